@@ -1,0 +1,195 @@
+package rhumb
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// Container is what a replica is made of. Everything in it is part of the spec hash: two replicas with the same
+// hash are interchangeable, so what may change without a new replica (scale, policies, routes) is kept outside.
+// Fields that are zero don't enter the hash, so that a new field leaves old hashes as they are.
+type Container struct {
+	Image       string            `json:",omitzero"` // as the user wrote it, or the name that the build gives it
+	ImageID     string            `json:",omitzero"` // "sha256:…", what really runs; filled when a release is made
+	Platform    string            `json:",omitzero"`
+	Command     []string          `json:",omitzero"` // nil: the image's
+	Entrypoint  []string          `json:",omitzero"` // nil: the image's; not nil and empty: none
+	Env         map[string]string `json:",omitzero"`
+	Labels      map[string]string `json:",omitzero"`
+	Annotations map[string]string `json:",omitzero"`
+	Hostname    string            `json:",omitzero"`
+	Domainname  string            `json:",omitzero"`
+	User        string            `json:",omitzero"`
+	GroupAdd    []string          `json:",omitzero"`
+	WorkingDir  string            `json:",omitzero"`
+	TTY         bool              `json:",omitzero"`
+	StdinOpen   bool              `json:",omitzero"`
+	Init        *bool             `json:",omitzero"`
+	ReadOnly    bool              `json:",omitzero"`
+	StopSignal  string            `json:",omitzero"`
+	StopGrace   time.Duration     `json:",omitzero"` // between the stop signal and SIGKILL; 0: ten seconds
+	Health      *Healthcheck      `json:",omitzero"`
+
+	Mounts       []Mount      `json:",omitzero"`
+	VolumesFrom  []string     `json:",omitzero"` // "service:ro"
+	Networks     []Attachment `json:",omitzero"`
+	NetworkMode  string       `json:",omitzero"` // "", "host", "none", "service:NAME", "container:ID"
+	PID          string       `json:",omitzero"` // "", "host", "service:NAME", "container:ID"
+	IPC          string       `json:",omitzero"`
+	UTS          string       `json:",omitzero"`
+	UsernsMode   string       `json:",omitzero"`
+	Cgroup       string       `json:",omitzero"` // "", "host", "private"
+	CgroupParent string       `json:",omitzero"`
+	HostPorts    []Port       `json:",omitzero"` // mode: host; the engine publishes them, not the proxy
+	Expose       []string     `json:",omitzero"` // "8000/tcp": exposed and published target ports
+	MacAddress   string       `json:",omitzero"`
+
+	ExtraHosts []string `json:",omitzero"` // "name:address"
+	DNS        []string `json:",omitzero"`
+	DNSSearch  []string `json:",omitzero"`
+	DNSOpts    []string `json:",omitzero"`
+
+	CapAdd            []string          `json:",omitzero"`
+	CapDrop           []string          `json:",omitzero"`
+	Privileged        bool              `json:",omitzero"`
+	SecurityOpt       []string          `json:",omitzero"`
+	Sysctls           map[string]string `json:",omitzero"`
+	Ulimits           []Ulimit          `json:",omitzero"`
+	Devices           []Device          `json:",omitzero"`
+	DeviceCgroupRules []string          `json:",omitzero"`
+	Runtime           string            `json:",omitzero"`
+	Logging           Logging           `json:",omitzero"`
+	Resources         Resources         `json:",omitzero"`
+	StorageOpt        map[string]string `json:",omitzero"`
+
+	// RestartOn holds the spec hashes of services whose change must replace this one's replicas: depends_on with
+	// restart: true, and services whose namespaces or volumes it shares. Filled when a release is made.
+	RestartOn map[string]string `json:",omitzero"`
+	// RestartedAt is set by "rhumb restart": the same spec, deliberately new.
+	RestartedAt time.Time `json:",omitzero"`
+}
+
+// Hash gives the spec hash: SHA-256 over the JSON of c, in hex. Map keys are sorted by encoding/json.
+func (c *Container) Hash() string {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // only plain values in there
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// Healthcheck is a check that the engine runs inside the container.
+type Healthcheck struct {
+	Test          []string      `json:",omitzero"` // {"CMD", …}, {"CMD-SHELL", line} or {"NONE"}; empty: the image's
+	Interval      time.Duration `json:",omitzero"` // 0: 30 s
+	Timeout       time.Duration `json:",omitzero"` // 0: 30 s
+	Retries       int           `json:",omitzero"` // 0: 3
+	StartPeriod   time.Duration `json:",omitzero"`
+	StartInterval time.Duration `json:",omitzero"`
+}
+
+// MountType is what is mounted.
+type MountType string
+
+const (
+	MountVolume MountType = "volume"
+	MountBind   MountType = "bind"
+	MountTmpfs  MountType = "tmpfs"
+	MountFile   MountType = "file" // a File of the stack
+)
+
+// Mount is one mount of a container.
+type Mount struct {
+	Type        MountType
+	Source      string   `json:",omitzero"` // the engine's volume name ("": anonymous), the server's path, or the File's name
+	Target      string   // in the container, absolute
+	ReadOnly    bool     `json:",omitzero"`
+	Hash        string   `json:",omitzero"` // MountFile: the content's hash
+	Kind        FileKind `json:",omitzero"` // MountFile
+	UID, GID    string   `json:",omitzero"` // MountFile; "": 0
+	Mode        uint32   `json:",omitzero"` // MountFile: permission bits; MountTmpfs: the folder's mode; 0: default
+	Size        int64    `json:",omitzero"` // MountTmpfs: bytes; 0: no limit
+	NoCopy      bool     `json:",omitzero"` // MountVolume: don't fill it from the image
+	Subpath     string   `json:",omitzero"` // MountVolume
+	Create      bool     `json:",omitzero"` // MountBind: make a missing folder
+	Propagation string   `json:",omitzero"` // MountBind
+	SELinux     string   `json:",omitzero"` // MountBind: "z" or "Z"
+	Recursive   string   `json:",omitzero"` // MountBind: "enabled", "disabled", "readonly", "writable"
+}
+
+// Attachment joins a container to a network of the stack.
+type Attachment struct {
+	Network    string            // the engine's name
+	Aliases    []string          `json:",omitzero"` // the service's name is always among them
+	IPv4, IPv6 string            `json:",omitzero"`
+	LinkLocal  []string          `json:",omitzero"`
+	MAC        string            `json:",omitzero"`
+	Priority   int               `json:",omitzero"`
+	DriverOpts map[string]string `json:",omitzero"`
+}
+
+// Ulimit is one resource limit of the processes.
+type Ulimit struct {
+	Name       string
+	Soft, Hard int64
+}
+
+// Device is a device of the server, seen in the container.
+type Device struct{ Source, Target, Permissions string }
+
+// Logging is the engine's log driver for a container. The zero value is json-file, 10 MB x 3.
+type Logging struct {
+	Driver  string            `json:",omitzero"`
+	Options map[string]string `json:",omitzero"`
+}
+
+// Resources limits what a container may use. Zero means no limit.
+type Resources struct {
+	NanoCPUs          int64  `json:",omitzero"`
+	CPUShares         int64  `json:",omitzero"`
+	CPUPeriod         int64  `json:",omitzero"` // microseconds
+	CPUQuota          int64  `json:",omitzero"` // microseconds
+	CPURTPeriod       int64  `json:",omitzero"` // microseconds
+	CPURTRuntime      int64  `json:",omitzero"` // microseconds
+	CPUSet            string `json:",omitzero"`
+	CPUCount          int64  `json:",omitzero"`
+	CPUPercent        int64  `json:",omitzero"`
+	Memory            int64  `json:",omitzero"` // bytes
+	MemoryReservation int64  `json:",omitzero"` // bytes
+	MemorySwap        int64  `json:",omitzero"` // bytes; -1: no limit
+	MemorySwappiness  *int64 `json:",omitzero"`
+	OOMKillDisable    bool   `json:",omitzero"`
+	OOMScoreAdj       int    `json:",omitzero"`
+	PidsLimit         int64  `json:",omitzero"` // -1: no limit
+	ShmSize           int64  `json:",omitzero"` // bytes
+	Blkio             *Blkio `json:",omitzero"`
+	GPUs              []GPU  `json:",omitzero"`
+}
+
+// Blkio is blkio_config.
+type Blkio struct {
+	Weight          uint16
+	WeightDevice    []DeviceRate `json:",omitzero"`
+	DeviceReadBps   []DeviceRate `json:",omitzero"`
+	DeviceWriteBps  []DeviceRate `json:",omitzero"`
+	DeviceReadIOps  []DeviceRate `json:",omitzero"`
+	DeviceWriteIOps []DeviceRate `json:",omitzero"`
+}
+
+// DeviceRate is a limit or weight for one block device.
+type DeviceRate struct {
+	Path string
+	Rate uint64
+}
+
+// GPU is a device request.
+type GPU struct {
+	Driver       string            `json:",omitzero"`
+	Count        int               `json:",omitzero"` // -1: all
+	IDs          []string          `json:",omitzero"`
+	Capabilities []string          `json:",omitzero"`
+	Options      map[string]string `json:",omitzero"`
+}

@@ -1,0 +1,157 @@
+package rhumb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Deployment is the act of bringing a stack from one release to another.
+type Deployment struct {
+	ID       int64 // grows over all stacks
+	Stack    string
+	Cause    Cause
+	From     int // the release that served before; 0: none
+	To       int // 0: nothing shall remain (down)
+	By       string
+	Started  time.Time
+	Ended    time.Time `json:",omitzero"`
+	Phase    Phase
+	Why      string    `json:",omitzero"` // why it is put back or paused
+	Failures []Failure `json:",omitzero"` // replicas that failed, oldest first
+	Jobs     []string  `json:",omitzero"` // jobs that completed: what they did to data remains
+	Left     []string  `json:",omitzero"` // what isn't as it should be, once it ended stuck
+	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
+	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
+	Rev      int64     // of this record, for compare-and-swap
+}
+
+// Phase is where a deployment is. There is no other flag beside it.
+type Phase string
+
+const (
+	PhaseRolling     Phase = "rolling"      // towards the new release
+	PhaseRollingBack Phase = "rolling back" // towards the old one
+	PhaseConverged   Phase = "converged"    // ended: the new release serves
+	PhaseRolledBack  Phase = "rolled back"  // ended: the old release serves, nothing of the new one is left
+	PhaseStuck       Phase = "stuck"        // ended: neither wholly; Left says what
+	PhasePaused      Phase = "paused"       // ended: left as it is, as failure_action asked
+	PhaseIncomplete  Phase = "incomplete"   // ended: the new release, with failed replicas, as failure_action: continue asked
+)
+
+// next is the one transition table.
+var next = map[Phase][]Phase{
+	PhaseRolling:     {PhaseRollingBack, PhaseConverged, PhasePaused, PhaseIncomplete, PhaseStuck},
+	PhaseRollingBack: {PhaseRolledBack, PhaseStuck},
+}
+
+// Phases lists all phases.
+func Phases() []Phase {
+	return []Phase{PhaseRolling, PhaseRollingBack, PhaseConverged, PhaseRolledBack, PhaseStuck, PhasePaused, PhaseIncomplete}
+}
+
+// Ended tells whether nothing follows.
+func (p Phase) Ended() bool { return len(next[p]) == 0 }
+
+// Move brings the deployment to phase to, or refuses with Internal. It is the only thing that writes Phase.
+func (d *Deployment) Move(to Phase, now time.Time, why string) error {
+	if !slices.Contains(next[d.Phase], to) {
+		return Errorf(Internal, "deployment %d of %s can't go from %q to %q", d.ID, d.Stack, d.Phase, to)
+	}
+	d.Phase = to
+	if why != "" {
+		d.Why = why
+	}
+	if to.Ended() {
+		d.Ended = now
+	}
+	return nil
+}
+
+// Failure is why one replica failed: the failure card. It is kept after the container is gone.
+type Failure struct {
+	At       time.Time
+	Service  string
+	Slot     int
+	Release  int
+	Replica  string   // its name
+	ID       string   // the engine's
+	Reason   string   // "exited with 1 before it was ready"
+	ExitCode int      `json:",omitzero"`
+	OOM      bool     `json:",omitzero"`
+	Health   string   `json:",omitzero"` // the last output of the health check
+	Logs     []string `json:",omitzero"` // its last lines
+	Hint     string   `json:",omitzero"`
+}
+
+// Exit codes of the command line; each verdict has its own.
+const (
+	ExitConverged  = 0
+	ExitError      = 1 // an error; nothing changed
+	ExitUsage      = 2 // usage or bad input; nothing changed
+	ExitRolledBack = 3 // failed and put back as it was
+	ExitStuck      = 4 // failed and not fully put back
+	ExitTimeout    = 5 // still in progress
+	ExitPaused     = 6 // paused, as asked
+	ExitCancelled  = 130
+)
+
+// Verdict is the truth about a deployment, in the same words everywhere.
+type Verdict struct {
+	Exit int
+	Text string
+}
+
+// Verdict tells how the deployment ended, or that it goes on.
+func (d *Deployment) Verdict() Verdict {
+	to, from := ref(d.Stack, d.To), ref(d.Stack, d.From)
+	switch d.Phase {
+	case PhaseConverged:
+		if d.To == 0 {
+			return Verdict{ExitConverged, fmt.Sprintf("%s is down", d.Stack)}
+		}
+		return Verdict{ExitConverged, "converged: " + to + " serves"}
+	case PhaseRolledBack:
+		v := Verdict{ExitRolledBack, fmt.Sprintf("failed and put back: %s serves; %s", from, d.because())}
+		if d.From == 0 {
+			v.Text = fmt.Sprintf("failed and put back: nothing of %s is left; %s", to, d.because())
+		}
+		if d.Cancel {
+			v.Exit = ExitCancelled
+			v.Text = strings.Replace(v.Text, "failed and put back", "cancelled and put back", 1)
+		}
+		v.Text += d.remains()
+		return v
+	case PhaseStuck:
+		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s", strings.Join(d.Left, "; "), d.because(), d.remains())}
+	case PhasePaused:
+		return Verdict{ExitPaused, fmt.Sprintf("paused between %s and %s, as failure_action asks: %s", from, to, d.because())}
+	case PhaseIncomplete:
+		return Verdict{ExitStuck, fmt.Sprintf("incomplete: %s serves, as failure_action: continue asks, without %s", to, strings.Join(d.Left, ", "))}
+	default:
+		return Verdict{ExitTimeout, fmt.Sprintf("still %s: %s to %s", d.Phase, from, to)}
+	}
+}
+
+func (d *Deployment) because() string {
+	if d.Why == "" {
+		return "no reason was recorded"
+	}
+	return d.Why
+}
+
+// remains names what a put-back deployment did to data, which rhumb never undoes.
+func (d *Deployment) remains() string {
+	if len(d.Jobs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %s of %s had completed: what it did to data remains", strings.Join(d.Jobs, ", "), ref(d.Stack, d.To))
+}
+
+func ref(stack string, release int) string {
+	if release == 0 {
+		return "nothing of " + stack
+	}
+	return fmt.Sprintf("%s@%d", stack, release)
+}

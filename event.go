@@ -1,0 +1,52 @@
+package rhumb
+
+import "time"
+
+// EventKind is what happened. Progress on a terminal, the daemon's log, the API's stream and the audit log all read the same events.
+type EventKind string
+
+const (
+	EventDeployment EventKind = "deployment" // began, changed its phase, or ended: Phase says which
+	EventPull       EventKind = "pull"       // Done of Total bytes; not stored
+	EventStep       EventKind = "step"       // Step was done; Text is its error if it failed
+	EventStarting   EventKind = "starting"   // a replica is being started
+	EventStarted    EventKind = "started"
+	EventReady      EventKind = "ready"
+	EventDraining   EventKind = "draining"
+	EventStopped    EventKind = "stopped"
+	EventFailed     EventKind = "failed"  // Failure is its card
+	EventBackoff    EventKind = "backoff" // it crashes repeatedly and is started again later
+	EventExited     EventKind = "exited"  // a replica ended by itself
+	EventUnhealthy  EventKind = "unhealthy"
+	EventCompleted  EventKind = "completed" // a job exited with 0
+	EventWarning    EventKind = "warning"
+)
+
+// Event is something that happened to a stack.
+type Event struct {
+	ID         int64 // grows; 0: not stored
+	At         time.Time
+	Kind       EventKind
+	Stack      string   `json:",omitzero"`
+	Deployment int64    `json:",omitzero"`
+	Service    string   `json:",omitzero"`
+	Replica    string   `json:",omitzero"` // its name
+	Slot       int      `json:",omitzero"`
+	Release    int      `json:",omitzero"`
+	Phase      Phase    `json:",omitzero"`
+	By         string   `json:",omitzero"`
+	Text       string   `json:",omitzero"` // in plain words
+	Done       int64    `json:",omitzero"` // EventPull
+	Total      int64    `json:",omitzero"` // EventPull
+	Failure    *Failure `json:",omitzero"`
+}
+
+// EventFilter chooses events. The zero value is all that are stored.
+type EventFilter struct {
+	Stack      string
+	Deployment int64
+	After      int64     // those with a greater ID
+	Since      time.Time // those not before
+	Limit      int       // the last n of them; 0: all
+	Follow     bool      // and all that follow, until the context ends
+}

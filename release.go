@@ -1,0 +1,42 @@
+package rhumb
+
+import "time"
+
+// Release is an immutable, numbered snapshot of a stack.
+type Release struct {
+	ReleaseInfo
+	Model Stack // sealed in the store
+}
+
+// ReleaseInfo is what may be told of a release to anyone: no values of variables, no contents.
+type ReleaseInfo struct {
+	Stack   string
+	Number  int // from 1
+	At      time.Time
+	By      string // "ada@laptop"
+	Git     Git    `json:",omitzero"`
+	Cause   Cause
+	Note    string            `json:",omitzero"` // "scale web=3"
+	Images  map[string]Image  `json:",omitzero"` // by service
+	Specs   map[string]string `json:",omitzero"` // spec hash by service
+	Served  bool              `json:",omitzero"` // it has converged once: a rollback may return to it
+	Current bool              `json:",omitzero"` // it is the one that serves now
+}
+
+// Git is the revision of the user's files.
+type Git struct {
+	Commit string `json:",omitzero"` // in full; "": not in a repository
+	Branch string `json:",omitzero"`
+	Dirty  bool   `json:",omitzero"` // with changes that aren't committed
+}
+
+// Cause is what was asked for.
+type Cause string
+
+const (
+	CauseDeploy   Cause = "deploy"
+	CauseScale    Cause = "scale"
+	CauseRestart  Cause = "restart"
+	CauseRollback Cause = "rollback"
+	CauseDown     Cause = "down"
+)

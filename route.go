@@ -1,0 +1,144 @@
+package rhumb
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// Port is one port that a service publishes.
+type Port struct {
+	HostIP       string `json:",omitzero"` // "": all IPv4 and IPv6 addresses
+	Published    uint16 `json:",omitzero"` // 0: chosen once and kept
+	PublishedEnd uint16 `json:",omitzero"` // the end of a range to choose from; 0: no range
+	Target       uint16
+	Protocol     Protocol // TCP or UDP, or HTTP for app_protocol: http
+}
+
+// Protocol is what the proxy speaks on a listener.
+type Protocol string
+
+const (
+	TCP  Protocol = "tcp"
+	UDP  Protocol = "udp"
+	HTTP Protocol = "http"
+)
+
+// Route leads HTTP requests to a service by host and path. The longest path of the most exact host wins.
+type Route struct {
+	Host string `json:",omitzero"` // "": any; "*.example.com": one label
+	Path string `json:",omitzero"` // a prefix that ends at a slash or the path's end; "": all
+	Port uint16 `json:",omitzero"` // the replica's port; 0: the first published or exposed one
+}
+
+// Table is everything the proxy does, whole. The proxy swaps to it atomically, keeps the last one on disk, and
+// refuses one that is older than its own. All lists are sorted.
+type Table struct {
+	Version   uint64
+	Listeners []Listener `json:",omitzero"`
+	Rules     []Rule     `json:",omitzero"` // for listeners of HTTP without a backend
+	Backends  []Backend  `json:",omitzero"`
+}
+
+// Listener is one bound address of the proxy.
+type Listener struct {
+	Addr     netip.AddrPort // an unspecified IPv6 address ("[::]:80") takes IPv4 too
+	Protocol Protocol
+	Backend  string `json:",omitzero"` // "": requests are led by the rules (HTTP only)
+}
+
+// Rule leads requests of one host and path to a backend.
+type Rule struct {
+	Host    string `json:",omitzero"`
+	Path    string `json:",omitzero"`
+	Backend string
+}
+
+// Backend is a set of endpoints that can answer for one another: one service's replicas on one target port.
+type Backend struct {
+	Name      string // "shop/web:8000"
+	Stack     string
+	Service   string
+	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
+	Endpoints []Endpoint    `json:",omitzero"`
+}
+
+// Endpoint is the address of one replica's port.
+type Endpoint struct {
+	Replica  string // the replica's ID
+	Name     string // the replica's name, for people
+	Release  int
+	Addr     netip.AddrPort
+	Draining bool      `json:",omitzero"` // gets no new connections, finishes those it has
+	Since    time.Time `json:",omitzero"` // when it began to drain
+}
+
+// RouterStatus is what the proxy serves now.
+type RouterStatus struct {
+	Table    Table
+	Open     map[string]int // connections and requests in flight, by replica ID
+	Backends map[string]BackendStats
+	Started  time.Time
+	PID      int
+}
+
+// BackendStats counts what a backend has served since the proxy began; it is reported per release.
+type BackendStats struct {
+	Releases map[int]ReleaseStats
+	Held     uint64 // waited for an endpoint and were served
+	Unserved uint64 // waited in vain
+}
+
+// ReleaseStats counts the requests (HTTP) or connections (TCP, UDP) that one release's replicas served.
+type ReleaseStats struct {
+	Served  uint64
+	Errors  uint64        // 5xx answers, and connections that could not be made
+	Latency time.Duration // sum over all served; HTTP: until the answer's header
+}
+
+// Router is the proxy as the daemon sees it.
+type Router interface {
+	// Apply makes the proxy serve t and returns once it does, all listeners bound. A table whose version isn't
+	// above the served one's is refused with Conflict, except the very same table, which is acknowledged again. When an address
+	// can't be bound nothing changes, and the error (Conflict) names the address and, if it can be found, who holds it.
+	Apply(ctx context.Context, t Table) error
+	// Status tells what is served and how many connections each replica has.
+	Status(ctx context.Context) (RouterStatus, error)
+	// Check tells whether the addresses could be bound beside those served now: nil, or Conflict naming the first that can't.
+	Check(ctx context.Context, ls []Listener) error
+}
+
+// Address names what is bound for the port: "*:80/tcp", "127.0.0.1:5432/tcp", "*:8080/http".
+func (p Port) Address() string {
+	ip := p.HostIP
+	if ip == "" {
+		ip = "*"
+	}
+	return net.JoinHostPort(ip, strconv.Itoa(int(p.Published))) + "/" + string(p.Protocol)
+}
+
+// Address names the route: "shop.example.com/v1", "*/api".
+func (r Route) Address() string {
+	host, path := r.Host, r.Path
+	if host == "" {
+		host = "*"
+	}
+	if path == "" {
+		path = "/"
+	}
+	return host + path
+}
+
+// Addresses lists under what addresses the proxy leads to the service: its ports', then its routes'.
+func (s *Service) Addresses() []string {
+	var as []string
+	for _, p := range s.Ports {
+		as = append(as, p.Address())
+	}
+	for _, r := range s.Routes {
+		as = append(as, r.Address())
+	}
+	return as
+}
