@@ -29,7 +29,7 @@ type Container struct {
 	Init        *bool             `json:",omitzero"`
 	ReadOnly    bool              `json:",omitzero"`
 	StopSignal  string            `json:",omitzero"`
-	StopGrace   time.Duration     `json:",omitzero"` // between the stop signal and SIGKILL; 0: ten seconds
+	StopGrace   time.Duration     `json:",omitzero"` // between the stop signal and SIGKILL; 0: ten seconds; negative: none
 	Health      *Healthcheck      `json:",omitzero"`
 
 	Mounts       []Mount      `json:",omitzero"`

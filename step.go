@@ -30,8 +30,7 @@ type Step struct {
 	Service  string `json:",omitzero"`
 	Release  int    `json:",omitzero"` // of the replica
 	Slot     int    `json:",omitzero"`
-	Replica  string `json:",omitzero"` // the ID of the replica it is about; "" for one that is to be started
-	Carry    string `json:",omitzero"` // StepStart: the ID of the slot's last replica, whose anonymous volumes pass on
+	Replica  string `json:",omitzero"` // the ID of the replica it is about; StepStart: the dead one that it replaces, or ""
 	Restarts int    `json:",omitzero"` // StepStart: crashes in a row so far
 	Why      string `json:",omitzero"` // in plain words
 }
