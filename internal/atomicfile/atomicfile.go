@@ -1,0 +1,62 @@
+// Package atomicfile writes files that are whole or not there at all, also after a power cut.
+package atomicfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Write replaces the file at path with data, and returns once both the content and the name are on disk. Whoever
+// reads meanwhile sees the old content or the new, never a part. The folder must exist. The file gets exactly perm,
+// whatever the umask; the old file's owner is not kept. After an error the old file is as it was, unless it
+// was only the folder's fsync that failed: then the new content is there, but may not survive a power cut.
+func Write(path string, data []byte, perm os.FileMode) error {
+	dir := filepath.Dir(path)
+	tmp, err := fill(dir, filepath.Base(path), data, perm)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		os.Remove(tmp)
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := syncDir(dir); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// fill makes a temporary file in dir that holds data, synced and closed, and gives its name.
+func fill(dir, base string, data []byte, perm os.FileMode) (name string, err error) {
+	f, err := os.CreateTemp(dir, "."+base+".*.tmp")
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			f.Close() // closing twice is harmless
+			os.Remove(f.Name())
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return "", err
+	}
+	if err = f.Chmod(perm); err != nil {
+		return "", err
+	}
+	if err = f.Sync(); err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
+}
+
+// syncDir makes the folder's list of names durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

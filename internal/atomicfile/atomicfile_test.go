@@ -1,0 +1,75 @@
+package atomicfile_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"rhumb/internal/atomicfile"
+)
+
+func TestAFileIsWrittenWithItsContentAndMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "table.json")
+	if err := atomicfile.Write(path, []byte("one"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != "one" {
+		t.Fatalf("read %q, %v", got, err)
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Mode().Perm() != 0o640 {
+		t.Fatalf("mode %v, %v", st.Mode(), err)
+	}
+}
+
+func TestAReaderNeverSeesAPart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	a, b := bytes.Repeat([]byte("a"), 1<<16), bytes.Repeat([]byte("b"), 1<<17)
+	if err := atomicfile.Write(path, a, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range 50 {
+			data := a
+			if i%2 == 0 {
+				data = b
+			}
+			if err := atomicfile.Write(path, data, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for range 200 {
+		got, err := os.ReadFile(path)
+		if err != nil || !bytes.Equal(got, a) && !bytes.Equal(got, b) {
+			t.Fatalf("read %d bytes, %v", len(got), err)
+		}
+	}
+	wg.Wait()
+}
+
+func TestAFailureLeavesTheOldFileAndNoRubbish(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	// A folder in the place of the file: the rename fails after the temporary file was filled.
+	if err := os.MkdirAll(filepath.Join(path, "inside"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := atomicfile.Write(path, []byte("x"), 0o600); err == nil {
+		t.Fatal("wrote over a folder")
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil || len(names) != 1 {
+		t.Fatalf("left behind: %v, %v", names, err)
+	}
+}
+
+func TestAMissingFolderIsAnError(t *testing.T) {
+	if err := atomicfile.Write(filepath.Join(t.TempDir(), "no", "f"), nil, 0o600); err == nil {
+		t.Fatal("no error")
+	}
+}
