@@ -13,7 +13,8 @@ type Store interface {
 
 	// Begin stores a new release (unless r is nil), numbers it, and opens a deployment to it, all at once. It fails with
 	// Locked, naming who and since when, while another deployment of the stack is open. For a deployment to an
-	// older release, or to none, r is nil and d.To is set.
+	// older release, or to none, r is nil and d.To is set. The number is also written to r. A d.From of 0 becomes the
+	// release that serves; one that doesn't serve any more is Conflict.
 	Begin(ctx context.Context, r *Release, d Deployment) (Deployment, error)
 	// Save stores a deployment if d.Rev is the stored one's, and gives it back with the new Rev. With a phase that
 	// ended, the stack's current release becomes To (converged, incomplete, paused) or stays From, in the same transaction,
@@ -27,12 +28,14 @@ type Store interface {
 	Release(ctx context.Context, stack string, number int) (Release, error)
 	// Releases lists a stack's, newest first.
 	Releases(ctx context.Context, stack string) ([]ReleaseInfo, error)
-	// RemoveRelease forgets a release's model; its deployments stay. One that is gone is not an error.
+	// RemoveRelease forgets a release's model; its deployments stay. One that is gone is not an error; one
+	// that serves, or that an open deployment needs, is Conflict.
 	RemoveRelease(ctx context.Context, stack string, number int) error
-	// RemoveStack forgets a stack that is down: releases and state. Its numbers go on if it comes back.
+	// RemoveStack forgets a stack that is down: releases and state. Its deployments stay, and its numbers go on if it
+	// comes back. One that serves or changes is Conflict; one that isn't there is not an error.
 	RemoveStack(ctx context.Context, name string) error
 
-	// Append stores an event and gives it its ID.
+	// Append stores an event and gives it its ID. The last 10,000 are kept. EventPull is not stored and keeps the ID 0.
 	Append(ctx context.Context, e Event) (Event, error)
 	// Events lists stored events, oldest first. Follow is not the store's.
 	Events(ctx context.Context, f EventFilter) ([]Event, error)
