@@ -1,0 +1,154 @@
+// Package sqlite keeps rhumb's state in one SQLite file: rhumb.Store. One connection writes, a few read. What holds values of the
+// user's is sealed before it reaches the file: models, kept values and failure cards.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"rhumb"
+)
+
+const (
+	readers     = 4
+	openTimeout = time.Minute // to look through and migrate the file
+)
+
+// Sealer seals what must not be on disk in clear.
+type Sealer interface {
+	Seal(plain []byte) ([]byte, error)
+	Open(sealed []byte) ([]byte, error)
+}
+
+// Store is a rhumb.Store in one file. Its methods may be called side by side, also by several processes.
+type Store struct {
+	path  string
+	write *sql.DB // one connection, so that writers queue up here and not in SQLite
+	read  *sql.DB
+	vault vault
+}
+
+var _ rhumb.Store = (*Store)(nil)
+
+// Open opens the database at path, and makes it, with mode 0600, if it isn't there. A file that is damaged, that is not rhumb's, that a
+// newer rhumb wrote or that was sealed with another key is an error, and is left as it is.
+func Open(path string, box Sealer) (*Store, error) {
+	if err := prepare(path); err != nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "database %s can't be opened: %w", path, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+	defer cancel()
+	s := &Store{path: path, vault: vault{box}}
+	version, err := s.identify(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)"}
+	if s.write, err = sql.Open("sqlite", dsn(path, pragmas...)+"&_txlock=immediate"); err == nil { // so that no writer has to start over
+		s.write.SetMaxOpenConns(1)
+		s.read, err = sql.Open("sqlite", dsn(path, append(pragmas, "query_only(1)")...))
+	}
+	if err != nil {
+		return nil, s.fault("open the database "+path, err)
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	if err := s.check(ctx, version); err != nil {
+		_ = s.Close() // the first error is the one to tell
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close gives the files back. The store is not to be used any more.
+func (s *Store) Close() error {
+	var errs []error
+	for _, db := range []*sql.DB{s.read, s.write} { // the writer last: it empties the log into the file
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// prepare makes folder and file with narrow permissions; SQLite gives its side files those of the file.
+func prepare(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it is not a regular file")
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if err := os.Chmod(name, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{"_pragma": pragmas}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// update runs f in a transaction that is on disk when update returns without an error.
+func (s *Store) update(ctx context.Context, what string, f func(*sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fault(what, err)
+	}
+	if err := f(tx); err != nil {
+		_ = tx.Rollback() // the first error is the one to tell
+		return s.fault(what, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return s.fault(what, err)
+	}
+	return nil
+}
+
+// view runs f in a transaction that sees one state of the database.
+func (s *Store) view(ctx context.Context, what string, f func(*sql.Tx) error) error {
+	tx, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return s.fault(what, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it only read
+	if err := f(tx); err != nil {
+		return s.fault(what, err)
+	}
+	return nil
+}
+
+// each calls f with the scan of every row.
+func each(ctx context.Context, tx *sql.Tx, f func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := tx.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
