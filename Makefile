@@ -1,0 +1,65 @@
+# make build        bin/rhumb, static
+# make test         everything that CI runs; installs what is missing (Docker Engine, a base image) from the distribution
+# make test-short   the part without Docker, under 3 minutes
+# make demo         the guestbook, deployed by a server of its own; "make demo-down" removes all of it
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+FUZZTIME    ?= 20s
+RACE         = $(shell command -v gcc >/dev/null && echo -race)
+
+.PHONY: all build test test-short check vuln bench fuzz demo demo-down images clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rhumb ./cmd/rhumb
+
+test: check images
+	@scripts/compiler
+	CI=true go test $(RACE) -timeout 20m ./...
+
+test-short: check
+	go test $(RACE) -short -timeout 5m ./...
+
+# The two tools beside go vet are pinned and run from the module proxy. .errcheck names the calls whose errors say nothing.
+check:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go run $(ERRCHECK) -ignoretests -exclude .errcheck ./...
+
+# Looks things up on the internet, so it is not part of test.
+vuln:
+	go run $(GOVULNCHECK) ./...
+
+images:
+	scripts/engine up
+	scripts/test-images
+
+bench: build images
+	go run ./bench
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do \
+			echo "fuzz: $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"; \
+		done; \
+	done
+
+demo:
+	scripts/demo up
+
+demo-down:
+	scripts/demo down
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,149 @@
+// Command app is the application that the end-to-end tests and the benchmarks deploy. It does what its environment
+// tells it to, the wrong things too:
+//
+//	RELEASE      what it says it is
+//	ADDR         where it serves HTTP (":8000"); "none": nowhere
+//	TCP, UDP     where it echoes raw bytes; empty: nowhere
+//	START_DELAY  how long it takes before it listens
+//	HEALTH       "bad": /health answers 503; a file's path: 503 as soon as that file exists
+//	EXIT_AFTER   how long after its start it exits with EXIT_CODE (1)
+//	STOP_DELAY   how long it goes on after its stop signal, at least; it always finishes its requests
+//
+// "app check URL" exits with 0 if the URL answers 200: a health check for an image without a shell.
+// "app exit CODE" exits, and "app sleep DURATION" sleeps.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) > 2 {
+		command(os.Args[1], os.Args[2])
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := serve(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func command(verb, arg string) {
+	switch verb {
+	case "check":
+		check(arg)
+	case "exit":
+		code, err := strconv.Atoi(arg)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("leaving with", code)
+		os.Exit(code)
+	case "sleep":
+		time.Sleep(duration(arg, 0))
+	default:
+		log.Fatalf("unknown command %q", verb)
+	}
+}
+
+func check(url string) {
+	client := http.Client{Timeout: 2 * time.Second}
+	resp, err := client.Get(url)
+	if err != nil {
+		log.Fatal(err)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s %s\n", resp.Status, body)
+	if resp.StatusCode != http.StatusOK {
+		os.Exit(1)
+	}
+}
+
+func serve(ctx context.Context) error {
+	fmt.Println("starting", os.Getenv("RELEASE"))
+	exitLater()
+	time.Sleep(duration(os.Getenv("START_DELAY"), 0))
+	if err := echoTCP(os.Getenv("TCP")); err != nil {
+		return err
+	}
+	if err := echoUDP(os.Getenv("UDP")); err != nil {
+		return err
+	}
+	addr := os.Getenv("ADDR")
+	switch addr {
+	case "none":
+		<-ctx.Done()
+		return nil
+	case "":
+		addr = ":8000"
+	}
+	return serveHTTP(ctx, addr)
+}
+
+// exitLater crashes the program as EXIT_AFTER asks.
+func exitLater() {
+	after := os.Getenv("EXIT_AFTER")
+	if after == "" {
+		return
+	}
+	code, err := strconv.Atoi(os.Getenv("EXIT_CODE"))
+	if err != nil {
+		code = 1
+	}
+	time.AfterFunc(duration(after, 0), func() {
+		fmt.Fprintln(os.Stderr, "panic: as EXIT_AFTER asked")
+		os.Exit(code)
+	})
+}
+
+func serveHTTP(ctx context.Context, addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	stopping := make(chan struct{})
+	server := &http.Server{Handler: routes(stopping), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		fmt.Println("stopping")
+		time.Sleep(duration(os.Getenv("STOP_DELAY"), 0))
+		close(stopping) // WebSockets aren't the server's any more: they are told here
+		err := server.Shutdown(context.Background())
+		sockets.Wait()
+		done <- err
+	}()
+	fmt.Println("listening on", l.Addr())
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-done
+}
+
+// duration reads a duration; an empty text is def.
+func duration(text string, def time.Duration) time.Duration {
+	if text == "" {
+		return def
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return d
+}
