@@ -1,0 +1,124 @@
+// Package docker is rhumb's engine on one Docker Engine, reached over its unix socket.
+package docker
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+const (
+	callTimeout  = time.Minute      // for every call that isn't a stream
+	startTimeout = 5 * time.Minute  // making a replica may copy an image's files into a volume
+	stopMargin   = 30 * time.Second // beyond a replica's own grace
+	cleanTimeout = 30 * time.Second // for undoing what a failed call left
+	defaultGrace = 10 * time.Second // the engine's own default
+)
+
+// Options are what an engine needs to know. The zero value is the engine of this machine.
+type Options struct {
+	Host  string       // "unix:///path"; "": unix:///var/run/docker.sock
+	Files string       // the folder of configs and secrets, kept in memory; "": /run/rhumb/files
+	Log   *slog.Logger // nil: nothing is logged
+}
+
+// Engine is one Docker Engine. It implements rhumb.Engine and rhumb.Images, and is safe for concurrent use.
+type Engine struct {
+	api   *client.Client
+	host  string
+	log   *slog.Logger
+	files *files
+
+	negotiation sync.Mutex
+	version     string // the API version that is spoken; "": not negotiated yet
+
+	networks sync.Mutex // network names aren't unique to the engine: look and make are one step
+	declared sync.Map   // the volumes that images declare: image ID -> []string
+}
+
+var (
+	_ rhumb.Engine = (*Engine)(nil)
+	_ rhumb.Images = (*Engine)(nil)
+)
+
+// New makes an engine. Nothing is called yet: an engine that is away shows at the first call. A host that isn't a unix
+// socket is Invalid.
+func New(o Options) (*Engine, error) {
+	if o.Host == "" {
+		o.Host = client.DefaultDockerHost
+	}
+	if o.Files == "" {
+		o.Files = "/run/rhumb/files"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if !strings.HasPrefix(o.Host, "unix://") {
+		return nil, rhumb.Errorf(rhumb.Invalid, "docker host %q is not a unix socket", o.Host).
+			WithHint("run the daemon on the machine whose engine it uses; RHUMB_HOST reaches it from elsewhere")
+	}
+	api, err := client.New(client.WithHost(o.Host))
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "docker host %q: %w", o.Host, err)
+	}
+	return &Engine{api: api, host: o.Host, log: o.Log, files: newFiles(o.Files)}, nil
+}
+
+// Close closes idle connections. The engine must not be used afterwards.
+func (e *Engine) Close() error { return e.api.Close() }
+
+// Client gives the client of the Docker API, for rooms that need more than rhumb.Engine: builds.
+func (e *Engine) Client() *client.Client { return e.api }
+
+// Info describes the engine.
+func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	api, err := e.speak(ctx)
+	if err != nil {
+		return rhumb.EngineInfo{}, err
+	}
+	r, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return rhumb.EngineInfo{}, e.fail(err, "ask for the engine's description")
+	}
+	return rhumb.EngineInfo{
+		Name: "Docker Engine", Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
+		Arch: architecture(r.Info.Architecture), Root: r.Info.DockerRootDir, CPUs: r.Info.NCPU, Memory: r.Info.MemTotal,
+	}, nil
+}
+
+// speak gives the API version that client and engine have agreed on.
+func (e *Engine) speak(ctx context.Context) (string, error) {
+	e.negotiation.Lock()
+	defer e.negotiation.Unlock()
+	if e.version != "" {
+		return e.version, nil
+	}
+	if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
+		return "", e.fail(err, "reach the engine")
+	}
+	e.version = e.api.ClientVersion()
+	return e.version, nil
+}
+
+// architecture gives the name that images use for what uname says.
+func architecture(machine string) string {
+	switch machine {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	case "armv7l", "armv6l":
+		return "arm"
+	case "i686", "i386":
+		return "386"
+	}
+	return machine
+}

@@ -1,0 +1,34 @@
+package docker
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+)
+
+const keptPrefix = "rhumb.local/"
+
+// keptAs gives the name under which an image of a release is kept.
+func keptAs(stack, service string, release int) string {
+	return fmt.Sprintf("%s%s:%d", keptPrefix, repositoryName(stack+"-"+service), release)
+}
+
+// repositoryName makes a name fit for a repository: lower case, and separators only between other characters. One that
+// had to be changed gets a part of its hash, so that two never fall together.
+func repositoryName(name string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			b.WriteRune(r)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	clean := strings.TrimSuffix(b.String(), "-")
+	if clean == name {
+		return clean
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimPrefix(fmt.Sprintf("%s-%x", clean, sum[:4]), "-")
+}

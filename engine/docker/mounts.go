@@ -1,0 +1,154 @@
+package docker
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client/pkg/versions"
+
+	"rhumb"
+)
+
+// mounts maps the mounts of the spec, and names the volumes that nobody named.
+func (d *drawing) mounts(h *container.HostConfig) {
+	taken := map[string]bool{}
+	for _, m := range d.c.Mounts {
+		taken[path.Clean(m.Target)] = true
+		if m.Type == rhumb.MountBind && m.SELinux != "" {
+			h.Binds = append(h.Binds, d.bindString(m)) // the only place where the API carries the label
+			continue
+		}
+		if mapped, ok := d.mount(m); ok {
+			h.Mounts = append(h.Mounts, mapped)
+		}
+	}
+	for _, target := range d.covered {
+		taken[path.Clean(target)] = true
+	}
+	for _, target := range d.volumes {
+		if !taken[path.Clean(target)] {
+			h.Mounts = append(h.Mounts, d.volume(rhumb.Mount{Type: rhumb.MountVolume, Target: target}))
+		}
+	}
+}
+
+func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
+	switch m.Type {
+	case rhumb.MountVolume:
+		return d.volume(m), true
+	case rhumb.MountBind:
+		return d.bind(m), true
+	case rhumb.MountTmpfs:
+		return mount.Mount{Type: mount.TypeTmpfs, Target: m.Target, ReadOnly: m.ReadOnly,
+			TmpfsOptions: &mount.TmpfsOptions{SizeBytes: m.Size, Mode: os.FileMode(m.Mode)}}, true // the API wants chmod's bits, not Go's
+	case rhumb.MountFile:
+		source := d.files[m.Target]
+		if source == "" {
+			d.invalid("the %s %s has no content", m.Kind, m.Source)
+		}
+		return mount.Mount{Type: mount.TypeBind, Source: source, Target: m.Target, ReadOnly: true}, true
+	}
+	d.invalid("mount at %s: unknown type %q", m.Target, m.Type)
+	return mount.Mount{}, false
+}
+
+// volume maps a volume. One without a name is the slot's own; a one-off's goes with it.
+func (d *drawing) volume(m rhumb.Mount) mount.Mount {
+	v := mount.Mount{Type: mount.TypeVolume, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly,
+		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy}}
+	if m.Source == "" && d.spec.OneOff == "" {
+		v.Source = rhumb.AnonymousVolumeName(d.spec.Stack, d.spec.Service, d.spec.Slot, path.Clean(m.Target))
+		v.VolumeOptions.Labels = map[string]string{labelStack: d.spec.Stack, labelService: d.spec.Service}
+	}
+	if m.Subpath != "" && d.needs("1.45", "26.0", "a volume's subpath") {
+		v.VolumeOptions.Subpath = m.Subpath
+	}
+	return v
+}
+
+// bind maps a folder or file of the server.
+func (d *drawing) bind(m rhumb.Mount) mount.Mount {
+	o := &mount.BindOptions{Propagation: mount.Propagation(m.Propagation)}
+	switch m.Recursive {
+	case "", "enabled":
+	case "disabled":
+		o.NonRecursive = true
+	case "writable": // what every engine below API 1.44 does
+		o.ReadOnlyNonRecursive = !versions.LessThan(d.api, "1.44")
+	case "readonly":
+		o.ReadOnlyForceRecursive = d.needs("1.44", "25.0", "a recursively read-only bind mount")
+	default:
+		d.invalid("mount at %s: recursive is %q, not enabled, disabled, writable or readonly", m.Target, m.Recursive)
+	}
+	return mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, BindOptions: o}
+}
+
+// bindString writes a bind mount in the short form, with its SELinux label.
+func (d *drawing) bindString(m rhumb.Mount) string {
+	if m.Recursive != "" && m.Recursive != "enabled" {
+		d.invalid("mount at %s: selinux and recursive can't be combined", m.Target)
+	}
+	options := []string{m.SELinux}
+	if m.ReadOnly {
+		options = append(options, "ro")
+	}
+	if m.Propagation != "" {
+		options = append(options, m.Propagation)
+	}
+	return m.Source + ":" + m.Target + ":" + strings.Join(options, ",")
+}
+
+// volumesFrom turns "service:ro" into the container of the replica that is meant.
+func (d *drawing) volumesFrom() []string {
+	var list []string
+	for _, from := range d.c.VolumesFrom {
+		service, mode, _ := strings.Cut(from, ":")
+		id := d.spec.Joined[service]
+		if id == "" {
+			d.invalid("volumes_from %q: the service %s has no replica", from, service)
+			continue
+		}
+		if mode != "" {
+			id += ":" + mode
+		}
+		list = append(list, id)
+	}
+	return list
+}
+
+// makeFolders makes the folders that are to be made, and refuses a missing one that the engine would make silently.
+func makeFolders(spec *rhumb.ReplicaSpec) error {
+	for _, m := range spec.Container.Mounts {
+		if m.Type != rhumb.MountBind {
+			continue
+		}
+		_, err := os.Stat(m.Source)
+		switch {
+		case err == nil || !errors.Is(err, fs.ErrNotExist):
+		case m.Create:
+			if err := os.MkdirAll(m.Source, 0o755); err != nil {
+				return rhumb.Errorf(rhumb.Invalid, "service %s: make folder %s: %w", spec.Service, m.Source, err)
+			}
+		default:
+			return rhumb.Errorf(rhumb.Invalid, "service %s: bind source %s does not exist on the server", spec.Service, m.Source).
+				WithHint("make it, or set create_host_path: true")
+		}
+	}
+	return nil
+}
+
+// declaredBy gives the paths at which an image declares volumes, sorted.
+func declaredBy(volumes map[string]struct{}) []string {
+	targets := make([]string, 0, len(volumes))
+	for t := range volumes {
+		targets = append(targets, t)
+	}
+	slices.Sort(targets)
+	return targets
+}

@@ -1,0 +1,209 @@
+package docker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+// EnsureNetwork makes the stack's network unless it is there.
+func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	e.networks.Lock()
+	defer e.networks.Unlock()
+	found, err := e.network(ctx, n.Name)
+	if err != nil {
+		return err
+	}
+	if found != nil {
+		return checkNetwork(stack, n, found)
+	}
+	if n.External {
+		return rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name).
+			WithHint("make it first: docker network create %s", n.Name)
+	}
+	o, err := networkOptions(stack, n)
+	if err != nil {
+		return err
+	}
+	r, err := e.api.NetworkCreate(ctx, n.Name, o)
+	if err != nil {
+		return e.networkFailure(err, n.Name)
+	}
+	for _, w := range r.Warning {
+		e.log.Warn("engine warns", "network", n.Name, "warning", w)
+	}
+	return nil
+}
+
+// network looks for a network by its exact name; nil if there is none.
+func (e *Engine) network(ctx context.Context, name string) (*network.Inspect, error) {
+	r, err := e.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+	failed := e.fail(err, "look at network "+name)
+	switch {
+	case is(failed, rhumb.NotFound):
+		return nil, nil
+	case failed != nil:
+		return nil, failed
+	case r.Network.Name != name: // the engine takes the beginning of an ID for a name
+		return nil, nil
+	}
+	return &r.Network, nil
+}
+
+// checkNetwork tells whether a network that is there is the one that is wanted.
+func checkNetwork(stack string, n rhumb.Network, found *network.Inspect) error {
+	if n.External {
+		return nil
+	}
+	if found.Labels[labelStack] != stack {
+		return rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name).
+			WithHint("give the network another name, or declare it external: true")
+	}
+	if found.Labels[labelDefinition] != definition(n) {
+		return rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name).
+			WithHint("the engine can't change a network: take the stack down first, or give the network another name")
+	}
+	return nil
+}
+
+// definition gives the hash of all that makes a network what it is. Labels don't.
+func definition(n rhumb.Network) string {
+	n.Key, n.Labels = "", nil
+	b, err := json.Marshal(n)
+	if err != nil {
+		panic(err) // only plain values in there
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// networkOptions maps a network.
+func networkOptions(stack string, n rhumb.Network) (client.NetworkCreateOptions, error) {
+	ipam, err := ipamOf(n)
+	if err != nil {
+		return client.NetworkCreateOptions{}, err
+	}
+	labels := maps.Clone(n.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[labelStack], labels[labelDefinition] = stack, definition(n)
+	o := client.NetworkCreateOptions{
+		Driver: n.Driver, IPAM: ipam, Internal: n.Internal, Attachable: n.Attachable, Options: n.DriverOpts, Labels: labels,
+	}
+	if n.IPv6 {
+		o.EnableIPv6 = &n.IPv6
+	}
+	return o, nil
+}
+
+// ipamOf maps a network's address management; nil leaves it to the engine.
+func ipamOf(n rhumb.Network) (*network.IPAM, error) {
+	if n.IPAM.Driver == "" && len(n.IPAM.Options) == 0 && len(n.IPAM.Pools) == 0 {
+		return nil, nil
+	}
+	ipam := &network.IPAM{Driver: n.IPAM.Driver, Options: n.IPAM.Options}
+	if ipam.Driver == "" {
+		ipam.Driver = "default"
+	}
+	for _, p := range n.IPAM.Pools {
+		c, err := poolOf(p)
+		if err != nil {
+			return nil, rhumb.Errorf(rhumb.Invalid, "network %s: %w", n.Name, err)
+		}
+		ipam.Config = append(ipam.Config, c)
+	}
+	return ipam, nil
+}
+
+func poolOf(p rhumb.Pool) (network.IPAMConfig, error) {
+	var c network.IPAMConfig
+	var err error
+	if p.Subnet != "" {
+		if c.Subnet, err = netip.ParsePrefix(p.Subnet); err != nil {
+			return c, err
+		}
+	}
+	if p.IPRange != "" {
+		if c.IPRange, err = netip.ParsePrefix(p.IPRange); err != nil {
+			return c, err
+		}
+	}
+	if p.Gateway != "" {
+		if c.Gateway, err = netip.ParseAddr(p.Gateway); err != nil {
+			return c, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Aux)) {
+		a, err := netip.ParseAddr(p.Aux[name])
+		if err != nil {
+			return c, err
+		}
+		if c.AuxAddress == nil {
+			c.AuxAddress = map[string]netip.Addr{}
+		}
+		c.AuxAddress[name] = a
+	}
+	return c, nil
+}
+
+// networkFailure explains why a network could not be made.
+func (e *Engine) networkFailure(err error, name string) error {
+	failed := e.fail(err, "make network "+name)
+	text := words(err)
+	full := strings.Contains(text, "non-overlapping") || strings.Contains(text, "all predefined address pools")
+	if full || strings.Contains(text, "overlaps") {
+		hint := "another network of this machine has these addresses: docker network ls"
+		if full {
+			hint = "the engine's address pools are used up: remove unused networks, or widen default-address-pools in daemon.json"
+		}
+		return &rhumb.Error{Code: rhumb.Conflict, Msg: "make network " + name + ": " + text, Hint: hint, Err: err}
+	}
+	if is(failed, rhumb.NotFound) { // a driver that isn't there
+		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make network " + name + ": " + text, Err: err}
+	}
+	return failed
+}
+
+// RemoveNetwork removes a network of the stack.
+func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	e.networks.Lock()
+	defer e.networks.Unlock()
+	found, err := e.network(ctx, name)
+	if err != nil || found == nil {
+		return err
+	}
+	if found.Labels[labelStack] != stack {
+		return rhumb.Errorf(rhumb.Conflict, "remove network %s: it is not the stack's", name)
+	}
+	if len(found.Containers) > 0 {
+		return inUse("network", name)
+	}
+	_, err = e.api.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})
+	failed := e.fail(err, "remove network "+name)
+	switch {
+	case is(failed, rhumb.NotFound):
+		return nil
+	case failed != nil && strings.Contains(words(err), "active endpoints"): // 20.10 answers 403
+		return inUse("network", name)
+	}
+	return failed
+}
+
+func inUse(what, name string) error {
+	return rhumb.Errorf(rhumb.Conflict, "remove %s %s: a container uses it", what, name)
+}

@@ -1,0 +1,127 @@
+package docker
+
+import (
+	"net"
+	"slices"
+	"strconv"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client/pkg/versions"
+
+	"rhumb"
+)
+
+// connection is a network that a container joins between being made and started.
+type connection struct {
+	network  string
+	endpoint *network.EndpointSettings
+}
+
+// networkMode gives the mode; with networks it is the first of them.
+func (d *drawing) networkMode() string {
+	if d.c.NetworkMode != "" {
+		return d.join("network_mode", d.c.NetworkMode)
+	}
+	if as := d.attachments(); len(as) > 0 {
+		return as[0].Network
+	}
+	return ""
+}
+
+// attachments gives the networks by priority, the highest first.
+func (d *drawing) attachments() []rhumb.Attachment {
+	as := slices.Clone(d.c.Networks)
+	slices.SortStableFunc(as, func(a, b rhumb.Attachment) int { return b.Priority - a.Priority })
+	return as
+}
+
+// networks maps the attachments: all of them at making where the engine can, else the first, and the others after it.
+func (d *drawing) networks() (*network.NetworkingConfig, []connection) {
+	as := d.attachments()
+	if d.c.MacAddress != "" && len(as) > 0 && as[0].MAC == "" {
+		as[0].MAC = d.c.MacAddress
+	}
+	switch {
+	case len(as) > 0 && d.c.NetworkMode != "":
+		d.invalid("network_mode and networks can't be combined")
+		return nil, nil
+	case len(as) == 0 && d.c.MacAddress != "":
+		as = []rhumb.Attachment{{Network: d.bareNetwork(), MAC: d.c.MacAddress}}
+	case len(as) == 0:
+		return nil, nil
+	}
+	cfg := &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
+	var further []connection
+	for i, a := range as {
+		ep := d.endpoint(a)
+		if i > 0 && versions.LessThan(d.api, "1.44") {
+			further = append(further, connection{a.Network, ep})
+			continue
+		}
+		cfg.EndpointsConfig[a.Network] = ep
+	}
+	return cfg, further
+}
+
+// bareNetwork gives the network of a container that names none.
+func (d *drawing) bareNetwork() string {
+	if d.c.NetworkMode != "" {
+		return d.c.NetworkMode
+	}
+	return "bridge"
+}
+
+// endpoint maps one attachment.
+func (d *drawing) endpoint(a rhumb.Attachment) *network.EndpointSettings {
+	ep := &network.EndpointSettings{Aliases: a.Aliases, DriverOpts: a.DriverOpts}
+	if !versions.LessThan(d.api, "1.48") {
+		ep.GwPriority = a.Priority
+	}
+	if a.IPv4 != "" || a.IPv6 != "" || len(a.LinkLocal) > 0 {
+		v4, _ := d.address("ipv4_address", a.IPv4)
+		v6, _ := d.address("ipv6_address", a.IPv6)
+		ep.IPAMConfig = &network.EndpointIPAMConfig{
+			IPv4Address: v4, IPv6Address: v6, LinkLocalIPs: d.addresses("link_local_ips", a.LinkLocal),
+		}
+	}
+	if a.MAC != "" && d.needs("1.44", "25.0", "mac_address") {
+		mac, err := net.ParseMAC(a.MAC)
+		if err != nil {
+			d.invalid("mac_address %q: %v", a.MAC, err)
+		}
+		ep.MacAddress = network.HardwareAddr(mac)
+	}
+	return ep
+}
+
+// bindings maps the ports that the engine publishes itself.
+func (d *drawing) bindings() network.PortMap {
+	if len(d.c.HostPorts) == 0 {
+		return nil
+	}
+	m := network.PortMap{}
+	for _, p := range d.c.HostPorts {
+		protocol := network.TCP
+		if p.Protocol == rhumb.UDP {
+			protocol = network.UDP
+		}
+		port, _ := network.PortFrom(p.Target, protocol)
+		ip, ok := d.address("published port", p.HostIP)
+		if !ok {
+			continue
+		}
+		m[port] = append(m[port], network.PortBinding{HostIP: ip, HostPort: published(p)})
+	}
+	return m
+}
+
+// published writes the host's port, or the range to choose from; "" lets the engine choose.
+func published(p rhumb.Port) string {
+	switch {
+	case p.Published == 0:
+		return ""
+	case p.PublishedEnd > p.Published:
+		return strconv.Itoa(int(p.Published)) + "-" + strconv.Itoa(int(p.PublishedEnd))
+	}
+	return strconv.Itoa(int(p.Published))
+}

@@ -1,0 +1,141 @@
+package docker
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"rhumb"
+)
+
+// pull brings an image from its registry.
+func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) error {
+	named, err := reference.ParseNormalizedNamed(r.Ref)
+	if err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
+	}
+	o := client.ImagePullOptions{RegistryAuth: credentials(r.Auth, reference.Domain(named))}
+	if os, arch, ok := strings.Cut(r.Platform, "/"); ok {
+		arch, variant, _ := strings.Cut(arch, "/")
+		o.Platforms = []ocispec.Platform{{OS: os, Architecture: arch, Variant: variant}}
+	}
+	stream, err := e.api.ImagePull(ctx, r.Ref, o)
+	if err != nil {
+		return e.pullFailure(err, r.Ref, reference.Domain(named))
+	}
+	defer stream.Close()
+	sum := layers{}
+	for m, err := range stream.JSONMessages(ctx) {
+		if err == nil && m.Error != nil {
+			err = m.Error
+		}
+		if err != nil {
+			return e.pullFailure(err, r.Ref, reference.Domain(named))
+		}
+		if sum.add(m) && progress != nil {
+			done, total := sum.total()
+			progress(rhumb.ImageProgress{Ref: r.Ref, Done: done, Total: total})
+		}
+	}
+	return nil
+}
+
+// layers sums a pull's progress over the layers.
+type layers map[string]*layer
+
+type layer struct{ done, total int64 }
+
+// add takes one message in, and tells whether it changed the sum.
+func (l layers) add(m jsonstream.Message) bool {
+	if m.ID == "" {
+		return false
+	}
+	switch m.Status {
+	case "Downloading":
+		if m.Progress == nil {
+			return false
+		}
+		l[m.ID] = &layer{m.Progress.Current, max(m.Progress.Total, m.Progress.Current)}
+		return true
+	case "Download complete", "Pull complete":
+		if at := l[m.ID]; at != nil && at.done < at.total {
+			at.done = at.total
+			return true
+		}
+	}
+	return false
+}
+
+func (l layers) total() (done, total int64) {
+	for _, at := range l {
+		done += at.done
+		total += at.total
+	}
+	return done, total
+}
+
+// credentials gives the header for a registry; "" if there are none.
+func credentials(auth map[string]rhumb.Credentials, domain string) string {
+	for host, c := range auth {
+		if registryHost(host) != domain {
+			continue
+		}
+		a := registry.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken, ServerAddress: domain}
+		if domain == "docker.io" {
+			a.ServerAddress = "https://index.docker.io/v1/"
+		}
+		b, err := json.Marshal(a)
+		if err != nil {
+			panic(err) // only strings in there
+		}
+		return base64.URLEncoding.EncodeToString(b)
+	}
+	return ""
+}
+
+// registryHost gives the host of a registry as image names have it.
+func registryHost(key string) string {
+	key = strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
+	host, _, _ := strings.Cut(key, "/")
+	if host == "index.docker.io" || host == "registry-1.docker.io" {
+		return "docker.io"
+	}
+	return host
+}
+
+// pullFailure explains why an image could not be had. The engine says it in words only.
+func (e *Engine) pullFailure(err error, ref, domain string) error {
+	failed := e.fail(err, "pull "+ref)
+	if is(failed, rhumb.Cancelled) || is(failed, rhumb.Timeout) || is(failed, rhumb.Unavailable) {
+		return failed
+	}
+	text := words(err)
+	p := &rhumb.Error{Code: rhumb.ErrorCode(failed), Msg: "pull " + ref + ": " + text, Err: err}
+	switch {
+	case contains(text, "unauthorized", "authentication required", "access denied", "denied:", "no basic auth", "incorrect username"):
+		p.Code, p.Hint = rhumb.Denied, "log in: docker login "+domain+"; or the name is wrong: registries don't tell the two apart"
+	case contains(text, "manifest unknown", "not found", "does not exist", "no matching manifest", "name unknown"):
+		p.Code, p.Hint = rhumb.NotFound, "is the name right, and was it pushed? For another platform set platform:"
+	case contains(text, "no such host", "dial tcp", "connection refused", "i/o timeout", "timeout", "tls:", "TLS", "EOF",
+		"server misbehaving", "toomanyrequests", "Client.Timeout", "network is unreachable", "502", "503", "504"):
+		p.Code, p.Hint = rhumb.Unavailable, "can the server reach "+domain+"? An image that is there already needs no registry: pull_policy: missing"
+	}
+	return p
+}
+
+// contains tells whether a text has one of the parts.
+func contains(text string, parts ...string) bool {
+	for _, p := range parts {
+		if strings.Contains(text, p) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,278 @@
+package docker
+
+import (
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"rhumb"
+)
+
+// plan is what the engine is asked for to make one replica.
+type plan struct {
+	create  client.ContainerCreateOptions
+	further []connection // networks to join between making and starting
+}
+
+// facts are what a mapping must know of the world.
+type facts struct {
+	api     string            // the API version that is spoken
+	files   map[string]string // by target: where a mounted file's content lies
+	volumes []string          // declared by the image
+	covered []string          // paths that volumes of other replicas take
+}
+
+// drawing maps a spec to a plan, and collects what can't be mapped.
+type drawing struct {
+	spec *rhumb.ReplicaSpec
+	c    *rhumb.Container
+	facts
+	errs rhumb.Errors
+}
+
+// draw maps a replica's spec to what the engine is asked for. It does no I/O. What can't be carried is Unsupported,
+// and what can't be right is Invalid, all of it at once.
+func draw(spec *rhumb.ReplicaSpec, f facts) (*plan, error) {
+	d := &drawing{spec: spec, c: &spec.Container, facts: f}
+	host := d.host()
+	networking, further := d.networks()
+	p := &plan{
+		create: client.ContainerCreateOptions{
+			Name: spec.Name(), Config: d.config(), HostConfig: host, NetworkingConfig: networking, Platform: d.platform(),
+		},
+		further: further,
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs
+	}
+	return p, nil
+}
+
+func (d *drawing) invalid(format string, args ...any) {
+	d.errs = append(d.errs, rhumb.Errorf(rhumb.Invalid, "service "+d.spec.Service+": "+format, args...))
+}
+
+// needs asks for an API version; engine is the first Engine that speaks it.
+func (d *drawing) needs(api, engine, what string) bool {
+	if !versions.LessThan(d.api, api) {
+		return true
+	}
+	d.errs = append(d.errs, rhumb.Errorf(rhumb.Unsupported, "service %s: %s needs Engine %s", d.spec.Service, what, engine).
+		WithHint("this engine speaks API %s; %s is needed", d.api, api))
+	return false
+}
+
+// imageOf gives the image that a container runs: exactly the one that the release resolved.
+func imageOf(c *rhumb.Container) string {
+	if c.ImageID != "" {
+		return c.ImageID
+	}
+	return c.Image
+}
+
+// config maps what belongs to the container itself.
+func (d *drawing) config() *container.Config {
+	c := d.c
+	cfg := &container.Config{
+		Image: imageOf(c), Hostname: c.Hostname, Domainname: c.Domainname, User: c.User, WorkingDir: c.WorkingDir,
+		Tty: c.TTY, OpenStdin: c.StdinOpen, Env: environment(c.Env), Cmd: c.Command, Entrypoint: c.Entrypoint,
+		StopSignal: c.StopSignal, StopTimeout: stopTimeout(c.StopGrace), Healthcheck: d.health(),
+		Labels: d.labels(), ExposedPorts: d.exposed(),
+	}
+	if c.Entrypoint != nil && len(c.Entrypoint) == 0 {
+		cfg.Entrypoint = []string{""} // the engine's way to say: none, not even the image's
+	}
+	return cfg
+}
+
+// labels gives the user's labels under rhumb's own.
+func (d *drawing) labels() map[string]string {
+	s := d.spec
+	l := maps.Clone(d.c.Labels)
+	if l == nil {
+		l = map[string]string{}
+	}
+	maps.DeleteFunc(l, func(k, _ string) bool { return strings.HasPrefix(k, "dev.rhumb.") })
+	l[labelStack], l[labelService], l[labelSpec] = s.Stack, s.Service, s.Spec
+	l[labelRelease], l[labelSlot] = strconv.Itoa(s.Release), strconv.Itoa(s.Slot)
+	if s.Restarts != 0 {
+		l[labelRestarts] = strconv.Itoa(s.Restarts)
+	}
+	if s.OneOff != "" {
+		l[labelOneOff] = s.OneOff
+		l[labelSlot] = "0"
+	}
+	if service, ok := strings.CutPrefix(d.c.NetworkMode, "service:"); ok {
+		l[labelJoined] = s.Joined[service]
+	}
+	return l
+}
+
+// environment gives "K=V" lines, sorted.
+func environment(env map[string]string) []string {
+	lines := make([]string, 0, len(env))
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		lines = append(lines, k+"="+env[k])
+	}
+	return lines
+}
+
+// stopTimeout gives the grace in whole seconds, rounded up; nil is the engine's ten seconds.
+func stopTimeout(grace time.Duration) *int {
+	if grace == 0 {
+		return nil
+	}
+	s := max(0, int(math.Ceil(grace.Seconds())))
+	return &s
+}
+
+// health maps the check; nil leaves the image's own. Below API 1.44 there is no start interval, and none is needed:
+// until a replica is ready rhumb runs its check itself.
+func (d *drawing) health() *container.HealthConfig {
+	h := d.c.Health
+	if h == nil {
+		return nil
+	}
+	cfg := &container.HealthConfig{
+		Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, Retries: h.Retries, StartPeriod: h.StartPeriod,
+	}
+	if !versions.LessThan(d.api, "1.44") {
+		cfg.StartInterval = h.StartInterval
+	}
+	return cfg
+}
+
+// exposed gives the exposed ports. A replica in another's network namespace has none of its own.
+func (d *drawing) exposed() network.PortSet {
+	if len(d.c.Expose) == 0 || joins(d.c.NetworkMode) {
+		return nil
+	}
+	set := network.PortSet{}
+	for _, e := range d.c.Expose {
+		r, err := network.ParsePortRange(e)
+		if err != nil {
+			d.invalid("exposed port %q: %v", e, err)
+			continue
+		}
+		for p := range r.All() {
+			set[p] = struct{}{}
+		}
+	}
+	return set
+}
+
+// platform gives the platform that was asked for.
+func (d *drawing) platform() *ocispec.Platform {
+	if d.c.Platform == "" {
+		return nil
+	}
+	parts := strings.Split(d.c.Platform, "/")
+	p := &ocispec.Platform{OS: parts[0]}
+	switch len(parts) {
+	case 3:
+		p.Variant = parts[2]
+		fallthrough
+	case 2:
+		p.Architecture = parts[1]
+		return p
+	}
+	d.invalid("platform %q is not OS/ARCH or OS/ARCH/VARIANT", d.c.Platform)
+	return nil
+}
+
+// host maps what belongs to the machine that the container runs on.
+func (d *drawing) host() *container.HostConfig {
+	c := d.c
+	h := &container.HostConfig{
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled}, // restarting is rhumb's
+		LogConfig:     logging(c.Logging), GroupAdd: c.GroupAdd, Init: c.Init, ReadonlyRootfs: c.ReadOnly,
+		PidMode: container.PidMode(d.join("pid", c.PID)), IpcMode: container.IpcMode(d.join("ipc", c.IPC)),
+		UTSMode: container.UTSMode(c.UTS), UsernsMode: container.UsernsMode(c.UsernsMode),
+		CgroupnsMode: container.CgroupnsMode(c.Cgroup), DNS: d.addresses("dns", c.DNS), DNSSearch: c.DNSSearch,
+		DNSOptions: c.DNSOpts, ExtraHosts: d.extraHosts(), CapAdd: c.CapAdd, CapDrop: c.CapDrop, Privileged: c.Privileged,
+		SecurityOpt: c.SecurityOpt, Sysctls: c.Sysctls, Runtime: c.Runtime, StorageOpt: c.StorageOpt,
+		ShmSize: c.Resources.ShmSize, OomScoreAdj: c.Resources.OOMScoreAdj, Resources: d.resources(),
+		PortBindings: d.bindings(), VolumesFrom: d.volumesFrom(),
+	}
+	if len(c.Annotations) > 0 && d.needs("1.43", "24.0", "annotations") {
+		h.Annotations = c.Annotations
+	}
+	h.NetworkMode = container.NetworkMode(d.networkMode())
+	d.mounts(h)
+	return h
+}
+
+// logging maps the log driver.
+func logging(l rhumb.Logging) container.LogConfig {
+	if l.Driver == "" && len(l.Options) == 0 {
+		return container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "3"}}
+	}
+	if l.Driver == "" {
+		l.Driver = "json-file"
+	}
+	return container.LogConfig{Type: l.Driver, Config: l.Options}
+}
+
+// join turns "service:NAME" into the container of the replica that is meant.
+func (d *drawing) join(what, mode string) string {
+	service, ok := strings.CutPrefix(mode, "service:")
+	if !ok {
+		return mode
+	}
+	id := d.spec.Joined[service]
+	if id == "" {
+		d.invalid("%s %q: the service %s has no replica to join", what, mode, service)
+	}
+	return "container:" + id
+}
+
+// joins tells whether a network mode means another container's namespace.
+func joins(mode string) bool {
+	return strings.HasPrefix(mode, "service:") || strings.HasPrefix(mode, "container:")
+}
+
+// extraHosts gives the lines for the hosts file. A namespace that is joined has its own.
+func (d *drawing) extraHosts() []string {
+	lines := slices.Clone(d.c.ExtraHosts)
+	if joins(d.c.NetworkMode) {
+		return lines
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.spec.Hosts)) {
+		lines = append(lines, name+":"+d.spec.Hosts[name])
+	}
+	return lines
+}
+
+// addresses parses addresses.
+func (d *drawing) addresses(what string, list []string) []netip.Addr {
+	var addrs []netip.Addr
+	for _, s := range list {
+		if a, ok := d.address(what, s); ok {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
+}
+
+// address parses one address; "" is the zero value.
+func (d *drawing) address(what, s string) (netip.Addr, bool) {
+	if s == "" {
+		return netip.Addr{}, true
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		d.invalid("%s: %q is not an IP address", what, s)
+		return netip.Addr{}, false
+	}
+	return a, true
+}

@@ -1,0 +1,253 @@
+package docker
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+// Start makes and starts a replica.
+func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	p, id, err := e.create(ctx, &spec)
+	if p != nil && is(err, rhumb.Conflict) {
+		return e.again(ctx, &spec, p, err)
+	}
+	if err != nil {
+		return rhumb.Replica{}, err
+	}
+	return e.begin(ctx, id, spec.Name(), p.further)
+}
+
+// create makes the container of a replica. The plan is nil if it failed before the engine was asked.
+func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec) (*plan, string, error) {
+	f, err := e.facts(ctx, spec)
+	if err != nil {
+		return nil, "", err
+	}
+	// The files stay in use from here until a container that mounts them is there: a sweep would take them.
+	e.files.sweeping.RLock()
+	defer e.files.sweeping.RUnlock()
+	if f.files, err = e.files.place(spec); err != nil {
+		return nil, "", err
+	}
+	p, err := draw(spec, f)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := makeFolders(spec); err != nil {
+		return nil, "", err
+	}
+	r, err := e.api.ContainerCreate(ctx, p.create)
+	if err != nil {
+		return p, "", e.createFailure(err, spec)
+	}
+	for _, w := range r.Warnings {
+		e.log.Warn("engine warns", "replica", spec.Name(), "warning", w)
+	}
+	return p, r.ID, nil
+}
+
+// facts gathers what a mapping must know of the world.
+func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (facts, error) {
+	api, err := e.speak(ctx)
+	if err != nil {
+		return facts{}, err
+	}
+	f := facts{api: api}
+	if f.volumes, err = e.declaredVolumes(ctx, spec); err != nil {
+		return facts{}, err
+	}
+	if len(f.volumes) > 0 {
+		f.covered, err = e.joinedMounts(ctx, spec)
+	}
+	return f, err
+}
+
+// joinedMounts gives the paths that the replica takes from others' volumes.
+func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
+	var targets []string
+	for _, from := range spec.Container.VolumesFrom {
+		service, _, _ := strings.Cut(from, ":")
+		id, ok := spec.Joined[service]
+		if !ok {
+			continue // told by the mapping
+		}
+		c, err := e.inspect(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range c.Mounts {
+			targets = append(targets, m.Destination)
+		}
+	}
+	return targets, nil
+}
+
+// createFailure explains why a replica could not be made.
+func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
+	failed := e.fail(err, "make "+spec.Name())
+	switch text := words(err); {
+	case is(failed, rhumb.NotFound) && strings.Contains(text, "No such image"):
+		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(), imageOf(&spec.Container)).
+			WithHint("it was removed since the release was made: deploy again")
+	case is(failed, rhumb.NotFound):
+		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
+	case is(failed, rhumb.Internal) && strings.Contains(text, "invalid"):
+		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
+	}
+	return failed
+}
+
+// again goes on with a replica whose name is taken: by an earlier call that was cut off, or by something else.
+func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *plan, taken error) (rhumb.Replica, error) {
+	c, err := e.inspect(ctx, spec.Name())
+	if is(err, rhumb.NotFound) {
+		return rhumb.Replica{}, taken
+	}
+	if err != nil {
+		return rhumb.Replica{}, err
+	}
+	r := replicaOf(c)
+	if r.Stack != spec.Stack || r.Service != spec.Service || r.Spec != spec.Spec {
+		return rhumb.Replica{}, rhumb.Errorf(rhumb.Conflict, "start %s: a replica of that name and another spec is there", spec.Name())
+	}
+	if r.State != rhumb.StateCreated {
+		return r, nil
+	}
+	var missing []connection
+	for _, n := range p.further {
+		if c.NetworkSettings == nil || c.NetworkSettings.Networks[n.network] == nil {
+			missing = append(missing, n)
+		}
+	}
+	return e.begin(ctx, c.ID, spec.Name(), missing)
+}
+
+// begin joins a made replica to its further networks and starts it.
+func (e *Engine) begin(ctx context.Context, id, name string, further []connection) (rhumb.Replica, error) {
+	for _, n := range further {
+		_, err := e.api.NetworkConnect(ctx, n.network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.endpoint})
+		if err != nil {
+			return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "join "+name+" to network "+n.network))
+		}
+	}
+	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return e.startFailure(ctx, id, name, err)
+	}
+	return e.replica(ctx, id)
+}
+
+// startFailure tells a replica that can't run, which stays and says why, from one that was never given a chance.
+func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (rhumb.Replica, error) {
+	failed := e.fail(err, "start "+name)
+	switch text := words(err); {
+	case is(failed, rhumb.Unavailable), is(failed, rhumb.Timeout), is(failed, rhumb.Cancelled):
+		return rhumb.Replica{}, failed
+	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
+		taken := &rhumb.Error{Code: rhumb.Conflict, Msg: "start " + name + ": " + portWords(text), Err: err,
+			Hint: "another program or container has the port: ss -lntup shows which"}
+		return rhumb.Replica{}, e.discard(ctx, id, taken)
+	case strings.Contains(text, "network") && strings.Contains(text, "not found"):
+		return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "start "+name))
+	}
+	r, lookErr := e.replica(ctx, id)
+	if lookErr != nil {
+		return rhumb.Replica{}, lookErr
+	}
+	if r.Alive() || r.State == rhumb.StateCreated {
+		return rhumb.Replica{}, failed // the engine did not get as far as to try
+	}
+	return r, nil
+}
+
+// missing makes a NotFound for something that a replica needs Invalid: trying again is vain.
+func (e *Engine) missing(err error, doing string) error {
+	failed := e.fail(err, doing)
+	if is(failed, rhumb.NotFound) {
+		return &rhumb.Error{Code: rhumb.Invalid, Msg: doing + ": " + words(err), Err: err}
+	}
+	return failed
+}
+
+// discard removes a replica that never ran, and gives the error that led to it.
+func (e *Engine) discard(ctx context.Context, id string, why error) error {
+	if is(why, rhumb.Unavailable) || is(why, rhumb.Cancelled) || is(why, rhumb.Timeout) {
+		return why // the next call finds it and goes on
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
+	defer cancel()
+	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true}); err != nil {
+		e.log.Warn("replica that never ran is left", "id", short(id), "error", err)
+	}
+	return why
+}
+
+// portWords takes the part about the port out of a long chain of the engine's.
+func portWords(text string) string {
+	for _, start := range []string{"Bind for ", "listen tcp", "listen udp"} {
+		if i := strings.Index(text, start); i >= 0 {
+			return text[i:]
+		}
+	}
+	return text
+}
+
+// Stop sends the stop signal, waits as long as the replica's grace, and kills.
+func (e *Engine) Stop(ctx context.Context, id string) error {
+	look, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c, err := e.inspect(look, id)
+	if is(err, rhumb.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r := replicaOf(c); !r.Alive() {
+		return nil
+	}
+	ctx, cancelStop := context.WithTimeout(ctx, grace(c)+stopMargin)
+	defer cancelStop()
+	_, err = e.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
+	if failed := e.fail(err, "stop "+nameOf(c)); failed != nil && !is(failed, rhumb.NotFound) {
+		return failed
+	}
+	return nil
+}
+
+// grace gives how long the engine waits between the stop signal and SIGKILL.
+func grace(c *container.InspectResponse) time.Duration {
+	if c.Config.StopTimeout == nil {
+		return defaultGrace
+	}
+	return time.Duration(*c.Config.StopTimeout) * time.Second
+}
+
+// Remove removes a dead replica and leaves its volumes. A one-off's anonymous volumes go with it.
+func (e *Engine) Remove(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c, err := e.inspect(ctx, id)
+	if is(err, rhumb.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if r := replicaOf(c); r.Alive() {
+		return rhumb.Errorf(rhumb.Conflict, "remove %s: it runs", nameOf(c)).WithHint("stop it first")
+	}
+	_, err = e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[labelOneOff] != ""})
+	failed := e.fail(err, "remove "+nameOf(c))
+	if is(failed, rhumb.NotFound) || is(failed, rhumb.Conflict) && strings.Contains(failed.Error(), "in progress") {
+		return nil
+	}
+	return failed
+}

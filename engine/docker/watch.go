@@ -1,0 +1,97 @@
+package docker
+
+import (
+	"context"
+
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+// Watch tells of changes until ctx ends or the engine goes away, which closes the channel. Calling again is the
+// caller's, who must look at everything then.
+func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
+	if _, err := e.speak(ctx); err != nil {
+		return nil, err
+	}
+	f := client.Filters{}.Add("type", "container", "network", "volume").
+		// Health checks fill the stream with exec_*: the engine keeps those to itself.
+		Add("event", "create", "start", "die", "oom", "destroy", "health_status", "pause", "unpause", "rename")
+	s := e.api.Events(ctx, client.EventsListOptions{Filters: f})
+	select {
+	case err := <-s.Err:
+		return nil, e.fail(err, "watch the engine")
+	default:
+	}
+	out := make(chan rhumb.Change)
+	go tell(ctx, s, out)
+	return out, nil
+}
+
+// tell passes changes on. The engine's stream is always read at once; what the receiver has not taken yet is merged.
+// It ends with the stream, whose end is also ctx's.
+func tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
+	defer close(out)
+	var waiting changes
+	for {
+		var to chan<- rhumb.Change
+		next, any := waiting.next()
+		if any {
+			to = out
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.Err:
+			return
+		case m := <-s.Messages:
+			if c, ok := changeOf(m); ok {
+				waiting.add(c)
+			}
+		case to <- next:
+			waiting.take()
+		}
+	}
+}
+
+// changeOf reads an event; false if it isn't about anything of rhumb's.
+func changeOf(m events.Message) (rhumb.Change, bool) {
+	switch m.Type {
+	case events.ContainerEventType:
+		stack := m.Actor.Attributes[labelStack]
+		return rhumb.Change{Stack: stack, Replica: m.Actor.ID}, stack != ""
+	case events.NetworkEventType, events.VolumeEventType:
+		// These carry no labels: look at everything. Making them is nobody's concern, losing them is.
+		return rhumb.Change{}, m.Action == events.ActionDestroy
+	}
+	return rhumb.Change{}, false
+}
+
+// changes are changes that wait to be told, each once, in the order of their first happening.
+type changes struct{ list []rhumb.Change }
+
+// mergeAbove is the number of waiting changes above which they are told as one.
+const mergeAbove = 256
+
+func (w *changes) add(c rhumb.Change) {
+	for _, old := range w.list {
+		if old == c || old == (rhumb.Change{}) {
+			return
+		}
+	}
+	if c == (rhumb.Change{}) || len(w.list) >= mergeAbove {
+		w.list = []rhumb.Change{{}}
+		return
+	}
+	w.list = append(w.list, c)
+}
+
+func (w *changes) next() (rhumb.Change, bool) {
+	if len(w.list) == 0 {
+		return rhumb.Change{}, false
+	}
+	return w.list[0], true
+}
+
+func (w *changes) take() { w.list = w.list[1:] }
