@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connState is what the HTTP server last said about a connection.
+type connState struct {
+	state atomic.Int32 // http.ConnState
+	since atomic.Int64 // Unix nanoseconds
+}
+
+// connTable knows the HTTP server's connections, those that were upgraded excepted. http.Server.Shutdown is not used to end them: it
+// drops a request that arrives while it closes idle connections.
+type connTable struct {
+	mu    sync.Mutex
+	conns map[*clientConn]struct{}
+}
+
+func (t *connTable) note(c net.Conn, st http.ConnState) {
+	cc, ok := c.(*clientConn)
+	if !ok {
+		return
+	}
+	cc.state.state.Store(int32(st))
+	cc.state.since.Store(time.Now().UnixNano())
+	switch st {
+	case http.StateNew:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.conns == nil {
+			t.conns = map[*clientConn]struct{}{}
+		}
+		t.conns[cc] = struct{}{}
+	case http.StateClosed, http.StateHijacked:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.conns, cc)
+	}
+}
+
+// closeQuiet closes the connections on which no request has been for the time, and gives how many are left.
+func (t *connTable) closeQuiet(quiet time.Duration) (left int) {
+	t.mu.Lock()
+	var idle []*clientConn
+	now := time.Now()
+	for c := range t.conns {
+		st := http.ConnState(c.state.state.Load())
+		if st != http.StateActive && now.Sub(time.Unix(0, c.state.since.Load())) >= quiet {
+			idle = append(idle, c)
+		}
+	}
+	left = len(t.conns) - len(idle)
+	t.mu.Unlock()
+	for _, c := range idle {
+		c.Close()
+	}
+	return left
+}

@@ -1,0 +1,110 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// tryBind tells whether the address could be bound. Nothing is listened on, so that no client sees it.
+func tryBind(b binding) error {
+	a := b.addr.Addr()
+	family, kind := unix.AF_INET6, unix.SOCK_STREAM
+	var to unix.Sockaddr = &unix.SockaddrInet6{Port: int(b.addr.Port()), Addr: a.As16()}
+	if a.Is4() {
+		family, to = unix.AF_INET, &unix.SockaddrInet4{Port: int(b.addr.Port()), Addr: a.As4()}
+	}
+	if b.udp {
+		kind = unix.SOCK_DGRAM
+	}
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+	if err == unix.EAFNOSUPPORT && a == netip.IPv6Unspecified() {
+		return tryBind(binding{udp: b.udp, addr: netip.AddrPortFrom(netip.IPv4Unspecified(), b.addr.Port())})
+	}
+	if err != nil {
+		return bindError(b, err)
+	}
+	defer unix.Close(fd)
+	if family == unix.AF_INET6 {
+		only := 1
+		if a.IsUnspecified() {
+			only = 0
+		}
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+	}
+	if !b.udp {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if err := unix.Bind(fd, to); err != nil {
+		return bindError(b, err)
+	}
+	return nil
+}
+
+// holder says which process has a socket that keeps b from being bound: `nginx (pid 812)`. It is found through the
+// socket's inode, as proc(5) describes; "" if it can't be.
+func holder(b binding) string {
+	kind, listening := "tcp", "0A"
+	if b.udp {
+		kind, listening = "udp", "07"
+	}
+	for _, v := range []string{"", "6"} {
+		data, err := os.ReadFile("/proc/self/net/" + kind + v)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(data)) {
+			f := strings.Fields(line)
+			if len(f) < 10 || f[3] != listening {
+				continue
+			}
+			if addr, ok := parseProcAddr(f[1]); ok && b.overlaps(binding{udp: b.udp, addr: addr}) {
+				return processOf(f[9])
+			}
+		}
+	}
+	return ""
+}
+
+// parseProcAddr reads "0100007F:1F90": words of the address in the host's byte order, then the port.
+func parseProcAddr(s string) (netip.AddrPort, bool) {
+	h, p, _ := strings.Cut(s, ":")
+	raw, err := hex.DecodeString(h)
+	port, perr := strconv.ParseUint(p, 16, 16)
+	if err != nil || perr != nil || len(raw)%4 != 0 {
+		return netip.AddrPort{}, false
+	}
+	for i := 0; i < len(raw); i += 4 {
+		binary.NativeEndian.PutUint32(raw[i:], binary.BigEndian.Uint32(raw[i:]))
+	}
+	a, ok := netip.AddrFromSlice(raw)
+	return netip.AddrPortFrom(a, uint16(port)), ok
+}
+
+// processOf finds the process that has the socket open.
+func processOf(inode string) string {
+	want := "socket:[" + inode + "]"
+	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	if err != nil {
+		return ""
+	}
+	for _, fd := range fds {
+		if to, err := os.Readlink(fd); err != nil || to != want {
+			continue
+		}
+		pid := strings.Split(fd, "/")[2]
+		name, err := os.ReadFile("/proc/" + pid + "/comm")
+		if err != nil {
+			return "pid " + pid
+		}
+		return fmt.Sprintf("%s (pid %s)", strings.TrimSpace(string(name)), pid)
+	}
+	return ""
+}

@@ -1,0 +1,221 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rhumb"
+)
+
+// httpServer speaks HTTP on all connections of HTTP listeners.
+type httpServer struct {
+	balancer *balancer
+	trusted  []netip.Prefix
+	log      *slog.Logger
+	limits   Limits
+	server   *http.Server
+	reverse  *httputil.ReverseProxy
+	conns    connTable
+	queue    connQueue
+	requests sync.WaitGroup // also those that became WebSockets
+	leaving  atomic.Bool    // each answer asks its client to come back on another connection
+}
+
+func newHTTPServer(b *balancer, o Options) *httpServer {
+	h := &httpServer{balancer: b, trusted: o.TrustedProxies, log: o.Log, limits: b.limits,
+		queue: connQueue{conns: make(chan *clientConn), done: make(chan struct{})}}
+	quiet := log.New(io.Discard, "", 0) // what a client does wrong is its own affair
+	h.reverse = &httputil.ReverseProxy{
+		Rewrite:      h.rewrite,
+		Transport:    roundTripper{b},
+		BufferPool:   &bufferPool{},
+		ErrorHandler: h.failed,
+		ErrorLog:     quiet,
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	h.server = &http.Server{
+		Handler:           h,
+		Protocols:         protocols,
+		ReadHeaderTimeout: h.limits.HeaderTime,
+		IdleTimeout:       h.limits.IdleTime,
+		MaxHeaderBytes:    h.limits.Header,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:         h.conns.note,
+		ErrorLog:          quiet,
+	}
+	return h
+}
+
+type connKey struct{}
+
+// serve takes an accepted connection. It returns as soon as the connection is the server's.
+func (h *httpServer) serve(c *clientConn) {
+	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
+	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
+	h.conns.note(c, http.StateNew)
+	select {
+	case h.queue.conns <- c:
+	case <-h.queue.done:
+		c.Close()
+		h.conns.note(c, http.StateClosed)
+	}
+}
+
+// ServeHTTP leads one request to a replica.
+func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.requests.Add(1)
+	defer h.requests.Done()
+	if h.leaving.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	s := h.balancer.served.Load()
+	name, ok := h.backendOf(s, r)
+	if !ok {
+		pageNotFound(r).write(w, r)
+		return
+	}
+	if r.Method == http.MethodConnect {
+		pageNotAllowed().write(w, r)
+		return
+	}
+	c := &call{backend: name, began: time.Now()}
+	defer c.end()
+	p := newProgress(w, r, h.limits.ProgressTime)
+	defer p.end()
+	h.reverse.ServeHTTP(p, p.request(context.WithValue(r.Context(), callKey{}, c)))
+}
+
+// backendOf gives the backend of the request's listener, or of the rule that fits.
+func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
+	c, ok := r.Context().Value(connKey{}).(*clientConn)
+	if !ok {
+		return "", false
+	}
+	l, ok := s.listeners[c.bound]
+	switch {
+	case !ok || l.Protocol != rhumb.HTTP:
+		// The listener is gone, or speaks something else now; this connection was kept alive.
+		return "", false
+	case l.Backend != "":
+		return l.Backend, true
+	}
+	return s.rules.match(r.Host, r.URL.Path)
+}
+
+// call is one request on its way. The round tripper fills it.
+type call struct {
+	backend string
+	began   time.Time
+	lease   lease
+	got     bool
+}
+
+type callKey struct{}
+
+func (c *call) end() {
+	if c.got {
+		c.lease.drop()
+	}
+}
+
+// roundTripper sends a request to one of the endpoints of its call's backend.
+type roundTripper struct{ balancer *balancer }
+
+func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	c := r.Context().Value(callKey{}).(*call)
+	var resp *http.Response
+	err := t.balancer.reach(r.Context(), c.backend, func(l lease) error {
+		var err error
+		sent := time.Now()
+		resp, err = l.http.send(t.balancer, l.target, r)
+		if err != nil {
+			if !errors.As(err, new(*dialError)) && r.Context().Err() == nil && !errors.As(err, new(clientError)) {
+				l.release.errors.Add(1)
+			}
+			return err
+		}
+		l.release.answered(time.Since(sent))
+		if resp.StatusCode >= 500 {
+			l.release.errors.Add(1)
+		}
+		c.lease, c.got = l, true
+		return nil
+	})
+	return resp, err
+}
+
+// failed answers a request that got no answer from a replica.
+func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
+	c := r.Context().Value(callKey{}).(*call)
+	stack := c.backend
+	if be := h.balancer.served.Load().backends[c.backend]; be != nil {
+		stack = be.spec.Stack
+	}
+	var page page
+	switch {
+	case r.Context().Err() != nil:
+		panic(http.ErrAbortHandler) // the client is gone, or the proxy's time is over
+	case errors.As(err, new(clientError)) && errors.Is(err, os.ErrDeadlineExceeded):
+		page = pageTooSlow()
+	case errors.As(err, new(clientError)):
+		panic(http.ErrAbortHandler)
+	case errors.Is(err, errCrowded):
+		page = pageCrowded(stack)
+	case errors.Is(err, errVain), errors.Is(err, errNoBackend):
+		page = pageUnready(stack)
+	default:
+		h.log.Debug("request failed", "backend", c.backend, "error", err)
+		page = pageFailed(stack)
+	}
+	page.write(w, r)
+}
+
+// connQueue is the net.Listener through which accepted connections reach the HTTP server.
+type connQueue struct {
+	conns chan *clientConn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (q *connQueue) Accept() (net.Conn, error) {
+	select {
+	case c := <-q.conns:
+		return c, nil
+	case <-q.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (q *connQueue) Close() error {
+	q.once.Do(func() { close(q.done) })
+	return nil
+}
+
+func (q *connQueue) Addr() net.Addr { return &net.TCPAddr{} }
+
+// bufferPool lends the buffers that answers are copied through.
+type bufferPool struct{ pool sync.Pool }
+
+const copyBuffer = 32 << 10
+
+func (p *bufferPool) Get() []byte {
+	if b, ok := p.pool.Get().(*[copyBuffer]byte); ok {
+		return b[:]
+	}
+	return make([]byte, copyBuffer)
+}
+
+func (p *bufferPool) Put(b []byte) { p.pool.Put((*[copyBuffer]byte)(b)) }

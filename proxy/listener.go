@@ -1,0 +1,190 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"rhumb"
+)
+
+// socket is one bound address. Who serves what comes in is looked up in the table for each connection, so that a
+// listener changes its protocol or backend without the socket being touched.
+type socket struct {
+	bound binding
+	tcp   *net.TCPListener // or
+	udp   *udpListener
+	once  sync.Once
+	stop  chan struct{}
+}
+
+// listen binds the address. What has no IPv6 takes "[::]" as all of IPv4.
+func listen(ctx context.Context, b binding) (*socket, error) {
+	s := &socket{bound: b, stop: make(chan struct{})}
+	var lc net.ListenConfig
+	network, addr := networkOf(b)
+	if b.udp {
+		c, err := lc.ListenPacket(ctx, network, addr)
+		if errors.Is(err, syscall.EAFNOSUPPORT) && b.addr.Addr().IsUnspecified() {
+			c, err = lc.ListenPacket(ctx, "udp4", wildcard4(b.addr.Port()))
+		}
+		if err != nil {
+			return nil, bindError(b, err)
+		}
+		s.udp = newUDPListener(c.(*net.UDPConn))
+		return s, nil
+	}
+	l, err := lc.Listen(ctx, network, addr)
+	if errors.Is(err, syscall.EAFNOSUPPORT) && b.addr.Addr().IsUnspecified() {
+		l, err = lc.Listen(ctx, "tcp4", wildcard4(b.addr.Port()))
+	}
+	if err != nil {
+		return nil, bindError(b, err)
+	}
+	s.tcp = l.(*net.TCPListener)
+	return s, nil
+}
+
+func wildcard4(port uint16) string {
+	return netip.AddrPortFrom(netip.IPv4Unspecified(), port).String()
+}
+
+// networkOf gives net's names for b: "tcp" on "[::]" is the one that takes IPv4 too.
+func networkOf(b binding) (network, addr string) {
+	network = "tcp"
+	if b.udp {
+		network = "udp"
+	}
+	switch a := b.addr.Addr(); {
+	case a.Is4():
+		network += "4"
+	case !a.IsUnspecified():
+		network += "6"
+	}
+	return network, b.addr.String()
+}
+
+// bindError names the address and, where it can be found, who holds it.
+func bindError(b binding, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		if who := holder(b); who != "" {
+			return rhumb.Errorf(rhumb.Conflict, "%s is in use by %s", b, who).WithHint("stop it, or publish another port")
+		}
+		return rhumb.Errorf(rhumb.Conflict, "%s is in use by another process", b).WithHint("stop it, or publish another port")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return rhumb.Errorf(rhumb.Conflict, "%s can't be bound: this host doesn't have the address", b)
+	case errors.Is(err, syscall.EACCES):
+		return rhumb.Errorf(rhumb.Conflict, "%s can't be bound: ports below 1024 need root or CAP_NET_BIND_SERVICE", b)
+	}
+	return &rhumb.Error{Code: rhumb.Conflict, Msg: b.String() + " can't be bound", Err: err}
+}
+
+// close stops accepting. The connections that are open live on; UDP sessions of the socket end.
+func (s *socket) close() {
+	s.once.Do(func() {
+		close(s.stop)
+		if s.tcp != nil {
+			s.tcp.Close()
+		} else {
+			s.udp.close()
+		}
+	})
+}
+
+// clientConn is an accepted connection that gives its places back when it is closed.
+type clientConn struct {
+	*net.TCPConn
+	bound  binding
+	once   sync.Once
+	places []slots
+	state  connState
+}
+
+func (c *clientConn) Close() error {
+	err := c.TCPConn.Close()
+	c.once.Do(func() {
+		for _, p := range c.places {
+			p.release()
+		}
+	})
+	return err
+}
+
+// acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.
+type acceptLoop struct {
+	socket *socket
+	total  slots
+	own    slots
+	serve  func(*clientConn) (rest func()) // rest, if any, is the connection's own goroutine
+	ended  func()                          // called when no more are accepted
+	log    *slog.Logger
+}
+
+func (a *acceptLoop) run() {
+	var conns sync.WaitGroup
+	defer conns.Wait()
+	defer a.ended()
+	var backoff time.Duration
+	for {
+		if !a.take(a.own) {
+			return
+		}
+		c, err := a.socket.tcp.AcceptTCP()
+		if err != nil {
+			a.own.release()
+			if backoff = a.pause(err, backoff); backoff == 0 {
+				return
+			}
+			continue
+		}
+		backoff = 0
+		a.total.take() // not given up when the socket closes: this connection was accepted and is owed an answer
+		cc := &clientConn{TCPConn: c, bound: a.socket.bound, places: []slots{a.own, a.total}}
+		if rest := a.serve(cc); rest != nil {
+			conns.Go(rest)
+		}
+	}
+}
+
+// take waits for a place; false if the socket was closed meanwhile.
+func (a *acceptLoop) take(s slots) bool {
+	select {
+	case s <- struct{}{}:
+		return true
+	case <-a.socket.stop:
+		return false
+	}
+}
+
+// pause waits after a failed accept, longer each time, and gives 0 when there is no more to accept.
+func (a *acceptLoop) pause(err error, last time.Duration) time.Duration {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0
+	}
+	if last == 0 {
+		a.log.Warn("accepting failed", "address", a.socket.bound.String(), "error", err)
+	}
+	d := min(max(2*last, 5*time.Millisecond), time.Second)
+	select {
+	case <-time.After(d):
+		return d
+	case <-a.socket.stop:
+		return 0
+	}
+}
+
+// quit stops accepting, for good; a UDP socket is kept so that answers can still be sent.
+func (s *socket) quit() {
+	if s.udp != nil {
+		s.udp.quit()
+		return
+	}
+	s.close()
+}

@@ -1,0 +1,35 @@
+package proxy
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// localOf turns what the kernel said about a datagram's own address (ip(7), ipv6(7): pktinfo) into the control message that sends
+// an answer from it; "" if it said nothing. The interface is left to the routes.
+func localOf(oob []byte) string {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return ""
+	}
+	for _, m := range msgs {
+		switch {
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
+			in := (*unix.Inet4Pktinfo)(unsafe.Pointer(&m.Data[0]))
+			return string(unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: in.Spec_dst}))
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
+			in := (*unix.Inet6Pktinfo)(unsafe.Pointer(&m.Data[0]))
+			return string(unix.PktInfo6(&unix.Inet6Pktinfo{Addr: in.Addr, Ifindex: scopeOf(in)}))
+		}
+	}
+	return ""
+}
+
+// scopeOf keeps the interface of link-local addresses, which mean nothing without it.
+func scopeOf(in *unix.Inet6Pktinfo) uint32 {
+	if in.Addr[0] == 0xfe && in.Addr[1]&0xc0 == 0x80 {
+		return in.Ifindex
+	}
+	return 0
+}

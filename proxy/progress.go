@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// progress wraps a request and its answer so that a client which neither sends nor reads is cut: a deadline is set
+// before each read and write and moved on as bytes move. There is no limit on how long all of it takes. Upgraded connections have
+// none, because hijacking clears the deadlines.
+type progress struct {
+	http.ResponseWriter
+	rc    *http.ResponseController
+	limit time.Duration
+	http2 bool // its deadlines fire also while nothing is being written or read, so they are cleared each time
+	armed time.Time
+	body  *progressBody
+	r     *http.Request
+}
+
+func newProgress(w http.ResponseWriter, r *http.Request, limit time.Duration) *progress {
+	p := &progress{ResponseWriter: w, rc: http.NewResponseController(w), limit: limit, http2: r.ProtoMajor == 2, r: r}
+	if r.Body != nil && r.Body != http.NoBody {
+		p.body = &progressBody{ReadCloser: r.Body, rc: p.rc, limit: limit, http2: p.http2}
+		if !p.http2 {
+			// A replica may answer before it has read all of the body. Without this, the server
+			// would read the rest first, and the answer would wait for a client that waits for the answer.
+			p.rc.EnableFullDuplex()
+		}
+	}
+	return p
+}
+
+// request gives the request to pass on.
+func (p *progress) request(ctx context.Context) *http.Request {
+	r := p.r.WithContext(ctx)
+	if p.body != nil {
+		r.Body = p.body
+	}
+	return r
+}
+
+// Write writes a part of the answer.
+func (p *progress) Write(b []byte) (int, error) {
+	p.arm()
+	n, err := p.ResponseWriter.Write(b)
+	p.disarm()
+	return n, err
+}
+
+// FlushError sends what is buffered.
+func (p *progress) FlushError() error {
+	p.arm()
+	err := p.rc.Flush()
+	p.disarm()
+	return err
+}
+
+// Unwrap lets http.ResponseController reach the rest.
+func (p *progress) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+// arm moves the write deadline on, at most once in a sixtieth of the limit: the timer costs more than the clock.
+func (p *progress) arm() {
+	if now := time.Now(); p.http2 || now.Sub(p.armed) > p.limit/60 {
+		p.armed = now
+		p.rc.SetWriteDeadline(now.Add(p.limit))
+	}
+}
+
+func (p *progress) disarm() {
+	if p.http2 {
+		p.rc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// end leaves deadlines for what the server does after the handler: write what is buffered, and read a bit of a body that nobody
+// wanted, so that the connection may be kept.
+func (p *progress) end() {
+	if p.http2 {
+		return
+	}
+	now := time.Now()
+	p.rc.SetWriteDeadline(now.Add(p.limit))
+	if p.body != nil && !p.body.ended.Load() {
+		p.rc.SetReadDeadline(now.Add(min(p.limit, 5*time.Second)))
+	}
+}
+
+// clientError is a failure to read the client's body: nothing that another replica would do better.
+type clientError struct{ err error }
+
+func (e clientError) Error() string { return "request body: " + e.err.Error() }
+func (e clientError) Unwrap() error { return e.err }
+
+type progressBody struct {
+	io.ReadCloser
+	rc    *http.ResponseController
+	limit time.Duration
+	http2 bool
+	armed time.Time
+	ended atomic.Bool
+}
+
+// Read reads a part of the body.
+func (b *progressBody) Read(p []byte) (int, error) {
+	if now := time.Now(); b.http2 || now.Sub(b.armed) > b.limit/60 {
+		b.armed = now
+		b.rc.SetReadDeadline(now.Add(b.limit))
+	}
+	n, err := b.ReadCloser.Read(p)
+	if err != nil || b.http2 {
+		// From a body's end on, the server itself reads, to notice a client that leaves: that has no deadline.
+		b.rc.SetReadDeadline(time.Time{})
+	}
+	switch err {
+	case nil:
+	case io.EOF:
+		b.ended.Store(true)
+	default:
+		err = clientError{err}
+	}
+	return n, err
+}
+
+// Close ends a reading that waits for the client, so that an early answer isn't held up by it.
+func (b *progressBody) Close() error {
+	if !b.ended.Load() && !b.http2 {
+		b.rc.SetReadDeadline(time.Unix(1, 0))
+	}
+	return b.ReadCloser.Close()
+}

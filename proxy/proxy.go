@@ -1,0 +1,221 @@
+// Package proxy is the data plane: it owns the published ports, leads what comes in to the replicas that are ready,
+// and lets those that drain finish. See DESIGN.md beside this file.
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rhumb"
+)
+
+// Options is what a proxy is told at its start.
+type Options struct {
+	State          string         // the folder of table.json; "": the table is kept in memory only
+	Socket         string         // the path of the control socket; "": none, Apply is called in the process
+	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
+	Limits         Limits         // zero fields take their defaults
+	Log            *slog.Logger   // nil: nothing is logged
+}
+
+// Proxy serves a routing table. It implements rhumb.Router.
+type Proxy struct {
+	options  Options
+	limits   Limits
+	log      *slog.Logger
+	served   atomic.Pointer[snapshot]
+	balancer *balancer
+	http     *httpServer
+	places   slots // for connections in all
+	started  time.Time
+	running  chan struct{}   // closed once tables are taken
+	life     context.Context // of the connections: when it ends they are cut
+	cut      context.CancelFunc
+
+	mu      sync.Mutex // one Apply at a time; also guards what is below
+	sockets map[binding]*socket
+	ended   bool           // no new sockets
+	work    sync.WaitGroup // accept loops with their connections, and the HTTP server
+
+	accepting sync.WaitGroup // accept loops that still accept
+}
+
+// New makes a proxy. It starts nothing; Run does.
+func New(o Options) (*Proxy, error) {
+	if err := o.Limits.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Proxy{options: o, limits: o.Limits.withDefaults(), log: o.Log, running: make(chan struct{}),
+		sockets: map[binding]*socket{}}
+	p.served.Store(emptySnapshot())
+	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
+	p.life, p.cut = context.WithCancel(context.Background())
+	p.places = make(slots, p.limits.TotalConns)
+	p.http = newHTTPServer(p.balancer, o)
+	return p, nil
+}
+
+// Apply implements rhumb.Router. Before Run serves, it waits.
+func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
+	if err := validate(t); err != nil {
+		return err
+	}
+	select {
+	case <-p.running:
+	case <-ctx.Done():
+		return rhumb.Errorf(rhumb.Unavailable, "the proxy isn't serving yet: %w", context.Cause(ctx))
+	}
+	t = cloneTable(t)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
+	}
+	if now := p.served.Load().table; t.Version <= now.Version {
+		if sameTable(t, now) {
+			return nil
+		}
+		return rhumb.Errorf(rhumb.Conflict, "routing table: version %d isn't above the served one, %d", t.Version, now.Version)
+	}
+	bound, err := p.bind(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := p.save(t); err != nil {
+		closeAll(bound)
+		return err
+	}
+	p.swap(t, bound)
+	return nil
+}
+
+// bind binds what t wants and isn't bound yet: all of it or nothing.
+func (p *Proxy) bind(ctx context.Context, t rhumb.Table) ([]*socket, error) {
+	var bound []*socket
+	for _, l := range t.Listeners {
+		b := bindingOf(l)
+		if p.sockets[b] != nil {
+			continue
+		}
+		s, err := listen(ctx, b)
+		if err != nil {
+			closeAll(bound)
+			return nil, err
+		}
+		bound = append(bound, s)
+	}
+	return bound, nil
+}
+
+func closeAll(ss []*socket) {
+	for _, s := range ss {
+		s.close()
+	}
+}
+
+// swap serves t from now on, with the sockets that were bound for it, and lets go of what t has no use for.
+func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
+	old := p.served.Load()
+	next := old.next(t)
+	p.served.Store(next)
+	close(old.replaced)
+	for _, s := range bound {
+		p.begin(s)
+	}
+	for b, s := range p.sockets {
+		if _, ok := next.listeners[b]; !ok {
+			s.close()
+			delete(p.sockets, b)
+		}
+	}
+	p.letGo(old, next)
+	p.log.Info("table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
+}
+
+// letGo closes idle connections to what gets no new requests, and UDP sessions to what is gone.
+func (p *Proxy) letGo(old, next *snapshot) {
+	active := next.activeTargets()
+	for _, t := range old.targets {
+		if !active[t] {
+			t.http.closeIdle()
+		}
+	}
+	for b, s := range p.sockets {
+		if s.udp == nil {
+			continue
+		}
+		mine := map[*target]bool{}
+		if be := next.backends[next.listeners[b].Backend]; be != nil {
+			for _, e := range be.spec.Endpoints {
+				mine[next.targets[targetKey{e.Replica, e.Addr}]] = true
+			}
+		}
+		s.udp.keepOnly(func(t *target) bool { return mine[t] })
+	}
+}
+
+// begin serves a socket until it is closed. The caller holds mu.
+func (p *Proxy) begin(s *socket) {
+	p.sockets[s.bound] = s
+	if s.udp != nil {
+		u := &udpServer{udpListener: s.udp, balancer: p.balancer, log: p.log,
+			backend: func() string { return p.served.Load().listeners[s.bound].Backend }}
+		p.work.Go(u.run)
+		return
+	}
+	p.accepting.Add(1)
+	loop := &acceptLoop{socket: s, total: p.places, own: make(slots, p.limits.Conns), serve: p.serve,
+		ended: p.accepting.Done, log: p.log}
+	p.work.Go(loop.run)
+}
+
+// serve does with a connection what the table says of its listener.
+func (p *Proxy) serve(c *clientConn) (rest func()) {
+	l, ok := p.served.Load().listeners[c.bound]
+	switch {
+	case !ok:
+		c.Close()
+		return nil
+	case l.Protocol == rhumb.HTTP:
+		p.http.serve(c)
+		return nil
+	}
+	return func() {
+		if err := p.balancer.serveTCP(p.life, c, l.Backend); err != nil {
+			p.log.Debug("connection not served", "listener", c.bound.String(), "backend", l.Backend, "error", err)
+		}
+	}
+}
+
+// Status implements rhumb.Router.
+func (p *Proxy) Status(context.Context) (rhumb.RouterStatus, error) {
+	s := p.served.Load()
+	st := rhumb.RouterStatus{Table: s.table, Open: s.open(), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
+		Started: p.started, PID: os.Getpid()}
+	for name, b := range s.backends {
+		st.Backends[name] = b.counters.stats()
+	}
+	return st, nil
+}
+
+// Check implements rhumb.Router.
+func (p *Proxy) Check(_ context.Context, ls []rhumb.Listener) error {
+	for _, l := range ls {
+		b := bindingOf(l)
+		if _, ok := p.served.Load().listeners[b]; ok {
+			continue
+		}
+		if err := tryBind(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}

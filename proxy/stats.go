@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rhumb"
+)
+
+// releaseCounters counts what one release's replicas served.
+type releaseCounters struct {
+	served, errors atomic.Uint64
+	latency        atomic.Int64 // nanoseconds, summed
+}
+
+func (c *releaseCounters) answered(took time.Duration) {
+	c.served.Add(1)
+	c.latency.Add(int64(took))
+}
+
+func (c *releaseCounters) stats() rhumb.ReleaseStats {
+	return rhumb.ReleaseStats{Served: c.served.Load(), Errors: c.errors.Load(), Latency: time.Duration(c.latency.Load())}
+}
+
+// keptReleases is how many releases without endpoints a backend remembers the counts of.
+const keptReleases = 10
+
+// backendCounters belongs to a backend's name and survives the tables while the backend is in them.
+type backendCounters struct {
+	held, unserved atomic.Uint64
+	waiting        atomic.Int64 // now
+
+	mu       sync.Mutex
+	releases map[int]*releaseCounters
+}
+
+// release gives the counters of one release.
+func (c *backendCounters) release(n int) *releaseCounters {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.releases[n]
+	if r == nil {
+		r = &releaseCounters{}
+		if c.releases == nil {
+			c.releases = map[int]*releaseCounters{}
+		}
+		c.releases[n] = r
+	}
+	return r
+}
+
+// prune forgets the lowest releases that are not in use, down to keptReleases of them.
+func (c *backendCounters) prune(inUse map[int]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.releases) > len(inUse)+keptReleases {
+		lowest, found := 0, false
+		for n := range c.releases {
+			if !inUse[n] && (!found || n < lowest) {
+				lowest, found = n, true
+			}
+		}
+		if !found {
+			return
+		}
+		delete(c.releases, lowest)
+	}
+}
+
+func (c *backendCounters) stats() rhumb.BackendStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := rhumb.BackendStats{Releases: make(map[int]rhumb.ReleaseStats, len(c.releases)),
+		Held: c.held.Load(), Unserved: c.unserved.Load()}
+	for n, r := range c.releases {
+		s.Releases[n] = r.stats()
+	}
+	return s
+}
