@@ -1,0 +1,28 @@
+# Makes the data folder the first time, sets the password that the secret says, and becomes PostgreSQL.
+set -eu
+data=/var/lib/postgresql/data/15
+secret=/run/secrets/db_password
+
+# A killed server leaves its pid behind, which is 1: this shell's own. PostgreSQL then takes it for a live one, unless
+# it is told that it is a grandparent.
+export PG_GRANDPARENT_PID=$$
+
+# single runs SQL without a server. A quote in the password is doubled.
+single() { postgres --single -D "$1" "$2" >/dev/null; }
+password() { echo "ALTER ROLE guestbook PASSWORD '$(sed "s/'/''/g" $secret)';"; }
+
+if [ ! -d "$data" ]; then
+	# Made beside its place and moved there whole, so that an interrupted start leaves no half folder.
+	rm -rf "$data.new"
+	initdb --username=guestbook --pwfile=$secret --auth-local=trust --auth-host=scram-sha-256 -D "$data.new" >/dev/null
+	echo "host all all all scram-sha-256" >>"$data.new/pg_hba.conf"
+	echo "CREATE DATABASE guestbook;" | single "$data.new" postgres
+	sha256sum $secret >"$data.new/password.sum"
+	mv "$data.new" "$data"
+	echo "the data folder is made"
+elif ! sha256sum --status --check "$data/password.sum"; then
+	password | single "$data" postgres
+	sha256sum $secret >"$data/password.sum"
+	echo "the password is changed"
+fi
+exec postgres -D "$data" -c listen_addresses='*' -c unix_socket_directories=/tmp -c max_connections=100
