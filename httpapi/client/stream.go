@@ -1,0 +1,65 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"rhumb"
+	"rhumb/httpapi/wire"
+)
+
+func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
+
+// request is what a stream is asked for with.
+type request struct {
+	method, path string
+	header       http.Header
+	body         io.Reader
+}
+
+// stream makes a request and gives each item to take until that wants no more, or until the stream's last item, which is
+// returned. An error item is returned as its error, a stream that ends early as Unavailable.
+func (c *Client) stream(ctx context.Context, r request, take func(wire.Item) bool) (wire.Item, error) {
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	resp, err := c.do(reading, r.method, r.path, r.header, r.body)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return wire.Item{}, err
+	}
+	defer resp.Body.Close()
+	items := wire.NewItems(&impatient{r: resp.Body, cancel: cancel})
+	for {
+		it, err := items.Next()
+		switch {
+		case err != nil && reading.Err() != nil && ctx.Err() == nil:
+			return wire.Item{}, rhumb.Errorf(rhumb.Unavailable, "the server at %s fell silent", c.host)
+		case err != nil:
+			return wire.Item{}, c.broken(ctx, err)
+		case it.Error != nil:
+			return wire.Item{}, it.Error.Err()
+		case it.End, it.Deployment != nil, it.Image != nil:
+			return it, nil
+		}
+		if !take(it) {
+			return wire.Item{End: true}, nil
+		}
+	}
+}
+
+// impatient gives up when a read takes longer than a living server is silent. Only reads are timed: a consumer may be as slow as it likes.
+type impatient struct {
+	r      io.Reader
+	cancel context.CancelFunc
+}
+
+func (i *impatient) Read(p []byte) (int, error) {
+	t := time.AfterFunc(wire.Silence, i.cancel)
+	defer t.Stop()
+	return i.r.Read(p)
+}

@@ -1,0 +1,122 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"rhumb"
+	"rhumb/httpapi"
+)
+
+// quiet answers nothing; a test overrides what it calls.
+type quiet struct{ rhumb.Server }
+
+func (quiet) Values(context.Context) ([]string, error) { return nil, io.ErrClosedPipe }
+
+func serve(t *testing.T) (string, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	s := httptest.NewServer(httpapi.New(quiet{}, slog.New(slog.NewTextHandler(&log, nil))))
+	t.Cleanup(s.Close)
+	return s.URL, &log
+}
+
+type problem struct{ Code, Msg, Hint string }
+
+func ask(t *testing.T, method, url, contentType, body string) (int, problem) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p problem
+	if len(b) > 0 {
+		if err := json.Unmarshal(b, &p); err != nil {
+			t.Fatalf("%s %s: %s is not JSON: %v", method, url, b, err)
+		}
+	}
+	return resp.StatusCode, p
+}
+
+func TestWrongRequestsAreRefusedWithACodeAndWords(t *testing.T) {
+	base, _ := serve(t)
+	for _, c := range []struct {
+		method, path, kind, body string
+		status                   int
+		code, words              string
+	}{
+		{"GET", "/nothing", "", "", 404, "not_found", "nothing at GET /nothing"},
+		{"POST", "/v1/stacks/shop/plan", "application/json", "{", 400, "invalid", "unexpected end"},
+		{"POST", "/v1/stacks/shop/plan", "application/json", `{"Model":{"Name":"shop"},"Colour":1}`, 400, "invalid", "unexpected property"},
+		{"POST", "/v1/stacks/shop/changes", "application/json", `{"Stack":"blog","Cause":"down"}`, 400, "invalid", `the stack "shop", the request "blog"`},
+		{"POST", "/v1/stacks/shop/changes", "application/json", `{"Stack":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "invalid", "too large"},
+		{"GET", "/v1/stacks/shop/deployments/seven", "", "", 400, "invalid", "integer"},
+		{"GET", "/v1/events?since=yesterday", "", "", 400, "invalid", "not a time"},
+		{"POST", "/v1/stacks/shop/services/web/builds", "application/x-tar", "x", 400, "invalid", "multipart"},
+		{"POST", "/v1/stacks/shop/services/web/exec", "application/json", `{"Options":{"Command":["sh"]}}`, 400, "invalid", "upgrade"},
+		{"PUT", "/v1/values/big", "application/octet-stream", strings.Repeat("x", 5<<20), 400, "invalid", "larger than 4 MB"},
+	} {
+		status, p := ask(t, c.method, base+c.path, c.kind, c.body)
+		if status != c.status || p.Code != c.code || !strings.Contains(p.Msg, c.words) {
+			t.Errorf("%s %s: got %d %+v, want %d %s with %q", c.method, c.path, status, p, c.status, c.code, c.words)
+		}
+	}
+}
+
+func TestAForeignErrorIsLoggedAndNotTold(t *testing.T) {
+	base, log := serve(t)
+	status, p := ask(t, "GET", base+"/v1/values", "", "")
+	if status != 500 || p.Code != "internal" || p.Msg != "internal error, see the server's log" {
+		t.Errorf("got %d %+v", status, p)
+	}
+	if !strings.Contains(log.String(), io.ErrClosedPipe.Error()) {
+		t.Errorf("the log has only %q", log)
+	}
+}
+
+func TestTheOpenAPIDocumentNamesEveryOperation(t *testing.T) {
+	base, _ := serve(t)
+	resp, err := http.Get(base + "/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var doc struct {
+		OpenAPI string
+		Paths   map[string]map[string]struct{ OperationID string }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, item := range doc.Paths {
+		for _, o := range item {
+			got[o.OperationID] = true
+		}
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Errorf("it is of version %q", doc.OpenAPI)
+	}
+	for _, id := range strings.Fields("plan deploy change plan-change cancel deployment deployments info stacks status releases diff routes events logs exec run set-value remove-value values build") {
+		if !got[id] {
+			t.Errorf("%s is missing", id)
+		}
+	}
+}

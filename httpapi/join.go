@@ -1,0 +1,155 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"rhumb"
+	"rhumb/httpapi/wire"
+)
+
+// join upgrades the connection and runs the command with its streams.
+func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
+	do func(context.Context, *commandInput, rhumb.ExecOptions) (int, error)) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), wire.Protocol) {
+		refuse(w, rhumb.Errorf(rhumb.Invalid, "the request doesn't ask for an upgrade to %s", wire.Protocol))
+		return
+	}
+	conn, buf, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		refuse(w, a.failed(r.Context(), "join", err).Err())
+		return
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Time{})
+	if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+wire.Protocol+"\r\n\r\n"); err != nil {
+		return
+	}
+	// A hijacked request's context no longer ends with its connection: the readers and writers see to that.
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	s := &session{conn: conn, out: wire.NewFrames(&stallingWriter{conn}), cancel: cancel}
+	s.in, s.inW = io.Pipe()
+	s.resize = make(chan rhumb.Size, 1)
+	var sides sync.WaitGroup
+	sides.Go(func() { s.receive(buf) })
+	sides.Go(func() { s.beat(ctx) })
+	code, err := do(ctx, in, s.options(in.Body))
+	if err != nil {
+		a.failed(ctx, "join", err)
+	}
+	s.out.Exit(code, err)
+	cancel()
+	s.in.Close() // the command reads no more
+	// The client reads the last frame and hangs up, which ends the receiving side; it doesn't have for ever.
+	late := time.AfterFunc(5*time.Second, func() { conn.Close() })
+	defer late.Stop()
+	sides.Wait()
+}
+
+// session is one joined command.
+type session struct {
+	conn   net.Conn
+	out    *wire.Frames
+	in     *io.PipeReader
+	inW    *io.PipeWriter
+	resize chan rhumb.Size
+	cancel context.CancelFunc
+}
+
+func (s *session) options(req wire.CommandRequest) rhumb.ExecOptions {
+	o := req.Options
+	o.Streams.Resize = s.resize
+	if req.In {
+		o.Streams.In = s.in
+	} else {
+		s.in.Close()
+	}
+	if req.Out {
+		o.Streams.Out = s.out.Stream(wire.FrameOut)
+	}
+	if req.Err {
+		o.Streams.Err = s.out.Stream(wire.FrameErr)
+	}
+	return o
+}
+
+// receive hands on what the client sends, until the connection ends; then the command is cancelled.
+func (s *session) receive(r io.Reader) {
+	defer s.cancel()
+	defer close(s.resize)
+	defer s.inW.CloseWithError(io.ErrUnexpectedEOF)
+	frames := wire.NewFrameReader(&silentReader{s.conn, r})
+	for {
+		f, err := frames.Next()
+		if err != nil {
+			return
+		}
+		switch f.Kind {
+		case wire.FrameIn:
+			s.inW.Write(f.Payload) // a command that reads no more is no reason to stop
+		case wire.FrameInEnd:
+			s.inW.Close()
+		case wire.FrameResize:
+			if size, err := f.Size(); err == nil {
+				s.resized(size)
+			}
+		}
+	}
+}
+
+// resized keeps only the newest size.
+func (s *session) resized(size rhumb.Size) {
+	for {
+		select {
+		case s.resize <- size:
+			return
+		default:
+		}
+		select {
+		case <-s.resize:
+		default:
+		}
+	}
+}
+
+// beat shows the client that the server is alive, and the server that the client is.
+func (s *session) beat(ctx context.Context) {
+	t := time.NewTicker(wire.Beat)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if err := s.out.Send(wire.FrameBeat, nil); err != nil {
+				s.cancel()
+				return
+			}
+		}
+	}
+}
+
+// stallingWriter gives each write a deadline.
+type stallingWriter struct{ conn net.Conn }
+
+func (w *stallingWriter) Write(p []byte) (int, error) {
+	w.conn.SetWriteDeadline(time.Now().Add(wire.Stall))
+	return w.conn.Write(p)
+}
+
+// silentReader gives each read a deadline; the client beats, too.
+type silentReader struct {
+	conn net.Conn
+	r    io.Reader
+}
+
+func (r *silentReader) Read(p []byte) (int, error) {
+	r.conn.SetReadDeadline(time.Now().Add(wire.Silence))
+	return r.r.Read(p)
+}

@@ -1,0 +1,50 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+
+	"rhumb"
+)
+
+// Item is one line of a stream. Exactly one field is set; the stream's last line is a result, an error or an end.
+type Item struct {
+	Event      *rhumb.Event         `json:"event,omitempty"`
+	Line       *rhumb.LogLine       `json:"line,omitempty"`
+	Progress   *rhumb.BuildProgress `json:"progress,omitempty"`
+	Deployment *rhumb.Deployment    `json:"deployment,omitempty" doc:"the result of a deploy; the last line"`
+	Image      *rhumb.Image         `json:"image,omitempty" doc:"the result of a build; the last line"`
+	Error      *Problem             `json:"error,omitempty" doc:"the stream failed; the last line"`
+	End        bool                 `json:"end,omitempty" doc:"the stream is complete; the last line"`
+}
+
+// Items reads the items of a stream.
+type Items struct{ lines *bufio.Scanner }
+
+// NewItems reads from r. Lines are limited to MaxItem.
+func NewItems(r io.Reader) *Items {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 0, 4096), MaxItem)
+	return &Items{s}
+}
+
+// Next gives the next item. A stream that ends without saying so is io.ErrUnexpectedEOF.
+func (is *Items) Next() (Item, error) {
+	for is.lines.Scan() {
+		line := bytes.TrimSpace(is.lines.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		var it Item
+		if err := json.Unmarshal(line, &it); err != nil {
+			return Item{}, err
+		}
+		return it, nil
+	}
+	if err := is.lines.Err(); err != nil {
+		return Item{}, err
+	}
+	return Item{}, io.ErrUnexpectedEOF
+}
