@@ -31,6 +31,7 @@ type Wanted struct {
 	Jobs     []string        // services whose job completed in this deployment already
 	Failures []rhumb.Failure // in this deployment, replicas of Release
 	Volumes  bool            // with Release 0: remove volumes too
+	Since    time.Time       // when the deployment began: replicas that were started before aren't its failures; zero: not known
 }
 
 // Observed is what a look at the engine and the proxy's acknowledged table has shown.
@@ -41,7 +42,9 @@ type Observed struct {
 	Routes    map[string]Route     // by replica ID; missing: not in the table
 	Published map[string]string    // address (rhumb.Service.Addresses) -> service, in the table
 	Networks  []string             // the stack's own
-	Volumes   []string             // the stack's own
+	Volumes   []string             // the stack's own, and those that the wanted release names and that are there
+	Stopping  map[string]bool      // by replica ID: a stop is under way; it isn't ready any more, whatever it says
+	Watched   time.Time            // since when readiness is looked for: nobody's time runs out sooner than from here; zero: always
 }
 
 // Route is a replica's place in the acknowledged table.
@@ -72,10 +75,21 @@ type Decision struct {
 
 // Next decides what to do now.
 func Next(w Wanted, o Observed, now time.Time) Decision {
-	return Decision{Done: true}
-}
-
-// Plan gives all steps from here to the end if nothing fails: what Next would give, in that order.
-func Plan(w Wanted, o Observed, now time.Time) []rhumb.Step {
-	return nil
+	t := newTurn(w, &o, now)
+	if t.deploymentFailed() {
+		t.keepRoutesSafe()
+		return t.d
+	}
+	t.prepare()
+	for _, s := range t.services {
+		if s.Job {
+			s.runJob()
+		} else {
+			s.roll()
+		}
+	}
+	t.moveAddresses()
+	t.cleanUp()
+	t.conclude()
+	return t.d
 }

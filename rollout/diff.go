@@ -1,0 +1,224 @@
+package rollout
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"rhumb"
+)
+
+// Diff names what differs from a to b, service by service, the stack itself first. Either may be nil: nothing. Of
+// variables it tells the names, never the values.
+func Diff(a, b *rhumb.Stack) []rhumb.Difference {
+	if a == nil {
+		a = &rhumb.Stack{}
+	}
+	if b == nil {
+		b = &rhumb.Stack{}
+	}
+	var ds []rhumb.Difference
+	what := diffList("network", a.Networks, b.Networks, func(n rhumb.Network) string { return n.Name })
+	what = append(what, diffList("volume", a.Volumes, b.Volumes, func(v rhumb.Volume) string { return v.Name })...)
+	if len(what) > 0 {
+		ds = append(ds, rhumb.Difference{Verb: "changed", What: what})
+	}
+	for i := range b.Services {
+		now := &b.Services[i]
+		was := a.Service(now.Name)
+		if was == nil {
+			ds = append(ds, rhumb.Difference{Service: now.Name, Verb: "added", Order: now.Order, Why: now.OrderWhy})
+		} else if what := serviceDiff(was, now); len(what) > 0 {
+			d := rhumb.Difference{Service: now.Name, Verb: "changed", What: what, Order: now.Order, Why: now.OrderWhy}
+			if was.Order == rhumb.StopFirst && now.Order != rhumb.StopFirst {
+				d.Order, d.Why = rhumb.StopFirst, "before this change: "+was.OrderWhy
+			}
+			ds = append(ds, d)
+		}
+	}
+	for i := range a.Services {
+		if was := &a.Services[i]; b.Service(was.Name) == nil {
+			ds = append(ds, rhumb.Difference{Service: was.Name, Verb: "removed", Order: was.Order, Why: was.OrderWhy})
+		}
+	}
+	slices.SortStableFunc(ds, func(x, y rhumb.Difference) int { return strings.Compare(x.Service, y.Service) })
+	return ds
+}
+
+// fieldWords are the names of fields that aren't simply the field's own in Compose's spelling.
+var fieldWords = map[string]string{
+	"ImageID": "image", "TTY": "tty", "PID": "pid", "IPC": "ipc", "UTS": "uts", "DNS": "dns", "DNSSearch": "dns_search", "DNSOpts": "dns_opt",
+	"StopGrace": "stop_grace_period", "Health": "healthcheck", "UsernsMode": "userns_mode", "HostPorts": "ports",
+	"MacAddress": "mac_address", "RestartedAt": "restart asked for", "Update": "update_config", "Rollback": "rollback_config",
+}
+
+// notShown are fields of a service that say nothing about what runs, or that are told in another way.
+var notShown = map[string]bool{"Name": true, "Container": true, "Build": true, "Pull": true, "OrderWhy": true}
+
+// serviceDiff names what differs between two definitions of one service.
+func serviceDiff(a, b *rhumb.Service) []string {
+	what := containerDiff(&a.Container, &b.Container)
+	eachField(a, b, func(name string, x, y any) {
+		switch {
+		case notShown[name]:
+		case name == "Replicas" || name == "Order":
+			what = append(what, fmt.Sprintf("%s %v -> %v", strings.ToLower(name), x, y))
+		default:
+			what = append(what, fieldWord(name))
+		}
+	})
+	return dedupe(what)
+}
+
+// containerDiff names what differs between what two replicas are made of.
+func containerDiff(a, b *rhumb.Container) []string {
+	var what []string
+	eachField(a, b, func(name string, x, y any) {
+		switch name {
+		case "Env":
+			what = append(what, diffKeys("environment", a.Env, b.Env)...)
+		case "Labels":
+			what = append(what, diffKeys("label", a.Labels, b.Labels)...)
+		case "Annotations":
+			what = append(what, diffKeys("annotation", a.Annotations, b.Annotations)...)
+		case "Sysctls":
+			what = append(what, diffKeys("sysctl", a.Sysctls, b.Sysctls)...)
+		case "RestartOn":
+			what = append(what, diffKeys("dependency", a.RestartOn, b.RestartOn)...)
+		case "Mounts":
+			what = append(what, diffMounts(a.Mounts, b.Mounts)...)
+		case "Networks":
+			what = append(what, diffNames("network", a.Networks, b.Networks, func(n rhumb.Attachment) string { return n.Network })...)
+		default:
+			what = append(what, fieldWord(name))
+		}
+	})
+	return dedupe(what)
+}
+
+// eachField calls f for each field of two structs that differs. Empty and nil maps and lists are alike.
+func eachField[T any](a, b *T, f func(name string, x, y any)) {
+	va, vb := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
+	for i := range va.NumField() {
+		x, y := va.Field(i), vb.Field(i)
+		if k := x.Kind(); k == reflect.Map && x.Len() == 0 && y.Len() == 0 {
+			continue
+		}
+		if !reflect.DeepEqual(x.Interface(), y.Interface()) {
+			f(va.Type().Field(i).Name, x.Interface(), y.Interface())
+		}
+	}
+}
+
+// fieldWord gives a field's name as Compose spells it: "WorkingDir" is "working_dir".
+func fieldWord(name string) string {
+	if w, ok := fieldWords[name]; ok {
+		return w
+	}
+	var b strings.Builder
+	for i, r := range name {
+		if r >= 'A' && r <= 'Z' && i > 0 {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToLower(b.String())
+}
+
+// diffKeys names the keys whose values differ, sorted.
+func diffKeys(noun string, a, b map[string]string) []string {
+	var what []string
+	for k, v := range b {
+		if old, ok := a[k]; !ok || old != v {
+			what = append(what, noun+" "+k)
+		}
+	}
+	for k := range a {
+		if _, ok := b[k]; !ok {
+			what = append(what, noun+" "+k)
+		}
+	}
+	slices.Sort(what)
+	return what
+}
+
+// diffNames names the elements of two lists that differ.
+func diffNames[T any](noun string, a, b []T, name func(T) string) []string {
+	var what []string
+	find := func(list []T, n string) (T, bool) {
+		for _, x := range list {
+			if name(x) == n {
+				return x, true
+			}
+		}
+		var none T
+		return none, false
+	}
+	for _, x := range b {
+		if old, ok := find(a, name(x)); !ok || !reflect.DeepEqual(old, x) {
+			what = append(what, noun+" "+name(x))
+		}
+	}
+	for _, x := range a {
+		if _, ok := find(b, name(x)); !ok {
+			what = append(what, noun+" "+name(x))
+		}
+	}
+	slices.Sort(what)
+	if len(what) == 0 {
+		what = []string{noun + " order"}
+	}
+	return what
+}
+
+// diffList is diffNames for lists that may well be the same, with what became of each element.
+func diffList[T any](noun string, a, b []T, name func(T) string) []string {
+	if reflect.DeepEqual(a, b) || len(a) == 0 && len(b) == 0 {
+		return nil
+	}
+	has := func(list []T, n string) bool {
+		return slices.ContainsFunc(list, func(x T) bool { return name(x) == n })
+	}
+	what := diffNames(noun, a, b, name)
+	for i, w := range what {
+		n := strings.TrimPrefix(w, noun+" ")
+		switch {
+		case !has(a, n) && has(b, n):
+			what[i] += " added"
+		case has(a, n) && !has(b, n):
+			what[i] += " removed"
+		}
+	}
+	return what
+}
+
+// diffMounts names the mounts that differ: files by their kind and name, all others by where they are.
+func diffMounts(a, b []rhumb.Mount) []string {
+	noun := map[rhumb.FileKind]string{rhumb.FileConfig: "config ", rhumb.FileSecret: "secret ", rhumb.FileProject: "project file "}
+	what := diffNames("mount", a, b, func(m rhumb.Mount) string {
+		if m.Type == rhumb.MountFile {
+			return noun[m.Kind] + m.Source
+		}
+		return m.Target
+	})
+	for i, w := range what {
+		for _, n := range noun {
+			if rest, ok := strings.CutPrefix(w, "mount "+n); ok {
+				what[i] = n + rest
+			}
+		}
+	}
+	return what
+}
+
+// dedupe drops what is named twice, and keeps the order.
+func dedupe(what []string) []string {
+	var out []string
+	for _, w := range what {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}

@@ -1,0 +1,167 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"rhumb"
+)
+
+const (
+	maxBackOff  = time.Minute
+	runsWell    = time.Minute // who ran that long before it crashed starts counting anew
+	maxRestores = 3           // how often a replica is tried again while a stack is put back
+)
+
+// tally is what failed in a slot in this deployment.
+type tally struct {
+	count  int
+	last   time.Time
+	reason string // the first one's, in plain words
+}
+
+// sortFailures counts this deployment's failures by service and slot, each replica once.
+func (t *turn) sortFailures() {
+	seen := map[string]bool{}
+	for _, f := range t.w.Failures {
+		s := t.byName[f.Service]
+		if s == nil || f.Release != t.w.Release && f.Release != 0 {
+			continue
+		}
+		if f.ID != "" && seen[f.ID] {
+			continue
+		}
+		seen[f.ID] = true
+		if s.tallies == nil {
+			s.tallies = map[int]tally{}
+		}
+		c := s.tallies[f.Slot]
+		c.count++
+		if f.At.After(c.last) {
+			c.last = f.At
+		}
+		if c.reason == "" {
+			c.reason = f.Reason
+		}
+		s.tallies[f.Slot] = c
+		if s.failed == 0 {
+			s.reason = reasonOf(f)
+		}
+		s.failed++
+	}
+}
+
+func reasonOf(f rhumb.Failure) string {
+	if f.Slot == 0 {
+		return f.Service + ": " + f.Reason
+	}
+	return fmt.Sprintf("%s.%d %s", f.Service, f.Slot, f.Reason)
+}
+
+// tooMany tells whether more of the service's slots failed than its policy allows.
+func (s *service) tooMany() bool {
+	return float64(s.failed) > s.policy.MaxFailureRatio*float64(s.Replicas)
+}
+
+// gaveUp tells whether a slot that failed isn't tried again.
+func (s *service) gaveUp(n int) bool {
+	switch s.t.w.Mode {
+	case Deploy:
+		return s.policy.OnFailure == rhumb.ActionContinue && s.tallies[n].count > 0 && s.tooMany()
+	case Restore:
+		return s.tallies[n].count > maxRestores
+	}
+	return false
+}
+
+// deploymentFailed decides whether too much has failed to go on. Failures of jobs, and of what isn't a slot's (an
+// address that can't be bound, a network), are always too much.
+func (t *turn) deploymentFailed() bool {
+	if t.w.Mode != Deploy {
+		return false
+	}
+	for _, f := range t.w.Failures {
+		if f.Service == "" && (f.Release == t.w.Release || f.Release == 0) {
+			return t.fail(f.Reason, rhumb.ActionRollback)
+		}
+	}
+	for _, s := range t.services {
+		always := s.Job || s.tallies[0].count > 0
+		if s.failed == 0 || !always && !s.tooMany() {
+			continue
+		}
+		if s.policy.OnFailure != rhumb.ActionContinue {
+			return t.fail(s.reason, s.policy.OnFailure)
+		}
+		if always {
+			return t.fail(s.reason, rhumb.ActionRollback) // nothing can go on without it
+		}
+	}
+	return false
+}
+
+func (t *turn) fail(reason string, action rhumb.FailureAction) bool {
+	if action == "" {
+		action = rhumb.ActionRollback
+	}
+	t.d.Failed, t.d.Action = reason, action
+	t.d.Left = t.unlike()
+	return true
+}
+
+// keepRoutesSafe takes the dead out of the table, whatever else is decided.
+func (t *turn) keepRoutesSafe() {
+	for i := range t.o.Replicas {
+		if r := &t.o.Replicas[i]; r.Slot > 0 && !r.Alive() && t.routed(r) {
+			t.about(rhumb.StepUnroute, r, deathOf(r))
+		}
+	}
+}
+
+// crashes counts how often a replica's slot has crashed in a row before this one.
+func crashes(r *rhumb.Replica) int {
+	if !r.Started.IsZero() && r.Finished.Sub(r.Started) >= runsWell {
+		return 0
+	}
+	return max(0, r.Restarts)
+}
+
+// backOff is how long to wait after the n-th crash in a row (from 0).
+func (s *service) backOff(n int) time.Duration {
+	if s.Restart.Delay > 0 {
+		return s.Restart.Delay
+	}
+	if n > 6 {
+		return maxBackOff
+	}
+	return min(time.Second<<n, maxBackOff)
+}
+
+// heal replaces the slot's broken replica: out of the table, written down, stopped, and started again in a while.
+func (s *service) heal(sl *slot) {
+	t, r := s.t, sl.main
+	leftover := t.w.Mode != Hold && !t.own(r) && s.changed() && !r.Alive() // this or an earlier deployment has stopped it
+	switch {
+	case t.routed(r):
+		t.about(rhumb.StepUnroute, r, sl.reason)
+	case t.o.Stopping[r.ID]:
+		t.waits(s.Name, fmt.Sprintf("waits for %s to stop", r.Name()))
+	case !leftover && !t.o.Recorded[r.ID]:
+		t.about(rhumb.StepRecord, r, sl.reason)
+	case r.Alive():
+		t.about(rhumb.StepStop, r, sl.reason)
+	case leftover:
+		s.start(sl, r.ID, 0)
+	default:
+		n := crashes(r)
+		at := r.Finished
+		if at.IsZero() {
+			at = r.Created
+		}
+		if at = at.Add(s.backOff(n)); !t.passed(at) {
+			t.waits(s.Name, fmt.Sprintf("%s.%d %s; started again at %s", s.Name, sl.n, sl.reason, at.UTC().Format(time.TimeOnly)))
+			return
+		}
+		s.start(sl, r.ID, n+1)
+	}
+}

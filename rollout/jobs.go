@@ -1,0 +1,57 @@
+package rollout
+
+import (
+	"slices"
+
+	"rhumb"
+)
+
+// mustRun tells whether the service is a job that has yet to complete in this deployment. Only a deployment that
+// was asked to runs jobs.
+func (s *service) mustRun() bool {
+	if !s.Job || s.t.w.Mode != Deploy || !s.t.w.RunJobs || slices.Contains(s.t.w.Jobs, s.Name) {
+		return false
+	}
+	for _, r := range s.replicas {
+		if s.completed(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// completed tells whether a job's replica of the wanted spec has done its work.
+func (s *service) completed(r *rhumb.Replica) bool {
+	return r.Spec == s.spec && r.State == rhumb.StateExited && r.ExitCode == 0 && r.Error == "" && !r.OOM && !r.Started.IsZero()
+}
+
+// runJob runs the job if it must, and takes out what isn't as wanted.
+func (s *service) runJob() {
+	must, inTheWay := s.mustRun(), false
+	for _, r := range s.replicas {
+		switch {
+		case !s.currentJob(r):
+			inTheWay = inTheWay || r.Alive() || r.Release == s.t.w.Release
+			s.t.retire(r, 0, s.whyOld(), false)
+		case !must:
+		case r.State == rhumb.StateCreated:
+		case r.Alive():
+			inTheWay = true
+			s.t.waits(s.Name, "running")
+		case s.t.own(r) && !s.t.o.Recorded[r.ID]:
+			inTheWay = true
+			s.t.about(rhumb.StepRecord, r, deathOf(r))
+		default: // it failed in an earlier deployment
+			inTheWay = inTheWay || r.Release == s.t.w.Release
+			s.t.retire(r, 0, "failed before", false)
+		}
+	}
+	if must && !inTheWay && s.failed == 0 && s.open() {
+		s.t.step(rhumb.Step{Kind: rhumb.StepRun, Service: s.Name, Release: s.t.w.Release, Slot: 1, Why: s.whyNew(&slot{n: 1}, 0)})
+	}
+}
+
+// currentJob tells whether a job's replica is of the wanted spec and can be gone on with.
+func (s *service) currentJob(r *rhumb.Replica) bool {
+	return r.Spec == s.spec && r.Slot == 1 && (r.State != rhumb.StateCreated || r.Release == s.t.w.Release && s.mustRun())
+}

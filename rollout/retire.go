@@ -1,0 +1,86 @@
+package rollout
+
+import (
+	"time"
+
+	"rhumb"
+)
+
+// retire takes a replica one move nearer to its end: draining, out of the table, stopped, removed. It is never
+// stopped while the acknowledged table has it. A replica whose network others share waits for them; with cascade they
+// go first.
+func (t *turn) retire(r *rhumb.Replica, drain time.Duration, why string, cascade bool) {
+	if t.leaving[r.ID] {
+		return
+	}
+	t.leaving[r.ID] = true
+	route, routed := t.o.Routes[r.ID]
+	switch {
+	case routed && !r.Alive():
+		t.about(rhumb.StepUnroute, r, deathOf(r))
+	case routed && !route.Draining:
+		t.about(rhumb.StepDrain, r, why)
+	case routed:
+		if route.Open <= 0 || t.passed(route.Since.Add(drain)) {
+			t.about(rhumb.StepUnroute, r, why)
+		} else {
+			t.waits(r.Service, "waits for "+r.Name()+" to drain")
+		}
+	case !r.Alive():
+		t.about(rhumb.StepRemove, r, why)
+	case t.o.Stopping[r.ID]:
+		t.waits(r.Service, "waits for "+r.Name()+" to stop")
+	case t.shared(r, drain, why, cascade):
+	default:
+		t.about(rhumb.StepStop, r, why)
+	}
+}
+
+// shared tells whether alive replicas still share the replica's network.
+func (t *turn) shared(r *rhumb.Replica, drain time.Duration, why string, cascade bool) bool {
+	others := t.joiners[r.ID]
+	for _, other := range others {
+		if cascade {
+			t.retire(other, drain, why, true)
+		}
+	}
+	return len(others) > 0
+}
+
+// retireOld takes out the slot's old replicas as soon as nothing is lost by it.
+func (s *service) retireOld(sl *slot) {
+	for _, r := range sl.old {
+		if s.mayGo(sl, r) {
+			s.t.retire(r, s.Drain, s.whyOld(), s.order == rhumb.StopFirst)
+		}
+	}
+}
+
+// mayGo tells whether an old replica has done its work.
+func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
+	t := s.t
+	if !r.Alive() || s.strayed(r) {
+		return true
+	}
+	if s.order == rhumb.StopFirst {
+		return sl.main != nil && sl.main.Alive() || sl.status == resting || !s.serves(r)
+	}
+	if sl.status == inPlace || sl.status == resting {
+		return true
+	}
+	if route, ok := t.o.Routes[r.ID]; ok {
+		return route.Draining
+	}
+	if !s.wasServed() {
+		return false
+	}
+	// It is in nobody's way and nobody's help: an earlier deployment has left it before it served.
+	_, ready := t.o.Ready[r.ID]
+	return t.w.Mode == Restore || !ready && (sl.main != nil || t.w.Mode == Deploy)
+}
+
+// strayed tells whether the replica shares the network of one that is gone: nothing reaches it any more.
+func (s *service) strayed(r *rhumb.Replica) bool {
+	on := s.t.byName[networkOf(s.Service)]
+	return r.Spec == s.spec && r.Joined != "" && on != nil && on != s && !s.t.aliveID(on, r.Joined)
+}

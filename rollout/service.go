@@ -1,0 +1,273 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"rhumb"
+)
+
+// service is one wanted service with all replicas that bear its name.
+type service struct {
+	*rhumb.Service
+	t        *turn
+	prev     *rhumb.Service // in the release that is left behind; nil: it wasn't there
+	spec     string
+	order    rhumb.Order
+	policy   rhumb.Policy
+	deps     []rhumb.Dependency
+	replicas []*rhumb.Replica
+	slots    []slot
+	surplus  []*rhumb.Replica
+	needed   bool // an unfinished job depends on it
+
+	failed  int           // failures in this deployment
+	reason  string        // the first one's
+	tallies map[int]tally // by slot
+
+	differs string // caches changed
+	why     string // caches whyNew
+}
+
+func (t *turn) newService(def *rhumb.Service, deps []rhumb.Dependency) *service {
+	s := &service{Service: def, t: t, deps: deps, spec: def.Container.Hash(), prev: t.w.Previous.Service(def.Name)}
+	s.policy = def.Update
+	if t.w.Mode == Restore {
+		s.policy = def.Rollback
+	}
+	s.order = def.Order
+	if s.prev != nil && s.prev.Order == rhumb.StopFirst {
+		s.order = rhumb.StopFirst
+	}
+	if on := t.byName[networkOf(def)]; on != nil && on.order == rhumb.StopFirst {
+		s.order = rhumb.StopFirst // it can't outlive the network that it shares
+	}
+	return s
+}
+
+// changed tells whether the release that is left behind has another spec of the service, or none.
+func (s *service) changed() bool {
+	if s.differs == "" {
+		s.differs = "yes"
+		if s.prev != nil && s.prev.Container.Hash() == s.spec {
+			s.differs = "no"
+		}
+	}
+	return s.differs == "yes"
+}
+
+// wasServed tells whether the table leads to the service's old replicas as long as they serve.
+func (s *service) wasServed() bool {
+	if s.prev != nil {
+		return s.prev.Served()
+	}
+	return s.Served()
+}
+
+// serves tells whether an old replica still does its work, as far as can be seen.
+func (s *service) serves(r *rhumb.Replica) bool {
+	if !r.Alive() || s.t.o.Stopping[r.ID] {
+		return false
+	}
+	if route, ok := s.t.o.Routes[r.ID]; ok {
+		return !route.Draining
+	}
+	return !s.wasServed()
+}
+
+// anyServes tells whether an old replica of the slot still does its work.
+func (s *service) anyServes(sl *slot) bool {
+	for _, r := range sl.old {
+		if s.serves(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// roll brings all slots one move nearer to the wanted release.
+func (s *service) roll() {
+	for i := range s.slots {
+		s.tend(&s.slots[i])
+	}
+	free := s.free()
+	for i := range s.slots {
+		sl := &s.slots[i]
+		if sl.status != empty {
+			continue
+		}
+		switch {
+		case !sl.alive():
+			if s.open() {
+				s.start(sl, "", 0)
+			}
+		case s.replaceable(sl):
+			free = s.replace(sl, free)
+		}
+	}
+	for i := range s.slots {
+		s.retireOld(&s.slots[i])
+	}
+	s.sayHowFar()
+}
+
+// replaceable tells whether the slot's old replicas may be replaced now. Hold leaves an old release's replicas where
+// nothing of the wanted one is: a paused deployment stays as it is.
+func (s *service) replaceable(sl *slot) bool {
+	if s.t.w.Mode != Hold {
+		return s.open()
+	}
+	for _, r := range sl.old {
+		if r.Alive() && r.Spec != s.spec {
+			return false
+		}
+	}
+	return s.open()
+}
+
+// replace begins to change a slot, if a place is free, and tells how many places are left.
+func (s *service) replace(sl *slot, free int) int {
+	first := s.order == rhumb.StopFirst || s.nameTaken(sl)
+	if first && !s.anyServes(sl) {
+		s.goAll(sl) // it has begun already
+		return free
+	}
+	if free <= 0 || s.delayed() {
+		return free
+	}
+	if first {
+		s.goAll(sl)
+	} else {
+		s.start(sl, "", 0)
+	}
+	return free - 1
+}
+
+// goAll takes all old replicas out of the slot.
+func (s *service) goAll(sl *slot) {
+	for _, r := range sl.old {
+		s.t.retire(r, s.Drain, s.whyOld(), true)
+	}
+}
+
+// nameTaken tells whether another replica of the slot has the name that a new one would get.
+func (s *service) nameTaken(sl *slot) bool {
+	for _, r := range sl.old {
+		if r.Release == s.t.w.Release {
+			return true
+		}
+	}
+	return false
+}
+
+// tend does what the slot's own replica needs.
+func (s *service) tend(sl *slot) {
+	t, r := s.t, sl.main
+	if r != nil && t.leaving[r.ID] {
+		return
+	}
+	switch sl.status {
+	case starting:
+		if r.State == rhumb.StateCreated {
+			if s.joinable() && t.prepared {
+				s.start(sl, "", r.Restarts)
+			}
+		} else if sl.ready && s.Served() {
+			t.about(rhumb.StepRoute, r, "ready")
+		}
+	case broken:
+		s.heal(sl)
+	case resting, lost:
+		if r == nil {
+			return
+		}
+		if t.routed(r) {
+			t.about(rhumb.StepUnroute, r, sl.reason)
+		} else if sl.status == resting && r.ExitCode != 0 && !t.o.Recorded[r.ID] {
+			t.about(rhumb.StepRecord, r, sl.reason)
+		}
+	}
+}
+
+// start starts a replica in the slot once nothing is in its way. replaces is the ID of a dead one, or "".
+func (s *service) start(sl *slot, replaces string, restarts int) {
+	t := s.t
+	if c := s.tallies[sl.n]; replaces == "" && c.count > 0 && !t.passed(c.last.Add(s.backOff(c.count-1))) {
+		t.waits(s.Name, fmt.Sprintf("%s.%d %s; tried again soon", s.Name, sl.n, c.reason))
+		return
+	}
+	if !t.prepared || !s.joinable() || s.nameTaken(sl) {
+		return
+	}
+	if s.order == rhumb.StopFirst {
+		for _, r := range sl.old {
+			if r.Alive() || r.State == rhumb.StateCreated {
+				return
+			}
+		}
+	}
+	t.step(rhumb.Step{Kind: rhumb.StepStart, Service: s.Name, Release: t.w.Release, Slot: sl.n,
+		Replica: replaces, Restarts: restarts, Why: s.whyNew(sl, restarts)})
+}
+
+// free is how many further slots may begin to change.
+func (s *service) free() int {
+	n := s.policy.Parallelism
+	if n <= 0 {
+		n = len(s.slots)
+	}
+	for i := range s.slots {
+		if s.inFlight(&s.slots[i]) {
+			n--
+		}
+	}
+	return n
+}
+
+// inFlight tells whether the slot is in the middle of its change.
+func (s *service) inFlight(sl *slot) bool {
+	switch sl.status {
+	case starting, broken:
+		return true
+	case empty:
+		return !s.anyServes(sl)
+	case inPlace:
+		for _, r := range sl.old {
+			if s.order != rhumb.StopFirst && s.t.active(r) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// delayed tells whether the next batch must still wait after the last one became ready.
+func (s *service) delayed() bool {
+	if s.policy.Delay <= 0 {
+		return false
+	}
+	var last time.Time
+	for i := range s.slots {
+		if sl := &s.slots[i]; sl.ready && s.t.own(sl.main) && sl.since.After(last) {
+			last = sl.since
+		}
+	}
+	if last.IsZero() || s.t.passed(last.Add(s.policy.Delay)) {
+		return false
+	}
+	s.t.waits(s.Name, fmt.Sprintf("waits %s between batches", s.policy.Delay))
+	return true
+}
+
+// sayHowFar says how many slots are ready while some aren't.
+func (s *service) sayHowFar() {
+	n := 0
+	for i := range s.slots {
+		if st := s.slots[i].status; st == inPlace || st == resting {
+			n++
+		}
+	}
+	if n < len(s.slots) {
+		s.t.waits(s.Name, fmt.Sprintf("%d/%d ready", n, len(s.slots)))
+	}
+}

@@ -1,0 +1,194 @@
+package rollout
+
+import (
+	"cmp"
+	"time"
+
+	"rhumb"
+)
+
+// status is how a slot stands.
+type status int
+
+const (
+	empty    status = iota // no replica of the wanted spec
+	starting               // its replica isn't ready, or isn't routed yet
+	inPlace                // its replica is ready, and routed if the service is served
+	resting                // its replica has ended, and the restart policy leaves it so
+	broken                 // its replica is dead or must die, and will be replaced
+	lost                   // its replica has failed, and is given up
+)
+
+// slot is one numbered place of a wanted service.
+type slot struct {
+	n      int
+	main   *rhumb.Replica   // of the wanted spec, the best if there are several; nil: none
+	old    []*rhumb.Replica // all others
+	status status
+	ready  bool
+	since  time.Time // since when main is ready
+	reason string    // why main is broken, in plain words
+}
+
+// alive tells whether any old replica of the slot is alive.
+func (sl *slot) alive() bool {
+	for _, r := range sl.old {
+		if r.Alive() {
+			return true
+		}
+	}
+	return false
+}
+
+// sort puts the service's replicas into its slots.
+func (s *service) sort() {
+	s.slots = make([]slot, max(0, s.Replicas))
+	for i := range s.slots {
+		s.slots[i].n = i + 1
+	}
+	for _, r := range s.replicas {
+		if r.Slot > len(s.slots) {
+			s.surplus = append(s.surplus, r)
+			continue
+		}
+		sl := &s.slots[r.Slot-1]
+		switch {
+		case !s.current(r):
+			sl.old = append(sl.old, r)
+		case sl.main == nil:
+			sl.main = r
+		case s.better(r, sl.main):
+			sl.old = append(sl.old, sl.main)
+			sl.main = r
+		default:
+			sl.old = append(sl.old, r)
+		}
+	}
+}
+
+// current tells whether the replica is as wanted. A created one of another release can't be started under its name.
+func (s *service) current(r *rhumb.Replica) bool {
+	if r.Spec != s.spec || r.State == rhumb.StateCreated && r.Release != s.t.w.Release {
+		return false
+	}
+	return !r.Alive() || !s.misjoined(r)
+}
+
+// misjoined tells whether the replica shares the network of a replica that isn't there, or that won't stay while
+// there is one that will.
+func (s *service) misjoined(r *rhumb.Replica) bool {
+	on := s.t.byName[networkOf(s.Service)]
+	if r.Joined == "" || on == nil || on == s {
+		return false
+	}
+	if !s.t.aliveID(on, r.Joined) {
+		return true
+	}
+	other := false
+	for i := range on.slots {
+		if m := on.slots[i].main; m != nil && m.Alive() {
+			if m.ID == r.Joined {
+				return false
+			}
+			other = true
+		}
+	}
+	return other
+}
+
+// aliveID tells whether the service has an alive replica of that ID.
+func (t *turn) aliveID(s *service, id string) bool {
+	for _, r := range s.replicas {
+		if r.ID == id {
+			return r.Alive()
+		}
+	}
+	return false
+}
+
+// better tells which of two replicas of the wanted spec shall be the slot's.
+func (s *service) better(a, b *rhumb.Replica) bool {
+	return cmp.Or(cmp.Compare(s.rank(a), s.rank(b)), cmp.Compare(a.Release, b.Release), cmp.Compare(a.ID, b.ID)) > 0
+}
+
+func (s *service) rank(r *rhumb.Replica) int {
+	_, ready := s.ready(r)
+	switch {
+	case r.State == rhumb.StateCreated:
+		return 2
+	case !r.Alive() && r.Release == s.t.w.Release:
+		return 1 // its name must be free before another can have it
+	case !r.Alive():
+		return 0
+	case s.t.o.Stopping[r.ID]:
+		return 3
+	case s.failing(r) != "":
+		return 4
+	case ready && s.t.active(r):
+		return 9
+	case ready && s.t.routed(r):
+		return 8
+	case ready:
+		return 7
+	case s.t.routed(r):
+		return 6
+	}
+	return 5
+}
+
+// judge finds out how each slot stands.
+func (s *service) judge() {
+	s.sort()
+	for i := range s.slots {
+		sl := &s.slots[i]
+		r := sl.main
+		switch {
+		case r == nil || r.State == rhumb.StateCreated:
+			if s.gaveUp(sl.n) {
+				sl.status = lost
+			} else if r != nil {
+				sl.status = starting
+			}
+		case !r.Alive():
+			sl.reason = deathOf(r)
+			sl.status = s.judgeDead(sl)
+		case s.t.o.Stopping[r.ID]:
+			sl.status, sl.reason = broken, "is being stopped"
+		default:
+			sl.since, sl.ready = s.ready(r)
+			sl.reason = s.failing(r)
+			sl.status = s.judgeAlive(sl)
+		}
+	}
+}
+
+func (s *service) judgeAlive(sl *slot) status {
+	switch {
+	case sl.reason != "":
+		return broken
+	case sl.ready && (!s.Served() || s.t.active(sl.main)):
+		return inPlace
+	}
+	return starting
+}
+
+// judgeDead decides whether a dead replica rests, is lost, or will be replaced.
+func (s *service) judgeDead(sl *slot) status {
+	r := sl.main
+	byPolicy := s.t.w.Mode == Hold || !s.t.own(r) && !s.changed()
+	completed := r.ExitCode == 0 && r.Error == "" && !r.OOM && s.Restart.Condition != rhumb.RestartAny && s.Restart.Condition != ""
+	switch {
+	case completed && (byPolicy || s.t.own(r)):
+		return resting
+	case byPolicy && s.t.w.Mode != Restore && s.leftDead(r):
+		return resting
+	case s.t.o.Recorded[r.ID] && s.gaveUp(sl.n):
+		return lost
+	}
+	return broken
+}
+
+// leftDead tells whether the restart policy leaves the dead replica as it is.
+func (s *service) leftDead(r *rhumb.Replica) bool {
+	return s.Restart.Condition == rhumb.RestartNone || s.Restart.MaxAttempts > 0 && crashes(r) >= s.Restart.MaxAttempts
+}
