@@ -1,0 +1,174 @@
+package enginefake
+
+import (
+	"context"
+	"path"
+	"reflect"
+	"slices"
+
+	"rhumb"
+)
+
+// holding is a network or a volume. An empty stack: nobody labelled it.
+type holding struct {
+	stack   string
+	network rhumb.Network
+}
+
+// AddNetwork makes a network by hand, as an external one.
+func (e *Engine) AddNetwork(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.networks[name] = holding{}
+}
+
+// AddVolume makes a volume by hand, as an external one.
+func (e *Engine) AddVolume(name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.volumes[name] = holding{}
+}
+
+// EnsureNetwork makes the stack's network unless it is there.
+func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	if err := e.enter(ctx, "EnsureNetwork"); err != nil {
+		return err
+	}
+	defer e.mu.Unlock()
+	definition := n
+	definition.Key, definition.Labels = "", nil
+	found, ok := e.networks[n.Name]
+	switch {
+	case ok && n.External:
+		return nil
+	case n.External:
+		return rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name)
+	case !ok:
+		e.networks[n.Name] = holding{stack, definition}
+		return nil
+	case found.stack != stack:
+		return rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name)
+	case !reflect.DeepEqual(found.network, definition):
+		return rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name)
+	}
+	return nil
+}
+
+// EnsureVolume makes the stack's volume unless it is there.
+func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error {
+	if err := e.enter(ctx, "EnsureVolume"); err != nil {
+		return err
+	}
+	defer e.mu.Unlock()
+	found, ok := e.volumes[v.Name]
+	switch {
+	case ok && (v.External || found.stack == "" || found.stack == stack):
+		return nil
+	case ok:
+		return rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, found.stack)
+	case v.External:
+		return rhumb.Errorf(rhumb.NotFound, "volume %s: it is external and not there", v.Name)
+	}
+	e.volumes[v.Name] = holding{stack: stack}
+	return nil
+}
+
+// RemoveNetwork removes a network of the stack.
+func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
+	if err := e.enter(ctx, "RemoveNetwork"); err != nil {
+		return err
+	}
+	defer e.mu.Unlock()
+	found, ok := e.networks[name]
+	if !ok {
+		return nil
+	}
+	if found.stack != stack {
+		return rhumb.Errorf(rhumb.Conflict, "remove network %s: it is not the stack's", name)
+	}
+	now := e.now()
+	for _, r := range e.replicas {
+		joined := slices.ContainsFunc(r.spec.Container.Networks, func(a rhumb.Attachment) bool { return a.Network == name })
+		if view := r.at(now); joined && view.Alive() {
+			return rhumb.Errorf(rhumb.Conflict, "remove network %s: a container uses it", name)
+		}
+	}
+	delete(e.networks, name)
+	e.note(rhumb.Change{})
+	return nil
+}
+
+// RemoveVolume removes a volume of the stack.
+func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
+	if err := e.enter(ctx, "RemoveVolume"); err != nil {
+		return err
+	}
+	defer e.mu.Unlock()
+	found, ok := e.volumes[name]
+	if !ok {
+		return nil
+	}
+	if found.stack != stack {
+		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: it was not made by rhumb for this stack", name)
+	}
+	if slices.ContainsFunc(e.replicas, func(r *replica) bool { return slices.Contains(r.volumes, name) }) {
+		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: a container uses it", name)
+	}
+	delete(e.volumes, name)
+	e.note(rhumb.Change{})
+	return nil
+}
+
+// Holdings lists the networks and volumes that carry the stack's label.
+func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, error) {
+	if err := e.enter(ctx, "Holdings"); err != nil {
+		return rhumb.Holdings{}, err
+	}
+	defer e.mu.Unlock()
+	return rhumb.Holdings{Networks: of(e.networks, stack), Volumes: of(e.volumes, stack)}, nil
+}
+
+// of gives the names of a stack's holdings, sorted.
+func of(all map[string]holding, stack string) []string {
+	var names []string
+	for name, h := range all {
+		if h.stack != "" && h.stack == stack {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// volumesOf gives the names of a replica's volumes, and makes those that aren't there. A one-off's nameless ones have
+// no name that anybody could meet again.
+func (e *Engine) volumesOf(spec *rhumb.ReplicaSpec) []string {
+	var names []string
+	taken := map[string]bool{}
+	own := func(target string) {
+		if spec.OneOff == "" {
+			name := rhumb.AnonymousVolumeName(spec.Stack, spec.Service, spec.Slot, path.Clean(target))
+			names = append(names, name)
+			e.volumes[name] = holding{stack: spec.Stack}
+		}
+	}
+	for _, m := range spec.Container.Mounts {
+		taken[path.Clean(m.Target)] = true
+		switch {
+		case m.Type != rhumb.MountVolume:
+		case m.Source == "":
+			own(m.Target)
+		default:
+			names = append(names, m.Source)
+			if _, ok := e.volumes[m.Source]; !ok {
+				e.volumes[m.Source] = holding{} // as engines do
+			}
+		}
+	}
+	for _, target := range e.declared(&spec.Container) {
+		if !taken[path.Clean(target)] {
+			own(target)
+		}
+	}
+	return names
+}

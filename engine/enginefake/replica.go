@@ -1,0 +1,111 @@
+package enginefake
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"rhumb"
+)
+
+// replica is one replica: what it was made from, and when it does what.
+type replica struct {
+	name      string
+	spec      rhumb.ReplicaSpec
+	behaviour Behaviour
+	base      rhumb.Replica // as it was when it last changed by somebody's doing
+	volumes   []string
+	exit      time.Time // when it exits by itself; zero: never
+}
+
+// begin starts it.
+func (r *replica) begin(now time.Time) {
+	b := &r.behaviour
+	if b.CannotStart != "" {
+		r.base.State, r.base.Error, r.base.ExitCode = rhumb.StateExited, b.CannotStart, 127
+		return
+	}
+	r.base.State, r.base.Started = rhumb.StateRunning, now
+	if b.ExitAtOnce || b.ExitAfter > 0 {
+		r.exit = now.Add(b.ExitAfter)
+	}
+}
+
+// end ends it by somebody's doing.
+func (r *replica) end(now time.Time, code int) {
+	r.base = r.at(now)
+	r.base.State, r.base.ExitCode, r.base.Finished, r.base.Addrs, r.exit = rhumb.StateExited, code, now, nil, time.Time{}
+}
+
+// at gives what an engine would show of it at a time.
+func (r *replica) at(now time.Time) rhumb.Replica {
+	v := r.base
+	switch v.State {
+	case rhumb.StateExited, rhumb.StateCreated:
+		v.Addrs = nil
+		return v
+	case rhumb.StatePaused:
+		return v
+	}
+	if !r.exit.IsZero() && !now.Before(r.exit) {
+		v.State, v.ExitCode, v.OOM, v.Finished, v.Addrs = rhumb.StateExited, r.behaviour.ExitCode, r.behaviour.OOM, r.exit, nil
+		now = r.exit
+	}
+	v.Health = r.health(now)
+	return v
+}
+
+// health gives what the replica's check says at a time.
+func (r *replica) health(now time.Time) rhumb.Health {
+	if h := r.spec.Container.Health; h == nil || len(h.Test) > 0 && h.Test[0] == "NONE" {
+		return rhumb.HealthNone
+	}
+	b, age := &r.behaviour, now.Sub(r.base.Started)
+	switch {
+	case age < b.ReadyAfter:
+		return rhumb.HealthStarting
+	case b.NeverReady, b.flapped(age):
+		return rhumb.HealthUnhealthy
+	}
+	return rhumb.HealthHealthy
+}
+
+// next gives the first time after t at which it changes by itself; zero: never.
+func (r *replica) next(t time.Time) time.Time {
+	if r.base.State != rhumb.StateRunning {
+		return time.Time{}
+	}
+	var first time.Time
+	consider := func(at time.Time) {
+		if at.After(t) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	b := &r.behaviour
+	ready := r.base.Started.Add(b.ReadyAfter)
+	consider(ready)
+	if b.Flaps > 0 {
+		periods := max(0, t.Sub(ready)/b.Flaps)
+		consider(ready.Add((periods + 1) * b.Flaps))
+	}
+	if !r.exit.IsZero() {
+		consider(r.exit)
+		if !first.IsZero() && first.After(r.exit) {
+			return time.Time{}
+		}
+	}
+	return first
+}
+
+// place gives the index at which a replica belongs in the list.
+func (e *Engine) place(r *replica) int {
+	i, _ := slices.BinarySearchFunc(e.replicas, r, func(a, b *replica) int {
+		return cmp.Or(strings.Compare(a.base.Stack, b.base.Stack), strings.Compare(a.base.Service, b.base.Service),
+			a.base.Release-b.base.Release, a.base.Slot-b.base.Slot, strings.Compare(a.base.ID, b.base.ID))
+	})
+	return i
+}
+
+// cutService takes the service out of "service:NAME".
+func cutService(mode string) (string, bool) { return strings.CutPrefix(mode, "service:") }
