@@ -15,7 +15,7 @@ import (
 func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	p, id, err := e.create(ctx, &spec)
+	p, id, err := e.create(ctx, &spec, nil)
 	if p != nil && is(err, rhumb.Conflict) {
 		return e.again(ctx, &spec, p, err)
 	}
@@ -25,8 +25,9 @@ func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Repli
 	return e.begin(ctx, id, spec.Name(), p.further)
 }
 
-// create makes the container of a replica. The plan is nil if it failed before the engine was asked.
-func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec) (*plan, string, error) {
+// create makes the container of a replica. The plan is nil if it failed before the engine was asked; amend, if it
+// isn't nil, changes it before that.
+func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*plan)) (*plan, string, error) {
 	f, err := e.facts(ctx, spec)
 	if err != nil {
 		return nil, "", err
@@ -43,6 +44,9 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec) (*plan, st
 	}
 	if err := makeFolders(spec); err != nil {
 		return nil, "", err
+	}
+	if amend != nil {
+		amend(p)
 	}
 	r, err := e.api.ContainerCreate(ctx, p.create)
 	if err != nil {

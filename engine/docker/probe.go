@@ -1,0 +1,133 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+const (
+	probeOutput  = 4 << 10
+	probeTimeout = 30 * time.Second // the engine's own default
+	firstWait    = time.Millisecond
+	lastWait     = 50 * time.Millisecond
+)
+
+// Probe runs a health check once inside a replica. One that takes longer than its timeout is killed with all its children.
+func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) error {
+	command, err := e.checkCommand(ctx, id, check.Test)
+	if err != nil || command == nil {
+		return err
+	}
+	if check.Timeout <= 0 {
+		check.Timeout = probeTimeout
+	}
+	probing, cancel := context.WithTimeout(ctx, check.Timeout)
+	defer cancel()
+	run, err := e.api.ExecCreate(probing, id, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return e.execFailure(err, short(id))
+	}
+	var out limited
+	code, err := e.probe(probing, id, run.ID, &out)
+	switch {
+	case err == nil && code == 0:
+		return nil
+	case err == nil:
+		return rhumb.Errorf(rhumb.Internal, "%s", out.text(fmt.Sprintf("exit code %d", code)))
+	}
+	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
+	defer cancelAfter()
+	e.kill(after, id, run.ID)
+	if errors.Is(probing.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
+		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed", check.Timeout))
+	}
+	return e.fail(err, "probe "+short(id))
+}
+
+// probe runs a prepared check to its end and gives its exit code.
+func (e *Engine) probe(ctx context.Context, id, run string, out *limited) (int, error) {
+	conn, err := e.api.ExecAttach(ctx, run, client.ExecAttachOptions{})
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, conn.Close)
+	defer stop()
+	if _, err := stdcopy.StdCopy(out, out, conn.Reader); err != nil {
+		return 0, errors.Join(ctx.Err(), err)
+	}
+	state, err := e.ended(ctx, run)
+	return state.ExitCode, err
+}
+
+// checkCommand gives the command that a check means; nil if there is no check.
+func (e *Engine) checkCommand(ctx context.Context, id string, test []string) ([]string, error) {
+	if len(test) == 0 || test[0] == "NONE" {
+		return nil, nil
+	}
+	switch {
+	case test[0] == "CMD" && len(test) > 1:
+		return test[1:], nil
+	case test[0] == "CMD-SHELL" && len(test) == 2:
+		shell, err := e.shell(ctx, id)
+		return append(shell, test[1]), err
+	}
+	return nil, rhumb.Errorf(rhumb.Invalid, "health check %q is not CMD, CMD-SHELL or NONE", test)
+}
+
+// shell gives the shell that a replica's image names for shell commands: the SHELL of its Dockerfile, else /bin/sh.
+func (e *Engine) shell(ctx context.Context, id string) ([]string, error) {
+	look, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c, err := e.inspect(look, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Config.Shell) > 0 {
+		return append([]string(nil), c.Config.Shell...), nil
+	}
+	return []string{"/bin/sh", "-c"}, nil
+}
+
+// limited keeps the beginning of what is written to it, and swallows the rest.
+type limited struct{ b bytes.Buffer }
+
+func (l *limited) Write(p []byte) (int, error) {
+	if room := probeOutput - l.b.Len(); room > 0 {
+		l.b.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+// text gives the output without what surrounds it; instead of nothing, something else.
+func (l *limited) text(empty string) string {
+	s := strings.TrimSpace(strings.ToValidUTF8(l.b.String(), "\uFFFD"))
+	if s == "" {
+		return empty
+	}
+	if empty == "" {
+		return s + "\n"
+	}
+	return s
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,75 @@
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+// Run starts a one-off, waits for its end and removes it with its nameless volumes. If ctx ends first, it is killed.
+func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Streams) (int, error) {
+	if spec.OneOff == "" {
+		spec.OneOff = strings.ToLower(rand.Text()[:8])
+	}
+	p, id, err := e.createOneOff(ctx, &spec, s)
+	if err != nil {
+		return 0, err
+	}
+	defer e.sweepOneOff(ctx, id, spec.Name())
+	tty := spec.Container.TTY
+	conn, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: s.In != nil, Stdout: true, Stderr: true})
+	if err != nil {
+		return 0, e.fail(err, "attach to "+spec.Name())
+	}
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	end := e.api.ContainerWait(waiting, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	r, err := e.begin(ctx, id, spec.Name(), p.further)
+	if err == nil && r.Error != "" {
+		err = rhumb.Errorf(rhumb.Invalid, "run %s: %s", spec.Name(), r.Error)
+	}
+	if err != nil {
+		conn.Close()
+		return 0, err
+	}
+	resize := func(ctx context.Context, size rhumb.Size) error {
+		_, err := e.api.ContainerResize(ctx, id, client.ContainerResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
+		return err
+	}
+	if err := e.join(ctx, conn.HijackedResponse, s, tty, resize); err != nil {
+		return 0, e.fail(err, "run "+spec.Name())
+	}
+	select {
+	case res := <-end.Result:
+		return int(res.StatusCode), nil
+	case err := <-end.Error:
+		return 0, e.fail(err, "wait for "+spec.Name())
+	}
+}
+
+// createOneOff makes the container of a one-off, with its streams open.
+func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*plan, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	return e.create(ctx, spec, func(p *plan) {
+		c := p.create.Config
+		c.AttachStdout, c.AttachStderr = true, true
+		c.AttachStdin, c.OpenStdin, c.StdinOnce = s.In != nil, s.In != nil, s.In != nil
+	})
+}
+
+// sweepOneOff removes a one-off whatever became of it.
+func (e *Engine) sweepOneOff(ctx context.Context, id, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
+	defer cancel()
+	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		if failed := e.fail(err, "remove "+name); !is(failed, rhumb.NotFound) {
+			e.log.Warn("one-off is left", "replica", name, "error", err)
+		}
+	}
+}
