@@ -1,0 +1,132 @@
+package compose
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"rhumb"
+)
+
+// build converts how a service's image is built, and keeps where its context is.
+func (c *converter) build(s types.ServiceConfig) *rhumb.Build {
+	b := s.Build
+	path := "services." + s.Name + ".build"
+	out := &rhumb.Build{
+		Inline: b.DockerfileInline, Args: map[string]string{}, Target: b.Target, Labels: filled(b.Labels), Platform: c.buildPlatform(s),
+		NoCache: b.NoCache || len(b.NoCacheFilter) > 0, Pull: b.Pull, Network: b.Network, ShmSize: int64(b.ShmSize),
+		CacheFrom: b.CacheFrom, Tags: b.Tags, ExtraHosts: hosts(b.ExtraHosts),
+	}
+	for k, v := range b.Args {
+		if v == nil {
+			continue
+		}
+		if k == "BUILDKIT_INLINE_CACHE" && *v != "" && *v != "0" && *v != "false" {
+			c.bad.at(path+".args."+k, "leave it out: layers stay in the engine's own cache", "it crashes Engine 20.10")
+		}
+		out.Args[k] = *v
+	}
+	out.Args = filled(out.Args)
+	here := c.context(path, b, out)
+	for i, secret := range b.Secrets {
+		id := secret.Target
+		if id == "" {
+			id = secret.Source
+		}
+		if content, ok := c.buildSecret(fmt.Sprintf("%s.secrets[%d]", path, i), secret.Source); ok {
+			if here.Secrets == nil {
+				here.Secrets = map[string][]byte{}
+			}
+			here.Secrets[id] = content
+			out.Secrets = append(out.Secrets, id)
+		}
+	}
+	c.builds[s.Name] = here
+	return out
+}
+
+func (c *converter) buildPlatform(s types.ServiceConfig) string {
+	platforms := s.Build.Platforms
+	switch {
+	case s.Platform != "":
+		if len(platforms) > 0 && !slices.Contains(platforms, s.Platform) {
+			c.bad.at("services."+s.Name+".build.platforms", "add it", "the service's platform %s is not among them", s.Platform)
+		}
+		return s.Platform
+	case len(platforms) == 1:
+		return platforms[0]
+	}
+	return ""
+}
+
+// context finds the build context and the Dockerfile on the client's disk.
+func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build) Context {
+	if strings.Contains(b.Context, "://") || strings.HasPrefix(b.Context, "git@") {
+		c.bad.at(path+".context", "clone it beside your files", "%s is elsewhere: only folders are built", b.Context)
+		return Context{}
+	}
+	here := Context{Dir: b.Context}
+	out.Context = filepath.ToSlash(c.relative(b.Context))
+	info, err := os.Stat(b.Context)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.bad.at(path+".context", "", "%s: there is no such folder", c.in.shown(b.Context))
+		return here
+	case err != nil:
+		c.bad.at(path+".context", "", "%s: can't be read: %s", c.in.shown(b.Context), cause(err))
+		return here
+	case !info.IsDir():
+		c.bad.at(path+".context", "", "%s: is not a folder", c.in.shown(b.Context))
+		return here
+	}
+	if b.DockerfileInline != "" {
+		if b.Dockerfile != "" {
+			c.bad.at(path+".dockerfile_inline", "keep one of them", "dockerfile is said too")
+		}
+		return here
+	}
+	file := b.Dockerfile
+	if file == "" {
+		file = "Dockerfile"
+	}
+	if file != "Dockerfile" {
+		out.Dockerfile = filepath.ToSlash(file)
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(b.Context, file)
+	}
+	here.Dockerfile = file
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
+		c.bad.at(path+".dockerfile", "write it, or name it with dockerfile:", "%s: there is no such file", c.in.shown(file))
+	}
+	return here
+}
+
+// relative gives a path as seen from the project folder, so that the stack is the same wherever the folder is.
+func (c *converter) relative(path string) string {
+	if rel, err := filepath.Rel(c.in.dir, path); err == nil {
+		return rel
+	}
+	return path
+}
+
+// buildSecret reads a secret for a build. The server's own ones can't leave it.
+func (c *converter) buildSecret(at, name string) ([]byte, bool) {
+	k := fileKey{rhumb.FileSecret, name}
+	object, ok := c.object(k)
+	if !ok {
+		return nil, false // reported by check
+	}
+	c.used[k] = true
+	if object.External {
+		c.bad.at(at, "give the build a secret with file: or environment:", "secret %s is kept by the server and doesn't reach builds", name)
+		return nil, false
+	}
+	return c.content(definition(k), object)
+}

@@ -1,0 +1,151 @@
+package compose
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+// check reports names that lead nowhere, and services that can't be.
+func (c *converter) check() {
+	for _, name := range c.project.ServiceNames() {
+		s := c.project.Services[name]
+		path := "services." + name
+		if s.Build == nil && s.Image == "" && s.Provider == nil {
+			c.bad.at(path, "add image or build", "it has neither image nor build")
+		}
+		if s.NetworkMode != "" && len(s.Networks) > 0 {
+			c.bad.at(path+".network_mode", "keep one of them", "networks are named too")
+		}
+		if s.Scale != nil && s.Deploy != nil && s.Deploy.Replicas != nil && *s.Scale != *s.Deploy.Replicas {
+			c.bad.at(path+".scale", "keep one of them", "deploy.replicas is %d", *s.Deploy.Replicas)
+		}
+		c.checkNames(s, path)
+		c.checkShared(s, path)
+	}
+	c.checkCycles()
+}
+
+// checkNames looks the names that a service uses up.
+func (c *converter) checkNames(s types.ServiceConfig, path string) {
+	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
+		refer(c, path+".networks."+n, "network", n, c.project.Networks)
+	}
+	for i, v := range s.Volumes {
+		if v.Type == types.VolumeTypeVolume && v.Source != "" {
+			refer(c, fmt.Sprintf("%s.volumes[%d]", path, i), "volume", v.Source, c.project.Volumes)
+		}
+	}
+	for i, f := range s.Configs {
+		refer(c, fmt.Sprintf("%s.configs[%d]", path, i), "config", f.Source, c.project.Configs)
+	}
+	for i, f := range s.Secrets {
+		refer(c, fmt.Sprintf("%s.secrets[%d]", path, i), "secret", f.Source, c.project.Secrets)
+	}
+	if s.Build != nil {
+		for i, f := range s.Build.Secrets {
+			refer(c, fmt.Sprintf("%s.build.secrets[%d]", path, i), "secret", f.Source, c.project.Secrets)
+		}
+	}
+	for _, other := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		at := path + ".depends_on." + other
+		if !c.lines.has(at) {
+			at = c.dependencyPlace(s, path, other)
+		}
+		if _, inactive := c.project.DisabledServices[other]; inactive && !s.DependsOn[other].Required {
+			continue
+		}
+		c.referService(at, other)
+	}
+}
+
+// dependencyPlace finds where a service names another: in a list of depends_on, or where the dependency is implied.
+func (c *converter) dependencyPlace(s types.ServiceConfig, path, other string) string {
+	for i, link := range s.Links {
+		if link == other || strings.HasPrefix(link, other+":") {
+			return fmt.Sprintf("%s.links[%d]", path, i)
+		}
+	}
+	for key, value := range map[string]string{"network_mode": s.NetworkMode, "pid": s.Pid, "ipc": s.Ipc} {
+		if value == types.ServicePrefix+other {
+			return path + "." + key
+		}
+	}
+	if c.lines.has(path+".depends_on") || len(s.VolumesFrom) == 0 {
+		return path + ".depends_on"
+	}
+	return path + ".volumes_from"
+}
+
+// refer reports a name that isn't among the known ones.
+func refer[V any](c *converter, at, what, name string, known map[string]V) {
+	if _, ok := known[name]; ok {
+		return
+	}
+	hint := didYouMean(name, slices.Collect(maps.Keys(known)))
+	if hint == "" {
+		hint = fmt.Sprintf("add it below %ss: at the top level", what)
+	}
+	c.bad.at(at, hint, "there is no %s %s", what, name)
+}
+
+func (c *converter) referService(at, name string) {
+	if _, inactive := c.project.DisabledServices[name]; inactive {
+		c.bad.at(at, "name the profile with --profile, or say required: false", "service %s has a profile that isn't active", name)
+		return
+	}
+	if _, ok := c.project.Services[name]; !ok {
+		c.bad.at(at, didYouMean(name, c.project.ServiceNames()), "there is no service %s", name)
+	}
+}
+
+// checkShared looks at conditions and namespaces.
+func (c *converter) checkShared(s types.ServiceConfig, path string) {
+	for _, other := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		switch d := s.DependsOn[other]; d.Condition {
+		case "", types.ServiceConditionStarted, types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully:
+		default:
+			c.bad.at(path+".depends_on."+other+".condition", "choose service_started, service_healthy or service_completed_successfully",
+				"there is no condition %q", d.Condition)
+		}
+	}
+	mode, _, shared := strings.Cut(s.NetworkMode, ":")
+	switch {
+	case shared && (mode == "service" || mode == "container"), s.NetworkMode == "", s.NetworkMode == "host", s.NetworkMode == "none", onBridge(s.NetworkMode):
+	default:
+		c.bad.at(path+".network_mode", "name networks below networks:, with external: true if they are there already",
+			"there is no mode %q", s.NetworkMode)
+	}
+}
+
+// checkCycles reports circles of dependencies, each once.
+func (c *converter) checkCycles() {
+	const open, done = 1, 2
+	state := map[string]int{}
+	var trail []string
+	var visit func(name string)
+	visit = func(name string) {
+		state[name] = open
+		trail = append(trail, name)
+		for _, next := range slices.Sorted(maps.Keys(c.project.Services[name].DependsOn)) {
+			switch state[next] {
+			case open:
+				circle := append(slices.Clone(trail[slices.Index(trail, next):]), next)
+				c.bad.at("services."+name+".depends_on", "leave one of them out", "services await each other: %s", strings.Join(circle, " -> "))
+			case done:
+			default:
+				visit(next)
+			}
+		}
+		trail = trail[:len(trail)-1]
+		state[name] = done
+	}
+	for _, name := range c.project.ServiceNames() {
+		if state[name] == 0 {
+			visit(name)
+		}
+	}
+}

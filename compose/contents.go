@@ -1,0 +1,83 @@
+package compose
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"rhumb"
+)
+
+// keep adds a file with its content to the stack, once.
+func (c *converter) keep(k fileKey, content []byte) rhumb.File {
+	sum := sha256.Sum256(content)
+	f := rhumb.File{Kind: k.kind, Name: k.name, Hash: hex.EncodeToString(sum[:]), Content: content}
+	c.contents[k] = f
+	return f
+}
+
+// file gives a config or secret that something uses, and reads it when that is the first one. Mistakes are reported at the user's
+// definition; at is where it is used.
+func (c *converter) file(at string, k fileKey) (rhumb.File, bool) {
+	c.used[k] = true
+	if f, ok := c.contents[k]; ok {
+		return f, true
+	}
+	object, ok := c.object(k)
+	if !ok {
+		return rhumb.File{}, false // reported by check
+	}
+	if object.External {
+		f := rhumb.File{Kind: k.kind, Name: k.name, External: object.Name}
+		c.contents[k] = f
+		return f, true
+	}
+	content, ok := c.content(definition(k), object)
+	if !ok {
+		return rhumb.File{}, false
+	}
+	return c.keep(k, content), true
+}
+
+func (c *converter) object(k fileKey) (types.FileObjectConfig, bool) {
+	if k.kind == rhumb.FileConfig {
+		o, ok := c.project.Configs[k.name]
+		return types.FileObjectConfig(o), ok
+	}
+	o, ok := c.project.Secrets[k.name]
+	return types.FileObjectConfig(o), ok
+}
+
+func definition(k fileKey) string { return string(k.kind) + "s." + k.name }
+
+// content reads what a config or secret holds: a file, a variable, or the text itself.
+func (c *converter) content(path string, o types.FileObjectConfig) ([]byte, bool) {
+	switch {
+	case o.File != "":
+		b, err := readRegular(o.File, c.in.shown(o.File), maxContent)
+		if err != nil {
+			c.bad.at(path+".file", "", "%s", err)
+		}
+		return b, err == nil
+	case o.Environment != "":
+		v, ok := c.in.env[o.Environment]
+		if !ok {
+			c.bad.at(path+".environment", setHint(o.Environment), "variable %s is not set", o.Environment)
+			return nil, false
+		}
+		return c.limited(path, []byte(v))
+	case o.Content != "" || c.lines.has(path+".content"):
+		return c.limited(path, []byte(o.Content))
+	}
+	c.bad.at(path, "say file, environment or external", "it has no content")
+	return nil, false
+}
+
+func (c *converter) limited(path string, b []byte) ([]byte, bool) {
+	if len(b) > maxContent {
+		c.bad.at(path, "mount large data from a volume", "is larger than %d KB", maxContent>>10)
+		return nil, false
+	}
+	return b, true
+}

@@ -1,0 +1,199 @@
+package compose
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"rhumb"
+)
+
+// policies converts update_config and rollback_config.
+func (c *converter) policies(s types.ServiceConfig) (update, rollback rhumb.Policy) {
+	update = rhumb.Policy{Parallelism: 1, OnFailure: rhumb.ActionRollback}
+	rollback = rhumb.Policy{OnFailure: rhumb.ActionPause}
+	if s.Deploy == nil {
+		return update, rollback
+	}
+	path := "services." + s.Name + ".deploy."
+	if u := s.Deploy.UpdateConfig; u != nil {
+		update = c.policy(path+"update_config", u, update, rhumb.ActionRollback, rhumb.ActionPause, rhumb.ActionContinue)
+	}
+	if u := s.Deploy.RollbackConfig; u != nil {
+		rollback = c.policy(path+"rollback_config", u, rollback, rhumb.ActionPause, rhumb.ActionContinue)
+	}
+	return update, rollback
+}
+
+func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy, actions ...rhumb.FailureAction) rhumb.Policy {
+	if u.Parallelism != nil {
+		out.Parallelism = int(min(*u.Parallelism, 1<<30))
+	}
+	out.Delay, out.Monitor = c.duration(path+".delay", &u.Delay), c.duration(path+".monitor", &u.Monitor)
+	// The library has 32 bits; its decimals are what the user wrote.
+	out.MaxFailureRatio, _ = strconv.ParseFloat(strconv.FormatFloat(float64(u.MaxFailureRatio), 'g', -1, 32), 64)
+	if math.IsNaN(out.MaxFailureRatio) || out.MaxFailureRatio < 0 || out.MaxFailureRatio > 1 {
+		c.bad.at(path+".max_failure_ratio", "it goes from 0 to 1: 0.25 lets a quarter of the replicas fail", "%v is no ratio", u.MaxFailureRatio)
+		out.MaxFailureRatio = 0
+	}
+	if u.FailureAction == "" {
+		return out
+	}
+	var names []string
+	for _, a := range actions {
+		if string(a) == u.FailureAction {
+			out.OnFailure = a
+			return out
+		}
+		names = append(names, string(a))
+	}
+	c.bad.at(path+".failure_action", "choose "+strings.Join(names, " or "), "there is no action %q here", u.FailureAction)
+	return out
+}
+
+// restart converts restart and deploy.restart_policy; the latter counts more.
+func (c *converter) restart(s types.ServiceConfig) rhumb.Restart {
+	if c.awaited[s.Name] {
+		if s.Restart != "" && s.Restart != "no" {
+			c.note("services."+s.Name+".restart", rhumb.Ignored, "others await the service's completion: it runs once")
+		}
+		return rhumb.Restart{Condition: rhumb.RestartNone}
+	}
+	if s.Deploy != nil && s.Deploy.RestartPolicy != nil {
+		return c.restartPolicy("services."+s.Name+".deploy.restart_policy", s.Deploy.RestartPolicy)
+	}
+	name, count, counted := strings.Cut(s.Restart, ":")
+	out := rhumb.Restart{}
+	switch name {
+	case "", "always", "unless-stopped":
+		out.Condition = rhumb.RestartAny
+	case "no":
+		out.Condition = rhumb.RestartNone
+	case "on-failure":
+		out.Condition = rhumb.RestartOnFailure
+		n, err := strconv.Atoi(count)
+		if counted && (err != nil || n < 0) {
+			c.bad.at("services."+s.Name+".restart", "write on-failure:3", "%q is not a number of restarts", count)
+		}
+		out.MaxAttempts = max(n, 0)
+		return out
+	}
+	if out.Condition == "" || counted {
+		c.bad.at("services."+s.Name+".restart", "choose always, unless-stopped, on-failure[:times] or \"no\"", "there is no policy %q", s.Restart)
+	}
+	return out
+}
+
+func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Restart {
+	out := rhumb.Restart{Condition: rhumb.RestartAny, Delay: c.duration(path+".delay", p.Delay)}
+	switch p.Condition {
+	case "", "any":
+	case "on-failure":
+		out.Condition = rhumb.RestartOnFailure
+	case "none":
+		out.Condition = rhumb.RestartNone
+	default:
+		c.bad.at(path+".condition", "choose any, on-failure or none", "there is no condition %q", p.Condition)
+	}
+	if p.MaxAttempts != nil {
+		out.MaxAttempts = int(min(*p.MaxAttempts, 1<<30))
+	}
+	return out
+}
+
+// order chooses how a slot changes. The user's word counts; else what two replicas can't share at one time makes a service stop-first.
+func (c *converter) order(s types.ServiceConfig, out *rhumb.Service) (rhumb.Order, string) {
+	if c.extras[s.Name].strategy == strategyRecreate {
+		return rhumb.StopFirst, extensionKey + ".strategy is recreate"
+	}
+	if s.Deploy != nil && s.Deploy.UpdateConfig != nil && s.Deploy.UpdateConfig.Order != "" {
+		return rhumb.Order(s.Deploy.UpdateConfig.Order), "as update_config says"
+	}
+	if why := c.exclusive(s, out); why != "" {
+		return rhumb.StopFirst, why
+	}
+	return rhumb.StartFirst, ""
+}
+
+// exclusive gives the first thing that two replicas of the service must not hold at one time, or "".
+func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string {
+	for _, v := range s.Volumes {
+		switch {
+		case v.ReadOnly:
+		case v.Type == types.VolumeTypeVolume && v.Source == "":
+			return "mounts an anonymous volume on " + v.Target + " read-write"
+		case v.Type == types.VolumeTypeVolume:
+			return "mounts volume " + v.Source + " read-write"
+		case v.Type == types.VolumeTypeBind && dataFolder(v.Source):
+			return "mounts folder " + c.in.shown(v.Source) + " read-write"
+		}
+	}
+	for _, v := range s.VolumesFrom {
+		if !strings.HasSuffix(v, ":ro") {
+			return "takes the volumes of " + strings.TrimSuffix(v, ":rw") + " read-write"
+		}
+	}
+	for _, a := range out.Container.Networks {
+		if a.IPv4 != "" || a.IPv6 != "" {
+			return fmt.Sprintf("has the static address %s%s", a.IPv4, a.IPv6)
+		}
+	}
+	switch {
+	case s.MacAddress != "":
+		return "has a static MAC address"
+	case len(s.Devices) > 0:
+		return "holds device " + s.Devices[0].Source
+	case len(out.Container.HostPorts) > 0:
+		return "publishes port " + strconv.Itoa(int(out.Container.HostPorts[0].Published)) + " with mode: host"
+	case s.NetworkMode == "host":
+		return "network_mode is host"
+	case strings.Contains(s.NetworkMode, ":"):
+		return "shares the network of " + s.NetworkMode
+	case strings.Contains(s.Pid, ":"):
+		return "shares the processes of " + s.Pid
+	case strings.HasPrefix(s.Ipc, types.ServicePrefix), strings.HasPrefix(s.Ipc, types.ContainerPrefix):
+		return "shares the memory of " + s.Ipc
+	}
+	return ""
+}
+
+// systemFolders are shared by nature: mounting them read-write doesn't make a replica the only one.
+var systemFolders = []string{"/dev", "/etc", "/lib", "/proc", "/run", "/sys", "/tmp", "/usr", "/var/lib/docker", "/var/log", "/var/run"}
+
+// dataFolder tells whether a bind mount may hold data that two replicas would spoil: a folder, or what will become one.
+func dataFolder(source string) bool {
+	for _, dir := range systemFolders {
+		if source == dir || strings.HasPrefix(source, dir+"/") {
+			return false
+		}
+	}
+	if strings.HasSuffix(source, ".sock") || source == "/" {
+		return false
+	}
+	info, err := os.Stat(source)
+	return err != nil || info.IsDir()
+}
+
+// ready says when a replica counts as ready.
+func (c *converter) ready(s types.ServiceConfig, out *rhumb.Service) rhumb.Ready {
+	if out.Job {
+		return rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: c.extras[s.Name].ready.Timeout}
+	}
+	r := c.extras[s.Name].ready
+	if (r.Kind == rhumb.ReadyHTTP || r.Kind == rhumb.ReadyTCP) && r.Port == 0 {
+		for _, p := range out.Container.Expose {
+			if port, ok := strings.CutSuffix(p, "/tcp"); ok && r.Port == 0 {
+				n, _ := strconv.ParseUint(port, 10, 16)
+				r.Port = uint16(n)
+			}
+		}
+		if r.Port == 0 {
+			c.bad.at("services."+s.Name+"."+extensionKey+".ready", "add port", "no port to ask is known")
+		}
+	}
+	return r
+}

@@ -1,0 +1,127 @@
+package compose
+
+import (
+	"bytes"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/dotenv"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"go.yaml.in/yaml/v4"
+
+	"rhumb"
+)
+
+func environMap(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, e := range environ {
+		if k, v, ok := strings.Cut(e, "="); ok && k != "" {
+			env[k] = v
+		}
+	}
+	return env
+}
+
+var atLine = regexp.MustCompile(`line (\d+)`)
+
+// readEnvironment reads env files in order, later ones over earlier ones, and puts environ over them all.
+func (in *input) readEnvironment(environ map[string]string, paths []string) (map[string]string, error) {
+	env := map[string]string{}
+	for _, p := range paths {
+		name := in.shown(p)
+		b, err := readRegular(p, name, maxFile)
+		if err != nil {
+			return nil, err
+		}
+		vars, err := parseEnv(b, func(k string) (string, bool) {
+			if v, ok := environ[k]; ok {
+				return v, true
+			}
+			v, ok := env[k]
+			return v, ok
+		})
+		if err != nil {
+			return nil, envError(name, err)
+		}
+		maps.Copy(env, vars)
+	}
+	maps.Copy(env, environ)
+	return env, nil
+}
+
+// parseEnv is the library's parser, with its panics made errors.
+func parseEnv(b []byte, lookup func(string) (string, bool)) (vars map[string]string, err error) {
+	defer recovered(&err)
+	return dotenv.ParseWithLookup(bytes.NewReader(b), lookup)
+}
+
+func envError(name string, err error) *rhumb.Error {
+	at := name
+	if m := atLine.FindStringSubmatch(err.Error()); m != nil {
+		at += ":" + m[1]
+	}
+	return &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: "not an env file: " + firstLine(err.Error()),
+		Hint: "each line is NAME=value", Err: err}
+}
+
+func (in *input) lookup(k string) (string, bool) {
+	v, ok := in.env[k]
+	return v, ok
+}
+
+func (in *input) activeProfiles() []string {
+	list := in.opts.Profiles
+	if len(list) == 0 {
+		list = strings.Split(in.env["COMPOSE_PROFILES"], ",")
+	}
+	var active []string
+	for _, p := range list {
+		if p = strings.TrimSpace(p); p != "" && !slices.Contains(active, p) {
+			active = append(active, p)
+		}
+	}
+	return active
+}
+
+// nameStack names the stack: -p, COMPOSE_PROJECT_NAME, name: in the last file that has it, or the folder and environment.
+func (in *input) nameStack() error {
+	name, from := in.opts.Name, "-p"
+	if name == "" {
+		name, from = in.env["COMPOSE_PROJECT_NAME"], "COMPOSE_PROJECT_NAME"
+	}
+	if name != "" {
+		return in.setName(name, from)
+	}
+	for i := len(in.files) - 1; i >= 0; i-- {
+		n := in.files[i].top("name")
+		if n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
+			continue
+		}
+		v, _, err := interpolated(n.Value, in.lookup)
+		if err != nil {
+			continue // inspecting the file reports it, with its line
+		}
+		return in.setName(v, in.files[i].name+":"+strconv.Itoa(n.Line))
+	}
+	base := loader.NormalizeProjectName(filepath.Base(in.dir))
+	if base == "" {
+		return rhumb.Errorf(rhumb.Invalid, "folder %s: no stack name can be made of it", in.dir).WithHint("name the stack with -p")
+	}
+	if in.opts.Env != "" {
+		base += "-" + in.opts.Env
+	}
+	return in.setName(base, in.dir)
+}
+
+func (in *input) setName(name, from string) error {
+	if name != loader.NormalizeProjectName(name) || len(name) > 63 {
+		return &rhumb.Error{Code: rhumb.Invalid, At: from, Msg: "name: " + strconv.Quote(name) + " can't name a stack",
+			Hint: "use lower-case letters, digits, - and _, a letter or digit first, at most 63 of them"}
+	}
+	in.name = name
+	return nil
+}

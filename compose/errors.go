@@ -1,0 +1,212 @@
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rhumb"
+)
+
+// maxProblems is how many mistakes are told at once; more would hide the first ones.
+const maxProblems = 30
+
+// problems collects mistakes with their places.
+type problems struct {
+	lines *lines
+	errs  rhumb.Errors
+	seen  map[string]bool
+}
+
+func newProblems(l *lines) *problems { return &problems{lines: l, seen: map[string]bool{}} }
+
+// at adds a mistake at a path of the model, such as services.web.ports[0].
+func (b *problems) at(path, hint, format string, args ...any) {
+	b.add(b.lines.find(path), subject(path)+": "+fmt.Sprintf(format, args...), hint)
+}
+
+// add adds a mistake at a place in the files.
+func (b *problems) add(at, msg, hint string) {
+	if b.seen[at+msg] {
+		return
+	}
+	b.seen[at+msg] = true
+	b.errs = append(b.errs, &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: msg, Hint: hint})
+}
+
+// addError adds an error that is ready made.
+func (b *problems) addError(e *rhumb.Error) {
+	if e != nil && !b.seen[e.At+e.Msg] {
+		b.seen[e.At+e.Msg] = true
+		b.errs = append(b.errs, e)
+	}
+}
+
+func (b *problems) err() error { return joined(b.errs) }
+
+// joined gives nil, the one error, or all of them in the order of their places.
+func joined(errs rhumb.Errors) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	errs = slices.Clone(errs)
+	slices.SortStableFunc(errs, func(a, b *rhumb.Error) int { return comparePlaces(a.At, b.At) })
+	if len(errs) > maxProblems {
+		more := rhumb.Errorf(rhumb.Invalid, "and %d more mistakes", len(errs)-maxProblems)
+		errs = append(errs[:maxProblems], more)
+	}
+	return errs
+}
+
+func comparePlaces(a, b string) int {
+	fa, la := splitPlace(a)
+	fb, lb := splitPlace(b)
+	return cmp.Or(cmp.Compare(fa, fb), cmp.Compare(la, lb))
+}
+
+func splitPlace(at string) (string, int) {
+	if i := strings.LastIndexByte(at, ':'); i >= 0 {
+		if n, err := strconv.Atoi(at[i+1:]); err == nil {
+			return at[:i], n
+		}
+	}
+	return at, 0
+}
+
+var trailingIndex = regexp.MustCompile(`(\[\d*\])+$`)
+
+// subject names a path as messages do: services.web.ports[0] is web.ports, networks.back.driver stays.
+func subject(path string) string {
+	return strings.TrimPrefix(trailingIndex.ReplaceAllString(path, ""), "services.")
+}
+
+// recovered makes an error of a panic in a library that was fed with a user's file.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("the file can't be understood: %v", r)
+	}
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}
+
+var (
+	yamlPrefix   = regexp.MustCompile(`^(yaml: ?)?(unmarshal errors?:|construct errors?:|load errors?:)?\s*`)
+	yamlPosition = regexp.MustCompile(`(while [a-z ]+ at )?line \d+(, column \d+)?:? ?`)
+)
+
+// yamlReason gives what the YAML library says without its name and place.
+func yamlReason(err error) string {
+	s := yamlPrefix.ReplaceAllString(strings.TrimSpace(err.Error()), "")
+	s = strings.TrimSpace(yamlPosition.ReplaceAllString(firstLine(s), ""))
+	s = strings.TrimPrefix(s, "go-yaml ")
+	if s == "" {
+		return "it can't be parsed"
+	}
+	return s
+}
+
+var (
+	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)`)
+	numbers   = regexp.MustCompile(`\.(\d+)`)
+	wrappers  = regexp.MustCompile(`^(validating [^:]+: |failed to parse [^:]+: |error while interpolating |[^ ]+: failed to load: )`)
+	goPrefix  = regexp.MustCompile(`strconv\.[A-Za-z]+: parsing `)
+	goDecode  = regexp.MustCompile(`^decoding failed due to the following error\(s\):\s*`)
+)
+
+// libraryError turns what the Compose library says into an error with a place: it names a path of the model, which
+// the lines know.
+func (b *problems) libraryError(err error) *rhumb.Error {
+	msg := strings.TrimSpace(err.Error())
+	for wrappers.MatchString(msg) {
+		msg = wrappers.ReplaceAllString(msg, "")
+	}
+	msg = goDecode.ReplaceAllString(msg, "")
+	msg = strings.TrimSuffix(goPrefix.ReplaceAllString(firstLine(msg), ""), ": invalid compose project")
+	e := &rhumb.Error{Code: rhumb.Invalid, Msg: msg, Err: err}
+	loc := modelPath.FindStringIndex(msg)
+	if loc == nil {
+		return e
+	}
+	path := strings.TrimSuffix(msg[loc[0]:loc[1]], ".")
+	rest := strings.TrimLeft(msg[loc[1]:], " :")
+	path = strings.ReplaceAll(numbers.ReplaceAllString(path, "[$1]"), ".[", "[")
+	if loc[0] > 0 { // the path is inside a sentence
+		rest = msg
+	}
+	e.At, e.Msg = b.lines.find(path), subject(path)+": "+plainer(rest)
+	return e
+}
+
+// plainer says the library's frequent messages in plain words.
+func plainer(s string) string {
+	s = strings.TrimPrefix(s, "failed to cast to expected type: ")
+	switch {
+	case strings.HasPrefix(s, "additional properties "):
+		return strings.Replace(strings.TrimSuffix(s, " not allowed"), "additional properties ", "unknown field ", 1)
+	case strings.HasPrefix(s, "must be a "), strings.HasPrefix(s, "must be greater"), strings.HasPrefix(s, "must be less"):
+		return s
+	case s == "false schema":
+		return "unknown field"
+	}
+	return s
+}
+
+// closest gives the candidate that name was probably meant to be, or "".
+func closest(name string, candidates []string) string {
+	best, bestDistance := "", max(1, len(name)/3)+1
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(name), c); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance counts the edits between two words; two swapped neighbours are one edit (optimal string alignment).
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			change := rows[i-1][j-1]
+			if a[i-1] != b[j-1] {
+				change++
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, change)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}
+
+// didYouMean gives a hint for a name that isn't among the candidates.
+func didYouMean(name string, candidates []string) string {
+	if c := closest(name, candidates); c != "" {
+		return "did you mean " + c + "?"
+	}
+	if len(candidates) == 0 || len(candidates) > 12 {
+		return ""
+	}
+	sorted := slices.Sorted(slices.Values(candidates))
+	return "there is " + strings.Join(sorted, ", ")
+}

@@ -1,0 +1,61 @@
+package compose
+
+import (
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// extends walks what a service extends under the service's own path, so that its lines are known; the service's own
+// words are walked later and count more.
+func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.Node) {
+	ext := child(n, "extends")
+	if ext == nil {
+		return
+	}
+	service, file := ext, (*yaml.Node)(nil)
+	if ext.Kind == yaml.MappingNode {
+		service, file = child(ext, "service"), child(ext, "file")
+	}
+	if service == nil || service.Kind != yaml.ScalarNode {
+		v.bad.add(place(s.src.name, ext.Line), subject(path)+".extends: no service is named", "")
+		return
+	}
+	name, _, _ := interpolated(service.Value, s.lookup)
+	from := s
+	if file != nil {
+		p := v.filePath(s, file, s.dir)
+		src := v.open(s, file, subject(path)+".extends", p)
+		if src == nil {
+			return
+		}
+		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen}
+		services = src.top("services")
+	}
+	base := child(services, name)
+	if base == nil {
+		v.notExtended(s, from, service, services, path)
+		return
+	}
+	id := from.src.path + "\x00" + name
+	if slices.Contains(v.extending, id) {
+		v.bad.add(place(s.src.name, ext.Line), subject(path)+".extends: the service extends itself", "")
+		return
+	}
+	v.extending = append(v.extending, id)
+	v.extends(from, services, path, base)
+	v.extending = v.extending[:len(v.extending)-1]
+	v.walk(from, path, nil, base, specification().child("services").child("*"))
+}
+
+// notExtended reports a base that isn't there, unless an include may have brought it.
+func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, path string) {
+	if from.src == s.src && (s.src.top("include") != nil || v.lines.has("services."+service.Value)) {
+		return
+	}
+	var names []string
+	v.eachPair(services, func(k, _ *yaml.Node) { names = append(names, k.Value) })
+	v.bad.add(place(s.src.name, service.Line), subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
+		didYouMean(service.Value, names))
+}

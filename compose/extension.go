@@ -1,0 +1,247 @@
+package compose
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"rhumb"
+)
+
+const (
+	strategyRolling  = "rolling"
+	strategyRecreate = "recreate"
+)
+
+// extras is what x-rhumb says of a service.
+type extras struct {
+	routes      []rhumb.Route
+	strategy    string
+	ready       rhumb.Ready
+	drain, hold *time.Duration // nil: not said
+}
+
+// readExtras reads x-rhumb of a service.
+func (c *converter) readExtras(s types.ServiceConfig) extras {
+	raw, ok := s.Extensions[extensionKey]
+	if !ok || raw == nil {
+		return extras{}
+	}
+	x := extras{}
+	r := reader{c.bad, "services." + s.Name + "." + extensionKey}
+	fields := r.fields(raw, "routes", "strategy", "ready", "drain", "hold", "canary", "blue_green")
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		v, at := fields[name], r.below(name)
+		switch name {
+		case "routes":
+			x.routes = at.routes(v)
+		case "strategy":
+			x.strategy = at.strategy(v)
+		case "ready":
+			x.ready = at.ready(v)
+		case "drain":
+			x.drain = at.time(v)
+		case "hold":
+			x.hold = at.time(v)
+		default:
+			at.wrong("leave it out", "it comes with a later version")
+		}
+	}
+	return x
+}
+
+// reader reads values at a path and reports what they shouldn't be.
+type reader struct {
+	bad  *problems
+	path string
+}
+
+func (r reader) below(name string) reader { return reader{r.bad, r.path + "." + name} }
+func (r reader) item(i int) reader        { return reader{r.bad, fmt.Sprintf("%s[%d]", r.path, i)} }
+
+func (r reader) wrong(hint, format string, args ...any) { r.bad.at(r.path, hint, format, args...) }
+
+// fields gives a mapping's fields; others than the known ones are mistakes.
+func (r reader) fields(v any, known ...string) map[string]any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		r.wrong("it has the fields "+strings.Join(known, ", "), "it must be a mapping")
+		return nil
+	}
+	good := map[string]any{}
+	for k, v := range m {
+		if !slices.Contains(known, k) {
+			r.below(k).wrong(didYouMean(k, known), "unknown field")
+			continue
+		}
+		good[k] = v
+	}
+	return good
+}
+
+func (r reader) text(v any) string {
+	s, ok := v.(string)
+	if !ok {
+		r.wrong("", "it must be a string")
+	}
+	return s
+}
+
+func (r reader) time(v any) *time.Duration {
+	if n, ok := v.(int); ok && n == 0 {
+		return new(time.Duration)
+	}
+	s, ok := v.(string)
+	d, err := time.ParseDuration(s)
+	if !ok || err != nil || d < 0 || d > 24*time.Hour {
+		r.wrong("write it as 30s or 1m30s", "%v is not a time from 0s to 24h", v)
+		return nil
+	}
+	return &d
+}
+
+// port reads a number, or a string that interpolation left.
+func (r reader) port(v any) uint16 {
+	n, ok := v.(int)
+	if s, isText := v.(string); isText {
+		var err error
+		n, err = strconv.Atoi(s)
+		ok = err == nil
+	}
+	if !ok || n < 1 || n > math.MaxUint16 {
+		r.wrong("ports go from 1 to 65535", "%v is not a port", v)
+		return 0
+	}
+	return uint16(n)
+}
+
+func (r reader) strategy(v any) string {
+	switch s := r.text(v); s {
+	case strategyRolling, strategyRecreate:
+		return s
+	case "canary", "blue-green":
+		r.wrong("choose rolling or recreate", "%s comes with a later version", s)
+	default:
+		r.wrong("choose rolling or recreate", "there is no strategy %q", s)
+	}
+	return ""
+}
+
+func (r reader) ready(v any) rhumb.Ready {
+	fields := r.fields(v, "http", "tcp", "port", "timeout")
+	out := rhumb.Ready{}
+	if v, ok := fields["http"]; ok {
+		out.Kind, out.Path = rhumb.ReadyHTTP, r.below("http").text(v)
+		if !strings.HasPrefix(out.Path, "/") || strings.ContainsAny(out.Path, " \r\n") {
+			r.below("http").wrong("write it as /alive", "%q is not a path", out.Path)
+		}
+	}
+	if v, ok := fields["tcp"]; ok {
+		if out.Kind != "" {
+			r.wrong("keep one of them", "http and tcp are both said")
+		}
+		out.Kind = rhumb.ReadyTCP
+		switch on, isBool := v.(bool); {
+		case !isBool:
+			out.Port = r.below("tcp").port(v)
+		case !on:
+			r.below("tcp").wrong("leave it out, or write the port", "it can't be false")
+		}
+	}
+	if v, ok := fields["port"]; ok {
+		if out.Kind == "" {
+			r.below("port").wrong("add http or tcp", "nothing says what to ask there")
+		}
+		out.Port = r.below("port").port(v)
+	}
+	if v, ok := fields["timeout"]; ok {
+		if d := r.below("timeout").time(v); d != nil {
+			out.Timeout = *d
+		}
+	}
+	return out
+}
+
+func (r reader) routes(v any) []rhumb.Route {
+	list, ok := v.([]any)
+	if !ok {
+		r.wrong("write it as [shop.example.com, {host: …, path: …, port: …}]", "it must be a list")
+		return nil
+	}
+	var routes []rhumb.Route
+	for i, item := range list {
+		routes = append(routes, r.item(i).route(item))
+	}
+	return routes
+}
+
+func (r reader) route(v any) rhumb.Route {
+	out := rhumb.Route{}
+	if s, ok := v.(string); ok {
+		host, path, slash := strings.Cut(s, "/")
+		out.Host = r.host(host)
+		if slash {
+			out.Path = r.routePath("/" + path)
+		}
+		return out
+	}
+	fields := r.fields(v, "host", "path", "port")
+	if v, ok := fields["host"]; ok {
+		out.Host = r.below("host").host(r.below("host").text(v))
+	}
+	if v, ok := fields["path"]; ok {
+		out.Path = r.below("path").routePath(r.below("path").text(v))
+	}
+	if v, ok := fields["port"]; ok {
+		out.Port = r.below("port").port(v)
+	}
+	return out
+}
+
+var hostName = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+
+func (r reader) host(s string) string {
+	s = strings.TrimSuffix(strings.ToLower(s), ".")
+	switch {
+	case s == "" || s == "*":
+		return ""
+	case strings.Contains(s, ":"):
+		r.wrong("write {host: …, path: …, port: …}; the port is the container's", "%q has a colon: a route is a host name and a path", s)
+	case !hostName.MatchString(s) || len(s) > 253:
+		r.wrong("write it as shop.example.com, or *.example.com for one more label", "%q is not a host name", s)
+	}
+	return s
+}
+
+func (r reader) routePath(s string) string {
+	if !strings.HasPrefix(s, "/") || strings.ContainsAny(s, " ?#*\r\n\\") || strings.Contains(s, "//") {
+		r.wrong("write it as /v1: it begins with a slash and is a plain prefix", "%q is not a path", s)
+		return ""
+	}
+	return strings.TrimRight(s, "/")
+}
+
+// routed reports routes that two services, or one twice, claim.
+func (c *converter) routed(services []rhumb.Service) {
+	held := map[string]string{}
+	for _, s := range services {
+		for i, r := range s.Routes {
+			path := fmt.Sprintf("services.%s.%s.routes[%d]", s.Name, extensionKey, i)
+			switch other, ok := held[r.Address()]; {
+			case ok && other == s.Name:
+				c.bad.at(path, "keep one of them", "route %s is there twice", r.Address())
+			case ok:
+				c.bad.at(path, "choose another host or path for one of them", "route %s belongs to %s already (%s)", r.Address(), other,
+					c.lines.find("services."+other+"."+extensionKey+".routes"))
+			}
+			held[r.Address()] = s.Name
+		}
+	}
+}

@@ -1,0 +1,322 @@
+package compose
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"rhumb"
+)
+
+const (
+	maxFile     = 5 << 20   // bytes of a Compose file or an env file
+	maxSnapshot = 1 << 20   // bytes of a project file that a release keeps
+	maxContent  = 500 << 10 // bytes of a config or secret, as on Swarm
+)
+
+var (
+	baseNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
+	overrideNames = []string{"compose.override.yaml", "compose.override.yml", "docker-compose.override.yaml", "docker-compose.override.yml"}
+	envName       = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+)
+
+// input is all that was gathered before the first file is understood.
+type input struct {
+	opts     Options
+	start    string // where names shown to people are relative to
+	dir      string // the project folder
+	files    []*source
+	sources  map[string]*source // by absolute path
+	env      map[string]string  // the process's environment over the env files
+	name     string
+	profiles []string
+	warnings []rhumb.Note
+}
+
+// gather finds and reads the files and the environment, and names the stack.
+func gather(o Options, start string) (*input, error) {
+	in := &input{opts: o, start: start, sources: map[string]*source{}}
+	if o.Env != "" && !envName.MatchString(o.Env) {
+		return nil, rhumb.Errorf(rhumb.Invalid, "environment %q: not a name", o.Env).
+			WithHint("use lower-case letters, digits, - and _, as in production")
+	}
+	environ := environMap(o.Environ)
+	paths, err := in.find(environ)
+	if err != nil {
+		return nil, err
+	}
+	in.dir = projectDir(paths, start)
+	envPaths, err := in.environmentFiles(&paths)
+	if err != nil {
+		return nil, err
+	}
+	if in.env, err = in.readEnvironment(environ, envPaths); err != nil {
+		return nil, err
+	}
+	var errs rhumb.Errors
+	for _, p := range paths {
+		src, err := in.read(p)
+		if err != nil {
+			errs = append(errs, err.(*rhumb.Error))
+			continue
+		}
+		in.files = append(in.files, src)
+	}
+	if err := joined(errs); err != nil {
+		return nil, err
+	}
+	in.profiles = in.activeProfiles()
+	return in, in.nameStack()
+}
+
+// find gives the absolute paths of the Compose files ("-" for Stdin), without the environment's own.
+func (in *input) find(environ map[string]string) ([]string, error) {
+	files := in.opts.Files
+	if len(files) == 0 {
+		files = in.filesOfEnvironment(environ)
+	}
+	if len(files) == 0 {
+		return in.discover()
+	}
+	var paths []string
+	for _, f := range files {
+		switch {
+		case f == "":
+			return nil, rhumb.Errorf(rhumb.Invalid, "a Compose file's name is empty")
+		case f == "-" || filepath.IsAbs(f):
+			paths = append(paths, f)
+		default:
+			paths = append(paths, filepath.Join(in.start, f))
+		}
+	}
+	return paths, nil
+}
+
+// filesOfEnvironment splits COMPOSE_FILE, from the process's environment or the starting folder's .env.
+func (in *input) filesOfEnvironment(environ map[string]string) []string {
+	env := environ
+	if _, ok := env["COMPOSE_FILE"]; !ok {
+		// An .env that can't be read is reported when it is read for good.
+		if e, err := in.readEnvironment(environ, existing(filepath.Join(in.start, ".env"))); err == nil {
+			env = e
+		}
+	}
+	list := env["COMPOSE_FILE"]
+	if list == "" {
+		return nil
+	}
+	sep := env["COMPOSE_PATH_SEPARATOR"]
+	if sep == "" {
+		sep = string(os.PathListSeparator)
+	}
+	return strings.Split(list, sep)
+}
+
+// discover looks for a Compose file in the starting folder, then in its parents.
+func (in *input) discover() ([]string, error) {
+	for dir := in.start; ; dir = filepath.Dir(dir) {
+		if found := present(dir, baseNames); len(found) > 0 {
+			in.warnAmbiguous(found)
+			paths := found[:1]
+			overrides := present(dir, overrideNames)
+			if len(overrides) == 0 {
+				return paths, nil
+			}
+			if in.opts.Env != "" {
+				in.warn(overrides[0], "left out because an environment is named: it is for development")
+				return paths, nil
+			}
+			in.warnAmbiguous(overrides)
+			return append(paths, overrides[0]), nil
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, rhumb.Errorf(rhumb.Invalid, "no Compose file in %s or above", in.start).
+				WithHint("write a compose.yaml, or name a file with -f")
+		}
+	}
+}
+
+func (in *input) warnAmbiguous(found []string) {
+	for _, f := range found[1:] {
+		in.warn(f, "%s is used", filepath.Base(found[0]))
+	}
+}
+
+func (in *input) warn(path, why string, args ...any) {
+	in.warnings = append(in.warnings, rhumb.Note{Subject: in.shown(path), Fate: rhumb.Ignored, Why: fmt.Sprintf(why, args...)})
+}
+
+// environmentFiles adds the environment's Compose file to paths and gives the env files to read.
+func (in *input) environmentFiles(paths *[]string) ([]string, error) {
+	env := in.opts.Env
+	var own []string
+	if env != "" {
+		own = in.environmentCompose(*paths)
+		*paths = append(*paths, own...)
+	}
+	if len(in.opts.EnvFiles) > 0 {
+		var list []string
+		for _, f := range in.opts.EnvFiles {
+			if !filepath.IsAbs(f) {
+				f = filepath.Join(in.start, f)
+			}
+			list = append(list, f)
+		}
+		return list, nil
+	}
+	list := existing(filepath.Join(in.dir, ".env"))
+	if env == "" {
+		return list, nil
+	}
+	extra := existing(filepath.Join(in.dir, ".env."+env))
+	if len(own)+len(extra) == 0 {
+		return nil, rhumb.Errorf(rhumb.Invalid, "environment %s: neither compose.%s.yaml nor .env.%s is in %s", env, env, env, in.dir).
+			WithHint("write one of them, or leave -e out")
+	}
+	return append(list, extra...), nil
+}
+
+// environmentCompose gives the environment's own file: NAME.ENV.yaml beside the first file NAME.yaml, else one of the
+// usual names.
+func (in *input) environmentCompose(paths []string) []string {
+	var names []string
+	if first := paths[0]; first != "-" {
+		stem := strings.TrimSuffix(filepath.Base(first), filepath.Ext(first))
+		names = append(names, stem+"."+in.opts.Env+".yaml", stem+"."+in.opts.Env+".yml")
+	}
+	for _, stem := range []string{"compose", "docker-compose"} {
+		names = append(names, stem+"."+in.opts.Env+".yaml", stem+"."+in.opts.Env+".yml")
+	}
+	found := present(in.dir, names)
+	if len(found) == 0 {
+		return nil
+	}
+	for _, p := range paths {
+		if p == found[0] {
+			return nil // it was named with -f already
+		}
+	}
+	return found[:1]
+}
+
+// read reads and parses a Compose file once. Its errors are *rhumb.Error.
+func (in *input) read(path string) (*source, error) {
+	if src, ok := in.sources[path]; ok {
+		return src, nil
+	}
+	name, content, err := in.content(path)
+	if err != nil {
+		return nil, err
+	}
+	src, err := parseSource(name, path, content)
+	if err != nil {
+		return nil, err
+	}
+	in.sources[path] = src
+	return src, nil
+}
+
+func (in *input) content(path string) (string, []byte, error) {
+	if path != "-" {
+		name := in.shown(path)
+		b, err := readRegular(path, name, maxFile)
+		return name, b, err
+	}
+	if in.opts.Stdin == nil {
+		return "stdin", nil, rhumb.Errorf(rhumb.Invalid, "stdin: there is no input")
+	}
+	b, err := io.ReadAll(io.LimitReader(in.opts.Stdin, maxFile+1))
+	if err != nil {
+		return "stdin", nil, rhumb.Errorf(rhumb.Invalid, "stdin: %w", err)
+	}
+	if len(b) > maxFile {
+		return "stdin", nil, tooLarge("stdin", maxFile)
+	}
+	return "stdin", b, nil
+}
+
+// shown gives a path as people know it: relative to where they are, unless that is far away.
+func (in *input) shown(path string) string {
+	rel, err := filepath.Rel(in.start, path)
+	if err != nil || len(rel) > len(path) || strings.HasPrefix(rel, filepath.Join("..", "..", "..")) {
+		return path
+	}
+	return rel
+}
+
+// readRegular reads a regular file of at most limit bytes. Devices and pipes, which may never end, are refused.
+func readRegular(path, name string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": there is no such file", Err: err}
+	case err != nil:
+		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": can't be read: " + cause(err), Err: err}
+	case info.IsDir():
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s: is a folder, not a file", name)
+	case !info.Mode().IsRegular():
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s: is not a regular file", name)
+	case info.Size() > limit:
+		return nil, tooLarge(name, limit)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": can't be read: " + cause(err), Err: err}
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": can't be read: " + cause(err), Err: err}
+	}
+	if int64(len(b)) > limit { // it grew, or lives where sizes are not known
+		return nil, tooLarge(name, limit)
+	}
+	return b, nil
+}
+
+func tooLarge(name string, limit int64) *rhumb.Error {
+	size := fmt.Sprintf("%d KB", limit>>10)
+	if limit >= 1<<20 {
+		size = fmt.Sprintf("%d MB", limit>>20)
+	}
+	return rhumb.Errorf(rhumb.Invalid, "%s: is larger than %s", name, size)
+}
+
+// cause gives what the system says, without the path, which the message has already.
+func cause(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+func projectDir(paths []string, start string) string {
+	for _, p := range paths {
+		if p != "-" {
+			return filepath.Dir(p)
+		}
+	}
+	return start
+}
+
+// present gives the paths of those names that are in the folder.
+func present(dir string, names []string) []string {
+	var found []string
+	for _, n := range names {
+		found = append(found, existing(filepath.Join(dir, n))...)
+	}
+	return found
+}
+
+func existing(path string) []string {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return []string{path}
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package compose
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"rhumb"
+)
+
+// row sorts keys of the Compose specification. A key without a row of its own shares the fate of the nearest one above it that is
+// ignored or refused; specification_test.go sees to it that no key of the schema is forgotten.
+type row struct {
+	under string // the path above the names; "*" stands for any name, "[]" for a list's items
+	names string // separated by spaces; name=value sorts only that value, a * at the value's end any ending
+	fate  rhumb.Fate
+	why   string // refused: what it needs, or the reason
+}
+
+const (
+	honoured = rhumb.Honoured
+	emulated = rhumb.Emulated
+	ignored  = rhumb.Ignored
+	refused  = rhumb.Refused
+)
+
+// rows is the table from which notes, refusals and the document are made.
+var rows = []row{
+	{"", "name include services networks volumes secrets configs", honoured, ""},
+	{"", "version", ignored, "it is obsolete: the specification has one version"},
+	{"", "models", refused, "rhumb runs no language models"},
+	{"", "jobs", refused, "jobs come with a later version; a service that others await with service_completed_successfully runs once"},
+	{"include[]", "path env_file project_directory", honoured, ""},
+
+	{"services.*", "image command entrypoint environment env_file label_file labels working_dir user group_add hostname domainname", honoured, ""},
+	{"services.*", "platform pull_policy init tty stdin_open read_only stop_signal stop_grace_period profiles extends scale restart", honoured, ""},
+	{"services.*", "pull_policy=daily pull_policy=weekly pull_policy=every_* pull_policy=refresh pull_refresh_after", emulated, "the registry is asked at every deployment"},
+	{"services.*", "build depends_on deploy healthcheck ports expose networks volumes tmpfs configs secrets logging", honoured, ""},
+	{"services.*", "volumes_from network_mode pid ipc uts userns_mode cgroup cgroup_parent runtime", honoured, ""},
+	{"services.*", "network_mode=bridge network_mode=default", emulated, "the service joins the stack's default network, where names work and rhumb can lead to it"},
+	{"services.*", "privileged cap_add cap_drop security_opt sysctls ulimits devices device_cgroup_rules gpus", honoured, ""},
+	{"services.*", "cpus cpu_shares cpu_quota cpu_period cpu_rt_period cpu_rt_runtime cpuset blkio_config", honoured, ""},
+	{"services.*", "mem_limit mem_reservation mem_swappiness memswap_limit oom_kill_disable oom_score_adj pids_limit shm_size storage_opt", honoured, ""},
+	{"services.*", "dns dns_opt dns_search extra_hosts mac_address", honoured, ""},
+	{"services.*", "container_name", emulated, "replicas have names of their own; the name is a further alias on the service's networks"},
+	{"services.*", "links", emulated, "services reach each other by name on their networks; a link's alias is a further one there"},
+	{"services.*", "external_links", refused, "containers outside the stack are reached over a network: join it with external: true"},
+	{"services.*", "attach", ignored, "rhumb logs shows what services write"},
+	{"services.*", "develop", ignored, "it is for docker compose watch"},
+	{"services.*", "cpu_count cpu_percent", ignored, "only Windows knows them; use cpus"},
+	{"services.*", "isolation credential_spec", refused, "only Windows has it"},
+	{"services.*", "isolation=default", honoured, ""},
+	{"services.*", "annotations", refused, "needs Engine 24"},
+	{"services.*", "umask", refused, "no Docker Engine can set it"},
+	{"services.*", "use_api_socket", refused, "mount /var/run/docker.sock yourself if the service may rule the server"},
+	{"services.*", "models", refused, "rhumb runs no language models"},
+	{"services.*", "provider", refused, "rhumb runs containers only"},
+	{"services.*", "pre_start post_start pre_stop", refused, "hooks come with a later version; a service that others await with service_completed_successfully runs before them"},
+
+	{"services.*.env_file[]", "path format required", honoured, ""},
+	{"services.*.extends", "service file", honoured, ""},
+	{"services.*.logging", "driver options", honoured, ""},
+	{"services.*.ulimits.*", "soft hard", honoured, ""},
+	{"services.*.depends_on.*", "condition restart required", honoured, ""},
+	{"services.*.devices[]", "source target permissions", honoured, ""},
+	{"services.*.gpus[]", "capabilities count device_ids driver options", honoured, ""},
+	{"services.*.blkio_config", "weight weight_device device_read_bps device_read_iops device_write_bps device_write_iops", honoured, ""},
+	{"services.*.blkio_config.weight_device[]", "path weight", honoured, ""},
+	{"services.*.blkio_config.device_read_bps[]", "path rate", honoured, ""},
+	{"services.*.blkio_config.device_read_iops[]", "path rate", honoured, ""},
+	{"services.*.blkio_config.device_write_bps[]", "path rate", honoured, ""},
+	{"services.*.blkio_config.device_write_iops[]", "path rate", honoured, ""},
+	{"services.*.configs[]", "source target uid gid mode", honoured, ""},
+	{"services.*.secrets[]", "source target uid gid mode", honoured, ""},
+
+	{"services.*.healthcheck", "test interval timeout retries start_period disable", honoured, ""},
+	{"services.*.healthcheck", "start_interval", emulated, "rhumb's own probes are quicker while a replica starts"},
+
+	{"services.*.ports[]", "target published host_ip protocol mode app_protocol", honoured, ""},
+	{"services.*.ports[]", "name", ignored, "it is for people"},
+	{"services.*.ports[]", "app_protocol=*", ignored, "bytes are passed on as they are; only http is understood"},
+	{"services.*.ports[]", "app_protocol=http app_protocol=HTTP app_protocol=http/1.1", honoured, ""},
+	{"services.*.ports[]", "protocol=sctp", refused, "the proxy passes tcp and udp"},
+
+	{"services.*.networks.*", "aliases ipv4_address ipv6_address link_local_ips driver_opts priority", honoured, ""},
+	{"services.*.networks.*", "mac_address", refused, "needs Engine 25; the service's own mac_address works"},
+	{"services.*.networks.*", "interface_name gw_priority", refused, "needs Engine 28"},
+	{"services.*.networks.*", "use_service_name_alias", honoured, ""},
+	{"services.*.networks.*", "use_service_name_alias=false", ignored, "a service is always reached by its name"},
+
+	{"services.*.volumes[]", "type source target read_only bind volume tmpfs", honoured, ""},
+	{"services.*.volumes[]", "type=npipe", refused, "only Windows has it"},
+	{"services.*.volumes[]", "type=cluster", refused, "needs Docker Swarm"},
+	{"services.*.volumes[]", "type=image image", refused, "needs Engine 28"},
+	{"services.*.volumes[]", "consistency", ignored, "only Docker Desktop ever knew it"},
+	{"services.*.volumes[].bind", "propagation create_host_path selinux recursive", honoured, ""},
+	{"services.*.volumes[].bind", "recursive=writable recursive=readonly", refused, "needs Engine 25"},
+	{"services.*.volumes[].volume", "nocopy", honoured, ""},
+	{"services.*.volumes[].volume", "labels", ignored, "labels of a volume go below the top-level volumes"},
+	{"services.*.volumes[].volume", "subpath", refused, "needs Engine 26"},
+	{"services.*.volumes[].tmpfs", "size mode", honoured, ""},
+
+	{"services.*.build", "context dockerfile dockerfile_inline args target labels tags network extra_hosts shm_size", honoured, ""},
+	{"services.*.build", "cache_from no_cache pull secrets", honoured, ""},
+	{"services.*.build", "no_cache_filter", emulated, "the whole image is built without the cache"},
+	{"services.*.build", "platforms", emulated, "an engine keeps one platform of an image: the service's platform, else the only one named, else the server's"},
+	{"services.*.build", "additional_contexts", refused, "needs Engine 23"},
+	{"services.*.build", "ssh", refused, "the builder gets no SSH agent; pass a key as a build secret"},
+	{"services.*.build", "entitlements privileged", refused, "the engine's builder grants no privileges"},
+	{"services.*.build", "privileged=false", honoured, ""},
+	{"services.*.build", "ulimits", refused, "the builder isn't given limits in this version"},
+	{"services.*.build", "cache_to", ignored, "exporting the cache crashes Engine 20.10; layers stay in the engine's own cache"},
+	{"services.*.build", "provenance sbom", ignored, "the engine's image store keeps no attestations"},
+	{"services.*.build", "isolation", ignored, "only Windows has it"},
+	{"services.*.build.secrets[]", "source target", honoured, ""},
+	{"services.*.build.secrets[]", "uid gid mode", ignored, "the Dockerfile says it, in RUN --mount=type=secret"},
+
+	{"services.*.deploy", "replicas resources restart_policy update_config rollback_config mode", honoured, ""},
+	{"services.*.deploy", "mode=global", emulated, "one replica runs on the one node"},
+	{"services.*.deploy", "mode=replicated-job mode=global-job", emulated, "the service runs once per release"},
+	{"services.*.deploy", "labels", emulated, "the service's containers carry them, as an engine knows no services"},
+	{"services.*.deploy", "placement", ignored, "there is one node"},
+	{"services.*.deploy", "endpoint_mode", ignored, "names lead to ready replicas in rhumb's own way"},
+	{"services.*.deploy.resources", "limits reservations", honoured, ""},
+	{"services.*.deploy.resources.limits", "cpus memory pids", honoured, ""},
+	{"services.*.deploy.resources.reservations", "memory devices", honoured, ""},
+	{"services.*.deploy.resources.reservations", "cpus generic_resources", ignored, "there is one node, and nothing to choose"},
+	{"services.*.deploy.resources.reservations.devices[]", "capabilities count device_ids driver options", honoured, ""},
+	{"services.*.deploy.restart_policy", "condition delay max_attempts", honoured, ""},
+	{"services.*.deploy.restart_policy", "window", ignored, "rhumb waits longer after each crash in a row"},
+	{"services.*.deploy.update_config", "parallelism delay failure_action monitor max_failure_ratio order", honoured, ""},
+	{"services.*.deploy.rollback_config", "parallelism delay failure_action monitor max_failure_ratio", honoured, ""},
+	{"services.*.deploy.rollback_config", "order", ignored, "a slot changes in update_config's order both ways"},
+
+	{"networks.*", "name driver driver_opts external internal attachable labels enable_ipv6 ipam", honoured, ""},
+	{"networks.*", "driver=overlay", refused, "needs Docker Swarm"},
+	{"networks.*", "enable_ipv4", honoured, ""},
+	{"networks.*", "enable_ipv4=false", refused, "needs Engine 28"},
+	{"networks.*.external", "name", honoured, ""},
+	{"networks.*.ipam", "driver config options", honoured, ""},
+	{"networks.*.ipam.config[]", "subnet ip_range gateway aux_addresses", honoured, ""},
+	{"volumes.*", "name driver driver_opts external labels", honoured, ""},
+	{"volumes.*.external", "name", honoured, ""},
+	{"configs.*", "name file content environment external", honoured, ""},
+	{"configs.*.external", "name", honoured, ""},
+	{"configs.*", "labels", ignored, "releases keep configs, the engine has none"},
+	{"configs.*", "template_driver", refused, "needs Docker Swarm"},
+	{"secrets.*", "name file environment external", honoured, ""},
+	{"secrets.*.external", "name", honoured, ""},
+	{"secrets.*", "labels", ignored, "releases keep secrets, the engine has none"},
+	{"secrets.*", "driver driver_opts template_driver", refused, "needs Docker Swarm"},
+}
+
+// key is one key, or one value of it, and its fate.
+type key struct {
+	path  string // services.*.deploy.mode
+	value string // only this value; "": any
+	fate  rhumb.Fate
+	why   string
+}
+
+// table is rows, a key each, in their order.
+var table = sync.OnceValue(func() []*key {
+	var keys []*key
+	for _, row := range rows {
+		for name := range strings.FieldsSeq(row.names) {
+			name, value, _ := strings.Cut(name, "=")
+			keys = append(keys, &key{path: join(row.under, name), value: value, fate: row.fate, why: row.why})
+		}
+	}
+	return keys
+})
+
+// branch is the table as a tree.
+type branch struct {
+	below  map[string]*branch
+	any    *key   // whatever the value
+	values []*key // for some values
+}
+
+var root = sync.OnceValue(func() *branch {
+	top := &branch{}
+	for _, k := range table() {
+		at := top
+		for part := range strings.SplitSeq(strings.ReplaceAll(k.path, "[]", ".[]"), ".") {
+			if at.below == nil {
+				at.below = map[string]*branch{}
+			}
+			if at.below[part] == nil {
+				at.below[part] = &branch{}
+			}
+			at = at.below[part]
+		}
+		if k.value == "" {
+			at.any = k
+		} else {
+			at.values = append(at.values, k)
+		}
+	}
+	return top
+})
+
+// next gives the branch below a name, or nil.
+func (b *branch) next(name string) *branch {
+	if n, ok := b.below[name]; ok {
+		return n
+	}
+	return b.below["*"]
+}
+
+// key gives the key for a value: the longest row for the value itself, else the one for any.
+func (b *branch) key(value any) *key {
+	best := b.any
+	for _, k := range b.values {
+		stem, wild := strings.CutSuffix(k.value, "*")
+		s := fmt.Sprint(value)
+		if s != k.value && (!wild || !strings.HasPrefix(s, stem)) {
+			continue
+		}
+		if best == nil || best.value == "" || len(k.value) > len(best.value) {
+			best = k
+		}
+	}
+	return best
+}
+
+// refusal says why the key is refused.
+func (k *key) refusal() string {
+	if k.value != "" && !strings.HasSuffix(k.value, "*") {
+		return k.value + " " + verb(k.why)
+	}
+	return verb(k.why)
+}
+
+func verb(why string) string {
+	if strings.HasPrefix(why, "needs ") {
+		return why
+	}
+	return "isn't supported: " + why
+}
+
+// hint gives the next move for a refused key.
+func (k *key) hint() string {
+	if strings.HasPrefix(k.why, "needs Engine") {
+		return "leave it out: rhumb works with Engine 20.10 and what it can do"
+	}
+	return "leave it out"
+}

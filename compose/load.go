@@ -1,0 +1,91 @@
+// Package compose reads Compose files and gives the stack that they describe. The Compose reference library parses,
+// merges and interpolates; this package finds the files, says in which line a mistake is, and turns the result into
+// the nouns of the domain. What becomes of each key of the specification is in one table: keys.go.
+package compose
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+
+	"rhumb"
+)
+
+// Options says what to load.
+type Options struct {
+	// Files are the Compose files, merged in this order; "-" is Stdin. Relative ones start at Dir. If there are none,
+	// COMPOSE_FILE tells, else compose.yaml and its kin are looked for in Dir and its parents.
+	Files []string
+	// Dir is where to start; "": the current folder.
+	Dir string
+	// Env is the environment's name, such as "production"; "": none. Its file is merged over the others, its .env file
+	// is read after .env, and the stack is named after it.
+	Env string
+	// Name is the stack's name; "": COMPOSE_PROJECT_NAME, else what the files say, else the folder's name.
+	Name string
+	// Profiles are the active profiles; none: those of COMPOSE_PROFILES. "*" is all of them.
+	Profiles []string
+	// AllowUnset makes a variable that isn't set a warning, and empty.
+	AllowUnset bool
+	// EnvFiles are read instead of .env and .env.ENV.
+	EnvFiles []string
+	// Environ is the process's environment, "NAME=value" each.
+	Environ []string
+	// Stdin is read for the file "-".
+	Stdin io.Reader
+}
+
+// Project is a loaded stack with what only the client has.
+type Project struct {
+	Stack    rhumb.Stack
+	Dir      string             // the project folder, absolute
+	Files    []string           // the Compose files as they were merged, for people; without included ones
+	Builds   map[string]Context // by service
+	Resolved []byte             // the merged and resolved model, as YAML
+	Warnings []rhumb.Note       // about loading itself; what becomes of keys is in Stack.Notes
+}
+
+// Context is what a build needs from the client's disk.
+type Context struct {
+	Dir        string            // absolute
+	Dockerfile string            // absolute; "": it is inline
+	Secrets    map[string][]byte `json:",omitzero"` // contents by ID
+}
+
+// Load reads the Compose files and gives their stack. Mistakes in them are a *rhumb.Error or, if there are several,
+// rhumb.Errors, of code Invalid, each with its place in the files.
+func Load(ctx context.Context, o Options) (*Project, error) {
+	start, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "folder %s: %w", o.Dir, err)
+	}
+	in, err := gather(o, start)
+	if err != nil {
+		return nil, err
+	}
+	v := inspect(in)
+	if err := v.bad.err(); err != nil {
+		return nil, v.withUnset(err)
+	}
+	m, err := parse(ctx, in, v)
+	if err != nil {
+		return nil, v.withUnset(err)
+	}
+	v.settleUnset(m.inactive)
+	c := newConverter(in, v, m)
+	c.check()
+	stack := c.stack()
+	if err := v.bad.err(); err != nil {
+		return nil, err
+	}
+	resolved, err := m.project.MarshalYAML()
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "the resolved model can't be written: %w", err)
+	}
+	p := &Project{Stack: stack, Dir: in.dir, Builds: c.builds, Resolved: resolved, Warnings: in.warnings}
+	p.Warnings = append(p.Warnings, v.warnings...)
+	for _, f := range in.files {
+		p.Files = append(p.Files, f.name)
+	}
+	return p, nil
+}

@@ -1,0 +1,207 @@
+package compose
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+	units "github.com/docker/go-units"
+
+	"rhumb"
+)
+
+// mounts converts volumes, tmpfs, configs and secrets, in this order, as the user wrote them.
+func (c *converter) mounts(s types.ServiceConfig) []rhumb.Mount {
+	var list []rhumb.Mount
+	targets := map[string]bool{}
+	add := func(at string, m rhumb.Mount, ok bool) {
+		if !ok {
+			return
+		}
+		if !path.IsAbs(m.Target) {
+			c.bad.at(at, "begin it with /", "target %q is not an absolute path", m.Target)
+			return
+		}
+		m.Target = path.Clean(m.Target)
+		if targets[m.Target] {
+			c.bad.at(at, "keep one of them", "%s is mounted twice", m.Target)
+			return
+		}
+		targets[m.Target] = true
+		list = append(list, m)
+	}
+	for i, v := range s.Volumes {
+		at := fmt.Sprintf("services.%s.volumes[%d]", s.Name, i)
+		m, ok := c.volume(at, s.Name, v)
+		add(at, m, ok)
+	}
+	for i, t := range s.Tmpfs {
+		at := fmt.Sprintf("services.%s.tmpfs[%d]", s.Name, i)
+		m, ok := c.tmpfs(at, t)
+		add(at, m, ok)
+	}
+	for i, f := range s.Configs {
+		at := fmt.Sprintf("services.%s.configs[%d]", s.Name, i)
+		m, ok := c.fileMount(at, rhumb.FileConfig, types.FileReferenceConfig(f))
+		add(at, m, ok)
+	}
+	for i, f := range s.Secrets {
+		at := fmt.Sprintf("services.%s.secrets[%d]", s.Name, i)
+		m, ok := c.fileMount(at, rhumb.FileSecret, types.FileReferenceConfig(f))
+		add(at, m, ok)
+	}
+	return list
+}
+
+func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhumb.Mount, bool) {
+	m := rhumb.Mount{Target: v.Target, ReadOnly: v.ReadOnly}
+	switch v.Type {
+	case types.VolumeTypeVolume:
+		m.Type = rhumb.MountVolume
+		m.NoCopy = v.Volume != nil && v.Volume.NoCopy
+		if v.Source == "" {
+			return m, true
+		}
+		known, ok := c.project.Volumes[v.Source]
+		if !ok {
+			return m, false // reported by check
+		}
+		c.volumes[v.Source] = true
+		m.Source = known.Name
+		return m, true
+	case types.VolumeTypeTmpfs:
+		m.Type = rhumb.MountTmpfs
+		if v.Tmpfs != nil {
+			m.Size, m.Mode = int64(v.Tmpfs.Size), v.Tmpfs.Mode
+		}
+		return m, true
+	case types.VolumeTypeBind:
+		return c.bind(at, m, v)
+	case types.VolumeTypeNamedPipe, types.VolumeTypeCluster, types.VolumeTypeImage:
+		return m, false // the table refuses them
+	}
+	c.bad.at(at+".type", "choose volume, bind or tmpfs", "there is no type %q", v.Type)
+	return m, false
+}
+
+// bind converts a bind mount. A file of the project that is mounted read-only is kept with the release.
+func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) (rhumb.Mount, bool) {
+	m.Type, m.Source = rhumb.MountBind, v.Source
+	if v.Source == "" || !filepath.IsAbs(v.Source) {
+		c.bad.at(at, "write source: with a path", "source %q is not a path", v.Source)
+		return m, false
+	}
+	if v.ReadOnly {
+		if snapshot, ok := c.snapshot(at, m); ok {
+			return snapshot, true
+		}
+	}
+	m.Create = true
+	if v.Bind != nil {
+		m.Create = bool(v.Bind.CreateHostPath)
+		m.Propagation, m.SELinux, m.Recursive = v.Bind.Propagation, v.Bind.SELinux, v.Bind.Recursive
+	}
+	c.note(at, rhumb.Honoured, "%s is a path of the server, not versioned", m.Source)
+	return m, true
+}
+
+// snapshot makes a FileProject of a regular file from inside the project folder, of at most 1 MB. A link that leads out
+// of the folder stays a bind mount.
+func (c *converter) snapshot(at string, m rhumb.Mount) (rhumb.Mount, bool) {
+	real, err := filepath.EvalSymlinks(m.Source)
+	if err != nil {
+		return m, false
+	}
+	top, err := filepath.EvalSymlinks(c.in.dir)
+	if err != nil || !inside(top, real) || !inside(c.in.dir, m.Source) {
+		return m, false
+	}
+	info, err := os.Stat(real)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxSnapshot {
+		return m, false
+	}
+	name, err := filepath.Rel(c.in.dir, m.Source)
+	if err != nil {
+		return m, false
+	}
+	content, err := readRegular(real, name, maxSnapshot)
+	if err != nil {
+		c.bad.at(at, "", "%s", err)
+		return m, false
+	}
+	f := c.keep(fileKey{rhumb.FileProject, filepath.ToSlash(name)}, content)
+	return rhumb.Mount{Type: rhumb.MountFile, Kind: f.Kind, Source: f.Name, Target: m.Target, ReadOnly: true, Hash: f.Hash,
+		Mode: uint32(info.Mode().Perm())}, true
+}
+
+// inside tells whether path is below dir.
+func inside(dir, path string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// tmpfs converts "/run", "/run:size=64m,mode=1770". The engine's mounts know size and mode; what they do anyway may be said.
+func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
+	target, options, _ := strings.Cut(s, ":")
+	m := rhumb.Mount{Type: rhumb.MountTmpfs, Target: target}
+	for option := range strings.SplitSeq(options, ",") {
+		name, value, _ := strings.Cut(option, "=")
+		var err error
+		switch name {
+		case "", "rw", "noexec", "nosuid", "nodev", "relatime", "noatime":
+		case "ro":
+			m.ReadOnly = true
+		case "size":
+			m.Size, err = units.RAMInBytes(value)
+		case "mode":
+			var mode uint64
+			mode, err = strconv.ParseUint(value, 8, 32)
+			m.Mode = uint32(mode & 0o7777)
+		default:
+			c.bad.at(at, "use mode=1777 to let any user write", "option %s isn't supported: the engine's mounts know size and mode only", name)
+			return m, false
+		}
+		if err != nil {
+			c.bad.at(at, "write it as /run:size=64m,mode=1777", "%s %q is not a number", name, value)
+			return m, false
+		}
+	}
+	return m, true
+}
+
+// fileMount converts a service's config or secret.
+func (c *converter) fileMount(at string, kind rhumb.FileKind, f types.FileReferenceConfig) (rhumb.Mount, bool) {
+	file, ok := c.file(at, fileKey{kind, f.Source})
+	if !ok {
+		return rhumb.Mount{}, false
+	}
+	m := rhumb.Mount{Type: rhumb.MountFile, Kind: kind, Source: f.Source, Target: f.Target, ReadOnly: true, Hash: file.Hash,
+		UID: f.UID, GID: f.GID, Mode: 0o444}
+	if m.Target == "" {
+		m.Target = f.Source
+	}
+	if !path.IsAbs(m.Target) {
+		base := "/"
+		if kind == rhumb.FileSecret {
+			base = "/run/secrets"
+		}
+		m.Target = path.Join(base, m.Target)
+	}
+	for name, id := range map[string]string{"uid": f.UID, "gid": f.GID} {
+		if n, err := strconv.ParseUint(id, 10, 32); id != "" && (err != nil || n > math.MaxInt32) {
+			c.bad.at(at+"."+name, "write the number: names are the container's own affair", "%q is not a number", id)
+		}
+	}
+	if f.Mode != nil {
+		if *f.Mode < 0 || *f.Mode > 0o777 {
+			c.bad.at(at+".mode", "write it in octal, as 0440", "%s is not a file's mode", f.Mode)
+		}
+		m.Mode = uint32(*f.Mode)
+	}
+	return m, true
+}

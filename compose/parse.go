@@ -1,0 +1,161 @@
+package compose
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/template"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/sirupsen/logrus"
+
+	"rhumb"
+)
+
+// model is what the Compose library makes of the files.
+type model struct {
+	project *types.Project
+	used    []use
+}
+
+// inactive tells whether the path belongs to a service that doesn't run with the profiles asked for.
+func (m *model) inactive(path string) bool {
+	for name := range m.project.DisabledServices {
+		if strings.HasPrefix(path, "services."+name+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet silences the library, which logs what this package returns.
+var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
+
+// parse has the library merge and resolve the files.
+func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
+	quiet()
+	m, err := load(ctx, in, v.lines)
+	if err != nil {
+		return nil, v.bad.libraryError(err)
+	}
+	v.checkReferencedFiles(m.project)
+	if err := v.bad.err(); err != nil {
+		return nil, err
+	}
+	if m.project, err = resolveFiles(m.project); err != nil {
+		return nil, v.bad.libraryError(err)
+	}
+	return m, nil
+}
+
+func load(ctx context.Context, in *input, l *lines) (m *model, err error) {
+	defer recovered(&err)
+	details := types.ConfigDetails{WorkingDir: in.dir, Environment: types.Mapping(in.env).Clone()}
+	for _, f := range in.files {
+		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: f.path, Content: f.content})
+	}
+	options := func(o *loader.Options) {
+		o.SetProjectName(in.name, true)
+		o.Profiles = in.profiles
+		o.SkipConsistencyCheck = true // ours finds all mistakes, and their lines
+		o.SkipResolveEnvironment = true
+		o.SkipResolveLabels = true
+		o.Interpolate.Substitute = func(s string, m template.Mapping) (string, error) {
+			s, _, err := interpolated(s, m) // a missing variable has been noticed already
+			return s, err
+		}
+	}
+	dict, err := loader.LoadModelWithContext(ctx, details, options)
+	if err != nil {
+		return nil, err
+	}
+	used := usedKeys(dict, l)
+	project, err := loader.ModelToProject(dict, loader.ToOptions(&details, []func(*loader.Options){options}), details)
+	if err != nil {
+		return nil, err
+	}
+	return &model{project, used}, nil
+}
+
+// resolveFiles reads env_file and label_file.
+func resolveFiles(p *types.Project) (_ *types.Project, err error) {
+	defer recovered(&err)
+	if p, err = p.WithServicesEnvironmentResolved(true); err != nil {
+		return nil, err
+	}
+	return p.WithServicesLabelsResolved(false)
+}
+
+// checkReferencedFiles looks at the env and label files before the library reads them, so that what isn't a file of a
+// sensible size gets a clear error.
+func (v *inspector) checkReferencedFiles(p *types.Project) {
+	for _, name := range p.ServiceNames() {
+		s := p.Services[name]
+		for i, f := range s.EnvFiles {
+			path := fmt.Sprintf("services.%s.env_file[%d]", name, i)
+			b, err := readRegular(f.Path, v.in.shown(f.Path), maxFile)
+			switch {
+			case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(existing(f.Path)) == 0:
+			case err != nil:
+				v.bad.at(path, envFileHint(err), "%s", err)
+			case f.Format == "":
+				if _, err := parseEnv(b, func(string) (string, bool) { return "", true }); err != nil {
+					v.bad.addError(envError(v.in.shown(f.Path), err))
+				}
+			}
+		}
+		for i, f := range s.LabelFiles {
+			if _, err := readRegular(f, v.in.shown(f), maxFile); err != nil {
+				v.bad.at(fmt.Sprintf("services.%s.label_file[%d]", name, i), "", "%s", err)
+			}
+		}
+	}
+}
+
+func envFileHint(err error) string {
+	if strings.Contains(err.Error(), "no such file") {
+		return "write it, or say {path: …, required: false}"
+	}
+	return ""
+}
+
+// withUnset puts the missing variables before an error that may well come of them.
+func (v *inspector) withUnset(err error) error {
+	required := slices.ContainsFunc(v.missing, func(m missing) bool { return m.required })
+	if v.in.opts.AllowUnset && !required || len(v.missing) == 0 {
+		return err
+	}
+	found := len(v.bad.errs) > 0
+	v.settleUnset(func(string) bool { return false })
+	if e, ok := err.(*rhumb.Error); ok && found {
+		v.bad.addError(e)
+	}
+	return v.bad.err()
+}
+
+// settleUnset makes errors or warnings of the missing variables of the services that are active.
+func (v *inspector) settleUnset(inactive func(path string) bool) {
+	for _, m := range v.missing {
+		if !m.required && inactive(m.path) {
+			continue
+		}
+		switch {
+		case m.required && m.reason != "":
+			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set: "+m.reason, setHint(m.name))
+		case m.required:
+			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set", setHint(m.name))
+		case v.in.opts.AllowUnset:
+			v.warnings = append(v.warnings, rhumb.Note{At: m.at, Subject: "variable " + m.name, Fate: rhumb.Ignored,
+				Why: "it is not set; nothing takes its place in " + subject(m.path)})
+		default:
+			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set and has no default",
+				setHint(m.name)+", write ${"+m.name+":-default}, or allow it with --allow-unset")
+		}
+	}
+}
+
+func setHint(name string) string { return "set " + name + " in the environment or in .env" }

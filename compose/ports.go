@@ -1,0 +1,225 @@
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"rhumb"
+)
+
+const portHint = "write it as [host address:][host port:]container port[/udp], with ports from 1 to 65535"
+
+// badShortPort looks at a port in the short syntax and says what is wrong with it; "" if nothing is.
+func badShortPort(s string) (reason, hint string) {
+	ports, proto, _ := strings.Cut(s, "/")
+	if proto != "" && !strings.EqualFold(proto, "tcp") && !strings.EqualFold(proto, "udp") {
+		return fmt.Sprintf("%q: there is no protocol %s", s, proto), "the proxy passes tcp and udp"
+	}
+	if i := strings.LastIndexByte(ports, ']'); i >= 0 {
+		ports = strings.TrimPrefix(ports[i+1:], ":")
+	}
+	parts := strings.Split(ports, ":")
+	if len(parts) > 3 {
+		return fmt.Sprintf("%q has too many colons", s), portHint + "; IPv6 addresses in brackets"
+	}
+	if len(parts) == 3 {
+		if _, err := netip.ParseAddr(parts[0]); err != nil && parts[0] != "" {
+			return fmt.Sprintf("%q: %q is not an IP address", s, parts[0]), portHint
+		}
+		parts = parts[1:]
+	}
+	sizes := []int{}
+	for n, p := range parts {
+		if p == "" && n < len(parts)-1 {
+			continue // no host port: one is chosen
+		}
+		size, reason := badRange(p)
+		if reason != "" {
+			return fmt.Sprintf("%q: %s", s, reason), portHint
+		}
+		sizes = append(sizes, size)
+	}
+	if len(sizes) == 2 && sizes[0] != sizes[1] && sizes[1] != 1 {
+		return fmt.Sprintf("%q: %d host ports for %d container ports", s, sizes[0], sizes[1]), "both ranges must be of one length"
+	}
+	return "", ""
+}
+
+// badRange checks "80" or "80-90" and gives its length.
+func badRange(s string) (int, string) {
+	from, to, isRange := strings.Cut(s, "-")
+	first, reason := badPort(from)
+	if reason != "" || !isRange {
+		return 1, reason
+	}
+	last, reason := badPort(to)
+	if reason == "" && last < first {
+		reason = "the range " + s + " goes backwards"
+	}
+	return last - first + 1, reason
+}
+
+func badPort(s string) (int, string) {
+	n, err := strconv.Atoi(s)
+	switch {
+	case err != nil && s == "":
+		return 0, "a port is missing"
+	case err != nil:
+		return 0, strconv.Quote(s) + " is not a port"
+	case n < 0 || n > 65535:
+		return 0, "port " + s + " is out of range"
+	}
+	return n, ""
+}
+
+// ports converts the published ports: those that the proxy owns, and those of mode host, which the engine publishes.
+func (c *converter) ports(s types.ServiceConfig) (proxied, host []rhumb.Port) {
+	for i, p := range s.Ports {
+		path := fmt.Sprintf("services.%s.ports[%d]", s.Name, i)
+		port, ok := c.port(path, p)
+		if !ok {
+			continue
+		}
+		if p.Mode == "host" {
+			host = append(host, port)
+			continue
+		}
+		if p.Mode != "" && p.Mode != "ingress" {
+			c.bad.at(path+".mode", "choose ingress or host", "there is no mode %q", p.Mode)
+		}
+		proxied = append(proxied, port)
+	}
+	if len(host)+len(proxied) > 0 && (strings.Contains(s.NetworkMode, ":") || s.NetworkMode == "none" || s.NetworkMode == "host") {
+		c.bad.at("services."+s.Name+".ports", "leave ports out, or network_mode", "network_mode %s leaves no ports to publish", s.NetworkMode)
+	}
+	return proxied, host
+}
+
+func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bool) {
+	out := rhumb.Port{HostIP: p.HostIP, Target: uint16(p.Target), Protocol: rhumb.TCP}
+	if p.Target < 1 || p.Target > 65535 {
+		c.bad.at(path, portHint, "container port %d is out of range", p.Target)
+		return out, false
+	}
+	switch strings.ToLower(p.Protocol) {
+	case "", "tcp":
+	case "udp":
+		out.Protocol = rhumb.UDP
+	default:
+		c.bad.at(path, "the proxy passes tcp and udp", "there is no protocol %s", p.Protocol)
+		return out, false
+	}
+	if app := strings.ToLower(p.AppProtocol); out.Protocol == rhumb.TCP && p.Mode != "host" && (app == "http" || app == "http/1.1") {
+		out.Protocol = rhumb.HTTP
+	}
+	if p.HostIP != "" {
+		if _, err := netip.ParseAddr(p.HostIP); err != nil {
+			c.bad.at(path, portHint, "%q is not an IP address", p.HostIP)
+			return out, false
+		}
+	}
+	if p.Published == "" || p.Published == "0" {
+		return out, true
+	}
+	if _, reason := badRange(p.Published); reason != "" {
+		c.bad.at(path, portHint, "%s", reason)
+		return out, false
+	}
+	from, to, isRange := strings.Cut(p.Published, "-")
+	first, _ := strconv.ParseUint(from, 10, 16)
+	out.Published = uint16(first)
+	if last, _ := strconv.ParseUint(to, 10, 16); isRange && last > first {
+		out.PublishedEnd = uint16(last)
+	}
+	return out, true
+}
+
+// expose lists the container's ports as the user named them first: of ports, of expose, of routes.
+func (c *converter) expose(s types.ServiceConfig, routes []rhumb.Route) []string {
+	var list []string
+	add := func(port int, proto string) {
+		if p := strconv.Itoa(port) + "/" + proto; !slices.Contains(list, p) {
+			list = append(list, p)
+		}
+	}
+	for _, p := range s.Ports {
+		add(int(p.Target), cmp.Or(strings.ToLower(p.Protocol), "tcp"))
+	}
+	for i, e := range s.Expose {
+		ports, proto, _ := strings.Cut(e, "/")
+		size, reason := badRange(ports)
+		if reason == "" && proto != "" && proto != "tcp" && proto != "udp" {
+			reason = "there is no protocol " + proto
+		}
+		if reason != "" {
+			c.bad.at(fmt.Sprintf("services.%s.expose[%d]", s.Name, i), "write it as 8000 or 8000/udp", "%q: %s", e, reason)
+			continue
+		}
+		from, _, _ := strings.Cut(ports, "-")
+		first, _ := badPort(from)
+		for n := range min(size, 1000) {
+			add(first+n, cmp.Or(proto, "tcp"))
+		}
+	}
+	for _, r := range routes {
+		if r.Port != 0 {
+			add(int(r.Port), "tcp")
+		}
+	}
+	return list
+}
+
+// holder is a service that publishes a port.
+type holder struct {
+	service string
+	port    rhumb.Port
+}
+
+// published reports ports that two services, or one twice, publish on overlapping addresses.
+func (c *converter) published(services []rhumb.Service) {
+	held := map[string][]holder{}
+	for _, s := range services {
+		for _, p := range slices.Concat(s.Ports, s.Container.HostPorts) {
+			if p.Published == 0 || p.PublishedEnd != 0 {
+				continue
+			}
+			kind := "tcp"
+			if p.Protocol == rhumb.UDP {
+				kind = "udp"
+			}
+			id := strconv.Itoa(int(p.Published)) + "/" + kind
+			for _, other := range held[id] {
+				if overlap(other.port.HostIP, p.HostIP) {
+					c.twice(id, other.service, s.Name)
+					break
+				}
+			}
+			held[id] = append(held[id], holder{s.Name, p})
+		}
+	}
+}
+
+func (c *converter) twice(id, first, second string) {
+	if first == second {
+		c.bad.at("services."+second+".ports", "keep one of them", "port %s is published twice", id)
+		return
+	}
+	c.bad.at("services."+second+".ports", "choose another host port for one of them", "port %s is published by %s already (%s)",
+		id, first, c.lines.find("services."+first+".ports"))
+}
+
+// overlap tells whether two host addresses can't both be bound on one port. "" is all of IPv4 and IPv6.
+func overlap(a, b string) bool {
+	x, errX := netip.ParseAddr(a)
+	y, errY := netip.ParseAddr(b)
+	if errX != nil || errY != nil || x == y {
+		return true
+	}
+	return x.Is4() == y.Is4() && (x.IsUnspecified() || y.IsUnspecified())
+}

@@ -1,0 +1,182 @@
+package compose
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"rhumb"
+)
+
+// resources converts limits; what deploy.resources says counts more than the older keys.
+func (c *converter) resources(s types.ServiceConfig) rhumb.Resources {
+	out := rhumb.Resources{
+		NanoCPUs: nano(s.CPUS), CPUShares: s.CPUShares, CPUPeriod: s.CPUPeriod, CPUQuota: s.CPUQuota,
+		CPURTPeriod: s.CPURTPeriod, CPURTRuntime: s.CPURTRuntime, CPUSet: s.CPUSet,
+		Memory: int64(s.MemLimit), MemoryReservation: int64(s.MemReservation), MemorySwap: int64(s.MemSwapLimit),
+		OOMKillDisable: s.OomKillDisable, OOMScoreAdj: int(s.OomScoreAdj), PidsLimit: s.PidsLimit, ShmSize: int64(s.ShmSize),
+		Blkio: blkio(s.BlkioConfig), GPUs: c.gpus(s, s.Gpus, "gpus"),
+	}
+	path := "services." + s.Name
+	if c.lines.has(path + ".mem_swappiness") {
+		v := int64(s.MemSwappiness)
+		out.MemorySwappiness = &v
+	}
+	if s.Deploy == nil {
+		return out
+	}
+	path += ".deploy.resources"
+	if l := s.Deploy.Resources.Limits; l != nil {
+		override(c, path+".limits.cpus", &out.NanoCPUs, nano(l.NanoCPUs.Value()), "cpus")
+		override(c, path+".limits.memory", &out.Memory, int64(l.MemoryBytes), "mem_limit")
+		override(c, path+".limits.pids", &out.PidsLimit, l.Pids, "pids_limit")
+	}
+	if r := s.Deploy.Resources.Reservations; r != nil {
+		override(c, path+".reservations.memory", &out.MemoryReservation, int64(r.MemoryBytes), "mem_reservation")
+		out.GPUs = append(out.GPUs, c.gpus(s, r.Devices, "deploy.resources.reservations.devices")...)
+	}
+	return out
+}
+
+// override puts v in place unless the older key says something else, which is a mistake.
+func override(c *converter, path string, at *int64, v int64, older string) {
+	if v == 0 {
+		return
+	}
+	if *at != 0 && *at != v {
+		c.bad.at(path, "keep one of them", "it isn't what %s says", older)
+	}
+	*at = v
+}
+
+// nano gives billionths of a CPU. The detour over decimals keeps 0.1 from becoming 0.100000001.
+func nano(cpus float32) int64 {
+	f, _ := strconv.ParseFloat(strconv.FormatFloat(float64(cpus), 'g', -1, 32), 64)
+	return int64(math.Round(f * 1e9))
+}
+
+func (c *converter) gpus(s types.ServiceConfig, requests []types.DeviceRequest, key string) []rhumb.GPU {
+	var list []rhumb.GPU
+	for i, r := range requests {
+		if r.Count != 0 && len(r.IDs) > 0 {
+			c.bad.at(fmt.Sprintf("services.%s.%s[%d]", s.Name, key, i), "keep one of them", "count and device_ids are both said")
+		}
+		count := int(r.Count)
+		if count == 0 && len(r.IDs) == 0 {
+			count = -1 // nothing said means all
+		}
+		list = append(list, rhumb.GPU{Driver: r.Driver, Count: count, IDs: r.IDs, Capabilities: r.Capabilities, Options: filled(r.Options)})
+	}
+	return list
+}
+
+func blkio(b *types.BlkioConfig) *rhumb.Blkio {
+	if b == nil {
+		return nil
+	}
+	out := &rhumb.Blkio{Weight: b.Weight}
+	for _, w := range b.WeightDevice {
+		out.WeightDevice = append(out.WeightDevice, rhumb.DeviceRate{Path: w.Path, Rate: uint64(w.Weight)})
+	}
+	out.DeviceReadBps, out.DeviceReadIOps = rates(b.DeviceReadBps), rates(b.DeviceReadIOps)
+	out.DeviceWriteBps, out.DeviceWriteIOps = rates(b.DeviceWriteBps), rates(b.DeviceWriteIOps)
+	return out
+}
+
+func rates(devices []types.ThrottleDevice) []rhumb.DeviceRate {
+	var list []rhumb.DeviceRate
+	for _, d := range devices {
+		list = append(list, rhumb.DeviceRate{Path: d.Path, Rate: uint64(max(d.Rate, 0))})
+	}
+	return list
+}
+
+func ulimits(m map[string]*types.UlimitsConfig) []rhumb.Ulimit {
+	var list []rhumb.Ulimit
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		u := m[name]
+		switch {
+		case u == nil:
+		case u.Soft == 0 && u.Hard == 0:
+			list = append(list, rhumb.Ulimit{Name: name, Soft: int64(u.Single), Hard: int64(u.Single)})
+		default:
+			list = append(list, rhumb.Ulimit{Name: name, Soft: int64(u.Soft), Hard: int64(u.Hard)})
+		}
+	}
+	return list
+}
+
+func (c *converter) devices(s types.ServiceConfig) []rhumb.Device {
+	var list []rhumb.Device
+	for i, d := range s.Devices {
+		if !strings.HasPrefix(d.Source, "/") {
+			c.bad.at(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s: CDI devices: needs Engine 25", d.Source)
+		}
+		list = append(list, rhumb.Device{Source: d.Source, Target: d.Target, Permissions: d.Permissions})
+	}
+	return list
+}
+
+// logging gives the log driver; json-file gets a rotation unless the user says something about it.
+func logging(l *types.LoggingConfig) rhumb.Logging {
+	out := rhumb.Logging{Driver: "json-file"}
+	if l != nil {
+		if l.Driver != "" {
+			out.Driver = l.Driver
+		}
+		out.Options = maps.Clone(filled(l.Options))
+	}
+	_, sized := out.Options["max-size"]
+	_, counted := out.Options["max-file"]
+	if out.Driver == "json-file" && !sized && !counted {
+		if out.Options == nil {
+			out.Options = map[string]string{}
+		}
+		out.Options["max-size"], out.Options["max-file"] = "10m", "3"
+	}
+	return out
+}
+
+// security gives the security options as the engine wants them: with "=", and a seccomp profile's text in place of its path.
+func (c *converter) security(s types.ServiceConfig) []string {
+	var list []string
+	for i, opt := range s.SecurityOpt {
+		name, value, ok := strings.Cut(opt, "=")
+		if !ok {
+			name, value, ok = strings.Cut(opt, ":")
+		}
+		if !ok {
+			list = append(list, opt)
+			continue
+		}
+		if name == "seccomp" && value != "unconfined" && value != "builtin" {
+			value = c.seccomp(fmt.Sprintf("services.%s.security_opt[%d]", s.Name, i), value)
+		}
+		list = append(list, name+"="+value)
+	}
+	return list
+}
+
+func (c *converter) seccomp(path, file string) string {
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(c.in.dir, file)
+	}
+	b, err := readRegular(file, c.in.shown(file), maxSnapshot)
+	if err != nil {
+		c.bad.at(path, "", "%s", err)
+		return ""
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, b); err != nil {
+		c.bad.at(path, "", "%s: the profile is not JSON: %s", c.in.shown(file), err)
+	}
+	return compact.String()
+}

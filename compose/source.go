@@ -1,0 +1,131 @@
+package compose
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+
+	"go.yaml.in/yaml/v4"
+
+	"rhumb"
+)
+
+// source is one Compose file as YAML nodes, which know their lines.
+type source struct {
+	name    string // for people
+	path    string // absolute, or "-"
+	content []byte
+	roots   []*yaml.Node // the mapping of each document
+}
+
+// parseSource parses a Compose file; the error is a *rhumb.Error.
+func parseSource(name, path string, content []byte) (src *source, err error) {
+	src = &source{name: name, path: path, content: content}
+	dec := yaml.NewDecoder(bytes.NewReader(content))
+	for {
+		var doc yaml.Node
+		err := decode(dec, &doc)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, yamlError(name, err)
+		}
+		if len(doc.Content) == 0 || empty(doc.Content[0]) {
+			continue
+		}
+		root := doc.Content[0]
+		if root.Kind != yaml.MappingNode {
+			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place(name, root.Line), Msg: "this is not a Compose file",
+				Hint: "it begins with a key such as services:"}
+		}
+		src.roots = append(src.roots, root)
+	}
+	if len(src.roots) == 0 {
+		return nil, &rhumb.Error{Code: rhumb.Invalid, At: name, Msg: "the file is empty", Hint: "it needs at least services:"}
+	}
+	return src, nil
+}
+
+// decode is the YAML library's decoder, with its panics made errors.
+func decode(dec *yaml.Decoder, n *yaml.Node) (err error) {
+	defer recovered(&err)
+	return dec.Decode(n)
+}
+
+func empty(n *yaml.Node) bool {
+	return n.Kind == 0 || n.Kind == yaml.ScalarNode && (n.Tag == "!!null" || n.Value == "")
+}
+
+func yamlError(name string, err error) *rhumb.Error {
+	at := name
+	if m := atLine.FindStringSubmatch(err.Error()); m != nil {
+		at += ":" + m[1]
+	}
+	return &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: "not YAML: " + yamlReason(err), Err: err,
+		Hint: "look at the indentation, colons and quotes there and just above"}
+}
+
+func place(name string, line int) string {
+	if line <= 0 {
+		return name
+	}
+	return name + ":" + strconv.Itoa(line)
+}
+
+// top gives the value of a top-level key, or nil.
+func (s *source) top(key string) *yaml.Node {
+	var found *yaml.Node
+	for _, root := range s.roots {
+		if v := child(root, key); v != nil {
+			found = v
+		}
+	}
+	return found
+}
+
+// child gives the value of a mapping's key, through aliases and merge keys, or nil.
+func child(n *yaml.Node, key string) *yaml.Node {
+	return childWithin(n, key, 16)
+}
+
+func childWithin(n *yaml.Node, key string, depth int) *yaml.Node {
+	n = target(n)
+	if n == nil || n.Kind != yaml.MappingNode || depth == 0 {
+		return nil
+	}
+	var merged *yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Value == key && key != "<<" {
+			return target(v)
+		}
+		if k.Value != "<<" || merged != nil {
+			continue
+		}
+		for _, m := range mergedNodes(v) {
+			if merged = childWithin(m, key, depth-1); merged != nil {
+				break
+			}
+		}
+	}
+	return merged
+}
+
+// mergedNodes gives the mappings that a merge key's value names.
+func mergedNodes(v *yaml.Node) []*yaml.Node {
+	v = target(v)
+	if v != nil && v.Kind == yaml.SequenceNode {
+		return v.Content
+	}
+	return []*yaml.Node{v}
+}
+
+// target follows an alias. YAML has no alias of an alias.
+func target(n *yaml.Node) *yaml.Node {
+	if n != nil && n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
