@@ -1,0 +1,234 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"rhumb"
+)
+
+// Change scales, restarts, rolls back or takes down a stack.
+func (c *Control) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
+	rel, d, err := c.changed(ctx, r)
+	if err != nil {
+		return d, err
+	}
+	if rel == nil && d.To != 0 && d.To == d.From {
+		d.Phase = rhumb.PhaseConverged
+		return d, nil
+	}
+	return c.begin(ctx, rel, d, r.WaitLock)
+}
+
+// PlanChange tells what Change would do.
+func (c *Control) PlanChange(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Plan, error) {
+	rel, d, err := c.changed(ctx, r)
+	if err != nil {
+		return rhumb.Plan{}, err
+	}
+	switch {
+	case rel != nil:
+		return c.plan(ctx, &rel.Model, d)
+	case d.To == 0:
+		return c.plan(ctx, nil, d)
+	}
+	old, err := c.release(ctx, r.Stack, d.To)
+	if err != nil {
+		return rhumb.Plan{}, err
+	}
+	return c.plan(ctx, &old.Model, d)
+}
+
+// changed gives the new release that a change makes (nil if it makes none) and the deployment that it wants.
+func (c *Control) changed(ctx context.Context, r rhumb.ChangeRequest) (*rhumb.Release, rhumb.Deployment, error) {
+	d := rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, By: r.By, Volumes: r.Volumes}
+	state, err := c.Store.StackState(ctx, r.Stack)
+	if err != nil {
+		return nil, d, err
+	}
+	d.From = state.Current
+	if r.Cause == rhumb.CauseDown {
+		return nil, d, c.present(ctx, state)
+	}
+	if state.Current == 0 {
+		return nil, d, notDeployed(r.Stack)
+	}
+	if r.Cause == rhumb.CauseRollback {
+		d.To, err = c.rollbackTarget(ctx, state, r.Release)
+		return nil, d, err
+	}
+	cur, err := c.release(ctx, r.Stack, state.Current)
+	if err != nil {
+		return nil, d, err
+	}
+	res := resolved{copyModel(cur.Model), cur.Images}
+	for i := range res.model.Services { // copyModel drops what linkServices fills
+		res.model.Services[i].Container.RestartOn = cur.Model.Services[i].Container.RestartOn
+	}
+	note := ""
+	switch r.Cause {
+	case rhumb.CauseScale:
+		note, err = scale(&res.model, r.Scale)
+	case rhumb.CauseRestart:
+		note, err = restart(&res.model, r.Services)
+	default:
+		err = rhumb.Errorf(rhumb.Invalid, "a stack can't be changed by %q", r.Cause)
+	}
+	if err != nil {
+		return nil, d, err
+	}
+	rel := newRelease(res, r.By, r.Cause, note)
+	rel.Git = cur.Git
+	return rel, d, nil
+}
+
+// present tells whether there is anything of the stack that could be taken down.
+func (c *Control) present(ctx context.Context, s rhumb.StackState) error {
+	if s.Current != 0 || s.Open != 0 {
+		return nil
+	}
+	held, err := c.Engine.Holdings(ctx, s.Name)
+	if err != nil {
+		return err
+	}
+	replicas, err := c.Engine.Replicas(ctx, s.Name)
+	if err != nil {
+		return err
+	}
+	if len(held.Networks)+len(held.Volumes)+len(replicas) == 0 {
+		return notDeployed(s.Name)
+	}
+	return nil
+}
+
+func notDeployed(stack string) error {
+	return rhumb.Errorf(rhumb.NotFound, "stack %s isn't deployed", stack).WithHint("rhumb stacks lists those that are; rhumb deploy brings one up")
+}
+
+// rollbackTarget finds the release to go back to: the one asked for, or the last that served before the current one.
+func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want int) (int, error) {
+	releases, err := c.Store.Releases(ctx, s.Name)
+	if err != nil {
+		return 0, err
+	}
+	var served []string
+	for _, r := range releases { // newest first
+		if !r.Served {
+			if r.Number == want {
+				return 0, rhumb.Errorf(rhumb.Invalid, "%s@%d never served", s.Name, want).WithHint("rhumb releases shows which did")
+			}
+			continue
+		}
+		if r.Number == want || want == 0 && r.Number < s.Current {
+			return r.Number, nil
+		}
+		served = append(served, fmt.Sprint(r.Number))
+	}
+	if want == 0 {
+		return 0, rhumb.Errorf(rhumb.NotFound, "no release of %s before %d is kept", s.Name, s.Current)
+	}
+	return 0, rhumb.Errorf(rhumb.NotFound, "release %d of %s isn't kept", want, s.Name).WithHint("kept are %s", strings.Join(served, ", "))
+}
+
+func scale(m *rhumb.Stack, to map[string]int) (note string, err error) {
+	if len(to) == 0 {
+		return "", rhumb.Errorf(rhumb.Invalid, "no service to scale").WithHint("rhumb scale web=3")
+	}
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(to)) {
+		s, n := m.Service(name), to[name]
+		switch {
+		case s == nil:
+			return "", noService(m, name)
+		case s.Job:
+			return "", rhumb.Errorf(rhumb.Invalid, "service %s is a job: it runs once", name)
+		case n < 0 || n > maxReplicas:
+			return "", rhumb.Errorf(rhumb.Invalid, "service %s: %d replicas are out of range", name, n).WithHint("from 0 to %d", maxReplicas)
+		}
+		s.Replicas = n
+		words = append(words, fmt.Sprintf("%s=%d", name, n))
+	}
+	return "scale " + strings.Join(words, " "), nil
+}
+
+func restart(m *rhumb.Stack, names []string) (note string, err error) {
+	if len(names) == 0 {
+		for _, s := range m.Services {
+			if !s.Job {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	for _, name := range names {
+		s := m.Service(name)
+		if s == nil {
+			return "", noService(m, name)
+		}
+		if s.Job {
+			return "", rhumb.Errorf(rhumb.Invalid, "service %s is a job: it runs once per release", name)
+		}
+		s.Container.RestartedAt = time.Now().UTC()
+	}
+	for i := range m.Services { // what shares a namespace with a restarted service goes with it
+		m.Services[i].Container.RestartOn = nil
+	}
+	return "restart " + strings.Join(names, " "), linkServices(m)
+}
+
+func noService(m *rhumb.Stack, name string) error {
+	var names []string
+	for _, s := range m.Services {
+		names = append(names, s.Name)
+	}
+	return rhumb.Errorf(rhumb.NotFound, "stack %s has no service %q", m.Name, name).WithHint("it has %s", strings.Join(names, ", "))
+}
+
+// Cancel has an open deployment put back.
+func (c *Control) Cancel(ctx context.Context, stack string, id int64, by string) error {
+	_, err := c.update(ctx, stack, id, func(d *rhumb.Deployment) error {
+		if d.Phase.Ended() {
+			return rhumb.Errorf(rhumb.Conflict, "deployment %d of %s has ended: %s", d.ID, stack, d.Phase)
+		}
+		d.Cancel = true
+		if by != "" {
+			d.Why = "cancelled by " + by
+		}
+		return nil
+	})
+	return err
+}
+
+// update changes a stored deployment, again if somebody else was quicker, and wakes the stack's runner.
+func (c *Control) update(ctx context.Context, stack string, id int64, change func(*rhumb.Deployment) error) (rhumb.Deployment, error) {
+	for {
+		d, err := c.Store.Deployment(ctx, stack, id)
+		if err != nil {
+			return d, err
+		}
+		if err := change(&d); err != nil {
+			return d, err
+		}
+		saved, err := c.Store.Save(ctx, d)
+		if rhumb.ErrorCode(err) == rhumb.Conflict && ctx.Err() == nil {
+			continue
+		}
+		if err == nil {
+			c.runner(stack).Wake()
+		}
+		return saved, err
+	}
+}
+
+// Deployment gives one; the stack's last if id is 0.
+func (c *Control) Deployment(ctx context.Context, stack string, id int64) (rhumb.Deployment, error) {
+	return c.Store.Deployment(ctx, stack, id)
+}
+
+// Deployments lists a stack's, newest first, at most limit (0: all).
+func (c *Control) Deployments(ctx context.Context, stack string, limit int) ([]rhumb.Deployment, error) {
+	return c.Store.Deployments(ctx, stack, limit)
+}

@@ -1,0 +1,212 @@
+// Package control brings stacks to what is wanted and holds them there. One runner per stack looks at the engine
+// and the proxy, lets rollout decide, and performs the steps; it remembers nothing that it can't look up again.
+package control
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rhumb"
+)
+
+// Deps is what a Control works with. Engine, Images, Store and Router must be set.
+type Deps struct {
+	Engine rhumb.Engine
+	Images rhumb.Images
+	Store  rhumb.Store
+	Router rhumb.Router
+	Log    *slog.Logger // nil: silent
+
+	Entry   netip.AddrPort              // where HTTP routes by host and path are served; the zero value: [::]:80
+	Keep    int                         // releases kept per stack, the current one included; 0: ten
+	Version string                      // for Info
+	Data    string                      // for Info
+	Sweep   func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
+}
+
+// Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
+type Control struct {
+	Deps
+	events  *bus
+	desk    *desk
+	starts  chan struct{} // a token per replica that is being started
+	probes  chan struct{} // a token per health check that runs
+	started time.Time
+
+	fetching sync.RWMutex // read-held from resolving images until their release is stored
+
+	mu      sync.Mutex
+	runners map[string]*runner
+	spawn   func(*runner) // set while Hold runs
+	models  map[modelKey]*rhumb.Release
+}
+
+type modelKey struct {
+	stack  string
+	number int
+}
+
+// How many replicas are started, and how many health checks run, at a time on one node: more is slower (2 cores
+// saturate at four starts).
+const (
+	maxStarts = 4
+	maxProbes = 4
+)
+
+// lookEvery is how often a stack is looked at when nothing is heard of it: events can be lost.
+const lookEvery = 10 * time.Second
+
+// New makes a Control.
+func New(d Deps) *Control {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Keep == 0 {
+		d.Keep = 10
+	}
+	if !d.Entry.IsValid() {
+		d.Entry = netip.AddrPortFrom(netip.IPv6Unspecified(), 80)
+	}
+	return &Control{
+		Deps:    d,
+		events:  newBus(d.Store, d.Log),
+		desk:    &desk{router: d.Router, entry: d.Entry},
+		starts:  make(chan struct{}, maxStarts),
+		probes:  make(chan struct{}, maxProbes),
+		started: time.Now(),
+		runners: map[string]*runner{},
+		models:  map[modelKey]*rhumb.Release{},
+	}
+}
+
+// Hold holds all stacks until ctx ends, and returns once everything it started has ended. Deployments that are cut
+// off by its end go on when it runs again.
+func (c *Control) Hold(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	stacks, err := c.Store.Stacks(ctx)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.spawn = func(r *runner) { g.Go(func() error { return r.Run(ctx) }) }
+	for _, r := range c.runners { // those asked for before Hold
+		c.spawn(r)
+	}
+	c.mu.Unlock()
+	for _, s := range stacks {
+		c.runner(s.Name)
+	}
+	g.Go(func() error { return c.watch(ctx) })
+	err = g.Wait()
+	c.mu.Lock()
+	c.spawn = nil
+	c.mu.Unlock()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// runner gives the stack's runner, and starts one if there is none.
+func (c *Control) runner(stack string) *runner {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.runners[stack]
+	if r == nil {
+		r = newRunner(c, stack)
+		c.runners[stack] = r
+		if c.spawn != nil {
+			c.spawn(r)
+		}
+	}
+	return r
+}
+
+// known gives the stack's runner or nil.
+func (c *Control) known(stack string) *runner {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.runners[stack]
+}
+
+// watch wakes the runners whose replicas may have changed, for as long as the engine tells.
+func (c *Control) watch(ctx context.Context) error {
+	for ctx.Err() == nil {
+		changes, err := c.Engine.Watch(ctx)
+		if err != nil {
+			c.Log.Warn("engine not watched", "err", err)
+			pause(ctx, time.Second)
+			continue
+		}
+		c.wakeAll() // what happened while nobody watched
+		for ch := range changes {
+			if r := c.known(ch.Stack); r != nil {
+				r.Wake()
+			} else if ch.Stack == "" {
+				c.wakeAll()
+			}
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+	return nil
+}
+
+func (c *Control) wakeAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.runners {
+		r.Wake()
+	}
+}
+
+// release gives a release with its model, from memory once it has been read: releases are immutable.
+func (c *Control) release(ctx context.Context, stack string, number int) (*rhumb.Release, error) {
+	key := modelKey{stack, number}
+	c.mu.Lock()
+	r := c.models[key]
+	c.mu.Unlock()
+	if r != nil {
+		return r, nil
+	}
+	got, err := c.Store.Release(ctx, stack, number)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	c.models[key] = &got
+	c.mu.Unlock()
+	return &got, nil
+}
+
+// forget drops the stack's models from memory, except the given releases.
+func (c *Control) forget(stack string, except ...int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.models {
+		if key.stack != stack {
+			continue
+		}
+		keep := false
+		for _, n := range except {
+			keep = keep || key.number == n
+		}
+		if !keep {
+			delete(c.models, key)
+		}
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

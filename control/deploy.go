@@ -1,0 +1,237 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"rhumb"
+	"rhumb/rollout"
+)
+
+// Deploy resolves the model into a release and begins to roll it out.
+func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
+	if err := validate(r.Model); err != nil {
+		return rhumb.Deployment{}, err
+	}
+	c.fetching.RLock()
+	defer c.fetching.RUnlock()
+	res, err := c.resolve(ctx, r, false, progress)
+	if err != nil {
+		return rhumb.Deployment{}, err
+	}
+	rel := newRelease(res, r.By, rhumb.CauseDeploy, r.Note)
+	rel.Git = r.Git
+	return c.begin(ctx, rel, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, By: r.By}, r.WaitLock)
+}
+
+// Plan tells what Deploy would do. Images that aren't here yet count as changed.
+func (c *Control) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, error) {
+	if err := validate(r.Model); err != nil {
+		return rhumb.Plan{}, err
+	}
+	res, err := c.resolve(ctx, r, true, nil)
+	if err != nil {
+		return rhumb.Plan{}, err
+	}
+	if err := c.checkAddresses(ctx, &res.model); err != nil {
+		return rhumb.Plan{}, err
+	}
+	return c.plan(ctx, &res.model, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy})
+}
+
+func validate(m rhumb.Stack) error {
+	if m.Name == "" {
+		return rhumb.Errorf(rhumb.Invalid, "the stack has no name").WithHint("write name: at the top of the Compose file, or give -p NAME")
+	}
+	seen := map[string]bool{}
+	for _, s := range m.Services {
+		switch {
+		case s.Name == "" || seen[s.Name]:
+			return rhumb.Errorf(rhumb.Invalid, "service %q: the name is empty or there twice", s.Name)
+		case s.Container.Image == "":
+			return rhumb.Errorf(rhumb.Invalid, "service %s: it has no image", s.Name).WithHint("write image: or build:")
+		case s.Replicas < 0 || s.Replicas > maxReplicas:
+			return rhumb.Errorf(rhumb.Invalid, "service %s: %d replicas are out of range", s.Name, s.Replicas).WithHint("from 0 to %d", maxReplicas)
+		}
+		seen[s.Name] = true
+	}
+	return nil
+}
+
+const maxReplicas = 10_000
+
+func newRelease(res resolved, by string, cause rhumb.Cause, note string) *rhumb.Release {
+	specs := map[string]string{}
+	for i := range res.model.Services {
+		s := &res.model.Services[i]
+		specs[s.Name] = s.Container.Hash()
+	}
+	return &rhumb.Release{
+		ReleaseInfo: rhumb.ReleaseInfo{Stack: res.model.Name, At: time.Now(), By: by, Cause: cause, Note: note, Images: res.images, Specs: specs},
+		Model:       res.model,
+	}
+}
+
+// begin stores the release (nil: the deployment goes to an older one, or to none) and opens the deployment, unless
+// nothing would change. It waits for another deployment of the stack as long as wait.
+func (c *Control) begin(ctx context.Context, rel *rhumb.Release, d rhumb.Deployment, wait time.Duration) (rhumb.Deployment, error) {
+	deadline := time.Now().Add(wait)
+	for {
+		began, err := c.tryBegin(ctx, rel, d)
+		if rhumb.ErrorCode(err) != rhumb.Locked || time.Now().After(deadline) || ctx.Err() != nil {
+			return began, err
+		}
+		pause(ctx, 200*time.Millisecond)
+	}
+}
+
+func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Deployment) (rhumb.Deployment, error) {
+	r := c.runner(d.Stack)
+	r.begin.Lock() // one daemon, one beginning at a time: what was compared is what is stored
+	defer r.begin.Unlock()
+	state, err := c.Store.StackState(ctx, d.Stack)
+	if err != nil {
+		return d, err
+	}
+	d.From, d.Phase, d.Started = state.Current, rhumb.PhaseRolling, time.Now()
+	if rel != nil && state.Open == 0 {
+		same, err := c.unchanged(ctx, rel, state)
+		if err != nil {
+			return d, err
+		}
+		if same {
+			d.To, d.Phase = state.Current, rhumb.PhaseConverged
+			return d, nil
+		}
+		if err := c.checkAddresses(ctx, &rel.Model); err != nil {
+			return d, err
+		}
+	}
+	d, err = c.Store.Begin(ctx, rel, d)
+	if err != nil {
+		return d, err
+	}
+	if rel != nil {
+		c.keepImages(ctx, d.Stack, d.To, rel.Images)
+	}
+	c.events.tell(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
+		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))})
+	r.Wake()
+	return d, nil
+}
+
+func orNothing(release int) string {
+	if release == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("release %d", release)
+}
+
+// unchanged tells whether the stack serves just this model, and got there in full.
+func (c *Control) unchanged(ctx context.Context, rel *rhumb.Release, state rhumb.StackState) (bool, error) {
+	if state.Current == 0 {
+		return false, nil
+	}
+	cur, err := c.release(ctx, state.Name, state.Current)
+	if err != nil {
+		return false, err
+	}
+	last, err := c.Store.Deployment(ctx, state.Name, 0)
+	if err != nil && rhumb.ErrorCode(err) != rhumb.NotFound {
+		return false, err
+	}
+	switch last.Phase {
+	case rhumb.PhasePaused, rhumb.PhaseIncomplete, rhumb.PhaseStuck:
+		return false, nil
+	}
+	return len(rollout.Diff(&cur.Model, &rel.Model)) == 0, nil
+}
+
+// checkAddresses finds out, before anything changes, whether the model's host ports can be had.
+func (c *Control) checkAddresses(ctx context.Context, m *rhumb.Stack) error {
+	st, err := c.desk.Status(ctx)
+	if err != nil {
+		return err
+	}
+	owner := owners(st.Table)
+	var fresh []rhumb.Listener
+	for _, s := range m.Services {
+		for _, p := range s.Ports {
+			l := rhumb.Listener{Addr: bindAddr(p), Protocol: p.Protocol}
+			if p.Published == c.Entry.Port() && p.Protocol != rhumb.UDP && (hasRoutes(m) || len(st.Table.Rules) > 0) {
+				return rhumb.Errorf(rhumb.Conflict, "service %s: port %d is where routes by host and path are served", s.Name, p.Published).
+					WithHint("publish another port, use x-rhumb.routes, or start the server with another --http address")
+			}
+			held, other := holder(st.Table, owner, l)
+			if held && other.Stack != m.Name {
+				return rhumb.Errorf(rhumb.Conflict, "service %s: port %d is published by %s/%s", s.Name, p.Published, other.Stack, other.Service).
+					WithHint("choose another host port, or take it away from %s first", other.Stack)
+			}
+			if !held {
+				fresh = append(fresh, l)
+			}
+		}
+		for _, rt := range s.Routes {
+			for _, x := range st.Table.Rules {
+				if b := owner[x.Backend]; ruleAddress(x) == rt.Address() && b.Stack != m.Name {
+					return rhumb.Errorf(rhumb.Conflict, "service %s: the route %s belongs to %s/%s", s.Name, rt.Address(), b.Stack, b.Service)
+				}
+			}
+		}
+	}
+	if hasRoutes(m) && len(st.Table.Rules) == 0 {
+		fresh = append(fresh, rhumb.Listener{Addr: c.Entry, Protocol: rhumb.HTTP})
+	}
+	return c.Router.Check(ctx, fresh)
+}
+
+func hasRoutes(m *rhumb.Stack) bool {
+	return slices.ContainsFunc(m.Services, func(s rhumb.Service) bool { return len(s.Routes) > 0 })
+}
+
+// holder finds the listener of the table that clashes with l.
+func holder(t rhumb.Table, owner map[string]rhumb.Backend, l rhumb.Listener) (bool, rhumb.Backend) {
+	for _, x := range t.Listeners {
+		a, b := x.Addr.Addr(), l.Addr.Addr()
+		if x.Addr.Port() == l.Addr.Port() && sameWire(x.Protocol, l.Protocol) && x.Backend != "" && (a == b || a.IsUnspecified() || b.IsUnspecified()) {
+			return true, owner[x.Backend]
+		}
+	}
+	return false, rhumb.Backend{}
+}
+
+// plan tells what the deployment d to the model (nil: nothing) would do.
+func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployment) (rhumb.Plan, error) {
+	state, err := c.Store.StackState(ctx, d.Stack)
+	if err != nil {
+		return rhumb.Plan{}, err
+	}
+	p := rhumb.Plan{Stack: d.Stack, From: state.Current, To: d.To}
+	var from *rhumb.Stack
+	if state.Current != 0 {
+		rel, err := c.release(ctx, d.Stack, state.Current)
+		if err != nil {
+			return p, err
+		}
+		from = &rel.Model
+	}
+	if model != nil {
+		p.Notes = model.Notes
+		if p.To == 0 {
+			p.To = state.Last + 1
+		}
+	}
+	p.Changes = rollout.Diff(from, model)
+	o, err := c.runner(d.Stack).look(ctx)
+	if err != nil {
+		return p, err
+	}
+	w := rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
+		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}
+	if len(p.Changes) > 0 {
+		p.Steps = rollout.Plan(w, o, time.Now())
+	}
+	return p, nil
+}

@@ -1,0 +1,222 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"rhumb"
+	"rhumb/rollout"
+)
+
+// goal is what the store says is wanted of a stack now.
+type goal struct {
+	wanted   rollout.Wanted
+	open     *rhumb.Deployment // nil: the stack is held
+	paused   bool              // the last deployment was paused: nothing is changed, only what dies is replaced
+	replicas []rhumb.Replica   // as last looked at
+	specs    map[*rhumb.Service]string
+}
+
+// spec gives the spec hash of a service of one of the goal's releases.
+func (g *goal) spec(s *rhumb.Service) string { return g.specs[s] }
+
+// hashSpecs computes the spec hashes once: steps that run side by side read them.
+func (g *goal) hashSpecs() {
+	g.specs = map[*rhumb.Service]string{}
+	for _, m := range []*rhumb.Stack{g.wanted.Model, g.wanted.Previous} {
+		if m == nil {
+			continue
+		}
+		for i := range m.Services {
+			g.specs[&m.Services[i]] = m.Services[i].Container.Hash()
+		}
+	}
+}
+
+// goal reads what is wanted.
+func (r *runner) goal(ctx context.Context) (*goal, error) {
+	state, err := r.c.Store.StackState(ctx, r.stack)
+	if err != nil {
+		return nil, err
+	}
+	g := &goal{wanted: rollout.Wanted{Stack: r.stack, Mode: rollout.Hold}}
+	d, err := r.c.Store.Deployment(ctx, r.stack, state.Open) // the open one, or the last
+	if err != nil && (state.Open != 0 || rhumb.ErrorCode(err) != rhumb.NotFound) {
+		return nil, err
+	}
+	to, from := state.Current, d.From+d.To-state.Current // the other one of the two
+	g.paused = state.Open == 0 && d.Phase == rhumb.PhasePaused
+	if state.Open != 0 {
+		g.open = &d
+		to, from = d.To, d.From
+		g.wanted.Mode, g.wanted.RunJobs, g.wanted.Jobs, g.wanted.Failures = rollout.Deploy, d.Cause == rhumb.CauseDeploy, d.Jobs, d.Failures
+		g.wanted.Volumes, g.wanted.Since = d.Volumes, d.Started
+		if d.Phase == rhumb.PhaseRollingBack {
+			to, from = d.From, d.To
+			g.wanted.Mode, g.wanted.RunJobs, g.wanted.Volumes = rollout.Restore, false, false
+			g.wanted.Failures = slices.DeleteFunc(slices.Clone(d.Failures), func(f rhumb.Failure) bool { return f.Release != d.From })
+		}
+	}
+	g.wanted.Release = to
+	if g.wanted.Model, err = r.model(ctx, to); err != nil {
+		return nil, err
+	}
+	g.wanted.Previous, err = r.model(ctx, from)
+	if rhumb.ErrorCode(err) == rhumb.NotFound {
+		err = nil // it is long gone; what is left of it drains without its word
+	}
+	g.hashSpecs()
+	return g, err
+}
+
+func (r *runner) model(ctx context.Context, number int) (*rhumb.Stack, error) {
+	if number <= 0 {
+		return nil, nil
+	}
+	rel, err := r.c.release(ctx, r.stack, number)
+	if err != nil {
+		return nil, err
+	}
+	return &rel.Model, nil
+}
+
+// look observes the stack in the engine and in the proxy.
+func (r *runner) look(ctx context.Context) (rollout.Observed, error) {
+	o := rollout.Observed{Recorded: map[string]bool{}}
+	replicas, err := r.c.Engine.Replicas(ctx, r.stack)
+	if err != nil {
+		return o, err
+	}
+	held, err := r.c.Engine.Holdings(ctx, r.stack)
+	if err != nil {
+		return o, err
+	}
+	st, err := r.c.desk.Status(ctx)
+	if err != nil {
+		return o, err
+	}
+	o.Replicas, o.Networks, o.Volumes = replicas, held.Networks, held.Volumes
+	o.Routes, o.Published = routesOf(st, r.stack)
+	o.Ready = r.ready.since(o)
+	return o, nil
+}
+
+// observe completes a look with what the goal and the deployment's record say.
+func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
+	g.replicas = o.Replicas
+	for _, rep := range o.Replicas {
+		if s, _ := g.definition(rep); s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
+			if since := rep.Started.Add(s.Ready.Timeout); !since.After(now) {
+				o.Ready[rep.ID] = since
+			}
+		}
+	}
+	if g.open != nil {
+		for _, f := range g.open.Failures {
+			o.Recorded[f.ID] = true
+		}
+	}
+	for id := range r.ready.recordedIDs() {
+		o.Recorded[id] = true
+	}
+	o.Stopping = map[string]bool{}
+	for s := range r.flying {
+		if s.Kind == rhumb.StepStop {
+			o.Stopping[s.Replica] = true
+		}
+	}
+	o.Watched = r.watched
+	for name := range r.ensured {
+		if !slices.Contains(o.Volumes, name) && g.wanted.Model != nil {
+			o.Volumes = append(o.Volumes, name)
+		}
+	}
+}
+
+// completed lists the jobs of this deployment that have exited with 0 and aren't noted yet.
+func (g *goal) completed() []string {
+	if g.open == nil || g.open.Phase != rhumb.PhaseRolling || g.wanted.Model == nil {
+		return nil
+	}
+	var fresh []string
+	for _, rep := range g.replicas {
+		s := g.wanted.Model.Service(rep.Service)
+		if s != nil && s.Job && rep.Release == g.wanted.Release && rep.Slot > 0 && rep.State == rhumb.StateExited &&
+			rep.ExitCode == 0 && rep.Error == "" && !slices.Contains(g.open.Jobs, s.Name) && rep.Spec == g.spec(s) {
+			fresh = append(fresh, s.Name)
+		}
+	}
+	return fresh
+}
+
+// definition gives the service as the release has it that made the replica: by its spec, which is what it really
+// runs. nil if neither release at hand has it.
+func (g *goal) definition(rep rhumb.Replica) (s *rhumb.Service, wanted bool) {
+	if s := g.wanted.Model.Service(rep.Service); s != nil && g.spec(s) == rep.Spec {
+		return s, true
+	}
+	if s := g.wanted.Previous.Service(rep.Service); s != nil && g.spec(s) == rep.Spec {
+		return s, false
+	}
+	return nil, false
+}
+
+func (g *goal) replica(id string) (rhumb.Replica, bool) {
+	for _, rep := range g.replicas {
+		if rep.ID == id {
+			return rep, true
+		}
+	}
+	return rhumb.Replica{}, false
+}
+
+// tell says what a look has shown for the first time.
+func (r *runner) tell(ctx context.Context, g *goal, o rollout.Observed) {
+	for _, rep := range o.Replicas {
+		if rep.Slot == 0 {
+			continue
+		}
+		if _, ok := o.Ready[rep.ID]; ok && rep.Alive() {
+			r.once(ctx, g, rep, rhumb.EventReady, "ready after "+o.Ready[rep.ID].Sub(rep.Started).Round(10*time.Millisecond).String())
+		}
+		s, _ := g.definition(rep)
+		if s != nil && s.Job && rep.State == rhumb.StateExited && rep.ExitCode == 0 && rep.Error == "" {
+			r.once(ctx, g, rep, rhumb.EventCompleted, "completed")
+		}
+	}
+	for t := range r.told { // forget what is gone
+		if _, ok := g.replica(t.id); !ok {
+			delete(r.told, t)
+		}
+	}
+}
+
+// telling is one thing that is told of a replica once.
+type telling struct {
+	id   string
+	kind rhumb.EventKind
+}
+
+// once tells an event about a replica unless it was told. After a restart of the daemon, replicas that were ready
+// long ago are told of again only while a deployment goes on.
+func (r *runner) once(ctx context.Context, g *goal, rep rhumb.Replica, kind rhumb.EventKind, text string) {
+	key := telling{rep.ID, kind}
+	if r.told[key] {
+		return
+	}
+	r.told[key] = true
+	if g.open == nil && rep.Started.Before(r.c.started) {
+		return
+	}
+	r.c.events.tell(ctx, g.event(rep, kind, text))
+}
+
+// event makes an event about a replica.
+func (g *goal) event(rep rhumb.Replica, kind rhumb.EventKind, text string) rhumb.Event {
+	e := rhumb.Event{Kind: kind, Stack: rep.Stack, Service: rep.Service, Replica: rep.Name(), Slot: rep.Slot, Release: rep.Release, Text: text}
+	if g.open != nil {
+		e.Deployment = g.open.ID
+	}
+	return e
+}

@@ -1,0 +1,154 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"io"
+	"maps"
+	"strings"
+
+	"rhumb"
+)
+
+// maxValue limits a value kept by the server, in bytes: the limit that Swarm has for secrets.
+const maxValue = 500 << 10
+
+// Exec runs a command in a service's replica.
+func (c *Control) Exec(ctx context.Context, stack, service string, slot int, o rhumb.ExecOptions) (int, error) {
+	if len(o.Command) == 0 {
+		return 0, rhumb.Errorf(rhumb.Invalid, "no command to run")
+	}
+	info, err := c.Status(ctx, stack)
+	if err != nil {
+		return 0, err
+	}
+	id := ""
+	for _, s := range info.Services {
+		if s.Name != service {
+			continue
+		}
+		for _, rep := range s.Slots {
+			if rep.Alive() && (slot == rep.Slot || slot == 0 && (id == "" || rep.Ready && rep.Routed != "draining")) {
+				id = rep.ID
+				if slot != 0 || rep.Ready && rep.Routed != "draining" {
+					break
+				}
+			}
+		}
+		if id == "" {
+			return 0, rhumb.Errorf(rhumb.Unavailable, "no replica of %s runs", service).WithHint("rhumb ps shows what became of them")
+		}
+	}
+	if id == "" {
+		return 0, c.missingService(ctx, stack, service)
+	}
+	return c.Engine.Exec(ctx, id, o)
+}
+
+func (c *Control) missingService(ctx context.Context, stack, service string) error {
+	_, m, err := c.currentModel(ctx, stack)
+	if err != nil {
+		return err
+	}
+	return noService(m, service)
+}
+
+func (c *Control) currentModel(ctx context.Context, stack string) (int, *rhumb.Stack, error) {
+	state, err := c.Store.StackState(ctx, stack)
+	if err != nil {
+		return 0, nil, err
+	}
+	if state.Current == 0 {
+		return 0, nil, notDeployed(stack)
+	}
+	rel, err := c.release(ctx, stack, state.Current)
+	if err != nil {
+		return 0, nil, err
+	}
+	return state.Current, &rel.Model, nil
+}
+
+// Run starts one more replica of a service with its own command, and removes it when it ends. It joins the
+// service's networks and mounts, not its published ports and not its routes.
+func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOptions) (int, error) {
+	number, m, err := c.currentModel(ctx, stack)
+	if err != nil {
+		return 0, err
+	}
+	s := m.Service(service)
+	if s == nil {
+		return 0, noService(m, service)
+	}
+	g, err := c.runner(stack).goal(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if g.replicas, err = c.Engine.Replicas(ctx, stack); err != nil {
+		return 0, err
+	}
+	spec := replicaSpec(m, s)
+	spec.Release, spec.OneOff, spec.Joined = number, word(), g.joined(s, 1)
+	spec.Container = oneOff(s.Container, o)
+	return c.Engine.Run(ctx, spec, o.Streams)
+}
+
+// oneOff gives a service's container with another command, without what only one replica can have.
+func oneOff(k rhumb.Container, o rhumb.ExecOptions) rhumb.Container {
+	if len(o.Command) > 0 {
+		k.Command = o.Command
+	}
+	k.Env = maps.Clone(k.Env)
+	if k.Env == nil {
+		k.Env = map[string]string{}
+	}
+	for _, e := range o.Env {
+		name, value, _ := strings.Cut(e, "=")
+		k.Env[name] = value
+	}
+	if o.User != "" {
+		k.User = o.User
+	}
+	if o.WorkingDir != "" {
+		k.WorkingDir = o.WorkingDir
+	}
+	k.TTY, k.StdinOpen = o.TTY, o.Streams.In != nil
+	k.Privileged = k.Privileged || o.Privileged
+	k.HostPorts, k.Health, k.MacAddress = nil, &rhumb.Healthcheck{Test: []string{"NONE"}}, ""
+	nets := make([]rhumb.Attachment, len(k.Networks))
+	for i, n := range k.Networks {
+		nets[i] = rhumb.Attachment{Network: n.Network, Priority: n.Priority} // no alias: it must not answer for the service
+	}
+	k.Networks = nets
+	return k
+}
+
+// word gives a few random letters for a name.
+func word() string {
+	var b [4]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// SetValue keeps a value that external secrets and configs name.
+func (c *Control) SetValue(ctx context.Context, name string, content io.Reader) error {
+	if name == "" {
+		return rhumb.Errorf(rhumb.Invalid, "the value has no name")
+	}
+	v, err := io.ReadAll(io.LimitReader(content, maxValue+1))
+	if err != nil {
+		return err
+	}
+	if len(v) > maxValue {
+		return rhumb.Errorf(rhumb.Invalid, "%s: a value has at most %d bytes", name, maxValue)
+	}
+	return c.Store.SetValue(ctx, name, v)
+}
+
+// RemoveValue forgets a value. Releases that used it keep their copy.
+func (c *Control) RemoveValue(ctx context.Context, name string) error {
+	return c.Store.RemoveValue(ctx, name)
+}
+
+// Values lists the names of the values, sorted.
+func (c *Control) Values(ctx context.Context) ([]string, error) { return c.Store.Values(ctx) }

@@ -1,0 +1,370 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rhumb"
+	"rhumb/rollout"
+)
+
+// runner brings one stack to what is wanted, and holds it there. Its turns follow one another; the steps they begin
+// run beside them.
+type runner struct {
+	c     *Control
+	stack string
+	log   *slog.Logger
+	wake  chan struct{}
+	begin sync.Mutex // held while a deployment is opened
+
+	ready  *readiness
+	flying map[rhumb.Step]bool // steps under way; only the turn touches it
+	landed chan result         // steps that ended
+	again  map[rhumb.Step]retry
+	told   map[telling]bool
+
+	ensured map[string]bool // volumes that are there, but carry nobody's label
+	watched time.Time       // since when looks have succeeded
+}
+
+// result is how a step ended.
+type result struct {
+	step rhumb.Step
+	err  error
+}
+
+// retry is when a step that failed is tried again.
+type retry struct {
+	tries int
+	at    time.Time
+}
+
+// maxTries is how often a step of a deployment is tried before it counts as a failure.
+const maxTries = 5
+
+func newRunner(c *Control, stack string) *runner {
+	return &runner{
+		c: c, stack: stack, log: c.Log.With("stack", stack),
+		wake:   make(chan struct{}, 1),
+		ready:  newReadiness(),
+		flying: map[rhumb.Step]bool{},
+		landed: make(chan result),
+		again:  map[rhumb.Step]retry{},
+		told:   map[telling]bool{},
+
+		ensured: map[string]bool{},
+		watched: time.Now(),
+	}
+}
+
+// Wake makes the runner look again soon. It never blocks.
+func (r *runner) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run takes turns until ctx ends, and waits for the steps and probes that it began.
+func (r *runner) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	defer r.drainLanded(&work)
+	defer r.ready.stop()
+	failed := 0
+	for {
+		next, err := r.turn(ctx, &work)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			failed++
+			if failed == 1 {
+				r.log.Error("can't look after the stack; trying again", "err", err)
+			}
+			next = time.Now().Add(min(2*time.Second, 100*time.Millisecond<<min(failed, 5)))
+		} else if failed > 0 {
+			failed, r.watched = 0, time.Now()
+			r.log.Info("looking after the stack again")
+		}
+		r.await(ctx, next)
+	}
+}
+
+// drainLanded waits for the steps under way; they end soon, for their context has.
+func (r *runner) drainLanded(work *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() { work.Wait(); close(done) }()
+	for {
+		select {
+		case <-r.landed:
+		case <-done:
+			return
+		}
+	}
+}
+
+// await returns when something happened, at next, or after lookEvery.
+func (r *runner) await(ctx context.Context, next time.Time) {
+	d := lookEvery
+	if !next.IsZero() {
+		d = min(d, time.Until(next))
+	}
+	t := time.NewTimer(max(d, time.Millisecond))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-r.wake:
+	case res := <-r.landed:
+		r.land(res)
+	}
+}
+
+// land notes how a step ended.
+func (r *runner) land(res result) {
+	delete(r.flying, res.step)
+	if res.err == nil {
+		delete(r.again, res.step)
+		if res.step.Kind == rhumb.StepVolume {
+			r.ensured[res.step.Name] = true
+		}
+		return
+	}
+	a := r.again[res.step]
+	a.tries++
+	a.at = time.Now().Add(min(time.Minute, 200*time.Millisecond<<min(a.tries, 9)))
+	r.again[res.step] = a
+	r.log.Warn("step failed", "step", res.step.String(), "tries", a.tries, "err", res.err)
+}
+
+// turn looks, decides and acts once. It returns when to look again at the latest.
+func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, error) {
+	for len(r.flying) > 0 { // what has ended by now must not count as under way after the look
+		select {
+		case res := <-r.landed:
+			r.land(res)
+			continue
+		default:
+		}
+		break
+	}
+	g, err := r.goal(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if g.open == nil && g.wanted.Release == 0 {
+		return time.Time{}, nil // nothing is wanted, and nobody said that anything must go
+	}
+	o, err := r.look(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	now := time.Now()
+	g.observe(r, &o, now)
+	r.probe(ctx, g, o)
+	r.tell(ctx, g, o)
+	d := rollout.Next(g.wanted, o, now)
+	if g.paused {
+		d.Steps = slices.DeleteFunc(d.Steps, func(s rhumb.Step) bool { return !heals(s, o) })
+	}
+	if moved, err := r.settle(ctx, work, g, d, now); moved || err != nil {
+		return now, err
+	}
+	next := r.launch(ctx, work, g, o, d.Steps, now)
+	return earliest(next, d.Wake, r.pollDrain(o, now)), nil
+}
+
+// pollDrain is when to ask the proxy again for connections that are still open: it doesn't tell by itself.
+func (r *runner) pollDrain(o rollout.Observed, now time.Time) time.Time {
+	var next time.Time
+	for _, rt := range o.Routes {
+		if rt.Draining {
+			next = earliest(next, now.Add(min(500*time.Millisecond, max(10*time.Millisecond, now.Sub(rt.Since)/8))))
+		}
+	}
+	return next
+}
+
+// settle moves the open deployment on to its next phase if the decision says so.
+func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d rollout.Decision, now time.Time) (moved bool, err error) {
+	if g.open == nil {
+		return false, nil
+	}
+	if err := r.noteJobs(ctx, g); err != nil {
+		return false, err
+	}
+	to, why := phaseAfter(g.open, d)
+	if to == "" || to != rhumb.PhaseRollingBack && r.making() {
+		return false, nil
+	}
+	open := *g.open
+	if to == rhumb.PhaseStuck || to == rhumb.PhaseIncomplete {
+		open.Left = d.Left
+	}
+	if err := open.Move(to, now, why); err != nil {
+		return false, err
+	}
+	saved, err := r.c.Store.Save(ctx, open)
+	if rhumb.ErrorCode(err) == rhumb.Conflict {
+		return true, nil // it was cancelled meanwhile: look again
+	}
+	if err != nil {
+		return false, err
+	}
+	r.again = map[rhumb.Step]retry{}
+	e := rhumb.Event{Kind: rhumb.EventDeployment, Stack: r.stack, Deployment: saved.ID, Release: saved.To, Phase: saved.Phase, By: saved.By, Text: saved.Why}
+	switch {
+	case to.Ended() && saved.To == 0: // who hears that it is down must not find it any more
+		e.Text = saved.Verdict().Text
+		r.c.tidy(ctx, saved)
+	case to.Ended():
+		e.Text = saved.Verdict().Text
+		work.Go(func() { r.c.tidy(ctx, saved) })
+	}
+	r.c.events.tell(ctx, e)
+	return true, nil
+}
+
+// heals tells whether a step only replaces what died, or takes it out of the routing.
+func heals(s rhumb.Step, o rollout.Observed) bool {
+	switch s.Kind {
+	case rhumb.StepRecord:
+		return true
+	case rhumb.StepStart:
+		return s.Replica != ""
+	case rhumb.StepRoute:
+		_, routed := o.Routes[s.Replica]
+		return !routed
+	case rhumb.StepUnroute:
+		return !slices.ContainsFunc(o.Replicas, func(rep rhumb.Replica) bool { return rep.ID == s.Replica && rep.Alive() })
+	}
+	return false
+}
+
+// phaseAfter gives the phase that follows from a decision, or "".
+func phaseAfter(open *rhumb.Deployment, d rollout.Decision) (to rhumb.Phase, why string) {
+	if open.Phase == rhumb.PhaseRollingBack {
+		switch {
+		case d.Done:
+			return rhumb.PhaseRolledBack, ""
+		case d.Failed != "":
+			return rhumb.PhaseStuck, ""
+		}
+		return "", ""
+	}
+	switch {
+	case open.Cancel:
+		return rhumb.PhaseRollingBack, open.Why
+	case d.Failed != "" && d.Action == rhumb.ActionPause:
+		return rhumb.PhasePaused, d.Failed
+	case d.Failed != "" && open.To == 0:
+		return rhumb.PhaseStuck, d.Failed
+	case d.Failed != "":
+		return rhumb.PhaseRollingBack, d.Failed
+	case d.Done && len(d.Left) > 0:
+		return rhumb.PhaseIncomplete, ""
+	case d.Done:
+		return rhumb.PhaseConverged, ""
+	}
+	return "", ""
+}
+
+// making tells whether something is under way that the next look must not miss.
+func (r *runner) making() bool {
+	for s := range r.flying {
+		switch s.Kind {
+		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepDrain, rhumb.StepRecord:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// launch begins the steps that aren't under way, and returns when to look again for those that must wait.
+func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o rollout.Observed, steps []rhumb.Step, now time.Time) time.Time {
+	var next time.Time
+	for _, s := range steps {
+		if r.flying[s] || r.blocked(s) {
+			continue
+		}
+		if a, ok := r.again[s]; ok && now.Before(a.at) {
+			next = earliest(next, a.at)
+			continue
+		}
+		r.flying[s] = true
+		tries := r.again[s].tries
+		work.Go(func() {
+			err := r.perform(ctx, g, o, s)
+			if err != nil && g.open != nil && starting(s) && (tries+1 >= maxTries || hopeless(err)) {
+				err = r.giveUp(ctx, g, s, err)
+			}
+			r.landed <- result{s, err}
+		})
+	}
+	return next
+}
+
+func starting(s rhumb.Step) bool {
+	switch s.Kind {
+	case rhumb.StepStart, rhumb.StepRun, rhumb.StepNetwork, rhumb.StepVolume, rhumb.StepPublish:
+		return true
+	}
+	return false
+}
+
+// hopeless tells whether trying again is vain.
+func hopeless(err error) bool {
+	switch rhumb.ErrorCode(err) {
+	case rhumb.Invalid, rhumb.Unsupported, rhumb.Conflict, rhumb.NotFound, rhumb.Denied:
+		return true
+	}
+	return false
+}
+
+// blocked tells whether another start in the same slot is under way: two decisions of different modes must not both
+// fill it.
+func (r *runner) blocked(s rhumb.Step) bool {
+	if s.Slot == 0 {
+		return false
+	}
+	for f := range r.flying {
+		if f.Service == s.Service && f.Slot == s.Slot && (starting(f) || f.Replica == s.Replica) {
+			return true
+		}
+	}
+	return false
+}
+
+// noteJobs writes down which jobs have completed, before anything can remove their containers.
+func (r *runner) noteJobs(ctx context.Context, g *goal) error {
+	fresh := g.completed()
+	if len(fresh) == 0 {
+		return nil
+	}
+	d, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
+		d.Jobs = append(d.Jobs, fresh...)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note completed jobs %s: %w", strings.Join(fresh, ", "), err)
+	}
+	g.open = &d
+	return nil
+}
+
+// earliest gives the first of the times that aren't zero.
+func earliest(ts ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range ts {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}

@@ -1,0 +1,104 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"rhumb"
+)
+
+// keepImages gives a new release's images names that protect them from pruning.
+func (c *Control) keepImages(ctx context.Context, stack string, number int, images map[string]rhumb.Image) {
+	for service, img := range images {
+		if err := c.Images.Keep(ctx, stack, service, number, img.ID); err != nil {
+			c.Log.Warn("image not kept", "stack", stack, "service", service, "image", img.ID, "err", err)
+		}
+	}
+}
+
+// tidy removes what the end of a deployment has made superfluous: the images of a release that was put back,
+// releases beyond the last few and their images, and all that rhumb knows of a stack that is down. What can't be
+// removed now is found again after the next deployment, so it is logged and no more.
+func (c *Control) tidy(ctx context.Context, d rhumb.Deployment) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // half a tidying is worse than a slow end
+	defer cancel()
+	if d.To != 0 && !c.fetching.TryLock() { // an image that is being resolved must not be removed under its release
+		return
+	} else if d.To != 0 {
+		defer c.fetching.Unlock()
+	}
+	if err := c.tidyStack(ctx, d); err != nil {
+		c.Log.Warn("not tidied", "stack", d.Stack, "err", err)
+	}
+	if c.Sweep != nil {
+		if err := c.Sweep(ctx); err != nil {
+			c.Log.Warn("files not swept", "err", err)
+		}
+	}
+}
+
+func (c *Control) tidyStack(ctx context.Context, d rhumb.Deployment) error {
+	releases, err := c.Store.Releases(ctx, d.Stack)
+	if err != nil {
+		return err
+	}
+	down := d.To == 0 && d.Phase == rhumb.PhaseConverged
+	current := d.To
+	if d.Phase == rhumb.PhaseRolledBack || d.Phase == rhumb.PhaseStuck {
+		current = d.From
+	}
+	kept, gone, bare := c.sort(releases, current, d, down)
+	c.forget(d.Stack, current)
+	for _, r := range append(gone, bare...) {
+		c.releaseImages(ctx, r, kept)
+	}
+	for _, r := range gone {
+		if err := c.Store.RemoveRelease(ctx, d.Stack, r.Number); err != nil {
+			return err
+		}
+	}
+	if down {
+		return c.Store.RemoveStack(ctx, d.Stack)
+	}
+	return nil
+}
+
+// sort parts releases (newest first) into those kept, those to forget, and those that stay in the history without
+// images because they never served.
+func (c *Control) sort(releases []rhumb.ReleaseInfo, current int, d rhumb.Deployment, down bool) (kept, gone, bare []rhumb.ReleaseInfo) {
+	served := 0
+	for i, r := range releases {
+		switch {
+		case down:
+			gone = append(gone, r)
+		case r.Number == current:
+			kept = append(kept, r)
+			served++
+		case r.Served && served < c.Keep:
+			kept = append(kept, r)
+			served++
+		case r.Served || i >= 2*c.Keep:
+			gone = append(gone, r)
+		case r.Number == d.To && d.Phase != rhumb.PhaseRolledBack:
+			kept = append(kept, r) // paused, stuck: its containers may still be there
+		default:
+			bare = append(bare, r)
+		}
+	}
+	return kept, gone, bare
+}
+
+// releaseImages lets a release's images go; those that rhumb fetched and that no kept release uses are removed.
+func (c *Control) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept []rhumb.ReleaseInfo) {
+	used := map[string]bool{}
+	for _, k := range kept {
+		for _, img := range k.Images {
+			used[img.ID] = true
+		}
+	}
+	for service, img := range r.Images {
+		if err := c.Images.Release(ctx, r.Stack, service, r.Number, img.Pulled && !used[img.ID]); err != nil {
+			c.Log.Warn("image not released", "stack", r.Stack, "service", service, "release", r.Number, "err", err)
+		}
+	}
+}
