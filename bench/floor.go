@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+)
+
+// floor makes the same containers with nothing but API calls: no tool can be quicker.
+type floor struct {
+	o    options
+	d    *client.Client
+	made []string
+}
+
+const floorLabel = "dev.rhumb.bench"
+
+func newFloor(ctx context.Context, o options) (*floor, error) {
+	d, err := client.New(client.FromEnv)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.ImageInspect(ctx, o.image); err != nil {
+		return nil, fmt.Errorf("image %s: %w (scripts/test-images makes it)", o.image, err)
+	}
+	return &floor{o: o, d: d}, nil
+}
+
+// replica times create, start and the wait until the replica answers.
+func (f *floor) replica(ctx context.Context, round int) (time.Duration, error) {
+	defer f.clean(ctx)
+	return timed(func() error { return f.one(ctx, fmt.Sprintf("rhumb-bench-floor-%d", round), "bridge") })
+}
+
+// stack times n containers on a network of their own, side at a time.
+func (f *floor) stack(ctx context.Context, n, side int) (time.Duration, error) {
+	defer f.clean(ctx)
+	return timed(func() error {
+		const name = "rhumb-bench-floor"
+		if _, err := f.d.NetworkCreate(ctx, name, client.NetworkCreateOptions{Labels: map[string]string{floorLabel: "1"}}); err != nil {
+			return err
+		}
+		g, ctx := errgroup.WithContext(ctx)
+		tokens := make(chan struct{}, side)
+		for i := range n {
+			g.Go(func() error {
+				tokens <- struct{}{}
+				id, err := f.start(ctx, fmt.Sprintf("rhumb-bench-floor-%d", i), name)
+				<-tokens
+				if err != nil {
+					return err
+				}
+				return f.answer(ctx, id, name)
+			})
+		}
+		return g.Wait()
+	})
+}
+
+func (f *floor) one(ctx context.Context, name, network string) error {
+	id, err := f.start(ctx, name, network)
+	if err != nil {
+		return err
+	}
+	return f.answer(ctx, id, network)
+}
+
+func (f *floor) start(ctx context.Context, name, network string) (string, error) {
+	c, err := f.d.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: name,
+		Config: &container.Config{
+			Image: f.o.image, Env: []string{"PORT=8000", "DELAY=" + f.o.delay.String()}, Labels: map[string]string{floorLabel: "1"},
+		},
+		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network)},
+	})
+	if err != nil {
+		return "", err
+	}
+	_, err = f.d.ContainerStart(ctx, c.ID, client.ContainerStartOptions{})
+	return c.ID, err
+}
+
+// answer waits until the container's port takes a connection, looking every 2 ms.
+func (f *floor) answer(ctx context.Context, id, network string) error {
+	got, err := f.d.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return err
+	}
+	addr := net.JoinHostPort(got.Container.NetworkSettings.Networks[network].IPAddress.String(), "8000")
+	return answers(ctx, addr)
+}
+
+func answers(ctx context.Context, addr string) error {
+	deadline := time.Now().Add(30 * time.Second)
+	for ctx.Err() == nil && time.Now().Before(deadline) {
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if err == nil {
+			return c.Close()
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return fmt.Errorf("%s doesn't answer", addr)
+}
+
+// clean removes what the floor made.
+func (f *floor) clean(ctx context.Context) {
+	mine := client.Filters{}.Add("label", floorLabel+"=1")
+	list, err := f.d.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: mine})
+	if err != nil {
+		return
+	}
+	for _, c := range list.Items {
+		f.d.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
+	}
+	f.d.NetworkRemove(ctx, "rhumb-bench-floor", client.NetworkRemoveOptions{})
+}

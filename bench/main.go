@@ -1,0 +1,149 @@
+// Command bench measures rhumb against the floor that the engine sets (raw API calls) and against docker-compose, all
+// in one run and in turns, because a ratio holds where the machine's speed drifts.
+//
+//	bench -rhumb bin/rhumb -image rhumb-test-app [-n 10]
+//
+// It needs a Docker Engine, and starts a rhumb server of its own in a temporary folder.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// options are what a run is made with.
+type options struct {
+	rhumb string        // the binary
+	image string        // an image whose program listens on PORT after DELAY
+	n     int           // counted rounds of each measure
+	delay time.Duration // until a replica is ready after its start
+}
+
+func run(ctx context.Context) error {
+	var o options
+	flag.StringVar(&o.rhumb, "rhumb", "bin/rhumb", "the binary to measure")
+	flag.StringVar(&o.image, "image", "rhumb-test-app", "an image of test/images/app")
+	flag.IntVar(&o.n, "n", 10, "counted rounds")
+	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "until a replica is ready after its start")
+	flag.Parse()
+
+	f, err := newFloor(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer f.clean(context.WithoutCancel(ctx))
+	r, err := newRhumb(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer r.close(context.WithoutCancel(ctx))
+	c := newCompose(o)
+	defer c.clean(context.WithoutCancel(ctx))
+
+	fmt.Printf("%d rounds each, in turns; a replica is ready %s after its start\n\n", o.n, o.delay)
+	if err := oneReplica(ctx, o, f, r, c); err != nil {
+		return err
+	}
+	return tenServices(ctx, o, f, r, c)
+}
+
+// oneReplica measures a deployment that changes one replica, until the new one answers.
+func oneReplica(ctx context.Context, o options, f *floor, r *rhumb, c *compose) error {
+	var floorT, rhumbT, composeT series
+	if err := r.deploy(ctx, oneService(o, 0)); err != nil { // what the first round changes
+		return err
+	}
+	if err := c.up(ctx, oneService(o, 0)); err != nil {
+		return err
+	}
+	for i := 1; i <= o.n+1; i++ {
+		a, err := f.replica(ctx, i)
+		if err != nil {
+			return err
+		}
+		b, err := timed(func() error { return r.deploy(ctx, oneService(o, i)) })
+		if err != nil {
+			return err
+		}
+		d, err := timed(func() error { return c.up(ctx, oneService(o, i)) })
+		if err != nil {
+			return err
+		}
+		if i > 1 { // the first round warms up
+			floorT, rhumbT, composeT = append(floorT, a), append(rhumbT, b), append(composeT, d)
+		}
+	}
+	fmt.Println("One changed replica, until the new one answers and the command has returned")
+	report("create + start + ready, raw API", floorT, floorT)
+	report("rhumb deploy", rhumbT, floorT)
+	report("docker-compose up -d + ready", composeT, floorT)
+	fmt.Println()
+	return nil
+}
+
+// tenServices measures a stack of ten services from nothing until all answer.
+func tenServices(ctx context.Context, o options, f *floor, r *rhumb, c *compose) error {
+	var rhumbT, composeT series
+	floors := map[int]series{}
+	file := manyServices(o, 10)
+	rounds := max(3, o.n/3)
+	for i := 0; i <= rounds; i++ {
+		var base = map[int]time.Duration{}
+		for _, side := range []int{2, 4, 8} {
+			t, err := f.stack(ctx, 10, side)
+			if err != nil {
+				return err
+			}
+			base[side] = t
+		}
+		if err := r.down(ctx); err != nil {
+			return err
+		}
+		b, err := timed(func() error { return r.deploy(ctx, file) })
+		if err != nil {
+			return err
+		}
+		c.clean(ctx)
+		d, err := timed(func() error { return c.up(ctx, file) })
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			for side, t := range base {
+				floors[side] = append(floors[side], t)
+			}
+			rhumbT, composeT = append(rhumbT, b), append(composeT, d)
+		}
+	}
+	best := 2
+	for side, t := range floors {
+		if t.median() < floors[best].median() {
+			best = side
+		}
+	}
+	fmt.Println("Ten services from nothing, until all answer and the command has returned")
+	report(fmt.Sprintf("raw API, %d at a time (the best of 2, 4, 8)", best), floors[best], floors[best])
+	report("rhumb deploy", rhumbT, floors[best])
+	report("docker-compose up -d + ready", composeT, floors[best])
+	return nil
+}
+
+func timed(do func() error) (time.Duration, error) {
+	t := time.Now()
+	err := do()
+	return time.Since(t), err
+}

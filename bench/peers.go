@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// rhumb is a server of its own and the client that talks to it.
+type rhumb struct {
+	o      options
+	dir    string
+	server *exec.Cmd
+}
+
+func newRhumb(ctx context.Context, o options) (*rhumb, error) {
+	dir, err := os.MkdirTemp("", "rhumb-bench-")
+	if err != nil {
+		return nil, err
+	}
+	r := &rhumb{o: o, dir: dir}
+	log, err := os.Create(filepath.Join(dir, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http", "127.0.0.1:24499")
+	r.server.Stdout, r.server.Stderr = log, log
+	if err := r.server.Start(); err != nil {
+		return nil, err
+	}
+	for range 200 {
+		if err = r.run(ctx, "", "stacks"); err == nil {
+			return r, nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	r.close(ctx)
+	return nil, fmt.Errorf("the server doesn't answer: %w", err)
+}
+
+func (r *rhumb) socket() string { return filepath.Join(r.dir, "rhumb.sock") }
+
+func (r *rhumb) deploy(ctx context.Context, file string) error {
+	return r.run(ctx, file, "deploy", "-f", "-", "-p", "rhumbbench")
+}
+
+func (r *rhumb) down(ctx context.Context) error { return r.run(ctx, "", "down", "-p", "rhumbbench") }
+
+func (r *rhumb) run(ctx context.Context, stdin string, args ...string) error {
+	cmd := exec.CommandContext(ctx, r.o.rhumb, args...)
+	cmd.Env = append(os.Environ(), "RHUMB_HOST=unix://"+r.socket())
+	return output(cmd, stdin)
+}
+
+// close takes the stack down and ends the server and its proxy.
+func (r *rhumb) close(ctx context.Context) {
+	r.down(ctx)
+	if pid, err := os.ReadFile(filepath.Join(r.dir, "data", "proxy", "pid")); err == nil {
+		var n int
+		if _, err := fmt.Sscan(string(pid), &n); err == nil && n > 1 {
+			syscall.Kill(n, syscall.SIGTERM)
+		}
+	}
+	r.server.Process.Signal(syscall.SIGTERM)
+	r.server.Wait()
+	os.RemoveAll(r.dir)
+}
+
+// compose is docker-compose, which returns before what it started is ready: the wait for that is counted.
+type compose struct{ o options }
+
+func newCompose(o options) *compose { return &compose{o} }
+
+func (c *compose) up(ctx context.Context, file string) error {
+	file = strings.ReplaceAll(file, fmt.Sprintf(":%d", firstPort/100), fmt.Sprintf(":%d", firstPort/100+1)) // ports of its own
+	cmd := exec.CommandContext(ctx, "docker-compose", "-f", "-", "-p", "composebench", "up", "-d")
+	if err := output(cmd, "version: '3.8'\n"+strings.ReplaceAll(file, "    pull_policy: never\n", "")); err != nil {
+		return err
+	}
+	for i := range strings.Count(file, "image:") {
+		url := fmt.Sprintf("http://127.0.0.1:%d/", firstPort+100+i)
+		if err := answersHTTP(ctx, url); err != nil { // Docker's own proxy takes connections before the application does
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *compose) clean(ctx context.Context) {
+	file := manyServices(c.o, 10)
+	cmd := exec.CommandContext(ctx, "docker-compose", "-f", "-", "-p", "composebench", "down", "-t", "1")
+	output(cmd, "version: '3.8'\n"+strings.ReplaceAll(file, "    pull_policy: never\n", ""))
+}
+
+func answersHTTP(ctx context.Context, url string) error {
+	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	deadline := time.Now().Add(30 * time.Second)
+	for ctx.Err() == nil && time.Now().Before(deadline) {
+		res, err := client.Get(url)
+		if err == nil {
+			io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
+			return res.Body.Close()
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return fmt.Errorf("%s doesn't answer", url)
+}
+
+// output runs a command and puts what it printed into its error.
+func output(cmd *exec.Cmd, stdin string) error {
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
+	}
+	return nil
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// series is one measure's rounds, in their order.
+type series []time.Duration
+
+func (s series) median() time.Duration {
+	c := slices.Sorted(slices.Values(s))
+	return c[len(c)/2]
+}
+
+// report prints a measure and its ratio to the floor, round by round.
+func report(name string, s, floor series) {
+	ratios := make([]float64, len(s))
+	for i := range s {
+		ratios[i] = float64(s[i]) / float64(floor[i])
+	}
+	slices.Sort(ratios)
+	fmt.Printf("  %-46s median %7s  min %7s  max %7s   ratio to the floor: median %.2f, min %.2f, max %.2f\n", name,
+		ms(s.median()), ms(slices.Min(s)), ms(slices.Max(s)), ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1])
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// firstPort is the host port of the first service; the floor's containers publish none.
+const firstPort = 24500
+
+// oneService is a Compose file whose one service changes with the round.
+func oneService(o options, round int) string {
+	return "services:\n" + service(o, 0, round)
+}
+
+// manyServices is a Compose file of n services.
+func manyServices(o options, n int) string {
+	var b strings.Builder
+	b.WriteString("services:\n")
+	for i := range n {
+		b.WriteString(service(o, i, 0))
+	}
+	return b.String()
+}
+
+func service(o options, i, round int) string {
+	return fmt.Sprintf(`  web%d:
+    image: %s
+    pull_policy: never
+    environment: {PORT: "8000", DELAY: "%s", ROUND: "%d"}
+    ports: ["127.0.0.1:%d:8000"]
+`, i, o.image, o.delay, round, firstPort+i)
+}
