@@ -74,7 +74,7 @@ func (f *floor) start(ctx context.Context, name, network string) (string, error)
 	c, err := f.d.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: name,
 		Config: &container.Config{
-			Image: f.o.image, Env: []string{"PORT=8000", "DELAY=" + f.o.delay.String()}, Labels: map[string]string{floorLabel: "1"},
+			Image: f.o.image, Env: []string{"ADDR=:8000", "START_DELAY=" + f.o.delay.String()}, Labels: map[string]string{floorLabel: "1"},
 		},
 		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network)},
 	})

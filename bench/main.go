@@ -1,7 +1,7 @@
 // Command bench measures rhumb against the floor that the engine sets (raw API calls) and against docker-compose, all
 // in one run and in turns, because a ratio holds where the machine's speed drifts.
 //
-//	bench -rhumb bin/rhumb -image rhumb-test-app [-n 10]
+//	bench -rhumb bin/rhumb -image rhumb-test/app:1 [-n 10]
 //
 // It needs a Docker Engine, and starts a rhumb server of its own in a temporary folder.
 package main
@@ -28,7 +28,7 @@ func main() {
 // options are what a run is made with.
 type options struct {
 	rhumb string        // the binary
-	image string        // an image whose program listens on PORT after DELAY
+	image string        // an image whose program listens on ADDR after START_DELAY
 	n     int           // counted rounds of each measure
 	delay time.Duration // until a replica is ready after its start
 }
@@ -36,7 +36,7 @@ type options struct {
 func run(ctx context.Context) error {
 	var o options
 	flag.StringVar(&o.rhumb, "rhumb", "bin/rhumb", "the binary to measure")
-	flag.StringVar(&o.image, "image", "rhumb-test-app", "an image of test/images/app")
+	flag.StringVar(&o.image, "image", "rhumb-test/app:1", "an image of test/images/app")
 	flag.IntVar(&o.n, "n", 10, "counted rounds")
 	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "until a replica is ready after its start")
 	flag.Parse()

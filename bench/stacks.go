@@ -27,7 +27,7 @@ func service(o options, i, round int) string {
 	return fmt.Sprintf(`  web%d:
     image: %s
     pull_policy: never
-    environment: {PORT: "8000", DELAY: "%s", ROUND: "%d"}
+    environment: {ADDR: ":8000", START_DELAY: "%s", ROUND: "%d"}
     ports: ["127.0.0.1:%d:8000"]
 `, i, o.image, o.delay, round, firstPort+i)
 }
