@@ -1,0 +1,138 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const two = `
+services:
+  app:
+    image: rhumb-test/app:1
+    environment: {RELEASE: one}
+    ports: [{target: 8000, published: "${PORT}", app_protocol: http}]
+    deploy: {replicas: 2}
+`
+
+func TestAKilledReplicaIsReplaced(t *testing.T) {
+	needDocker(t)
+	k := newStack(t, newServer(t), two)
+	k.must(0, "deploy")
+	for _, how := range [][]string{{"kill"}, {"rm", "-f"}, {"stop"}} {
+		victim := docker(t, "ps", "-q", "--no-trunc", "--filter", "name=^"+k.name+"-app", "--latest")
+		docker(t, append(how, strings.TrimSpace(victim))...)
+		eventually(t, 30*time.Second, fmt.Sprintf("two replicas after docker %v", how), func() error {
+			return k.running(map[string]int{"app": 2})
+		})
+		k.says(k.url("/"), `"Release":"one"`)
+	}
+}
+
+func TestAHealedStackLosesNoNewRequests(t *testing.T) {
+	needDocker(t)
+	k := newStack(t, newServer(t), two)
+	k.must(0, "deploy")
+	victim := strings.Fields(docker(t, "ps", "-q", "--filter", "name=^"+k.name+"-app"))[0]
+	docker(t, "kill", victim)
+	time.Sleep(time.Second)
+	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 100})
+	eventually(t, 30*time.Second, "two replicas", func() error { return k.running(map[string]int{"app": 2}) })
+	time.Sleep(time.Second)
+	if y := l.end(); y.failed > 0 {
+		t.Errorf("after the kill: %v", y)
+	}
+}
+
+func TestScaleAndRestartDropNothing(t *testing.T) {
+	needDocker(t)
+	k := newStack(t, newServer(t), two)
+	k.must(0, "deploy")
+	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 100})
+	k.must(0, "scale", "app=4")
+	if err := k.running(map[string]int{"app": 4}); err != nil {
+		t.Error(err)
+	}
+	k.must(0, "scale", "app=1")
+	before := k.containers()
+	k.must(0, "restart")
+	if after := k.containers(); len(after) != 1 || slices.Equal(before, after) {
+		t.Errorf("containers before the restart: %v, after: %v", before, after)
+	}
+	if y := l.end(); y.failed > 0 {
+		t.Errorf("meanwhile: %v", y)
+	}
+}
+
+func TestTwentyIdleReplicasCostLittle(t *testing.T) {
+	needDocker(t)
+	s := newServer(t)
+	k := newStack(t, s, strings.Replace(two, "replicas: 2", "replicas: 20", 1))
+	k.must(0, "deploy")
+	time.Sleep(5 * time.Second)
+	const span = 20 * time.Second
+	cpu := s.cpu()
+	time.Sleep(span)
+	used := s.cpu() - cpu
+	var memory int
+	for _, pid := range s.processes() {
+		rss := residentKB(t, pid)
+		t.Logf("pid %d: %d MB", pid, rss/1024)
+		memory += rss
+	}
+	if len(s.processes()) != 2 {
+		t.Errorf("processes: %v, want the server and its proxy", s.processes())
+	}
+	t.Logf("server and proxy with 20 replicas: %d MB, %.2f%% of a core", memory/1024, 100*used.Seconds()/span.Seconds())
+	if memory > 80*1024 {
+		t.Errorf("%d MB, want at most 80", memory/1024)
+	}
+	if used > span/100 {
+		t.Errorf("%.2f%% of a core, want at most 1", 100*used.Seconds()/span.Seconds())
+	}
+}
+
+// cpu gives the CPU time that the server and its proxy have used.
+func (s *server) cpu() time.Duration {
+	s.t.Helper()
+	var ticks int64
+	for _, pid := range s.processes() {
+		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		for _, f := range fields[11:13] { // utime and stime
+			n, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond
+}
+
+func residentKB(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if text, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, err := strconv.Atoi(strings.Fields(text)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatalf("pid %d has no VmRSS", pid)
+	return 0
+}

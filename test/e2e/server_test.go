@@ -1,0 +1,212 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// server is a real "rhumb server" with a data folder, a socket and an HTTP entry of its own.
+type server struct {
+	t      *testing.T
+	data   string
+	socket string
+	entry  int // the port of the HTTP entry
+
+	mu  sync.Mutex // cmd is replaced by those who kill it
+	cmd *exec.Cmd
+}
+
+// newServer starts a server that lasts as long as the test.
+func newServer(t *testing.T) *server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rhumb-e2e-") // not t.TempDir: a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, data: filepath.Join(dir, "data"), socket: filepath.Join(dir, "rhumb.sock"), entry: freePort(t)}
+	t.Cleanup(func() {
+		s.end()
+		if t.Failed() {
+			t.Logf("the server's log ends with:\n%s", s.logTail(60))
+		}
+		_ = os.RemoveAll(dir)
+	})
+	s.start()
+	s.await()
+	return s
+}
+
+func (s *server) logPath() string { return filepath.Join(filepath.Dir(s.socket), "server.log") }
+
+// start starts the process and doesn't wait for it to answer.
+func (s *server) start() {
+	s.t.Helper()
+	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry))
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		s.t.Errorf("start the server: %v", err)
+		return
+	}
+	s.mu.Lock()
+	s.cmd = cmd
+	s.mu.Unlock()
+}
+
+// await waits until the server answers.
+func (s *server) await() {
+	s.t.Helper()
+	eventually(s.t, 30*time.Second, "the server answers", func() error {
+		if r := s.rhumb("", "stacks"); r.code != 0 {
+			return fmt.Errorf("rhumb stacks exits with %d: %s", r.code, r.out)
+		}
+		return nil
+	})
+}
+
+// kill ends the process with SIGKILL.
+func (s *server) kill() {
+	s.mu.Lock()
+	cmd := s.cmd
+	s.mu.Unlock()
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
+// killAtRandom kills the server and starts it again, some seconds later each time, until ctx ends. It gives the number of kills.
+func (s *server) killAtRandom(ctx context.Context, seed uint64) int {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for n := 0; ; n++ {
+		pause := 500*time.Millisecond + time.Duration(rng.Int64N(int64(4*time.Second)))
+		select {
+		case <-ctx.Done():
+			return n
+		case <-time.After(pause):
+			s.kill()
+			s.start()
+		}
+	}
+}
+
+// end stops the server, and then its proxy, which outlives it on purpose.
+func (s *server) end() {
+	s.mu.Lock()
+	cmd := s.cmd
+	s.mu.Unlock()
+	if cmd != nil {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		for range 50 {
+			pids := s.processes()
+			if len(pids) == 0 {
+				return
+			}
+			for _, pid := range pids {
+				_ = syscall.Kill(pid, sig)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	s.t.Errorf("these processes of the server don't end: %v", s.processes())
+}
+
+// processes gives the pids of the server and of its proxy: those of our binary that were given our folder.
+func (s *server) processes() []int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		s.t.Error(err)
+		return nil
+	}
+	var pids []int
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
+		if err != nil || exe != binary {
+			continue
+		}
+		cmdline, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err == nil && bytes.Contains(cmdline, []byte(filepath.Dir(s.data)+"/")) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func (s *server) logTail(lines int) string {
+	b, err := os.ReadFile(s.logPath())
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// result is how a command ended. out is what it wrote to both its streams.
+type result struct {
+	code int
+	out  string
+}
+
+// rhumb runs a command of the client in a folder.
+func (s *server) rhumb(dir string, args ...string) result { return s.rhumbEnv(dir, nil, args...) }
+
+func (s *server) rhumbEnv(dir string, env []string, args ...string) result {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "RHUMB_HOST=unix://"+s.socket, "NO_COLOR=1"), env...)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return result{-1, err.Error()}
+	}
+	return result{cmd.ProcessState.ExitCode(), string(out)}
+}
+
+var (
+	portsMu sync.Mutex
+	ports   = map[int]bool{}
+)
+
+// freePort gives a TCP port that nothing listens on, and each only once.
+func freePort(t *testing.T) int {
+	t.Helper()
+	portsMu.Lock()
+	defer portsMu.Unlock()
+	for {
+		l, err := net.Listen("tcp", ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		if !ports[port] {
+			ports[port] = true
+			return port
+		}
+	}
+}
