@@ -54,11 +54,33 @@ func (c *Client) Check(ctx context.Context, ls []rhumb.Listener) error {
 	return c.call(ctx, http.MethodPost, "/check", ls, nil)
 }
 
+// call asks, and asks again where a proxy says that it is leaving: between a handover and the new control socket
+// lies a moment. All calls are idempotent.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
 	data, err := json.Marshal(in)
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "proxy: request not written: %w", err)
 	}
+	for range leavingTries {
+		err = c.once(ctx, method, path, data, out)
+		if err == nil || err.Error() != errLeaving.Msg {
+			return err
+		}
+		select {
+		case <-time.After(leavingPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
+}
+
+const (
+	leavingTries = 20
+	leavingPause = 25 * time.Millisecond
+)
+
+func (c *Client) once(ctx context.Context, method, path string, data []byte, out any) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://proxy"+path, bytes.NewReader(data))
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "proxy: request not made: %w", err)

@@ -25,9 +25,14 @@ type wireError struct {
 // maxAnswer bounds what a client of the control socket reads.
 const maxAnswer = 2 * maxTable
 
-// listenControl binds the control socket, for its owner alone, under a temporary name and then renames it: whoever
-// connects reaches the old proxy or this one, never nobody.
-func listenControl(path string) (*net.UnixListener, error) {
+// controlSocket is the control socket under its temporary name, until publish.
+type controlSocket struct {
+	*net.UnixListener
+	path, tmp string
+}
+
+// listenControl binds the control socket, for its owner alone, under a temporary name.
+func listenControl(path string) (*controlSocket, error) {
 	tmp := path + "." + strconv.Itoa(os.Getpid())
 	os.Remove(tmp) // of an earlier process with our number
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
@@ -35,23 +40,32 @@ func listenControl(path string) (*net.UnixListener, error) {
 		return nil, rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false) // the name may be a successor's by then
-	err = os.Chmod(tmp, 0o600)
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
+	if err := os.Chmod(tmp, 0o600); err != nil {
 		l.Close()
 		os.Remove(tmp)
 		return nil, rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", path, err)
 	}
-	return l, nil
+	return &controlSocket{UnixListener: l, path: path, tmp: tmp}, nil
 }
 
-// Serve lets a Client at the other end of l use r, until ctx ends. It closes l.
-func Serve(ctx context.Context, l net.Listener, r rhumb.Router, log *slog.Logger) {
-	s := controlServer{router: r, log: log}
+// publish gives the socket its name: whoever connects reaches the old proxy or this one, never nobody.
+func (c *controlSocket) publish() error {
+	if err := os.Rename(c.tmp, c.path); err != nil {
+		return rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", c.path, err)
+	}
+	return nil
+}
+
+// abandon closes a socket that was never published.
+func (c *controlSocket) abandon() {
+	c.Close()
+	os.Remove(c.tmp)
+}
+
+// serveControl answers on the control socket until ctx ends. It closes l.
+func serveControl(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) {
 	server := &http.Server{
-		Handler:           s.handler(),
+		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      time.Minute,
@@ -75,12 +89,10 @@ func Serve(ctx context.Context, l net.Listener, r rhumb.Router, log *slog.Logger
 	}
 }
 
-type controlServer struct {
-	router rhumb.Router
-	log    *slog.Logger
-}
+// controlServer is a Router on the wire.
+type controlServer struct{ router rhumb.Router }
 
-func (s controlServer) handler() http.Handler {
+func (s controlServer) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		st, err := s.router.Status(r.Context())

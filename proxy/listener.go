@@ -86,6 +86,14 @@ func bindError(b binding, err error) error {
 	return &rhumb.Error{Code: rhumb.Conflict, Msg: b.String() + " can't be bound", Err: err}
 }
 
+// file gives what can be handed to another process.
+func (s *socket) file() syscall.Conn {
+	if s.udp != nil {
+		return s.udp.conn
+	}
+	return s.tcp
+}
+
 // close stops accepting. The connections that are open live on; UDP sessions of the socket end.
 func (s *socket) close() {
 	s.once.Do(func() {

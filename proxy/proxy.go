@@ -33,15 +33,18 @@ type Proxy struct {
 	http     *httpServer
 	places   slots // for connections in all
 	started  time.Time
-	running  chan struct{}   // closed once tables are taken
+	running  chan struct{} // closed once tables are taken
+	before   predecessors
 	life     context.Context // of the connections: when it ends they are cut
 	cut      context.CancelFunc
 
-	mu      sync.Mutex // one Apply at a time; also guards what is below
-	sockets map[binding]*socket
-	ended   bool           // no new sockets
-	work    sync.WaitGroup // accept loops with their connections, and the HTTP server
+	mu        sync.Mutex // one Apply at a time; also guards what is below
+	sockets   map[binding]*socket
+	missing   map[binding]bool // could not be bound, and that was logged
+	ended     bool             // no new sockets
+	succeeded chan struct{}    // closed once another process serves instead
 
+	work      sync.WaitGroup // accept loops with their connections, and the HTTP server
 	accepting sync.WaitGroup // accept loops that still accept
 }
 
@@ -54,8 +57,9 @@ func New(o Options) (*Proxy, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{options: o, limits: o.Limits.withDefaults(), log: o.Log, running: make(chan struct{}),
-		sockets: map[binding]*socket{}}
+		succeeded: make(chan struct{}), sockets: map[binding]*socket{}, missing: map[binding]bool{}}
 	p.served.Store(emptySnapshot())
+	p.before.log = o.Log
 	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
 	p.life, p.cut = context.WithCancel(context.Background())
 	p.places = make(slots, p.limits.TotalConns)
@@ -77,7 +81,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
-		return rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
+		return errLeaving
 	}
 	if now := p.served.Load().table; t.Version <= now.Version {
 		if sameTable(t, now) {
@@ -85,41 +89,37 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 		}
 		return rhumb.Errorf(rhumb.Conflict, "routing table: version %d isn't above the served one, %d", t.Version, now.Version)
 	}
-	bound, err := p.bind(ctx, t)
+	if err := p.change(ctx, t); err != nil {
+		return err
+	}
+	p.before.ask(question{Table: &t})
+	return nil
+}
+
+// change serves t, or leaves everything as it was.
+func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
+	bs := p.unbound(t)
+	bound, err := listenAll(ctx, bs.fresh)
 	if err != nil {
 		return err
 	}
+	moved, err := p.exchange(ctx, bs)
+	if err != nil {
+		closeAll(bound)
+		return err
+	}
+	bound = append(bound, moved...)
 	if err := p.save(t); err != nil {
 		closeAll(bound)
+		p.restore(ctx, bs.inTheWay)
 		return err
 	}
 	p.swap(t, bound)
 	return nil
 }
 
-// bind binds what t wants and isn't bound yet: all of it or nothing.
-func (p *Proxy) bind(ctx context.Context, t rhumb.Table) ([]*socket, error) {
-	var bound []*socket
-	for _, l := range t.Listeners {
-		b := bindingOf(l)
-		if p.sockets[b] != nil {
-			continue
-		}
-		s, err := listen(ctx, b)
-		if err != nil {
-			closeAll(bound)
-			return nil, err
-		}
-		bound = append(bound, s)
-	}
-	return bound, nil
-}
-
-func closeAll(ss []*socket) {
-	for _, s := range ss {
-		s.close()
-	}
-}
+// errLeaving is the answer of a proxy that is stopping, or that has a successor: a Client asks again and reaches that one.
+var errLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
 
 // swap serves t from now on, with the sockets that were bound for it, and lets go of what t has no use for.
 func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
@@ -197,8 +197,13 @@ func (p *Proxy) serve(c *clientConn) (rest func()) {
 
 // Status implements rhumb.Router.
 func (p *Proxy) Status(context.Context) (rhumb.RouterStatus, error) {
+	select {
+	case <-p.succeeded:
+		return rhumb.RouterStatus{}, errLeaving
+	default:
+	}
 	s := p.served.Load()
-	st := rhumb.RouterStatus{Table: s.table, Open: s.open(), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
+	st := rhumb.RouterStatus{Table: s.table, Open: p.open(nil), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
 		Started: p.started, PID: os.Getpid()}
 	for name, b := range s.backends {
 		st.Backends[name] = b.counters.stats()

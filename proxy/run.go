@@ -5,44 +5,107 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"rhumb"
 )
 
-// Run serves until ctx ends, then stops accepting, lets what is open finish within Limits.StopTime, cuts the rest, and
-// returns nil. It begins with the table on disk. A Proxy runs once.
+// Run serves until ctx ends or another process takes over through the control socket, and then stops accepting, lets
+// what is open finish, cuts what is left after Limits.StopTime or HandoverTime, and returns nil. It begins with what the proxy
+// that already listens on Socket hands over, or with the table on disk. A Proxy runs once.
 func (p *Proxy) Run(ctx context.Context) error {
+	defer p.cut()
+	defer p.before.close()
 	p.started = time.Now()
-	if err := p.start(ctx); err != nil {
-		p.cut()
+	tasks, stopTasks := context.WithCancel(context.WithoutCancel(ctx)) // they outlast ctx until connections are done
+	defer stopTasks()
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stopTasks()
+
+	p.work.Go(p.serveHTTP)
+	control, err := p.start(ctx)
+	if err != nil {
+		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 		return err
 	}
-	p.work.Go(p.serveHTTP)
-	var tasks sync.WaitGroup
-	tasks.Go(func() { p.keepBinding(ctx) })
-	var controlErr error
-	if p.options.Socket != "" {
-		l, err := listenControl(p.options.Socket)
-		if err != nil {
-			controlErr = err
-		} else {
-			tasks.Go(func() { Serve(ctx, l, p, p.log) })
-		}
+	if control != nil {
+		mux := controlServer{p}.mux()
+		mux.HandleFunc("POST /takeover", p.handOver)
+		running.Go(func() { serveControl(tasks, control, mux, p.log) })
 	}
+	running.Go(func() { p.keepBinding(tasks) })
 	close(p.running)
-	if controlErr == nil {
-		<-ctx.Done()
+	select {
+	case <-ctx.Done():
+		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
+	case <-p.succeeded:
+		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())
 	}
-	p.stop(p.limits.StopTime, p.limits.StopTime/10)
-	tasks.Wait()
-	return controlErr
+	return nil
 }
 
-// start serves the table on disk as far as its addresses can be bound. One that can't must not keep the others from
-// serving; keepBinding goes on trying.
-func (p *Proxy) start(ctx context.Context) error {
+// start begins to serve what an old proxy hands over, or the table on disk, and gives the control socket (nil if none is wanted).
+// The socket is bound first: nothing may fail any more once the old proxy has let go.
+func (p *Proxy) start(ctx context.Context) (_ *controlSocket, err error) {
+	if p.options.Socket == "" {
+		return nil, p.serveSaved(ctx)
+	}
+	unlock, err := p.lockStart(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	control, err := listenControl(p.options.Socket)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			control.abandon()
+		}
+	}()
+	old, err := p.inherit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if old == nil {
+		err = p.serveSaved(ctx)
+	} else {
+		err = p.succeed(old)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return control, control.publish()
+}
+
+// lockStart keeps two processes from starting at once: the second one takes over from the first.
+func (p *Proxy) lockStart(ctx context.Context) (unlock func(), err error) {
+	f, err := os.OpenFile(p.options.Socket+".lock", os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "control socket: its lock can't be made: %w", err)
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil // which unlocks
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			f.Close()
+			return nil, rhumb.Errorf(rhumb.Locked, "another proxy is starting")
+		}
+	}
+}
+
+// serveSaved serves the table on disk as far as its addresses can be bound. One that can't must not keep the others
+// from serving; keepBinding goes on trying.
+func (p *Proxy) serveSaved(ctx context.Context) error {
 	t, err := p.load()
 	if err != nil {
 		return err
@@ -55,38 +118,36 @@ func (p *Proxy) start(ctx context.Context) error {
 	return nil
 }
 
-// bindMissing binds the listeners that have no socket, and tells whether all have one now. The caller holds mu.
-func (p *Proxy) bindMissing(ctx context.Context) bool {
-	all := true
+// bindMissing binds the listeners of the table that have no socket, as far as possible. The caller holds mu.
+func (p *Proxy) bindMissing(ctx context.Context) {
 	for b := range p.served.Load().listeners {
 		if p.sockets[b] != nil || p.ended {
 			continue
 		}
 		s, err := listen(ctx, b)
 		if err != nil {
-			p.log.Error("listener not bound, trying again", "address", b.String(), "error", err)
-			all = false
+			if !p.missing[b] {
+				p.log.Error("listener not bound, trying again", "address", b.String(), "error", err)
+			}
+			p.missing[b] = true
 			continue
 		}
+		delete(p.missing, b)
 		p.begin(s)
 	}
-	return all
 }
 
-// keepBinding tries once a second to bind what could not be bound at the start: an address that the host
-// gets later, a port that another process gives up.
+// keepBinding tries once a second to bind what could not be bound: an address that the host gets later, a port
+// that another process gives up.
 func (p *Proxy) keepBinding(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		p.mu.Lock()
-		all := p.bindMissing(ctx)
-		p.mu.Unlock()
-		if all {
-			return
-		}
 		select {
 		case <-tick.C:
+			p.mu.Lock()
+			p.bindMissing(ctx)
+			p.mu.Unlock()
 		case <-ctx.Done():
 			return
 		}
@@ -102,8 +163,8 @@ func (p *Proxy) serveHTTP() {
 }
 
 // stop ends the proxy: nothing new is accepted; connections finish, idle ones once they have been quiet for the
-// time; what is left at the limit is cut. It returns when all of it is over.
-func (p *Proxy) stop(limit, quiet time.Duration) {
+// time; what is left at the limit, or StopTime after hurry, is cut. It returns when all of it is over.
+func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 	p.http.leaving.Store(true)
 	p.mu.Lock()
 	p.ended = true
@@ -112,19 +173,13 @@ func (p *Proxy) stop(limit, quiet time.Duration) {
 	}
 	p.mu.Unlock()
 	done := make(chan struct{})
-	go func() { // ends when p.work does, which the cut sees to
+	go func() { // ends when the connections do, which the cut sees to
 		defer close(done)
 		p.accepting.Wait()
 		p.finishHTTP(quiet)
 		p.work.Wait()
 	}()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		p.log.Warn("connections cut", "after", limit, "open", p.served.Load().open())
-	}
+	p.await(done, limit, hurry)
 	p.cut()
 	p.http.server.Close()
 	p.mu.Lock()
@@ -135,17 +190,32 @@ func (p *Proxy) stop(limit, quiet time.Duration) {
 	<-done
 }
 
+// await waits for the connections' ends, but not for ever.
+func (p *Proxy) await(done <-chan struct{}, limit time.Duration, hurry <-chan struct{}) {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-hurry:
+			hurry = nil
+			timer.Reset(min(limit, p.limits.StopTime))
+		case <-timer.C:
+			p.log.Warn("connections cut", "open", p.served.Load().open())
+			return
+		}
+	}
+}
+
 // finishHTTP waits for the HTTP connections' ends, and closes those that are quiet.
 func (p *Proxy) finishHTTP(quiet time.Duration) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for p.http.conns.closeQuiet(quiet) > 0 {
+	for p.http.conns.closeQuiet(quiet) > 0 && p.life.Err() == nil {
 		select {
 		case <-tick.C:
 		case <-p.life.Done():
-		}
-		if p.life.Err() != nil {
-			break
 		}
 	}
 	p.http.queue.Close()
