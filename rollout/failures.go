@@ -140,7 +140,8 @@ func (s *service) backOff(n int) time.Duration {
 // heal replaces the slot's broken replica: out of the table, written down, stopped, and started again in a while.
 func (s *service) heal(sl *slot) {
 	t, r := s.t, sl.main
-	leftover := t.w.Mode != Hold && !t.own(r) && s.changed() && !r.Alive() // this or an earlier deployment has stopped it
+	// A deployment may have stopped it itself before it went back to the spec.
+	leftover := t.w.Mode != Hold && !r.Alive() && !t.own(r) && (r.Release == t.w.Release || s.changed())
 	switch {
 	case t.routed(r):
 		t.about(rhumb.StepUnroute, r, sl.reason)

@@ -30,6 +30,7 @@ type rehearsal struct {
 
 func newRehearsal(w Wanted, o Observed, now time.Time) *rehearsal {
 	p := &rehearsal{w: w, o: o, now: now}
+	p.w.Specs = specs(w.Model)
 	p.o.Replicas = slices.Clone(o.Replicas)
 	p.o.Networks, p.o.Volumes = slices.Clone(o.Networks), slices.Clone(o.Volumes)
 	p.o.Ready, p.o.Recorded, p.o.Stopping = clone(o.Ready), clone(o.Recorded), clone(o.Stopping)
@@ -42,6 +43,17 @@ func newRehearsal(w Wanted, o Observed, now time.Time) *rehearsal {
 		}
 	}
 	return p
+}
+
+// specs gives the spec hashes of a model's services.
+func specs(m *rhumb.Stack) map[string]string {
+	hashes := map[string]string{}
+	if m != nil {
+		for i := range m.Services {
+			hashes[m.Services[i].Name] = m.Services[i].Container.Hash()
+		}
+	}
+	return hashes
 }
 
 func clone[V any](m map[string]V) map[string]V {
@@ -121,7 +133,7 @@ func (p *rehearsal) start(s rhumb.Step) {
 	})
 	p.made++
 	r := rhumb.Replica{ID: fmt.Sprintf("planned-%d", p.made), Stack: s.Stack, Service: s.Service, Release: s.Release,
-		Slot: s.Slot, Spec: def.Container.Hash(), State: rhumb.StateRunning, Created: p.now, Started: p.now, Restarts: s.Restarts}
+		Slot: s.Slot, Spec: p.w.Specs[def.Name], State: rhumb.StateRunning, Created: p.now, Started: p.now, Restarts: s.Restarts}
 	if s.Kind == rhumb.StepRun {
 		r.State, r.Finished = rhumb.StateExited, p.now
 	} else {
@@ -137,7 +149,7 @@ func (p *rehearsal) joined(def *rhumb.Service) string {
 	if on == nil {
 		return ""
 	}
-	spec := on.Container.Hash()
+	spec := p.w.Specs[on.Name]
 	for i := range p.o.Replicas {
 		if r := &p.o.Replicas[i]; r.Service == on.Name && r.Spec == spec && r.Alive() && r.Slot > 0 {
 			return r.ID

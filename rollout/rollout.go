@@ -27,11 +27,12 @@ type Wanted struct {
 	Model    *rhumb.Stack // images resolved, Ready chosen; nil: nothing shall be left
 	Previous *rhumb.Stack // the release that is left behind; nil: none or not known
 	Mode     Mode
-	RunJobs  bool            // Deploy: run jobs whose spec has changed
-	Jobs     []string        // services whose job completed in this deployment already
-	Failures []rhumb.Failure // in this deployment, replicas of Release
-	Volumes  bool            // with Release 0: remove volumes too
-	Since    time.Time       // when the deployment began: replicas that were started before aren't its failures; zero: not known
+	RunJobs  bool              // Deploy: run jobs whose spec has changed
+	Jobs     []string          // services whose job completed in this deployment already
+	Failures []rhumb.Failure   // in this deployment, replicas of Release
+	Volumes  bool              // with Release 0: remove volumes too
+	Specs    map[string]string // Model's spec hashes by service, if they are known already; missing ones are computed
+	Since    time.Time         // when the deployment began: replicas that were started before aren't its failures; zero: not known
 }
 
 // Observed is what a look at the engine and the proxy's acknowledged table has shown.

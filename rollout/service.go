@@ -30,7 +30,10 @@ type service struct {
 }
 
 func (t *turn) newService(def *rhumb.Service, deps []rhumb.Dependency) *service {
-	s := &service{Service: def, t: t, deps: deps, spec: def.Container.Hash(), prev: t.w.Previous.Service(def.Name)}
+	s := &service{Service: def, t: t, deps: deps, spec: t.w.Specs[def.Name], prev: t.w.Previous.Service(def.Name)}
+	if s.spec == "" {
+		s.spec = def.Container.Hash()
+	}
 	s.policy = def.Update
 	if t.w.Mode == Restore {
 		s.policy = def.Rollback
