@@ -3,6 +3,7 @@ package docker
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -115,10 +116,13 @@ func (l *lineReader) run() error {
 	}
 	for {
 		err := read()
-		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		switch {
+		case err == nil:
+		case errors.Is(err, errStopped):
+			return err
+		case errors.Is(err, io.EOF):
 			return l.flush()
-		}
-		if err != nil {
+		default:
 			return errors.Join(err, l.flush())
 		}
 	}
@@ -156,7 +160,7 @@ func (l *lineReader) rawChunk() error {
 		b, err := l.in.ReadByte()
 		if err != nil {
 			if len(buf) > 0 {
-				return errors.Join(l.take(0, buf), err)
+				return cmp.Or(l.take(0, buf), err)
 			}
 			return err
 		}

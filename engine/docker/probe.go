@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,13 @@ const (
 
 // Probe runs a health check once inside a replica. One that takes longer than its timeout is killed with all its children.
 func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) error {
-	command, err := e.checkCommand(ctx, id, check.Test)
+	look, cancelLook := context.WithTimeout(ctx, callTimeout)
+	defer cancelLook()
+	c, err := e.inspect(look, id)
+	if err != nil {
+		return err
+	}
+	command, err := checkCommand(c.Config.Shell, check.Test)
 	if err != nil || command == nil {
 		return err
 	}
@@ -32,12 +39,12 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	}
 	probing, cancel := context.WithTimeout(ctx, check.Timeout)
 	defer cancel()
-	run, err := e.api.ExecCreate(probing, id, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	run, err := e.api.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
 	if err != nil {
-		return e.execFailure(err, short(id))
+		return e.execFailure(err, nameOf(c))
 	}
 	var out limited
-	code, err := e.probe(probing, id, run.ID, &out)
+	code, err := e.probe(probing, run.ID, &out)
 	switch {
 	case err == nil && code == 0:
 		return nil
@@ -46,15 +53,15 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	}
 	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancelAfter()
-	e.kill(after, id, run.ID)
+	e.kill(after, c.ID, run.ID)
 	if errors.Is(probing.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed", check.Timeout))
 	}
-	return e.fail(err, "probe "+short(id))
+	return e.fail(err, "probe "+nameOf(c))
 }
 
 // probe runs a prepared check to its end and gives its exit code.
-func (e *Engine) probe(ctx context.Context, id, run string, out *limited) (int, error) {
+func (e *Engine) probe(ctx context.Context, run string, out *limited) (int, error) {
 	conn, err := e.api.ExecAttach(ctx, run, client.ExecAttachOptions{})
 	if err != nil {
 		return 0, err
@@ -69,33 +76,21 @@ func (e *Engine) probe(ctx context.Context, id, run string, out *limited) (int, 
 	return state.ExitCode, err
 }
 
-// checkCommand gives the command that a check means; nil if there is no check.
-func (e *Engine) checkCommand(ctx context.Context, id string, test []string) ([]string, error) {
+// checkCommand gives the command that a check means; nil if there is no check. shell is what the image names for
+// shell commands: the SHELL of its Dockerfile; without one it is /bin/sh.
+func checkCommand(shell, test []string) ([]string, error) {
 	if len(test) == 0 || test[0] == "NONE" {
 		return nil, nil
 	}
 	switch {
 	case test[0] == "CMD" && len(test) > 1:
 		return test[1:], nil
+	case test[0] == "CMD-SHELL" && len(test) == 2 && len(shell) > 0:
+		return append(slices.Clone(shell), test[1]), nil
 	case test[0] == "CMD-SHELL" && len(test) == 2:
-		shell, err := e.shell(ctx, id)
-		return append(shell, test[1]), err
+		return []string{"/bin/sh", "-c", test[1]}, nil
 	}
 	return nil, rhumb.Errorf(rhumb.Invalid, "health check %q is not CMD, CMD-SHELL or NONE", test)
-}
-
-// shell gives the shell that a replica's image names for shell commands: the SHELL of its Dockerfile, else /bin/sh.
-func (e *Engine) shell(ctx context.Context, id string) ([]string, error) {
-	look, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	c, err := e.inspect(look, id)
-	if err != nil {
-		return nil, err
-	}
-	if len(c.Config.Shell) > 0 {
-		return append([]string(nil), c.Config.Shell...), nil
-	}
-	return []string{"/bin/sh", "-c"}, nil
 }
 
 // limited keeps the beginning of what is written to it, and swallows the rest.

@@ -48,7 +48,7 @@ func draw(spec *rhumb.ReplicaSpec, f facts) (*plan, error) {
 	networking, further := d.networks()
 	p := &plan{
 		create: client.ContainerCreateOptions{
-			Name: spec.Name(), Config: d.config(), HostConfig: host, NetworkingConfig: networking, Platform: d.platform(),
+			Name: spec.Name(), Config: d.config(host.PortBindings), HostConfig: host, NetworkingConfig: networking, Platform: d.platform(),
 		},
 		further: further,
 	}
@@ -81,13 +81,13 @@ func imageOf(c *rhumb.Container) string {
 }
 
 // config maps what belongs to the container itself.
-func (d *drawing) config() *container.Config {
+func (d *drawing) config(published network.PortMap) *container.Config {
 	c := d.c
 	cfg := &container.Config{
 		Image: imageOf(c), Hostname: c.Hostname, Domainname: c.Domainname, User: c.User, WorkingDir: c.WorkingDir,
 		Tty: c.TTY, OpenStdin: c.StdinOpen, Env: environment(c.Env), Cmd: c.Command, Entrypoint: c.Entrypoint,
 		StopSignal: c.StopSignal, StopTimeout: stopTimeout(c.StopGrace), Healthcheck: d.health(),
-		Labels: d.labels(), ExposedPorts: d.exposed(),
+		Labels: d.labels(), ExposedPorts: d.exposed(published),
 	}
 	if c.Entrypoint != nil && len(c.Entrypoint) == 0 {
 		cfg.Entrypoint = []string{""} // the engine's way to say: none, not even the image's
@@ -152,12 +152,16 @@ func (d *drawing) health() *container.HealthConfig {
 	return cfg
 }
 
-// exposed gives the exposed ports. A replica in another's network namespace has none of its own.
-func (d *drawing) exposed() network.PortSet {
-	if len(d.c.Expose) == 0 || joins(d.c.NetworkMode) {
+// exposed gives the exposed ports; the engine publishes only what is among them. A replica in another's network
+// namespace has no ports of its own.
+func (d *drawing) exposed(published network.PortMap) network.PortSet {
+	if joins(d.c.NetworkMode) {
 		return nil
 	}
 	set := network.PortSet{}
+	for p := range published {
+		set[p] = struct{}{}
+	}
 	for _, e := range d.c.Expose {
 		r, err := network.ParsePortRange(e)
 		if err != nil {

@@ -21,6 +21,8 @@ type Behaviour struct {
 	IgnoresStop bool          // it ends with 137 instead
 	Output      []string      // the lines that it writes; those that begin with "!" go, without it, to standard error
 	ProbeOutput string        // what a failing check prints; "": "not ready"
+	// Probe carries out a check in the replica instead of what was said above; nil: that counts.
+	Probe func(rhumb.Healthcheck) error
 	// Exec carries out a command in the replica and gives its exit code; nil: 0.
 	Exec func(rhumb.ExecOptions) int
 }

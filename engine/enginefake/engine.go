@@ -34,6 +34,7 @@ type Engine struct {
 	images   map[string]rhumb.Image // by reference: those that the engine has
 	scripted map[string]rhumb.Image // by reference: what a registry would give
 	missing  map[string]error       // by reference or ID
+	removed  map[string]bool        // image IDs that the engine had and has no more
 	kept     map[string]string      // rhumb's names: image ID
 	watchers map[*watcher]bool
 	changed  chan struct{} // closed at each change, and made anew
@@ -50,7 +51,7 @@ func New(now func() time.Time) *Engine {
 		now: now, faults: map[string]*fault{}, behaviours: map[key]Behaviour{},
 		networks: map[string]holding{}, volumes: map[string]holding{},
 		images: map[string]rhumb.Image{}, scripted: map[string]rhumb.Image{}, missing: map[string]error{},
-		kept: map[string]string{}, watchers: map[*watcher]bool{}, changed: make(chan struct{}),
+		removed: map[string]bool{}, kept: map[string]string{}, watchers: map[*watcher]bool{}, changed: make(chan struct{}),
 	}
 }
 
@@ -144,7 +145,7 @@ func (e *Engine) start(spec *rhumb.ReplicaSpec) (*replica, error) {
 func (e *Engine) check(spec *rhumb.ReplicaSpec, now time.Time) error {
 	c := &spec.Container
 	for _, image := range []string{c.ImageID, c.Image} {
-		if e.missing[image] != nil {
+		if e.missing[image] != nil || e.removed[image] {
 			return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(), image)
 		}
 	}

@@ -27,7 +27,7 @@ func (e *Engine) Image(img rhumb.Image) {
 func (e *Engine) AddImage(ref string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.images[ref] = e.meant(ref)
+	e.put(ref, e.meant(ref))
 }
 
 // Missing makes an image, by reference or ID, one that can't be had: Resolve answers err.
@@ -55,6 +55,12 @@ func (e *Engine) Has(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.has(id)
+}
+
+// put puts an image into the engine.
+func (e *Engine) put(ref string, img rhumb.Image) {
+	e.images[ref] = img
+	delete(e.removed, img.ID)
 }
 
 func (e *Engine) has(id string) bool {
@@ -125,7 +131,7 @@ func (e *Engine) resolve(r rhumb.ImageRequest) (img rhumb.Image, pulled bool, er
 	if name, _, _ := strings.Cut(r.Ref, "@"); img.Digest == "" && !strings.HasPrefix(r.Ref, "sha256:") {
 		img.Digest = name + "@" + img.ID
 	}
-	e.images[r.Ref] = img
+	e.put(r.Ref, img)
 	img.Pulled = !there
 	return img, true, nil
 }
@@ -168,6 +174,7 @@ func (e *Engine) Release(ctx context.Context, stack, service string, release int
 			delete(e.images, ref)
 		}
 	}
+	e.removed[id] = true
 	return nil
 }
 

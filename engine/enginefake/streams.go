@@ -13,7 +13,7 @@ import (
 )
 
 // Probe runs a replica's check once: it fails until the replica's behaviour makes it ready.
-func (e *Engine) Probe(ctx context.Context, id string, _ rhumb.Healthcheck) error {
+func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) error {
 	if err := e.enter(ctx, "Probe"); err != nil {
 		return err
 	}
@@ -24,6 +24,9 @@ func (e *Engine) Probe(ctx context.Context, id string, _ rhumb.Healthcheck) erro
 		return err
 	}
 	b, age := &r.behaviour, now.Sub(r.base.Started)
+	if b.Probe != nil {
+		return b.Probe(check)
+	}
 	if age >= b.ReadyAfter && !b.NeverReady && !b.flapped(age) {
 		return nil
 	}

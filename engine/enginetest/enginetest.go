@@ -1,0 +1,167 @@
+// Package enginetest is the contract of rhumb.Engine and rhumb.Images as tests: every engine passes them, the fake first.
+package enginetest
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rhumb"
+)
+
+// Options tell the suite what it can't find out by itself. Every field must be set.
+type Options struct {
+	// Image is an image whose program does what its arguments say, one after the other: print LINE, err LINE (to
+	// standard error), exit CODE, sleep DURATION, ignore (the stop signal), trap (it: exit with 0), cat FILE, copy
+	// (standard input to output), env NAME. Without arguments it runs until it is stopped, and ends with 0.
+	Image rhumb.Image
+	// Declaring is the same with a volume declared at /data.
+	Declaring rhumb.Image
+	// NewImage makes an image of that name that nobody else uses, as a build would, and gives it as Resolve would.
+	NewImage func(t *testing.T, e rhumb.Engine, name string) rhumb.Image
+	// AddNetwork and AddVolume make one by hand, without labels, and remove it at the test's end.
+	AddNetwork, AddVolume func(t *testing.T, e rhumb.Engine, name string)
+	// Kill kills a replica by hand.
+	Kill func(t *testing.T, e rhumb.Engine, id string)
+	// Clear removes whatever is left of a stack.
+	Clear func(t *testing.T, e rhumb.Engine, stack string)
+	// Away makes an engine that can't be reached.
+	Away func(t *testing.T) rhumb.Engine
+}
+
+// bench is what one test works on.
+type bench struct {
+	*testing.T
+	rhumb.Engine
+	images rhumb.Images
+	o      Options
+	stack  string // the test's own
+}
+
+// Run runs the contract's tests. make gives a new connection to an engine; what one test leaves is cleared.
+func Run(t *testing.T, make func(t *testing.T) rhumb.Engine, o Options) {
+	for _, group := range []map[string]func(*bench){
+		holdingTests, replicaTests, startTests, watchTests, streamTests, probeTests, imageTests, awayTests,
+	} {
+		names := []string{}
+		for name := range group {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+				e := make(t)
+				images, ok := e.(rhumb.Images)
+				if !ok {
+					t.Fatalf("%T is not rhumb.Images", e)
+				}
+				b := &bench{T: t, Engine: e, images: images, o: o, stack: "et" + strings.ToLower(rand.Text()[:10])}
+				t.Cleanup(func() { o.Clear(t, e, b.stack) })
+				group[name](b)
+			})
+		}
+	}
+}
+
+// ctx gives a context that ends before the test runner's patience does.
+func (b *bench) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	b.Cleanup(cancel)
+	return ctx
+}
+
+// spec gives a replica's spec: slot 1 of a service, at release 1, with a command.
+func (b *bench) spec(service string, command ...string) rhumb.ReplicaSpec {
+	return b.specOf(service, rhumb.Container{Command: command})
+}
+
+// specOf gives a replica's spec for a container, whose image it sets unless it is there.
+func (b *bench) specOf(service string, c rhumb.Container) rhumb.ReplicaSpec {
+	if c.Image == "" {
+		c.Image, c.ImageID = b.o.Image.Ref, b.o.Image.ID
+	}
+	if len(c.Networks) == 0 && c.NetworkMode == "" {
+		c.NetworkMode = "none" // the fastest
+	}
+	return rhumb.ReplicaSpec{Stack: b.stack, Service: service, Release: 1, Slot: 1, Container: c, Spec: c.Hash()}
+}
+
+// start starts a replica.
+func (b *bench) start(s rhumb.ReplicaSpec) rhumb.Replica {
+	b.Helper()
+	r, err := b.Start(b.ctx(), s)
+	if err != nil {
+		b.Fatalf("start %s: %v", s.Name(), err)
+	}
+	return r
+}
+
+// look gives a replica as the engine shows it now; its ID is "" if it isn't there.
+func (b *bench) look(id string) rhumb.Replica {
+	b.Helper()
+	rs, err := b.Replicas(b.ctx(), b.stack)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, r := range rs {
+		if r.ID == id {
+			return r
+		}
+	}
+	return rhumb.Replica{}
+}
+
+// exited waits for a replica's exit.
+func (b *bench) exited(id string) rhumb.Replica {
+	b.Helper()
+	var r rhumb.Replica
+	b.within(20*time.Second, "replica has exited", func() bool {
+		r = b.look(id)
+		return r.State == rhumb.StateExited
+	})
+	return r
+}
+
+// within waits for something to come true.
+func (b *bench) within(d time.Duration, what string, true func() bool) {
+	b.Helper()
+	deadline := time.Now().Add(d)
+	for !true() {
+		if time.Now().After(deadline) {
+			b.Fatalf("not within %v: %s", d, what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// ok fails the test on an error.
+func (b *bench) ok(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// is checks an error's code.
+func (b *bench) is(err error, code rhumb.Code) {
+	b.Helper()
+	if err == nil || rhumb.ErrorCode(err) != code {
+		b.Fatalf("error is %q (%v), want %q", rhumb.ErrorCode(err), err, code)
+	}
+}
+
+// built makes an image as a build of the service web would.
+func (b *bench) built() rhumb.Image {
+	b.Helper()
+	return b.o.NewImage(b.T, b.Engine, b.stack+"-web:1f3c9a2")
+}
+
+// gone ends and removes a replica.
+func (b *bench) gone(id string) {
+	b.Helper()
+	b.ok(b.Stop(b.ctx(), id))
+	b.ok(b.Remove(b.ctx(), id))
+}

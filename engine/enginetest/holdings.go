@@ -1,0 +1,107 @@
+package enginetest
+
+import (
+	"slices"
+
+	"rhumb"
+)
+
+var holdingTests = map[string]func(*bench){
+	"a network is made once": func(b *bench) {
+		n := rhumb.Network{Key: "default", Name: b.stack + "_default"}
+		b.ok(b.EnsureNetwork(b.ctx(), b.stack, n))
+		b.ok(b.EnsureNetwork(b.ctx(), b.stack, n))
+		n.Labels = map[string]string{"x": "y"} // labels don't make it another network
+		b.ok(b.EnsureNetwork(b.ctx(), b.stack, n))
+		if h := b.holdings(); !slices.Equal(h.Networks, []string{n.Name}) {
+			b.Errorf("networks: %v", h.Networks)
+		}
+	},
+	"an external network that is missing is not found": func(b *bench) {
+		b.is(b.EnsureNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext", External: true}), rhumb.NotFound)
+	},
+	"an external network is taken as it is": func(b *bench) {
+		b.o.AddNetwork(b.T, b.Engine, b.stack+"_ext")
+		b.ok(b.EnsureNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext", External: true, Internal: true}))
+		if h := b.holdings(); len(h.Networks) != 0 {
+			b.Errorf("it counts as the stack's: %v", h)
+		}
+	},
+	"a network that is not the stack's is a conflict": func(b *bench) {
+		b.o.AddNetwork(b.T, b.Engine, b.stack+"_n")
+		b.is(b.EnsureNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_n"}), rhumb.Conflict)
+		b.is(b.RemoveNetwork(b.ctx(), b.stack, b.stack+"_n"), rhumb.Conflict)
+	},
+	"a network that is defined otherwise is a conflict": func(b *bench) {
+		n := rhumb.Network{Name: b.stack + "_n"}
+		b.ok(b.EnsureNetwork(b.ctx(), b.stack, n))
+		n.Internal = true
+		b.is(b.EnsureNetwork(b.ctx(), b.stack, n), rhumb.Conflict)
+	},
+	"a network is removed once nobody uses it": func(b *bench) {
+		n := b.network("n")
+		r := b.start(b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}}))
+		b.is(b.RemoveNetwork(b.ctx(), b.stack, n), rhumb.Conflict)
+		b.gone(r.ID)
+		b.ok(b.RemoveNetwork(b.ctx(), b.stack, n))
+		b.ok(b.RemoveNetwork(b.ctx(), b.stack, n))
+		if h := b.holdings(); len(h.Networks) != 0 {
+			b.Errorf("still there: %v", h)
+		}
+	},
+	"a volume is made once": func(b *bench) {
+		v := rhumb.Volume{Key: "db", Name: b.stack + "_db"}
+		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
+		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
+		if h := b.holdings(); !slices.Equal(h.Volumes, []string{v.Name}) {
+			b.Errorf("volumes: %v", h.Volumes)
+		}
+	},
+	"an external volume that is missing is not found": func(b *bench) {
+		b.is(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_ext", External: true}), rhumb.NotFound)
+	},
+	"a volume that nobody labelled is taken as it is": func(b *bench) {
+		b.o.AddVolume(b.T, b.Engine, b.stack+"_v")
+		b.ok(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_v"}))
+		if h := b.holdings(); len(h.Volumes) != 0 {
+			b.Errorf("it counts as the stack's: %v", h)
+		}
+		b.is(b.RemoveVolume(b.ctx(), b.stack, b.stack+"_v"), rhumb.Conflict)
+	},
+	"a volume is removed once nobody uses it": func(b *bench) {
+		v := rhumb.Volume{Name: b.stack + "_v"}
+		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
+		mount := rhumb.Mount{Type: rhumb.MountVolume, Source: v.Name, Target: "/data"}
+		r := b.start(b.specOf("db", rhumb.Container{Mounts: []rhumb.Mount{mount}}))
+		b.is(b.RemoveVolume(b.ctx(), b.stack, v.Name), rhumb.Conflict)
+		b.ok(b.Stop(b.ctx(), r.ID))
+		b.is(b.RemoveVolume(b.ctx(), b.stack, v.Name), rhumb.Conflict) // a dead one uses it too
+		b.ok(b.Remove(b.ctx(), r.ID))
+		b.ok(b.RemoveVolume(b.ctx(), b.stack, v.Name))
+		b.ok(b.RemoveVolume(b.ctx(), b.stack, v.Name))
+	},
+	"holdings are sorted": func(b *bench) {
+		for _, name := range []string{"_c", "_a", "_b"} {
+			b.ok(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + name}))
+		}
+		if h := b.holdings(); !slices.Equal(h.Volumes, []string{b.stack + "_a", b.stack + "_b", b.stack + "_c"}) {
+			b.Errorf("volumes: %v", h.Volumes)
+		}
+	},
+}
+
+// holdings gives what the test's stack holds.
+func (b *bench) holdings() rhumb.Holdings {
+	b.Helper()
+	h, err := b.Holdings(b.ctx(), b.stack)
+	b.ok(err)
+	return h
+}
+
+// network makes a network of the test's stack and gives its name.
+func (b *bench) network(key string) string {
+	b.Helper()
+	n := rhumb.Network{Key: key, Name: b.stack + "_" + key}
+	b.ok(b.EnsureNetwork(b.ctx(), b.stack, n))
+	return n.Name
+}

@@ -1,0 +1,93 @@
+package enginetest
+
+import (
+	"context"
+	"time"
+
+	"rhumb"
+)
+
+var watchTests = map[string]func(*bench){
+	"a watch tells of a start, an exit and a removal": func(b *bench) {
+		changes, err := b.Watch(b.ctx())
+		b.ok(err)
+		r := b.start(b.spec("web"))
+		b.told(changes, func() bool { return b.look(r.ID).State == rhumb.StateRunning })
+		b.o.Kill(b.T, b.Engine, r.ID)
+		b.told(changes, func() bool { return b.look(r.ID).State == rhumb.StateExited })
+		b.ok(b.Remove(b.ctx(), r.ID))
+		b.told(changes, func() bool { return b.look(r.ID).ID == "" })
+	},
+	"a watch tells of an exit that comes by itself": func(b *bench) {
+		changes, err := b.Watch(b.ctx())
+		b.ok(err)
+		r := b.start(b.spec("web", "sleep", "300ms", "exit", "1"))
+		b.told(changes, func() bool { return b.look(r.ID).State == rhumb.StateExited })
+	},
+	"a watch tells of health": func(b *bench) {
+		changes, err := b.Watch(b.ctx())
+		b.ok(err)
+		check := &rhumb.Healthcheck{Test: []string{"CMD", "/app", "exit", "0"}, Interval: 100 * time.Millisecond}
+		r := b.start(b.specOf("web", rhumb.Container{Health: check}))
+		b.told(changes, func() bool { return b.look(r.ID).Health == rhumb.HealthHealthy })
+	},
+	"a watch ends with its context": func(b *bench) {
+		ctx, cancel := context.WithCancel(b.ctx())
+		changes, err := b.Watch(ctx)
+		b.ok(err)
+		cancel()
+		deadline := time.After(10 * time.Second)
+		for {
+			select {
+			case _, ok := <-changes:
+				if !ok {
+					return
+				}
+			case <-deadline:
+				b.Fatal("the channel is still open")
+			}
+		}
+	},
+	"a watch that nobody reads does not stop the engine, and loses nothing": func(b *bench) {
+		changes, err := b.Watch(b.ctx())
+		b.ok(err)
+		ids := map[string]bool{}
+		for _, service := range []string{"a", "b", "c"} {
+			r := b.start(b.spec(service, "exit", "0"))
+			b.exited(r.ID)
+			b.ok(b.Remove(b.ctx(), r.ID))
+			ids[r.ID] = true
+		}
+		deadline := time.After(10 * time.Second)
+		for len(ids) > 0 {
+			select {
+			case c := <-changes:
+				delete(ids, c.Replica)
+				if c == (rhumb.Change{}) {
+					return // everything may have changed
+				}
+			case <-deadline:
+				b.Fatalf("never told: %v", ids)
+			}
+		}
+	},
+}
+
+// told reads changes until something is true, and fails if they stop coming before.
+func (b *bench) told(changes <-chan rhumb.Change, true func() bool) {
+	b.Helper()
+	deadline := time.After(20 * time.Second)
+	for !true() {
+		select {
+		case c, ok := <-changes:
+			if !ok {
+				b.Fatal("the watch has ended")
+			}
+			if c.Stack != b.stack && c.Stack != "" {
+				continue
+			}
+		case <-deadline:
+			b.Fatal("it was not told")
+		}
+	}
+}
