@@ -1,0 +1,154 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/solver/errdefs"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"rhumb"
+)
+
+const maxInstruction = 160 // bytes of a Dockerfile line in an error
+
+var exitCode = regexp.MustCompile(`exit code: (\d+)`)
+
+// failure is all that is known of a build that failed.
+type failure struct {
+	request    rhumb.BuildRequest
+	dockerfile []byte // its text; nil before it was unpacked
+	told       *teller
+	dial       error // why the engine could not be reached
+}
+
+// explain gives an error that names the Dockerfile's line and shows the last output.
+func (f failure) explain(ctx context.Context, err error) error {
+	var own *rhumb.Error
+	subject := "build of service " + f.request.Service
+	switch {
+	case errors.As(err, &own):
+		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return rhumb.Errorf(rhumb.Timeout, "%s: it took too long: %w", subject, err)
+	case ctx.Err() != nil:
+		return rhumb.Errorf(rhumb.Cancelled, "%s: cancelled: %w", subject, err)
+	case f.dial != nil:
+		return rhumb.Errorf(rhumb.Unavailable, "%s: the engine's builder can't be reached: %w", subject, f.dial)
+	case status.Code(rootCause(err)) == codes.Unavailable:
+		return rhumb.Errorf(rhumb.Unavailable, "%s: the engine's builder went away: %w", subject, err)
+	}
+	failing, output := f.step()
+	what := reason(err)
+	code, hint := classify(what)
+	line, instruction := place(err)
+	if line == 0 {
+		line, instruction = locate(f.dockerfile, failing, err.Error())
+	}
+	if instruction != "" {
+		what = instruction + ": " + what
+	}
+	at := ""
+	if line > 0 {
+		at = fmt.Sprintf("%s:%d", dockerfileName(f.request.Build), line)
+	} else {
+		what = subject + ": " + what
+	}
+	for _, l := range output {
+		what += "\n  | " + l
+	}
+	return &rhumb.Error{Code: code, Msg: what, Hint: hint, At: at, Err: err}
+}
+
+// step gives the name and the last output of the step that failed.
+func (f failure) step() (name string, output []string) {
+	if f.told == nil {
+		return "", nil
+	}
+	return f.told.failed()
+}
+
+// rootCause finds the error that has the remote end's code.
+func rootCause(err error) error {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if _, ok := e.(interface{ GRPCStatus() *status.Status }); ok {
+			return e
+		}
+	}
+	return err
+}
+
+// chaff is what BuildKit puts before the reason as an error passes through it.
+var chaff = regexp.MustCompile(`^(failed to solve(?: with frontend [\w.]+)?|rpc error: code = \w+ desc =|failed to (?:create LLB definition|` +
+	`compute cache key|load cache key|calculate checksum of ref \S+)|dockerfile parse error (?:on )?line \d+):? `)
+
+// reason says in few words what went wrong.
+func reason(err error) string {
+	text := err.Error()
+	if m := exitCode.FindStringSubmatch(text); m != nil {
+		return "exit code " + m[1]
+	}
+	for chaff.MatchString(text) {
+		text = chaff.ReplaceAllString(text, "")
+	}
+	return text
+}
+
+// classify tells what a registry said from what the Dockerfile got wrong.
+func classify(reason string) (code rhumb.Code, hint string) {
+	says := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(reason, w) })
+	}
+	switch {
+	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed", "no basic auth credentials", "insufficient_scope"):
+		return rhumb.Denied, "log in to the registry with docker login, and check the image's name"
+	case says("failed to do request: "):
+		return rhumb.Unavailable, "the image's registry can't be reached from the server"
+	default:
+		return rhumb.Invalid, ""
+	}
+}
+
+// place gives the line and the instruction that the engine itself names, or 0.
+func place(err error) (line int, instruction string) {
+	sources := errdefs.Sources(err)
+	if len(sources) == 0 {
+		return 0, ""
+	}
+	s := sources[0] // the innermost
+	start, end := 0, 0
+	for _, r := range s.Ranges {
+		if r.Start == nil || r.End == nil {
+			continue
+		}
+		if start == 0 || int(r.Start.Line) < start {
+			start = int(r.Start.Line)
+		}
+		end = max(end, int(r.End.Line), start)
+	}
+	if s.Info == nil || start == 0 {
+		return 0, ""
+	}
+	return start, excerpt(s.Info.Data, start, end)
+}
+
+// dockerfileName gives the Dockerfile as the user knows it.
+func dockerfileName(b rhumb.Build) string {
+	name := b.Dockerfile
+	switch {
+	case b.Inline != "":
+		return "dockerfile_inline"
+	case name == "":
+		name = "Dockerfile"
+	case filepath.IsAbs(name):
+		return name
+	}
+	return path.Join(filepath.ToSlash(b.Context), filepath.ToSlash(name))
+}

@@ -1,0 +1,141 @@
+package build
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/distribution/reference"
+	bkclient "github.com/moby/buildkit/client"
+
+	"rhumb"
+)
+
+// solveOptions is a build in BuildKit's words.
+type solveOptions struct {
+	bkclient.SolveOpt
+	dockerfile []byte // its text, to find lines in
+}
+
+// options translates a request; what can't be translated is an error.
+func options(r rhumb.BuildRequest) (solveOptions, error) {
+	names, err := imageNames(r)
+	if err != nil {
+		return solveOptions{}, err
+	}
+	attrs, err := attributes(r)
+	if err != nil {
+		return solveOptions{}, err
+	}
+	o := solveOptions{SolveOpt: bkclient.SolveOpt{
+		Frontend:      "dockerfile.v0",
+		FrontendAttrs: attrs,
+		Exports:       []bkclient.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": names}}},
+	}}
+	if r.Build.Network == "host" {
+		o.AllowedEntitlements = []string{"network.host"}
+	}
+	for _, from := range r.Build.CacheFrom {
+		entry, err := cacheFrom(r.Service, from)
+		if err != nil {
+			return solveOptions{}, err
+		}
+		o.CacheImports = append(o.CacheImports, entry)
+	}
+	return o, nil
+}
+
+// imageNames gives the image's names, joined by commas.
+func imageNames(r rhumb.BuildRequest) (string, error) {
+	all := append([]string{r.Name}, r.Build.Tags...)
+	for _, name := range all {
+		if _, err := reference.ParseNormalizedNamed(name); err != nil || strings.Contains(name, ",") {
+			return "", rhumb.Errorf(rhumb.Invalid, "service %s: %q can't be an image's name", r.Service, name).
+				WithHint("names look like registry.example.com/team/shop-web:1.0, in lower case")
+		}
+	}
+	return strings.Join(all, ","), nil
+}
+
+func attributes(r rhumb.BuildRequest) (map[string]string, error) {
+	b := r.Build
+	attrs := map[string]string{"filename": "Dockerfile"}
+	if b.Inline == "" && b.Dockerfile != "" && filepath.IsLocal(b.Dockerfile) {
+		attrs["filename"] = filepath.ToSlash(filepath.Clean(b.Dockerfile))
+	}
+	if b.Inline != "" && b.Dockerfile != "" {
+		return nil, rhumb.Errorf(rhumb.Invalid, "service %s: build has both dockerfile and dockerfile_inline", r.Service)
+	}
+	for key, value := range b.Args {
+		if key == "BUILDKIT_INLINE_CACHE" {
+			return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.BUILDKIT_INLINE_CACHE is not supported: engines of 20.10 make broken images with it", r.Service).
+				WithHint("leave it out; the engine keeps its own cache")
+		}
+		attrs["build-arg:"+key] = value
+	}
+	for key, value := range b.Labels {
+		attrs["label:"+key] = value
+	}
+	hosts, err := extraHosts(r)
+	if err != nil {
+		return nil, err
+	}
+	set := func(key, value string, wanted bool) {
+		if wanted {
+			attrs[key] = value
+		}
+	}
+	set("target", b.Target, b.Target != "")
+	set("platform", b.Platform, b.Platform != "")
+	set("no-cache", "", b.NoCache)
+	set("image-resolve-mode", "pull", b.Pull)
+	set("force-network-mode", b.Network, b.Network != "" && b.Network != "default")
+	set("shm-size", strconv.FormatInt(b.ShmSize, 10), b.ShmSize > 0)
+	set("add-hosts", hosts, hosts != "")
+	if b.Network != "" && !slices.Contains([]string{"default", "none", "host"}, b.Network) {
+		return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.network %q is not supported", r.Service, b.Network).
+			WithHint("it may be default, none or host")
+	}
+	return attrs, nil
+}
+
+// extraHosts turns "name:address" and "name=address" into BuildKit's list.
+func extraHosts(r rhumb.BuildRequest) (string, error) {
+	var list []string
+	for _, h := range r.Build.ExtraHosts {
+		i := strings.IndexAny(h, ":=")
+		if i <= 0 || i == len(h)-1 {
+			return "", rhumb.Errorf(rhumb.Invalid, "service %s: build.extra_hosts: %q is not name:address", r.Service, h)
+		}
+		name, addr := h[:i], strings.Trim(h[i+1:], "[]")
+		if addr == "host-gateway" {
+			return "", rhumb.Errorf(rhumb.Unsupported, "service %s: build.extra_hosts: host-gateway is not supported in builds", r.Service).
+				WithHint("name the address itself")
+		}
+		list = append(list, name+"="+addr)
+	}
+	return strings.Join(list, ","), nil
+}
+
+// cacheFrom takes "image" and "type=registry,ref=image".
+func cacheFrom(service, from string) (bkclient.CacheOptionsEntry, error) {
+	entry := bkclient.CacheOptionsEntry{Type: "registry", Attrs: map[string]string{}}
+	if !strings.Contains(from, "=") {
+		entry.Attrs["ref"] = from
+		return entry, nil
+	}
+	for field := range strings.SplitSeq(from, ",") {
+		key, value, _ := strings.Cut(field, "=")
+		if key = strings.TrimSpace(key); key != "type" {
+			entry.Attrs[key] = value
+		} else if entry.Type = value; value != "registry" {
+			return entry, rhumb.Errorf(rhumb.Unsupported, "service %s: build.cache_from: type %s is not supported", service, value).
+				WithHint("type=registry is")
+		}
+	}
+	if entry.Attrs["ref"] == "" {
+		return entry, rhumb.Errorf(rhumb.Invalid, "service %s: build.cache_from: %q names no ref", service, from)
+	}
+	return entry, nil
+}
