@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,9 +90,9 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		pageNotAllowed().write(w, r)
 		return
 	}
-	c := &call{backend: name, began: time.Now()}
-	defer c.end()
 	p := newProgress(w, r, h.limits.ProgressTime)
+	c := &call{backend: name, body: p.body}
+	defer c.end()
 	defer p.end()
 	h.reverse.ServeHTTP(p, p.request(context.WithValue(r.Context(), callKey{}, c)))
 }
@@ -118,12 +117,17 @@ func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
 // call is one request on its way. The round tripper fills it.
 type call struct {
 	backend string
-	began   time.Time
+	body    *progressBody // nil: the request has none
 	lease   lease
 	got     bool
 }
 
 type callKey struct{}
+
+// clientFailed tells whether it was the client that broke off.
+func (c *call) clientFailed(ctx context.Context) bool {
+	return ctx.Err() != nil || c.body != nil && c.body.cut.Load()
+}
 
 func (c *call) end() {
 	if c.got {
@@ -142,7 +146,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		sent := time.Now()
 		resp, err = l.http.send(t.balancer, l.target, r)
 		if err != nil {
-			if !errors.As(err, new(*dialError)) && r.Context().Err() == nil && !errors.As(err, new(clientError)) {
+			if !errors.As(err, new(*dialError)) && !c.clientFailed(r.Context()) {
 				l.release.errors.Add(1)
 			}
 			return err
@@ -166,12 +170,10 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var page page
 	switch {
-	case r.Context().Err() != nil:
-		panic(http.ErrAbortHandler) // the client is gone, or the proxy's time is over
-	case errors.As(err, new(clientError)) && errors.Is(err, os.ErrDeadlineExceeded):
+	case c.body != nil && c.body.slow.Load():
 		page = pageTooSlow()
-	case errors.As(err, new(clientError)):
-		panic(http.ErrAbortHandler)
+	case c.clientFailed(r.Context()):
+		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over
 	case errors.Is(err, errCrowded):
 		page = pageCrowded(stack)
 	case errors.Is(err, errVain), errors.Is(err, errNoBackend):

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -89,12 +91,6 @@ func (p *progress) end() {
 	}
 }
 
-// clientError is a failure to read the client's body: nothing that another replica would do better.
-type clientError struct{ err error }
-
-func (e clientError) Error() string { return "request body: " + e.err.Error() }
-func (e clientError) Unwrap() error { return e.err }
-
 type progressBody struct {
 	io.ReadCloser
 	rc    *http.ResponseController
@@ -102,6 +98,8 @@ type progressBody struct {
 	http2 bool
 	armed time.Time
 	ended atomic.Bool
+	slow  atomic.Bool // it was cut for making no progress
+	cut   atomic.Bool // it broke off for any reason: nothing that another replica would do better
 }
 
 // Read reads a part of the body.
@@ -115,12 +113,13 @@ func (b *progressBody) Read(p []byte) (int, error) {
 		// From a body's end on, the server itself reads, to notice a client that leaves: that has no deadline.
 		b.rc.SetReadDeadline(time.Time{})
 	}
-	switch err {
-	case nil:
-	case io.EOF:
+	switch {
+	case err == nil:
+	case errors.Is(err, io.EOF):
 		b.ended.Store(true)
 	default:
-		err = clientError{err}
+		b.slow.Store(errors.Is(err, os.ErrDeadlineExceeded))
+		b.cut.Store(true)
 	}
 	return n, err
 }

@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"rhumb"
+)
+
+func TestTheMostExactHostAndTheLongestPathWin(t *testing.T) {
+	s := compileRules([]rhumb.Rule{
+		{Host: "shop.example.com", Backend: "shop"},
+		{Host: "shop.example.com", Path: "/v1", Backend: "v1"},
+		{Host: "shop.example.com", Path: "/v1/admin/", Backend: "admin"},
+		{Host: "API.example.com", Path: "/only", Backend: "api"},
+		{Host: "*.example.com", Backend: "wild"},
+		{Host: "", Path: "/health", Backend: "health"},
+	})
+	for _, c := range []struct{ host, path, want string }{
+		{"shop.example.com", "/", "shop"},
+		{"SHOP.example.COM:8080", "/", "shop"},
+		{"shop.example.com.", "/v1", "v1"},
+		{"shop.example.com", "/v1/", "v1"},
+		{"shop.example.com", "/v1/x", "v1"},
+		{"shop.example.com", "/v10", "shop"},
+		{"shop.example.com", "/v1/admin", "admin"},
+		{"shop.example.com", "/v1/admin/x", "admin"},
+		{"shop.example.com", "/v1/administrator", "v1"},
+		{"shop.example.com", "/health", "shop"},
+		{"api.example.com", "/only/x", "api"},
+		{"api.example.com", "/else", "wild"},
+		{"x.example.com", "/", "wild"},
+		{"x.y.example.com", "/", ""},
+		{"example.com", "/", ""},
+		{"*.example.com", "/", ""},
+		{"[::1]:80", "/health", "health"},
+		{"", "/health/x", "health"},
+		{"", "/healthy", ""},
+		{"other.test", "", ""},
+	} {
+		if got, _ := s.match(c.host, c.path); got != c.want {
+			t.Errorf("%s%s leads to %q, not %q", c.host, c.path, got, c.want)
+		}
+	}
+}
+
+func FuzzRuleMatching(f *testing.F) {
+	f.Add("shop.example.com", "/v1", "shop.example.com:80", "/v1/x")
+	f.Add("*.example.com", "/", "a.example.com", "/")
+	f.Add("", "/a/", "[::1", "/a")
+	f.Fuzz(func(t *testing.T, ruleHost, rulePath, host, path string) {
+		r := rhumb.Rule{Host: ruleHost, Path: rulePath, Backend: "b"}
+		if validateRule(r, map[string]bool{"b": true}) != nil {
+			return
+		}
+		_, ok := compileRules([]rhumb.Rule{r}).match(host, path)
+		prefix := strings.TrimRight(rulePath, "/")
+		if ok && !strings.HasPrefix(path, prefix) {
+			t.Fatalf("%q fits %q", path, rulePath)
+		}
+		if ok && len(path) > len(prefix) && prefix != "" && path[len(prefix)] != '/' {
+			t.Fatalf("%q fits %q within a segment", path, rulePath)
+		}
+		if !ok && ruleHost == "" && path == prefix {
+			t.Fatalf("%q doesn't fit %q", path, rulePath)
+		}
+	})
+}

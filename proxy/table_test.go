@@ -1,0 +1,179 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"rhumb"
+)
+
+func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
+	good := func() rhumb.Table {
+		return rhumb.Table{Version: 1,
+			Listeners: []rhumb.Listener{{Addr: ap("[::]:80"), Protocol: rhumb.HTTP}, {Addr: ap("127.0.0.1:5432"), Protocol: rhumb.TCP, Backend: "b"}},
+			Rules:     []rhumb.Rule{{Host: "a.test", Path: "/x", Backend: "b"}},
+			Backends:  []rhumb.Backend{{Name: "b", Endpoints: []rhumb.Endpoint{{Replica: "r", Addr: ap("10.0.0.1:1")}}}}}
+	}
+	if err := validate(good()); err != nil {
+		t.Fatal(err)
+	}
+	for want, spoil := range map[string]func(*rhumb.Table){
+		"unknown backend":       func(t *rhumb.Table) { t.Listeners[1].Backend = "x" },
+		"rule a.test/x":         func(t *rhumb.Table) { t.Rules[0].Backend = "x" },
+		"overlap":               func(t *rhumb.Table) { t.Listeners[1].Addr = ap("1.2.3.4:80") },
+		"no backend":            func(t *rhumb.Table) { t.Listeners[1].Backend = "" },
+		"no such protocol":      func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
+		"can't be bound":        func(t *rhumb.Table) { t.Listeners[0].Addr = netip.AddrPort{} },
+		"two backends":          func(t *rhumb.Table) { t.Backends = append(t.Backends, t.Backends[0]) },
+		"has no name":           func(t *rhumb.Table) { t.Backends = append(t.Backends, rhumb.Backend{}) },
+		"is there twice":        func(t *rhumb.Table) { b := &t.Backends[0]; b.Endpoints = append(b.Endpoints, b.Endpoints[0]) },
+		"no address":            func(t *rhumb.Table) { t.Backends[0].Endpoints[0].Addr = netip.AddrPort{} },
+		"hold is negative":      func(t *rhumb.Table) { t.Backends[0].Hold = -1 },
+		"two rules":             func(t *rhumb.Table) { t.Rules = append(t.Rules, rhumb.Rule{Host: "A.test.", Path: "/x/", Backend: "b"}) },
+		"begin with a slash":    func(t *rhumb.Table) { t.Rules[0].Path = "x" },
+		"not a host name":       func(t *rhumb.Table) { t.Rules[0].Host = "a.*.test" },
+		`host "*."`:             func(t *rhumb.Table) { t.Rules[0].Host = "*." },
+		"listener address [::f": func(t *rhumb.Table) { t.Listeners[0].Addr = ap("[::ffff:1.2.3.4]:80") },
+	} {
+		tb := good()
+		spoil(&tb)
+		if err := validate(tb); err == nil || !strings.Contains(err.Error(), want) || rhumb.ErrorCode(err) != rhumb.Invalid {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestAddressesOverlapAsInTheKernel(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"[::]:80", "127.0.0.1:80", true}, {"[::]:80", "0.0.0.0:80", true}, {"[::]:80", "[::1]:80", true},
+		{"0.0.0.0:80", "127.0.0.1:80", true}, {"0.0.0.0:80", "[::1]:80", false}, {"127.0.0.1:80", "127.0.0.2:80", false},
+		{"[::]:80", "[::]:81", false}, {"127.0.0.1:80", "127.0.0.1:80", true},
+	} {
+		a, b := binding{addr: ap(c.a)}, binding{addr: ap(c.b)}
+		if a.overlaps(b) != c.want || b.overlaps(a) != c.want {
+			t.Errorf("%s and %s: not %v", c.a, c.b, c.want)
+		}
+		if b.udp = true; a.overlaps(b) {
+			t.Errorf("TCP %s and UDP %s overlap", c.a, c.b)
+		}
+	}
+}
+
+func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
+	table := func(release int, backends ...string) rhumb.Table {
+		var tb rhumb.Table
+		for _, b := range backends {
+			tb.Backends = append(tb.Backends, rhumb.Backend{Name: b, Endpoints: []rhumb.Endpoint{{Replica: fmt.Sprint("r", release), Release: release, Addr: ap("10.0.0.1:1")}}})
+		}
+		return tb
+	}
+	s := emptySnapshot().next(table(1, "a", "b"))
+	l, _ := s.backends["a"].pick(nil)
+	l.release.answered(time.Second)
+	s = s.next(table(2, "a", "b"))
+	if got := s.backends["a"].counters.stats().Releases[1]; got.Served != 1 || got.Latency != time.Second {
+		t.Errorf("after another table: %+v", got)
+	}
+	if s.open()["r1"] != 1 {
+		t.Error("a replica that left with a connection open is forgotten")
+	}
+	l.drop()
+	s = s.next(table(3, "b"))
+	if len(s.replicas) != 1 {
+		t.Errorf("replicas without connections are kept: %v", s.replicas)
+	}
+	s = s.next(table(4, "a"))
+	if got := s.backends["a"].counters.stats().Releases; len(got) != 1 {
+		t.Errorf("a backend that came back has old counts: %v", got)
+	}
+	for i := range 50 {
+		s = s.next(table(i+5, "a"))
+	}
+	if got := s.backends["a"].counters.stats().Releases; len(got) != 1+keptReleases {
+		t.Errorf("%d releases are remembered", len(got))
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add([]byte(`{"Version":1,"Listeners":[{"Addr":"[::]:80","Protocol":"http","Backend":"b"}],"Rules":[{"Host":"a","Path":"/","Backend":"b"}],
+		"Backends":[{"Name":"b","Hold":1,"Endpoints":[{"Replica":"r","Addr":"10.0.0.1:1","Draining":true,"Since":"2026-01-02T03:04:05Z"}]}]}`))
+	f.Add([]byte(`{"Version":1} {}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tb, err := decodeTable(data, true)
+		if err != nil {
+			return
+		}
+		s := emptySnapshot().next(cloneTable(tb)) // what is valid can be served
+		s.next(tb)
+		for _, b := range s.backends {
+			b.pick(nil)
+		}
+		if !sameTable(cloneTable(tb), cloneTable(tb)) {
+			t.Fatal("a table differs from itself")
+		}
+	})
+}
+
+// bigTable has 10,000 endpoints in 500 backends.
+func bigTable(version uint64) rhumb.Table {
+	t := rhumb.Table{Version: version}
+	for b := range 500 {
+		be := rhumb.Backend{Name: fmt.Sprint("stack/service", b, ":80"), Hold: time.Second}
+		for e := range 20 {
+			be.Endpoints = append(be.Endpoints, rhumb.Endpoint{Replica: fmt.Sprintf("%064d", b*20+e), Name: fmt.Sprint("stack-service", b, ".1.", e), Release: 1,
+				Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(b >> 8), byte(b), byte(e)}), 80), Draining: (b+e+int(version))%7 == 0})
+		}
+		t.Backends = append(t.Backends, be)
+		t.Rules = append(t.Rules, rhumb.Rule{Host: fmt.Sprint("h", b, ".test"), Backend: be.Name})
+	}
+	return t
+}
+
+func BenchmarkSwapOf10000Endpoints(b *testing.B) {
+	p, err := New(Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	close(p.running)
+	tables := [2]rhumb.Table{bigTable(1), bigTable(2)}
+	v := uint64(0)
+	for b.Loop() {
+		v++
+		tables[v%2].Version = v
+		if err := p.Apply(b.Context(), tables[v%2]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSwapOf10000EndpointsSaved(b *testing.B) {
+	p, err := New(Options{State: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	close(p.running)
+	t := bigTable(1)
+	for b.Loop() {
+		t.Version++
+		if err := p.Apply(b.Context(), t); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPick(b *testing.B) {
+	s := emptySnapshot().next(bigTable(1))
+	be := s.backends["stack/service0:80"]
+	for b.Loop() {
+		l, _ := be.pick(nil)
+		l.drop()
+	}
+}

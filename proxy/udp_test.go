@@ -1,0 +1,137 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rhumb"
+	"rhumb/proxy"
+)
+
+// datagrams starts a UDP replica that answers with its name and what it got.
+func datagrams(t testing.TB, name string) rhumb.Endpoint {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 2048)
+		for {
+			n, from, err := c.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			c.WriteTo(fmt.Appendf(nil, "%s: %s", name, b[:n]), from)
+		}
+	}()
+	return endpoint(name, c.LocalAddr().String())
+}
+
+func udpDial(t testing.TB, addr string) *net.UDPConn {
+	t.Helper()
+	c, err := net.Dial("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.(*net.UDPConn)
+}
+
+// ask sends until an answer comes: datagrams may be lost.
+func ask(t testing.TB, c *net.UDPConn, words string) string {
+	t.Helper()
+	b := make([]byte, 2048)
+	for range 50 {
+		fmt.Fprint(c, words)
+		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if n, err := c.Read(b); err == nil {
+			return string(b[:n])
+		}
+	}
+	t.Fatal("no answer")
+	return ""
+}
+
+func TestAUDPClientStaysWithItsReplicaWhileThatDrains(t *testing.T) {
+	p := start(t, proxy.Options{Limits: proxy.Limits{SessionTime: 500 * time.Millisecond}})
+	addr, a, b := freeAddr(t), datagrams(t, "a"), datagrams(t, "b")
+	apply(t, p, one(1, addr, rhumb.UDP, 0, a))
+	c1 := udpDial(t, addr.String())
+	if got := ask(t, c1, "x"); got != "a: x" {
+		t.Fatal(got)
+	}
+	apply(t, p, one(2, addr, rhumb.UDP, 0, draining(a), b))
+	if got := ask(t, c1, "y"); got != "a: y" {
+		t.Errorf("the old client: %s", got)
+	}
+	if got := ask(t, udpDial(t, addr.String()), "z"); got != "b: z" {
+		t.Errorf("a new client: %s", got)
+	}
+	if open(t, p, "a") != 1 {
+		t.Error("the session isn't counted")
+	}
+	apply(t, p, one(3, addr, rhumb.UDP, 0, b))
+	if got := ask(t, c1, "w"); got != "b: w" {
+		t.Errorf("the old client, its replica removed: %s", got)
+	}
+	eventually(t, "idle sessions end", func() bool { return open(t, p, "a")+open(t, p, "b") == 0 })
+}
+
+func TestUDPAnswersComeFromTheAddressThatWasAsked(t *testing.T) {
+	p := start(t, proxy.Options{})
+	port := freeAddr(t).Port()
+	apply(t, p, one(1, netip.AddrPortFrom(netip.IPv6Unspecified(), port), rhumb.UDP, 0, datagrams(t, "a")))
+	for _, host := range []string{"127.0.0.2", "127.0.0.1", "[::1]"} {
+		c := udpDial(t, fmt.Sprintf("%s:%d", host, port)) // connected: it takes answers from that address only
+		if got := ask(t, c, "x"); got != "a: x" {
+			t.Errorf("%s: %s", host, got)
+		}
+	}
+}
+
+func TestAUDPReplicaThatIsGoneIsLeft(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.UDP, 0, deadEndpoint(t, "dead"), datagrams(t, "a")))
+	for range 4 {
+		if got := ask(t, udpDial(t, addr.String()), "x"); got != "a: x" {
+			t.Fatal(got)
+		}
+	}
+}
+
+func TestOnlySoManyUDPSessions(t *testing.T) {
+	p := start(t, proxy.Options{Limits: proxy.Limits{Sessions: 2}})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.UDP, 0, datagrams(t, "a")))
+	ask(t, udpDial(t, addr.String()), "x")
+	ask(t, udpDial(t, addr.String()), "x")
+	c := udpDial(t, addr.String())
+	fmt.Fprint(c, "x")
+	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	if _, err := c.Read(make([]byte, 10)); err == nil {
+		t.Fatal("a third client was served")
+	}
+}
+
+func TestUDPGoesOnAcrossATakeover(t *testing.T) {
+	dir := t.TempDir()
+	spawn(t, dir)
+	addr := freeAddr(t)
+	apply(t, proxy.Dial(filepath.Join(dir, "s")), one(1, addr, rhumb.UDP, 0, datagrams(t, "a")))
+	c := udpDial(t, addr.String())
+	ask(t, c, "x")
+	spawn(t, dir)
+	for i := range 20 {
+		words := fmt.Sprint(i)
+		if got := ask(t, c, words); got != "a: "+words {
+			t.Fatal(got)
+		}
+	}
+}
