@@ -71,9 +71,14 @@ type Container struct {
 	RestartedAt time.Time `json:",omitzero"`
 }
 
-// Hash gives the spec hash: SHA-256 over the JSON of c, in hex. Map keys are sorted by encoding/json.
+// Hash gives the spec hash: SHA-256 over the JSON of c, in hex. Map keys are sorted by encoding/json. Once the image's
+// ID is known its name doesn't count: the same image under another tag is no change.
 func (c *Container) Hash() string {
-	b, err := json.Marshal(c)
+	k := *c
+	if k.ImageID != "" {
+		k.Image = ""
+	}
+	b, err := json.Marshal(&k)
 	if err != nil {
 		panic(err) // only plain values in there
 	}

@@ -76,6 +76,10 @@ func containerDiff(a, b *rhumb.Container) []string {
 	var what []string
 	eachField(a, b, func(name string, x, y any) {
 		switch name {
+		case "Image": // another name of the same image is no change
+			if a.ImageID == "" || b.ImageID == "" {
+				what = append(what, "image")
+			}
 		case "Env":
 			what = append(what, diffKeys("environment", a.Env, b.Env)...)
 		case "Labels":
