@@ -13,16 +13,11 @@ func (s *service) mustRun() bool {
 		return false
 	}
 	for _, r := range s.replicas {
-		if s.completed(r) {
+		if r.Spec == s.spec && s.completed(r) {
 			return false
 		}
 	}
 	return true
-}
-
-// completed tells whether a job's replica of the wanted spec has done its work.
-func (s *service) completed(r *rhumb.Replica) bool {
-	return r.Spec == s.spec && r.State == rhumb.StateExited && r.ExitCode == 0 && r.Error == "" && !r.OOM && !r.Started.IsZero()
 }
 
 // runJob runs the job if it must, and takes out what isn't as wanted.
@@ -31,7 +26,7 @@ func (s *service) runJob() {
 	for _, r := range s.replicas {
 		switch {
 		case !s.currentJob(r):
-			inTheWay = inTheWay || r.Alive() || r.Release == s.t.w.Release
+			inTheWay = inTheWay || r.Alive() && len(s.t.joiners[r.ID]) == 0 || r.Release == s.t.w.Release
 			s.t.retire(r, 0, s.whyOld(), false)
 		case !must:
 		case r.State == rhumb.StateCreated:

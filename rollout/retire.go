@@ -1,19 +1,39 @@
 package rollout
 
 import (
+	"slices"
 	"time"
 
 	"rhumb"
+)
+
+// leaving is what a turn has said of a replica's end.
+type leaving int
+
+const (
+	stays       leaving = iota
+	goes                // it goes; those that share its network are waited for
+	goesWithAll         // those that share its network go too
 )
 
 // retire takes a replica one move nearer to its end: draining, out of the table, stopped, removed. It is never
 // stopped while the acknowledged table has it. A replica whose network others share waits for them; with cascade they
 // go first.
 func (t *turn) retire(r *rhumb.Replica, drain time.Duration, why string, cascade bool) {
-	if t.leaving[r.ID] {
+	switch t.leaving[r.ID] {
+	case goes:
+		if cascade { // who has asked before could wait; who asks now can't
+			t.leaving[r.ID] = goesWithAll
+			t.shared(r, drain, why, true)
+		}
+		return
+	case goesWithAll:
 		return
 	}
-	t.leaving[r.ID] = true
+	t.leaving[r.ID] = goes
+	if cascade {
+		t.leaving[r.ID] = goesWithAll
+	}
 	route, routed := t.o.Routes[r.ID]
 	switch {
 	case routed && !r.Alive():
@@ -71,12 +91,26 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	if route, ok := t.o.Routes[r.ID]; ok {
 		return route.Draining
 	}
+	if s.outdone(sl, r) {
+		return true
+	}
 	if !s.wasServed() {
 		return false
 	}
 	// It is in nobody's way and nobody's help: an earlier deployment has left it before it served.
 	_, ready := t.o.Ready[r.ID]
 	return t.w.Mode == Restore || !ready && (sl.main != nil || t.w.Mode == Deploy)
+}
+
+// outdone tells whether an old replica isn't ready while another old one of the slot is: one is enough.
+func (s *service) outdone(sl *slot, r *rhumb.Replica) bool {
+	if _, ready := s.t.o.Ready[r.ID]; ready {
+		return false
+	}
+	return slices.ContainsFunc(sl.old, func(other *rhumb.Replica) bool {
+		_, ready := s.t.o.Ready[other.ID]
+		return ready && other != r && s.serves(other)
+	})
 }
 
 // strayed tells whether the replica shares the network of one that is gone: nothing reaches it any more.

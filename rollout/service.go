@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rhumb"
@@ -130,25 +131,41 @@ func (s *service) replaceable(sl *slot) bool {
 
 // replace begins to change a slot, if a place is free, and tells how many places are left.
 func (s *service) replace(sl *slot, free int) int {
-	first := s.order == rhumb.StopFirst || s.nameTaken(sl)
-	if first && !s.anyServes(sl) {
-		s.goAll(sl) // it has begun already
+	inTheWay := s.inTheWay(sl)
+	serves := slices.ContainsFunc(inTheWay, s.serves)
+	if len(inTheWay) > 0 && !serves {
+		s.goAll(inTheWay) // nothing is lost by that
 		return free
 	}
 	if free <= 0 || s.delayed() {
 		return free
 	}
-	if first {
-		s.goAll(sl)
+	if len(inTheWay) > 0 {
+		s.goAll(inTheWay)
 	} else {
 		s.start(sl, "", 0)
 	}
 	return free - 1
 }
 
-// goAll takes all old replicas out of the slot.
-func (s *service) goAll(sl *slot) {
+// inTheWay lists the old replicas that must be gone before the slot's new one can start: all of them if the service is
+// stop-first, else those that have its name.
+func (s *service) inTheWay(sl *slot) []*rhumb.Replica {
+	if s.order == rhumb.StopFirst {
+		return sl.old
+	}
+	var taken []*rhumb.Replica
 	for _, r := range sl.old {
+		if r.Release == s.t.w.Release {
+			taken = append(taken, r)
+		}
+	}
+	return taken
+}
+
+// goAll takes the replicas out.
+func (s *service) goAll(rs []*rhumb.Replica) {
+	for _, r := range rs {
 		s.t.retire(r, s.Drain, s.whyOld(), true)
 	}
 }
@@ -166,7 +183,7 @@ func (s *service) nameTaken(sl *slot) bool {
 // tend does what the slot's own replica needs.
 func (s *service) tend(sl *slot) {
 	t, r := s.t, sl.main
-	if r != nil && t.leaving[r.ID] {
+	if r != nil && t.leaving[r.ID] != stays {
 		return
 	}
 	switch sl.status {

@@ -54,6 +54,9 @@ func runSeed(seed uint64, trace func(string, ...any)) (deployments int, err erro
 			if _, ok := p.(error); ok {
 				panic(p)
 			}
+			for _, r := range s.replicas {
+				s.log("%+v route %+v", r, s.routes[r.ID])
+			}
 			err = fmt.Errorf("at %s, turn %d: %v", s.now.Sub(noon), s.turns, p)
 		}
 	}()
@@ -115,7 +118,7 @@ func (s *sim) deploy(to int, cause rhumb.Cause) {
 		}
 		s.turn()
 		if turn > maxTurns || s.now.Sub(began) > maxDuration {
-			panic(fmt.Sprintf("deployment %d -> %d doesn't end: %v", s.dep.From, s.dep.To, Next(s.wanted(), s.look(), s.now)))
+			panic(fmt.Sprintf("deployment %d -> %d doesn't end: %+v", s.dep.From, s.dep.To, Next(s.wanted(), s.look(), s.now)))
 		}
 	}
 }

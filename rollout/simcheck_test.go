@@ -111,7 +111,10 @@ func (c *simCheck) measure(from, to *simRelease) {
 					other = max(other, d.Replicas+max(limit(d.Update, d.Replicas), limit(d.Rollback, d.Replicas)))
 				}
 			}
-			c.most[def.Name] = max(other, c.living(def.Name))
+			c.most[def.Name] = other
+			if n := c.living(def.Name); n > def.Replicas {
+				c.most[def.Name] += n - def.Replicas // left by an earlier deployment
+			}
 		}
 	}
 }
@@ -120,7 +123,7 @@ func (c *simCheck) measure(from, to *simRelease) {
 func (c *simCheck) living(service string) int {
 	n := 0
 	for _, r := range c.s.replicas {
-		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !c.s.routes[r.ID].Draining {
+		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !r.leaving && !c.s.beingStopped(r.ID) {
 			n++
 		}
 	}
@@ -222,7 +225,7 @@ func (c *simCheck) starts(r *simReplica) {
 	first := false
 	for _, n := range []int{s.dep.From, s.dep.To} {
 		if m := s.release(n).model; m != nil {
-			if def := m.Service(r.Service); def != nil && !def.Job && stopFirst(m, def) && (!s.dep.Phase.Ended() || n == s.current) {
+			if def := m.Service(r.Service); def != nil && !def.Job && (def.Order == rhumb.StopFirst || m == s.wanted().Model && joinsStopFirst(m, def)) && (!s.dep.Phase.Ended() || n == s.current) {
 				first = true
 			}
 		}
@@ -367,7 +370,7 @@ func (s *sim) noteJobs(w Wanted) {
 
 // takenOut checks that surplus and orphans go only after all that is wanted is in place.
 func (c *simCheck) takenOut(w Wanted, st rhumb.Step, r *simReplica) {
-	if w.Model == nil || !c.serves(r, false) {
+	if w.Model == nil || !c.serves(r, false) || r.Joined != "" {
 		return
 	}
 	def := w.Model.Service(st.Service)

@@ -22,7 +22,6 @@ type sim struct {
 	dep      rhumb.Deployment
 	recorded map[string]bool
 	since    bool // Wanted.Since is told
-	tells    bool // Observed.Stopping is told
 
 	// In memory: lost when the daemon dies.
 	flying  []*simFlight
@@ -88,12 +87,10 @@ func (s *sim) look() Observed {
 		}
 	}
 	o.Ready = clone(s.ready)
-	if s.tells {
-		o.Stopping = map[string]bool{}
-		for _, f := range s.flying {
-			if f.step.Kind == rhumb.StepStop {
-				o.Stopping[f.step.Replica] = true
-			}
+	o.Stopping = map[string]bool{}
+	for _, f := range s.flying {
+		if f.step.Kind == rhumb.StepStop {
+			o.Stopping[f.step.Replica] = true
 		}
 	}
 	return o
@@ -134,6 +131,7 @@ func (s *sim) die() {
 		if f.step.Kind == rhumb.StepStop {
 			if r := s.find(f.step.Replica); r != nil && r.stopping {
 				r.haunted = true
+				s.check.hurt(r)
 			}
 			return true
 		}
@@ -252,16 +250,18 @@ func (s *sim) happen() {
 		s.check.hurt(r)
 	}
 	s.check.promises()
-	flying := s.flying
-	s.flying = nil
-	for _, f := range flying {
+	for _, f := range slices.Clone(s.flying) {
+		goesOn := false
 		switch {
 		case f.at.After(s.now):
-			s.flying = append(s.flying, f)
+			continue
 		case s.now.Before(s.away) && f.made == "" && f.step.Kind != rhumb.StepStop:
 			s.log("%s: the engine is away", f.step)
-		case s.perform(f):
-			s.flying = append(s.flying, f)
+		default:
+			goesOn = s.perform(f)
+		}
+		if !goesOn {
+			s.flying = slices.DeleteFunc(s.flying, func(x *simFlight) bool { return x == f })
 		}
 		s.check.promises()
 	}
@@ -315,10 +315,12 @@ func (s *sim) reroute(st rhumb.Step, r *simReplica) {
 	case rhumb.StepRoute:
 		s.check.routes(r)
 		s.routes[r.ID] = Route{}
+		r.leaving = false
 	case rhumb.StepDrain:
 		if route, ok := s.routes[r.ID]; ok && !route.Draining {
 			s.routes[r.ID] = Route{Draining: true, Since: s.now}
 			s.drain(r)
+			r.leaving = true
 		}
 	case rhumb.StepUnroute:
 		delete(s.routes, r.ID)
@@ -382,7 +384,10 @@ func (s *sim) performStart(f *simFlight) bool {
 	if on := networkOf(def); on != "" && r.Joined == "" {
 		r.Joined = s.joinable(on, rel)
 		if r.Joined == "" {
-			s.remove(r) // nothing to join: the engine refuses, and it is tried again
+			s.remove(r) // nothing to join: the engine refuses, it is tried again, and given up in the end
+			if s.chance(0.2) {
+				s.record(rhumb.Failure{Service: st.Service, Slot: st.Slot, Release: st.Release, Reason: "there is no replica of " + on + " to join"})
+			}
 			return false
 		}
 	}
@@ -417,7 +422,7 @@ func newSim(seed uint64, trace func(string, ...any)) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	calm := seed%4 == 0
 	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, watched: noon,
-		since: calm || rng.IntN(4) > 0, tells: rng.IntN(2) == 0}
+		since: calm || rng.IntN(4) > 0}
 	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}}
 	for i, n := range simNames {
 		s.stacks.ports[n] = uint16(8000 + i)

@@ -19,6 +19,7 @@ type simReplica struct {
 	sickTo    time.Time
 	openUntil time.Time // once it drains: when its last connection ends
 	stopping  bool
+	leaving   bool // it has drained and not been routed again
 	haunted   bool // the daemon died while it was being stopped, and can't know
 }
 
@@ -95,14 +96,21 @@ func (w *simWorld) start(r *simReplica, def *rhumb.Service, q quality) {
 		r.Health = rhumb.HealthStarting
 	}
 	r.readyAt = w.now.Add(w.between(50*time.Millisecond, 4*time.Second))
+	if def.Ready.Kind == rhumb.ReadyRunning {
+		r.readyAt = w.now
+	}
 	switch q {
 	case crashesSoon:
 		r.endsAt, r.code = w.now.Add(w.between(0, 3*time.Second)), 1
-		r.readyAt = time.Time{}
+		if def.Ready.Kind != rhumb.ReadyRunning {
+			r.readyAt = time.Time{}
+		}
 	case crashesLate:
 		r.endsAt, r.code = r.readyAt.Add(w.between(0, 20*time.Second)), 1
 	case neverReady:
-		r.readyAt = time.Time{}
+		if def.Ready.Kind != rhumb.ReadyRunning {
+			r.readyAt = time.Time{}
+		}
 	case turnsSick:
 		if def.Ready.Kind == rhumb.ReadyHealth {
 			r.sickFrom = r.readyAt.Add(w.between(0, 20*time.Second))

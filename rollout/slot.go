@@ -71,7 +71,7 @@ func (s *service) current(r *rhumb.Replica) bool {
 	if r.Spec != s.spec || r.State == rhumb.StateCreated && r.Release != s.t.w.Release {
 		return false
 	}
-	return !r.Alive() || !s.misjoined(r)
+	return !s.misjoined(r) // a dead one too: it was not its own fault
 }
 
 // misjoined tells whether the replica shares the network of a replica that isn't there, or that won't stay while
@@ -175,17 +175,25 @@ func (s *service) judgeAlive(sl *slot) status {
 // judgeDead decides whether a dead replica rests, is lost, or will be replaced.
 func (s *service) judgeDead(sl *slot) status {
 	r := sl.main
-	byPolicy := s.t.w.Mode == Hold || !s.t.own(r) && !s.changed()
-	completed := r.ExitCode == 0 && r.Error == "" && !r.OOM && s.Restart.Condition != rhumb.RestartAny && s.Restart.Condition != ""
+	held := s.t.w.Mode == Hold || !s.t.own(r) && !s.changed()
 	switch {
-	case completed && (byPolicy || s.t.own(r)):
+	case held && (s.completed(r) || s.leftDead(r)):
 		return resting
-	case byPolicy && s.t.w.Mode != Restore && s.leftDead(r):
+	case s.t.own(r) && s.completed(r) && !s.Served():
 		return resting
 	case s.t.o.Recorded[r.ID] && s.gaveUp(sl.n):
 		return lost
 	}
 	return broken
+}
+
+// completed tells whether the dead replica has done its work, and the restart policy leaves it at that. One that was
+// stopped because it had failed has not.
+func (s *service) completed(r *rhumb.Replica) bool {
+	if r.State != rhumb.StateExited || r.ExitCode != 0 || r.Error != "" || r.OOM || r.Started.IsZero() || s.t.o.Recorded[r.ID] {
+		return false
+	}
+	return s.Job || s.Restart.Condition == rhumb.RestartOnFailure || s.Restart.Condition == rhumb.RestartNone
 }
 
 // leftDead tells whether the restart policy leaves the dead replica as it is.

@@ -19,14 +19,14 @@ type turn struct {
 	byName   map[string]*service
 	orphans  []*rhumb.Replica            // of services that aren't wanted
 	joiners  map[string][]*rhumb.Replica // alive replicas, by the ID of the one whose network they share
-	leaving  map[string]bool             // by replica ID: this turn has said how it goes
+	leaving  map[string]leaving          // by replica ID: what this turn has said of its end
 	networks map[string]bool             // observed
 	prepared bool                        // networks, volumes and, in a deployment, new addresses are there
 	jobsWait []*service                  // jobs that must run and haven't completed
 }
 
 func newTurn(w Wanted, o *Observed, now time.Time) *turn {
-	t := &turn{w: w, o: o, now: now, byName: map[string]*service{}, leaving: map[string]bool{}}
+	t := &turn{w: w, o: o, now: now, byName: map[string]*service{}, leaving: map[string]leaving{}}
 	if w.Model != nil && w.Release != 0 {
 		g := newGraph(w.Model)
 		for _, def := range g.order {
