@@ -1,0 +1,328 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"rhumb"
+)
+
+// block shows a deployment on a terminal: a line per service, drawn again and again in the same place.
+type block struct {
+	w     io.Writer
+	paint paint
+	now   func() time.Time
+
+	mu      sync.Mutex
+	stack   string
+	began   time.Time
+	phase   rhumb.Phase
+	to      int
+	rows    []*row
+	drawn   int // lines on the screen
+	spin    int
+	overdue bool // something changed since it was drawn
+}
+
+// row is one service's line.
+type row struct {
+	wanted
+	began, ended time.Time
+	pull, built  string
+	failed       string
+	replicas     map[string]rhumb.EventKind // by name: the last that happened to it
+	release      map[string]int
+}
+
+func newBlock(w io.Writer, p paint, s subject, now func() time.Time) *block {
+	b := &block{w: w, paint: p, now: now, stack: s.stack, began: now()}
+	for _, svc := range s.services {
+		b.rows = append(b.rows, newRow(svc))
+	}
+	return b
+}
+
+func newRow(w wanted) *row {
+	return &row{wanted: w, replicas: map[string]rhumb.EventKind{}, release: map[string]int{}}
+}
+
+// row finds a service's line, and makes one for a service that it wasn't told of (one that goes).
+func (b *block) row(service string) *row {
+	for _, r := range b.rows {
+		if r.name == service {
+			return r
+		}
+	}
+	r := newRow(wanted{name: service})
+	b.rows = append(b.rows, r)
+	return r
+}
+
+func (b *block) build(p rhumb.BuildProgress) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.row(p.Service)
+	r.start(b.now())
+	if p.Step != "" {
+		r.built = p.Step
+	}
+	b.draw()
+}
+
+func (b *block) event(e rhumb.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer b.draw()
+	switch e.Kind {
+	case rhumb.EventDeployment:
+		b.phase = e.Phase
+		if e.Release != 0 && e.Phase == rhumb.PhaseRolling {
+			b.to = e.Release
+		}
+		return
+	case rhumb.EventStep:
+		return
+	case rhumb.EventWarning, rhumb.EventBackoff:
+		b.above(b.paint.yellow("! ") + wordsOf(e))
+		return
+	}
+	if e.Service == "" {
+		return
+	}
+	r := b.row(e.Service)
+	r.start(b.now())
+	switch e.Kind {
+	case rhumb.EventPull:
+		r.pulling(e)
+	case rhumb.EventFailed:
+		r.failed = reasonOf(e)
+		r.note(e)
+	default:
+		r.note(e)
+	}
+}
+
+func reasonOf(e rhumb.Event) string {
+	if e.Failure != nil && e.Failure.Reason != "" {
+		return e.Failure.Reason
+	}
+	if e.Text != "" {
+		return e.Text
+	}
+	return "failed"
+}
+
+func (r *row) start(now time.Time) {
+	if r.began.IsZero() {
+		r.began = now
+	}
+}
+
+func (r *row) note(e rhumb.Event) {
+	if e.Replica == "" {
+		return
+	}
+	r.pull, r.built = "", ""
+	r.replicas[e.Replica] = e.Kind
+	r.release[e.Replica] = e.Release
+}
+
+func (r *row) pulling(e rhumb.Event) {
+	switch {
+	case e.Total > 0 && e.Done >= e.Total:
+		r.pull = "pulled"
+	case e.Total > 0:
+		r.pull = fmt.Sprintf("pulling %d%% of %s", e.Done*100/e.Total, bytesOf(e.Total))
+	default:
+		r.pull = "pulling"
+	}
+}
+
+// count tells how many replicas had that happen to them last.
+func (r *row) count(kinds ...rhumb.EventKind) int {
+	n := 0
+	for _, k := range r.replicas {
+		for _, want := range kinds {
+			n += btoi(k == want)
+		}
+	}
+	return n
+}
+
+// state tells a service's state in words, and whether it is settled.
+func (r *row) state(phase rhumb.Phase) (words string, settled bool) {
+	ready := r.count(rhumb.EventReady, rhumb.EventCompleted)
+	starting := r.count(rhumb.EventStarting, rhumb.EventStarted)
+	draining := r.count(rhumb.EventDraining)
+	switch {
+	case len(r.replicas) == 0 && r.pull != "":
+		return r.pull, false
+	case len(r.replicas) == 0 && r.built != "":
+		return "building " + r.built, false
+	case len(r.replicas) == 0:
+		return "", phase == rhumb.PhaseConverged
+	case starting > 0 && r.job:
+		return "running", false
+	case starting > 0:
+		words = fmt.Sprintf("starting %d/%d", min(ready+starting, max(r.wanted.replicas, 1)), r.wanted.replicas)
+	case r.job && ready > 0:
+		words = "completed"
+	case ready > 0:
+		words = fmt.Sprintf("ready %d/%d", ready, max(r.wanted.replicas, ready))
+	case r.count(rhumb.EventStopped) > 0 && draining == 0:
+		words = "stopped"
+	}
+	if draining > 0 {
+		words = strings.TrimPrefix(fmt.Sprintf("%s, draining %d", words, draining), ", ")
+	}
+	settled = starting == 0 && draining == 0 && (ready >= r.wanted.replicas || phase.Ended())
+	return words, settled
+}
+
+var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+func (b *block) line(r *row) string {
+	words, settled := r.state(b.phase)
+	icon := b.paint.cyan(spinner[b.spin%len(spinner)])
+	switch {
+	case r.failed != "":
+		icon, words = b.paint.red("✘"), join(b.paint.red(r.failed), words)
+	case words == "" && settled:
+		icon, words = b.paint.dim("·"), b.paint.dim("unchanged")
+	case words == "":
+		icon, words = b.paint.dim("·"), b.paint.dim("waiting")
+	case settled:
+		icon = b.paint.green("✔")
+		if r.ended.IsZero() {
+			r.ended = b.now()
+		}
+	default:
+		r.ended = time.Time{}
+	}
+	took := ""
+	if !r.began.IsZero() {
+		end := b.now()
+		if !r.ended.IsZero() {
+			end = r.ended
+		}
+		took = b.paint.dim(seconds(end.Sub(r.began)))
+	}
+	return fmt.Sprintf(" %s %-*s  %s  %s", icon, b.nameWidth(), r.name, words, took)
+}
+
+func join(a, b string) string {
+	if b == "" {
+		return a
+	}
+	return a + "; " + b
+}
+
+func seconds(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+func (b *block) nameWidth() int {
+	w := 0
+	for _, r := range b.rows {
+		w = max(w, len(r.name))
+	}
+	return w
+}
+
+func (b *block) head() string {
+	what := "preparing " + b.stack
+	switch b.phase {
+	case rhumb.PhaseRolling:
+		what = "changing " + b.stack
+	case rhumb.PhaseRollingBack:
+		what = b.paint.yellow("putting back " + b.stack)
+	case "":
+	default:
+		what = b.stack
+	}
+	if b.to != 0 && b.phase == rhumb.PhaseRolling {
+		what = fmt.Sprintf("deploying %s@%d", b.stack, b.to)
+	}
+	return b.paint.bold(what) + "  " + b.paint.dim(seconds(b.now().Sub(b.began)))
+}
+
+// draw puts the block on the screen, over what it drew before.
+func (b *block) draw() {
+	lines := []string{b.head()}
+	room := height(b.w) - 3
+	for i, r := range b.rows {
+		if i == room && len(b.rows) > room+1 {
+			lines = append(lines, b.paint.dim(fmt.Sprintf("   and %d more", len(b.rows)-i)))
+			break
+		}
+		lines = append(lines, b.line(r))
+	}
+	cols := width(b.w) - 1
+	var out strings.Builder
+	out.WriteString(b.erase())
+	for _, l := range lines {
+		out.WriteString(cut(l, cols) + "\n")
+	}
+	b.drawn = len(lines)
+	io.WriteString(b.w, out.String())
+}
+
+func (b *block) erase() string {
+	if b.drawn == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\x1b[%dA\x1b[J", b.drawn)
+}
+
+// above prints a line that stays, above the block.
+func (b *block) above(line string) {
+	io.WriteString(b.w, b.erase()+line+"\n")
+	b.drawn = 0
+}
+
+func (b *block) say(words string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.above(words)
+	b.draw()
+}
+
+func (b *block) tick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spin++
+	b.draw()
+}
+
+// close draws the block for the last time.
+func (b *block) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.draw()
+	b.drawn = 0
+}
+
+// cut shortens a line to so many columns; colour codes take none.
+func cut(line string, cols int) string {
+	seen, esc := 0, false
+	for i, c := range line {
+		switch {
+		case esc:
+			esc = c != 'm'
+			continue
+		case c == '\x1b':
+			esc = true
+			continue
+		}
+		if seen++; seen > cols {
+			return line[:i] + "\x1b[0m"
+		}
+	}
+	return line
+}

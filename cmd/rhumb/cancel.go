@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"rhumb"
+)
+
+func (a *app) cancelCommand() *cobra.Command {
+	var opts following
+	cmd := a.command("cancel [flags]", "Have the deployment that goes on put back", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		stack, err := a.stack(ctx, c)
+		if err != nil {
+			return err
+		}
+		d, err := c.Deployment(ctx, stack, 0)
+		if err != nil {
+			return err
+		}
+		if d.Phase.Ended() {
+			return rhumb.Errorf(rhumb.NotFound, "no deployment of %s goes on", stack)
+		}
+		st, err := c.Status(ctx, stack)
+		if err != nil {
+			return err
+		}
+		if err := c.Cancel(ctx, stack, d.ID, who()); err != nil {
+			return err
+		}
+		return a.conclude(ctx, c, d, a.newView(subjectOfStatus(st, rhumb.ChangeRequest{})), opts)
+	})
+	a.looking(cmd)
+	opts.flags(cmd)
+	return cmd
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rhumb"
+)
+
+// changing makes a command that asks for a change of a stack and follows it. ask fills in what is asked for.
+func (a *app) changing(use, short string, args cobra.PositionalArgs, ask func(r *rhumb.ChangeRequest, args []string) error) *cobra.Command {
+	var opts following
+	cmd := a.command(use, short, args, func(ctx context.Context, args []string) error {
+		r := rhumb.ChangeRequest{By: who(), WaitLock: opts.waitLock}
+		if err := ask(&r, args); err != nil {
+			return err
+		}
+		return a.change(ctx, r, opts)
+	})
+	a.looking(cmd)
+	opts.flags(cmd)
+	return cmd
+}
+
+func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if r.Stack, err = a.stack(ctx, c); err != nil {
+		return err
+	}
+	if opts.dryRun {
+		plan, err := c.PlanChange(ctx, r)
+		if err != nil {
+			return err
+		}
+		return a.printPlan(plan)
+	}
+	if r.Volumes && !opts.yes && !a.sure(ctx, "remove "+r.Stack+" and its volumes with all their data?") {
+		return rhumb.Errorf(rhumb.Cancelled, "nothing was changed")
+	}
+	st, err := c.Status(ctx, r.Stack)
+	if err != nil {
+		return err
+	}
+	v := a.newView(subjectOfStatus(st, r))
+	began := time.Now()
+	d, err := c.Change(ctx, r)
+	if err != nil {
+		asDeploy := rhumb.DeployRequest{Model: rhumb.Stack{Name: r.Stack}, By: r.By}
+		if d, err = adopt(ctx, c, asDeploy, began, err); err != nil {
+			v.close()
+			return err
+		}
+	}
+	return a.conclude(ctx, c, d, v, opts)
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rhumb"
+	"rhumb/httpapi/client"
+)
+
+// dialStdioCommand is what ssh runs at the other end: it joins its standard streams to the server's socket.
+func (a *app) dialStdioCommand() *cobra.Command {
+	socket := strings.TrimPrefix(client.DefaultHost, "unix://")
+	cmd := a.command("dial-stdio", "Join the standard streams to the server's socket", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		d := net.Dialer{Timeout: 10 * time.Second}
+		conn, err := d.DialContext(ctx, "unix", socket)
+		if err != nil {
+			return rhumb.Errorf(rhumb.Unavailable, "no server answers at %s: %w", socket, err)
+		}
+		defer conn.Close()
+		go func() { // a read of the standard input can't be interrupted: it ends with the process at the latest
+			io.Copy(conn, a.stdin)
+			if c, ok := conn.(*net.UnixConn); ok {
+				c.CloseWrite()
+			}
+		}()
+		stop := context.AfterFunc(ctx, func() { conn.Close() })
+		defer stop()
+		if _, err := io.Copy(a.stdout, conn); err != nil && !errors.Is(err, net.ErrClosed) {
+			return rhumb.Errorf(rhumb.Unavailable, "the connection to %s broke: %w", socket, err)
+		}
+		return nil
+	})
+	cmd.Hidden = true
+	cmd.Flags().StringVar(&socket, "socket", socket, "the server's socket")
+	return cmd
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rhumb"
+	"rhumb/httpapi/client"
+)
+
+func (a *app) eventsCommand() *cobra.Command {
+	var f rhumb.EventFilter
+	var since string
+	var all bool
+	cmd := a.command("events [flags]", "Show what happened", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		return a.with(func(c *client.Client) error {
+			var err error
+			if f.Since, err = moment(since, time.Now()); err != nil {
+				return err
+			}
+			if !all {
+				if f.Stack, err = a.stack(ctx, c); err != nil {
+					return err
+				}
+			}
+			return a.printEvents(ctx, c, f, all)
+		})
+	})
+	cmd.Flags().BoolVarP(&f.Follow, "follow", "f", false, "go on with what happens")
+	cmd.Flags().IntVarP(&f.Limit, "tail", "n", 0, "the last so many; 0 is all")
+	cmd.Flags().Int64Var(&f.Deployment, "deployment", 0, "only of this deployment")
+	cmd.Flags().Int64Var(&f.After, "from", 0, "only those after this ID")
+	cmd.Flags().StringVar(&since, "since", "", "only since then: 10m, or 2026-01-02T15:04:05Z")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "of all stacks")
+	return a.looking(cmd)
+}
+
+// printEvents prints events. A follower goes on after a broken connection, from the last event it saw.
+func (a *app) printEvents(ctx context.Context, c *client.Client, f rhumb.EventFilter, all bool) error {
+	p := a.paint(a.stdout)
+	for {
+		var broken error
+		for e, err := range c.Events(ctx, f) {
+			if err != nil {
+				broken = err
+				break
+			}
+			f.After, f.Limit = max(f.After, e.ID), 0
+			if err := a.printEvent(p, e, all); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !f.Follow, broken != nil && (rhumb.ErrorCode(broken) != rhumb.Unavailable || f.After == 0):
+			return broken
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *app) printEvent(p paint, e rhumb.Event, all bool) error {
+	if a.o.json() {
+		return printLine(a.stdout, e)
+	}
+	words := wordsOf(e)
+	switch e.Kind {
+	case rhumb.EventFailed, rhumb.EventUnhealthy, rhumb.EventBackoff:
+		words = p.red(words)
+	case rhumb.EventWarning:
+		words = p.yellow(words)
+	case rhumb.EventReady, rhumb.EventCompleted:
+		words = p.green(words)
+	case rhumb.EventDeployment:
+		words = p.bold(words)
+	}
+	stack := ""
+	if all {
+		stack = e.Stack + "  "
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s  %s%s\n", p.dim(e.At.Local().Format("2006-01-02 15:04:05")), stack, words)
+	return err
+}
+
+// moment reads a time: a duration before now, or a time as RFC 3339 has it, or a day.
+func moment(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, rhumb.Errorf(rhumb.Invalid, "%q is not a time", s).WithHint("write 10m, 2026-01-02 or 2026-01-02T15:04:05Z")
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"regexp"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rhumb"
+	"rhumb/httpapi/client"
+)
+
+type logsOptions struct {
+	rhumb.LogOptions
+	tail         string
+	since, until string
+	grep         string
+	times        bool
+	noPrefix     bool
+}
+
+func (a *app) logsCommand() *cobra.Command {
+	var o logsOptions
+	cmd := a.command("logs [SERVICE...] [flags]", "Show what the replicas say, merged by time", cobra.ArbitraryArgs, func(ctx context.Context, args []string) error {
+		return a.logs(ctx, args, o)
+	})
+	fs := cmd.Flags()
+	fs.BoolVarP(&o.Follow, "follow", "f", false, "go on with what they say")
+	fs.StringVarP(&o.tail, "tail", "n", "all", "the last so many lines of each replica")
+	fs.StringVar(&o.since, "since", "", "only since then: 10m, or 2026-01-02T15:04:05Z")
+	fs.StringVar(&o.until, "until", "", "only until then")
+	fs.StringVar(&o.grep, "grep", "", "only lines that match this regular expression")
+	fs.BoolVarP(&o.times, "timestamps", "t", false, "show when")
+	fs.BoolVar(&o.noPrefix, "no-log-prefix", false, "don't show who")
+	return a.looking(cmd)
+}
+
+func (a *app) logs(ctx context.Context, services []string, o logsOptions) error {
+	match, err := o.read(time.Now())
+	if err != nil {
+		return err
+	}
+	return a.with(func(c *client.Client) error {
+		name, err := a.stack(ctx, c)
+		if err != nil {
+			return err
+		}
+		asked := o.LogOptions
+		keep := 0
+		if match != nil && !o.Follow && o.Tail > 0 { // -n counts the lines that match
+			asked.Tail, keep = 0, o.Tail
+		}
+		var kept []rhumb.LogLine
+		w := &logWriter{app: a, paint: a.paint(a.stdout), o: o}
+		for l, err := range c.Logs(ctx, name, services, asked) {
+			if err != nil {
+				return err
+			}
+			if match != nil && !match.MatchString(l.Text) {
+				continue
+			}
+			if keep > 0 {
+				kept = append(kept, l)
+				kept = kept[max(0, len(kept)-keep):]
+				continue
+			}
+			if err := w.write(l); err != nil {
+				return err
+			}
+		}
+		for _, l := range kept {
+			if err := w.write(l); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+// read understands what the flags say.
+func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
+	var err error
+	if o.Since, err = moment(o.since, now); err != nil {
+		return nil, err
+	}
+	if o.Until, err = moment(o.until, now); err != nil {
+		return nil, err
+	}
+	if o.tail != "all" {
+		n := -1
+		if _, err := fmt.Sscanf(o.tail, "%d", &n); err != nil || n < 0 {
+			return nil, rhumb.Errorf(rhumb.Invalid, "--tail: %q is not a number of lines", o.tail)
+		}
+		if o.Tail = n; n == 0 {
+			o.Tail = -1 // none of the old ones
+		}
+	}
+	if o.grep == "" {
+		return nil, nil
+	}
+	match, err := regexp.Compile(o.grep)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "--grep: %v", err)
+	}
+	return match, nil
+}
+
+// logWriter prints log lines, each with its replica's name in its service's colour.
+type logWriter struct {
+	app   *app
+	paint paint
+	o     logsOptions
+	wide  int
+}
+
+func (w *logWriter) write(l rhumb.LogLine) error {
+	if w.app.o.json() {
+		return printLine(w.app.stdout, l)
+	}
+	prefix, when := "", ""
+	if !w.o.noPrefix {
+		name := shortName(l.Stack, l.Replica)
+		w.wide = max(w.wide, len(name))
+		h := fnv.New32a()
+		h.Write([]byte(l.Service))
+		prefix = w.paint.hue(int(h.Sum32()%uint32(len(hues))), fmt.Sprintf("%-*s |", w.wide, name)) + " "
+	}
+	if w.o.times {
+		when = w.paint.dim(l.Time.UTC().Format("2006-01-02T15:04:05.000Z")) + " "
+	}
+	_, err := fmt.Fprintln(w.app.stdout, prefix+when+l.Text)
+	return err
+}

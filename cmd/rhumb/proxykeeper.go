@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"rhumb"
+)
+
+// proxyKeeper sees to it that the proxy runs. The proxy is a process of its own that outlives the daemon.
+type proxyKeeper struct {
+	conf   serverConfig
+	router rhumb.Router
+	log    *slog.Logger
+}
+
+const (
+	proxyLook  = time.Second      // between two looks at the proxy
+	proxyStart = 10 * time.Second // until a proxy that was started must answer
+)
+
+// run looks after the proxy until ctx ends, and starts it again when it is gone.
+func (k *proxyKeeper) run(ctx context.Context) error {
+	t := time.NewTicker(proxyLook)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if k.answers(ctx) {
+				continue
+			}
+			if ctx.Err() != nil {
+				return nil
+			}
+			k.log.Warn("proxy does not answer")
+			if err := k.ensure(ctx); err != nil && ctx.Err() == nil {
+				k.log.Error("proxy not started", "err", err)
+			}
+		}
+	}
+}
+
+func (k *proxyKeeper) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	_, err := k.router.Status(ctx)
+	return err == nil
+}
+
+// ensure returns once a proxy of this very binary answers. An older one hands its sockets to the one that is started.
+func (k *proxyKeeper) ensure(ctx context.Context) error {
+	if k.current(ctx) {
+		return nil
+	}
+	exited, err := k.start()
+	if err != nil {
+		return err
+	}
+	late := time.After(proxyStart)
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			if k.current(ctx) {
+				return nil
+			}
+		case <-exited:
+			return rhumb.Errorf(rhumb.Unavailable, "the proxy ended right away: %s", k.lastWords())
+		case <-late:
+			return rhumb.Errorf(rhumb.Unavailable, "the proxy does not answer: %s", k.lastWords())
+		}
+	}
+}
+
+// current tells whether a proxy answers that runs the same file as we do.
+func (k *proxyKeeper) current(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	st, err := k.router.Status(ctx)
+	if err != nil {
+		return false
+	}
+	ours, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return true // it can't be known
+	}
+	theirs, err := os.Stat("/proc/" + strconv.Itoa(st.PID) + "/exe")
+	return err != nil || os.SameFile(ours, theirs)
+}
+
+func (k *proxyKeeper) logPath() string { return filepath.Join(k.conf.Data, "proxy.log") }
+
+// start starts the proxy in a session of its own, so that nothing that ends us ends it.
+func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "the proxy can't be started: %w", err)
+	}
+	out, err := os.OpenFile(k.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Denied, "the proxy's log can't be opened: %w", err)
+	}
+	defer out.Close()
+	cmd := exec.Command(exe, "proxy", "--state", k.conf.proxyState(), "--socket", k.conf.proxySocket(), "--log-format", k.conf.LogFormat,
+		"--trusted-proxies", strings.Join(k.conf.TrustedProxies, ","))
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "the proxy can't be started: %w", err)
+	}
+	k.log.Info("proxy started", "pid", cmd.Process.Pid)
+	gone := make(chan struct{})
+	go func() { // it ends with the proxy, which is meant to outlive us: nobody waits for it
+		defer close(gone)
+		_ = cmd.Wait() // its log says why
+	}()
+	return gone, nil
+}
+
+// lastWords gives the last line of the proxy's log.
+func (k *proxyKeeper) lastWords() string {
+	b, err := os.ReadFile(k.logPath())
+	if err != nil {
+		return err.Error()
+	}
+	b = b[max(0, len(b)-2000):]
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return lines[len(lines)-1]
+}

@@ -1,0 +1,14 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"rhumb"
+)
+
+func (a *app) restartCommand() *cobra.Command {
+	return a.changing("restart [SERVICE...] [flags]", "Replace replicas by new ones of the same release", cobra.ArbitraryArgs, func(r *rhumb.ChangeRequest, args []string) error {
+		r.Cause, r.Services = rhumb.CauseRestart, args
+		return nil
+	})
+}

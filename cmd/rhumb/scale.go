@@ -1,0 +1,25 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rhumb"
+)
+
+func (a *app) scaleCommand() *cobra.Command {
+	return a.changing("scale SERVICE=N... [flags]", "Change how many replicas services have", cobra.MinimumNArgs(1), func(r *rhumb.ChangeRequest, args []string) error {
+		r.Cause, r.Scale = rhumb.CauseScale, map[string]int{}
+		for _, arg := range args {
+			name, count, _ := strings.Cut(arg, "=")
+			n, err := strconv.Atoi(count)
+			if err != nil || n < 0 || name == "" {
+				return rhumb.Errorf(rhumb.Invalid, "%q doesn't say how many replicas of which service", arg).WithHint("write web=3")
+			}
+			r.Scale[name] = n
+		}
+		return nil
+	})
+}

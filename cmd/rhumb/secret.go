@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"rhumb"
+	"rhumb/httpapi/client"
+)
+
+func (a *app) secretCommand() *cobra.Command {
+	cmd := a.command("secret COMMAND", "Keep values for external secrets and configs", cobra.NoArgs, nil)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	create := a.command("create NAME FILE|-", "Keep a value, from a file or the standard input; one of that name is replaced", cobra.ExactArgs(2), func(ctx context.Context, args []string) error {
+		content, err := a.open(args[1])
+		if err != nil {
+			return err
+		}
+		defer content.Close()
+		return a.with(func(c *client.Client) error { return c.SetValue(ctx, args[0], content) })
+	})
+	ls := a.command("ls [flags]", "List the names of the values that are kept", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		return a.with(func(c *client.Client) error {
+			names, err := c.Values(ctx)
+			if err != nil {
+				return err
+			}
+			if a.o.json() {
+				return printJSON(a.stdout, list(names))
+			}
+			for _, n := range names {
+				fmt.Fprintln(a.stdout, n)
+			}
+			return nil
+		})
+	})
+	a.formatFlag(ls)
+	rm := a.command("rm NAME...", "Forget values", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
+		return a.with(func(c *client.Client) error {
+			var errs rhumb.Errors
+			for _, name := range args {
+				err := c.RemoveValue(ctx, name)
+				var e *rhumb.Error
+				if errors.As(err, &e) {
+					errs = append(errs, e)
+				} else if err != nil {
+					return err
+				}
+			}
+			if len(errs) > 0 {
+				return errs
+			}
+			return nil
+		})
+	})
+	for _, sub := range []*cobra.Command{create, ls, rm} {
+		a.hostFlag(sub)
+		cmd.AddCommand(sub)
+	}
+	return cmd
+}
+
+// open opens a file that the command line names; "-" is the standard input.
+func (a *app) open(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(a.stdin), nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s: there is no such file", path)
+	}
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
+	}
+	return f, nil
+}

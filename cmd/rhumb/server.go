@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"rhumb"
+	"rhumb/build"
+	"rhumb/control"
+	"rhumb/engine/docker"
+	"rhumb/httpapi"
+	"rhumb/httpapi/client"
+	"rhumb/internal/seal"
+	"rhumb/proxy"
+	"rhumb/sqlite"
+)
+
+// serverConfig is what a daemon is told. defaultServerConfig gives the usual one.
+type serverConfig struct {
+	Data           string   // the state folder
+	Socket         string   // where the API answers
+	HTTP           string   // the entry: the address where routes by host and path are served
+	DockerHost     string   // the engine: "unix:///path"
+	KeepReleases   int      // per stack
+	TrustedProxies []string // networks whose X-Forwarded-* are believed
+	LogFormat      string   // "text" or "json"
+}
+
+func defaultServerConfig() serverConfig {
+	return serverConfig{
+		Data: "/var/lib/rhumb", Socket: strings.TrimPrefix(client.DefaultHost, "unix://"), HTTP: ":80",
+		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, LogFormat: "text",
+	}
+}
+
+// validate makes the folders absolute and refuses what can't work.
+func (c *serverConfig) validate() error {
+	var err error
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "--data %s: %w", c.Data, err)
+	}
+	if c.Socket, err = filepath.Abs(c.Socket); err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "--socket %s: %w", c.Socket, err)
+	}
+	for _, path := range []string{c.Socket, c.proxySocket()} {
+		if len(path) > maxSocketPath {
+			return rhumb.Errorf(rhumb.Invalid, "the path %s is too long for a socket", path).WithHint("sockets have paths of at most %d characters", maxSocketPath)
+		}
+	}
+	if _, err := c.entry(); err != nil {
+		return err
+	}
+	if c.KeepReleases < 1 {
+		return rhumb.Errorf(rhumb.Invalid, "--keep-releases %d: at least the one that serves is kept", c.KeepReleases)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		return rhumb.Errorf(rhumb.Invalid, "there is no log format %q", c.LogFormat).WithHint("--log-format is text or json")
+	}
+	_, err = prefixes(c.TrustedProxies)
+	return err
+}
+
+// maxSocketPath is what the kernel allows, with room for a temporary name.
+const maxSocketPath = 100
+
+// entry reads the HTTP address. One without a host is all addresses, IPv4 and IPv6.
+func (c *serverConfig) entry() (netip.AddrPort, error) {
+	s := c.HTTP
+	if strings.HasPrefix(s, ":") {
+		s = "[::]" + s
+	}
+	addr, err := netip.ParseAddrPort(s)
+	if err != nil || addr.Port() == 0 {
+		return addr, rhumb.Errorf(rhumb.Invalid, "--http %q is not an address", c.HTTP).WithHint("write :80 or 192.0.2.1:80")
+	}
+	return addr, nil
+}
+
+func (c *serverConfig) proxyState() string  { return filepath.Join(c.Data, "proxy") }
+func (c *serverConfig) proxySocket() string { return filepath.Join(c.proxyState(), "control.sock") }
+
+// prefixes reads networks; a bare address is a network of one.
+func prefixes(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		if addr, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, rhumb.Errorf(rhumb.Invalid, "--trusted-proxies: %q is not a network", s).WithHint("write 10.0.0.0/8 or 192.0.2.1")
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (a *app) serverCommand() *cobra.Command {
+	conf := defaultServerConfig()
+	var cmd *cobra.Command
+	cmd = a.command("server [flags]", "Run the daemon", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if err := fromEnvironment(cmd, "RHUMB_"); err != nil {
+			return err
+		}
+		if err := conf.validate(); err != nil {
+			return err
+		}
+		return a.serve(ctx, conf)
+	})
+	cmd.Long = "Run the daemon. Each flag may also be given as a variable: --docker-host as RHUMB_DOCKER_HOST."
+	fs := cmd.Flags()
+	fs.StringVar(&conf.Data, "data", conf.Data, "the state folder")
+	fs.StringVar(&conf.Socket, "socket", conf.Socket, "where the API answers")
+	fs.StringVar(&conf.HTTP, "http", conf.HTTP, "where routes by host and path are served")
+	fs.StringVar(&conf.DockerHost, "docker-host", conf.DockerHost, "the engine: a local unix:// socket")
+	fs.IntVar(&conf.KeepReleases, "keep-releases", conf.KeepReleases, "how many releases of a stack are kept, with their images")
+	fs.StringSliceVar(&conf.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
+	fs.StringVar(&conf.LogFormat, "log-format", conf.LogFormat, "text or json")
+	return cmd
+}
+
+// daemon is rhumb.Server: control, and the builder that it leaves to us.
+type daemon struct {
+	*control.Control
+	rhumb.Builder
+}
+
+// serve runs the daemon until ctx ends.
+func (a *app) serve(ctx context.Context, conf serverConfig) error {
+	log := newLog(a.stderr, conf.LogFormat)
+	if err := os.MkdirAll(conf.proxyState(), 0o700); err != nil {
+		return rhumb.Errorf(rhumb.Denied, "the state folder can't be made: %w", err).WithHint("run it as root, or choose another folder with --data")
+	}
+	unlock, err := lockFolder(conf.Data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Log: log})
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	box, err := seal.Open(filepath.Join(conf.Data, "key"))
+	if err != nil {
+		return err
+	}
+	store, err := sqlite.Open(filepath.Join(conf.Data, "rhumb.db"), box)
+	if err != nil {
+		return err
+	}
+	defer store.Close() // after control and the API, which use it
+	ln, err := listenUnix(conf.Socket)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(conf.Socket)
+	keeper := &proxyKeeper{conf: conf, router: proxy.Dial(conf.proxySocket()), log: log}
+	if err := keeper.ensure(ctx); err != nil {
+		ln.Close()
+		return err
+	}
+	entry, err := conf.entry()
+	if err != nil {
+		return err
+	}
+	ctl := control.New(control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Log: log,
+		Entry: entry, Keep: conf.KeepReleases, Version: version, Data: conf.Data, Sweep: engine.SweepFiles})
+	builder := build.New(engine.Client(), log)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return keeper.run(ctx) })
+	g.Go(func() error { return ctl.Hold(ctx) })
+	g.Go(func() error { return httpapi.Serve(ctx, ln, httpapi.New(daemon{ctl, builder}, log), log) })
+	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	log.Info("server stopped")
+	return nil
+}
+
+func newLog(w io.Writer, format string) *slog.Logger {
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, nil))
+	}
+	return slog.New(slog.NewTextHandler(w, nil))
+}
+
+// fromEnvironment fills in the flags that are not given from variables: with the prefix "RHUMB_", --docker-host from RHUMB_DOCKER_HOST.
+func fromEnvironment(cmd *cobra.Command, prefix string) error {
+	var bad error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		v, ok := os.LookupEnv(name)
+		if !ok || f.Changed || bad != nil {
+			return
+		}
+		if err := cmd.Flags().Set(f.Name, v); err != nil {
+			bad = rhumb.Errorf(rhumb.Invalid, "%s=%s: %v", name, v, err)
+		}
+	})
+	return bad
+}
+
+// lockFolder makes this the only daemon of a state folder, until unlock.
+func lockFolder(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Denied, "the state folder can't be locked: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, rhumb.Errorf(rhumb.Locked, "another rhumb server uses %s", dir).WithHint("stop it, or choose another folder with --data")
+	}
+	return func() { f.Close() }, nil // the lock goes with the file
+}
