@@ -54,7 +54,7 @@ func (s *service) surplusMayGo(r *rhumb.Replica, settled bool) bool {
 	if routed && route.Draining {
 		return true
 	}
-	return s.t.w.Mode == Restore && (!routed && s.wasServed() || s.settled())
+	return s.t.w.Mode == Restore && (!routed && s.awaitsRoute(r) || s.settled())
 }
 
 // retireOrphans takes out the replicas of services that the wanted release doesn't have, dependents first.

@@ -140,19 +140,16 @@ func (s *service) backOff(n int) time.Duration {
 // heal replaces the slot's broken replica: out of the table, written down, stopped, and started again in a while.
 func (s *service) heal(sl *slot) {
 	t, r := s.t, sl.main
-	// A deployment may have stopped it itself before it went back to the spec.
-	leftover := t.w.Mode != Hold && !r.Alive() && !t.own(r) && (r.Release == t.w.Release || s.changed())
+	blameless := t.w.Mode != Hold && r.Release == t.w.Release && !t.own(r) // an earlier deployment's of the same release
 	switch {
 	case t.routed(r):
 		t.about(rhumb.StepUnroute, r, sl.reason)
 	case t.o.Stopping[r.ID]:
 		t.waits(s.Name, fmt.Sprintf("waits for %s to stop", r.Name()))
-	case !leftover && !t.o.Recorded[r.ID]:
+	case !blameless && !t.o.Recorded[r.ID]:
 		t.about(rhumb.StepRecord, r, sl.reason)
 	case r.Alive():
 		t.about(rhumb.StepStop, r, sl.reason)
-	case leftover:
-		s.start(sl, r.ID, 0)
 	default:
 		n := crashes(r)
 		at := r.Finished

@@ -30,7 +30,7 @@ type rehearsal struct {
 
 func newRehearsal(w Wanted, o Observed, now time.Time) *rehearsal {
 	p := &rehearsal{w: w, o: o, now: now}
-	p.w.Specs = specs(w.Model)
+	p.w.Specs, p.w.OldSpecs = specs(w.Model), specs(w.Previous)
 	p.o.Replicas = slices.Clone(o.Replicas)
 	p.o.Networks, p.o.Volumes = slices.Clone(o.Networks), slices.Clone(o.Volumes)
 	p.o.Ready, p.o.Recorded, p.o.Stopping = clone(o.Ready), clone(o.Recorded), clone(o.Stopping)

@@ -94,7 +94,7 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	if s.outdone(sl, r) {
 		return true
 	}
-	if !s.wasServed() {
+	if !s.awaitsRoute(r) {
 		return false
 	}
 	// It is in nobody's way and nobody's help: an earlier deployment has left it before it served.

@@ -32,6 +32,7 @@ type Wanted struct {
 	Failures []rhumb.Failure   // in this deployment, replicas of Release
 	Volumes  bool              // with Release 0: remove volumes too
 	Specs    map[string]string // Model's spec hashes by service, if they are known already; missing ones are computed
+	OldSpecs map[string]string // Previous's, likewise
 	Since    time.Time         // when the deployment began: replicas that were started before aren't its failures; zero: not known
 }
 

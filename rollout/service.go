@@ -26,8 +26,8 @@ type service struct {
 	reason  string        // the first one's
 	tallies map[int]tally // by slot
 
-	differs string // caches changed
-	why     string // caches whyNew
+	was string // caches oldSpec
+	why string // caches whatChanged
 }
 
 func (t *turn) newService(def *rhumb.Service, deps []rhumb.Dependency) *service {
@@ -49,23 +49,30 @@ func (t *turn) newService(def *rhumb.Service, deps []rhumb.Dependency) *service 
 	return s
 }
 
-// changed tells whether the release that is left behind has another spec of the service, or none.
-func (s *service) changed() bool {
-	if s.differs == "" {
-		s.differs = "yes"
-		if s.prev != nil && s.prev.Container.Hash() == s.spec {
-			s.differs = "no"
-		}
+// oldSpec gives the spec hash in the release that is left behind; "": the service isn't in it.
+func (s *service) oldSpec() string {
+	if s.prev == nil || s.was != "" {
+		return s.was
 	}
-	return s.differs == "yes"
+	if s.was = s.t.w.OldSpecs[s.Name]; s.was == "" {
+		s.was = s.prev.Container.Hash()
+	}
+	return s.was
 }
 
-// wasServed tells whether the table leads to the service's old replicas as long as they serve.
-func (s *service) wasServed() bool {
-	if s.prev != nil {
-		return s.prev.Served()
+// changed tells whether the release that is left behind has another spec of the service, or none.
+func (s *service) changed() bool { return s.oldSpec() != s.spec }
+
+// awaitsRoute tells whether the replica is known to be of no use outside the table. Of one that neither release at
+// hand has made, that isn't known.
+func (s *service) awaitsRoute(r *rhumb.Replica) bool {
+	switch r.Spec {
+	case s.spec:
+		return s.Served()
+	case s.oldSpec():
+		return s.prev != nil && s.prev.Served()
 	}
-	return s.Served()
+	return false
 }
 
 // serves tells whether an old replica still does its work, as far as can be seen.
@@ -76,7 +83,7 @@ func (s *service) serves(r *rhumb.Replica) bool {
 	if route, ok := s.t.o.Routes[r.ID]; ok {
 		return !route.Draining
 	}
-	return !s.wasServed()
+	return !s.awaitsRoute(r)
 }
 
 // anyServes tells whether an old replica of the slot still does its work.
@@ -136,6 +143,10 @@ func (s *service) replace(sl *slot, free int) int {
 	if len(inTheWay) > 0 && !serves {
 		s.goAll(inTheWay) // nothing is lost by that
 		return free
+	}
+	if len(inTheWay) == 0 && !s.anyServes(sl) {
+		s.start(sl, "", 0)
+		return free // it is in flight already
 	}
 	if free <= 0 || s.delayed() {
 		return free

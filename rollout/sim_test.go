@@ -55,7 +55,9 @@ func runSeed(seed uint64, trace func(string, ...any)) (deployments int, err erro
 				panic(p)
 			}
 			for _, r := range s.replicas {
-				s.log("%+v route %+v", r, s.routes[r.ID])
+				route, routed := s.routes[r.ID]
+				s.log("%s [%s] spec %.6s %s %s joined %q ready %v ends %v stopping %v routed %v %v", r.Name(), r.ID, r.Spec, r.State, r.Health, r.Joined,
+					r.readyAt.Sub(noon), r.endsAt.Sub(noon), r.stopping, routed, route.Draining)
 			}
 			err = fmt.Errorf("at %s, turn %d: %v", s.now.Sub(noon), s.turns, p)
 		}
@@ -106,6 +108,12 @@ func (s *sim) deploy(to int, cause rhumb.Cause) {
 	s.settleFlights()
 	s.dep = rhumb.Deployment{Stack: "shop", From: s.current, To: to, Cause: cause, Started: s.now, Phase: rhumb.PhaseRolling}
 	s.log("deploy %d -> %d (%s)", s.current, to, cause)
+	if m := s.release(to).model; m != nil && s.trace != nil {
+		for _, d := range m.Services {
+			s.log("  %s x%d %s %.6s %v job %v net %q served %v %v quality %d restart %s deps %v update %+v", d.Name, d.Replicas, d.Order, s.release(to).specs[d.Name], d.Ready, d.Job,
+				d.Container.NetworkMode, d.Served(), d.Drain, s.release(to).quality[d.Name], d.Restart.Condition, d.DependsOn, d.Update)
+		}
+	}
 	s.check.begin()
 	began := s.now
 	cancel := 0

@@ -143,7 +143,8 @@ func (c *simCheck) excuse() {
 
 func (c *simCheck) served(p promise, slot int) bool {
 	for _, r := range c.s.replicas {
-		if r.Service == p.service && r.Slot == slot && c.serves(r, p.routed) {
+		completed := r.State == rhumb.StateExited && r.code == 0 && r.Error == "" && !r.stopping && !p.routed
+		if r.Service == p.service && r.Slot == slot && (completed || c.serves(r, p.routed)) {
 			return true
 		}
 	}
@@ -423,7 +424,7 @@ func (c *simCheck) jobsFirst(w Wanted, d Decision) {
 	}
 	for _, st := range d.Steps {
 		r := c.s.find(st.Replica)
-		if pending && !needed[st.Service] && r != nil && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop) && c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r, true) {
+		if pending && !needed[st.Service] && r != nil && r.Joined == "" && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop) && c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r, true) {
 			c.fail("%s before all jobs have run", st)
 		}
 	}

@@ -69,7 +69,7 @@ func (s *sim) wanted() Wanted {
 	if s.since && w.Mode != Hold {
 		w.Since = s.dep.Started
 	}
-	w.Release, w.Model, w.Specs, w.Previous = to, s.release(to).model, s.release(to).specs, s.release(from).model
+	w.Release, w.Model, w.Specs, w.Previous, w.OldSpecs = to, s.release(to).model, s.release(to).specs, s.release(from).model, s.release(from).specs
 	return w
 }
 

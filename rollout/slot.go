@@ -71,7 +71,15 @@ func (s *service) current(r *rhumb.Replica) bool {
 	if r.Spec != s.spec || r.State == rhumb.StateCreated && r.Release != s.t.w.Release {
 		return false
 	}
+	if r.State != rhumb.StateCreated && !r.Alive() && s.leftover(r) {
+		return false
+	}
 	return !s.misjoined(r) // a dead one too: it was not its own fault
+}
+
+// leftover tells whether a dead replica is one that a deployment has stopped before it came back to its spec.
+func (s *service) leftover(r *rhumb.Replica) bool {
+	return s.t.w.Mode != Hold && !s.t.own(r) && s.changed()
 }
 
 // misjoined tells whether the replica shares the network of a replica that isn't there, or that won't stay while
