@@ -26,7 +26,10 @@ func environMap(environ []string) map[string]string {
 	return env
 }
 
-var atLine = regexp.MustCompile(`line (\d+)`)
+var (
+	atLine    = regexp.MustCompile(`line (\d+)`)
+	envPrefix = regexp.MustCompile(`^line \d+: `)
+)
 
 // readEnvironment reads env files in order, later ones over earlier ones, and puts environ over them all.
 func (in *input) readEnvironment(environ map[string]string, paths []string) (map[string]string, error) {
@@ -60,11 +63,8 @@ func parseEnv(b []byte, lookup func(string) (string, bool)) (vars map[string]str
 }
 
 func envError(name string, err error) *rhumb.Error {
-	at := name
-	if m := atLine.FindStringSubmatch(err.Error()); m != nil {
-		at += ":" + m[1]
-	}
-	return &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: "not an env file: " + firstLine(err.Error()),
+	reason := envPrefix.ReplaceAllString(firstLine(err.Error()), "")
+	return &rhumb.Error{Code: rhumb.Invalid, At: name + lastLine(err.Error()), Msg: "not an env file: " + reason,
 		Hint: "each line is NAME=value", Err: err}
 }
 

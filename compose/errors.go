@@ -93,6 +93,15 @@ func recovered(err *error) {
 	}
 }
 
+// lastLine gives ":N" for the last line number that a message names: where the YAML library noticed, not where it began to read.
+func lastLine(msg string) string {
+	all := atLine.FindAllStringSubmatch(msg, -1)
+	if len(all) == 0 {
+		return ""
+	}
+	return ":" + all[len(all)-1][1]
+}
+
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
 	return s
@@ -115,49 +124,101 @@ func yamlReason(err error) string {
 }
 
 var (
-	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)`)
-	numbers   = regexp.MustCompile(`\.(\d+)`)
+	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name)\b`)
+	goPath    = regexp.MustCompile(`^'([a-z]+(?:\[[^\]]*\]|\.[A-Za-z0-9_-]+)*)'`)
+	goIndex   = regexp.MustCompile(`\[([^\]]*[^\]\d][^\]]*)\]`)
+	numbers   = regexp.MustCompile(`\.(\d+)\b`)
 	wrappers  = regexp.MustCompile(`^(validating [^:]+: |failed to parse [^:]+: |error while interpolating |[^ ]+: failed to load: )`)
 	goPrefix  = regexp.MustCompile(`strconv\.[A-Za-z]+: parsing `)
 	goDecode  = regexp.MustCompile(`^decoding failed due to the following error\(s\):\s*`)
 )
 
-// libraryError turns what the Compose library says into an error with a place: it names a path of the model, which
-// the lines know.
-func (b *problems) libraryError(err error) *rhumb.Error {
-	msg := strings.TrimSpace(err.Error())
+// libraryErrors turns what the Compose library says into errors with places: each line that names a path of the model is
+// one, else the first line is.
+func (v *inspector) libraryErrors(err error) error {
+	text := goDecode.ReplaceAllString(strings.TrimSpace(err.Error()), "")
+	var errs rhumb.Errors
+	for line := range strings.Lines(text) {
+		if e := v.libraryError(strings.TrimSpace(line), err); e.At != "" {
+			errs = append(errs, e)
+		}
+	}
+	if len(errs) == 0 {
+		errs = rhumb.Errors{v.libraryError(firstLine(text), err)}
+	}
+	return joined(errs)
+}
+
+func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
 	for wrappers.MatchString(msg) {
 		msg = wrappers.ReplaceAllString(msg, "")
 	}
-	msg = goDecode.ReplaceAllString(msg, "")
-	msg = strings.TrimSuffix(goPrefix.ReplaceAllString(firstLine(msg), ""), ": invalid compose project")
-	e := &rhumb.Error{Code: rhumb.Invalid, Msg: msg, Err: err}
-	loc := modelPath.FindStringIndex(msg)
-	if loc == nil {
-		return e
+	msg = goPrefix.ReplaceAllString(msg, "")
+	if m := goPath.FindStringSubmatch(msg); m != nil {
+		path := goIndex.ReplaceAllString(m[1], ".$1")
+		return v.libraryErrorAt(path, strings.TrimSpace(msg[len(m[0]):]), err)
 	}
-	path := strings.TrimSuffix(msg[loc[0]:loc[1]], ".")
-	rest := strings.TrimLeft(msg[loc[1]:], " :")
-	path = strings.ReplaceAll(numbers.ReplaceAllString(path, "[$1]"), ".[", "[")
-	if loc[0] > 0 { // the path is inside a sentence
-		rest = msg
+	if loc := modelPath.FindStringIndex(msg); loc != nil {
+		path := strings.ReplaceAll(numbers.ReplaceAllString(msg[loc[0]:loc[1]], "[$1]"), ".[", "[")
+		rest := strings.TrimLeft(msg[loc[1]:], " :.")
+		if loc[0] > 0 { // the path is inside a sentence
+			rest = msg
+		}
+		return v.libraryErrorAt(path, rest, err)
 	}
-	e.At, e.Msg = b.lines.find(path), subject(path)+": "+plainer(rest)
-	return e
+	if path := v.quoted(msg); path != "" {
+		return v.libraryErrorAt(path, msg, err)
+	}
+	return &rhumb.Error{Code: rhumb.Invalid, Msg: msg, Err: err}
 }
 
-// plainer says the library's frequent messages in plain words.
-func plainer(s string) string {
-	s = strings.TrimPrefix(s, "failed to cast to expected type: ")
-	switch {
-	case strings.HasPrefix(s, "additional properties "):
-		return strings.Replace(strings.TrimSuffix(s, " not allowed"), "additional properties ", "unknown field ", 1)
-	case strings.HasPrefix(s, "must be a "), strings.HasPrefix(s, "must be greater"), strings.HasPrefix(s, "must be less"):
-		return s
-	case s == "false schema":
-		return "unknown field"
+func (v *inspector) libraryErrorAt(path, msg string, err error) *rhumb.Error {
+	msg, hint := plainer(path, msg)
+	return &rhumb.Error{Code: rhumb.Invalid, At: v.lines.find(path), Msg: subject(path) + ": " + msg, Hint: hint, Err: err}
+}
+
+// quoted finds the path of the longest value of the files that a message quotes. Some of the library's messages tell nothing else.
+func (v *inspector) quoted(msg string) string {
+	best, path := "", ""
+	for value, p := range v.values {
+		if len(value) > len(best) && strings.Contains(msg, value) {
+			best, path = value, p
+		}
 	}
-	return s
+	return path
+}
+
+// plainer says the library's frequent messages in plain words, with a hint where there is one.
+func plainer(path, s string) (msg, hint string) {
+	s = strings.TrimPrefix(s, "failed to cast to expected type: ")
+	if word, ok := strings.CutSuffix(s, ": invalid syntax"); ok {
+		return word + " is not a number", ""
+	}
+	if word, _, ok := strings.Cut(s, " does not match pattern "); ok {
+		return word + " isn't allowed here", patternHints[path[strings.LastIndexByte(path, '.')+1:]]
+	}
+	for _, m := range plainWords {
+		if rest, ok := strings.CutPrefix(s, m.library); ok {
+			return fmt.Sprintf(m.plain, strings.Trim(rest, `'" `)), m.hint
+		}
+	}
+	return s, ""
+}
+
+var patternHints = map[string]string{"pull_policy": "choose always, missing, never or build"}
+
+// plainWords says what the beginnings of the library's messages mean; the rest of the message goes into the plain one.
+var plainWords = []struct{ library, plain, hint string }{
+	{"time: invalid duration ", "%q is not a time", timeHint},
+	{"time: missing unit in duration ", "%q is not a time", timeHint},
+	{"invalid size: ", "%q is not a size", "write it as 64m or 1g"},
+	{"invalid suffix: ", "%q is not a unit", "write it as 64m or 1g"},
+	{"invalid boolean: ", "%q is neither true nor false", ""},
+	{"additional properties ", "unknown field %s", ""},
+	{"false schema", "unknown field%s", ""},
+	{"must be a null", "it has the wrong type%s", ""},
+	{"invalid ip address: ", "%q is not an IP address", ""},
+	{"invalid mount config for type \"bind\": field Source must not be empty", "the source is missing%s", "write source: with a path"},
 }
 
 // closest gives the candidate that name was probably meant to be, or "".

@@ -20,6 +20,8 @@ const (
 	strategyRecreate = "recreate"
 )
 
+const timeHint = "write it as 30s or 1m30s"
+
 // extras is what x-rhumb says of a service.
 type extras struct {
 	routes      []rhumb.Route
@@ -101,7 +103,7 @@ func (r reader) time(v any) *time.Duration {
 	s, ok := v.(string)
 	d, err := time.ParseDuration(s)
 	if !ok || err != nil || d < 0 || d > 24*time.Hour {
-		r.wrong("write it as 30s or 1m30s", "%v is not a time from 0s to 24h", v)
+		r.wrong(timeHint, "%v is not a time from 0s to 24h", v)
 		return nil
 	}
 	return &d

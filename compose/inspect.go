@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	maxNodes = 200_000 // YAML nodes looked at in all files: aliases can multiply
-	maxDepth = 100     // of includes and extends
+	maxNodes = 100_000 // YAML nodes looked at in all files: aliases can multiply
+	maxDepth = 50      // of YAML nodes, and of includes and extends
+	maxPath  = 512     // bytes of a path whose line is remembered
 )
 
 // inspector looks through the files, and the files that they include and extend, before the library does: it finds
@@ -27,8 +28,11 @@ type inspector struct {
 	lines    *lines
 	bad      *problems
 	missing  []missing
+	values   map[string]string // paths by value, for messages that name only the value
 	warnings []rhumb.Note
-	nodes    int
+	nodes    int // looked at so far
+	depth    int // of the one that is looked at
+	endless  bool
 	told     map[*yaml.Node]bool // keys already reported; an anchor's are met again and again
 
 	including, extending []string
@@ -50,7 +54,7 @@ type scope struct {
 
 func inspect(in *input) *inspector {
 	l := newLines()
-	v := &inspector{in: in, lines: l, bad: newProblems(l), told: map[*yaml.Node]bool{}}
+	v := &inspector{in: in, lines: l, bad: newProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}}
 	for _, src := range in.files {
 		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[*yaml.Node]bool{}})
 	}
@@ -59,10 +63,6 @@ func inspect(in *input) *inspector {
 
 // file inspects a file: what it includes, what its services extend, then its own words, which go over those.
 func (v *inspector) file(s scope) {
-	if slices.Contains(v.including, s.src.path) {
-		v.bad.add(s.src.name, "include: the file includes itself: "+strings.Join(append(v.including, s.src.path), " -> "), "")
-		return
-	}
 	v.including = append(v.including, s.src.path)
 	defer func() { v.including = v.including[:len(v.including)-1] }()
 	for _, root := range s.src.roots {
@@ -93,12 +93,18 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *field) {
 		}
 		return
 	}
-	if path != "" {
+	v.depth++
+	defer func() { v.depth-- }()
+	if v.depth > maxDepth {
+		v.tooDeep(place(s.src.name, n.Line))
+		return
+	}
+	if path != "" && len(path) <= maxPath {
 		v.lines.mark(path, place(s.src.name, lineOf(key, n)))
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		v.aliased(s, path, key, n, spec)
+		v.walk(s, path, key, n.Alias, spec)
 	case yaml.MappingNode:
 		v.mapping(s, path, n, spec)
 	case yaml.SequenceNode:
@@ -115,13 +121,12 @@ func lineOf(key, n *yaml.Node) int {
 	return n.Line
 }
 
-// aliased walks the node that an alias names. A node inside itself would never end: depth is what gives it away.
-func (v *inspector) aliased(s scope, path string, key, n *yaml.Node, spec *field) {
-	if strings.Count(path, ".") > maxDepth {
-		v.bad.add(place(s.src.name, n.Line), subject(path)+": the alias *"+n.Value+" is inside what it names", "")
-		return
+// tooDeep reports, once, values inside values without end: an alias inside what it names, if nothing else.
+func (v *inspector) tooDeep(at string) {
+	if !v.endless {
+		v.bad.add(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "")
 	}
-	v.walk(s, path, key, n.Alias, spec)
+	v.endless = true
 }
 
 func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
@@ -132,7 +137,7 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
 			continue
 		}
 		for _, m := range mergedNodes(val) {
-			if m = target(m); m != nil && strings.Count(path, ".") < maxDepth {
+			if m != nil {
 				v.walk(s, path, k, m, spec)
 			}
 		}
@@ -220,11 +225,14 @@ func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 }
 
 func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
-	if s.seen[n] || !strings.Contains(n.Value, "$") {
+	if s.seen[n] {
 		return
 	}
 	s.seen[n] = true
-	_, absents, err := interpolated(n.Value, s.lookup)
+	value, absents, err := interpolated(n.Value, s.lookup)
+	if len(value) > 2 && len(value) < 200 && strings.HasPrefix(path, "services.") {
+		v.values[value] = path
+	}
 	at := place(s.src.name, n.Line)
 	if err != nil {
 		v.bad.add(at, subject(path)+": "+strconv.Quote(n.Value)+" has a $ that begins no variable", "write $$ for a plain $")
@@ -258,6 +266,10 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 	lookup := s.lookup
 	for i, n := range paths {
 		p := v.filePath(s, n, s.dir)
+		if slices.Contains(v.including, p) {
+			v.bad.add(place(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "")
+			return
+		}
 		src := v.open(s, n, "include", p)
 		if src == nil {
 			return

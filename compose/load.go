@@ -71,6 +71,9 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, v.withUnset(err)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, rhumb.Errorf(rhumb.Cancelled, "loading was stopped: %w", err)
+	}
 	v.settleUnset(m.inactive)
 	c := newConverter(in, v, m)
 	c.check()

@@ -40,14 +40,14 @@ func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
 	quiet()
 	m, err := load(ctx, in, v.lines)
 	if err != nil {
-		return nil, v.bad.libraryError(err)
+		return nil, v.libraryErrors(err)
 	}
 	v.checkReferencedFiles(m.project)
 	if err := v.bad.err(); err != nil {
 		return nil, err
 	}
 	if m.project, err = resolveFiles(m.project); err != nil {
-		return nil, v.bad.libraryError(err)
+		return nil, v.libraryErrors(err)
 	}
 	return m, nil
 }
@@ -129,11 +129,7 @@ func (v *inspector) withUnset(err error) error {
 	if v.in.opts.AllowUnset && !required || len(v.missing) == 0 {
 		return err
 	}
-	found := len(v.bad.errs) > 0
 	v.settleUnset(func(string) bool { return false })
-	if e, ok := err.(*rhumb.Error); ok && found {
-		v.bad.addError(e)
-	}
 	return v.bad.err()
 }
 
@@ -150,7 +146,7 @@ func (v *inspector) settleUnset(inactive func(path string) bool) {
 			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set", setHint(m.name))
 		case v.in.opts.AllowUnset:
 			v.warnings = append(v.warnings, rhumb.Note{At: m.at, Subject: "variable " + m.name, Fate: rhumb.Ignored,
-				Why: "it is not set; nothing takes its place in " + subject(m.path)})
+				Why: "it is not set; it is empty in " + subject(m.path)})
 		default:
 			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set and has no default",
 				setHint(m.name)+", write ${"+m.name+":-default}, or allow it with --allow-unset")

@@ -111,6 +111,8 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 	case "", "tcp":
 	case "udp":
 		out.Protocol = rhumb.UDP
+	case "sctp":
+		return out, false // the table refuses it
 	default:
 		c.bad.at(path, "the proxy passes tcp and udp", "there is no protocol %s", p.Protocol)
 		return out, false

@@ -23,7 +23,7 @@ func (c *converter) resources(s types.ServiceConfig) rhumb.Resources {
 		CPURTPeriod: s.CPURTPeriod, CPURTRuntime: s.CPURTRuntime, CPUSet: s.CPUSet,
 		Memory: int64(s.MemLimit), MemoryReservation: int64(s.MemReservation), MemorySwap: int64(s.MemSwapLimit),
 		OOMKillDisable: s.OomKillDisable, OOMScoreAdj: int(s.OomScoreAdj), PidsLimit: s.PidsLimit, ShmSize: int64(s.ShmSize),
-		Blkio: blkio(s.BlkioConfig), GPUs: c.gpus(s, s.Gpus, "gpus"),
+		Blkio: blkio(s.BlkioConfig), GPUs: asGPUs(c.gpus(s, s.Gpus, "gpus")),
 	}
 	path := "services." + s.Name
 	if c.lines.has(path + ".mem_swappiness") {
@@ -74,6 +74,16 @@ func (c *converter) gpus(s types.ServiceConfig, requests []types.DeviceRequest, 
 			count = -1 // nothing said means all
 		}
 		list = append(list, rhumb.GPU{Driver: r.Driver, Count: count, IDs: r.IDs, Capabilities: r.Capabilities, Options: filled(r.Options)})
+	}
+	return list
+}
+
+// asGPUs adds the capability that makes a device request one for GPUs; the key gpus implies it.
+func asGPUs(list []rhumb.GPU) []rhumb.GPU {
+	for i, g := range list {
+		if !slices.Contains(g.Capabilities, "gpu") {
+			list[i].Capabilities = append(slices.Clone(g.Capabilities), "gpu")
+		}
 	}
 	return list
 }

@@ -148,7 +148,8 @@ func (c *converter) health(s types.ServiceConfig) *rhumb.Healthcheck {
 		c.bad.at(path+".test", `write ["CMD", …], ["CMD-SHELL", "a line"] or a plain string`, "the list begins with %q", hc.Test[0])
 	}
 	out := &rhumb.Healthcheck{Test: hc.Test, Interval: c.duration(path+".interval", hc.Interval), Timeout: c.duration(path+".timeout", hc.Timeout),
-		StartPeriod: c.duration(path+".start_period", hc.StartPeriod), StartInterval: c.duration(path+".start_interval", hc.StartInterval)}
+		StartPeriod: c.duration(path+".start_period", hc.StartPeriod)}
+	c.duration(path+".start_interval", hc.StartInterval) // checked, and left out: rhumb's own probes are quicker
 	if hc.Retries != nil {
 		out.Retries = int(min(*hc.Retries, 1<<30))
 	}

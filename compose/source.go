@@ -59,11 +59,7 @@ func empty(n *yaml.Node) bool {
 }
 
 func yamlError(name string, err error) *rhumb.Error {
-	at := name
-	if m := atLine.FindStringSubmatch(err.Error()); m != nil {
-		at += ":" + m[1]
-	}
-	return &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: "not YAML: " + yamlReason(err), Err: err,
+	return &rhumb.Error{Code: rhumb.Invalid, At: name + lastLine(err.Error()), Msg: "not YAML: " + yamlReason(err), Err: err,
 		Hint: "look at the indentation, colons and quotes there and just above"}
 }
 

@@ -1,0 +1,57 @@
+package compose
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"rhumb"
+)
+
+// FuzzLoad feeds files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Whatever is in them, it ends with a stack or with an error of rhumb's own.
+func FuzzLoad(f *testing.F) {
+	for _, name := range []string{"guestbook/compose.yaml", "long/compose.yaml", "merge/compose.yaml", "environments/compose.yaml", "profiles/compose.yaml"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, []byte("services: {web: {ports: !override [\"80:80\"]}}"), "A=1")
+	}
+	for _, a := range archives(f) {
+		f.Add(a.Files[0].Data, []byte("services: {api: {image: api}}"), "TAG=1")
+	}
+	f.Add([]byte("services:\n  a: {image: &x [*x], <<: &m {<<: *m}}"), []byte("services: {a: !reset null}"), "")
+	f.Add([]byte("include: [compose.yaml]\nservices: {a: {extends: a, image: '${A:-${B:?no}}'}}"), []byte("---\n---\n{}"), "A")
+	f.Add([]byte("services: {a: {image: x, env_file: /dev/zero, x-rhumb: {routes: [a/b]}}}\nname: x"), []byte("volumes: {a: {external: {name: b}}}"), "A=$A")
+	f.Fuzz(func(t *testing.T, first, second []byte, env string) {
+		dir := t.TempDir()
+		write(t, dir, "one.yaml", string(first))
+		write(t, dir, "two.yaml", string(second))
+		write(t, dir, ".env", env)
+		p, err := Load(t.Context(), Options{Dir: dir, Files: []string{"one.yaml", "-"}, Stdin: bytes.NewReader(second),
+			Environ: []string{env}, Profiles: []string{"*"}, AllowUnset: true})
+		var one *rhumb.Error
+		switch {
+		case err == nil && (p == nil || p.Stack.Name == "" || len(p.Stack.Services) == 0):
+			t.Errorf("no error, and no stack")
+		case err != nil && !errors.As(err, &one):
+			t.Errorf("a foreign error: %v", err)
+		case err != nil && (one.Code != rhumb.Invalid || one.Msg == ""):
+			t.Errorf("%s: %q", one.Code, one.Msg)
+		}
+	})
+}
+
+// FuzzPort looks for panics, and for mistakes that are told without a way out.
+func FuzzPort(f *testing.F) {
+	for _, s := range []string{"80", "80:80", "1-3:1-3", "127.0.0.1:80:80/udp", "[::1]:80:80", "::80", ":", "80:", "80/tcp/udp", "[", "0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if reason, hint := badShortPort(s); reason != "" && hint == "" {
+			t.Errorf("%q is bad and there is no hint", s)
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package compose
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/schema"
+
+	"rhumb"
+)
+
+func TestEveryKeyOfTheSpecificationIsInTheTable(t *testing.T) {
+	for _, path := range schema.AttributePaths() {
+		if strings.HasSuffix(string(path), "*") {
+			continue // a name of the user's
+		}
+		if !sorted(path.Parts()) {
+			t.Errorf("%s is not in the table", path)
+		}
+	}
+}
+
+// sorted tells whether the table has the key, or one above it that is ignored or refused with all that is below.
+func sorted(parts []string) bool {
+	at := root()
+	for _, p := range parts {
+		next := at.below[p]
+		if next == nil {
+			return false
+		}
+		at = next
+		if at.any != nil && (at.any.fate == rhumb.Refused || at.any.fate == rhumb.Ignored) {
+			return true
+		}
+	}
+	return at.any != nil
+}
+
+func TestTheTableHasNothingThatTheSpecificationHasNot(t *testing.T) {
+	known := map[string]bool{}
+	for _, path := range schema.AttributePaths() {
+		known[strings.ReplaceAll(string(path), ".[]", "[]")] = true
+	}
+	seen := map[string]bool{}
+	for _, k := range table() {
+		if !known[k.path] {
+			t.Errorf("%s is in the table and not in the specification", k.path)
+		}
+		id := k.path + "=" + k.value
+		if seen[id] {
+			t.Errorf("%s is in the table twice", id)
+		}
+		seen[id] = true
+		if (k.fate == rhumb.Honoured) != (k.why == "") {
+			t.Errorf("%s is %s; its reason is %q", id, k.fate, k.why)
+		}
+	}
+}
+
+// The inspector takes every mapping with named keys for a closed one. This holds the schema to it.
+func TestMappingsOfTheSpecificationAreClosed(t *testing.T) {
+	var doc map[string]any
+	if err := json.Unmarshal([]byte(schema.Schema), &doc); err != nil {
+		t.Fatal(err)
+	}
+	// These are put together with others, which are closed.
+	parts := map[string]bool{"container_spec": true, "workload_spec": true, "service": true, "job": true, "pre_start_hook": true}
+	// These are open by an oversight; a key that nobody reads is a mistake there too.
+	oversights := map[string]bool{"/$defs/secret/properties/external": true, "/$defs/config/properties/external": true, "/$defs/gpus/oneOf//items": true}
+	var visit func(path string, v any)
+	visit = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			props, _ := v["properties"].(map[string]any)
+			name := path[strings.LastIndexByte(path, '/')+1:]
+			if open, said := v["additionalProperties"].(bool); len(props) > 0 && (!said || open) && !parts[name] && !oversights[path] {
+				t.Errorf("%s is open", path)
+			}
+			for k, e := range v {
+				visit(path+"/"+k, e)
+			}
+		case []any:
+			for _, e := range v {
+				visit(path+"/", e)
+			}
+		}
+	}
+	visit("", doc)
+}
