@@ -4,6 +4,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,7 +22,10 @@ import (
 	"rhumb"
 )
 
-const maxDockerfile = 4 << 20 // bytes
+const (
+	maxDockerfile = 4 << 20         // bytes
+	temporary     = "rhumb-build-*" // the names of folders with contexts
+)
 
 // Dialer opens streams to the engine's own services. Docker's client is one.
 type Dialer interface {
@@ -32,6 +36,8 @@ type Dialer interface {
 type Builder struct {
 	// Inspect, unless it is nil, tells the rest of a built image: its size, ports, volumes and health check.
 	Inspect func(ctx context.Context, ref string) (rhumb.Image, error)
+	// Dir is where contexts are unpacked; "" is the system's folder for temporary files.
+	Dir string
 
 	dialer Dialer
 	log    *slog.Logger
@@ -52,7 +58,7 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 	if err != nil {
 		return rhumb.Image{}, err
 	}
-	dir, err := os.MkdirTemp("", "rhumb-build-*")
+	dir, err := os.MkdirTemp(b.Dir, temporary)
 	if err != nil {
 		return rhumb.Image{}, rhumb.Errorf(rhumb.Unavailable, "build of service %s: %w", r.Service, err)
 	}
@@ -74,6 +80,18 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 	}
 	b.log.Info("image built", "stack", r.Stack, "service", r.Service, "image", r.Name, "id", id)
 	return b.image(ctx, r.Name, id)
+}
+
+// Sweep removes what builds left in Dir when the daemon died. It must not be called while builds go on.
+func (b *Builder) Sweep() error {
+	if b.Dir == "" {
+		return nil // others may be building there
+	}
+	left, err := filepath.Glob(filepath.Join(b.Dir, temporary))
+	for _, dir := range left {
+		err = errors.Join(err, discard(dir))
+	}
+	return err
 }
 
 func (b *Builder) image(ctx context.Context, name, id string) (rhumb.Image, error) {

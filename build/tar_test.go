@@ -336,6 +336,21 @@ func FuzzNoStreamEscapesOrPanics(f *testing.F) {
 	})
 }
 
+func TestWhatADeadDaemonLeftIsSweptAway(t *testing.T) {
+	dir := tree(t, map[string]string{"rhumb-build-1/context/locked/x": "x", "rhumb-build-2/": "", "kept": "kept"})
+	if err := os.Chmod(filepath.Join(dir, "rhumb-build-1/context/locked"), 0); err != nil {
+		t.Fatal(err)
+	}
+	b := New(nil, nil)
+	b.Dir = dir
+	if err := b.Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if e, _ := os.ReadDir(dir); len(e) != 1 || e[0].Name() != "kept" {
+		t.Fatalf("left: %v", e)
+	}
+}
+
 func TestImageNames(t *testing.T) {
 	long := rhumb.Git{Commit: "1f3c9a2bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}
 	dirty := long

@@ -58,7 +58,7 @@ func unpack(ctx context.Context, r io.Reader, dir string, max limits) (unpacked,
 		defer opened.Close()
 		*root = opened
 	}
-	if err := u.all(ctx, tar.NewReader(r)); err != nil {
+	if err := u.all(tar.NewReader(interruptible{ctx, r})); err != nil {
 		return out, err
 	}
 	out.digest = hex.EncodeToString(u.hash.Sum(nil))
@@ -73,11 +73,22 @@ type unpacker struct {
 	order           []string               // of dirs, as made
 }
 
-func (u *unpacker) all(ctx context.Context, t *tar.Reader) error {
+// interruptible ends with its context, also in the middle of a big file.
+type interruptible struct {
+	ctx context.Context
+	io.Reader
+}
+
+// Read reads, unless the context has ended.
+func (r interruptible) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(b)
+}
+
+func (u *unpacker) all(t *tar.Reader) error {
 	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			return u.finish()
@@ -127,7 +138,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 func explain(name string, err error) error {
 	var own *rhumb.Error
 	switch {
-	case err == nil, errors.As(err, &own):
+	case err == nil, errors.As(err, &own), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrExist):
 		return rhumb.Errorf(rhumb.Invalid, "the build context holds %q twice", name)

@@ -29,6 +29,8 @@ func (s *Store) fault(what string, err error) error {
 	switch e.Code() & 0xff { // without the extended part
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
 		return s.damaged(err)
+	case lib.SQLITE_INTERRUPT:
+		return rhumb.Errorf(rhumb.Cancelled, "%s: cancelled: %w", what, err)
 	case lib.SQLITE_FULL:
 		return rhumb.Errorf(rhumb.Unavailable, "%s: the disk is full: %w", what, err).WithHint("make room beside %s", s.path)
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:

@@ -209,6 +209,50 @@ func TestAnotherKeyIsRefusedAtOpening(t *testing.T) {
 	refused(t, dir, rhumb.Internal, "another key", "key file")
 }
 
+func TestTheLastTenThousandEventsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	raw(t, dir, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12345)
+		INSERT INTO events (at, stack, deployment, record) SELECT i, 'shop', 0, '{"Kind":"ready"}' FROM n`)
+	var last int64
+	for range 500 {
+		e, err := s.Append(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = e.ID
+	}
+	got, err := s.Events(t.Context(), rhumb.EventFilter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) < 10_000 || len(got) > 10_500 || got[len(got)-1].ID != last {
+		t.Fatalf("%d events are kept, the last is %d of %d", len(got), got[len(got)-1].ID, last)
+	}
+}
+
+func TestAnyPathCanHoldADatabase(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a b?c#d%41&ü")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	deploy(t, s)
+	s.Close()
+	if info, err := os.Stat(filepath.Join(dir, "rhumb.db")); err != nil || info.Size() == 0 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	t.Chdir(dir)
+	relative, err := sqlite.Open("rhumb.db", box(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relative.Close()
+	if st, err := relative.StackState(t.Context(), "shop"); err != nil || st.Current != 1 {
+		t.Fatalf("%+v, %v", st, err)
+	}
+}
+
 func TestTwoStoresOnOneFileShareTheLock(t *testing.T) {
 	dir := t.TempDir()
 	one, two := open(t, dir), open(t, dir)

@@ -49,21 +49,15 @@ func eventsFiltered(t *testing.T, s rhumb.Store) {
 	}
 }
 
-func eventsBounded(t *testing.T, s rhumb.Store) {
-	const appended = 11_000
+func eventsGrow(t *testing.T, s rhumb.Store) {
 	var last int64
-	for range appended {
+	for range 50 {
 		e, err := s.Append(t.Context(), rhumb.Event{At: time.Unix(0, 0).UTC(), Kind: rhumb.EventReady, Stack: "shop"})
 		must(t, err)
 		if e.ID <= last {
 			t.Fatalf("%d follows %d", e.ID, last)
 		}
 		last = e.ID
-	}
-	got, err := s.Events(t.Context(), rhumb.EventFilter{})
-	must(t, err)
-	if len(got) < 10_000 || len(got) >= appended || got[len(got)-1].ID != last {
-		t.Fatalf("%d events are kept, the last is %d of %d", len(got), got[len(got)-1].ID, last)
 	}
 }
 

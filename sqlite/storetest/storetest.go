@@ -39,7 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) rhumb.Store) {
 		{"a release comes back as it was", releaseComesBack},
 		{"what isn't there is not found", notFound},
 		{"events are chosen by the filter", eventsFiltered},
-		{"events get growing numbers and are bounded", eventsBounded},
+		{"events get growing numbers", eventsGrow},
 		{"values are set, replaced, listed and removed", values},
 		{"settings are kept", settings},
 		{"a context that ended is told as such", contextEnded},
