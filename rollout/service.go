@@ -104,10 +104,8 @@ func (s *service) roll() {
 	free := s.free()
 	for i := range s.slots {
 		sl := &s.slots[i]
-		if sl.status != empty {
-			continue
-		}
 		switch {
+		case sl.status != empty && !s.crowded(sl):
 		case !sl.alive():
 			if s.open() {
 				s.start(sl, "", 0)
@@ -120,6 +118,15 @@ func (s *service) roll() {
 		s.retireOld(&s.slots[i])
 	}
 	s.sayHowFar()
+}
+
+// crowded tells whether an old replica stands where a dead one of the wanted spec must be started again, and the
+// service is stop-first: then the old one goes as if the slot were empty.
+func (s *service) crowded(sl *slot) bool {
+	if s.order != rhumb.StopFirst || !sl.alive() {
+		return false
+	}
+	return (sl.status == broken || sl.status == starting) && !sl.main.Alive()
 }
 
 // replaceable tells whether the slot's old replicas may be replaced now. Hold leaves an old release's replicas where
@@ -259,7 +266,7 @@ func (s *service) free() int {
 func (s *service) inFlight(sl *slot) bool {
 	switch sl.status {
 	case starting, broken:
-		return true
+		return !s.crowded(sl) || !s.anyServes(sl)
 	case empty:
 		return !s.anyServes(sl)
 	case inPlace:

@@ -10,14 +10,15 @@ import (
 
 // simCheck holds the world against what DESIGN.md promises. It knows the truth, which Next only sees at a look.
 type simCheck struct {
-	s        *sim
-	promised []promise
-	steady   []string       // addresses that both releases have and that were published when the deployment began
-	most     map[string]int // replicas alive at most, by service
-	wounded  map[place]bool // slots that lost their replica by themselves, or had none when the deployment began
-	failed   map[place]bool // slots that have a failure in this deployment
-	ran      map[string]int // jobs' successes by service, in this deployment
-	resting  bool
+	s         *sim
+	promised  []promise
+	steady    []string       // addresses that both releases have and that were published when the deployment began
+	most      map[string]int // replicas alive at most, by service
+	wounded   map[place]bool // slots that lost their replica by themselves, or had none when the deployment began
+	completed map[place]bool // slots whose replica ended with 0 by itself: it may count as having done its work
+	failed    map[place]bool // slots that have a failure in this deployment
+	ran       map[string]int // jobs' successes by service, in this deployment
+	resting   bool
 }
 
 type place struct {
@@ -42,7 +43,7 @@ func (c *simCheck) begin() {
 	s := c.s
 	from, to := s.release(s.dep.From), s.release(s.dep.To)
 	c.promised, c.steady = nil, nil
-	c.wounded, c.failed, c.ran = map[place]bool{}, map[place]bool{}, map[string]int{}
+	c.wounded, c.completed, c.failed, c.ran = map[place]bool{}, map[place]bool{}, map[place]bool{}, map[string]int{}
 	if to.model == nil || from.model == nil {
 		c.measure(from, to)
 		return
@@ -143,8 +144,7 @@ func (c *simCheck) excuse() {
 
 func (c *simCheck) served(p promise, slot int) bool {
 	for _, r := range c.s.replicas {
-		completed := r.State == rhumb.StateExited && r.code == 0 && r.Error == "" && !r.stopping && !p.routed
-		if r.Service == p.service && r.Slot == slot && (completed || c.serves(r, p.routed)) {
+		if r.Service == p.service && r.Slot == slot && c.serves(r, p.routed) {
 			return true
 		}
 	}
@@ -172,7 +172,7 @@ func (c *simCheck) promises() {
 		for slot := 1; slot <= p.slots; slot++ {
 			at := place{p.service, slot}
 			if c.served(p, slot) {
-				if c.wounded[at] && !c.beingTakenOut(at) {
+				if c.wounded[at] && !c.completed[at] && !c.beingTakenOut(at) {
 					delete(c.wounded, at)
 				}
 			} else if !c.wounded[at] {
@@ -203,6 +203,7 @@ func (c *simCheck) hurt(r *simReplica) {
 		return
 	}
 	c.wounded[place{r.Service, r.Slot}] = true
+	c.completed[place{r.Service, r.Slot}] = r.State == rhumb.StateExited && r.code == 0
 	for _, other := range c.s.replicas {
 		if other.Joined == r.ID {
 			c.wounded[place{other.Service, other.Slot}] = true
