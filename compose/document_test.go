@@ -1,0 +1,93 @@
+package compose
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rhumb"
+)
+
+//go:generate go test -run TestTheDocumentHasTheTable -update
+
+const (
+	documentFile  = "../docs/stack-file.md"
+	documentBegin = "<!-- The table is made from compose/keys.go by: go generate ./compose -->\n"
+	documentEnd   = "<!-- The table ends here. -->\n"
+)
+
+func TestTheDocumentHasTheTable(t *testing.T) {
+	b, err := os.ReadFile(documentFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := bytes.Cut(b, []byte(documentBegin))
+	old, after, ended := bytes.Cut(rest, []byte(documentEnd))
+	if !ok || !ended {
+		t.Fatalf("%s has lost the marks around its table", documentFile)
+	}
+	table := documentTable()
+	if *update {
+		whole := bytes.Join([][]byte{before, []byte(documentBegin), []byte(table), []byte(documentEnd), after}, nil)
+		if err := os.WriteFile(documentFile, whole, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(old), table); diff != "" {
+		t.Errorf("%s is out of date, run go generate ./compose (-document +table):\n%s", documentFile, diff)
+	}
+}
+
+// documentTable gives the table as Markdown, a part for each path that keys are under.
+func documentTable() string {
+	var out strings.Builder
+	var order []string
+	parts := map[string][]row{}
+	for _, r := range rows {
+		if _, ok := parts[r.under]; !ok {
+			order = append(order, r.under)
+		}
+		parts[r.under] = append(parts[r.under], r)
+	}
+	out.WriteString("\n")
+	for _, under := range order {
+		title := "At the top level"
+		if under != "" {
+			title = "`" + strings.ReplaceAll(under, "*", "NAME") + "`"
+		}
+		fmt.Fprintf(&out, "### %s\n| key | fate | how or why |\n| --- | --- | --- |\n", title)
+		for _, r := range parts[under] {
+			fmt.Fprintf(&out, "| %s | %s | %s |\n", keyNames(r.names), fateWord(r.fate), r.why)
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+func keyNames(names string) string {
+	var list []string
+	for name := range strings.FieldsSeq(names) {
+		key, value, ok := strings.Cut(name, "=")
+		switch {
+		case !ok:
+			list = append(list, "`"+key+"`")
+		case value == "*":
+			list = append(list, "`"+key+"` with any other value")
+		default:
+			list = append(list, "`"+key+": "+strings.ReplaceAll(value, "*", "…")+"`")
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func fateWord(f rhumb.Fate) string {
+	if f == rhumb.Honoured {
+		return string(f)
+	}
+	return "**" + string(f) + "**"
+}
