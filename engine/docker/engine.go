@@ -38,6 +38,7 @@ type Engine struct {
 	negotiation sync.Mutex
 	version     string // the API version that is spoken; "": not negotiated yet
 
+	starting names      // of replicas that are being started
 	networks sync.Mutex // network names aren't unique to the engine: look and make are one step
 	declared sync.Map   // the volumes that images declare: image ID -> []string
 }

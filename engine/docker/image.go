@@ -15,12 +15,16 @@ import (
 
 // Resolve finds the image that a reference means, and pulls it if the policy says so.
 func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) (rhumb.Image, error) {
+	if _, err := reference.ParseAnyReference(r.Ref); err != nil {
+		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
+	}
 	if _, err := e.speak(ctx); err != nil {
 		return rhumb.Image{}, err
 	}
-	if r.Policy != rhumb.PullAlways {
+	local := r.Policy == rhumb.PullNever || r.Policy == rhumb.PullBuild || strings.HasPrefix(r.Ref, "sha256:")
+	if local || r.Policy != rhumb.PullAlways {
 		img, err := e.local(ctx, r)
-		if err == nil || !is(err, rhumb.NotFound) || r.Policy == rhumb.PullNever || r.Policy == rhumb.PullBuild {
+		if err == nil || !is(err, rhumb.NotFound) || local {
 			return img, err
 		}
 	}

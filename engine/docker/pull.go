@@ -19,7 +19,7 @@ import (
 func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) error {
 	named, err := reference.ParseNormalizedNamed(r.Ref)
 	if err != nil {
-		return rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
+		return rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err)
 	}
 	o := client.ImagePullOptions{RegistryAuth: credentials(r.Auth, reference.Domain(named))}
 	if os, arch, ok := strings.Cut(r.Platform, "/"); ok {
@@ -50,33 +50,34 @@ func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(r
 // layers sums a pull's progress over the layers.
 type layers map[string]*layer
 
+// layer is one layer's progress in bytes; a total of 0 isn't known yet.
 type layer struct{ done, total int64 }
 
 // add takes one message in, and tells whether it changed the sum.
 func (l layers) add(m jsonstream.Message) bool {
-	if m.ID == "" {
-		return false
-	}
-	switch m.Status {
-	case "Downloading":
-		if m.Progress == nil {
-			return false
-		}
-		l[m.ID] = &layer{m.Progress.Current, max(m.Progress.Total, m.Progress.Current)}
+	at := l[m.ID]
+	switch {
+	case m.Status == "Downloading" && m.Progress != nil:
+		l[m.ID] = &layer{m.Progress.Current, m.Progress.Total}
 		return true
-	case "Download complete", "Pull complete":
-		if at := l[m.ID]; at != nil && at.done < at.total {
-			at.done = at.total
-			return true
-		}
+	case m.Status == "Download complete" && at != nil:
+		at.total = max(at.done, at.total)
+		at.done = at.total
+		return true
 	}
 	return false
 }
 
+// total gives the sums; the total is 0 while a layer's isn't known.
 func (l layers) total() (done, total int64) {
+	known := true
 	for _, at := range l {
 		done += at.done
 		total += at.total
+		known = known && at.total > 0
+	}
+	if !known {
+		return done, 0
 	}
 	return done, total
 }

@@ -15,6 +15,13 @@ import (
 func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	// Two calls for one name must not join its networks side by side: the later one would take the earlier one's work
+	// for somebody else's.
+	release, err := e.starting.hold(ctx, spec.Name())
+	if err != nil {
+		return rhumb.Replica{}, e.fail(err, "start "+spec.Name())
+	}
+	defer release()
 	p, id, err := e.create(ctx, &spec, nil)
 	if p != nil && is(err, rhumb.Conflict) {
 		return e.again(ctx, &spec, p, err)
