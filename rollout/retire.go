@@ -97,9 +97,9 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	if !s.awaitsRoute(r) {
 		return false
 	}
-	// It is in nobody's way and nobody's help: an earlier deployment has left it before it served.
-	_, ready := t.o.Ready[r.ID]
-	return t.w.Mode == Restore || !ready && (sl.main != nil || t.w.Mode == Deploy)
+	// It is in nobody's way and nobody's help: it has left the table, or an earlier deployment has left it before it was
+	// in there. Hold leaves a paused deployment's as they are.
+	return t.w.Mode != Hold || sl.main != nil
 }
 
 // outdone tells whether an old replica isn't ready while another old one of the slot is: one is enough.

@@ -124,11 +124,16 @@ func (c *simCheck) measure(from, to *simRelease) {
 func (c *simCheck) living(service string) int {
 	n := 0
 	for _, r := range c.s.replicas {
-		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !r.leaving && !c.s.beingStopped(r.ID) {
+		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !r.leaving && !c.s.beingStopped(r.ID) && !c.s.shares(r) {
 			n++
 		}
 	}
 	return n
+}
+
+// shares tells whether others share the replica's network, so that it must wait for them.
+func (s *sim) shares(r *simReplica) bool {
+	return slices.ContainsFunc(s.replicas, func(x *simReplica) bool { return x.Joined == r.ID && x.Alive() })
 }
 
 // excuse marks the slots that aren't served now: that isn't this phase's doing.
@@ -137,6 +142,11 @@ func (c *simCheck) excuse() {
 		for slot := 1; slot <= p.slots; slot++ {
 			if !c.served(p, slot) {
 				c.wounded[place{p.service, slot}] = true
+			}
+			for _, r := range c.s.replicas {
+				if r.Service == p.service && r.Slot == slot && r.State == rhumb.StateExited && r.code == 0 {
+					c.wounded[place{p.service, slot}], c.completed[place{p.service, slot}] = true, true
+				}
 			}
 		}
 	}

@@ -182,12 +182,12 @@ func (g *simStacks) finish(r *simRelease) {
 		if r.number == 1 || s.DependsOn == nil {
 			g.depend(m, i)
 		}
-		s.DependsOn = slices.DeleteFunc(slices.Clone(s.DependsOn), func(d rhumb.Dependency) bool { return m.Service(d.Service) == nil })
+		s.DependsOn = slices.DeleteFunc(slices.Clone(s.DependsOn), func(d rhumb.Dependency) bool { return !earlier(m, i, d.Service) })
 		for j, d := range s.DependsOn {
 			s.DependsOn[j].Condition = conditionOn(m.Service(d.Service), d.Condition)
 		}
 		if on := networkOf(s); on != "" {
-			if x := m.Service(on); x == nil || x.Job || x.Replicas == 0 {
+			if x := m.Service(on); !earlier(m, i, on) || x.Job || x.Replicas == 0 {
 				s.Container.NetworkMode = ""
 			} else {
 				s.Container.RestartOn = map[string]string{on: r.specs[on]}
@@ -199,6 +199,11 @@ func (g *simStacks) finish(r *simRelease) {
 		}
 		r.specs[s.Name] = s.Container.Hash()
 	}
+}
+
+// earlier tells whether the stack has a service of that name before the i-th.
+func earlier(m *rhumb.Stack, i int, name string) bool {
+	return slices.ContainsFunc(m.Services[:i], func(s rhumb.Service) bool { return s.Name == name })
 }
 
 func conditionOn(on *rhumb.Service, c rhumb.Condition) rhumb.Condition {
