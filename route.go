@@ -79,6 +79,7 @@ type Endpoint struct {
 type RouterStatus struct {
 	Table    Table
 	Open     map[string]int // connections and requests in flight, by replica ID
+	Unbound  []Listener     `json:",omitzero"` // in the table, but not bound: when the proxy started another process held the address; it goes on trying
 	Backends map[string]BackendStats
 	Started  time.Time
 	PID      int
@@ -102,7 +103,8 @@ type ReleaseStats struct {
 type Router interface {
 	// Apply makes the proxy serve t and returns once it does, all listeners bound. A table whose version isn't
 	// above the served one's is refused with Conflict, except the very same table, which is acknowledged again. When an address
-	// can't be bound nothing changes, and the error (Conflict) names the address and, if it can be found, who holds it.
+	// can't be bound nothing changes, and the error (Conflict) names the address and, if it can be found, who holds it; only
+	// those that are Unbound already don't stand in the way of other changes.
 	Apply(ctx context.Context, t Table) error
 	// Status tells what is served and how many connections each replica has.
 	Status(ctx context.Context) (RouterStatus, error)

@@ -113,7 +113,7 @@ func serviceStatuses(g *goal, o rollout.Observed, now time.Time) []rhumb.Service
 func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time) rhumb.ReplicaStatus {
 	rs := rhumb.ReplicaStatus{Replica: rep, Name: rep.Name()}
 	since, ready := o.Ready[rep.ID]
-	s, _ := g.definition(rep)
+	s, wanted := g.definition(rep)
 	if !ready && s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
 		since = rep.Started.Add(s.Ready.Timeout)
 		ready = !since.After(now)
@@ -126,6 +126,8 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 		}
 	}
 	switch {
+	case rep.Alive() && !wanted && rs.Routed == "":
+		rs.Status = "leaving"
 	case rep.Alive() && rs.Routed == "draining":
 		rs.Status = fmt.Sprintf("draining, %d open", rs.Open)
 	case rep.State == rhumb.StatePaused:
@@ -140,6 +142,8 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 		rs.Status = "created"
 	case s != nil && s.Job && rep.ExitCode == 0 && rep.Error == "":
 		rs.Status = "completed"
+	case !wanted:
+		rs.Status = "ended"
 	default:
 		rs.Status = describeEnd(rep)
 		if s != nil && !s.Job {

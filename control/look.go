@@ -182,7 +182,7 @@ func (r *runner) tell(ctx context.Context, g *goal, o rollout.Observed) {
 		}
 		s, _ := g.definition(rep)
 		if s != nil && s.Job && rep.State == rhumb.StateExited && rep.ExitCode == 0 && rep.Error == "" {
-			r.once(ctx, g, rep, rhumb.EventCompleted, "completed")
+			r.once(ctx, g, rep, rhumb.EventCompleted, "")
 		}
 	}
 	for t := range r.told { // forget what is gone

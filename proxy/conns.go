@@ -45,18 +45,33 @@ func (t *connTable) note(c net.Conn, st http.ConnState) {
 
 // closeQuiet closes the connections on which no request has been for the time, and gives how many are left.
 func (t *connTable) closeQuiet(quiet time.Duration) (left int) {
+	return t.closeWhere(func(c *clientConn) bool { return c.quiet(quiet) })
+}
+
+// roomTime is how long a kept-alive connection must have been without a request to be closed for the sake of a new one.
+const roomTime = 5 * time.Second
+
+// makeRoom closes connections of a full listener that nobody uses.
+func (t *connTable) makeRoom(b binding) {
+	t.closeWhere(func(c *clientConn) bool { return c.bound == b && c.quiet(roomTime) })
+}
+
+// quiet tells whether there has been no request for the time.
+func (c *clientConn) quiet(d time.Duration) bool {
+	return http.ConnState(c.state.state.Load()) != http.StateActive && time.Since(time.Unix(0, c.state.since.Load())) >= d
+}
+
+func (t *connTable) closeWhere(is func(*clientConn) bool) (left int) {
 	t.mu.Lock()
-	var idle []*clientConn
-	now := time.Now()
+	var those []*clientConn
 	for c := range t.conns {
-		st := http.ConnState(c.state.state.Load())
-		if st != http.StateActive && now.Sub(time.Unix(0, c.state.since.Load())) >= quiet {
-			idle = append(idle, c)
+		if is(c) {
+			those = append(those, c)
 		}
 	}
-	left = len(t.conns) - len(idle)
+	left = len(t.conns) - len(those)
 	t.mu.Unlock()
-	for _, c := range idle {
+	for _, c := range those {
 		c.Close()
 	}
 	return left

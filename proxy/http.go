@@ -77,7 +77,7 @@ func (h *httpServer) serve(c *clientConn) {
 func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.requests.Add(1)
 	defer h.requests.Done()
-	if h.leaving.Load() {
+	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
 	s := h.balancer.served.Load()
@@ -94,7 +94,12 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{backend: name, body: p.body}
 	defer c.end()
 	defer p.end()
-	h.reverse.ServeHTTP(p, p.request(context.WithValue(r.Context(), callKey{}, c)))
+	out, err := p.request(context.WithValue(r.Context(), callKey{}, c))
+	if err != nil {
+		h.failed(p, out, err)
+		return
+	}
+	h.reverse.ServeHTTP(p, out)
 }
 
 // backendOf gives the backend of the request's listener, or of the rule that fits.
@@ -106,8 +111,7 @@ func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
 	l, ok := s.listeners[c.bound]
 	switch {
 	case !ok || l.Protocol != rhumb.HTTP:
-		// The listener is gone, or speaks something else now; this connection was kept alive.
-		return "", false
+		return "", false // the listener is gone, or speaks something else now; this connection was kept alive
 	case l.Backend != "":
 		return l.Backend, true
 	}
@@ -164,8 +168,8 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 // failed answers a request that got no answer from a replica.
 func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	c := r.Context().Value(callKey{}).(*call)
-	stack := c.backend
-	if be := h.balancer.served.Load().backends[c.backend]; be != nil {
+	stack := "The service"
+	if be := h.balancer.served.Load().backends[c.backend]; be != nil && be.spec.Stack != "" {
 		stack = be.spec.Stack
 	}
 	var page page

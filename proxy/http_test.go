@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -445,4 +446,45 @@ func TestADrainedReplicaCanBeStoppedAtOnce(t *testing.T) {
 		now = next
 	}
 	l.end(t)
+}
+
+// Many applications answer a POST without reading its body. That must not cost the client the answer, or its next request.
+func TestAReplicaNeedNotReadTheBody(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	closes := tcp(t, "closes", func(c net.Conn) { // like gunicorn's sync workers
+		http.ReadRequest(bufio.NewReader(c))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+	})
+	reads := web(t, "reads", nil)
+	for i, size := range []int{100, 100, 20 << 10, 20 << 10, 200 << 10, 200 << 10} {
+		e := []rhumb.Endpoint{closes, reads}[i%2]
+		apply(t, p, one(uint64(i+1), addr, rhumb.HTTP, 0, e))
+		t.Run(fmt.Sprint(size, " to one that ", e.Name), func(t *testing.T) {
+			var wg sync.WaitGroup
+			for range 4 {
+				tr := &http.Transport{}
+				c := &http.Client{Transport: tr}
+				wg.Go(func() {
+					defer tr.CloseIdleConnections()
+					for range 100 {
+						req, _ := http.NewRequest("POST", "http://"+addr.String(), bytes.NewReader(make([]byte, size)))
+						req.GetBody = nil
+						r, err := c.Do(req)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						b, err := io.ReadAll(r.Body)
+						r.Body.Close()
+						if r.StatusCode != 200 || err != nil {
+							t.Errorf("%d %s %v", r.StatusCode, b, err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
 }

@@ -131,6 +131,7 @@ type acceptLoop struct {
 	total  slots
 	own    slots
 	serve  func(*clientConn) (rest func()) // rest, if any, is the connection's own goroutine
+	full   func(binding)                   // called while there is no place for more connections
 	ended  func()                          // called when no more are accepted
 	log    *slog.Logger
 }
@@ -141,7 +142,7 @@ func (a *acceptLoop) run() {
 	defer a.ended()
 	var backoff time.Duration
 	for {
-		if !a.take(a.own) {
+		if !a.takePlace() {
 			return
 		}
 		c, err := a.socket.tcp.AcceptTCP()
@@ -161,13 +162,22 @@ func (a *acceptLoop) run() {
 	}
 }
 
-// take waits for a place; false if the socket was closed meanwhile.
-func (a *acceptLoop) take(s slots) bool {
-	select {
-	case s <- struct{}{}:
-		return true
-	case <-a.socket.stop:
-		return false
+// takePlace waits for a place; false if the socket was closed meanwhile.
+func (a *acceptLoop) takePlace() bool {
+	for {
+		select {
+		case a.own <- struct{}{}:
+			return true
+		default:
+		}
+		a.full(a.socket.bound)
+		select {
+		case a.own <- struct{}{}:
+			return true
+		case <-time.After(time.Second):
+		case <-a.socket.stop:
+			return false
+		}
 	}
 }
 

@@ -2,7 +2,9 @@ package proxy_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -155,14 +157,16 @@ func TestAnAddressThatIsTakenAtTheStartIsBoundLater(t *testing.T) {
 	}
 	taken, free := netip.MustParseAddrPort(l.Addr().String()), freeAddr(t)
 	a := web(t, "a", nil)
-	func() { // a proxy that had both
-		table := fmt.Sprintf(`{"Version":3,"Listeners":[{"Addr":"%s","Protocol":"http","Backend":"b"},{"Addr":"%s","Protocol":"http","Backend":"b"}],
-			"Backends":[{"Name":"b","Stack":"","Service":"","Endpoints":[{"Replica":"a","Name":"a","Release":1,"Addr":"%s"}]}]}`, taken, free, a.Addr)
-		if err := os.WriteFile(filepath.Join(dir, "table.json"), []byte(table), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	start(t, proxy.Options{State: dir})
+	table := one(3, taken, rhumb.HTTP, 0, a)
+	table.Listeners = append(table.Listeners, rhumb.Listener{Addr: free, Protocol: rhumb.HTTP, Backend: "shop/web:80"})
+	saved, err := json.Marshal(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "table.json"), saved, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, proxy.Options{State: dir})
 	eventually(t, "the free one is served", func() bool {
 		r, err := http.Get("http://" + free.String())
 		if err == nil {
@@ -170,6 +174,12 @@ func TestAnAddressThatIsTakenAtTheStartIsBoundLater(t *testing.T) {
 		}
 		return err == nil
 	})
+	st, err := p.Status(t.Context())
+	if err != nil || len(st.Unbound) != 1 || st.Unbound[0].Addr != taken {
+		t.Errorf("unbound: %v, %v", st.Unbound, err)
+	}
+	table.Version++
+	apply(t, p, table) // the rest can still be changed
 	l.Close()
 	eventually(t, "the other is served too", func() bool {
 		r, err := http.Get("http://" + taken.String())
@@ -211,5 +221,27 @@ func TestLimitsBelowZeroAreRefused(t *testing.T) {
 	}
 	if _, err := proxy.New(proxy.Options{Limits: proxy.Limits{DialTime: -1}}); rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Error(err)
+	}
+}
+
+func TestAFullListenerMakesRoomOfIdleConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits until connections count as idle")
+	}
+	p := start(t, proxy.Options{Limits: proxy.Limits{Conns: 2}})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
+	for range 2 {
+		tr := &http.Transport{}
+		defer tr.CloseIdleConnections()
+		r, err := (&http.Client{Transport: tr}).Get("http://" + addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+	}
+	if _, body := get(t, "http://"+addr.String()); body != "a" { // long before the idle time of 90 s
+		t.Fatal(body)
 	}
 }

@@ -1,11 +1,13 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,10 +25,14 @@ type progress struct {
 	r     *http.Request
 }
 
+// smallBody is the size up to which a body of known length is read before a replica is chosen. It then goes out in one write with the
+// header, no slow client keeps a replica waiting for it, and a replica that answers without reading it causes no trouble.
+const smallBody = 8 << 10
+
 func newProgress(w http.ResponseWriter, r *http.Request, limit time.Duration) *progress {
 	p := &progress{ResponseWriter: w, rc: http.NewResponseController(w), limit: limit, http2: r.ProtoMajor == 2, r: r}
 	if r.Body != nil && r.Body != http.NoBody {
-		p.body = &progressBody{ReadCloser: r.Body, rc: p.rc, limit: limit, http2: p.http2}
+		p.body = &progressBody{ReadCloser: r.Body, rc: p.rc, limit: limit, http2: p.http2, done: make(chan struct{})}
 		if !p.http2 {
 			// A replica may answer before it has read all of the body. Without this, the server
 			// would read the rest first, and the answer would wait for a client that waits for the answer.
@@ -36,13 +42,37 @@ func newProgress(w http.ResponseWriter, r *http.Request, limit time.Duration) *p
 	return p
 }
 
-// request gives the request to pass on.
-func (p *progress) request(ctx context.Context) *http.Request {
+// request gives the request to pass on. Its error is the client's: the body broke off or came too slowly.
+func (p *progress) request(ctx context.Context) (*http.Request, error) {
 	r := p.r.WithContext(ctx)
-	if p.body != nil {
+	switch {
+	case p.body == nil:
+	case r.ContentLength > 0 && r.ContentLength <= smallBody && r.Header.Get("Expect") == "":
+		whole, err := io.ReadAll(p.body)
+		if err != nil {
+			return r, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(whole))
+	default:
 		r.Body = p.body
 	}
-	return r
+	return r, nil
+}
+
+// earlyTime is how long an answer waits for the end of the body that it answers.
+const earlyTime = 5 * time.Millisecond
+
+// WriteHeader begins the answer. One that comes before its request's body has been read is the last on its connection, and has
+// to say so: a client would send the next request into a connection that is being closed. Mostly the end is only microseconds away.
+func (p *progress) WriteHeader(status int) {
+	if status >= 200 && p.body != nil && !p.http2 {
+		select {
+		case <-p.body.done:
+		case <-time.After(earlyTime):
+			p.Header().Set("Connection", "close")
+		}
+	}
+	p.ResponseWriter.WriteHeader(status)
 }
 
 // Write writes a part of the answer.
@@ -86,7 +116,7 @@ func (p *progress) end() {
 	}
 	now := time.Now()
 	p.rc.SetWriteDeadline(now.Add(p.limit))
-	if p.body != nil && !p.body.ended.Load() {
+	if p.body != nil && !p.body.ended() {
 		p.rc.SetReadDeadline(now.Add(min(p.limit, 5*time.Second)))
 	}
 }
@@ -97,7 +127,8 @@ type progressBody struct {
 	limit time.Duration
 	http2 bool
 	armed time.Time
-	ended atomic.Bool
+	done  chan struct{} // closed once all of it has been read
+	once  sync.Once
 	slow  atomic.Bool // it was cut for making no progress
 	cut   atomic.Bool // it broke off for any reason: nothing that another replica would do better
 }
@@ -109,14 +140,14 @@ func (b *progressBody) Read(p []byte) (int, error) {
 		b.rc.SetReadDeadline(now.Add(b.limit))
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil || b.http2 {
+	if errors.Is(err, io.EOF) || b.http2 {
 		// From a body's end on, the server itself reads, to notice a client that leaves: that has no deadline.
 		b.rc.SetReadDeadline(time.Time{})
 	}
 	switch {
 	case err == nil:
 	case errors.Is(err, io.EOF):
-		b.ended.Store(true)
+		b.once.Do(func() { close(b.done) })
 	default:
 		b.slow.Store(errors.Is(err, os.ErrDeadlineExceeded))
 		b.cut.Store(true)
@@ -126,8 +157,17 @@ func (b *progressBody) Read(p []byte) (int, error) {
 
 // Close ends a reading that waits for the client, so that an early answer isn't held up by it.
 func (b *progressBody) Close() error {
-	if !b.ended.Load() && !b.http2 {
+	if !b.ended() && !b.http2 {
 		b.rc.SetReadDeadline(time.Unix(1, 0))
 	}
 	return b.ReadCloser.Close()
+}
+
+func (b *progressBody) ended() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
 }

@@ -5,8 +5,10 @@ package proxy
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,22 +27,23 @@ type Options struct {
 
 // Proxy serves a routing table. It implements rhumb.Router.
 type Proxy struct {
-	options  Options
-	limits   Limits
-	log      *slog.Logger
-	served   atomic.Pointer[snapshot]
-	balancer *balancer
-	http     *httpServer
-	places   slots // for connections in all
-	started  time.Time
-	running  chan struct{} // closed once tables are taken
-	before   predecessors
-	life     context.Context // of the connections: when it ends they are cut
-	cut      context.CancelFunc
+	options    Options
+	limits     Limits
+	log        *slog.Logger
+	served     atomic.Pointer[snapshot]
+	balancer   *balancer
+	http       *httpServer
+	places     slots // for connections in all
+	started    time.Time
+	running    chan struct{} // closed once tables are taken
+	before     predecessors
+	unboundNow atomic.Pointer[[]rhumb.Listener]
+	life       context.Context // of the connections: when it ends they are cut
+	cut        context.CancelFunc
 
 	mu        sync.Mutex // one Apply at a time; also guards what is below
 	sockets   map[binding]*socket
-	missing   map[binding]bool // could not be bound, and that was logged
+	missing   map[binding]bool // in the table but not bound; what Status tells is in unboundNow
 	ended     bool             // no new sockets
 	succeeded chan struct{}    // closed once another process serves instead
 
@@ -99,6 +102,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 // change serves t, or leaves everything as it was.
 func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 	bs := p.unbound(t)
+	bs.fresh = slices.DeleteFunc(bs.fresh, func(b binding) bool { return p.missing[b] }) // keepBinding tries those
 	bound, err := listenAll(ctx, bs.fresh)
 	if err != nil {
 		return err
@@ -136,6 +140,8 @@ func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
 			delete(p.sockets, b)
 		}
 	}
+	maps.DeleteFunc(p.missing, func(b binding, _ bool) bool { _, ok := next.listeners[b]; return !ok })
+	p.noteMissing()
 	p.letGo(old, next)
 	p.log.Info("table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
 }
@@ -173,7 +179,7 @@ func (p *Proxy) begin(s *socket) {
 	}
 	p.accepting.Add(1)
 	loop := &acceptLoop{socket: s, total: p.places, own: make(slots, p.limits.Conns), serve: p.serve,
-		ended: p.accepting.Done, log: p.log}
+		full: p.http.conns.makeRoom, ended: p.accepting.Done, log: p.log}
 	p.work.Go(loop.run)
 }
 
@@ -207,6 +213,9 @@ func (p *Proxy) Status(context.Context) (rhumb.RouterStatus, error) {
 		Started: p.started, PID: os.Getpid()}
 	for name, b := range s.backends {
 		st.Backends[name] = b.counters.stats()
+	}
+	if missing := p.unboundNow.Load(); missing != nil {
+		st.Unbound = *missing
 	}
 	return st, nil
 }

@@ -135,6 +135,18 @@ func (p *Proxy) bindMissing(ctx context.Context) {
 		delete(p.missing, b)
 		p.begin(s)
 	}
+	p.noteMissing()
+}
+
+// noteMissing lets Status tell, which doesn't wait for mu.
+func (p *Proxy) noteMissing() {
+	var ls []rhumb.Listener
+	for _, l := range p.served.Load().table.Listeners {
+		if p.missing[bindingOf(l)] {
+			ls = append(ls, l)
+		}
+	}
+	p.unboundNow.Store(&ls)
 }
 
 // keepBinding tries once a second to bind what could not be bound: an address that the host gets later, a port
@@ -169,7 +181,12 @@ func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 	p.mu.Lock()
 	p.ended = true
 	for _, s := range p.sockets {
-		s.quit()
+		select {
+		case <-p.succeeded:
+			s.quit()
+		default:
+			s.close() // nobody would send the datagrams that UDP sessions answer
+		}
 	}
 	p.mu.Unlock()
 	done := make(chan struct{})

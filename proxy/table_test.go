@@ -23,18 +23,20 @@ func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, spoil := range map[string]func(*rhumb.Table){
-		"unknown backend":       func(t *rhumb.Table) { t.Listeners[1].Backend = "x" },
-		"rule a.test/x":         func(t *rhumb.Table) { t.Rules[0].Backend = "x" },
-		"overlap":               func(t *rhumb.Table) { t.Listeners[1].Addr = ap("1.2.3.4:80") },
-		"no backend":            func(t *rhumb.Table) { t.Listeners[1].Backend = "" },
-		"no such protocol":      func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
-		"can't be bound":        func(t *rhumb.Table) { t.Listeners[0].Addr = netip.AddrPort{} },
-		"two backends":          func(t *rhumb.Table) { t.Backends = append(t.Backends, t.Backends[0]) },
-		"has no name":           func(t *rhumb.Table) { t.Backends = append(t.Backends, rhumb.Backend{}) },
-		"is there twice":        func(t *rhumb.Table) { b := &t.Backends[0]; b.Endpoints = append(b.Endpoints, b.Endpoints[0]) },
-		"no address":            func(t *rhumb.Table) { t.Backends[0].Endpoints[0].Addr = netip.AddrPort{} },
-		"hold is negative":      func(t *rhumb.Table) { t.Backends[0].Hold = -1 },
-		"two rules":             func(t *rhumb.Table) { t.Rules = append(t.Rules, rhumb.Rule{Host: "A.test.", Path: "/x/", Backend: "b"}) },
+		"unknown backend":  func(t *rhumb.Table) { t.Listeners[1].Backend = "x" },
+		"rule a.test/x":    func(t *rhumb.Table) { t.Rules[0].Backend = "x" },
+		"overlap":          func(t *rhumb.Table) { t.Listeners[1].Addr = ap("1.2.3.4:80") },
+		"no backend":       func(t *rhumb.Table) { t.Listeners[1].Backend = "" },
+		"no such protocol": func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
+		"can't be bound":   func(t *rhumb.Table) { t.Listeners[0].Addr = netip.AddrPort{} },
+		"two backends":     func(t *rhumb.Table) { t.Backends = append(t.Backends, t.Backends[0]) },
+		"has no name":      func(t *rhumb.Table) { t.Backends = append(t.Backends, rhumb.Backend{}) },
+		"is there twice":   func(t *rhumb.Table) { b := &t.Backends[0]; b.Endpoints = append(b.Endpoints, b.Endpoints[0]) },
+		"no address":       func(t *rhumb.Table) { t.Backends[0].Endpoints[0].Addr = netip.AddrPort{} },
+		"hold is negative": func(t *rhumb.Table) { t.Backends[0].Hold = -1 },
+		"two rules": func(t *rhumb.Table) {
+			t.Rules = append(t.Rules, rhumb.Rule{Host: "A.test.", Path: "/x/", Backend: "b"})
+		},
 		"begin with a slash":    func(t *rhumb.Table) { t.Rules[0].Path = "x" },
 		"not a host name":       func(t *rhumb.Table) { t.Rules[0].Host = "a.*.test" },
 		`host "*."`:             func(t *rhumb.Table) { t.Rules[0].Host = "*." },

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -23,15 +25,16 @@ func (u *upstream) transports(b *balancer, t *target) *transports {
 	if ts := u.made.Load(); ts != nil {
 		return ts
 	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := b.dial(ctx, t.addr)
+		if err != nil {
+			return nil, err // not c: a nil *net.TCPConn would be a net.Conn
+		}
+		return c, nil
+	}
 	base := func() *http.Transport {
 		return &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				c, err := b.dial(ctx, t.addr)
-				if err != nil {
-					return nil, err // not c: a nil *net.TCPConn would be a net.Conn
-				}
-				return c, nil
-			},
+			DialContext:            dial,
 			DisableCompression:     true, // what the client accepts is between it and the replica
 			MaxIdleConnsPerHost:    256,
 			IdleConnTimeout:        upstreamIdle,
@@ -40,9 +43,38 @@ func (u *upstream) transports(b *balancer, t *target) *transports {
 		}
 	}
 	ts := &transports{reused: base(), fresh: base()}
-	ts.fresh.DisableKeepAlives = true
+	// No connection is kept, but none is announced as the last either: a replica that closes at once, with a part
+	// of the body unread, resets the connection.
+	ts.fresh.MaxIdleConnsPerHost = -1
+	ts.fresh.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &patientConn{Conn: c}, nil
+	}
 	u.made.CompareAndSwap(nil, ts)
 	return u.made.Load()
+}
+
+// patientConn goes on to the answer when a replica has closed its side before it has read all of the body: the transport
+// would report the failed write, and lose an answer that has arrived.
+type patientConn struct {
+	net.Conn
+	deaf bool // only the transport's one writer uses it
+}
+
+// Write writes, or drops what nobody reads any more. If no answer comes either, reading tells.
+func (c *patientConn) Write(b []byte) (int, error) {
+	if c.deaf {
+		return len(b), nil
+	}
+	n, err := c.Conn.Write(b)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		c.deaf = true
+		return len(b), nil
+	}
+	return n, err
 }
 
 // send does one request. An idle connection may be closed by the replica just as the request is written to it; the transport then

@@ -16,15 +16,14 @@ type block struct {
 	paint paint
 	now   func() time.Time
 
-	mu      sync.Mutex
-	stack   string
-	began   time.Time
-	phase   rhumb.Phase
-	to      int
-	rows    []*row
-	drawn   int // lines on the screen
-	spin    int
-	overdue bool // something changed since it was drawn
+	mu    sync.Mutex
+	stack string
+	began time.Time
+	phase rhumb.Phase
+	to    int
+	rows  []*row
+	drawn int // lines on the screen
+	spin  int
 }
 
 // row is one service's line.
@@ -163,7 +162,7 @@ func (r *row) state(phase rhumb.Phase) (words string, settled bool) {
 	case len(r.replicas) == 0 && r.built != "":
 		return "building " + r.built, false
 	case len(r.replicas) == 0:
-		return "", phase == rhumb.PhaseConverged
+		return "", phase.Ended()
 	case starting > 0 && r.job:
 		return "running", false
 	case starting > 0:
@@ -242,14 +241,23 @@ func (b *block) head() string {
 		what = "changing " + b.stack
 	case rhumb.PhaseRollingBack:
 		what = b.paint.yellow("putting back " + b.stack)
+	case rhumb.PhaseConverged, rhumb.PhaseIncomplete, rhumb.PhasePaused:
+		what = b.release()
 	case "":
 	default:
 		what = b.stack
 	}
 	if b.to != 0 && b.phase == rhumb.PhaseRolling {
-		what = fmt.Sprintf("deploying %s@%d", b.stack, b.to)
+		what = "bringing up " + b.release()
 	}
 	return b.paint.bold(what) + "  " + b.paint.dim(seconds(b.now().Sub(b.began)))
+}
+
+func (b *block) release() string {
+	if b.to == 0 {
+		return b.stack
+	}
+	return fmt.Sprintf("%s@%d", b.stack, b.to)
 }
 
 // draw puts the block on the screen, over what it drew before.

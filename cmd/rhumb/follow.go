@@ -231,7 +231,7 @@ func (a *app) verdict(d rhumb.Deployment) error {
 	}
 	took := ""
 	if d.Phase.Ended() && p.on {
-		took = p.dim(" in " + seconds(d.Ended.Sub(d.Started)))
+		took = p.dim("  " + seconds(d.Ended.Sub(d.Started)))
 	}
 	return &outcome{exit: v.Exit, words: a.mark(v.Exit) + v.Text + took}
 }

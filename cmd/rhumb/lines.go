@@ -35,6 +35,10 @@ func (v *lineView) event(e rhumb.Event) {
 		if e.Text == "" {
 			return
 		}
+	case rhumb.EventDeployment:
+		if e.Phase.Ended() {
+			return // the verdict says it
+		}
 	case rhumb.EventPull:
 		done := e.Total > 0 && e.Done >= e.Total
 		line := fmt.Sprintf("%s: pulling %s", e.Service, e.Text)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"rhumb"
@@ -88,6 +89,8 @@ func wordsOf(e rhumb.Event) string {
 		what = string(e.Phase)
 		if e.Phase == rhumb.PhaseRollingBack {
 			what = "putting back"
+		} else if e.Text != "" {
+			what = "" // the text is the verdict, or says what begins
 		}
 	case rhumb.EventPull:
 		what = "pulling"
@@ -97,6 +100,9 @@ func wordsOf(e rhumb.Event) string {
 		if e.Failure != nil && e.Failure.Reason != "" && e.Text == "" {
 			e.Text = e.Failure.Reason
 		}
+	}
+	if strings.HasPrefix(e.Text, what+" ") {
+		what = "" // "ready after 5s"
 	}
 	switch {
 	case what == "":
