@@ -107,7 +107,7 @@ func (s *service) open() bool {
 		t.waits(s.Name, "waits for networks, volumes and addresses")
 		return false
 	}
-	if len(t.jobsWait) > 0 && !s.needed {
+	if s.waitsForJobs() {
 		t.waits(s.Name, "waits for job "+t.jobsWait[0].Name)
 		return false
 	}
@@ -122,6 +122,9 @@ func (s *service) open() bool {
 	}
 	return s.joinable()
 }
+
+// waitsForJobs tells whether jobs must run before any replica of the service changes.
+func (s *service) waitsForJobs() bool { return len(s.t.jobsWait) > 0 && !s.needed }
 
 // joinable tells whether the services that this one joins are there.
 func (s *service) joinable() bool {

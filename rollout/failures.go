@@ -160,6 +160,24 @@ func (s *service) heal(sl *slot) {
 			t.waits(s.Name, fmt.Sprintf("%s.%d %s; started again at %s", s.Name, sl.n, sl.reason, at.UTC().Format(time.TimeOnly)))
 			return
 		}
-		s.start(sl, r.ID, n+1)
+		if s.mayTryAgain(sl) {
+			s.start(sl, r.ID, n+1)
+		}
 	}
+}
+
+// mayTryAgain tells whether a dead replica may be started again now. Beside an old one that is alive it is one more
+// than the service has slots, and there may be only as many of those as its policy changes at a time.
+func (s *service) mayTryAgain(sl *slot) bool {
+	n := s.policy.Parallelism
+	if s.t.w.Mode == Hold || n <= 0 || !sl.alive() {
+		return true
+	}
+	for i := range s.slots {
+		other := &s.slots[i]
+		if other.alive() && (other.status == starting || other.status == broken && other.n < sl.n) {
+			n--
+		}
+	}
+	return n > 0
 }

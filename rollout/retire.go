@@ -82,6 +82,9 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	if !r.Alive() || s.strayed(r) {
 		return true
 	}
+	if s.waitsForJobs() && s.serves(r) {
+		return false
+	}
 	if s.order == rhumb.StopFirst {
 		return sl.main != nil && sl.main.Alive() || sl.status == resting || !s.serves(r)
 	}

@@ -210,7 +210,7 @@ func (s *service) tend(sl *slot) {
 			if s.joinable() && t.prepared {
 				s.start(sl, "", r.Restarts)
 			}
-		} else if sl.ready && s.Served() {
+		} else if sl.ready && s.Served() && !(s.waitsForJobs() && s.anyServes(sl)) {
 			t.about(rhumb.StepRoute, r, "ready")
 		}
 	case broken:

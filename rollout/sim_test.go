@@ -147,7 +147,6 @@ func (s *sim) hold(turns int) {
 
 // holdUntilQuiet holds until nothing is left to do, and checks that nothing is left over.
 func (s *sim) holdUntilQuiet() {
-	s.check.resting = true
 	for range 400 {
 		s.turn()
 		if s.now.Before(s.away) || len(s.flying) > 0 {

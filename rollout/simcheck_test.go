@@ -12,13 +12,13 @@ import (
 type simCheck struct {
 	s         *sim
 	promised  []promise
-	steady    []string       // addresses that both releases have and that were published when the deployment began
-	most      map[string]int // replicas alive at most, by service
-	wounded   map[place]bool // slots that lost their replica by themselves, or had none when the deployment began
-	completed map[place]bool // slots whose replica ended with 0 by itself: it may count as having done its work
-	failed    map[place]bool // slots that have a failure in this deployment
-	ran       map[string]int // jobs' successes by service, in this deployment
-	resting   bool
+	steady    []string        // addresses that both releases have and that were published when the deployment began
+	most      map[string]int  // replicas alive at most, by service
+	wounded   map[place]bool  // slots that lost their replica by themselves, or had none when the deployment began
+	completed map[place]bool  // slots whose replica ended with 0 by itself: it may count as having done its work
+	failed    map[place]bool  // slots that have a failure in this deployment
+	ran       map[string]int  // jobs' successes by service, in this deployment
+	asked     map[string]bool // replicas that the last decision lets stop
 }
 
 type place struct {
@@ -30,8 +30,7 @@ type place struct {
 type promise struct {
 	service string
 	slots   int
-	down    int  // slots that may be without a replica at a time
-	routed  bool // it counts only in the table
+	down    int // slots that may be without a replica at a time
 }
 
 func newSimCheck(s *sim) *simCheck { return &simCheck{s: s, most: map[string]int{}} }
@@ -54,7 +53,7 @@ func (c *simCheck) begin() {
 		if now == nil || old.Job || now.Job {
 			continue
 		}
-		p := promise{service: old.Name, slots: min(old.Replicas, now.Replicas), routed: old.Served() && now.Served()}
+		p := promise{service: old.Name, slots: min(old.Replicas, now.Replicas)}
 		if stopFirst(from.model, old) || stopFirst(to.model, now) {
 			p.down = max(limit(now.Update, now.Replicas), limit(old.Rollback, old.Replicas))
 		}
@@ -124,7 +123,7 @@ func (c *simCheck) measure(from, to *simRelease) {
 func (c *simCheck) living(service string) int {
 	n := 0
 	for _, r := range c.s.replicas {
-		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !r.leaving && !c.s.beingStopped(r.ID) && !c.s.shares(r) {
+		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !r.leaving && !c.asked[r.ID] && !c.s.beingStopped(r.ID) && !c.s.shares(r) {
 			n++
 		}
 	}
@@ -154,22 +153,28 @@ func (c *simCheck) excuse() {
 
 func (c *simCheck) served(p promise, slot int) bool {
 	for _, r := range c.s.replicas {
-		if r.Service == p.service && r.Slot == slot && c.serves(r, p.routed) {
+		if r.Service == p.service && r.Slot == slot && c.serves(r) {
 			return true
 		}
 	}
 	return false
 }
 
-func (c *simCheck) serves(r *simReplica, routed bool) bool {
+// serves tells whether the replica does its work: those of a served service do in the table only.
+func (c *simCheck) serves(r *simReplica) bool {
 	if !c.s.answers(r) {
 		return false
 	}
-	if routed {
-		route, ok := c.s.routes[r.ID]
-		return ok && !route.Draining
+	route, ok := c.s.routes[r.ID]
+	if ok && !route.Draining {
+		return true
 	}
-	return true
+	if m := c.s.wanted().Model; m != nil {
+		if def := m.Service(r.Service); def != nil && !def.Served() && c.s.release(c.s.wanted().Release).specs[def.Name] == r.Spec {
+			return true
+		}
+	}
+	return !c.s.release(r.Release).model.Service(r.Service).Served()
 }
 
 // promises checks that no service has less than was promised.
@@ -209,14 +214,15 @@ func (c *simCheck) beingTakenOut(at place) bool {
 
 // hurt notes that a replica fell by itself, and with it those that share its network.
 func (c *simCheck) hurt(r *simReplica) {
+	at := place{r.Service, r.Slot}
 	if c.wounded == nil {
 		return
 	}
-	c.wounded[place{r.Service, r.Slot}] = true
-	c.completed[place{r.Service, r.Slot}] = r.State == rhumb.StateExited && r.code == 0
+	c.wounded[at] = true
+	c.completed[at] = r.State == rhumb.StateExited && r.code == 0
 	for _, other := range c.s.replicas {
 		if other.Joined == r.ID {
-			c.wounded[place{other.Service, other.Slot}] = true
+			c.hurt(other)
 		}
 	}
 }
@@ -237,6 +243,9 @@ func (c *simCheck) starts(r *simReplica) {
 	first := false
 	for _, n := range []int{s.dep.From, s.dep.To} {
 		if m := s.release(n).model; m != nil {
+			if w := s.wanted().Model.Service(r.Service); w != nil && w.Job {
+				continue // it isn't a service any more
+			}
 			if def := m.Service(r.Service); def != nil && !def.Job && (def.Order == rhumb.StopFirst || m == s.wanted().Model && joinsStopFirst(m, def)) && (!s.dep.Phase.Ended() || n == s.current) {
 				first = true
 			}
@@ -274,6 +283,7 @@ func (c *simCheck) stops(r *simReplica) {
 	if _, routed := c.s.routes[r.ID]; routed {
 		c.fail("%s is stopped while the table leads to it", r.Name())
 	}
+	r.useless = r.Alive() && !c.s.answers(r)
 }
 
 func (c *simCheck) removes(r *simReplica) {
@@ -345,7 +355,11 @@ func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 			c.fail("the same look gave another decision:\n%v\n%v", d, again)
 		}
 	}
+	c.asked = map[string]bool{}
 	for i, st := range d.Steps {
+		if st.Kind == rhumb.StepStop {
+			c.asked[st.Replica] = true
+		}
 		for _, other := range d.Steps[:i] {
 			if st.Replica != "" && st.Replica == other.Replica || st == other {
 				c.fail("two steps about one thing: %s, %s", st, other)
@@ -382,7 +396,7 @@ func (s *sim) noteJobs(w Wanted) {
 
 // takenOut checks that surplus and orphans go only after all that is wanted is in place.
 func (c *simCheck) takenOut(w Wanted, st rhumb.Step, r *simReplica) {
-	if w.Model == nil || !c.serves(r, false) || r.Joined != "" {
+	if w.Model == nil || !c.serves(r) || r.Joined != "" {
 		return
 	}
 	def := w.Model.Service(st.Service)
@@ -408,7 +422,7 @@ func (c *simCheck) filled(def *rhumb.Service, slot int, spec string) bool {
 		return true
 	}
 	for _, r := range c.s.replicas {
-		if r.Service == def.Name && r.Slot == slot && r.Spec == spec && (!r.Alive() && r.State != rhumb.StateCreated || c.serves(r, def.Served()) ||
+		if r.Service == def.Name && r.Slot == slot && r.Spec == spec && (!r.Alive() && r.State != rhumb.StateCreated || c.serves(r) ||
 			def.Ready.Kind == rhumb.ReadyRunning) {
 			return true
 		}
@@ -435,7 +449,7 @@ func (c *simCheck) jobsFirst(w Wanted, d Decision) {
 	}
 	for _, st := range d.Steps {
 		r := c.s.find(st.Replica)
-		if pending && !needed[st.Service] && r != nil && r.Joined == "" && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop) && c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r, true) {
+		if pending && !needed[st.Service] && r != nil && r.Joined == "" && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop) && c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r) {
 			c.fail("%s before all jobs have run", st)
 		}
 	}

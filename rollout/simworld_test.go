@@ -20,6 +20,7 @@ type simReplica struct {
 	openUntil time.Time // once it drains: when its last connection ends
 	stopping  bool
 	leaving   bool // it has drained and not been routed again
+	useless   bool // it didn't answer when it was told to stop: what shares its network falls by its fault
 	haunted   bool // the daemon died while it was being stopped, and can't know
 }
 
@@ -193,7 +194,7 @@ func (w *simWorld) pass() (hurt []*simReplica) {
 		}
 		if !r.endsAt.IsZero() && !w.now.Before(r.endsAt) {
 			r.State, r.ExitCode, r.Finished, r.Health = rhumb.StateExited, r.code, r.endsAt, ""
-			if !r.stopping {
+			if !r.stopping || r.useless {
 				hurt = append(hurt, r)
 			}
 		}
