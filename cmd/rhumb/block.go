@@ -16,14 +16,15 @@ type block struct {
 	paint paint
 	now   func() time.Time
 
-	mu    sync.Mutex
-	stack string
-	began time.Time
-	phase rhumb.Phase
-	to    int
-	rows  []*row
-	drawn int // lines on the screen
-	spin  int
+	mu     sync.Mutex
+	stack  string
+	began  time.Time
+	phase  rhumb.Phase
+	to     int
+	rows   []*row
+	drawn  int // lines on the screen
+	spin   int
+	asking bool // a question is open: nothing is drawn
 }
 
 // row is one service's line.
@@ -262,6 +263,9 @@ func (b *block) release() string {
 
 // draw puts the block on the screen, over what it drew before.
 func (b *block) draw() {
+	if b.asking {
+		return
+	}
 	lines := []string{b.head()}
 	room := height(b.w) - 3
 	for i, r := range b.rows {
@@ -285,11 +289,14 @@ func (b *block) erase() string {
 	if b.drawn == 0 {
 		return ""
 	}
-	return fmt.Sprintf("\x1b[%dA\x1b[J", b.drawn)
+	return fmt.Sprintf("\r\x1b[%dA\x1b[J", b.drawn) // the terminal's echo may have moved the cursor
 }
 
 // above prints a line that stays, above the block.
 func (b *block) above(line string) {
+	if b.asking {
+		return
+	}
 	io.WriteString(b.w, b.erase()+line+"\n")
 	b.drawn = 0
 }
@@ -299,6 +306,21 @@ func (b *block) say(words string) {
 	defer b.mu.Unlock()
 	b.above(words)
 	b.draw()
+}
+
+// ask leaves the block where it is, and the question below it.
+func (b *block) ask(question string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.draw()
+	io.WriteString(b.w, b.paint.yellow(question)+" ")
+	b.drawn, b.asking = 0, true
+}
+
+func (b *block) answered() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asking = false
 }
 
 func (b *block) tick() {

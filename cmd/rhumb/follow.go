@@ -70,6 +70,7 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 			}
 		case yes := <-f.answers:
 			f.answers = nil
+			f.view.answered()
 			if !yes {
 				return f.d, errDetached
 			}
@@ -142,7 +143,7 @@ func (f *follower) interrupt(ctx context.Context) error {
 	}
 	f.asked = true
 	f.answers = make(chan bool, 1)
-	f.view.say("put it back as it was? [y/N] (Ctrl-C again leaves it to itself)")
+	f.view.ask("put it back as it was? [y/N] (Ctrl-C again leaves it to itself)")
 	go f.ask(f.answers)
 	return nil
 }
@@ -185,9 +186,15 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 	}
 	f := &follower{app: a, s: s, view: v, d: d, opts: opts}
 	d, err := f.follow(ctx)
+	if f.answers != nil {
+		v.answered()
+		if !a.o.json() {
+			fmt.Fprintln(a.stderr) // the question's line ends here
+		}
+	}
 	v.close()
 	if errors.Is(err, errDetached) {
-		return a.leave(d, fmt.Sprintf("left to itself: deployment %d of %s goes on; rhumb ps -p %s shows how, rhumb cancel -p %s puts it back", d.ID, d.Stack, d.Stack, d.Stack), rhumb.ExitTimeout)
+		return a.leave(d, fmt.Sprintf("left to itself: deployment %d of %s goes on (rhumb ps shows how, rhumb cancel puts it back)", d.ID, d.Stack), rhumb.ExitTimeout)
 	}
 	if err != nil {
 		return err

@@ -68,8 +68,10 @@ func (v *lineView) say(words string) {
 	fmt.Fprintln(v.w, words)
 }
 
-func (*lineView) tick()  {}
-func (*lineView) close() {}
+func (v *lineView) ask(question string) { v.say(question) }
+func (*lineView) answered()             {}
+func (*lineView) tick()                 {}
+func (*lineView) close()                {}
 
 // jsonView prints the events as lines of JSON.
 type jsonView struct{ w io.Writer }
@@ -77,5 +79,7 @@ type jsonView struct{ w io.Writer }
 func (v jsonView) build(p rhumb.BuildProgress) { printLine(v.w, map[string]any{"build": p}) }
 func (v jsonView) event(e rhumb.Event)         { printLine(v.w, map[string]any{"event": e}) }
 func (v jsonView) say(string)                  {}
+func (v jsonView) ask(string)                  {}
+func (v jsonView) answered()                   {}
 func (v jsonView) tick()                       {}
 func (v jsonView) close()                      {}

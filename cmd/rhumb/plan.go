@@ -58,6 +58,8 @@ type silent struct{}
 func (silent) build(rhumb.BuildProgress) {}
 func (silent) event(rhumb.Event)         {}
 func (silent) say(string)                {}
+func (silent) ask(string)                {}
+func (silent) answered()                 {}
 func (silent) tick()                     {}
 func (silent) close()                    {}
 

@@ -17,6 +17,9 @@ type view interface {
 	event(rhumb.Event)
 	// say shows words of the client itself.
 	say(words string)
+	// ask puts a question on the screen, which stays as it is until answered is called.
+	ask(question string)
+	answered()
 	// tick lets time pass.
 	tick()
 	// close leaves the view as it shall stay.
