@@ -3,8 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,13 +32,12 @@ type httpServer struct {
 func newHTTPServer(b *balancer, o Options) *httpServer {
 	h := &httpServer{balancer: b, trusted: o.TrustedProxies, log: o.Log, limits: b.limits,
 		queue: connQueue{conns: make(chan *clientConn), done: make(chan struct{})}}
-	quiet := log.New(io.Discard, "", 0) // what a client does wrong is its own affair
 	h.reverse = &httputil.ReverseProxy{
 		Rewrite:      h.rewrite,
 		Transport:    roundTripper{b},
 		BufferPool:   &bufferPool{},
 		ErrorHandler: h.failed,
-		ErrorLog:     quiet,
+		ErrorLog:     slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // mostly clients that left
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -53,7 +50,7 @@ func newHTTPServer(b *balancer, o Options) *httpServer {
 		MaxHeaderBytes:    h.limits.Header,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ConnState:         h.conns.note,
-		ErrorLog:          quiet,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	return h
 }

@@ -24,7 +24,7 @@ type socket struct {
 	stop  chan struct{}
 }
 
-// listen binds the address. What has no IPv6 takes "[::]" as all of IPv4.
+// listen binds the address. A host without IPv6 takes "[::]" as all of IPv4. Errors are the kernel's: bindError explains them.
 func listen(ctx context.Context, b binding) (*socket, error) {
 	s := &socket{bound: b, stop: make(chan struct{})}
 	var lc net.ListenConfig
@@ -35,7 +35,7 @@ func listen(ctx context.Context, b binding) (*socket, error) {
 			c, err = lc.ListenPacket(ctx, "udp4", wildcard4(b.addr.Port()))
 		}
 		if err != nil {
-			return nil, bindError(b, err)
+			return nil, err
 		}
 		s.udp = newUDPListener(c.(*net.UDPConn))
 		return s, nil
@@ -45,7 +45,7 @@ func listen(ctx context.Context, b binding) (*socket, error) {
 		l, err = lc.Listen(ctx, "tcp4", wildcard4(b.addr.Port()))
 	}
 	if err != nil {
-		return nil, bindError(b, err)
+		return nil, err
 	}
 	s.tcp = l.(*net.TCPListener)
 	return s, nil

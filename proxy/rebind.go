@@ -50,7 +50,7 @@ func listenAll(ctx context.Context, bs []binding) ([]*socket, error) {
 		s, err := listen(ctx, b)
 		if err != nil {
 			closeAll(bound)
-			return nil, err
+			return nil, bindError(b, err)
 		}
 		bound = append(bound, s)
 	}

@@ -127,7 +127,7 @@ func (p *Proxy) bindMissing(ctx context.Context) {
 		s, err := listen(ctx, b)
 		if err != nil {
 			if !p.missing[b] {
-				p.log.Error("listener not bound, trying again", "address", b.String(), "error", err)
+				p.log.Error("listener not bound, trying again", "address", b.String(), "error", bindError(b, err))
 			}
 			p.missing[b] = true
 			continue

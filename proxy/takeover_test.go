@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"rhumb"
 	"rhumb/proxy"
 )
@@ -52,8 +54,29 @@ type process struct {
 	ended chan error
 }
 
+func (p process) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // spawn starts a proxy process and waits until it answers on the control socket.
 func spawn(t *testing.T, dir string) process {
+	t.Helper()
+	p := launch(t, dir)
+	c := proxy.Dial(filepath.Join(dir, "s"))
+	eventually(t, "the new process has the control socket", func() bool {
+		st, err := c.Status(t.Context())
+		return err == nil && st.PID == p.Process.Pid
+	})
+	return p
+}
+
+// launch starts a proxy process.
+func launch(t *testing.T, dir string) process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -68,11 +91,6 @@ func spawn(t *testing.T, dir string) process {
 	p := process{cmd, make(chan error, 1)}
 	go func() { p.ended <- cmd.Wait(); close(p.ended) }()
 	t.Cleanup(func() { cmd.Process.Kill(); <-p.ended })
-	c := proxy.Dial(filepath.Join(dir, "s"))
-	eventually(t, "the new process has the control socket", func() bool {
-		st, err := c.Status(t.Context())
-		return err == nil && st.PID == cmd.Process.Pid
-	})
 	return p
 }
 
@@ -161,12 +179,49 @@ func line(addr string) error {
 	return err
 }
 
+func echoWebSocket(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		kind, b, err := c.Read(r.Context())
+		if err != nil || c.Write(r.Context(), kind, b) != nil {
+			return
+		}
+	}
+}
+
+// webSocket opens one, and says something on it for a while.
+func webSocket(ctx context.Context, url string) error {
+	c, _, err := websocket.Dial(ctx, url, nil)
+	if err != nil {
+		return err
+	}
+	defer c.CloseNow()
+	for range 20 {
+		if err := c.Write(ctx, websocket.MessageText, []byte("hi")); err != nil {
+			return err
+		}
+		if _, _, err := c.Read(ctx); err != nil {
+			return err
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return c.Close(websocket.StatusNormalClosure, "")
+}
+
 func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	c := proxy.Dial(filepath.Join(dir, "s"))
 	spawn(t, dir)
 	httpAddr, tcpAddr := freeAddr(t), freeAddr(t)
 	slow := web(t, "slow", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/ws" {
+			echoWebSocket(w, r)
+			return
+		}
 		io.Copy(io.Discard, r.Body)
 		if r.URL.Path == "/slow" {
 			time.Sleep(3 * time.Second)
@@ -179,6 +234,7 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 			{Name: "t", Stack: "shop", Endpoints: []rhumb.Endpoint{tcp(t, "e", echo("e"))}}}}
 	apply(t, c, table)
 	l := startLoad("http://"+httpAddr.String(), tcpAddr.String(), 4)
+	l.wg.Go(func() { l.run(func() error { return webSocket(t.Context(), "ws://"+httpAddr.String()+"/ws") }) })
 	conn, r, _ := dialLine(t, tcpAddr)
 	for range 3 {
 		var slowDone sync.WaitGroup
@@ -208,4 +264,59 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 	}
 	conn.Close()
 	eventually(t, "nothing is open", func() bool { return open(t, c, "e") == 0 && open(t, c, "slow") == 0 })
+}
+
+func TestATakeoverThatIsGivenUpChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	first := spawn(t, dir)
+	c := proxy.Dial(socket)
+	addr := freeAddr(t)
+	table := one(1, addr, rhumb.HTTP, 0, web(t, "a", nil))
+	apply(t, c, table)
+	for _, sent := range []string{"", "\x01", "\x01\x07"} { // it dies before, after, and instead of what comes next
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conn, "POST /takeover HTTP/1.1\r\nHost: proxy\r\n\r\n"+sent)
+		conn.Read(make([]byte, 10))
+		conn.Close()
+		table.Version++
+		apply(t, c, table)
+	}
+	if _, body := get(t, "http://"+addr.String()); body != "a" {
+		t.Fatal(body)
+	}
+	st, err := c.Status(t.Context())
+	if err != nil || st.PID != first.Process.Pid {
+		t.Fatalf("%+v, %v", st, err)
+	}
+}
+
+func TestProxiesThatStartTogetherSucceedOneAnother(t *testing.T) {
+	dir := t.TempDir()
+	c := proxy.Dial(filepath.Join(dir, "s"))
+	addr := freeAddr(t)
+	spawn(t, dir)
+	apply(t, c, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
+	l := startLoad("http://"+addr.String(), "", 2)
+	var ps []process
+	for range 3 {
+		ps = append(ps, launch(t, dir))
+	}
+	eventually(t, "all but one have ended", func() bool {
+		alive := 0
+		for _, p := range ps {
+			if p.running() {
+				alive++
+			}
+		}
+		return alive == 1
+	})
+	l.end(t)
+	apply(t, c, one(2, addr, rhumb.HTTP, 0, web(t, "b", nil)))
+	if _, body := get(t, "http://"+addr.String()); body != "b" {
+		t.Fatal(body)
+	}
 }
