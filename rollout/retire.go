@@ -105,14 +105,16 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	return t.w.Mode != Hold || sl.main != nil
 }
 
-// outdone tells whether an old replica isn't ready while another old one of the slot is: one is enough.
+// outdone tells whether another old replica of the slot does this one's work: one that is ready while this one isn't,
+// or that the release which is left behind has made.
 func (s *service) outdone(sl *slot, r *rhumb.Replica) bool {
-	if _, ready := s.t.o.Ready[r.ID]; ready {
+	_, ready := s.t.o.Ready[r.ID]
+	if ready && r.Spec == s.oldSpec() {
 		return false
 	}
 	return slices.ContainsFunc(sl.old, func(other *rhumb.Replica) bool {
-		_, ready := s.t.o.Ready[other.ID]
-		return ready && other != r && s.serves(other)
+		_, otherReady := s.t.o.Ready[other.ID]
+		return otherReady && other != r && s.serves(other) && (!ready || other.Spec == s.oldSpec())
 	})
 }
 

@@ -43,9 +43,6 @@ func (t *turn) newService(def *rhumb.Service, deps []rhumb.Dependency) *service 
 	if s.prev != nil && s.prev.Order == rhumb.StopFirst {
 		s.order = rhumb.StopFirst
 	}
-	if on := t.byName[networkOf(def)]; on != nil && on.order == rhumb.StopFirst {
-		s.order = rhumb.StopFirst // it can't outlive the network that it shares
-	}
 	return s
 }
 

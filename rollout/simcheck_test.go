@@ -54,10 +54,10 @@ func (c *simCheck) begin() {
 			continue
 		}
 		p := promise{service: old.Name, slots: min(old.Replicas, now.Replicas)}
-		if stopFirst(from.model, old) || stopFirst(to.model, now) {
+		if old.Order == rhumb.StopFirst || now.Order == rhumb.StopFirst {
 			p.down = max(limit(now.Update, now.Replicas), limit(old.Rollback, old.Replicas))
 		}
-		if joinsStopFirst(from.model, old) || joinsStopFirst(to.model, now) {
+		if joinsStopFirst(from.model, to.model, old.Name) || joinsStopFirst(to.model, from.model, old.Name) {
 			p.down = p.slots
 		}
 		c.promised = append(c.promised, p)
@@ -71,13 +71,19 @@ func (c *simCheck) begin() {
 	c.excuse()
 }
 
-func stopFirst(m *rhumb.Stack, def *rhumb.Service) bool {
-	return def.Order == rhumb.StopFirst || joinsStopFirst(m, def)
-}
-
-func joinsStopFirst(m *rhumb.Stack, def *rhumb.Service) bool {
-	on := m.Service(networkOf(def))
-	return on != nil && stopFirst(m, on)
+// joinsStopFirst tells whether in model a the service shares the network of one that is stop-first: it must go with it.
+func joinsStopFirst(a, b *rhumb.Stack, service string) bool {
+	def := a.Service(service)
+	if def == nil {
+		return false
+	}
+	on := networkOf(def)
+	for _, m := range []*rhumb.Stack{a, b} {
+		if x := m.Service(on); x != nil && x.Order == rhumb.StopFirst {
+			return true
+		}
+	}
+	return on != "" && joinsStopFirst(a, b, on)
 }
 
 func limit(p rhumb.Policy, replicas int) int {
@@ -99,6 +105,7 @@ func wantedBy(m *rhumb.Stack, address string) string {
 // measure notes how many replicas of each service may be alive at once.
 func (c *simCheck) measure(from, to *simRelease) {
 	clear(c.most)
+	clear(c.asked)
 	for _, m := range []*rhumb.Stack{from.model, to.model} {
 		if m == nil {
 			continue
@@ -246,7 +253,7 @@ func (c *simCheck) starts(r *simReplica) {
 			if w := s.wanted().Model.Service(r.Service); w != nil && w.Job {
 				continue // it isn't a service any more
 			}
-			if def := m.Service(r.Service); def != nil && !def.Job && (def.Order == rhumb.StopFirst || m == s.wanted().Model && joinsStopFirst(m, def)) && (!s.dep.Phase.Ended() || n == s.current) {
+			if def := m.Service(r.Service); def != nil && !def.Job && def.Order == rhumb.StopFirst && (!s.dep.Phase.Ended() || n == s.current) {
 				first = true
 			}
 		}

@@ -146,11 +146,16 @@ func (w *simWorld) answers(r *simReplica) bool {
 	if !r.Alive() || r.stopping || r.readyAt.IsZero() || w.now.Before(r.readyAt) || w.sick(r) {
 		return false
 	}
+	return w.connected(r)
+}
+
+// connected tells whether the replica has a network: its own, or that of one that is alive and connected.
+func (w *simWorld) connected(r *simReplica) bool {
 	if r.Joined == "" {
 		return true
 	}
 	on := w.find(r.Joined)
-	return on != nil && on.Alive()
+	return on != nil && on.Alive() && w.connected(on)
 }
 
 // next is when something happens by itself; zero: nothing will.
