@@ -142,7 +142,12 @@ func tenServices(ctx context.Context, o options, f *floor, r *rhumb, c *compose)
 	return nil
 }
 
+// settling is how long the machine is left alone before each measure: what the last one left running in the
+// background (an old replica that stops) must not be charged to the next.
+const settling = 1500 * time.Millisecond
+
 func timed(do func() error) (time.Duration, error) {
+	time.Sleep(settling)
 	t := time.Now()
 	err := do()
 	return time.Since(t), err
