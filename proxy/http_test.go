@@ -268,8 +268,11 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 	}
 	apply(t, p, table(1))
 	l := startLoad("http://"+addr.String(), tcpAddr.String(), 8)
-	v := uint64(1)
-	for l.requests.Load() < 10_000 && l.failed.Load() == 0 {
+	v, enough := uint64(1), int64(10_000)
+	if testing.Short() {
+		enough = 2_000
+	}
+	for l.requests.Load() < enough && l.failed.Load() == 0 {
 		v++
 		tb := table(v)
 		if v%10 == 0 {

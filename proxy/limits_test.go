@@ -162,7 +162,7 @@ func TestAReplicaNeedNotReadTheBody(t *testing.T) {
 				c := &http.Client{Transport: tr}
 				wg.Go(func() {
 					defer tr.CloseIdleConnections()
-					for range 100 {
+					for range 40 {
 						req, _ := http.NewRequest("POST", "http://"+addr.String(), bytes.NewReader(make([]byte, size)))
 						req.GetBody = nil
 						r, err := c.Do(req)
