@@ -12,8 +12,6 @@ import (
 	"rhumb/engine/enginetest"
 )
 
-const declaringTag = "rhumb-engine-test-declaring:latest"
-
 func TestDockerKeepsTheContract(t *testing.T) {
 	need(t)
 	enginetest.Run(t, func(t *testing.T) rhumb.Engine { return open(t) }, enginetest.Options{
@@ -42,7 +40,7 @@ func TestDockerKeepsTheContract(t *testing.T) {
 				t.Fatal(err)
 			}
 		},
-		Clear: func(t *testing.T, _ rhumb.Engine, stack string) { clear(t, stack) },
+		Clear: func(t *testing.T, _ rhumb.Engine, stack string) { sweep(t, stack) },
 		Away:  away,
 	})
 }

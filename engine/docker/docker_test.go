@@ -25,7 +25,23 @@ import (
 // testImage is the image that the tests run: testapp and an empty folder, nothing else.
 var testImage = sync.OnceValues(importTestImage)
 
-const testTag = "rhumb-engine-test:latest"
+// The images are this run's own, so that runs side by side don't take each other's away.
+var (
+	testTag      = "rhumb-engine-test:" + run
+	declaringTag = "rhumb-engine-test-declaring:" + run
+	run          = strings.ToLower(rand.Text()[:10])
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if c, err := client.New(client.WithHost(client.DefaultDockerHost)); err == nil {
+		for _, tag := range []string{testTag, declaringTag} {
+			_, _ = c.ImageRemove(context.Background(), tag, client.ImageRemoveOptions{Force: true}) // it may never have been made
+		}
+		_ = c.Close()
+	}
+	os.Exit(code)
+}
 
 // need skips a test without an engine, unless it must not be skipped.
 func need(t *testing.T) *docker.Engine {
@@ -64,24 +80,24 @@ func open(t *testing.T) *docker.Engine {
 func stackName(t *testing.T) string {
 	t.Helper()
 	stack := "et" + strings.ToLower(rand.Text()[:10])
-	t.Cleanup(func() { clear(t, stack) })
+	t.Cleanup(func() { sweep(t, stack) })
 	return stack
 }
 
-// clear removes everything of a stack, by its label.
-func clear(t *testing.T, stack string) {
+// sweep removes everything of a stack, by its label.
+func sweep(t *testing.T, stack string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c := raw(t)
 	f := client.Filters{}.Add("label", "dev.rhumb.stack="+stack)
 	list, err := c.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: f})
 	if err != nil {
-		t.Errorf("clear %s: %v", stack, err)
+		t.Errorf("sweep %s: %v", stack, err)
 		return
 	}
 	for _, i := range list.Items {
 		if _, err := c.ContainerRemove(ctx, i.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-			t.Errorf("clear %s: %v", stack, err)
+			t.Errorf("sweep %s: %v", stack, err)
 		}
 	}
 	ns, _ := c.NetworkList(ctx, client.NetworkListOptions{Filters: f})

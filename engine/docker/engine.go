@@ -40,6 +40,7 @@ type Engine struct {
 
 	starting names      // of replicas that are being started
 	networks sync.Mutex // network names aren't unique to the engine: look and make are one step
+	known    known      // what replicas looked like that have not changed since
 	declared sync.Map   // the volumes that images declare: image ID -> []string
 }
 

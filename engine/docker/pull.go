@@ -22,9 +22,9 @@ func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(r
 		return rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err)
 	}
 	o := client.ImagePullOptions{RegistryAuth: credentials(r.Auth, reference.Domain(named))}
-	if os, arch, ok := strings.Cut(r.Platform, "/"); ok {
-		arch, variant, _ := strings.Cut(arch, "/")
-		o.Platforms = []ocispec.Platform{{OS: os, Architecture: arch, Variant: variant}}
+	if system, rest, ok := strings.Cut(r.Platform, "/"); ok {
+		arch, variant, _ := strings.Cut(rest, "/")
+		o.Platforms = []ocispec.Platform{{OS: system, Architecture: arch, Variant: variant}}
 	}
 	stream, err := e.api.ImagePull(ctx, r.Ref, o)
 	if err != nil {

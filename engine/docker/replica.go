@@ -36,9 +36,10 @@ func (e *Engine) Replicas(ctx context.Context, stack string) ([]rhumb.Replica, e
 	if err != nil {
 		return nil, e.fail(err, "list replicas")
 	}
+	e.known.keep(stack, list.Items)
 	rs := make([]rhumb.Replica, 0, len(list.Items))
 	for _, c := range list.Items {
-		r, err := e.replica(ctx, c.ID)
+		r, err := e.listed(ctx, &c)
 		if is(err, rhumb.NotFound) {
 			continue // removed since the list was made
 		}

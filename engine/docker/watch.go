@@ -36,8 +36,8 @@ func tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	var waiting changes
 	for {
 		var to chan<- rhumb.Change
-		next, any := waiting.next()
-		if any {
+		next, some := waiting.next()
+		if some {
 			to = out
 		}
 		select {

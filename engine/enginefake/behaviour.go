@@ -156,6 +156,13 @@ func (e *Engine) Pause(id string, paused bool) {
 	e.tell(r)
 }
 
+// Hold runs f while no call is under way, so that a test can move its clock beside watches.
+func (e *Engine) Hold(f func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f()
+}
+
 // Tick tells watchers of what has changed by the clock alone. A test whose clock isn't the real one calls it after
 // moving the clock.
 func (e *Engine) Tick() {

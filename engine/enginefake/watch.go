@@ -56,9 +56,9 @@ func (e *Engine) pass(ctx context.Context, w *watcher) {
 	defer close(w.out)
 	defer e.forget(w)
 	for {
-		first, any, wait := e.look(w)
+		first, some, wait := e.look(w)
 		var out chan<- rhumb.Change
-		if any {
+		if some {
 			out = w.out
 		}
 		timer := time.NewTimer(wait)

@@ -41,8 +41,8 @@ type bench struct {
 	stack  string // the test's own
 }
 
-// Run runs the contract's tests. make gives a new connection to an engine; what one test leaves is cleared.
-func Run(t *testing.T, make func(t *testing.T) rhumb.Engine, o Options) {
+// Run runs the contract's tests. open gives a new connection to an engine; what one test leaves is cleared.
+func Run(t *testing.T, open func(t *testing.T) rhumb.Engine, o Options) {
 	for _, group := range []map[string]func(*bench){
 		holdingTests, replicaTests, startTests, watchTests, streamTests, probeTests, imageTests, awayTests,
 	} {
@@ -53,7 +53,7 @@ func Run(t *testing.T, make func(t *testing.T) rhumb.Engine, o Options) {
 		slices.Sort(names)
 		for _, name := range names {
 			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-				e := make(t)
+				e := open(t)
 				images, ok := e.(rhumb.Images)
 				if !ok {
 					t.Fatalf("%T is not rhumb.Images", e)
@@ -126,10 +126,10 @@ func (b *bench) exited(id string) rhumb.Replica {
 }
 
 // within waits for something to come true.
-func (b *bench) within(d time.Duration, what string, true func() bool) {
+func (b *bench) within(d time.Duration, what string, done func() bool) {
 	b.Helper()
 	deadline := time.Now().Add(d)
-	for !true() {
+	for !done() {
 		if time.Now().After(deadline) {
 			b.Fatalf("not within %v: %s", d, what)
 		}

@@ -74,10 +74,10 @@ var watchTests = map[string]func(*bench){
 }
 
 // told reads changes until something is true, and fails if they stop coming before.
-func (b *bench) told(changes <-chan rhumb.Change, true func() bool) {
+func (b *bench) told(changes <-chan rhumb.Change, seen func() bool) {
 	b.Helper()
 	deadline := time.After(20 * time.Second)
-	for !true() {
+	for !seen() {
 		select {
 		case c, ok := <-changes:
 			if !ok {

@@ -1,7 +1,7 @@
 // Command testapp is the program inside the containers that engine/docker's tests start. It does what its arguments
 // say, one after the other: print LINE, err LINE, lines N, long BYTES, exit CODE, sleep DURATION, ignore (SIGTERM),
 // trap FILE (write it at SIGTERM and exit with 0), listen PORT, cat FILE, stat FILE, write FILE TEXT, copy (stdin to
-// stdout), env NAME, hosts, spawn (a sleeping child, then sleep), size (of the terminal, at each change), spin (forever).
+// stdout), env NAME, spawn (a sleeping child, then sleep), size (of the terminal, at each change).
 package main
 
 import (
@@ -72,8 +72,7 @@ func do(verb string, next func() string) {
 	case "write":
 		check(os.WriteFile(next(), []byte(next()), 0o644))
 	case "copy":
-		_, err := io.Copy(os.Stdout, os.Stdin)
-		check(err)
+		check(second(io.Copy(os.Stdout, os.Stdin)))
 	case "env":
 		fmt.Println(os.Getenv(next()))
 	case "spawn":
@@ -135,6 +134,8 @@ func size() {
 		}
 	}
 }
+
+func second(_ int64, err error) error { return err }
 
 func number(s string) int {
 	n, err := strconv.Atoi(s)

@@ -1,0 +1,116 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/moby/moby/api/types/container"
+
+	"rhumb"
+)
+
+// known are replicas that were looked at before. A list says too little of a container, and looking at each costs the
+// engine 3 ms of CPU; but a list's line can tell that nothing has changed. The zero value is ready.
+type known struct {
+	mu   sync.Mutex
+	seen map[string]sighting // by ID
+}
+
+// sighting is what a replica looked like when the engine's list had that line for it.
+type sighting struct {
+	line    string
+	replica rhumb.Replica
+}
+
+// listed gives a replica that the engine has listed.
+func (e *Engine) listed(ctx context.Context, c *container.Summary) (rhumb.Replica, error) {
+	line := lineOf(c)
+	if r, ok := e.known.find(c.ID, line); ok {
+		return r, nil
+	}
+	r, err := e.replica(ctx, c.ID)
+	if err == nil && settled(c, &r) {
+		e.known.note(line, r)
+	}
+	return r, err
+}
+
+// lineOf gives all of a list's line that changes when the replica does. Its status has the age in it, "Up 3 minutes
+// (healthy)", so that one that was stopped and started by hand shows.
+func lineOf(c *container.Summary) string {
+	var b strings.Builder
+	fmt.Fprint(&b, c.State, c.Status)
+	if c.NetworkSettings == nil {
+		return b.String()
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.NetworkSettings.Networks)) {
+		if ep := c.NetworkSettings.Networks[name]; ep != nil {
+			fmt.Fprint(&b, name, ep.IPAddress, ep.GlobalIPv6Address)
+		}
+	}
+	return b.String()
+}
+
+// settled tells whether what was seen is what the line says. If it changed in between, the line must not stand for it.
+// The line of one that was never started doesn't change when its start fails.
+func settled(c *container.Summary, r *rhumb.Replica) bool {
+	switch c.State {
+	case container.StateRunning:
+		return r.State == rhumb.StateRunning && r.Health == healthIn(c.Status)
+	case container.StateExited:
+		return r.State == rhumb.StateExited
+	}
+	return false
+}
+
+// healthIn reads the health out of a status.
+func healthIn(status string) rhumb.Health {
+	switch {
+	case strings.HasSuffix(status, "(healthy)"):
+		return rhumb.HealthHealthy
+	case strings.HasSuffix(status, "(unhealthy)"):
+		return rhumb.HealthUnhealthy
+	case strings.HasSuffix(status, "(health: starting)"):
+		return rhumb.HealthStarting
+	}
+	return rhumb.HealthNone
+}
+
+func (k *known) find(id, line string) (rhumb.Replica, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, ok := k.seen[id]
+	if !ok || s.line != line {
+		return rhumb.Replica{}, false
+	}
+	r := s.replica
+	r.Addrs = maps.Clone(r.Addrs)
+	return r, true
+}
+
+func (k *known) note(line string, r rhumb.Replica) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.seen == nil {
+		k.seen = map[string]sighting{}
+	}
+	r.Addrs = maps.Clone(r.Addrs)
+	k.seen[r.ID] = sighting{line, r}
+}
+
+// keep forgets the replicas of a stack that are no longer listed; "" is all stacks.
+func (k *known) keep(stack string, list []container.Summary) {
+	there := make(map[string]bool, len(list))
+	for _, c := range list {
+		there[c.ID] = true
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	maps.DeleteFunc(k.seen, func(id string, s sighting) bool {
+		return (stack == "" || s.replica.Stack == stack) && !there[id]
+	})
+}

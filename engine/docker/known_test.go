@@ -1,0 +1,62 @@
+package docker
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+
+	"rhumb"
+)
+
+func summary(state container.ContainerState, status, addr string) *container.Summary {
+	c := &container.Summary{ID: "1", State: state, Status: status, NetworkSettings: &container.NetworkSettingsSummary{}}
+	c.NetworkSettings.Networks = map[string]*network.EndpointSettings{"n": {IPAddress: netip.MustParseAddr(addr)}}
+	return c
+}
+
+func TestALineThatDiffersInAnythingThatMattersIsAnother(t *testing.T) {
+	lines := map[string]bool{}
+	for _, c := range []*container.Summary{
+		summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"), summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"),
+		summary(container.StateRunning, "Up 3 minutes", "10.0.0.2"), summary(container.StateExited, "Exited (1) 3 minutes ago", "10.0.0.1"),
+		summary(container.StateRunning, "Up 2 seconds", "10.0.0.1"),
+	} {
+		lines[lineOf(c)] = true
+	}
+	if len(lines) != 5 {
+		t.Errorf("some are the same: %v", lines)
+	}
+}
+
+func TestWhatChangedWhileItWasLookedAtIsNotKnown(t *testing.T) {
+	for _, c := range []struct {
+		line *container.Summary
+		seen rhumb.Replica
+		want bool
+	}{
+		{summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"), rhumb.Replica{State: rhumb.StateRunning, Health: rhumb.HealthHealthy}, true},
+		{summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"), rhumb.Replica{State: rhumb.StateRunning, Health: rhumb.HealthUnhealthy}, false},
+		{summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"), rhumb.Replica{State: rhumb.StateExited}, false},
+		{summary(container.StateExited, "Exited (1) 3 minutes ago", "10.0.0.1"), rhumb.Replica{State: rhumb.StateExited}, true},
+		{summary(container.StateCreated, "Created", "10.0.0.1"), rhumb.Replica{State: rhumb.StateExited, Error: "no"}, false},
+	} {
+		if settled(c.line, &c.seen) != c.want {
+			t.Errorf("%s and %+v: not %v", c.line.Status, c.seen, c.want)
+		}
+	}
+}
+
+func TestWhatIsNoLongerListedIsForgotten(t *testing.T) {
+	var k known
+	k.note("line", rhumb.Replica{ID: "1", Stack: "shop"})
+	k.note("line", rhumb.Replica{ID: "2", Stack: "blog"})
+	k.keep("shop", nil)
+	_, shop := k.find("1", "line")
+	_, blog := k.find("2", "line")
+	_, other := k.find("2", "other line")
+	if shop || !blog || other {
+		t.Errorf("shop %v, blog %v, another line %v", shop, blog, other)
+	}
+}
