@@ -2,6 +2,7 @@ package compose
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -36,7 +37,7 @@ func (in *input) readEnvironment(environ map[string]string, paths []string) (map
 	env := map[string]string{}
 	for _, p := range paths {
 		name := in.shown(p)
-		b, err := readRegular(p, name, maxFile)
+		b, err := readRegular(p, name, maxEnvFile)
 		if err != nil {
 			return nil, err
 		}
@@ -59,6 +60,9 @@ func (in *input) readEnvironment(environ map[string]string, paths []string) (map
 // parseEnv is the library's parser, with its panics made errors.
 func parseEnv(b []byte, lookup func(string) (string, bool)) (vars map[string]string, err error) {
 	defer recovered(&err)
+	if bytes.Count(b, []byte("$")) > maxDollars {
+		return nil, fmt.Errorf("more than %d variables in the values", maxDollars)
+	}
 	return dotenv.ParseWithLookup(bytes.NewReader(b), lookup)
 }
 
@@ -117,11 +121,13 @@ func (in *input) nameStack() error {
 	return in.setName(base, in.dir)
 }
 
+// setName takes the name, which files may use as ${COMPOSE_PROJECT_NAME}.
 func (in *input) setName(name, from string) error {
 	if name != loader.NormalizeProjectName(name) || len(name) > 63 {
 		return &rhumb.Error{Code: rhumb.Invalid, At: from, Msg: "name: " + strconv.Quote(name) + " can't name a stack",
 			Hint: "use lower-case letters, digits, - and _, a letter or digit first, at most 63 of them"}
 	}
 	in.name = name
+	in.env["COMPOSE_PROJECT_NAME"] = name
 	return nil
 }

@@ -11,8 +11,10 @@ import (
 	"rhumb"
 )
 
-// maxProblems is how many mistakes are told at once; more would hide the first ones.
-const maxProblems = 30
+const (
+	maxProblems  = 30  // mistakes told at once; more would hide the first ones
+	manyProblems = 300 // mistakes after which the rest isn't looked at
+)
 
 // problems collects mistakes with their places.
 type problems struct {
@@ -45,6 +47,9 @@ func (b *problems) addError(e *rhumb.Error) {
 	}
 }
 
+// full tells whether there are so many mistakes that more would help nobody.
+func (b *problems) full() bool { return len(b.errs) >= manyProblems }
+
 func (b *problems) err() error { return joined(b.errs) }
 
 // joined gives nil, the one error, or all of them in the order of their places.
@@ -58,8 +63,11 @@ func joined(errs rhumb.Errors) error {
 	errs = slices.Clone(errs)
 	slices.SortStableFunc(errs, func(a, b *rhumb.Error) int { return comparePlaces(a.At, b.At) })
 	if len(errs) > maxProblems {
-		more := rhumb.Errorf(rhumb.Invalid, "and %d more mistakes", len(errs)-maxProblems)
-		errs = append(errs[:maxProblems], more)
+		count := strconv.Itoa(len(errs) - maxProblems)
+		if len(errs) >= manyProblems {
+			count = "many"
+		}
+		errs = append(errs[:maxProblems], rhumb.Errorf(rhumb.Invalid, "and %s more mistakes", count))
 	}
 	return errs
 }
@@ -109,7 +117,7 @@ func firstLine(s string) string {
 
 var (
 	yamlPrefix   = regexp.MustCompile(`^(yaml: ?)?(unmarshal errors?:|construct errors?:|load errors?:)?\s*`)
-	yamlPosition = regexp.MustCompile(`(while [a-z ]+ at )?line \d+(, column \d+)?:? ?`)
+	yamlPosition = regexp.MustCompile(`(while [a-z ]+ at )?(line \d+(, column \d+)?|<unknown position>|offset \d+):? ?`)
 )
 
 // yamlReason gives what the YAML library says without its name and place.

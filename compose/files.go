@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	maxFile     = 5 << 20   // bytes of a Compose file or an env file
+	maxFile     = 5 << 20   // bytes of a Compose file
+	maxEnvFile  = 1 << 20   // bytes of an env file
 	maxSnapshot = 1 << 20   // bytes of a project file that a release keeps
 	maxContent  = 500 << 10 // bytes of a config or secret, as on Swarm
 )

@@ -50,7 +50,7 @@ func FuzzPort(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if reason, hint := badShortPort(s); reason != "" && hint == "" {
+		if _, reason, hint := shortPort(s); reason != "" && hint == "" {
 			t.Errorf("%q is bad and there is no hint", s)
 		}
 	})

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/compose-spec/compose-go/v2/template"
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
@@ -19,6 +20,7 @@ const (
 	maxNodes = 100_000 // YAML nodes looked at in all files: aliases can multiply
 	maxDepth = 50      // of YAML nodes, and of includes and extends
 	maxPath  = 512     // bytes of a path whose line is remembered
+	maxKey   = 256     // bytes of a key
 )
 
 // inspector looks through the files, and the files that they include and extend, before the library does: it finds
@@ -87,6 +89,9 @@ func (v *inspector) eachPair(n *yaml.Node, f func(k, v *yaml.Node)) {
 
 // walk marks the places of a node and all below, and reports unknown fields, doubled keys, missing variables and bad ports.
 func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *field) {
+	if v.bad.full() {
+		return
+	}
 	if v.nodes++; v.nodes > maxNodes {
 		if v.nodes == maxNodes+1 {
 			v.bad.add(s.src.name, fmt.Sprintf("the files have more than %d values once aliases are followed", maxNodes), "")
@@ -153,6 +158,10 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
 			continue
 		}
 		known[k.Value] = k.Line
+		if len(k.Value) > maxKey {
+			v.bad.add(at, subject(path)+": a key of "+strconv.Itoa(len(k.Value))+" bytes", "keys have at most "+strconv.Itoa(maxKey))
+			continue
+		}
 		next, ok := spec.key(k.Value)
 		if !ok {
 			if !v.told[k] {
@@ -212,16 +221,11 @@ func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 	if err != nil || value == "" {
 		return 1 // said elsewhere
 	}
-	if reason, hint := badShortPort(value); reason != "" {
+	count, reason, hint := shortPort(value)
+	if reason != "" {
 		v.bad.add(place(s.src.name, n.Line), subject(path)+": "+reason, hint)
-		return 1
 	}
-	ports, err := types.ParsePortConfig(value)
-	if err != nil {
-		v.bad.add(place(s.src.name, n.Line), subject(path)+": "+strconv.Quote(value)+": "+err.Error(), portHint)
-		return 1
-	}
-	return len(ports)
+	return count
 }
 
 func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
@@ -235,12 +239,27 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 	}
 	at := place(s.src.name, n.Line)
 	if err != nil {
-		v.bad.add(at, subject(path)+": "+strconv.Quote(n.Value)+" has a $ that begins no variable", "write $$ for a plain $")
+		v.badValue(at, path, n.Value, err)
 		return
 	}
 	for _, a := range absents {
 		v.missing = append(v.missing, missing{a, at, path})
 	}
+}
+
+// badValue reports a value whose variables can't be replaced.
+func (v *inspector) badValue(at, path, value string, err error) {
+	var invalid *template.InvalidTemplateError
+	if !errors.As(err, &invalid) {
+		v.bad.add(at, subject(path)+": "+err.Error(), "put large text into a file")
+		return
+	}
+	if len(value) > 60 {
+		value = "the value"
+	} else {
+		value = strconv.Quote(value)
+	}
+	v.bad.add(at, subject(path)+": "+value+" has a $ that begins no variable", "write $$ for a plain $")
 }
 
 // includes inspects the files that an include names.

@@ -51,7 +51,7 @@ var rows = []row{
 	{"services.*", "isolation credential_spec", refused, "only Windows has it"},
 	{"services.*", "isolation=default", honoured, ""},
 	{"services.*", "annotations", refused, "needs Engine 24"},
-	{"services.*", "umask", refused, "no Docker Engine can set it"},
+	{"services.*", "umask", refused, "needs Engine 29.8"},
 	{"services.*", "use_api_socket", refused, "mount /var/run/docker.sock yourself if the service may rule the server"},
 	{"services.*", "models", refused, "rhumb runs no language models"},
 	{"services.*", "provider", refused, "rhumb runs containers only"},

@@ -91,7 +91,7 @@ func TestLargeInputIsRefusedBeforeItIsParsed(t *testing.T) {
 	}{
 		"file":     {Options{Files: []string{"fifty.yaml"}}, "fifty.yaml: is larger than 5 MB"},
 		"stdin":    {Options{Files: []string{"-"}, Stdin: endless{}}, "stdin: is larger than 5 MB"},
-		"env file": {Options{EnvFiles: []string{"fifty.yaml"}}, "fifty.yaml: is larger than 5 MB"},
+		"env file": {Options{EnvFiles: []string{"fifty.yaml"}}, "fifty.yaml: is larger than 1 MB"},
 		"config":   {Options{}, "compose.yaml:2: configs.c.file: big: is larger than 500 KB"},
 	} {
 		t.Run(name, func(t *testing.T) {

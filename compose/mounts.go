@@ -145,7 +145,7 @@ func inside(dir, path string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// tmpfs converts "/run", "/run:size=64m,mode=1770". The engine's mounts know size and mode; what they do anyway may be said.
+// tmpfs converts "/run", "/run:size=64m,mode=1770". Options that are the engine's defaults may be said too.
 func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
 	target, options, _ := strings.Cut(s, ":")
 	m := rhumb.Mount{Type: rhumb.MountTmpfs, Target: target}
@@ -163,7 +163,7 @@ func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
 			mode, err = strconv.ParseUint(value, 8, 32)
 			m.Mode = uint32(mode & 0o7777)
 		default:
-			c.bad.at(at, "use mode=1777 to let any user write", "option %s isn't supported: the engine's mounts know size and mode only", name)
+			c.bad.at(at, "use mode=1777 to let any user write", "option %s isn't supported: size, mode and ro are", name)
 			return m, false
 		}
 		if err != nil {

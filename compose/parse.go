@@ -97,7 +97,7 @@ func (v *inspector) checkReferencedFiles(p *types.Project) {
 		s := p.Services[name]
 		for i, f := range s.EnvFiles {
 			path := fmt.Sprintf("services.%s.env_file[%d]", name, i)
-			b, err := readRegular(f.Path, v.in.shown(f.Path), maxFile)
+			b, err := readRegular(f.Path, v.in.shown(f.Path), maxEnvFile)
 			switch {
 			case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(existing(f.Path)) == 0:
 			case err != nil:

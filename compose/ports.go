@@ -15,22 +15,25 @@ import (
 
 const portHint = "write it as [host address:][host port:]container port[/udp], with ports from 1 to 65535"
 
-// badShortPort looks at a port in the short syntax and says what is wrong with it; "" if nothing is.
-func badShortPort(s string) (reason, hint string) {
+// maxRange is how many ports one entry may publish or expose.
+const maxRange = 1000
+
+// shortPort looks at a port in the short syntax: how many container ports it means, and what is wrong with it ("": nothing).
+func shortPort(s string) (count int, reason, hint string) {
 	ports, proto, _ := strings.Cut(s, "/")
 	if proto != "" && !strings.EqualFold(proto, "tcp") && !strings.EqualFold(proto, "udp") {
-		return fmt.Sprintf("%q: there is no protocol %s", s, proto), "the proxy passes tcp and udp"
+		return 1, fmt.Sprintf("%q: there is no protocol %s", s, proto), "the proxy passes tcp and udp"
 	}
 	if i := strings.LastIndexByte(ports, ']'); i >= 0 {
 		ports = strings.TrimPrefix(ports[i+1:], ":")
 	}
 	parts := strings.Split(ports, ":")
 	if len(parts) > 3 {
-		return fmt.Sprintf("%q has too many colons", s), portHint + "; IPv6 addresses in brackets"
+		return 1, fmt.Sprintf("%q has too many colons", s), portHint + "; IPv6 addresses in brackets"
 	}
 	if len(parts) == 3 {
 		if _, err := netip.ParseAddr(parts[0]); err != nil && parts[0] != "" {
-			return fmt.Sprintf("%q: %q is not an IP address", s, parts[0]), portHint
+			return 1, fmt.Sprintf("%q: %q is not an IP address", s, parts[0]), portHint
 		}
 		parts = parts[1:]
 	}
@@ -41,14 +44,17 @@ func badShortPort(s string) (reason, hint string) {
 		}
 		size, reason := badRange(p)
 		if reason != "" {
-			return fmt.Sprintf("%q: %s", s, reason), portHint
+			return 1, fmt.Sprintf("%q: %s", s, reason), portHint
 		}
 		sizes = append(sizes, size)
 	}
-	if len(sizes) == 2 && sizes[0] != sizes[1] && sizes[1] != 1 {
-		return fmt.Sprintf("%q: %d host ports for %d container ports", s, sizes[0], sizes[1]), "both ranges must be of one length"
+	if last := sizes[len(sizes)-1]; last > maxRange {
+		return 1, fmt.Sprintf("%q: %d ports are more than %d", s, last, maxRange), "publish fewer ports"
 	}
-	return "", ""
+	if len(sizes) == 2 && sizes[0] != sizes[1] && sizes[1] != 1 {
+		return 1, fmt.Sprintf("%q: %d host ports for %d container ports", s, sizes[0], sizes[1]), "both ranges must be of one length"
+	}
+	return sizes[len(sizes)-1], "", ""
 }
 
 // badRange checks "80" or "80-90" and gives its length.
@@ -159,13 +165,16 @@ func (c *converter) expose(s types.ServiceConfig, routes []rhumb.Route) []string
 		if reason == "" && proto != "" && proto != "tcp" && proto != "udp" {
 			reason = "there is no protocol " + proto
 		}
+		if reason == "" && size > maxRange {
+			reason = fmt.Sprintf("%d ports are more than %d", size, maxRange)
+		}
 		if reason != "" {
 			c.bad.at(fmt.Sprintf("services.%s.expose[%d]", s.Name, i), "write it as 8000 or 8000/udp", "%q: %s", e, reason)
 			continue
 		}
 		from, _, _ := strings.Cut(ports, "-")
 		first, _ := badPort(from)
-		for n := range min(size, 1000) {
+		for n := range size {
 			add(first+n, cmp.Or(proto, "tcp"))
 		}
 	}

@@ -3,6 +3,7 @@ package compose
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 
@@ -10,6 +11,9 @@ import (
 
 	"rhumb"
 )
+
+// maxDocuments is how many documents, parted by ---, a Compose file may have.
+const maxDocuments = 100
 
 // source is one Compose file as YAML nodes, which know their lines.
 type source struct {
@@ -36,6 +40,9 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 			continue
 		}
 		root := doc.Content[0]
+		if len(src.roots) == maxDocuments {
+			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place(name, root.Line), Msg: fmt.Sprintf("more than %d documents in the file", maxDocuments)}
+		}
 		if root.Kind != yaml.MappingNode {
 			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place(name, root.Line), Msg: "this is not a Compose file",
 				Hint: "it begins with a key such as services:"}

@@ -2,9 +2,16 @@ package compose
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/template"
+)
+
+// The library's work and its depth grow with the variables of one value times its length; these keep both small.
+const (
+	maxDollars = 500
+	maxValue   = maxContent
 )
 
 // absent is a variable that a value wants and that isn't set.
@@ -18,6 +25,9 @@ type absent struct {
 func interpolated(value string, lookup func(string) (string, bool)) (string, []absent, error) {
 	if !strings.Contains(value, "$") {
 		return value, nil, nil
+	}
+	if strings.Count(value, "$") > maxDollars || len(value) > maxValue {
+		return value, nil, fmt.Errorf("a value with more than %d variables or %d KB", maxDollars, maxValue>>10)
 	}
 	missing := unset(value, lookup, nil, 0)
 	result, err := substitute(value, lookup)
