@@ -146,6 +146,9 @@ func (s *service) replace(sl *slot, free int) int {
 	serves := slices.ContainsFunc(inTheWay, s.serves)
 	if len(inTheWay) > 0 && !serves {
 		s.goAll(inTheWay) // nothing is lost by that
+		if s.order != rhumb.StopFirst && s.anyServes(sl) {
+			free-- // its turn comes as soon as the name is free
+		}
 		return free
 	}
 	if len(inTheWay) == 0 && !s.anyServes(sl) {

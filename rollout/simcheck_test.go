@@ -169,7 +169,7 @@ func (c *simCheck) served(p promise, slot int) bool {
 
 // serves tells whether the replica does its work: those of a served service do in the table only.
 func (c *simCheck) serves(r *simReplica) bool {
-	if !c.s.answers(r) {
+	if !c.s.answers(r) || c.s.recorded[r.ID] {
 		return false
 	}
 	route, ok := c.s.routes[r.ID]
@@ -553,7 +553,7 @@ func (c *simCheck) filled2(def *rhumb.Service, slot int, spec string) bool {
 		if r.Service != def.Name || r.Slot != slot || r.Spec != spec {
 			continue
 		}
-		if route, ok := c.s.routes[r.ID]; r.Alive() && !r.stopping && (!def.Served() || ok && !route.Draining) {
+		if route, ok := c.s.routes[r.ID]; r.Alive() && (!r.stopping || r.haunted) && (!def.Served() || ok && !route.Draining) {
 			return true
 		}
 		if r.State == rhumb.StateExited && (def.Restart.Condition != rhumb.RestartAny) {

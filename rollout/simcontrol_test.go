@@ -21,7 +21,6 @@ type sim struct {
 	current  int
 	dep      rhumb.Deployment
 	recorded map[string]bool
-	since    bool // Wanted.Since is told
 
 	// In memory: lost when the daemon dies.
 	flying  []*simFlight
@@ -66,7 +65,7 @@ func (s *sim) wanted() Wanted {
 		w.Mode, w.Failures = Restore, s.dep.Failures
 		to, from = s.dep.From, s.dep.To
 	}
-	if s.since && w.Mode != Hold {
+	if w.Mode != Hold {
 		w.Since = s.dep.Started
 	}
 	w.Release, w.Model, w.Specs, w.Previous, w.OldSpecs = to, s.release(to).model, s.release(to).specs, s.release(from).model, s.release(from).specs
@@ -421,8 +420,7 @@ func drop(list []string, x string) []string {
 func newSim(seed uint64, trace func(string, ...any)) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	calm := seed%4 == 0
-	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, watched: noon,
-		since: calm || rng.IntN(4) > 0}
+	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, watched: noon}
 	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}}
 	for i, n := range simNames {
 		s.stacks.ports[n] = uint16(8000 + i)
