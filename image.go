@@ -34,7 +34,8 @@ type Images interface {
 	Resolve(ctx context.Context, r ImageRequest, progress func(ImageProgress)) (Image, error)
 	// Keep protects an image of a release from pruning, under a name of rhumb's own: "rhumb.local/STACK-SERVICE:RELEASE".
 	Keep(ctx context.Context, stack, service string, release int, id string) error
-	// Release takes that name away again, and removes the image when remove is set and no container and no other name uses it.
+	// Release takes that name away again, and when remove is set, removes the image with the names
+	// it was pulled or built under, unless a container, another release or a name that somebody else gave it uses it.
 	Release(ctx context.Context, stack, service string, release int, remove bool) error
 }
 
