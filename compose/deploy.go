@@ -128,7 +128,7 @@ func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string 
 			return "mounts an anonymous volume on " + v.Target + " read-write"
 		case v.Type == types.VolumeTypeVolume:
 			return "mounts volume " + v.Source + " read-write"
-		case v.Type == types.VolumeTypeBind && dataFolder(v.Source):
+		case v.Type == types.VolumeTypeBind && c.dataFolder(v.Source):
 			return "mounts folder " + c.in.shown(v.Source) + " read-write"
 		}
 	}
@@ -162,12 +162,12 @@ func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string 
 }
 
 // systemFolders are shared by nature: mounting them read-write doesn't make a replica the only one.
-var systemFolders = []string{"/dev", "/etc", "/lib", "/proc", "/run", "/sys", "/tmp", "/usr", "/var/lib/docker", "/var/log", "/var/run"}
+var systemFolders = []string{"/dev", "/etc", "/lib/modules", "/proc", "/run", "/sys", "/tmp", "/var/lib/docker", "/var/log", "/var/run"}
 
 // dataFolder tells whether a bind mount may hold data that two replicas would spoil: a folder, or what will become one.
-func dataFolder(source string) bool {
+func (c *converter) dataFolder(source string) bool {
 	for _, dir := range systemFolders {
-		if source == dir || strings.HasPrefix(source, dir+"/") {
+		if (source == dir || strings.HasPrefix(source, dir+"/")) && !inside(c.in.dir, source) {
 			return false
 		}
 	}

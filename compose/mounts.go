@@ -24,7 +24,7 @@ func (c *converter) mounts(s types.ServiceConfig) []rhumb.Mount {
 			return
 		}
 		if !path.IsAbs(m.Target) {
-			c.bad.at(at, "begin it with /", "target %q is not an absolute path", m.Target)
+			c.bad.at(at, driveHint(m.Target, "begin it with /"), "target %q is not an absolute path", m.Target)
 			return
 		}
 		m.Target = path.Clean(m.Target)
@@ -56,6 +56,14 @@ func (c *converter) mounts(s types.ServiceConfig) []rhumb.Mount {
 		add(at, m, ok)
 	}
 	return list
+}
+
+// driveHint explains what becomes of a volume whose name has one letter: the library reads v:/data as a Windows path.
+func driveHint(path, hint string) string {
+	if len(path) > 2 && path[1] == ':' && path[2] == '/' {
+		return "names of one letter are read as Windows drives: use a longer one, or the long syntax"
+	}
+	return hint
 }
 
 func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhumb.Mount, bool) {
@@ -93,7 +101,7 @@ func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhu
 func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) (rhumb.Mount, bool) {
 	m.Type, m.Source = rhumb.MountBind, v.Source
 	if v.Source == "" || !filepath.IsAbs(v.Source) {
-		c.bad.at(at, "write source: with a path", "source %q is not a path", v.Source)
+		c.bad.at(at, driveHint(v.Source, "write source: with a path"), "source %q is not a path", v.Source)
 		return m, false
 	}
 	if v.ReadOnly {

@@ -1,0 +1,258 @@
+package compose
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v4"
+
+	"rhumb"
+)
+
+// only loads a file with one service and gives the service.
+func only(t *testing.T, dir, yaml string) rhumb.Service {
+	t.Helper()
+	write(t, dir, "compose.yaml", yaml)
+	p, err := Load(t.Context(), Options{Dir: dir, Name: "s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *p.Stack.Service("web")
+}
+
+func TestTheOrderIsStopFirstWhereTwoReplicasCannotLiveSideBySide(t *testing.T) {
+	const recreate = "x-rhumb.strategy is recreate"
+	cases := []struct {
+		says  string
+		order rhumb.Order
+		why   string
+	}{
+		{"user: x", rhumb.StartFirst, ""},
+		{"volumes: ['vol:/v']", rhumb.StopFirst, "mounts volume vol read-write"},
+		{"volumes: ['vol:/v:ro']", rhumb.StartFirst, ""},
+		{"volumes: [/v]", rhumb.StopFirst, "mounts an anonymous volume on /v read-write"},
+		{"volumes: ['./data:/v']", rhumb.StopFirst, "mounts folder data read-write"},
+		{"volumes: ['./data:/v:ro', '/var/run/docker.sock:/var/run/docker.sock', '/etc/localtime:/etc/localtime']", rhumb.StartFirst, ""},
+		{"tmpfs: [/v]", rhumb.StartFirst, ""},
+		{"devices: [/dev/ttyUSB0]", rhumb.StopFirst, "holds device /dev/ttyUSB0"},
+		{"network_mode: host", rhumb.StopFirst, "network_mode is host"},
+		{"network_mode: none", rhumb.StartFirst, ""},
+		{"network_mode: 'container:abc'", rhumb.StopFirst, "shares the network of container:abc"},
+		{"ipc: 'container:abc'", rhumb.StopFirst, "shares the memory of container:abc"},
+		{"pid: host", rhumb.StartFirst, ""},
+		{"networks: {default: {ipv4_address: 10.9.0.4}}", rhumb.StopFirst, "has the static address 10.9.0.4"},
+		{"mac_address: 02:42:ac:11:00:02", rhumb.StopFirst, "has a static MAC address"},
+		{"ports: ['80:80']", rhumb.StartFirst, ""},
+		{"ports: [{target: 80, published: '80', mode: host}]", rhumb.StopFirst, "publishes port 80 with mode: host"},
+		{"volumes: ['vol:/v']\n    deploy: {update_config: {order: start-first}}", rhumb.StartFirst, "as update_config says"},
+		{"deploy: {update_config: {order: stop-first}}", rhumb.StopFirst, "as update_config says"},
+		{"x-rhumb: {strategy: recreate}", rhumb.StopFirst, recreate},
+		{"x-rhumb: {strategy: recreate}\n    deploy: {update_config: {order: start-first}}", rhumb.StopFirst, recreate},
+	}
+	for _, tc := range cases {
+		t.Run(tc.says, func(t *testing.T) {
+			s := only(t, t.TempDir(), "services:\n  web:\n    image: x\n    "+tc.says+"\nvolumes: {vol: {}}\n")
+			if s.Order != tc.order || s.OrderWhy != tc.why {
+				t.Errorf("the order is %s because %q", s.Order, s.OrderWhy)
+			}
+			if s.Update.Parallelism != map[bool]int{true: 0, false: 1}[tc.why == recreate] {
+				t.Errorf("the parallelism is %d", s.Update.Parallelism)
+			}
+		})
+	}
+}
+
+func TestReadOnlyFilesOfTheProjectAreKeptWithTheRelease(t *testing.T) {
+	outside := t.TempDir()
+	write(t, outside, "secret", "outside")
+	dir := t.TempDir()
+	write(t, dir, "small.conf", "one")
+	write(t, dir, "folder/inner.conf", "two")
+	write(t, dir, "large.bin", strings.Repeat("x", maxSnapshot+1))
+	if err := os.Chmod(filepath.Join(dir, "small.conf"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"in": filepath.Join(dir, "small.conf"), "out": filepath.Join(outside, "secret")} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := only(t, dir, `services:
+  web:
+    image: x
+    volumes:
+      - ./small.conf:/small:ro
+      - ./small.conf:/writable
+      - ./folder:/folder:ro
+      - ./large.bin:/large:ro
+      - ./in:/in:ro
+      - ./out:/out:ro
+      - ./missing:/missing:ro
+      - `+outside+`/secret:/absolute:ro
+`)
+	kept := map[string]rhumb.Mount{}
+	for _, m := range s.Container.Mounts {
+		if m.Type == rhumb.MountFile {
+			kept[m.Target] = m
+		}
+	}
+	if len(kept) != 2 || kept["/small"].Source != "small.conf" || kept["/small"].Mode != 0o640 || kept["/in"].Source != "in" {
+		t.Errorf("kept %+v", kept)
+	}
+	before := s.Container.Hash()
+	write(t, dir, "small.conf", "changed")
+	if s := only(t, dir, mustRead(t, filepath.Join(dir, "compose.yaml"))); s.Container.Hash() == before {
+		t.Error("a changed file didn't change the spec hash")
+	}
+}
+
+func mustRead(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestTheHashStaysWhereNothingOfTheContainerChanges(t *testing.T) {
+	const plain = "services:\n  web:\n    image: x\n"
+	want := only(t, t.TempDir(), plain).Container
+	for _, same := range []string{
+		"    scale: 3\n",
+		"    restart: always\n",
+		"    labels: {}\n    environment: []\n    dns: []\n    cap_add: []\n    sysctls: {}\n",
+		"    deploy: {update_config: {parallelism: 4, order: stop-first}, rollback_config: {delay: 3s}}\n",
+		"    x-rhumb: {routes: [a.example.com], drain: 1s, hold: 1s}\n",
+		"    networks: [default]\n    profiles: []\n",
+	} {
+		if diff := cmp.Diff(want, only(t, t.TempDir(), plain+same).Container); diff != "" {
+			t.Errorf("%s changes the container (-plain +changed):\n%s", same, diff)
+		}
+	}
+}
+
+func TestDrainAndHoldFitWhetherTheProxyLeadsThere(t *testing.T) {
+	for says, want := range map[string][2]time.Duration{
+		"user: x":                               {5 * time.Second, 0},
+		"ports: [80]":                           {30 * time.Second, 10 * time.Second},
+		"x-rhumb: {routes: [a.example.com]}":    {30 * time.Second, 10 * time.Second},
+		"expose: [80]":                          {5 * time.Second, 0},
+		"x-rhumb: {drain: 0, hold: 3m}":         {0, 3 * time.Minute},
+		"x-rhumb: {drain: 2m}\n    ports: [80]": {2 * time.Minute, 10 * time.Second},
+	} {
+		s := only(t, t.TempDir(), "services:\n  web:\n    image: x\n    "+says+"\n")
+		if s.Drain != want[0] || s.Hold != want[1] {
+			t.Errorf("%s: drain %s, hold %s", says, s.Drain, s.Hold)
+		}
+	}
+}
+
+// Shuffling the keys of all mappings changes nothing but the lines of notes.
+func TestTheOrderOfKeysDoesNotMatter(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("RHUMB_TEST_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	t.Logf("RHUMB_TEST_SEED=%d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	dir, err := filepath.Abs("testdata/long")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(mustRead(t, filepath.Join(dir, "compose.yaml"))), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var want string
+	for i := range 20 {
+		if i > 0 {
+			shuffle(&doc, r)
+		}
+		b, err := yaml.Marshal(&doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := Load(t.Context(), Options{Dir: dir, Files: []string{"-"}, Stdin: bytes.NewReader(b), Name: "s", Environ: []string{"CFG=1"}})
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, b)
+		}
+		p.Stack.Notes = nil
+		got := fmt.Sprintf("%s", must(json.MarshalIndent(p.Stack, "", " ")))
+		if i == 0 {
+			want = got
+		} else if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("shuffled (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func shuffle(n *yaml.Node, r *rand.Rand) {
+	if n.Kind == yaml.MappingNode {
+		r.Shuffle(len(n.Content)/2, func(i, j int) {
+			n.Content[2*i], n.Content[2*j] = n.Content[2*j], n.Content[2*i]
+			n.Content[2*i+1], n.Content[2*j+1] = n.Content[2*j+1], n.Content[2*i+1]
+		})
+	}
+	for _, c := range n.Content {
+		shuffle(c, r)
+	}
+}
+
+// A note's line has the key that the note is about.
+func TestNotesNameTheLineWhereTheirKeyIs(t *testing.T) {
+	for folder, files := range map[string][]string{"guestbook": nil, "long": nil, "merge": {"compose.yaml", "second.yaml"}} {
+		p, err := Load(t.Context(), Options{Dir: "testdata/" + folder, Files: files, Environ: []string{"CFG=1", "TOKEN=1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Stack.Notes {
+			file, line := splitPlace(n.At)
+			text := strings.Split(mustRead(t, filepath.Join("testdata", folder, file)), "\n")[max(line, 1)-1]
+			key := n.Subject[strings.LastIndexByte(n.Subject, '.')+1:]
+			if i := strings.IndexByte(key, '['); i >= 0 {
+				key = key[:i]
+			}
+			if key != "volumes" && !strings.Contains(text, key) || key == "volumes" && !strings.Contains(text, "/") {
+				t.Errorf("%s: %s is said to be in %q", folder, n, text)
+			}
+		}
+	}
+}
+
+func TestLoadsSideBySideDoNotDisturbEachOther(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := Load(t.Context(), Options{Dir: "testdata/long", Environ: []string{"CFG=1"}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := Load(b.Context(), Options{Dir: "testdata/guestbook", Environ: []string{"TOKEN=1"}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
