@@ -116,11 +116,12 @@ func (t *turn) dependents() map[string]string {
 
 // holdsWanted tells whether the service has an address that a wanted one shall have.
 func (t *turn) holdsWanted(name string) bool {
-	holds := false
-	t.eachAddress(func(s *service, address string) {
-		holds = holds || s.Name != name && t.o.Published[address] == name
-	})
-	return holds
+	for _, a := range t.wanted {
+		if a.of.Name != name && t.o.Published[a.name] == name {
+			return true
+		}
+	}
+	return false
 }
 
 // leavers goes through all replicas that the wanted release doesn't have.

@@ -106,8 +106,19 @@ func eachField[T any](a, b *T, f func(name string, x, y any)) {
 	va, vb := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	for i := range va.NumField() {
 		x, y := va.Field(i), vb.Field(i)
-		if k := x.Kind(); k == reflect.Map && x.Len() == 0 && y.Len() == 0 {
-			continue
+		switch x.Kind() {
+		case reflect.Map:
+			if x.Len() == 0 && y.Len() == 0 {
+				continue
+			}
+		case reflect.Slice, reflect.Pointer:
+			if x.IsNil() && y.IsNil() {
+				continue
+			}
+		default:
+			if x.Comparable() && x.Equal(y) {
+				continue
+			}
 		}
 		if !reflect.DeepEqual(x.Interface(), y.Interface()) {
 			f(va.Type().Field(i).Name, x.Interface(), y.Interface())

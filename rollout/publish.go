@@ -10,13 +10,9 @@ import (
 // deployment nothing else changes before, so that an address that can't be had is found while nothing is lost.
 func (t *turn) prepare() {
 	t.prepared = true
-	t.networks = make(map[string]bool, len(t.o.Networks))
-	for _, n := range t.o.Networks {
-		t.networks[n] = true
-	}
 	if m := t.model(); m != nil {
 		for _, n := range m.Networks {
-			if !n.External && !t.networks[n.Name] {
+			if !n.External && !slices.Contains(t.o.Networks, n.Name) {
 				t.prepared = false
 				t.step(rhumb.Step{Kind: rhumb.StepNetwork, Name: n.Name, Why: "missing"})
 			}
@@ -28,12 +24,12 @@ func (t *turn) prepare() {
 			}
 		}
 	}
-	t.eachAddress(func(s *service, address string) {
-		if _, held := t.o.Published[address]; !held {
+	for _, a := range t.wanted {
+		if _, held := t.o.Published[a.name]; !held {
 			t.prepared = t.prepared && t.w.Mode != Deploy
-			t.step(rhumb.Step{Kind: rhumb.StepPublish, Name: address, Service: s.Name, Release: t.w.Release, Why: "new address"})
+			t.step(rhumb.Step{Kind: rhumb.StepPublish, Name: a.name, Service: a.of.Name, Release: t.w.Release, Why: "new address"})
 		}
-	})
+	}
 }
 
 // model is the wanted model; nil: nothing is wanted.
@@ -44,40 +40,54 @@ func (t *turn) model() *rhumb.Stack {
 	return t.w.Model
 }
 
-// eachAddress goes through all wanted addresses, in the order of the model.
-func (t *turn) eachAddress(f func(s *service, address string)) {
+// address is one address of a wanted service.
+type address struct {
+	name string
+	of   *service
+}
+
+// listAddresses lists all wanted addresses once, in the order of the model. One that two services have, which no valid
+// stack does, is the first one's.
+func (t *turn) listAddresses() {
 	m := t.model()
 	if m == nil {
 		return
 	}
-	seen := map[string]bool{}
 	for i := range m.Services {
 		def := &m.Services[i]
 		if !def.Served() {
 			continue
 		}
-		for _, a := range def.Addresses() {
-			if !seen[a] {
-				seen[a] = true
-				f(t.byName[def.Name], a)
+		for _, name := range def.Addresses() {
+			if t.wants(name) == nil {
+				t.wanted = append(t.wanted, address{name, t.byName[def.Name]})
 			}
 		}
 	}
 }
 
+// wants gives the service that shall have the address; nil: none.
+func (t *turn) wants(name string) *service {
+	for _, a := range t.wanted {
+		if a.name == name {
+			return a.of
+		}
+	}
+	return nil
+}
+
 // moveAddresses gives an address that another service has to the one that shall have it, once that can answer.
 func (t *turn) moveAddresses() {
-	t.eachAddress(func(s *service, address string) {
-		holder, held := t.o.Published[address]
-		if !held || holder == s.Name {
-			return
+	for _, a := range t.wanted {
+		holder, held := t.o.Published[a.name]
+		switch {
+		case !held || holder == a.of.Name:
+		case a.of.answers():
+			t.step(rhumb.Step{Kind: rhumb.StepPublish, Name: a.name, Service: a.of.Name, Release: t.w.Release, Why: "moves from " + holder})
+		default:
+			t.waits(a.of.Name, "takes "+a.name+" over from "+holder+" once it is ready")
 		}
-		if !s.answers() {
-			t.waits(s.Name, "takes "+address+" over from "+holder+" once it is ready")
-			return
-		}
-		t.step(rhumb.Step{Kind: rhumb.StepPublish, Name: address, Service: s.Name, Release: t.w.Release, Why: "moves from " + holder})
-	})
+	}
 }
 
 // answers tells whether the service has a routed replica, or can't have one.
@@ -94,23 +104,19 @@ func (s *service) answers() bool {
 
 // published tells whether all wanted addresses lead to their services.
 func (t *turn) published() bool {
-	all := true
-	t.eachAddress(func(s *service, address string) {
-		all = all && t.o.Published[address] == s.Name
-	})
-	return all
+	for _, a := range t.wanted {
+		if t.o.Published[a.name] != a.of.Name {
+			return false
+		}
+	}
+	return true
 }
 
 // unwanted lists the published addresses that no wanted service has, sorted.
 func (t *turn) unwanted() []string {
-	if len(t.o.Published) == 0 {
-		return nil
-	}
-	wanted := map[string]bool{}
-	t.eachAddress(func(_ *service, address string) { wanted[address] = true })
 	var rest []string
 	for a := range t.o.Published {
-		if !wanted[a] {
+		if t.wants(a) == nil {
 			rest = append(rest, a)
 		}
 	}
@@ -120,16 +126,11 @@ func (t *turn) unwanted() []string {
 
 // extraNetworks lists the stack's networks that the wanted release doesn't have, sorted.
 func (t *turn) extraNetworks() []string {
-	wanted := map[string]bool{}
-	if m := t.model(); m != nil {
-		for _, n := range m.Networks {
-			wanted[n.Name] = true
-		}
-	}
+	m := t.model()
 	var rest []string
-	for _, n := range t.o.Networks {
-		if !wanted[n] {
-			rest = append(rest, n)
+	for _, name := range t.o.Networks {
+		if m == nil || !slices.ContainsFunc(m.Networks, func(n rhumb.Network) bool { return n.Name == name }) {
+			rest = append(rest, name)
 		}
 	}
 	slices.Sort(rest)

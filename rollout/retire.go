@@ -85,10 +85,11 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	if s.waitsForJobs() && s.serves(r) {
 		return false
 	}
+	rests := sl.status == resting && s.completed(sl.main)
 	if s.order == rhumb.StopFirst {
-		return sl.main != nil && sl.main.Alive() || sl.status == resting || !s.serves(r)
+		return sl.main != nil && sl.main.Alive() || rests || !s.serves(r)
 	}
-	if sl.status == inPlace || sl.status == resting {
+	if sl.status == inPlace || rests {
 		return true
 	}
 	if route, ok := t.o.Routes[r.ID]; ok {

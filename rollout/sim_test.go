@@ -68,7 +68,7 @@ func runSeed(seed uint64, trace func(string, ...any)) (deployments int, err erro
 	for i := range n {
 		s.deploy(s.choose(i, n))
 		deployments++
-		s.hold(s.rng.IntN(15))
+		s.hold(s.rng.IntN(12))
 	}
 	s.holdUntilQuiet()
 	return deployments, nil
@@ -147,7 +147,11 @@ func (s *sim) hold(turns int) {
 
 // holdUntilQuiet holds until nothing is left to do, and checks that nothing is left over.
 func (s *sim) holdUntilQuiet() {
-	for range 400 {
+	turns := 30
+	if s.calm {
+		turns = 400
+	}
+	for range turns {
 		s.turn()
 		if s.now.Before(s.away) || len(s.flying) > 0 {
 			continue

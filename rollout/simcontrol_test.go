@@ -76,7 +76,7 @@ func (s *sim) wanted() Wanted {
 func (s *sim) look() Observed {
 	var o Observed
 	s.observe(&o)
-	o.Recorded, o.Watched = clone(s.recorded), s.watched
+	o.Recorded, o.Watched = s.recorded, s.watched
 	for _, r := range s.replicas {
 		switch {
 		case !s.answers(r) || s.beingStopped(r.ID):
@@ -85,7 +85,7 @@ func (s *sim) look() Observed {
 			s.ready[r.ID] = s.now
 		}
 	}
-	o.Ready = clone(s.ready)
+	o.Ready = s.ready
 	o.Stopping = map[string]bool{}
 	for _, f := range s.flying {
 		if f.step.Kind == rhumb.StepStop {

@@ -231,8 +231,8 @@ func (w *simWorld) observe(o *Observed) {
 		}
 		o.Routes[id] = route
 	}
-	o.Published = clone(w.published)
-	o.Networks, o.Volumes = slices.Clone(w.networks), slices.Clone(w.volumes)
+	o.Published = w.published
+	o.Networks, o.Volumes = w.networks, w.volumes
 }
 
 func (w *simWorld) remove(r *simReplica) {

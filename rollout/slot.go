@@ -185,7 +185,9 @@ func (s *service) judgeDead(sl *slot) status {
 	r := sl.main
 	held := s.t.w.Mode == Hold || !s.t.own(r) && !s.changed()
 	switch {
-	case held && (s.completed(r) || s.leftDead(r)):
+	case held && s.completed(r):
+		return resting
+	case held && s.leftDead(r) && (s.t.w.Mode == Hold || !sl.alive()):
 		return resting
 	case s.t.own(r) && s.completed(r) && !s.Served():
 		return resting

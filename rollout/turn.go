@@ -20,14 +20,16 @@ type turn struct {
 	orphans  []*rhumb.Replica            // of services that aren't wanted
 	joiners  map[string][]*rhumb.Replica // alive replicas, by the ID of the one whose network they share
 	leaving  map[string]leaving          // by replica ID: what this turn has said of its end
-	networks map[string]bool             // observed
+	wanted   []address                   // all that the wanted services have
 	prepared bool                        // networks, volumes and, in a deployment, new addresses are there
 	jobsWait []*service                  // jobs that must run and haven't completed
 }
 
 func newTurn(w Wanted, o *Observed, now time.Time) *turn {
-	t := &turn{w: w, o: o, now: now, byName: map[string]*service{}, leaving: map[string]leaving{}}
+	t := &turn{w: w, o: o, now: now, leaving: map[string]leaving{}}
 	if w.Model != nil && w.Release != 0 {
+		t.services = make([]*service, 0, len(w.Model.Services))
+		t.byName = make(map[string]*service, len(w.Model.Services))
 		g := newGraph(w.Model)
 		for _, def := range g.order {
 			s := t.newService(def, g.edges[def.Name])
@@ -35,6 +37,7 @@ func newTurn(w Wanted, o *Observed, now time.Time) *turn {
 			t.byName[def.Name] = s
 		}
 	}
+	t.listAddresses()
 	t.sortReplicas()
 	t.sortFailures()
 	for _, s := range t.services {
