@@ -50,10 +50,17 @@ func (e *Engine) local(ctx context.Context, r rhumb.ImageRequest) (rhumb.Image, 
 		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine does not have it", r.Ref).
 			WithHint("build it, or let it be pulled: pull_policy: missing")
 	}
-	if p := i.Os + "/" + i.Architecture; r.Platform != "" && r.Platform != p && r.Platform != p+"/"+i.Variant {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine has it for %s, not for %s", r.Ref, p, r.Platform)
+	if !runsOn(i, r.Platform) {
+		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine has it for %s/%s, not for %s", r.Ref, i.Os, i.Architecture, r.Platform)
 	}
 	return imageIn(r.Ref, i), nil
+}
+
+// runsOn tells whether an image is for a platform; "" is any. Many images don't tell their variant.
+func runsOn(i *image.InspectResponse, platform string) bool {
+	p := i.Os + "/" + i.Architecture
+	variant, ok := strings.CutPrefix(platform, p+"/")
+	return platform == "" || platform == p || ok && (i.Variant == "" || i.Variant == variant)
 }
 
 // imageInspect looks at an image; nil if there is none.

@@ -102,6 +102,13 @@ func (k *known) note(line string, r rhumb.Replica) {
 	k.seen[r.ID] = sighting{line, r}
 }
 
+// forget forgets a replica, so that it is looked at again.
+func (k *known) forget(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.seen, id)
+}
+
 // keep forgets the replicas of a stack that are no longer listed; "" is all stacks.
 func (k *known) keep(stack string, list []container.Summary) {
 	there := make(map[string]bool, len(list))

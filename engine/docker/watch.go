@@ -25,13 +25,13 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	default:
 	}
 	out := make(chan rhumb.Change)
-	go tell(ctx, s, out)
+	go e.tell(ctx, s, out)
 	return out, nil
 }
 
 // tell passes changes on. The engine's stream is always read at once; what the receiver has not taken yet is merged.
 // It ends with the stream, whose end is also ctx's.
-func tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
+func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	defer close(out)
 	var waiting changes
 	for {
@@ -47,6 +47,7 @@ func tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 			return
 		case m := <-s.Messages:
 			if c, ok := changeOf(m); ok {
+				e.known.forget(c.Replica) // the engine tells before its lists know
 				waiting.add(c)
 			}
 		case to <- next:
