@@ -59,14 +59,28 @@ func TestScaleAndRestartDropNothing(t *testing.T) {
 		t.Error(err)
 	}
 	k.must(0, "scale", "app=1")
+	k.settles(1)
 	before := k.containers()
 	k.must(0, "restart")
-	if after := k.containers(); len(after) != 1 || slices.Equal(before, after) {
+	k.settles(1)
+	if after := k.containers(); slices.Equal(before, after) {
 		t.Errorf("containers before the restart: %v, after: %v", before, after)
 	}
 	if y := l.end(); y.failed > 0 {
 		t.Errorf("meanwhile: %v", y)
 	}
+}
+
+// settles waits until only so many containers are left: a deployment may have converged while old replicas still finish
+// what they have.
+func (k *stack) settles(count int) {
+	k.t.Helper()
+	eventually(k.t, 30*time.Second, fmt.Sprintf("%d containers", count), func() error {
+		if all := k.containers(); len(all) != count {
+			return fmt.Errorf("there are %v", all)
+		}
+		return nil
+	})
 }
 
 func TestTwentyIdleReplicasCostLittle(t *testing.T) {

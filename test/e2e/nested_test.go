@@ -63,7 +63,7 @@ mkdir -p /var/lib/docker /var/lib/containerd
 mount -t tmpfs none /var/lib/docker
 mount -t tmpfs none /var/lib/containerd
 ip link set lo up
-exec "$@"`
+"$@"` // no exec: the shell is the namespace's first process, and buries what loses its parent
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
 		"sh", "-c", script, "sh", os.Args[0], "-test.v", "-test.run", "^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), nestedEnv+"="+binary, "RHUMB_E2E_IMAGE="+image)
