@@ -14,7 +14,7 @@ func (c *converter) check() {
 	for _, name := range c.project.ServiceNames() {
 		s := c.project.Services[name]
 		path := "services." + name
-		if s.Build == nil && s.Image == "" && s.Provider == nil {
+		if s.Build == nil && s.Image == "" && s.Provider == nil && (!c.unset || !c.lines.has(path+".image")) {
 			c.bad.at(path, "add image or build", "it has neither image nor build")
 		}
 		if s.NetworkMode != "" && len(s.Networks) > 0 {

@@ -23,6 +23,7 @@ type converter struct {
 	bad     *problems
 	project *types.Project
 	keys    []use
+	unset   bool // variables were missing, so that values are empty that the user didn't leave empty
 
 	networks map[string]bool // used ones, by key
 	volumes  map[string]bool
@@ -37,7 +38,7 @@ type converter struct {
 
 func newConverter(in *input, v *inspector, m *model) *converter {
 	return &converter{
-		in: in, lines: v.lines, bad: v.bad, project: m.project, keys: m.used,
+		in: in, lines: v.lines, bad: v.bad, project: m.project, keys: m.used, unset: len(v.bad.errs) > 0,
 		networks: map[string]bool{}, volumes: map[string]bool{}, used: map[fileKey]bool{}, contents: map[fileKey]rhumb.File{},
 		aliases: map[string]map[string]string{}, awaited: map[string]bool{}, extras: map[string]extras{}, builds: map[string]Context{},
 	}

@@ -30,7 +30,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		if src == nil {
 			return
 		}
-		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen}
+		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen, foreign: true}
 		services = src.top("services")
 	}
 	base := child(services, name)
@@ -43,10 +43,11 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		v.bad.add(place(s.src.name, ext.Line), subject(path)+".extends: the service extends itself", "")
 		return
 	}
+	from.again = from.src == s.src && !s.foreign
 	v.extending = append(v.extending, id)
 	v.extends(from, services, path, base)
 	v.extending = v.extending[:len(v.extending)-1]
-	v.walk(from, path, nil, base, specification().child("services").child("*"))
+	v.walk(from, path, nil, base, serviceField())
 }
 
 // notExtended reports a base that isn't there, unless an include may have brought it.

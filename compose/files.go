@@ -21,8 +21,9 @@ const (
 )
 
 var (
-	baseNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
-	overrideNames = []string{"compose.override.yaml", "compose.override.yml", "docker-compose.override.yaml", "docker-compose.override.yml"}
+	// These are looked for in the order of docker compose.
+	baseNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
+	overrideNames = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
 	envName       = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 )
 

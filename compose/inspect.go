@@ -44,21 +44,30 @@ type inspector struct {
 type missing struct {
 	absent
 	at, path string
+	again    bool // met on behalf of a service that extends the one that has it
 }
 
 // scope is where and how a file's values are read.
 type scope struct {
-	src    *source
-	dir    string // where its relative paths start
-	lookup func(string) (string, bool)
-	seen   map[*yaml.Node]bool // scalars looked at; an anchor's are met again and again
+	src     *source
+	dir     string // where its relative paths start
+	lookup  func(string) (string, bool)
+	foreign bool          // read because of an extends: only the services that are extended count
+	again   bool          // on behalf of a service that extends one of this very file: its mistakes are told there
+	seen    map[seen]bool // scalars looked at; an anchor's are met again and again
+}
+
+// seen is a scalar at a path.
+type seen struct {
+	node *yaml.Node
+	path string
 }
 
 func inspect(in *input) *inspector {
 	l := newLines()
 	v := &inspector{in: in, lines: l, bad: newProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}}
 	for _, src := range in.files {
-		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[*yaml.Node]bool{}})
+		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}})
 	}
 	return v
 }
@@ -154,7 +163,10 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
 		}
 		at := place(s.src.name, k.Line)
 		if line, twice := known[k.Value]; twice {
-			v.bad.add(at, subject(join(path, k.Value))+": said twice, first in line "+strconv.Itoa(line), "keep one of them")
+			if !s.again && !v.told[k] {
+				v.told[k] = true
+				v.bad.add(at, subject(join(path, k.Value))+": said twice, first in line "+strconv.Itoa(line), "keep one of them")
+			}
 			continue
 		}
 		known[k.Value] = k.Line
@@ -164,23 +176,18 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
 		}
 		next, ok := spec.key(k.Value)
 		if !ok {
-			if !v.told[k] {
-				v.bad.add(at, subject(join(path, k.Value))+": unknown field", spec.hint(path, k.Value))
+			if !s.again && !v.told[k] {
+				v.told[k] = true
+				v.bad.add(at, subject(join(path, k.Value))+": unknown field", spec.hint(k.Value))
 			}
-			v.told[k] = true
 			continue
 		}
-		if k.Value == extensionKey && !isService(path) {
+		if k.Value == extensionKey && spec != serviceField() {
 			v.bad.add(at, join(path, k.Value)+": only services have it", "move it below a service")
 			continue
 		}
 		v.walk(s, join(path, k.Value), k, val, next)
 	}
-}
-
-func isService(path string) bool {
-	rest, ok := strings.CutPrefix(path, "services.")
-	return ok && rest != "" && !strings.Contains(path, "[")
 }
 
 func join(path, key string) string {
@@ -195,7 +202,7 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *field) {
 		v.lines.count[path] = 0
 	}
 	i := v.lines.count[path]
-	ports := isPorts(path)
+	ports := spec != nil && spec == serviceField().child("ports")
 	for _, item := range n.Content {
 		width := 1
 		if t := target(item); ports && t.Kind == yaml.ScalarNode {
@@ -209,12 +216,6 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *field) {
 	v.lines.count[path] = i
 }
 
-// isPorts tells whether path is services.NAME.ports.
-func isPorts(path string) bool {
-	rest, ok := strings.CutPrefix(path, "services.")
-	return ok && strings.HasSuffix(rest, ".ports")
-}
-
 // port checks a port in the short syntax, which the library reports without its place, and tells how many ports it is.
 func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 	value, _, err := interpolated(n.Value, s.lookup)
@@ -222,17 +223,17 @@ func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 		return 1 // said elsewhere
 	}
 	count, reason, hint := shortPort(value)
-	if reason != "" {
+	if reason != "" && !s.again {
 		v.bad.add(place(s.src.name, n.Line), subject(path)+": "+reason, hint)
 	}
 	return count
 }
 
 func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
-	if s.seen[n] {
+	if s.seen[seen{n, path}] {
 		return
 	}
-	s.seen[n] = true
+	s.seen[seen{n, path}] = true
 	value, absents, err := interpolated(n.Value, s.lookup)
 	if len(value) > 2 && len(value) < 200 && strings.HasPrefix(path, "services.") {
 		v.values[value] = path
@@ -243,7 +244,7 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 		return
 	}
 	for _, a := range absents {
-		v.missing = append(v.missing, missing{a, at, path})
+		v.missing = append(v.missing, missing{a, at, path, s.again})
 	}
 }
 
@@ -301,7 +302,7 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 				return
 			}
 		}
-		v.file(scope{src: src, dir: dir, lookup: lookup, seen: map[*yaml.Node]bool{}})
+		v.file(scope{src: src, dir: dir, lookup: lookup, seen: map[seen]bool{}})
 	}
 }
 

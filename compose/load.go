@@ -75,6 +75,7 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 		return nil, rhumb.Errorf(rhumb.Cancelled, "loading was stopped: %w", err)
 	}
 	v.settleUnset(m.inactive)
+	in.warnings = append(in.warnings, m.unknownProfiles(in.opts.Profiles)...)
 	c := newConverter(in, v, m)
 	c.check()
 	stack := c.stack()

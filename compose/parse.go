@@ -32,6 +32,21 @@ func (m *model) inactive(path string) bool {
 	return false
 }
 
+// unknownProfiles warns of profiles that were asked for and that no service has.
+func (m *model) unknownProfiles(asked []string) []rhumb.Note {
+	var notes []rhumb.Note
+	for _, p := range asked {
+		known := p == "*"
+		for _, s := range m.project.AllServices() {
+			known = known || slices.Contains(s.Profiles, p)
+		}
+		if !known {
+			notes = append(notes, rhumb.Note{Subject: "profile " + p, Fate: rhumb.Ignored, Why: "no service has it"})
+		}
+	}
+	return notes
+}
+
 // quiet silences the library, which logs what this package returns.
 var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 
@@ -135,10 +150,23 @@ func (v *inspector) withUnset(err error) error {
 
 // settleUnset makes errors or warnings of the missing variables of the services that are active.
 func (v *inspector) settleUnset(inactive func(path string) bool) {
+	// Those met on behalf of an extending service come last: they matter where the extended one isn't active.
+	slices.SortStableFunc(v.missing, func(a, b missing) int {
+		switch {
+		case a.again == b.again:
+			return 0
+		case a.again:
+			return 1
+		}
+		return -1
+	})
+	told := map[string]bool{}
 	for _, m := range v.missing {
-		if !m.required && inactive(m.path) {
+		// What is below a top-level x- matters where an alias uses it, and was met there too.
+		if !m.required && (strings.HasPrefix(m.path, "x-") || inactive(m.path)) || told[m.at+m.name] {
 			continue
 		}
+		told[m.at+m.name] = true
 		switch {
 		case m.required && m.reason != "":
 			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set: "+m.reason, setHint(m.name))

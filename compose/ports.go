@@ -207,7 +207,7 @@ func (c *converter) published(services []rhumb.Service) {
 			id := strconv.Itoa(int(p.Published)) + "/" + kind
 			for _, other := range held[id] {
 				if overlap(other.port.HostIP, p.HostIP) {
-					c.twice(id, other.service, s.Name)
+					c.twice(id, other, holder{s.Name, p})
 					break
 				}
 			}
@@ -216,13 +216,25 @@ func (c *converter) published(services []rhumb.Service) {
 	}
 }
 
-func (c *converter) twice(id, first, second string) {
-	if first == second {
-		c.bad.at("services."+second+".ports", "keep one of them", "port %s is published twice", id)
+func (c *converter) twice(id string, first, second holder) {
+	at := c.portPath(second)
+	if first.service == second.service {
+		c.bad.at(at, "keep one of them", "port %s is published twice", id)
 		return
 	}
-	c.bad.at("services."+second+".ports", "choose another host port for one of them", "port %s is published by %s already (%s)",
-		id, first, c.lines.find("services."+first+".ports"))
+	c.bad.at(at, "choose another host port for one of them", "port %s is published by %s already (%s)",
+		id, first.service, c.lines.find(c.portPath(first)))
+}
+
+// portPath finds the port in the model, as that knows the line.
+func (c *converter) portPath(h holder) string {
+	path := "services." + h.service + ".ports"
+	for i, p := range c.project.Services[h.service].Ports {
+		if p.HostIP == h.port.HostIP && p.Target == uint32(h.port.Target) && p.Published == strconv.Itoa(int(h.port.Published)) {
+			return fmt.Sprintf("%s[%d]", path, i)
+		}
+	}
+	return path
 }
 
 // overlap tells whether two host addresses can't both be bound on one port. "" is all of IPv4 and IPv6.

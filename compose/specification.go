@@ -34,6 +34,9 @@ var specification = sync.OnceValue(func() *field {
 	return root
 })
 
+// serviceField is what a service may have.
+func serviceField() *field { return specification().child("services").child("*") }
+
 // child gives the field of a name that is known to be there.
 func (f *field) child(name string) *field { return f.keys[name] }
 
@@ -73,14 +76,14 @@ func (f *field) names() []string {
 }
 
 // hint helps with an unknown key: a name that is close, or the place in a service where the key belongs.
-func (f *field) hint(path, key string) string {
+func (f *field) hint(key string) string {
 	if c := closest(key, f.names()); c != "" {
 		return "did you mean " + c + "?"
 	}
-	if !isService(path) || strings.Count(path, ".") != 1 {
-		if path == "" && slices.Contains(specification().child("services").child("*").names(), key) {
-			return "it belongs to a service, below services:"
-		}
+	switch {
+	case f == specification() && slices.Contains(serviceField().names(), key):
+		return "it belongs to a service, below services:"
+	case f != serviceField():
 		return didYouMean(key, f.names())
 	}
 	for _, parent := range []string{"deploy", "build", "healthcheck"} {
