@@ -71,6 +71,7 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 			v.close()
 			return err
 		}
+		ctx = context.WithoutCancel(ctx) // the interrupt is dealt with
 	}
 	return a.conclude(ctx, c, d, v, opts)
 }
@@ -91,6 +92,7 @@ func adopt(ctx context.Context, s rhumb.Deployer, r rhumb.DeployRequest, began t
 		if s.Cancel(ctx, d.Stack, d.ID, r.By) != nil {
 			return rhumb.Deployment{}, err
 		}
+		d.Cancel = true
 	}
 	return d, nil
 }

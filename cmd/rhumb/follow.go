@@ -184,7 +184,10 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 		v.close()
 		return a.leave(d, fmt.Sprintf("deployment %d of %s has begun; rhumb events -f -p %s follows it", d.ID, d.Stack, d.Stack), rhumb.ExitConverged)
 	}
-	f := &follower{app: a, s: s, view: v, d: d, opts: opts}
+	f := &follower{app: a, s: s, view: v, d: d, opts: opts, putBack: d.Cancel}
+	if d.Cancel {
+		v.say("putting it back")
+	}
 	d, err := f.follow(ctx)
 	if f.answers != nil {
 		v.answered()

@@ -23,12 +23,12 @@ func newInterrupts() *interrupts { return &interrupts{ch: make(chan os.Signal, 2
 func (i *interrupts) watch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signal.Notify(i.ch, syscall.SIGINT, syscall.SIGTERM)
-	done := make(chan struct{})
+	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			select {
-			case <-ctx.Done():
+			case <-quit:
 				return
 			case s := <-i.ch:
 				i.arrived(s, cancel)
@@ -38,6 +38,7 @@ func (i *interrupts) watch(ctx context.Context) (context.Context, func()) {
 	return ctx, func() {
 		signal.Stop(i.ch)
 		cancel()
+		close(quit)
 		<-done
 	}
 }

@@ -40,14 +40,9 @@ func (a *app) stack(ctx context.Context, s rhumb.Inspector) (string, error) {
 	if a.o.name != "" {
 		return a.o.name, nil
 	}
-	o := a.composeOptions()
-	o.AllowUnset = true // the name is all that is wanted
-	p, err := compose.Load(ctx, o)
-	if err == nil {
-		return p.Stack.Name, nil
-	}
-	if len(a.o.files) > 0 || rhumb.ErrorCode(err) != rhumb.NotFound {
-		return "", named(err)
+	name, found, err := compose.Name(a.composeOptions())
+	if found {
+		return name, named(err)
 	}
 	stacks, err := s.Stacks(ctx)
 	if err != nil {

@@ -39,7 +39,7 @@ func (a *app) root() *cobra.Command {
 		Short: "Bring the system on your servers to what a Compose file says, and hold it there",
 		Long: "Rhumb brings the system on your servers to what a Compose file says, and holds it there,\n" +
 			"without dropping a request, or puts it back as it was.",
-		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true,
+		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true, SuggestionsMinimumDistance: 2,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
