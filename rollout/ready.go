@@ -19,7 +19,11 @@ func (s *service) ready(r *rhumb.Replica) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	if s.Ready.Kind == rhumb.ReadyRunning {
-		since := r.Started.Add(window(s.Service))
+		since := r.Started
+		if t.o.Watched.After(since) && !t.active(r) {
+			since = t.o.Watched // somebody may have told it to stop before
+		}
+		since = since.Add(window(s.Service))
 		return since, t.passed(since)
 	}
 	since, ok := t.o.Ready[r.ID]

@@ -10,15 +10,15 @@ import (
 
 // simCheck holds the world against what DESIGN.md promises. It knows the truth, which Next only sees at a look.
 type simCheck struct {
-	s         *sim
-	promised  []promise
-	steady    []string        // addresses that both releases have and that were published when the deployment began
-	most      map[string]int  // replicas alive at most, by service
-	wounded   map[place]bool  // slots that lost their replica by themselves, or had none when the deployment began
-	completed map[place]bool  // slots whose replica ended with 0 by itself: it may count as having done its work
-	failed    map[place]bool  // slots that have a failure in this deployment
-	ran       map[string]int  // jobs' successes by service, in this deployment
-	asked     map[string]bool // replicas that the last decision lets stop
+	s        *sim
+	promised []promise
+	steady   []string        // addresses that both releases have and that were published when the deployment began
+	most     map[string]int  // replicas alive at most, by service
+	wounded  map[place]bool  // slots that lost their replica by themselves, or had none when the deployment began
+	excused  map[place]bool  // wounded slots that nothing heals: ended with 0, which may count as done, or being stopped when the daemon died
+	failed   map[place]bool  // slots that have a failure in this deployment
+	ran      map[string]int  // jobs' successes by service, in this deployment
+	asked    map[string]bool // replicas that the last decision lets stop
 }
 
 type place struct {
@@ -42,7 +42,7 @@ func (c *simCheck) begin() {
 	s := c.s
 	from, to := s.release(s.dep.From), s.release(s.dep.To)
 	c.promised, c.steady = nil, nil
-	c.wounded, c.completed, c.failed, c.ran = map[place]bool{}, map[place]bool{}, map[place]bool{}, map[string]int{}
+	c.wounded, c.excused, c.failed, c.ran = map[place]bool{}, map[place]bool{}, map[place]bool{}, map[string]int{}
 	if to.model == nil || from.model == nil {
 		c.measure(from, to)
 		return
@@ -151,7 +151,7 @@ func (c *simCheck) excuse() {
 			}
 			for _, r := range c.s.replicas {
 				if r.Service == p.service && r.Slot == slot && r.State == rhumb.StateExited && r.code == 0 {
-					c.wounded[place{p.service, slot}], c.completed[place{p.service, slot}] = true, true
+					c.wounded[place{p.service, slot}], c.excused[place{p.service, slot}] = true, true
 				}
 			}
 		}
@@ -194,7 +194,7 @@ func (c *simCheck) promises() {
 		for slot := 1; slot <= p.slots; slot++ {
 			at := place{p.service, slot}
 			if c.served(p, slot) {
-				if c.wounded[at] && !c.completed[at] && !c.beingTakenOut(at) {
+				if c.wounded[at] && !c.excused[at] && !c.beingTakenOut(at) {
 					delete(c.wounded, at)
 				}
 			} else if !c.wounded[at] {
@@ -226,11 +226,19 @@ func (c *simCheck) hurt(r *simReplica) {
 		return
 	}
 	c.wounded[at] = true
-	c.completed[at] = r.State == rhumb.StateExited && r.code == 0
+	c.excused[at] = c.excused[at] || r.State == rhumb.StateExited && r.code == 0
 	for _, other := range c.s.replicas {
 		if other.Joined == r.ID {
 			c.hurt(other)
 		}
+	}
+}
+
+// haunts notes that nobody knows any more that the replica is being stopped.
+func (c *simCheck) haunts(r *simReplica) {
+	c.hurt(r)
+	if c.excused != nil {
+		c.excused[place{r.Service, r.Slot}] = true
 	}
 }
 

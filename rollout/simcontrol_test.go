@@ -130,7 +130,7 @@ func (s *sim) die() {
 		if f.step.Kind == rhumb.StepStop {
 			if r := s.find(f.step.Replica); r != nil && r.stopping {
 				r.haunted = true
-				s.check.hurt(r)
+				s.check.haunts(r)
 			}
 			return true
 		}
