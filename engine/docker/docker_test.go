@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,7 +208,7 @@ func TestAReplicaStartsRunsAndGoes(t *testing.T) {
 	ctx := t.Context()
 	stack := stackName(t)
 	begun := time.Now()
-	r, err := e.Start(ctx, spec(t, stack, "web", 1))
+	r, err := e.Start(ctx, spec(t, stack, "web", 1, "trap", "print", "up", "sleep", "1h"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +216,7 @@ func TestAReplicaStartsRunsAndGoes(t *testing.T) {
 	if !r.Alive() || r.Stack != stack || r.Service != "web" || r.Release != 1 || r.Slot != 1 {
 		t.Errorf("not the replica that was asked for: %+v", r)
 	}
+	within(t, 10*time.Second, "it listens for its stop signal", func() bool { return slices.Contains(lines(t, e, r.ID), "up") })
 	begun = time.Now()
 	if err := e.Stop(ctx, r.ID); err != nil {
 		t.Fatal(err)

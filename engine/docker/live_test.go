@@ -314,3 +314,14 @@ func TestABindMountOfWhatIsNotThere(t *testing.T) {
 		t.Errorf("with create: %v", err)
 	}
 }
+
+func TestADeathForMemoryIsToldAsSuch(t *testing.T) {
+	e := need(t)
+	stack := stackName(t)
+	s := spec(t, stack, "web", 1, "eat")
+	s.Container.Resources.Memory, s.Container.Resources.MemorySwap = 32<<20, 32<<20
+	start(t, e, s)
+	if r := exited(t, e, stack); !r.OOM || r.ExitCode != 137 {
+		t.Errorf("exited: %+v", r)
+	}
+}

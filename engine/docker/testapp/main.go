@@ -1,7 +1,8 @@
 // Command testapp is the program inside the containers that engine/docker's tests start. It does what its arguments
 // say, one after the other: print LINE, err LINE, lines N, long BYTES, exit CODE, sleep DURATION, ignore (SIGTERM),
-// trap FILE (write it at SIGTERM and exit with 0), listen PORT, cat FILE, stat FILE, write FILE TEXT, copy (stdin to
-// stdout), env NAME, spawn (a sleeping child, then sleep), size (of the terminal, at each change).
+// trap (it: exit with 0), listen PORT, cat FILE, stat FILE, write FILE TEXT, copy (stdin to
+// stdout), env NAME, spawn (a sleeping child, then sleep), size (of the terminal, at each
+// change), eat (all memory).
 package main
 
 import (
@@ -59,8 +60,6 @@ func do(verb string, next func() string) {
 		time.Sleep(d)
 	case "ignore":
 		signal.Ignore(syscall.SIGTERM)
-	case "trap":
-		trap()
 	case "listen":
 		listen(next())
 	case "cat":
@@ -79,9 +78,11 @@ func do(verb string, next func() string) {
 		c := exec.Command("/app", "ignore", "print", "child", "sleep", "1h")
 		check(c.Start())
 		time.Sleep(time.Hour)
-	case "size":
-		size()
 	default:
+		if alone := map[string]func(){"trap": trap, "size": size, "eat": eat}[verb]; alone != nil {
+			alone()
+			return
+		}
 		fmt.Fprintln(os.Stderr, "testapp: unknown verb", verb)
 		os.Exit(2)
 	}
@@ -136,6 +137,21 @@ func size() {
 }
 
 func second(_ int64, err error) error { return err }
+
+// eat takes all the memory there is.
+func eat() {
+	var all [][]byte
+	for {
+		b := make([]byte, 1<<20)
+		for i := range b {
+			b[i] = 1
+		}
+		all = append(all, b)
+		if len(all) > 1<<12 {
+			os.Exit(3) // there is no limit
+		}
+	}
+}
 
 func number(s string) int {
 	n, err := strconv.Atoi(s)
