@@ -18,7 +18,7 @@ type simCheck struct {
 	excused  map[place]bool  // wounded slots that nothing heals: ended with 0, which may count as done, or being stopped when the daemon died
 	failed   map[place]bool  // slots that have a failure in this deployment
 	ran      map[string]int  // jobs' successes by service, in this deployment
-	asked    map[string]bool // replicas that the last decision lets stop
+	asked    map[string]bool // replicas that a decision in this phase has let stop
 }
 
 type place struct {
@@ -33,7 +33,9 @@ type promise struct {
 	down    int // slots that may be without a replica at a time
 }
 
-func newSimCheck(s *sim) *simCheck { return &simCheck{s: s, most: map[string]int{}} }
+func newSimCheck(s *sim) *simCheck {
+	return &simCheck{s: s, most: map[string]int{}, asked: map[string]bool{}}
+}
 
 func (c *simCheck) fail(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
@@ -370,7 +372,6 @@ func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 			c.fail("the same look gave another decision:\n%v\n%v", d, again)
 		}
 	}
-	c.asked = map[string]bool{}
 	for i, st := range d.Steps {
 		if st.Kind == rhumb.StepStop {
 			c.asked[st.Replica] = true

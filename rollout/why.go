@@ -41,6 +41,9 @@ func (s *service) whyOld() string {
 
 // whatChanged names what differs from the release that is left behind; "missing": nothing.
 func (s *service) whatChanged() string {
+	if !s.changed() {
+		return "missing"
+	}
 	what := containerDiff(&s.prev.Container, &s.Container)
 	switch {
 	case len(what) == 0:
