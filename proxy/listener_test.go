@@ -174,10 +174,10 @@ func TestAnAddressThatIsTakenAtTheStartIsBoundLater(t *testing.T) {
 		}
 		return err == nil
 	})
-	st, err := p.Status(t.Context())
-	if err != nil || len(st.Unbound) != 1 || st.Unbound[0].Addr != taken {
-		t.Errorf("unbound: %v, %v", st.Unbound, err)
-	}
+	eventually(t, "Status names the one that isn't bound", func() bool {
+		st, err := p.Status(t.Context())
+		return err == nil && len(st.Unbound) == 1 && st.Unbound[0].Addr == taken
+	})
 	table.Version++
 	apply(t, p, table) // the rest can still be changed
 	l.Close()

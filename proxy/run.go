@@ -120,22 +120,26 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 
 // bindMissing binds the listeners of the table that have no socket, as far as possible. The caller holds mu.
 func (p *Proxy) bindMissing(ctx context.Context) {
+	failed := map[binding]error{} // that weren't known to fail; explained at the end, because finding out who holds an address takes time
 	for b := range p.served.Load().listeners {
 		if p.sockets[b] != nil || p.ended {
 			continue
 		}
 		s, err := listen(ctx, b)
-		if err != nil {
-			if !p.missing[b] {
-				p.log.Error("listener not bound, trying again", "address", b.String(), "error", bindError(b, err))
-			}
-			p.missing[b] = true
+		if err == nil {
+			delete(p.missing, b)
+			p.begin(s)
 			continue
 		}
-		delete(p.missing, b)
-		p.begin(s)
+		if !p.missing[b] {
+			failed[b] = err
+		}
+		p.missing[b] = true
 	}
 	p.noteMissing()
+	for b, err := range failed {
+		p.log.Error("listener not bound, trying again", "address", b.String(), "error", bindError(b, err))
+	}
 }
 
 // noteMissing lets Status tell, which doesn't wait for mu.
