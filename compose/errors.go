@@ -231,7 +231,11 @@ var plainWords = []struct{ library, plain, hint string }{
 
 // closest gives the candidate that name was probably meant to be, or "".
 func closest(name string, candidates []string) string {
-	best, bestDistance := "", max(1, len(name)/3)+1
+	most := 1 // edits
+	if len(name) > 3 {
+		most = 2 + len(name)/9
+	}
+	best, bestDistance := "", most+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), c); d < bestDistance {
 			best, bestDistance = c, d

@@ -3,10 +3,6 @@ package compose
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -144,50 +140,42 @@ func (v *inspector) tooDeep(at string) {
 }
 
 func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
-	known := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, val := n.Content[i], n.Content[i+1]
-		if k.Value != "<<" {
-			continue
-		}
-		for _, m := range mergedNodes(val) {
-			if m != nil {
+		if k, val := n.Content[i], n.Content[i+1]; k.Value == "<<" {
+			for _, m := range mergedNodes(val) {
 				v.walk(s, path, k, m, spec)
 			}
 		}
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, val := n.Content[i], n.Content[i+1]
-		if k.Value == "<<" {
-			continue
-		}
-		at := place(s.src.name, k.Line)
-		if line, twice := known[k.Value]; twice {
+	known := map[string]int{}
+	v.eachPair(n, func(k, val *yaml.Node) {
+		next, ok := spec.key(k.Value)
+		if msg, hint := keyMistake(path, k, known[k.Value], spec, ok); msg != "" {
 			if !s.again && !v.told[k] {
 				v.told[k] = true
-				v.bad.add(at, subject(join(path, k.Value))+": said twice, first in line "+strconv.Itoa(line), "keep one of them")
+				v.bad.add(place(s.src.name, k.Line), msg, hint)
 			}
-			continue
+			return
 		}
 		known[k.Value] = k.Line
-		if len(k.Value) > maxKey {
-			v.bad.add(at, subject(path)+": a key of "+strconv.Itoa(len(k.Value))+" bytes", "keys have at most "+strconv.Itoa(maxKey))
-			continue
-		}
-		next, ok := spec.key(k.Value)
-		if !ok {
-			if !s.again && !v.told[k] {
-				v.told[k] = true
-				v.bad.add(at, subject(join(path, k.Value))+": unknown field", spec.hint(k.Value))
-			}
-			continue
-		}
-		if k.Value == extensionKey && spec != serviceField() {
-			v.bad.add(at, join(path, k.Value)+": only services have it", "move it below a service")
-			continue
-		}
 		v.walk(s, join(path, k.Value), k, val, next)
+	})
+}
+
+// keyMistake says what is wrong with a key: said twice (first in line before), unknown, misplaced or endless.
+func keyMistake(path string, k *yaml.Node, before int, spec *field, known bool) (msg, hint string) {
+	what := subject(join(path, k.Value))
+	switch {
+	case len(k.Value) > maxKey:
+		return subject(path) + ": a key of " + strconv.Itoa(len(k.Value)) + " bytes", "keys have at most " + strconv.Itoa(maxKey)
+	case before > 0:
+		return what + ": said twice, first in line " + strconv.Itoa(before), "keep one of them"
+	case !known:
+		return what + ": unknown field", spec.hint(k.Value)
+	case k.Value == extensionKey && spec != serviceField():
+		return what + ": only services have it", "move it below a service"
 	}
+	return "", ""
 }
 
 func join(path, key string) string {
@@ -261,142 +249,4 @@ func (v *inspector) badValue(at, path, value string, err error) {
 		value = strconv.Quote(value)
 	}
 	v.bad.add(at, subject(path)+": "+value+" has a $ that begins no variable", "write $$ for a plain $")
-}
-
-// includes inspects the files that an include names.
-func (v *inspector) includes(s scope, n *yaml.Node) {
-	if n == nil || n.Kind != yaml.SequenceNode {
-		return
-	}
-	for _, item := range n.Content {
-		item = target(item)
-		paths, dir, env := []*yaml.Node{item}, "", []*yaml.Node(nil)
-		if item.Kind == yaml.MappingNode {
-			paths = scalars(child(item, "path"))
-			env = scalars(child(item, "env_file"))
-			if d := child(item, "project_directory"); d != nil {
-				dir = v.filePath(s, d, s.dir)
-			}
-		}
-		v.include(s, paths, env, dir)
-	}
-}
-
-func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
-	lookup := s.lookup
-	for i, n := range paths {
-		p := v.filePath(s, n, s.dir)
-		if slices.Contains(v.including, p) {
-			v.bad.add(place(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "")
-			return
-		}
-		src := v.open(s, n, "include", p)
-		if src == nil {
-			return
-		}
-		if i == 0 {
-			if dir == "" {
-				dir = filepath.Dir(p)
-			}
-			if lookup = v.includedLookup(s, env, dir); lookup == nil {
-				return
-			}
-		}
-		v.file(scope{src: src, dir: dir, lookup: lookup, seen: map[seen]bool{}})
-	}
-}
-
-// includedLookup puts an included file's env files behind the environment.
-func (v *inspector) includedLookup(s scope, env []*yaml.Node, dir string) func(string) (string, bool) {
-	own := map[string]string{}
-	files := existing(filepath.Join(dir, ".env"))
-	if len(env) > 0 {
-		files = nil
-		for _, n := range env {
-			if n.Value != os.DevNull {
-				files = append(files, v.filePath(s, n, s.dir))
-			}
-		}
-	}
-	for _, f := range files {
-		vars, err := v.in.readEnvironment(v.in.env, []string{f})
-		if err != nil {
-			v.bad.addError(located(err, place(s.src.name, lineOf(nil, firstNode(env, s.src.roots[0]))), "include.env_file"))
-			return nil
-		}
-		maps.Copy(own, vars)
-	}
-	return func(k string) (string, bool) {
-		if x, ok := s.lookup(k); ok {
-			return x, ok
-		}
-		x, ok := own[k]
-		return x, ok
-	}
-}
-
-func firstNode(list []*yaml.Node, other *yaml.Node) *yaml.Node {
-	if len(list) > 0 {
-		return list[0]
-	}
-	return other
-}
-
-// open reads a file that another one names; a nil source has been reported.
-func (v *inspector) open(s scope, n *yaml.Node, what, path string) *source {
-	at := place(s.src.name, n.Line)
-	if strings.Contains(n.Value, "://") || strings.HasPrefix(n.Value, "git@") {
-		v.bad.add(at, what+": "+n.Value+" is elsewhere", "fetch it beside your files: rhumb reads only files")
-		return nil
-	}
-	if len(v.including)+len(v.extending) > maxDepth {
-		v.bad.add(at, what+": more than "+strconv.Itoa(maxDepth)+" files deep", "")
-		return nil
-	}
-	src, err := v.in.read(path)
-	if err != nil {
-		v.bad.addError(located(err, at, what))
-		return nil
-	}
-	return src
-}
-
-// located puts a place and subject on an error that has none.
-func located(err error, at, what string) *rhumb.Error {
-	e, ok := err.(*rhumb.Error)
-	if !ok {
-		return &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: what + ": " + err.Error(), Err: err}
-	}
-	if e.At != "" {
-		return e
-	}
-	c := *e
-	c.At, c.Msg = at, what+": "+e.Msg
-	return &c
-}
-
-func (v *inspector) filePath(s scope, n *yaml.Node, dir string) string {
-	p, _, err := interpolated(n.Value, s.lookup)
-	if err != nil {
-		p = n.Value
-	}
-	if !filepath.IsAbs(p) {
-		p = filepath.Join(dir, p)
-	}
-	return filepath.Clean(p)
-}
-
-// scalars gives the strings of a string or a list.
-func scalars(n *yaml.Node) []*yaml.Node {
-	if n = target(n); n == nil {
-		return nil
-	}
-	if n.Kind != yaml.SequenceNode {
-		return []*yaml.Node{n}
-	}
-	var list []*yaml.Node
-	for _, item := range n.Content {
-		list = append(list, target(item))
-	}
-	return list
 }
