@@ -52,7 +52,7 @@ func (a *api) build(w http.ResponseWriter, r *http.Request, in *buildPath) {
 		return
 	}
 	// Read what is left of the context, so that the sender has no reason to stop before it reads the answer.
-	defer io.Copy(io.Discard, io.LimitReader(r.Body, wire.MaxContext))
+	defer func() { _, _ = io.Copy(io.Discard, io.LimitReader(r.Body, wire.MaxContext)) }()
 	a.stream(w, r, "build", func(ctx context.Context, send func(wire.Item) error) (wire.Item, error) {
 		req, tar, err := buildParts(r)
 		if err != nil {
@@ -64,7 +64,7 @@ func (a *api) build(w http.ResponseWriter, r *http.Request, in *buildPath) {
 		if req.Service != in.Service {
 			return wire.Item{}, rhumb.Errorf(rhumb.Invalid, "the path names the service %q, the request %q", in.Service, req.Service)
 		}
-		img, err := a.s.Build(ctx, req, tar, func(p rhumb.BuildProgress) { send(wire.Item{Progress: &p}) })
+		img, err := a.s.Build(ctx, req, tar, func(p rhumb.BuildProgress) { _ = send(wire.Item{Progress: &p}) }) // one who is gone has cancelled ctx
 		return wire.Item{Image: &img}, err
 	})
 }

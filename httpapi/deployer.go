@@ -79,6 +79,6 @@ func (a *api) deploy(ctx context.Context, in *deployInput, send func(wire.Item) 
 	if err := sameName(in.Stack, in.Body.Model.Name); err != nil {
 		return wire.Item{}, err
 	}
-	d, err := a.s.Deploy(ctx, in.Body, func(e rhumb.Event) { send(wire.Item{Event: &e}) })
+	d, err := a.s.Deploy(ctx, in.Body, func(e rhumb.Event) { _ = send(wire.Item{Event: &e}) }) // one who is gone has cancelled ctx
 	return wire.Item{Deployment: &d}, err
 }

@@ -87,11 +87,16 @@ func act[I any](a *api, o huma.Operation, do func(context.Context, *I) error) {
 
 // failed makes the answer for an error, and logs what must not be told.
 func (a *api) failed(ctx context.Context, operation string, err error) *statusError {
+	a.note(ctx, operation, err)
+	p := wire.NewProblem(err)
+	return &statusError{Problem: p, status: wire.Status(p.Code)}
+}
+
+// note logs an error whose cause is told to nobody.
+func (a *api) note(ctx context.Context, operation string, err error) {
 	if code := rhumb.ErrorCode(err); wire.Foreign(err) || code == rhumb.Internal && ctx.Err() == nil && !isContext(err) {
 		a.log.Error("request failed", "operation", operation, "error", err)
 	}
-	p := wire.NewProblem(err)
-	return &statusError{Problem: p, status: wire.Status(p.Code)}
 }
 
 func isContext(err error) bool {

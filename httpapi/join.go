@@ -26,7 +26,7 @@ func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
 		return
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Time{})
+	_ = conn.SetDeadline(time.Time{}) // each read and write sets its own
 	if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+wire.Protocol+"\r\n\r\n"); err != nil {
 		return
 	}
@@ -41,11 +41,11 @@ func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
 	sides.Go(func() { s.beat(ctx) })
 	code, err := do(ctx, in, s.options(in.Body))
 	if err != nil {
-		a.failed(ctx, "join", err)
+		a.note(ctx, "join", err)
 	}
-	s.out.Exit(code, err)
+	_ = s.out.Exit(code, err) // one who is gone needs no answer
 	cancel()
-	s.in.Close() // the command reads no more
+	_ = s.in.Close() // the command reads no more
 	// The client reads the last frame and hangs up, which ends the receiving side; it doesn't have for ever.
 	late := time.AfterFunc(5*time.Second, func() { conn.Close() })
 	defer late.Stop()
@@ -68,7 +68,7 @@ func (s *session) options(req wire.CommandRequest) rhumb.ExecOptions {
 	if req.In {
 		o.Streams.In = s.in
 	} else {
-		s.in.Close()
+		_ = s.in.Close()
 	}
 	if req.Out {
 		o.Streams.Out = s.out.Stream(wire.FrameOut)
@@ -92,9 +92,9 @@ func (s *session) receive(r io.Reader) {
 		}
 		switch f.Kind {
 		case wire.FrameIn:
-			s.inW.Write(f.Payload) // a command that reads no more is no reason to stop
+			_, _ = s.inW.Write(f.Payload) // a command that reads no more is no reason to stop
 		case wire.FrameInEnd:
-			s.inW.Close()
+			_ = s.inW.Close()
 		case wire.FrameResize:
 			if size, err := f.Size(); err == nil {
 				s.resized(size)
@@ -139,7 +139,9 @@ func (s *session) beat(ctx context.Context) {
 type stallingWriter struct{ conn net.Conn }
 
 func (w *stallingWriter) Write(p []byte) (int, error) {
-	w.conn.SetWriteDeadline(time.Now().Add(wire.Stall))
+	if err := w.conn.SetWriteDeadline(time.Now().Add(wire.Stall)); err != nil {
+		return 0, err
+	}
 	return w.conn.Write(p)
 }
 
@@ -150,6 +152,8 @@ type silentReader struct {
 }
 
 func (r *silentReader) Read(p []byte) (int, error) {
-	r.conn.SetReadDeadline(time.Now().Add(wire.Silence))
+	if err := r.conn.SetReadDeadline(time.Now().Add(wire.Silence)); err != nil {
+		return 0, err
+	}
 	return r.r.Read(p)
 }

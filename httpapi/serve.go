@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -45,9 +46,11 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := srv.Shutdown(grace); err != nil {
-		srv.Close()
+		_ = srv.Close()
 	}
-	<-failed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	open.Wait()
 	return nil
 }
@@ -60,7 +63,7 @@ func deadlines(h http.Handler) http.Handler {
 		r = r.WithContext(r.Context()) // a copy: the server looks at its own request's body to see whether it was read
 		r.Body = &patientBody{r.Body, rc}
 		pw := &patientWriter{w, rc}
-		defer rc.SetWriteDeadline(time.Time{})
+		defer func() { _ = rc.SetWriteDeadline(time.Time{}) }() // an upgraded connection has none to set
 		h.ServeHTTP(pw, r)
 	})
 }
@@ -72,9 +75,13 @@ type patientBody struct {
 
 // Read sets the deadline only for itself: one that is left behind would end the request's context when it passes.
 func (b *patientBody) Read(p []byte) (int, error) {
-	b.rc.SetReadDeadline(time.Now().Add(readStall))
+	if err := b.rc.SetReadDeadline(time.Now().Add(readStall)); err != nil {
+		return 0, err
+	}
 	n, err := b.ReadCloser.Read(p)
-	b.rc.SetReadDeadline(time.Time{})
+	if clear := b.rc.SetReadDeadline(time.Time{}); err == nil {
+		err = clear
+	}
 	return n, err
 }
 
@@ -84,7 +91,9 @@ type patientWriter struct {
 }
 
 func (w *patientWriter) Write(p []byte) (int, error) {
-	w.rc.SetWriteDeadline(time.Now().Add(wire.Stall))
+	if err := w.rc.SetWriteDeadline(time.Now().Add(wire.Stall)); err != nil {
+		return 0, err
+	}
 	return w.ResponseWriter.Write(p)
 }
 
@@ -96,7 +105,7 @@ func refuse(w http.ResponseWriter, err error) {
 	p := wire.NewProblem(err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(wire.Status(p.Code))
-	json.NewEncoder(w).Encode(p)
+	_ = json.NewEncoder(w).Encode(p) // one who is gone needs no answer
 }
 
 // sameName refuses a request whose body speaks of another stack than its path.

@@ -57,7 +57,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, operation string,
 		}
 		last = wire.Item{Error: &e.Problem}
 	}
-	lw.send(last) // when it can't be sent there is nobody to tell
+	_ = lw.send(last) // when it can't be sent there is nobody to tell
 }
 
 // lines writes the lines of a stream.
@@ -100,7 +100,7 @@ func (l *lines) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			l.write([]byte("\n"))
+			_ = l.write([]byte("\n")) // send finds out when nobody reads
 		}
 	}
 }

@@ -282,7 +282,11 @@ func (b *block) draw() {
 		out.WriteString(cut(l, cols) + "\n")
 	}
 	b.drawn = len(lines)
-	io.WriteString(b.w, out.String())
+	b.put(out.String())
+}
+
+func (b *block) put(s string) {
+	_, _ = io.WriteString(b.w, s) // a terminal that is gone has nobody who looks
 }
 
 func (b *block) erase() string {
@@ -297,7 +301,7 @@ func (b *block) above(line string) {
 	if b.asking {
 		return
 	}
-	io.WriteString(b.w, b.erase()+line+"\n")
+	b.put(b.erase() + line + "\n")
 	b.drawn = 0
 }
 
@@ -313,7 +317,7 @@ func (b *block) ask(question string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.draw()
-	io.WriteString(b.w, b.paint.yellow(question)+" ")
+	b.put(b.paint.yellow(question) + " ")
 	b.drawn, b.asking = 0, true
 }
 

@@ -66,7 +66,7 @@ func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, where 
 		w.CloseWithError(build.Tar(w, where.Dir, dockerfile))
 	}()
 	img, err := s.Build(ctx, r, tar, v.build)
-	tar.Close() // ends the sending, if it isn't done
+	_ = tar.Close() // ends the sending, if it isn't done
 	<-sent
 	return img, err
 }

@@ -25,9 +25,9 @@ func (a *app) dialStdioCommand() *cobra.Command {
 		}
 		defer conn.Close()
 		go func() { // a read of the standard input can't be interrupted: it ends with the process at the latest
-			io.Copy(conn, a.stdin)
+			_, _ = io.Copy(conn, a.stdin) // the other direction tells how it ended
 			if c, ok := conn.(*net.UnixConn); ok {
-				c.CloseWrite()
+				_ = c.CloseWrite()
 			}
 		}()
 		stop := context.AfterFunc(ctx, func() { conn.Close() })

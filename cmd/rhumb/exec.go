@@ -17,11 +17,11 @@ import (
 
 // commandFlags are those of exec and run.
 type commandFlags struct {
-	interactive, tty, noTTY, detach, rm bool
-	env                                 []string
-	user, workdir                       string
-	privileged                          bool
-	index                               int
+	interactive, tty, noTTY, rm bool
+	env                         []string
+	user, workdir               string
+	privileged                  bool
+	index                       int
 }
 
 func (f *commandFlags) flags(cmd *cobra.Command) {

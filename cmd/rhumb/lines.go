@@ -76,10 +76,13 @@ func (*lineView) close()                {}
 // jsonView prints the events as lines of JSON.
 type jsonView struct{ w io.Writer }
 
-func (v jsonView) build(p rhumb.BuildProgress) { printLine(v.w, map[string]any{"build": p}) }
-func (v jsonView) event(e rhumb.Event)         { printLine(v.w, map[string]any{"event": e}) }
-func (v jsonView) say(string)                  {}
-func (v jsonView) ask(string)                  {}
-func (v jsonView) answered()                   {}
-func (v jsonView) tick()                       {}
-func (v jsonView) close()                      {}
+func (v jsonView) build(p rhumb.BuildProgress) { v.line("build", p) }
+func (v jsonView) event(e rhumb.Event)         { v.line("event", e) }
+func (v jsonView) line(key string, value any) {
+	_ = printLine(v.w, map[string]any{key: value}) // the last line, the deployment, tells when nothing can be written
+}
+func (v jsonView) say(string) {}
+func (v jsonView) ask(string) {}
+func (v jsonView) answered()  {}
+func (v jsonView) tick()      {}
+func (v jsonView) close()     {}

@@ -152,7 +152,7 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 	if err != nil {
 		return err
 	}
-	defer engine.Close()
+	defer func() { _ = engine.Close() }()
 	box, err := seal.Open(filepath.Join(conf.Data, "key"))
 	if err != nil {
 		return err
@@ -161,7 +161,11 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close() // after control and the API, which use it
+	defer func() { // after control and the API, which use it
+		if err := store.Close(); err != nil {
+			log.Error("store not closed", "err", err)
+		}
+	}()
 	ln, err := listenUnix(conf.Socket)
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func listenUnix(path string) (net.Listener, error) {
 	}
 	ln.SetUnlinkOnClose(false)
 	if err := errors.Join(permit(temporary), os.Rename(temporary, path)); err != nil {
-		ln.Close()
+		_ = ln.Close()
 		return nil, rhumb.Errorf(rhumb.Denied, "the socket can't be made: %w", err)
 	}
 	return ln, nil

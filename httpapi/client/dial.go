@@ -98,7 +98,7 @@ func dialCommand(name string, args ...string) (net.Conn, error) {
 	}
 	go func() {
 		defer close(c.exited)
-		c.cmd.Wait()
+		_ = c.cmd.Wait() // what it said tells more
 	}()
 	return c, nil
 }
@@ -135,7 +135,7 @@ func (c *commandConn) Read(p []byte) (int, error) {
 func (c *commandConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		late := time.AfterFunc(2*time.Second, func() { c.cmd.Process.Kill() })
+		late := time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
 		<-c.exited
 		late.Stop()
 	})

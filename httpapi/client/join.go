@@ -120,7 +120,7 @@ func sendInput(frames *wire.Frames, in io.Reader) {
 	if _, err := io.CopyBuffer(struct{ io.Writer }{frames.Stream(wire.FrameIn)}, struct{ io.Reader }{in}, make([]byte, 32<<10)); err != nil {
 		return // the connection is gone, or the input broke; the command's end tells
 	}
-	frames.Send(wire.FrameInEnd, nil)
+	_ = frames.Send(wire.FrameInEnd, nil) // the command's end tells
 }
 
 // keepAlive sends the terminal's sizes and shows that the client is alive, until ctx ends.
@@ -136,9 +136,9 @@ func keepAlive(ctx context.Context, frames *wire.Frames, resize <-chan rhumb.Siz
 				resize = nil
 				continue
 			}
-			frames.Resize(size)
+			_ = frames.Resize(size) // receive finds out when the connection is gone
 		case <-t.C:
-			frames.Send(wire.FrameBeat, nil)
+			_ = frames.Send(wire.FrameBeat, nil)
 		}
 	}
 }

@@ -72,7 +72,7 @@ func (c *Client) Build(ctx context.Context, r rhumb.BuildRequest, tar io.Reader,
 		}
 		return true
 	})
-	body.Close() // ends the sending, if that isn't done
+	_ = body.Close() // ends the sending, if that isn't done
 	<-sent
 	if source.err != nil && ctx.Err() == nil {
 		return rhumb.Image{}, source.err // the cause of whatever the server makes of half a context
