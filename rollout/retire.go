@@ -101,9 +101,15 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	if !s.awaitsRoute(r) {
 		return false
 	}
-	// It is in nobody's way and nobody's help: it has left the table, or an earlier deployment has left it before it was
-	// in there. Hold leaves a paused deployment's as they are.
-	return t.w.Mode != Hold || sl.main != nil
+	// It is in nobody's way and nobody's help: an earlier deployment, or the one that is put back, has left it before it
+	// was in the table. Hold leaves a paused deployment's as they are.
+	switch t.w.Mode {
+	case Restore:
+		return true
+	case Deploy:
+		return !s.serves(r)
+	}
+	return sl.main != nil && !s.serves(r)
 }
 
 // outdone tells whether another old replica of the slot does this one's work: one that is ready while this one isn't,

@@ -80,7 +80,8 @@ func (s *service) serves(r *rhumb.Replica) bool {
 	if route, ok := s.t.o.Routes[r.ID]; ok {
 		return !route.Draining
 	}
-	return !s.awaitsRoute(r)
+	_, ready := s.t.o.Ready[r.ID]
+	return ready || !s.awaitsRoute(r)
 }
 
 // anyServes tells whether an old replica of the slot still does its work.

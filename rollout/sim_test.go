@@ -29,14 +29,15 @@ func TestRandomDeploymentsKeepTheirPromises(t *testing.T) {
 		target = 2_000
 	}
 	var seed atomic.Uint64
-	var deployments, failed atomic.Int64
+	var deployments, turns, failed atomic.Int64
 	var work sync.WaitGroup
 	for range 2 {
 		work.Go(func() {
 			for deployments.Load() < target && failed.Load() < 5 {
 				n := seed.Add(1)
-				done, err := runSeed(n, nil)
-				deployments.Add(int64(done))
+				s, err := runSeed(n, nil)
+				deployments.Add(int64(s.deployments))
+				turns.Add(int64(s.turns))
 				if err != nil {
 					failed.Add(1)
 					t.Errorf("seed %d: %v (go test ./rollout -run %s -rollout.seed=%d traces it)", n, err, t.Name(), n)
@@ -45,12 +46,12 @@ func TestRandomDeploymentsKeepTheirPromises(t *testing.T) {
 		})
 	}
 	work.Wait()
-	t.Logf("%d deployments of %d stacks", deployments.Load(), seed.Load())
+	t.Logf("%d deployments of %d stacks in %d turns", deployments.Load(), seed.Load(), turns.Load())
 }
 
-// runSeed simulates one stack's life, and tells how many deployments it had.
-func runSeed(seed uint64, trace func(string, ...any)) (deployments int, err error) {
-	s := newSim(seed, trace)
+// runSeed simulates one stack's life.
+func runSeed(seed uint64, trace func(string, ...any)) (s *sim, err error) {
+	s = newSim(seed, trace)
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(error); ok {
@@ -69,11 +70,11 @@ func runSeed(seed uint64, trace func(string, ...any)) (deployments int, err erro
 	n := 1 + s.rng.IntN(4)
 	for i := range n {
 		s.deploy(s.choose(i, n))
-		deployments++
-		s.hold(s.rng.IntN(12))
+		s.deployments++
+		s.hold(s.rng.IntN(10))
 	}
 	s.holdUntilQuiet()
-	return deployments, nil
+	return s, nil
 }
 
 // oneOff is a container that somebody runs by hand: nobody may touch it.
@@ -149,7 +150,7 @@ func (s *sim) hold(turns int) {
 
 // holdUntilQuiet holds until nothing is left to do, and checks that nothing is left over.
 func (s *sim) holdUntilQuiet() {
-	turns := 30
+	turns := 10
 	if s.calm {
 		turns = 400
 	}

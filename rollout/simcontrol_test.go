@@ -28,8 +28,9 @@ type sim struct {
 	watched time.Time
 	mode    Mode
 
-	turns int
-	gate  bool // nothing new is begun: a phase is about to change
+	turns       int
+	deployments int
+	gate        bool // nothing new is begun: a phase is about to change
 }
 
 // simFlight is a step under way.
