@@ -163,7 +163,7 @@ func (r *row) state(phase rhumb.Phase) (words string, settled bool) {
 	case len(r.replicas) == 0 && r.built != "":
 		return "building " + r.built, false
 	case len(r.replicas) == 0:
-		return "", phase.Ended()
+		return "", ended(phase)
 	case starting > 0 && r.job:
 		return "running", false
 	case starting > 0:
@@ -178,9 +178,12 @@ func (r *row) state(phase rhumb.Phase) (words string, settled bool) {
 	if draining > 0 {
 		words = strings.TrimPrefix(fmt.Sprintf("%s, draining %d", words, draining), ", ")
 	}
-	settled = starting == 0 && draining == 0 && (ready >= r.wanted.replicas || phase.Ended())
+	settled = starting == 0 && draining == 0 && (ready >= r.wanted.replicas || ended(phase))
 	return words, settled
 }
+
+// ended tells whether a deployment has begun and ended.
+func ended(p rhumb.Phase) bool { return p != "" && p.Ended() }
 
 var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
 
@@ -210,7 +213,7 @@ func (b *block) line(r *row) string {
 		}
 		took = b.paint.dim(seconds(end.Sub(r.began)))
 	}
-	return fmt.Sprintf(" %s %-*s  %s  %s", icon, b.nameWidth(), r.name, words, took)
+	return strings.TrimRight(fmt.Sprintf(" %s %-*s  %s  %s", icon, b.nameWidth(), r.name, words, took), " ")
 }
 
 func join(a, b string) string {

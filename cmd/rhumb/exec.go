@@ -47,7 +47,7 @@ func (a *app) execCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.privileged, "privileged", false, "with all capabilities")
 	a.stackFlags(cmd)
 	a.hostFlag(cmd)
-	return cmd
+	return a.completeServices(cmd, 1, "")
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -64,7 +64,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	a.stackFlags(cmd)
 	a.hostFlag(cmd)
-	return cmd
+	return a.completeServices(cmd, 1, "")
 }
 
 // inside runs a command with the user's streams joined; its exit code becomes the program's.

@@ -35,7 +35,7 @@ func (a *app) logsCommand() *cobra.Command {
 	fs.StringVar(&o.grep, "grep", "", "only lines that match this regular expression")
 	fs.BoolVarP(&o.times, "timestamps", "t", false, "show when")
 	fs.BoolVar(&o.noPrefix, "no-log-prefix", false, "don't show who")
-	return a.looking(cmd)
+	return a.completeServices(a.looking(cmd), 0, "")
 }
 
 func (a *app) logs(ctx context.Context, services []string, o logsOptions) error {

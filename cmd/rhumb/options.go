@@ -59,6 +59,7 @@ func (a *app) stackFlags(cmd *cobra.Command) {
 		fs.StringVarP(&a.o.env, "env", "e", "", "the environment: merges compose.ENV.yaml and reads .env.ENV")
 	}
 	fs.StringVarP(&a.o.name, "project-name", "p", "", "the stack's name")
+	a.completeStacks(cmd)
 }
 
 // arrayVar defines a repeatable flag, without its letter where the command uses that otherwise.

@@ -34,7 +34,7 @@ func (a *app) psCommand() *cobra.Command {
 			return nil
 		})
 	})
-	a.looking(cmd)
+	a.completeServices(a.looking(cmd), 0, "")
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "of all stacks")
 	return cmd
 }

@@ -21,7 +21,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 	})
 	cmd.Long = "Return to an older release: its images, configs, secrets and project files.\n" +
 		"Without a number it is the one that served before. What applications did to data is not undone."
-	return cmd
+	return a.completeReleases(cmd)
 }
 
 // releaseNumber reads "42" or "shop@42".

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) scaleCommand() *cobra.Command {
-	return a.changing("scale SERVICE=N... [flags]", "Change how many replicas services have", cobra.MinimumNArgs(1), func(r *rhumb.ChangeRequest, args []string) error {
+	return a.completeServices(a.changing("scale SERVICE=N... [flags]", "Change how many replicas services have", cobra.MinimumNArgs(1), func(r *rhumb.ChangeRequest, args []string) error {
 		r.Cause, r.Scale = rhumb.CauseScale, map[string]int{}
 		for _, arg := range args {
 			name, count, _ := strings.Cut(arg, "=")
@@ -21,5 +21,5 @@ func (a *app) scaleCommand() *cobra.Command {
 			r.Scale[name] = n
 		}
 		return nil
-	})
+	}), 0, "=")
 }

@@ -72,7 +72,7 @@ func (c *serverConfig) validate() error {
 }
 
 // maxSocketPath is what the kernel allows, with room for a temporary name.
-const maxSocketPath = 100
+const maxSocketPath = 98
 
 // entry reads the HTTP address. One without a host is all addresses, IPv4 and IPv6.
 func (c *serverConfig) entry() (netip.AddrPort, error) {

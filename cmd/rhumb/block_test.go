@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rhumb"
+)
+
+// screen plays what was written to a terminal: lines, cursor up, erase below.
+func screen(written string) string {
+	var lines []string
+	up := regexp.MustCompile(`\r\x1b\[(\d+)A\x1b\[J`)
+	for written != "" {
+		if m := up.FindStringSubmatchIndex(written); m != nil && m[0] == 0 {
+			n := 0
+			for _, c := range written[m[2]:m[3]] {
+				n = n*10 + int(c-'0')
+			}
+			lines = lines[:len(lines)-n]
+			written = written[m[1]:]
+			continue
+		}
+		line, rest, _ := strings.Cut(written, "\n")
+		lines = append(lines, regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(line, ""))
+		written = rest
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
+	var w bytes.Buffer
+	now := time.Now()
+	b := newBlock(&w, paint{on: true}, subject{"shop", []wanted{{"db", 1, false}, {"migrate", 1, true}, {"web", 3, false}}}, func() time.Time { return now })
+	tell := func(kind rhumb.EventKind, service string, release, slot int) {
+		now = now.Add(time.Second)
+		b.event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot, Replica: rhumb.ReplicaName("shop", service, release, slot)})
+	}
+	check := func(what, want string) {
+		t.Helper()
+		if diff := cmp.Diff(want, screen(w.String())); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	b.build(rhumb.BuildProgress{Service: "web", Step: "[3/7] RUN make"})
+	check("building", `preparing shop  0.0s
+ · db       waiting
+ · migrate  waiting
+ ⠋ web      building [3/7] RUN make  0.0s
+`)
+	now = now.Add(time.Second)
+	b.event(rhumb.Event{Kind: rhumb.EventPull, Stack: "shop", Service: "migrate", Done: 34, Total: 100})
+	b.event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
+	tell(rhumb.EventCompleted, "migrate", 42, 1)
+	tell(rhumb.EventStarting, "web", 42, 1)
+	tell(rhumb.EventReady, "web", 42, 1)
+	tell(rhumb.EventDraining, "web", 41, 1)
+	tell(rhumb.EventStarted, "web", 42, 2)
+	check("rolling", `bringing up shop@42  6.0s
+ · db       waiting
+ ✔ migrate  completed  1.0s
+ ⠋ web      starting 2/3, draining 1  6.0s
+`)
+	b.event(rhumb.Event{Kind: rhumb.EventWarning, Stack: "shop", Service: "web", Text: "slow to stop"})
+	tell(rhumb.EventFailed, "web", 42, 2)
+	b.event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRollingBack})
+	tell(rhumb.EventStopped, "web", 42, 1)
+	tell(rhumb.EventReady, "web", 41, 1)
+	b.event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseRolledBack})
+	b.close()
+	check("rolled back", `! web: slow to stop
+shop  9.0s
+ · db       unchanged
+ ✔ migrate  completed  1.0s
+ ✘ web      failed; ready 1/3  9.0s
+`)
+}
+
+func TestALineIsCutAtTheTerminalsEdgeAndItsColoursTakeNoRoom(t *testing.T) {
+	if got := cut("\x1b[31mabcdef\x1b[0m", 3); got != "\x1b[31mabc\x1b[0m" {
+		t.Errorf("got %q", got)
+	}
+	if got := cut("\x1b[31mabc\x1b[0m", 3); got != "\x1b[31mabc\x1b[0m" {
+		t.Errorf("got %q", got)
+	}
+}

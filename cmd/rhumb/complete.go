@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rhumb/httpapi/client"
+)
+
+// completeTime is how long a shell waits for the server's answer.
+const completeTime = 2 * time.Second
+
+// completeServices has a command's arguments completed with the services of the stack, at most limit of them (0: any number).
+func (a *app) completeServices(cmd *cobra.Command, limit int, suffix string) *cobra.Command {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if limit > 0 && len(args) >= limit {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		directive := cobra.ShellCompDirectiveNoFileComp
+		if suffix != "" {
+			directive |= cobra.ShellCompDirectiveNoSpace
+		}
+		var names []string
+		a.quietly(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			stack, err := a.stack(ctx, c)
+			if err != nil {
+				return err
+			}
+			st, err := c.Status(ctx, stack)
+			for _, s := range st.Services {
+				if strings.HasPrefix(s.Name, begun) {
+					names = append(names, s.Name+suffix)
+				}
+			}
+			return err
+		})
+		return names, directive
+	}
+	return cmd
+}
+
+// completeReleases has a command's arguments completed with the numbers of the stack's releases.
+func (a *app) completeReleases(cmd *cobra.Command) *cobra.Command {
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		var numbers []string
+		a.quietly(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			stack, err := a.stack(ctx, c)
+			if err != nil {
+				return err
+			}
+			rs, err := c.Releases(ctx, stack)
+			for _, r := range rs {
+				if n := number(r.Number); strings.HasPrefix(n, begun) {
+					numbers = append(numbers, n+"\t"+releaseState(r)+", "+ago(r.At)+" "+short(r.Git))
+				}
+			}
+			return err
+		})
+		return numbers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+	return cmd
+}
+
+// completeStacks has -p completed with the stacks that the server has.
+func (a *app) completeStacks(cmd *cobra.Command) {
+	err := cmd.RegisterFlagCompletionFunc("project-name", func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		a.quietly(cmd.Context(), func(ctx context.Context, c *client.Client) error {
+			stacks, err := c.Stacks(ctx)
+			for _, s := range stacks {
+				if strings.HasPrefix(s.Name, begun) {
+					names = append(names, s.Name)
+				}
+			}
+			return err
+		})
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+	if err != nil {
+		panic(err) // the flag is defined by the caller
+	}
+}
+
+// quietly asks the server something for a completion: what goes wrong is nothing to complete.
+func (a *app) quietly(ctx context.Context, do func(context.Context, *client.Client) error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(ctx, completeTime)
+	defer cancel()
+	_ = a.with(func(c *client.Client) error { return do(ctx, c) })
+}
