@@ -221,7 +221,7 @@ var plainWords = []struct{ library, plain, hint string }{
 	{"time: missing unit in duration ", "%q is not a time", timeHint},
 	{"invalid size: ", "%q is not a size", "write it as 64m or 1g"},
 	{"invalid suffix: ", "%q is not a unit", "write it as 64m or 1g"},
-	{"invalid boolean: ", "%q is neither true nor false", ""},
+	{"invalid boolean:", "%q is neither true nor false", ""},
 	{"additional properties ", "unknown field %s", ""},
 	{"false schema", "unknown field%s", ""},
 	{"must be a null", "it has the wrong type%s", ""},

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -20,22 +21,20 @@ const maxRange = 1000
 
 // shortPort looks at a port in the short syntax: how many container ports it means, and what is wrong with it ("": nothing).
 func shortPort(s string) (count int, reason, hint string) {
-	ports, proto, _ := strings.Cut(s, "/")
-	if proto != "" && !strings.EqualFold(proto, "tcp") && !strings.EqualFold(proto, "udp") {
-		return 1, fmt.Sprintf("%q: there is no protocol %s", s, proto), "the proxy passes tcp and udp"
+	rest, proto, slash := strings.Cut(s, "/")
+	if slash && !strings.EqualFold(proto, "tcp") && !strings.EqualFold(proto, "udp") {
+		return 1, fmt.Sprintf("%q: there is no protocol %q", s, proto), "the proxy passes tcp and udp"
 	}
-	if i := strings.LastIndexByte(ports, ']'); i >= 0 {
-		ports = strings.TrimPrefix(ports[i+1:], ":")
-	}
-	parts := strings.Split(ports, ":")
-	if len(parts) > 3 {
-		return 1, fmt.Sprintf("%q has too many colons", s), portHint + "; IPv6 addresses in brackets"
-	}
-	if len(parts) == 3 {
-		if _, err := netip.ParseAddr(parts[0]); err != nil && parts[0] != "" {
-			return 1, fmt.Sprintf("%q: %q is not an IP address", s, parts[0]), portHint
+	parts := strings.Split(rest, ":")
+	if n := len(parts); n > 2 {
+		ip := strings.Join(parts[:n-2], ":")
+		if inner, ok := strings.CutPrefix(ip, "["); ok && strings.HasSuffix(ip, "]") {
+			ip = strings.TrimSuffix(inner, "]")
 		}
-		parts = parts[1:]
+		if ip != "" && !isAddress(ip) {
+			return 1, fmt.Sprintf("%q: %q is not an IP address", s, ip), portHint
+		}
+		parts = parts[n-2:]
 	}
 	sizes := []int{}
 	for n, p := range parts {
@@ -57,6 +56,12 @@ func shortPort(s string) (count int, reason, hint string) {
 	return sizes[len(sizes)-1], "", ""
 }
 
+// isAddress tells whether s is an IP address. Zones mean nothing to an engine.
+func isAddress(s string) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Zone() == ""
+}
+
 // badRange checks "80" or "80-90" and gives its length.
 func badRange(s string) (int, string) {
 	from, to, isRange := strings.Cut(s, "-")
@@ -72,16 +77,16 @@ func badRange(s string) (int, string) {
 }
 
 func badPort(s string) (int, string) {
-	n, err := strconv.Atoi(s)
+	n, err := strconv.ParseUint(s, 10, 32)
 	switch {
-	case err != nil && s == "":
+	case s == "":
 		return 0, "a port is missing"
+	case errors.Is(err, strconv.ErrRange), n > 65535:
+		return 0, "port " + s + " is out of range"
 	case err != nil:
 		return 0, strconv.Quote(s) + " is not a port"
-	case n < 0 || n > 65535:
-		return 0, "port " + s + " is out of range"
 	}
-	return n, ""
+	return int(n), ""
 }
 
 // ports converts the published ports: those that the proxy owns, and those of mode host, which the engine publishes.
@@ -127,7 +132,7 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 		out.Protocol = rhumb.HTTP
 	}
 	if p.HostIP != "" {
-		if _, err := netip.ParseAddr(p.HostIP); err != nil {
+		if !isAddress(p.HostIP) {
 			c.bad.at(path, portHint, "%q is not an IP address", p.HostIP)
 			return out, false
 		}
