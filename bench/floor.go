@@ -13,9 +13,8 @@ import (
 
 // floor makes the same containers with nothing but API calls: no tool can be quicker.
 type floor struct {
-	o    options
-	d    *client.Client
-	made []string
+	o options
+	d *client.Client
 }
 
 const floorLabel = "dev.rhumb.bench"
@@ -31,18 +30,34 @@ func newFloor(ctx context.Context, o options) (*floor, error) {
 	return &floor{o: o, d: d}, nil
 }
 
+// network is the floor's own: Compose files give their services one, and it costs more than the engine's default bridge.
+const network = "rhumb-bench-floor"
+
+func (f *floor) network(ctx context.Context) error {
+	_, err := f.d.NetworkCreate(ctx, network, client.NetworkCreateOptions{Labels: map[string]string{floorLabel: "1"}})
+	return err
+}
+
 // replica times create, start and the wait until the replica answers.
 func (f *floor) replica(ctx context.Context, round int) (time.Duration, error) {
 	defer f.clean(ctx)
-	return timed(func() error { return f.one(ctx, fmt.Sprintf("rhumb-bench-floor-%d", round), "bridge") })
+	if err := f.network(ctx); err != nil {
+		return 0, err
+	}
+	return timed(func() error {
+		id, err := f.start(ctx, fmt.Sprintf("rhumb-bench-floor-%d", round))
+		if err != nil {
+			return err
+		}
+		return f.answer(ctx, id)
+	})
 }
 
 // stack times n containers on a network of their own, side at a time.
 func (f *floor) stack(ctx context.Context, n, side int) (time.Duration, error) {
 	defer f.clean(ctx)
 	return timed(func() error {
-		const name = "rhumb-bench-floor"
-		if _, err := f.d.NetworkCreate(ctx, name, client.NetworkCreateOptions{Labels: map[string]string{floorLabel: "1"}}); err != nil {
+		if err := f.network(ctx); err != nil {
 			return err
 		}
 		g, ctx := errgroup.WithContext(ctx)
@@ -50,27 +65,19 @@ func (f *floor) stack(ctx context.Context, n, side int) (time.Duration, error) {
 		for i := range n {
 			g.Go(func() error {
 				tokens <- struct{}{}
-				id, err := f.start(ctx, fmt.Sprintf("rhumb-bench-floor-%d", i), name)
+				id, err := f.start(ctx, fmt.Sprintf("rhumb-bench-floor-%d", i))
 				<-tokens
 				if err != nil {
 					return err
 				}
-				return f.answer(ctx, id, name)
+				return f.answer(ctx, id)
 			})
 		}
 		return g.Wait()
 	})
 }
 
-func (f *floor) one(ctx context.Context, name, network string) error {
-	id, err := f.start(ctx, name, network)
-	if err != nil {
-		return err
-	}
-	return f.answer(ctx, id, network)
-}
-
-func (f *floor) start(ctx context.Context, name, network string) (string, error) {
+func (f *floor) start(ctx context.Context, name string) (string, error) {
 	c, err := f.d.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: name,
 		Config: &container.Config{
@@ -86,7 +93,7 @@ func (f *floor) start(ctx context.Context, name, network string) (string, error)
 }
 
 // answer waits until the container's port takes a connection, looking every 2 ms.
-func (f *floor) answer(ctx context.Context, id, network string) error {
+func (f *floor) answer(ctx context.Context, id string) error {
 	got, err := f.d.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return err
@@ -115,7 +122,7 @@ func (f *floor) clean(ctx context.Context) {
 		return
 	}
 	for _, c := range list.Items {
-		f.d.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
+		_, _ = f.d.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true})
 	}
-	f.d.NetworkRemove(ctx, "rhumb-bench-floor", client.NetworkRemoveOptions{})
+	_, _ = f.d.NetworkRemove(ctx, network, client.NetworkRemoveOptions{})
 }

@@ -106,7 +106,7 @@ func answersHTTP(ctx context.Context, url string) error {
 	for ctx.Err() == nil && time.Now().Before(deadline) {
 		res, err := client.Get(url)
 		if err == nil {
-			io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
+			_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
 			return res.Body.Close()
 		}
 		time.Sleep(2 * time.Millisecond)
