@@ -28,8 +28,8 @@ func newReadiness() *readiness {
 	return &readiness{ready: map[string]time.Time{}, probing: map[string]context.CancelFunc{}, output: map[string]string{}, noted: map[string]bool{}}
 }
 
-// A probe is made after a tenth of the time since the start, within these bounds: soon for what is quick, seldom for
-// what is slow, and never late by more than a tenth.
+// The next probe is made after a 25th of the time since the start, within these bounds: soon for what is quick, seldom
+// for what is slow, and late by a few hundredths at most.
 const (
 	probeSoonest = 10 * time.Millisecond
 	probeLatest  = 250 * time.Millisecond
@@ -126,7 +126,7 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 // prober gives the way in which a service's replica is asked, and how long to wait before the next time given how
 // long it has run; nil if it isn't asked.
 func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (prober, func(ran, last time.Duration) time.Duration) {
-	quick := func(ran, _ time.Duration) time.Duration { return min(max(ran/10, probeSoonest), probeLatest) }
+	quick := func(ran, _ time.Duration) time.Duration { return min(max(ran/25, probeSoonest), probeLatest) }
 	switch s.Ready.Kind {
 	case rhumb.ReadyTCP, rhumb.ReadyHTTP:
 		at, err := g.address(rep)
