@@ -56,7 +56,6 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 			v.close()
 			return err
 		}
-		ctx = context.WithoutCancel(ctx) // the interrupt is dealt with
 	}
 	return a.conclude(ctx, c, d, v, opts)
 }

@@ -71,7 +71,6 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 			v.close()
 			return err
 		}
-		ctx = context.WithoutCancel(ctx) // the interrupt is dealt with
 	}
 	return a.conclude(ctx, c, d, v, opts)
 }
@@ -87,12 +86,6 @@ func adopt(ctx context.Context, s rhumb.Deployer, r rhumb.DeployRequest, began t
 	d, lookErr := s.Deployment(ctx, r.Model.Name, 0)
 	if lookErr != nil || d.By != r.By || d.Started.Before(began) {
 		return rhumb.Deployment{}, err
-	}
-	if errors.Is(err, context.Canceled) && !d.Phase.Ended() {
-		if s.Cancel(ctx, d.Stack, d.ID, r.By) != nil {
-			return rhumb.Deployment{}, err
-		}
-		d.Cancel = true
 	}
 	return d, nil
 }

@@ -39,6 +39,10 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 	var give func()
 	f.interrupts, give = f.app.interrupts.take()
 	defer give()
+	if ctx.Err() != nil { // the interrupt came before it was taken over
+		ctx = context.WithoutCancel(ctx)
+		f.cancel(ctx)
+	}
 	reading, stop := context.WithCancel(ctx)
 	f.news = make(chan rhumb.Event)
 	read := make(chan struct{})
@@ -184,10 +188,7 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 		v.close()
 		return a.leave(d, fmt.Sprintf("deployment %d of %s has begun; rhumb events -f -p %s follows it", d.ID, d.Stack, d.Stack), rhumb.ExitConverged)
 	}
-	f := &follower{app: a, s: s, view: v, d: d, opts: opts, putBack: d.Cancel}
-	if d.Cancel {
-		v.say("putting it back")
-	}
+	f := &follower{app: a, s: s, view: v, d: d, opts: opts}
 	d, err := f.follow(ctx)
 	if f.answers != nil {
 		v.answered()
