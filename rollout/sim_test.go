@@ -12,7 +12,10 @@ import (
 	"rhumb"
 )
 
-var simSeed = flag.Uint64("rollout.seed", 0, "run the simulation of this one seed, with a trace")
+var (
+	simSeed  = flag.Uint64("rollout.seed", 0, "run the simulation of this one seed, with a trace")
+	simCount = flag.Int64("rollout.deployments", 50_000, "how many deployments to simulate; with -short 2,000")
+)
 
 // The simulator drives random stacks through random deployments in a world where everything fails now and then, and
 // checks after every step what DESIGN.md promises. Every failure names its seed.
@@ -24,7 +27,7 @@ func TestRandomDeploymentsKeepTheirPromises(t *testing.T) {
 		return
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // small worlds, much garbage
-	target := int64(50_000)
+	target := *simCount
 	if testing.Short() {
 		target = 2_000
 	}

@@ -114,13 +114,14 @@ func (c *simCheck) measure(from, to *simRelease) {
 		}
 		for i := range m.Services {
 			def := &m.Services[i]
-			other := 0
+			replicas, more := 0, 0
 			for _, m2 := range []*rhumb.Stack{from.model, to.model} {
 				if d := m2.Service(def.Name); d != nil {
-					other = max(other, d.Replicas+max(limit(d.Update, d.Replicas), limit(d.Rollback, d.Replicas)))
+					replicas = max(replicas, d.Replicas)
+					more = max(more, limit(d.Update, d.Replicas), limit(d.Rollback, d.Replicas))
 				}
 			}
-			c.most[def.Name] = other
+			c.most[def.Name] = replicas + more
 			if n := c.living(def.Name); n > def.Replicas {
 				c.most[def.Name] += n - def.Replicas // left by an earlier deployment
 			}
