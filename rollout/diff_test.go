@@ -1,0 +1,56 @@
+package rollout
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rhumb"
+)
+
+func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
+	a, b := stack(db("a"), web(1, "a")), stack(web(3, "b"), migrate("m"))
+	b.Networks = []rhumb.Network{{Name: "shop_back"}}
+	b.Volumes = []rhumb.Volume{{Name: "data"}}
+	a.Volumes = []rhumb.Volume{{Name: "data", Driver: "local"}}
+	was, now := &a.Services[1].Container, &b.Services[0].Container
+	was.ImageID, now.ImageID = "sha256:1", "sha256:2"
+	was.Env, now.Env = map[string]string{"A": "1", "B": "2", "C": "3"}, map[string]string{"A": "1", "B": "x", "D": "4"}
+	was.Command, now.StopGrace = []string{"serve"}, time.Minute
+	was.Mounts = []rhumb.Mount{
+		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "db_password", Target: "/run/secrets/db_password", Hash: "1"},
+		{Type: rhumb.MountFile, Kind: rhumb.FileProject, Source: "nginx.conf", Target: "/etc/nginx.conf", Hash: "1"},
+	}
+	now.Mounts = []rhumb.Mount{
+		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "db_password", Target: "/run/secrets/db_password", Hash: "2"},
+		{Type: rhumb.MountFile, Kind: rhumb.FileProject, Source: "nginx.conf", Target: "/etc/nginx.conf", Hash: "1"},
+		{Type: rhumb.MountVolume, Source: "data", Target: "/data"},
+	}
+	b.Services[0].Ports[0].Published = 81
+	b.Services[0].Order, b.Services[0].OrderWhy = rhumb.StopFirst, "mounts volume data read-write"
+	want := []rhumb.Difference{
+		{Verb: "changed", What: []string{"network shop_back added", "volume data"}},
+		{Service: "db", Verb: "removed", Order: rhumb.StopFirst, Why: "mounts volume data read-write"},
+		{Service: "migrate", Verb: "added"},
+		{Service: "web", Verb: "changed", Order: rhumb.StopFirst, Why: "mounts volume data read-write", What: []string{
+			"image", "command", "environment B", "environment C", "environment D", "stop_grace_period", "mount /data", "secret db_password",
+			"replicas 1 -> 3", "order start-first -> stop-first", "ports"}},
+	}
+	if d := cmp.Diff(want, Diff(a, b)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+func TestDiffOfTheSameIsEmpty(t *testing.T) {
+	m := stack(db("a"), web(1, "a"))
+	if d := Diff(m, stack(db("a"), web(1, "a"))); len(d) != 0 {
+		t.Errorf("%v", d)
+	}
+	if d := Diff(nil, nil); len(d) != 0 {
+		t.Errorf("%v", d)
+	}
+	if d := Diff(m, nil); len(d) != 2 || d[0].Verb != "removed" {
+		t.Errorf("%v", d)
+	}
+}
