@@ -62,15 +62,15 @@ func (r *rhumb) run(ctx context.Context, stdin string, args ...string) error {
 
 // close takes the stack down and ends the server and its proxy.
 func (r *rhumb) close(ctx context.Context) {
-	r.down(ctx)
+	_ = r.down(ctx)
 	if pid, err := os.ReadFile(filepath.Join(r.dir, "data", "proxy", "pid")); err == nil {
 		var n int
 		if _, err := fmt.Sscan(string(pid), &n); err == nil && n > 1 {
-			syscall.Kill(n, syscall.SIGTERM)
+			_ = syscall.Kill(n, syscall.SIGTERM)
 		}
 	}
-	r.server.Process.Signal(syscall.SIGTERM)
-	r.server.Wait()
+	_ = r.server.Process.Signal(syscall.SIGTERM)
+	_ = r.server.Wait()
 	os.RemoveAll(r.dir)
 }
 
@@ -97,7 +97,7 @@ func (c *compose) up(ctx context.Context, file string) error {
 func (c *compose) clean(ctx context.Context) {
 	file := manyServices(c.o, 10)
 	cmd := exec.CommandContext(ctx, "docker-compose", "-f", "-", "-p", "composebench", "down", "-t", "1")
-	output(cmd, "version: '3.8'\n"+strings.ReplaceAll(file, "    pull_policy: never\n", ""))
+	_ = output(cmd, "version: '3.8'\n"+strings.ReplaceAll(file, "    pull_policy: never\n", ""))
 }
 
 func answersHTTP(ctx context.Context, url string) error {

@@ -142,5 +142,5 @@ func reply(w http.ResponseWriter, v any, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // the reader is gone if this fails
+	_ = json.NewEncoder(w).Encode(v) // the reader is gone if this fails
 }

@@ -37,10 +37,10 @@ func tryBind(b binding) error {
 		if a.IsUnspecified() {
 			only = 0
 		}
-		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only)
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only) // binding tells
 	}
 	if !b.udp {
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	}
 	if err := unix.Bind(fd, to); err != nil {
 		return bindError(b, err)

@@ -89,7 +89,7 @@ func (p page) write(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(p.status)
 	if r.Method != http.MethodHead {
-		w.Write(body) // a client that is gone is nobody to tell
+		_, _ = w.Write(body) // a client that is gone is nobody to tell
 	}
 }
 

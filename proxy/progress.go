@@ -36,7 +36,7 @@ func newProgress(w http.ResponseWriter, r *http.Request, limit time.Duration) *p
 		if !p.http2 {
 			// A replica may answer before it has read all of the body. Without this, the server
 			// would read the rest first, and the answer would wait for a client that waits for the answer.
-			p.rc.EnableFullDuplex()
+			_ = p.rc.EnableFullDuplex()
 		}
 	}
 	return p

@@ -68,7 +68,7 @@ func (s *udpServer) run() {
 		ses := s.session(udpFlow{client: client, local: localOf(oob[:m])})
 		if ses != nil {
 			ses.last.Store(time.Now().UnixNano())
-			ses.up.Write(buf[:n])
+			_, _ = ses.up.Write(buf[:n]) // a datagram may get lost
 		}
 	}
 }
@@ -114,7 +114,7 @@ func (s *udpServer) answer(ses *udpSession) {
 		switch {
 		case err == nil:
 			ses.last.Store(time.Now().UnixNano())
-			s.conn.WriteMsgUDPAddrPort(buf[:n], []byte(ses.flow.local), ses.flow.client)
+			_, _, _ = s.conn.WriteMsgUDPAddrPort(buf[:n], []byte(ses.flow.local), ses.flow.client)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if time.Since(time.Unix(0, ses.last.Load())) >= idle {
 				return
@@ -191,8 +191,8 @@ func wantLocal(c *net.UDPConn) {
 	if err != nil {
 		return
 	}
-	raw.Control(func(fd uintptr) {
-		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	_ = raw.Control(func(fd uintptr) { // without it answers come from the address that the kernel chooses
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 	})
 }

@@ -43,7 +43,8 @@ func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhu
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.Err:
+		case err := <-s.Err:
+			e.log.Debug("the engine's events ended", "err", err)
 			return
 		case m := <-s.Messages:
 			if c, ok := changeOf(m); ok {

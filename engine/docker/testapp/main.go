@@ -65,7 +65,8 @@ func do(verb string, next func() string) {
 	case "cat":
 		b, err := os.ReadFile(next())
 		check(err)
-		os.Stdout.Write(b)
+		_, err = os.Stdout.Write(b)
+		check(err)
 	case "stat":
 		stat(next())
 	case "write":
