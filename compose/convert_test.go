@@ -3,7 +3,6 @@ package compose
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -188,7 +187,7 @@ func TestTheOrderOfKeysDoesNotMatter(t *testing.T) {
 			t.Fatalf("%v in\n%s", err, b)
 		}
 		p.Stack.Notes = nil
-		got := fmt.Sprintf("%s", must(json.MarshalIndent(p.Stack, "", " ")))
+		got := string(must(json.MarshalIndent(p.Stack, "", " ")))
 		if i == 0 {
 			want = got
 		} else if diff := cmp.Diff(want, got); diff != "" {

@@ -66,7 +66,6 @@ func interpret(s rhumb.ReplicaSpec) enginefake.Behaviour {
 type program struct {
 	spec    rhumb.ReplicaSpec
 	env     []string
-	in      io.Reader
 	output  []string
 	slept   time.Duration
 	ignores bool
