@@ -45,12 +45,16 @@ func New(host string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newClient(host, base, dial), nil
+}
+
+func newClient(host, base string, dial dialFunc) *Client {
 	t := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 2, DisableCompression: true, Protocols: new(http.Protocols)}
 	t.Protocols.SetHTTP1(true) // HTTP/2 has no upgrades
 	if dial == nil {
 		t.Proxy = http.ProxyFromEnvironment
 	}
-	return &Client{host: host, base: base + "/v1", http: &http.Client{Transport: t, CheckRedirect: refuseRedirect}}, nil
+	return &Client{host: host, base: base + "/v1", http: &http.Client{Transport: t, CheckRedirect: refuseRedirect}}
 }
 
 // Close closes idle connections, and ends the processes behind them.

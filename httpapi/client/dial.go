@@ -113,22 +113,36 @@ type commandConn struct {
 	once   sync.Once
 }
 
-// Read explains an end that comes before any answer with what the process said.
+// Read explains an end with what the process said.
 func (c *commandConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err == nil || n > 0 {
-		return n, err
+	if err != nil && n == 0 {
+		err = c.explain(err)
 	}
+	return n, err
+}
+
+// Write explains a failure with what the process said.
+func (c *commandConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		err = c.explain(err)
+	}
+	return n, err
+}
+
+// explain gives the process's last words instead of err, once it has ended.
+func (c *commandConn) explain(err error) error {
 	select {
 	case <-c.exited:
 	case <-time.After(time.Second):
-		return n, err
+		return err
 	}
 	if words := c.said.String(); words != "" {
-		return n, &rhumb.Error{Code: rhumb.Unavailable, Msg: c.name + ": " + words,
+		return &rhumb.Error{Code: rhumb.Unavailable, Msg: c.name + ": " + words,
 			Hint: "the server's user needs rhumb in its PATH and access to its socket", Err: err}
 	}
-	return n, err
+	return err
 }
 
 // Close ends the connection and the process, and waits for it.
