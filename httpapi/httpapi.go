@@ -88,6 +88,9 @@ func act[I any](a *api, o huma.Operation, do func(context.Context, *I) error) {
 // failed makes the answer for an error, and logs what must not be told.
 func (a *api) failed(ctx context.Context, operation string, err error) *statusError {
 	a.note(ctx, operation, err)
+	if isContext(err) && context.Cause(ctx) == error(errStopping) {
+		err = errStopping // it wasn't the caller who cancelled
+	}
 	p := wire.NewProblem(err)
 	return &statusError{Problem: p, status: wire.Status(p.Code)}
 }

@@ -41,7 +41,7 @@ func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
 	sides.Go(func() { s.beat(ctx) })
 	code, err := do(ctx, in, s.options(in.Body))
 	if err != nil {
-		a.note(ctx, "join", err)
+		err = a.failed(ctx, "join", err).Err()
 	}
 	_ = s.out.Exit(code, err) // one who is gone needs no answer
 	cancel()

@@ -55,8 +55,7 @@ func (a *api) setValue(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	if err := a.s.SetValue(r.Context(), name, bytes.NewReader(content)); err != nil {
-		a.note(r.Context(), "set-value", err)
-		refuse(w, err)
+		refuse(w, a.failed(r.Context(), "set-value", err).Err())
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -15,13 +15,16 @@ import (
 	"rhumb/httpapi/wire"
 )
 
+// errStopping ends requests that are under way when the server stops.
+var errStopping = rhumb.Errorf(rhumb.Unavailable, "the server is stopping")
+
 // readStall is how long a request's body may pause.
 const readStall = 30 * time.Second
 
 // Serve answers on ln until ctx ends. Then streams end, other requests get a few seconds to finish, and it returns nil.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
-	requests, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	requests, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
 	var open sync.WaitGroup // Shutdown doesn't wait for upgraded connections
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,7 +45,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		return err
 	case <-ctx.Done():
 	}
-	stop() // streams last as long as their request: they must end before Shutdown waits for them
+	stop(errStopping) // streams last as long as their request: they must end before Shutdown waits for them
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := srv.Shutdown(grace); err != nil {

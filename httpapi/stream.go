@@ -52,7 +52,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, operation string,
 	if err != nil {
 		e := a.failed(r.Context(), operation, err)
 		if !lw.begun {
-			refuse(w, err)
+			refuse(w, e.Err())
 			return
 		}
 		last = wire.Item{Error: &e.Problem}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,14 +47,5 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 		return err
 	}
 	v := a.newView(subjectOfStatus(st, r))
-	began := time.Now()
-	d, err := c.Change(ctx, r)
-	if err != nil {
-		asDeploy := rhumb.DeployRequest{Model: rhumb.Stack{Name: r.Stack}, By: r.By}
-		if d, err = adopt(ctx, c, asDeploy, began, err); err != nil {
-			v.close()
-			return err
-		}
-	}
-	return a.conclude(ctx, c, d, v, opts)
+	return a.begin(ctx, c, v, opts, r.Stack, func(ctx context.Context) (rhumb.Deployment, error) { return c.Change(ctx, r) })
 }

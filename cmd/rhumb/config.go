@@ -33,7 +33,7 @@ func (a *app) configCommand() *cobra.Command {
 		return err
 	})
 	a.projectFlags(cmd)
-	cmd.Flags().StringVar(&a.o.format, "format", "yaml", "yaml or json")
+	a.formats(cmd, "yaml", "json")
 	cmd.Flags().BoolVar(&services, "services", false, "print only the services' names")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing: only tell whether the files are right")
 	return cmd

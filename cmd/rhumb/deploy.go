@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +43,6 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 		return err
 	}
 	defer c.Close()
-	began := time.Now()
 	v := a.newView(subjectOf(p.Stack))
 	r, err := a.request(ctx, c, p, v)
 	if err != nil {
@@ -61,33 +58,13 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 		}
 		return a.printPlan(plan)
 	}
-	var d rhumb.Deployment
-	err = ticking(ctx, v, func(ctx context.Context) error {
-		d, err = c.Deploy(ctx, r, v.event)
-		return err
-	})
-	if err != nil {
-		if d, err = adopt(ctx, c, r, began, err); err != nil {
-			v.close()
+	return a.begin(ctx, c, v, opts, r.Model.Name, func(ctx context.Context) (d rhumb.Deployment, err error) {
+		err = ticking(ctx, v, func(ctx context.Context) error {
+			d, err = c.Deploy(ctx, r, v.event)
 			return err
-		}
-	}
-	return a.conclude(ctx, c, d, v, opts)
-}
-
-// adopt finds the deployment that the server may have begun just as the connection broke or the user stopped. If there is none, the
-// error stands.
-func adopt(ctx context.Context, s rhumb.Deployer, r rhumb.DeployRequest, began time.Time, err error) (rhumb.Deployment, error) {
-	if !errors.Is(err, context.Canceled) && rhumb.ErrorCode(err) != rhumb.Unavailable {
-		return rhumb.Deployment{}, err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	d, lookErr := s.Deployment(ctx, r.Model.Name, 0)
-	if lookErr != nil || d.By != r.By || d.Started.Before(began) {
-		return rhumb.Deployment{}, err
-	}
-	return d, nil
+		})
+		return d, err
+	})
 }
 
 // request builds the images that want building, and makes a deploy's request.

@@ -210,6 +210,9 @@ func (a *app) unchanged(d rhumb.Deployment) error {
 	if a.o.json() {
 		return printLine(a.stdout, map[string]any{"deployment": d})
 	}
+	if d.To == 0 {
+		return &outcome{words: "nothing changed: " + d.Verdict().Text}
+	}
 	return &outcome{words: fmt.Sprintf("nothing changed: %s@%d serves", d.Stack, d.To)}
 }
 

@@ -34,40 +34,64 @@ func serveAt(t *testing.T, s *stage, path string) (stop func()) {
 	}
 }
 
-func TestFollowingSurvivesARestartOfTheServer(t *testing.T) {
-	dir := t.TempDir()
-	socket, file := filepath.Join(dir, "s"), filepath.Join(dir, "compose.yaml")
-	if err := os.WriteFile(file, []byte("name: shop\nservices: {web: {image: 'slow:1'}}\n"), 0o644); err != nil {
+// startDeploy runs "rhumb deploy" with an image that says what happens, and gives the deployment once its replica started.
+func startDeploy(t *testing.T, s *stage, image, socket string) (d rhumb.Deployment, ended func() (exit int, stdout, stderr string)) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "compose.yaml")
+	if err := os.WriteFile(file, []byte("name: shop\nservices: {web: {image: '"+image+"'}}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := newStage()
-	stop := serveAt(t, s, socket)
 	var stdout, stderr bytes.Buffer
 	exit := make(chan int, 1)
 	go func() {
 		exit <- run(context.Background(), []string{"deploy", "-f", file, "--host", "unix://" + socket}, strings.NewReader(""), &stdout, &stderr)
 	}()
-	var d rhumb.Deployment
 	for e := range s.Events(t.Context(), rhumb.EventFilter{Follow: true}) {
 		if e.Kind == rhumb.EventStarted {
 			d, _ = s.Deployment(t.Context(), "shop", e.Deployment)
 			break
 		}
 	}
+	return d, func() (int, string, string) {
+		select {
+		case code := <-exit:
+			return code, stdout.String(), stderr.String()
+		case <-time.After(30 * time.Second):
+			t.Fatal("it does not end")
+			return 0, "", ""
+		}
+	}
+}
+
+func TestFollowingSurvivesARestartOfTheServer(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	s := newStage()
+	stop := serveAt(t, s, socket)
+	d, ended := startDeploy(t, s, "slow:1", socket)
 	stop()
 	s.replica(d, "web", rhumb.EventReady) // while nobody can see it
 	stop = serveAt(t, s, socket)
 	defer stop()
 	s.end(d, rhumb.PhaseConverged, "")
-	select {
-	case code := <-exit:
-		if code != 0 || stdout.String() != "converged: shop@42 serves\n" {
-			t.Errorf("it ended with %d and %q", code, stdout.String())
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("it does not end")
+	code, stdout, stderr := ended()
+	if code != 0 || stdout != "converged: shop@42 serves\n" {
+		t.Errorf("it ended with %d and %q", code, stdout)
 	}
-	if n := strings.Count(stderr.String(), "web.42.1: ready\n"); n != 1 {
-		t.Errorf("the event in between was shown %d times:\n%s", n, stderr.String())
+	if n := strings.Count(stderr, "web.42.1: ready\n"); n != 1 {
+		t.Errorf("the event in between was shown %d times:\n%s", n, stderr)
+	}
+}
+
+func TestADeploymentThatBeganAsTheConnectionBrokeIsFollowedAllTheSame(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	s := newStage()
+	stop := serveAt(t, s, socket)
+	d, ended := startDeploy(t, s, "hang:1", socket)
+	stop()
+	stop = serveAt(t, s, socket)
+	defer stop()
+	s.end(d, rhumb.PhaseConverged, "")
+	if code, stdout, stderr := ended(); code != 0 || stdout != "converged: shop@42 serves\n" {
+		t.Errorf("it ended with %d, %q and %q", code, stdout, stderr)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ func (a *app) logs(ctx context.Context, services []string, o logsOptions) error 
 			asked.Tail, keep = 0, o.Tail
 		}
 		var kept []rhumb.LogLine
-		w := &logWriter{app: a, paint: a.paint(a.stdout), o: o}
+		w := &logWriter{app: a, paint: a.paint(a.stdout), o: o, wide: nameWidth(ctx, c, name, services)}
 		for l, err := range c.Logs(ctx, name, services, asked) {
 			if err != nil {
 				return err
@@ -78,6 +79,23 @@ func (a *app) logs(ctx context.Context, services []string, o logsOptions) error 
 		}
 		return ctx.Err()
 	})
+}
+
+// nameWidth is how long the names of the replicas are now; later ones may be longer.
+func nameWidth(ctx context.Context, c *client.Client, stack string, services []string) int {
+	wide := 0
+	st, err := c.Status(ctx, stack)
+	if err != nil {
+		return 0 // the logs' own call tells why
+	}
+	for _, svc := range st.Services {
+		for _, r := range svc.Slots {
+			if len(services) == 0 || slices.Contains(services, svc.Name) {
+				wide = max(wide, len(shortName(stack, r.Name)))
+			}
+		}
+	}
+	return wide
 }
 
 // read understands what the flags say.

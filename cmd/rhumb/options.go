@@ -1,12 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
-	"rhumb"
 )
 
 // options are the flags that several commands share.
@@ -21,15 +22,31 @@ type options struct {
 	allowUnset bool
 }
 
-func (o *options) validate() error {
-	switch o.format {
-	case "", "table", "yaml", "json":
-		return nil
-	}
-	return rhumb.Errorf(rhumb.Invalid, "there is no format %q", o.format).WithHint("--format is table or json")
+func (o *options) json() bool { return o.format == "json" }
+
+// format is the flag --format: one of a few words.
+type format struct {
+	to    *string
+	words []string // the first one is the default
 }
 
-func (o *options) json() bool { return o.format == "json" }
+func (f format) String() string {
+	if len(f.words) == 0 {
+		return ""
+	}
+	return f.words[0]
+}
+
+func (f format) Type() string { return "format" }
+
+// Set takes only what the command can print.
+func (f format) Set(s string) error {
+	if !slices.Contains(f.words, s) {
+		return fmt.Errorf("the formats are %s", strings.Join(f.words, " and "))
+	}
+	*f.to = s
+	return nil
+}
 
 // hostFlag lets a command choose the server.
 func (a *app) hostFlag(cmd *cobra.Command) {
@@ -38,7 +55,18 @@ func (a *app) hostFlag(cmd *cobra.Command) {
 
 // formatFlag lets a command print JSON.
 func (a *app) formatFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.o.format, "format", "table", "table or json")
+	a.formats(cmd, "table", "json")
+}
+
+// formats defines --format for a command that prints these; the first is the default.
+func (a *app) formats(cmd *cobra.Command, words ...string) {
+	cmd.Flags().Var(format{&a.o.format, words}, "format", strings.Join(words, " or "))
+	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := cmd.RegisterFlagCompletionFunc("format", complete); err != nil {
+		panic(err) // it was defined a line above
+	}
 }
 
 // projectFlags let a command choose the Compose files. The flags are the command's own and not inherited, because some

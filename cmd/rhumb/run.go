@@ -82,9 +82,6 @@ func (a *app) command(use, short string, args cobra.PositionalArgs, do func(cont
 	return &cobra.Command{Use: use, Short: short, Args: args, DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.began = true
-			if err := a.o.validate(); err != nil {
-				return err
-			}
 			return do(cmd.Context(), args)
 		}}
 }

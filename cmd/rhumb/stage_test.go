@@ -83,12 +83,16 @@ func (s *stage) replica(d rhumb.Deployment, service string, kinds ...rhumb.Event
 	}
 }
 
-// play lets a deployment happen as its scenario says: "ok", "fails", "stuck", "paused", "incomplete" or "slow".
+// play lets a deployment happen as its scenario says: "ok", "fails", "stuck", "paused", "incomplete", "slow" (it goes on) or "hang" (and the
+// answer never comes).
 func (s *stage) play(d rhumb.Deployment, service, scenario string) {
 	s.replica(d, service, rhumb.EventStarting, rhumb.EventStarted)
 	card := rhumb.Failure{At: time.Now(), Service: service, Slot: 1, Release: d.To, Replica: rhumb.ReplicaName(d.Stack, service, d.To, 1),
 		Reason: "exited with 1 before it was ready", ExitCode: 1, Health: "connection refused", Logs: []string{"Traceback:", "  KeyError: 'DATABASE_URL'"},
 		Hint: "rhumb run " + service + " starts it by hand"}
+	if scenario == "hang" {
+		return
+	}
 	if scenario != "ok" && scenario != "slow" {
 		d.Failures = append(d.Failures, card)
 		s.tell(rhumb.Event{Kind: rhumb.EventFailed, Stack: d.Stack, Deployment: d.ID, Service: service, Replica: card.Replica, Release: d.To, Failure: &card})
@@ -114,7 +118,7 @@ func (s *stage) play(d rhumb.Deployment, service, scenario string) {
 	}
 }
 
-func (s *stage) Deploy(_ context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
+func (s *stage) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
 	svc := r.Model.Services[0]
 	scenario, _, _ := strings.Cut(svc.Container.Image, ":")
 	scenario = strings.TrimPrefix(scenario, r.Model.Name+"-")
@@ -131,6 +135,10 @@ func (s *stage) Deploy(_ context.Context, r rhumb.DeployRequest, progress func(r
 	}
 	d := s.begin(rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, To: 42, By: r.By})
 	s.play(d, svc.Name, scenario)
+	if scenario == "hang" {
+		<-ctx.Done()
+		return rhumb.Deployment{}, ctx.Err()
+	}
 	return d, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 
@@ -168,6 +169,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
+	}
+	if op := (*net.OpError)(nil); !errors.As(err, &op) || op.Op != "dial" {
+		return c.broken(ctx, err) // the request may have arrived
 	}
 	return &rhumb.Error{Code: rhumb.Unavailable, Msg: fmt.Sprintf("the server at %s can't be reached: %v", c.host, err),
 		Hint: "is rhumb server running? another one is chosen with --host or RHUMB_HOST", Err: err}
