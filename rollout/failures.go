@@ -137,16 +137,22 @@ func (s *service) backOff(n int) time.Duration {
 	return min(time.Second<<n, maxBackOff)
 }
 
+// unrecorded tells whether the replica's failure must still be written down. Of a deployment's own release only those
+// that it has started itself are: it would answer for them.
+func (s *service) unrecorded(r *rhumb.Replica) bool {
+	t := s.t
+	return !t.o.Recorded[r.ID] && (t.w.Mode == Hold || r.Release != t.w.Release || t.own(r))
+}
+
 // heal replaces the slot's broken replica: out of the table, written down, stopped, and started again in a while.
 func (s *service) heal(sl *slot) {
 	t, r := s.t, sl.main
-	blameless := t.w.Mode != Hold && r.Release == t.w.Release && !t.own(r) // an earlier deployment's of the same release
 	switch {
 	case t.routed(r):
 		t.about(rhumb.StepUnroute, r, sl.reason)
 	case t.o.Stopping[r.ID]:
 		t.waits(s.Name, fmt.Sprintf("waits for %s to stop", r.Name()))
-	case !blameless && !t.o.Recorded[r.ID]:
+	case s.unrecorded(r):
 		t.about(rhumb.StepRecord, r, sl.reason)
 	case r.Alive():
 		t.about(rhumb.StepStop, r, sl.reason)

@@ -222,7 +222,7 @@ func (s *service) tend(sl *slot) {
 		}
 		if t.routed(r) {
 			t.about(rhumb.StepUnroute, r, sl.reason)
-		} else if sl.status == resting && r.ExitCode != 0 && !t.o.Recorded[r.ID] {
+		} else if sl.status == resting && r.ExitCode != 0 && s.unrecorded(r) {
 			t.about(rhumb.StepRecord, r, sl.reason)
 		}
 	}

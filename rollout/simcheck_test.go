@@ -368,7 +368,7 @@ func (c *simCheck) launched(st rhumb.Step) {
 // decision checks what a look led to.
 func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 	s := c.s
-	if s.turns%4 == 0 || s.trace != nil {
+	if s.turns%8 == 0 || s.trace != nil {
 		if again := Next(w, o, s.now); !reflect.DeepEqual(d, again) {
 			c.fail("the same look gave another decision:\n%v\n%v", d, again)
 		}
@@ -493,6 +493,7 @@ func (c *simCheck) phase(to rhumb.Phase) {
 			c.nothingLeft()
 		} else {
 			c.wholly(s.release(s.dep.To), false)
+			c.watched()
 		}
 	case rhumb.PhaseRolledBack:
 		if s.calm && s.stacks.calm {
@@ -509,6 +510,20 @@ func (c *simCheck) phase(to rhumb.Phase) {
 		}
 		if s.calm && s.stacks.calm {
 			c.fail("%s though nothing went wrong: %v", to, s.dep.Left)
+		}
+	}
+}
+
+// watched checks that what a deployment has made was ready for as long as its policy watches it.
+func (c *simCheck) watched() {
+	s := c.s
+	for _, r := range s.replicas {
+		def := s.release(s.dep.To).model.Service(r.Service)
+		if def == nil || r.Slot == 0 || !r.Alive() || r.Release != s.dep.To || r.Created.Before(s.dep.Started) || r.Slot > def.Replicas {
+			continue
+		}
+		if ran := s.now.Sub(r.readyAt); ran < def.Update.Monitor {
+			c.fail("%s was watched for %s, not for %s", r.Name(), ran, def.Update.Monitor)
 		}
 	}
 }

@@ -77,9 +77,9 @@ func (s *service) current(r *rhumb.Replica) bool {
 	return !s.misjoined(r) // a dead one too: it was not its own fault
 }
 
-// leftover tells whether a dead replica is one that a deployment has stopped before it came back to its spec.
+// leftover tells whether a dead replica is one that a deployment has stopped before another came back to its spec.
 func (s *service) leftover(r *rhumb.Replica) bool {
-	return s.t.w.Mode != Hold && !s.t.own(r) && s.changed()
+	return s.t.w.Mode != Hold && !s.t.own(r) && (s.changed() || r.Slot > s.prev.Replicas)
 }
 
 // misjoined tells whether the replica shares the network of a replica that isn't there, or that won't stay while
