@@ -43,14 +43,7 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 		ctx = context.WithoutCancel(ctx)
 		f.cancel(ctx)
 	}
-	reading, stop := context.WithCancel(ctx)
-	f.news = make(chan rhumb.Event)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		f.read(reading)
-	}()
-	defer func() { stop(); <-read }()
+	defer f.listen(ctx)()
 	timeout := time.NewTimer(f.opts.waitTimeout)
 	defer timeout.Stop()
 	look := time.NewTicker(lookAgain)
@@ -87,6 +80,21 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 	}
 	f.drain()
 	return f.d, nil
+}
+
+// listen begins to read events, until stop is called.
+func (f *follower) listen(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	f.news = make(chan rhumb.Event)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.read(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // drain shows the events that come within a moment of the end, so that the last picture is whole.

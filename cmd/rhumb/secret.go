@@ -42,28 +42,31 @@ func (a *app) secretCommand() *cobra.Command {
 	})
 	a.formatFlag(ls)
 	rm := a.command("rm NAME...", "Forget values", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
-		return a.with(func(c *client.Client) error {
-			var errs rhumb.Errors
-			for _, name := range args {
-				err := c.RemoveValue(ctx, name)
-				var e *rhumb.Error
-				if errors.As(err, &e) {
-					errs = append(errs, e)
-				} else if err != nil {
-					return err
-				}
-			}
-			if len(errs) > 0 {
-				return errs
-			}
-			return nil
-		})
+		return a.with(func(c *client.Client) error { return removeValues(ctx, c, args) })
 	})
 	for _, sub := range []*cobra.Command{create, ls, rm} {
 		a.hostFlag(sub)
 		cmd.AddCommand(sub)
 	}
 	return cmd
+}
+
+// removeValues forgets all that it can, and tells of each that it can't.
+func removeValues(ctx context.Context, s rhumb.Operator, names []string) error {
+	var errs rhumb.Errors
+	for _, name := range names {
+		err := s.RemoveValue(ctx, name)
+		var e *rhumb.Error
+		if errors.As(err, &e) {
+			errs = append(errs, e)
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
 }
 
 // open opens a file that the command line names; "-" is the standard input.

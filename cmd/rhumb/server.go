@@ -148,16 +148,7 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 		return err
 	}
 	defer unlock()
-	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Log: log})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = engine.Close() }()
-	box, err := seal.Open(filepath.Join(conf.Data, "key"))
-	if err != nil {
-		return err
-	}
-	store, err := sqlite.Open(filepath.Join(conf.Data, "rhumb.db"), box)
+	store, err := openStore(conf)
 	if err != nil {
 		return err
 	}
@@ -166,6 +157,11 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 			log.Error("store not closed", "err", err)
 		}
 	}()
+	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = engine.Close() }()
 	ln, err := listenUnix(conf.Socket)
 	if err != nil {
 		return err
@@ -182,17 +178,32 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 	}
 	ctl := control.New(control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Log: log,
 		Entry: entry, Keep: conf.KeepReleases, Version: version, Data: conf.Data, Sweep: engine.SweepFiles})
-	builder := build.New(engine.Client(), log)
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return keeper.run(ctx) })
-	g.Go(func() error { return ctl.Hold(ctx) })
-	g.Go(func() error { return httpapi.Serve(ctx, ln, httpapi.New(daemon{ctl, builder}, log), log) })
+	api := httpapi.New(daemon{ctl, build.New(engine.Client(), log)}, log)
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
+	err = together(ctx, keeper.run, ctl.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
+	log.Info("server stopped", "err", err)
+	return err
+}
+
+// together runs parts until ctx ends or one of them fails, and then ends the others.
+func together(ctx context.Context, parts ...func(context.Context) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, part := range parts {
+		g.Go(func() error { return part(ctx) })
+	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	log.Info("server stopped")
 	return nil
+}
+
+// openStore opens the database, with the key that unseals it.
+func openStore(conf serverConfig) (*sqlite.Store, error) {
+	box, err := seal.Open(filepath.Join(conf.Data, "key"))
+	if err != nil {
+		return nil, err
+	}
+	return sqlite.Open(filepath.Join(conf.Data, "rhumb.db"), box)
 }
 
 func newLog(w io.Writer, format string) *slog.Logger {
