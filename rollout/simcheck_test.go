@@ -574,14 +574,18 @@ func (c *simCheck) wholly(rel *simRelease, strictly bool) {
 
 // filled2 is filled without the excuse of a failure: a deployment that converged has none.
 func (c *simCheck) filled2(def *rhumb.Service, slot int, spec string) bool {
-	for _, r := range c.s.replicas {
+	s := c.s
+	for _, r := range s.replicas {
 		if r.Service != def.Name || r.Slot != slot || r.Spec != spec {
 			continue
 		}
-		if route, ok := c.s.routes[r.ID]; r.Alive() && (!r.stopping || r.haunted) && (!def.Served() || ok && !route.Draining) {
+		if route, ok := s.routes[r.ID]; r.Alive() && (!r.stopping || r.haunted) && (!def.Served() || ok && !route.Draining) {
 			return true
 		}
-		if r.State == rhumb.StateExited && (def.Restart.Condition != rhumb.RestartAny) {
+		own := s.dep.Phase == rhumb.PhaseConverged && !r.Created.Before(s.dep.Started)
+		stayed := !r.stopping || (s.recorded[r.ID] || r.useless) && s.dep.Phase == rhumb.PhaseRolledBack
+		byItself := r.State == rhumb.StateExited && stayed && def.Restart.Condition != rhumb.RestartAny
+		if byItself && (!own || r.code == 0 && !def.Served()) {
 			return true
 		}
 	}

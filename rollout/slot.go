@@ -180,21 +180,26 @@ func (s *service) judgeAlive(sl *slot) status {
 	return starting
 }
 
-// judgeDead decides whether a dead replica rests, is lost, or will be replaced.
+// judgeDead decides whether a dead replica rests, is lost, or will be replaced. Holding and putting back leave what
+// the restart policy leaves. A deployment leaves only what has done its work: whom it calls converged must be there.
 func (s *service) judgeDead(sl *slot) status {
-	r := sl.main
-	held := s.t.w.Mode == Hold || !s.t.own(r) && !s.changed()
+	r, t := sl.main, s.t
+	asItWas := t.w.Mode == Hold || t.w.Mode == Restore && !t.own(r)
 	switch {
-	case held && s.completed(r):
+	case asItWas && (s.completed(r) || s.leftDead(r)):
 		return resting
-	case held && s.leftDead(r) && (s.t.w.Mode == Hold || !sl.alive()):
+	case s.completed(r) && s.mayEnd():
 		return resting
-	case s.t.own(r) && s.completed(r) && !s.Served():
-		return resting
-	case s.t.o.Recorded[r.ID] && s.gaveUp(sl.n):
+	case t.o.Recorded[r.ID] && s.gaveUp(sl.n):
 		return lost
 	}
 	return broken
+}
+
+// mayEnd tells whether the service's replicas may have done their work for good by ending: nobody is led to them, and
+// nothing asks them whether they are ready.
+func (s *service) mayEnd() bool {
+	return !s.Served() && (s.Ready.Kind == "" || s.Ready.Kind == rhumb.ReadyRunning || s.Ready.Kind == rhumb.ReadyExit)
 }
 
 // completed tells whether the dead replica has done its work, and the restart policy leaves it at that. One that was
