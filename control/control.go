@@ -127,13 +127,6 @@ func (c *Control) runner(stack string) *runner {
 	return r
 }
 
-// known gives the stack's runner or nil.
-func (c *Control) known(stack string) *runner {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.runners[stack]
-}
-
 // watch wakes the runners whose replicas may have changed, for as long as the engine tells.
 func (c *Control) watch(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -145,24 +138,29 @@ func (c *Control) watch(ctx context.Context) error {
 		}
 		c.wakeAll() // what happened while nobody watched
 		for ch := range changes {
-			if r := c.known(ch.Stack); r != nil {
-				r.Wake()
-			} else if ch.Stack == "" {
-				c.wakeAll()
-			}
+			c.heard(ch)
 		}
 		pause(ctx, 100*time.Millisecond)
 	}
 	return nil
 }
 
-func (c *Control) wakeAll() {
+// heard has the runners look that a change is about. One that isn't about a replica may be about a network or a volume.
+func (c *Control) heard(ch rhumb.Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, r := range c.runners {
-		r.Wake()
+	for stack, r := range c.runners {
+		if ch.Stack != "" && ch.Stack != stack {
+			continue
+		}
+		if ch.Replica == "" {
+			r.held.forget()
+		}
+		r.Nudge()
 	}
 }
+
+func (c *Control) wakeAll() { c.heard(rhumb.Change{}) }
 
 // release gives a release with its model, from memory once it has been read: releases are immutable.
 func (c *Control) release(ctx context.Context, stack string, number int) (*rhumb.Release, error) {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"rhumb"
@@ -88,7 +89,7 @@ func (r *runner) look(ctx context.Context) (rollout.Observed, error) {
 	if err != nil {
 		return o, err
 	}
-	held, err := r.c.Engine.Holdings(ctx, r.stack)
+	held, err := r.held.see(ctx, r.c.Engine, r.stack)
 	if err != nil {
 		return o, err
 	}
@@ -96,10 +97,38 @@ func (r *runner) look(ctx context.Context) (rollout.Observed, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Replicas, o.Networks, o.Volumes = replicas, held.Networks, held.Volumes
+	o.Replicas, o.Networks, o.Volumes = replicas, held.Networks, slices.Clone(held.Volumes)
 	o.Routes, o.Published = routesOf(st, r.stack)
 	o.Ready = r.ready.since(o)
 	return o, nil
+}
+
+// holdings are the networks and volumes of a stack. They change seldom and cost the engine more than its replicas, so
+// they are asked for again only once something may have changed them, or after lookEvery.
+type holdings struct {
+	mu   sync.Mutex
+	last rhumb.Holdings
+	seen time.Time // zero: never, or not since a change
+}
+
+func (h *holdings) see(ctx context.Context, e rhumb.Engine, stack string) (rhumb.Holdings, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.seen) < lookEvery {
+		return h.last, nil
+	}
+	asked := time.Now()
+	got, err := e.Holdings(ctx, stack)
+	if err == nil {
+		h.last, h.seen = got, asked
+	}
+	return got, err
+}
+
+func (h *holdings) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seen = time.Time{}
 }
 
 // observe completes a look with what the goal and the deployment's record say.

@@ -20,6 +20,7 @@ type runner struct {
 	stack string
 	log   *slog.Logger
 	wake  chan struct{}
+	nudge chan struct{}
 	begin sync.Mutex // held while a deployment is opened
 
 	ready  *readiness
@@ -29,7 +30,8 @@ type runner struct {
 	told   map[telling]bool
 
 	ensured map[string]bool // volumes that are there, but carry nobody's label
-	watched time.Time       // since when looks have succeeded
+	held    holdings
+	watched time.Time // since when looks have succeeded
 }
 
 // result is how a step ended.
@@ -51,6 +53,7 @@ func newRunner(c *Control, stack string) *runner {
 	return &runner{
 		c: c, stack: stack, log: c.Log.With("stack", stack),
 		wake:   make(chan struct{}, 1),
+		nudge:  make(chan struct{}, 1),
 		ready:  newReadiness(),
 		flying: map[rhumb.Step]bool{},
 		landed: make(chan result),
@@ -66,6 +69,17 @@ func newRunner(c *Control, stack string) *runner {
 func (r *runner) Wake() {
 	select {
 	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// gathering is how long after a nudge the runner waits for more of them: the engine tells several things of one start.
+const gathering = 20 * time.Millisecond
+
+// Nudge makes the runner look again in a moment. It never blocks.
+func (r *runner) Nudge() {
+	select {
+	case r.nudge <- struct{}{}:
 	default:
 	}
 }
@@ -116,18 +130,29 @@ func (r *runner) await(ctx context.Context, next time.Time) {
 	}
 	t := time.NewTimer(max(d, time.Millisecond))
 	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	case <-r.wake:
-	case res := <-r.landed:
-		r.land(res)
+	for nudge := r.nudge; ; {
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		case <-r.wake:
+		case res := <-r.landed:
+			r.land(res)
+		case <-nudge:
+			nudge = nil
+			t.Reset(min(gathering, max(d, time.Millisecond)))
+			continue
+		}
+		return
 	}
 }
 
 // land notes how a step ended.
 func (r *runner) land(res result) {
 	delete(r.flying, res.step)
+	switch res.step.Kind {
+	case rhumb.StepNetwork, rhumb.StepVolume, rhumb.StepRemoveNetwork, rhumb.StepRemoveVolume, rhumb.StepStart:
+		r.held.forget()
+	}
 	if res.err == nil {
 		delete(r.again, res.step)
 		if res.step.Kind == rhumb.StepVolume {

@@ -16,8 +16,9 @@ import (
 // known are replicas that were looked at before. A list says too little of a container, and looking at each costs the
 // engine 3 ms of CPU; but a list's line can tell that nothing has changed. The zero value is ready.
 type known struct {
-	mu   sync.Mutex
-	seen map[string]sighting // by ID
+	mu       sync.Mutex
+	seen     map[string]sighting // by ID
+	watchers int                 // how many watch the engine's events, which say when to forget
 }
 
 // sighting is what a replica looked like when the engine's list had that line for it.
@@ -28,7 +29,7 @@ type sighting struct {
 
 // listed gives a replica that the engine has listed.
 func (e *Engine) listed(ctx context.Context, c *container.Summary) (rhumb.Replica, error) {
-	line := lineOf(c)
+	line := lineOf(c, e.known.watched())
 	if r, ok := e.known.find(c.ID, line); ok {
 		return r, nil
 	}
@@ -40,10 +41,14 @@ func (e *Engine) listed(ctx context.Context, c *container.Summary) (rhumb.Replic
 }
 
 // lineOf gives all of a list's line that changes when the replica does. Its status has the age in it, "Up 3 minutes
-// (healthy)", so that one that was stopped and started by hand shows.
-func lineOf(c *container.Summary) string {
+// (healthy)", so that one that was stopped and started by hand shows; while the engine's events are watched they tell
+// that, and the age, which changes every second at first, is left out.
+func lineOf(c *container.Summary, watched bool) string {
 	var b strings.Builder
-	fmt.Fprint(&b, c.State, c.Status)
+	fmt.Fprint(&b, c.State, healthIn(c.Status))
+	if !watched {
+		fmt.Fprint(&b, c.Status)
+	}
 	if c.NetworkSettings == nil {
 		return b.String()
 	}
@@ -107,6 +112,20 @@ func (k *known) forget(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.seen, id)
+}
+
+// watch counts who watches the engine's events. What was seen before the events were, or weren't, watched is forgotten.
+func (k *known) watch(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.watchers += n
+	clear(k.seen)
+}
+
+func (k *known) watched() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.watchers > 0
 }
 
 // keep forgets the replicas of a stack that are no longer listed; "" is all stacks.

@@ -23,10 +23,20 @@ func TestALineThatDiffersInAnythingThatMattersIsAnother(t *testing.T) {
 		summary(container.StateRunning, "Up 3 minutes", "10.0.0.2"), summary(container.StateExited, "Exited (1) 3 minutes ago", "10.0.0.1"),
 		summary(container.StateRunning, "Up 2 seconds", "10.0.0.1"),
 	} {
-		lines[lineOf(c)] = true
+		lines[lineOf(c, false)] = true
 	}
 	if len(lines) != 5 {
 		t.Errorf("some are the same: %v", lines)
+	}
+}
+
+func TestTheAgeDoesNotMatterWhileTheEventsAreWatched(t *testing.T) {
+	young, old := summary(container.StateRunning, "Up 2 seconds", "10.0.0.1"), summary(container.StateRunning, "Up 3 minutes", "10.0.0.1")
+	if lineOf(young, true) != lineOf(old, true) {
+		t.Error("a replica that only grew older is looked at again")
+	}
+	if lineOf(old, true) == lineOf(summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"), true) {
+		t.Error("its health doesn't show")
 	}
 }
 

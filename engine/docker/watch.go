@@ -25,6 +25,7 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	default:
 	}
 	out := make(chan rhumb.Change)
+	e.known.watch(+1)
 	go e.tell(ctx, s, out)
 	return out, nil
 }
@@ -33,6 +34,7 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 // It ends with the stream, whose end is also ctx's.
 func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	defer close(out)
+	defer e.known.watch(-1)
 	var waiting changes
 	for {
 		var to chan<- rhumb.Change
