@@ -1,0 +1,237 @@
+package rollout
+
+import (
+	"reflect"
+	"slices"
+
+	"rhumb"
+)
+
+// starts checks what must hold when a replica begins to run.
+func (c *simCheck) starts(r *simReplica) {
+	s := c.s
+	if slices.Contains(s.networksMissing(r.Release), true) {
+		c.fail("%s starts without its networks", r.Name())
+	}
+	first := false
+	for _, n := range []int{s.dep.From, s.dep.To} {
+		if m := s.release(n).model; m != nil {
+			if w := s.wanted().Model.Service(r.Service); w != nil && w.Job {
+				continue // it isn't a service any more
+			}
+			if def := m.Service(r.Service); def != nil && !def.Job && def.Order == rhumb.StopFirst && (!s.dep.Phase.Ended() || n == s.current) {
+				first = true
+			}
+		}
+	}
+	for _, other := range s.replicas {
+		if first && other != r && other.Service == r.Service && other.Slot == r.Slot && other.Alive() {
+			c.fail("%s starts while %s is alive, and it is stop-first", r.Name(), other.Name())
+		}
+	}
+}
+
+func (s *sim) networksMissing(release int) []bool {
+	var missing []bool
+	for _, n := range s.release(release).model.Networks {
+		missing = append(missing, !slices.Contains(s.networks, n.Name))
+	}
+	return missing
+}
+
+// started checks that there aren't more than allowed, now that one runs.
+func (c *simCheck) started(r *simReplica) {
+	if r.State == rhumb.StateExited {
+		c.hurt(r)
+	}
+	if n := c.living(r.Service); !c.s.dep.Phase.Ended() && n > c.most[r.Service] {
+		c.fail("%d replicas of %s are alive, at most %d may be", n, r.Service, c.most[r.Service])
+	}
+}
+
+func (c *simCheck) stops(r *simReplica) {
+	if r == nil {
+		return
+	}
+	if _, routed := c.s.routes[r.ID]; routed {
+		c.fail("%s is stopped while the table leads to it", r.Name())
+	}
+	r.useless = r.Alive() && !c.s.answers(r)
+}
+
+func (c *simCheck) removes(r *simReplica) {
+	if _, routed := c.s.routes[r.ID]; routed {
+		c.fail("%s is removed while the table leads to it", r.Name())
+	}
+}
+
+func (c *simCheck) routes(r *simReplica) {
+	if r.stopping && !r.haunted {
+		c.fail("%s is routed while it is being stopped", r.Name())
+	}
+}
+
+// publishes checks that an address moves only to a service that can answer.
+func (c *simCheck) publishes(st rhumb.Step) {
+	s := c.s
+	holder := s.published[st.Name]
+	if holder == "" || holder == st.Service {
+		return
+	}
+	for _, r := range s.replicas {
+		if r.Service != st.Service || r.Slot == 0 {
+			continue
+		}
+		if _, routed := s.routes[r.ID]; routed || !r.Alive() || c.failed[place{r.Service, r.Slot}] {
+			return
+		}
+	}
+	if s.release(st.Release).model.Service(st.Service).Replicas > 0 && !c.anyFailed(st.Service) {
+		c.fail("%s: nobody can answer there", st)
+	}
+}
+
+func (c *simCheck) anyFailed(service string) bool {
+	for at := range c.failed {
+		if at.service == service {
+			return true
+		}
+	}
+	return false
+}
+
+// launched checks a step when it begins.
+func (c *simCheck) launched(st rhumb.Step) {
+	switch st.Kind {
+	case rhumb.StepRemoveVolume:
+		c.fail("%s, which nobody asked for", st)
+	case rhumb.StepRun:
+		if c.s.dep.Phase != rhumb.PhaseRolling || c.s.dep.Cause != rhumb.CauseDeploy {
+			c.fail("%s outside of a deployment", st)
+		}
+		for _, r := range c.s.replicas {
+			if r.Service == st.Service && r.Slot > 0 && r.Spec == c.s.release(st.Release).specs[st.Service] && r.State == rhumb.StateExited && r.ExitCode == 0 && r.Error == "" {
+				c.fail("%s again, though it had completed", st)
+			}
+		}
+	}
+	if st.Slot == 0 && st.Replica != "" {
+		c.fail("%s, which is nobody's", st)
+	}
+}
+
+// decision checks what a look led to.
+func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
+	s := c.s
+	if s.turns%8 == 0 || s.trace != nil {
+		if again := Next(w, o, s.now); !reflect.DeepEqual(d, again) {
+			c.fail("the same look gave another decision:\n%v\n%v", d, again)
+		}
+	}
+	for i, st := range d.Steps {
+		if st.Kind == rhumb.StepStop {
+			c.asked[st.Replica] = true
+		}
+		for _, other := range d.Steps[:i] {
+			if st.Replica != "" && st.Replica == other.Replica || st == other {
+				c.fail("two steps about one thing: %s, %s", st, other)
+			}
+		}
+		r := s.find(st.Replica)
+		if st.Kind == rhumb.StepRemove && r != nil && r.Alive() {
+			c.fail("%s, which is alive", st)
+		}
+		if w.Mode == Deploy && r != nil && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop) {
+			c.takenOut(w, st, r)
+		}
+	}
+	c.jobsFirst(w, d)
+	for _, name := range w.Jobs {
+		c.ran[name]++
+	}
+	s.noteJobs(w)
+}
+
+// noteJobs writes down which jobs have completed, as the control does before it acts.
+func (s *sim) noteJobs(w Wanted) {
+	if w.Mode != Deploy || w.Model == nil {
+		return
+	}
+	for _, r := range s.replicas {
+		def := w.Model.Service(r.Service)
+		if def != nil && def.Job && r.Slot > 0 && r.Spec == w.Specs[def.Name] && r.State == rhumb.StateExited && r.ExitCode == 0 && r.Error == "" &&
+			r.Release == w.Release && !slices.Contains(s.dep.Jobs, def.Name) {
+			s.dep.Jobs = append(s.dep.Jobs, def.Name)
+		}
+	}
+}
+
+// takenOut checks that surplus and orphans go only after all that is wanted is in place.
+func (c *simCheck) takenOut(w Wanted, st rhumb.Step, r *simReplica) {
+	if w.Model == nil || !c.serves(r) || r.Joined != "" {
+		return
+	}
+	def := w.Model.Service(st.Service)
+	if def != nil && (def.Job || st.Slot <= def.Replicas) {
+		return
+	}
+	if route, ok := c.s.routes[r.ID]; ok && route.Draining {
+		return
+	}
+	for i := range w.Model.Services {
+		want := &w.Model.Services[i]
+		for slot := 1; slot <= want.Replicas && !want.Job; slot++ {
+			if !c.filled(want, slot, w.Specs[want.Name]) {
+				c.fail("%s before %s.%d is in place", st, want.Name, slot)
+			}
+		}
+	}
+}
+
+// filled tells whether the slot has a replica of the wanted spec that is ready, or that ended and stays so.
+func (c *simCheck) filled(def *rhumb.Service, slot int, spec string) bool {
+	if c.failed[place{def.Name, slot}] {
+		return true
+	}
+	for _, r := range c.s.replicas {
+		if r.Service == def.Name && r.Slot == slot && r.Spec == spec && (!r.Alive() && r.State != rhumb.StateCreated || c.serves(r) ||
+			def.Ready.Kind == rhumb.ReadyRunning) {
+			return true
+		}
+	}
+	return false
+}
+
+// jobsFirst checks that nothing that works is touched before the jobs have run.
+func (c *simCheck) jobsFirst(w Wanted, d Decision) {
+	if w.Mode != Deploy || !w.RunJobs || w.Model == nil {
+		return
+	}
+	needed := map[string]bool{}
+	pending := false
+	g := newGraph(w.Model)
+	for i := len(g.order) - 1; i >= 0; i-- {
+		def := g.order[i]
+		if def.Job && !c.jobDone(w, def) {
+			pending, needed[def.Name] = true, true
+		}
+		for _, dep := range g.edges[def.Name] {
+			needed[dep.Service] = needed[dep.Service] || needed[def.Name]
+		}
+	}
+	for _, st := range d.Steps {
+		r := c.s.find(st.Replica)
+		if pending && !needed[st.Service] && r != nil && r.Joined == "" && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop) && c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r) {
+			c.fail("%s before all jobs have run", st)
+		}
+	}
+}
+
+func (c *simCheck) jobDone(w Wanted, def *rhumb.Service) bool {
+	if slices.Contains(w.Jobs, def.Name) {
+		return true
+	}
+	return slices.ContainsFunc(c.s.replicas, func(r *simReplica) bool {
+		return r.Service == def.Name && r.Slot > 0 && r.Spec == w.Specs[def.Name] && r.State == rhumb.StateExited && r.ExitCode == 0
+	})
+}
