@@ -121,9 +121,7 @@ func (c *simCheck) measure(from, to *simRelease) {
 				}
 			}
 			c.most[def.Name] = replicas + more
-			if n := c.living(def.Name); n > def.Replicas {
-				c.most[def.Name] += n - def.Replicas // left by an earlier deployment
-			}
+			c.most[def.Name] += c.left(def)
 		}
 	}
 }
@@ -135,6 +133,22 @@ func (c *simCheck) living(service string) int {
 		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !r.leaving && !c.asked[r.ID] && !c.s.beingStopped(r.ID) && !c.s.shares(r) {
 			n++
 		}
+	}
+	return n
+}
+
+// left counts the service's replicas that are alive beyond one in each slot: an earlier deployment has left them.
+func (c *simCheck) left(def *rhumb.Service) int {
+	taken := map[int]bool{}
+	n := 0
+	for _, r := range c.s.replicas {
+		if r.Service != def.Name || r.Slot == 0 || !r.Alive() {
+			continue
+		}
+		if r.Slot > def.Replicas || taken[r.Slot] {
+			n++
+		}
+		taken[r.Slot] = true
 	}
 	return n
 }

@@ -186,7 +186,7 @@ func (s *service) judgeDead(sl *slot) status {
 	r, t := sl.main, s.t
 	asItWas := t.w.Mode == Hold || t.w.Mode == Restore && !t.own(r)
 	switch {
-	case asItWas && (s.completed(r) || s.leftDead(r)):
+	case asItWas && (s.completed(r) || s.leftDead(r)) && (t.w.Mode == Hold || !sl.alive()):
 		return resting
 	case s.completed(r) && s.mayEnd():
 		return resting
