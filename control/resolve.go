@@ -112,6 +112,7 @@ func (c *Control) resolveImages(ctx context.Context, model *rhumb.Stack, r rhumb
 			if err != nil {
 				return fmt.Errorf("service %s: %w", s.Name, err)
 			}
+			img.Pulled = img.Pulled || s.Build != nil // built is ours too
 			mu.Lock()
 			defer mu.Unlock()
 			images[s.Name] = img

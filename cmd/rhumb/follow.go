@@ -21,6 +21,7 @@ type follower struct {
 	opts following
 
 	interrupts <-chan os.Signal
+	told       bool // the end, by its own event: nothing follows it
 	asked      bool // about putting back
 	putBack    bool
 	news       chan rhumb.Event
@@ -55,6 +56,7 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 		case e := <-f.news:
 			f.view.event(e)
 			if e.Kind == rhumb.EventDeployment && e.Phase.Ended() {
+				f.told = true
 				f.look(ctx)
 			}
 		case <-look.C:
@@ -78,7 +80,9 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 			return f.d, ctx.Err()
 		}
 	}
-	f.drain()
+	if !f.told {
+		f.drain()
+	}
 	return f.d, nil
 }
 
