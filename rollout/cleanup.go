@@ -78,7 +78,7 @@ func (t *turn) retireOrphans(settled bool) {
 		if def := t.w.Previous.Service(r.Service); def != nil {
 			drain = def.Drain
 		}
-		t.retire(r, drain, t.whyGone(), settled) // what shares its network goes first
+		t.retire(r, drain, t.whyGone(), settled && !t.anyLost()) // what shares its network goes first
 	}
 }
 
