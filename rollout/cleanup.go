@@ -60,6 +60,7 @@ func (s *service) surplusMayGo(r *rhumb.Replica, settled bool) bool {
 // retireOrphans takes out the replicas of services that the wanted release doesn't have, dependents first.
 func (t *turn) retireOrphans(settled bool) {
 	before := t.dependents()
+	given := settled && t.anyLost() // who stays in a given-up slot may stay for ever: it isn't waited for
 	for _, r := range t.orphans {
 		if !r.Alive() {
 			t.retire(r, 0, t.whyGone(), false)
@@ -70,7 +71,7 @@ func (t *turn) retireOrphans(settled bool) {
 		if !going {
 			continue
 		}
-		if by := before[r.Service]; by != "" {
+		if by := before[r.Service]; by != "" && !given {
 			t.waits(r.Service, "waits for "+by+" to stop")
 			continue
 		}

@@ -112,8 +112,8 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	return sl.main != nil && !s.serves(r)
 }
 
-// outdone tells whether another old replica of the slot does this one's work: one that is ready while this one isn't,
-// or that the release which is left behind has made.
+// outdone tells whether another old replica of the slot surely does this one's work: one that is ready while this one
+// isn't, or that the release which is left behind has made.
 func (s *service) outdone(sl *slot, r *rhumb.Replica) bool {
 	_, ready := s.t.o.Ready[r.ID]
 	if ready && r.Spec == s.oldSpec() {
@@ -121,7 +121,8 @@ func (s *service) outdone(sl *slot, r *rhumb.Replica) bool {
 	}
 	return slices.ContainsFunc(sl.old, func(other *rhumb.Replica) bool {
 		_, otherReady := s.t.o.Ready[other.ID]
-		return otherReady && other != r && s.serves(other) && (!ready || other.Spec == s.oldSpec())
+		works := s.t.active(other) || !s.t.routed(other) && !s.awaitsRoute(other)
+		return otherReady && works && other != r && s.serves(other) && (!ready || other.Spec == s.oldSpec())
 	})
 }
 
