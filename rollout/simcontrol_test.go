@@ -25,7 +25,6 @@ type sim struct {
 	flying  []*simFlight
 	ready   map[string]time.Time
 	watched time.Time
-	mode    Mode
 
 	turns       int
 	deployments int

@@ -54,11 +54,7 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 	for !f.d.Phase.Ended() {
 		select {
 		case e := <-f.news:
-			f.view.event(e)
-			if e.Kind == rhumb.EventDeployment && e.Phase.Ended() {
-				f.told = true
-				f.look(ctx)
-			}
+			f.hear(ctx, e)
 		case <-look.C:
 			f.look(ctx)
 		case <-redraw.C:
@@ -84,6 +80,15 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 		f.drain()
 	}
 	return f.d, nil
+}
+
+// hear shows an event. The one that tells the end is followed by no other.
+func (f *follower) hear(ctx context.Context, e rhumb.Event) {
+	f.view.event(e)
+	if e.Kind == rhumb.EventDeployment && e.Phase.Ended() {
+		f.told = true
+		f.look(ctx)
+	}
 }
 
 // listen begins to read events, until stop is called.

@@ -172,15 +172,14 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 		ln.Close()
 		return err
 	}
-	entry, err := conf.entry()
+	d, err := assemble(conf, engine, control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Log: log})
 	if err != nil {
+		ln.Close()
 		return err
 	}
-	ctl := control.New(control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Log: log,
-		Entry: entry, Keep: conf.KeepReleases, Version: version, Data: conf.Data, Sweep: engine.SweepFiles})
-	api := httpapi.New(daemon{ctl, build.New(engine.Client(), log)}, log)
+	api := httpapi.New(d, log)
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
-	err = together(ctx, keeper.run, ctl.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
+	err = together(ctx, keeper.run, d.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
 	log.Info("server stopped", "err", err)
 	return err
 }
@@ -195,6 +194,21 @@ func together(ctx context.Context, parts ...func(context.Context) error) error {
 		return err
 	}
 	return nil
+}
+
+// assemble makes the daemon, and removes the build contexts that one which died has left.
+func assemble(conf serverConfig, engine *docker.Engine, deps control.Deps) (daemon, error) {
+	entry, err := conf.entry()
+	if err != nil {
+		return daemon{}, err
+	}
+	deps.Entry, deps.Keep, deps.Version, deps.Data, deps.Sweep = entry, conf.KeepReleases, version, conf.Data, engine.SweepFiles
+	b := build.New(engine.Client(), deps.Log)
+	b.Dir = filepath.Join(conf.Data, "builds")
+	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
+		return daemon{}, rhumb.Errorf(rhumb.Denied, "the folder of build contexts can't be made: %w", err)
+	}
+	return daemon{control.New(deps), b}, b.Sweep()
 }
 
 // openStore opens the database, with the key that unseals it.
