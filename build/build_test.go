@@ -199,14 +199,14 @@ func TestASecretIsThereDuringTheBuildAndNotInTheImage(t *testing.T) {
 
 func TestAFailingRunShowsItsLineAndItsLastOutput(t *testing.T) {
 	w := newWorkshop(t)
-	dir := tree(t, map[string]string{"docker/web.df": "FROM " + base + "\n\n# a remark\nRUN seq 1 40 && \\\n    echo 'it is broken' >&2 && \\\n    exit 7\n"})
+	dir := tree(t, map[string]string{"docker/web.df": "FROM " + base + "\n\n# a remark\nRUN seq 1 40 >&2 && \\\n    echo 'it is broken' >&2 && \\\n    exit 7\n"})
 	r := w.request("web")
 	r.Build.Dockerfile = "docker/web.df"
 	_, _, err := w.build(dir, r)
 	if rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Fatalf("got %v", err)
 	}
-	want := "web/docker/web.df:4: RUN seq 1 40 && echo 'it is broken' >&2 && exit 7: exit code 7\n  | 22\n"
+	want := "web/docker/web.df:4: RUN seq 1 40 >&2 && echo 'it is broken' >&2 && exit 7: exit code 7\n  | 22\n"
 	if !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "\n  | 40\n  | it is broken") {
 		t.Fatalf("got:\n%v", err)
 	}
