@@ -86,11 +86,11 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 		return false
 	}
 	rests := sl.status == resting && s.completed(sl.main)
-	if s.order == rhumb.StopFirst {
-		return sl.main != nil && sl.main.Alive() || rests || !s.serves(r)
-	}
 	if sl.status == inPlace || rests {
 		return true
+	}
+	if s.order == rhumb.StopFirst {
+		return !s.serves(r)
 	}
 	if route, ok := t.o.Routes[r.ID]; ok {
 		return route.Draining
@@ -103,13 +103,7 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	}
 	// It is in nobody's way and nobody's help: an earlier deployment, or the one that is put back, has left it before it
 	// was in the table. Hold leaves a paused deployment's as they are.
-	switch t.w.Mode {
-	case Restore:
-		return true
-	case Deploy:
-		return !s.serves(r)
-	}
-	return sl.main != nil && !s.serves(r)
+	return !s.serves(r) && (t.w.Mode != Hold || sl.main != nil)
 }
 
 // outdone tells whether another old replica of the slot surely does this one's work: one that is ready while this one

@@ -118,13 +118,10 @@ func (s *service) roll() {
 	s.sayHowFar()
 }
 
-// crowded tells whether an old replica stands where a dead one of the wanted spec must be started again, and the
-// service is stop-first: then the old one goes as if the slot were empty.
+// crowded tells whether an old replica stands beside one of the wanted spec that isn't in place, and the service is
+// stop-first: then the old one goes as if the slot were empty.
 func (s *service) crowded(sl *slot) bool {
-	if s.order != rhumb.StopFirst || !sl.alive() {
-		return false
-	}
-	return (sl.status == broken || sl.status == starting) && !sl.main.Alive()
+	return s.order == rhumb.StopFirst && (sl.status == broken || sl.status == starting) && sl.alive()
 }
 
 // replaceable tells whether the slot's old replicas may be replaced now. Hold leaves an old release's replicas where

@@ -122,6 +122,9 @@ func (c *simCheck) measure(from, to *simRelease) {
 			}
 			c.most[def.Name] = replicas + more
 			c.most[def.Name] += c.left(def)
+			if def.Update.OnFailure == rhumb.ActionContinue {
+				c.most[def.Name]++ // a slot may be given up while its last try is under way
+			}
 		}
 	}
 }
