@@ -82,6 +82,9 @@ func (b *block) event(e rhumb.Event) {
 		if e.Release != 0 && e.Phase == rhumb.PhaseRolling {
 			b.to = e.Release
 		}
+		for _, r := range b.rows {
+			r.built = "" // the images are there by now
+		}
 		return
 	case rhumb.EventStep:
 		return

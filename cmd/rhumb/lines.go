@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"rhumb"
@@ -26,7 +27,19 @@ func (v *lineView) build(p rhumb.BuildProgress) {
 	case p.Done:
 		return
 	}
-	v.once(p.Service+"/"+p.Step, fmt.Sprintf("%s: building %s%s", p.Service, p.Step, state))
+	v.once(p.Service+"/"+p.Step, fmt.Sprintf("%s: building %s%s", p.Service, brief(p.Step), state))
+}
+
+// maxStep is how much of a build's step a line shows.
+const maxStep = 90
+
+// brief gives a step on one line, cut where it gets long: a RUN may be a screenful.
+func brief(step string) string {
+	words := []rune(strings.Join(strings.Fields(step), " "))
+	if len(words) <= maxStep {
+		return string(words)
+	}
+	return string(words[:maxStep-1]) + "…"
 }
 
 func (v *lineView) event(e rhumb.Event) {
