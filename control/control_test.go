@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -133,6 +134,31 @@ func TestAKilledReplicaIsReplaced(t *testing.T) {
 			st, _ := b.router.Status(context.Background())
 			return len(now) == 3 && now[1].Alive() && now[1].ID != reps[1].ID && len(st.Table.Backends[0].Endpoints) == 2
 		})
+	})
+}
+
+func TestRepeatedCrashesAreToldWithTheirBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.deploy(shop("web:1"))
+		for range 3 {
+			reps, _ := b.engine.Replicas(context.Background(), "shop")
+			b.engine.Kill(reps[1].ID, 1)
+			b.eventually(func() bool {
+				now, _ := b.engine.Replicas(context.Background(), "shop")
+				return len(now) == 3 && now[1].Alive() && now[1].ID != reps[1].ID
+			})
+		}
+		var told []string
+		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
+			if e.Kind == rhumb.EventBackoff {
+				told = append(told, e.Text)
+			}
+		}
+		want := []string{"crashed 2 times in a row; started again in 2s", "crashed 3 times in a row; started again in 4s"}
+		if !slices.Equal(told, want) {
+			t.Fatalf("told %q", told)
+		}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout"
 )
 
 // A failure card holds this many of a replica's last lines, each at most so many bytes long.
@@ -30,7 +31,16 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 		f.Reason = describeEnd(rep)
 	}
 	f.Hint = hint(rep, svc)
-	return r.fail(ctx, g, f)
+	if err := r.fail(ctx, g, f); err != nil {
+		return err
+	}
+	if g.open == nil && svc != nil && rep.Restarts > 0 {
+		if at := rollout.RetryAt(svc, rep); at.After(f.At) {
+			text := fmt.Sprintf("crashed %d times in a row; started again in %s", rep.Restarts+1, short(at.Sub(f.At)+time.Second/2))
+			r.c.events.tell(ctx, g.event(rep, rhumb.EventBackoff, text))
+		}
+	}
+	return nil
 }
 
 // fail puts a failure into the open deployment, if it is about that, and tells it.

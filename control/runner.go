@@ -241,7 +241,8 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 	if err != nil {
 		return false, err
 	}
-	r.again = map[rhumb.Step]retry{}
+	clear(r.again)
+	clear(r.ensured)
 	e := rhumb.Event{Kind: rhumb.EventDeployment, Stack: r.stack, Deployment: saved.ID, Release: saved.To, Phase: saved.Phase, By: saved.By, Text: saved.Why}
 	switch {
 	case to.Ended() && saved.To == 0: // who hears that it is down must not find it any more
