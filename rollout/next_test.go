@@ -252,6 +252,31 @@ func TestHoldHealsWhatDied(t *testing.T) {
 	})
 }
 
+func TestADeploymentLeavesNothingDeadBehind(t *testing.T) {
+	model := func(n int) *rhumb.Stack {
+		m := stack(web(n, "a"))
+		m.Services[0].Restart.Condition = rhumb.RestartNone
+		return m
+	}
+	dead := func(code int) Observed {
+		o := serving(41, model(2)).with("web.41.2", died(code))
+		delete(o.Routes, "web.41.2")
+		return o
+	}
+	shown := dead(1)
+	shown.Recorded["web.41.2"] = true
+	back := deploy(41, model(1), model(2))
+	back.Since = noon.Add(-time.Minute)
+	once := stack(web(1, "a"))
+	once.Services[0].Ports, once.Services[0].Ready, once.Services[0].Restart.Condition = nil, rhumb.Ready{Kind: rhumb.ReadyRunning}, rhumb.RestartNone
+	checkAll(t, []look{
+		{name: "what the restart policy has left dead is tried again", w: deploy(42, model(2), model(2)), o: shown, now: noon.Add(time.Second),
+			want: []string{"start shop-web.42.2 (it had ended)"}},
+		{name: "what an earlier deployment stopped is replaced without a word", w: back, o: dead(143), want: []string{"remove shop-web.41.2 (replaced by shop@41)"}},
+		{name: "what has done its work stays", w: deploy(42, once, once), o: serving(41, once).with("web.41.1", died(0)), done: true},
+	})
+}
+
 func TestRestorePutsBackAndLeavesNothing(t *testing.T) {
 	one := stack(web(2, "a"))
 	two := stack(web(2, "b"), db("x"))

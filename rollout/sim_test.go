@@ -74,7 +74,7 @@ func runSeed(seed uint64, trace func(string, ...any)) (s *sim, err error) {
 	for i := range n {
 		s.deploy(s.choose(i, n))
 		s.deployments++
-		s.hold(s.rng.IntN(10))
+		s.hold(s.rng.IntN(6))
 	}
 	s.holdUntilQuiet()
 	return s, nil
@@ -153,7 +153,7 @@ func (s *sim) hold(turns int) {
 
 // holdUntilQuiet holds until nothing is left to do, and checks that nothing is left over.
 func (s *sim) holdUntilQuiet() {
-	turns := 10
+	turns := 4
 	if s.calm {
 		turns = 400
 	}
