@@ -63,13 +63,8 @@ func validate(m rhumb.Stack) error {
 const maxReplicas = 10_000
 
 func newRelease(res resolved, by string, cause rhumb.Cause, note string) *rhumb.Release {
-	specs := map[string]string{}
-	for i := range res.model.Services {
-		s := &res.model.Services[i]
-		specs[s.Name] = s.Container.Hash()
-	}
 	return &rhumb.Release{
-		ReleaseInfo: rhumb.ReleaseInfo{Stack: res.model.Name, At: time.Now(), By: by, Cause: cause, Note: note, Images: res.images, Specs: specs},
+		ReleaseInfo: rhumb.ReleaseInfo{Stack: res.model.Name, At: time.Now(), By: by, Cause: cause, Note: note, Images: res.images, Specs: specs(&res.model)},
 		Model:       res.model,
 	}
 }

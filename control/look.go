@@ -16,23 +16,18 @@ type goal struct {
 	open     *rhumb.Deployment // nil: the stack is held
 	paused   bool              // the last deployment was paused: nothing is changed, only what dies is replaced
 	replicas []rhumb.Replica   // as last looked at
-	specs    map[*rhumb.Service]string
 }
 
-// spec gives the spec hash of a service of one of the goal's releases.
-func (g *goal) spec(s *rhumb.Service) string { return g.specs[s] }
-
-// hashSpecs computes the spec hashes once: steps that run side by side read them.
-func (g *goal) hashSpecs() {
-	g.specs = map[*rhumb.Service]string{}
-	for _, m := range []*rhumb.Stack{g.wanted.Model, g.wanted.Previous} {
-		if m == nil {
-			continue
-		}
-		for i := range m.Services {
-			g.specs[&m.Services[i]] = m.Services[i].Container.Hash()
-		}
+// specs gives the spec hashes of a release by service.
+func specs(m *rhumb.Stack) map[string]string {
+	if m == nil {
+		return nil
 	}
+	hashes := make(map[string]string, len(m.Services))
+	for i := range m.Services {
+		hashes[m.Services[i].Name] = m.Services[i].Container.Hash()
+	}
+	return hashes
 }
 
 // goal reads what is wanted.
@@ -67,7 +62,7 @@ func (r *runner) goal(ctx context.Context) (*goal, error) {
 	if rhumb.ErrorCode(err) == rhumb.NotFound {
 		err = nil // it is long gone; what is left of it drains without its word
 	}
-	g.hashSpecs()
+	g.wanted.Specs, g.wanted.OldSpecs = specs(g.wanted.Model), specs(g.wanted.Previous)
 	return g, err
 }
 
@@ -172,7 +167,7 @@ func (g *goal) completed() []string {
 	for _, rep := range g.replicas {
 		s := g.wanted.Model.Service(rep.Service)
 		if s != nil && s.Job && rep.Release == g.wanted.Release && rep.Slot > 0 && rep.State == rhumb.StateExited &&
-			rep.ExitCode == 0 && rep.Error == "" && !slices.Contains(g.open.Jobs, s.Name) && rep.Spec == g.spec(s) {
+			rep.ExitCode == 0 && rep.Error == "" && !slices.Contains(g.open.Jobs, s.Name) && rep.Spec == g.wanted.Specs[s.Name] {
 			fresh = append(fresh, s.Name)
 		}
 	}
@@ -182,10 +177,10 @@ func (g *goal) completed() []string {
 // definition gives the service as the release has it that made the replica: by its spec, which is what it really
 // runs. nil if neither release at hand has it.
 func (g *goal) definition(rep rhumb.Replica) (s *rhumb.Service, wanted bool) {
-	if s := g.wanted.Model.Service(rep.Service); s != nil && g.spec(s) == rep.Spec {
+	if s := g.wanted.Model.Service(rep.Service); s != nil && g.wanted.Specs[s.Name] == rep.Spec {
 		return s, true
 	}
-	if s := g.wanted.Previous.Service(rep.Service); s != nil && g.spec(s) == rep.Spec {
+	if s := g.wanted.Previous.Service(rep.Service); s != nil && g.wanted.OldSpecs[s.Name] == rep.Spec {
 		return s, false
 	}
 	return nil, false

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rhumb"
+	"rhumb/rollout"
 )
 
 // maxValue limits a value kept by the server, in bytes: the limit that Swarm has for secrets.
@@ -88,7 +89,7 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 		return 0, err
 	}
 	spec := replicaSpec(m, s)
-	spec.Release, spec.OneOff, spec.Joined = number, word(), g.joined(s, 1)
+	spec.Release, spec.OneOff, spec.Joined = number, word(), g.joined(s, 1, rollout.Observed{})
 	spec.Container = oneOff(s.Container, o)
 	return c.Engine.Run(ctx, spec, o.Streams)
 }

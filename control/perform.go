@@ -31,7 +31,7 @@ func (r *runner) perform(ctx context.Context, g *goal, o rollout.Observed, s rhu
 	case rhumb.StepPublish, rhumb.StepUnpublish, rhumb.StepRoute, rhumb.StepDrain, rhumb.StepUnroute:
 		return r.reroute(ctx, g, s)
 	case rhumb.StepStart, rhumb.StepRun:
-		return r.start(ctx, g, s)
+		return r.start(ctx, g, o, s)
 	case rhumb.StepRecord:
 		return r.record(ctx, g, s)
 	case rhumb.StepStop:
@@ -139,7 +139,7 @@ func (g *goal) isInternalAddr(rep rhumb.Replica, a netip.Addr) bool {
 }
 
 // start starts the replica of a slot; a dead one that it replaces is removed first.
-func (r *runner) start(ctx context.Context, g *goal, s rhumb.Step) error {
+func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb.Step) error {
 	svc := g.wanted.Model.Service(s.Service)
 	if svc == nil {
 		return rhumb.Errorf(rhumb.Internal, "%s isn't in the wanted release", s.Service)
@@ -158,7 +158,7 @@ func (r *runner) start(ctx context.Context, g *goal, s rhumb.Step) error {
 	}
 	spec := replicaSpec(g.wanted.Model, svc)
 	spec.Release, spec.Slot, spec.Restarts = s.Release, s.Slot, s.Restarts
-	spec.Joined = g.joined(svc, s.Slot)
+	spec.Joined = g.joined(svc, s.Slot, o)
 	rep, err := r.c.Engine.Start(ctx, spec)
 	if err != nil {
 		return err
@@ -183,14 +183,17 @@ func replicaSpec(m *rhumb.Stack, s *rhumb.Service) rhumb.ReplicaSpec {
 }
 
 // joined finds the replicas whose namespaces or volumes a slot of the service shares: the same slot's, else the first.
-func (g *goal) joined(s *rhumb.Service, slot int) map[string]string {
+// One that is on its way out isn't joined.
+func (g *goal) joined(s *rhumb.Service, slot int, o rollout.Observed) map[string]string {
 	ids := map[string]string{}
 	for _, name := range joins(s) {
 		for _, rep := range g.replicas {
-			if rep.Service == name && rep.Alive() && rep.Slot > 0 && (ids[name] == "" || rep.Slot == slot) {
-				if def, wanted := g.definition(rep); def != nil && wanted {
-					ids[name] = rep.ID
-				}
+			leaving := !rep.Alive() || rep.Slot == 0 || o.Stopping[rep.ID] || o.Recorded[rep.ID] || o.Routes[rep.ID].Draining
+			if rep.Service != name || leaving || ids[name] != "" && rep.Slot != slot {
+				continue
+			}
+			if def, wanted := g.definition(rep); def != nil && wanted {
+				ids[name] = rep.ID
 			}
 		}
 	}

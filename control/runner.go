@@ -224,7 +224,7 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 		return false, err
 	}
 	to, why := phaseAfter(g.open, d)
-	if to == "" || to != rhumb.PhaseRollingBack && r.making() {
+	if to == "" || r.making() {
 		return false, nil
 	}
 	open := *g.open
@@ -300,11 +300,11 @@ func phaseAfter(open *rhumb.Deployment, d rollout.Decision) (to rhumb.Phase, why
 	return "", ""
 }
 
-// making tells whether something is under way that the next look must not miss.
+// making tells whether something is under way that the next look must not miss: a phase doesn't change over it.
 func (r *runner) making() bool {
 	for s := range r.flying {
 		switch s.Kind {
-		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepDrain, rhumb.StepRecord:
+		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepRecord:
 		default:
 			return true
 		}
