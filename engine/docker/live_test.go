@@ -318,10 +318,11 @@ func TestABindMountOfWhatIsNotThere(t *testing.T) {
 func TestADeathForMemoryIsToldAsSuch(t *testing.T) {
 	e := need(t)
 	stack := stackName(t)
-	s := spec(t, stack, "web", 1, "eat")
+	s := spec(t, stack, "web", 1, "sleep", "500ms", "eat") // a program that dies at once can escape the engine's watch for it
 	s.Container.Resources.Memory, s.Container.Resources.MemorySwap = 32<<20, 32<<20
 	start(t, e, s)
-	if r := exited(t, e, stack); !r.OOM || r.ExitCode != 137 {
-		t.Errorf("exited: %+v", r)
-	}
+	within(t, 10*time.Second, "the death for memory", func() bool { // told in a moment after the exit
+		r := exited(t, e, stack)
+		return r.OOM && r.ExitCode == 137
+	})
 }
