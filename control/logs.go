@@ -25,6 +25,7 @@ func (c *Control) Logs(ctx context.Context, stack string, services []string, o r
 		old := o
 		old.Follow = false
 		from := time.Now()
+		old.Until = from // what comes later is followed
 		if old.Tail >= 0 && !c.merge(ctx, replicas, old, yield) {
 			return
 		}
