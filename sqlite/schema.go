@@ -62,7 +62,7 @@ CREATE TABLE seal_check (
 ) STRICT;`,
 }
 
-// check looks the file through, brings its schema up to date, and tries the key.
+// check looks the file through, brings its schema up to date, and tries the key and all that it sealed.
 func (s *Store) check(ctx context.Context, version int) error {
 	var verdict string
 	if err := s.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
@@ -76,7 +76,10 @@ func (s *Store) check(ctx context.Context, version int) error {
 			return err
 		}
 	}
-	return s.tryKey(ctx)
+	if err := s.tryKey(ctx); err != nil {
+		return err
+	}
+	return s.tryRecords(ctx)
 }
 
 // identify tells the schema's version, 0 for an empty file, and refuses what isn't rhumb's or is too new. It uses a connection of its
