@@ -29,6 +29,10 @@ func (t *connTable) note(c net.Conn, st http.ConnState) {
 	cc.state.state.Store(int32(st))
 	cc.state.since.Store(time.Now().UnixNano())
 	switch st {
+	case http.StateIdle:
+		if cc.guard != nil && !cc.guard.idle() {
+			cc.Close()
+		}
 	case http.StateNew:
 		t.mu.Lock()
 		defer t.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,7 @@ type connKey struct{}
 
 // serve takes an accepted connection. It returns as soon as the connection is the server's.
 func (h *httpServer) serve(c *clientConn) {
+	c.guard = &guard{max: h.limits.Header + 8<<10}
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
 	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
 	h.conns.note(c, http.StateNew)
@@ -76,6 +78,10 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.requests.Done()
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
+	}
+	if h.suspect(r) {
+		pageBad().write(w, r)
+		return
 	}
 	s := h.balancer.served.Load()
 	name, ok := h.backendOf(s, r)
@@ -97,6 +103,29 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.reverse.ServeHTTP(p, out)
+}
+
+// suspect tells whether a request must not reach a replica: the guard has refused it already, or it has a header that
+// some take for its length.
+func (h *httpServer) suspect(r *http.Request) bool {
+	for k := range r.Header {
+		if strings.Contains(k, "_") && framesBody(k) {
+			return true
+		}
+	}
+	c, ok := r.Context().Value(connKey{}).(*clientConn)
+	if !ok || r.ProtoMajor != 1 {
+		return false
+	}
+	c.served++
+	refused := c.guard.refused.Load()
+	return refused != 0 && c.served >= refused
+}
+
+// malformed tells whether the guard has refused something of the request's connection.
+func malformed(r *http.Request) bool {
+	c, ok := r.Context().Value(connKey{}).(*clientConn)
+	return ok && c.guard.refused.Load() != 0
 }
 
 // backendOf gives the backend of the request's listener, or of the rule that fits.
@@ -173,6 +202,8 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case c.body != nil && c.body.slow.Load():
 		page = pageTooSlow()
+	case c.body != nil && c.body.cut.Load() && malformed(r):
+		page = pageBad()
 	case c.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over
 	case errors.Is(err, errCrowded):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -113,6 +114,16 @@ type clientConn struct {
 	once   sync.Once
 	places []slots
 	state  connState
+	guard  *guard // nil: not HTTP
+	served int64  // requests of HTTP/1 that reached the handler
+}
+
+// Read reads what the guard lets pass.
+func (c *clientConn) Read(b []byte) (int, error) {
+	if c.guard == nil || http.ConnState(c.state.state.Load()) == http.StateHijacked {
+		return c.TCPConn.Read(b)
+	}
+	return c.guard.read(c.TCPConn, b)
 }
 
 func (c *clientConn) Close() error {

@@ -29,6 +29,11 @@ func pageNotAllowed() page {
 	return page{status: http.StatusMethodNotAllowed, what: "Not a forward proxy", why: "CONNECT is not served here.", close: true}
 }
 
+func pageBad() page {
+	return page{status: http.StatusBadRequest, what: "The request can't be read for sure",
+		why: "Where it ends isn't certain, or it breaks the rules of HTTP.", close: true}
+}
+
 func pageTooSlow() page {
 	return page{status: http.StatusRequestTimeout, what: "The request stopped coming in",
 		why: "No byte of its body arrived for too long.", close: true}

@@ -1,0 +1,278 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// guard looks over the bytes that a client sends, before the HTTP server reads them. The server is lenient where the standard
+// allows it: it takes bare line feeds and folded lines, and forgets a Content-Length beside a Transfer-Encoding, so that no
+// handler can tell. What the replica gets is written anew and would be sound; but another proxy in front of
+// this one may have seen two requests where the server saw one. So all that has two readings is refused, with its connection.
+//
+// To refuse, it puts words in the place of the bytes that no HTTP server can take. It is used by one reader at a time.
+type guard struct {
+	state   guardState
+	max     int    // bytes of a line
+	line    []byte // the beginning of a line that hasn't ended
+	left    int64  // bytes of the body or chunk that are still to come
+	frame   framing
+	heads   int64        // those that began
+	refused atomic.Int64 // from which request on all are refused; 0: none
+	pending []byte       // words of refusal that the reader hasn't taken yet
+	early   bool         // bytes came before it was known whether there is one
+}
+
+// framing is what a head says of its body's length.
+type framing struct {
+	old     bool // HTTP/1.0
+	length  bool
+	chunked bool
+	upgrade bool
+	n       int64
+}
+
+type guardState int
+
+const (
+	atRequest guardState = iota // the line that begins a request
+	atHeader
+	inBody
+	atChunk // its size
+	inChunk
+	afterChunk
+	atTrailer
+	atUpgrade // what comes next may be HTTP, or not
+	foreign   // HTTP/2
+)
+
+// refusal ends the line that is being read, if any, and can't be a header, a trailer, or a chunk.
+const refusal = "\r\nrefused\r\n\r\n"
+
+// read reads from src what may pass.
+func (g *guard) read(src io.Reader, p []byte) (int, error) {
+	if g.refused.Load() == 0 {
+		n, err := src.Read(p)
+		ok := g.pass(p[:n])
+		if ok == n {
+			return n, err
+		}
+		g.refused.Store(g.heads)
+		g.pending = []byte(refusal)
+		if ok > 0 {
+			return ok, nil
+		}
+	}
+	if len(g.pending) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, g.pending)
+	g.pending = g.pending[n:]
+	return n, nil
+}
+
+// pass gives how many of the bytes may be passed on: all, or those before the line that is refused.
+func (g *guard) pass(b []byte) int {
+	for i := 0; i < len(b); {
+		switch g.state {
+		case foreign:
+			return len(b)
+		case atUpgrade:
+			g.early = true
+			return len(b)
+		case inBody, inChunk:
+			n := min(g.left, int64(len(b)-i))
+			i += int(n)
+			if g.left -= n; g.left == 0 {
+				g.bodyEnds()
+			}
+		default:
+			n, ok := g.takeBytes(b[i:])
+			if !ok {
+				return i
+			}
+			i += n
+		}
+	}
+	return len(b)
+}
+
+// takeBytes takes a line, or what there is of it, and gives its length.
+func (g *guard) takeBytes(b []byte) (int, bool) {
+	if g.state == atRequest && len(g.line) == 0 {
+		g.heads++
+	}
+	end := bytes.IndexByte(b, '\n')
+	if end < 0 {
+		g.line = append(g.line, b...)
+		return len(b), len(g.line) <= g.max
+	}
+	line := b[:end]
+	if len(g.line) > 0 {
+		g.line = append(g.line, line...)
+		line = g.line
+	}
+	line, ok := bytes.CutSuffix(line, []byte("\r"))
+	if !ok || len(line) > g.max || bytes.ContainsFunc(line, isControl) || !g.takeLine(line) {
+		return 0, false
+	}
+	g.line = g.line[:0]
+	return end + 1, true
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+func (g *guard) takeLine(line []byte) bool {
+	switch g.state {
+	case atRequest:
+		return g.takeRequestLine(line)
+	case atHeader:
+		if len(line) == 0 {
+			g.headEnds()
+			return true
+		}
+		return g.takeHeader(line)
+	case atChunk:
+		return g.takeChunkSize(line)
+	case afterChunk:
+		g.state = atChunk
+		return len(line) == 0
+	case atTrailer:
+		if len(line) == 0 {
+			g.requestEnds()
+			return true
+		}
+		name, _, ok := field(line)
+		return ok && !framesBody(name)
+	}
+	return false
+}
+
+func (g *guard) takeRequestLine(line []byte) bool {
+	if g.heads == 1 && string(line) == "PRI * HTTP/2.0" {
+		g.state = foreign
+		return true
+	}
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	target, version, ok := bytes.Cut(rest, []byte(" "))
+	if !ok || !isToken(method) || len(target) == 0 || bytes.IndexByte(target, '\t') >= 0 {
+		return false
+	}
+	g.state = atHeader
+	g.frame = framing{old: string(version) == "HTTP/1.0"}
+	return g.frame.old || string(version) == "HTTP/1.1"
+}
+
+func (g *guard) takeHeader(line []byte) bool {
+	name, value, ok := field(line)
+	if !ok {
+		return false
+	}
+	f := &g.frame
+	switch {
+	case strings.EqualFold(name, "Content-Length"):
+		if f.length || f.chunked || !isNumber(value) {
+			return false
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		f.length, f.n = true, n
+		return err == nil
+	case strings.EqualFold(name, "Transfer-Encoding"):
+		if f.length || f.chunked || f.old {
+			return false
+		}
+		f.chunked = true
+		return strings.EqualFold(value, "chunked")
+	case strings.EqualFold(name, "Upgrade"):
+		f.upgrade = true
+	}
+	return !framesBody(name)
+}
+
+// takeChunkSize takes a size in hexadecimal and drops its extensions.
+func (g *guard) takeChunkSize(line []byte) bool {
+	size, _, _ := strings.Cut(string(line), ";")
+	size = strings.TrimRight(size, " \t")
+	n, err := strconv.ParseUint(size, 16, 63)
+	if err != nil || strings.ContainsAny(size, "+_") || n > math.MaxInt64 {
+		return false
+	}
+	g.state, g.left = inChunk, int64(n)
+	if n == 0 {
+		g.state = atTrailer
+	}
+	return true
+}
+
+func (g *guard) headEnds() {
+	switch {
+	case g.frame.chunked:
+		g.state = atChunk
+	case g.frame.n > 0:
+		g.state, g.left = inBody, g.frame.n
+	default:
+		g.requestEnds()
+	}
+}
+
+func (g *guard) bodyEnds() {
+	if g.state == inChunk {
+		g.state = afterChunk
+		return
+	}
+	g.requestEnds()
+}
+
+func (g *guard) requestEnds() {
+	g.state = atRequest
+	if g.frame.upgrade {
+		g.state = atUpgrade
+	}
+}
+
+// idle is called when the server has answered a request. It tells whether the connection may go on: not after bytes that nobody
+// looked at because they might have been of another protocol.
+func (g *guard) idle() bool {
+	if g.early {
+		g.refused.Store(1) // the server may have them already: no request from now on
+		return false
+	}
+	if g.state == atUpgrade {
+		g.state = atRequest
+	}
+	return true
+}
+
+// field takes a header line apart.
+func field(line []byte) (name, value string, ok bool) {
+	n, v, ok := bytes.Cut(line, []byte(":"))
+	return string(n), strings.Trim(string(v), " "), ok && isToken(n)
+}
+
+// framesBody tells whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
+func framesBody(name string) bool {
+	if len(name) != len("Content-Length") && len(name) != len("Transfer-Encoding") {
+		return false
+	}
+	name = strings.ReplaceAll(name, "_", "-")
+	return strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding")
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// isToken tells whether b is a name as RFC 9110 has it.
+func isToken(b []byte) bool {
+	for _, c := range b {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return len(b) > 0
+}

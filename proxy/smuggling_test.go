@@ -1,0 +1,241 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rhumb"
+	"rhumb/proxy"
+)
+
+// recorder is a replica that keeps every byte it gets. It answers each request head that it can make out, and is as
+// gullible as it can be: whatever looks like a second request to it, looks so to some server.
+type recorder struct {
+	rhumb.Endpoint
+	mu    sync.Mutex
+	bytes bytes.Buffer
+}
+
+func record(t testing.TB) *recorder {
+	t.Helper()
+	r := &recorder{}
+	r.Endpoint = tcp(t, "recorder", func(c net.Conn) {
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := c.Read(buf)
+			r.mu.Lock()
+			r.bytes.Write(buf[:n])
+			r.mu.Unlock()
+			if bytes.Contains(buf[:n], []byte("\r\n\r\n")) {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	return r
+}
+
+func (r *recorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bytes.String()
+}
+
+// say sends the bytes on a connection of their own, and gives what comes back until the proxy closes or is silent.
+func say(t testing.TB, addr netip.AddrPort, words string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Second))
+	io.WriteString(c, words)
+	b, err := io.ReadAll(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return string(b) + " (left open)"
+	}
+	return string(b)
+}
+
+// hidden is the request that an attacker tries to get past the proxy.
+const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+
+// smuggled are requests whose end isn't sure, or whose header means different things to different readers.
+var smuggled = []struct{ name, head, body string }{
+	{"both lengths", "Content-Length: 6\r\nTransfer-Encoding: chunked", "0\r\n\r\n" + hidden},
+	{"both lengths, the other way round", "Transfer-Encoding: chunked\r\nContent-Length: 4", "5c\r\n" + hidden + "0\r\n\r\n"},
+	{"two lengths", "Content-Length: 0\r\nContent-Length: 34", hidden},
+	{"the same length twice", "Content-Length: 0\r\nContent-Length: 0", hidden},
+	{"a list of lengths", "Content-Length: 0, 34", hidden},
+	{"a length with a sign", "Content-Length: +0", hidden},
+	{"a negative length", "Content-Length: -1", hidden},
+	{"a length in hexadecimal", "Content-Length: 0x0", hidden},
+	{"an empty length", "Content-Length:", hidden},
+	{"a length with a space", "Content-Length: 0 0", hidden},
+	{"a length beyond 64 bits", "Content-Length: 18446744073709551616", hidden},
+	{"a folded line", "X: a\r\n b: c", hidden},
+	{"a folded line with a tab", "Transfer-Encoding:\r\n\tchunked", "0\r\n\r\n" + hidden},
+	{"a folded first line", " X: a", hidden},
+	{"bare line feeds", "X: a\nTransfer-Encoding: chunked", "0\r\n\r\n" + hidden},
+	{"a bare carriage return", "X: a\rTransfer-Encoding: chunked", "0\r\n\r\n" + hidden},
+	{"a carriage return before the end", "X: a\r\r\nY: b", hidden},
+	{"a null", "X: a\x00b", hidden},
+	{"a name with a null", "X\x00: a", hidden},
+	{"a line without a colon", "X", hidden},
+	{"an empty name", ": chunked", hidden},
+	{"a space before the colon", "Transfer-Encoding : chunked", "0\r\n\r\n" + hidden},
+	{"a tab before the colon", "Transfer-Encoding\t: chunked", "0\r\n\r\n" + hidden},
+	{"a space before the length's colon", "Content-Length : 0", hidden},
+	{"an underscore", "Transfer_Encoding: chunked", "0\r\n\r\n" + hidden},
+	{"an underscore in the length", "Content_Length: 0", hidden},
+	{"an underscore in the host", "X_Y: 1\r\nCONTENT_LENGTH: 7", hidden},
+	{"a tab before chunked", "Transfer-Encoding:\tchunked", "0\r\n\r\n" + hidden},
+	{"a vertical tab before chunked", "Transfer-Encoding: \x0bchunked", "0\r\n\r\n" + hidden},
+	{"quoted", "Transfer-Encoding: \"chunked\"", "0\r\n\r\n" + hidden},
+	{"chunked, and something else", "Transfer-Encoding: chunked, identity", "0\r\n\r\n" + hidden},
+	{"something else, and chunked", "Transfer-Encoding: gzip, chunked", "0\r\n\r\n" + hidden},
+	{"an empty list member", "Transfer-Encoding: ,chunked", "0\r\n\r\n" + hidden},
+	{"chunked twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "0\r\n\r\n" + hidden},
+	{"an unknown encoding", "Transfer-Encoding: xchunked", "0\r\n\r\n" + hidden},
+	{"no encoding", "Transfer-Encoding: identity", hidden},
+	{"an empty encoding", "Transfer-Encoding:", hidden},
+	{"two hosts", "Host: y", hidden},
+	{"a chunk size that isn't one", "Transfer-Encoding: chunked", "zz\r\n\r\n" + hidden},
+	{"a chunk size with 0x", "Transfer-Encoding: chunked", "0x0\r\n\r\n" + hidden},
+	{"a chunk size with a sign", "Transfer-Encoding: chunked", "-0\r\n\r\n" + hidden},
+	{"a chunk size with a space before it", "Transfer-Encoding: chunked", " 0\r\n\r\n" + hidden},
+	{"no chunk size", "Transfer-Encoding: chunked", "\r\n\r\n" + hidden},
+	{"a chunk size beyond 64 bits", "Transfer-Encoding: chunked", "10000000000000000\r\n" + hidden},
+	{"a chunk size that ends with a line feed", "Transfer-Encoding: chunked", "0\n\r\n" + hidden},
+	{"a chunk extension with a line feed", "Transfer-Encoding: chunked", "1;a\nb\r\nx\r\n0\r\n\r\n" + hidden},
+	{"a chunk longer than it says", "Transfer-Encoding: chunked", "1\r\nxyz\r\n0\r\n\r\n" + hidden},
+	{"a chunk that ends with a line feed", "Transfer-Encoding: chunked", "1\r\nx\n0\r\n\r\n" + hidden},
+	{"a folded trailer", "Transfer-Encoding: chunked\r\nTrailer: X", "0\r\nX: a\r\n b\r\n\r\n" + hidden},
+	{"a trailer with a length", "Transfer-Encoding: chunked\r\nTrailer: X", "0\r\nContent-Length: 34\r\n\r\n" + hidden},
+}
+
+func TestWhatCouldBeReadAsTwoRequestsIsRefused(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	for i, c := range smuggled {
+		r := record(t)
+		apply(t, p, one(uint64(i+1), addr, rhumb.HTTP, 0, r.Endpoint))
+		answer := say(t, addr, "POST /outer HTTP/1.1\r\nHost: x\r\n"+c.head+"\r\n\r\n"+c.body)
+		refused(t, c.name, answer, r)
+		if !strings.Contains(c.head, "Transfer-Encoding: chunked") && r.String() != "" {
+			t.Errorf("%s: upstream got %q", c.name, r)
+		}
+	}
+}
+
+// refused checks that there was one answer, 400, and that nobody could see a second request.
+func refused(t *testing.T, name, answer string, r *recorder) {
+	t.Helper()
+	answer = strings.ReplaceAll(answer, "HTTP/1.0", "HTTP/1.1")
+	if !strings.HasPrefix(answer, "HTTP/1.1 400 ") || strings.Count(answer, "HTTP/1.1 ") != 1 || strings.Contains(answer, "left open") {
+		t.Errorf("%s: answered %.200q", name, answer)
+	}
+	if got := r.String(); strings.Contains(got, "hidden") || strings.Count(got, " HTTP/1.1\r\n") > 1 {
+		t.Errorf("%s: upstream got %q", name, got)
+	}
+}
+
+func TestRequestLinesThatCanBeReadInTwoWaysAreRefused(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	r := record(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
+	for _, line := range []string{"GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET / HTTP/1.1 HTTP/1.1", "GET /\tHTTP/1.1", "GET /\x00 HTTP/1.1",
+		"GET / HTTP/1.1\rX: a", "GET / HTTP/1.1\nX: a", "G\"T / HTTP/1.1", "GET / HTTP/1.2", "GET / HTTP/9.1", "GET / http/1.1", "GET /", "", " GET / HTTP/1.1",
+		"PRI * HTTP/1.1 \r\n"} {
+		refused(t, line, say(t, addr, line+"\r\nHost: x\r\n\r\n"+hidden), r)
+	}
+	refused(t, "chunked in HTTP/1.0", say(t, addr, "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+hidden), r)
+	if r.String() != "" {
+		t.Errorf("upstream got %q", r)
+	}
+}
+
+// The same, torn apart at every byte and after a request that was all right.
+func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	good := "POST /good HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;e=1\r\nabc\r\n0\r\n\r\n"
+	bad := "POST /bad HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if r.URL.Path != "/good" || string(b) != "abc" || err != nil {
+			t.Errorf("upstream got %s with %q, %v", r.URL.Path, b, err)
+		}
+	})))
+	var wg sync.WaitGroup
+	for cut := 1; cut < len(good)+len(bad); cut += 3 {
+		wg.Go(func() {
+			c, err := net.Dial("tcp", addr.String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(5 * time.Second))
+			io.WriteString(c, (good + bad)[:cut])
+			time.Sleep(20 * time.Millisecond)
+			io.WriteString(c, (good + bad)[cut:])
+			answers := bufio.NewReader(c)
+			for _, want := range []int{200, 400} {
+				resp, err := http.ReadResponse(answers, nil)
+				if err != nil || resp.StatusCode != want {
+					t.Errorf("cut at %d: want %d, got %v, %v", cut, want, resp, err)
+					return
+				}
+				io.Copy(io.Discard, resp.Body)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// An upgrade that is not done leaves the connection to HTTP, and to its rules.
+func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	r := record(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
+	ask := "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+	bad := "POST /bad HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden
+	if a := say(t, addr, ask+bad); strings.Count(a, "HTTP/1.1 ") != 1 {
+		t.Errorf("at once: %q", a)
+	}
+	c, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	answers := bufio.NewReader(c)
+	for i, send := range []string{ask, ask, bad} {
+		fmt.Fprint(c, send)
+		resp, err := http.ReadResponse(answers, nil)
+		if want := []int{200, 200, 400}[i]; err != nil || resp.StatusCode != want {
+			t.Fatalf("%d: %v, %v", i, resp, err)
+		}
+		io.Copy(io.Discard, resp.Body)
+	}
+	if got := r.String(); strings.Contains(got, "hidden") || strings.Contains(got, "/bad") {
+		t.Errorf("upstream got %q", got)
+	}
+}
