@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,15 +64,24 @@ func (r *rhumb) run(ctx context.Context, stdin string, args ...string) error {
 // close takes the stack down and ends the server and its proxy.
 func (r *rhumb) close(ctx context.Context) {
 	_ = r.down(ctx)
-	if pid, err := os.ReadFile(filepath.Join(r.dir, "data", "proxy", "pid")); err == nil {
-		var n int
-		if _, err := fmt.Sscan(string(pid), &n); err == nil && n > 1 {
-			_ = syscall.Kill(n, syscall.SIGTERM)
-		}
+	if pid := r.proxyPID(ctx); pid > 1 {
+		_ = syscall.Kill(pid, syscall.SIGTERM)
 	}
 	_ = r.server.Process.Signal(syscall.SIGTERM)
 	_ = r.server.Wait()
 	os.RemoveAll(r.dir)
+}
+
+// proxyPID asks for the proxy's process, which outlives the server; 0 if it isn't known.
+func (r *rhumb) proxyPID(ctx context.Context) int {
+	cmd := exec.CommandContext(ctx, r.o.rhumb, "routes", "--format", "json")
+	cmd.Env = append(os.Environ(), "RHUMB_HOST=unix://"+r.socket())
+	out, err := cmd.Output()
+	var status struct{ PID int }
+	if err != nil || json.Unmarshal(out, &status) != nil {
+		return 0
+	}
+	return status.PID
 }
 
 // compose is docker-compose, which returns before what it started is ready: the wait for that is counted.
