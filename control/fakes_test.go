@@ -19,6 +19,7 @@ type bed struct {
 	engine *enginefake.Engine
 	router *routerfake.Router
 	store  *sqlite.Store
+	sweep  func(context.Context) error
 	t      *testing.T
 	stop   func()
 }
@@ -43,7 +44,7 @@ func newBed(t *testing.T) *bed {
 
 // start runs a Control; stop ends it as a crash would: nothing is finished.
 func (b *bed) start() {
-	b.Control = New(Deps{Engine: b.engine, Images: b.engine, Store: b.store, Router: b.router})
+	b.Control = New(Deps{Engine: b.engine, Images: b.engine, Store: b.store, Router: b.router, Sweep: b.sweep})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Control.Hold(ctx) }()

@@ -25,6 +25,7 @@ type runner struct {
 
 	ready  *readiness
 	flying map[rhumb.Step]bool // steps under way; only the turn touches it
+	swept  bool                // no replica was removed since the last sweep
 	landed chan result         // steps that ended
 	again  map[rhumb.Step]retry
 	told   map[telling]bool
@@ -152,6 +153,8 @@ func (r *runner) land(res result) {
 	switch res.step.Kind {
 	case rhumb.StepNetwork, rhumb.StepVolume, rhumb.StepRemoveNetwork, rhumb.StepRemoveVolume, rhumb.StepStart:
 		r.held.forget()
+	case rhumb.StepRemove:
+		r.swept = false
 	}
 	if res.err == nil {
 		delete(r.again, res.step)
@@ -178,6 +181,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 		}
 		break
 	}
+	r.sweep(ctx, work)
 	g, err := r.goal(ctx)
 	if err != nil {
 		return time.Time{}, err

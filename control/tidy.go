@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"rhumb"
@@ -30,10 +31,25 @@ func (c *Control) tidy(ctx context.Context, d rhumb.Deployment) {
 	if err := c.tidyStack(ctx, d); err != nil {
 		c.Log.Warn("not tidied", "stack", d.Stack, "err", err)
 	}
-	if c.Sweep != nil {
-		if err := c.Sweep(ctx); err != nil {
-			c.Log.Warn("files not swept", "err", err)
-		}
+	c.sweep(ctx)
+}
+
+// sweep follows the removal of replicas: one that drained may go long after its deployment has ended, and its secrets go with it.
+func (r *runner) sweep(ctx context.Context, work *sync.WaitGroup) {
+	if r.swept || len(r.flying) > 0 {
+		return
+	}
+	r.swept = true
+	work.Go(func() { r.c.sweep(ctx) })
+}
+
+// sweep removes the contents of configs and secrets that no container mounts any more.
+func (c *Control) sweep(ctx context.Context) {
+	if c.Sweep == nil {
+		return
+	}
+	if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+		c.Log.Warn("files not swept", "err", err)
 	}
 }
 
