@@ -208,44 +208,6 @@ func TestAnotherKeyIsRefusedAtOpening(t *testing.T) {
 	refused(t, dir, rhumb.Internal, "another key", "key file")
 }
 
-func TestATamperedRecordIsRefusedAtOpening(t *testing.T) {
-	flip := func(table, column string) string {
-		return strings.NewReplacer("TABLE", table, "COLUMN", column).Replace(`UPDATE TABLE SET COLUMN =
-			CAST(substr(COLUMN, 1, length(COLUMN)-1) || iif(substr(COLUMN, -1) = x'00', x'01', x'00') AS BLOB)`)
-	}
-	for name, c := range map[string]struct{ change, says string }{
-		"a model":                {flip("releases", "model") + " WHERE number = 1", "release shop@1"},
-		"a value":                {flip("kept_values", "content"), "value token"},
-		"another value's":        {"UPDATE kept_values SET content = (SELECT content FROM kept_values WHERE name = 'other') WHERE name = 'token'", "value token"},
-		"a deployment's failure": {flip("deployments", "failures") + " WHERE id = 2", "deployment 2's failures"},
-		"an event's failure":     {flip("events", "failure"), "an event's failure"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			s := open(t, dir)
-			deploy(t, s)
-			deploy(t, s)
-			for _, value := range []string{"token", "other"} {
-				if err := s.SetValue(t.Context(), value, []byte("content of "+value)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			failure := storetest.Failure()
-			if _, err := s.Append(t.Context(), rhumb.Event{Kind: rhumb.EventFailed, Stack: "shop", Failure: &failure}); err != nil {
-				t.Fatal(err)
-			}
-			s.Close()
-			again, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box(t, dir))
-			if err != nil {
-				t.Fatalf("untouched, it is refused: %v", err)
-			}
-			again.Close()
-			raw(t, dir, c.change)
-			refused(t, dir, rhumb.Internal, c.says)
-		})
-	}
-}
-
 func TestTheLastTenThousandEventsAreKept(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
