@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+func leftoversCheck(f Facts) []Finding {
+	l := f.Leftovers
+	switch {
+	case l.Err != nil:
+		return []Finding{{"leftovers", Warning, "not looked at: " + l.Err.Error(), "run doctor again once the engine answers"}}
+	case l.StacksErr != nil:
+		return []Finding{{"leftovers", Warning, "not looked at: the server doesn't say which stacks it has", "run doctor again once it answers"}}
+	}
+	var found []Finding
+	add := func(kind, kinds string, all []Owned, hint string) {
+		names := orphans(all, l.Stacks)
+		if len(names) == 0 {
+			return
+		}
+		if len(f.Daemons) > 1 {
+			hint = "another server runs here: they may be its. If not, " + hint
+		}
+		found = append(found, Finding{"leftovers", Warning, counted(len(names), kind, kinds) + " of stacks that the server doesn't know: " + few(names), hint})
+	}
+	add("container", "containers", l.Containers, "when nobody needs them: docker rm -f NAME")
+	add("network", "networks", l.Networks, "when nobody needs them: docker network rm NAME")
+	add("volume", "volumes", l.Volumes, "keep them, for they hold data, or delete them: docker volume rm NAME")
+	if len(found) == 0 {
+		found = []Finding{{"leftovers", OK, "none", ""}}
+	}
+	if l.Dangling > 0 {
+		found = append(found, Finding{"leftovers", OK, fmt.Sprintf("%s without a name, %s at most", counted(l.Dangling, "image", "images"), gigabytes(uint64(max(l.DanglingBytes, 0)))),
+			"docker image prune removes those that no container uses"})
+	}
+	return found
+}
+
+// orphans names what belongs to stacks that aren't known.
+func orphans(all []Owned, known []string) []string {
+	var names []string
+	for _, o := range all {
+		if !slices.Contains(known, o.Stack) {
+			names = append(names, o.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// few lists the first names, and says how many there are beside.
+func few(names []string) string {
+	const most = 4
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+func joined(addrs []netip.Addr) string {
+	words := make([]string, len(addrs))
+	for i, a := range addrs {
+		words[i] = a.String()
+	}
+	return few(words)
+}
+
+func counted(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
+}
+
+// percent rounds up: a full disk isn't 99% full. Of nothing, nothing is used.
+func percent(part, whole uint64) int {
+	if whole == 0 || part == 0 {
+		return 0
+	}
+	return int((float64(min(part, whole))*100)/float64(whole) + 0.999)
+}
+
+func gigabytes(n uint64) string {
+	if n < 1e9 {
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
