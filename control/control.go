@@ -102,6 +102,7 @@ func (c *Control) Hold(ctx context.Context) error {
 		c.runner(s.Name)
 	}
 	g.Go(func() error { return c.watch(ctx) })
+	g.Go(func() error { c.sweep(ctx); return nil }) // what a daemon that died has left
 	err = g.Wait()
 	c.mu.Lock()
 	c.spawn = nil

@@ -62,7 +62,7 @@ func newRunner(c *Control, stack string) *runner {
 		told:   map[telling]bool{},
 
 		ensured: map[string]bool{},
-		watched: time.Now(),
+		watched: time.Now(), swept: true,
 	}
 }
 
