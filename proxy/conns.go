@@ -33,6 +33,11 @@ func (t *connTable) note(c net.Conn, st http.ConnState) {
 		if cc.guard != nil && !cc.guard.idle() {
 			cc.Close()
 		}
+	case http.StateHijacked:
+		cc.unwatch()
+		t.forget(cc)
+	case http.StateClosed:
+		t.forget(cc)
 	case http.StateNew:
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -40,11 +45,13 @@ func (t *connTable) note(c net.Conn, st http.ConnState) {
 			t.conns = map[*clientConn]struct{}{}
 		}
 		t.conns[cc] = struct{}{}
-	case http.StateClosed, http.StateHijacked:
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.conns, cc)
 	}
+}
+
+func (t *connTable) forget(c *clientConn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.conns, c)
 }
 
 // closeQuiet closes the connections on which no request has been for the time, and gives how many are left.

@@ -48,6 +48,7 @@ func newHTTPServer(b *balancer, o Options) *httpServer {
 		Protocols:         protocols,
 		ReadHeaderTimeout: h.limits.HeaderTime,
 		IdleTimeout:       h.limits.IdleTime,
+		HTTP2:             http2Config(h.limits),
 		MaxHeaderBytes:    h.limits.Header,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ConnState:         h.conns.note,
@@ -56,10 +57,16 @@ func newHTTPServer(b *balancer, o Options) *httpServer {
 	return h
 }
 
+// http2Config bounds what one connection may have under way. The pings find out who has sent a part of a frame and keeps silent since.
+func http2Config(l Limits) *http.HTTP2Config {
+	return &http.HTTP2Config{MaxConcurrentStreams: 100, SendPingTimeout: l.HeaderTime, PingTimeout: l.HeaderTime / 2}
+}
+
 type connKey struct{}
 
 // serve takes an accepted connection. It returns as soon as the connection is the server's.
 func (h *httpServer) serve(c *clientConn) {
+	c.watch(h.limits)
 	c.guard = &guard{max: h.limits.Header + 8<<10}
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
 	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
@@ -76,6 +83,7 @@ func (h *httpServer) serve(c *clientConn) {
 func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.requests.Add(1)
 	defer h.requests.Done()
+	defer h.noteReset(r)
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
@@ -93,7 +101,7 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		pageNotAllowed().write(w, r)
 		return
 	}
-	p := newProgress(w, r, h.limits.ProgressTime)
+	p := newProgress(w, r, h.limits)
 	c := &call{backend: name, body: p.body}
 	defer c.end()
 	defer p.end()

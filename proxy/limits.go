@@ -15,10 +15,11 @@ type Limits struct {
 	Waiting    int // requests or connections held per backend; one more is answered 503 at once
 	Sessions   int // UDP sessions per listener; datagrams of one more client are dropped
 	Header     int // bytes of a request's header
+	Progress   int // bytes that must move within ProgressTime; fewer count as none
 
 	HeaderTime   time.Duration // from a request's first byte (or the connection's start) to its header's end
 	IdleTime     time.Duration // a kept-alive client connection without a request
-	ProgressTime time.Duration // a request's or answer's body in which not a byte moves on the client's side
+	ProgressTime time.Duration // a request's or answer's body in which nothing moves on the client's side
 	HalfTime     time.Duration // a TCP connection that one side has ended, and in which not a byte moves
 	DialTime     time.Duration // one attempt to connect to an endpoint
 	FailTime     time.Duration // how long an endpoint that could not be connected to is avoided
@@ -32,8 +33,8 @@ type Limits struct {
 // DefaultLimits gives the limits that the proxy has unless told otherwise.
 func DefaultLimits() Limits {
 	return Limits{
-		Conns: 10_000, TotalConns: connsByFiles(), Waiting: 1_000, Sessions: 10_000, Header: 64 << 10,
-		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: time.Minute, HalfTime: 5 * time.Minute,
+		Conns: 10_000, TotalConns: connsByFiles(), Waiting: 1_000, Sessions: 10_000, Header: 64 << 10, Progress: 256,
+		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: 12 * time.Second, HalfTime: 5 * time.Minute,
 		DialTime: 2 * time.Second, FailTime: time.Second, SessionTime: 30 * time.Second,
 		QuietTime: 10 * time.Second, HandoverTime: 5 * time.Minute, StopTime: 10 * time.Second,
 	}
@@ -41,7 +42,7 @@ func DefaultLimits() Limits {
 
 // Validate tells whether the limits make sense: none may be negative.
 func (l Limits) Validate() error {
-	for _, n := range []int{l.Conns, l.TotalConns, l.Waiting, l.Sessions, l.Header} {
+	for _, n := range []int{l.Conns, l.TotalConns, l.Waiting, l.Sessions, l.Header, l.Progress} {
 		if n < 0 {
 			return rhumb.Errorf(rhumb.Invalid, "proxy limits: %d is negative", n).WithHint("0 takes the default")
 		}
@@ -59,7 +60,7 @@ func (l Limits) Validate() error {
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
 	for _, p := range [][2]*int{{&l.Conns, &d.Conns}, {&l.TotalConns, &d.TotalConns}, {&l.Waiting, &d.Waiting},
-		{&l.Sessions, &d.Sessions}, {&l.Header, &d.Header}} {
+		{&l.Sessions, &d.Sessions}, {&l.Header, &d.Header}, {&l.Progress, &d.Progress}} {
 		if *p[0] == 0 {
 			*p[0] = *p[1]
 		}

@@ -64,7 +64,7 @@ func TestClientsThatDawdleAreShed(t *testing.T) {
 }
 
 func TestASlowButSteadyBodyIsNotCut(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 200 * time.Millisecond}})
+	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 200 * time.Millisecond, Progress: 1}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)

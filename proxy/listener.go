@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"sync"
@@ -116,11 +115,13 @@ type clientConn struct {
 	state  connState
 	guard  *guard // nil: not HTTP
 	served int64  // requests of HTTP/1 that reached the handler
+	pace   pace
+	resets resets
 }
 
 // Read reads what the guard lets pass.
 func (c *clientConn) Read(b []byte) (int, error) {
-	if c.guard == nil || http.ConnState(c.state.state.Load()) == http.StateHijacked {
+	if c.guard == nil || c.hijacked() {
 		return c.TCPConn.Read(b)
 	}
 	return c.guard.read(c.TCPConn, b)

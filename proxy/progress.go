@@ -13,14 +13,13 @@ import (
 )
 
 // progress wraps a request and its answer so that a client which neither sends nor reads is cut: a deadline is set
-// before each read and write and moved on as bytes move. There is no limit on how long all of it takes. Upgraded connections have
+// before each read and write and moved on as bytes move, in more than drops. There is no limit on how long all of it takes. Upgraded connections have
 // none, because hijacking clears the deadlines.
 type progress struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
 	limit time.Duration
 	http2 bool // its deadlines fire also while nothing is being written or read, so they are cleared each time
-	armed time.Time
 	body  *progressBody
 	r     *http.Request
 }
@@ -29,10 +28,11 @@ type progress struct {
 // header, no slow client keeps a replica waiting for it, and a replica that answers without reading it causes no trouble.
 const smallBody = 8 << 10
 
-func newProgress(w http.ResponseWriter, r *http.Request, limit time.Duration) *progress {
+func newProgress(w http.ResponseWriter, r *http.Request, limits Limits) *progress {
+	limit := limits.ProgressTime
 	p := &progress{ResponseWriter: w, rc: http.NewResponseController(w), limit: limit, http2: r.ProtoMajor == 2, r: r}
 	if r.Body != nil && r.Body != http.NoBody {
-		p.body = &progressBody{ReadCloser: r.Body, rc: p.rc, limit: limit, http2: p.http2, done: make(chan struct{})}
+		p.body = &progressBody{ReadCloser: r.Body, rc: p.rc, limit: limit, least: limits.Progress, http2: p.http2, done: make(chan struct{})}
 		if !p.http2 {
 			// A replica may answer before it has read all of the body. Without this, the server
 			// would read the rest first, and the answer would wait for a client that waits for the answer.
@@ -72,15 +72,30 @@ func (p *progress) WriteHeader(status int) {
 			p.Header().Set("Connection", "close")
 		}
 	}
+	if status >= 200 && !p.http2 && p.r.Header.Get("Upgrade") != "" {
+		p.Header().Set("Connection", "close") // the guard can't tell what comes next from what came too early
+	}
 	p.ResponseWriter.WriteHeader(status)
 }
 
-// Write writes a part of the answer.
-func (p *progress) Write(b []byte) (int, error) {
-	p.arm()
-	n, err := p.ResponseWriter.Write(b)
-	p.disarm()
-	return n, err
+// streamPart is how much of an HTTP/2 answer must go within the limit. Many streams share a slow client's bandwidth.
+const streamPart = 8 << 10
+
+// Write writes a part of the answer. The connection itself sees to it that its client reads (clientConn.Write); a stream of
+// HTTP/2 can stand still by itself.
+func (p *progress) Write(b []byte) (n int, err error) {
+	if !p.http2 {
+		return p.ResponseWriter.Write(b)
+	}
+	for {
+		p.arm()
+		m, err := p.ResponseWriter.Write(b[:min(len(b), streamPart)])
+		p.disarm()
+		n, b = n+m, b[m:]
+		if err != nil || len(b) == 0 {
+			return n, err
+		}
+	}
 }
 
 // FlushError sends what is buffered.
@@ -94,11 +109,9 @@ func (p *progress) FlushError() error {
 // Unwrap lets http.ResponseController reach the rest.
 func (p *progress) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-// arm moves the write deadline on, at most once in a sixtieth of the limit: the timer costs more than the clock.
 func (p *progress) arm() {
-	if now := time.Now(); p.http2 || now.Sub(p.armed) > p.limit/60 {
-		p.armed = now
-		p.rc.SetWriteDeadline(now.Add(p.limit))
+	if p.http2 {
+		p.rc.SetWriteDeadline(time.Now().Add(p.limit))
 	}
 }
 
@@ -111,11 +124,11 @@ func (p *progress) disarm() {
 // end leaves deadlines for what the server does after the handler: write what is buffered, and read a bit of a body that nobody
 // wanted, so that the connection may be kept.
 func (p *progress) end() {
+	now := time.Now()
 	if p.http2 {
+		p.rc.SetWriteDeadline(now.Add(p.limit))
 		return
 	}
-	now := time.Now()
-	p.rc.SetWriteDeadline(now.Add(p.limit))
 	if p.body != nil && !p.body.ended() {
 		p.rc.SetReadDeadline(now.Add(min(p.limit, 5*time.Second)))
 	}
@@ -125,8 +138,11 @@ type progressBody struct {
 	io.ReadCloser
 	rc    *http.ResponseController
 	limit time.Duration
+	least int // bytes that must come within the limit
 	http2 bool
-	armed time.Time
+	until time.Time     // the deadline that is set
+	spent time.Duration // waiting for the client, since so many came
+	came  int
 	done  chan struct{} // closed once all of it has been read
 	once  sync.Once
 	slow  atomic.Bool // it was cut for making no progress
@@ -135,11 +151,17 @@ type progressBody struct {
 
 // Read reads a part of the body.
 func (b *progressBody) Read(p []byte) (int, error) {
-	if now := time.Now(); b.http2 || now.Sub(b.armed) > b.limit/60 {
-		b.armed = now
-		b.rc.SetReadDeadline(now.Add(b.limit))
+	if b.came >= b.least {
+		b.came, b.spent = 0, 0
+	}
+	now := time.Now()
+	until := now.Add(b.limit - b.spent)
+	if d := until.Sub(b.until); b.http2 || d < 0 || d > b.limit/60 { // the timer costs more than the clock
+		b.until = until
+		b.rc.SetReadDeadline(until)
 	}
 	n, err := b.ReadCloser.Read(p)
+	b.came, b.spent = b.came+n, b.spent+time.Since(now)
 	if errors.Is(err, io.EOF) || b.http2 {
 		// From a body's end on, the server itself reads, to notice a client that leaves: that has no deadline.
 		b.rc.SetReadDeadline(time.Time{})

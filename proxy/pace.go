@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pace watches that a client takes what it is sent. The socket's buffer tells little: it has room for a new byte only when a third
+// of some megabytes has gone, which takes a slow line minutes. So what counts is what the client's kernel has acknowledged.
+type pace struct {
+	limit time.Duration // 0: not watched
+	least uint64        // bytes that must be acknowledged within it
+	armed time.Time     // when the write deadline was last set
+}
+
+// watch bounds how long the client may stand still, also when all that it is sent is in the kernel's hands.
+func (c *clientConn) watch(l Limits) {
+	c.pace = pace{limit: l.ProgressTime, least: uint64(l.Progress)}
+	c.userTimeout(l.ProgressTime * 9 / 8) // after Write, which tells the client
+}
+
+// unwatch is for upgraded connections, which may be as slow as they like.
+func (c *clientConn) unwatch() { c.userTimeout(0) }
+
+// userTimeout tells the kernel how long a client may take nothing before the connection is dead. It is a second line
+// of defence: a kernel that refuses leaves the first.
+func (c *clientConn) userTimeout(d time.Duration) {
+	_ = onSocket(c.TCPConn, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
+	})
+}
+
+// Write writes, and cuts a client that doesn't read.
+func (c *clientConn) Write(b []byte) (n int, err error) {
+	if c.pace.limit == 0 || c.hijacked() {
+		return c.TCPConn.Write(b)
+	}
+	began := time.Now()
+	var acked uint64
+	for {
+		if now := time.Now(); now.Sub(c.pace.armed) > c.pace.limit/60 {
+			c.pace.armed = now
+			c.SetWriteDeadline(now.Add(c.pace.limit / 4))
+		}
+		m, err := c.TCPConn.Write(b[n:])
+		n += m
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		now, err2 := c.acked()
+		switch {
+		case err2 != nil:
+			return n, err
+		case acked == 0 || now-acked >= c.pace.least:
+			if acked != 0 {
+				began = time.Now()
+			}
+			acked = now
+		case time.Since(began) >= c.pace.limit*7/8: // the deadline was set a little before began
+			_ = c.SetLinger(0) // the kernel needn't keep for it what it doesn't read
+			return n, err
+		}
+	}
+}
+
+// acked gives how many bytes the client's kernel has acknowledged.
+func (c *clientConn) acked() (n uint64, err error) {
+	err = onSocket(c.TCPConn, func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			n = info.Bytes_acked
+		}
+		return err
+	})
+	return n, err
+}
+
+func onSocket(c *net.TCPConn, do func(fd int) error) (err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if failed := raw.Control(func(fd uintptr) { err = do(int(fd)) }); failed != nil {
+		return failed
+	}
+	return err
+}
