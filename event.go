@@ -8,18 +8,15 @@ type EventKind string
 const (
 	EventDeployment EventKind = "deployment" // began, changed its phase, or ended: Phase says which
 	EventPull       EventKind = "pull"       // Done of Total bytes; not stored
-	EventStep       EventKind = "step"       // Step was done; Text is its error if it failed
 	EventStarting   EventKind = "starting"   // a replica is being started
 	EventStarted    EventKind = "started"
 	EventReady      EventKind = "ready"
 	EventDraining   EventKind = "draining"
 	EventStopped    EventKind = "stopped"
-	EventFailed     EventKind = "failed"  // Failure is its card
-	EventBackoff    EventKind = "backoff" // it crashes repeatedly and is started again later
-	EventExited     EventKind = "exited"  // a replica ended by itself
-	EventUnhealthy  EventKind = "unhealthy"
+	EventFailed     EventKind = "failed"    // Failure is its card
+	EventBackoff    EventKind = "backoff"   // it crashes repeatedly and is started again later
 	EventCompleted  EventKind = "completed" // a job exited with 0
-	EventWarning    EventKind = "warning"
+	EventWarning    EventKind = "warning"   // a step failed and is tried again
 )
 
 // Event is something that happened to a stack.

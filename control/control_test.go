@@ -312,3 +312,22 @@ func (b *bed) eventually(cond func() bool) {
 	}
 	b.t.Fatal("it has not come to that")
 }
+
+func TestAStepThatIsTriedAgainIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.engine.Fail("EnsureNetwork", 2, rhumb.Errorf(rhumb.Unavailable, "the engine is busy"))
+		if d := b.deploy(shop("web:1")); d.Phase != rhumb.PhaseConverged {
+			t.Fatalf("got %s: %s", d.Phase, d.Why)
+		}
+		var told []string
+		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
+			if e.Kind == rhumb.EventWarning {
+				told = append(told, e.Replica+e.Text)
+			}
+		}
+		if !slices.Equal(told, []string{"the engine is busy; trying again"}) {
+			t.Fatalf("told %q", told)
+		}
+	})
+}

@@ -239,6 +239,9 @@ func (r *runner) once(ctx context.Context, g *goal, rep rhumb.Replica, kind rhum
 // event makes an event about a replica.
 func (g *goal) event(rep rhumb.Replica, kind rhumb.EventKind, text string) rhumb.Event {
 	e := rhumb.Event{Kind: kind, Stack: rep.Stack, Service: rep.Service, Replica: rep.Name(), Slot: rep.Slot, Release: rep.Release, Text: text}
+	if rep.Slot == 0 {
+		e.Replica = "" // it is about a network, a volume or an address
+	}
 	if g.open != nil {
 		e.Deployment = g.open.ID
 	}

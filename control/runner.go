@@ -334,6 +334,9 @@ func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o ro
 			if err != nil && g.open != nil && starting(s) && (tries+1 >= maxTries || hopeless(err)) {
 				err = r.giveUp(ctx, g, s, err)
 			}
+			if err != nil && tries == 0 && ctx.Err() == nil {
+				r.tellStep(ctx, g, s, rhumb.EventWarning, reason(s, err)+"; trying again")
+			}
 			r.landed <- result{s, err}
 		})
 	}
@@ -386,15 +389,4 @@ func (r *runner) noteJobs(ctx context.Context, g *goal) error {
 	}
 	g.open = &d
 	return nil
-}
-
-// earliest gives the first of the times that aren't zero.
-func earliest(ts ...time.Time) time.Time {
-	var first time.Time
-	for _, t := range ts {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-	}
-	return first
 }

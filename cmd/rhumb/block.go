@@ -86,8 +86,6 @@ func (b *block) event(e rhumb.Event) {
 			r.built = "" // the images are there by now
 		}
 		return
-	case rhumb.EventStep:
-		return
 	case rhumb.EventWarning, rhumb.EventBackoff:
 		b.above(b.paint.yellow("! ") + wordsOf(e))
 		return

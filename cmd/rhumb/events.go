@@ -73,7 +73,7 @@ func (a *app) printEvent(p paint, e rhumb.Event, all bool) error {
 	}
 	words := wordsOf(e)
 	switch e.Kind {
-	case rhumb.EventFailed, rhumb.EventUnhealthy, rhumb.EventBackoff:
+	case rhumb.EventFailed, rhumb.EventBackoff:
 		words = p.red(words)
 	case rhumb.EventWarning:
 		words = p.yellow(words)

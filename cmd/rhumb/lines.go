@@ -44,10 +44,6 @@ func brief(step string) string {
 
 func (v *lineView) event(e rhumb.Event) {
 	switch e.Kind {
-	case rhumb.EventStep:
-		if e.Text == "" {
-			return
-		}
 	case rhumb.EventDeployment:
 		if e.Phase.Ended() {
 			return // the verdict says it

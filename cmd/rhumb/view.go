@@ -97,7 +97,7 @@ func wordsOf(e rhumb.Event) string {
 		}
 	case rhumb.EventPull:
 		what = "pulling"
-	case rhumb.EventStep, rhumb.EventWarning, rhumb.EventBackoff:
+	case rhumb.EventWarning, rhumb.EventBackoff:
 		what = ""
 	case rhumb.EventFailed:
 		if e.Failure != nil && e.Failure.Reason != "" && e.Text == "" {
