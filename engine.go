@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"net/netip"
 	"time"
 )
 
@@ -70,6 +71,19 @@ type EngineInfo struct {
 type Holdings struct {
 	Networks []string
 	Volumes  []string // slots' own ones too
+	Bridges  []Bridge `json:",omitzero"` // those of the networks that are bridges of this machine, never external ones
+}
+
+// Bridge is a network of the stack as it is on this machine.
+type Bridge struct {
+	Network   string       // the engine's name
+	ID        string       // the engine's
+	Interface string       // the server's bridge
+	Subnet    netip.Prefix // IPv4
+	Gateway   netip.Addr
+	// Addresses is the part of the subnet from which the engine gives nothing to replicas, so that services can have
+	// addresses there; the zero Prefix: there is none.
+	Addresses netip.Prefix
 }
 
 // ReplicaSpec is all that an engine needs to start one replica.

@@ -40,6 +40,28 @@ type Table struct {
 	Listeners []Listener `json:",omitzero"`
 	Rules     []Rule     `json:",omitzero"` // for listeners of HTTP without a backend
 	Backends  []Backend  `json:",omitzero"`
+	Segments  []Segment  `json:",omitzero"` // the service addresses inside stacks
+}
+
+// Segment is a network of a stack in which services have addresses of their own. The proxy gives them a network
+// namespace on the network's bridge, where new connections to a service address are spread over its active endpoints.
+type Segment struct {
+	Network  string           // the engine's name for it
+	ID       string           // the engine's ID: another one is another network, even under the same name
+	Stack    string           // whose it is
+	Bridge   string           // the server's interface that its replicas hang on
+	Subnet   netip.Prefix     // of the network
+	Services []ServiceAddress `json:",omitzero"` // by service
+}
+
+// ServiceAddress is the stable virtual address of a service in one network. All TCP and UDP ports are led alike.
+type ServiceAddress struct {
+	Service   string
+	Addr      netip.Addr
+	Endpoints []Endpoint `json:",omitzero"` // their port is 0
+	// Gap is until when new connections wait (their SYNs are dropped, and clients send them again) while no endpoint is
+	// active, because a new replica is on its way. Otherwise, and after it, they are rejected at once.
+	Gap time.Time `json:",omitzero"`
 }
 
 // Listener is one bound address of the proxy.
@@ -78,11 +100,13 @@ type Endpoint struct {
 // RouterStatus is what the proxy serves now.
 type RouterStatus struct {
 	Table    Table
-	Open     map[string]int // connections and requests in flight, by replica ID
+	Open     map[string]int // connections and requests in flight, by replica ID; through service addresses only those of draining replicas
 	Unbound  []Listener     `json:",omitzero"` // in the table, but not bound: when the proxy started another process held the address; it goes on trying
 	Backends map[string]BackendStats
 	Started  time.Time
 	PID      int
+	// NoSegments is why there can be no service addresses on this machine; "": there can.
+	NoSegments string `json:",omitzero"`
 }
 
 // BackendStats counts what a backend has served since the proxy began; it is reported per release.
@@ -104,7 +128,8 @@ type Router interface {
 	// Apply makes the proxy serve t and returns once it does, all listeners bound. A table whose version isn't
 	// above the served one's is refused with Conflict, except the very same table, which is acknowledged again. When an address
 	// can't be bound nothing changes, and the error (Conflict) names the address and, if it can be found, who holds it; only
-	// those that are Unbound already don't stand in the way of other changes.
+	// those that are Unbound already don't stand in the way of other changes. In the same way a segment that is
+	// changed and can't be made so is an error (Unavailable, naming the network), one that stays as it was is not: the proxy goes on trying.
 	Apply(ctx context.Context, t Table) error
 	// Status tells what is served and how many connections each replica has.
 	Status(ctx context.Context) (RouterStatus, error)
