@@ -59,7 +59,7 @@ func newHTTPServer(b *balancer, o Options) *httpServer {
 
 // http2Config bounds what one connection may have under way. The pings find out who has sent a part of a frame and keeps silent since.
 func http2Config(l Limits) *http.HTTP2Config {
-	return &http.HTTP2Config{MaxConcurrentStreams: 100, SendPingTimeout: l.HeaderTime, PingTimeout: l.HeaderTime / 2}
+	return &http.HTTP2Config{MaxConcurrentStreams: 100, SendPingTimeout: l.HeaderTime * 3 / 4, PingTimeout: l.HeaderTime / 2}
 }
 
 type connKey struct{}

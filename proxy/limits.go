@@ -34,7 +34,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Conns: 10_000, TotalConns: connsByFiles(), Waiting: 1_000, Sessions: 10_000, Header: 64 << 10, Progress: 256,
-		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: 12 * time.Second, HalfTime: 5 * time.Minute,
+		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: 10 * time.Second, HalfTime: 5 * time.Minute,
 		DialTime: 2 * time.Second, FailTime: time.Second, SessionTime: 30 * time.Second,
 		QuietTime: 10 * time.Second, HandoverTime: 5 * time.Minute, StopTime: 10 * time.Second,
 	}

@@ -15,6 +15,24 @@ type pace struct {
 	limit time.Duration // 0: not watched
 	least uint64        // bytes that must be acknowledged within it
 	armed time.Time     // when the write deadline was last set
+
+	acked uint64    // when the client was last seen to move
+	since time.Time // no later than that
+	seen  time.Time // when it was last looked at
+}
+
+// stalled takes in how much is acknowledged now, and tells whether the client has stood still for too long. A write that is stuck has begun at began.
+// A client that lets a write through now and then without acknowledging anything stands still all the same.
+func (p *pace) stalled(acked uint64, began, now time.Time) bool {
+	fresh := p.seen.IsZero() || now.Sub(p.seen) > p.limit/2
+	p.seen = now
+	switch {
+	case fresh:
+		p.acked, p.since = acked, began
+	case acked-p.acked >= p.least:
+		p.acked, p.since = acked, now
+	}
+	return now.Sub(p.since) >= p.limit*7/8 // the deadline was set a little before began
 }
 
 // watch bounds how long the client may stand still, also when all that it is sent is in the kernel's hands.
@@ -40,7 +58,6 @@ func (c *clientConn) Write(b []byte) (n int, err error) {
 		return c.TCPConn.Write(b)
 	}
 	began := time.Now()
-	var acked uint64
 	for {
 		if now := time.Now(); now.Sub(c.pace.armed) > c.pace.limit/60 {
 			c.pace.armed = now
@@ -51,16 +68,11 @@ func (c *clientConn) Write(b []byte) (n int, err error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		now, err2 := c.acked()
-		switch {
-		case err2 != nil:
+		acked, err2 := c.acked()
+		if err2 != nil {
 			return n, err
-		case acked == 0 || now-acked >= c.pace.least:
-			if acked != 0 {
-				began = time.Now()
-			}
-			acked = now
-		case time.Since(began) >= c.pace.limit*7/8: // the deadline was set a little before began
+		}
+		if c.pace.stalled(acked, began, time.Now()) {
 			_ = c.SetLinger(0) // the kernel needn't keep for it what it doesn't read
 			return n, err
 		}

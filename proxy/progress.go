@@ -129,7 +129,11 @@ func (p *progress) end() {
 		p.rc.SetWriteDeadline(now.Add(p.limit))
 		return
 	}
-	if p.body != nil && !p.body.ended() {
+	switch {
+	case p.body == nil || p.body.ended():
+	case p.body.cut.Load(): // it has had its time
+		p.rc.SetReadDeadline(time.Unix(1, 0))
+	default:
 		p.rc.SetReadDeadline(now.Add(min(p.limit, 5*time.Second)))
 	}
 }
