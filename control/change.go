@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/failpoint"
 )
 
 // Change scales, restarts, rolls back or takes down a stack.
@@ -212,7 +213,9 @@ func (c *Control) update(ctx context.Context, stack string, id int64, change fun
 		if err := change(&d); err != nil {
 			return d, err
 		}
+		failpoint.Here("before a note")
 		saved, err := c.Store.Save(ctx, d)
+		failpoint.Here("after a note")
 		if rhumb.ErrorCode(err) == rhumb.Conflict && ctx.Err() == nil {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
 
@@ -104,10 +105,12 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 			return d, err
 		}
 	}
+	failpoint.Here("before the beginning")
 	d, err = c.Store.Begin(ctx, rel, d)
 	if err != nil {
 		return d, err
 	}
+	failpoint.Here("after the beginning")
 	if rel != nil {
 		c.keepImages(ctx, d.Stack, d.To, rel.Images)
 	}

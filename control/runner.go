@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
 
@@ -238,6 +239,7 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 	if err := open.Move(to, now, why); err != nil {
 		return false, err
 	}
+	failpoint.Here("before it is", string(to))
 	saved, err := r.c.Store.Save(ctx, open)
 	if rhumb.ErrorCode(err) == rhumb.Conflict {
 		return true, nil // it was cancelled meanwhile: look again
@@ -245,6 +247,7 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 	if err != nil {
 		return false, err
 	}
+	failpoint.Here("after it is", string(to))
 	clear(r.again)
 	clear(r.ensured)
 	e := rhumb.Event{Kind: rhumb.EventDeployment, Stack: r.stack, Deployment: saved.ID, Release: saved.To, Phase: saved.Phase, By: saved.By, Text: saved.Why}
@@ -330,7 +333,9 @@ func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o ro
 		r.flying[s] = true
 		tries := r.again[s].tries
 		work.Go(func() {
+			failpoint.Here("before", string(s.Kind), s.Service)
 			err := r.perform(ctx, g, o, s)
+			failpoint.Here("after", string(s.Kind), s.Service)
 			if err != nil && g.open != nil && starting(s) && (tries+1 >= maxTries || hopeless(err)) {
 				err = r.giveUp(ctx, g, s, err)
 			}

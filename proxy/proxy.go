@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/failpoint"
 )
 
 // Options is what a proxy is told at its start.
@@ -113,11 +114,13 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 		return err
 	}
 	bound = append(bound, moved...)
+	failpoint.Here("proxy before it saves a table")
 	if err := p.save(t); err != nil {
 		closeAll(bound)
 		p.restore(ctx, bs.inTheWay)
 		return err
 	}
+	failpoint.Here("proxy after it saved a table")
 	p.swap(t, bound)
 	return nil
 }

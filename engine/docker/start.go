@@ -9,6 +9,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/internal/failpoint"
 )
 
 // Start makes and starts a replica.
@@ -55,10 +56,12 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 	if amend != nil {
 		amend(p)
 	}
+	failpoint.Here("before it is made", spec.Service)
 	r, err := e.api.ContainerCreate(ctx, p.create)
 	if err != nil {
 		return p, "", e.createFailure(err, spec)
 	}
+	failpoint.Here("after it was made", spec.Service)
 	for _, w := range r.Warnings {
 		e.log.Warn("engine warns", "replica", spec.Name(), "warning", w)
 	}

@@ -1,0 +1,60 @@
+//go:build failpoints
+
+package failpoint
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// armed is the point at which this process dies, as it was last read, and how often it was passed since.
+var armed struct {
+	sync.Mutex
+	text   string
+	passes int
+}
+
+// Here notes that the point, whose name are the words, is passed, and kills the process if it is armed.
+func Here(words ...string) {
+	dir := os.Getenv(Folder)
+	if dir == "" {
+		return
+	}
+	name := strings.TrimSpace(strings.Join(words, " "))
+	armed.Lock()
+	defer armed.Unlock()
+	note(dir, name)
+	text, err := os.ReadFile(filepath.Join(dir, Kill))
+	if err != nil || string(text) != armed.text {
+		armed.text, armed.passes = string(text), 0
+	}
+	point, count, found := strings.Cut(armed.text, ":")
+	if !found || point != name {
+		return
+	}
+	armed.passes++
+	if n, err := strconv.Atoi(count); err != nil || armed.passes < n {
+		return
+	}
+	if os.Remove(filepath.Join(dir, Kill)) == nil { // only one process dies of it, and only once
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
+
+// note adds a line to the list of passed points.
+func note(dir, name string) {
+	f, err := os.OpenFile(filepath.Join(dir, Passed), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		panic(err) // this build is for tests alone
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintln(f, name); err != nil {
+		panic(err)
+	}
+}
