@@ -105,6 +105,7 @@ type RouterStatus struct {
 	Backends map[string]BackendStats
 	Started  time.Time
 	PID      int
+	Version  string `json:",omitzero"` // of the proxy's binary
 	// NoSegments is why there can be no service addresses on this machine; "": there can.
 	NoSegments string `json:",omitzero"`
 }

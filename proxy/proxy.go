@@ -22,6 +22,7 @@ type Options struct {
 	State          string         // the folder of table.json; "": the table is kept in memory only
 	Socket         string         // the path of the control socket; "": none, Apply is called in the process
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
+	Version        string         // of the binary; Status tells it
 	Limits         Limits         // zero fields take their defaults
 	Log            *slog.Logger   // nil: nothing is logged
 }
@@ -204,6 +205,9 @@ func (p *Proxy) serve(c *clientConn) (rest func()) {
 	}
 }
 
+// Serving is closed once Run serves: what a predecessor handed over, or the table on disk.
+func (p *Proxy) Serving() <-chan struct{} { return p.running }
+
 // Status implements rhumb.Router.
 func (p *Proxy) Status(context.Context) (rhumb.RouterStatus, error) {
 	select {
@@ -213,7 +217,7 @@ func (p *Proxy) Status(context.Context) (rhumb.RouterStatus, error) {
 	}
 	s := p.served.Load()
 	st := rhumb.RouterStatus{Table: s.table, Open: p.open(nil), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
-		Started: p.started, PID: os.Getpid()}
+		Started: p.started, PID: os.Getpid(), Version: p.options.Version}
 	for name, b := range s.backends {
 		st.Backends[name] = b.counters.stats()
 	}
