@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -53,6 +54,7 @@ var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 // parse has the library merge and resolve the files.
 func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
 	quiet()
+	registerRaw()
 	m, err := load(ctx, in, v.lines)
 	if err != nil {
 		return nil, v.libraryErrors(err)
@@ -117,10 +119,16 @@ func (v *inspector) checkReferencedFiles(p *types.Project) {
 			case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(existing(f.Path)) == 0:
 			case err != nil:
 				v.bad.at(path, envFileHint(err), "%s", err)
-			case f.Format == "":
+			case f.Format == "", f.Format == dotenv.DotEnv:
 				if _, err := parseEnv(b, func(string) (string, bool) { return "", true }); err != nil {
 					v.bad.addError(envError(v.in.shown(f.Path), err))
 				}
+			case f.Format == rawFormat:
+				if _, err := parseRaw(b, v.in.lookup); err != nil {
+					v.bad.addError(envError(v.in.shown(f.Path), err))
+				}
+			default:
+				v.bad.at(path+".format", "write raw, or leave it out", "there is no format %q", f.Format)
 			}
 		}
 		for i, f := range s.LabelFiles {
