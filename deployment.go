@@ -21,6 +21,8 @@ type Deployment struct {
 	Why      string    `json:",omitzero"` // why it is put back or paused
 	Failures []Failure `json:",omitzero"` // replicas that failed, oldest first
 	Jobs     []string  `json:",omitzero"` // jobs that completed: what they did to data remains
+	Hooks    []HookRun `json:",omitzero"` // hooks that ran, in the order of their ends; the first hundred or so
+	Checked  []string  `json:",omitzero"` // services whose check (Service.After) has passed
 	Left     []string  `json:",omitzero"` // what isn't as it should be, once it ended stuck
 	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
 	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
@@ -111,7 +113,7 @@ func (d *Deployment) Verdict() Verdict {
 		if d.To == 0 {
 			return Verdict{ExitConverged, fmt.Sprintf("%s is down", d.Stack)}
 		}
-		return Verdict{ExitConverged, "converged: " + to + " serves"}
+		return Verdict{ExitConverged, "converged: " + to + " serves" + d.unheeded()}
 	case PhaseRolledBack:
 		v := Verdict{ExitRolledBack, fmt.Sprintf("failed and put back: %s serves; %s", from, d.because())}
 		if d.From == 0 {
@@ -143,10 +145,35 @@ func (d *Deployment) because() string {
 
 // remains names what a put-back deployment did to data, which rhumb never undoes.
 func (d *Deployment) remains() string {
-	if len(d.Jobs) == 0 {
+	var names []string
+	for _, j := range d.Jobs {
+		names = append(names, JobTitle(j))
+	}
+	for _, r := range d.Hooks {
+		name := fmt.Sprintf("hook %q", r.Title())
+		if r.Failed == "" && r.Release == d.To && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s of %s had completed: what it did to data remains", strings.Join(d.Jobs, ", "), ref(d.Stack, d.To))
+	return fmt.Sprintf("; %s of %s had completed: what it did to data remains", strings.Join(names, ", "), ref(d.Stack, d.To))
+}
+
+// unheeded names the hooks whose failure held nothing up.
+func (d *Deployment) unheeded() string {
+	var names []string
+	for _, r := range d.Hooks {
+		name := fmt.Sprintf("hook %q of %s failed: %s", r.Title(), ref(d.Stack, r.Release), r.Failed)
+		if r.Failed != "" && r.Kind == HookPreStop && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(names, "; ")
 }
 
 func ref(stack string, release int) string {

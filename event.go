@@ -16,6 +16,7 @@ const (
 	EventFailed     EventKind = "failed"    // Failure is its card
 	EventBackoff    EventKind = "backoff"   // it crashes repeatedly and is started again later
 	EventCompleted  EventKind = "completed" // a job exited with 0
+	EventHook       EventKind = "hook"      // a hook has ended: Hook is how it went
 	EventWarning    EventKind = "warning"   // a step failed and is tried again
 )
 
@@ -36,6 +37,7 @@ type Event struct {
 	Done       int64    `json:",omitzero"` // EventPull
 	Total      int64    `json:",omitzero"` // EventPull
 	Failure    *Failure `json:",omitzero"`
+	Hook       *HookRun `json:",omitzero"`
 }
 
 // EventFilter chooses events. The zero value is all that are stored.

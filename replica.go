@@ -37,7 +37,10 @@ type Replica struct {
 	Slot     int    // from 1; 0: a one-off, which is nobody's
 	Spec     string // the spec hash it was made from
 	Restarts int    `json:",omitzero"` // crashes in a row before this one was started
+	OneOff   string `json:",omitzero"` // of a one-off: the word in its name
 	ImageID  string `json:",omitzero"`
+	// PostStart tells that commands were to run in it after its start, before it counts as ready.
+	PostStart bool `json:",omitzero"`
 
 	State    ReplicaState
 	Health   Health    `json:",omitzero"`

@@ -80,6 +80,10 @@ type Service struct {
 	Routes    []Route       `json:",omitzero"` // HTTP routes by host and path
 	Drain     time.Duration `json:",omitzero"` // how long a draining replica may keep its connections; 0: none
 	Hold      time.Duration `json:",omitzero"` // how long requests wait while no replica is ready; 0: not at all
+	PreStart  []PreStart    `json:",omitzero"` // before each replica's start, in this order; those that run once are jobs: HookService
+	PostStart []Hook        `json:",omitzero"` // in each replica that was started, in this order, before it counts as ready
+	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in this order
+	After     *Check        `json:",omitzero"` // nil: a deployment has converged once all replicas are in place
 }
 
 // Served tells whether the proxy leads to the service at all.

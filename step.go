@@ -15,6 +15,7 @@ const (
 	StepDrain         StepKind = "drain"          // a replica gets no new connections
 	StepUnroute       StepKind = "unroute"        // a replica leaves the routing table
 	StepStop          StepKind = "stop"           // a replica gets its stop signal
+	StepCheck         StepKind = "check"          // a service's check must pass before the deployment has converged
 	StepRecord        StepKind = "record"         // a replica's failure is written down, with its logs
 	StepRemove        StepKind = "remove"         // a dead replica
 	StepUnpublish     StepKind = "unpublish"      // close listeners that the wanted release doesn't have
@@ -43,6 +44,8 @@ func (s Step) String() string {
 		what = s.Name
 	case StepPublish, StepUnpublish:
 		what = s.Name
+	case StepCheck:
+		what = s.Service
 	default:
 		what = ReplicaName(s.Stack, s.Service, s.Release, s.Slot)
 	}
