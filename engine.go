@@ -92,6 +92,8 @@ type ReplicaSpec struct {
 	Release, Slot  int
 	OneOff         string // for Run: a word that makes the name unique; such a replica has slot 0 and is nobody's
 	Restarts       int    // kept with the replica
+	PostStart      bool   // kept with the replica: commands are to run in it before it counts as ready
+	VolumesOf      string // the service whose slot's nameless volumes it mounts; "": its own
 	Container      Container
 	Spec           string            // Container.Hash(), kept with the replica
 	Files          []File            // with their contents: those that Container.Mounts name
@@ -138,6 +140,9 @@ type ExecOptions struct {
 	Privileged bool     `json:",omitzero"`
 	TTY        bool     `json:",omitzero"`
 	Streams    Streams  `json:"-"`
+	// Once is a word for the command. One that was begun under the same word in the same replica and still runs, because
+	// who began it has died, is killed first. "": any number of them may run.
+	Once string `json:"-"`
 }
 
 // Streams are the standard streams of a command. A nil stream is not joined.
