@@ -2,38 +2,45 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/internal/sdnotify"
 	"rhumb/proxy"
 )
 
 func (a *app) proxyCommand() *cobra.Command {
 	conf := defaultServerConfig()
 	state, socket := conf.proxyState(), ""
+	var succeed, orphan bool
 	var cmd *cobra.Command
 	cmd = a.command("proxy [flags]", "Run the data plane; the server starts it by itself", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		if err := fromEnvironment(cmd, "RHUMB_PROXY_"); err != nil {
+		err := errors.Join(fromEnvironment(cmd, "RHUMB_PROXY_"), fromEnvironment(cmd, "RHUMB_", "state", "socket")) // what isn't its own it shares with the server
+		if err != nil {
 			return err
+		}
+		if succeed || orphan {
+			return a.startSuccessor(ctx, orphan, socketOf(state, socket))
 		}
 		trusted, err := prefixes(conf.TrustedProxies)
 		if err != nil {
 			return err
 		}
-		if socket == "" {
-			socket = filepath.Join(state, "control.sock")
-		}
 		if err := os.MkdirAll(state, 0o700); err != nil {
 			return rhumb.Errorf(rhumb.Denied, "the state folder can't be made: %w", err)
 		}
-		p, err := proxy.New(proxy.Options{State: state, Socket: socket, TrustedProxies: trusted, Limits: proxy.DefaultLimits(), Log: newLog(a.stderr, conf.LogFormat)})
+		log := newLog(a.stderr, conf.LogFormat)
+		p, err := proxy.New(proxy.Options{State: state, Socket: socketOf(state, socket), TrustedProxies: trusted, Version: version,
+			Limits: proxy.DefaultLimits(), Log: log})
 		if err != nil {
 			return err
 		}
-		return p.Run(ctx)
+		return together(ctx, p.Run, func(ctx context.Context) error { return tellServing(ctx, p.Serving(), log) })
 	})
 	cmd.Long = "Run the data plane. It serves the last table that it was given, and takes the sockets over from a proxy that runs on the same folder."
 	fs := cmd.Flags()
@@ -41,5 +48,29 @@ func (a *app) proxyCommand() *cobra.Command {
 	fs.StringVar(&socket, "socket", "", "where the server tells it what to serve (default: control.sock in the state folder)")
 	fs.StringSliceVar(&conf.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
 	fs.StringVar(&conf.LogFormat, "log-format", conf.LogFormat, "text or json")
+	fs.BoolVar(&succeed, "succeed", false, "start a successor of the proxy that runs, and return once it serves")
+	fs.BoolVar(&orphan, "orphan", false, "")
+	if err := fs.MarkHidden("orphan"); err != nil {
+		panic(err) // it was defined a line above
+	}
 	return cmd
+}
+
+func socketOf(state, socket string) string {
+	if socket == "" {
+		return filepath.Join(state, "control.sock")
+	}
+	return socket
+}
+
+// tellServing tells systemd once the proxy serves: then it is the service's main process, whoever was it before.
+func tellServing(ctx context.Context, serving <-chan struct{}, log *slog.Logger) error {
+	select {
+	case <-serving:
+		if err := sdnotify.Ready(); err != nil {
+			log.Warn("systemd not told", "err", err) // it goes on serving
+		}
+	case <-ctx.Done():
+	}
+	return nil
 }

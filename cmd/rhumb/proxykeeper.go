@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,8 +27,12 @@ const (
 	proxyStart = 10 * time.Second // until a proxy that was started must answer
 )
 
-// run looks after the proxy until ctx ends, and starts it again when it is gone.
+// run looks after the proxy until ctx ends, and starts it again when it is gone, unless another service does.
 func (k *proxyKeeper) run(ctx context.Context) error {
+	if k.external() {
+		<-ctx.Done()
+		return nil
+	}
 	t := time.NewTicker(proxyLook)
 	defer t.Stop()
 	for {
@@ -35,6 +40,9 @@ func (k *proxyKeeper) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+			if err := boundLog(k.logPath()); err != nil {
+				k.log.Warn("proxy's log not shortened", "err", err)
+			}
 			if k.answers(ctx) {
 				continue
 			}
@@ -49,6 +57,8 @@ func (k *proxyKeeper) run(ctx context.Context) error {
 	}
 }
 
+func (k *proxyKeeper) external() bool { return k.conf.Proxy == "external" }
+
 func (k *proxyKeeper) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -56,8 +66,15 @@ func (k *proxyKeeper) answers(ctx context.Context) bool {
 	return err == nil
 }
 
-// ensure returns once a proxy of this very binary answers. An older one hands its sockets to the one that is started.
+// ensure returns once a proxy of this very binary answers. An older one hands its sockets to the one that is started. A proxy that
+// another service looks after is only looked for: it may be on its way.
 func (k *proxyKeeper) ensure(ctx context.Context) error {
+	if k.external() {
+		if !k.answers(ctx) {
+			k.log.Warn("proxy does not answer; it is another service's", "socket", k.conf.proxySocket())
+		}
+		return nil
+	}
 	if k.current(ctx) {
 		return nil
 	}
@@ -116,6 +133,7 @@ func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
 	cmd := exec.Command(exe, "proxy", "--state", k.conf.proxyState(), "--socket", k.conf.proxySocket(), "--log-format", k.conf.LogFormat,
 		"--trusted-proxies", strings.Join(k.conf.TrustedProxies, ","))
 	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") }) // that one is ours
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -21,6 +22,7 @@ import (
 	"rhumb/engine/docker"
 	"rhumb/httpapi"
 	"rhumb/httpapi/client"
+	"rhumb/internal/sdnotify"
 	"rhumb/internal/seal"
 	"rhumb/proxy"
 	"rhumb/sqlite"
@@ -35,12 +37,13 @@ type serverConfig struct {
 	KeepReleases   int      // per stack
 	TrustedProxies []string // networks whose X-Forwarded-* are believed
 	LogFormat      string   // "text" or "json"
+	Proxy          string   // "own": the server starts it and looks after it; "external": another service does
 }
 
 func defaultServerConfig() serverConfig {
 	return serverConfig{
 		Data: "/var/lib/rhumb", Socket: strings.TrimPrefix(client.DefaultHost, "unix://"), HTTP: ":80",
-		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, LogFormat: "text",
+		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, LogFormat: "text", Proxy: "own",
 	}
 }
 
@@ -66,6 +69,9 @@ func (c *serverConfig) validate() error {
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return rhumb.Errorf(rhumb.Invalid, "there is no log format %q", c.LogFormat).WithHint("--log-format is text or json")
+	}
+	if c.Proxy != "own" && c.Proxy != "external" {
+		return rhumb.Errorf(rhumb.Invalid, "the proxy can't be %q", c.Proxy).WithHint("--proxy is own or external")
 	}
 	_, err = prefixes(c.TrustedProxies)
 	return err
@@ -120,15 +126,20 @@ func (a *app) serverCommand() *cobra.Command {
 		return a.serve(ctx, conf)
 	})
 	cmd.Long = "Run the daemon. Each flag may also be given as a variable: --docker-host as RHUMB_DOCKER_HOST."
-	fs := cmd.Flags()
-	fs.StringVar(&conf.Data, "data", conf.Data, "the state folder")
-	fs.StringVar(&conf.Socket, "socket", conf.Socket, "where the API answers")
-	fs.StringVar(&conf.HTTP, "http", conf.HTTP, "where routes by host and path are served")
-	fs.StringVar(&conf.DockerHost, "docker-host", conf.DockerHost, "the engine: a local unix:// socket")
-	fs.IntVar(&conf.KeepReleases, "keep-releases", conf.KeepReleases, "how many releases of a stack are kept, with their images")
-	fs.StringSliceVar(&conf.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
-	fs.StringVar(&conf.LogFormat, "log-format", conf.LogFormat, "text or json")
+	conf.flags(cmd.Flags())
+	cmd.Flags().StringVar(&conf.Proxy, "proxy", conf.Proxy, "own: start it and look after it; external: another service does")
 	return cmd
+}
+
+// flags are those that "rhumb install" takes too, and keeps.
+func (c *serverConfig) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&c.Data, "data", c.Data, "the state folder")
+	fs.StringVar(&c.Socket, "socket", c.Socket, "where the API answers")
+	fs.StringVar(&c.HTTP, "http", c.HTTP, "where routes by host and path are served")
+	fs.StringVar(&c.DockerHost, "docker-host", c.DockerHost, "the engine: a local unix:// socket")
+	fs.IntVar(&c.KeepReleases, "keep-releases", c.KeepReleases, "how many releases of a stack are kept, with their images")
+	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
+	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 }
 
 // daemon is rhumb.Server: control, and the builder that it leaves to us.
@@ -178,6 +189,9 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 		return err
 	}
 	api := httpapi.New(d, log)
+	if err := sdnotify.Ready(); err != nil {
+		log.Warn("systemd not told", "err", err)
+	}
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
 	err = together(ctx, keeper.run, d.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
 	log.Info("server stopped", "err", err)
@@ -228,9 +242,13 @@ func newLog(w io.Writer, format string) *slog.Logger {
 }
 
 // fromEnvironment fills in the flags that are not given from variables: with the prefix "RHUMB_", --docker-host from RHUMB_DOCKER_HOST.
-func fromEnvironment(cmd *cobra.Command, prefix string) error {
+// Some flags may be excepted.
+func fromEnvironment(cmd *cobra.Command, prefix string, except ...string) error {
 	var bad error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if slices.Contains(except, f.Name) {
+			return
+		}
 		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		v, ok := os.LookupEnv(name)
 		if !ok || f.Changed || bad != nil {

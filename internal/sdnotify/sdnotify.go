@@ -12,7 +12,9 @@ import (
 const sendTime = time.Second
 
 // Ready tells that the service serves, and that this process is its main one: the one whose end is the service's end.
-func Ready() error { return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid())) }
+func Ready() error {
+	return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()))
+}
 
 // Stopping tells that the service has begun to end.
 func Stopping() error { return send(os.Getenv("NOTIFY_SOCKET"), "STOPPING=1") }

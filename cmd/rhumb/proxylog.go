@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// maxLog bounds the proxy's log where no journal keeps it: this much, and as much again of what was before.
+const maxLog = 10 << 20
+
+// boundLog moves a log that has become too long to PATH.1. The proxy has it open and appends to it, so the content moves, not the file;
+// a line that is written in that moment is lost.
+func boundLog(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= maxLog {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	from, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(path+".1", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, io.LimitReader(from, 2*maxLog))
+	if err := errors.Join(err, to.Close()); err != nil {
+		return fmt.Errorf("%s: %w", to.Name(), err)
+	}
+	return from.Truncate(0)
+}
