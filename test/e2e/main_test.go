@@ -79,6 +79,15 @@ func docker(t *testing.T, args ...string) string {
 	return string(out)
 }
 
+// dockerOutput is docker for what may fail.
+func dockerOutput(args ...string) ([]byte, error) {
+	out, err := exec.Command("docker", args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("docker %v: %w", args, err)
+	}
+	return out, nil
+}
+
 // eventually waits until ok says so, and fails the test with what it said last if it takes longer than limit.
 func eventually(t *testing.T, limit time.Duration, what string, ok func() error) {
 	t.Helper()

@@ -21,6 +21,8 @@ import (
 // server is a real "rhumb server" with a data folder, a socket and an HTTP entry of its own.
 type server struct {
 	t      *testing.T
+	binary string
+	env    []string // beside our own
 	data   string
 	socket string
 	entry  int // the port of the HTTP entry
@@ -32,11 +34,26 @@ type server struct {
 // newServer starts a server that lasts as long as the test.
 func newServer(t *testing.T) *server {
 	t.Helper()
+	return newServerOf(t, binary)
+}
+
+// newServerOf starts another binary than all tests' with further variables.
+func newServerOf(t *testing.T, binary string, env ...string) *server {
+	t.Helper()
+	s := idleServer(t, binary, env...)
+	s.start()
+	s.await()
+	return s
+}
+
+// idleServer makes a server that is not started yet.
+func idleServer(t *testing.T, binary string, env ...string) *server {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "rhumb-e2e-") // not t.TempDir: a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, data: filepath.Join(dir, "data"), socket: filepath.Join(dir, "rhumb.sock"), entry: freePort(t)}
+	s := &server{t: t, binary: binary, env: env, data: filepath.Join(dir, "data"), socket: filepath.Join(dir, "rhumb.sock"), entry: freePort(t)}
 	t.Cleanup(func() {
 		s.end()
 		if t.Failed() {
@@ -44,8 +61,6 @@ func newServer(t *testing.T) *server {
 		}
 		_ = os.RemoveAll(dir)
 	})
-	s.start()
-	s.await()
 	return s
 }
 
@@ -60,7 +75,8 @@ func (s *server) start() {
 		return
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry))
+	cmd := exec.Command(s.binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry))
+	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		s.t.Errorf("start the server: %v", err)
@@ -144,7 +160,7 @@ func (s *server) processes() []int {
 			continue
 		}
 		exe, err := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-		if err != nil || exe != binary {
+		if err != nil || exe != s.binary {
 			continue
 		}
 		cmdline, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
@@ -176,7 +192,7 @@ func (s *server) rhumb(dir string, args ...string) result { return s.rhumbEnv(di
 func (s *server) rhumbEnv(dir string, env []string, args ...string) result {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, s.binary, args...)
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), "RHUMB_HOST=unix://"+s.socket, "NO_COLOR=1"), env...)
 	out, err := cmd.CombinedOutput()

@@ -1,0 +1,268 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rhumb"
+	"rhumb/internal/failpoint"
+)
+
+// resumeLimit is how soon a daemon that is back has finished, or put back, what it was at.
+const resumeLimit = 10 * time.Second
+
+// mortalBinary builds a rhumb that can be made to die at its named points.
+var mortalBinary = sync.OnceValues(func() (string, error) {
+	path := binary + "-mortal"
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "failpoints", "-o", path, "rhumb/cmd/rhumb")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build rhumb with fail points: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// mortal is a server that dies at the points that a test names.
+type mortal struct {
+	*server
+	dir string // see internal/failpoint
+}
+
+func newMortal(t *testing.T) *mortal {
+	t.Helper()
+	path, err := mortalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	return &mortal{newServerOf(t, path, failpoint.Folder+"="+dir), dir}
+}
+
+// dieAt has the process die at the n-th pass of a point from now on.
+func (m *mortal) dieAt(p point) {
+	m.t.Helper()
+	tmp := filepath.Join(m.dir, "next")
+	if err := os.WriteFile(tmp, fmt.Appendf(nil, "%s:%d", p.name, p.pass), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	if err := os.Rename(tmp, filepath.Join(m.dir, failpoint.Kill)); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// dead tells whether a process has died at the point that was named last.
+func (m *mortal) dead() bool {
+	_, err := os.Stat(filepath.Join(m.dir, failpoint.Kill))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// spare has nobody die.
+func (m *mortal) spare() { _ = os.Remove(filepath.Join(m.dir, failpoint.Kill)) }
+
+// point is the n-th pass of a named point.
+type point struct {
+	name string
+	pass int
+}
+
+func (p point) String() string { return fmt.Sprintf("%s (%d)", p.name, p.pass) }
+
+// record gives the points that are passed while do runs, in their order: the first pass of each, or all of them. With a turn, it
+// gives those that come after it, and counts from there.
+func (m *mortal) record(all bool, turn string, do func()) []point {
+	m.t.Helper()
+	path := filepath.Join(m.dir, failpoint.Passed)
+	if err := os.Remove(path); err != nil {
+		m.t.Fatal(err)
+	}
+	do()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	names := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if turn != "" {
+		names = names[slices.Index(names, turn)+1:]
+	}
+	var points []point
+	passes := map[string]int{}
+	for _, name := range names {
+		passes[name]++
+		if !strings.HasPrefix(name, "proxy ") && (all || passes[name] == 1) {
+			points = append(points, point{name, passes[name]})
+		}
+	}
+	return points
+}
+
+// torment deploys again and again, and kills the daemon at every one of the points.
+type torment struct {
+	*trioStack
+	m      *mortal
+	begin  func(v int) // the version that is deployed
+	first  []point     // where every deployment is killed before anything else
+	want   rhumb.Phase
+	serves int // the version that serves; set by each deployment that converges
+	kills  int
+}
+
+// apart is how many deployments share the points of one record out between them: each is killed at every so many-th.
+const apart = 5
+
+// all kills the daemon at each of the points, at several in the course of one deployment, or at each in one of its own.
+func (x *torment) all(points []point, alone bool) {
+	x.t.Helper()
+	var missed []point
+	for i := range apart {
+		mine := slices.Clone(x.first)
+		for j := i; j < len(points); j += apart {
+			mine = append(mine, points[j])
+		}
+		if !alone {
+			missed = append(missed, x.deployAndDie(mine)...)
+		}
+	}
+	if alone {
+		missed = points
+	}
+	for _, p := range missed { // what a daemon that came back had no need to pass again
+		if left := x.deployAndDie(append(slices.Clone(x.first), p)); left != nil {
+			x.t.Errorf("%v was never reached", p)
+		}
+	}
+}
+
+// deployAndDie deploys the next version and kills the daemon at the points, one after the other. It gives those that weren't
+// reached. In the end all must be as the release that serves has it.
+func (x *torment) deployAndDie(points []point) (missed []point) {
+	x.t.Helper()
+	x.begin(x.v + 1)
+	before := x.last().ID
+	asked := x.ask()
+	for _, p := range points {
+		x.m.dieAt(p)
+		ended := false
+		eventually(x.t, resumeLimit, fmt.Sprintf("it dies at %v, or all is done", p), func() error {
+			if x.m.dead() {
+				return nil
+			}
+			select {
+			case <-asked:
+				if x.last().ID == before { // it died before it had noted anything: asked again, as a person would
+					asked = x.ask()
+				}
+			default:
+			}
+			if last := x.last(); last.ID == before || !last.Phase.Ended() {
+				return errors.New("neither")
+			}
+			ended = true // and what it has made superfluous is gone
+			return x.wholeNow()
+		})
+		if ended && !x.m.dead() {
+			x.m.spare()
+			missed = append(missed, p)
+			continue
+		}
+		x.kills++
+		x.m.kill() // it is dead; this buries it
+		x.m.start()
+	}
+	<-asked
+	x.m.spare()
+	x.m.await()
+	if x.last().ID == before {
+		if r := x.rhumb("deploy"); r.code != 0 && r.code != 3 {
+			x.t.Fatalf("rhumb deploy exits with %d:\n%s", r.code, r.out)
+		}
+	}
+	x.judge(points)
+	return missed
+}
+
+// ask deploys, and closes what it gives when the command has ended: with the server, perhaps.
+func (x *torment) ask() <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		x.rhumb("deploy")
+	}()
+	return done
+}
+
+// last gives the last deployment, the zero one while nobody answers.
+func (x *torment) last() rhumb.Deployment {
+	ctx, cancel := context.WithTimeout(x.t.Context(), 5*time.Second)
+	defer cancel()
+	c := x.s.dialled()
+	defer c.Close()
+	d, err := c.Deployment(ctx, x.name, 0)
+	if err != nil {
+		return rhumb.Deployment{}
+	}
+	return d
+}
+
+func (x *torment) wholeNow() error {
+	ctx, cancel := context.WithTimeout(x.t.Context(), 5*time.Second)
+	defer cancel()
+	c := x.s.dialled()
+	defer c.Close()
+	return x.whole(ctx, c)
+}
+
+// judge waits until the deployment has ended and checks everything.
+func (x *torment) judge(points []point) {
+	x.t.Helper()
+	start := time.Now()
+	d := x.settled(resumeLimit)
+	if d.Phase != x.want {
+		x.t.Errorf("killed at %v, it ends %s: %s", points, d.Phase, d.Why)
+	}
+	if d.Phase == rhumb.PhaseConverged {
+		x.serves = x.v
+	}
+	x.says(x.url("/"), fmt.Sprintf(`"Release":"%d"`, x.serves))
+	eventually(x.t, resumeLimit, "only the contents of the release that serves are left", func() error { return x.tokens(x.serves) })
+	x.t.Logf("killed at %v: %s, all well %.1f s later", points, d.Phase, time.Since(start).Seconds())
+}
+
+func TestADaemonKilledAtEveryBoundaryFinishesAndLosesNothing(t *testing.T) {
+	needDocker(t)
+	m := newMortal(t)
+	k := newTrio(t, m.server)
+	k.must(0, "deploy")
+	long := os.Getenv("RHUMB_TEST_LONG") == "1"
+	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 40})
+	x := &torment{trioStack: k, m: m, begin: k.version, want: rhumb.PhaseConverged, serves: 1}
+	x.all(m.record(long, "", func() {
+		k.version(k.v + 1)
+		k.must(0, "deploy")
+		x.judge(nil)
+	}), long)
+	forward := x.kills
+	x.begin, x.want = k.failing, rhumb.PhaseRolledBack
+	const turn = "after it is rolling back" // what comes before it has been seen above
+	x.deployAndDie([]point{{"before record web", 1}, {"after record web", 1}, {"before it is rolling back", 1}})
+	x.first = []point{{turn, 1}}
+	x.all(m.record(long, turn, func() {
+		k.failing(k.v + 1)
+		k.must(3, "deploy")
+		x.judge(nil)
+	}), long)
+	t.Logf("the daemon was killed %d times on the way forward, %d times on the way back", forward, x.kills-forward)
+	y := l.end()
+	t.Log(y)
+	if y.failed > 0 {
+		t.Errorf("%d requests failed", y.failed)
+	}
+}
