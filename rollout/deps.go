@@ -153,7 +153,7 @@ func (s *service) unmet(c rhumb.Condition) string {
 		sl := &s.slots[i]
 		switch {
 		case sl.status == resting || sl.status == lost:
-		case c == rhumb.DependsHealthy && !sl.ready:
+		case c == rhumb.DependsHealthy && (!sl.ready || s.led && !s.t.active(sl.main)):
 			return s.Name + " to be healthy"
 		case sl.main == nil || !sl.main.Alive() || s.t.o.Stopping[sl.main.ID]:
 			return s.Name + " to be started"

@@ -55,7 +55,8 @@ func anyWorld(rng *rand.Rand) (Wanted, Observed, time.Time) {
 	if rng.IntN(3) > 0 {
 		w.Previous = anyStack(rng)
 	}
-	o := Observed{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{}, Stopping: map[string]bool{}}
+	o := Observed{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{}, Stopping: map[string]bool{},
+		Severed: map[string]bool{}, Segments: map[string]bool{"n1": rng.IntN(2) == 0, "n2": rng.IntN(2) == 0}}
 	for i := range rng.IntN(20) {
 		r := anyReplica(rng, w, fmt.Sprintf("r%d", i), now)
 		o.Replicas = append(o.Replicas, r)
@@ -65,6 +66,7 @@ func anyWorld(rng *rand.Rand) (Wanted, Observed, time.Time) {
 		if rng.IntN(2) == 0 {
 			o.Routes[r.ID] = Route{Draining: rng.IntN(2) == 0, Since: now.Add(-time.Duration(rng.IntN(20)) * time.Second), Open: rng.IntN(2)}
 		}
+		o.Severed[r.ID] = rng.IntN(8) == 0
 		o.Recorded[r.ID], o.Stopping[r.ID] = rng.IntN(5) == 0, rng.IntN(8) == 0
 		if rng.IntN(5) == 0 {
 			w.Failures = append(w.Failures, rhumb.Failure{At: now, Service: r.Service, Slot: r.Slot, Release: r.Release, ID: r.ID, Reason: "failed"})
@@ -85,6 +87,9 @@ func anyStack(rng *rand.Rand) *rhumb.Stack {
 			Drain: time.Duration(rng.IntN(3)) * time.Second}
 		s.Container.Image = pick(rng, "x", "y")
 		s.Container.NetworkMode = pick(rng, "", "", "service:"+pick(rng, simNames...))
+		for range rng.IntN(3) {
+			s.Container.Networks = append(s.Container.Networks, rhumb.Attachment{Network: pick(rng, "n1", "n2")})
+		}
 		s.Update.Parallelism, s.Update.OnFailure = rng.IntN(3), pick(rng, "", rhumb.ActionContinue, rhumb.ActionPause)
 		s.Ready.Kind = pick(rng, "", rhumb.ReadyRunning, rhumb.ReadyHTTP)
 		s.Restart.Condition = pick(rng, "", rhumb.RestartNone, rhumb.RestartOnFailure)

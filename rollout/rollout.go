@@ -46,6 +46,8 @@ type Observed struct {
 	Networks  []string             // the stack's own
 	Volumes   []string             // the stack's own, and those that the wanted release names and that are there
 	Stopping  map[string]bool      // by replica ID: a stop is under way; it isn't ready any more, whatever it says
+	Segments  map[string]bool      // networks in which services have addresses of their own, or will have once they are there
+	Severed   map[string]bool      // by replica ID: it runs, but was cut off from a network that its spec names
 	Watched   time.Time            // since when readiness is looked for: nobody's time runs out sooner than from here; zero: always
 }
 

@@ -21,6 +21,7 @@ type service struct {
 	slots    []slot
 	surplus  []*rhumb.Replica
 	needed   bool // an unfinished job depends on it
+	led      bool // the table leads to its replicas: by ports, by routes, or by an address in a network
 
 	failed  int           // failures in this deployment
 	reason  string        // the first one's
@@ -35,6 +36,7 @@ func (t *turn) newService(def *rhumb.Service, deps []rhumb.Dependency) *service 
 	if s.spec == "" {
 		s.spec = def.Container.Hash()
 	}
+	s.led = t.leads(def)
 	s.policy = def.Update
 	if t.w.Mode == Restore {
 		s.policy = def.Rollback
@@ -65,11 +67,19 @@ func (s *service) changed() bool { return s.oldSpec() != s.spec }
 func (s *service) awaitsRoute(r *rhumb.Replica) bool {
 	switch r.Spec {
 	case s.spec:
-		return s.Served()
+		return s.led
 	case s.oldSpec():
-		return s.prev != nil && s.prev.Served()
+		return s.prev != nil && s.t.leads(s.prev)
 	}
 	return false
+}
+
+// leads tells whether the table leads to a service's replicas.
+func (t *turn) leads(def *rhumb.Service) bool {
+	if def.Served() || def.Job || def.Container.NetworkMode != "" {
+		return def.Served()
+	}
+	return slices.ContainsFunc(def.Container.Networks, func(a rhumb.Attachment) bool { return t.o.Segments[a.Network] })
 }
 
 // serves tells whether an old replica still does its work, as far as can be seen.
@@ -208,8 +218,10 @@ func (s *service) tend(sl *slot) {
 			if s.joinable() && t.prepared {
 				s.start(sl, "", r.Restarts)
 			}
-		} else if sl.ready && s.Served() && !(s.waitsForJobs() && s.anyServes(sl)) {
+		} else if s.led && sl.ready && !(s.waitsForJobs() && s.anyServes(sl)) {
 			t.about(rhumb.StepRoute, r, "ready")
+		} else if s.led && s.unwatched(sl) && !t.routed(r) {
+			t.about(rhumb.StepRoute, r, "nobody else is there")
 		}
 	case broken:
 		s.heal(sl)
@@ -223,6 +235,16 @@ func (s *service) tend(sl *slot) {
 			t.about(rhumb.StepRecord, r, sl.reason)
 		}
 	}
+}
+
+// unwatched tells whether there is no point in keeping callers from a replica until its window has passed: nothing asks
+// it whether it is ready, no other replica is led to, and no planned change has callers wait for it. Where there are
+// ports or routes the proxy itself has them wait.
+func (s *service) unwatched(sl *slot) bool {
+	if s.Served() || s.Ready.Kind != rhumb.ReadyRunning || s.t.w.Mode != Hold && s.prev != nil && sl.main.Restarts == 0 {
+		return false
+	}
+	return sl.reason == "" && !slices.ContainsFunc(s.replicas, s.t.active)
 }
 
 // start starts a replica in the slot once nothing is in its way. replaces is the ID of a dead one, or "".

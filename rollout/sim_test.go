@@ -117,7 +117,7 @@ func (s *sim) deploy(to int, cause rhumb.Cause) {
 	if m := s.release(to).model; m != nil && s.trace != nil {
 		for _, d := range m.Services {
 			s.log("  %s x%d %s %.6s %v job %v net %q served %v %v quality %d restart %s deps %v update %+v", d.Name, d.Replicas, d.Order, s.release(to).specs[d.Name], d.Ready, d.Job,
-				d.Container.NetworkMode, d.Served(), d.Drain, s.release(to).quality[d.Name], d.Restart.Condition, d.DependsOn, d.Update)
+				d.Container.NetworkMode, s.led(&d), d.Drain, s.release(to).quality[d.Name], d.Restart.Condition, d.DependsOn, d.Update)
 		}
 	}
 	s.check.begin()

@@ -188,7 +188,7 @@ func (c *simCheck) served(p promise, slot int) bool {
 
 // serves tells whether the replica does its work: those of a served service do in the table only.
 func (c *simCheck) serves(r *simReplica) bool {
-	if !c.s.answers(r) || c.s.recorded[r.ID] {
+	if !c.s.answers(r) || c.s.recorded[r.ID] || r.severed {
 		return false
 	}
 	route, ok := c.s.routes[r.ID]
@@ -196,11 +196,17 @@ func (c *simCheck) serves(r *simReplica) bool {
 		return true
 	}
 	if m := c.s.wanted().Model; m != nil {
-		if def := m.Service(r.Service); def != nil && !def.Served() && c.s.release(c.s.wanted().Release).specs[def.Name] == r.Spec {
+		if def := m.Service(r.Service); def != nil && !c.s.led(def) && c.s.release(c.s.wanted().Release).specs[def.Name] == r.Spec {
 			return true
 		}
 	}
-	return !c.s.release(r.Release).model.Service(r.Service).Served()
+	return !c.s.led(c.s.release(r.Release).model.Service(r.Service))
+}
+
+// led tells whether a service has ports, or an address in a network.
+func (s *sim) led(def *rhumb.Service) bool {
+	inner := !def.Job && def.Container.NetworkMode == ""
+	return def.Served() || inner && slices.ContainsFunc(def.Container.Networks, func(a rhumb.Attachment) bool { return s.segments[a.Network] })
 }
 
 // promises checks that no service has less than was promised.

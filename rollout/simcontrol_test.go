@@ -107,6 +107,9 @@ func (s *sim) turn() {
 	if !s.calm && s.chance(0.005) {
 		s.away = s.now.Add(s.between(0, 20*time.Second))
 	}
+	if !s.calm {
+		s.meddle()
+	}
 	if s.now.Before(s.away) {
 		s.advance(s.away)
 		return
@@ -119,6 +122,33 @@ func (s *sim) turn() {
 	}
 	s.launch(d)
 	s.advance(d.Wake)
+}
+
+// meddle lets people do what they do by hand: cut a replica off from a network, or have a proxy that makes no service
+// addresses, or makes them again. What shows by that isn't the fault of a deployment.
+func (s *sim) meddle() {
+	if len(s.replicas) > 0 && s.chance(0.002) {
+		r := s.replicas[s.rng.IntN(len(s.replicas))]
+		def := s.release(r.Release).model.Service(r.Service)
+		if r.Slot > 0 && r.Alive() && r.Joined == "" && def != nil && def.Restart.Condition == rhumb.RestartAny { // others are only told of
+			s.log("%s [%s] is cut off from a network", r.Name(), r.ID)
+			r.severed = true
+			s.check.hurt(r)
+		}
+	}
+	if !s.chance(0.001) {
+		return
+	}
+	s.segments = pick(s.rng, nil, map[string]bool{"shop_default": true, "shop_back": true})
+	s.log("service addresses: %v", s.segments)
+	for _, r := range s.replicas {
+		if def := s.release(r.Release).model.Service(r.Service); def != nil && !def.Served() {
+			if !s.led(def) {
+				delete(s.routes, r.ID)
+			}
+			s.check.hurt(r)
+		}
+	}
 }
 
 // die forgets everything that isn't on disk. What the engine has begun goes on or is cut off.
@@ -222,6 +252,13 @@ func newSim(seed uint64, trace func(string, ...any)) *sim {
 	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}}
 	for i, n := range simNames {
 		s.stacks.ports[n] = uint16(8000 + i)
+	}
+	switch rng.IntN(4) { // in some worlds there are no service addresses, in some not in all networks
+	case 0:
+	case 1:
+		s.segments = map[string]bool{"shop_default": true}
+	default:
+		s.segments = map[string]bool{"shop_default": true, "shop_back": true}
 	}
 	s.check = newSimCheck(s)
 	s.dep.Phase = rhumb.PhaseConverged

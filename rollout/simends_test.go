@@ -104,7 +104,7 @@ func (c *simCheck) filled2(def *rhumb.Service, slot int, spec string) bool {
 		if r.Service != def.Name || r.Slot != slot || r.Spec != spec {
 			continue
 		}
-		if route, ok := s.routes[r.ID]; r.Alive() && (!r.stopping || r.haunted) && (!def.Served() || ok && !route.Draining) {
+		if route, ok := s.routes[r.ID]; r.Alive() && (!r.stopping || r.haunted) && (!s.led(def) || ok && !route.Draining) {
 			return true
 		}
 		own := s.dep.Phase == rhumb.PhaseConverged && !r.Created.Before(s.dep.Started)
@@ -137,6 +137,12 @@ func (c *simCheck) holdings(rel *simRelease) {
 // quiet checks that nothing is left over once nothing more is done.
 func (c *simCheck) quiet(d Decision) {
 	s := c.s
+	for _, r := range s.replicas {
+		def := s.release(s.current).model.Service(r.Service)
+		if r.severed && r.Alive() && r.Slot > 0 && d.Done && def != nil && def.Restart.Condition == rhumb.RestartAny && s.dep.Phase != rhumb.PhasePaused {
+			c.fail("%s is still cut off", r.Name())
+		}
+	}
 	if s.dep.Phase != rhumb.PhaseConverged && s.dep.Phase != rhumb.PhaseRolledBack || !s.calm || !s.stacks.calm {
 		return
 	}

@@ -53,7 +53,7 @@ func (g *simStacks) first() *simRelease {
 		m.Services = append(m.Services, g.service(simNames[i]))
 		r.quality[simNames[i]] = g.quality()
 	}
-	m.Networks = []rhumb.Network{{Name: "shop_default"}}
+	m.Networks = g.networks()
 	m.Volumes = []rhumb.Volume{{Name: "shop_data"}}
 	g.finish(r)
 	return r
@@ -129,7 +129,7 @@ func (g *simStacks) change(old *simRelease, number int) *simRelease {
 		}
 	}
 	if g.chance(0.2) {
-		m.Networks = pick(g.rng, []rhumb.Network{{Name: "shop_default"}}, []rhumb.Network{{Name: "shop_default"}, {Name: "shop_back"}}, []rhumb.Network{{Name: "shop_back"}})
+		m.Networks = g.networks()
 	}
 	if g.chance(0.1) {
 		m.Volumes = append(slices.Clone(m.Volumes), rhumb.Volume{Name: fmt.Sprintf("shop_more%d", number)})
@@ -137,6 +137,26 @@ func (g *simStacks) change(old *simRelease, number int) *simRelease {
 	g.swapAddresses(&m)
 	g.finish(r)
 	return r
+}
+
+func (g *simStacks) networks() []rhumb.Network {
+	return pick(g.rng, []rhumb.Network{{Name: "shop_default"}}, []rhumb.Network{{Name: "shop_default"}, {Name: "shop_back"}}, []rhumb.Network{{Name: "shop_back"}})
+}
+
+// attach joins a service to one of the stack's networks or two; one that shares another's network to none.
+func (g *simStacks) attach(m *rhumb.Stack, s *rhumb.Service) {
+	gone := func(a rhumb.Attachment) bool {
+		return !slices.ContainsFunc(m.Networks, func(n rhumb.Network) bool { return n.Name == a.Network })
+	}
+	s.Container.Networks = slices.DeleteFunc(slices.Clone(s.Container.Networks), gone)
+	switch {
+	case s.Container.NetworkMode != "":
+		s.Container.Networks = nil
+	case len(s.Container.Networks) == 0:
+		s.Container.Networks = []rhumb.Attachment{{Network: m.Networks[g.rng.IntN(len(m.Networks))].Name}}
+	case len(m.Networks) > 1 && g.chance(0.1):
+		s.Container.Networks = []rhumb.Attachment{{Network: m.Networks[0].Name}, {Network: m.Networks[1].Name}}
+	}
 }
 
 // adjust changes what isn't part of the spec.
@@ -197,6 +217,7 @@ func (g *simStacks) finish(r *simRelease) {
 			s.Replicas, s.Ports, s.Order, s.Container.NetworkMode = 1, nil, rhumb.StartFirst, ""
 			s.Container.RestartOn = nil
 		}
+		g.attach(m, s)
 		r.specs[s.Name] = s.Container.Hash()
 	}
 }

@@ -21,6 +21,7 @@ type simReplica struct {
 	stopping  bool
 	leaving   bool // it has drained and not been routed again
 	useless   bool // it didn't answer when it was told to stop: what shares its network falls by its fault
+	severed   bool // somebody has cut it off from a network
 	haunted   bool // the daemon died while it was being stopped, and can't know
 }
 
@@ -36,6 +37,7 @@ type simWorld struct {
 	routes    map[string]Route
 	published map[string]string
 	away      time.Time // until then the engine can't be reached
+	segments  map[string]bool
 }
 
 func newSimWorld(rng *rand.Rand, calm bool) *simWorld {
@@ -232,7 +234,13 @@ func (w *simWorld) observe(o *Observed) {
 		o.Routes[id] = route
 	}
 	o.Published = w.published
-	o.Networks, o.Volumes = w.networks, w.volumes
+	o.Severed = map[string]bool{}
+	for _, r := range w.replicas {
+		if r.severed {
+			o.Severed[r.ID] = true
+		}
+	}
+	o.Networks, o.Volumes, o.Segments = w.networks, w.volumes, w.segments
 }
 
 func (w *simWorld) remove(r *simReplica) {

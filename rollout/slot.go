@@ -13,7 +13,7 @@ type status int
 const (
 	empty    status = iota // no replica of the wanted spec
 	starting               // its replica isn't ready, or isn't routed yet
-	inPlace                // its replica is ready, and routed if the service is served
+	inPlace                // its replica is ready, and routed if the table leads to the service
 	resting                // its replica has ended, and the restart policy leaves it so
 	broken                 // its replica is dead or must die, and will be replaced
 	lost                   // its replica has failed, and is given up
@@ -72,6 +72,9 @@ func (s *service) current(r *rhumb.Replica) bool {
 		return false
 	}
 	if r.State != rhumb.StateCreated && !r.Alive() && s.leftover(r) {
+		return false
+	}
+	if r.Alive() && s.t.o.Severed[r.ID] && s.restarts() {
 		return false
 	}
 	return !s.misjoined(r) // a dead one too: it was not its own fault
@@ -174,7 +177,7 @@ func (s *service) judgeAlive(sl *slot) status {
 	switch {
 	case sl.reason != "":
 		return broken
-	case sl.ready && (!s.Served() || s.t.active(sl.main)):
+	case sl.ready && (!s.led || s.t.active(sl.main)):
 		return inPlace
 	}
 	return starting
@@ -196,8 +199,8 @@ func (s *service) judgeDead(sl *slot) status {
 	return broken
 }
 
-// mayEnd tells whether the service's replicas may have done their work for good by ending: nobody is led to them, and
-// nothing asks them whether they are ready.
+// mayEnd tells whether the service's replicas may have done their work for good by ending: nobody is led to them from
+// outside, and nothing asks them whether they are ready.
 func (s *service) mayEnd() bool {
 	return !s.Served() && (s.Ready.Kind == "" || s.Ready.Kind == rhumb.ReadyRunning || s.Ready.Kind == rhumb.ReadyExit)
 }
@@ -209,6 +212,11 @@ func (s *service) completed(r *rhumb.Replica) bool {
 		return false
 	}
 	return s.Job || s.Restart.Condition == rhumb.RestartOnFailure || s.Restart.Condition == rhumb.RestartNone
+}
+
+// restarts tells whether the service's replicas come back however they ended: only then may one be stopped to be replaced.
+func (s *service) restarts() bool {
+	return (s.Restart.Condition == rhumb.RestartAny || s.Restart.Condition == "") && s.Restart.MaxAttempts == 0
 }
 
 // leftDead tells whether the restart policy leaves the dead replica as it is.
