@@ -53,7 +53,7 @@ func (d *drawing) networks() (*network.NetworkingConfig, []connection) {
 	cfg := &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
 	var further []connection
 	for i, a := range as {
-		ep := d.endpoint(a)
+		ep := d.endpoint(a, i == 0)
 		if i > 0 && versions.LessThan(d.api, "1.44") {
 			further = append(further, connection{a.Network, ep})
 			continue
@@ -71,8 +71,8 @@ func (d *drawing) bareNetwork() string {
 	return "bridge"
 }
 
-// endpoint maps one attachment.
-func (d *drawing) endpoint(a rhumb.Attachment) *network.EndpointSettings {
+// endpoint maps one attachment. An older engine has one MAC address for a container, which the first network carries there.
+func (d *drawing) endpoint(a rhumb.Attachment, first bool) *network.EndpointSettings {
 	ep := &network.EndpointSettings{Aliases: a.Aliases, DriverOpts: a.DriverOpts}
 	if !versions.LessThan(d.api, "1.48") {
 		ep.GwPriority = a.Priority
@@ -84,7 +84,7 @@ func (d *drawing) endpoint(a rhumb.Attachment) *network.EndpointSettings {
 			IPv4Address: v4, IPv6Address: v6, LinkLocalIPs: d.addresses("link_local_ips", a.LinkLocal),
 		}
 	}
-	if a.MAC != "" && d.needs("1.44", "25.0", "mac_address") {
+	if a.MAC != "" && (first || d.needs("1.44", "25.0", "mac_address of a further network")) {
 		mac, err := net.ParseMAC(a.MAC)
 		if err != nil {
 			d.invalid("mac_address %q: %v", a.MAC, err)

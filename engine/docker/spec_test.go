@@ -237,12 +237,13 @@ func TestNamespacesOfOtherServicesAreThoseOfTheirReplicas(t *testing.T) {
 
 func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 	s := full()
+	s.Container.Networks[1].MAC = "02:00:00:00:00:02"
 	_, err := draw(s, factsFor(s, "1.41"))
 	var all rhumb.Errors
 	if !errors.As(err, &all) || rhumb.ErrorCode(err) != rhumb.Unsupported {
 		t.Fatalf("error: %v", err)
 	}
-	for _, want := range []string{"annotations needs Engine 24.0", "a volume's subpath needs Engine 26.0", "mac_address needs Engine 25.0"} {
+	for _, want := range []string{"annotations needs Engine 24.0", "a volume's subpath needs Engine 26.0", "mac_address of a further network needs Engine 25.0"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
@@ -253,7 +254,7 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 		}
 	}
 	c := &s.Container
-	c.Annotations, c.Mounts[0].Subpath, c.Networks[0].MAC = nil, "", ""
+	c.Annotations, c.Mounts[0].Subpath, c.Networks[1].MAC = nil, "", ""
 	if _, err := draw(s, factsFor(s, "1.41")); err != nil {
 		t.Errorf("everything else: %v", err)
 	}

@@ -57,7 +57,7 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 		amend(p)
 	}
 	failpoint.Here("before it is made", spec.Service)
-	r, err := e.api.ContainerCreate(ctx, p.create)
+	r, err := e.make(ctx, p.create)
 	if err != nil {
 		return p, "", e.createFailure(err, spec)
 	}

@@ -1,0 +1,102 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
+)
+
+// maxCreateAnswer is how many bytes of an engine's answer are read.
+const maxCreateAnswer = 1 << 20
+
+// make asks the engine for a container. Engines below API 1.44 take a MAC address for the container as a whole, in a field that
+// the client doesn't know any more: with one the request is our own.
+func (e *Engine) make(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+	mac := macOf(o)
+	api := e.api.ClientVersion()
+	if mac == "" || !versions.LessThan(api, "1.44") {
+		return e.api.ContainerCreate(ctx, o)
+	}
+	body, err := json.Marshal(struct {
+		*container.CreateRequest
+		MacAddress string
+	}{&container.CreateRequest{Config: o.Config, HostConfig: o.HostConfig, NetworkingConfig: o.NetworkingConfig}, mac})
+	if err != nil {
+		return client.ContainerCreateResult{}, err
+	}
+	query := url.Values{"name": {o.Name}}
+	if p := o.Platform; p != nil {
+		query.Set("platform", path.Join(p.OS, p.Architecture, p.Variant))
+	}
+	return e.postCreate(ctx, "http://docker/v"+api+"/containers/create?"+query.Encode(), body)
+}
+
+func (e *Engine) postCreate(ctx context.Context, target string, body []byte) (made client.ContainerCreateResult, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return made, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	dial := e.api.Dialer()
+	transport := &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return made, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxCreateAnswer))
+	if err != nil {
+		return made, err
+	}
+	if resp.StatusCode != http.StatusCreated {
+		return made, refusal(resp.StatusCode, answer)
+	}
+	var r container.CreateResponse
+	if err := json.Unmarshal(answer, &r); err != nil {
+		return made, fmt.Errorf("the engine's answer: %w", err)
+	}
+	return client.ContainerCreateResult{ID: r.ID, Warnings: r.Warnings}, nil
+}
+
+// macOf gives the MAC address that a container is to have, which the mapping wrote at its first network.
+func macOf(o client.ContainerCreateOptions) string {
+	if o.NetworkingConfig == nil {
+		return ""
+	}
+	for _, ep := range o.NetworkingConfig.EndpointsConfig {
+		if len(ep.MacAddress) > 0 {
+			return ep.MacAddress.String()
+		}
+	}
+	return ""
+}
+
+// refusal makes an error of an engine's answer, of the same classes as the client's.
+func refusal(status int, answer []byte) error {
+	var said struct{ Message string }
+	if json.Unmarshal(answer, &said) != nil || said.Message == "" {
+		said.Message = fmt.Sprintf("the engine answers with status %d", status)
+	}
+	switch status {
+	case http.StatusBadRequest:
+		return cerrdefs.ErrInvalidArgument.WithMessage(said.Message)
+	case http.StatusNotFound:
+		return cerrdefs.ErrNotFound.WithMessage(said.Message)
+	case http.StatusConflict:
+		return cerrdefs.ErrConflict.WithMessage(said.Message)
+	}
+	return errors.New(said.Message)
+}
