@@ -35,42 +35,48 @@ func (k *proxyKeeper) run(ctx context.Context) error {
 	}
 	t := time.NewTicker(proxyLook)
 	defer t.Stop()
+	var life lifeWatch
+	defer life.stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-life.ended: // a port without a proxy refuses: no time to lose
+			life.stop()
 		case <-t.C:
 			if err := boundLog(k.logPath()); err != nil {
 				k.log.Warn("proxy's log not shortened", "err", err)
 			}
-			if k.answers(ctx) {
-				continue
-			}
-			if ctx.Err() != nil {
-				return nil
-			}
-			k.log.Warn("proxy does not answer")
-			if err := k.ensure(ctx); err != nil && ctx.Err() == nil {
-				k.log.Error("proxy not started", "err", err)
-			}
+		}
+		if pid, ok := k.answers(ctx); ok {
+			life.turn(pid)
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		k.log.Warn("proxy does not answer")
+		if err := k.ensure(ctx); err != nil && ctx.Err() == nil {
+			k.log.Error("proxy not started", "err", err)
 		}
 	}
 }
 
 func (k *proxyKeeper) external() bool { return k.conf.Proxy == "external" }
 
-func (k *proxyKeeper) answers(ctx context.Context) bool {
+// answers tells whether a proxy answers, and which process it is.
+func (k *proxyKeeper) answers(ctx context.Context) (pid int, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	_, err := k.router.Status(ctx)
-	return err == nil
+	st, err := k.router.Status(ctx)
+	return st.PID, err == nil
 }
 
 // ensure returns once a proxy of this very binary answers. An older one hands its sockets to the one that is started. A proxy that
 // another service looks after is only looked for: it may be on its way.
 func (k *proxyKeeper) ensure(ctx context.Context) error {
 	if k.external() {
-		if !k.answers(ctx) {
+		if _, ok := k.answers(ctx); !ok {
 			k.log.Warn("proxy does not answer; it is another service's", "socket", k.conf.proxySocket())
 		}
 		return nil
