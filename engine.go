@@ -36,6 +36,11 @@ type Engine interface {
 	// starts. A replica that was made but could not be started remains, exited, with its Error, and is answered with a nil
 	// error; one that can't be made is an error: Invalid if trying again is vain.
 	Start(ctx context.Context, spec ReplicaSpec) (Replica, error)
+	// SetHosts makes a running replica's hosts file have exactly these further names, each with its address, in place of
+	// those given before: at its start, or by an earlier SetHosts. The engine's own lines and the container's
+	// ExtraHosts stay, and win. A dead replica, or one that shares another's network namespace, is left as it is. A name or address
+	// that can't stand in a hosts file is Invalid.
+	SetHosts(ctx context.Context, id string, hosts map[string]string) error
 	// Stop sends the replica's stop signal, waits as long as its StopGrace, and kills. A replica that is gone or has exited is not an error.
 	Stop(ctx context.Context, id string) error
 	// Remove removes a dead replica, and leaves its volumes, anonymous ones too. One that is gone is not an error; one
@@ -98,7 +103,7 @@ type ReplicaSpec struct {
 	Spec           string            // Container.Hash(), kept with the replica
 	Files          []File            // with their contents: those that Container.Mounts name
 	Joined         map[string]string // by service: the ID of the replica that "service:NAME" modes and VolumesFrom mean
-	Hosts          map[string]string // further names for the hosts file; not part of the spec
+	Hosts          map[string]string // further names for the hosts file, with their addresses; not part of the spec, and replaced by SetHosts
 }
 
 // Name gives the replica's name.

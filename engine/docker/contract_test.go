@@ -1,8 +1,10 @@
 package docker_test
 
 import (
+	"bytes"
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/client"
@@ -35,6 +37,7 @@ func TestDockerKeepsTheContract(t *testing.T) {
 			}
 			t.Cleanup(func() { _, _ = raw(t).VolumeRemove(context.Background(), name, client.VolumeRemoveOptions{}) })
 		},
+		Hosts: hosts,
 		Kill: func(t *testing.T, _ rhumb.Engine, id string) {
 			if _, err := raw(t).ContainerKill(t.Context(), id, client.ContainerKillOptions{}); err != nil {
 				t.Fatal(err)
@@ -43,6 +46,24 @@ func TestDockerKeepsTheContract(t *testing.T) {
 		Clear: func(t *testing.T, _ rhumb.Engine, stack string) { sweep(t, stack) },
 		Away:  away,
 	})
+}
+
+// hosts reads a running replica's hosts file from inside.
+func hosts(t *testing.T, e rhumb.Engine, id string) map[string]string {
+	t.Helper()
+	var out bytes.Buffer
+	code, err := e.Exec(t.Context(), id, rhumb.ExecOptions{Command: []string{"/app", "cat", "/etc/hosts"}, Streams: rhumb.Streams{Out: &out}})
+	if err != nil || code != 0 {
+		t.Fatalf("read the hosts file: %d, %v", code, err)
+	}
+	found := map[string]string{}
+	for line := range strings.Lines(out.String()) {
+		line, _, _ = strings.Cut(line, "#")
+		if f := strings.Fields(line); len(f) > 1 && found[f[1]] == "" {
+			found[f[1]] = f[0]
+		}
+	}
+	return found
 }
 
 // away gives an engine whose socket isn't there.

@@ -39,6 +39,7 @@ type Engine struct {
 	version     string // the API version that is spoken; "": not negotiated yet
 
 	starting names      // of replicas that are being started
+	hosts    names      // IDs of replicas whose hosts files are being changed
 	networks sync.Mutex // network names aren't unique to the engine: look and make are one step
 	known    known      // what replicas looked like that have not changed since
 	declared sync.Map   // the volumes that images declare: image ID -> []string

@@ -24,6 +24,7 @@ const (
 	labelSpec       = "dev.rhumb.spec"
 	labelRestarts   = "dev.rhumb.restarts"
 	labelJoined     = "dev.rhumb.joined"     // the replica whose network namespace it shares
+	labelHosts      = "dev.rhumb.hosts"      // the further names that its hosts file had at its start
 	labelOneOff     = "dev.rhumb.oneoff"     // of a one-off: its word
 	labelDefinition = "dev.rhumb.definition" // of a network: the hash of what it was made from
 )

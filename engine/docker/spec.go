@@ -30,6 +30,7 @@ type facts struct {
 	files   map[string]string // by target: where a mounted file's content lies
 	volumes []string          // declared by the image
 	covered []string          // paths that volumes of other replicas take
+	machine []string          // the lines of the machine's hosts file, for a replica on its network: "name:address"
 }
 
 // drawing maps a spec to a plan, and collects what can't be mapped.
@@ -44,6 +45,9 @@ type drawing struct {
 // and what can't be right is Invalid, all of it at once.
 func draw(spec *rhumb.ReplicaSpec, f facts) (*plan, error) {
 	d := &drawing{spec: spec, c: &spec.Container, facts: f}
+	if err := checkHosts(spec.Hosts); err != nil {
+		d.invalid("hosts file: %v", err)
+	}
 	host := d.host()
 	networking, further := d.networks()
 	p := &plan{
@@ -111,6 +115,9 @@ func (d *drawing) labels() map[string]string {
 	if s.OneOff != "" {
 		l[labelOneOff] = s.OneOff
 		l[labelSlot] = "0"
+	}
+	if own := d.furtherHosts(); len(own) > 0 {
+		l[labelHosts] = startLabel(own)
 	}
 	if service, ok := strings.CutPrefix(d.c.NetworkMode, "service:"); ok {
 		l[labelJoined] = s.Joined[service]
@@ -245,16 +252,22 @@ func joins(mode string) bool {
 	return strings.HasPrefix(mode, "service:") || strings.HasPrefix(mode, "container:")
 }
 
-// extraHosts gives the lines for the hosts file. A namespace that is joined has its own.
+// extraHosts gives the lines for the hosts file.
 func (d *drawing) extraHosts() []string {
-	lines := slices.Clone(d.c.ExtraHosts)
-	if joins(d.c.NetworkMode) {
-		return lines
-	}
-	for _, name := range slices.Sorted(maps.Keys(d.spec.Hosts)) {
-		lines = append(lines, name+":"+d.spec.Hosts[name])
+	lines := slices.Concat(d.c.ExtraHosts, d.machine)
+	own := d.furtherHosts()
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		lines = append(lines, name+":"+own[name])
 	}
 	return lines
+}
+
+// furtherHosts gives rhumb's own names for the hosts file. A namespace that is joined has its own file.
+func (d *drawing) furtherHosts() map[string]string {
+	if joins(d.c.NetworkMode) {
+		return nil
+	}
+	return further(d.spec.Hosts, slices.Concat(d.c.ExtraHosts, d.machine), nil)
 }
 
 // addresses parses addresses.

@@ -75,6 +75,11 @@ func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (facts, err
 		return facts{}, err
 	}
 	f := facts{api: api}
+	if c := &spec.Container; c.NetworkMode == "host" && len(spec.Hosts) > 0 && len(c.ExtraHosts) == 0 {
+		if f.machine, err = machineHosts("/etc/hosts"); err != nil {
+			return facts{}, rhumb.Errorf(rhumb.Internal, "start %s: the machine's hosts file: %w", spec.Name(), err)
+		}
+	}
 	if f.volumes, err = e.declaredVolumes(ctx, spec); err != nil {
 		return facts{}, err
 	}
@@ -88,16 +93,18 @@ func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (facts, err
 func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
 	var targets []string
 	for _, from := range spec.Container.VolumesFrom {
-		service, _, _ := strings.Cut(from, ":")
+		service, rest, _ := strings.Cut(from, ":")
 		id, ok := spec.Joined[service]
-		if !ok {
+		if service == "container" && rest != "" {
+			id, _, _ = strings.Cut(rest, ":")
+		} else if !ok {
 			continue // told by the mapping
 		}
-		c, err := e.inspect(ctx, id)
+		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
-			return nil, err
+			return nil, e.missing(err, "take the volumes of "+short(id))
 		}
-		for _, m := range c.Mounts {
+		for _, m := range r.Container.Mounts {
 			targets = append(targets, m.Destination)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -131,6 +132,9 @@ func (e *Engine) start(spec *rhumb.ReplicaSpec) (*replica, error) {
 	if b.StartError != nil {
 		return nil, b.StartError
 	}
+	if err := checkHosts(spec.Hosts); err != nil {
+		return nil, err
+	}
 	if err := e.check(spec, now); err != nil {
 		return nil, err
 	}
@@ -184,7 +188,7 @@ func (e *Engine) onPort(p rhumb.Port, now time.Time) *replica {
 // make makes a replica with its volumes.
 func (e *Engine) make(spec *rhumb.ReplicaSpec, b Behaviour, now time.Time) *replica {
 	e.made++
-	r := &replica{spec: *spec, behaviour: b, name: spec.Name()}
+	r := &replica{spec: *spec, behaviour: b, name: spec.Name(), hosts: maps.Clone(spec.Hosts)}
 	r.base = rhumb.Replica{
 		ID: fmt.Sprintf("%064x", e.made), Stack: spec.Stack, Service: spec.Service, Release: spec.Release, Slot: spec.Slot,
 		Spec: spec.Spec, Restarts: spec.Restarts, ImageID: spec.Container.ImageID, State: rhumb.StateCreated, Created: now,

@@ -17,6 +17,7 @@ type replica struct {
 	base      rhumb.Replica // as it was when it last changed by somebody's doing
 	volumes   []string
 	exit      time.Time // when it exits by itself; zero: never
+	hosts     map[string]string
 }
 
 // begin starts it.

@@ -24,6 +24,8 @@ type Options struct {
 	NewImage func(t *testing.T, e rhumb.Engine, name string) rhumb.Image
 	// AddNetwork and AddVolume make one by hand, without labels, and remove it at the test's end.
 	AddNetwork, AddVolume func(t *testing.T, e rhumb.Engine, name string)
+	// Hosts reads a running replica's hosts file: addresses by name, the first where there are several.
+	Hosts func(t *testing.T, e rhumb.Engine, id string) map[string]string
 	// Kill kills a replica by hand.
 	Kill func(t *testing.T, e rhumb.Engine, id string)
 	// Clear removes whatever is left of a stack.
@@ -44,7 +46,7 @@ type bench struct {
 // Run runs the contract's tests. open gives a new connection to an engine; what one test leaves is cleared.
 func Run(t *testing.T, open func(t *testing.T) rhumb.Engine, o Options) {
 	for _, group := range []map[string]func(*bench){
-		holdingTests, replicaTests, startTests, watchTests, streamTests, probeTests, imageTests, awayTests,
+		holdingTests, replicaTests, startTests, hostsTests, watchTests, streamTests, probeTests, imageTests, awayTests,
 	} {
 		names := []string{}
 		for name := range group {

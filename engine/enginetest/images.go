@@ -79,6 +79,7 @@ var awayTests = map[string]func(*bench){
 			"Holdings":      func(ctx context.Context) error { _, err := e.Holdings(ctx, b.stack); return err },
 			"Replicas":      func(ctx context.Context) error { _, err := e.Replicas(ctx, b.stack); return err },
 			"Start":         func(ctx context.Context) error { _, err := e.Start(ctx, b.spec("web")); return err },
+			"SetHosts":      func(ctx context.Context) error { return e.SetHosts(ctx, "x", nil) },
 			"Stop":          func(ctx context.Context) error { return e.Stop(ctx, "x") },
 			"Remove":        func(ctx context.Context) error { return e.Remove(ctx, "x") },
 			"Watch":         func(ctx context.Context) error { _, err := e.Watch(ctx); return err },
