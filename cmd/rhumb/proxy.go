@@ -24,6 +24,10 @@ func (a *app) proxyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if data := os.Getenv("RHUMB_DATA"); data != "" && !cmd.Flags().Changed("state") {
+			conf.Data = data
+			state = conf.proxyState()
+		}
 		if succeed || orphan {
 			return a.startSuccessor(ctx, orphan, socketOf(state, socket))
 		}

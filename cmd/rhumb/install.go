@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	moby "github.com/moby/moby/client"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"rhumb"
+	"rhumb/httpapi/client"
+	"rhumb/install"
+	"rhumb/proxy"
+)
+
+func (a *app) installCommand() *cobra.Command {
+	conf := defaultServerConfig()
+	var dryRun, noStart bool
+	var cmd *cobra.Command
+	cmd = a.command("install [flags]", "Install rhumb on this machine: program, services, settings", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		given := settingsOf(cmd.Flags())
+		if err := conf.installed(install.Machine{}, cmd); err != nil {
+			return err
+		}
+		return a.install(ctx, conf, given, dryRun, noStart)
+	})
+	cmd.Long = "Install this very program as /usr/local/bin/rhumb with two systemd services, rhumb (the daemon) and rhumb-proxy, and start them.\n" +
+		"Run it again with a newer program or other flags to bring the machine to that. Flags that are given are kept in " + install.Settings + "."
+	conf.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
+	cmd.Flags().BoolVar(&noStart, "no-start", false, "start, reload and restart nothing")
+	return cmd
+}
+
+// settingsOf gives the server's flags that were given, as variables.
+func settingsOf(fs *pflag.FlagSet) map[string]string {
+	ours := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(serverConfig).flags(ours)
+	given := map[string]string{}
+	fs.Visit(func(f *pflag.Flag) {
+		if ours.Lookup(f.Name) == nil {
+			return
+		}
+		value := f.Value.String()
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			value = strings.Join(list.GetSlice(), ",")
+		}
+		given[variable("RHUMB_", f.Name)] = value
+	})
+	return given
+}
+
+// variable is the name of the variable that stands for a flag.
+func variable(prefix, flag string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// installed fills in what the command line leaves open from the settings that an installation keeps, and validates all of it.
+func (c *serverConfig) installed(m install.Machine, cmd *cobra.Command) error {
+	kept, err := m.Settings()
+	if err != nil {
+		return err
+	}
+	var bad error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		v, ok := kept[variable("RHUMB_", f.Name)]
+		if !ok || f.Changed || bad != nil {
+			return
+		}
+		if err := f.Value.Set(v); err != nil {
+			bad = rhumb.Errorf(rhumb.Invalid, "%s: %s=%s: %v", install.Settings, variable("RHUMB_", f.Name), v, err)
+		}
+	})
+	if bad != nil {
+		return bad
+	}
+	return c.validate()
+}
+
+// install brings this machine to the program that runs and the settings given.
+func (a *app) install(ctx context.Context, conf serverConfig, given map[string]string, dryRun, noStart bool) error {
+	m := install.Machine{}
+	want := install.Wanted{Settings: given, Data: conf.Data, Stopped: noStart}
+	var err error
+	if want.Binary, err = os.ReadFile("/proc/self/exe"); err != nil {
+		return rhumb.Errorf(rhumb.Internal, "this program can't be read: %w", err)
+	}
+	if want.Completions, err = a.completions(); err != nil {
+		return err
+	}
+	if err := needSystemd(m); err != nil {
+		return err
+	}
+	facts, err := m.Look(ctx, conf.Data)
+	if err != nil {
+		return err
+	}
+	steps := install.Plan(want, facts)
+	if dryRun {
+		fmt.Fprint(a.stdout, install.Text(steps))
+		return nil
+	}
+	if err := a.mayInstall(ctx, conf, facts); err != nil {
+		return err
+	}
+	if len(steps) == 0 {
+		return &outcome{words: "rhumb " + version + " is installed already, and nothing is to be changed"}
+	}
+	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.stdout, s) }); err != nil {
+		return err
+	}
+	if noStart {
+		return &outcome{words: "rhumb " + version + " is installed; nothing was started"}
+	}
+	return a.welcome(ctx, conf)
+}
+
+func (a *app) completions() (map[string][]byte, error) {
+	root := a.root()
+	made := map[string][]byte{}
+	for shell, generate := range map[string]func(io.Writer) error{
+		"bash": func(w io.Writer) error { return root.GenBashCompletionV2(w, true) },
+		"fish": func(w io.Writer) error { return root.GenFishCompletion(w, true) },
+		"zsh":  root.GenZshCompletion,
+	} {
+		var b bytes.Buffer
+		if err := generate(&b); err != nil {
+			return nil, rhumb.Errorf(rhumb.Internal, "the completion for %s can't be made: %w", shell, err)
+		}
+		made[shell] = b.Bytes()
+	}
+	return made, nil
+}
+
+func needSystemd(m install.Machine) error {
+	if !m.Systemd() {
+		return rhumb.Errorf(rhumb.Unsupported, "systemd is not this machine's init system, and rhumb install makes systemd services").
+			WithHint("let your own supervisor run \"rhumb server\" as root; it starts the proxy by itself (docs/install.md)")
+	}
+	return nil
+}
+
+func needRoot(what string) error {
+	if os.Geteuid() != 0 {
+		return rhumb.Errorf(rhumb.Denied, "rhumb %s needs root", what).WithHint("sudo rhumb %s", what)
+	}
+	return nil
+}
+
+// mayInstall looks for what would keep the services from starting.
+func (a *app) mayInstall(ctx context.Context, conf serverConfig, facts install.Facts) error {
+	if err := needRoot("install"); err != nil {
+		return err
+	}
+	if err := engineAnswers(ctx, conf.DockerHost); err != nil {
+		return err
+	}
+	if !facts.Running[install.Daemon] && facts.Data {
+		unlock, err := lockFolder(conf.Data)
+		if rhumb.ErrorCode(err) == rhumb.Locked {
+			return rhumb.Errorf(rhumb.Locked, "a rhumb server that is no service uses %s", conf.Data).
+				WithHint("stop it and install again; its proxy goes on serving until the new one has taken over")
+		}
+		if err != nil {
+			return err
+		}
+		unlock()
+	}
+	if facts.Running[install.Proxy] {
+		return nil
+	}
+	if _, err := proxy.Dial(conf.proxySocket()).Status(ctx); err == nil {
+		return nil // one that is no service: ours takes the ports over from it
+	}
+	return portsFree(ctx, conf)
+}
+
+// portsFree tells who holds a port that the proxy is to serve.
+func portsFree(ctx context.Context, conf serverConfig) error {
+	entry, err := conf.entry()
+	if err != nil {
+		return err
+	}
+	p, err := proxy.New(proxy.Options{})
+	if err != nil {
+		return err
+	}
+	err = p.Check(ctx, []rhumb.Listener{{Addr: entry, Protocol: rhumb.HTTP}})
+	if err != nil {
+		return rhumb.Errorf(rhumb.Conflict, "%w", err).WithHint("stop what holds it, or give rhumb another port: rhumb install --http :8080")
+	}
+	return nil
+}
+
+// engineAnswers tells how to get an engine where none answers.
+func engineAnswers(ctx context.Context, host string) error {
+	engine, err := moby.New(moby.WithHost(host))
+	if err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "docker host %q: %w", host, err)
+	}
+	defer func() { _ = engine.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if _, err = engine.Ping(ctx, moby.PingOptions{}); err == nil {
+		return nil
+	}
+	path := os.Getenv("PATH") + ":/usr/sbin:/sbin"
+	for dir := range strings.SplitSeq(path, ":") {
+		if _, missing := exec.LookPath(dir + "/dockerd"); missing == nil {
+			return rhumb.Errorf(rhumb.Unavailable, "Docker Engine is installed but does not answer at %s: %w", host, err).
+				WithHint("start it: systemctl enable --now docker")
+		}
+	}
+	return rhumb.Errorf(rhumb.Unavailable, "Docker Engine is missing: nothing answers at %s", host).
+		WithHint("install it: apt-get install docker.io on Debian and Ubuntu, dnf install moby-engine on Fedora; or docker-ce as docs.docker.com/engine/install tells")
+}
+
+// welcome waits for the server and says what there is now.
+func (a *app) welcome(ctx context.Context, conf serverConfig) error {
+	c, err := client.New("unix://" + conf.Socket)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var info rhumb.ServerInfo
+	for {
+		if info, err = c.Info(ctx); err == nil && info.Proxy {
+			break
+		}
+		if !pause(ctx, 200*time.Millisecond) {
+			return rhumb.Errorf(rhumb.Unavailable, "the services were started, but don't answer: %w", errors.Join(err, ctx.Err())).
+				WithHint("see why: journalctl -n 30 -u rhumb -u rhumb-proxy")
+		}
+	}
+	return &outcome{words: fmt.Sprintf(`rhumb %s is installed and serves
+  state     %s
+  settings  %s
+  services  rhumb, rhumb-proxy: systemctl status rhumb rhumb-proxy
+  logs      journalctl -u rhumb -u rhumb-proxy
+  who       root and the group %s: usermod -aG %s NAME`, info.Version, conf.Data, install.Settings, install.Group, install.Group)}
+}
+
+// pause waits, and tells whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

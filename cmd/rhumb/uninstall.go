@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	moby "github.com/moby/moby/client"
+	"github.com/spf13/cobra"
+
+	"rhumb"
+	"rhumb/httpapi/client"
+	"rhumb/install"
+)
+
+func (a *app) uninstallCommand() *cobra.Command {
+	conf := defaultServerConfig()
+	var dryRun, force, purge, yes bool
+	var cmd *cobra.Command
+	cmd = a.command("uninstall [flags]", "Remove rhumb from this machine; volumes and the state folder stay", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		m := install.Machine{}
+		if err := conf.installed(m, cmd); err != nil {
+			return err
+		}
+		facts, err := m.Look(ctx, conf.Data)
+		if err != nil {
+			return err
+		}
+		steps := install.PlanRemoval(facts, purge, conf.Data)
+		if dryRun {
+			fmt.Fprint(a.stdout, install.Text(steps))
+			return nil
+		}
+		if err := a.mayUninstall(ctx, conf, facts, force); err != nil {
+			return err
+		}
+		if purge && !yes {
+			if err := a.confirm(ctx, "This deletes all releases, secrets and certificates in "+conf.Data+".", conf.Data); err != nil {
+				return err
+			}
+		}
+		if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.stdout, s) }); err != nil {
+			return err
+		}
+		return a.farewell(ctx, conf, purge)
+	})
+	cmd.Long = "Stop and remove the services, the program and the completions. Volumes stay, and the state folder, the settings and the user rhumb\n" +
+		"stay unless you say --purge. It refuses while stacks are deployed; with --force their containers go on running, behind nothing."
+	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "the state folder")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "also while stacks are deployed")
+	cmd.Flags().BoolVar(&purge, "purge", false, "remove the state folder, the settings and the user too")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "ask nothing")
+	return cmd
+}
+
+// mayUninstall refuses while stacks are deployed.
+func (a *app) mayUninstall(ctx context.Context, conf serverConfig, facts install.Facts, force bool) error {
+	if err := needRoot("uninstall"); err != nil {
+		return err
+	}
+	if len(facts.Files) == 0 {
+		return rhumb.Errorf(rhumb.NotFound, "rhumb is not installed here").WithHint("a server that was started by hand is stopped by hand")
+	}
+	if force {
+		return nil
+	}
+	names, err := deployed(ctx, conf.Socket)
+	if err != nil {
+		return rhumb.Errorf(rhumb.Unavailable, "whether stacks are deployed can't be told: %w", err).WithHint("start the server, or uninstall with --force")
+	}
+	if len(names) > 0 {
+		return rhumb.Errorf(rhumb.Conflict, "these stacks are deployed: %s", strings.Join(names, ", ")).
+			WithHint("take each down first: rhumb down -p %s (its volumes stay); or --force, which leaves their containers running without rhumb", names[0])
+	}
+	return nil
+}
+
+// deployed lists the stacks of a server.
+func deployed(ctx context.Context, socket string) ([]string, error) {
+	c, err := client.New("unix://" + socket)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	stacks, err := c.Stacks(ctx)
+	var names []string
+	for _, s := range stacks {
+		names = append(names, s.Name)
+	}
+	return names, err
+}
+
+// farewell removes what lies in memory, if nothing mounts it, and says what is left.
+func (a *app) farewell(ctx context.Context, conf serverConfig, purged bool) error {
+	containers, volumes, err := ofStacks(ctx, conf.DockerHost)
+	if err == nil && containers == 0 {
+		_ = os.RemoveAll(install.RunFolder) // it goes with the next start of the machine at the latest
+	}
+	left := []string{"rhumb is removed; left are"}
+	if !purged {
+		left = append(left, "  the state   "+conf.Data+" (releases, secrets, certificates), settings in "+install.Settings+", the user "+install.User+": --purge removes them")
+	}
+	switch {
+	case err != nil:
+		left = append(left, "  in Docker   whatever the stacks had: it can't be asked: "+err.Error())
+	default:
+		left = append(left, fmt.Sprintf("  in Docker   %d volumes of stacks: docker volume ls --filter label=dev.rhumb.stack", volumes))
+		if containers > 0 {
+			left = append(left, fmt.Sprintf("              %d containers of stacks: docker ps -a --filter label=dev.rhumb.stack", containers))
+		}
+	}
+	return &outcome{words: strings.Join(left, "\n")}
+}
+
+// ofStacks counts the containers and volumes of all stacks.
+func ofStacks(ctx context.Context, host string) (containers, volumes int, err error) {
+	engine, err := moby.New(moby.WithHost(host))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = engine.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	ours := make(moby.Filters).Add("label", "dev.rhumb.stack")
+	cs, err := engine.ContainerList(ctx, moby.ContainerListOptions{All: true, Filters: ours})
+	if err != nil {
+		return 0, 0, err
+	}
+	vs, err := engine.VolumeList(ctx, moby.VolumeListOptions{Filters: ours})
+	return len(cs.Items), len(vs.Items), err
+}
+
+// confirm has a word typed before something is deleted.
+func (a *app) confirm(ctx context.Context, warning, word string) error {
+	if !terminal(a.stdin) || !terminal(a.stderr) {
+		return rhumb.Errorf(rhumb.Invalid, "nobody is there to confirm it").WithHint("say --yes")
+	}
+	fmt.Fprintf(a.stderr, "%s\nType %s to go on: ", warning, word)
+	answer := make(chan string, 1)
+	go func() { // nothing can interrupt a read from a terminal: it ends with the process at the latest
+		line, _ := bufio.NewReader(a.stdin).ReadString('\n')
+		answer <- strings.TrimSpace(line)
+	}()
+	select {
+	case line := <-answer:
+		if line == word {
+			return nil
+		}
+		return rhumb.Errorf(rhumb.Cancelled, "not confirmed; nothing was removed")
+	case <-ctx.Done():
+		fmt.Fprintln(a.stderr)
+		return ctx.Err()
+	}
+}

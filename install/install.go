@@ -1,0 +1,184 @@
+// Package install puts rhumb on a machine with systemd, takes it away again, and replaces it by another version. What is to be done is a
+// plan: a list of values that can be printed. Perform carries it out.
+package install
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// Where everything goes.
+const (
+	Binary      = "/usr/local/bin/rhumb"
+	Settings    = "/etc/rhumb/rhumb.env"
+	Daemon      = "rhumb.service"
+	Proxy       = "rhumb-proxy.service"
+	Group       = "rhumb" // may use the server's socket
+	User        = "rhumb" // of that group, to deploy as from elsewhere
+	RunFolder   = "/run/rhumb"
+	unitFolder  = "/etc/systemd/system/"
+	homeFolder  = "/home/rhumb"
+	systemdMark = "/run/systemd/system" // is there where systemd is the first process
+)
+
+// completions says where each shell looks for a command's completion.
+var completions = map[string]string{
+	"bash": "/usr/local/share/bash-completion/completions/rhumb",
+	"fish": "/usr/local/share/fish/vendor_completions.d/rhumb.fish",
+	"zsh":  "/usr/local/share/zsh/site-functions/_rhumb",
+}
+
+// Kind is what a step does.
+type Kind string
+
+const (
+	Folder Kind = "make"   // a folder, if it isn't there
+	Write  Kind = "write"  // a file, whole or not at all
+	Remove Kind = "remove" // a file or a folder with all that is in it; one that isn't there is no error
+	Run    Kind = "run"    // a command
+)
+
+// Step is one thing to do.
+type Step struct {
+	Kind    Kind
+	Path    string
+	Mode    fs.FileMode // of a folder or file
+	Content []byte      // of a file
+	Args    []string    // of a command
+	Note    string      // what it is for; may be empty
+}
+
+// String is the step in a line.
+func (s Step) String() string {
+	what := s.Path
+	switch s.Kind {
+	case Folder:
+		what = fmt.Sprintf("%s (%04o)", s.Path, s.Mode)
+	case Run:
+		what = strings.Join(s.Args, " ")
+	}
+	if s.Note != "" {
+		what += "  # " + s.Note
+	}
+	return fmt.Sprintf("%-7s %s", s.Kind, what)
+}
+
+// Wanted is what a machine shall have.
+type Wanted struct {
+	Binary      []byte
+	Settings    map[string]string // variables for daemon and proxy; those that aren't named stay as they are
+	Completions map[string][]byte // by shell
+	Data        string            // the state folder
+	Stopped     bool              // nothing is started, reloaded or restarted
+}
+
+// Facts is what a machine has.
+type Facts struct {
+	Files       map[string][]byte // by path: those of ours that are there
+	Group, User bool
+	Data        bool // the state folder is there
+	Running     map[string]bool
+	Enabled     map[string]bool
+}
+
+// Plan lists what brings a machine to what is wanted; it is empty where nothing is missing.
+func Plan(w Wanted, f Facts) []Step {
+	p := &planner{facts: f}
+	if !f.Group {
+		p.run("its members may use the server", "groupadd", "--system", Group)
+	}
+	if !f.User {
+		p.run("to deploy as from elsewhere", "useradd", "--system", "--gid", Group, "--create-home", "--home-dir", homeFolder, "--shell", "/bin/sh", User)
+	}
+	if !f.Data {
+		p.steps = append(p.steps, Step{Kind: Folder, Path: w.Data, Mode: 0o700, Note: "the state folder"})
+	}
+	binary := p.write(Binary, w.Binary, 0o755)
+	settings := p.write(Settings, mergeSettings(f.Files[Settings], w.Settings), 0o640)
+	proxy := p.write(unitFolder+Proxy, []byte(proxyUnit), 0o644)
+	daemon := p.write(unitFolder+Daemon, []byte(daemonUnit), 0o644)
+	for _, shell := range []string{"bash", "fish", "zsh"} {
+		p.write(completions[shell], w.Completions[shell], 0o644)
+	}
+	if proxy || daemon {
+		p.run("", "systemctl", "daemon-reload")
+	}
+	if !f.Enabled[Proxy] || !f.Enabled[Daemon] {
+		p.run("they start with the machine", "systemctl", "enable", Proxy, Daemon)
+	}
+	if w.Stopped {
+		return p.steps
+	}
+	switch {
+	case !f.Running[Proxy]:
+		p.run("", "systemctl", "start", Proxy)
+	case binary || settings || proxy:
+		p.run("a successor takes the connections over", "systemctl", "reload", Proxy)
+	}
+	switch {
+	case !f.Running[Daemon]:
+		p.run("", "systemctl", "start", Daemon)
+	case binary || settings || daemon:
+		p.run("what serves goes on", "systemctl", "restart", Daemon)
+	}
+	return p.steps
+}
+
+// PlanRemoval lists what takes rhumb away. The state folder, the settings and the user stay, unless purge is set; data is that folder then.
+// Containers and volumes are Docker's: they stay.
+func PlanRemoval(f Facts, purge bool, data string) []Step {
+	p := &planner{facts: f}
+	for _, unit := range []string{Daemon, Proxy} {
+		if f.Running[unit] || f.Enabled[unit] {
+			p.run("", "systemctl", "disable", "--now", unit)
+		}
+	}
+	units := p.remove(unitFolder + Daemon)
+	units = p.remove(unitFolder+Proxy) || units
+	if units {
+		p.run("", "systemctl", "daemon-reload")
+	}
+	for _, shell := range []string{"bash", "fish", "zsh"} {
+		p.remove(completions[shell])
+	}
+	if purge {
+		p.steps = append(p.steps, Step{Kind: Remove, Path: data, Note: "releases, secrets, certificates"})
+		p.remove(Settings)
+		if f.User {
+			p.run("its home stays", "userdel", User)
+		}
+		if f.Group {
+			p.steps = append(p.steps, Step{Kind: Run, Args: []string{"sh", "-c", "! getent group " + Group + " >/dev/null || groupdel " + Group}})
+		}
+	}
+	p.remove(Binary)
+	return p.steps
+}
+
+type planner struct {
+	facts Facts
+	steps []Step
+}
+
+func (p *planner) run(note string, args ...string) {
+	p.steps = append(p.steps, Step{Kind: Run, Args: args, Note: note})
+}
+
+// write plans a file unless it is there, and tells whether it had to.
+func (p *planner) write(path string, content []byte, mode fs.FileMode) bool {
+	if have, ok := p.facts.Files[path]; ok && string(have) == string(content) || content == nil {
+		return false
+	}
+	p.steps = append(p.steps, Step{Kind: Write, Path: path, Content: content, Mode: mode})
+	return true
+}
+
+// remove plans a file's end if it is there.
+func (p *planner) remove(path string) bool {
+	if _, ok := p.facts.Files[path]; !ok {
+		return false
+	}
+	p.steps = append(p.steps, Step{Kind: Remove, Path: path})
+	return true
+}

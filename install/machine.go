@@ -1,0 +1,187 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"rhumb"
+	"rhumb/internal/atomicfile"
+)
+
+const (
+	maxFile   = 1 << 30 // bytes that a file of ours may have
+	maxOutput = 64 << 10
+)
+
+// Machine is where rhumb is put.
+type Machine struct {
+	// Root is put before every path; "" is the machine itself.
+	Root string
+	// Command runs a command and gives its output, both streams; nil runs it for real.
+	Command func(ctx context.Context, args ...string) (string, error)
+}
+
+func (m Machine) path(p string) string { return filepath.Join("/", m.Root, p) }
+
+func (m Machine) command(ctx context.Context, args ...string) (string, error) {
+	if m.Command != nil {
+		return m.Command(ctx, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	return out.String()[:min(out.Len(), maxOutput)], err
+}
+
+// Systemd tells whether systemd is the machine's first process.
+func (m Machine) Systemd() bool {
+	_, err := os.Stat(m.path(systemdMark))
+	return err == nil
+}
+
+// Look finds out what of rhumb's is on the machine.
+func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
+	f := Facts{Files: map[string][]byte{}, Running: map[string]bool{}, Enabled: map[string]bool{}}
+	paths := []string{Binary, Settings, unitFolder + Daemon, unitFolder + Proxy}
+	for _, p := range completions {
+		paths = append(paths, p)
+	}
+	for _, p := range paths {
+		b, err := readFile(m.path(p))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return f, rhumb.Errorf(rhumb.Denied, "%s can't be read: %w", p, err)
+		}
+		f.Files[p] = b
+	}
+	info, err := os.Stat(m.path(data))
+	f.Data = err == nil && info.IsDir()
+	f.Group = m.says(ctx, "getent", "group", Group)
+	f.User = m.says(ctx, "getent", "passwd", User)
+	for _, unit := range []string{Daemon, Proxy} {
+		f.Running[unit] = m.says(ctx, "systemctl", "is-active", "--quiet", unit)
+		f.Enabled[unit] = m.says(ctx, "systemctl", "is-enabled", "--quiet", unit)
+	}
+	return f, ctx.Err()
+}
+
+// says runs a command whose exit status is the answer.
+func (m Machine) says(ctx context.Context, args ...string) bool {
+	_, err := m.command(ctx, args...)
+	return err == nil
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = errors.New("it is too long")
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	return b, err
+}
+
+// Perform carries steps out, in order, up to the first that fails. Each is told before it begins.
+func (m Machine) Perform(ctx context.Context, steps []Step, tell func(Step)) error {
+	for _, s := range steps {
+		tell(s)
+		if err := m.perform(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m Machine) perform(ctx context.Context, s Step) error {
+	var err error
+	switch s.Kind {
+	case Folder:
+		err = os.MkdirAll(m.path(s.Path), s.Mode)
+	case Write:
+		if err = os.MkdirAll(filepath.Dir(m.path(s.Path)), 0o755); err == nil {
+			err = atomicfile.Write(m.path(s.Path), s.Content, s.Mode)
+		}
+	case Remove:
+		err = os.RemoveAll(m.path(s.Path))
+	case Run:
+		return m.run(ctx, s.Args...)
+	}
+	if err != nil {
+		return rhumb.Errorf(rhumb.Denied, "%s: %w", s, err)
+	}
+	return nil
+}
+
+// run runs a command that has to end well, and tells its last words otherwise.
+func (m Machine) run(ctx context.Context, args ...string) error {
+	out, err := m.command(ctx, args...)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	e := rhumb.Errorf(rhumb.Unavailable, "%s: %w", strings.Join(args, " "), err)
+	if words := strings.TrimSpace(out); words != "" {
+		e = rhumb.Errorf(rhumb.Unavailable, "%s: %s", strings.Join(args, " "), words)
+	}
+	if args[0] == "systemctl" {
+		unit := args[len(args)-1]
+		return e.WithHint("see why: journalctl -n 30 -u %s", unit)
+	}
+	return e
+}
+
+// Reload has the proxy replaced by a successor of the binary that is installed.
+func (m Machine) Reload(ctx context.Context) error { return m.run(ctx, "systemctl", "reload", Proxy) }
+
+// Restart restarts the daemon and doesn't wait until it answers.
+func (m Machine) Restart(ctx context.Context) error {
+	return m.run(ctx, "systemctl", "restart", "--no-block", Daemon)
+}
+
+// Place puts a program where the installed one is, whole or not at all.
+func (m Machine) Place(path string, program []byte) error {
+	if err := atomicfile.Write(m.path(path), program, 0o755); err != nil {
+		return rhumb.Errorf(rhumb.Denied, "the program can't be put in place: %w", err)
+	}
+	return nil
+}
+
+// Text prints steps, one a line.
+func Text(steps []Step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		fmt.Fprintln(&b, s)
+	}
+	return b.String()
+}
+
+// Settings gives the variables that an installation keeps; none where there is no installation.
+func (m Machine) Settings() (map[string]string, error) {
+	b, err := readFile(m.path(Settings))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Denied, "%s can't be read: %w", Settings, err).WithHint("run it as root")
+	}
+	return Values(b), nil
+}
