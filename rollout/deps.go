@@ -68,8 +68,9 @@ func joins(def *rhumb.Service) []string {
 		}
 	}
 	for _, from := range c.VolumesFrom {
-		name, _, _ := strings.Cut(from, ":")
-		names = append(names, name)
+		if name, _, _ := strings.Cut(from, ":"); !strings.HasPrefix(from, "container:") {
+			names = append(names, name)
+		}
 	}
 	return names
 }
@@ -92,7 +93,9 @@ func (t *turn) markNeeded() {
 		}
 		s.needed = true
 		for _, d := range s.deps {
-			mark(t.byName[d.Service])
+			if on := t.byName[d.Service]; s.hookOf() == nil || !on.stands() {
+				mark(on)
+			}
 		}
 	}
 	for _, job := range t.jobsWait {
@@ -108,14 +111,18 @@ func (s *service) open() bool {
 		return false
 	}
 	if s.waitsForJobs() {
-		t.waits(s.Name, "waits for job "+t.jobsWait[0].Name)
+		t.waits(s.Name, "waits for "+jobTitle(t.jobsWait[0].Name))
 		return false
 	}
 	for _, d := range s.deps {
 		if t.w.Mode == Hold {
 			break // what is held was there: it need not wait for one another
 		}
-		if why := t.byName[d.Service].unmet(d.Condition); why != "" {
+		on := t.byName[d.Service]
+		if s.hookOf() != nil && on.stands() {
+			continue // a migration works on the database that serves, whether that will change or not
+		}
+		if why := on.unmet(d.Condition); why != "" {
 			t.waits(s.Name, "waits for "+why)
 			return false
 		}
@@ -145,7 +152,7 @@ func (s *service) joinable() bool {
 func (s *service) unmet(c rhumb.Condition) string {
 	if s.Job {
 		if s.mustRun() {
-			return "job " + s.Name
+			return jobTitle(s.Name)
 		}
 		return ""
 	}
@@ -155,9 +162,17 @@ func (s *service) unmet(c rhumb.Condition) string {
 		case sl.status == resting || sl.status == lost:
 		case c == rhumb.DependsHealthy && (!sl.ready || s.led && !s.t.active(sl.main)):
 			return s.Name + " to be healthy"
-		case sl.main == nil || !sl.main.Alive() || s.t.o.Stopping[sl.main.ID]:
+		case sl.main == nil || !sl.main.Alive() || s.t.o.Stopping[sl.main.ID] || s.t.pending(sl.main):
 			return s.Name + " to be started"
 		}
 	}
 	return ""
+}
+
+// jobTitle names a job or a hook.
+func jobTitle(name string) string {
+	if title := rhumb.JobTitle(name); title != name {
+		return title
+	}
+	return "job " + name
 }

@@ -59,6 +59,7 @@ var notShown = map[string]bool{"Name": true, "Container": true, "Build": true, "
 // serviceDiff names what differs between two definitions of one service.
 func serviceDiff(a, b *rhumb.Service) []string {
 	what := containerDiff(&a.Container, &b.Container)
+	what = slices.DeleteFunc(what, func(w string) bool { return toldElsewhere(a.Name, w) })
 	eachField(a, b, func(name string, x, y any) {
 		switch {
 		case notShown[name]:
@@ -69,6 +70,18 @@ func serviceDiff(a, b *rhumb.Service) []string {
 		}
 	})
 	return dedupe(what)
+}
+
+// toldElsewhere tells whether a hook differs only because its service does, or a service because its hooks do.
+func toldElsewhere(service, what string) bool {
+	of, isDependency := strings.CutPrefix(what, "dependency ")
+	if !isDependency {
+		return false
+	}
+	if hooked, _, ok := rhumb.HookOf(service); ok {
+		return of == hooked
+	}
+	return of == service+"."+string(rhumb.HookPreStart)
 }
 
 // containerDiff names what differs between what two replicas are made of.

@@ -65,7 +65,7 @@ func (t *turn) conclude() {
 		t.concludeRestore()
 		return
 	case t.w.Mode == Deploy:
-		done = t.prepared && t.settled() && t.published() && t.calm() && !t.oldServes()
+		done = t.prepared && t.settled() && t.published() && t.calm() && !t.oldServes() && t.checked()
 	default:
 		done = t.prepared && t.settled() && t.published()
 	}

@@ -52,6 +52,9 @@ func (t *turn) sortFailures() {
 }
 
 func reasonOf(f rhumb.Failure) string {
+	if title := rhumb.JobTitle(f.Service); title != f.Service {
+		return title + " " + f.Reason
+	}
 	if f.Slot == 0 {
 		return f.Service + ": " + f.Reason
 	}

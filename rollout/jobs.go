@@ -17,6 +17,9 @@ func (s *service) mustRun() bool {
 			return false
 		}
 	}
+	if of := s.hookOf(); of != nil {
+		return s.dueBefore(of)
+	}
 	return true
 }
 
@@ -25,6 +28,8 @@ func (s *service) runJob() {
 	must, inTheWay := s.mustRun(), false
 	for _, r := range s.replicas {
 		switch {
+		case must && r.Release != s.t.w.Release && r.Spec != s.spec && s.completed(r):
+			// It stays until this one has completed: if that fails, nothing was changed.
 		case !s.currentJob(r):
 			inTheWay = inTheWay || r.Alive() && len(s.t.joiners[r.ID]) == 0 || r.Release == s.t.w.Release
 			s.t.retire(r, 0, s.whyOld(), false)
@@ -33,16 +38,19 @@ func (s *service) runJob() {
 		case r.Alive():
 			inTheWay = true
 			s.t.waits(s.Name, "running")
+			if s.overdue(r) && !s.t.o.Stopping[r.ID] {
+				s.t.about(rhumb.StepStop, r, tookLonger(s.Ready.Timeout))
+			}
 		case s.t.own(r) && !s.t.o.Recorded[r.ID]:
 			inTheWay = true
-			s.t.about(rhumb.StepRecord, r, deathOf(r))
+			s.t.about(rhumb.StepRecord, r, s.deathOf(r))
 		default: // it failed in an earlier deployment
 			inTheWay = inTheWay || r.Release == s.t.w.Release
 			s.t.retire(r, 0, "failed before", false)
 		}
 	}
 	if must && !inTheWay && s.failed == 0 && s.open() {
-		s.t.step(rhumb.Step{Kind: rhumb.StepRun, Service: s.Name, Release: s.t.w.Release, Slot: 1, Why: s.whyNew(&slot{n: 1}, 0)})
+		s.t.step(rhumb.Step{Kind: rhumb.StepRun, Service: s.Name, Release: s.t.w.Release, Slot: 1, Why: s.whyRun()})
 	}
 }
 

@@ -214,11 +214,10 @@ func TestJobsRunOnceAndBeforeAnythingChanges(t *testing.T) {
 	failed := w
 	failed.Failures = []rhumb.Failure{{At: noon, Service: "migrate", Slot: 1, Release: 42, ID: job.ID, Reason: "exited with 1"}}
 	checkAll(t, []look{
-		{name: "the job first, the old one's container goes", w: w, o: serving(41, one), wait: "waits for job migrate",
-			want: []string{"remove shop-migrate.41.1 (image changed)", "run shop-migrate.42.1 (image changed)"}},
-		{name: "it is waited for", w: w, o: serving(41, one).plus(job, false), wait: "waits for job migrate", want: []string{"remove shop-migrate.41.1 (image changed)"}},
-		{name: "then all others", w: w, o: ended(0), want: []string{"remove shop-migrate.41.1 (image changed)", "start shop-web.42.1 (image changed)", "start shop-admin.42.1 (image changed)"}},
-		{name: "its failure is written down", w: w, o: ended(1), want: []string{"remove shop-migrate.41.1 (image changed)", "record shop-migrate.42.1 (exited with 1 after 1s)"}},
+		{name: "the job first, and nothing else", w: w, o: serving(41, one), wait: "waits for job migrate", want: []string{"run shop-migrate.42.1 (image changed)"}},
+		{name: "it is waited for", w: w, o: serving(41, one).plus(job, false), wait: "waits for job migrate"},
+		{name: "then all others, and the old one's container goes", w: w, o: ended(0), want: []string{"remove shop-migrate.41.1 (image changed)", "start shop-web.42.1 (image changed)", "start shop-admin.42.1 (image changed)"}},
+		{name: "its failure is written down", w: w, o: ended(1), want: []string{"record shop-migrate.42.1 (exited with 1 after 1s)"}},
 		{name: "and fails the deployment", w: failed, o: ended(1), fail: "migrate.1 exited with 1", left: []string{"shop-web.42.1: isn't ready", "shop-admin.42.1: isn't ready"}},
 		{name: "unless jobs aren't to be run", w: noJobs, o: serving(41, one), want: []string{"remove shop-migrate.41.1 (image changed)", "start shop-web.42.1 (image changed)", "start shop-admin.42.1 (image changed)"}},
 		{name: "an unchanged job doesn't run again", w: deploy(42, one, one), o: serving(41, one), done: true},

@@ -112,6 +112,8 @@ func (p *rehearsal) obey(s rhumb.Step) {
 		p.o.Routes[s.Replica] = Route{Draining: true, Since: p.now}
 	case rhumb.StepUnroute:
 		delete(p.o.Routes, s.Replica)
+	case rhumb.StepCheck:
+		p.w.Checked = append(slices.Clone(p.w.Checked), s.Service)
 	case rhumb.StepRecord:
 		p.o.Recorded[s.Replica] = true
 	case rhumb.StepStop:

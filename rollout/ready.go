@@ -18,8 +18,15 @@ func (s *service) ready(r *rhumb.Replica) (time.Time, bool) {
 	if !r.Alive() || r.Health == rhumb.HealthUnhealthy || t.o.Recorded[r.ID] || t.o.Stopping[r.ID] {
 		return time.Time{}, false
 	}
+	pending, hooked := t.beforeReady(r)
+	if pending {
+		return time.Time{}, false
+	}
 	if s.Ready.Kind == rhumb.ReadyRunning {
 		since := r.Started
+		if hooked.After(since) {
+			since = hooked
+		}
 		if t.o.Watched.After(since) && !t.active(r) {
 			since = t.o.Watched // somebody may have told it to stop before
 		}
@@ -51,6 +58,10 @@ func (s *service) failing(r *rhumb.Replica) string {
 	if t.o.Recorded[r.ID] {
 		return "has failed"
 	}
+	pending, hooked := t.beforeReady(r)
+	if pending {
+		return "" // they have a limit of their own
+	}
 	if _, ok := s.ready(r); ok || s.Ready.Kind == rhumb.ReadyRunning || t.routed(r) {
 		return ""
 	}
@@ -59,6 +70,9 @@ func (s *service) failing(r *rhumb.Replica) string {
 		limit = readyTimeout
 	}
 	from := r.Started
+	if hooked.After(from) {
+		from = hooked
+	}
 	if t.o.Watched.After(from) {
 		from = t.o.Watched
 	}

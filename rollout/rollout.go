@@ -28,6 +28,7 @@ type Wanted struct {
 	Previous *rhumb.Stack // the release that is left behind; nil: none or not known
 	Mode     Mode
 	RunJobs  bool              // Deploy: run jobs whose spec has changed
+	Checked  []string          // services whose check has passed in this deployment already
 	Jobs     []string          // services whose job completed in this deployment already
 	Failures []rhumb.Failure   // in this deployment, replicas of Release
 	Volumes  bool              // with Release 0: remove volumes too
@@ -48,6 +49,7 @@ type Observed struct {
 	Stopping  map[string]bool      // by replica ID: a stop is under way; it isn't ready any more, whatever it says
 	Segments  map[string]bool      // networks in which services have addresses of their own, or will have once they are there
 	Severed   map[string]bool      // by replica ID: it runs, but was cut off from a network that its spec names
+	PostStart map[string]time.Time // by replica ID, of those that have post_start hooks: when these had completed; zero: not yet, so it isn't ready
 	Watched   time.Time            // since when readiness is looked for: nobody's time runs out sooner than from here; zero: always
 }
 

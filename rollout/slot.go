@@ -208,7 +208,7 @@ func (s *service) mayEnd() bool {
 // completed tells whether the dead replica has done its work, and the restart policy leaves it at that. One that was
 // stopped because it had failed has not.
 func (s *service) completed(r *rhumb.Replica) bool {
-	if r.State != rhumb.StateExited || r.ExitCode != 0 || r.Error != "" || r.OOM || r.Started.IsZero() || s.t.o.Recorded[r.ID] {
+	if s.overdue(r) || r.State != rhumb.StateExited || r.ExitCode != 0 || r.Error != "" || r.OOM || r.Started.IsZero() || s.t.o.Recorded[r.ID] {
 		return false
 	}
 	return s.Job || s.Restart.Condition == rhumb.RestartOnFailure || s.Restart.Condition == rhumb.RestartNone

@@ -26,9 +26,17 @@ func (s *service) whyNew(sl *slot, restarts int) string {
 	return s.why
 }
 
+// whyRun says why a job runs.
+func (s *service) whyRun() string {
+	if of := s.hookOf(); of != nil {
+		return "before " + of.Name + " changes"
+	}
+	return s.whyNew(&slot{n: 1}, 0)
+}
+
 // whyOld says why an old replica of a slot goes.
 func (s *service) whyOld() string {
-	if s.t.w.Mode != Restore && s.prev != nil {
+	if s.t.w.Mode != Restore && s.prev != nil && s.hookOf() == nil {
 		if s.why == "" {
 			s.why = s.whatChanged()
 		}
