@@ -67,6 +67,7 @@ func cloneTable(t rhumb.Table) rhumb.Table {
 	for i := range t.Backends {
 		t.Backends[i].Endpoints = slices.Clone(t.Backends[i].Endpoints)
 	}
+	t.Segments = cloneSegments(t.Segments)
 	return t
 }
 
@@ -97,20 +98,24 @@ func arrange(t *rhumb.Table) {
 	})
 	slices.SortFunc(t.Backends, func(a, b rhumb.Backend) int { return strings.Compare(a.Name, b.Name) })
 	for _, b := range t.Backends {
-		slices.SortFunc(b.Endpoints, func(a, b rhumb.Endpoint) int { return strings.Compare(a.Name+a.Replica, b.Name+b.Replica) })
+		slices.SortFunc(b.Endpoints, byReplica)
 	}
+	arrangeSegments(t.Segments)
 }
+
+func byReplica(a, b rhumb.Endpoint) int { return strings.Compare(a.Name+a.Replica, b.Name+b.Replica) }
 
 func sameTable(a, b rhumb.Table) bool {
 	return slices.Equal(a.Listeners, b.Listeners) && slices.Equal(a.Rules, b.Rules) &&
 		slices.EqualFunc(a.Backends, b.Backends, func(x, y rhumb.Backend) bool {
-			return x.Name == y.Name && x.Stack == y.Stack && x.Service == y.Service && x.Hold == y.Hold &&
-				slices.EqualFunc(x.Endpoints, y.Endpoints, func(e, f rhumb.Endpoint) bool {
-					since := e.Since.Equal(f.Since)
-					e.Since, f.Since = time.Time{}, time.Time{}
-					return since && e == f
-				})
-		})
+			return x.Name == y.Name && x.Stack == y.Stack && x.Service == y.Service && x.Hold == y.Hold && slices.EqualFunc(x.Endpoints, y.Endpoints, sameEndpoint)
+		}) && slices.EqualFunc(a.Segments, b.Segments, sameSegment)
+}
+
+func sameEndpoint(e, f rhumb.Endpoint) bool {
+	since := e.Since.Equal(f.Since)
+	e.Since, f.Since = time.Time{}, time.Time{}
+	return since && e == f
 }
 
 // backendName names the backend of a service's target port.
@@ -212,8 +217,8 @@ func route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at n
 }
 
 // drain gives a replica's endpoints no new connections.
-func drain(t *rhumb.Table, id string, now time.Time) {
-	eachEndpoint(t, func(e *rhumb.Endpoint) {
+func drain(t *rhumb.Table, stack, id string, now time.Time) {
+	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) {
 		if e.Replica == id && !e.Draining {
 			e.Draining, e.Since = true, now
 		}
@@ -225,12 +230,9 @@ func unroute(t *rhumb.Table, id string) {
 	for i := range t.Backends {
 		t.Backends[i].Endpoints = slices.DeleteFunc(t.Backends[i].Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == id })
 	}
-}
-
-func eachEndpoint(t *rhumb.Table, do func(*rhumb.Endpoint)) {
-	for i := range t.Backends {
-		for j := range t.Backends[i].Endpoints {
-			do(&t.Backends[i].Endpoints[j])
+	for _, s := range t.Segments {
+		for i := range s.Services {
+			s.Services[i].Endpoints = slices.DeleteFunc(s.Services[i].Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == id })
 		}
 	}
 }
@@ -238,14 +240,11 @@ func eachEndpoint(t *rhumb.Table, do func(*rhumb.Endpoint)) {
 // routesOf gives what a table says of one stack's replicas and addresses.
 func routesOf(st rhumb.RouterStatus, stack string) (routes map[string]rollout.Route, published map[string]string) {
 	routes, published = map[string]rollout.Route{}, map[string]string{}
-	for _, b := range st.Table.Backends {
-		if b.Stack != stack {
-			continue
-		}
-		for _, e := range b.Endpoints {
+	eachEndpointOf(&st.Table, stack, func(e *rhumb.Endpoint) {
+		if was, ok := routes[e.Replica]; !ok || was.Draining { // active somewhere is active
 			routes[e.Replica] = rollout.Route{Draining: e.Draining, Since: e.Since, Open: st.Open[e.Replica]}
 		}
-	}
+	})
 	owner := owners(st.Table)
 	for _, l := range st.Table.Listeners {
 		if b := owner[l.Backend]; b.Stack == stack && l.Backend != "" {

@@ -79,23 +79,32 @@ func (r *runner) model(ctx context.Context, number int) (*rhumb.Stack, error) {
 
 // look observes the stack in the engine and in the proxy.
 func (r *runner) look(ctx context.Context) (rollout.Observed, error) {
-	o := rollout.Observed{Recorded: map[string]bool{}}
-	replicas, err := r.c.Engine.Replicas(ctx, r.stack)
-	if err != nil {
-		return o, err
+	o, _, err := r.see(ctx)
+	return o, err
+}
+
+// see is look with what else there was to see.
+func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err error) {
+	o.Recorded = map[string]bool{}
+	if o.Replicas, err = r.c.Engine.Replicas(ctx, r.stack); err != nil {
+		return o, s, err
 	}
-	held, err := r.held.see(ctx, r.c.Engine, r.stack)
-	if err != nil {
-		return o, err
+	if s.held, err = r.held.see(ctx, r.c.Engine, r.stack); err != nil {
+		return o, s, err
 	}
-	st, err := r.c.desk.Status(ctx)
-	if err != nil {
-		return o, err
+	if s.router, err = r.c.desk.Status(ctx); err != nil {
+		return o, s, err
 	}
-	o.Replicas, o.Networks, o.Volumes = replicas, held.Networks, slices.Clone(held.Volumes)
-	o.Routes, o.Published = routesOf(st, r.stack)
+	o.Networks, o.Volumes = s.held.Networks, slices.Clone(s.held.Volumes)
+	o.Routes, o.Published = routesOf(s.router, r.stack)
+	o.Segments = map[string]bool{}
+	for _, seg := range s.router.Table.Segments {
+		if seg.Stack == r.stack {
+			o.Segments[seg.Network] = true
+		}
+	}
 	o.Ready = r.ready.since(o)
-	return o, nil
+	return o, s, nil
 }
 
 // holdings are the networks and volumes of a stack. They change seldom and cost the engine more than its replicas, so
@@ -158,6 +167,31 @@ func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
 	}
 }
 
+// severed finds the replicas that somebody has cut off from a network of the stack.
+func (g *goal) severed(bridges []rhumb.Bridge) map[string]bool {
+	cut := map[string]bool{}
+	for _, rep := range g.replicas {
+		if rep.State != rhumb.StateRunning || rep.Slot == 0 {
+			continue
+		}
+		if s, _ := g.definition(rep); s != nil && cutOff(s, rep, bridges) != "" {
+			cut[rep.ID] = true
+		}
+	}
+	return cut
+}
+
+// cutOff names a network that the replica should be in and isn't; "": there is none.
+func cutOff(s *rhumb.Service, rep rhumb.Replica, bridges []rhumb.Bridge) string {
+	for _, n := range bridges {
+		in := slices.ContainsFunc(s.Container.Networks, func(a rhumb.Attachment) bool { return a.Network == n.Network })
+		if in && s.Container.NetworkMode == "" && !rep.Addrs[n.Network].IsValid() {
+			return n.Network
+		}
+	}
+	return ""
+}
+
 // completed lists the jobs of this deployment that have exited with 0 and aren't noted yet.
 func (g *goal) completed() []string {
 	if g.open == nil || g.open.Phase != rhumb.PhaseRolling || g.wanted.Model == nil {
@@ -205,6 +239,10 @@ func (r *runner) tell(ctx context.Context, g *goal, o rollout.Observed) {
 			r.once(ctx, g, rep, rhumb.EventReady, "ready after "+o.Ready[rep.ID].Sub(rep.Started).Round(10*time.Millisecond).String())
 		}
 		s, _ := g.definition(rep)
+		if cut := (telling{rep.ID, rhumb.EventWarning}); o.Severed[rep.ID] && !r.told[cut] {
+			r.told[cut] = true
+			r.c.events.tell(ctx, g.event(rep, rhumb.EventWarning, "was disconnected by hand from a network of its stack"))
+		}
 		if s != nil && s.Job && rep.State == rhumb.StateExited && rep.ExitCode == 0 && rep.Error == "" {
 			r.once(ctx, g, rep, rhumb.EventCompleted, "")
 		}

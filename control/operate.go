@@ -91,6 +91,9 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 	spec := replicaSpec(m, s)
 	spec.Release, spec.OneOff, spec.Joined = number, word(), g.joined(s, 1, rollout.Observed{})
 	spec.Container = oneOff(s.Container, o)
+	if spec.Hosts, err = c.runner(stack).names(ctx, g, &spec.Container); err != nil {
+		return 0, err
+	}
 	defer c.sweep(context.WithoutCancel(ctx)) // a deployment may have replaced its secrets meanwhile
 	return c.Engine.Run(ctx, spec, o.Streams)
 }

@@ -42,6 +42,9 @@ func (r *runner) perform(ctx context.Context, g *goal, o rollout.Observed, s rhu
 	case rhumb.StepRemove:
 		return e.Remove(ctx, s.Replica)
 	case rhumb.StepRemoveNetwork:
+		if err := r.c.desk.Edit(ctx, func(t *rhumb.Table) { dropSegment(t, r.stack, s.Name) }); err != nil {
+			return err
+		}
 		return e.RemoveNetwork(ctx, r.stack, s.Name)
 	case rhumb.StepRemoveVolume:
 		return e.RemoveVolume(ctx, r.stack, s.Name)
@@ -53,7 +56,7 @@ func (r *runner) perform(ctx context.Context, g *goal, o rollout.Observed, s rhu
 
 // reroute changes the routing table and returns once the proxy serves it.
 func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
-	edit := func(t *rhumb.Table) {}
+	edit, led := func(t *rhumb.Table) {}, true
 	switch s.Kind {
 	case rhumb.StepPublish:
 		svc := g.wanted.Model.Service(s.Service)
@@ -76,19 +79,40 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 		if err != nil {
 			return err
 		}
-		edit = func(t *rhumb.Table) { route(t, r.stack, svc, rep, at, wanted) }
+		led = false
+		edit = func(t *rhumb.Table) {
+			route(t, r.stack, svc, rep, at, wanted)
+			led = routeInside(t, r.stack, rep) || svc.Served()
+		}
 	case rhumb.StepDrain:
-		edit = func(t *rhumb.Table) { drain(t, s.Replica, time.Now()) }
+		edit = func(t *rhumb.Table) { r.withdraw(t, g, s, time.Now()) }
 	case rhumb.StepUnroute:
-		edit = func(t *rhumb.Table) { unroute(t, s.Replica) }
+		edit = func(t *rhumb.Table) { r.withdraw(t, g, s, time.Now()) }
 	}
 	if err := r.c.desk.Edit(ctx, edit); err != nil {
 		return err
+	}
+	if !led {
+		return rhumb.Errorf(rhumb.Unavailable, "%s: none of its networks leads to it", rhumb.ReplicaName(s.Stack, s.Service, s.Release, s.Slot))
 	}
 	if s.Kind == rhumb.StepDrain {
 		r.tellStep(ctx, g, s, rhumb.EventDraining, s.Why)
 	}
 	return nil
+}
+
+// withdraw drains or unroutes a replica. If it leaves its service without anybody by plan, callers wait for the next.
+func (r *runner) withdraw(t *rhumb.Table, g *goal, s rhumb.Step, now time.Time) {
+	planned := s.Kind == rhumb.StepDrain
+	if s.Kind == rhumb.StepDrain {
+		drain(t, r.stack, s.Replica, now)
+	} else {
+		eachEndpointOf(t, r.stack, func(e *rhumb.Endpoint) { planned = planned || e.Replica == s.Replica && e.Draining })
+		unroute(t, s.Replica)
+	}
+	if wait := g.patience(s.Kind, s.Service); planned && wait > 0 {
+		expect(t, r.stack, s.Service, now.Add(wait))
+	}
 }
 
 // address gives the address at which the proxy and the probes reach a replica.
@@ -159,10 +183,16 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	spec := replicaSpec(g.wanted.Model, svc)
 	spec.Release, spec.Slot, spec.Restarts = s.Release, s.Slot, s.Restarts
 	spec.Joined = g.joined(svc, s.Slot, o)
+	names, err := r.names(ctx, g, &spec.Container)
+	if err != nil {
+		return err
+	}
+	spec.Hosts = names
 	rep, err := r.c.Engine.Start(ctx, spec)
 	if err != nil {
 		return err
 	}
+	r.naming.note(rep.ID, spec.Hosts)
 	if rep.Error == "" {
 		r.tellStep(ctx, g, s, rhumb.EventStarted, "")
 	}

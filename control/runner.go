@@ -31,6 +31,9 @@ type runner struct {
 	again  map[rhumb.Step]retry
 	told   map[telling]bool
 
+	book   *book
+	naming naming
+
 	ensured map[string]bool // volumes that are there, but carry nobody's label
 	held    holdings
 	watched time.Time // since when looks have succeeded
@@ -61,6 +64,8 @@ func newRunner(c *Control, stack string) *runner {
 		landed: make(chan result),
 		again:  map[rhumb.Step]retry{},
 		told:   map[telling]bool{},
+
+		book: newBook(c.Store, stack), naming: naming{given: map[string]map[string]string{}},
 
 		ensured: map[string]bool{},
 		watched: time.Now(), swept: true,
@@ -190,12 +195,18 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	if g.open == nil && g.wanted.Release == 0 {
 		return time.Time{}, nil // nothing is wanted, and nobody said that anything must go
 	}
-	o, err := r.look(ctx)
+	o, seen, err := r.see(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
 	now := time.Now()
 	g.observe(r, &o, now)
+	o.Severed = g.severed(seen.held.Bridges)
+	led, stop, err := r.leading(ctx, g, o, seen, now)
+	if stop || err != nil {
+		return led, err
+	}
+	r.tellNames(ctx, work, g, seen.router.Table, now)
 	r.probe(ctx, g, o)
 	r.tell(ctx, g, o)
 	d := rollout.Next(g.wanted, o, now)
@@ -206,7 +217,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 		return now, err
 	}
 	next := r.launch(ctx, work, g, o, d.Steps, now)
-	return earliest(next, d.Wake, r.pollDrain(o, now)), nil
+	return earliest(next, led, d.Wake, r.pollDrain(o, now)), nil
 }
 
 // pollDrain is when to ask the proxy again for connections that are still open: it doesn't tell by itself.
