@@ -38,6 +38,13 @@ func (k *proxyKeeper) run(ctx context.Context) error {
 	var life lifeWatch
 	defer life.stop()
 	for {
+		pid, ok := k.answers(ctx)
+		if !ok {
+			pid, ok = k.revive(ctx)
+		}
+		if ok {
+			life.turn(pid)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -48,18 +55,22 @@ func (k *proxyKeeper) run(ctx context.Context) error {
 				k.log.Warn("proxy's log not shortened", "err", err)
 			}
 		}
-		if pid, ok := k.answers(ctx); ok {
-			life.turn(pid)
-			continue
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		k.log.Warn("proxy does not answer")
-		if err := k.ensure(ctx); err != nil && ctx.Err() == nil {
+	}
+}
+
+// revive starts a proxy where none answers.
+func (k *proxyKeeper) revive(ctx context.Context) (pid int, ok bool) {
+	if ctx.Err() != nil {
+		return 0, false
+	}
+	k.log.Warn("proxy does not answer")
+	if err := k.ensure(ctx); err != nil {
+		if ctx.Err() == nil {
 			k.log.Error("proxy not started", "err", err)
 		}
+		return 0, false
 	}
+	return k.answers(ctx)
 }
 
 func (k *proxyKeeper) external() bool { return k.conf.Proxy == "external" }
