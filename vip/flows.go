@@ -1,0 +1,117 @@
+package vip
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"rhumb"
+)
+
+// flows judges the connections that the kernel tracks in a namespace against what the segment says now.
+type flows struct {
+	services map[netip.Addr]map[netip.Addr]standing // by service address and endpoint
+	gone     map[netip.Addr]bool                    // addresses of former endpoints that nobody answers at
+	former   map[netip.Addr]bool                    // found: former endpoints with connections left
+}
+
+// standing is how an endpoint stands: the replica's ID, and whether any of its endpoints at that address gets new connections.
+type standing struct {
+	replica string
+	active  bool
+}
+
+func flowsOf(services []rhumb.ServiceAddress) *flows {
+	f := &flows{services: map[netip.Addr]map[netip.Addr]standing{}, former: map[netip.Addr]bool{}}
+	for _, s := range services {
+		m := map[netip.Addr]standing{}
+		for _, e := range s.Endpoints {
+			was := m[e.Addr.Addr()]
+			m[e.Addr.Addr()] = standing{replica: e.Replica, active: was.active || !e.Draining}
+		}
+		f.services[s.Addr] = m
+	}
+	return f
+}
+
+// MatchConntrackFlow tells which connections end: all to addresses that are no service's any more; those without a connection (UDP)
+// unless their endpoint is active, so that their next packet goes to one that is; and TCP's whose endpoint is gone from the network. The
+// caller's next packet is then answered with a reset, by an active endpoint that doesn't know it or by our rule. A former endpoint that
+// is still there finishes by itself: it is stopped after it left the table, and what is open then gets its graceful stop.
+func (f *flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
+	service, target, ok := ends(c)
+	if !ok {
+		return false
+	}
+	endpoints, ours := f.services[service]
+	at, known := endpoints[target]
+	switch {
+	case !ours:
+		return true
+	case known && at.active:
+		return false
+	case c.Forward.Protocol != unix.IPPROTO_TCP:
+		return true
+	case known:
+		return false
+	}
+	f.former[target] = true
+	return f.gone[target]
+}
+
+// ends gives the service address that was called and the endpoint that the connection was led to; not ok for what wasn't led.
+func ends(c *netlink.ConntrackFlow) (service, target netip.Addr, ok bool) {
+	service, ok1 := netip.AddrFromSlice(c.Forward.DstIP)
+	target, ok2 := netip.AddrFromSlice(c.Reverse.SrcIP)
+	service, target = service.Unmap(), target.Unmap()
+	return service, target, ok1 && ok2 && service != target
+}
+
+// States of a TCP connection as the kernel tracks it (enum tcp_conntrack).
+const (
+	tcpSynSent   = 1
+	tcpCloseWait = 5
+	tcpSynSent2  = 9
+)
+
+// open tells whether the connection is one that a stop would cut: from its first packet until the second side's end.
+func open(c *netlink.ConntrackFlow) bool {
+	if c.Forward.Protocol != unix.IPPROTO_TCP {
+		return false
+	}
+	info, ok := c.ProtoInfo.(*netlink.ProtoInfoTCP)
+	return ok && (info.State >= tcpSynSent && info.State <= tcpCloseWait || info.State == tcpSynSent2)
+}
+
+// count adds up the open connections of endpoints that drain, by replica ID. It counts in the namespace of the calling thread.
+func count(services []rhumb.ServiceAddress, into map[string]int) error {
+	cs, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	if err != nil {
+		return fmt.Errorf("list connections: %w", err)
+	}
+	f := flowsOf(services)
+	for _, c := range cs {
+		service, target, ok := ends(c)
+		if !ok || !open(c) {
+			continue
+		}
+		if at, known := f.services[service][target]; known && !at.active {
+			into[at.replica]++
+		}
+	}
+	return nil
+}
+
+// draining tells whether any endpoint drains.
+func draining(services []rhumb.ServiceAddress) bool {
+	for _, s := range services {
+		for _, e := range s.Endpoints {
+			if e.Draining {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,113 @@
+package vip
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// folder is where namespaces have their names, also for "ip netns".
+const folder = "/run/netns"
+
+// onOwnThread runs f on a thread that nobody uses afterwards, so that f may change the thread's namespaces: no way back can fail, and no
+// other goroutine ever finds itself in a wrong one.
+func onOwnThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() { // the caller waits for it
+		runtime.LockOSThread() // and never unlocked: the runtime ends the thread with the goroutine
+		if unix.Gettid() == unix.Getpid() {
+			// All but the process's first thread, which can't end, and whose namespace is what /proc/self/net shows.
+			done <- onOwnThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// within runs f on a thread inside the namespace.
+func within(ns netns.NsHandle, f func() error) error {
+	return onOwnThread(func() error {
+		if err := netns.Set(ns); err != nil {
+			return fmt.Errorf("enter the namespace: %w", err)
+		}
+		return f()
+	})
+}
+
+// openNamespace opens the namespace, which the caller closes; made anew if there is none. A name without a namespace, as an interrupted making
+// leaves it, is replaced.
+func openNamespace(name string) (ns netns.NsHandle, made bool, err error) {
+	ns, err = lookNamespace(name)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return ns, false, err
+	}
+	if err := removeNamespace(name); err != nil {
+		return netns.None(), false, err
+	}
+	err = onOwnThread(func() (err error) {
+		ns, err = netns.NewNamed(name)
+		return err
+	})
+	if err != nil {
+		return netns.None(), false, errors.Join(fmt.Errorf("make the namespace: %w", err), removeNamespace(name))
+	}
+	return ns, true, nil
+}
+
+// lookNamespace opens the namespace of the name; fs.ErrNotExist if there is none.
+func lookNamespace(name string) (netns.NsHandle, error) {
+	ns, err := netns.GetFromName(name)
+	if err != nil {
+		return netns.None(), fmt.Errorf("open the namespace: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(ns), &st); err != nil || st.Type != unix.NSFS_MAGIC {
+		return netns.None(), errors.Join(fmt.Errorf("namespace %s: only its name is there: %w", name, fs.ErrNotExist), ns.Close())
+	}
+	return ns, nil
+}
+
+// removeNamespace takes the name away, and with it the namespace. It is idempotent.
+func removeNamespace(name string) error {
+	path := filepath.Join(folder, name)
+	for {
+		switch err := unix.Unmount(path, unix.MNT_DETACH); err {
+		case nil: // there may be another one beneath
+			continue
+		case unix.EINVAL, unix.ENOENT: // not mounted, or not there
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("remove the namespace: %w", err)
+			}
+			return nil
+		default:
+			return fmt.Errorf("remove the namespace %s: %w", name, err)
+		}
+	}
+}
+
+// namespaces lists the names that begin so.
+func namespaces(prefix string) ([]string, error) {
+	es, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list namespaces: %w", err)
+	}
+	var names []string
+	for _, e := range es {
+		if strings.HasPrefix(e.Name(), prefix) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}

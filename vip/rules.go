@@ -1,0 +1,72 @@
+package vip
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"rhumb"
+)
+
+// rules is what a namespace does with new connections. Each service address is in one of spread and refused.
+type rules struct {
+	spread  []spread
+	gaps    []gap
+	refused []netip.Addr // and rejected at once, but for what gaps says
+}
+
+// spread leads new connections to an address to these in turn.
+type spread struct {
+	addr netip.Addr
+	to   []netip.Addr
+}
+
+// gap has new connections to a refused address wait: what begins them is dropped until then.
+type gap struct {
+	addr  netip.Addr
+	until time.Time
+}
+
+// rulesOf decides what to do with new connections to the services' addresses.
+func rulesOf(services []rhumb.ServiceAddress) rules {
+	var r rules
+	for _, s := range services {
+		to := active(s)
+		switch {
+		case len(to) > 0:
+			r.spread = append(r.spread, spread{addr: s.Addr, to: to})
+			continue
+		case !s.Gap.IsZero():
+			r.gaps = append(r.gaps, gap{addr: s.Addr, until: s.Gap})
+		}
+		r.refused = append(r.refused, s.Addr)
+	}
+	return r
+}
+
+// active gives the addresses that get new connections, each once.
+func active(s rhumb.ServiceAddress) []netip.Addr {
+	var to []netip.Addr
+	for _, e := range s.Endpoints {
+		if a := e.Addr.Addr(); !e.Draining && !slices.Contains(to, a) {
+			to = append(to, a)
+		}
+	}
+	return to
+}
+
+// spreadAddrs lists the addresses with an active endpoint.
+func (r rules) spreadAddrs() []netip.Addr {
+	var as []netip.Addr
+	for _, s := range r.spread {
+		as = append(as, s.addr)
+	}
+	return as
+}
+
+// equal tells whether both do the same.
+func (r rules) equal(o rules) bool {
+	return slices.Equal(r.refused, o.refused) &&
+		slices.EqualFunc(r.gaps, o.gaps, func(a, b gap) bool { return a.addr == b.addr && a.until.Equal(b.until) }) &&
+		slices.EqualFunc(r.spread, o.spread, func(a, b spread) bool { return a.addr == b.addr && slices.Equal(a.to, b.to) })
+}

@@ -1,0 +1,248 @@
+// Package vip makes service addresses true: in each network that a segment names, a network namespace with a port on the network's bridge
+// holds the addresses of services, and spreads new connections to them over the replicas that are ready. See DESIGN.md beside this file.
+package vip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"rhumb"
+)
+
+// Options is what is told at the start.
+type Options struct {
+	Instance string       // whose namespaces these are, see InstanceOf; required
+	Log      *slog.Logger // nil: nothing is logged
+}
+
+// Segments keeps segments true. What it makes outlives it, and is found again by the next one of the same instance.
+type Segments struct {
+	options Options
+	log     *slog.Logger
+
+	mu     sync.Mutex // one look at a time
+	wanted []rhumb.Segment
+	known  map[string]*segment // by network ID
+	owner  bool                // Apply was called: what isn't wanted may go
+
+	trying    sync.Mutex
+	supported error
+	tried     time.Time
+}
+
+// New starts nothing and touches nothing; Apply and Run do.
+func New(o Options) *Segments {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Segments{options: o, log: o.Log, known: map[string]*segment{}}
+}
+
+// lookEach is how often Run looks when no link changes, and lookSoonest how long it waits after one did.
+const (
+	lookEach    = time.Second
+	lookSoonest = 50 * time.Millisecond
+)
+
+// Apply makes these segments true, and removes all others of the instance. It looks at what is there, and is idempotent. It gives the errors
+// by network ID; one that can't be made doesn't keep the others from being made. Run goes on trying.
+func (s *Segments) Apply(ctx context.Context, ss []rhumb.Segment) map[string]error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wanted, s.owner = slices.Clone(ss), true
+	return s.look(ctx, "segment changed")
+}
+
+// Run looks every second whether the segments are as they were wanted, and as soon as a link of the machine changes, and repairs them, until ctx
+// ends. It leaves everything as it is then.
+func (s *Segments) Run(ctx context.Context) error {
+	changes, stop := s.links()
+	defer stop()
+	tick := time.NewTicker(lookEach)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-changes:
+			if !pause(ctx, lookSoonest) { // they come in crowds, some of our own making
+				return nil
+			}
+		}
+		s.mu.Lock()
+		if s.owner {
+			s.look(ctx, "segment repaired")
+		}
+		s.mu.Unlock()
+	}
+}
+
+// Open counts the connections of draining endpoints, by replica ID, over all segments. Where they can't be counted there may be some: it
+// counts one, so that the limit of the drain decides.
+func (s *Segments) Open(ctx context.Context) map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := map[string]int{}
+	for _, seg := range s.wanted {
+		if !draining(seg.Services) || ctx.Err() != nil {
+			continue
+		}
+		if err := s.count(seg, n); err != nil {
+			s.log.Error("connections not counted", "network", seg.Network, "error", err)
+			for _, svc := range seg.Services {
+				for _, e := range svc.Endpoints {
+					if e.Draining {
+						n[e.Replica]++
+					}
+				}
+			}
+		}
+	}
+	return n
+}
+
+func (s *Segments) count(seg rhumb.Segment, n map[string]int) error {
+	ns, err := lookNamespace(namespaceName(s.options.Instance, seg.ID))
+	if isNotExist(err) {
+		return nil // and no connections either
+	}
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return within(ns, func() error { return count(seg.Services, n) })
+}
+
+// look makes all that is wanted true and the rest go. The caller holds mu.
+func (s *Segments) look(ctx context.Context, words string) map[string]error {
+	errs := map[string]error{}
+	for _, seg := range s.wanted {
+		if err := s.lookAt(ctx, seg, words); err != nil {
+			errs[seg.ID] = err
+		}
+	}
+	if ctx.Err() == nil {
+		if err := s.sweep(); err != nil {
+			s.log.Error("leftovers not removed", "error", err)
+		}
+	}
+	return errs
+}
+
+func (s *Segments) lookAt(ctx context.Context, seg rhumb.Segment, words string) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable(seg, context.Cause(ctx))
+	}
+	known := s.known[seg.ID]
+	if known == nil {
+		known = &segment{}
+		s.known[seg.ID] = known
+	}
+	m := &making{segment: known, instance: s.options.Instance, want: seg}
+	err := m.make()
+	switch {
+	case err != nil:
+		err = unavailable(seg, err)
+		if known.failed != err.Error() {
+			s.log.Error("segment not made, trying again", "network", seg.Network, "error", err)
+		}
+		known.failed = err.Error()
+		return err
+	case known.failed != "" || m.anew:
+		words, m.repaired = "segment made", []string{"all"}
+	case len(m.repaired) == 0:
+		return nil
+	}
+	known.failed = ""
+	s.log.Info(words, "network", seg.Network, "stack", seg.Stack, "what", strings.Join(m.repaired, ", "))
+	return nil
+}
+
+func unavailable(seg rhumb.Segment, err error) error {
+	return rhumb.Errorf(rhumb.Unavailable, "network %s: its service addresses can't be made: %w", seg.Network, err)
+}
+
+// sweep removes what is the instance's and isn't wanted.
+func (s *Segments) sweep() error {
+	wanted := map[string]bool{}
+	ids := map[string]bool{}
+	for _, seg := range s.wanted {
+		wanted[namespaceName(s.options.Instance, seg.ID)], ids[seg.ID] = true, true
+	}
+	for id := range s.known {
+		if !ids[id] {
+			delete(s.known, id)
+		}
+	}
+	names, err := namespaces(prefix(s.options.Instance))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		if wanted[name] || isScratch(name) {
+			continue
+		}
+		errs = append(errs, removeLink(name), removeNamespace(name))
+		s.log.Info("segment removed", "namespace", name)
+	}
+	return errors.Join(errs...)
+}
+
+// removeLink removes the port on the bridge at once. Without it, it would go with its namespace, but a moment later.
+func removeLink(namespace string) error {
+	ls, err := netlink.LinkList()
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return fmt.Errorf("list links: %w", err)
+	}
+	i := slices.IndexFunc(ls, func(l netlink.Link) bool { return l.Attrs().Alias == namespace && l.Type() == "veth" })
+	if i < 0 {
+		return nil
+	}
+	if err := netlink.LinkDel(ls[i]); err != nil && !isNotExist(err) {
+		return fmt.Errorf("remove link %s: %w", ls[i].Attrs().Name, err)
+	}
+	return nil
+}
+
+// links tells that links of the machine changed: our ports go with their namespaces, bridges come with the engine.
+func (s *Segments) links() (changes <-chan struct{}, stop func()) {
+	updates, done, out := make(chan netlink.LinkUpdate, 64), make(chan struct{}), make(chan struct{}, 1)
+	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{
+		ErrorCallback: func(err error) { s.log.Debug("changes of links missed", "error", err) }})
+	if err != nil {
+		s.log.Warn("changes of links aren't told, looking every second", "error", err)
+		close(done)
+		return nil, func() {}
+	}
+	var forward sync.WaitGroup
+	forward.Go(func() {
+		for range updates { // closed after done, or when the kernel's messages can't be read any more
+			select {
+			case out <- struct{}{}:
+			default:
+			}
+		}
+	})
+	return out, func() { close(done); forward.Wait() }
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
