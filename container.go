@@ -33,7 +33,7 @@ type Container struct {
 	Health      *Healthcheck      `json:",omitzero"`
 
 	Mounts       []Mount      `json:",omitzero"`
-	VolumesFrom  []string     `json:",omitzero"` // "service:ro"
+	VolumesFrom  []string     `json:",omitzero"` // "service:ro", "container:ID:ro"
 	Networks     []Attachment `json:",omitzero"`
 	NetworkMode  string       `json:",omitzero"` // "", "host", "none", "service:NAME", "container:ID"
 	PID          string       `json:",omitzero"` // "", "host", "service:NAME", "container:ID"
@@ -117,6 +117,7 @@ type Mount struct {
 	UID, GID    string   `json:",omitzero"` // MountFile; "": 0
 	Mode        uint32   `json:",omitzero"` // MountFile: permission bits; MountTmpfs: the folder's mode; 0: default
 	Size        int64    `json:",omitzero"` // MountTmpfs: bytes; 0: no limit
+	Options     []string `json:",omitzero"` // MountTmpfs: further ones of mount(8): "exec", "uid=1000"
 	NoCopy      bool     `json:",omitzero"` // MountVolume: don't fill it from the image
 	Subpath     string   `json:",omitzero"` // MountVolume
 	Create      bool     `json:",omitzero"` // MountBind: make a missing folder

@@ -3,6 +3,7 @@ package compose
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -252,6 +253,25 @@ func BenchmarkLoad(b *testing.B) {
 	for b.Loop() {
 		if _, err := Load(b.Context(), Options{Dir: "testdata/guestbook", Environ: []string{"TOKEN=1"}}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestTheOnlyNetworksMacAddressIsTheContainers(t *testing.T) {
+	const file = "services:\n  web:\n    image: x\n    networks:\n      a: {mac_address: '%s'}\n%s\nnetworks: {a: {}, b: {}}\n"
+	if s := only(t, t.TempDir(), fmt.Sprintf(file, "02:42:ac:11:00:02", "")); s.Container.MacAddress != "02:42:ac:11:00:02" || s.Order != rhumb.StopFirst {
+		t.Errorf("%q, %s", s.Container.MacAddress, s.Order)
+	}
+	for _, tc := range [][3]string{
+		{"02:42:ac:11:00:02", "      b: {}", "with several networks it needs Engine 25"},
+		{"02:42:ac:11:00:02", "    mac_address: 02:42:ac:11:00:03", "mac_address of the service is 02:42:ac:11:00:03"},
+		{"2:42", "", `"2:42" is not a MAC address`},
+	} {
+		dir := t.TempDir()
+		write(t, dir, "compose.yaml", fmt.Sprintf(file, tc[0], tc[1]))
+		_, err := Load(t.Context(), Options{Dir: dir})
+		if want := "compose.yaml:5: web.networks.a.mac_address: " + tc[2]; err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

@@ -143,7 +143,7 @@ func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string 
 		}
 	}
 	switch {
-	case s.MacAddress != "":
+	case out.Container.MacAddress != "":
 		return "has a static MAC address"
 	case len(s.Devices) > 0:
 		return "holds device " + s.Devices[0].Source

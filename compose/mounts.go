@@ -7,10 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
-	units "github.com/docker/go-units"
 
 	"rhumb"
 )
@@ -151,35 +149,6 @@ func (c *converter) snapshot(at string, m rhumb.Mount) (rhumb.Mount, bool) {
 func inside(dir, path string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
-}
-
-// tmpfs converts "/run", "/run:size=64m,mode=1770". Options that are the engine's defaults may be said too.
-func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
-	target, options, _ := strings.Cut(s, ":")
-	m := rhumb.Mount{Type: rhumb.MountTmpfs, Target: target}
-	for option := range strings.SplitSeq(options, ",") {
-		name, value, _ := strings.Cut(option, "=")
-		var err error
-		switch name {
-		case "", "rw", "noexec", "nosuid", "nodev", "relatime", "noatime":
-		case "ro":
-			m.ReadOnly = true
-		case "size":
-			m.Size, err = units.RAMInBytes(value)
-		case "mode":
-			var mode uint64
-			mode, err = strconv.ParseUint(value, 8, 32)
-			m.Mode = uint32(mode & 0o7777)
-		default:
-			c.bad.at(at, "use mode=1777 to let any user write", "option %s isn't supported: size, mode and ro are", name)
-			return m, false
-		}
-		if err != nil {
-			c.bad.at(at, "write it as /run:size=64m,mode=1777", "%s %q is not a number", name, value)
-			return m, false
-		}
-	}
-	return m, true
 }
 
 // fileMount converts a service's config or secret.

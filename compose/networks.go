@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -85,6 +86,28 @@ func (c *converter) attachments(s types.ServiceConfig) []rhumb.Attachment {
 		list = append(list, a)
 	}
 	return list
+}
+
+// mac gives the container's MAC address: its own, or that of its only network.
+func (c *converter) mac(s types.ServiceConfig) string {
+	path, mac := "services."+s.Name+".mac_address", s.MacAddress
+	for key, n := range s.Networks {
+		if n == nil || n.MacAddress == "" {
+			continue
+		}
+		at := "services." + s.Name + ".networks." + key + ".mac_address"
+		switch {
+		case len(s.Networks) > 1:
+			c.bad.at(at, "leave it out, or join one network only", "with several networks it needs Engine 25")
+		case mac != "" && !strings.EqualFold(mac, n.MacAddress):
+			c.bad.at(at, "keep one of them", "mac_address of the service is %s", mac)
+		}
+		path, mac = at, n.MacAddress
+	}
+	if _, err := net.ParseMAC(mac); mac != "" && err != nil {
+		c.bad.at(path, "write it as 02:42:ac:11:00:02", "%q is not a MAC address", mac)
+	}
+	return mac
 }
 
 // onBridge tells whether a network_mode means Docker's own bridge, in whose place the stack's default network is used.

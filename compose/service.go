@@ -63,7 +63,7 @@ func (c *converter) container(s types.ServiceConfig) rhumb.Container {
 		StopSignal: s.StopSignal, StopGrace: stopGrace(s.StopGracePeriod), Health: c.health(s),
 		Networks: c.attachments(s), NetworkMode: networkMode(s.NetworkMode),
 		PID: s.Pid, IPC: s.Ipc, UTS: s.Uts, UsernsMode: s.UserNSMode, Cgroup: s.Cgroup, CgroupParent: s.CgroupParent,
-		MacAddress: s.MacAddress,
+		MacAddress: c.mac(s),
 		DNS:        s.DNS, DNSSearch: s.DNSSearch, DNSOpts: s.DNSOpts,
 		CapAdd: s.CapAdd, CapDrop: s.CapDrop, Privileged: s.Privileged, SecurityOpt: c.security(s),
 		Sysctls: filled(s.Sysctls), DeviceCgroupRules: s.DeviceCgroupRules, Runtime: s.Runtime,
@@ -234,7 +234,7 @@ func (c *converter) alone(s types.ServiceConfig, out *rhumb.Service) {
 			reason = "host port " + strconv.Itoa(int(p.Published))
 		}
 	}
-	if s.MacAddress != "" {
+	if out.Container.MacAddress != "" {
 		reason = "one MAC address"
 	}
 	if reason != "" {
@@ -244,8 +244,9 @@ func (c *converter) alone(s types.ServiceConfig, out *rhumb.Service) {
 
 func (c *converter) volumesFrom(s types.ServiceConfig) []string {
 	for i, v := range s.VolumesFrom {
-		if strings.HasPrefix(v, types.ContainerPrefix) {
-			c.bad.at(fmt.Sprintf("services.%s.volumes_from[%d]", s.Name, i), "name a service of the stack", "%s is outside the stack", v)
+		_, mode, said := strings.Cut(strings.TrimPrefix(v, types.ContainerPrefix), ":")
+		if said && mode != "ro" && mode != "rw" {
+			c.bad.at(fmt.Sprintf("services.%s.volumes_from[%d]", s.Name, i), "write NAME, NAME:ro or container:NAME:ro", "%q: there is no mode %q", v, mode)
 		}
 	}
 	return s.VolumesFrom

@@ -363,8 +363,9 @@ func joins(s *rhumb.Service) []string {
 		}
 	}
 	for _, v := range s.Container.VolumesFrom {
-		name, _, _ := strings.Cut(v, ":")
-		names = append(names, name)
+		if name, _, _ := strings.Cut(v, ":"); !strings.HasPrefix(v, "container:") {
+			names = append(names, name)
+		}
 	}
 	return names
 }

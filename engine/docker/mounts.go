@@ -1,11 +1,13 @@
 package docker
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -22,6 +24,13 @@ func (d *drawing) mounts(h *container.HostConfig) {
 		taken[path.Clean(m.Target)] = true
 		if m.Type == rhumb.MountBind && m.SELinux != "" {
 			h.Binds = append(h.Binds, d.bindString(m)) // the only place where the API carries the label
+			continue
+		}
+		if m.Type == rhumb.MountTmpfs && len(m.Options) > 0 {
+			if h.Tmpfs == nil {
+				h.Tmpfs = map[string]string{}
+			}
+			h.Tmpfs[m.Target] = tmpfsString(m) // the only place where the API carries them
 			continue
 		}
 		if mapped, ok := d.mount(m); ok {
@@ -58,13 +67,14 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 	return mount.Mount{}, false
 }
 
-// volume maps a volume. One without a name is the slot's own; a one-off's goes with it.
+// volume maps a volume. One without a name is the slot's own; a one-off's goes with it, unless it is to have a slot's.
 func (d *drawing) volume(m rhumb.Mount) mount.Mount {
 	v := mount.Mount{Type: mount.TypeVolume, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly,
 		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy}}
-	if m.Source == "" && d.spec.OneOff == "" {
-		v.Source = rhumb.AnonymousVolumeName(d.spec.Stack, d.spec.Service, d.spec.Slot, path.Clean(m.Target))
-		v.VolumeOptions.Labels = map[string]string{labelStack: d.spec.Stack, labelService: d.spec.Service}
+	if m.Source == "" && (d.spec.OneOff == "" || d.spec.VolumesOf != "") {
+		service := cmp.Or(d.spec.VolumesOf, d.spec.Service)
+		v.Source = rhumb.AnonymousVolumeName(d.spec.Stack, service, d.spec.Slot, path.Clean(m.Target))
+		v.VolumeOptions.Labels = map[string]string{labelStack: d.spec.Stack, labelService: service}
 	}
 	if m.Subpath != "" && d.needs("1.45", "26.0", "a volume's subpath") {
 		v.VolumeOptions.Subpath = m.Subpath
@@ -104,10 +114,29 @@ func (d *drawing) bindString(m rhumb.Mount) string {
 	return m.Source + ":" + m.Target + ":" + strings.Join(options, ",")
 }
 
-// volumesFrom turns "service:ro" into the container of the replica that is meant.
+// tmpfsString writes the options of a memory file system as mount(8) has them; the engine puts noexec, nosuid and nodev before them.
+func tmpfsString(m rhumb.Mount) string {
+	options := slices.Clone(m.Options)
+	if m.ReadOnly {
+		options = append(options, "ro")
+	}
+	if m.Size > 0 {
+		options = append(options, "size="+strconv.FormatInt(m.Size, 10))
+	}
+	if m.Mode > 0 {
+		options = append(options, "mode="+strconv.FormatUint(uint64(m.Mode), 8))
+	}
+	return strings.Join(options, ",")
+}
+
+// volumesFrom turns "service:ro" into the container of the replica that is meant. "container:ID:ro" is outside the stack.
 func (d *drawing) volumesFrom() []string {
 	var list []string
 	for _, from := range d.c.VolumesFrom {
+		if outside, ok := strings.CutPrefix(from, "container:"); ok {
+			list = append(list, outside)
+			continue
+		}
 		service, mode, _ := strings.Cut(from, ":")
 		id := d.spec.Joined[service]
 		if id == "" {

@@ -99,6 +99,7 @@ var elsewhere = map[string]string{
 	"Mounts[].Create": "is done before the engine is asked",
 
 	// Fields that mean something only for another type of mount.
+	"Mounts[0].Options": "", "Mounts[1].Options": "", "Mounts[3].Options": "", "Mounts[4].Options": "",
 	"Mounts[0].Mode": "", "Mounts[0].Size": "", "Mounts[0].Kind": "", "Mounts[0].UID": "", "Mounts[0].GID": "",
 	"Mounts[0].Propagation": "", "Mounts[0].SELinux": "", "Mounts[0].Recursive": "",
 	"Mounts[1].Mode": "", "Mounts[1].Size": "", "Mounts[1].Kind": "", "Mounts[1].UID": "", "Mounts[1].GID": "",
