@@ -76,6 +76,10 @@ type Inspector interface {
 	// Diff tells how release b differs from release a.
 	Diff(ctx context.Context, stack string, a, b int) ([]Difference, error)
 	Routes(ctx context.Context) (RouterStatus, error)
+	// Certificates tells how the certificates of all hosts stand, sorted by host.
+	Certificates(ctx context.Context) ([]CertificateStatus, error)
+	// RootCertificate gives the internal authority's certificate in PEM, for clients to trust.
+	RootCertificate(ctx context.Context) (string, error)
 	Events(ctx context.Context, f EventFilter) iter.Seq2[Event, error]
 	// Logs merges what the replicas of the services wrote (all, if none is named), by time.
 	Logs(ctx context.Context, stack string, services []string, o LogOptions) iter.Seq2[LogLine, error]

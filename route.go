@@ -24,6 +24,8 @@ const (
 	TCP  Protocol = "tcp"
 	UDP  Protocol = "udp"
 	HTTP Protocol = "http"
+	// HTTPS is HTTP over TLS, on the entry only: the certificates are those of the table.
+	HTTPS Protocol = "https"
 )
 
 // Route leads HTTP requests to a service by host and path. The longest path of the most exact host wins.
@@ -41,6 +43,9 @@ type Table struct {
 	Rules     []Rule     `json:",omitzero"` // for listeners of HTTP without a backend
 	Backends  []Backend  `json:",omitzero"`
 	Segments  []Segment  `json:",omitzero"` // the service addresses inside stacks
+
+	Certificates []Certificate `json:",omitzero"` // by host
+	Authority    Authority     `json:",omitzero"` // where those of CertACME come from
 }
 
 // Segment is a network of a stack in which services have addresses of their own. The proxy gives them a network
@@ -99,13 +104,14 @@ type Endpoint struct {
 
 // RouterStatus is what the proxy serves now.
 type RouterStatus struct {
-	Table    Table
-	Open     map[string]int // connections and requests in flight, by replica ID; through service addresses only those of draining replicas
-	Unbound  []Listener     `json:",omitzero"` // in the table, but not bound: when the proxy started another process held the address; it goes on trying
-	Backends map[string]BackendStats
-	Started  time.Time
-	PID      int
-	Version  string `json:",omitzero"` // of the proxy's binary
+	Table        Table
+	Open         map[string]int // connections and requests in flight, by replica ID; through service addresses only those of draining replicas
+	Unbound      []Listener     `json:",omitzero"` // in the table, but not bound: when the proxy started another process held the address; it goes on trying
+	Backends     map[string]BackendStats
+	Started      time.Time
+	PID          int
+	Version      string              `json:",omitzero"` // of the proxy's binary
+	Certificates []CertificateStatus `json:",omitzero"` // by host
 	// NoSegments is why there can be no service addresses on this machine; "": there can.
 	NoSegments string `json:",omitzero"`
 }

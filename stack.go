@@ -78,6 +78,7 @@ type Service struct {
 	Ready     Ready         // when a replica counts as ready
 	Ports     []Port        `json:",omitzero"` // published through the proxy
 	Routes    []Route       `json:",omitzero"` // HTTP routes by host and path
+	TLS       TLS           `json:",omitzero"` // the certificates of the routes' hosts
 	Drain     time.Duration `json:",omitzero"` // how long a draining replica may keep its connections; 0: none
 	Hold      time.Duration `json:",omitzero"` // how long requests wait while no replica is ready; 0: not at all
 	PreStart  []PreStart    `json:",omitzero"` // before each replica's start, in this order; those that run once are jobs: HookService
@@ -212,6 +213,8 @@ const (
 	FileConfig  FileKind = "config"
 	FileSecret  FileKind = "secret"
 	FileProject FileKind = "project" // a file that the stack bind-mounts read-only from its own folder
+	// FileCertificate is a certificate chain and its key, both in PEM, for the proxy: no replica gets it.
+	FileCertificate FileKind = "certificate"
 )
 
 // File is the content of a config, a secret or a snapshotted project file.

@@ -22,11 +22,14 @@ type Deps struct {
 	Router rhumb.Router
 	Log    *slog.Logger // nil: silent
 
-	Entry   netip.AddrPort              // where HTTP routes by host and path are served; the zero value: [::]:80
-	Keep    int                         // releases kept per stack, the current one included; 0: ten
-	Version string                      // for Info
-	Data    string                      // for Info
-	Sweep   func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
+	Entry        netip.AddrPort              // where HTTP routes by host and path are served; the zero value: [::]:80
+	HTTPS        netip.AddrPort              // where they are served over TLS; the zero value: nowhere
+	ACME         rhumb.Authority             // where public certificates come from; the zero value: nowhere
+	Keep         int                         // releases kept per stack, the current one included; 0: ten
+	Version      string                      // for Info
+	Data         string                      // for Info
+	Certificates rhumb.CertificateStore      // nil: there are neither given certificates nor an internal authority
+	Sweep        func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
 }
 
 // Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
@@ -75,7 +78,7 @@ func New(d Deps) *Control {
 	return &Control{
 		Deps:    d,
 		events:  newBus(d.Store, d.Log),
-		desk:    &desk{router: d.Router, entry: d.Entry},
+		desk:    &desk{router: d.Router, entry: d.Entry, https: d.HTTPS, acme: d.ACME},
 		starts:  make(chan struct{}, maxStarts),
 		probes:  make(chan struct{}, maxProbes),
 		started: time.Now(),

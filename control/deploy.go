@@ -182,6 +182,10 @@ func (c *Control) checkAddresses(ctx context.Context, m *rhumb.Stack) error {
 	if hasRoutes(m) && len(st.Table.Rules) == 0 {
 		fresh = append(fresh, rhumb.Listener{Addr: c.Entry, Protocol: rhumb.HTTP})
 	}
+	fresh, err = c.checkCertificates(m, st.Table, fresh)
+	if err != nil {
+		return err
+	}
 	return c.Router.Check(ctx, fresh)
 }
 

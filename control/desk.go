@@ -17,7 +17,13 @@ import (
 type desk struct {
 	router rhumb.Router
 	entry  netip.AddrPort
+	https  netip.AddrPort  // the zero value: no TLS
+	acme   rhumb.Authority // the zero value: off
 	mu     sync.Mutex
+
+	wishes    map[string][]rhumb.Certificate // by stack
+	handed    map[string]bool                // the stacks whose wishes the proxy has
+	httpsFrom time.Time                      // when the entry for TLS is tried again
 }
 
 // routeTimeout limits one exchange with the proxy.
@@ -36,13 +42,20 @@ func (d *desk) Edit(ctx context.Context, edit func(*rhumb.Table)) error {
 	t := cloneTable(st.Table)
 	edit(&t)
 	prune(&t)
+	d.certify(&t)
 	d.openEntry(&t)
 	arrange(&t)
 	if sameTable(t, st.Table) {
 		return nil
 	}
 	t.Version++
-	return d.router.Apply(ctx, t)
+	err = d.router.Apply(ctx, t)
+	if rhumb.ErrorCode(err) == rhumb.Conflict {
+		if less, ok := d.withoutHTTPS(t, st.Table); ok {
+			return d.router.Apply(ctx, less)
+		}
+	}
+	return err
 }
 
 // Status gives what the proxy serves.
@@ -58,6 +71,7 @@ func (d *desk) openEntry(t *rhumb.Table) {
 	if len(t.Rules) > 0 {
 		t.Listeners = append(t.Listeners, rhumb.Listener{Addr: d.entry, Protocol: rhumb.HTTP})
 	}
+	d.openHTTPS(t)
 }
 
 func cloneTable(t rhumb.Table) rhumb.Table {
@@ -107,6 +121,7 @@ func byReplica(a, b rhumb.Endpoint) int { return strings.Compare(a.Name+a.Replic
 
 func sameTable(a, b rhumb.Table) bool {
 	return slices.Equal(a.Listeners, b.Listeners) && slices.Equal(a.Rules, b.Rules) &&
+		slices.Equal(a.Certificates, b.Certificates) && a.Authority == b.Authority &&
 		slices.EqualFunc(a.Backends, b.Backends, func(x, y rhumb.Backend) bool {
 			return x.Name == y.Name && x.Stack == y.Stack && x.Service == y.Service && x.Hold == y.Hold && slices.EqualFunc(x.Endpoints, y.Endpoints, sameEndpoint)
 		}) && slices.EqualFunc(a.Segments, b.Segments, sameSegment)

@@ -209,6 +209,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	r.tellNames(ctx, work, g, seen.router.Table, now)
 	r.probe(ctx, g, o)
 	r.tell(ctx, g, o)
+	r.certify(ctx, g)
 	d := rollout.Next(g.wanted, o, now)
 	if g.paused {
 		d.Steps = slices.DeleteFunc(d.Steps, func(s rhumb.Step) bool { return !heals(s, o) })

@@ -114,7 +114,7 @@ func TestTheOpenAPIDocumentNamesEveryOperation(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Errorf("it is of version %q", doc.OpenAPI)
 	}
-	for _, id := range strings.Fields("plan deploy change plan-change cancel deployment deployments info stacks status releases diff routes events logs exec run set-value remove-value values build") {
+	for _, id := range strings.Fields("plan deploy change plan-change cancel deployment deployments info stacks status releases diff routes certificates root-certificate events logs exec run set-value remove-value values build") {
 		if !got[id] {
 			t.Errorf("%s is missing", id)
 		}

@@ -49,6 +49,15 @@ func (a *api) inspector() {
 		})
 	handle(a, op("routes", http.MethodGet, "/routes", "Show what the proxy serves"),
 		func(ctx context.Context, _ *struct{}) (rhumb.RouterStatus, error) { return a.s.Routes(ctx) })
+	handle(a, op("certificates", http.MethodGet, "/certificates", "Show the certificates of all hosts"),
+		func(ctx context.Context, _ *struct{}) ([]rhumb.CertificateStatus, error) {
+			return a.s.Certificates(ctx)
+		})
+	handle(a, op("root-certificate", http.MethodGet, "/certificates/root", "Give the internal authority's certificate"),
+		func(ctx context.Context, _ *struct{}) (wire.Root, error) {
+			pem, err := a.s.RootCertificate(ctx)
+			return wire.Root{PEM: pem}, err
+		})
 	stream(a, op("events", http.MethodGet, "/events", "Stream events"), a.events)
 	stream(a, op("logs", http.MethodGet, "/stacks/{stack}/logs", "Stream log lines, merged by time"), a.logs)
 }

@@ -257,6 +257,17 @@ func (s *stage) Routes(context.Context) (rhumb.RouterStatus, error) {
 		Backends: map[string]rhumb.BackendStats{"shop/web:80": {Releases: map[int]rhumb.ReleaseStats{41: {Served: 10, Errors: 1, Latency: 20 * time.Millisecond}}}}}, nil
 }
 
+func (s *stage) Certificates(context.Context) ([]rhumb.CertificateStatus, error) {
+	return []rhumb.CertificateStatus{
+		{Host: "app.internal", Source: rhumb.CertInternal, Stack: "shop", Issuer: "Rhumb internal authority", NotAfter: time.Now().Add(80*24*time.Hour + time.Minute)},
+		{Host: "shop.example.com", Source: rhumb.CertACME, Stack: "shop", Error: "connection refused", Failed: hoursAgo(1), Next: time.Now().Add(30*time.Minute + time.Second)},
+	}, nil
+}
+
+func (s *stage) RootCertificate(context.Context) (string, error) {
+	return "-----BEGIN CERTIFICATE-----\n", nil
+}
+
 func (s *stage) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
 	return func(yield func(rhumb.Event, error) bool) {
 		for {

@@ -88,9 +88,11 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 	"Status": func(ctx context.Context, s rhumb.Server) (any, error) {
 		return s.Status(ctx, "a stack/with ?odd&name%")
 	},
-	"Releases": func(ctx context.Context, s rhumb.Server) (any, error) { return s.Releases(ctx, "shop") },
-	"Diff":     func(ctx context.Context, s rhumb.Server) (any, error) { return s.Diff(ctx, "shop", 41, 42) },
-	"Routes":   func(ctx context.Context, s rhumb.Server) (any, error) { return s.Routes(ctx) },
+	"Releases":        func(ctx context.Context, s rhumb.Server) (any, error) { return s.Releases(ctx, "shop") },
+	"Diff":            func(ctx context.Context, s rhumb.Server) (any, error) { return s.Diff(ctx, "shop", 41, 42) },
+	"Routes":          func(ctx context.Context, s rhumb.Server) (any, error) { return s.Routes(ctx) },
+	"Certificates":    func(ctx context.Context, s rhumb.Server) (any, error) { return s.Certificates(ctx) },
+	"RootCertificate": func(ctx context.Context, s rhumb.Server) (any, error) { return s.RootCertificate(ctx) },
 	"Events": func(ctx context.Context, s rhumb.Server) (any, error) {
 		var es []rhumb.Event
 		for e, err := range s.Events(ctx, rhumb.EventFilter{Stack: "shop", Deployment: 7, After: 2, Since: noon, Limit: 9}) {

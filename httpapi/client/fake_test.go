@@ -108,6 +108,15 @@ func (f *fake) Routes(context.Context) (rhumb.RouterStatus, error) {
 	return zeroIf(f.err, routes), f.err
 }
 
+func (f *fake) Certificates(context.Context) ([]rhumb.CertificateStatus, error) {
+	return zeroIf(f.err, []rhumb.CertificateStatus{{Host: "shop.example.com", Source: rhumb.CertACME, Stack: "shop", Issuer: "An Authority",
+		NotBefore: noon, NotAfter: noon.Add(time.Hour), Error: "it is away", Failed: noon, Next: noon.Add(time.Minute)}}), f.err
+}
+
+func (f *fake) RootCertificate(context.Context) (string, error) {
+	return zeroIf(f.err, "-----BEGIN CERTIFICATE-----\n"), f.err
+}
+
 func (f *fake) Events(ctx context.Context, filter rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
 	return func(yield func(rhumb.Event, error) bool) {
 		f.note(filter)

@@ -55,6 +55,17 @@ func (c *Client) Routes(ctx context.Context) (rhumb.RouterStatus, error) {
 	return get[rhumb.RouterStatus](ctx, c, "/routes")
 }
 
+// Certificates is rhumb.Inspector's.
+func (c *Client) Certificates(ctx context.Context) ([]rhumb.CertificateStatus, error) {
+	return get[[]rhumb.CertificateStatus](ctx, c, "/certificates")
+}
+
+// RootCertificate is rhumb.Inspector's.
+func (c *Client) RootCertificate(ctx context.Context) (string, error) {
+	r, err := get[wire.Root](ctx, c, "/certificates/root")
+	return r.PEM, err
+}
+
 // Events is rhumb.Inspector's. After a broken connection it can be called again with After at the last ID.
 func (c *Client) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
 	q := url.Values{}
