@@ -192,6 +192,7 @@ func (e *Engine) make(spec *rhumb.ReplicaSpec, b Behaviour, now time.Time) *repl
 	r.base = rhumb.Replica{
 		ID: fmt.Sprintf("%064x", e.made), Stack: spec.Stack, Service: spec.Service, Release: spec.Release, Slot: spec.Slot,
 		Spec: spec.Spec, Restarts: spec.Restarts, ImageID: spec.Container.ImageID, State: rhumb.StateCreated, Created: now,
+		OneOff: spec.OneOff, PostStart: spec.PostStart,
 	}
 	if spec.OneOff != "" {
 		r.base.Slot = 0

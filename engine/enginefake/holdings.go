@@ -1,6 +1,7 @@
 package enginefake
 
 import (
+	"cmp"
 	"context"
 	"path"
 	"reflect"
@@ -146,8 +147,8 @@ func (e *Engine) volumesOf(spec *rhumb.ReplicaSpec) []string {
 	var names []string
 	taken := map[string]bool{}
 	own := func(target string) {
-		if spec.OneOff == "" {
-			name := rhumb.AnonymousVolumeName(spec.Stack, spec.Service, spec.Slot, path.Clean(target))
+		if spec.OneOff == "" || spec.VolumesOf != "" {
+			name := rhumb.AnonymousVolumeName(spec.Stack, cmp.Or(spec.VolumesOf, spec.Service), spec.Slot, path.Clean(target))
 			names = append(names, name)
 			e.volumes[name] = holding{stack: spec.Stack}
 		}

@@ -46,7 +46,7 @@ type bench struct {
 // Run runs the contract's tests. open gives a new connection to an engine; what one test leaves is cleared.
 func Run(t *testing.T, open func(t *testing.T) rhumb.Engine, o Options) {
 	for _, group := range []map[string]func(*bench){
-		holdingTests, replicaTests, startTests, hostsTests, watchTests, streamTests, probeTests, imageTests, awayTests,
+		holdingTests, replicaTests, startTests, hostsTests, hookTests, watchTests, streamTests, probeTests, imageTests, awayTests,
 	} {
 		names := []string{}
 		for name := range group {
