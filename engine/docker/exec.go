@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -19,6 +20,10 @@ func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int,
 	c, err := e.inspect(look, id)
 	if err != nil {
 		return 0, err
+	}
+	if o.Once != "" {
+		e.killEarlier(look, c, o.Once)
+		o.Env = append(slices.Clone(o.Env), onceVariable+"="+o.Once)
 	}
 	s := o.Streams
 	run, err := e.api.ExecCreate(look, c.ID, client.ExecCreateOptions{

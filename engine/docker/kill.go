@@ -4,19 +4,21 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 )
 
 // kill kills a command that runs in a container, and its children. The API has no call for it, but tells the
 // process's number on the machine; whether that process is in the container is looked at before anything is sent.
-func (e *Engine) kill(ctx context.Context, container, run string) {
+func (e *Engine) kill(ctx context.Context, id, run string) {
 	state, err := e.api.ExecInspect(ctx, run, client.ExecInspectOptions{})
 	if err != nil {
-		e.log.Warn("command may be left in container", "container", short(container), "error", err)
+		e.log.Warn("command may be left in container", "container", short(id), "error", err)
 		return
 	}
 	if !state.Running || state.PID <= 1 {
@@ -32,7 +34,24 @@ func (e *Engine) kill(ctx context.Context, container, run string) {
 		}
 	}
 	if killed == 0 {
-		e.log.Warn("command is left in container: its process can't be reached from here", "container", short(container), "pid", state.PID)
+		e.log.Warn("command is left in container: its process can't be reached from here", "container", short(id), "pid", state.PID)
+	}
+}
+
+// onceVariable marks the processes of a command that must not run twice at a time, so that a daemon that comes back finds them.
+const onceVariable = "RHUMB_HOOK"
+
+// killEarlier kills what was begun in a container under the same word and still runs: who began it has died.
+func (e *Engine) killEarlier(ctx context.Context, c *container.InspectResponse, word string) {
+	for _, run := range c.ExecIDs {
+		state, err := e.api.ExecInspect(ctx, run, client.ExecInspectOptions{})
+		if err != nil || !state.Running || state.PID <= 1 {
+			continue
+		}
+		environment, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(state.PID), "environ"))
+		if err == nil && slices.Contains(strings.Split(string(environment), "\x00"), onceVariable+"="+word) {
+			e.kill(ctx, c.ID, run)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	labelRestarts   = "dev.rhumb.restarts"
 	labelJoined     = "dev.rhumb.joined"     // the replica whose network namespace it shares
 	labelHosts      = "dev.rhumb.hosts"      // the further names that its hosts file had at its start
+	labelPostStart  = "dev.rhumb.poststart"  // commands are to run in it before it counts as ready
 	labelOneOff     = "dev.rhumb.oneoff"     // of a one-off: its word
 	labelDefinition = "dev.rhumb.definition" // of a network: the hash of what it was made from
 )
@@ -95,6 +96,7 @@ func replicaOf(c *container.InspectResponse) rhumb.Replica {
 	l := c.Config.Labels
 	r := rhumb.Replica{
 		ID: c.ID, Stack: l[labelStack], Service: l[labelService], Spec: l[labelSpec], Joined: l[labelJoined],
+		OneOff: l[labelOneOff], PostStart: l[labelPostStart] != "",
 		Release: number(l[labelRelease]), Slot: number(l[labelSlot]), Restarts: number(l[labelRestarts]),
 		ImageID: c.Image, State: stateOf(c.State), Health: healthOf(c.State),
 		ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Error: c.State.Error,

@@ -11,7 +11,7 @@ import (
 	"rhumb"
 )
 
-// Run starts a one-off, waits for its end and removes it with its nameless volumes. If ctx ends first, it is killed.
+// Run starts a one-off, waits for its end and removes it with its nameless volumes. If ctx ends first, it is stopped.
 func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Streams) (int, error) {
 	if spec.OneOff == "" {
 		spec.OneOff = strings.ToLower(rand.Text()[:8])
@@ -63,8 +63,13 @@ func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rh
 	})
 }
 
-// sweepOneOff removes a one-off whatever became of it.
+// sweepOneOff removes a one-off whatever became of it. One whose caller has gone gets its stop signal and its grace first.
 func (e *Engine) sweepOneOff(ctx context.Context, id, name string) {
+	if ctx.Err() != nil {
+		if err := e.Stop(context.WithoutCancel(ctx), id); err != nil {
+			e.log.Warn("one-off not stopped", "replica", name, "error", err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
 	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {

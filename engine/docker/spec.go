@@ -112,6 +112,9 @@ func (d *drawing) labels() map[string]string {
 	if s.Restarts != 0 {
 		l[labelRestarts] = strconv.Itoa(s.Restarts)
 	}
+	if s.PostStart {
+		l[labelPostStart] = "1"
+	}
 	if s.OneOff != "" {
 		l[labelOneOff] = s.OneOff
 		l[labelSlot] = "0"

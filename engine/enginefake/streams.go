@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -135,10 +134,17 @@ func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int,
 	if err != nil || r.behaviour.Exec == nil {
 		return 0, err
 	}
-	return r.behaviour.Exec(o), nil
+	done := make(chan int, 1)
+	go func() { done <- r.behaviour.Exec(o) }()
+	select {
+	case code := <-done:
+		return code, nil
+	case <-ctx.Done():
+		return 0, rhumb.Errorf(rhumb.Cancelled, "run a command in %s: %w", r.name, ctx.Err())
+	}
 }
 
-// Run starts a one-off, writes its lines, and gives its exit code. It needs no time.
+// Run starts a one-off, writes its lines, and gives its exit code. It needs as much time as its behaviour says.
 func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Streams) (int, error) {
 	if err := e.enter(ctx, "Run"); err != nil {
 		return 0, err
@@ -147,12 +153,15 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 		spec.OneOff = fmt.Sprint(e.made)
 	}
 	r, err := e.start(&spec)
-	if err == nil {
-		e.replicas = slices.DeleteFunc(e.replicas, func(o *replica) bool { return o == r })
-	}
 	e.mu.Unlock()
 	if err != nil {
 		return 0, err
+	}
+	defer e.Drop(r.base.ID)
+	select {
+	case <-time.After(r.behaviour.ExitAfter):
+	case <-ctx.Done():
+		return 0, rhumb.Errorf(rhumb.Cancelled, "run %s: %w", r.name, ctx.Err())
 	}
 	if r.base.Error != "" {
 		return 0, rhumb.Errorf(rhumb.Invalid, "run %s: %s", r.name, r.base.Error)
