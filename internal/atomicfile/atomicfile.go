@@ -3,6 +3,7 @@ package atomicfile
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -12,8 +13,24 @@ import (
 // whatever the umask; the old file's owner is not kept. After an error the old file is as it was, unless it
 // was only the folder's fsync that failed: then the new content is there, but may not survive a power cut.
 func Write(path string, data []byte, perm os.FileMode) error {
+	return Fill(path, perm, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Copy is Write with what a reader gives.
+func Copy(path string, from io.Reader, perm os.FileMode) error {
+	return Fill(path, perm, func(w io.Writer) error {
+		_, err := io.Copy(w, from)
+		return err
+	})
+}
+
+// Fill is Write with what a function writes. If that fails, the old file is as it was.
+func Fill(path string, perm os.FileMode, write func(io.Writer) error) error {
 	dir := filepath.Dir(path)
-	tmp, err := fill(dir, filepath.Base(path), data, perm)
+	tmp, err := fill(dir, filepath.Base(path), perm, write)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -27,8 +44,8 @@ func Write(path string, data []byte, perm os.FileMode) error {
 	return nil
 }
 
-// fill makes a temporary file in dir that holds data, synced and closed, and gives its name.
-func fill(dir, base string, data []byte, perm os.FileMode) (name string, err error) {
+// fill makes a temporary file in dir that holds what write writes, synced and closed, and gives its name.
+func fill(dir, base string, perm os.FileMode, write func(io.Writer) error) (name string, err error) {
 	f, err := os.CreateTemp(dir, "."+base+".*.tmp")
 	if err != nil {
 		return "", err
@@ -39,7 +56,7 @@ func fill(dir, base string, data []byte, perm os.FileMode) (name string, err err
 			os.Remove(f.Name())
 		}
 	}()
-	if _, err = f.Write(data); err != nil {
+	if err = write(f); err != nil {
 		return "", err
 	}
 	if err = f.Chmod(perm); err != nil {

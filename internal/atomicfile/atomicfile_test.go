@@ -2,10 +2,14 @@ package atomicfile_test
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"rhumb/internal/atomicfile"
 )
@@ -71,5 +75,26 @@ func TestAFailureLeavesTheOldFileAndNoRubbish(t *testing.T) {
 func TestAMissingFolderIsAnError(t *testing.T) {
 	if err := atomicfile.Write(filepath.Join(t.TempDir(), "no", "f"), nil, 0o600); err == nil {
 		t.Fatal("no error")
+	}
+}
+
+func TestWhatAFailingWriterWroteIsNotSeen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := atomicfile.Write(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	err := atomicfile.Copy(path, io.MultiReader(strings.NewReader("new, but"), iotest.ErrReader(broken)), 0o600)
+	if !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "old" {
+		t.Errorf("the file holds %q", got)
+	}
+	if err := atomicfile.Copy(path, strings.NewReader("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "new" {
+		t.Errorf("the file holds %q", got)
 	}
 }

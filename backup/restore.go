@@ -1,0 +1,120 @@
+package backup
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"filippo.io/age"
+
+	"rhumb"
+	"rhumb/internal/atomicfile"
+)
+
+const (
+	marker      = "restoring" // is there while files change places
+	asidePrefix = "before-"
+	stagePrefix = ".restore-"
+)
+
+// Settled is an error if a restore of the folder was cut off while files changed places: then it holds neither state.
+func Settled(folder string) error {
+	_, err := os.Stat(filepath.Join(folder, marker))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return rhumb.Errorf(rhumb.Denied, "the state folder can't be read: %w", err)
+	}
+	return rhumb.Errorf(rhumb.Conflict, "a restore into %s was cut off", folder).WithHint("finish it: rhumb restore --force FILE")
+}
+
+// Restore puts a backup's files into a state folder that no daemon uses. What they replace is moved into a folder beside them, which it
+// names ("" if there was nothing). The backup is read twice: nothing changes before it is known to be whole.
+func Restore(r io.ReadSeeker, folder string, with ...age.Identity) (info Info, aside string, err error) {
+	if info, err = Verify(r, with...); err != nil {
+		return info, "", err
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return info, "", rhumb.Errorf(rhumb.Invalid, "the backup can't be read twice: %w", err)
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return info, "", refused(folder, err)
+	}
+	stage, err := os.MkdirTemp(folder, stagePrefix)
+	if err != nil {
+		return info, "", refused(folder, err)
+	}
+	defer os.RemoveAll(stage)
+	if _, err := read(r, with, func(name string, content io.Reader) error { return unpack(stage, name, content) }); err != nil {
+		return info, "", err
+	}
+	aside, err = swap(folder, stage)
+	return info, aside, err
+}
+
+// unpack writes one file into the stage.
+func unpack(stage, name string, content io.Reader) error {
+	path := filepath.Join(stage, filepath.FromSlash(name))
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = atomicfile.Copy(path, content, 0o600)
+	}
+	if err != nil {
+		return refused(path, err)
+	}
+	return nil
+}
+
+// swap moves what is in the folder aside, and what is in the stage in. The marker keeps a daemon from starting in between.
+func swap(folder, stage string) (aside string, err error) {
+	if err := atomicfile.Write(filepath.Join(folder, marker), nil, 0o600); err != nil {
+		return "", refused(folder, err)
+	}
+	old, err := os.ReadDir(folder)
+	if err != nil {
+		return "", refused(folder, err)
+	}
+	for _, e := range old {
+		if stays(e.Name()) && e.Name() != database+"-wal" && e.Name() != database+"-shm" {
+			continue
+		}
+		if aside == "" {
+			if aside, err = os.MkdirTemp(folder, asidePrefix+time.Now().UTC().Format("20060102T150405")+"-"); err != nil {
+				return "", refused(folder, err)
+			}
+		}
+		if err := os.Rename(filepath.Join(folder, e.Name()), filepath.Join(aside, e.Name())); err != nil {
+			return aside, refused(folder, err)
+		}
+	}
+	staged, err := os.ReadDir(stage)
+	if err != nil {
+		return aside, refused(folder, err)
+	}
+	for _, e := range staged {
+		if err := os.Rename(filepath.Join(stage, e.Name()), filepath.Join(folder, e.Name())); err != nil {
+			return aside, refused(folder, err)
+		}
+	}
+	if err := errors.Join(syncFolder(folder), os.Remove(filepath.Join(folder, marker)), syncFolder(folder)); err != nil {
+		return aside, refused(folder, err)
+	}
+	return aside, nil
+}
+
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func refused(what string, err error) error {
+	return rhumb.Errorf(rhumb.Denied, "restore: %s: %w", what, err).WithHint("is there room, and do you run it as root?")
+}

@@ -1,0 +1,74 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"rhumb"
+)
+
+// Schema is the schema that this rhumb works with: Open brings older ones to it and refuses newer ones.
+func Schema() int { return len(migrations) }
+
+// Held is what a database file holds.
+type Held struct {
+	Schema   int // 0: it is empty
+	Releases int
+}
+
+// Peek looks into a database file without changing it; a daemon may be using it.
+func Peek(ctx context.Context, path string) (Held, error) {
+	var h Held
+	s := &Store{path: path}
+	err := s.reading(ctx, func(conn *sql.Conn) error {
+		if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&h.Schema); err != nil || h.Schema == 0 {
+			return err
+		}
+		return conn.QueryRowContext(ctx, "SELECT count(*) FROM releases").Scan(&h.Releases)
+	})
+	return h, err
+}
+
+// serializer is what the driver's connections offer for copies.
+type serializer interface{ Serialize() ([]byte, error) }
+
+// Copy gives a database file as it is at one moment, with what is still in its log; a daemon may go on writing meanwhile. The copy is in
+// memory: nothing of it touches the disk.
+func Copy(ctx context.Context, path string) ([]byte, error) {
+	var b []byte
+	s := &Store{path: path}
+	err := s.reading(ctx, func(conn *sql.Conn) error {
+		return conn.Raw(func(driver any) error {
+			c, ok := driver.(serializer)
+			if !ok {
+				return errors.New("the driver can't copy")
+			}
+			var err error
+			b, err = c.Serialize() // in one read transaction
+			return err
+		})
+	})
+	if err == nil && len(b) == 0 {
+		return nil, rhumb.Errorf(rhumb.NotFound, "database %s is empty", path)
+	}
+	return b, err
+}
+
+// reading calls f with a connection of its own to a file that is there.
+func (s *Store) reading(ctx context.Context, f func(*sql.Conn) error) error {
+	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout(10000)")+"&mode=rw") // not ro: a log that a dead daemon left has to be read
+	if err != nil {
+		return s.fault("read the database "+s.path, err)
+	}
+	defer db.Close()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return s.fault("read the database "+s.path, err)
+	}
+	defer conn.Close()
+	if err := f(conn); err != nil {
+		return s.fault("read the database "+s.path, err)
+	}
+	return nil
+}
