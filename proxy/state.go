@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +17,20 @@ import (
 
 const tableFile = "table.json"
 
+// sum adds a second line to a table's JSON: its checksum. A flipped bit can make another table that looks as good.
+func sum(table []byte) []byte {
+	return fmt.Appendf(bytes.Clone(table), "\nsha256 %x\n", sha256.Sum256(table))
+}
+
+// readTable reads what sum gave. A single line, as a person may have written it, needs no checksum.
+func readTable(b []byte) (rhumb.Table, error) {
+	table, _, summed := bytes.Cut(b, []byte("\n"))
+	if summed && !bytes.Equal(sum(table), b) {
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: the checksum is another one's: it was changed, or is damaged")
+	}
+	return decodeTable(table, false)
+}
+
 // save puts the table on disk. A table that is acknowledged is there after a power cut too.
 func (p *Proxy) save(t rhumb.Table) error {
 	if p.options.State == "" {
@@ -23,7 +40,7 @@ func (p *Proxy) save(t rhumb.Table) error {
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "routing table: not saved: %w", err)
 	}
-	if err := atomicfile.Write(filepath.Join(p.options.State, tableFile), b, 0o600); err != nil {
+	if err := atomicfile.Write(filepath.Join(p.options.State, tableFile), sum(b), 0o600); err != nil {
 		return rhumb.Errorf(rhumb.Internal, "routing table: not saved: %w", err).WithHint("is the disk full?")
 	}
 	return nil
@@ -43,7 +60,7 @@ func (p *Proxy) load() (rhumb.Table, error) {
 	if err != nil {
 		return rhumb.Table{}, rhumb.Errorf(rhumb.Internal, "routing table: not read: %w", err)
 	}
-	t, err := decodeTable(b, false)
+	t, err := readTable(b)
 	if err == nil {
 		return cloneTable(t), nil
 	}

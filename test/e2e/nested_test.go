@@ -76,14 +76,15 @@ ip link set lo up
 
 // engine is a dockerd of the test's own.
 type engine struct {
-	t   *testing.T
-	dir string
-	cmd *exec.Cmd
+	t     *testing.T
+	dir   string
+	flags []string
+	cmd   *exec.Cmd
 }
 
-func startEngine(t *testing.T) *engine {
+func startEngine(t *testing.T, flags ...string) *engine {
 	t.Helper()
-	e := &engine{t: t, dir: t.TempDir()}
+	e := &engine{t: t, dir: t.TempDir(), flags: flags}
 	e.start()
 	t.Cleanup(func() {
 		e.stop(syscall.SIGTERM)
@@ -102,7 +103,7 @@ func (e *engine) start() {
 		e.t.Fatal(err)
 	}
 	defer log.Close()
-	e.cmd = exec.Command("dockerd")
+	e.cmd = exec.Command("dockerd", e.flags...)
 	e.cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	e.cmd.Stdout, e.cmd.Stderr = log, log
 	if err := e.cmd.Start(); err != nil {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -232,6 +233,7 @@ func (k *stack) routed() (map[string]netip.Addr, error) {
 		return nil, err
 	}
 	var table rhumb.Table
+	b, _, _ = bytes.Cut(b, []byte("\n")) // its checksum follows
 	if err := json.Unmarshal(b, &table); err != nil {
 		return nil, err
 	}
