@@ -115,6 +115,7 @@ func (p *Proxy) offer(conn *net.UnixConn) error {
 		return err
 	}
 	p.ended = true
+	p.disown() // before the new one is told that the segments are its own
 	close(p.succeeded)
 	p.before.close()
 	_, err := conn.Write([]byte{byteAgreed})

@@ -24,6 +24,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
 	Version        string         // of the binary; Status tells it
 	Limits         Limits         // zero fields take their defaults
+	Segments       Segments       // nil: tables with segments are refused
+	Lives          Lives          // nil: a dead replica stays in until the daemon takes it out
 	Log            *slog.Logger   // nil: nothing is logged
 }
 
@@ -47,7 +49,10 @@ type Proxy struct {
 	sockets   map[binding]*socket
 	missing   map[binding]bool // in the table but not bound; what Status tells is in unboundNow
 	ended     bool             // no new sockets
-	succeeded chan struct{}    // closed once another process serves instead
+	dead      dead
+	segments  Segments
+	disown    func()        // lets go of the segments
+	succeeded chan struct{} // closed once another process serves instead
 
 	work      sync.WaitGroup // accept loops with their connections, and the HTTP server
 	accepting sync.WaitGroup // accept loops that still accept
@@ -63,6 +68,10 @@ func New(o Options) (*Proxy, error) {
 	}
 	p := &Proxy{options: o, limits: o.Limits.withDefaults(), log: o.Log, running: make(chan struct{}),
 		succeeded: make(chan struct{}), sockets: map[binding]*socket{}, missing: map[binding]bool{}}
+	if p.segments = o.Segments; p.segments == nil {
+		p.segments = noSegments{}
+	}
+	p.dead.ids = map[string]bool{}
 	p.served.Store(emptySnapshot())
 	p.before.log = o.Log
 	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
@@ -115,14 +124,22 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 		return err
 	}
 	bound = append(bound, moved...)
-	failpoint.Here("proxy before it saves a table")
-	if err := p.save(t); err != nil {
+	if err := p.serveSegments(ctx, t); err != nil {
 		closeAll(bound)
 		p.restore(ctx, bs.inTheWay)
 		return err
 	}
+	failpoint.Here("proxy before it saves a table")
+	if err := p.save(t); err != nil {
+		closeAll(bound)
+		p.restore(ctx, bs.inTheWay)
+		p.restoreSegments(ctx)
+		return err
+	}
 	failpoint.Here("proxy after it saved a table")
+	before := p.served.Load().table
 	p.swap(t, bound)
+	p.dropSegments(ctx, before, t)
 	return nil
 }
 
@@ -132,7 +149,8 @@ var errLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
 // swap serves t from now on, with the sockets that were bound for it, and lets go of what t has no use for.
 func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
 	old := p.served.Load()
-	next := old.next(t)
+	p.dead.leave(old.table, t)
+	next := old.next(t, p.dead.ids)
 	p.served.Store(next)
 	close(old.replaced)
 	for _, s := range bound {
@@ -209,7 +227,7 @@ func (p *Proxy) serve(c *clientConn) (rest func()) {
 func (p *Proxy) Serving() <-chan struct{} { return p.running }
 
 // Status implements rhumb.Router.
-func (p *Proxy) Status(context.Context) (rhumb.RouterStatus, error) {
+func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	select {
 	case <-p.succeeded:
 		return rhumb.RouterStatus{}, errLeaving
@@ -218,6 +236,12 @@ func (p *Proxy) Status(context.Context) (rhumb.RouterStatus, error) {
 	s := p.served.Load()
 	st := rhumb.RouterStatus{Table: s.table, Open: p.open(nil), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
 		Started: p.started, PID: os.Getpid(), Version: p.options.Version}
+	for id, n := range p.segments.Open(ctx) {
+		st.Open[id] += n
+	}
+	if err := p.segments.Supported(); err != nil {
+		st.NoSegments = err.Error()
+	}
 	for name, b := range s.backends {
 		st.Backends[name] = b.counters.stats()
 	}

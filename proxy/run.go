@@ -32,6 +32,11 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 		return err
 	}
+	disown := p.ownSegments(tasks) // before anybody can take over
+	defer disown()
+	if p.options.Lives != nil {
+		running.Go(func() { p.watchLives(tasks) })
+	}
 	if control != nil {
 		mux := controlServer{p}.mux()
 		mux.HandleFunc("POST /takeover", p.handOver)
@@ -41,6 +46,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	close(p.running)
 	select {
 	case <-ctx.Done():
+		disown()
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 	case <-p.succeeded:
 		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())
@@ -113,7 +119,7 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.served.Load()
-	p.served.Store(old.next(t))
+	p.served.Store(old.next(t, p.dead.ids))
 	p.bindMissing(ctx)
 	return nil
 }

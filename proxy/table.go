@@ -52,10 +52,10 @@ type snapshot struct {
 }
 
 // emptySnapshot serves nothing.
-func emptySnapshot() *snapshot { return (&snapshot{}).next(rhumb.Table{}) }
+func emptySnapshot() *snapshot { return (&snapshot{}).next(rhumb.Table{}, nil) }
 
-// next builds the snapshot of t; counters, failures and idle connections of what stays come from s.
-func (s *snapshot) next(t rhumb.Table) *snapshot {
+// next builds the snapshot of t without the dead replicas; counters, failures and idle connections of what stays come from s.
+func (s *snapshot) next(t rhumb.Table, dead map[string]bool) *snapshot {
 	endpoints := 0
 	for _, b := range t.Backends {
 		endpoints += len(b.Endpoints)
@@ -78,12 +78,12 @@ func (s *snapshot) next(t rhumb.Table) *snapshot {
 		}
 	}
 	for i := range t.Backends {
-		n.addBackend(s, &t.Backends[i])
+		n.addBackend(s, &t.Backends[i], dead)
 	}
 	return n
 }
 
-func (s *snapshot) addBackend(old *snapshot, spec *rhumb.Backend) {
+func (s *snapshot) addBackend(old *snapshot, spec *rhumb.Backend, dead map[string]bool) {
 	b := &backend{spec: spec}
 	if o := old.backends[spec.Name]; o != nil {
 		b.counters, b.turn = o.counters, o.turn
@@ -95,7 +95,7 @@ func (s *snapshot) addBackend(old *snapshot, spec *rhumb.Backend) {
 	for _, e := range spec.Endpoints {
 		inUse[e.Release] = true
 		t := s.target(old, e)
-		if !e.Draining {
+		if !e.Draining && !dead[e.Replica] {
 			b.active = append(b.active, &endpoint{target: t, release: b.counters.release(e.Release)})
 		}
 	}
@@ -158,6 +158,7 @@ func cloneTable(t rhumb.Table) rhumb.Table {
 	for i := range t.Backends {
 		t.Backends[i].Endpoints = cloneList(t.Backends[i].Endpoints)
 	}
+	t.Segments = cloneSegments(t.Segments)
 	return t
 }
 
@@ -168,11 +169,7 @@ func cloneList[T any](l []T) []T {
 	return slices.Clone(l)
 }
 
-func sameTable(a, b rhumb.Table) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
+func sameTable(a, b rhumb.Table) bool { return sameJSON(a, b) }
 
 // maxTable is how many bytes of JSON a table may have; 10,000 endpoints have about 2 MB.
 const maxTable = 64 << 20
@@ -204,6 +201,9 @@ func validate(t rhumb.Table) error {
 		backends[b.Name] = true
 	}
 	if err := validateListeners(t.Listeners, backends); err != nil {
+		return err
+	}
+	if err := validateSegments(t.Segments); err != nil {
 		return err
 	}
 	seen := make(map[[2]string]bool, len(t.Rules))

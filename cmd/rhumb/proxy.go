@@ -12,6 +12,7 @@ import (
 	"rhumb"
 	"rhumb/internal/sdnotify"
 	"rhumb/proxy"
+	"rhumb/vip"
 )
 
 func (a *app) proxyCommand() *cobra.Command {
@@ -40,7 +41,7 @@ func (a *app) proxyCommand() *cobra.Command {
 		}
 		log := newLog(a.stderr, conf.LogFormat)
 		p, err := proxy.New(proxy.Options{State: state, Socket: socketOf(state, socket), TrustedProxies: trusted, Version: version,
-			Limits: proxy.DefaultLimits(), Log: log})
+			Limits: proxy.DefaultLimits(), Log: log, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(state), Log: log})})
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"rhumb"
+)
+
+// Segments makes the service addresses inside stacks true.
+type Segments interface {
+	// Apply makes these segments true, removes those that aren't among them, and gives the errors by network ID. It is idempotent and
+	// repairs what it finds.
+	Apply(ctx context.Context, ss []rhumb.Segment) map[string]error
+	// Open counts the connections of draining endpoints by replica ID.
+	Open(ctx context.Context) map[string]int
+	// Supported tells why segments can't be had on this machine; nil: they can.
+	Supported() error
+	// Run repairs the segments of the last Apply until ctx ends, and leaves them as they are then.
+	Run(ctx context.Context) error
+}
+
+// noSegments is for a proxy that was given none.
+type noSegments struct{}
+
+func (noSegments) Apply(_ context.Context, ss []rhumb.Segment) map[string]error {
+	errs := map[string]error{}
+	for _, s := range ss {
+		errs[s.ID] = rhumb.Errorf(rhumb.Unavailable, "network %s: this proxy makes no service addresses", s.Network)
+	}
+	return errs
+}
+func (noSegments) Open(context.Context) map[string]int { return nil }
+func (noSegments) Supported() error {
+	return rhumb.Errorf(rhumb.Unavailable, "this proxy makes no service addresses")
+}
+func (noSegments) Run(context.Context) error { return nil }
+
+// ownSegments makes the served table's segments true and keeps them so, until disown. Without a table it waits for one: what is there
+// isn't removed only because the table was lost.
+func (p *Proxy) ownSegments(ctx context.Context) (disown func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if err := p.segments.Supported(); err != nil {
+		p.log.Warn("no service addresses inside stacks", "reason", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.served.Load().table; t.Version > 0 && !p.ended {
+		p.segments.Apply(ctx, living(t.Segments, p.dead.ids)) // it logs what can't be made, and Run goes on trying
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := p.segments.Run(ctx); err != nil {
+			p.log.Error("service addresses aren't looked after", "error", err)
+		}
+	})
+	p.disown = func() {
+		cancel()
+		running.Wait()
+	}
+	return p.disown
+}
+
+// serveSegments makes the segments of t true. Those of the served table that t leaves out stay until dropSegments, so that connections through
+// them aren't lost if t can't be served. The first changed one that can't be made is the error, and then all is as it was. The caller holds mu.
+func (p *Proxy) serveSegments(ctx context.Context, t rhumb.Table) error {
+	served := p.served.Load().table.Segments
+	old := make(map[string]rhumb.Segment, len(served))
+	for _, s := range served {
+		old[s.ID] = s
+	}
+	leaving := maps.Clone(old)
+	for _, s := range t.Segments {
+		delete(leaving, s.ID)
+	}
+	errs := p.segments.Apply(ctx, living(slices.AppendSeq(slices.Clone(t.Segments), maps.Values(leaving)), p.dead.ids))
+	for _, s := range t.Segments {
+		if err := errs[s.ID]; err != nil && !sameJSON(s, old[s.ID]) {
+			p.restoreSegments(ctx)
+			return rhumb.Errorf(rhumb.Unavailable, "%w", err)
+		}
+	}
+	return nil
+}
+
+// restoreSegments goes back to the served table's.
+func (p *Proxy) restoreSegments(ctx context.Context) {
+	p.segments.Apply(context.WithoutCancel(ctx), living(p.served.Load().table.Segments, p.dead.ids)) // it logs what it can't do
+}
+
+// dropSegments removes what serveSegments left of the table before t.
+func (p *Proxy) dropSegments(ctx context.Context, before, t rhumb.Table) {
+	for _, s := range before.Segments {
+		if !slices.ContainsFunc(t.Segments, func(o rhumb.Segment) bool { return o.ID == s.ID }) {
+			p.segments.Apply(context.WithoutCancel(ctx), living(t.Segments, p.dead.ids))
+			return
+		}
+	}
+}
+
+// living gives the segments without the endpoints of dead replicas.
+func living(ss []rhumb.Segment, dead map[string]bool) []rhumb.Segment {
+	ss = cloneSegments(ss)
+	for _, s := range ss {
+		for i := range s.Services {
+			es := &s.Services[i].Endpoints
+			*es = slices.DeleteFunc(*es, func(e rhumb.Endpoint) bool { return dead[e.Replica] })
+		}
+	}
+	return ss
+}
+
+func cloneSegments(ss []rhumb.Segment) []rhumb.Segment {
+	ss = cloneList(ss)
+	for i := range ss {
+		ss[i].Services = cloneList(ss[i].Services)
+		for j := range ss[i].Services {
+			ss[i].Services[j].Endpoints = cloneList(ss[i].Services[j].Endpoints)
+		}
+	}
+	return ss
+}
+
+func sameJSON(a, b any) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+func validateSegments(ss []rhumb.Segment) error {
+	ids, bridges := map[string]bool{}, map[string]bool{}
+	for _, s := range ss {
+		switch {
+		case s.ID == "" || s.Network == "":
+			return rhumb.Errorf(rhumb.Invalid, "routing table: a segment has no network")
+		case ids[s.ID] || bridges[s.Bridge]:
+			return rhumb.Errorf(rhumb.Invalid, "routing table: two segments for network %s", s.Network)
+		case s.Bridge == "" || len(s.Bridge) > 15 || strings.ContainsAny(s.Bridge, "/ "):
+			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %q isn't a link's name", s.Network, s.Bridge)
+		case !s.Subnet.IsValid() || !s.Subnet.Addr().Is4() || s.Subnet != s.Subnet.Masked():
+			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %s isn't an IPv4 subnet", s.Network, s.Subnet)
+		}
+		ids[s.ID], bridges[s.Bridge] = true, true
+		if err := validateServices(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateServices(s rhumb.Segment) error {
+	addrs := map[netip.Addr]bool{}
+	for _, a := range s.Services {
+		if !s.Subnet.Contains(a.Addr) || addrs[a.Addr] {
+			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: service %s can't have the address %s", s.Network, a.Service, a.Addr)
+		}
+		addrs[a.Addr] = true
+	}
+	for _, a := range s.Services {
+		replicas := map[string]bool{}
+		for _, e := range a.Endpoints {
+			at := e.Addr.Addr()
+			if e.Replica == "" || replicas[e.Replica] || !s.Subnet.Contains(at) || addrs[at] {
+				return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: service %s: endpoint %q is there twice, or has no replica or a wrong address",
+					s.Network, a.Service, e.Name)
+			}
+			replicas[e.Replica] = true
+		}
+	}
+	return nil
+}
