@@ -51,7 +51,7 @@ func (m *mortal) alive() bool {
 
 // mortalEngine, mortalRouter and mortalStore count what they change.
 type mortalEngine struct {
-	*enginefake.Engine
+	rhumb.Engine
 	m *mortal
 }
 
@@ -66,6 +66,10 @@ func (e mortalEngine) Stop(ctx context.Context, id string) error {
 
 func (e mortalEngine) Remove(ctx context.Context, id string) error {
 	return e.m.change(ctx, func() error { return e.Engine.Remove(ctx, id) })
+}
+
+func (e mortalEngine) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
+	return e.m.change(ctx, func() error { return e.Engine.SetHosts(ctx, id, hosts) })
 }
 
 func (e mortalEngine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error {
@@ -99,7 +103,7 @@ func (s mortalStore) Save(ctx context.Context, d rhumb.Deployment) (saved rhumb.
 func (b *bed) startMortal(n int) *mortal {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &mortal{left: n, die: cancel}
-	b.Control = New(Deps{Engine: mortalEngine{b.engine, m}, Images: b.engine, Store: mortalStore{b.store, m}, Router: mortalRouter{b.router, m}})
+	b.Control = New(Deps{Engine: mortalEngine{b.sees(), m}, Images: b.engine, Store: mortalStore{b.store, m}, Router: mortalRouter{b.router, m}})
 	done := make(chan error, 1)
 	go func() { done <- b.Control.Hold(ctx) }()
 	b.stop = func() { cancel(); <-done }
@@ -217,4 +221,43 @@ func (b *bed) wantRouted(names ...string) {
 		}
 		return true
 	})
+}
+
+func TestADaemonThatDiesAmidServiceAddressesFinishesWhenItIsBack(t *testing.T) {
+	for n := 1; ; n++ {
+		died := false
+		t.Run(fmt.Sprintf("after %d", n), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBed(t)
+				newLand(b)
+				b.deploy(inner("api:1"))
+				var d rhumb.Deployment
+				d, died = crashAfter(b, n, func() (rhumb.Deployment, error) {
+					m := inner("api:2")
+					m.Networks = append(m.Networks, rhumb.Network{Key: "back", Name: "shop_back"})
+					m.Services[0].Container.Networks = append(m.Services[0].Container.Networks, rhumb.Attachment{Network: "shop_back", Aliases: []string{"api"}})
+					m.Services[1].Container.Env = map[string]string{"A": "1"} // the database too, stop-first
+					return b.Deploy(context.Background(), rhumb.DeployRequest{Model: m}, nil)
+				})
+				if d.Phase != rhumb.PhaseConverged {
+					t.Fatalf("got %s: %s", d.Phase, d.Why)
+				}
+				b.wantReplicas("shop-api.2.1", "shop-api.2.2", "shop-db.2.1")
+				b.eventually(func() bool {
+					st, _ := b.router.Status(context.Background())
+					return len(st.Table.Segments) == 2 && b.leads("api", "shop-api.2.1", "shop-api.2.2") && b.leads("db", "shop-db.2.1")
+				})
+				reps, _ := b.engine.Replicas(context.Background(), "shop")
+				_, db := b.address("db")
+				for _, r := range reps {
+					if got := b.engine.Hosts(r.ID); got["db"] != db.Addr.String() || got["api"] == "" {
+						t.Errorf("%s was told of %v", r.Name(), got)
+					}
+				}
+			})
+		})
+		if !died || t.Failed() {
+			return
+		}
+	}
 }

@@ -19,6 +19,7 @@ type bed struct {
 	engine *enginefake.Engine
 	router *routerfake.Router
 	store  *sqlite.Store
+	land   *land // what the daemon sees of the engine, if that is more; nil: the engine itself
 	sweep  func(context.Context) error
 	t      *testing.T
 	stop   func()
@@ -44,11 +45,19 @@ func newBed(t *testing.T) *bed {
 
 // start runs a Control; stop ends it as a crash would: nothing is finished.
 func (b *bed) start() {
-	b.Control = New(Deps{Engine: b.engine, Images: b.engine, Store: b.store, Router: b.router, Sweep: b.sweep})
+	b.Control = New(Deps{Engine: b.sees(), Images: b.engine, Store: b.store, Router: b.router, Sweep: b.sweep})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Control.Hold(ctx) }()
 	b.stop = func() { cancel(); <-done }
+}
+
+// sees gives the engine as the daemon sees it.
+func (b *bed) sees() rhumb.Engine {
+	if b.land != nil {
+		return b.land
+	}
+	return b.engine
 }
 
 // ends waits until a deployment has ended.
