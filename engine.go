@@ -16,7 +16,8 @@ type Engine interface {
 	Info(ctx context.Context) (EngineInfo, error)
 
 	// EnsureNetwork makes the stack's network unless it is there. An external one that is missing is NotFound; one of
-	// that name that isn't the stack's own, or that is defined otherwise, is Conflict.
+	// that name that isn't the stack's own, or that is defined otherwise, is Conflict. On a bridge that is the stack's own
+	// a part of the addresses is left to the services, where its definition has room for that: Bridge.
 	EnsureNetwork(ctx context.Context, stack string, n Network) error
 	// EnsureVolume makes the stack's volume unless it is there. An external one that is missing is NotFound. A volume
 	// that is there is never changed; one that nobody labelled is taken as it is.
@@ -87,7 +88,8 @@ type Bridge struct {
 	Subnet    netip.Prefix // IPv4
 	Gateway   netip.Addr
 	// Addresses is the part of the subnet from which the engine gives nothing to replicas, so that services can have
-	// addresses there; the zero Prefix: there is none.
+	// addresses there; the zero Prefix: there is none. The subnet's last address, its broadcast, may be in it, and so may
+	// addresses that replicas are given by name (Attachment.IPv4).
 	Addresses netip.Prefix
 }
 

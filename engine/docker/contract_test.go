@@ -38,6 +38,11 @@ func TestDockerKeepsTheContract(t *testing.T) {
 			t.Cleanup(func() { _, _ = raw(t).VolumeRemove(context.Background(), name, client.VolumeRemoveOptions{}) })
 		},
 		Hosts: hosts,
+		Disconnect: func(t *testing.T, _ rhumb.Engine, id, network string) {
+			if _, err := raw(t).NetworkDisconnect(t.Context(), network, client.NetworkDisconnectOptions{Container: id}); err != nil {
+				t.Fatal(err)
+			}
+		},
 		Kill: func(t *testing.T, _ rhumb.Engine, id string) {
 			if _, err := raw(t).ContainerKill(t.Context(), id, client.ContainerKillOptions{}); err != nil {
 				t.Fatal(err)

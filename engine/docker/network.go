@@ -33,18 +33,7 @@ func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Networ
 		return rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name).
 			WithHint("make it first: docker network create %s", n.Name)
 	}
-	o, err := networkOptions(stack, n)
-	if err != nil {
-		return err
-	}
-	r, err := e.api.NetworkCreate(ctx, n.Name, o)
-	if err != nil {
-		return e.networkFailure(err, n.Name)
-	}
-	for _, w := range r.Warning {
-		e.log.Warn("engine warns", "network", n.Name, "warning", w)
-	}
-	return nil
+	return e.makeNetwork(ctx, stack, n)
 }
 
 // network looks for a network by its exact name; nil if there is none.

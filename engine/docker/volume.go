@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
@@ -93,11 +94,15 @@ func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, er
 	}
 	for _, n := range ns.Items {
 		h.Networks = append(h.Networks, n.Name)
+		if b, ok := bridgeOf(&n.Network); ok {
+			h.Bridges = append(h.Bridges, b)
+		}
 	}
 	for _, v := range vs.Items {
 		h.Volumes = append(h.Volumes, v.Name)
 	}
 	slices.Sort(h.Networks)
+	slices.SortFunc(h.Bridges, func(a, b rhumb.Bridge) int { return strings.Compare(a.Network, b.Network) })
 	slices.Sort(h.Volumes)
 	return h, nil
 }

@@ -30,6 +30,7 @@ type Engine struct {
 
 	replicas []*replica // by stack, service, release, slot
 	made     uint32     // replicas ever made: the source of IDs and addresses
+	joined   uint32     // networks ever made
 	networks map[string]holding
 	volumes  map[string]holding
 	images   map[string]rhumb.Image // by reference: those that the engine has
@@ -202,18 +203,18 @@ func (e *Engine) make(spec *rhumb.ReplicaSpec, b Behaviour, now time.Time) *repl
 	}
 	if len(spec.Container.Networks) > 0 {
 		r.base.Addrs = make(map[string]netip.Addr, len(spec.Container.Networks))
-		for i, a := range spec.Container.Networks {
-			r.base.Addrs[a.Network] = address(e.made, i)
+		for _, a := range spec.Container.Networks {
+			r.base.Addrs[a.Network] = address(e.made, e.networks[a.Network].number)
 		}
 	}
 	r.volumes = e.volumesOf(spec)
 	return r
 }
 
-// address gives an address that no other replica ever gets: 10.0.0.0/8 for the first network, 11 for the second.
-func address(n uint32, network int) netip.Addr {
+// address gives an address in the lower half of a network that no other replica there ever gets.
+func address(n, network uint32) netip.Addr {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], n&0xffffff|uint32(10+network)<<24)
+	binary.BigEndian.PutUint32(b[:], (n+1)&0x7fffff|(10+network%200)<<24) // the first one is the gateway's
 	return netip.AddrFrom4(b)
 }
 

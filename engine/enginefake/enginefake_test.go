@@ -33,6 +33,7 @@ func TestTheFakeKeepsTheContract(t *testing.T) {
 		AddNetwork: func(_ *testing.T, e rhumb.Engine, name string) { fake(e).AddNetwork(name) },
 		AddVolume:  func(_ *testing.T, e rhumb.Engine, name string) { fake(e).AddVolume(name) },
 		Hosts:      func(_ *testing.T, e rhumb.Engine, id string) map[string]string { return fake(e).Hosts(id) },
+		Disconnect: func(_ *testing.T, e rhumb.Engine, id, network string) { fake(e).Disconnect(id, network) },
 		Kill:       func(_ *testing.T, e rhumb.Engine, id string) { fake(e).Kill(id, 137) },
 		Clear:      func(*testing.T, rhumb.Engine, string) {},
 		Away: func(*testing.T) rhumb.Engine {

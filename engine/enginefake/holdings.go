@@ -3,6 +3,9 @@ package enginefake
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
+	"net/netip"
 	"path"
 	"reflect"
 	"slices"
@@ -14,13 +17,14 @@ import (
 type holding struct {
 	stack   string
 	network rhumb.Network
+	number  uint32 // of a network: how many were made before
 }
 
 // AddNetwork makes a network by hand, as an external one.
 func (e *Engine) AddNetwork(name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.networks[name] = holding{}
+	e.networks[name] = e.numbered(holding{})
 }
 
 // AddVolume makes a volume by hand, as an external one.
@@ -45,7 +49,7 @@ func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Networ
 	case n.External:
 		return rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name)
 	case !ok:
-		e.networks[n.Name] = holding{stack, definition}
+		e.networks[n.Name] = e.numbered(holding{stack: stack, network: definition})
 		return nil
 	case found.stack != stack:
 		return rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name)
@@ -89,8 +93,7 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	}
 	now := e.now()
 	for _, r := range e.replicas {
-		joined := slices.ContainsFunc(r.spec.Container.Networks, func(a rhumb.Attachment) bool { return a.Network == name })
-		if view := r.at(now); joined && view.Alive() {
+		if view := r.at(now); view.Alive() && view.Addrs[name].IsValid() {
 			return rhumb.Errorf(rhumb.Conflict, "remove network %s: a container uses it", name)
 		}
 	}
@@ -126,7 +129,43 @@ func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, er
 		return rhumb.Holdings{}, err
 	}
 	defer e.mu.Unlock()
-	return rhumb.Holdings{Networks: of(e.networks, stack), Volumes: of(e.volumes, stack)}, nil
+	h := rhumb.Holdings{Networks: of(e.networks, stack), Volumes: of(e.volumes, stack)}
+	for _, name := range h.Networks {
+		if n := e.networks[name]; n.network.Driver == "" || n.network.Driver == "bridge" {
+			h.Bridges = append(h.Bridges, n.bridge(name))
+		}
+	}
+	return h, nil
+}
+
+// numbered gives a new network its number.
+func (e *Engine) numbered(h holding) holding {
+	h.number = e.joined
+	e.joined++
+	return h
+}
+
+// bridge gives a network as a bridge: replicas get the lower half of its addresses.
+func (h *holding) bridge(name string) rhumb.Bridge {
+	id := fmt.Sprintf("%064x", 1<<40|uint64(h.number))
+	first := byte(10 + h.number%200)
+	addr := func(second, last byte) netip.Addr { return netip.AddrFrom4([4]byte{first, second, 0, last}) }
+	b := rhumb.Bridge{Network: name, ID: id, Interface: "br-" + id[52:], Subnet: netip.PrefixFrom(addr(0, 0), 8), Gateway: addr(0, 1)}
+	if h.network.IPAM.Driver == "" && len(h.network.IPAM.Pools) == 0 {
+		b.Addresses = netip.PrefixFrom(addr(128, 0), 9)
+	}
+	return b
+}
+
+// Disconnect takes a running replica out of a network by hand.
+func (e *Engine) Disconnect(id, network string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.byID(id); r != nil {
+		r.base.Addrs = maps.Clone(r.base.Addrs) // the old one was given away
+		delete(r.base.Addrs, network)
+		e.tell(r)
+	}
 }
 
 // of gives the names of a stack's holdings, sorted.

@@ -26,6 +26,8 @@ type Options struct {
 	AddNetwork, AddVolume func(t *testing.T, e rhumb.Engine, name string)
 	// Hosts reads a running replica's hosts file: addresses by name, the first where there are several.
 	Hosts func(t *testing.T, e rhumb.Engine, id string) map[string]string
+	// Disconnect takes a running replica out of a network by hand.
+	Disconnect func(t *testing.T, e rhumb.Engine, id, network string)
 	// Kill kills a replica by hand.
 	Kill func(t *testing.T, e rhumb.Engine, id string)
 	// Clear removes whatever is left of a stack.

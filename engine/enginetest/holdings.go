@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"slices"
+	"time"
 
 	"rhumb"
 )
@@ -48,6 +49,55 @@ var holdingTests = map[string]func(*bench){
 		if h := b.holdings(); len(h.Networks) != 0 {
 			b.Errorf("still there: %v", h)
 		}
+	},
+	"a network of the stack's own has room for service addresses": func(b *bench) {
+		n := b.network("n")
+		b.network("n")
+		h := b.holdings()
+		if len(h.Bridges) != 1 || !slices.Equal(h.Networks, []string{n}) {
+			b.Fatalf("holdings: %+v", h)
+		}
+		br := h.Bridges[0]
+		if br.Network != n || br.ID == "" || br.Interface == "" || !br.Subnet.Contains(br.Gateway) || !br.Addresses.IsValid() ||
+			!br.Subnet.Overlaps(br.Addresses) || br.Subnet.Bits() >= br.Addresses.Bits() || br.Addresses.Contains(br.Gateway) {
+			b.Errorf("bridge: %+v", br)
+		}
+		for slot := range 3 {
+			s := b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}})
+			s.Slot = slot + 1
+			if a := b.start(s).Addrs[n]; !br.Subnet.Contains(a) || br.Addresses.Contains(a) || a == br.Gateway {
+				b.Errorf("replica at %v in %+v", a, br)
+			}
+		}
+	},
+	"a network that is made anew is another one": func(b *bench) {
+		n := b.network("n")
+		first := b.holdings().Bridges[0].ID
+		b.ok(b.RemoveNetwork(b.ctx(), b.stack, n))
+		b.network("n")
+		if again := b.holdings().Bridges[0].ID; again == first {
+			b.Errorf("the ID is the old one's: %s", again)
+		}
+	},
+	"an external network is nobody's bridge": func(b *bench) {
+		b.o.AddNetwork(b.T, b.Engine, b.stack+"_ext")
+		b.ok(b.EnsureNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext", External: true}))
+		if h := b.holdings(); len(h.Bridges) != 0 {
+			b.Errorf("holdings: %+v", h)
+		}
+	},
+	"a replica that is taken out of a network by hand has no address there": func(b *bench) {
+		n, m := b.network("n"), b.network("m")
+		r := b.start(b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}, {Network: m}}}))
+		if len(b.look(r.ID).Addrs) != 2 {
+			b.Fatalf("addresses: %v", b.look(r.ID).Addrs)
+		}
+		b.o.Disconnect(b.T, b.Engine, r.ID, m)
+		b.within(5*time.Second, "one address", func() bool {
+			as := b.look(r.ID).Addrs
+			return len(as) == 1 && as[n].IsValid()
+		})
+		b.ok(b.RemoveNetwork(b.ctx(), b.stack, m)) // nobody uses it now
 	},
 	"a volume is made once": func(b *bench) {
 		v := rhumb.Volume{Key: "db", Name: b.stack + "_db"}

@@ -1,0 +1,134 @@
+package docker
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+// subnetTries is how often a subnet is looked for, against others who take it between two calls.
+const subnetTries = 5
+
+// makeNetwork makes a network, on a bridge with room for the addresses of services.
+func (e *Engine) makeNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	o, err := networkOptions(stack, n)
+	if err != nil {
+		return err
+	}
+	switch i, chosen := roomIn(n, o.IPAM); {
+	case chosen:
+		return e.makeInChosen(ctx, stack, n.Name, o)
+	case i >= 0:
+		if c, ok := withRoom(o.IPAM.Config[i]); ok {
+			o.IPAM.Config[i] = c
+		}
+	}
+	return e.createNetwork(ctx, n.Name, o)
+}
+
+// roomIn finds where in a network room can be left: in its only IPv4 pool, or in one that the engine is to choose.
+// A negative index: nowhere.
+func roomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
+	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" || len(n.IPAM.Options) > 0 {
+		return -1, false
+	}
+	if ipam == nil {
+		return -1, true
+	}
+	isIPv4 := func(c network.IPAMConfig) bool { return c.Subnet.Addr().Is4() }
+	for _, c := range ipam.Config {
+		if !c.Subnet.IsValid() {
+			return -1, false // the engine has its own mind about that
+		}
+	}
+	i := slices.IndexFunc(ipam.Config, isIPv4)
+	if i >= 0 && slices.ContainsFunc(ipam.Config[i+1:], isIPv4) {
+		return -1, false
+	}
+	return i, i < 0
+}
+
+// makeInChosen makes a network in a subnet that the engine chooses: it alone knows which ones nobody uses, not even
+// the machine's routes. But it divides no subnet that it chooses itself. So it chooses one for a draft, which is
+// removed, and the network is made in that very subnet.
+func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) error {
+	for range subnetTries {
+		pool, err := e.chosen(ctx, stack, name, o)
+		if err != nil {
+			return err
+		}
+		divided, ok := withRoom(pool)
+		if !ok {
+			break
+		}
+		with := o
+		with.IPAM = &network.IPAM{Driver: "default"}
+		if o.IPAM != nil {
+			with.IPAM.Config = slices.Clone(o.IPAM.Config)
+		}
+		with.IPAM.Config = append(with.IPAM.Config, divided)
+		err = e.createNetwork(ctx, name, with)
+		if err == nil || !strings.Contains(err.Error(), "overlaps") {
+			return err
+		}
+		e.log.Debug("the subnet was taken by somebody else", "network", name, "subnet", pool.Subnet)
+	}
+	return e.createNetwork(ctx, name, o)
+}
+
+// chosen gives the subnet that the engine chooses for a network. A draft that an earlier call left is removed first.
+func (e *Engine) chosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) (network.IPAMConfig, error) {
+	draft := name + ".draft"
+	if err := e.removeDraft(ctx, stack, draft); err != nil {
+		return network.IPAMConfig{}, err
+	}
+	o.Labels = map[string]string{labelStack: stack}
+	if err := e.createNetwork(ctx, draft, o); err != nil {
+		return network.IPAMConfig{}, err
+	}
+	found, err := e.network(ctx, draft)
+	if gone := e.removeDraft(context.WithoutCancel(ctx), stack, draft); err == nil {
+		err = gone
+	}
+	if err != nil || found == nil {
+		return network.IPAMConfig{}, err
+	}
+	for _, c := range found.IPAM.Config {
+		if c.Subnet.Addr().Is4() {
+			return network.IPAMConfig{Subnet: c.Subnet, Gateway: c.Gateway}, nil
+		}
+	}
+	return network.IPAMConfig{}, nil // it has no IPv4
+}
+
+// removeDraft removes a draft, if it is there and rhumb's.
+func (e *Engine) removeDraft(ctx context.Context, stack, draft string) error {
+	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
+	defer cancel()
+	found, err := e.network(ctx, draft)
+	if err != nil || found == nil || found.Labels[labelStack] != stack {
+		return err
+	}
+	_, err = e.api.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})
+	if failed := e.fail(err, "remove network "+draft); failed != nil && !is(failed, rhumb.NotFound) {
+		return failed
+	}
+	return nil
+}
+
+// createNetwork has the engine make a network.
+func (e *Engine) createNetwork(ctx context.Context, name string, o client.NetworkCreateOptions) error {
+	r, err := e.api.NetworkCreate(ctx, name, o)
+	if err != nil {
+		return e.networkFailure(err, name)
+	}
+	for _, w := range r.Warning {
+		e.log.Warn("engine warns", "network", name, "warning", w)
+	}
+	return nil
+}

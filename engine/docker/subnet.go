@@ -1,0 +1,107 @@
+package docker
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/moby/moby/api/types/network"
+
+	"rhumb"
+)
+
+const (
+	widestRoom   = 27 // bits: a smaller subnet is left whole to the replicas
+	smallestPart = 29 // bits: a smaller part is none
+)
+
+// lowerHalf gives the first half of a subnet.
+func lowerHalf(p netip.Prefix) netip.Prefix {
+	return netip.PrefixFrom(p.Masked().Addr(), p.Bits()+1)
+}
+
+// freePart gives the largest part of a subnet that lies outside of the range from which the engine gives addresses and
+// has none of the taken ones in it; of several the last. Without a range the engine gives all: there is none.
+func freePart(subnet, ipRange netip.Prefix, taken []netip.Addr) netip.Prefix {
+	if !ipRange.IsValid() || !subnet.IsValid() {
+		return netip.Prefix{}
+	}
+	return partOf(subnet.Masked(), ipRange.Masked(), taken)
+}
+
+func partOf(p, ipRange netip.Prefix, taken []netip.Addr) netip.Prefix {
+	free := !p.Overlaps(ipRange)
+	switch {
+	case p.Bits() > smallestPart, !free && ipRange.Bits() <= p.Bits():
+		return netip.Prefix{}
+	case free && !slices.ContainsFunc(taken, p.Contains):
+		return p
+	}
+	low := lowerHalf(p)
+	high := netip.PrefixFrom(lastAddr(low).Next(), low.Bits())
+	a, b := partOf(low, ipRange, taken), partOf(high, ipRange, taken)
+	if !b.IsValid() || a.IsValid() && a.Bits() < b.Bits() {
+		return a
+	}
+	return b
+}
+
+// lastAddr gives the last address of an IPv4 prefix.
+func lastAddr(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for i := range b {
+		if bits := p.Bits() - 8*i; bits <= 0 {
+			b[i] = 0xff
+		} else if bits < 8 {
+			b[i] |= 0xff >> bits
+		}
+	}
+	return netip.AddrFrom4(b)
+}
+
+// takenIn gives the addresses of a pool that aren't for replicas.
+func takenIn(c network.IPAMConfig) []netip.Addr {
+	return append(slices.Collect(maps.Values(c.AuxAddress)), gatewayOf(c))
+}
+
+// gatewayOf gives a pool's gateway: where none is written, the engine takes the first address that it may give.
+func gatewayOf(c network.IPAMConfig) netip.Addr {
+	if c.Gateway.IsValid() || !c.Subnet.IsValid() {
+		return c.Gateway
+	}
+	aux := slices.Collect(maps.Values(c.AuxAddress))
+	a := c.Subnet.Masked().Addr().Next()
+	if c.IPRange.IsValid() && c.IPRange.Masked().Addr() != c.Subnet.Masked().Addr() {
+		a = c.IPRange.Masked().Addr()
+	}
+	for slices.Contains(aux, a) {
+		a = a.Next()
+	}
+	return a
+}
+
+// withRoom gives a pool in which the replicas get the lower half; false if it leaves no room for services' addresses.
+func withRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
+	if c.IPRange.IsValid() || !c.Subnet.IsValid() || !c.Subnet.Addr().Is4() || c.Subnet.Bits() > widestRoom {
+		return c, false
+	}
+	c.Gateway, c.IPRange = gatewayOf(c), lowerHalf(c.Subnet)
+	return c, freePart(c.Subnet, c.IPRange, takenIn(c)).IsValid()
+}
+
+// bridgeOf reads a bridge with an IPv4 subnet out of what the engine says of a network.
+func bridgeOf(n *network.Network) (rhumb.Bridge, bool) {
+	i := slices.IndexFunc(n.IPAM.Config, func(c network.IPAMConfig) bool { return c.Subnet.Addr().Is4() })
+	if n.Driver != "bridge" || n.Scope != "local" || i < 0 || len(n.ID) < 12 {
+		return rhumb.Bridge{}, false
+	}
+	c := n.IPAM.Config[i]
+	b := rhumb.Bridge{Network: n.Name, ID: n.ID, Interface: n.Options["com.docker.network.bridge.name"], Subnet: c.Subnet.Masked(), Gateway: gatewayOf(c)}
+	if b.Interface == "" {
+		b.Interface = "br-" + n.ID[:12]
+	}
+	if n.IPAM.Driver == "" || n.IPAM.Driver == "default" {
+		b.Addresses = freePart(c.Subnet, c.IPRange, takenIn(c))
+	}
+	return b, true
+}
