@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rhumb/vip"
 )
 
 // server is a real "rhumb server" with a data folder, a socket and an HTTP entry of its own.
@@ -26,6 +28,9 @@ type server struct {
 	data   string
 	socket string
 	entry  int // the port of the HTTP entry
+
+	dress    func(*exec.Cmd) (started func()) // changes how the process is started; nil: not at all
+	afterEnd func()                           // called when all processes have ended; may be nil
 
 	mu  sync.Mutex // cmd is replaced by those who kill it
 	cmd *exec.Cmd
@@ -56,6 +61,9 @@ func idleServer(t *testing.T, binary string, env ...string) *server {
 	s := &server{t: t, binary: binary, env: env, data: filepath.Join(dir, "data"), socket: filepath.Join(dir, "rhumb.sock"), entry: freePort(t)}
 	t.Cleanup(func() {
 		s.end()
+		if s.afterEnd != nil {
+			s.afterEnd()
+		}
 		if t.Failed() {
 			t.Logf("the server's log ends with:\n%s", s.logTail(60))
 		}
@@ -78,10 +86,15 @@ func (s *server) start() {
 	cmd := exec.Command(s.binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry))
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
+	started := func() {}
+	if s.dress != nil {
+		started = s.dress(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		s.t.Errorf("start the server: %v", err)
 		return
 	}
+	started()
 	s.mu.Lock()
 	s.cmd = cmd
 	s.mu.Unlock()
@@ -131,6 +144,7 @@ func (s *server) end() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	}
+	defer s.leaveNothing()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		for range 50 {
 			pids := s.processes()
@@ -144,6 +158,14 @@ func (s *server) end() {
 		}
 	}
 	s.t.Errorf("these processes of the server don't end: %v", s.processes())
+}
+
+// leaveNothing removes the service addresses, which outlive all processes on purpose.
+func (s *server) leaveNothing() {
+	addresses := vip.New(vip.Options{Instance: vip.InstanceOf(filepath.Join(s.data, "proxy"))})
+	if errs := addresses.Apply(context.Background(), nil); len(errs) > 0 {
+		s.t.Error(errs)
+	}
 }
 
 // processes gives the pids of the server and of its proxy: those of our binary that were given our folder.
