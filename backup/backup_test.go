@@ -100,7 +100,7 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 	}
 	there := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log", "proxy/table.json": "serves", "backups/one": "one"}
 	dir := folder(t, there)
-	info, aside, err := backup.Restore(bytes.NewReader(b), dir, id)
+	info, aside, err := backup.Restore(bytes.NewReader(b), dir, nil, id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestABackupThatWasChangedOrCutIsRefusedAndNothingChanges(t *testing.T) {
 	refuse := func(name string, b []byte, with age.Identity) {
 		t.Helper()
 		dir := folder(t, there)
-		_, _, err := backup.Restore(bytes.NewReader(b), dir, with)
+		_, _, err := backup.Restore(bytes.NewReader(b), dir, nil, with)
 		if err == nil || rhumb.ErrorCode(err) == rhumb.Internal {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -178,7 +178,7 @@ func TestARestoreThatWasCutOffKeepsTheDaemonFromStarting(t *testing.T) {
 	if err := backup.Settled(dir); rhumb.ErrorCode(err) != rhumb.Conflict {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := backup.Restore(bytes.NewReader(b), dir, id); err != nil {
+	if _, _, err := backup.Restore(bytes.NewReader(b), dir, nil, id); err != nil {
 		t.Fatal(err)
 	}
 	if err := backup.Settled(dir); err != nil {
@@ -206,7 +206,7 @@ func FuzzABackupOfAnyBytesChangesNothing(f *testing.F) {
 			b = out.Bytes()
 		}
 		dir := t.TempDir()
-		if _, _, err := backup.Restore(bytes.NewReader(b), dir, id); err == nil {
+		if _, _, err := backup.Restore(bytes.NewReader(b), dir, nil, id); err == nil {
 			return // it found out how a tar is made
 		}
 		if left := files(t, dir); len(left) > 0 {

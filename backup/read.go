@@ -20,19 +20,13 @@ func Verify(r io.Reader, with ...age.Identity) (Info, error) {
 	return read(r, with, func(string, io.Reader) error { return nil })
 }
 
-// errKey is wrapped where no identity opens a backup.
-var errKey = errors.New("another key or passphrase")
-
-// WrongKey tells whether an error says that a backup was sealed with another key or passphrase.
-func WrongKey(err error) bool { return errors.Is(err, errKey) }
-
 // read calls each with every file, by its name in the state folder, and drains what it leaves. That the file is whole is known only when
 // read has returned.
 func read(r io.Reader, with []age.Identity, each func(name string, content io.Reader) error) (Info, error) {
 	plain, err := age.Decrypt(r, with...)
 	var other *age.NoIdentityMatchError
 	if errors.As(err, &other) {
-		return Info{}, rhumb.Errorf(rhumb.Denied, "the backup does not open: it was sealed with %w", errKey)
+		return Info{}, rhumb.Errorf(rhumb.Denied, "the backup does not open: it was sealed with another key or passphrase: %w", err)
 	}
 	if err != nil {
 		return Info{}, damaged(err)

@@ -33,9 +33,13 @@ func Settled(folder string) error {
 }
 
 // Restore puts a backup's files into a state folder that no daemon uses. What they replace is moved into a folder beside them, which it
-// names ("" if there was nothing). The backup is read twice: nothing changes before it is known to be whole.
-func Restore(r io.ReadSeeker, folder string, with ...age.Identity) (info Info, aside string, err error) {
-	if info, err = Verify(r, with...); err != nil {
+// names ("" if there was nothing). The backup is read twice: nothing changes before it is known to be whole, and accept (nil: any) has
+// seen what it is.
+func Restore(r io.ReadSeeker, folder string, accept func(Info) error, with ...age.Identity) (info Info, aside string, err error) {
+	if info, err = Verify(r, with...); err == nil && accept != nil {
+		err = accept(info)
+	}
+	if err != nil {
 		return info, "", err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {

@@ -185,3 +185,9 @@ func (m Machine) Settings() (map[string]string, error) {
 	}
 	return Values(b), nil
 }
+
+// Installed tells whether rhumb's services are on the machine.
+func (m Machine) Installed() bool {
+	_, err := os.Stat(m.path(unitFolder + Daemon))
+	return err == nil && m.Systemd()
+}

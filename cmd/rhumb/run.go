@@ -59,7 +59,7 @@ func (a *app) root() *cobra.Command {
 		"change": {a.deployCommand(), a.planCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.downCommand(), a.cancelCommand()},
 		"look":   {a.psCommand(), a.logsCommand(), a.eventsCommand(), a.releasesCommand(), a.stacksCommand(), a.routesCommand(), a.configCommand()},
 		"inside": {a.execCommand(), a.runCommand(), a.secretCommand()},
-		"server": {a.serverCommand(), a.proxyCommand(), a.installCommand(), a.uninstallCommand(), a.doctorCommand(), a.versionCommand()},
+		"server": {a.serverCommand(), a.proxyCommand(), a.installCommand(), a.uninstallCommand(), a.upgradeCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand(), a.versionCommand()},
 	} {
 		for _, c := range cmds {
 			c.GroupID = group

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
+	"rhumb/backup"
 	"rhumb/build"
 	"rhumb/control"
 	"rhumb/engine/docker"
@@ -159,6 +160,9 @@ func (a *app) serve(ctx context.Context, conf serverConfig) error {
 		return err
 	}
 	defer unlock()
+	if err := backup.Settled(conf.Data); err != nil {
+		return err
+	}
 	store, err := openStore(conf)
 	if err != nil {
 		return err

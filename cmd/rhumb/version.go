@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/httpapi/client"
+	"rhumb/sqlite"
 )
 
 func (a *app) versionCommand() *cobra.Command {
@@ -27,7 +28,7 @@ func (a *app) versionCommand() *cobra.Command {
 			return err
 		})
 		if a.o.json() {
-			out := map[string]any{"client": version, "server": info}
+			out := map[string]any{"client": version, "schema": sqlite.Schema(), "server": info}
 			if printErr := printJSON(a.stdout, out); printErr != nil {
 				return printErr
 			}

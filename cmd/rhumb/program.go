@@ -1,0 +1,190 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"rhumb"
+	"rhumb/install"
+)
+
+const (
+	maxProgram = 1 << 30
+	askTime    = 20 * time.Second // for a program to tell its version
+)
+
+// newProgram reads the program that an upgrade goes to, and has it tell its version.
+func newProgram(ctx context.Context, f upgradeFlags) (install.Program, error) {
+	b, err := readLimited(f.file)
+	if err != nil {
+		return install.Program{}, err
+	}
+	if bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
+		if b, err = fromArchive(f.file, b); err != nil {
+			return install.Program{}, err
+		}
+	}
+	if err := runsHere(f.file, b); err != nil {
+		return install.Program{}, err
+	}
+	return described(ctx, f.file, filepath.Dir(f.binary), b)
+}
+
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxProgram+1))
+	if err == nil && len(b) > maxProgram {
+		err = errors.New("it is too long")
+	}
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
+	}
+	return b, nil
+}
+
+// fromArchive takes the program out of a release archive, once the archive's checksum is right.
+func fromArchive(path string, archive []byte) ([]byte, error) {
+	sums := filepath.Join(filepath.Dir(path), "SHA256SUMS")
+	list, err := readLimited(sums)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be verified: %w", path, err).WithHint("put the release's SHA256SUMS beside it")
+	}
+	sum := sha256.Sum256(archive)
+	if !listed(string(list), filepath.Base(path), hex.EncodeToString(sum[:])) {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s is not what %s says: it was changed, or is not of that release", path, sums).WithHint("download both again")
+	}
+	z, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s: %w", path, err)
+	}
+	for t := tar.NewReader(z); ; {
+		h, err := t.Next()
+		if err != nil {
+			return nil, rhumb.Errorf(rhumb.Invalid, "%s holds no program: %w", path, err)
+		}
+		if h.Typeflag != tar.TypeReg || filepath.Base(h.Name) != "rhumb" {
+			continue
+		}
+		b, err := io.ReadAll(io.LimitReader(t, maxProgram))
+		if err != nil {
+			return nil, rhumb.Errorf(rhumb.Invalid, "%s: %w", path, err)
+		}
+		return b, nil
+	}
+}
+
+// listed tells whether a list as sha256sum writes it has the file with that sum.
+func listed(list, name, sum string) bool {
+	for line := range strings.Lines(list) {
+		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == sum && strings.TrimPrefix(fields[1], "*") == name {
+			return true
+		}
+	}
+	return false
+}
+
+// machines are the names that Go and ELF have for the machines that rhumb is built for.
+var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+
+// runsHere refuses a program for another machine. What isn't ELF has to prove it by running.
+func runsHere(path string, program []byte) error {
+	f, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	if want, known := machines[runtime.GOARCH]; known && f.Machine != want {
+		return rhumb.Errorf(rhumb.Invalid, "%s is a program for another machine: %s, and this is %s", path, f.Machine, runtime.GOARCH)
+	}
+	return nil
+}
+
+// oldProgram reads the program that is installed.
+func oldProgram(ctx context.Context, path string) (install.Program, error) {
+	b, err := readLimited(path)
+	if err != nil {
+		return install.Program{}, err
+	}
+	return described(ctx, path, filepath.Dir(path), b)
+}
+
+// described runs a program from a folder, and asks it what it is.
+func described(ctx context.Context, name, dir string, content []byte) (install.Program, error) {
+	p := install.Program{Content: content}
+	tmp, err := os.CreateTemp(dir, ".rhumb-new-")
+	if err != nil {
+		return p, rhumb.Errorf(rhumb.Denied, "the program can't be tried: %w", err)
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(content)
+	if err := errors.Join(err, tmp.Chmod(0o700), tmp.Close()); err != nil {
+		return p, rhumb.Errorf(rhumb.Denied, "the program can't be tried: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, tmp.Name(), "version", "--client", "--format", "json")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	var told struct {
+		Client string
+		Schema int
+	}
+	if err == nil {
+		err = json.Unmarshal(out, &told)
+	}
+	if err != nil || told.Client == "" || told.Schema == 0 {
+		return p, rhumb.Errorf(rhumb.Invalid, "%s is no rhumb that runs here: %w", name, errors.Join(err, ctx.Err())).
+			WithHint("it has to answer: %s version --client --format json", name)
+	}
+	p.Version, p.Schema = told.Client, told.Schema
+	return p, nil
+}
+
+// older tells whether version a is older than b, as far as both are numbers: v1.2.3. What a build adds after a dash doesn't count.
+func older(a, b string) bool {
+	x, ok1 := numbers(a)
+	y, ok2 := numbers(b)
+	if !ok1 || !ok2 {
+		return false
+	}
+	for i := range x {
+		if x[i] != y[i] {
+			return x[i] < y[i]
+		}
+	}
+	return false
+}
+
+func numbers(version string) (n [3]int, ok bool) {
+	v, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), "-")
+	parts := strings.Split(v, ".")
+	if len(parts) != 3 {
+		return n, false
+	}
+	for i, part := range parts {
+		var err error
+		if n[i], err = strconv.Atoi(part); err != nil {
+			return n, false
+		}
+	}
+	return n, true
+}
