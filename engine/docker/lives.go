@@ -1,0 +1,84 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/client"
+)
+
+// Life is a replica's death, or its start.
+type Life struct {
+	ID    string // the replica's
+	Alive bool
+}
+
+// Lives tells which of rhumb's replicas are dead and which run, and then each death and start as it happens, until ctx
+// ends or the engine goes away, which is told as an error. Some may be told twice; the last word on a replica is true.
+func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
+	return func(yield func(Life, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		if _, err := e.speak(ctx); err != nil {
+			yield(Life{}, err)
+			return
+		}
+		// The engine answers a moment before it listens: what happens in it is told because of since.
+		now := time.Now()
+		s := e.api.Events(ctx, client.EventsListOptions{
+			Since: fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()),
+			Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).
+				Add("event", string(events.ActionDie), string(events.ActionStart)).Add("label", labelStack),
+		})
+		list, err := e.lives(ctx)
+		if err != nil {
+			yield(Life{}, err)
+			return
+		}
+		for _, l := range list {
+			if !yield(l, nil) {
+				return
+			}
+		}
+		if err := e.tellLives(ctx, s, yield); err != nil && ctx.Err() == nil {
+			yield(Life{}, e.fail(err, "watch the engine"))
+		}
+	}
+}
+
+// lives lists who is dead and who runs; those that never were started are neither.
+func (e *Engine) lives(ctx context.Context) ([]Life, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: byStack("")})
+	if err != nil {
+		return nil, e.fail(err, "list replicas")
+	}
+	var list []Life
+	for _, c := range r.Items {
+		if c.State != container.StateCreated {
+			list = append(list, Life{c.ID, c.State == container.StateRunning || c.State == container.StatePaused})
+		}
+	}
+	return list, nil
+}
+
+// tellLives passes the engine's events on. It ends without an error if nobody wants more.
+func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-s.Err:
+			return err
+		case m := <-s.Messages:
+			if !yield(Life{m.Actor.ID, m.Action == events.ActionStart}, nil) {
+				return nil
+			}
+		}
+	}
+}
