@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/types"
+
+	"rhumb"
 )
 
 // check reports names that lead nowhere, and services that can't be.
@@ -16,6 +18,9 @@ func (c *converter) check() {
 		path := "services." + name
 		if s.Build == nil && s.Image == "" && s.Provider == nil && (!c.unset || !c.lines.has(path+".image")) {
 			c.bad.at(path, "add image or build", "it has neither image nor build")
+		}
+		if of, n, ok := rhumb.HookOf(name); ok {
+			c.bad.at(path, "choose another name", "the name belongs to pre_start hook %d of %s", n, of)
 		}
 		if s.NetworkMode != "" && len(s.Networks) > 0 {
 			c.bad.at(path+".network_mode", "keep one of them", "networks are named too")

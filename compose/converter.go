@@ -49,8 +49,11 @@ func (c *converter) stack() rhumb.Stack {
 	c.prepare()
 	s := rhumb.Stack{Name: c.in.name}
 	for _, name := range c.project.ServiceNames() {
-		s.Services = append(s.Services, c.service(c.project.Services[name]))
+		svc := c.service(c.project.Services[name])
+		jobs := c.hooks(c.project.Services[name], &svc)
+		s.Services = append(append(s.Services, svc), jobs...)
 	}
+	slices.SortFunc(s.Services, func(a, b rhumb.Service) int { return cmp.Compare(a.Name, b.Name) })
 	if len(s.Services) == 0 {
 		c.bad.add(c.in.files[0].name, "services: there is none to run", c.noServices())
 	}

@@ -185,13 +185,7 @@ func (c *converter) ready(s types.ServiceConfig, out *rhumb.Service) rhumb.Ready
 	}
 	r := c.extras[s.Name].ready
 	if (r.Kind == rhumb.ReadyHTTP || r.Kind == rhumb.ReadyTCP) && r.Port == 0 {
-		for _, p := range out.Container.Expose {
-			if port, ok := strings.CutSuffix(p, "/tcp"); ok && r.Port == 0 {
-				n, _ := strconv.ParseUint(port, 10, 16)
-				r.Port = uint16(n)
-			}
-		}
-		if r.Port == 0 {
+		if r.Port = firstPort(out.Container.Expose); r.Port == 0 {
 			c.bad.at("services."+s.Name+"."+extensionKey+".ready", "add port", "no port to ask is known")
 		}
 	}

@@ -28,6 +28,8 @@ type extras struct {
 	strategy    string
 	ready       rhumb.Ready
 	drain, hold *time.Duration // nil: not said
+	hooks       map[rhumb.HookKind]*time.Duration
+	after       *rhumb.Check
 }
 
 // readExtras reads x-rhumb of a service.
@@ -38,7 +40,7 @@ func (c *converter) readExtras(s types.ServiceConfig) extras {
 	}
 	x := extras{}
 	r := reader{c.bad, "services." + s.Name + "." + extensionKey}
-	fields := r.fields(raw, "routes", "strategy", "ready", "drain", "hold", "canary", "blue_green")
+	fields := r.fields(raw, "routes", "strategy", "ready", "drain", "hold", "hooks", "after", "canary", "blue_green")
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		v, at := fields[name], r.below(name)
 		switch name {
@@ -52,6 +54,10 @@ func (c *converter) readExtras(s types.ServiceConfig) extras {
 			x.drain = at.time(v)
 		case "hold":
 			x.hold = at.time(v)
+		case "hooks":
+			x.hooks = at.hooks(v)
+		case "after":
+			x.after = at.after(v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}
@@ -140,10 +146,7 @@ func (r reader) ready(v any) rhumb.Ready {
 	fields := r.fields(v, "http", "tcp", "port", "timeout")
 	out := rhumb.Ready{}
 	if v, ok := fields["http"]; ok {
-		out.Kind, out.Path = rhumb.ReadyHTTP, r.below("http").text(v)
-		if !strings.HasPrefix(out.Path, "/") || strings.ContainsAny(out.Path, " \r\n") {
-			r.below("http").wrong("write it as /alive", "%q is not a path", out.Path)
-		}
+		out.Kind, out.Path = rhumb.ReadyHTTP, r.below("http").askedPath(v)
 	}
 	if v, ok := fields["tcp"]; ok {
 		if out.Kind != "" {

@@ -91,7 +91,7 @@ func (f *field) hint(key string) string {
 			return "did you mean " + parent + "." + key + "?"
 		}
 	}
-	if key == "routes" || key == "strategy" || key == "drain" || key == "hold" || key == "ready" {
+	if key == "routes" || key == "strategy" || key == "drain" || key == "hold" || key == "ready" || key == "hooks" || key == "after" {
 		return "did you mean " + extensionKey + "." + key + "?"
 	}
 	if slices.Contains(slices.Collect(maps.Keys(specification().keys)), key) {

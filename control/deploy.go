@@ -51,7 +51,7 @@ func validate(m rhumb.Stack) error {
 		switch {
 		case s.Name == "" || seen[s.Name]:
 			return rhumb.Errorf(rhumb.Invalid, "service %q: the name is empty or there twice", s.Name)
-		case s.Container.Image == "":
+		case s.Container.Image == "" && !inheritsImage(&s, &m):
 			return rhumb.Errorf(rhumb.Invalid, "service %s: it has no image", s.Name).WithHint("write image: or build:")
 		case s.Replicas < 0 || s.Replicas > maxReplicas:
 			return rhumb.Errorf(rhumb.Invalid, "service %s: %d replicas are out of range", s.Name, s.Replicas).WithHint("from 0 to %d", maxReplicas)
@@ -226,10 +226,12 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 		}
 	}
 	p.Changes = rollout.Diff(from, model)
-	o, err := c.runner(d.Stack).look(ctx)
+	o, seen, err := c.runner(d.Stack).see(ctx)
 	if err != nil {
 		return p, err
 	}
+	segments, notes := foretell(model, seen)
+	o.Segments, p.Notes = segments, append(slices.Clip(p.Notes), notes...)
 	w := rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
 		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}
 	if len(p.Changes) > 0 {

@@ -115,8 +115,8 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 	since, ready := o.Ready[rep.ID]
 	s, wanted := g.definition(rep)
 	if !ready && s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
-		since = rep.Started.Add(s.Ready.Timeout)
-		ready = !since.After(now)
+		since, ready = ranLong(o, rep, s)
+		ready = ready && !since.After(now)
 	}
 	rs.Ready = ready && rep.Alive()
 	if rt, ok := o.Routes[rep.ID]; ok {
@@ -140,7 +140,7 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 		rs.Status = "starting for " + short(now.Sub(rep.Started))
 	case rep.State == rhumb.StateCreated:
 		rs.Status = "created"
-	case s != nil && s.Job && rep.ExitCode == 0 && rep.Error == "":
+	case s != nil && rollout.Completed(s, rep):
 		rs.Status = "completed"
 	case !wanted:
 		rs.Status = "ended"

@@ -47,7 +47,7 @@ func (r *runner) goal(ctx context.Context) (*goal, error) {
 		g.open = &d
 		to, from = d.To, d.From
 		g.wanted.Mode, g.wanted.RunJobs, g.wanted.Jobs, g.wanted.Failures = rollout.Deploy, d.Cause == rhumb.CauseDeploy, d.Jobs, d.Failures
-		g.wanted.Volumes, g.wanted.Since = d.Volumes, d.Started
+		g.wanted.Volumes, g.wanted.Since, g.wanted.Checked = d.Volumes, d.Started, d.Checked
 		if d.Phase == rhumb.PhaseRollingBack {
 			to, from = d.From, d.To
 			g.wanted.Mode, g.wanted.RunJobs, g.wanted.Volumes = rollout.Restore, false, false
@@ -104,7 +104,7 @@ func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err erro
 		}
 	}
 	o.Ready = r.ready.since(o)
-	return o, s, nil
+	return o, s, r.postStarts(ctx, &o)
 }
 
 // holdings are the networks and volumes of a stack. They change seldom and cost the engine more than its replicas, so
@@ -140,7 +140,7 @@ func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
 	g.replicas = o.Replicas
 	for _, rep := range o.Replicas {
 		if s, _ := g.definition(rep); s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
-			if since := rep.Started.Add(s.Ready.Timeout); !since.After(now) {
+			if since, ok := ranLong(*o, rep, s); ok && !since.After(now) {
 				o.Ready[rep.ID] = since
 			}
 		}
@@ -167,11 +167,15 @@ func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
 	}
 }
 
-// severed finds the replicas that somebody has cut off from a network of the stack.
-func (g *goal) severed(bridges []rhumb.Bridge) map[string]bool {
+// severed finds the replicas that somebody has cut off from a network of the stack. The dead have no addresses: of them
+// it is remembered.
+func (r *runner) severed(g *goal, bridges []rhumb.Bridge) map[string]bool {
 	cut := map[string]bool{}
 	for _, rep := range g.replicas {
 		if rep.State != rhumb.StateRunning || rep.Slot == 0 {
+			if r.told[telling{rep.ID, rhumb.EventWarning}] {
+				cut[rep.ID] = true
+			}
 			continue
 		}
 		if s, _ := g.definition(rep); s != nil && cutOff(s, rep, bridges) != "" {
@@ -192,17 +196,33 @@ func cutOff(s *rhumb.Service, rep rhumb.Replica, bridges []rhumb.Bridge) string 
 	return ""
 }
 
-// completed lists the jobs of this deployment that have exited with 0 and aren't noted yet.
-func (g *goal) completed() []string {
-	if g.open == nil || g.open.Phase != rhumb.PhaseRolling || g.wanted.Model == nil {
+// ranLong tells since when a replica without a check counts as ready; ok is false while its post_start hooks run.
+func ranLong(o rollout.Observed, rep rhumb.Replica, s *rhumb.Service) (since time.Time, ok bool) {
+	since = rep.Started
+	if at, has := o.PostStart[rep.ID]; has {
+		if at.IsZero() {
+			return at, false
+		}
+		since = at
+	}
+	return since.Add(s.Ready.Timeout), true
+}
+
+// completed lists the replicas of this deployment's jobs that have done their work and aren't noted yet: also one that was about to be
+// put back and was quicker.
+func (g *goal) completed() []rhumb.Replica {
+	if g.open == nil || g.open.Phase.Ended() {
 		return nil
 	}
-	var fresh []string
+	m, hashes := g.wanted.Model, g.wanted.Specs
+	if g.open.Phase == rhumb.PhaseRollingBack {
+		m, hashes = g.wanted.Previous, g.wanted.OldSpecs
+	}
+	var fresh []rhumb.Replica
 	for _, rep := range g.replicas {
-		s := g.wanted.Model.Service(rep.Service)
-		if s != nil && s.Job && rep.Release == g.wanted.Release && rep.Slot > 0 && rep.State == rhumb.StateExited &&
-			rep.ExitCode == 0 && rep.Error == "" && !slices.Contains(g.open.Jobs, s.Name) && rep.Spec == g.wanted.Specs[s.Name] {
-			fresh = append(fresh, s.Name)
+		s := m.Service(rep.Service)
+		if s != nil && rep.Release == g.open.To && rep.Slot > 0 && rollout.Completed(s, rep) && !slices.Contains(g.open.Jobs, s.Name) && rep.Spec == hashes[s.Name] {
+			fresh = append(fresh, rep)
 		}
 	}
 	return fresh
@@ -243,7 +263,7 @@ func (r *runner) tell(ctx context.Context, g *goal, o rollout.Observed) {
 			r.told[cut] = true
 			r.c.events.tell(ctx, g.event(rep, rhumb.EventWarning, "was disconnected by hand from a network of its stack"))
 		}
-		if s != nil && s.Job && rep.State == rhumb.StateExited && rep.ExitCode == 0 && rep.Error == "" {
+		if _, _, hook := rhumb.HookOf(rep.Service); s != nil && rollout.Completed(s, rep) && !hook { // of hooks noteJobs tells
 			r.once(ctx, g, rep, rhumb.EventCompleted, "")
 		}
 	}

@@ -34,7 +34,12 @@ func (r *runner) perform(ctx context.Context, g *goal, o rollout.Observed, s rhu
 		return r.start(ctx, g, o, s)
 	case rhumb.StepRecord:
 		return r.record(ctx, g, s)
+	case rhumb.StepCheck:
+		return r.check(ctx, g, o, s)
 	case rhumb.StepStop:
+		if err := r.bid(ctx, g, o, s.Replica); err != nil {
+			return err
+		}
 		if err := e.Stop(ctx, s.Replica); err != nil {
 			return err
 		}
@@ -168,6 +173,9 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	if svc == nil {
 		return rhumb.Errorf(rhumb.Internal, "%s isn't in the wanted release", s.Service)
 	}
+	if err := r.preStart(ctx, g, o, s, svc); err != nil {
+		return err
+	}
 	select {
 	case r.c.starts <- struct{}{}:
 		defer func() { <-r.c.starts }()
@@ -181,7 +189,8 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 		}
 	}
 	spec := replicaSpec(g.wanted.Model, svc)
-	spec.Release, spec.Slot, spec.Restarts = s.Release, s.Slot, s.Restarts
+	spec.Release, spec.Slot, spec.Restarts, spec.PostStart = s.Release, s.Slot, s.Restarts, len(svc.PostStart) > 0
+	spec.VolumesOf, _, _ = rhumb.HookOf(svc.Name)
 	spec.Joined = g.joined(svc, s.Slot, o)
 	names, err := r.names(ctx, g, &spec.Container)
 	if err != nil {
@@ -236,6 +245,10 @@ func (r *runner) giveUp(ctx context.Context, g *goal, s rhumb.Step, cause error)
 		return cause
 	}
 	f := rhumb.Failure{At: time.Now(), Service: s.Service, Slot: s.Slot, Release: s.Release, Reason: reason(s, cause), Hint: rhumb.ErrorHint(cause)}
+	var hook *hookError
+	if errors.As(cause, &hook) {
+		f.Logs = ending(hook.run.Logs, cardLines)
+	}
 	if f.Service == "" || s.Kind == rhumb.StepPublish {
 		f.Release = g.wanted.Release
 	}

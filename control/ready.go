@@ -117,6 +117,12 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 		if s == nil {
 			continue
 		}
+		if at, has := o.PostStart[rep.ID]; has && at.IsZero() {
+			if !o.Recorded[rep.ID] && !o.Stopping[rep.ID] {
+				r.ready.once(ctx, rep.ID, func(ctx context.Context) { r.greet(ctx, g, rep, s) }, r.Wake)
+			}
+			continue
+		}
 		if p, pace := r.prober(g, rep, s); p != nil {
 			r.ready.start(ctx, rep, p, pace, r.Wake)
 		}
@@ -174,6 +180,25 @@ func (y *readiness) start(ctx context.Context, rep rhumb.Replica, p prober, pace
 			y.ready[rep.ID] = time.Now()
 			delete(y.output, rep.ID)
 		}
+		y.mu.Unlock()
+		wake()
+	})
+}
+
+// once does something with a replica, unless something goes on with it already.
+func (y *readiness) once(ctx context.Context, id string, do func(context.Context), wake func()) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.probing[id] != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(ctx)
+	y.probing[id] = stop
+	y.work.Go(func() {
+		defer stop()
+		do(ctx)
+		y.mu.Lock()
+		delete(y.probing, id)
 		y.mu.Unlock()
 		wake()
 	})

@@ -25,12 +25,18 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 	svc, _ := g.definition(rep)
 	f := rhumb.Failure{
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
-		Reason: s.Why, ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.said(rep.ID), Logs: r.lastLines(ctx, rep.ID),
+		Reason: s.Why, ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.said(rep.ID), Logs: r.lastLines(ctx, rep.ID, cardLines),
 	}
 	if f.Reason == "" {
 		f.Reason = describeEnd(rep)
 	}
 	f.Hint = hint(rep, svc)
+	if run, ok := r.jobRun(ctx, rep, f.Reason); ok {
+		r.noteHook(ctx, g, run)
+		if svc != nil {
+			f.Hint = hookHint(run.Service, svc.Container.Command)
+		}
+	}
 	if err := r.fail(ctx, g, f); err != nil {
 		return err
 	}
@@ -74,11 +80,11 @@ func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
 const maxFailures = 200
 
 // lastLines reads the end of what a replica wrote. That it can't be read is no reason not to record the failure.
-func (r *runner) lastLines(ctx context.Context, id string) []string {
+func (r *runner) lastLines(ctx context.Context, id string, n int) []string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var lines []string
-	for l, err := range r.c.Engine.Logs(ctx, id, rhumb.LogOptions{Tail: cardLines}) {
+	for l, err := range r.c.Engine.Logs(ctx, id, rhumb.LogOptions{Tail: n}) {
 		if err != nil {
 			r.log.Warn("last lines not read", "replica", id, "err", err)
 			break

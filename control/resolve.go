@@ -32,6 +32,7 @@ type resolved struct {
 // ports, external values, what services take over from one another. With look, images are looked up and not pulled.
 func (c *Control) resolve(ctx context.Context, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (resolved, error) {
 	model := copyModel(r.Model)
+	inheritImages(&model)
 	images, err := c.resolveImages(ctx, &model, r, look, progress)
 	if err != nil {
 		return resolved{}, err
@@ -42,6 +43,10 @@ func (c *Control) resolve(ctx context.Context, r rhumb.DeployRequest, look bool,
 	for i := range model.Services {
 		s := &model.Services[i]
 		applyImage(s, images[s.Name])
+		for j := range s.PreStart {
+			h := &s.PreStart[j]
+			h.Container.ImageID = images[rhumb.HookService(s.Name, h.Number)].ID
+		}
 		applyStrategy(s, r.Strategy)
 		if err := routePorts(s, images[s.Name]); err != nil {
 			return resolved{}, err
@@ -95,27 +100,27 @@ func (c *Control) resolveImages(ctx context.Context, model *rhumb.Stack, r rhumb
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxPulls)
-	for _, s := range model.Services {
+	for _, s := range allImaged(model) {
 		g.Go(func() error {
-			req := rhumb.ImageRequest{Ref: s.Container.Image, Platform: s.Container.Platform, Policy: s.Pull, Auth: r.Auth}
-			if look || s.Build != nil {
+			req := rhumb.ImageRequest{Ref: s.container.Image, Platform: s.container.Platform, Policy: s.pull, Auth: r.Auth}
+			if look || s.built {
 				req.Policy = rhumb.PullNever
 			}
 			img, err := c.Images.Resolve(ctx, req, func(p rhumb.ImageProgress) {
 				mu.Lock()
 				defer mu.Unlock()
-				progress(rhumb.Event{Kind: rhumb.EventPull, At: time.Now(), Stack: model.Name, Service: s.Name, Text: p.Ref, Done: p.Done, Total: p.Total})
+				progress(rhumb.Event{Kind: rhumb.EventPull, At: time.Now(), Stack: model.Name, Service: s.name, Text: p.Ref, Done: p.Done, Total: p.Total})
 			})
 			if look && rhumb.ErrorCode(err) == rhumb.NotFound {
-				img, err = rhumb.Image{Ref: s.Container.Image, ID: "not here yet: " + s.Container.Image}, nil
+				img, err = rhumb.Image{Ref: s.container.Image, ID: "not here yet: " + s.container.Image}, nil
 			}
 			if err != nil {
-				return fmt.Errorf("service %s: %w", s.Name, err)
+				return fmt.Errorf("service %s: %w", s.name, err)
 			}
-			img.Pulled = img.Pulled || s.Build != nil // built is ours too
+			img.Pulled = img.Pulled || s.built // built is ours too
 			mu.Lock()
 			defer mu.Unlock()
-			images[s.Name] = img
+			images[s.name] = img
 			return nil
 		})
 	}
@@ -251,15 +256,15 @@ func (c *Control) fillValues(ctx context.Context, model *rhumb.Stack) error {
 		sum := sha256.Sum256(v)
 		f.Content, f.Hash = v, hex.EncodeToString(sum[:])
 	}
-	for i := range model.Services {
-		for j := range model.Services[i].Container.Mounts {
-			m := &model.Services[i].Container.Mounts[j]
+	for _, x := range allImaged(model) {
+		for j := range x.container.Mounts {
+			m := &x.container.Mounts[j]
 			if m.Type != rhumb.MountFile {
 				continue
 			}
 			f := model.File(m.Kind, m.Source)
 			if f == nil {
-				return rhumb.Errorf(rhumb.Invalid, "service %s: there is no %s %q", model.Services[i].Name, m.Kind, m.Source)
+				return rhumb.Errorf(rhumb.Invalid, "service %s: there is no %s %q", x.name, m.Kind, m.Source)
 			}
 			m.Hash = f.Hash
 		}
@@ -343,6 +348,7 @@ func linkServices(model *rhumb.Stack) error {
 				s.Container.RestartOn[d.Service] = other.Container.Hash()
 			}
 		}
+		linkPreStart(s)
 		done[name] = true
 		return nil
 	}
@@ -351,6 +357,7 @@ func linkServices(model *rhumb.Stack) error {
 			return err
 		}
 	}
+	linkHooks(model)
 	return nil
 }
 

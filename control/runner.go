@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -25,6 +26,7 @@ type runner struct {
 	begin sync.Mutex // held while a deployment is opened
 
 	ready  *readiness
+	hooks  hooking
 	flying map[rhumb.Step]bool // steps under way; only the turn touches it
 	swept  bool                // no replica was removed since the last sweep
 	landed chan result         // steps that ended
@@ -96,6 +98,7 @@ func (r *runner) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer r.drainLanded(&work)
 	defer r.ready.stop()
+	work.Go(func() { r.endOneOffs(ctx) })
 	failed := 0
 	for {
 		next, err := r.turn(ctx, &work)
@@ -201,7 +204,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	}
 	now := time.Now()
 	g.observe(r, &o, now)
-	o.Severed = g.severed(seen.held.Bridges)
+	o.Severed = r.severed(g, seen.held.Bridges)
 	led, stop, err := r.leading(ctx, g, o, seen, now)
 	if stop || err != nil {
 		return led, err
@@ -241,7 +244,10 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 		return false, err
 	}
 	to, why := phaseAfter(g.open, d)
-	if to == "" || r.making() {
+	if to == "" {
+		return false, nil
+	}
+	if r.hooks.abandon(); r.making() {
 		return false, nil
 	}
 	open := *g.open
@@ -323,7 +329,7 @@ func phaseAfter(open *rhumb.Deployment, d rollout.Decision) (to rhumb.Phase, why
 func (r *runner) making() bool {
 	for s := range r.flying {
 		switch s.Kind {
-		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepRecord:
+		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepRecord, rhumb.StepCheck:
 		default:
 			return true
 		}
@@ -351,7 +357,7 @@ func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o ro
 			if err != nil && g.open != nil && starting(s) && (tries+1 >= maxTries || hopeless(err)) {
 				err = r.giveUp(ctx, g, s, err)
 			}
-			if err != nil && tries == 0 && ctx.Err() == nil {
+			if err != nil && tries == 0 && ctx.Err() == nil && !errors.Is(err, context.Canceled) && rhumb.ErrorCode(err) != rhumb.Cancelled {
 				r.tellStep(ctx, g, s, rhumb.EventWarning, reason(s, err)+"; trying again")
 			}
 			r.landed <- result{s, err}
@@ -393,17 +399,33 @@ func (r *runner) blocked(s rhumb.Step) bool {
 
 // noteJobs writes down which jobs have completed, before anything can remove their containers.
 func (r *runner) noteJobs(ctx context.Context, g *goal) error {
-	fresh := g.completed()
+	var fresh []string
+	var events []rhumb.Event
+	for _, rep := range g.completed() {
+		fresh = append(fresh, rep.Service)
+		if run, ok := r.jobRun(ctx, rep, ""); ok {
+			e := g.event(rep, rhumb.EventCompleted, fmt.Sprintf("completed after %s", run.Took))
+			e.Hook = &run
+			events = append(events, e)
+		}
+	}
 	if len(fresh) == 0 {
 		return nil
 	}
 	d, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
 		d.Jobs = append(d.Jobs, fresh...)
+		for _, e := range events {
+			keepHook(d, *e.Hook)
+		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("note completed jobs %s: %w", strings.Join(fresh, ", "), err)
 	}
 	g.open = &d
+	g.wanted.Jobs = d.Jobs
+	for _, e := range events {
+		r.c.events.tell(ctx, e)
+	}
 	return nil
 }
