@@ -2,8 +2,11 @@ package compose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+
+	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
 )
@@ -55,7 +58,7 @@ var rows = []row{
 	{"services.*", "use_api_socket", refused, "mount /var/run/docker.sock yourself if the service may rule the server"},
 	{"services.*", "models", refused, "rhumb runs no language models"},
 	{"services.*", "provider", refused, "rhumb runs containers only"},
-	{"services.*", "pre_start post_start pre_stop", refused, "hooks come with a later version; a service that others await with service_completed_successfully runs before them"},
+	{"services.*", "pre_start post_start pre_stop", honoured, ""},
 
 	{"services.*.env_file[]", "path format required", honoured, ""},
 	{"services.*.extends", "service file", honoured, ""},
@@ -72,6 +75,10 @@ var rows = []row{
 	{"services.*.blkio_config.device_write_iops[]", "path rate", honoured, ""},
 	{"services.*.configs[]", "source target uid gid mode", honoured, ""},
 	{"services.*.secrets[]", "source target uid gid mode", honoured, ""},
+
+	{"services.*.pre_start[]", "per_replica", honoured, ""}, // what makes a container has the fates that it has in a service
+	{"services.*.post_start[]", "command user privileged working_dir environment", honoured, ""},
+	{"services.*.pre_stop[]", "command user privileged working_dir environment", honoured, ""},
 
 	{"services.*.healthcheck", "test interval timeout retries start_period disable", honoured, ""},
 	{"services.*.healthcheck", "start_interval", emulated, "rhumb's own probes are quicker while a replica starts"},
@@ -165,11 +172,28 @@ var table = sync.OnceValue(func() []*key {
 	for _, row := range rows {
 		for name := range strings.FieldsSeq(row.names) {
 			name, value, _ := strings.Cut(name, "=")
-			keys = append(keys, &key{path: join(row.under, name), value: value, fate: row.fate, why: row.why})
+			k := &key{path: join(row.under, name), value: value, fate: row.fate, why: row.why}
+			keys = append(keys, k)
+			if path, ok := inHook(k.path); ok {
+				keys = append(keys, &key{path: path, value: value, fate: row.fate, why: row.why})
+			}
 		}
 	}
 	return keys
 })
+
+// inHook gives the path that a key of a service has in a pre_start hook, if hooks have it: what makes a container.
+func inHook(path string) (string, bool) {
+	below, ok := strings.CutPrefix(path, "services.*.")
+	if !ok {
+		return "", false
+	}
+	name := below
+	if i := strings.IndexAny(below, ".["); i >= 0 {
+		name = below[:i]
+	}
+	return "services.*.pre_start[]." + below, slices.Contains(types.ContainerSpecAttributes, name)
+}
 
 // branch is the table as a tree.
 type branch struct {
