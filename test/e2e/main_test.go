@@ -18,6 +18,10 @@ var binary string
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if os.Getenv(trappedEnv) != "" { // see faults_test.go
+		fmt.Fprintln(os.Stderr, spring())
+		return 1
+	}
 	if binary = os.Getenv(nestedEnv); binary != "" { // see nested_test.go
 		return m.Run()
 	}
