@@ -48,7 +48,7 @@ type Observed struct {
 	Volumes   []string             // the stack's own, and those that the wanted release names and that are there
 	Stopping  map[string]bool      // by replica ID: a stop is under way; it isn't ready any more, whatever it says
 	Segments  map[string]bool      // networks in which services have addresses of their own, or will have once they are there
-	Severed   map[string]bool      // by replica ID: it runs, but was cut off from a network that its spec names
+	Severed   map[string]bool      // by replica ID: it was cut off from a network that its spec names
 	PostStart map[string]time.Time // by replica ID, of those that have post_start hooks: when these had completed; zero: not yet, so it isn't ready
 	Watched   time.Time            // since when readiness is looked for: nobody's time runs out sooner than from here; zero: always
 }

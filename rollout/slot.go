@@ -74,7 +74,7 @@ func (s *service) current(r *rhumb.Replica) bool {
 	if r.State != rhumb.StateCreated && !r.Alive() && s.leftover(r) {
 		return false
 	}
-	if r.Alive() && s.t.o.Severed[r.ID] && s.restarts() {
+	if s.t.o.Severed[r.ID] && s.restarts() {
 		return false
 	}
 	return !s.misjoined(r) // a dead one too: it was not its own fault
