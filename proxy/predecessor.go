@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"rhumb"
 )
 
@@ -115,11 +117,32 @@ func (p *Proxy) offer(conn *net.UnixConn) error {
 		return err
 	}
 	p.ended = true
+	p.successor.Store(int64(peer(conn)))
 	p.disown() // before the new one is told that the segments are its own
 	close(p.succeeded)
 	p.before.close()
 	_, err := conn.Write([]byte{byteAgreed})
 	return err
+}
+
+// Successor gives the process that serves instead of this one; 0: none does, or it isn't known.
+func (p *Proxy) Successor() int { return int(p.successor.Load()) }
+
+// peer gives the process at the other end; 0 if the kernel doesn't tell.
+func peer(conn *net.UnixConn) (pid int) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	err = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = int(cred.Pid)
+		}
+	})
+	if err != nil {
+		return 0
+	}
+	return pid
 }
 
 // sendAll sends the offer and all file descriptors. Nobody may talk to the older proxies before it is known whose they are: the caller holds mu,

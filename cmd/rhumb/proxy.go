@@ -45,7 +45,8 @@ func (a *app) proxyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return together(ctx, p.Run, func(ctx context.Context) error { return tellServing(ctx, p.Serving(), log) })
+		return together(ctx, func(ctx context.Context) error { return runProxy(ctx, p, log) },
+			func(ctx context.Context) error { return tellServing(ctx, p.Serving(), log) })
 	})
 	cmd.Long = "Run the data plane. It serves the last table that it was given, and takes the sockets over from a proxy that runs on the same folder."
 	fs := cmd.Flags()
@@ -66,6 +67,17 @@ func socketOf(state, socket string) string {
 		return filepath.Join(state, "control.sock")
 	}
 	return socket
+}
+
+// runProxy runs the proxy. One that was succeeded tells systemd by whom before it ends: its end would else be taken for the service's.
+func runProxy(ctx context.Context, p *proxy.Proxy, log *slog.Logger) error {
+	err := p.Run(ctx)
+	if pid := p.Successor(); pid != 0 {
+		if err := sdnotify.Succeeded(pid); err != nil {
+			log.Warn("systemd not told", "err", err)
+		}
+	}
+	return err
 }
 
 // tellServing tells systemd once the proxy serves: then it is the service's main process, whoever was it before.

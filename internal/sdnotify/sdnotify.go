@@ -16,8 +16,10 @@ func Ready() error {
 	return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()))
 }
 
-// Stopping tells that the service has begun to end.
-func Stopping() error { return send(os.Getenv("NOTIFY_SOCKET"), "STOPPING=1") }
+// Succeeded tells that another process is the main one from now on. What a process says reaches systemd before its end does.
+func Succeeded(pid int) error {
+	return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d", pid))
+}
 
 // send does nothing where no socket is named: nobody wants to know.
 func send(socket, state string) error {
