@@ -23,7 +23,6 @@ type Options struct {
 	Socket         string         // the path of the control socket; "": none, Apply is called in the process
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
 	Version        string         // of the binary; Status tells it
-	Certificates   Certificates   // nil: nothing is served over TLS
 	Limits         Limits         // zero fields take their defaults
 	Segments       Segments       // nil: tables with segments are refused
 	Lives          Lives          // nil: a dead replica stays in until the daemon takes it out
@@ -38,8 +37,6 @@ type Proxy struct {
 	served     atomic.Pointer[snapshot]
 	balancer   *balancer
 	http       *httpServer
-	certs      Certificates
-	tls        *tls.Config
 	places     slots // for connections in all
 	started    time.Time
 	running    chan struct{} // closed once tables are taken
@@ -60,7 +57,6 @@ type Proxy struct {
 
 	work      sync.WaitGroup // accept loops with their connections, and the HTTP server
 	accepting sync.WaitGroup // accept loops that still accept
-	shaking   sync.WaitGroup // TLS handshakes
 }
 
 // New makes a proxy. It starts nothing; Run does.
@@ -82,11 +78,7 @@ func New(o Options) (*Proxy, error) {
 	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
 	p.life, p.cut = context.WithCancel(context.Background())
 	p.places = make(slots, p.limits.TotalConns)
-	if p.certs = o.Certificates; p.certs == nil {
-		p.certs = noCertificates{}
-	}
-	p.tls = tlsConfig(p.certs)
-	p.http = newHTTPServer(p.balancer, o, p.certs)
+	p.http = newHTTPServer(p.balancer, o)
 	return p, nil
 }
 
