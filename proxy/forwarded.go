@@ -30,6 +30,9 @@ func (h *httpServer) rewrite(pr *httputil.ProxyRequest) {
 	}
 	host, proto := in.Header.Get("X-Forwarded-Host"), in.Header.Get("X-Forwarded-Proto")
 	pr.SetXForwarded() // appends to X-Forwarded-For, replaces the others
+	if c, ok := in.Context().Value(connKey{}).(*clientConn); ok && c.tls != nil {
+		out.Header.Set("X-Forwarded-Proto", "https")
+	}
 	if trusted && host != "" {
 		out.Header.Set("X-Forwarded-Host", host)
 	}

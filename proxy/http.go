@@ -19,6 +19,7 @@ import (
 // httpServer speaks HTTP on all connections of HTTP listeners.
 type httpServer struct {
 	balancer *balancer
+	certs    Certificates
 	trusted  []netip.Prefix
 	log      *slog.Logger
 	limits   Limits
@@ -30,15 +31,16 @@ type httpServer struct {
 	leaving  atomic.Bool    // each answer asks its client to come back on another connection
 }
 
-func newHTTPServer(b *balancer, o Options) *httpServer {
-	h := &httpServer{balancer: b, trusted: o.TrustedProxies, log: o.Log, limits: b.limits,
+func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
+	h := &httpServer{balancer: b, certs: certs, trusted: o.TrustedProxies, log: o.Log, limits: b.limits,
 		queue: connQueue{conns: make(chan *clientConn), done: make(chan struct{})}}
 	h.reverse = &httputil.ReverseProxy{
-		Rewrite:      h.rewrite,
-		Transport:    roundTripper{b},
-		BufferPool:   &bufferPool{},
-		ErrorHandler: h.failed,
-		ErrorLog:     slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // mostly clients that left
+		Rewrite:        h.rewrite,
+		Transport:      roundTripper{b},
+		ModifyResponse: insist,
+		BufferPool:     &bufferPool{},
+		ErrorHandler:   h.failed,
+		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // mostly clients that left
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -92,6 +94,10 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := h.balancer.served.Load()
+	insist, done := h.entrance(s, w, r)
+	if done {
+		return
+	}
 	name, ok := h.backendOf(s, r)
 	if !ok {
 		pageNotFound(r).write(w, r)
@@ -102,7 +108,7 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p := newProgress(w, r, h.limits)
-	c := &call{backend: name, body: p.body}
+	c := &call{backend: name, body: p.body, insist: insist}
 	defer c.end()
 	defer p.end()
 	out, err := p.request(context.WithValue(r.Context(), callKey{}, c))
@@ -144,7 +150,7 @@ func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
 	}
 	l, ok := s.listeners[c.bound]
 	switch {
-	case !ok || l.Protocol != rhumb.HTTP:
+	case !ok || l.Protocol != rhumb.HTTP && l.Protocol != rhumb.HTTPS:
 		return "", false // the listener is gone, or speaks something else now; this connection was kept alive
 	case l.Backend != "":
 		return l.Backend, true
@@ -156,6 +162,7 @@ func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
 type call struct {
 	backend string
 	body    *progressBody // nil: the request has none
+	insist  string        // Strict-Transport-Security of the answer; "": as the replica says
 	lease   lease
 	got     bool
 }

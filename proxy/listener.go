@@ -2,12 +2,16 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -113,22 +117,36 @@ type clientConn struct {
 	once   sync.Once
 	places []slots
 	state  connState
-	guard  *guard // nil: not HTTP
-	served int64  // requests of HTTP/1 that reached the handler
+	guard  *guard            // nil: not HTTP
+	tls    *tls.Conn         // nil: in clear
+	name   string            // that the client asked for in its handshake
+	leaf   *x509.Certificate // that it was shown; nil: in clear, or the session was resumed
+	ending atomic.Bool
+	served int64 // requests of HTTP/1 that reached the handler
 	pace   pace
 	resets resets
 }
 
 // Read reads what the guard lets pass.
 func (c *clientConn) Read(b []byte) (int, error) {
-	if c.guard == nil || c.hijacked() {
-		return c.TCPConn.Read(b)
+	var src io.Reader = c.TCPConn
+	if c.tls != nil {
+		src = c.tls
 	}
-	return c.guard.read(c.TCPConn, b)
+	if c.guard == nil || c.hijacked() {
+		return src.Read(b)
+	}
+	return c.guard.read(src, b)
 }
 
 func (c *clientConn) Close() error {
-	err := c.TCPConn.Close()
+	c.ending.Store(true)
+	var err error
+	if c.tls != nil {
+		err = c.tls.Close() // which says good-bye, and closes the other one
+	} else {
+		err = c.TCPConn.Close()
+	}
 	c.once.Do(func() {
 		for _, p := range c.places {
 			p.release()

@@ -54,6 +54,14 @@ func (c *clientConn) userTimeout(d time.Duration) {
 
 // Write writes, and cuts a client that doesn't read.
 func (c *clientConn) Write(b []byte) (n int, err error) {
+	if c.tls != nil {
+		return c.tls.Write(b) // which comes back to send
+	}
+	return c.send(b)
+}
+
+// send writes to the socket.
+func (c *clientConn) send(b []byte) (n int, err error) {
 	if c.pace.limit == 0 || c.hijacked() {
 		return c.TCPConn.Write(b)
 	}

@@ -34,6 +34,11 @@ func pageBad() page {
 		why: "Where it ends isn't certain, or it breaks the rules of HTTP.", close: true}
 }
 
+func pageMisdirected() page {
+	return page{status: http.StatusMisdirectedRequest, what: "Another connection is needed",
+		why: "This one was opened for another host name, whose certificate isn't for this one."}
+}
+
 func pageTooSlow() page {
 	return page{status: http.StatusRequestTimeout, what: "The request stopped coming in",
 		why: "No byte of its body arrived for too long.", close: true}

@@ -118,6 +118,7 @@ func (p *Proxy) offer(conn *net.UnixConn) error {
 	}
 	p.ended = true
 	p.successor.Store(int64(peer(conn)))
+	p.certs.Rest()
 	p.disown() // before the new one is told that the segments are its own
 	close(p.succeeded)
 	p.before.close()

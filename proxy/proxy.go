@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -23,6 +24,7 @@ type Options struct {
 	Socket         string         // the path of the control socket; "": none, Apply is called in the process
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
 	Version        string         // of the binary; Status tells it
+	Certificates   Certificates   // nil: nothing is served over TLS
 	Limits         Limits         // zero fields take their defaults
 	Segments       Segments       // nil: tables with segments are refused
 	Lives          Lives          // nil: a dead replica stays in until the daemon takes it out
@@ -37,6 +39,8 @@ type Proxy struct {
 	served     atomic.Pointer[snapshot]
 	balancer   *balancer
 	http       *httpServer
+	certs      Certificates
+	tls        *tls.Config
 	places     slots // for connections in all
 	started    time.Time
 	running    chan struct{} // closed once tables are taken
@@ -57,6 +61,7 @@ type Proxy struct {
 
 	work      sync.WaitGroup // accept loops with their connections, and the HTTP server
 	accepting sync.WaitGroup // accept loops that still accept
+	shaking   sync.WaitGroup // TLS handshakes
 }
 
 // New makes a proxy. It starts nothing; Run does.
@@ -78,7 +83,11 @@ func New(o Options) (*Proxy, error) {
 	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
 	p.life, p.cut = context.WithCancel(context.Background())
 	p.places = make(slots, p.limits.TotalConns)
-	p.http = newHTTPServer(p.balancer, o)
+	if p.certs = o.Certificates; p.certs == nil {
+		p.certs = noCertificates{}
+	}
+	p.tls = tlsConfig(p.certs)
+	p.http = newHTTPServer(p.balancer, o, p.certs)
 	return p, nil
 }
 
@@ -149,6 +158,7 @@ var errLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
 
 // swap serves t from now on, with the sockets that were bound for it, and lets go of what t has no use for.
 func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
+	p.certs.Manage(t)
 	old := p.served.Load()
 	p.dead.leave(old.table, t)
 	next := old.next(t, p.dead.ids)
@@ -216,6 +226,14 @@ func (p *Proxy) serve(c *clientConn) (rest func()) {
 	case l.Protocol == rhumb.HTTP:
 		p.http.serve(c)
 		return nil
+	case l.Protocol == rhumb.HTTPS:
+		p.shaking.Add(1)
+		return func() {
+			defer p.shaking.Done()
+			if c.handshake(p.life, p.tls, p.limits.HeaderTime, p.log) {
+				p.http.serve(c)
+			}
+		}
 	}
 	return func() {
 		if err := p.balancer.serveTCP(p.life, c, l.Backend); err != nil {
@@ -236,7 +254,7 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	}
 	s := p.served.Load()
 	st := rhumb.RouterStatus{Table: s.table, Open: p.open(nil), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
-		Started: p.started, PID: os.Getpid(), Version: p.options.Version}
+		Certificates: p.certs.Status(), Started: p.started, PID: os.Getpid(), Version: p.options.Version}
 	for id, n := range p.segments.Open(ctx) {
 		st.Open[id] += n
 	}

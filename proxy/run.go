@@ -118,6 +118,7 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.certs.Manage(t)
 	old := p.served.Load()
 	p.served.Store(old.next(t, p.dead.ids))
 	p.bindMissing(ctx)
@@ -203,6 +204,7 @@ func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 	go func() { // ends when the connections do, which the cut sees to
 		defer close(done)
 		p.accepting.Wait()
+		p.shaking.Wait() // they have a deadline; what comes of them is still served
 		p.finishHTTP(quiet)
 		p.work.Wait()
 	}()

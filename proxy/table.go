@@ -45,6 +45,7 @@ type snapshot struct {
 	table     rhumb.Table
 	listeners map[binding]rhumb.Listener
 	rules     ruleSet
+	tls       tlsHosts
 	backends  map[string]*backend
 	targets   map[targetKey]*target
 	replicas  map[string]*replica // those in the table, and those that left it with connections open
@@ -64,6 +65,7 @@ func (s *snapshot) next(t rhumb.Table, dead map[string]bool) *snapshot {
 		table:     t,
 		listeners: make(map[binding]rhumb.Listener, len(t.Listeners)),
 		rules:     compileRules(t.Rules),
+		tls:       tlsHostsOf(t),
 		backends:  make(map[string]*backend, len(t.Backends)),
 		targets:   make(map[targetKey]*target, endpoints),
 		replicas:  make(map[string]*replica, endpoints),
@@ -159,6 +161,7 @@ func cloneTable(t rhumb.Table) rhumb.Table {
 		t.Backends[i].Endpoints = cloneList(t.Backends[i].Endpoints)
 	}
 	t.Segments = cloneSegments(t.Segments)
+	t.Certificates = cloneList(t.Certificates)
 	return t
 }
 
@@ -204,6 +207,9 @@ func validate(t rhumb.Table) error {
 		return err
 	}
 	if err := validateSegments(t.Segments); err != nil {
+		return err
+	}
+	if err := validateCertificates(t.Certificates); err != nil {
 		return err
 	}
 	seen := make(map[[2]string]bool, len(t.Rules))
@@ -253,6 +259,10 @@ func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
 				return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s has no backend", b)
 			}
 		case rhumb.HTTP:
+		case rhumb.HTTPS:
+			if l.Backend != "" {
+				return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: over TLS requests are led by rules only", b)
+			}
 		default:
 			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: no such protocol: %q", l.Addr, l.Protocol)
 		}

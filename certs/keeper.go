@@ -1,0 +1,236 @@
+// Package certs sees to it that the hosts which the proxy serves over TLS have certificates: from an ACME authority, from the server's own,
+// or given by the user. Everything is sealed on the disk. See DESIGN.md beside this file.
+package certs
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rhumb"
+)
+
+// Options is what a Keeper is told.
+type Options struct {
+	Dir   string // where everything is stored
+	Box   Sealer // what seals it
+	Times Times
+	Log   *slog.Logger // nil: silent
+}
+
+// Keeper keeps the certificates of the hosts that Manage names. It gives those it has at once; it gets and renews them while Run runs.
+type Keeper struct {
+	storage *storage
+	times   Times
+	log     *slog.Logger
+	serving atomic.Pointer[map[string]*tls.Certificate] // by host, wildcards as "*.example.com"
+	client  atomic.Pointer[client]                      // nil: there is no authority
+	wake    chan struct{}
+
+	mu        sync.Mutex
+	hosts     map[string]*host
+	authority trial  // of the client's authority as a whole
+	orders    int    // under way
+	cancel    func() // ends what is under way; nil before Run
+	resting   bool
+}
+
+// host is one that has, or shall have, a certificate.
+type host struct {
+	spec   rhumb.Certificate
+	cert   *tls.Certificate // nil: none yet
+	source rhumb.CertSource // where cert is from: perhaps not where the next one will be from
+	issuer string           // the authority's key in the storage, for CertACME; "": another one's than the client's
+	chance float64          // from 0 to 1: moves the renewal
+	trial  trial
+	busy   bool
+}
+
+// New makes a keeper. It starts nothing.
+func New(o Options) *Keeper {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	k := &Keeper{storage: newStorage(o.Dir, o.Box), times: o.Times.withDefaults(), log: o.Log, wake: make(chan struct{}, 1), hosts: map[string]*host{}}
+	k.serving.Store(&map[string]*tls.Certificate{})
+	return k
+}
+
+// Manage makes the table's certificates those that are kept, and returns once those that are on the disk are served.
+func (k *Keeper) Manage(t rhumb.Table) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.resting {
+		return // nobody connects here any more
+	}
+	k.use(t)
+	next := make(map[string]*host, len(t.Certificates))
+	pairs := map[string]bool{}
+	for _, spec := range t.Certificates {
+		h := k.hosts[spec.Host]
+		if h == nil || h.spec.Source != spec.Source || h.spec.Given != spec.Given {
+			h = k.load(spec, h)
+		}
+		h.spec = spec
+		next[spec.Host] = h
+		pairs[spec.Given] = true
+	}
+	k.hosts = next
+	k.publish()
+	k.storage.prunePairs(context.Background(), pairs)
+	k.nudge()
+}
+
+// use makes the table's authority the one that is asked. The caller holds mu.
+func (k *Keeper) use(t rhumb.Table) {
+	var e entries
+	for _, l := range t.Listeners {
+		switch {
+		case l.Protocol == rhumb.HTTP && l.Backend == "":
+			e.http = l.Addr
+		case l.Protocol == rhumb.HTTPS:
+			e.https = l.Addr
+		}
+	}
+	old := k.client.Load()
+	switch {
+	case t.Authority == (rhumb.Authority{}) || !e.http.IsValid() && !e.https.IsValid():
+		k.client.Store(nil)
+	case old != nil && old.authority == t.Authority && old.entries == e:
+		return
+	default:
+		c := newClient(k.storage, t.Authority, e)
+		k.client.Store(c)
+		if old == nil || old.key != c.key {
+			k.authority = k.recall(authorityKey(c.key))
+			for _, h := range k.hosts {
+				if h.spec.Source == rhumb.CertACME {
+					h.trial, h.issuer = trial{}, ""
+				}
+			}
+		}
+	}
+	if old != nil {
+		old.close()
+	}
+}
+
+// publish makes what is there what is served. The caller holds mu.
+func (k *Keeper) publish() {
+	m := make(map[string]*tls.Certificate, len(k.hosts))
+	for name, h := range k.hosts {
+		if h.cert != nil {
+			m[name] = h.cert
+		}
+	}
+	k.serving.Store(&m)
+}
+
+func (k *Keeper) nudge() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Certificate gives the certificate for a handshake; nil without an error if the host isn't ours or has none yet.
+func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if isChallenge(hello) {
+		if c := k.client.Load(); c != nil {
+			return c.config.GetCertificate(hello)
+		}
+		return nil, nil
+	}
+	return k.find(hello.ServerName), nil
+}
+
+// find gives the certificate of a host, or of the wildcard that covers it.
+func (k *Keeper) find(name string) *tls.Certificate {
+	m := *k.serving.Load()
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if c := m[name]; c != nil {
+		return c
+	}
+	if _, rest, ok := strings.Cut(name, "."); ok {
+		return m["*."+rest]
+	}
+	return nil
+}
+
+// Good tells whether visitors of the host can be led to TLS: there is a certificate, and its time has not passed.
+func (k *Keeper) Good(name string) bool {
+	c := k.find(name)
+	return c != nil && time.Now().Before(c.Leaf.NotAfter)
+}
+
+// Challenge answers a request of an ACME authority that looks for the answer to a challenge; false if it isn't one.
+func (k *Keeper) Challenge(w http.ResponseWriter, r *http.Request) bool {
+	c := k.client.Load()
+	return c != nil && c.issuer.HandleHTTPChallenge(w, r)
+}
+
+// Rest stops ordering for good, because another process has taken over. What is there is served on.
+func (k *Keeper) Rest() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.resting = true
+	if k.cancel != nil {
+		k.cancel()
+	}
+}
+
+// Status tells how the certificates stand, by host.
+func (k *Keeper) Status() []rhumb.CertificateStatus {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	list := make([]rhumb.CertificateStatus, 0, len(k.hosts))
+	for name, h := range k.hosts {
+		st := rhumb.CertificateStatus{Host: name, Source: h.spec.Source, Stack: h.spec.Stack, Error: h.trial.Error, Failed: h.trial.At}
+		if h.cert != nil {
+			leaf := h.cert.Leaf
+			st.NotBefore, st.NotAfter = leaf.NotBefore, leaf.NotAfter
+			st.Issuer = cmp.Or(leaf.Issuer.CommonName, strings.Join(leaf.Issuer.Organization, ", "))
+		}
+		st.Next = k.due(h)
+		list = append(list, st)
+	}
+	slices.SortFunc(list, func(a, b rhumb.CertificateStatus) int { return cmp.Compare(a.Host, b.Host) })
+	return list
+}
+
+// load gives what is on the disk for a host. A certificate that it had from another source serves until then. The caller holds mu.
+func (k *Keeper) load(spec rhumb.Certificate, before *host) *host {
+	ctx := context.Background()
+	h := &host{spec: spec, chance: rand.Float64()}
+	if before != nil {
+		h.cert, h.issuer = before.cert, before.issuer // its source stays "": borrowed
+	}
+	cert, err := k.stored(ctx, spec)
+	if err != nil && !isMissing(err) {
+		k.log.Error("certificate not read", "host", spec.Host, "err", err)
+		h.trial = trial{}.failed(time.Now(), err, k.times)
+	}
+	if cert != nil {
+		h.cert, h.source = cert, spec.Source
+		if c := k.client.Load(); c != nil && spec.Source == rhumb.CertACME {
+			h.issuer = c.key
+		}
+	}
+	if spec.Source == rhumb.CertACME {
+		h.trial = k.recall(hostKey(spec.Host))
+		if cert == nil {
+			if any := loadAny(ctx, k.storage, spec.Host); any != nil {
+				h.cert, h.source, h.issuer = any, rhumb.CertACME, ""
+			}
+		}
+	}
+	return h
+}

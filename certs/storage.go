@@ -1,0 +1,216 @@
+package certs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+
+	"rhumb"
+	"rhumb/internal/atomicfile"
+)
+
+// Sealer seals what goes to the disk.
+type Sealer interface {
+	Seal([]byte) ([]byte, error)
+	Open([]byte) ([]byte, error)
+}
+
+// storage keeps values under keys with slashes, each in a sealed file. Several processes may use one folder: locks are the kernel's, so that
+// they end with the process that has them. It implements certmagic.Storage.
+type storage struct {
+	dir string
+	box Sealer
+
+	mu    sync.Mutex
+	locks map[string]*os.File
+}
+
+const (
+	valuesFolder = "values"
+	locksFolder  = "locks"
+	maxValue     = 1 << 20 // bytes of a sealed file
+)
+
+func newStorage(dir string, box Sealer) *storage {
+	return &storage{dir: dir, box: box, locks: map[string]*os.File{}}
+}
+
+// path gives the file of a key. Keys are made of hosts and of names of authorities; none may lead out of the folder.
+func (s *storage) path(key string) (string, error) {
+	if !filepath.IsLocal(filepath.FromSlash(key)) || strings.ContainsRune(key, 0) {
+		return "", rhumb.Errorf(rhumb.Internal, "certificates: %q can't be a file's name", key)
+	}
+	return filepath.Join(s.dir, valuesFolder, filepath.FromSlash(key)), nil
+}
+
+// Store writes a value.
+func (s *storage) Store(_ context.Context, key string, value []byte) error {
+	path, err := s.path(key)
+	if err != nil {
+		return err
+	}
+	sealed, err := s.box.Seal(value)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
+	}
+	if err := atomicfile.Write(path, sealed, 0o600); err != nil {
+		return rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
+	}
+	return nil
+}
+
+// Load reads a value; fs.ErrNotExist is in the error's chain if there is none.
+func (s *storage) Load(_ context.Context, key string) ([]byte, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxValue) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return s.box.Open(sealed)
+}
+
+// Delete removes a key and all below it.
+func (s *storage) Delete(_ context.Context, key string) error {
+	path, err := s.path(key)
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(path)
+}
+
+// Exists tells whether there is a value or something below the key.
+func (s *storage) Exists(_ context.Context, key string) bool {
+	path, err := s.path(key)
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(path)
+	return err == nil
+}
+
+// List gives the keys below a prefix.
+func (s *storage) List(_ context.Context, prefix string, recursive bool) ([]string, error) {
+	root, err := s.path(prefix)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == root {
+			return err
+		}
+		rel, err := filepath.Rel(filepath.Join(s.dir, valuesFolder), path)
+		if err != nil {
+			return err
+		}
+		if !strings.HasPrefix(d.Name(), ".") { // not what is being written
+			keys = append(keys, filepath.ToSlash(rel))
+		}
+		if d.IsDir() && !recursive {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return keys, err
+}
+
+// Stat describes a key.
+func (s *storage) Stat(_ context.Context, key string) (certmagic.KeyInfo, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return certmagic.KeyInfo{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return certmagic.KeyInfo{}, err
+	}
+	return certmagic.KeyInfo{Key: key, Modified: info.ModTime(), Size: info.Size(), IsTerminal: !info.IsDir()}, nil
+}
+
+// lockPause is how often a lock that another has is tried.
+const lockPause = 50 * time.Millisecond
+
+// Lock waits until the name is ours, in this process and all others.
+func (s *storage) Lock(ctx context.Context, name string) error {
+	dir := filepath.Join(s.dir, locksFolder)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
+	}
+	sum := sha256.Sum256([]byte(name))
+	f, err := os.OpenFile(filepath.Join(dir, hex.EncodeToString(sum[:16])), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			s.mu.Lock()
+			s.locks[name] = f
+			s.mu.Unlock()
+			return nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			f.Close()
+			return ctx.Err()
+		}
+	}
+}
+
+// Unlock gives the name back.
+func (s *storage) Unlock(_ context.Context, name string) error {
+	s.mu.Lock()
+	f := s.locks[name]
+	delete(s.locks, name)
+	s.mu.Unlock()
+	if f == nil {
+		return rhumb.Errorf(rhumb.Internal, "certificates: %q isn't locked", name)
+	}
+	return f.Close() // which unlocks
+}
+
+// prunePairs removes given pairs that nothing uses. Those that are new may be those of a table that comes in a moment.
+func (s *storage) prunePairs(ctx context.Context, used map[string]bool) {
+	keys, err := s.List(ctx, pairsKey, false)
+	if err != nil {
+		return
+	}
+	keys = slices.DeleteFunc(keys, func(k string) bool {
+		info, err := s.Stat(ctx, k)
+		return err != nil || used[strings.TrimPrefix(k, pairsKey+"/")] || time.Since(info.Modified) < time.Hour
+	})
+	for _, k := range keys {
+		_ = s.Delete(ctx, k) // it is tried again with the next table
+	}
+}
+
+var _ certmagic.Storage = (*storage)(nil)

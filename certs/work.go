@@ -1,0 +1,295 @@
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"sync"
+	"time"
+
+	"rhumb"
+)
+
+// lookEvery is how often the certificates are looked at when nothing is due.
+const lookEvery = 10 * time.Minute
+
+// Run gets and renews certificates until ctx ends, and returns once nothing is under way.
+func (k *Keeper) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	k.mu.Lock()
+	k.cancel = cancel
+	if k.resting {
+		cancel()
+	}
+	k.mu.Unlock()
+	var work sync.WaitGroup
+	defer func() {
+		work.Wait()
+		if c := k.client.Load(); c != nil {
+			c.close()
+		}
+	}()
+	for ctx.Err() == nil {
+		t := time.NewTimer(time.Until(k.turn(ctx, &work)))
+		select {
+		case <-ctx.Done():
+		case <-k.wake:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+	return nil
+}
+
+// turn begins all that is due, and tells when the next is.
+func (k *Keeper) turn(ctx context.Context, work *sync.WaitGroup) time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	next := now.Add(lookEvery)
+	for _, h := range k.hosts {
+		at := k.due(h)
+		switch {
+		case at.IsZero() || h.busy:
+		case at.After(now):
+			if at.Before(next) {
+				next = at
+			}
+		case h.spec.Source == rhumb.CertACME && k.orders >= k.atOnce():
+			// who ends one has us look again
+		default:
+			h.busy = true
+			if h.spec.Source == rhumb.CertACME {
+				k.orders++
+			}
+			work.Go(func() { k.get(ctx, h) })
+		}
+	}
+	return next
+}
+
+// atOnce is how many orders may be under way: while the authority is in doubt, one that finds out. The caller holds mu.
+func (k *Keeper) atOnce() int {
+	if k.authority.Tries > 0 {
+		return 1
+	}
+	return k.times.AtOnce
+}
+
+// due is when something is to be done for a host; zero: never. The caller holds mu.
+func (k *Keeper) due(h *host) time.Time {
+	at := h.trial.Next
+	switch h.spec.Source {
+	case rhumb.CertGiven:
+		if h.cert != nil && !h.borrowed() {
+			return time.Time{}
+		}
+	case rhumb.CertInternal:
+		at = later(at, h.renewal())
+	case rhumb.CertACME:
+		c := k.client.Load()
+		if c == nil {
+			return time.Time{}
+		}
+		at = later(later(at, h.renewal()), k.authority.Next)
+	}
+	if at.IsZero() {
+		at = time.Unix(1, 0) // long ago
+	}
+	return at
+}
+
+// renewal is when the certificate, if there is one, is renewed.
+func (h *host) renewal() time.Time {
+	if h.cert == nil || h.borrowed() {
+		return time.Time{}
+	}
+	return renewAt(h.cert.Leaf.NotBefore, h.cert.Leaf.NotAfter, h.chance)
+}
+
+// borrowed tells whether the certificate isn't from where it should be.
+func (h *host) borrowed() bool {
+	return h.source != h.spec.Source || h.source == rhumb.CertACME && h.issuer == ""
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// get gets one certificate and notes how it went.
+func (k *Keeper) get(ctx context.Context, h *host) {
+	k.mu.Lock()
+	spec, c := h.spec, k.client.Load()
+	k.mu.Unlock()
+	limited, cancel := context.WithTimeout(ctx, k.times.Order)
+	defer cancel()
+	cert, err := k.obtain(limited, spec, c)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	defer k.nudge()
+	h.busy = false
+	if spec.Source == rhumb.CertACME {
+		k.orders--
+	}
+	switch {
+	case err == nil:
+		k.obtained(h, spec, cert, c)
+	case ctx.Err() == nil: // what our own end has cut short has not failed
+		k.failed(h, spec, err, c)
+	}
+}
+
+// obtain does what the host's source asks for.
+func (k *Keeper) obtain(ctx context.Context, spec rhumb.Certificate, c *client) (*tls.Certificate, error) {
+	switch spec.Source {
+	case rhumb.CertInternal:
+		return k.issue(ctx, spec.Host)
+	case rhumb.CertACME:
+		if c == nil {
+			return nil, rhumb.Errorf(rhumb.Unavailable, "there is no ACME authority")
+		}
+		return c.order(ctx, k.storage, spec.Host)
+	}
+	return k.stored(ctx, spec)
+}
+
+// issue has the internal authority make a certificate, unless another process has just done so.
+func (k *Keeper) issue(ctx context.Context, host string) (*tls.Certificate, error) {
+	if err := k.storage.Lock(ctx, leafKey+host); err != nil {
+		return nil, err
+	}
+	defer func() { _ = k.storage.Unlock(ctx, leafKey+host) }()
+	a, err := openAuthority(ctx, k.storage)
+	if err != nil {
+		return nil, err
+	}
+	if b, err := k.storage.Load(ctx, leafKey+host); err == nil {
+		cert, err := parsePair(b)
+		if err == nil && cert.Leaf.CheckSignatureFrom(a.root) == nil && time.Now().Before(renewAt(cert.Leaf.NotBefore, cert.Leaf.NotAfter, 0)) {
+			return cert, nil
+		}
+	}
+	b, err := a.issue(host)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.storage.Store(ctx, leafKey+host, b); err != nil {
+		return nil, err
+	}
+	return parsePair(b)
+}
+
+// stored gives what is on the disk for a host.
+func (k *Keeper) stored(ctx context.Context, spec rhumb.Certificate) (*tls.Certificate, error) {
+	key := pairsKey + "/" + spec.Given
+	switch spec.Source {
+	case rhumb.CertACME:
+		if c := k.client.Load(); c != nil {
+			return c.load(ctx, k.storage, spec.Host)
+		}
+		return nil, fs.ErrNotExist
+	case rhumb.CertInternal:
+		key = leafKey + spec.Host
+	}
+	b, err := k.storage.Load(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return parsePair(b)
+}
+
+func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// obtained serves a new certificate. The caller holds mu.
+func (k *Keeper) obtained(h *host, spec rhumb.Certificate, cert *tls.Certificate, c *client) {
+	old := h.cert
+	h.cert, h.source, h.trial = cert, spec.Source, trial{}
+	if spec.Source == rhumb.CertACME {
+		h.issuer = c.key
+		if old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) && h.renewal().Before(time.Now()) {
+			h.trial.Next = time.Now().Add(k.times.Retry) // the authority gave one that is due already: no loop
+		}
+		k.remember(hostKey(spec.Host), trial{})
+		k.reached(c)
+	}
+	k.publish()
+	k.log.Info("certificate obtained", "host", spec.Host, "source", spec.Source, "issuer", cert.Leaf.Issuer.CommonName, "until", cert.Leaf.NotAfter)
+}
+
+// failed notes a failure, of the host or of the authority. What there was before is served on. The caller holds mu.
+func (k *Keeper) failed(h *host, spec rhumb.Certificate, err error, c *client) {
+	now := time.Now()
+	if spec.Source != rhumb.CertACME {
+		h.trial = h.trial.failed(now, err, k.times)
+		k.log.Error("no certificate", "host", spec.Host, "source", spec.Source, "err", err)
+		return
+	}
+	if about := blameFor(err); about == ofAuthority {
+		h.trial.At, h.trial.Error = now, reason(err)
+		k.doubt(c, k.authority, err)
+	} else {
+		h.trial = h.trial.failed(now, err, k.times)
+		if about == ofRate {
+			k.doubt(c, trial{}, err) // for a short time: the limit may be this host's alone
+		} else {
+			k.reached(c)
+		}
+	}
+	k.remember(hostKey(spec.Host), h.trial)
+	k.log.Warn("no certificate", "host", spec.Host, "source", spec.Source, "tries", h.trial.Tries, "next", k.due(h), "err", err)
+}
+
+// doubt has everybody leave the authority alone for a while, and then one ask first. The caller holds mu.
+func (k *Keeper) doubt(c *client, before trial, err error) {
+	if c == nil || c != k.client.Load() {
+		return
+	}
+	if now := time.Now(); k.authority.Next.Before(now) { // those that were under way together count once
+		k.authority = before.failed(now, err, k.times)
+		k.remember(authorityKey(c.key), k.authority)
+	}
+}
+
+// reached notes that the authority answers. The caller holds mu.
+func (k *Keeper) reached(c *client) {
+	if c != nil && c == k.client.Load() && k.authority.Tries > 0 {
+		k.authority = trial{}
+		k.remember(authorityKey(c.key), trial{})
+	}
+}
+
+func hostKey(host string) string     { return "trials/hosts/" + host }
+func authorityKey(key string) string { return "trials/authorities/" + key }
+
+// remember keeps a memory of failures across restarts.
+func (k *Keeper) remember(key string, t trial) {
+	ctx := context.Background()
+	var err error
+	if t == (trial{}) {
+		err = k.storage.Delete(ctx, key)
+	} else {
+		var b []byte
+		if b, err = json.Marshal(t); err == nil {
+			err = k.storage.Store(ctx, key, b)
+		}
+	}
+	if err != nil {
+		k.log.Error("failure of a certificate not noted", "key", key, "err", err)
+	}
+}
+
+// recall gives what was remembered. A memory that can't be read is none.
+func (k *Keeper) recall(key string) trial {
+	var t trial
+	if b, err := k.storage.Load(context.Background(), key); err == nil {
+		_ = json.Unmarshal(b, &t)
+	}
+	t.Next = earlier(t.Next, time.Now().Add(k.times.Most*6/5)) // whatever the clock was then
+	return t
+}

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"rhumb"
+)
+
+// Certificates is what the proxy needs of those who get and keep certificates. Its methods may be called side by side, and
+// don't wait for anybody outside.
+type Certificates interface {
+	// Manage makes the table's certificates those that are kept.
+	Manage(t rhumb.Table)
+	// Certificate gives the one for a handshake; nil without an error refuses the name.
+	Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Good tells whether visitors of a host can be led to TLS.
+	Good(host string) bool
+	// Challenge answers an ACME authority's request; false if it isn't one.
+	Challenge(w http.ResponseWriter, r *http.Request) bool
+	// Rest stops ordering for good: a successor does it from now on.
+	Rest()
+	// Status tells how all certificates stand.
+	Status() []rhumb.CertificateStatus
+}
+
+// noCertificates is for a proxy that was given none: no handshake succeeds.
+type noCertificates struct{}
+
+func (noCertificates) Manage(rhumb.Table)                                         {}
+func (noCertificates) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
+func (noCertificates) Good(string) bool                                           { return false }
+func (noCertificates) Challenge(http.ResponseWriter, *http.Request) bool          { return false }
+func (noCertificates) Rest()                                                      {}
+func (noCertificates) Status() []rhumb.CertificateStatus                          { return nil }
+
+// Protocols that are agreed on in a handshake.
+const (
+	protocolHTTP2     = "h2"
+	protocolHTTP1     = "http/1.1"
+	protocolChallenge = "acme-tls/1" // RFC 8737: an authority looks at the certificate and goes
+)
+
+// tlsConfig takes TLS 1.2 and 1.3 with the suites that Go's own team keeps up to date. A name that has no certificate gets the alert
+// unrecognized_name.
+func tlsConfig(certs Certificates) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{protocolHTTP2, protocolHTTP1, protocolChallenge},
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			cert, err := certs.Certificate(hello)
+			if w, ok := hello.Conn.(wireConn); ok && cert != nil {
+				w.c.leaf = cert.Leaf
+			}
+			return cert, err
+		},
+	}
+}
+
+// handshake makes the connection one of TLS; false if it came to nothing, and the connection is closed. The server then reads it like one in
+// clear, through the same guard: it finds out by itself whether HTTP/2 is spoken.
+func (c *clientConn) handshake(ctx context.Context, conf *tls.Config, limit time.Duration, log *slog.Logger) bool {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	conn := tls.Server(wireConn{c}, conf)
+	err := conn.HandshakeContext(ctx)
+	st := conn.ConnectionState()
+	c.tls, c.name = conn, normalHost(st.ServerName)
+	if err != nil {
+		log.Debug("handshake failed", "client", c.RemoteAddr(), "name", st.ServerName, "error", err)
+	}
+	if err != nil || st.NegotiatedProtocol == protocolChallenge {
+		_ = c.Close()
+		return false
+	}
+	return true
+}
+
+// wireConn is what TLS reads from and writes to: the socket, under the limits of a connection in clear.
+type wireConn struct{ c *clientConn }
+
+// goodbyeTime is how long a connection's end may take to be said.
+const goodbyeTime = 100 * time.Millisecond
+
+func (w wireConn) Read(b []byte) (int, error)        { return w.c.TCPConn.Read(b) }
+func (w wireConn) Close() error                      { return w.c.TCPConn.Close() }
+func (w wireConn) LocalAddr() net.Addr               { return w.c.TCPConn.LocalAddr() }
+func (w wireConn) RemoteAddr() net.Addr              { return w.c.TCPConn.RemoteAddr() }
+func (w wireConn) SetDeadline(t time.Time) error     { return w.c.TCPConn.SetDeadline(t) }
+func (w wireConn) SetReadDeadline(t time.Time) error { return w.c.TCPConn.SetReadDeadline(t) }
+func (w wireConn) SetWriteDeadline(t time.Time) error {
+	if at := time.Now().Add(goodbyeTime); w.c.ending.Load() && t.After(at) {
+		t = at // nobody waits longer for one that doesn't even take the good-bye
+	}
+	return w.c.TCPConn.SetWriteDeadline(t)
+}
+
+func (w wireConn) Write(b []byte) (int, error) {
+	if w.c.ending.Load() {
+		return w.c.TCPConn.Write(b)
+	}
+	return w.c.send(b)
+}
+
+// The TCP connection's own shortcuts would go around TLS.
+
+// ReadFrom writes what r gives.
+func (c *clientConn) ReadFrom(r io.Reader) (int64, error) {
+	if c.tls != nil {
+		return io.Copy(c.tls, r)
+	}
+	return c.TCPConn.ReadFrom(r)
+}
+
+// WriteTo writes what comes in to w.
+func (c *clientConn) WriteTo(w io.Writer) (int64, error) {
+	if c.tls != nil {
+		return io.Copy(w, struct{ io.Reader }{c})
+	}
+	return c.TCPConn.WriteTo(w)
+}
+
+// CloseWrite tells the client that nothing more comes.
+func (c *clientConn) CloseWrite() error {
+	if c.tls != nil {
+		if err := c.tls.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	return c.TCPConn.CloseWrite()
+}
+
+// covers tells whether requests for the host may come on the connection: those for the name that the client asked for in its handshake, and,
+// because browsers send on one connection what one certificate is for, those for other names of the certificate that it was shown.
+func (c *clientConn) covers(host string) bool {
+	return c.tls == nil || host == c.name || c.leaf != nil && c.leaf.VerifyHostname(host) == nil
+}
