@@ -26,7 +26,7 @@ func read(r io.Reader, with []age.Identity, each func(name string, content io.Re
 	plain, err := age.Decrypt(r, with...)
 	var other *age.NoIdentityMatchError
 	if errors.As(err, &other) {
-		return Info{}, rhumb.Errorf(rhumb.Denied, "the backup does not open: it was sealed with another key or passphrase: %w", err)
+		return Info{}, rhumb.Errorf(rhumb.Denied, "the backup does not open: it was sealed with another key or passphrase")
 	}
 	if err != nil {
 		return Info{}, damaged(err)

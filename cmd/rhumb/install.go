@@ -108,8 +108,13 @@ func (a *app) install(ctx context.Context, conf serverConfig, given map[string]s
 		fmt.Fprint(a.stdout, install.Text(steps))
 		return nil
 	}
-	if err := a.mayInstall(ctx, conf, facts); err != nil {
+	if err := needRoot("install"); err != nil {
 		return err
+	}
+	if !noStart {
+		if err := mayStart(ctx, conf, facts); err != nil {
+			return err
+		}
 	}
 	if len(steps) == 0 {
 		return &outcome{words: "rhumb " + version + " is installed already, and nothing is to be changed"}
@@ -155,11 +160,8 @@ func needRoot(what string) error {
 	return nil
 }
 
-// mayInstall looks for what would keep the services from starting.
-func (a *app) mayInstall(ctx context.Context, conf serverConfig, facts install.Facts) error {
-	if err := needRoot("install"); err != nil {
-		return err
-	}
+// mayStart looks for what would keep the services from starting.
+func mayStart(ctx context.Context, conf serverConfig, facts install.Facts) error {
 	if err := engineAnswers(ctx, conf.DockerHost); err != nil {
 		return err
 	}

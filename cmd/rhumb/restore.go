@@ -71,7 +71,7 @@ func (a *app) mayRestore(ctx context.Context, conf serverConfig, force bool) (un
 		err = backup.Settled(conf.Data)
 	}
 	if err == nil && held.Releases > 0 {
-		err = rhumb.Errorf(rhumb.Conflict, "%s holds %d releases", conf.Data, held.Releases).WithHint("replace them with --force; they are set aside")
+		err = rhumb.Errorf(rhumb.Conflict, "%s holds state: releases (%d)", conf.Data, held.Releases).WithHint("replace them with --force; they are set aside")
 	}
 	if err != nil {
 		unlock()
