@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -41,12 +42,12 @@ var _ rhumb.Store = (*Store)(nil)
 // Open opens the database at path, and makes it, with mode 0600, if it isn't there. A file that is damaged, that is not rhumb's, that a
 // newer rhumb wrote or that was sealed with another key is an error, and is left as it is.
 func Open(path string, box Sealer) (*Store, error) {
-	if err := prepare(path); err != nil {
-		return nil, rhumb.Errorf(rhumb.Internal, "database %s can't be opened: %w", path, err)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
 	s := &Store{path: path, vault: vault{box}}
+	if err := s.prepare(ctx); err != nil {
+		return nil, err
+	}
 	version, err := s.identify(ctx)
 	if err != nil {
 		return nil, err
@@ -79,29 +80,64 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// prepare makes folder and file with narrow permissions; SQLite gives its side files those of the file.
-func prepare(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+// prepare makes folder and file with narrow permissions; SQLite gives its side files those of the file. A file that is cut is damaged.
+func (s *Store) prepare(ctx context.Context) error {
+	failed := func(err error) error {
+		return rhumb.Errorf(rhumb.Unavailable, "database %s can't be opened: %w", s.path, err).
+			WithHint("check the disk and the permissions of its folder")
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+		return failed(err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	info, err := os.Stat(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.create(ctx); err != nil {
+			return failed(err)
+		}
+		info, err = os.Stat(s.path)
 	}
-	if !info.Mode().IsRegular() {
-		return errors.New("it is not a regular file")
+	switch {
+	case err != nil:
+		return failed(err)
+	case !info.Mode().IsRegular():
+		return failed(errors.New("it is not a regular file"))
+	case info.Size() < smallest:
+		return s.damaged(fmt.Errorf("it has only %d bytes", info.Size()))
 	}
-	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+	for _, name := range []string{s.path, s.path + "-wal", s.path + "-shm"} {
 		if err := os.Chmod(name, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return failed(err)
 		}
 	}
-	return nil
+	return s.checkLog()
+}
+
+// smallest is the size of the smallest page that a database can consist of.
+const smallest = 512
+
+// create makes the file with rhumb's mark in it, whole or not at all: an empty one has lost something.
+func (s *Store) create(ctx context.Context) error {
+	f, err := os.CreateTemp(filepath.Dir(s.path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	db, err := sql.Open("sqlite", dsn(f.Name()))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), s.path); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil // another process was faster
 }
 
 func dsn(path string, pragmas ...string) string {

@@ -1,0 +1,125 @@
+package sqlite
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// What a daemon that was killed has done last is in the log beside the database (FILE-wal) alone. When SQLite opens it, it takes a
+// frame that is damaged for the end of the log, and what follows is gone without a word. The index of the log (FILE-shm), which
+// a killed process leaves too, knows how many frames were there; sqlite.org/walformat.html describes both.
+const (
+	logHeader   = 32 // bytes before the first frame
+	frameHeader = 24 // bytes before each frame's page
+	indexHeader = 48 // it is there twice
+	backfilled  = 96 // where the index says how many frames are in the database already
+)
+
+// checkLog refuses a log that has lost what was acknowledged. It changes nothing.
+func (s *Store) checkLog() error {
+	var err error
+	for range 3 { // another process may be writing just now
+		if err = s.tryLog(); err == nil {
+			return nil
+		}
+	}
+	return s.damaged(fmt.Errorf("its log %s-wal: %w", s.path, err))
+}
+
+func (s *Store) tryLog() error {
+	index, err := content(s.path + "-shm") // first: the log may grow, not shrink
+	if err != nil {
+		return err
+	}
+	log, err := content(s.path + "-wal")
+	if err != nil {
+		return err
+	}
+	kept, sound := frames(log)
+	if !sound && len(log) > logHeader {
+		return errors.New("its beginning is damaged")
+	}
+	acknowledged, salt, known := acknowledged(index)
+	if !known || sound && salt != [8]byte(log[16:24]) {
+		return nil // the index is another log's, or nobody's
+	}
+	if acknowledged > kept {
+		return fmt.Errorf("only %d of %d changed pages can be read", kept, acknowledged)
+	}
+	return nil
+}
+
+// content reads a file. One that isn't there is empty.
+func content(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// frames counts the frames of a log up to the first that is damaged or an older log's. A log whose header can't be right has none.
+func frames(log []byte) (n int, sound bool) {
+	if len(log) < logHeader {
+		return 0, false
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	switch binary.BigEndian.Uint32(log) {
+	case 0x377f0682:
+	case 0x377f0683:
+		order = binary.BigEndian
+	default:
+		return 0, false
+	}
+	var sum checksum
+	sum.add(order, log[:24])
+	if !sum.stands(log[24:]) {
+		return 0, false
+	}
+	size := frameHeader + int(binary.BigEndian.Uint32(log[8:]))
+	for rest := log[logHeader:]; len(rest) >= size; rest = rest[size:] {
+		sum.add(order, rest[:8])
+		sum.add(order, rest[frameHeader:size])
+		if [8]byte(rest[8:16]) != [8]byte(log[16:24]) || !sum.stands(rest[16:]) {
+			break
+		}
+		n++
+	}
+	return n, true
+}
+
+// acknowledged gives how many frames the log has that aren't all in the database yet, and the log's salt. It knows nothing if the
+// index is torn, or not there.
+func acknowledged(index []byte) (n int, salt [8]byte, known bool) {
+	if len(index) < backfilled+4 || [indexHeader]byte(index) != [indexHeader]byte(index[indexHeader:]) {
+		return 0, salt, false
+	}
+	var sum checksum
+	sum.add(binary.NativeEndian, index[:40])
+	if sum != (checksum{binary.NativeEndian.Uint32(index[40:]), binary.NativeEndian.Uint32(index[44:])}) {
+		return 0, salt, false
+	}
+	last := binary.NativeEndian.Uint32(index[16:])
+	if last == binary.NativeEndian.Uint32(index[backfilled:]) {
+		return 0, salt, false // the database has all of it
+	}
+	return int(last), [8]byte(index[32:40]), true
+}
+
+// checksum is SQLite's for logs.
+type checksum [2]uint32
+
+func (c *checksum) add(order binary.ByteOrder, b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		c[0] += order.Uint32(b) + c[1]
+		c[1] += order.Uint32(b[4:]) + c[0]
+	}
+}
+
+// stands tells whether this is the checksum that is written down.
+func (c *checksum) stands(written []byte) bool {
+	return c[0] == binary.BigEndian.Uint32(written) && c[1] == binary.BigEndian.Uint32(written[4:])
+}

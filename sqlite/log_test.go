@@ -1,0 +1,137 @@
+package sqlite_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"rhumb"
+	"rhumb/sqlite"
+)
+
+// crashed gives the files of a store whose daemon was killed, with what it had done still in the log.
+func crashed(t *testing.T) map[string][]byte {
+	t.Helper()
+	dir := t.TempDir()
+	s := open(t, dir)
+	for range 3 {
+		deploy(t, s)
+	}
+	files := map[string][]byte{}
+	for _, name := range []string{"key", "rhumb.db", "rhumb.db-wal", "rhumb.db-shm"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b
+	}
+	if len(files["rhumb.db-wal"]) < 50_000 {
+		t.Fatalf("the log has only %d bytes", len(files["rhumb.db-wal"]))
+	}
+	return files
+}
+
+// reopened opens a copy of the files.
+func reopened(t *testing.T, files map[string][]byte) (dir string, releases int, err error) {
+	t.Helper()
+	dir, err = os.MkdirTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range files {
+		if b == nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box(t, dir))
+	if err != nil {
+		return dir, 0, err
+	}
+	defer s.Close()
+	list, err := s.Releases(t.Context(), "shop")
+	return dir, len(list), err
+}
+
+// lossless checks that files that were damaged are refused and kept, or hold all that was stored.
+func lossless(t *testing.T, what string, files map[string][]byte) {
+	t.Helper()
+	dir, releases, err := reopened(t, files)
+	if err == nil {
+		if releases != 3 {
+			t.Errorf("%s: it opens with %d releases of 3", what, releases)
+		}
+		return
+	}
+	if !strings.Contains(err.Error(), filepath.Join(dir, "rhumb.db")) || rhumb.ErrorHint(err) == "" {
+		t.Errorf("%s: the error doesn't name the file and what to do: %v", what, err)
+	}
+	for _, name := range []string{"rhumb.db", "rhumb.db-wal"} {
+		if b, readErr := os.ReadFile(filepath.Join(dir, name)); files[name] != nil && (readErr != nil || !bytes.Equal(b, files[name])) {
+			t.Errorf("%s: %s was changed (%v); the error was %v", what, name, readErr, err)
+		}
+	}
+}
+
+func TestALogThatWasDamagedIsRefusedAndKept(t *testing.T) {
+	whole := crashed(t)
+	lossless(t, "untouched", whole)
+	if _, releases, err := reopened(t, whole); err != nil || releases != 3 {
+		t.Fatalf("untouched it gives %d releases, %v", releases, err)
+	}
+	log := whole["rhumb.db-wal"]
+	damage := func(what string, b []byte) {
+		t.Helper()
+		files := map[string][]byte{}
+		for name, content := range whole {
+			files[name] = content
+		}
+		files["rhumb.db-wal"] = b
+		lossless(t, what, files)
+	}
+	for _, at := range spread(len(log)) {
+		flipped := bytes.Clone(log)
+		flipped[at] ^= 1
+		damage("a flipped bit in byte "+itoa(at), flipped)
+		damage("cut at "+itoa(at), log[:at])
+	}
+	damage("gone", nil)
+}
+
+func TestADatabaseThatWasCutIsRefusedAndKept(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for range 3 {
+		deploy(t, s)
+	}
+	s.Close()
+	files := map[string][]byte{}
+	for _, name := range []string{"key", "rhumb.db"} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b
+	}
+	whole := files["rhumb.db"]
+	for _, at := range append(spread(len(whole)), 4096, 8192) {
+		files["rhumb.db"] = whole[:at]
+		lossless(t, "cut at "+itoa(at), files)
+	}
+}
+
+// spread gives offsets all over a file: all of its beginning, and some of each part of the rest.
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func spread(size int) []int {
+	var at []int
+	for i := 0; i < size; i += 1 + i/8 + 1501*min(1, i/60) {
+		at = append(at, i)
+	}
+	return append(at, size-1)
+}
