@@ -8,9 +8,11 @@
 //	HEALTH       "bad": /health answers 503; a file's path: 503 as soon as that file exists
 //	EXIT_AFTER   how long after its start it exits with EXIT_CODE (1)
 //	STOP_DELAY   how long it goes on after its stop signal, at least; it always finishes its requests
+//	NOTES        a file to which it adds a line when it has been started ("started RELEASE") and gets its stop signal ("stopping RELEASE")
 //
 // "app check URL" exits with 0 if the URL answers 200: a health check for an image without a shell.
-// "app exit CODE" exits, and "app sleep DURATION" sleeps.
+// "app exit CODE" exits, and "app sleep DURATION" sleeps. "app do VERB ARGUMENT ..." does one after the other: print TEXT, note LINE (in
+// the file NOTES), sleep DURATION, get URL, resolve NAME (fails if it has an address), exit CODE.
 package main
 
 import (
@@ -30,6 +32,10 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) > 3 && os.Args[1] == "do" {
+		do(os.Args[2:])
+		return
+	}
 	if len(os.Args) > 2 {
 		command(os.Args[1], os.Args[2])
 		return
@@ -77,6 +83,7 @@ func check(url string) {
 
 func serve(ctx context.Context) error {
 	fmt.Println("starting", os.Getenv("RELEASE"))
+	note("started " + os.Getenv("RELEASE"))
 	exitLater()
 	time.Sleep(duration(os.Getenv("START_DELAY"), 0))
 	if err := echoTCP(os.Getenv("TCP")); err != nil {
@@ -89,6 +96,7 @@ func serve(ctx context.Context) error {
 	switch addr {
 	case "none":
 		<-ctx.Done()
+		note("stopping " + os.Getenv("RELEASE"))
 		return nil
 	case "":
 		addr = ":8000"
@@ -123,6 +131,7 @@ func serveHTTP(ctx context.Context, addr string) error {
 	go func() {
 		<-ctx.Done()
 		fmt.Println("stopping")
+		note("stopping " + os.Getenv("RELEASE"))
 		time.Sleep(duration(os.Getenv("STOP_DELAY"), 0))
 		close(stopping) // WebSockets aren't the server's any more: they are told here
 		err := server.Shutdown(context.Background())
