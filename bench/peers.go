@@ -32,7 +32,7 @@ func newRhumb(ctx context.Context, o options) (*rhumb, error) {
 		return nil, err
 	}
 	defer log.Close()
-	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http", "127.0.0.1:24499")
+	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http", "127.0.0.1:24499", "--https", "")
 	r.server.Stdout, r.server.Stderr = log, log
 	r.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for this program, which then takes the stack down
 	if err := r.server.Start(); err != nil {

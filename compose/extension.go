@@ -30,6 +30,7 @@ type extras struct {
 	drain, hold *time.Duration // nil: not said
 	hooks       map[rhumb.HookKind]*time.Duration
 	after       *rhumb.Check
+	tls         *tlsWish // nil: not said
 }
 
 // readExtras reads x-rhumb of a service.
@@ -40,7 +41,7 @@ func (c *converter) readExtras(s types.ServiceConfig) extras {
 	}
 	x := extras{}
 	r := reader{c.bad, "services." + s.Name + "." + extensionKey}
-	fields := r.fields(raw, "routes", "strategy", "ready", "drain", "hold", "hooks", "after", "canary", "blue_green")
+	fields := r.fields(raw, "routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls", "canary", "blue_green")
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		v, at := fields[name], r.below(name)
 		switch name {
@@ -58,6 +59,8 @@ func (c *converter) readExtras(s types.ServiceConfig) extras {
 			x.hooks = at.hooks(v)
 		case "after":
 			x.after = at.after(v)
+		case "tls":
+			x.tls = at.tls(v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

@@ -40,12 +40,13 @@ func (a *app) proxyCommand() *cobra.Command {
 			return rhumb.Errorf(rhumb.Denied, "the state folder can't be made: %w", err)
 		}
 		log := newLog(a.stderr, conf.LogFormat)
+		keeper := newCertKeeper(state, log)
 		p, err := proxy.New(proxy.Options{State: state, Socket: socketOf(state, socket), TrustedProxies: trusted, Version: version,
-			Limits: proxy.DefaultLimits(), Log: log, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(state), Log: log})})
+			Limits: proxy.DefaultLimits(), Log: log, Certificates: keeper, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(state), Log: log})})
 		if err != nil {
 			return err
 		}
-		return together(ctx, func(ctx context.Context) error { return runProxy(ctx, p, log) },
+		return together(ctx, keeper.Run, func(ctx context.Context) error { return runProxy(ctx, p, log) },
 			func(ctx context.Context) error { return tellServing(ctx, p.Serving(), log) })
 	})
 	cmd.Long = "Run the data plane. It serves the last table that it was given, and takes the sockets over from a proxy that runs on the same folder."

@@ -57,7 +57,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "inside", Title: "Work inside:"}, &cobra.Group{ID: "server", Title: "Server:"})
 	for group, cmds := range map[string][]*cobra.Command{
 		"change": {a.deployCommand(), a.planCommand(), a.rollbackCommand(), a.scaleCommand(), a.restartCommand(), a.downCommand(), a.cancelCommand()},
-		"look":   {a.psCommand(), a.logsCommand(), a.eventsCommand(), a.releasesCommand(), a.stacksCommand(), a.routesCommand(), a.configCommand()},
+		"look":   {a.psCommand(), a.logsCommand(), a.eventsCommand(), a.releasesCommand(), a.stacksCommand(), a.routesCommand(), a.certsCommand(), a.caCommand(), a.configCommand()},
 		"inside": {a.execCommand(), a.runCommand(), a.secretCommand()},
 		"server": {a.serverCommand(), a.proxyCommand(), a.installCommand(), a.uninstallCommand(), a.upgradeCommand(), a.backupCommand(), a.restoreCommand(), a.doctorCommand(), a.versionCommand()},
 	} {

@@ -19,6 +19,7 @@ import (
 	"rhumb"
 	"rhumb/backup"
 	"rhumb/build"
+	"rhumb/certs"
 	"rhumb/control"
 	"rhumb/engine/docker"
 	"rhumb/httpapi"
@@ -36,15 +37,17 @@ type serverConfig struct {
 	HTTP           string   // the entry: the address where routes by host and path are served
 	DockerHost     string   // the engine: "unix:///path"
 	KeepReleases   int      // per stack
+	DiskLimit      int      // percent at which a disk is too full for anything new; 100: none is
 	TrustedProxies []string // networks whose X-Forwarded-* are believed
 	LogFormat      string   // "text" or "json"
-	Proxy          string   // "own": the server starts it and looks after it; "external": another service does
+	TLS            tlsConfig
+	Proxy          string // "own": the server starts it and looks after it; "external": another service does
 }
 
 func defaultServerConfig() serverConfig {
 	return serverConfig{
 		Data: "/var/lib/rhumb", Socket: strings.TrimPrefix(client.DefaultHost, "unix://"), HTTP: ":80",
-		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, LogFormat: "text", Proxy: "own",
+		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, DiskLimit: 90, LogFormat: "text", Proxy: "own", TLS: defaultTLSConfig(),
 	}
 }
 
@@ -62,11 +65,18 @@ func (c *serverConfig) validate() error {
 			return rhumb.Errorf(rhumb.Invalid, "the path %s is too long for a socket", path).WithHint("sockets have paths of at most %d characters", maxSocketPath)
 		}
 	}
-	if _, err := c.entry(); err != nil {
+	entry, err := c.entry()
+	if err != nil {
+		return err
+	}
+	if err := c.TLS.validate(entry); err != nil {
 		return err
 	}
 	if c.KeepReleases < 1 {
 		return rhumb.Errorf(rhumb.Invalid, "--keep-releases %d: at least the one that serves is kept", c.KeepReleases)
+	}
+	if c.DiskLimit < 1 || c.DiskLimit > 100 {
+		return rhumb.Errorf(rhumb.Invalid, "--disk-limit %d is not a percentage", c.DiskLimit).WithHint("from 1 to 100; 100 turns it off")
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return rhumb.Errorf(rhumb.Invalid, "there is no log format %q", c.LogFormat).WithHint("--log-format is text or json")
@@ -83,15 +93,7 @@ const maxSocketPath = 98
 
 // entry reads the HTTP address. One without a host is all addresses, IPv4 and IPv6.
 func (c *serverConfig) entry() (netip.AddrPort, error) {
-	s := c.HTTP
-	if strings.HasPrefix(s, ":") {
-		s = "[::]" + s
-	}
-	addr, err := netip.ParseAddrPort(s)
-	if err != nil || addr.Port() == 0 {
-		return addr, rhumb.Errorf(rhumb.Invalid, "--http %q is not an address", c.HTTP).WithHint("write :80 or 192.0.2.1:80")
-	}
-	return addr, nil
+	return entryAddress("--http", c.HTTP, ":80 or 192.0.2.1:80")
 }
 
 func (c *serverConfig) proxyState() string  { return filepath.Join(c.Data, "proxy") }
@@ -137,8 +139,10 @@ func (c *serverConfig) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Data, "data", c.Data, "the state folder")
 	fs.StringVar(&c.Socket, "socket", c.Socket, "where the API answers")
 	fs.StringVar(&c.HTTP, "http", c.HTTP, "where routes by host and path are served")
+	c.TLS.flags(fs)
 	fs.StringVar(&c.DockerHost, "docker-host", c.DockerHost, "the engine: a local unix:// socket")
 	fs.IntVar(&c.KeepReleases, "keep-releases", c.KeepReleases, "how many releases of a stack are kept, with their images")
+	fs.IntVar(&c.DiskLimit, "disk-limit", c.DiskLimit, "how full, in percent, a disk may be for deployments and builds to begin; 100: as full as can be")
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 }
@@ -220,6 +224,17 @@ func assemble(conf serverConfig, engine *docker.Engine, deps control.Deps) (daem
 	if err != nil {
 		return daemon{}, err
 	}
+	if deps.HTTPS, err = conf.TLS.entry(); err != nil {
+		return daemon{}, err
+	}
+	if deps.ACME, err = conf.TLS.authority(); err != nil {
+		return daemon{}, err
+	}
+	box, err := seal.Open(filepath.Join(conf.Data, "key"))
+	if err != nil {
+		return daemon{}, err
+	}
+	deps.Certificates = certs.OpenStore(certsFolder(conf.proxyState()), box)
 	deps.Entry, deps.Keep, deps.Version, deps.Data, deps.Sweep = entry, conf.KeepReleases, version, conf.Data, engine.SweepFiles
 	b := build.New(engine.Client(), deps.Log)
 	b.Dir = filepath.Join(conf.Data, "builds")

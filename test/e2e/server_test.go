@@ -28,6 +28,8 @@ type server struct {
 	data   string
 	socket string
 	entry  int // the port of the HTTP entry
+	https  int // the port of the entry over TLS; 0: none
+	flags  []string
 
 	dress    func(*exec.Cmd) (started func()) // changes how the process is started; nil: not at all
 	afterEnd func()                           // called when all processes have ended; may be nil
@@ -83,7 +85,12 @@ func (s *server) start() {
 		return
 	}
 	defer log.Close()
-	cmd := exec.Command(s.binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry))
+	https := ""
+	if s.https != 0 {
+		https = fmt.Sprintf(":%d", s.https)
+	}
+	args := []string{"server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry), "--https", https}
+	cmd := exec.Command(s.binary, append(args, s.flags...)...)
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	started := func() {}

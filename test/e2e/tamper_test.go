@@ -91,7 +91,7 @@ func (s *server) refusesFlipped(name, path string, at int) {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry))
+	cmd := exec.CommandContext(ctx, binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry), "--https", "")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
 	s.t.Logf("%s: %v\n%s", name, err, out)

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	"rhumb"
+	"rhumb/certs"
+	"rhumb/internal/seal"
+)
+
+// tlsConfig is what a daemon is told of TLS.
+type tlsConfig struct {
+	HTTPS     string // the address where hosts with a certificate are served; "": TLS is off
+	ACME      string // the authority's directory; "off": there is none
+	ACMEEmail string
+	ACMERoot  string // a file with the root that the authority's own HTTPS is trusted by
+}
+
+// letsEncrypt is the directory of the authority that most of the web has its certificates from.
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
+
+func defaultTLSConfig() tlsConfig { return tlsConfig{HTTPS: ":443", ACME: letsEncrypt} }
+
+func (c *tlsConfig) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&c.HTTPS, "https", c.HTTPS, `where they are served over TLS; "" for nowhere`)
+	fs.StringVar(&c.ACME, "acme-ca", c.ACME, `the directory of the ACME authority that public hosts get certificates from, by whose terms you agree to abide; "off" for none`)
+	fs.StringVar(&c.ACMEEmail, "acme-email", "", "where the authority may write to you")
+	fs.StringVar(&c.ACMERoot, "acme-root", "", "a file with the root certificate of a private authority's own HTTPS")
+}
+
+// validate refuses what can't work, and makes the file's path absolute. http is the other entry.
+func (c *tlsConfig) validate(http netip.AddrPort) error {
+	https, err := c.entry()
+	if err != nil {
+		return err
+	}
+	if https == http {
+		return rhumb.Errorf(rhumb.Invalid, "--https %s is the address of --http too", c.HTTPS)
+	}
+	if c.ACMERoot != "" {
+		if c.ACMERoot, err = filepath.Abs(c.ACMERoot); err != nil {
+			return rhumb.Errorf(rhumb.Invalid, "--acme-root %s: %w", c.ACMERoot, err)
+		}
+	}
+	_, err = c.authority()
+	return err
+}
+
+// entry reads the address for TLS; the zero value: off.
+func (c *tlsConfig) entry() (netip.AddrPort, error) {
+	if c.HTTPS == "" {
+		return netip.AddrPort{}, nil
+	}
+	return entryAddress("--https", c.HTTPS, ":443 or 192.0.2.1:443")
+}
+
+// entryAddress reads the address of an entry. One without a host is all addresses, IPv4 and IPv6.
+func entryAddress(flag, text, example string) (netip.AddrPort, error) {
+	s := text
+	if strings.HasPrefix(s, ":") {
+		s = "[::]" + s
+	}
+	addr, err := netip.ParseAddrPort(s)
+	if err != nil || addr.Port() == 0 {
+		return addr, rhumb.Errorf(rhumb.Invalid, "%s %q is not an address", flag, text).WithHint("write %s", example)
+	}
+	return addr, nil
+}
+
+// maxRootFile is how many bytes a root's file may have.
+const maxRootFile = 1 << 20
+
+// authority gives the ACME authority; the zero value: none.
+func (c *tlsConfig) authority() (rhumb.Authority, error) {
+	if c.ACME == "off" || c.HTTPS == "" {
+		return rhumb.Authority{}, nil
+	}
+	a := rhumb.Authority{Directory: c.ACME, Email: c.ACMEEmail}
+	if u, err := url.Parse(c.ACME); err != nil || u.Scheme != "https" || u.Host == "" {
+		return a, rhumb.Errorf(rhumb.Invalid, "--acme-ca %q is not the https URL of a directory", c.ACME).WithHint("write off for no ACME")
+	}
+	if c.ACMEEmail != "" && !strings.Contains(c.ACMEEmail, "@") {
+		return a, rhumb.Errorf(rhumb.Invalid, "--acme-email %q is not an address", c.ACMEEmail)
+	}
+	if c.ACMERoot == "" {
+		return a, nil
+	}
+	info, err := os.Stat(c.ACMERoot)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRootFile {
+		return a, rhumb.Errorf(rhumb.Invalid, "--acme-root %s can't be read", c.ACMERoot)
+	}
+	b, err := os.ReadFile(c.ACMERoot)
+	if err != nil || !x509.NewCertPool().AppendCertsFromPEM(b) {
+		return a, rhumb.Errorf(rhumb.Invalid, "--acme-root %s holds no certificate in PEM", c.ACMERoot)
+	}
+	a.Root = string(b)
+	return a, nil
+}
+
+// certsFolder is where certificates are, beside the proxy's folder.
+func certsFolder(proxyState string) string { return filepath.Join(filepath.Dir(proxyState), "certs") }
+
+// newCertKeeper gives the proxy's keeper of certificates. The key that seals them is the server's.
+func newCertKeeper(proxyState string, log *slog.Logger) *certs.Keeper {
+	key := &lateKey{path: filepath.Join(filepath.Dir(proxyState), "key")}
+	return certs.New(certs.Options{Dir: certsFolder(proxyState), Box: key, Log: log})
+}
+
+// lateKey opens the server's key when it is first needed. The proxy never makes one, and one that is damaged keeps it from nothing
+// but certificates.
+type lateKey struct {
+	path string
+
+	mu  sync.Mutex
+	box *seal.Box
+}
+
+func (k *lateKey) open() (*seal.Box, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.box != nil {
+		return k.box, nil
+	}
+	if _, err := os.Stat(k.path); err != nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "the key that seals certificates can't be read: %w", err)
+	}
+	box, err := seal.Open(k.path)
+	if err != nil {
+		return nil, err
+	}
+	k.box = box
+	return box, nil
+}
+
+// Seal gives b sealed.
+func (k *lateKey) Seal(b []byte) ([]byte, error) {
+	box, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	return box.Seal(b)
+}
+
+// Open gives what was sealed.
+func (k *lateKey) Open(b []byte) ([]byte, error) {
+	box, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	return box.Open(b)
+}
