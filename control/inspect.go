@@ -114,7 +114,7 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 	rs := rhumb.ReplicaStatus{Replica: rep, Name: rep.Name()}
 	since, ready := o.Ready[rep.ID]
 	s, wanted := g.definition(rep)
-	if !ready && s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
+	if s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
 		since, ready = ranLong(o, rep, s)
 		ready = ready && !since.After(now)
 	}

@@ -140,6 +140,7 @@ func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
 	g.replicas = o.Replicas
 	for _, rep := range o.Replicas {
 		if s, _ := g.definition(rep); s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
+			delete(o.Ready, rep.ID) // it may be led to before, but is ready once its window has passed
 			if since, ok := ranLong(*o, rep, s); ok && !since.After(now) {
 				o.Ready[rep.ID] = since
 			}
