@@ -1,6 +1,7 @@
 # make build        bin/rhumb, static
 # make test         everything that CI runs; installs what is missing (Docker Engine, a base image) from the distribution
 # make test-short   the part without Docker, under 3 minutes
+# make release      dist/: archives for linux on amd64 and arm64, checksums, SBOMs; "make release-check" builds them twice and compares
 # make demo         the guestbook, deployed by a server of its own; "make demo-down" removes all of it
 
 SHELL       := /bin/bash
@@ -13,7 +14,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.7.0
 FUZZTIME    ?= 20s
 RACE         = $(shell command -v gcc >/dev/null && echo -race)
 
-.PHONY: all build test test-short check vuln bench fuzz demo demo-down images clean
+.PHONY: all build test test-short check vuln bench fuzz demo demo-down images release release-check clean
 
 all: build
 
@@ -62,6 +63,13 @@ demo:
 
 demo-down:
 	scripts/demo down
+
+release:
+	scripts/release dist
+
+# The same commit gives the same bytes, also in another folder and without what was built before.
+release-check: release
+	scripts/release-check dist
 
 clean:
 	rm -rf bin dist
