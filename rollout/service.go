@@ -241,7 +241,7 @@ func (s *service) tend(sl *slot) {
 // it whether it is ready, no other replica is led to, and no planned change has callers wait for it. Where there are
 // ports or routes the proxy itself has them wait.
 func (s *service) unwatched(sl *slot) bool {
-	if s.Served() || len(s.PostStart) > 0 || s.Ready.Kind != rhumb.ReadyRunning || s.t.pending(sl.main) || s.t.w.Mode != Hold && s.prev != nil && sl.main.Restarts == 0 {
+	if s.Served() || s.Ready.Kind != rhumb.ReadyRunning || s.t.pending(sl.main) || s.t.w.Mode != Hold && s.prev != nil && sl.main.Restarts == 0 {
 		return false
 	}
 	return sl.reason == "" && !slices.ContainsFunc(s.replicas, s.t.active)
