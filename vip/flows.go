@@ -3,6 +3,7 @@ package vip
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -14,7 +15,7 @@ import (
 type flows struct {
 	services map[netip.Addr]map[netip.Addr]standing // by service address and endpoint
 	gone     map[netip.Addr]bool                    // addresses of former endpoints that nobody answers at
-	former   map[netip.Addr]bool                    // found: former endpoints with connections left
+	former   map[netip.Addr]time.Time               // found: former endpoints with connections left
 }
 
 // standing is how an endpoint stands: the replica's ID, and whether any of its endpoints at that address gets new connections.
@@ -24,7 +25,7 @@ type standing struct {
 }
 
 func flowsOf(services []rhumb.ServiceAddress) *flows {
-	f := &flows{services: map[netip.Addr]map[netip.Addr]standing{}, former: map[netip.Addr]bool{}}
+	f := &flows{services: map[netip.Addr]map[netip.Addr]standing{}, former: map[netip.Addr]time.Time{}}
 	for _, s := range services {
 		m := map[netip.Addr]standing{}
 		for _, e := range s.Endpoints {
@@ -48,7 +49,7 @@ func (f *flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
 	endpoints, ours := f.services[service]
 	at, known := endpoints[target]
 	switch {
-	case !ours:
+	case !ours, !c.Reverse.DstIP.Equal(c.Forward.DstIP): // the latter began while a rule was missing
 		return true
 	case known && at.active:
 		return false
@@ -57,8 +58,11 @@ func (f *flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
 	case known:
 		return false
 	}
-	f.former[target] = true
-	return f.gone[target]
+	if f.gone[target] {
+		return true
+	}
+	f.former[target] = time.Time{}
+	return false
 }
 
 // ends gives the service address that was called and the endpoint that the connection was led to; not ok for what wasn't led.

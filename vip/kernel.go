@@ -36,6 +36,8 @@ var settings = []setting{
 // linkSettings are made once the link is there. A replica that is gone is found out within seconds instead of after half a minute.
 var linkSettings = []setting{
 	{path: "net/ipv4/conf/" + inside + "/send_redirects", value: "0"},
+	{path: "net/ipv4/conf/" + inside + "/proxy_arp", value: "1"}, // see routes
+	{path: "net/ipv4/neigh/" + inside + "/proxy_delay", value: "0"},
 	{path: "net/ipv4/neigh/" + inside + "/retrans_time_ms", value: "200"},
 	{path: "net/ipv4/neigh/" + inside + "/base_reachable_time_ms", value: "3000"},
 	{path: "net/ipv4/neigh/" + inside + "/delay_first_probe_time", value: "1"},

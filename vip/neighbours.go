@@ -5,14 +5,19 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
+// silentTime is how long an address that is being asked for may not answer. The kernel asks three times in 600 ms, and from the beginning again
+// whenever a packet is on its way.
+const silentTime = time.Second
+
 // absent tells at which of the addresses nobody answers, as far as the kernel knows already, and has it ask anew about the others: the
-// next call knows. It looks in the namespace of the calling thread.
-func absent(link int, of map[netip.Addr]bool) (map[netip.Addr]bool, error) {
+// next call knows. It looks in the namespace of the calling thread, and notes in of since when an address is silent.
+func absent(link int, of map[netip.Addr]time.Time) (map[netip.Addr]bool, error) {
 	if len(of) == 0 {
 		return nil, nil
 	}
@@ -28,13 +33,18 @@ func absent(link int, of map[netip.Addr]bool) (map[netip.Addr]bool, error) {
 	}
 	gone := map[netip.Addr]bool{}
 	var errs []error
-	for a := range of {
+	for a, silent := range of {
 		n, found := known[a]
 		switch {
 		case found && n.State&unix.NUD_FAILED != 0:
 			gone[a] = true
-		case found && n.State&(unix.NUD_INCOMPLETE|unix.NUD_PROBE) != 0: // being asked
+		case found && n.State&unix.NUD_INCOMPLETE != 0 && silent.IsZero():
+			of[a] = time.Now()
+		case found && n.State&unix.NUD_INCOMPLETE != 0:
+			gone[a] = time.Since(silent) > silentTime
+		case found && n.State&unix.NUD_PROBE != 0: // being asked
 		default:
+			of[a] = time.Time{}
 			errs = append(errs, ask(link, a, n.HardwareAddr))
 		}
 	}

@@ -42,8 +42,7 @@ func install(r rules) error {
 	conn.DelTable(p.table)
 	conn.AddTable(p.table)
 	p.prerouting(r)
-	p.input(r)
-	p.forward()
+	p.forward(r)
 	p.postrouting()
 	if p.err != nil {
 		return p.err
@@ -63,17 +62,18 @@ func roomy(c *netlink.Conn) error {
 func (p *program) prerouting(r rules) {
 	c := p.chain("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest, nftables.ChainPolicyAccept)
 	for _, s := range r.spread {
-		p.rule(c, dst(s.addr), protocol(expr.CmpOpNeq, unix.IPPROTO_ICMP), p.oneOf(s.to), []expr.Any{
+		p.rule(c, dst(s.addr), p.oneOf(s.to), []expr.Any{
 			&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
 		})
 	}
 }
 
-// input is for what wasn't led anywhere: it arrives at the service address itself.
-func (p *program) input(r rules) {
-	c := p.chain("input", nftables.ChainTypeFilter, nftables.ChainHookInput, nftables.ChainPriorityFilter, nftables.ChainPolicyAccept)
-	tcp, other := protocol(expr.CmpOpEq, unix.IPPROTO_TCP), append(
-		protocol(expr.CmpOpNeq, unix.IPPROTO_TCP), protocol(expr.CmpOpNeq, unix.IPPROTO_ICMP)...)
+// forward lets pass what was led. What wasn't is refused, or gets lost: what meets a gap; what met the old rules in prerouting and meets the new
+// ones here; and what somebody sends through the namespace, as a way around the host's firewall.
+func (p *program) forward(r rules) {
+	c := p.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter, nftables.ChainPolicyDrop)
+	p.rule(c, led(), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+	tcp, other := protocol(expr.CmpOpEq, unix.IPPROTO_TCP), protocol(expr.CmpOpNeq, unix.IPPROTO_TCP)
 	drop := []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}
 	for _, g := range r.gaps {
 		p.rule(c, dst(g.addr), before(g.until), tcp, beginning(), drop)
@@ -83,18 +83,6 @@ func (p *program) input(r rules) {
 		p.rule(c, p.set(r.refused), tcp, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
 		p.rule(c, p.set(r.refused), other, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: 3}}) // port unreachable
 	}
-	if len(r.spread) > 0 {
-		// A packet that met the old rules in prerouting and the new ones here: it is sent again, and then led to the endpoint that
-		// has come meanwhile. The kernel's own answer would be a reset.
-		p.rule(c, p.set(r.spreadAddrs()), tcp, beginning(), drop)
-		p.rule(c, p.set(r.spreadAddrs()), other, drop)
-	}
-}
-
-// forward lets pass what was led, and nobody use the namespace as a way around the host's firewall.
-func (p *program) forward() {
-	c := p.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter, nftables.ChainPolicyDrop)
-	p.rule(c, led(), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
 }
 
 // postrouting has the replica answer to the namespace: the caller is on the replica's own network, and would get an answer from an address

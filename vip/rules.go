@@ -55,15 +55,6 @@ func active(s rhumb.ServiceAddress) []netip.Addr {
 	return to
 }
 
-// spreadAddrs lists the addresses with an active endpoint.
-func (r rules) spreadAddrs() []netip.Addr {
-	var as []netip.Addr
-	for _, s := range r.spread {
-		as = append(as, s.addr)
-	}
-	return as
-}
-
 // equal tells whether both do the same.
 func (r rules) equal(o rules) bool {
 	return slices.Equal(r.refused, o.refused) &&

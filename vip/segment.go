@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -18,10 +19,10 @@ import (
 // segment is what we know of one that was made: only what can't be seen. All else is looked at each time.
 type segment struct {
 	rules  rules
-	epoch  uint32              // of the namespace's rules after our last change; another one means that somebody changed them
-	former map[netip.Addr]bool // endpoints that left with connections open
-	looks  int                 // at the connections, that a change asks for; a second one, because packets overtake changes
-	failed string              // the last error that was logged
+	epoch  uint32                   // of the namespace's rules after our last change; another one means that somebody changed them
+	former map[netip.Addr]time.Time // endpoints that left with connections open, and since when nobody answers there
+	looks  int                      // at the connections, that a change asks for; a second one, because packets overtake changes
+	failed string                   // the last error that was logged
 }
 
 // making is one look at a segment, with what had to be done.
@@ -56,7 +57,7 @@ func (m *making) make() error {
 		m.epoch = 0
 		m.repaired = append(m.repaired, "namespace")
 	}
-	// First the rules, then what brings packets to them: without a rule the kernel itself would reset connections.
+	// First the rules and routes, then what brings packets to them.
 	if err := within(ns, m.prepare); err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (m *making) make() error {
 	if err := within(ns, func() error { return m.connect(port) }); err != nil {
 		return err
 	}
-	return up(host, port)
+	return up(host, port, ns)
 }
 
 // prepare sets up the namespace of the calling thread, but for its link.
@@ -75,7 +76,13 @@ func (m *making) prepare() error {
 	if err := m.set(settings); err != nil {
 		return err
 	}
-	return m.install()
+	if err := m.install(); err != nil {
+		return err
+	}
+	if err := m.route(); err != nil {
+		return err
+	}
+	return m.rank()
 }
 
 func (m *making) set(all []setting) error {
@@ -248,17 +255,46 @@ func (m *making) settle(link netlink.Link) error {
 	if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, f); err != nil {
 		return fmt.Errorf("end connections: %w", err)
 	}
+	for a := range f.former {
+		f.former[a] = m.former[a]
+	}
 	m.former, m.looks = f.former, max(m.looks-1, 0)
 	return nil
 }
 
-// up sets the host's end up, last of all.
-func up(host *netlink.Handle, port netlink.Link) error {
-	if port.Attrs().Flags&net.FlagUp != 0 {
+// up sets the host's end up, last of all, and waits until both ends carry packets: the kernel begins with it a moment later, and who asks for a MAC
+// in vain asks again only after a second.
+func up(host *netlink.Handle, port netlink.Link, ns netns.NsHandle) error {
+	name := port.Attrs().Name
+	if a := port.Attrs(); a.Flags&net.FlagUp != 0 && a.OperState == netlink.OperUp {
 		return nil
 	}
 	if err := host.LinkSetUp(port); err != nil {
-		return fmt.Errorf("set link %s up: %w", port.Attrs().Name, err)
+		return fmt.Errorf("set link %s up: %w", name, err)
 	}
-	return nil
+	if err := carries(func() (netlink.Link, error) { return host.LinkByName(name) }); err != nil {
+		return err
+	}
+	return within(ns, func() error {
+		return carries(func() (netlink.Link, error) { return netlink.LinkByName(inside) })
+	})
+}
+
+// carryTime is how long a link may take until it carries packets. It takes some milliseconds.
+const carryTime = time.Second
+
+func carries(look func() (netlink.Link, error)) error {
+	end := time.Now().Add(carryTime)
+	for {
+		link, err := look()
+		switch {
+		case err != nil:
+			return fmt.Errorf("look at a link: %w", err)
+		case link.Attrs().OperState == netlink.OperUp:
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("link %s carries nothing", link.Attrs().Name)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
