@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
+	"rhumb/internal/disk"
 )
 
 // Deps is what a Control works with. Engine, Images, Store and Router must be set.
@@ -30,6 +31,10 @@ type Deps struct {
 	Data         string                      // for Info
 	Certificates rhumb.CertificateStore      // nil: there are neither given certificates nor an internal authority
 	Sweep        func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
+
+	DiskLimit int                                   // how full, in percent, a disk may be for anything new to begin; 0: 90; 100: as full as can be
+	Space     func(path string) (disk.Usage, error) // nil: disk.Look
+	Usage     func(context.Context) (string, error) // what takes the engine's room, in words; nil: unknown
 }
 
 // Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
@@ -41,7 +46,8 @@ type Control struct {
 	probes  chan struct{} // a token per health check that runs
 	started time.Time
 
-	fetching sync.RWMutex // read-held from resolving images until their release is stored
+	fetching sync.RWMutex  // read-held from resolving images until their release is stored
+	litter   chan struct{} // one place: a deployment has ended, and there may be images to clear away
 
 	mu      sync.Mutex
 	runners map[string]*runner
@@ -69,6 +75,9 @@ func New(d Deps) *Control {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.DiskLimit == 0 {
+		d.DiskLimit = defaultDiskLimit
+	}
 	if d.Keep == 0 {
 		d.Keep = 10
 	}
@@ -82,6 +91,7 @@ func New(d Deps) *Control {
 		starts:  make(chan struct{}, maxStarts),
 		probes:  make(chan struct{}, maxProbes),
 		started: time.Now(),
+		litter:  make(chan struct{}, 1),
 		runners: map[string]*runner{},
 		models:  map[modelKey]*rhumb.Release{},
 	}
@@ -106,6 +116,7 @@ func (c *Control) Hold(ctx context.Context) error {
 	}
 	g.Go(func() error { return c.watch(ctx) })
 	g.Go(func() error { c.sweep(ctx); return nil }) // what a daemon that died has left
+	g.Go(func() error { return c.clear(ctx) })
 	err = g.Wait()
 	c.mu.Lock()
 	c.spawn = nil

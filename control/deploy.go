@@ -16,10 +16,16 @@ func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fu
 	if err := validate(r.Model); err != nil {
 		return rhumb.Deployment{}, err
 	}
+	if err := c.Room(ctx); err != nil {
+		return rhumb.Deployment{}, err
+	}
 	c.fetching.RLock()
 	defer c.fetching.RUnlock()
 	res, err := c.resolve(ctx, r, false, progress)
 	if err != nil {
+		return rhumb.Deployment{}, err
+	}
+	if err := c.Room(ctx); err != nil { // the images may have taken the last of it
 		return rhumb.Deployment{}, err
 	}
 	rel := newRelease(res, r.By, rhumb.CauseDeploy, r.Note)

@@ -32,6 +32,10 @@ func (c *Control) tidy(ctx context.Context, d rhumb.Deployment) {
 		c.Log.Warn("not tidied", "stack", d.Stack, "err", err)
 	}
 	c.sweep(ctx)
+	select {
+	case c.litter <- struct{}{}:
+	default:
+	}
 }
 
 // sweep follows the removal of replicas: one that drained may go long after its deployment has ended, and its secrets go with it.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rhumb/internal/disk"
 )
 
 // Machine is this machine. It implements Files, Kernel and Network of Deps.
@@ -61,13 +63,8 @@ func (Machine) Exists(path string) bool {
 
 // Space looks at the file system of a folder.
 func (Machine) Space(path string) (Disk, error) {
-	var s unix.Statfs_t
-	if err := unix.Statfs(path, &s); err != nil {
-		return Disk{}, err
-	}
-	block := uint64(s.Bsize)
-	used := (s.Blocks - s.Bfree) * block
-	return Disk{Used: used, Usable: used + s.Bavail*block, Inodes: s.Files, Free: s.Ffree}, nil
+	u, err := disk.Look(path)
+	return Disk{Used: u.Used, Usable: u.Usable, Inodes: u.Inodes, Free: u.Free}, err
 }
 
 // Clock asks the kernel how its clock is kept.

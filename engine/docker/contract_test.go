@@ -24,6 +24,14 @@ func TestDockerKeepsTheContract(t *testing.T) {
 			t.Cleanup(func() { _, _ = raw(t).ImageRemove(context.Background(), id, client.ImageRemoveOptions{Force: true}) })
 			return rhumb.Image{Ref: tag, ID: id}
 		},
+		Built: func(t *testing.T, e rhumb.Engine, tag string) rhumb.Image {
+			id := changed(t, tag, "LABEL made.for="+tag)
+			if err := e.(*docker.Engine).MarkBuilt(t.Context(), tag, id); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _, _ = raw(t).ImageRemove(context.Background(), id, client.ImageRemoveOptions{Force: true}) })
+			return rhumb.Image{Ref: tag, ID: id}
+		},
 		AddNetwork: func(t *testing.T, _ rhumb.Engine, name string) {
 			r, err := raw(t).NetworkCreate(t.Context(), name, client.NetworkCreateOptions{})
 			if err != nil {

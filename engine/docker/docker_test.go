@@ -70,6 +70,7 @@ func open(t *testing.T) *docker.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.SetMarks("rhumb-" + run + ".local/") // others work on the same engine
 	t.Cleanup(func() {
 		_ = unix.Unmount(folder, unix.MNT_DETACH) // it is mounted only if a file was placed
 		_ = e.Close()

@@ -34,6 +34,7 @@ type Engine struct {
 	host  string
 	log   *slog.Logger
 	files *files
+	marks string // what the names begin with that mark images as rhumb's
 
 	negotiation sync.Mutex
 	version     string // the API version that is spoken; "": not negotiated yet
@@ -70,7 +71,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "docker host %q: %w", o.Host, err)
 	}
-	return &Engine{api: api, host: o.Host, log: o.Log, files: newFiles(o.Files)}, nil
+	return &Engine{api: api, host: o.Host, log: o.Log, files: newFiles(o.Files), marks: keptPrefix}, nil
 }
 
 // Close closes idle connections. The engine must not be used afterwards.

@@ -36,7 +36,12 @@ func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress fun
 		return rhumb.Image{}, err
 	}
 	img, err := e.local(ctx, r)
-	img.Pulled = err == nil && !before[img.ID]
+	if err == nil && !before[img.ID] {
+		img.Pulled = true
+		if err := e.mark(ctx, pulledMark, img.ID); err != nil {
+			e.log.Warn("pulled image not marked", "image", r.Ref, "error", err)
+		}
+	}
 	return img, err
 }
 
@@ -53,7 +58,9 @@ func (e *Engine) local(ctx context.Context, r rhumb.ImageRequest) (rhumb.Image, 
 	if !runsOn(i, r.Platform) {
 		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine has it for %s/%s, not for %s", r.Ref, i.Os, i.Architecture, r.Platform)
 	}
-	return imageIn(r.Ref, i), nil
+	img := imageIn(r.Ref, i)
+	img.Pulled = len(e.names(i, "").marks) > 0
+	return img, nil
 }
 
 // runsOn tells whether an image is for a platform; "" is any. Many images don't tell their variant.
@@ -169,43 +176,26 @@ func (e *Engine) Release(ctx context.Context, stack, service string, release int
 func (e *Engine) untag(ctx context.Context, tag string, i *image.InspectResponse, built string, remove bool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	others := slices.DeleteFunc(slices.Clone(i.RepoTags), func(t string) bool { return t == tag })
-	goes := remove && removable(others, i.RepoDigests, built)
-	if goes {
-		used, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Limit: 1, Filters: client.Filters{}.Add("ancestor", i.ID)})
-		if err != nil {
-			return e.fail(err, "list containers")
-		}
-		goes = len(used.Items) == 0
-	}
-	if !remove && len(others) == 0 {
+	if !remove && len(i.RepoTags) == 1 {
 		return nil // the engine would delete an image with its last name, and this one isn't rhumb's to delete
 	}
-	names := []string{tag}
+	c := e.names(i, built)
+	goes := remove && len(c.kept) == 1 && len(c.foreign) == 0
 	if goes {
-		names = append(others, tag)
-	}
-	for _, name := range names {
-		_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: goes})
-		if failed := e.fail(err, "remove image "+name); failed != nil && !is(failed, rhumb.NotFound) && !is(failed, rhumb.Conflict) {
-			return failed
+		used, err := e.usedImage(ctx, i.ID)
+		if err != nil {
+			return err
 		}
+		goes = !used
+	}
+	if goes {
+		return e.removeNames(ctx, slices.Concat(c.origin, c.marks, []string{tag}))
+	}
+	_, err := e.api.ImageRemove(ctx, tag, client.ImageRemoveOptions{})
+	if failed := e.fail(err, "remove image "+tag); failed != nil && !is(failed, rhumb.NotFound) && !is(failed, rhumb.Conflict) {
+		return failed
 	}
 	return nil
-}
-
-// removable tells whether all other names of an image are those it was pulled or built under.
-func removable(names, digests []string, built string) bool {
-	origin := map[string]bool{repository(built): true}
-	for _, d := range digests {
-		origin[repository(d)] = true
-	}
-	for _, n := range names {
-		if strings.HasPrefix(n, keptPrefix) || !origin[repository(n)] {
-			return false
-		}
-	}
-	return true
 }
 
 // repository gives the repository of an image's name, in full.

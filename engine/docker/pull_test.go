@@ -129,7 +129,7 @@ func TestAnImageIsPulledWithCredentialsAndProgress(t *testing.T) {
 		t.Errorf("progress ended at %+v", last)
 	}
 	again, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref, Policy: rhumb.PullAlways, Auth: auth}, nil)
-	if err != nil || again.Pulled || again.ID != img.ID || reg.pulls < 2 {
+	if err != nil || !again.Pulled || again.ID != img.ID || reg.pulls < 2 {
 		t.Errorf("pulled again: %+v, %v, %d pulls", again, err, reg.pulls)
 	}
 	pulls := reg.pulls

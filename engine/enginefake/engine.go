@@ -36,6 +36,7 @@ type Engine struct {
 	images   map[string]rhumb.Image // by reference: those that the engine has
 	scripted map[string]rhumb.Image // by reference: what a registry would give
 	missing  map[string]error       // by reference or ID
+	fetched  map[string]time.Time   // image IDs: those that rhumb pulled or built, and when
 	removed  map[string]bool        // image IDs that the engine had and has no more
 	kept     map[string]string      // rhumb's names: image ID
 	watchers map[*watcher]bool
@@ -53,7 +54,7 @@ func New(now func() time.Time) *Engine {
 		now: now, faults: map[string]*fault{}, behaviours: map[key]Behaviour{},
 		networks: map[string]holding{}, volumes: map[string]holding{},
 		images: map[string]rhumb.Image{}, scripted: map[string]rhumb.Image{}, missing: map[string]error{},
-		removed: map[string]bool{}, kept: map[string]string{}, watchers: map[*watcher]bool{}, changed: make(chan struct{}),
+		fetched: map[string]time.Time{}, removed: map[string]bool{}, kept: map[string]string{}, watchers: map[*watcher]bool{}, changed: make(chan struct{}),
 	}
 }
 

@@ -30,6 +30,10 @@ func TestTheFakeKeepsTheContract(t *testing.T) {
 			fake(e).AddImage(ref)
 			return rhumb.Image{Ref: ref, ID: enginefake.ImageID(ref), Pulled: true}
 		},
+		Built: func(_ *testing.T, e rhumb.Engine, ref string) rhumb.Image {
+			fake(e).AddBuilt(ref)
+			return rhumb.Image{Ref: ref, ID: enginefake.ImageID(ref), Pulled: true}
+		},
 		AddNetwork: func(_ *testing.T, e rhumb.Engine, name string) { fake(e).AddNetwork(name) },
 		AddVolume:  func(_ *testing.T, e rhumb.Engine, name string) { fake(e).AddVolume(name) },
 		Hosts:      func(_ *testing.T, e rhumb.Engine, id string) map[string]string { return fake(e).Hosts(id) },

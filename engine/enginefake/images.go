@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rhumb"
 )
@@ -28,6 +29,15 @@ func (e *Engine) AddImage(ref string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.put(ref, e.meant(ref))
+}
+
+// AddBuilt puts an image into the engine as rhumb's own build of it would.
+func (e *Engine) AddBuilt(ref string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	img := e.meant(ref)
+	e.put(ref, img)
+	e.fetched[img.ID] = e.now()
 }
 
 // Missing makes an image, by reference or ID, one that can't be had: Resolve answers err.
@@ -120,6 +130,7 @@ func (e *Engine) resolve(r rhumb.ImageRequest) (img rhumb.Image, pulled bool, er
 		return rhumb.Image{}, false, err
 	}
 	local, ok := e.images[r.Ref]
+	_, local.Pulled = e.fetched[local.ID]
 	if ok && r.Policy != rhumb.PullAlways {
 		return local, false, nil
 	}
@@ -132,7 +143,9 @@ func (e *Engine) resolve(r rhumb.ImageRequest) (img rhumb.Image, pulled bool, er
 		img.Digest = name + "@" + img.ID
 	}
 	e.put(r.Ref, img)
-	img.Pulled = !there
+	if img.Pulled = !there; img.Pulled {
+		e.fetched[img.ID] = e.now()
+	}
 	return img, true, nil
 }
 
@@ -161,21 +174,44 @@ func (e *Engine) Release(ctx context.Context, stack, service string, release int
 	if !ok || !remove {
 		return nil
 	}
+	e.removeImage(id)
+	return nil
+}
+
+// removeImage removes an image that no release and no replica uses, and gives its size.
+func (e *Engine) removeImage(id string) (size int64) {
 	for _, other := range e.kept {
 		if other == id {
-			return nil
+			return 0
 		}
 	}
 	if slices.ContainsFunc(e.replicas, func(r *replica) bool { return r.base.ImageID == id }) {
-		return nil
+		return 0
 	}
 	for ref, img := range e.images {
 		if img.ID == id {
+			size = img.Size
 			delete(e.images, ref)
 		}
 	}
+	delete(e.fetched, id)
 	e.removed[id] = true
-	return nil
+	return size
+}
+
+// Sweep removes the images that were pulled, or added with AddBuilt, and that nobody needs.
+func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duration) (int64, error) {
+	if err := e.enter(ctx, "Sweep"); err != nil {
+		return 0, err
+	}
+	defer e.mu.Unlock()
+	var freed int64
+	for id, at := range e.fetched {
+		if !slices.Contains(needed, id) && e.now().Sub(at) >= unused {
+			freed += e.removeImage(id)
+		}
+	}
+	return freed, nil
 }
 
 // keptAs gives rhumb's own name for an image of a release.

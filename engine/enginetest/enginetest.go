@@ -22,6 +22,8 @@ type Options struct {
 	Declaring rhumb.Image
 	// NewImage makes an image of that name that nobody else uses, as a build would, and gives it as Resolve would.
 	NewImage func(t *testing.T, e rhumb.Engine, name string) rhumb.Image
+	// Built makes an image of that name that nobody else uses, as rhumb's own build of it would.
+	Built func(t *testing.T, e rhumb.Engine, name string) rhumb.Image
 	// AddNetwork and AddVolume make one by hand, without labels, and remove it at the test's end.
 	AddNetwork, AddVolume func(t *testing.T, e rhumb.Engine, name string)
 	// Hosts reads a running replica's hosts file: addresses by name, the first where there are several.

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"time"
 
 	"rhumb"
 )
@@ -52,6 +53,51 @@ var imageTests = map[string]func(*bench){
 		b.ok(b.images.Release(b.ctx(), b.stack, "web", 1, true))
 		b.there(img, true)
 	},
+	"what rhumb fetched is swept once nobody needs it, and nothing else": func(b *bench) {
+		image := func(name string) rhumb.Image { return b.o.Built(b.T, b.Engine, b.stack+"-"+name+":1") }
+		idle, needed, kept, used := image("idle"), image("needed"), image("kept"), image("used")
+		foreign := b.built()
+		b.ok(b.images.Keep(b.ctx(), b.stack, "kept", 1, kept.ID))
+		r := b.start(b.specOf("used", rhumb.Container{Image: used.Ref, ImageID: used.ID, Entrypoint: []string{"/app"}}))
+		b.ok(b.Stop(b.ctx(), r.ID))
+		b.swept(time.Hour, needed)
+		b.there(idle, true) // for so long nobody has not needed it
+		b.swept(0, needed)
+		b.there(idle, false)
+		for _, img := range []rhumb.Image{needed, kept, used, foreign} {
+			b.there(img, true)
+		}
+		b.ok(b.Remove(b.ctx(), r.ID))
+		b.ok(b.images.Release(b.ctx(), b.stack, "kept", 1, false)) // its name goes, and it stays
+		b.there(kept, true)
+		b.swept(0)
+		for _, img := range []rhumb.Image{needed, kept, used} {
+			b.there(img, false)
+		}
+		b.there(foreign, true)
+	},
+	"what rhumb fetched is known as that later": func(b *bench) {
+		img := b.o.Built(b.T, b.Engine, b.stack+"-web:1")
+		for ref, want := range map[string]bool{img.Ref: true, b.built().Ref: false} {
+			if img, err := b.images.Resolve(b.ctx(), rhumb.ImageRequest{Ref: ref}, nil); err != nil || img.Pulled != want {
+				b.Errorf("%s: %+v, %v", ref, img, err)
+			}
+		}
+		b.ok(b.images.Keep(b.ctx(), b.stack, "web", 1, img.ID))
+		b.ok(b.images.Release(b.ctx(), b.stack, "web", 1, true))
+		b.there(img, false) // with the note of it
+	},
+}
+
+// swept sweeps what got its last name that long ago, without the needed ones.
+func (b *bench) swept(unused time.Duration, needed ...rhumb.Image) {
+	b.Helper()
+	ids := make([]string, len(needed))
+	for i, img := range needed {
+		ids[i] = img.ID
+	}
+	_, err := b.images.Sweep(b.ctx(), ids, unused)
+	b.ok(err)
 }
 
 // there checks whether the engine has an image.
@@ -101,6 +147,7 @@ var awayTests = map[string]func(*bench){
 				_, err := images.Resolve(ctx, rhumb.ImageRequest{Ref: "x"}, nil)
 				return err
 			},
+			"Sweep":   func(ctx context.Context) error { _, err := images.Sweep(ctx, nil, 0); return err },
 			"Keep":    func(ctx context.Context) error { return images.Keep(ctx, b.stack, "web", 1, "x") },
 			"Release": func(ctx context.Context) error { return images.Release(ctx, b.stack, "web", 1, true) },
 		} {

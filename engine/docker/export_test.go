@@ -1,0 +1,4 @@
+package docker
+
+// SetMarks makes the images that this engine marks as rhumb's others than those of everybody else on the same machine.
+func (e *Engine) SetMarks(prefix string) { e.marks = prefix }

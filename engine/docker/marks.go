@@ -1,0 +1,170 @@
+package docker
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/client"
+
+	"rhumb"
+)
+
+// Names that the engine carries for rhumb say which images are rhumb's: "rhumb.local/pulled:ID" for one that it pulled,
+// "rhumb.local/built/NAME:ID" for one that it built under that name. Only such images are ever swept.
+const (
+	pulledMark = "pulled:"
+	builtMark  = "built/"
+)
+
+const (
+	sweepTimeout = 5 * time.Minute
+	cacheLimit   = 10 << 30 // bytes that the engine's builder may keep for later builds
+)
+
+// MarkBuilt notes that rhumb built an image under that name.
+func (e *Engine) MarkBuilt(ctx context.Context, name, id string) error {
+	return e.mark(ctx, builtMark+builtAs(name)+":", id)
+}
+
+func (e *Engine) mark(ctx context.Context, kind, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: e.marks + kind + strings.TrimPrefix(id, "sha256:")})
+	return e.fail(err, "mark image "+id)
+}
+
+// builtAs gives the part of a mark that stands for the repository of a name.
+func builtAs(name string) string {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return repositoryName(name)
+	}
+	return repositoryName(reference.FamiliarName(named))
+}
+
+// called are the names of an image, by whose they are.
+type called struct {
+	marks   []string // rhumb's
+	kept    []string // rhumb's, of releases
+	origin  []string // those it was pulled or built under
+	foreign []string // given by somebody else
+}
+
+// names sorts an image's names. built is one more repository under which rhumb built it; "" is none.
+func (e *Engine) names(i *image.InspectResponse, built string) called {
+	var c called
+	origin, as := map[string]bool{}, map[string]bool{}
+	for _, d := range i.RepoDigests {
+		origin[repository(d)] = true
+	}
+	if built != "" {
+		origin[repository(built)] = true
+	}
+	var rest []string
+	for _, n := range i.RepoTags {
+		own, _ := strings.CutPrefix(n, e.marks)
+		switch {
+		case own != n && strings.HasPrefix(own, pulledMark):
+			c.marks = append(c.marks, n)
+		case own != n && strings.HasPrefix(own, builtMark):
+			name, _, _ := strings.Cut(strings.TrimPrefix(own, builtMark), ":")
+			as[name] = true
+			c.marks = append(c.marks, n)
+		case strings.HasPrefix(n, keptPrefix):
+			c.kept = append(c.kept, n)
+		default:
+			rest = append(rest, n)
+		}
+	}
+	for _, n := range rest {
+		if origin[repository(n)] || as[builtAs(n)] {
+			c.origin = append(c.origin, n)
+		} else {
+			c.foreign = append(c.foreign, n)
+		}
+	}
+	return c
+}
+
+// Sweep removes the images that rhumb pulled or built and that nobody needs, and what the builder keeps beyond its limit.
+func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duration) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	if _, err := e.speak(ctx); err != nil {
+		return 0, err
+	}
+	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return 0, e.fail(err, "list images")
+	}
+	var freed int64
+	for _, s := range list.Items {
+		marked := slices.ContainsFunc(s.RepoTags, func(n string) bool {
+			return strings.HasPrefix(n, e.marks+pulledMark) || strings.HasPrefix(n, e.marks+builtMark)
+		})
+		if !marked || slices.Contains(needed, s.ID) {
+			continue
+		}
+		n, err := e.sweepImage(ctx, s.ID, unused)
+		if err != nil {
+			return freed, err
+		}
+		freed += n
+	}
+	r, err := e.api.BuildCachePrune(ctx, client.BuildCachePruneOptions{ReservedSpace: cacheLimit})
+	return freed + int64(r.Report.SpaceReclaimed), e.fail(err, "prune the build cache")
+}
+
+// sweepImage removes a marked image unless somebody needs it, and gives its size.
+func (e *Engine) sweepImage(ctx context.Context, id string, unused time.Duration) (int64, error) {
+	i, err := e.imageInspect(ctx, id)
+	if err != nil || i == nil {
+		return 0, err
+	}
+	c := e.names(i, "")
+	if len(c.kept) > 0 || len(c.foreign) > 0 || time.Since(touched(i)) < unused {
+		return 0, nil
+	}
+	used, err := e.usedImage(ctx, id)
+	if err != nil || used {
+		return 0, err
+	}
+	if err := e.removeNames(ctx, slices.Concat(c.origin, i.RepoDigests, c.marks)); err != nil {
+		return 0, err
+	}
+	e.log.Info("image swept", "image", id, "names", c.origin)
+	return i.Size, nil
+}
+
+// touched gives when an image was last given a name, or made.
+func touched(i *image.InspectResponse) time.Time {
+	at := i.Metadata.LastTagTime
+	if made := moment(i.Created); made.After(at) {
+		at = made
+	}
+	return at
+}
+
+// usedImage tells whether a container, running or not, was made from an image.
+func (e *Engine) usedImage(ctx context.Context, id string) (bool, error) {
+	used, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Limit: 1, Filters: client.Filters{}.Add("ancestor", id)})
+	if err != nil {
+		return false, e.fail(err, "list containers")
+	}
+	return len(used.Items) > 0, nil
+}
+
+// removeNames takes names from an image, which goes with the last of them.
+func (e *Engine) removeNames(ctx context.Context, names []string) error {
+	for _, name := range names {
+		_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		if failed := e.fail(err, "remove image "+name); failed != nil && !is(failed, rhumb.NotFound) && !is(failed, rhumb.Conflict) {
+			return failed
+		}
+	}
+	return nil
+}
