@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/engine/docker"
 	"rhumb/internal/sdnotify"
 	"rhumb/proxy"
 	"rhumb/vip"
@@ -41,8 +43,13 @@ func (a *app) proxyCommand() *cobra.Command {
 		}
 		log := newLog(a.stderr, conf.LogFormat)
 		keeper := newCertKeeper(state, log)
+		lives, done, err := livesOf(conf.DockerHost, log)
+		if err != nil {
+			return err
+		}
+		defer done()
 		p, err := proxy.New(proxy.Options{State: state, Socket: socketOf(state, socket), TrustedProxies: trusted, Version: version,
-			Limits: proxy.DefaultLimits(), Log: log, Certificates: keeper, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(state), Log: log})})
+			Limits: proxy.DefaultLimits(), Log: log, Certificates: keeper, Lives: lives, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(state), Log: log})})
 		if err != nil {
 			return err
 		}
@@ -54,6 +61,7 @@ func (a *app) proxyCommand() *cobra.Command {
 	fs.StringVar(&state, "state", state, "the folder of its last table")
 	fs.StringVar(&socket, "socket", "", "where the server tells it what to serve (default: control.sock in the state folder)")
 	fs.StringSliceVar(&conf.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
+	fs.StringVar(&conf.DockerHost, "docker-host", conf.DockerHost, "the engine that tells which replicas die: a local unix:// socket")
 	fs.StringVar(&conf.LogFormat, "log-format", conf.LogFormat, "text or json")
 	fs.BoolVar(&succeed, "succeed", false, "start a successor of the proxy that runs, and return once it serves")
 	fs.BoolVar(&orphan, "orphan", false, "")
@@ -61,6 +69,24 @@ func (a *app) proxyCommand() *cobra.Command {
 		panic(err) // it was defined a line above
 	}
 	return cmd
+}
+
+// livesOf has the engine tell which replicas die. It needn't be there.
+func livesOf(host string, log *slog.Logger) (lives proxy.Lives, done func(), err error) {
+	engine, err := docker.New(docker.Options{Host: host, Log: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	lives = func(ctx context.Context) iter.Seq2[proxy.Life, error] {
+		return func(yield func(proxy.Life, error) bool) {
+			for l, err := range engine.Lives(ctx) {
+				if !yield(proxy.Life(l), err) {
+					return
+				}
+			}
+		}
+	}
+	return lives, func() { _ = engine.Close() }, nil
 }
 
 func socketOf(state, socket string) string {

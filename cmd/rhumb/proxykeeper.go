@@ -148,7 +148,7 @@ func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
 	}
 	defer out.Close()
 	cmd := exec.Command(exe, "proxy", "--state", k.conf.proxyState(), "--socket", k.conf.proxySocket(), "--log-format", k.conf.LogFormat,
-		"--trusted-proxies", strings.Join(k.conf.TrustedProxies, ","))
+		"--trusted-proxies", strings.Join(k.conf.TrustedProxies, ","), "--docker-host", k.conf.DockerHost)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") }) // that one is ours
 	cmd.Dir = "/"
