@@ -26,12 +26,14 @@ const filesLimit = "256m"
 // content, owner and mode. What is there never changes.
 type files struct {
 	folder   string
-	sweeping sync.RWMutex // a sweep excludes whoever has placed files and not yet made their container
+	sweeping fence // a sweep excludes whoever has placed files and not yet made their container
 	mounting sync.Mutex
 	mounted  bool
 }
 
-func newFiles(folder string) *files { return &files{folder: folder} }
+func newFiles(folder string) *files {
+	return &files{folder: folder, sweeping: fence{path: folder + ".lock"}}
+}
 
 // place puts the files that a spec mounts in place, and gives their paths by target.
 func (f *files) place(spec *rhumb.ReplicaSpec) (map[string]string, error) {

@@ -1,0 +1,76 @@
+package docker
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// fence keeps a sweep away from whoever has placed files and not yet made their container, in this process and in others: several
+// daemons of one machine share the folder. Where the file can't be locked, only this process is kept in order.
+type fence struct {
+	path string
+	mu   sync.RWMutex
+
+	counting sync.Mutex
+	readers  int
+	file     *os.File // locked while there are readers, or a sweep; nil: it couldn't be
+}
+
+// RLock holds sweeps off.
+func (f *fence) RLock() {
+	f.mu.RLock()
+	f.counting.Lock()
+	defer f.counting.Unlock()
+	if f.readers == 0 {
+		f.file = locked(f.path, syscall.LOCK_SH)
+	}
+	f.readers++
+}
+
+// RUnlock undoes one RLock.
+func (f *fence) RUnlock() {
+	f.counting.Lock()
+	f.readers--
+	if f.readers == 0 && f.file != nil {
+		f.file.Close() // gives the lock back
+	}
+	f.counting.Unlock()
+	f.mu.RUnlock()
+}
+
+// Lock waits until nobody holds sweeps off, and lets nobody begin to.
+func (f *fence) Lock() {
+	f.mu.Lock()
+	f.file = locked(f.path, syscall.LOCK_EX)
+}
+
+// Unlock undoes Lock.
+func (f *fence) Unlock() {
+	if f.file != nil {
+		f.file.Close()
+	}
+	f.mu.Unlock()
+}
+
+// locked opens and locks a file; nil if that can't be.
+func locked(path string, how int) *os.File {
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil
+	}
+	for {
+		err := syscall.Flock(int(file.Fd()), how)
+		if err == nil {
+			return file
+		}
+		if err != syscall.EINTR {
+			file.Close()
+			return nil
+		}
+	}
+}

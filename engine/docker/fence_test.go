@@ -1,0 +1,34 @@
+package docker
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestASweepWaitsForWhoeverPlacesFilesInAnotherDaemonToo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rhumb", "files.lock")
+	placing, sweeping := &fence{path: path}, &fence{path: path}
+	placing.RLock()
+	placing.RLock()
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		sweeping.Lock()
+		sweeping.Unlock() //nolint:staticcheck // that it was had is all that counts
+	}()
+	placing.RUnlock()
+	select {
+	case <-swept:
+		t.Fatal("it sweeps while files are being placed")
+	case <-time.After(100 * time.Millisecond):
+	}
+	placing.RUnlock()
+	select {
+	case <-swept:
+	case <-time.After(5 * time.Second):
+		t.Fatal("it never sweeps")
+	}
+	placing.RLock() // and the other way round it goes on
+	placing.RUnlock()
+}
