@@ -242,7 +242,7 @@ func TestADaemonKilledAtEveryBoundaryFinishesAndLosesNothing(t *testing.T) {
 	k := newTrio(t, m.server)
 	k.must(0, "deploy")
 	long := os.Getenv("RHUMB_TEST_LONG") == "1"
-	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 40})
+	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 40, inner: k.innerURL("api")})
 	x := &torment{trioStack: k, m: m, begin: k.version, want: rhumb.PhaseConverged, serves: 1}
 	x.all(m.record(long, "", func() {
 		k.version(k.v + 1)

@@ -25,6 +25,7 @@ type loadPlan struct {
 	rate   int      // requests a second
 	slow   string   // a URL that takes long: always being asked twice; "": none
 	socket string   // a WebSocket that echoes and always stays open; "": none
+	inner  string   // asked half as often as the others together, on new connections only: no proxy keeps the old ones; "": none
 }
 
 // tally is what became of a load.
@@ -124,6 +125,9 @@ func (l *load) pace(ctx context.Context, turns chan<- string) {
 		go func() {
 			defer fresh.Done()
 			l.askOnce(next, 30*time.Second)
+			if l.plan.inner != "" {
+				l.askOnce(l.plan.inner, 30*time.Second)
+			}
 		}()
 	}
 }

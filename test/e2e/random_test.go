@@ -24,7 +24,7 @@ func TestADaemonKilledAtRandomMomentsFinishesAndLosesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	k := newTrio(t, newServer(t))
 	k.must(0, "deploy")
-	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 40})
+	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 40, inner: k.innerURL("api")})
 	x := &torment{trioStack: k, serves: 1}
 	for x.kills < longer(30, 200) {
 		x.begin, x.want = k.version, rhumb.PhaseConverged

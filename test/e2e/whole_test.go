@@ -17,6 +17,7 @@ import (
 
 	"rhumb"
 	"rhumb/httpapi/client"
+	"rhumb/vip"
 )
 
 // trio is a stack of three services that change in different ways: a database stop-first, the others start-first, after a job.
@@ -128,6 +129,9 @@ func (k *stack) whole(ctx context.Context, c *client.Client) error {
 	if err != nil {
 		return err
 	}
+	if err := k.segments(found); err != nil {
+		return err
+	}
 	routed, err := k.routed()
 	if err != nil {
 		return err
@@ -225,16 +229,8 @@ func (k *stack) observed() (map[string]container, error) {
 
 // routed gives where the table that the proxy keeps on disk leads to, by replica. One that drains is an error.
 func (k *stack) routed() (map[string]netip.Addr, error) {
-	b, err := os.ReadFile(filepath.Join(k.s.data, "proxy", "table.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
+	table, err := k.s.table()
 	if err != nil {
-		return nil, err
-	}
-	var table rhumb.Table
-	b, _, _ = bytes.Cut(b, []byte("\n")) // its checksum follows
-	if err := json.Unmarshal(b, &table); err != nil {
 		return nil, err
 	}
 	routed := map[string]netip.Addr{}
@@ -249,6 +245,69 @@ func (k *stack) routed() (map[string]netip.Addr, error) {
 		}
 	}
 	return routed, nil
+}
+
+// table reads the table that the proxy keeps on disk.
+func (s *server) table() (table rhumb.Table, err error) {
+	b, err := os.ReadFile(filepath.Join(s.data, "proxy", "table.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return table, nil
+	}
+	if err != nil {
+		return table, err
+	}
+	b, _, _ = bytes.Cut(b, []byte("\n")) // its checksum follows
+	return table, json.Unmarshal(b, &table)
+}
+
+// innerURL gives the address that a service has inside the stack, or "" where there are none.
+func (k *stack) innerURL(service string) string {
+	k.t.Helper()
+	table, err := k.s.table()
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	for _, seg := range table.Segments {
+		for _, s := range seg.Services {
+			if seg.Stack == k.name && s.Service == service {
+				return fmt.Sprintf("http://%s:8000/", s.Addr)
+			}
+		}
+	}
+	k.t.Log("there are no service addresses on this machine")
+	return ""
+}
+
+// segments checks that service addresses lead to the replicas that are there, and that no namespace is left over.
+func (k *stack) segments(found map[string]container) error {
+	table, err := k.s.table()
+	if err != nil {
+		return err
+	}
+	want := 0
+	for _, seg := range table.Segments {
+		want++
+		for _, s := range seg.Services {
+			for _, e := range s.Endpoints {
+				if box, ok := found[e.Replica]; seg.Stack == k.name && (!ok || !slices.Contains(box.addrs, e.Addr.Addr())) {
+					return fmt.Errorf("the address of %s leads to %s, which isn't at %v", s.Service, e.Name, e.Addr)
+				}
+			}
+		}
+	}
+	if got := len(k.s.namespaces()); got != want {
+		return fmt.Errorf("%d namespaces for %d networks", got, want)
+	}
+	return nil
+}
+
+// namespaces lists the namespaces of the server's service addresses.
+func (s *server) namespaces() []string {
+	all, err := filepath.Glob("/run/netns/rhumb-" + vip.InstanceOf(filepath.Join(s.data, "proxy")) + "-*")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return all
 }
 
 // belongings checks that the stack's networks, volumes and contents in memory are those of its model, and no others.

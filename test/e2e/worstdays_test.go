@@ -56,7 +56,7 @@ func TestAnEngineThatIsAwayOrHangsAndARebootAreSurvived(t *testing.T) {
 // one that was under way goes on afterwards.
 func (x *torment) without(t *testing.T, away, back func()) {
 	t.Helper()
-	l := startLoad(t, loadPlan{urls: []string{x.url("/")}, rate: 40})
+	l := startLoad(t, loadPlan{urls: []string{x.url("/")}, rate: 40, inner: x.innerURL("api")})
 	x.begin(x.v + 1)
 	asked := make(chan result, 1)
 	go func() { asked <- x.rhumb("deploy", "--wait-timeout", "1m") }()
