@@ -58,8 +58,7 @@ var notShown = map[string]bool{"Name": true, "Container": true, "Build": true, "
 
 // serviceDiff names what differs between two definitions of one service.
 func serviceDiff(a, b *rhumb.Service) []string {
-	what := containerDiff(&a.Container, &b.Container)
-	what = slices.DeleteFunc(what, func(w string) bool { return toldElsewhere(a.Name, w) })
+	what := replicaDiff(a, b)
 	eachField(a, b, func(name string, x, y any) {
 		switch {
 		case notShown[name]:
@@ -70,6 +69,12 @@ func serviceDiff(a, b *rhumb.Service) []string {
 		}
 	})
 	return dedupe(what)
+}
+
+// replicaDiff names what differs between the replicas of two definitions of one service.
+func replicaDiff(a, b *rhumb.Service) []string {
+	what := containerDiff(&a.Container, &b.Container)
+	return slices.DeleteFunc(what, func(w string) bool { return toldElsewhere(a.Name, w) })
 }
 
 // toldElsewhere tells whether a hook differs only because its service does, or a service because its hooks do.

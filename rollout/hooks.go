@@ -28,14 +28,9 @@ func (s *service) dueBefore(of *service) bool {
 	})
 }
 
-// stands tells whether old replicas of the service do its work: hooks of others needn't wait for its new ones.
+// stands tells whether replicas from before this deployment do the service's work: hooks of others needn't wait for new ones.
 func (s *service) stands() bool {
-	for i := range s.slots {
-		if s.anyServes(&s.slots[i]) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.replicas, func(r *rhumb.Replica) bool { return !s.t.own(r) && s.serves(r) })
 }
 
 // overdue tells whether a job has run longer than it may.

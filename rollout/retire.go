@@ -82,7 +82,7 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	if !r.Alive() || s.strayed(r) {
 		return true
 	}
-	if s.waitsForJobs() && s.serves(r) {
+	if s.waitsForJobs() && (s.serves(r) || s.untouched(r)) {
 		return false
 	}
 	rests := sl.status == resting && s.completed(sl.main)
@@ -104,6 +104,13 @@ func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	// It is in nobody's way and nobody's help: an earlier deployment, or the one that is put back, has left it before it
 	// was in the table. Hold leaves a paused deployment's as they are.
 	return !s.serves(r) && (t.w.Mode != Hold || sl.main != nil)
+}
+
+// untouched tells whether the replica is the left release's, alive, and not on its way out: ready or not, it stays as it is until the
+// jobs have run.
+func (s *service) untouched(r *rhumb.Replica) bool {
+	route, routed := s.t.o.Routes[r.ID]
+	return r.Spec == s.oldSpec() && s.changed() && !(routed && route.Draining) && !s.t.o.Stopping[r.ID] && !s.t.o.Recorded[r.ID]
 }
 
 // outdone tells whether another old replica of the slot surely does this one's work: one that is ready while this one

@@ -22,9 +22,10 @@ type sim struct {
 	recorded map[string]bool
 
 	// In memory: lost when the daemon dies.
-	flying  []*simFlight
-	ready   map[string]time.Time
-	watched time.Time
+	flying   []*simFlight
+	ready    map[string]time.Time
+	watched  time.Time
+	greeting map[string]time.Time // by replica ID: when its post_start hooks end
 
 	turns       int
 	deployments int
@@ -65,7 +66,7 @@ func (s *sim) wanted() Wanted {
 		to, from = s.dep.From, s.dep.To
 	}
 	if w.Mode != Hold {
-		w.Since = s.dep.Started
+		w.Since, w.Checked = s.dep.Started, s.dep.Checked
 	}
 	w.Release, w.Model, w.Specs, w.Previous, w.OldSpecs = to, s.release(to).model, s.release(to).specs, s.release(from).model, s.release(from).specs
 	return w
@@ -75,6 +76,7 @@ func (s *sim) wanted() Wanted {
 func (s *sim) look() Observed {
 	var o Observed
 	s.observe(&o)
+	s.greet(&o)
 	o.Recorded, o.Watched = s.recorded, s.watched
 	for _, r := range s.replicas {
 		switch {
@@ -165,7 +167,7 @@ func (s *sim) die() {
 		}
 		return f.made == "" || s.chance(0.5)
 	})
-	s.ready, s.watched = map[string]time.Time{}, s.now
+	s.ready, s.watched, s.greeting = map[string]time.Time{}, s.now, map[string]time.Time{}
 }
 
 // settle moves the deployment on once the decision says so and nothing is under way that a look could miss.
@@ -191,7 +193,7 @@ func (s *sim) settle(d Decision) bool {
 	case s.dep.Phase == rhumb.PhaseRollingBack && d.Failed != "":
 		to = rhumb.PhaseStuck
 	}
-	s.gate = to != "" && slices.ContainsFunc(s.flying, func(f *simFlight) bool { return f.step.Kind != rhumb.StepStop })
+	s.gate = to != "" && slices.ContainsFunc(s.flying, func(f *simFlight) bool { return f.step.Kind != rhumb.StepStop && f.step.Kind != rhumb.StepCheck })
 	if to == "" || s.gate {
 		return false
 	}
@@ -248,8 +250,8 @@ func isStart(st rhumb.Step) bool { return st.Kind == rhumb.StepStart || st.Kind 
 func newSim(seed uint64, trace func(string, ...any)) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	calm := seed%4 == 0
-	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, watched: noon}
-	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}}
+	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, watched: noon, greeting: map[string]time.Time{}}
+	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}, hooked: map[string]bool{}}
 	for i, n := range simNames {
 		s.stacks.ports[n] = uint16(8000 + i)
 	}

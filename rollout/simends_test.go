@@ -18,6 +18,7 @@ func (c *simCheck) phase(to rhumb.Phase) {
 			c.nothingLeft()
 		} else {
 			c.wholly(s.release(s.dep.To), false)
+			c.checked(s.release(s.dep.To))
 			c.watched()
 		}
 	case rhumb.PhaseRolledBack:

@@ -18,6 +18,9 @@ func (s *sim) advance(wake time.Time) {
 		if t := s.simWorld.next(); !t.IsZero() && t.Before(next) {
 			next = t
 		}
+		if t := s.greetings(); !t.IsZero() && t.Before(next) {
+			next = t
+		}
 		for _, f := range s.flying {
 			if f.at.Before(next) {
 				next = f.at
@@ -84,6 +87,8 @@ func (s *sim) perform(f *simFlight) bool {
 		s.stop(r)
 		f.at = r.endsAt
 		return r.Alive()
+	case rhumb.StepCheck:
+		s.performCheck(st)
 	case rhumb.StepRecord:
 		s.record(rhumb.Failure{Service: st.Service, Slot: st.Slot, Release: st.Release, ID: st.Replica, Reason: st.Why})
 	case rhumb.StepRemove:
@@ -166,7 +171,7 @@ func (s *sim) performStart(f *simFlight) bool {
 	switch {
 	case r == nil:
 		r = s.make(st.Service, st.Release, st.Slot, rel.specs[st.Service])
-		r.Restarts = st.Restarts
+		r.Restarts, r.PostStart = st.Restarts, len(def.PostStart) > 0
 	case r.Spec != rel.specs[st.Service]:
 		panic(fmt.Sprintf("%s: the name is another's", st))
 	case r.State != rhumb.StateCreated:

@@ -33,10 +33,11 @@ type simRelease struct {
 
 // simStacks makes random stacks and random changes of them.
 type simStacks struct {
-	rng   *rand.Rand
-	calm  bool // nothing is bad
-	image int
-	ports map[string]uint16
+	rng    *rand.Rand
+	calm   bool // nothing is bad
+	image  int
+	ports  map[string]uint16
+	hooked map[string]bool // services that have a pre_start hook
 }
 
 func (g *simStacks) chance(p float64) bool { return g.rng.Float64() < p }
@@ -71,6 +72,7 @@ func (g *simStacks) service(name string) rhumb.Service {
 	s.Ready = rhumb.Ready{Kind: pick(g.rng, rhumb.ReadyHTTP, rhumb.ReadyHealth, rhumb.ReadyRunning), Timeout: pick(g.rng, 0, 10*time.Second)}
 	s.Drain = pick(g.rng, 0, time.Second, 10*time.Second)
 	g.publish(&s)
+	g.dress(&s)
 	return s
 }
 
@@ -107,7 +109,7 @@ func (g *simStacks) change(old *simRelease, number int) *simRelease {
 	m.Services = nil
 	r := &simRelease{number: number, model: &m, quality: map[string]quality{}}
 	for _, s := range old.model.Services {
-		if g.chance(0.07) {
+		if _, _, hook := rhumb.HookOf(s.Name); hook || g.chance(0.07) {
 			continue
 		}
 		s.Container.RestartOn = nil
@@ -173,6 +175,9 @@ func (g *simStacks) adjust(s *rhumb.Service) {
 	if g.chance(0.1) {
 		g.publish(s)
 	}
+	if g.chance(0.1) {
+		g.dress(s)
+	}
 }
 
 // swapAddresses lets two services exchange what they publish, now and then.
@@ -215,11 +220,12 @@ func (g *simStacks) finish(r *simRelease) {
 		}
 		if s.Job {
 			s.Replicas, s.Ports, s.Order, s.Container.NetworkMode = 1, nil, rhumb.StartFirst, ""
-			s.Container.RestartOn = nil
+			s.Container.RestartOn, s.PostStart, s.After = nil, nil, nil
 		}
 		g.attach(m, s)
 		r.specs[s.Name] = s.Container.Hash()
 	}
+	g.hook(r)
 }
 
 // earlier tells whether the stack has a service of that name before the i-th.

@@ -69,6 +69,9 @@ func (c *simCheck) routes(r *simReplica) {
 	if r.stopping && !r.haunted {
 		c.fail("%s is routed while it is being stopped", r.Name())
 	}
+	if r.PostStart && r.greeted.IsZero() {
+		c.fail("%s is routed before its hooks have completed", r.Name())
+	}
 }
 
 // publishes checks that an address moves only to a service that can answer.
@@ -110,7 +113,7 @@ func (c *simCheck) launched(st rhumb.Step) {
 			c.fail("%s outside of a deployment", st)
 		}
 		for _, r := range c.s.replicas {
-			if r.Service == st.Service && r.Slot > 0 && r.Spec == c.s.release(st.Release).specs[st.Service] && r.State == rhumb.StateExited && r.ExitCode == 0 && r.Error == "" {
+			if r.Service == st.Service && r.Slot > 0 && r.Spec == c.s.release(st.Release).specs[st.Service] && Completed(c.s.release(st.Release).model.Service(st.Service), r.Replica) {
 				c.fail("%s again, though it had completed", st)
 			}
 		}
@@ -129,6 +132,9 @@ func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 		}
 	}
 	for i, st := range d.Steps {
+		if st.Kind == rhumb.StepCheck {
+			c.asks(w, st)
+		}
 		if st.Kind == rhumb.StepStop {
 			c.asked[st.Replica] = true
 		}
@@ -159,7 +165,7 @@ func (s *sim) noteJobs(w Wanted) {
 	}
 	for _, r := range s.replicas {
 		def := w.Model.Service(r.Service)
-		if def != nil && def.Job && r.Slot > 0 && r.Spec == w.Specs[def.Name] && r.State == rhumb.StateExited && r.ExitCode == 0 && r.Error == "" &&
+		if def != nil && Completed(def, r.Replica) && r.Slot > 0 && r.Spec == w.Specs[def.Name] &&
 			r.Release == w.Release && !slices.Contains(s.dep.Jobs, def.Name) {
 			s.dep.Jobs = append(s.dep.Jobs, def.Name)
 		}
@@ -215,7 +221,11 @@ func (c *simCheck) jobsFirst(w Wanted, d Decision) {
 		if def.Job && !c.jobDone(w, def) {
 			pending, needed[def.Name] = true, true
 		}
+		_, _, hook := rhumb.HookOf(def.Name)
 		for _, dep := range g.edges[def.Name] {
+			if hook && c.stands(dep.Service) {
+				continue // it migrates what is there
+			}
 			needed[dep.Service] = needed[dep.Service] || needed[def.Name]
 		}
 	}
@@ -231,7 +241,10 @@ func (c *simCheck) jobDone(w Wanted, def *rhumb.Service) bool {
 	if slices.Contains(w.Jobs, def.Name) {
 		return true
 	}
+	if _, _, hook := rhumb.HookOf(def.Name); hook && w.OldSpecs[def.Name] == w.Specs[def.Name] {
+		return true // its service doesn't change, or an earlier deployment has begun to change it
+	}
 	return slices.ContainsFunc(c.s.replicas, func(r *simReplica) bool {
-		return r.Service == def.Name && r.Slot > 0 && r.Spec == w.Specs[def.Name] && r.State == rhumb.StateExited && r.ExitCode == 0
+		return r.Service == def.Name && r.Slot > 0 && r.Spec == w.Specs[def.Name] && Completed(def, r.Replica)
 	})
 }

@@ -19,10 +19,11 @@ type simReplica struct {
 	sickTo    time.Time
 	openUntil time.Time // once it drains: when its last connection ends
 	stopping  bool
-	leaving   bool // it has drained and not been routed again
-	useless   bool // it didn't answer when it was told to stop: what shares its network falls by its fault
-	severed   bool // somebody has cut it off from a network
-	haunted   bool // the daemon died while it was being stopped, and can't know
+	leaving   bool      // it has drained and not been routed again
+	greeted   time.Time // when its post_start hooks had completed
+	useless   bool      // it didn't answer when it was told to stop: what shares its network falls by its fault
+	severed   bool      // somebody has cut it off from a network
+	haunted   bool      // the daemon died while it was being stopped, and can't know
 }
 
 // simWorld is an engine and a proxy with a clock of their own.

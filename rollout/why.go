@@ -52,7 +52,7 @@ func (s *service) whatChanged() string {
 	if !s.changed() {
 		return "missing"
 	}
-	what := containerDiff(&s.prev.Container, &s.Container)
+	what := replicaDiff(s.prev, s.Service)
 	switch {
 	case len(what) == 0:
 		return "missing"
