@@ -157,6 +157,7 @@ type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Resize   <-chan Size // the terminal's size, and each change of it
+	Begun    func()      // called once the command of a one-off runs; nil: nobody asks
 }
 
 // Size is a terminal's size in characters.

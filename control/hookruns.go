@@ -53,7 +53,7 @@ func (r *runner) besideSpec(g *goal, o rollout.Observed, svc *rhumb.Service, k r
 // runBeside runs a hook in a container of its own, and tells how it went. What an earlier daemon has left of it is ended first. An error
 // says that it isn't known how it goes: the engine is away, or nobody waits for it any more.
 func (r *runner) runBeside(ctx context.Context, g *goal, spec rhumb.ReplicaSpec, run rhumb.HookRun, limit time.Duration) (rhumb.HookRun, error) {
-	limited, done := r.hooks.abandonable(ctx, limit)
+	limited, done, end := r.hooks.abandonable(ctx)
 	defer done()
 	for _, rep := range g.replicas {
 		if rep.OneOff == spec.OneOff && rep.Service == spec.Service {
@@ -69,8 +69,14 @@ func (r *runner) runBeside(ctx context.Context, g *goal, spec rhumb.ReplicaSpec,
 	spec.Hosts = names
 	var out tail
 	began := time.Now()
-	code, err := r.c.Engine.Run(limited, spec, rhumb.Streams{Out: &out, Err: &out})
-	if err != nil && (errors.Is(limited.Err(), context.Canceled) || rhumb.ErrorCode(err) == rhumb.Unavailable) {
+	var late *time.Timer // counts from when it runs: an engine that is slow isn't the hook's fault
+	code, err := r.c.Engine.Run(limited, spec, rhumb.Streams{Out: &out, Err: &out, Begun: func() {
+		began, late = time.Now(), time.AfterFunc(limit, func() { end(errTooLong) })
+	}})
+	if late != nil {
+		late.Stop()
+	}
+	if err != nil && (abandoned(limited) || rhumb.ErrorCode(err) == rhumb.Unavailable) {
 		return run, err
 	}
 	finish(&run, &out, began, failedWords(limited, limit, code, err))
@@ -136,8 +142,9 @@ func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 
 // ask asks all replicas of a service over HTTP, again and again until each has answered or the time is up.
 func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb.HookRun) (rhumb.HookRun, error) {
-	limited, done := r.hooks.abandonable(ctx, svc.After.Timeout)
+	limited, done, end := r.hooks.abandonable(ctx)
 	defer done()
+	defer time.AfterFunc(svc.After.Timeout, func() { end(errTooLong) }).Stop()
 	began := time.Now()
 	var out tail
 	for _, rep := range g.replicas {
@@ -153,7 +160,7 @@ func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb
 			pause(limited, probeLatest)
 			_, _ = fmt.Fprintf(&out, "%s: %v\n", rep.Name(), err) // memory
 		}
-		if errors.Is(limited.Err(), context.Canceled) {
+		if abandoned(limited) {
 			return run, limited.Err()
 		}
 		if err != nil {

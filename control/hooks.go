@@ -19,7 +19,7 @@ type hooking struct {
 	mu    sync.Mutex
 	read  bool                 // done was read from the store
 	done  map[string]time.Time // by replica ID: when its post_start hooks had completed
-	under map[*context.CancelFunc]bool
+	under map[*context.CancelCauseFunc]bool
 }
 
 // doneKey is the setting that keeps which replicas' post_start hooks have completed: a daemon that comes back must not take a replica
@@ -92,22 +92,29 @@ func (r *runner) postStarts(ctx context.Context, o *rollout.Observed) error {
 	return nil
 }
 
-// abandonable gives a context for something that a deployment waits for, which ends when that goes another way.
-func (h *hooking) abandonable(ctx context.Context, limit time.Duration) (context.Context, func()) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	key := &cancel
+// errTooLong is why something was ended that took longer than it may.
+var errTooLong = errors.New("it took too long")
+
+// abandonable gives a context for something that a deployment waits for: it ends when that goes another way, or by end. done must be called.
+func (h *hooking) abandonable(ctx context.Context) (_ context.Context, done func(), end func(error)) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.under == nil {
-		h.under = map[*context.CancelFunc]bool{}
+		h.under = map[*context.CancelCauseFunc]bool{}
 	}
-	h.under[key] = true
+	h.under[&cancel] = true
 	return ctx, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.under, key)
-		cancel()
-	}
+		delete(h.under, &cancel)
+		cancel(nil)
+	}, cancel
+}
+
+// abandoned tells whether nobody waits for it any more.
+func abandoned(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTooLong)
 }
 
 // abandon ends what a deployment waited for.
@@ -115,7 +122,7 @@ func (h *hooking) abandon() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for cancel := range h.under {
-		(*cancel)()
+		(*cancel)(context.Canceled)
 	}
 }
 
@@ -194,7 +201,7 @@ func hookRun(rep rhumb.Replica, kind rhumb.HookKind, n int) rhumb.HookRun {
 // runInside runs a hook in a replica and tells how it went. What an earlier daemon has begun of it is ended first. The error is
 // the engine's, if it could not be run at all.
 func (r *runner) runInside(ctx context.Context, rep rhumb.Replica, run rhumb.HookRun, h rhumb.Hook) (rhumb.HookRun, error) {
-	limited, cancel := context.WithTimeout(ctx, h.Timeout)
+	limited, cancel := context.WithTimeoutCause(ctx, h.Timeout, errTooLong)
 	defer cancel()
 	var out tail
 	began := time.Now()
@@ -213,7 +220,7 @@ func finish(run *rhumb.HookRun, out *tail, began time.Time, failed string) {
 // failedWords says in which way something has failed; "": it hasn't.
 func failedWords(ctx context.Context, limit time.Duration, code int, err error) string {
 	switch {
-	case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case err != nil && errors.Is(context.Cause(ctx), errTooLong):
 		return fmt.Sprintf("took longer than %s", limit)
 	case err != nil:
 		return "could not be run: " + err.Error()

@@ -37,6 +37,9 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 		conn.Close()
 		return 0, err
 	}
+	if s.Begun != nil {
+		s.Begun()
+	}
 	resize := func(ctx context.Context, size rhumb.Size) error {
 		_, err := e.api.ContainerResize(ctx, id, client.ContainerResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
 		return err

@@ -158,6 +158,9 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 		return 0, err
 	}
 	defer e.Drop(r.base.ID)
+	if s.Begun != nil {
+		s.Begun()
+	}
 	select {
 	case <-time.After(r.behaviour.ExitAfter):
 	case <-ctx.Done():
