@@ -1,0 +1,135 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rhumb"
+	"rhumb/install"
+)
+
+func TestVersionsAreComparedAsNumbers(t *testing.T) {
+	for _, c := range []struct {
+		a, b  string
+		older bool
+	}{
+		{"v0.9.0", "v0.10.0", true}, {"v0.10.0", "v0.9.0", false}, {"v1.0.0", "v1.0.0", false}, {"1.2.3", "v1.2.4-3-gabc", true},
+		{"v1.2.4-3-gabc", "v1.2.4", false}, {"dev", "v1.0.0", false}, {"v1.0.0", "abc123", false}, {"v1.0", "v2.0.0", false},
+	} {
+		if got := older(c.a, c.b); got != c.older {
+			t.Errorf("%s older than %s: %v", c.a, c.b, got)
+		}
+	}
+}
+
+// program writes one that tells a version and a schema.
+func program(t *testing.T, name, version string, schema int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	script := fmt.Sprintf("#!/bin/sh\n# rhumb %s\necho '{\"client\":\"%s\",\"schema\":%d}'\n", version, version, schema)
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestAProgramIsTakenOnlyIfItRunsAndSaysWhatItIs(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "rhumb")
+	p, err := newProgram(t.Context(), upgradeFlags{file: program(t, "new", "v1.2.3", 7), binary: binary})
+	if err != nil || p.Version != "v1.2.3" || p.Schema != 7 {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	for name, content := range map[string][]byte{
+		"text": []byte("hello"), "nothing": nil, "fails": []byte("#!/bin/sh\nexit 1\n"), "another": []byte("#!/bin/sh\necho '{}'\n"),
+		"arm": append([]byte("\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00\x01\x00\x00\x00"), make([]byte, 40)...),
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newProgram(t.Context(), upgradeFlags{file: path, binary: binary}); rhumb.ErrorCode(err) != rhumb.Invalid {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+func TestAnArchiveIsTakenOnlyWithItsChecksum(t *testing.T) {
+	content, err := os.ReadFile(program(t, "rhumb", "v2.0.0", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	_ = w.WriteHeader(&tar.Header{Name: "rhumb_v2.0.0/README.md", Mode: 0o644, Typeflag: tar.TypeReg})
+	_ = w.WriteHeader(&tar.Header{Name: "rhumb_v2.0.0/rhumb", Mode: 0o755, Size: int64(len(content)), Typeflag: tar.TypeReg})
+	_, _ = w.Write(content)
+	_ = w.Close()
+	_ = z.Close()
+	dir := t.TempDir()
+	archive := filepath.Join(dir, "a.tar.gz")
+	take := func(b []byte, sums string) error {
+		t.Helper()
+		if err := os.WriteFile(archive, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "SHA256SUMS"), []byte(sums), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p, err := newProgram(t.Context(), upgradeFlags{file: archive, binary: filepath.Join(dir, "rhumb")})
+		if err == nil && p.Version != "v2.0.0" {
+			t.Errorf("it is %s", p.Version)
+		}
+		return err
+	}
+	right := fmt.Sprintf("%x  a.tar.gz\n", sha256.Sum256(b.Bytes()))
+	if err := take(b.Bytes(), right); err != nil {
+		t.Error(err)
+	}
+	flipped := bytes.Clone(b.Bytes())
+	flipped[len(flipped)/2] ^= 1
+	for name, err := range map[string]error{
+		"flipped": take(flipped, right), "cut off": take(b.Bytes()[:b.Len()-1], right), "another's": take(b.Bytes(), strings.ReplaceAll(right, "a.tar", "b.tar")),
+		"no sums": take(b.Bytes(), ""),
+	} {
+		if rhumb.ErrorCode(err) != rhumb.Invalid {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestAnUpgradeThatCanNotEndWellIsRefused(t *testing.T) {
+	old := install.Program{Version: "v1.1.0", Schema: 2, Content: []byte("old")}
+	for words, next := range map[string]install.Program{
+		"is what runs here already": old,
+		"doesn't know the database": {Version: "v2.0.0", Schema: 1},
+		"is older than":             {Version: "v1.0.0", Schema: 2},
+	} {
+		if err := mayUpgrade(t.Context(), nil, old, next, false); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("want %q, got %v", words, err)
+		}
+	}
+}
+
+func TestTheEndOfAnUpgradeHasItsExitStatus(t *testing.T) {
+	old, next := install.Program{Version: "v1"}, install.Program{Version: "v2"}
+	failed := rhumb.Errorf(rhumb.Timeout, "it is not well")
+	for exit, r := range map[int]install.Result{rhumb.ExitConverged: {}, rhumb.ExitRolledBack: {Failed: failed}, rhumb.ExitStuck: {Failed: failed, Left: failed}} {
+		var out bytes.Buffer
+		a := &app{stdout: &out, stderr: &out, interrupts: newInterrupts(), began: true}
+		if got := a.finish(upgraded(old, next, r, nil)); got != exit {
+			t.Errorf("%+v: exit %d, want %d:\n%s", r, got, exit, &out)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"rhumb"
+)
+
+// host is a machine whose files are a folder, and whose commands only change what is told of it.
+type host struct {
+	Machine
+	said  []string
+	state map[string]bool // "group", "passwd", "active rhumb.service", ...
+	fails string          // a command that fails
+}
+
+func newHost(t *testing.T) *host {
+	h := &host{state: map[string]bool{}}
+	h.Machine = Machine{Root: t.TempDir(), Command: h.command}
+	return h
+}
+
+func (h *host) command(_ context.Context, args ...string) (string, error) {
+	line := strings.Join(args, " ")
+	answers := func(key string) (string, error) {
+		if h.state[key] {
+			return "", nil
+		}
+		return "", errors.New("exit status 1")
+	}
+	last := args[len(args)-1]
+	switch {
+	case args[0] == "getent":
+		return answers(args[1])
+	case args[0] == "systemctl" && strings.HasPrefix(args[1], "is-"):
+		return answers(args[1] + " " + last)
+	}
+	h.said = append(h.said, line)
+	switch {
+	case h.fails != "" && strings.HasPrefix(line, h.fails):
+		return "Job failed.\n", errors.New("exit status 1")
+	case args[0] == "groupadd":
+		h.state["group"] = true
+	case args[0] == "useradd":
+		h.state["passwd"] = true
+	case args[0] == "userdel":
+		h.state["passwd"], h.state["group"] = false, false
+	case args[0] == "systemctl" && args[1] == "enable":
+		h.state["is-enabled "+Daemon], h.state["is-enabled "+Proxy] = true, true
+	case args[0] == "systemctl" && args[1] == "start":
+		h.state["is-active "+last] = true
+	case args[0] == "systemctl" && args[1] == "disable":
+		h.state["is-enabled "+last], h.state["is-active "+last] = false, false
+	}
+	return "", nil
+}
+
+// plan gives what is to be done, without the notes.
+func (h *host) plan(t *testing.T, w Wanted) []Step {
+	t.Helper()
+	f, err := h.Look(t.Context(), w.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Plan(w, f)
+}
+
+func (h *host) bring(t *testing.T, w Wanted) []string {
+	t.Helper()
+	steps := h.plan(t, w)
+	h.said = nil
+	if err := h.Perform(t.Context(), steps, func(Step) {}); err != nil {
+		t.Fatal(err)
+	}
+	if again := h.plan(t, w); len(again) > 0 {
+		t.Errorf("afterwards there is still to do:\n%s", Text(again))
+	}
+	return h.said
+}
+
+func wanted() Wanted {
+	return Wanted{Binary: []byte("one"), Data: "/var/lib/rhumb", Settings: map[string]string{"RHUMB_HTTP": ":8080"},
+		Completions: map[string][]byte{"bash": []byte("b"), "fish": []byte("f"), "zsh": []byte("z")}}
+}
+
+func TestAMachineIsBroughtToWhatIsWantedAndThenNothingIsToDo(t *testing.T) {
+	h := newHost(t)
+	w := wanted()
+	if said := h.bring(t, w); len(said) != 6 || said[5] != "systemctl start rhumb.service" {
+		t.Errorf("it ran %q", said)
+	}
+	for path, mode := range map[string]os.FileMode{Binary: 0o755, Settings: 0o640, unitFolder + Daemon: 0o644, "/var/lib/rhumb": 0o700 | os.ModeDir} {
+		info, err := os.Stat(filepath.Join(h.Root, path))
+		if err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v %v, want %v", path, info, err, mode)
+		}
+	}
+	swap := []string{"systemctl reload rhumb-proxy.service", "systemctl restart rhumb.service"}
+	w.Binary = []byte("two")
+	if said := h.bring(t, w); !slices.Equal(said, swap) {
+		t.Errorf("for another program it ran %q", said)
+	}
+	w.Settings = map[string]string{"RHUMB_KEEP_RELEASES": "3"}
+	if said := h.bring(t, w); !slices.Equal(said, swap) {
+		t.Errorf("for another setting it ran %q", said)
+	}
+	if b, _ := os.ReadFile(filepath.Join(h.Root, Settings)); !strings.Contains(string(b), "RHUMB_HTTP=:8080\nRHUMB_KEEP_RELEASES=3\n") {
+		t.Errorf("the settings are\n%s", b)
+	}
+	w.Binary, w.Stopped = []byte("three"), true
+	if said := h.bring(t, w); len(said) > 0 {
+		t.Errorf("with --no-start it ran %q", said)
+	}
+}
+
+func TestARemovalLeavesTheStateUnlessItIsPurged(t *testing.T) {
+	h := newHost(t)
+	w := wanted()
+	h.bring(t, w)
+	for _, purge := range []bool{false, true} {
+		f, err := h.Look(t.Context(), w.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Perform(t.Context(), PlanRemoval(f, purge, w.Data), func(Step) {}); err != nil {
+			t.Fatal(err)
+		}
+		for path, stays := range map[string]bool{Binary: false, unitFolder + Proxy: false, Settings: !purge, w.Data: !purge, completions["zsh"]: false} {
+			if _, err := os.Stat(filepath.Join(h.Root, path)); (err == nil) != stays {
+				t.Errorf("purge %v: %s: %v", purge, path, err)
+			}
+		}
+		if h.state["passwd"] == purge || h.state["is-enabled "+Daemon] {
+			t.Errorf("purge %v: left are %v", purge, h.state)
+		}
+	}
+}
+
+func TestACommandThatFailsEndsTheInstallationAndSaysWhereToLook(t *testing.T) {
+	h := newHost(t)
+	h.fails = "systemctl start rhumb.service"
+	f, err := h.Look(t.Context(), "/d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.Perform(t.Context(), Plan(wanted(), f), func(Step) {})
+	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "Job failed.") || !strings.Contains(rhumb.ErrorHint(err), "journalctl -n 30 -u rhumb.service") {
+		t.Errorf("got %v, %s", err, rhumb.ErrorHint(err))
+	}
+}
+
+func TestWhatAPersonWroteIntoTheSettingsStays(t *testing.T) {
+	old := "# mine\nRHUMB_HTTP=:80\nOTHER=\"a b\"\n; RHUMB_HTTP=no\nRHUMB_HTTP=:81"
+	got := string(mergeSettings([]byte(old), map[string]string{"RHUMB_HTTP": ":8080", "RHUMB_NEW": `a "b" \ $c`}))
+	want := "# mine\nRHUMB_HTTP=:8080\nOTHER=\"a b\"\n; RHUMB_HTTP=no\nRHUMB_NEW=\"a \\\"b\\\" \\\\ \\$c\"\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	values := Values([]byte(got + "Q='x y'\n"))
+	if values["RHUMB_HTTP"] != ":8080" || values["RHUMB_NEW"] != `a "b" \ $c` || values["OTHER"] != "a b" || values["Q"] != "x y" || len(values) != 4 {
+		t.Errorf("it reads as %q", values)
+	}
+}
+
+func FuzzASettingSurvivesTheFile(f *testing.F) {
+	f.Add("RHUMB_A", "b", "A=1\n")
+	f.Add("RHUMB_A", `"'\`, "RHUMB_A=2\nRHUMB_A=3")
+	f.Fuzz(func(t *testing.T, name, value, old string) {
+		if strings.ContainsAny(name+value, "\n\r=\x00") || strings.TrimSpace(name) != name || strings.TrimSpace(value) != value || name == "" || strings.ContainsAny(name[:1], "#;") {
+			return
+		}
+		once := mergeSettings([]byte(old), map[string]string{name: value})
+		if got := Values(once)[name]; got != value {
+			t.Errorf("%q reads as %q from\n%s", value, got, once)
+		}
+		if twice := mergeSettings(once, map[string]string{name: value}); string(twice) != string(once) {
+			t.Errorf("the second time it is\n%s\nafter\n%s", twice, once)
+		}
+	})
+}
+
+func TestStepsPrintInALine(t *testing.T) {
+	for want, s := range map[string]Step{
+		"make    /a (0700)  # why": {Kind: Folder, Path: "/a", Mode: 0o700, Note: "why"},
+		"write   /a":               {Kind: Write, Path: "/a", Content: []byte("x")},
+		"run     a b":              {Kind: Run, Args: []string{"a", "b"}},
+	} {
+		if got := fmt.Sprint(s); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
