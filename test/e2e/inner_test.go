@@ -23,75 +23,83 @@ services:
     x-rhumb: {ready: {http: /health, port: 8000}}
   nginx:
     <<: *hops
-    command: [nginx, -c, /nginx.conf]
-    configs: [{source: nginx, target: /nginx.conf}]
     ports: ["${PORT}:80"]
     depends_on: [api]
+    command:
+      - bash
+      - -ec
+      - |
+        cat >/tmp/nginx.conf <<'END'
+        daemon off; error_log /dev/stderr;
+        events {}
+        http {
+          access_log off;
+          upstream api { server api:8000; keepalive 8; }
+          server { listen 80; location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; } }
+        }
+        END
+        exec nginx -c /tmp/nginx.conf
   haproxy:
     <<: *hops
-    command: [haproxy, -db, -f, /haproxy.cfg]
-    configs: [{source: haproxy, target: /haproxy.cfg}]
     ports: ["${PORT2}:80"]
     depends_on: [api]
+    command:
+      - bash
+      - -ec
+      - |
+        cat >/tmp/haproxy.cfg <<'END'
+        defaults
+          mode http
+          timeout connect 10s
+          timeout client 30s
+          timeout server 30s
+        frontend front
+          bind :80
+          default_backend api
+        backend api
+          server api api:8000
+        END
+        exec haproxy -db -f /tmp/haproxy.cfg
   db:
     <<: *hops
     user: postgres
-    command: [bash, -e, /db.sh]
     environment: {PGDATA: /var/lib/postgresql/data, N: "${DB:-0}"}
-    configs: [{source: db, target: /db.sh}]
     volumes: [data:/var/lib/postgresql]
     stop_signal: SIGINT
     x-rhumb: {ready: {tcp: 5432}}
+    command:
+      - bash
+      - -ec
+      - |
+        cd /usr/lib/postgresql/15/bin
+        [ -e $$PGDATA/PG_VERSION ] || { ./initdb -A trust >/dev/null; echo host all all all trust >>$$PGDATA/pg_hba.conf; }
+        exec ./postgres -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off
   pool:
     <<: *hops
     user: postgres
-    command: [pgbouncer, /pgbouncer.ini]
     environment: {RELEASE: "${N:-0}"}
-    configs: [{source: pgbouncer, target: /pgbouncer.ini}]
     stop_signal: SIGINT
     depends_on: [db]
     x-rhumb: {ready: {tcp: 6432}}
+    command:
+      - bash
+      - -ec
+      - |
+        cat >/tmp/pgbouncer.ini <<'END'
+        [databases]
+        postgres = host=db user=postgres
+        [pgbouncer]
+        listen_addr = *
+        auth_type = any
+        pool_mode = transaction
+        unix_socket_dir =
+        END
+        exec pgbouncer /tmp/pgbouncer.ini
   caller:
     <<: *hops
     user: postgres
     command: [sleep, infinity]
 volumes: {data: }
-configs:
-  nginx:
-    content: |
-      daemon off; error_log /dev/stderr;
-      events {}
-      http {
-        access_log off;
-        upstream api { server api:8000; keepalive 8; }
-        server { listen 80; location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; } }
-      }
-  haproxy:
-    content: |
-      defaults
-        mode http
-        timeout connect 10s
-        timeout client 30s
-        timeout server 30s
-      frontend front
-        bind :80
-        default_backend api
-      backend api
-        server api api:8000
-  db:
-    content: |
-      cd /usr/lib/postgresql/15/bin
-      [ -e $$PGDATA/PG_VERSION ] || { ./initdb -A trust >/dev/null; echo host all all all trust >>$$PGDATA/pg_hba.conf; }
-      exec ./postgres -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off
-  pgbouncer:
-    content: |
-      [databases]
-      postgres = host=db user=postgres
-      [pgbouncer]
-      listen_addr = *
-      auth_type = any
-      pool_mode = transaction
-      unix_socket_dir =
 `
 
 func newHops(t *testing.T) (k *stack, port2 int) {
@@ -167,7 +175,7 @@ func TestNothingIsDroppedInsideAStackInTwentyDeployments(t *testing.T) {
 	through := []*calls{
 		k.calls("a connection per transaction", caller, pgbench("pool", 6432, "-C", "-c", "4", "-R", "40", "-T", "2", "-f", one)...),
 		k.calls("sessions of a second", caller, pgbench("pool", 6432, "-C", "-c", "2", "-t", "2", "-f", long)...),
-		k.calls("a pool on what doesn't change", caller, pgbench("db", 5432, "-c", "4", "-R", "40", "-T", "10", "-f", one)...),
+		k.calls("a pool on what doesn't change", caller, pgbench("db", 5432, "-c", "4", "-R", "40", "-T", "5", "-f", one)...),
 	}
 	began := time.Now()
 	for n := 1; n <= 20; n++ {
