@@ -107,7 +107,7 @@ var rows = []row{
 	{"services.*.volumes[].volume", "subpath", refused, "needs Engine 26"},
 	{"services.*.volumes[].tmpfs", "size mode", honoured, ""},
 
-	{"services.*.build", "context dockerfile dockerfile_inline args target labels tags network extra_hosts shm_size", honoured, ""},
+	{"services.*.build", "context dockerfile dockerfile_inline args target labels tags network extra_hosts", honoured, ""},
 	{"services.*.build", "cache_from no_cache pull secrets", honoured, ""},
 	{"services.*.build", "no_cache_filter", emulated, "the whole image is built without the cache"},
 	{"services.*.build", "platforms", emulated, "an engine keeps one platform of an image: the service's platform, else the only one named, else the server's"},
@@ -115,7 +115,7 @@ var rows = []row{
 	{"services.*.build", "ssh", refused, "the builder gets no SSH agent; pass a key as a build secret"},
 	{"services.*.build", "entitlements privileged", refused, "the engine's builder grants no privileges"},
 	{"services.*.build", "privileged=false", honoured, ""},
-	{"services.*.build", "ulimits", refused, "needs Engine 23"},
+	{"services.*.build", "ulimits shm_size", refused, "needs Engine 23"},
 	{"services.*.build", "cache_to", ignored, "exporting the cache crashes Engine 20.10; layers stay in the engine's own cache"},
 	{"services.*.build", "provenance sbom", ignored, "the engine's image store keeps no attestations"},
 	{"services.*.build", "isolation", ignored, "only Windows has it"},

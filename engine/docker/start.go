@@ -120,7 +120,7 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 			WithHint("it was removed since the release was made: deploy again")
 	case is(failed, rhumb.NotFound):
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
-	case is(failed, rhumb.Internal) && strings.Contains(text, "invalid"):
+	case is(failed, rhumb.Internal) && (strings.Contains(text, "invalid") || strings.Contains(text, "supported")):
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
 	}
 	return failed
