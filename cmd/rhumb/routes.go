@@ -33,6 +33,7 @@ func (a *app) routesCommand() *cobra.Command {
 				t.add(routeRow(rs, rhumb.Route{Host: r.Host, Path: r.Path}.Address(), r.Backend)...)
 			}
 			t.print(a.stdout)
+			a.printSegments(rs)
 			return nil
 		})
 	})
@@ -54,15 +55,10 @@ func routeRow(rs rhumb.RouterStatus, address, backend string) []cell {
 	if i < 0 {
 		return plain(address, backend)
 	}
-	active, draining, open := 0, 0, 0
+	replicas, active := countReplicas(rs.Table.Backends[i].Endpoints)
+	open := 0
 	for _, e := range rs.Table.Backends[i].Endpoints {
 		open += rs.Open[e.Replica]
-		active += btoi(!e.Draining)
-		draining += btoi(e.Draining)
-	}
-	replicas := strconv.Itoa(active)
-	if draining > 0 {
-		replicas = fmt.Sprintf("%d, %d draining", active, draining)
 	}
 	var sum rhumb.ReleaseStats
 	for _, r := range rs.Backends[backend].Releases {
@@ -77,4 +73,43 @@ func routeRow(rs rhumb.RouterStatus, address, backend string) []cell {
 		row[2].code = "31"
 	}
 	return row
+}
+
+// printSegments lists the addresses that services have inside their stacks.
+func (a *app) printSegments(rs rhumb.RouterStatus) {
+	if rs.NoSegments != "" {
+		fmt.Fprintf(a.stdout, "\nservices have no addresses inside their stacks: %s\n", rs.NoSegments)
+	}
+	if len(rs.Table.Segments) == 0 {
+		return
+	}
+	fmt.Fprintln(a.stdout)
+	t := newTable(a.paint(a.stdout), "NETWORK", "SERVICE", "ADDRESS", "REPLICAS")
+	for _, s := range rs.Table.Segments {
+		for _, addr := range s.Services {
+			replicas, active := countReplicas(addr.Endpoints)
+			if active == 0 && time.Now().Before(addr.Gap) {
+				replicas += ", callers wait"
+			}
+			row := plain(s.Network, s.Stack+"/"+addr.Service, addr.Addr.String(), replicas)
+			if active == 0 {
+				row[3].code = "31"
+			}
+			t.add(row...)
+		}
+	}
+	t.print(a.stdout)
+}
+
+// countReplicas says how many replicas are led to.
+func countReplicas(es []rhumb.Endpoint) (words string, active int) {
+	draining := 0
+	for _, e := range es {
+		active += btoi(!e.Draining)
+		draining += btoi(e.Draining)
+	}
+	if draining > 0 {
+		return fmt.Sprintf("%d, %d draining", active, draining), active
+	}
+	return strconv.Itoa(active), active
 }

@@ -252,7 +252,10 @@ func (s *stage) Routes(context.Context) (rhumb.RouterStatus, error) {
 		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}, {Addr: netip.MustParseAddrPort("127.0.0.1:5432"), Protocol: rhumb.TCP, Backend: "shop/db:5432"}},
 		Rules:     []rhumb.Rule{{Host: "shop.example.com", Backend: "shop/web:80"}, {Path: "/api", Backend: "shop/web:80"}},
 		Backends: []rhumb.Backend{{Name: "shop/db:5432"}, {Name: "shop/web:80", Endpoints: []rhumb.Endpoint{
-			{Replica: "a"}, {Replica: "b", Draining: true}}}}},
+			{Replica: "a"}, {Replica: "b", Draining: true}}}},
+		Segments: []rhumb.Segment{{Network: "shop_default", Stack: "shop", Services: []rhumb.ServiceAddress{
+			{Service: "db", Addr: netip.MustParseAddr("172.18.200.7"), Gap: time.Now().Add(time.Minute)},
+			{Service: "web", Addr: netip.MustParseAddr("172.18.128.9"), Endpoints: []rhumb.Endpoint{{Replica: "a"}, {Replica: "b", Draining: true}}}}}}},
 		Open:     map[string]int{"a": 2, "b": 1},
 		Backends: map[string]rhumb.BackendStats{"shop/web:80": {Releases: map[int]rhumb.ReleaseStats{41: {Served: 10, Errors: 1, Latency: 20 * time.Millisecond}}}}}, nil
 }
