@@ -103,6 +103,8 @@ type ServerInfo struct {
 	Data    string // its state folder
 	Engine  EngineInfo
 	Proxy   bool // the proxy answers
+
+	Goroutines int `json:",omitzero"` // of the daemon
 }
 
 // StackInfo is a stack as it stands.

@@ -110,6 +110,7 @@ type RouterStatus struct {
 	Backends     map[string]BackendStats
 	Started      time.Time
 	PID          int
+	Goroutines   int                 `json:",omitzero"` // of the proxy
 	Version      string              `json:",omitzero"` // of the proxy's binary
 	Certificates []CertificateStatus `json:",omitzero"` // by host
 	// NoSegments is why there can be no service addresses on this machine; "": there can.

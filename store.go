@@ -22,7 +22,7 @@ type Store interface {
 	Save(ctx context.Context, d Deployment) (Deployment, error)
 	// Deployment gives one; the stack's last one if id is 0.
 	Deployment(ctx context.Context, stack string, id int64) (Deployment, error)
-	// Deployments lists a stack's, newest first, at most limit (0: all).
+	// Deployments lists a stack's, newest first, at most limit (0: all). The last 500 are kept.
 	Deployments(ctx context.Context, stack string, limit int) ([]Deployment, error)
 
 	Release(ctx context.Context, stack string, number int) (Release, error)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // Info describes the daemon, its engine and its proxy.
 func (c *Control) Info(ctx context.Context) (rhumb.ServerInfo, error) {
-	info := rhumb.ServerInfo{Version: c.Version, Started: c.started, Data: c.Data}
+	info := rhumb.ServerInfo{Version: c.Version, Started: c.started, Data: c.Data, Goroutines: runtime.NumGoroutine()}
 	var err error
 	if info.Engine, err = c.Engine.Info(ctx); err != nil {
 		return info, err

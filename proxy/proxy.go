@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -254,7 +255,7 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	}
 	s := p.served.Load()
 	st := rhumb.RouterStatus{Table: s.table, Open: p.open(nil), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
-		Certificates: p.certs.Status(), Started: p.started, PID: os.Getpid(), Version: p.options.Version}
+		Certificates: p.certs.Status(), Started: p.started, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
 	for id, n := range p.segments.Open(ctx) {
 		st.Open[id] += n
 	}

@@ -42,7 +42,12 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 		if _, err := tx.ExecContext(ctx, "UPDATE stacks SET last = ?, gone = 0 WHERE name = ?", st.Last, d.Stack); err != nil {
 			return err
 		}
-		return s.insert(ctx, tx, &d)
+		if err := s.insert(ctx, tx, &d); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM deployments WHERE stack = ?1 AND id <=
+			(SELECT id FROM deployments WHERE stack = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, d.Stack, keepDeployments)
+		return err
 	})
 	if err != nil {
 		return rhumb.Deployment{}, err
@@ -52,6 +57,9 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 	}
 	return d, nil
 }
+
+// keepDeployments is how many of a stack's deployments are kept.
+const keepDeployments = 500
 
 // Save stores a deployment if d.Rev is the stored one's. One that has ended can still be written to, but not moved.
 func (s *Store) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deployment, error) {

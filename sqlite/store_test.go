@@ -230,6 +230,26 @@ func TestTheLastTenThousandEventsAreKept(t *testing.T) {
 	}
 }
 
+func TestTheLastFiveHundredDeploymentsAreKept(t *testing.T) {
+	s := open(t, t.TempDir())
+	for range 503 {
+		d, err := s.Begin(t.Context(), nil, rhumb.Deployment{Stack: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Move(rhumb.PhaseConverged, d.Started, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Save(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := s.Deployments(t.Context(), "shop", 0)
+	if err != nil || len(list) != 500 || list[0].ID != 503 || list[499].ID != 4 {
+		t.Errorf("%d are kept, %v", len(list), err)
+	}
+}
+
 func TestAnyPathCanHoldADatabase(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a b?c#d%41&ü")
 	if err := os.Mkdir(dir, 0o700); err != nil {
