@@ -58,7 +58,7 @@ func (t trial) failed(now time.Time, err error, times Times) trial {
 // together aren't renewed together.
 func renewAt(notBefore, notAfter time.Time, chance float64) time.Time {
 	life := notAfter.Sub(notBefore)
-	return notAfter.Add(-life/3 + time.Duration(chance*float64(life)/30))
+	return notAfter.Add(time.Second - life/3 + time.Duration(chance*float64(life)/30)) // certificates end at the end of their last second
 }
 
 // blame is whom a failure is about.
