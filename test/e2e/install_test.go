@@ -172,7 +172,11 @@ func (m *machine) hardened() {
 		}
 		m.t.Log(strings.TrimSpace(m.must(0, "systemd-analyze security --no-pager "+unit+" | tail -n 1")))
 	}
-	// Namespaces that the proxy mounts must be the machine's.
+	// Namespaces that the proxy mounts must be the machine's, and it must be able to make them.
+	if out := m.must(0, "rhumb routes --format json"); strings.Contains(out, "NoSegments") {
+		m.t.Errorf("there are no service addresses:\n%s", out)
+	}
+	m.must(0, "[ -n \"$(ls /run/netns)\" ] && cd /root && RELEASE=one rhumb exec app /app check http://app:8000/health")
 	m.must(0, "[ $(readlink /proc/1/ns/mnt) = $(readlink /proc/$(systemctl show -p MainPID --value rhumb-proxy)/ns/mnt) ]")
 	m.must(0, "[ $(stat -c %u:%g:%a /run/rhumb/files/*/content) = 1234:2345:440 ] && [ -d /home/shop/files ]")
 	m.must(0, "[ $(stat -c %U:%G:%a /run/rhumb/rhumb.sock) = root:rhumb:660 ] && setpriv --reuid rhumb --regid rhumb --clear-groups rhumb ps -p shop")

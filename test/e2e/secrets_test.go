@@ -132,6 +132,7 @@ func TestASecretIsOnlyInItsContainersOwnFile(t *testing.T) {
 	v.run(0, "rollback", "1")
 	v.where("one")
 	v.answers()
+	v.backedUp()
 	v.everywhere()
 	v.run(0, "down")
 	v.gone()
