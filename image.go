@@ -39,8 +39,8 @@ type Images interface {
 	// it was pulled or built under, unless a container, another release or a name that somebody else gave it uses it.
 	Release(ctx context.Context, stack, service string, release int, remove bool) error
 	// Sweep removes the images that rhumb pulled or built and that nobody needs: not one of the IDs in needed, and used by no
-	// release (Keep), no container and no name that somebody else gave. One that got a name less than unused ago stays. What the engine's
-	// builder keeps for later builds is cut back to a limit of the engine's. It gives the bytes that became free, about.
+	// release (Keep), no container and no name that somebody else gave. One that got a name less than unused ago stays.
+	// It gives the bytes that became free, about.
 	Sweep(ctx context.Context, needed []string, unused time.Duration) (freed int64, err error)
 }
 

@@ -32,6 +32,8 @@ type Deps struct {
 	Certificates rhumb.CertificateStore      // nil: there are neither given certificates nor an internal authority
 	Sweep        func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
 
+	Trim func(context.Context) (int64, error) // cuts the engine's build cache back, and gives the bytes; nil: nothing to do
+
 	DiskLimit int                                   // how full, in percent, a disk may be for anything new to begin; 0: 90; 100: as full as can be
 	Space     func(path string) (disk.Usage, error) // nil: disk.Look
 	Usage     func(context.Context) (string, error) // what takes the engine's room, in words; nil: unknown

@@ -9,11 +9,11 @@ import (
 
 const (
 	clearEvery   = time.Hour
-	unneededFor  = time.Hour       // how long an image must have had no use: one that was just built is about to be deployed
-	clearTimeout = 5 * time.Minute // for one clearing
+	unneededFor  = time.Hour   // how long an image must have had no use: one that was just built is about to be deployed
+	clearTimeout = time.Minute // for one clearing, which keeps deployments waiting
 )
 
-// clear gives room back until ctx ends: once an hour, and after each deployment.
+// clear gives room back until ctx ends: once an hour, and images after each deployment too.
 func (c *Control) clear(ctx context.Context) error {
 	t := time.NewTicker(clearEvery)
 	defer t.Stop()
@@ -22,11 +22,26 @@ func (c *Control) clear(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
+			c.trim(ctx)
 		case <-c.litter:
 		}
 		if err := c.clearImages(ctx); err != nil && ctx.Err() == nil {
 			c.Log.Warn("images not cleared", "err", err)
 		}
+	}
+}
+
+// trim cuts the engine's build cache back.
+func (c *Control) trim(ctx context.Context) {
+	if c.Trim == nil {
+		return
+	}
+	freed, err := c.Trim(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.Log.Warn("build cache not trimmed", "err", err)
+	}
+	if freed > 0 {
+		c.Log.Info("build cache trimmed", "bytes", freed)
 	}
 }
 

@@ -241,7 +241,7 @@ func assemble(conf serverConfig, engine *docker.Engine, deps control.Deps) (daem
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
 		return daemon{}, rhumb.Errorf(rhumb.Denied, "the folder of build contexts can't be made: %w", err)
 	}
-	deps.DiskLimit, deps.Usage = conf.DiskLimit, engine.Usage
+	deps.DiskLimit, deps.Usage, deps.Trim = conf.DiskLimit, engine.Usage, engine.TrimCache
 	c := control.New(deps)
 	return daemon{c, builder{b, c.Room, engine.MarkBuilt, deps.Log}}, b.Sweep()
 }

@@ -21,8 +21,9 @@ const (
 )
 
 const (
-	sweepTimeout = 5 * time.Minute
-	cacheLimit   = 10 << 30 // bytes that the engine's builder may keep for later builds
+	sweepTimeout = time.Minute     // what isn't swept by then is the next sweep's
+	trimTimeout  = 5 * time.Minute // the engine deletes many small files
+	cacheLimit   = 10 << 30        // bytes that the engine's builder may keep for later builds
 )
 
 // MarkBuilt notes that rhumb built an image under that name.
@@ -90,7 +91,7 @@ func (e *Engine) names(i *image.InspectResponse, built string) called {
 	return c
 }
 
-// Sweep removes the images that rhumb pulled or built and that nobody needs, and what the builder keeps beyond its limit.
+// Sweep removes the images that rhumb pulled or built and that nobody needs.
 func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duration) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
@@ -115,8 +116,19 @@ func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duratio
 		}
 		freed += n
 	}
+	return freed, nil
+}
+
+// TrimCache cuts what the engine's builder keeps for later builds back to a limit, least recently used first, and
+// gives the bytes that became free. Builds that go on are not disturbed.
+func (e *Engine) TrimCache(ctx context.Context) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, trimTimeout)
+	defer cancel()
+	if _, err := e.speak(ctx); err != nil {
+		return 0, err
+	}
 	r, err := e.api.BuildCachePrune(ctx, client.BuildCachePruneOptions{ReservedSpace: cacheLimit})
-	return freed + int64(r.Report.SpaceReclaimed), e.fail(err, "prune the build cache")
+	return int64(r.Report.SpaceReclaimed), e.fail(err, "trim the build cache")
 }
 
 // sweepImage removes a marked image unless somebody needs it, and gives its size.

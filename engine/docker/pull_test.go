@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -148,6 +150,49 @@ func TestAnImageIsPulledWithCredentialsAndProgress(t *testing.T) {
 	}
 	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref, Policy: rhumb.PullNever}, nil); rhumb.ErrorCode(err) != rhumb.NotFound {
 		t.Errorf("what was pulled is not removed with its last release: %v", err)
+	}
+}
+
+func TestWhatTheUserPulledHimselfIsNotSwept(t *testing.T) {
+	e := need(t)
+	mine, ours := newRegistry(t), newRegistry(t)
+	auth := map[string]rhumb.Credentials{}
+	for _, r := range []*registry{mine, ours} {
+		auth[r.host] = rhumb.Credentials{Username: "ada", Password: "pw"}
+		t.Cleanup(func() {
+			for _, name := range []string{r.host + "/app:1", r.host + "/app@" + r.manifest} {
+				_, _ = raw(t).ImageRemove(context.Background(), name, client.ImageRemoveOptions{Force: true})
+			}
+		})
+	}
+	login, err := json.Marshal(map[string]string{"username": "ada", "password": "pw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pulled, err := raw(t).ImagePull(t.Context(), mine.host+"/app:1", client.ImagePullOptions{RegistryAuth: base64.URLEncoding.EncodeToString(login)})
+	if err == nil {
+		err = pulled.Wait(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{mine.host + "/app:1", ours.host + "/app@" + ours.manifest} {
+		img, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref, Policy: rhumb.PullAlways, Auth: auth}, nil)
+		if err != nil || img.Pulled != strings.HasPrefix(ref, ours.host) {
+			t.Errorf("%s: %+v, %v", ref, img, err)
+		}
+	}
+	begun := time.Now()
+	freed, err := e.Sweep(t.Context(), nil, 0)
+	t.Logf("swept in %v", time.Since(begun))
+	if err != nil || freed < 3<<20 {
+		t.Errorf("%d bytes freed, %v", freed, err)
+	}
+	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: mine.host + "/app:1", Policy: rhumb.PullNever}, nil); err != nil {
+		t.Errorf("the user's: %v", err)
+	}
+	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ours.host + "/app@" + ours.manifest, Policy: rhumb.PullNever}, nil); rhumb.ErrorCode(err) != rhumb.NotFound {
+		t.Errorf("rhumb's own, which nobody needs: %v", err)
 	}
 }
 
