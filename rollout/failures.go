@@ -169,7 +169,11 @@ func (s *service) heal(sl *slot) {
 			t.waits(s.Name, fmt.Sprintf("%s.%d %s; started again at %s", s.Name, sl.n, sl.reason, at.UTC().Format(time.TimeOnly)))
 			return
 		}
-		if s.mayTryAgain(sl) {
+		switch {
+		case !s.mayTryAgain(sl):
+		case s.order != rhumb.StopFirst && s.nameTaken(sl):
+			s.goAll(s.inTheWay(sl)) // such as one that was cut off from a network
+		default:
 			s.start(sl, r.ID, n+1)
 		}
 	}

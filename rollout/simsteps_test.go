@@ -69,6 +69,16 @@ func (c *simCheck) routes(r *simReplica) {
 	if r.stopping && !r.haunted {
 		c.fail("%s is routed while it is being stopped", r.Name())
 	}
+	s := c.s
+	def := s.release(r.Release).model.Service(r.Service)
+	if def.Served() || def.Ready.Kind != rhumb.ReadyRunning || s.wanted().Mode != Deploy || s.now.Sub(r.Started) >= window(def) {
+		return
+	}
+	for _, other := range s.replicas { // it need not wait for its window only where no old one is
+		if route, ok := s.routes[other.ID]; ok && !route.Draining && other.Service == r.Service && other.Spec != r.Spec && other.Alive() {
+			c.fail("%s is routed before its window has passed, and %s is there", r.Name(), other.Name())
+		}
+	}
 	if r.PostStart && r.greeted.IsZero() {
 		c.fail("%s is routed before its hooks have completed", r.Name())
 	}
