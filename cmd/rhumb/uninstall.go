@@ -110,9 +110,9 @@ func (a *app) farewell(ctx context.Context, conf serverConfig, purged bool) erro
 	case err != nil:
 		left = append(left, "  in Docker   whatever the stacks had: it can't be asked: "+err.Error())
 	default:
-		left = append(left, fmt.Sprintf("  in Docker   %d volumes of stacks: docker volume ls --filter label=dev.rhumb.stack", volumes))
+		left = append(left, fmt.Sprintf("  in Docker   volumes of stacks: %d (docker volume ls --filter label=dev.rhumb.stack)", volumes))
 		if containers > 0 {
-			left = append(left, fmt.Sprintf("              %d containers of stacks: docker ps -a --filter label=dev.rhumb.stack", containers))
+			left = append(left, fmt.Sprintf("              containers of stacks: %d (docker ps -a --filter label=dev.rhumb.stack)", containers))
 		}
 	}
 	return &outcome{words: strings.Join(left, "\n")}

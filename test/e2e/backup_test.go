@@ -23,8 +23,8 @@ func TestARestoredServerFindsItsStacksServing(t *testing.T) {
 	_, own, _ := strings.Cut(string(s.content(filepath.Join(s.data, "key"))), "public key: ")
 	own, _, _ = strings.Cut(own, "\n")
 	s.must(0, "backup", "--data", s.data, "--recipient", own, file)
-	s.must(1, "backup", "--data", s.data, "--recipient", own, file)  // it is there
-	s.must(1, "restore", "--data", s.data, file) // the server runs
+	s.must(1, "backup", "--data", s.data, "--recipient", own, file) // it is there
+	s.must(1, "restore", "--data", s.data, file)                    // the server runs
 	k.write("compose.yaml", strings.Replace(good, "RELEASE: one", "RELEASE: two", 1))
 	k.must(0, "deploy")
 	k.must(0, "rollback")

@@ -206,7 +206,7 @@ func (m *machine) uninstalled() {
 	}
 	m.must(0, "rhumb down -p shop")
 	out := m.must(0, "rhumb uninstall")
-	if !strings.Contains(out, "/var/lib/rhumb (releases") || !strings.Contains(out, "1 volumes of stacks") {
+	if !strings.Contains(out, "/var/lib/rhumb (releases") || !strings.Contains(out, "volumes of stacks: 1") {
 		m.t.Errorf("it says:\n%s", out)
 	}
 	m.must(0, "[ -s /var/lib/rhumb/key ] && docker volume inspect shop_data && [ ! -e /usr/local/bin/rhumb ] && ! systemctl cat rhumb rhumb-proxy && ! pidof rhumb")
