@@ -127,7 +127,7 @@ func TestWithoutAServerWhatNeedsItIsNotLookedAt(t *testing.T) {
 	if Count(found, Problem) != 1 || found[0].Hint != "start it" {
 		t.Errorf("%+v", found)
 	}
-	if n := Count(found, Warning); n != 4 { // ports, firewall, names, leftovers
+	if n := Count(found, Warning); n != 5 { // ports, firewall, names, certificates, leftovers
 		t.Errorf("%d warnings: %+v", n, found)
 	}
 }

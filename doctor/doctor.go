@@ -24,7 +24,7 @@ type check func(Facts) []Finding
 
 var checks = []check{
 	serverCheck, daemonsCheck, engineCheck, kernelCheck, portsCheck, firewallCheck,
-	namesCheck, diskCheck, memoryCheck, clockCheck, leftoversCheck,
+	namesCheck, certificatesCheck, diskCheck, memoryCheck, clockCheck, leftoversCheck,
 }
 
 // Examine runs all checks over the facts, in a fixed order.
