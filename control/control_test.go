@@ -289,7 +289,7 @@ func (b *bed) wantReplicas(names ...string) {
 			return false
 		}
 		for i, r := range reps {
-			if r.Name() != names[i] || !r.Alive() {
+			if _, _, hook := rhumb.HookOf(r.Service); r.Name() != names[i] || !r.Alive() && !hook {
 				return false
 			}
 		}

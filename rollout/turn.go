@@ -136,5 +136,5 @@ func (t *turn) own(r *rhumb.Replica) bool {
 	if made.IsZero() {
 		made = r.Created
 	}
-	return made.IsZero() || t.w.Since.IsZero() || made.After(t.w.Since)
+	return made.IsZero() || t.w.Since.IsZero() || !made.Before(t.w.Since)
 }
