@@ -1,0 +1,363 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"rhumb"
+)
+
+// madeSegments remembers what it was asked to make.
+type madeSegments struct {
+	mu     sync.Mutex
+	fails  map[string]error
+	now    []rhumb.Segment
+	open   map[string]int
+	reason error
+	runs   int
+}
+
+func (m *madeSegments) Apply(_ context.Context, ss []rhumb.Segment) map[string]error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = ss
+	errs := map[string]error{}
+	for _, s := range ss {
+		if err := m.fails[s.ID]; err != nil {
+			errs[s.ID] = err
+		}
+	}
+	return errs
+}
+
+func (m *madeSegments) Open(context.Context) map[string]int { return m.open }
+func (m *madeSegments) Supported() error                    { return m.reason }
+func (m *madeSegments) Run(ctx context.Context) error {
+	m.mu.Lock()
+	m.runs++
+	m.mu.Unlock()
+	<-ctx.Done()
+	m.mu.Lock()
+	m.runs--
+	m.mu.Unlock()
+	return nil
+}
+
+func (m *madeSegments) looks() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.runs
+}
+
+// made gives what is made now: networks with the replicas that get new connections.
+func (m *madeSegments) made() map[string][]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	made := map[string][]string{}
+	for _, s := range m.now {
+		made[s.Network] = []string{}
+		for _, a := range s.Services {
+			for _, e := range a.Endpoints {
+				made[s.Network] = append(made[s.Network], e.Replica)
+			}
+		}
+	}
+	return made
+}
+
+func (m *madeSegments) fail(id string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fails[id] = err
+}
+
+func segmentOf(network string, third byte, replicas ...string) rhumb.Segment {
+	s := rhumb.Segment{Network: network, ID: "id-" + network, Stack: "shop", Bridge: "br-" + network, Subnet: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third, 0}), 24)}
+	a := rhumb.ServiceAddress{Service: "web", Addr: netip.AddrFrom4([4]byte{10, 0, third, 200})}
+	for i, r := range replicas {
+		a.Endpoints = append(a.Endpoints, rhumb.Endpoint{Replica: r, Name: r, Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, third, byte(i + 2)}), 0)})
+	}
+	s.Services = []rhumb.ServiceAddress{a}
+	return s
+}
+
+// running runs a proxy until the test ends, or stop is called.
+func running(t *testing.T, o Options) (p *Proxy, stop func()) {
+	t.Helper()
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() {
+		if err := p.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	stop = func() {
+		cancel()
+		work.Wait()
+	}
+	t.Cleanup(stop)
+	<-p.running
+	return p, stop
+}
+
+func equalMade(t *testing.T, m *madeSegments, want map[string][]string) {
+	t.Helper()
+	got := m.made()
+	if len(got) != len(want) {
+		t.Fatalf("made: %v, want %v", got, want)
+	}
+	for n := range want {
+		if !slices.Equal(got[n], want[n]) {
+			t.Fatalf("made: %v, want %v", got, want)
+		}
+	}
+}
+
+func TestATableIsServedWithItsSegmentsOrNotAtAll(t *testing.T) {
+	m := &madeSegments{fails: map[string]error{}}
+	p, _ := running(t, Options{Segments: m, State: t.TempDir()})
+	one, two := segmentOf("a", 1, "r1"), segmentOf("b", 2, "r2")
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 1, Segments: []rhumb.Segment{one}}); err != nil {
+		t.Fatal(err)
+	}
+	m.fail(two.ID, errors.New("network b: no bridge"))
+	err := p.Apply(t.Context(), rhumb.Table{Version: 2, Segments: []rhumb.Segment{two}})
+	if rhumb.ErrorCode(err) != rhumb.Unavailable {
+		t.Fatalf("a segment that can't be made: %v", err)
+	}
+	equalMade(t, m, map[string][]string{"a": {"r1"}})
+	if st, err := p.Status(t.Context()); err != nil || st.Table.Version != 1 {
+		t.Fatalf("serves %d, %v", st.Table.Version, err)
+	}
+
+	m.fail(two.ID, nil)
+	m.fail(one.ID, errors.New("network a: its bridge went")) // which doesn't stand in the way, since it stays as it was
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 2, Segments: []rhumb.Segment{one, two}}); err != nil {
+		t.Fatal(err)
+	}
+	changed := segmentOf("a", 1, "r1", "r3")
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 3, Segments: []rhumb.Segment{changed, two}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
+		t.Fatalf("a changed segment that can't be made: %v", err)
+	}
+	equalMade(t, m, map[string][]string{"a": {"r1"}, "b": {"r2"}})
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 3, Segments: []rhumb.Segment{two}}); err != nil {
+		t.Fatal(err)
+	}
+	equalMade(t, m, map[string][]string{"b": {"r2"}})
+}
+
+func TestAProxyThatStartsAloneMakesItsSegmentsAgain(t *testing.T) {
+	dir := t.TempDir()
+	p, stop := running(t, Options{Segments: &madeSegments{}, State: dir})
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 1, Segments: []rhumb.Segment{segmentOf("a", 1, "r1")}}); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	m := &madeSegments{}
+	_, stop = running(t, Options{Segments: m, State: dir})
+	equalMade(t, m, map[string][]string{"a": {"r1"}})
+	stop()
+
+	// Without a table nothing is known to be superfluous.
+	m = &madeSegments{now: []rhumb.Segment{segmentOf("a", 1, "r1")}}
+	running(t, Options{Segments: m, State: t.TempDir()})
+	equalMade(t, m, map[string][]string{"a": {"r1"}})
+}
+
+func TestASuccessorOwnsTheSegments(t *testing.T) {
+	dir := t.TempDir()
+	socket := dir + "/s"
+	old, next := &madeSegments{}, &madeSegments{open: map[string]int{"r1": 2}}
+	lives := make(chan Life)
+	p1, _ := running(t, Options{Segments: old, State: dir, Socket: socket, Lives: livesFrom(lives)})
+	if err := p1.Apply(t.Context(), rhumb.Table{Version: 1, Segments: []rhumb.Segment{segmentOf("a", 1, "r1", "r2")}}); err != nil {
+		t.Fatal(err)
+	}
+	p2, _ := running(t, Options{Segments: next, State: dir, Socket: socket})
+	equalMade(t, next, map[string][]string{"a": {"r1", "r2"}})
+	if err := p2.Apply(t.Context(), rhumb.Table{Version: 2, Segments: []rhumb.Segment{segmentOf("a", 1, "r2")}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // when the second is taken the first was
+		select {
+		case lives <- Life{ID: "r2"}:
+		case <-time.After(100 * time.Millisecond): // it has ended, since it had nothing to finish
+		}
+	}
+	equalMade(t, next, map[string][]string{"a": {"r2"}})
+	equalMade(t, old, map[string][]string{"a": {"r1", "r2"}})
+	if o, n := old.looks(), next.looks(); o != 0 || n != 1 {
+		t.Errorf("%d of the old and %d of the new look after them", o, n)
+	}
+	if st, err := p2.Status(t.Context()); err != nil || st.Open["r1"] != 2 {
+		t.Errorf("open: %v, %v", st.Open, err)
+	}
+}
+
+func TestStatusTellsWhyThereAreNoSegments(t *testing.T) {
+	p, _ := running(t, Options{Segments: &madeSegments{reason: errors.New("the kernel has no nftables")}})
+	if st, err := p.Status(t.Context()); err != nil || st.NoSegments != "the kernel has no nftables" {
+		t.Errorf("%q, %v", st.NoSegments, err)
+	}
+	p, _ = running(t, Options{})
+	if st, err := p.Status(t.Context()); err != nil || st.NoSegments == "" {
+		t.Errorf("%q, %v", st.NoSegments, err)
+	}
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 1, Segments: []rhumb.Segment{segmentOf("a", 1)}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
+		t.Errorf("%v", err)
+	}
+}
+
+// livesFrom tells what comes.
+func livesFrom(c <-chan Life) Lives {
+	return func(ctx context.Context) iter.Seq2[Life, error] {
+		return func(yield func(Life, error) bool) {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case l, ok := <-c:
+					if !ok {
+						yield(Life{}, errors.New("the engine went away"))
+						return
+					}
+					if !yield(l, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestADeadReplicaGetsNothingAndItsTableStays(t *testing.T) {
+	m, lives := &madeSegments{}, make(chan Life)
+	p, _ := running(t, Options{Segments: m, Lives: livesFrom(lives)})
+	at := netip.MustParseAddrPort("127.0.0.1:9")
+	table := func(version uint64, replicas ...string) rhumb.Table {
+		b := rhumb.Backend{Name: "shop/web:80", Stack: "shop", Service: "web"}
+		for _, r := range replicas {
+			b.Endpoints = append(b.Endpoints, rhumb.Endpoint{Replica: r, Name: r, Addr: at})
+		}
+		return rhumb.Table{Version: version, Backends: []rhumb.Backend{b}, Segments: []rhumb.Segment{segmentOf("a", 1, replicas...)}}
+	}
+	told := func(ls ...Life) { // and taken
+		for _, l := range append(ls, Life{ID: "nobody"}, Life{ID: "nobody", Alive: true}) {
+			lives <- l
+		}
+	}
+	active := func(want ...string) {
+		t.Helper()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		s := p.served.Load()
+		var got []string
+		for _, e := range s.backends["shop/web:80"].active {
+			for id, r := range s.replicas {
+				if e.replica == r {
+					got = append(got, id)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the front door leads to %v, want %v", got, want)
+		}
+		if made := m.made()["a"]; !slices.Equal(made, want) {
+			t.Errorf("the segment leads to %v, want %v", made, want)
+		}
+	}
+	apply := func(tb rhumb.Table) {
+		t.Helper()
+		if err := p.Apply(t.Context(), tb); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(table(1, "r1", "r2"))
+	told(Life{ID: "r1"})
+	active("r2")
+	if st, err := p.Status(t.Context()); err != nil || !sameTable(st.Table, table(1, "r1", "r2")) {
+		t.Errorf("the table isn't the daemon's: %+v, %v", st.Table, err)
+	}
+	apply(table(2, "r1", "r2", "r3"))
+	active("r2", "r3")
+	told(Life{ID: "r1", Alive: true})
+	active("r1", "r2", "r3")
+	told(Life{ID: "r4"}) // before it was ever in a table
+	apply(table(3, "r3", "r4"))
+	active("r3")
+	apply(table(4, "r3"))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead.ids["r4"] {
+		t.Errorf("the dead are remembered after they left: %v", p.dead.ids)
+	}
+}
+
+func TestTheDeadAreForgottenWhenThereAreTooMany(t *testing.T) {
+	d := dead{ids: map[string]bool{}}
+	for i := range maxDead + 10 {
+		if !d.note(Life{ID: string(rune(i + 256))}) {
+			t.Fatal("a death is no news")
+		}
+	}
+	if len(d.ids) != maxDead || len(d.order) != maxDead || d.ids[string(rune(256))] {
+		t.Errorf("%d are remembered", len(d.ids))
+	}
+	if d.note(Life{ID: "alive", Alive: true}) {
+		t.Error("who never died can't rise")
+	}
+}
+
+func TestTheEngineIsAskedAgainWhenItWentAway(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	gone := make(chan Life)
+	close(gone)
+	_, stop := running(t, Options{Lives: func(ctx context.Context) iter.Seq2[Life, error] {
+		asked <- struct{}{}
+		return livesFrom(gone)(ctx)
+	}})
+	for range 3 {
+		select {
+		case <-asked:
+		case <-time.After(5 * time.Second):
+			t.Fatal("not asked again")
+		}
+	}
+	stop()
+}
+
+func TestWrongSegmentsAreRefused(t *testing.T) {
+	good := segmentOf("a", 1, "r1")
+	for what, spoil := range map[string]func(*rhumb.Segment){
+		"no ID":                         func(s *rhumb.Segment) { s.ID = "" },
+		"a bridge's name with a slash":  func(s *rhumb.Segment) { s.Bridge = "../x" },
+		"IPv6":                          func(s *rhumb.Segment) { s.Subnet = netip.MustParsePrefix("fd00::/64") },
+		"an address outside":            func(s *rhumb.Segment) { s.Services[0].Addr = netip.MustParseAddr("10.9.9.9") },
+		"an endpoint outside":           func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Addr = netip.MustParseAddrPort("10.9.9.9:0") },
+		"an endpoint at the address":    func(s *rhumb.Segment) { s.Services[0].Addr = s.Services[0].Endpoints[0].Addr.Addr() },
+		"an endpoint without a replica": func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Replica = "" },
+		"an address twice":              func(s *rhumb.Segment) { s.Services = append(s.Services, s.Services[0]) },
+	} {
+		s := cloneSegments([]rhumb.Segment{good})
+		spoil(&s[0])
+		if err := validate(rhumb.Table{Segments: s}); rhumb.ErrorCode(err) != rhumb.Invalid {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := validate(rhumb.Table{Segments: []rhumb.Segment{good}}); err != nil {
+		t.Error(err)
+	}
+	if err := validate(rhumb.Table{Segments: []rhumb.Segment{good, good}}); rhumb.ErrorCode(err) != rhumb.Invalid {
+		t.Errorf("twice: %v", err)
+	}
+}
