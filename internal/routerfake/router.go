@@ -3,6 +3,8 @@ package routerfake
 
 import (
 	"context"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,12 +17,14 @@ type Router struct {
 	table  rhumb.Table
 	open   map[string]int
 	held   map[string]bool // addresses that somebody else holds
+	refuse map[string]bool // networks whose segments can't be made
+	reason string          // why there are no segments at all
 	away   bool
 	notify func(rhumb.Table)
 }
 
 // New makes a router that serves an empty table.
-func New() *Router { return &Router{open: map[string]int{}, held: map[string]bool{}} }
+func New() *Router { return &Router{open: map[string]int{}, held: map[string]bool{}, refuse: map[string]bool{}} }
 
 // Open sets how many connections a replica has.
 func (r *Router) Open(replica string, n int) {
@@ -34,6 +38,20 @@ func (r *Router) Hold(addr string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[addr] = true
+}
+
+// NoSegments has the machine be one without service addresses, for the reason; "": it can have them, as from the beginning.
+func (r *Router) NoSegments(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reason = reason
+}
+
+// Refuse has the segment of a network's name be one that can't be made when it changes, or that can.
+func (r *Router) Refuse(network string, refuse bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refuse[network] = refuse
 }
 
 // Away makes the router unreachable, or reachable again.
@@ -63,6 +81,9 @@ func (r *Router) Apply(_ context.Context, t rhumb.Table) error {
 	if err := r.taken(t.Listeners); err != nil {
 		return err
 	}
+	if err := r.made(t.Segments); err != nil {
+		return err
+	}
 	if r.notify != nil {
 		r.notify(t)
 	}
@@ -81,7 +102,7 @@ func (r *Router) Status(context.Context) (rhumb.RouterStatus, error) {
 	for id, n := range r.open {
 		open[id] = n
 	}
-	return rhumb.RouterStatus{Table: r.table, Open: open, Started: time.Unix(0, 0)}, nil
+	return rhumb.RouterStatus{Table: r.table, Open: open, Started: time.Unix(0, 0), NoSegments: r.reason}, nil
 }
 
 // Check tells whether the addresses are free.
@@ -92,6 +113,17 @@ func (r *Router) Check(_ context.Context, ls []rhumb.Listener) error {
 		return unreachable()
 	}
 	return r.taken(ls)
+}
+
+// made tells whether the segments can be made. Those that stay as they were don't stand in the way.
+func (r *Router) made(ss []rhumb.Segment) error {
+	for _, s := range ss {
+		same := slices.ContainsFunc(r.table.Segments, func(o rhumb.Segment) bool { return reflect.DeepEqual(o, s) })
+		if !same && (r.reason != "" || r.refuse[s.Network]) {
+			return rhumb.Errorf(rhumb.Unavailable, "network %s: its service addresses can't be made", s.Network)
+		}
+	}
+	return nil
 }
 
 func (r *Router) taken(ls []rhumb.Listener) error {
