@@ -24,7 +24,9 @@ type Router struct {
 }
 
 // New makes a router that serves an empty table.
-func New() *Router { return &Router{open: map[string]int{}, held: map[string]bool{}, refuse: map[string]bool{}} }
+func New() *Router {
+	return &Router{open: map[string]int{}, held: map[string]bool{}, refuse: map[string]bool{}}
+}
 
 // Open sets how many connections a replica has.
 func (r *Router) Open(replica string, n int) {
