@@ -1,0 +1,72 @@
+package control
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rhumb"
+)
+
+// in attaches to a network, with aliases.
+func in(network string, aliases ...string) rhumb.Attachment {
+	return rhumb.Attachment{Network: network, Aliases: aliases}
+}
+
+func on(name string, networks ...rhumb.Attachment) rhumb.Service {
+	return rhumb.Service{Name: name, Replicas: 1, Container: rhumb.Container{Networks: networks}}
+}
+
+// town is a stack in the segments front and back, and in the network outside, where services have no addresses.
+func town() directory {
+	job := on("job", in("back", "job"))
+	job.Job = true
+	return directory{
+		segments: []rhumb.Segment{
+			{Network: "back", Services: []rhumb.ServiceAddress{{Service: "api", Addr: netip.MustParseAddr("10.2.0.1")}, {Service: "db", Addr: netip.MustParseAddr("10.2.0.2")}}},
+			{Network: "front", Services: []rhumb.ServiceAddress{{Service: "api", Addr: netip.MustParseAddr("10.1.0.1")}, {Service: "web", Addr: netip.MustParseAddr("10.1.0.3")}}},
+		},
+		models: []*rhumb.Stack{
+			{Services: []rhumb.Service{on("api", in("back", "api", "backend"), in("front", "api", "v1")), on("db", in("back", "db", "store", "no name")), job}},
+			{Services: []rhumb.Service{on("db", in("back", "db", "old")), on("web", in("front", "web"), in("outside", "web", "shared"))}},
+		},
+	}
+}
+
+func TestNamesAreThoseOfServicesInSharedNetworks(t *testing.T) {
+	first := in("front")
+	first.Priority = 10
+	for _, c := range []struct {
+		name   string
+		caller rhumb.Container
+		want   map[string]string
+	}{
+		{"one network", rhumb.Container{Networks: []rhumb.Attachment{in("back")}},
+			map[string]string{"api": "10.2.0.1", "backend": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2"}},
+		{"two networks, by name", rhumb.Container{Networks: []rhumb.Attachment{in("front"), in("back")}},
+			map[string]string{"api": "10.2.0.1", "backend": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3"}},
+		{"two networks, by priority", rhumb.Container{Networks: []rhumb.Attachment{in("back"), first}},
+			map[string]string{"api": "10.1.0.1", "v1": "10.1.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3"}},
+		{"a network without addresses", rhumb.Container{Networks: []rhumb.Attachment{in("outside")}}, map[string]string{}},
+		{"the server's own network", rhumb.Container{NetworkMode: "host"},
+			map[string]string{"api": "10.2.0.1", "backend": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3"}},
+		{"no network", rhumb.Container{NetworkMode: "none"}, map[string]string{}},
+		{"another's network", rhumb.Container{NetworkMode: "service:api"}, map[string]string{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, town().names(&c.caller)); diff != "" {
+				t.Errorf("names (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestANameThatTwoServicesShareIsNobodys(t *testing.T) {
+	d := town()
+	d.models[0].Services[1].Container.Networks[0].Aliases = []string{"db", "backend", "store"}
+	got := d.names(&rhumb.Container{Networks: []rhumb.Attachment{in("back")}})
+	if diff := cmp.Diff(map[string]string{"api": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2"}, got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
