@@ -66,7 +66,7 @@ func (s *Store) reading(ctx context.Context, f func(*sql.Conn) error) error {
 	if err != nil {
 		return s.fault("read the database "+s.path, err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // it only read
 	if err := f(conn); err != nil {
 		return s.fault("read the database "+s.path, err)
 	}

@@ -111,7 +111,7 @@ func runsHere(path string, program []byte) error {
 	if err != nil {
 		return nil
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it only read
 	if want, known := machines[runtime.GOARCH]; known && f.Machine != want {
 		return rhumb.Errorf(rhumb.Invalid, "%s is a program for another machine: %s, and this is %s", path, f.Machine, runtime.GOARCH)
 	}
