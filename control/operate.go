@@ -103,6 +103,11 @@ func oneOff(k rhumb.Container, o rhumb.ExecOptions) rhumb.Container {
 	if len(o.Command) > 0 {
 		k.Command = o.Command
 	}
+	if o.Entrypoint != nil {
+		if k.Entrypoint = o.Entrypoint; len(o.Command) == 0 {
+			k.Command = nil
+		}
+	}
 	k.Env = maps.Clone(k.Env)
 	if k.Env == nil {
 		k.Env = map[string]string{}

@@ -30,6 +30,10 @@ func (f *commandFlags) flags(cmd *cobra.Command) {
 	fs.BoolVarP(&f.interactive, "interactive", "i", true, "join the standard input")
 	fs.BoolVarP(&f.tty, "tty", "t", false, "give the command a terminal (the default when there is one)")
 	fs.BoolVarP(&f.noTTY, "no-tty", "T", false, "give the command no terminal")
+	fs.BoolVar(&f.noTTY, "no-TTY", false, "as docker compose spells it")
+	if err := fs.MarkHidden("no-TTY"); err != nil {
+		panic(err) // it was defined a line above
+	}
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "a variable, NAME=VALUE; may be repeated")
 	fs.StringVarP(&f.user, "user", "u", "", "the user, or user:group")
 	fs.StringVarP(&f.workdir, "workdir", "w", "", "the folder")
@@ -52,15 +56,27 @@ func (a *app) execCommand() *cobra.Command {
 
 func (a *app) runCommand() *cobra.Command {
 	var f commandFlags
+	var entrypoint string
+	var noDeps bool
 	cmd := a.command("run [flags] SERVICE [COMMAND] [ARG...]", "Run a command in one more replica of a service, and remove that", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
+		if !f.rm {
+			return rhumb.Errorf(rhumb.Invalid, "a one-off is always removed when it ends").WithHint("leave --rm=false out; what it writes to named volumes stays")
+		}
 		return a.inside(ctx, f, args, func(ctx context.Context, c *client.Client, stack string, o rhumb.ExecOptions) (int, error) {
+			if entrypoint != "" {
+				o.Entrypoint = strings.Fields(entrypoint)
+			}
 			return c.Run(ctx, stack, args[0], o)
 		})
 	})
 	f.flags(cmd)
+	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "another entrypoint than the service's")
 	cmd.Flags().BoolVar(&f.rm, "rm", true, "remove it when it ends (it always is)")
-	if err := cmd.Flags().MarkHidden("rm"); err != nil {
-		panic(err) // it was defined a line above
+	cmd.Flags().BoolVar(&noDeps, "no-deps", true, "start nothing else (nothing ever is)")
+	for _, known := range []string{"rm", "no-deps"} { // for fingers that know them
+		if err := cmd.Flags().MarkHidden(known); err != nil {
+			panic(err) // it was defined a line above
+		}
 	}
 	a.stackFlags(cmd)
 	a.hostFlag(cmd)
