@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -135,12 +134,4 @@ const challengeProtocol = "acme-tls/1"
 
 func isChallenge(hello *tls.ClientHelloInfo) bool {
 	return len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == challengeProtocol
-}
-
-// hostOf drops the port of a Host header.
-func hostOf(hostPort string) string {
-	if h, _, err := net.SplitHostPort(hostPort); err == nil {
-		return h
-	}
-	return hostPort
 }

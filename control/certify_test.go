@@ -1,0 +1,134 @@
+package control
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"rhumb"
+	"rhumb/internal/routerfake"
+)
+
+var authority = rhumb.Authority{Directory: "https://acme.test/dir"}
+
+func newDesk(r rhumb.Router) *desk {
+	return &desk{router: r, entry: netip.MustParseAddrPort("[::]:80"), https: netip.MustParseAddrPort("[::]:443"), acme: authority}
+}
+
+// led is a table in which each stack has a backend, and rules for its hosts.
+func led(hosts map[string][]string) func(*rhumb.Table) {
+	return func(t *rhumb.Table) {
+		t.Rules, t.Backends = nil, nil
+		for stack, hs := range hosts {
+			t.Backends = append(t.Backends, rhumb.Backend{Name: stack + "/web:80", Stack: stack, Service: "web"})
+			for _, h := range hs {
+				t.Rules = append(t.Rules, rhumb.Rule{Host: h, Backend: stack + "/web:80"})
+			}
+		}
+	}
+}
+
+func held(t *testing.T, r rhumb.Router) []string {
+	t.Helper()
+	st, err := r.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range st.Table.Certificates {
+		all = append(all, c.Host+" "+string(c.Source)+" "+c.Stack)
+	}
+	return all
+}
+
+func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
+	r := routerfake.New()
+	d := newDesk(r)
+	wish := func(stack, host string, from rhumb.CertSource) {
+		t.Helper()
+		w := []rhumb.Certificate{{Host: host, Source: from, Stack: stack}}
+		if err := d.Certify(t.Context(), stack, w); err != nil || !d.has(stack, w) {
+			t.Fatal(err)
+		}
+	}
+	wish("shop", "a.example.com", rhumb.CertACME)
+	if got := held(t, r); got != nil {
+		t.Errorf("before the route is there: %v", got)
+	}
+	edit := func(hosts map[string][]string) {
+		t.Helper()
+		if err := d.Edit(t.Context(), led(hosts)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(map[string][]string{"shop": {"a.example.com"}})
+	if got := held(t, r); !slices.Equal(got, []string{"a.example.com acme shop"}) {
+		t.Errorf("got %v", got)
+	}
+	st, _ := r.Status(t.Context())
+	if st.Table.Authority != authority || len(st.Table.Listeners) != 2 || st.Table.Listeners[1].Protocol != rhumb.HTTPS {
+		t.Errorf("got %+v", st.Table)
+	}
+	edit(map[string][]string{"shop": {"a.example.com"}, "blog": {"a.example.com", "b.example.com"}})
+	wish("blog", "a.example.com", rhumb.CertInternal)
+	if got := held(t, r); !slices.Equal(got, []string{"a.example.com acme shop"}) {
+		t.Errorf("a host of two stacks is the first's: %v", got)
+	}
+	other := newDesk(r) // a daemon that has just begun, before its stacks have spoken
+	if err := other.Edit(t.Context(), func(t *rhumb.Table) { t.Rules = t.Rules[:len(t.Rules)-1] }); err != nil {
+		t.Fatal(err)
+	}
+	if got := held(t, r); len(got) != 1 {
+		t.Errorf("what was there is kept until a stack says otherwise: %v", got)
+	}
+	edit(nil)
+	if st, _ := r.Status(t.Context()); st.Table.Certificates != nil || len(st.Table.Listeners) != 0 {
+		t.Errorf("without routes: %+v", st.Table)
+	}
+}
+
+func TestAnHTTPSAddressThatIsTakenKeepsNothingElseFromChanging(t *testing.T) {
+	r := routerfake.New()
+	r.Hold("[::]:443")
+	d := newDesk(r)
+	if err := d.Edit(t.Context(), led(map[string][]string{"shop": {"a.test"}})); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Certify(t.Context(), "shop", []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}); err != nil {
+		t.Fatal(err)
+	}
+	st, _ := r.Status(t.Context())
+	if len(st.Table.Listeners) != 1 || len(st.Table.Certificates) != 1 {
+		t.Errorf("got %+v", st.Table)
+	}
+	if d.httpsFrom.Before(time.Now()) {
+		t.Error("it is tried again at once")
+	}
+}
+
+func TestTheSourceFollowsFromTheName(t *testing.T) {
+	plain := true
+	for _, c := range []struct {
+		host string
+		tls  rhumb.TLS
+		acme bool
+		want rhumb.CertSource
+		both bool
+	}{
+		{"shop.example.com", rhumb.TLS{}, true, rhumb.CertACME, false},
+		{"shop.example.com", rhumb.TLS{}, false, rhumb.CertInternal, true},
+		{"app.internal", rhumb.TLS{}, true, rhumb.CertInternal, true},
+		{"nas", rhumb.TLS{}, true, rhumb.CertInternal, true},
+		{"app.home.arpa", rhumb.TLS{}, true, rhumb.CertInternal, true},
+		{"*.example.com", rhumb.TLS{}, true, rhumb.CertOff, false},
+		{"192.0.2.1", rhumb.TLS{}, true, rhumb.CertOff, false},
+		{"app.internal", rhumb.TLS{Source: rhumb.CertInternal}, true, rhumb.CertInternal, false},
+		{"shop.example.com", rhumb.TLS{Plain: &plain}, true, rhumb.CertACME, true},
+		{"shop.example.com", rhumb.TLS{Source: rhumb.CertOff}, true, rhumb.CertOff, false},
+	} {
+		if got := certificateOf("s", c.host, c.tls, c.acme); got.Source != c.want || got.Plain != c.both {
+			t.Errorf("%s %+v: got %+v", c.host, c.tls, got)
+		}
+	}
+}
