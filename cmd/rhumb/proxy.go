@@ -53,8 +53,12 @@ func (a *app) proxyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return together(ctx, keeper.Run, func(ctx context.Context) error { return runProxy(ctx, p, log) },
-			func(ctx context.Context) error { return tellServing(ctx, p.Serving(), log) })
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		return together(ctx, keeper.Run, func(ctx context.Context) error {
+			defer stop() // one that was succeeded ends, and all of it
+			return runProxy(ctx, p, log)
+		}, func(ctx context.Context) error { return tellServing(ctx, p.Serving(), log) })
 	})
 	cmd.Long = "Run the data plane. It serves the last table that it was given, and takes the sockets over from a proxy that runs on the same folder."
 	fs := cmd.Flags()

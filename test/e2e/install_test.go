@@ -66,6 +66,12 @@ func TestAnInstallationIsUpgradedWithNothingDroppedAndGoesBackByItself(t *testin
 	if tally.failed > 0 || tally.sent < 1000 || tally.releases["two"] == 0 {
 		t.Error("requests failed, or there were too few")
 	}
+	eventually(t, 30*time.Second, "the proxies that were succeeded have ended", func() error {
+		if out := m.run("pgrep -x rhumb | wc -l").out; strings.TrimSpace(out) != "2" {
+			return fmt.Errorf("there are %s processes", out)
+		}
+		return nil
+	})
 	m.backedUp()
 	m.uninstalled()
 }
