@@ -32,6 +32,9 @@ type resolved struct {
 // ports, external values, what services take over from one another. With look, images are looked up and not pulled.
 func (c *Control) resolve(ctx context.Context, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (resolved, error) {
 	model := copyModel(r.Model)
+	if err := c.checkExternal(ctx, &model); err != nil {
+		return resolved{}, err
+	}
 	inheritImages(&model)
 	images, err := c.resolveImages(ctx, &model, r, look, progress)
 	if err != nil {

@@ -172,6 +172,9 @@ func (r *runner) land(res result) {
 		}
 		return
 	}
+	if res.step.Kind == rhumb.StepStart {
+		clear(r.ensured) // it may be for a volume that isn't there any more
+	}
 	a := r.again[res.step]
 	a.tries++
 	a.at = time.Now().Add(min(time.Minute, 200*time.Millisecond<<min(a.tries, 9)))

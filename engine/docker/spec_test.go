@@ -265,7 +265,7 @@ func TestRhumbsOwnLabelsWin(t *testing.T) {
 	s := full()
 	s.Container.Labels = map[string]string{labelStack: "other", "dev.rhumb.oneoff": "yes", "mine": "too"}
 	p, err := draw(s, factsFor(s, newest))
-	want := map[string]string{labelStack: "shop", labelService: "web", labelRelease: "42", labelSlot: "1", labelSpec: "hash", labelRestarts: "1", "mine": "too"}
+	want := map[string]string{labelStack: "shop", labelService: "web", labelRelease: "42", labelSlot: "1", labelSpec: "hash", labelRestarts: "1", labelHosts: "api=10.0.0.9", "mine": "too"}
 	if err != nil || !reflect.DeepEqual(p.create.Config.Labels, want) {
 		t.Errorf("%v: %v", err, cmp.Diff(want, p.create.Config.Labels))
 	}

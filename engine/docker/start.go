@@ -53,6 +53,9 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 	if err := makeFolders(spec); err != nil {
 		return nil, "", err
 	}
+	if err := e.checkVolumes(ctx, spec); err != nil {
+		return nil, "", err
+	}
 	if amend != nil {
 		amend(p)
 	}

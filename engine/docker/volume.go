@@ -56,6 +56,25 @@ func (e *Engine) volume(ctx context.Context, name string) (*volume.Volume, error
 	return &r.Volume, nil
 }
 
+// checkVolumes looks whether the volumes are there that somebody named. The engine would make a missing one in silence: empty, with
+// its own driver, and without a label.
+func (e *Engine) checkVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) error {
+	for _, m := range spec.Container.Mounts {
+		if m.Type != rhumb.MountVolume || m.Source == "" {
+			continue
+		}
+		found, err := e.volume(ctx, m.Source)
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			return rhumb.Errorf(rhumb.Invalid, "make %s: volume %s is not there", spec.Name(), m.Source).
+				WithHint("if it was removed by hand, rhumb deploy makes it anew, unless it is external; its data is lost")
+		}
+	}
+	return nil
+}
+
 // RemoveVolume removes a volume of the stack. One that doesn't carry rhumb's label is not touched.
 func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

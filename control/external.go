@@ -1,0 +1,43 @@
+package control
+
+import (
+	"context"
+
+	"rhumb"
+)
+
+// checkExternal looks whether the networks and volumes are there that the stack takes for granted. That is asked before anything
+// changes: an engine makes a missing volume in silence, and empty.
+func (c *Control) checkExternal(ctx context.Context, model *rhumb.Stack) error {
+	var errs rhumb.Errors
+	note := func(err error) error {
+		if rhumb.ErrorCode(err) != rhumb.NotFound {
+			return err
+		}
+		errs = append(errs, &rhumb.Error{Code: rhumb.Invalid, Msg: err.Error(), Hint: rhumb.ErrorHint(err), Err: err})
+		return nil
+	}
+	for _, n := range model.Networks {
+		if !n.External {
+			continue
+		}
+		if err := c.Engine.EnsureNetwork(ctx, model.Name, n); err != nil && note(err) != nil {
+			return err
+		}
+	}
+	for _, v := range model.Volumes {
+		if !v.External {
+			continue
+		}
+		if err := c.Engine.EnsureVolume(ctx, model.Name, v); err != nil && note(err) != nil {
+			return err
+		}
+	}
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return errs
+}
