@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// oneOffs gives the names of the stack's one-offs, dead ones too.
+func (k *stack) oneOffs() []string {
+	var list []string
+	for _, name := range k.containers() {
+		if strings.Contains(name, ".run.") {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// begin begins a command of the client about the stack, and doesn't wait for its end.
+func (k *stack) begin(args ...string) *exec.Cmd {
+	k.t.Helper()
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = k.dir
+	cmd.Env = append(os.Environ(), "RHUMB_HOST=unix://"+k.s.socket, fmt.Sprintf("PORT=%d", k.port))
+	if err := cmd.Start(); err != nil {
+		k.t.Fatal(err)
+	}
+	return cmd
+}
+
+func TestAOneOffHasWhatItsServiceHas(t *testing.T) {
+	needDocker(t)
+	n := newNotes(t, newServer(t))
+	n.must(0, "deploy")
+	n.take()
+	out := n.must(7, "run", "-T", "-e", "MORE=two", "app", "do", "get", "http://db:8000/", "get", "http://app:8000/", "print", "${RELEASE} $MORE", "note", "by hand", "exit", "7")
+	if !strings.Contains(out, "one two") {
+		t.Errorf("its variables: %s", out)
+	}
+	if got := n.take(); count(got, "by hand") != 1 {
+		t.Errorf("its volume: %q", got)
+	}
+	out = n.must(0, "run", "-T", "--entrypoint", "/app do print", "app", "hello there")
+	if !strings.Contains(out, "hello there") {
+		t.Errorf("another entrypoint: %s", out)
+	}
+	n.must(2, "run", "--rm=false", "app", "exit", "0")
+
+	cmd := n.begin("run", "-p", n.name, "-T", "app", "sleep", "1h")
+	eventually(t, 20*time.Second, "it runs", func() error {
+		if len(n.oneOffs()) != 1 {
+			return errors.New("no one-off")
+		}
+		return nil
+	})
+	names := docker(t, "inspect", "--format", "{{range .NetworkSettings.Networks}}{{.Aliases}}{{end}}", n.oneOffs()[0])
+	if strings.Contains(names, "app") {
+		t.Errorf("it answers to the name of its service: %s", names)
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM) // whoever ran it goes away
+	_ = cmd.Wait()
+	n.without(t, "its caller has gone")
+}
+
+// without waits until there is no one-off any more.
+func (n *notes) without(t *testing.T, when string) {
+	t.Helper()
+	eventually(t, 30*time.Second, "no one-off once "+when, func() error {
+		if left := n.oneOffs(); len(left) > 0 {
+			return fmt.Errorf("left: %v", left)
+		}
+		return nil
+	})
+}
+
+func TestADaemonThatDiesAmidAHookLeavesNothingAndFinishes(t *testing.T) {
+	needDocker(t)
+	s := newServer(t)
+	n := newNotes(t, s)
+	n.must(0, "deploy")
+	n.take()
+	caller := n.begin("run", "-p", n.name, "-T", "app", "sleep", "1h")
+	defer caller.Wait()
+	eventually(t, 20*time.Second, "the one-off runs", func() error {
+		if len(n.oneOffs()) == 0 {
+			return errors.New("none")
+		}
+		return nil
+	})
+	n.release("two", "HOOK=sleep 3s note migrated", "GREET=sleep 2s note greeted")
+	done := make(chan result, 1)
+	go func() { done <- n.rhumb("deploy") }()
+	for _, line := range []string{"migrate two", "greet two"} { // amid the migration, then amid a replica's own hook
+		eventually(t, 60*time.Second, line, func() error {
+			b, _ := os.ReadFile(n.folder + "/log")
+			if !strings.Contains(string(b), line) {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+		s.kill()
+		s.start()
+	}
+	r := <-done
+	got := n.take()
+	t.Logf("exit %d: %q\n%s", r.code, got, r.out)
+	if r.code != 0 || count(got, "migrate two") != 1 || count(got, "migrated") != 1 || count(got, "greeted") < 2 || count(got, "greeted") > 3 {
+		t.Errorf("exit %d: %q", r.code, got)
+	}
+	n.without(t, "the daemon that ran it has died")
+}
