@@ -214,3 +214,36 @@ func quoted(command []string) string {
 	}
 	return strings.Join(words, " ")
 }
+
+// noteJobs writes down which jobs have completed, before anything can remove their containers.
+func (r *runner) noteJobs(ctx context.Context, g *goal) error {
+	var fresh []string
+	var events []rhumb.Event
+	for _, rep := range g.completed() {
+		fresh = append(fresh, rep.Service)
+		if run, ok := r.jobRun(ctx, rep, ""); ok {
+			e := g.event(rep, rhumb.EventCompleted, fmt.Sprintf("completed after %s", run.Took))
+			e.Hook = &run
+			events = append(events, e)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	d, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
+		d.Jobs = append(d.Jobs, fresh...)
+		for _, e := range events {
+			keepHook(d, *e.Hook)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note completed jobs %s: %w", strings.Join(fresh, ", "), err)
+	}
+	g.open = &d
+	g.wanted.Jobs = d.Jobs
+	for _, e := range events {
+		r.c.events.tell(ctx, e)
+	}
+	return nil
+}
