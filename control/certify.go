@@ -198,36 +198,45 @@ func (c *Control) RootCertificate(ctx context.Context) (string, error) {
 	return c.Deps.Certificates.Root(ctx)
 }
 
-// checkCertificates refuses what could never get a certificate, and adds the entry for TLS to what must be bound.
-func (c *Control) checkCertificates(m *rhumb.Stack, served rhumb.Table, fresh []rhumb.Listener) ([]rhumb.Listener, error) {
+// checkCertificates refuses what could never get a certificate, and finds out whether the entry for TLS can be had.
+func (c *Control) checkCertificates(ctx context.Context, m *rhumb.Stack, served rhumb.Table) error {
 	if !c.HTTPS.IsValid() {
-		return fresh, nil
+		return nil
 	}
 	wishes := certificates(m.Name, m, c.ACME != rhumb.Authority{})
 	for _, w := range wishes {
 		if w.Source == rhumb.CertACME && c.ACME == (rhumb.Authority{}) {
-			return nil, rhumb.Errorf(rhumb.Conflict, "%s wants a certificate over ACME, which this server has off", w.Host).
+			return rhumb.Errorf(rhumb.Conflict, "%s wants a certificate over ACME, which this server has off", w.Host).
 				WithHint("start the server with --acme-ca, or write x-rhumb.tls: internal")
 		}
 	}
 	entry := rhumb.Listener{Addr: c.HTTPS, Protocol: rhumb.HTTPS}
-	if len(wishes) == 0 || slices.Contains(served.Listeners, entry) {
-		return fresh, nil
-	}
-	const hint = `write x-rhumb.tls: off, or start the server with another --https address, or with --https "" for none`
-	owner := owners(served)
-	for _, l := range served.Listeners {
-		if overlap(l.Addr, c.HTTPS) && l.Protocol != rhumb.UDP {
-			b := owner[l.Backend]
-			return nil, rhumb.Errorf(rhumb.Conflict, "%s can't be served over TLS: port %d is published by %s/%s", wishes[0].Host, c.HTTPS.Port(), b.Stack, b.Service).WithHint(hint)
-		}
+	serving := slices.Contains(served.Listeners, entry)
+	if len(wishes) == 0 && !serving {
+		return nil
 	}
 	for _, s := range m.Services {
 		for _, p := range s.Ports {
 			if p.Protocol != rhumb.UDP && overlap(bindAddr(p), c.HTTPS) {
-				return nil, rhumb.Errorf(rhumb.Conflict, "service %s: port %d is where %s is served over TLS", s.Name, p.Published, wishes[0].Host).WithHint(hint)
+				return rhumb.Errorf(rhumb.Conflict, "service %s: port %d is where hosts are served over TLS", s.Name, p.Published).WithHint(withoutTLS)
 			}
 		}
 	}
-	return append(fresh, entry), nil
+	if serving {
+		return nil
+	}
+	owner := owners(served)
+	for _, l := range served.Listeners {
+		if overlap(l.Addr, c.HTTPS) && l.Protocol != rhumb.UDP {
+			b := owner[l.Backend]
+			return rhumb.Errorf(rhumb.Conflict, "%s can't be served over TLS: port %d is published by %s/%s", wishes[0].Host, c.HTTPS.Port(), b.Stack, b.Service).
+				WithHint(withoutTLS)
+		}
+	}
+	if err := c.Router.Check(ctx, []rhumb.Listener{entry}); err != nil {
+		return rhumb.Errorf(rhumb.ErrorCode(err), "%s can't be served over TLS: %w", wishes[0].Host, err).WithHint(withoutTLS)
+	}
+	return nil
 }
+
+const withoutTLS = `write x-rhumb.tls: off, or start the server with another --https address, or with --https "" for none`

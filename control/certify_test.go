@@ -132,3 +132,43 @@ func TestTheSourceFollowsFromTheName(t *testing.T) {
 		}
 	}
 }
+
+func TestADeploymentThatCannotHaveItsTLSIsRefused(t *testing.T) {
+	r := routerfake.New()
+	c := New(Deps{Router: r, HTTPS: netip.MustParseAddrPort("[::]:443")})
+	check := func(m rhumb.Stack, served rhumb.Table) error {
+		t.Helper()
+		return c.checkCertificates(t.Context(), &m, served)
+	}
+	with := func(tls rhumb.TLS, ports ...rhumb.Port) rhumb.Stack {
+		return rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", TLS: tls, Ports: ports, Routes: []rhumb.Route{{Host: "shop.example.com"}}}}}
+	}
+	p443 := rhumb.Port{Published: 443, Target: 443, Protocol: rhumb.TCP}
+	entry := rhumb.Table{Listeners: []rhumb.Listener{{Addr: c.HTTPS, Protocol: rhumb.HTTPS}}}
+	other := rhumb.Table{Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:443"), Protocol: rhumb.TCP, Backend: "blog/web:443"}}}
+	off := rhumb.TLS{Source: rhumb.CertOff}
+	for _, k := range []struct {
+		what   string
+		m      rhumb.Stack
+		served rhumb.Table
+		bad    bool
+	}{
+		{"all well", with(rhumb.TLS{}), rhumb.Table{}, false},
+		{"the entry is there", with(rhumb.TLS{}), entry, false},
+		{"ACME is off", with(rhumb.TLS{Source: rhumb.CertACME}), rhumb.Table{}, true},
+		{"another stack's port", with(rhumb.TLS{}), other, true},
+		{"another stack's port, without TLS", with(off), other, false},
+		{"its own port", with(rhumb.TLS{}, p443), rhumb.Table{}, true},
+		{"its own port, without TLS", with(off, p443), rhumb.Table{}, false},
+		{"its own port, where others have TLS", with(off, p443), entry, true},
+	} {
+		err := check(k.m, k.served)
+		if (rhumb.ErrorCode(err) == rhumb.Conflict) != k.bad || k.bad && rhumb.ErrorHint(err) == "" {
+			t.Errorf("%s: got %v", k.what, err)
+		}
+	}
+	r.Hold("[::]:443")
+	if err := check(with(rhumb.TLS{}), rhumb.Table{}); rhumb.ErrorCode(err) != rhumb.Conflict || rhumb.ErrorHint(err) != withoutTLS {
+		t.Errorf("another process's port: %v", err)
+	}
+}

@@ -188,8 +188,7 @@ func (c *Control) checkAddresses(ctx context.Context, m *rhumb.Stack) error {
 	if hasRoutes(m) && len(st.Table.Rules) == 0 {
 		fresh = append(fresh, rhumb.Listener{Addr: c.Entry, Protocol: rhumb.HTTP})
 	}
-	fresh, err = c.checkCertificates(m, st.Table, fresh)
-	if err != nil {
+	if err := c.checkCertificates(ctx, m, st.Table); err != nil {
 		return err
 	}
 	return c.Router.Check(ctx, fresh)

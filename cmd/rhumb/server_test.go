@@ -12,12 +12,18 @@ import (
 
 func TestAWrongServerConfigurationIsRefused(t *testing.T) {
 	for words, spoil := range map[string]func(*serverConfig){
-		"not an address":    func(c *serverConfig) { c.HTTP = "80" },
-		"is not an address": func(c *serverConfig) { c.HTTP = ":0" },
-		"not a network":     func(c *serverConfig) { c.TrustedProxies = []string{"10.0.0.0/8", "everyone"} },
-		"at least the one":  func(c *serverConfig) { c.KeepReleases = 0 },
-		"no log format":     func(c *serverConfig) { c.LogFormat = "xml" },
-		"too long":          func(c *serverConfig) { c.Socket = "/" + strings.Repeat("x", 120) },
+		"not an address":       func(c *serverConfig) { c.HTTP = "80" },
+		"is not an address":    func(c *serverConfig) { c.HTTP = ":0" },
+		"is the address of":    func(c *serverConfig) { c.TLS.HTTPS = ":80" },
+		"--https \"x\"":        func(c *serverConfig) { c.TLS.HTTPS = "x" },
+		"not the https URL":    func(c *serverConfig) { c.TLS.ACME = "http://ca.example" },
+		"--acme-email":         func(c *serverConfig) { c.TLS.ACMEEmail = "nobody" },
+		"can't be read":        func(c *serverConfig) { c.TLS.ACMERoot = "/nowhere" },
+		"holds no certificate": func(c *serverConfig) { c.TLS.ACMERoot = "server_test.go" },
+		"not a network":        func(c *serverConfig) { c.TrustedProxies = []string{"10.0.0.0/8", "everyone"} },
+		"at least the one":     func(c *serverConfig) { c.KeepReleases = 0 },
+		"no log format":        func(c *serverConfig) { c.LogFormat = "xml" },
+		"too long":             func(c *serverConfig) { c.Socket = "/" + strings.Repeat("x", 120) },
 	} {
 		c := defaultServerConfig()
 		spoil(&c)

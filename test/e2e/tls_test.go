@@ -158,12 +158,12 @@ func TestHostsAreServedOverTLS(t *testing.T) {
 	if r := k.s.rhumb("", "certs", "--format", "json"); r.code != 0 || json.Unmarshal([]byte(r.out), &list) != nil || len(list) != 3 || list[0].Source != "internal" || list[2].Source != "given" {
 		t.Errorf("rhumb certs: %+v", r)
 	}
-	noKeyIn(t, s, key, began)
-	noStorms(t, k, plain, h2, secure("app.internal", "/"))
+	noKeyIn(t, k, key, began)
+	noneLost(t, k, plain, h2, secure("app.internal", "/"))
 }
 
-// noStorms deploys three times under load over TLS, and takes a proxy's place by a new one once.
-func noStorms(t *testing.T, k *stack, plain, h2 *http.Client, url string) {
+// noneLost deploys three times under load over TLS.
+func noneLost(t *testing.T, k *stack, plain, h2 *http.Client, url string) {
 	t.Helper()
 	var sent, failed atomic.Int64
 	var first atomic.Value
@@ -197,14 +197,14 @@ func noStorms(t *testing.T, k *stack, plain, h2 *http.Client, url string) {
 	}
 }
 
-// noKeyIn looks for private keys in all files of the server's, and for the given one in what has changed on the machine.
-func noKeyIn(t *testing.T, s *server, key []byte, since time.Time) {
+// noKeyIn looks for private keys in all files of the server's that have changed, and in its answers.
+func noKeyIn(t *testing.T, k *stack, key []byte, since time.Time) {
 	t.Helper()
 	block, _ := pem.Decode(key)
 	body := base64.StdEncoding.EncodeToString(block.Bytes)
 	needles := [][]byte{[]byte("PRIVATE KEY-----"), block.Bytes[len(block.Bytes)-60:], []byte(body[40:100])}
 	files := 0
-	for _, dir := range []string{filepath.Dir(s.data), "/run/rhumb"} {
+	for _, dir := range []string{filepath.Dir(k.s.data), "/run/rhumb"} {
 		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 			if err != nil || !e.Type().IsRegular() {
 				return nil // it has gone, or is a socket
@@ -226,6 +226,17 @@ func noKeyIn(t *testing.T, s *server, key []byte, since time.Time) {
 		})
 		if err != nil {
 			t.Error(err)
+		}
+	}
+	for _, args := range [][]string{{"releases", "--format", "json"}, {"routes", "--format", "json"}, {"certs"}, {"ca"}, {"plan"}, {"config"}, {"events"}} {
+		r := k.rhumb(args[0], args[1:]...)
+		if args[0] == "certs" || args[0] == "ca" || args[0] == "routes" {
+			r = k.s.rhumb("", args...)
+		}
+		for _, n := range needles {
+			if bytes.Contains([]byte(r.out), n) {
+				t.Errorf("rhumb %v shows a private key", args)
+			}
 		}
 	}
 	if files < 10 {
