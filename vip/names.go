@@ -33,9 +33,12 @@ func namespaceName(instance, network string) string {
 	return prefix(instance) + short("network", network)[:12]
 }
 
+// linkPrefix is how the names of our ports on bridges begin.
+const linkPrefix = "rv"
+
 // linkName names the port on the network's bridge. A link's name has at most 15 characters.
 func linkName(instance, network string) string {
-	return "rv" + short("link", instance+"/"+network)[:12]
+	return linkPrefix + short("link", instance+"/"+network)[:12]
 }
 
 // macOf is the network's MAC: of all its service addresses, for ever.

@@ -52,7 +52,7 @@ func (m *making) make() error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	if m.anew = made; made {
 		m.epoch = 0
 		m.repaired = append(m.repaired, "namespace")

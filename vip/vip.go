@@ -118,7 +118,7 @@ func (s *Segments) count(seg rhumb.Segment, n map[string]int) error {
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	return within(ns, func() error { return count(seg.Services, n) })
 }
 
@@ -226,7 +226,10 @@ func (s *Segments) links() (changes <-chan struct{}, stop func()) {
 	}
 	var forward sync.WaitGroup
 	forward.Go(func() {
-		for range updates { // closed after done, or when the kernel's messages can't be read any more
+		for u := range updates { // closed after done, or when the kernel's messages can't be read any more
+			if a := u.Attrs(); u.Type() != "bridge" && !strings.HasPrefix(a.Name, linkPrefix) {
+				continue // containers come and go
+			}
 			select {
 			case out <- struct{}{}:
 			default:
