@@ -33,7 +33,7 @@ var broken = map[string]string{
 	"hangs":   "#!/bin/sh\ncase \"$1\" in\nserver) exec sleep 1000 ;;\ninstall) ;;\n*) exec /root/v2 \"$@\" ;;\nesac\n",
 }
 
-// Costs about a minute.
+// Costs about a minute, on a machine that has little else to do.
 func TestAnInstallationIsUpgradedWithNothingDroppedAndGoesBackByItself(t *testing.T) {
 	needDocker(t)
 	m := newMachine(t)
