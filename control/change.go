@@ -14,15 +14,7 @@ import (
 
 // Change scales, restarts, rolls back or takes down a stack.
 func (c *Control) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
-	rel, d, err := c.changed(ctx, r)
-	if err != nil {
-		return d, err
-	}
-	if rel == nil && d.To != 0 && d.To == d.From {
-		d.Phase = rhumb.PhaseConverged
-		return d, nil
-	}
-	return c.begin(ctx, rel, d, r.WaitLock)
+	return c.begin(ctx, r.WaitLock, func() (*rhumb.Release, rhumb.Deployment, error) { return c.changed(ctx, r) })
 }
 
 // PlanChange tells what Change would do.

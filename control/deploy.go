@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,7 +31,10 @@ func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fu
 	}
 	rel := newRelease(res, r.By, rhumb.CauseDeploy, r.Note)
 	rel.Git = r.Git
-	return c.begin(ctx, rel, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, By: r.By}, r.WaitLock)
+	return c.begin(ctx, r.WaitLock, func() (*rhumb.Release, rhumb.Deployment, error) {
+		state, err := c.Store.StackState(ctx, r.Model.Name)
+		return rel, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, By: r.By, From: state.Current}, err
+	})
 }
 
 // Plan tells what Deploy would do. Images that aren't here yet count as changed.
@@ -76,16 +80,33 @@ func newRelease(res resolved, by string, cause rhumb.Cause, note string) *rhumb.
 	}
 }
 
+// errMoved says that another release serves by now than the one that a deployment was to begin from.
+var errMoved = errors.New("another release serves by now")
+
 // begin stores the release (nil: the deployment goes to an older one, or to none) and opens the deployment, unless
-// nothing would change. It waits for another deployment of the stack as long as wait.
-func (c *Control) begin(ctx context.Context, rel *rhumb.Release, d rhumb.Deployment, wait time.Duration) (rhumb.Deployment, error) {
+// nothing would change. It waits for another deployment of the stack as long as wait. What it opens is made anew whenever the stack
+// has changed meanwhile.
+func (c *Control) begin(ctx context.Context, wait time.Duration, made func() (*rhumb.Release, rhumb.Deployment, error)) (rhumb.Deployment, error) {
 	deadline := time.Now().Add(wait)
 	for {
-		began, err := c.tryBegin(ctx, rel, d)
-		if rhumb.ErrorCode(err) != rhumb.Locked || time.Now().After(deadline) || ctx.Err() != nil {
-			return began, err
+		rel, d, err := made()
+		if err != nil {
+			return d, err
 		}
-		pause(ctx, 200*time.Millisecond)
+		if rel == nil && d.To != 0 && d.To == d.From {
+			d.Phase = rhumb.PhaseConverged
+			return d, nil
+		}
+		d, err = c.tryBegin(ctx, rel, d)
+		switch {
+		case ctx.Err() != nil:
+			return d, err
+		case err == errMoved:
+		case rhumb.ErrorCode(err) == rhumb.Locked && time.Now().Before(deadline):
+			pause(ctx, 200*time.Millisecond)
+		default:
+			return d, err
+		}
 	}
 }
 
@@ -97,7 +118,10 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 	if err != nil {
 		return d, err
 	}
-	d.From, d.Phase, d.Started = state.Current, rhumb.PhaseRolling, time.Now()
+	if d.From != state.Current {
+		return d, errMoved
+	}
+	d.Phase, d.Started = rhumb.PhaseRolling, time.Now()
 	if rel != nil && state.Open == 0 {
 		same, err := c.unchanged(ctx, rel, state)
 		if err != nil {
@@ -112,7 +136,13 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 		}
 	}
 	failpoint.Here("before the beginning")
+	from := d.From
 	d, err = c.Store.Begin(ctx, rel, d)
+	if rhumb.ErrorCode(err) == rhumb.Conflict {
+		if now, err := c.Store.StackState(ctx, r.stack); err == nil && now.Current != from {
+			return d, errMoved // another deployment has ended since
+		}
+	}
 	if err != nil {
 		return d, err
 	}
