@@ -2,6 +2,7 @@
 # make test         everything that CI runs; installs what is missing (Docker Engine, a base image) from the distribution
 # make test-short   the part without Docker, under 3 minutes
 # make release      dist/: archives for linux on amd64 and arm64, checksums, SBOMs; "make release-check" builds them twice and compares
+# make soak         1,000 rolling deployments under load (N=200: 200), and the long versions of the tests that kill and break things
 # make demo         the guestbook, deployed by a server of its own; "make demo-down" removes all of it
 
 SHELL       := /bin/bash
@@ -12,9 +13,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.7.0
 FUZZTIME    ?= 20s
+N           ?= 1000
 RACE         = $(shell command -v gcc >/dev/null && echo -race)
 
-.PHONY: all build test test-short check vuln bench fuzz demo demo-down images release release-check clean
+.PHONY: all build test test-short check vuln bench fuzz soak demo demo-down images release release-check clean
 
 all: build
 
@@ -24,8 +26,14 @@ build:
 # The promises are tried last and alone: what is measured under load must not compete with other tests.
 test: check images
 	@scripts/compiler
+	go test -tags failpoints ./internal/failpoint
 	CI=true go test $(RACE) -timeout 15m $$(go list ./... | grep -v /test/e2e)
 	CI=true go test $(RACE) -timeout 20m ./test/e2e
+
+# What is killed and broken here is named in the tests' logs, with the seeds.
+soak: images
+	RHUMB_TEST_DOCKER=1 RHUMB_SOAK=$(N) go test -count=1 -v -timeout 12h -run 'ByTheScore' ./test/e2e
+	RHUMB_TEST_DOCKER=1 RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 12h -run 'Killed|WriteThatFails|IsAwayOrHangs' ./test/e2e
 
 test-short: check
 	go test $(RACE) -short -timeout 5m ./...
