@@ -15,7 +15,7 @@ func TestASweepWaitsForWhoeverPlacesFilesInAnotherDaemonToo(t *testing.T) {
 	go func() {
 		defer close(swept)
 		sweeping.Lock()
-		sweeping.Unlock() //nolint:staticcheck // that it was had is all that counts
+		defer sweeping.Unlock()
 	}()
 	placing.RUnlock()
 	select {
@@ -29,6 +29,4 @@ func TestASweepWaitsForWhoeverPlacesFilesInAnotherDaemonToo(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Fatal("it never sweeps")
 	}
-	placing.RLock() // and the other way round it goes on
-	placing.RUnlock()
 }
