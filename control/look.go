@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -103,8 +104,28 @@ func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err erro
 			o.Segments[seg.Network] = true
 		}
 	}
+	for _, rep := range o.Replicas {
+		if rep.Alive() && !o.Routes[rep.ID].Draining && elsewhere(s.router.Table, rep) {
+			delete(o.Routes, rep.ID)
+		}
+	}
 	o.Ready = r.ready.since(o)
 	return o, s, r.postStarts(ctx, &o)
+}
+
+// elsewhere tells whether the table leads to an address that the replica doesn't have any more: somebody has restarted it by hand.
+func elsewhere(t rhumb.Table, rep rhumb.Replica) bool {
+	if len(rep.Addrs) == 0 {
+		return false // it shares another's network
+	}
+	for _, b := range t.Backends {
+		for _, e := range b.Endpoints {
+			if e.Replica == rep.ID && !slices.Contains(slices.Collect(maps.Values(rep.Addrs)), e.Addr.Addr()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // holdings are the networks and volumes of a stack. They change seldom and cost the engine more than its replicas, so

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 type Life struct {
 	ID    string // the replica's
 	Alive bool
+	Addrs []netip.Addr // of one that is alive; empty: it has none of its own
 }
 
 // Lives tells which replicas are dead, and then each death and start as it happens, until ctx ends or with an error.
@@ -25,7 +28,8 @@ const maxDead = 4096
 // dead are the replicas that died and didn't start again. They get nothing new, whatever the table says, which stays as the daemon sent it.
 type dead struct {
 	ids   map[string]bool
-	order []string // as they died
+	order []string                // as they died
+	risen map[string][]netip.Addr // who started again, mostly at other addresses than the table's
 }
 
 // note takes a death or a start, and tells whether it is news.
@@ -35,14 +39,22 @@ func (d *dead) note(l Life) bool {
 	}
 	if l.Alive {
 		d.forget(func(id string) bool { return id == l.ID })
+		d.risen[l.ID] = l.Addrs
 		return true
 	}
+	delete(d.risen, l.ID)
 	d.ids[l.ID] = true
 	if d.order = append(d.order, l.ID); len(d.order) > maxDead {
 		delete(d.ids, d.order[0])
 		d.order = slices.Delete(d.order, 0, 1)
 	}
 	return true
+}
+
+// hides tells whether nobody answers at the endpoint, as far as is known.
+func (d *dead) hides(e rhumb.Endpoint) bool {
+	addrs := d.risen[e.Replica]
+	return d.ids[e.Replica] || len(addrs) > 0 && !slices.Contains(addrs, e.Addr.Addr())
 }
 
 // forget forgets those of whom it is true.
@@ -58,11 +70,12 @@ func (d *dead) forget(which func(id string) bool) {
 
 // leave forgets those that were in the old table and aren't in the new one.
 func (d *dead) leave(before, now rhumb.Table) {
-	if len(d.ids) == 0 {
+	if len(d.ids) == 0 && len(d.risen) == 0 {
 		return
 	}
 	was, is := replicasOf(before), replicasOf(now)
 	d.forget(func(id string) bool { return was[id] && !is[id] })
+	maps.DeleteFunc(d.risen, func(id string, _ []netip.Addr) bool { return !is[id] })
 }
 
 func replicasOf(t rhumb.Table) map[string]bool {
@@ -127,11 +140,11 @@ func (p *Proxy) bury(ctx context.Context, l Life) {
 		return
 	}
 	p.log.Info("replica died or started again", "replica", l.ID, "alive", l.Alive)
-	next := old.next(old.table, p.dead.ids)
+	next := old.next(old.table, p.dead.hides)
 	p.served.Store(next)
 	close(old.replaced)
 	p.letGo(old, next)
 	if !p.ended { // then the segments are another's
-		p.segments.Apply(ctx, living(old.table.Segments, p.dead.ids))
+		p.segments.Apply(ctx, living(old.table.Segments, p.dead.hides))
 	}
 }

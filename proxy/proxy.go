@@ -78,7 +78,7 @@ func New(o Options) (*Proxy, error) {
 	if p.segments = o.Segments; p.segments == nil {
 		p.segments = noSegments{}
 	}
-	p.dead.ids = map[string]bool{}
+	p.dead = dead{ids: map[string]bool{}, risen: map[string][]netip.Addr{}}
 	p.served.Store(emptySnapshot())
 	p.before.log = o.Log
 	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
@@ -162,7 +162,7 @@ func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
 	p.certs.Manage(t)
 	old := p.served.Load()
 	p.dead.leave(old.table, t)
-	next := old.next(t, p.dead.ids)
+	next := old.next(t, p.dead.hides)
 	p.served.Store(next)
 	close(old.replaced)
 	for _, s := range bound {

@@ -120,7 +120,7 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	defer p.mu.Unlock()
 	p.certs.Manage(t)
 	old := p.served.Load()
-	p.served.Store(old.next(t, p.dead.ids))
+	p.served.Store(old.next(t, p.dead.hides))
 	p.bindMissing(ctx)
 	return nil
 }

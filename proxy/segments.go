@@ -52,7 +52,7 @@ func (p *Proxy) ownSegments(ctx context.Context) (disown func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t := p.served.Load().table; t.Version > 0 && !p.ended {
-		p.segments.Apply(ctx, living(t.Segments, p.dead.ids)) // it logs what can't be made, and Run goes on trying
+		p.segments.Apply(ctx, living(t.Segments, p.dead.hides)) // it logs what can't be made, and Run goes on trying
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -79,7 +79,7 @@ func (p *Proxy) serveSegments(ctx context.Context, t rhumb.Table) error {
 	for _, s := range t.Segments {
 		delete(leaving, s.ID)
 	}
-	errs := p.segments.Apply(ctx, living(slices.AppendSeq(slices.Clone(t.Segments), maps.Values(leaving)), p.dead.ids))
+	errs := p.segments.Apply(ctx, living(slices.AppendSeq(slices.Clone(t.Segments), maps.Values(leaving)), p.dead.hides))
 	for _, s := range t.Segments {
 		if err := errs[s.ID]; err != nil && !sameJSON(s, old[s.ID]) {
 			p.restoreSegments(ctx)
@@ -91,26 +91,26 @@ func (p *Proxy) serveSegments(ctx context.Context, t rhumb.Table) error {
 
 // restoreSegments goes back to the served table's.
 func (p *Proxy) restoreSegments(ctx context.Context) {
-	p.segments.Apply(context.WithoutCancel(ctx), living(p.served.Load().table.Segments, p.dead.ids)) // it logs what it can't do
+	p.segments.Apply(context.WithoutCancel(ctx), living(p.served.Load().table.Segments, p.dead.hides)) // it logs what it can't do
 }
 
 // dropSegments removes what serveSegments left of the table before t.
 func (p *Proxy) dropSegments(ctx context.Context, before, t rhumb.Table) {
 	for _, s := range before.Segments {
 		if !slices.ContainsFunc(t.Segments, func(o rhumb.Segment) bool { return o.ID == s.ID }) {
-			p.segments.Apply(context.WithoutCancel(ctx), living(t.Segments, p.dead.ids))
+			p.segments.Apply(context.WithoutCancel(ctx), living(t.Segments, p.dead.hides))
 			return
 		}
 	}
 }
 
-// living gives the segments without the endpoints of dead replicas.
-func living(ss []rhumb.Segment, dead map[string]bool) []rhumb.Segment {
+// living gives the segments without the endpoints at which nobody answers.
+func living(ss []rhumb.Segment, hidden func(rhumb.Endpoint) bool) []rhumb.Segment {
 	ss = cloneSegments(ss)
 	for _, s := range ss {
 		for i := range s.Services {
 			es := &s.Services[i].Endpoints
-			*es = slices.DeleteFunc(*es, func(e rhumb.Endpoint) bool { return dead[e.Replica] })
+			*es = slices.DeleteFunc(*es, hidden)
 		}
 	}
 	return ss

@@ -303,8 +303,28 @@ func TestADeadReplicaGetsNothingAndItsTableStays(t *testing.T) {
 	}
 }
 
+func TestWhoStartedAgainElsewhereGetsNothingAtItsOldAddress(t *testing.T) {
+	d := dead{ids: map[string]bool{}, risen: map[string][]netip.Addr{}}
+	at := func(s string) rhumb.Endpoint {
+		return rhumb.Endpoint{Replica: "r", Addr: netip.AddrPortFrom(netip.MustParseAddr(s), 80)}
+	}
+	d.note(Life{ID: "r"})
+	if !d.hides(at("10.0.0.2")) {
+		t.Error("the dead one is led to")
+	}
+	d.note(Life{ID: "r", Alive: true, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.3")}})
+	if !d.hides(at("10.0.0.2")) || d.hides(at("10.0.0.3")) {
+		t.Error("it is looked for where it was")
+	}
+	d.note(Life{ID: "r"})
+	d.note(Life{ID: "r", Alive: true}) // it shares another's network
+	if d.hides(at("10.0.0.2")) {
+		t.Error("who has no addresses of its own is judged by them")
+	}
+}
+
 func TestTheDeadAreForgottenWhenThereAreTooMany(t *testing.T) {
-	d := dead{ids: map[string]bool{}}
+	d := dead{ids: map[string]bool{}, risen: map[string][]netip.Addr{}}
 	for i := range maxDead + 10 {
 		if !d.note(Life{ID: string(rune(i + 256))}) {
 			t.Fatal("a death is no news")

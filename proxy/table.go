@@ -53,10 +53,13 @@ type snapshot struct {
 }
 
 // emptySnapshot serves nothing.
-func emptySnapshot() *snapshot { return (&snapshot{}).next(rhumb.Table{}, nil) }
+// nobody hides no endpoint.
+func nobody(rhumb.Endpoint) bool { return false }
+
+func emptySnapshot() *snapshot { return (&snapshot{}).next(rhumb.Table{}, nobody) }
 
 // next builds the snapshot of t without the dead replicas; counters, failures and idle connections of what stays come from s.
-func (s *snapshot) next(t rhumb.Table, dead map[string]bool) *snapshot {
+func (s *snapshot) next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *snapshot {
 	endpoints := 0
 	for _, b := range t.Backends {
 		endpoints += len(b.Endpoints)
@@ -80,12 +83,12 @@ func (s *snapshot) next(t rhumb.Table, dead map[string]bool) *snapshot {
 		}
 	}
 	for i := range t.Backends {
-		n.addBackend(s, &t.Backends[i], dead)
+		n.addBackend(s, &t.Backends[i], hidden)
 	}
 	return n
 }
 
-func (s *snapshot) addBackend(old *snapshot, spec *rhumb.Backend, dead map[string]bool) {
+func (s *snapshot) addBackend(old *snapshot, spec *rhumb.Backend, hidden func(rhumb.Endpoint) bool) {
 	b := &backend{spec: spec}
 	if o := old.backends[spec.Name]; o != nil {
 		b.counters, b.turn = o.counters, o.turn
@@ -97,7 +100,7 @@ func (s *snapshot) addBackend(old *snapshot, spec *rhumb.Backend, dead map[strin
 	for _, e := range spec.Endpoints {
 		inUse[e.Release] = true
 		t := s.target(old, e)
-		if !e.Draining && !dead[e.Replica] {
+		if !e.Draining && !hidden(e) {
 			b.active = append(b.active, &endpoint{target: t, release: b.counters.release(e.Release)})
 		}
 	}

@@ -77,10 +77,10 @@ func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
 		}
 		return tb
 	}
-	s := emptySnapshot().next(table(1, "a", "b"), nil)
+	s := emptySnapshot().next(table(1, "a", "b"), nobody)
 	l, _ := s.backends["a"].pick(nil)
 	l.release.answered(time.Second)
-	s = s.next(table(2, "a", "b"), nil)
+	s = s.next(table(2, "a", "b"), nobody)
 	if got := s.backends["a"].counters.stats().Releases[1]; got.Served != 1 || got.Latency != time.Second {
 		t.Errorf("after another table: %+v", got)
 	}
@@ -88,16 +88,16 @@ func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
 		t.Error("a replica that left with a connection open is forgotten")
 	}
 	l.drop()
-	s = s.next(table(3, "b"), nil)
+	s = s.next(table(3, "b"), nobody)
 	if len(s.replicas) != 1 {
 		t.Errorf("replicas without connections are kept: %v", s.replicas)
 	}
-	s = s.next(table(4, "a"), nil)
+	s = s.next(table(4, "a"), nobody)
 	if got := s.backends["a"].counters.stats().Releases; len(got) != 1 {
 		t.Errorf("a backend that came back has old counts: %v", got)
 	}
 	for i := range 50 {
-		s = s.next(table(i+5, "a"), nil)
+		s = s.next(table(i+5, "a"), nobody)
 	}
 	if got := s.backends["a"].counters.stats().Releases; len(got) != 1+keptReleases {
 		t.Errorf("%d releases are remembered", len(got))
@@ -113,8 +113,8 @@ func FuzzTable(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := emptySnapshot().next(cloneTable(tb), nil) // what is valid can be served
-		s.next(tb, nil)
+		s := emptySnapshot().next(cloneTable(tb), nobody) // what is valid can be served
+		s.next(tb, nobody)
 		for _, b := range s.backends {
 			b.pick(nil)
 		}
@@ -172,7 +172,7 @@ func BenchmarkSwapOf10000EndpointsSaved(b *testing.B) {
 }
 
 func BenchmarkPick(b *testing.B) {
-	s := emptySnapshot().next(bigTable(1), nil)
+	s := emptySnapshot().next(bigTable(1), nobody)
 	be := s.backends["stack/service0:80"]
 	for b.Loop() {
 		l, _ := be.pick(nil)

@@ -4,17 +4,22 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net/netip"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"rhumb"
 )
 
 // Life is a replica's death, or its start.
 type Life struct {
 	ID    string // the replica's
 	Alive bool
+	Addrs []netip.Addr // of one that is alive; empty: it has none of its own
 }
 
 // Lives tells which of rhumb's replicas are dead and which run, and then each death and start as it happens, until ctx
@@ -61,7 +66,11 @@ func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	var list []Life
 	for _, c := range r.Items {
 		if c.State != container.StateCreated {
-			list = append(list, Life{c.ID, c.State == container.StateRunning || c.State == container.StatePaused})
+			l := Life{ID: c.ID, Alive: c.State == container.StateRunning || c.State == container.StatePaused}
+			if l.Alive && c.NetworkSettings != nil {
+				l.Addrs = addrsOf(c.NetworkSettings.Networks)
+			}
+			list = append(list, l)
 		}
 	}
 	return list, nil
@@ -76,9 +85,43 @@ func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield fun
 		case err := <-s.Err:
 			return err
 		case m := <-s.Messages:
-			if !yield(Life{m.Actor.ID, m.Action == events.ActionStart}, nil) {
+			l := Life{ID: m.Actor.ID, Alive: m.Action == events.ActionStart}
+			if l.Alive {
+				var err error
+				l.Addrs, err = e.addrs(ctx, l.ID)
+				if is(err, rhumb.NotFound) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+			}
+			if !yield(l, nil) {
 				return nil
 			}
 		}
 	}
+}
+
+// addrs gives the addresses of a replica that runs.
+func (e *Engine) addrs(ctx context.Context, id string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return nil, e.fail(err, "look at replica")
+	}
+	return addrsOf(r.Container.NetworkSettings.Networks), nil
+}
+
+func addrsOf(networks map[string]*network.EndpointSettings) []netip.Addr {
+	var addrs []netip.Addr
+	for _, n := range networks {
+		for _, a := range []netip.Addr{n.IPAddress, n.GlobalIPv6Address} {
+			if a.IsValid() {
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	return addrs
 }

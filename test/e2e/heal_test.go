@@ -24,7 +24,7 @@ func TestAKilledReplicaIsReplaced(t *testing.T) {
 	needDocker(t)
 	k := newStack(t, newServer(t), two)
 	k.must(0, "deploy")
-	for _, how := range [][]string{{"kill"}, {"rm", "-f"}, {"stop"}} {
+	for _, how := range [][]string{{"kill"}, {"rm", "-f"}, {"stop"}, {"restart", "-t", "1"}} {
 		victim := docker(t, "ps", "-q", "--no-trunc", "--filter", "name=^"+k.name+"-app", "--latest")
 		docker(t, append(how, strings.TrimSpace(victim))...)
 		eventually(t, 30*time.Second, fmt.Sprintf("two replicas after docker %v", how), func() error {
