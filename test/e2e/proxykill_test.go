@@ -83,7 +83,7 @@ func TestAProxyKilledAtRandomMomentsIsBackAndServesTheSame(t *testing.T) {
 	k.must(0, "deploy")
 	x := &torment{trioStack: k, m: m, begin: k.version, want: rhumb.PhaseConverged, serves: 1}
 	o := watchFor(t, k.url("/"))
-	kills := longer(5, 50)
+	kills := longer(4, 50)
 	for n := range kills {
 		before := x.last().ID
 		x.begin(x.v + 1)

@@ -26,7 +26,7 @@ func TestADaemonKilledAtRandomMomentsFinishesAndLosesNothing(t *testing.T) {
 	k.must(0, "deploy")
 	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 40, inner: k.innerURL("api")})
 	x := &torment{trioStack: k, serves: 1}
-	for x.kills < longer(30, 200) {
+	for x.kills < longer(20, 200) {
 		x.begin, x.want = k.version, rhumb.PhaseConverged
 		if rng.IntN(4) == 0 {
 			x.begin, x.want = k.failing, rhumb.PhaseRolledBack

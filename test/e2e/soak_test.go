@@ -101,16 +101,19 @@ func TestDeploymentsByTheScoreDropNothingAndLeaveNothingBehind(t *testing.T) {
 	}
 	deploy(1)
 	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 50, inner: k.innerURL("api")})
-	var samples []usage
+	var first, last []usage
 	for v := 2; v <= count+1; v++ {
 		deploy(v)
-		if v > count/5 { // what is filled once is full by then
+		switch part := 5 * (v - 2) / count; part {
+		case 1: // what is filled once is full by then
 			k.settled(resumeLimit)
-			samples = append(samples, k.usage())
+			first = append(first, k.usage())
+		case 4:
+			k.settled(resumeLimit)
+			last = append(last, k.usage())
 		}
 	}
-	window := len(samples) / 4
-	early, late := median(samples[:window]), median(samples[len(samples)-window:])
+	early, late := median(first), median(last)
 	for i, e := range early {
 		t.Logf("%s: %d early, %d at the end", e.name, e.value, late[i].value)
 		if e.value == 0 && !strings.Contains(e.name, "namespaces") && !strings.Contains(e.name, "rules") {
