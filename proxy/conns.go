@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rhumb/proxy/internal/socket"
 )
 
 // connState is what the HTTP server last said about a connection.
@@ -63,7 +65,7 @@ func (t *connTable) closeQuiet(quiet time.Duration) (left int) {
 const roomTime = 5 * time.Second
 
 // makeRoom closes connections of a full listener that nobody uses.
-func (t *connTable) makeRoom(b binding) {
+func (t *connTable) makeRoom(b socket.Binding) {
 	t.closeWhere(func(c *clientConn) bool { return c.bound == b && c.quiet(roomTime) })
 }
 

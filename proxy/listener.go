@@ -1,119 +1,47 @@
 package proxy
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
-	"rhumb"
+	"rhumb/proxy/internal/socket"
 )
 
-// socket is one bound address. Who serves what comes in is looked up in the table for each connection, so that a
-// listener changes its protocol or backend without the socket being touched.
-type socket struct {
-	bound binding
-	tcp   *net.TCPListener // or
-	udp   *udpListener
-	once  sync.Once
-	stop  chan struct{}
-}
-
-// listen binds the address. A host without IPv6 takes "[::]" as all of IPv4. Errors are the kernel's: bindError explains them.
-func listen(ctx context.Context, b binding) (*socket, error) {
-	s := &socket{bound: b, stop: make(chan struct{})}
-	var lc net.ListenConfig
-	network, addr := networkOf(b)
-	if b.udp {
-		c, err := lc.ListenPacket(ctx, network, addr)
-		if errors.Is(err, syscall.EAFNOSUPPORT) && b.addr.Addr().IsUnspecified() {
-			c, err = lc.ListenPacket(ctx, "udp4", wildcard4(b.addr.Port()))
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.udp = newUDPListener(c.(*net.UDPConn))
-		return s, nil
-	}
-	l, err := lc.Listen(ctx, network, addr)
-	if errors.Is(err, syscall.EAFNOSUPPORT) && b.addr.Addr().IsUnspecified() {
-		l, err = lc.Listen(ctx, "tcp4", wildcard4(b.addr.Port()))
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.tcp = l.(*net.TCPListener)
-	return s, nil
-}
-
-func wildcard4(port uint16) string {
-	return netip.AddrPortFrom(netip.IPv4Unspecified(), port).String()
-}
-
-// networkOf gives net's names for b: "tcp" on "[::]" is the one that takes IPv4 too.
-func networkOf(b binding) (network, addr string) {
-	network = "tcp"
-	if b.udp {
-		network = "udp"
-	}
-	switch a := b.addr.Addr(); {
-	case a.Is4():
-		network += "4"
-	case !a.IsUnspecified():
-		network += "6"
-	}
-	return network, b.addr.String()
-}
-
-// bindError names the address and, where it can be found, who holds it.
-func bindError(b binding, err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		if who := holder(b); who != "" {
-			return rhumb.Errorf(rhumb.Conflict, "%s is in use by %s", b, who).WithHint("stop it, or publish another port")
-		}
-		return rhumb.Errorf(rhumb.Conflict, "%s is in use by another process", b).WithHint("stop it, or publish another port")
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return rhumb.Errorf(rhumb.Conflict, "%s can't be bound: this host doesn't have the address", b)
-	case errors.Is(err, syscall.EACCES):
-		return rhumb.Errorf(rhumb.Conflict, "%s can't be bound: ports below 1024 need root or CAP_NET_BIND_SERVICE", b)
-	}
-	return &rhumb.Error{Code: rhumb.Conflict, Msg: b.String() + " can't be bound", Err: err}
-}
-
-// file gives what can be handed to another process.
-func (s *socket) file() syscall.Conn {
-	if s.udp != nil {
-		return s.udp.conn
-	}
-	return s.tcp
+// listener is a socket that is served.
+type listener struct {
+	*socket.Socket
+	udp *udpListener // nil: TCP
 }
 
 // close stops accepting. The connections that are open live on; UDP sessions of the socket end.
-func (s *socket) close() {
-	s.once.Do(func() {
-		close(s.stop)
-		if s.tcp != nil {
-			s.tcp.Close()
-		} else {
-			s.udp.close()
-		}
-	})
+func (l *listener) close() {
+	if l.udp != nil {
+		l.udp.end()
+	}
+	l.Close()
+}
+
+// quit stops accepting, for good; a UDP socket is kept so that answers can still be sent.
+func (l *listener) quit() {
+	if l.udp != nil {
+		l.udp.quit()
+		return
+	}
+	l.close()
 }
 
 // clientConn is an accepted connection that gives its places back when it is closed.
 type clientConn struct {
 	*net.TCPConn
-	bound  binding
+	bound  socket.Binding
 	once   sync.Once
 	places []slots
 	state  connState
@@ -157,11 +85,11 @@ func (c *clientConn) Close() error {
 
 // acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.
 type acceptLoop struct {
-	socket *socket
+	socket *socket.Socket
 	total  slots
 	own    slots
 	serve  func(*clientConn) (rest func()) // rest, if any, is the connection's own goroutine
-	full   func(binding)                   // called while there is no place for more connections
+	full   func(socket.Binding)            // called while there is no place for more connections
 	ended  func()                          // called when no more are accepted
 	log    *slog.Logger
 }
@@ -175,7 +103,7 @@ func (a *acceptLoop) run() {
 		if !a.takePlace() {
 			return
 		}
-		c, err := a.socket.tcp.AcceptTCP()
+		c, err := a.socket.TCP.AcceptTCP()
 		if err != nil {
 			a.own.release()
 			if backoff = a.pause(err, backoff); backoff == 0 {
@@ -185,7 +113,7 @@ func (a *acceptLoop) run() {
 		}
 		backoff = 0
 		a.total.take() // not given up when the socket closes: this connection was accepted and is owed an answer
-		cc := &clientConn{TCPConn: c, bound: a.socket.bound, places: []slots{a.own, a.total}}
+		cc := &clientConn{TCPConn: c, bound: a.socket.Bound, places: []slots{a.own, a.total}}
 		if rest := a.serve(cc); rest != nil {
 			conns.Go(rest)
 		}
@@ -200,12 +128,12 @@ func (a *acceptLoop) takePlace() bool {
 			return true
 		default:
 		}
-		a.full(a.socket.bound)
+		a.full(a.socket.Bound)
 		select {
 		case a.own <- struct{}{}:
 			return true
 		case <-time.After(time.Second):
-		case <-a.socket.stop:
+		case <-a.socket.Closed():
 			return false
 		}
 	}
@@ -217,22 +145,13 @@ func (a *acceptLoop) pause(err error, last time.Duration) time.Duration {
 		return 0
 	}
 	if last == 0 {
-		a.log.Warn("accepting failed", "address", a.socket.bound.String(), "error", err)
+		a.log.Warn("accepting failed", "address", a.socket.Bound.String(), "error", err)
 	}
 	d := min(max(2*last, 5*time.Millisecond), time.Second)
 	select {
 	case <-time.After(d):
 		return d
-	case <-a.socket.stop:
+	case <-a.socket.Closed():
 		return 0
 	}
-}
-
-// quit stops accepting, for good; a UDP socket is kept so that answers can still be sent.
-func (s *socket) quit() {
-	if s.udp != nil {
-		s.udp.quit()
-		return
-	}
-	s.close()
 }

@@ -152,8 +152,8 @@ func (p *Proxy) sendAll(conn *net.UnixConn) error {
 	o := offer{PID: os.Getpid(), Table: p.served.Load().table}
 	var files []syscall.Conn
 	for b, s := range p.sockets {
-		o.Sockets = append(o.Sockets, offeredSocket{UDP: b.udp, Addr: b.addr})
-		files = append(files, s.file())
+		o.Sockets = append(o.Sockets, offeredSocket{UDP: b.UDP, Addr: b.Addr})
+		files = append(files, s.Descriptor())
 	}
 	p.before.mu.Lock()
 	defer p.before.mu.Unlock()

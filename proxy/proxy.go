@@ -17,6 +17,7 @@ import (
 
 	"rhumb"
 	"rhumb/internal/failpoint"
+	"rhumb/proxy/internal/socket"
 )
 
 // Options is what a proxy is told at its start.
@@ -52,9 +53,9 @@ type Proxy struct {
 	cut        context.CancelFunc
 
 	mu        sync.Mutex // one Apply at a time; also guards what is below
-	sockets   map[binding]*socket
-	missing   map[binding]bool // in the table but not bound; what Status tells is in unboundNow
-	ended     bool             // no new sockets
+	sockets   map[socket.Binding]*listener
+	missing   map[socket.Binding]bool // in the table but not bound; what Status tells is in unboundNow
+	ended     bool                    // no new sockets
 	dead      dead
 	segments  Segments
 	disown    func()        // lets go of the segments
@@ -74,7 +75,7 @@ func New(o Options) (*Proxy, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{options: o, limits: o.Limits.withDefaults(), log: o.Log, running: make(chan struct{}),
-		succeeded: make(chan struct{}), sockets: map[binding]*socket{}, missing: map[binding]bool{}}
+		succeeded: make(chan struct{}), sockets: map[socket.Binding]*listener{}, missing: map[socket.Binding]bool{}}
 	if p.segments = o.Segments; p.segments == nil {
 		p.segments = noSegments{}
 	}
@@ -124,7 +125,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 // change serves t, or leaves everything as it was.
 func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 	bs := p.unbound(t)
-	bs.fresh = slices.DeleteFunc(bs.fresh, func(b binding) bool { return p.missing[b] }) // keepBinding tries those
+	bs.fresh = slices.DeleteFunc(bs.fresh, func(b socket.Binding) bool { return p.missing[b] }) // keepBinding tries those
 	bound, err := listenAll(ctx, bs.fresh)
 	if err != nil {
 		return err
@@ -158,7 +159,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 var errLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
 
 // swap serves t from now on, with the sockets that were bound for it, and lets go of what t has no use for.
-func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
+func (p *Proxy) swap(t rhumb.Table, bound []*socket.Socket) {
 	p.certs.Manage(t)
 	old := p.served.Load()
 	p.dead.leave(old.table, t)
@@ -174,7 +175,7 @@ func (p *Proxy) swap(t rhumb.Table, bound []*socket) {
 			delete(p.sockets, b)
 		}
 	}
-	maps.DeleteFunc(p.missing, func(b binding, _ bool) bool { _, ok := next.listeners[b]; return !ok })
+	maps.DeleteFunc(p.missing, func(b socket.Binding, _ bool) bool { _, ok := next.listeners[b]; return !ok })
 	p.noteMissing()
 	p.letGo(old, next)
 	p.log.Info("table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
@@ -203,11 +204,13 @@ func (p *Proxy) letGo(old, next *snapshot) {
 }
 
 // begin serves a socket until it is closed. The caller holds mu.
-func (p *Proxy) begin(s *socket) {
-	p.sockets[s.bound] = s
-	if s.udp != nil {
-		u := &udpServer{udpListener: s.udp, balancer: p.balancer, log: p.log,
-			backend: func() string { return p.served.Load().listeners[s.bound].Backend }}
+func (p *Proxy) begin(s *socket.Socket) {
+	l := &listener{Socket: s}
+	p.sockets[s.Bound] = l
+	if s.UDP != nil {
+		l.udp = newUDPListener(s.UDP)
+		u := &udpServer{udpListener: l.udp, balancer: p.balancer, log: p.log,
+			backend: func() string { return p.served.Load().listeners[s.Bound].Backend }}
 		p.work.Go(u.run)
 		return
 	}
@@ -274,11 +277,11 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 // Check implements rhumb.Router.
 func (p *Proxy) Check(_ context.Context, ls []rhumb.Listener) error {
 	for _, l := range ls {
-		b := bindingOf(l)
+		b := socket.Of(l)
 		if _, ok := p.served.Load().listeners[b]; ok {
 			continue
 		}
-		if err := tryBind(b); err != nil {
+		if err := socket.Try(b); err != nil {
 			return err
 		}
 	}

@@ -6,30 +6,31 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/proxy/internal/socket"
 )
 
 // bindings is what an Apply has to do to the sockets.
 type bindings struct {
-	fresh    []binding // to be bound beside all that is
-	rebound  []binding // to be bound once those in the way are closed
-	inTheWay []binding // ours, given up by the table, and overlapping: "127.0.0.1:80" becomes "[::]:80"
+	fresh    []socket.Binding // to be bound beside all that is
+	rebound  []socket.Binding // to be bound once those in the way are closed
+	inTheWay []socket.Binding // ours, given up by the table, and overlapping: "127.0.0.1:80" becomes "[::]:80"
 }
 
 // unbound tells what t wants and isn't bound yet.
 func (p *Proxy) unbound(t rhumb.Table) bindings {
-	wanted := make(map[binding]bool, len(t.Listeners))
+	wanted := make(map[socket.Binding]bool, len(t.Listeners))
 	for _, l := range t.Listeners {
-		wanted[bindingOf(l)] = true
+		wanted[socket.Of(l)] = true
 	}
-	closing := map[binding]bool{}
+	closing := map[socket.Binding]bool{}
 	var bs bindings
 	for _, l := range t.Listeners {
-		b, free := bindingOf(l), true
+		b, free := socket.Of(l), true
 		if p.sockets[b] != nil {
 			continue
 		}
 		for o := range p.sockets {
-			if !wanted[o] && b.overlaps(o) {
+			if !wanted[o] && b.Overlaps(o) {
 				closing[o], free = true, false
 			}
 		}
@@ -44,28 +45,28 @@ func (p *Proxy) unbound(t rhumb.Table) bindings {
 }
 
 // listenAll binds all of them or none.
-func listenAll(ctx context.Context, bs []binding) ([]*socket, error) {
-	var bound []*socket
+func listenAll(ctx context.Context, bs []socket.Binding) ([]*socket.Socket, error) {
+	var bound []*socket.Socket
 	for _, b := range bs {
-		s, err := listen(ctx, b)
+		s, err := socket.Listen(ctx, b)
 		if err != nil {
 			closeAll(bound)
-			return nil, bindError(b, err)
+			return nil, socket.Explain(b, err)
 		}
 		bound = append(bound, s)
 	}
 	return bound, nil
 }
 
-func closeAll(ss []*socket) {
+func closeAll(ss []*socket.Socket) {
 	for _, s := range ss {
-		s.close()
+		s.Close()
 	}
 }
 
 // exchange closes our sockets that are in the way, and binds the others. Between the two, some microseconds, a connection would be
 // refused: it is the one change of a table for which that can't be helped, short of sharing ports. If it fails what was closed is bound again.
-func (p *Proxy) exchange(ctx context.Context, bs bindings) ([]*socket, error) {
+func (p *Proxy) exchange(ctx context.Context, bs bindings) ([]*socket.Socket, error) {
 	for _, o := range bs.inTheWay {
 		p.sockets[o].close()
 		delete(p.sockets, o)
@@ -79,9 +80,9 @@ func (p *Proxy) exchange(ctx context.Context, bs bindings) ([]*socket, error) {
 }
 
 // restore binds again what was closed. Should another process have been faster, keepBinding goes on trying.
-func (p *Proxy) restore(ctx context.Context, gone []binding) {
+func (p *Proxy) restore(ctx context.Context, gone []socket.Binding) {
 	for _, b := range gone {
-		s, err := listen(context.WithoutCancel(ctx), b)
+		s, err := socket.Listen(context.WithoutCancel(ctx), b)
 		if err != nil {
 			p.log.Error("listener lost", "address", b.String(), "error", err)
 			continue

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/socket"
 )
 
 // Run serves until ctx ends or another process takes over through the control socket, and then stops accepting, lets
@@ -127,12 +128,12 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 
 // bindMissing binds the listeners of the table that have no socket, as far as possible. The caller holds mu.
 func (p *Proxy) bindMissing(ctx context.Context) {
-	failed := map[binding]error{} // that weren't known to fail; explained at the end, because finding out who holds an address takes time
+	failed := map[socket.Binding]error{} // that weren't known to fail; explained at the end, because finding out who holds an address takes time
 	for b := range p.served.Load().listeners {
 		if p.sockets[b] != nil || p.ended {
 			continue
 		}
-		s, err := listen(ctx, b)
+		s, err := socket.Listen(ctx, b)
 		if err == nil {
 			delete(p.missing, b)
 			p.begin(s)
@@ -145,7 +146,7 @@ func (p *Proxy) bindMissing(ctx context.Context) {
 	}
 	p.noteMissing()
 	for b, err := range failed {
-		p.log.Error("listener not bound, trying again", "address", b.String(), "error", bindError(b, err))
+		p.log.Error("listener not bound, trying again", "address", b.String(), "error", socket.Explain(b, err))
 	}
 }
 
@@ -153,7 +154,7 @@ func (p *Proxy) bindMissing(ctx context.Context) {
 func (p *Proxy) noteMissing() {
 	var ls []rhumb.Listener
 	for _, l := range p.served.Load().table.Listeners {
-		if p.missing[bindingOf(l)] {
+		if p.missing[socket.Of(l)] {
 			ls = append(ls, l)
 		}
 	}

@@ -3,47 +3,18 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"rhumb"
+	"rhumb/proxy/internal/socket"
 )
-
-// binding names a socket: what can be bound once. TCP and HTTP share the sockets of TCP.
-type binding struct {
-	udp  bool
-	addr netip.AddrPort
-}
-
-func bindingOf(l rhumb.Listener) binding {
-	return binding{udp: l.Protocol == rhumb.UDP, addr: l.Addr}
-}
-
-func (b binding) String() string {
-	if b.udp {
-		return b.addr.String() + "/udp"
-	}
-	return b.addr.String() + "/tcp"
-}
-
-// overlaps tells whether the kernel would refuse one beside the other.
-func (b binding) overlaps(o binding) bool {
-	if b.udp != o.udp || b.addr.Port() != o.addr.Port() {
-		return false
-	}
-	x, y := b.addr.Addr(), o.addr.Addr()
-	covers := func(wide, narrow netip.Addr) bool {
-		return wide.IsUnspecified() && (wide.Is6() || narrow.Is4())
-	}
-	return x == y || covers(x, y) || covers(y, x)
-}
 
 // snapshot is one table, ready to be served. It is immutable but for the counters that it points to.
 type snapshot struct {
 	table     rhumb.Table
-	listeners map[binding]rhumb.Listener
+	listeners map[socket.Binding]rhumb.Listener
 	rules     ruleSet
 	tls       tlsHosts
 	backends  map[string]*backend
@@ -66,7 +37,7 @@ func (s *snapshot) next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *snapsh
 	}
 	n := &snapshot{
 		table:     t,
-		listeners: make(map[binding]rhumb.Listener, len(t.Listeners)),
+		listeners: make(map[socket.Binding]rhumb.Listener, len(t.Listeners)),
 		rules:     compileRules(t.Rules),
 		tls:       tlsHostsOf(t),
 		backends:  make(map[string]*backend, len(t.Backends)),
@@ -75,7 +46,7 @@ func (s *snapshot) next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *snapsh
 		replaced:  make(chan struct{}),
 	}
 	for _, l := range t.Listeners {
-		n.listeners[bindingOf(l)] = l
+		n.listeners[socket.Of(l)] = l
 	}
 	for id, r := range s.replicas {
 		if r.open.Load() > 0 {
@@ -253,9 +224,9 @@ func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 }
 
 func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
-	ports := map[uint16][]binding{}
+	ports := map[uint16][]socket.Binding{}
 	for _, l := range ls {
-		b := bindingOf(l)
+		b := socket.Of(l)
 		switch l.Protocol {
 		case rhumb.TCP, rhumb.UDP:
 			if l.Backend == "" {
@@ -276,7 +247,7 @@ func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
 			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s leads to the unknown backend %q", b, l.Backend)
 		}
 		for _, o := range ports[l.Addr.Port()] {
-			if b.overlaps(o) {
+			if b.Overlaps(o) {
 				return rhumb.Errorf(rhumb.Invalid, "routing table: listeners %s and %s overlap", o, b)
 			}
 		}

@@ -50,25 +50,6 @@ func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestAddressesOverlapAsInTheKernel(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		want bool
-	}{
-		{"[::]:80", "127.0.0.1:80", true}, {"[::]:80", "0.0.0.0:80", true}, {"[::]:80", "[::1]:80", true},
-		{"0.0.0.0:80", "127.0.0.1:80", true}, {"0.0.0.0:80", "[::1]:80", false}, {"127.0.0.1:80", "127.0.0.2:80", false},
-		{"[::]:80", "[::]:81", false}, {"127.0.0.1:80", "127.0.0.1:80", true},
-	} {
-		a, b := binding{addr: ap(c.a)}, binding{addr: ap(c.b)}
-		if a.overlaps(b) != c.want || b.overlaps(a) != c.want {
-			t.Errorf("%s and %s: not %v", c.a, c.b, c.want)
-		}
-		if b.udp = true; a.overlaps(b) {
-			t.Errorf("TCP %s and UDP %s overlap", c.a, c.b)
-		}
-	}
-}
-
 func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
 	table := func(release int, backends ...string) rhumb.Table {
 		var tb rhumb.Table

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rhumb"
+	"rhumb/proxy/internal/socket"
 )
 
 // A takeover, on one connection to the old proxy's control socket ("old" and "new" are the two processes):
@@ -40,7 +41,7 @@ type offer struct {
 type inheritance struct {
 	offer
 	conn    *net.UnixConn // to the old proxy
-	sockets []*socket
+	sockets []*socket.Socket
 	before  []*net.UnixConn
 }
 
@@ -109,7 +110,7 @@ func (i *inheritance) receive() error {
 		return err
 	}
 	for _, s := range i.Sockets {
-		got, err := i.receiveSocket(binding{udp: s.UDP, addr: s.Addr})
+		got, err := i.receiveSocket(socket.Binding{UDP: s.UDP, Addr: s.Addr})
 		if err != nil {
 			return err
 		}
@@ -131,27 +132,13 @@ func (i *inheritance) receive() error {
 }
 
 // receiveSocket takes one file descriptor and makes a socket of it.
-func (i *inheritance) receiveSocket(b binding) (*socket, error) {
+func (i *inheritance) receiveSocket(b socket.Binding) (*socket.Socket, error) {
 	f, err := receiveFile(i.conn)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // net works on a duplicate
-	s := &socket{bound: b, stop: make(chan struct{})}
-	if b.udp {
-		c, err := net.FilePacketConn(f)
-		if err != nil {
-			return nil, err
-		}
-		s.udp = newUDPListener(c.(*net.UDPConn))
-		return s, nil
-	}
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	s.tcp = l.(*net.TCPListener)
-	return s, nil
+	defer f.Close()
+	return socket.Inherit(b, f)
 }
 
 func receiveFile(conn *net.UnixConn) (*os.File, error) {

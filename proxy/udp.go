@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rhumb/proxy/internal/socket"
 )
 
 // udpListener is one UDP socket with the sessions of its clients: a client's datagrams all go to one endpoint, from
@@ -38,7 +40,6 @@ type udpSession struct {
 }
 
 func newUDPListener(c *net.UDPConn) *udpListener {
-	wantLocal(c)
 	return &udpListener{conn: c, sessions: map[udpFlow]*udpSession{}}
 }
 
@@ -65,7 +66,7 @@ func (s *udpServer) run() {
 		if err != nil {
 			continue // an ICMP error of an earlier answer
 		}
-		ses := s.session(udpFlow{client: client, local: localOf(oob[:m])})
+		ses := s.session(udpFlow{client: client, local: socket.LocalOf(oob[:m])})
 		if ses != nil {
 			ses.last.Store(time.Now().UnixNano())
 			_, _ = ses.up.Write(buf[:n]) // a datagram may get lost
@@ -157,11 +158,10 @@ func (u *udpListener) quit() {
 	u.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// close ends the socket and its sessions.
-func (u *udpListener) close() {
+// end stops reading and ends the sessions. The socket is closed by its owner.
+func (u *udpListener) end() {
 	u.quit()
 	u.keepOnly(func(*target) bool { return false })
-	u.conn.Close()
 }
 
 // now gives an endpoint without waiting for one: a datagram that finds none is lost, as datagrams are.
@@ -182,17 +182,4 @@ func (b *balancer) now(name string) (lease, bool) {
 		}
 		l.drop()
 	}
-}
-
-// wantLocal asks the kernel to say which of the host's addresses each datagram came to. On a socket bound to all addresses an answer
-// would otherwise leave from whichever the routes prefer, and the client would not know it. Without it, answers still go out.
-func wantLocal(c *net.UDPConn) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) { // without it answers come from the address that the kernel chooses
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-	})
 }

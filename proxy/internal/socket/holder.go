@@ -1,4 +1,4 @@
-package proxy
+package socket
 
 import (
 	"encoding/binary"
@@ -9,50 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
-
-// tryBind tells whether the address could be bound. Nothing is listened on, so that no client sees it.
-func tryBind(b binding) error {
-	a := b.addr.Addr()
-	family, kind := unix.AF_INET6, unix.SOCK_STREAM
-	var to unix.Sockaddr = &unix.SockaddrInet6{Port: int(b.addr.Port()), Addr: a.As16()}
-	if a.Is4() {
-		family, to = unix.AF_INET, &unix.SockaddrInet4{Port: int(b.addr.Port()), Addr: a.As4()}
-	}
-	if b.udp {
-		kind = unix.SOCK_DGRAM
-	}
-	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
-	if err == unix.EAFNOSUPPORT && a == netip.IPv6Unspecified() {
-		return tryBind(binding{udp: b.udp, addr: netip.AddrPortFrom(netip.IPv4Unspecified(), b.addr.Port())})
-	}
-	if err != nil {
-		return bindError(b, err)
-	}
-	defer unix.Close(fd)
-	if family == unix.AF_INET6 {
-		only := 1
-		if a.IsUnspecified() {
-			only = 0
-		}
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only) // binding tells
-	}
-	if !b.udp {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	}
-	if err := unix.Bind(fd, to); err != nil {
-		return bindError(b, err)
-	}
-	return nil
-}
 
 // holder says which process has a socket that keeps b from being bound: `nginx (pid 812)`. It is found through the
 // socket's inode, as proc(5) describes; "" if it can't be.
-func holder(b binding) string {
+func holder(b Binding) string {
 	kind, listening := "tcp", "0A"
-	if b.udp {
+	if b.UDP {
 		kind, listening = "udp", "07"
 	}
 	for _, v := range []string{"", "6"} {
@@ -65,7 +28,7 @@ func holder(b binding) string {
 			if len(f) < 10 || f[3] != listening {
 				continue
 			}
-			if addr, ok := parseProcAddr(f[1]); ok && b.overlaps(binding{udp: b.udp, addr: addr}) {
+			if addr, ok := parseProcAddr(f[1]); ok && b.Overlaps(Binding{UDP: b.UDP, Addr: addr}) {
 				return processOf(f[9])
 			}
 		}

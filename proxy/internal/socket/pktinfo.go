@@ -1,14 +1,15 @@
-package proxy
+package socket
 
 import (
+	"net"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// localOf turns what the kernel said about a datagram's own address (ip(7), ipv6(7): pktinfo) into the control message that sends
+// LocalOf turns what the kernel said about a datagram's own address (ip(7), ipv6(7): pktinfo) into the control message that sends
 // an answer from it; "" if it said nothing. The interface is left to the routes.
-func localOf(oob []byte) string {
+func LocalOf(oob []byte) string {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
 		return ""
@@ -32,4 +33,17 @@ func scopeOf(in *unix.Inet6Pktinfo) uint32 {
 		return in.Ifindex
 	}
 	return 0
+}
+
+// wantLocal asks the kernel to say which of the host's addresses each datagram came to. On a socket bound to all addresses an answer
+// would otherwise leave from whichever the routes prefer, and the client would not know it. Without it, answers still go out.
+func wantLocal(c *net.UDPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { // without it answers come from the address that the kernel chooses
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
+	})
 }
