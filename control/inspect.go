@@ -134,11 +134,11 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 	case rep.State == rhumb.StatePaused:
 		rs.Status = "paused by hand"
 	case rs.Ready:
-		rs.Status = "ready for " + short(now.Sub(since))
+		rs.Status = "ready for " + rhumb.Span(now.Sub(since))
 	case rep.Health == rhumb.HealthUnhealthy && rep.Alive():
 		rs.Status = "unhealthy"
 	case rep.Alive():
-		rs.Status = "starting for " + short(now.Sub(rep.Started))
+		rs.Status = "starting for " + rhumb.Span(now.Sub(rep.Started))
 	case rep.State == rhumb.StateCreated:
 		rs.Status = "created"
 	case s != nil && rollout.Completed(s, rep):
@@ -151,23 +151,10 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 			rs.Retry = rollout.RetryAt(s, rep)
 		}
 		if rs.Retry.After(now) {
-			rs.Status += ", again in " + short(rs.Retry.Sub(now))
+			rs.Status += ", again in " + rhumb.Span(rs.Retry.Sub(now))
 		}
 	}
 	return rs
-}
-
-// short gives a duration as people say it: "3s", "5m", "2h", "3d".
-func short(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", max(0, int(d.Seconds())))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
 // Releases lists a stack's releases, newest first.
