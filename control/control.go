@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
+	"rhumb/control/routing"
 	"rhumb/internal/disk"
 )
 
@@ -43,7 +44,7 @@ type Deps struct {
 type Control struct {
 	Deps
 	events  *bus
-	desk    *desk
+	desk    *routing.Desk
 	starts  chan struct{} // a token per replica that is being started
 	probes  chan struct{} // a token per health check that runs
 	started time.Time
@@ -89,7 +90,7 @@ func New(d Deps) *Control {
 	return &Control{
 		Deps:    d,
 		events:  newBus(d.Store, d.Log),
-		desk:    &desk{router: d.Router, entry: d.Entry, https: d.HTTPS, acme: d.ACME},
+		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
 		starts:  make(chan struct{}, maxStarts),
 		probes:  make(chan struct{}, maxProbes),
 		started: time.Now(),

@@ -46,7 +46,7 @@ func (c *Control) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, 
 	if err != nil {
 		return rhumb.Plan{}, err
 	}
-	if err := c.checkAddresses(ctx, &res.model); err != nil {
+	if err := c.desk.Check(ctx, &res.model); err != nil {
 		return rhumb.Plan{}, err
 	}
 	return c.plan(ctx, &res.model, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy})
@@ -131,7 +131,7 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 			d.To, d.Phase = state.Current, rhumb.PhaseConverged
 			return d, nil
 		}
-		if err := c.checkAddresses(ctx, &rel.Model); err != nil {
+		if err := c.desk.Check(ctx, &rel.Model); err != nil {
 			return d, err
 		}
 	}
@@ -181,62 +181,6 @@ func (c *Control) unchanged(ctx context.Context, rel *rhumb.Release, state rhumb
 		return false, nil
 	}
 	return len(rollout.Diff(&cur.Model, &rel.Model)) == 0, nil
-}
-
-// checkAddresses finds out, before anything changes, whether the model's host ports can be had.
-func (c *Control) checkAddresses(ctx context.Context, m *rhumb.Stack) error {
-	st, err := c.desk.Status(ctx)
-	if err != nil {
-		return err
-	}
-	owner := owners(st.Table)
-	var fresh []rhumb.Listener
-	for _, s := range m.Services {
-		for _, p := range s.Ports {
-			l := rhumb.Listener{Addr: bindAddr(p), Protocol: p.Protocol}
-			if p.Published == c.Entry.Port() && p.Protocol != rhumb.UDP && (hasRoutes(m) || len(st.Table.Rules) > 0) {
-				return rhumb.Errorf(rhumb.Conflict, "service %s: port %d is where routes by host and path are served", s.Name, p.Published).
-					WithHint("publish another port, use x-rhumb.routes, or start the server with another --http address")
-			}
-			held, other := holder(st.Table, owner, l)
-			if held && other.Stack != m.Name {
-				return rhumb.Errorf(rhumb.Conflict, "service %s: port %d is published by %s/%s", s.Name, p.Published, other.Stack, other.Service).
-					WithHint("choose another host port, or take it away from %s first", other.Stack)
-			}
-			if !held {
-				fresh = append(fresh, l)
-			}
-		}
-		for _, rt := range s.Routes {
-			for _, x := range st.Table.Rules {
-				if b := owner[x.Backend]; ruleAddress(x) == rt.Address() && b.Stack != m.Name {
-					return rhumb.Errorf(rhumb.Conflict, "service %s: the route %s belongs to %s/%s", s.Name, rt.Address(), b.Stack, b.Service)
-				}
-			}
-		}
-	}
-	if hasRoutes(m) && len(st.Table.Rules) == 0 {
-		fresh = append(fresh, rhumb.Listener{Addr: c.Entry, Protocol: rhumb.HTTP})
-	}
-	if err := c.checkCertificates(ctx, m, st.Table); err != nil {
-		return err
-	}
-	return c.Router.Check(ctx, fresh)
-}
-
-func hasRoutes(m *rhumb.Stack) bool {
-	return slices.ContainsFunc(m.Services, func(s rhumb.Service) bool { return len(s.Routes) > 0 })
-}
-
-// holder finds the listener of the table that clashes with l.
-func holder(t rhumb.Table, owner map[string]rhumb.Backend, l rhumb.Listener) (bool, rhumb.Backend) {
-	for _, x := range t.Listeners {
-		a, b := x.Addr.Addr(), l.Addr.Addr()
-		if x.Addr.Port() == l.Addr.Port() && sameWire(x.Protocol, l.Protocol) && x.Backend != "" && (a == b || a.IsUnspecified() || b.IsUnspecified()) {
-			return true, owner[x.Backend]
-		}
-	}
-	return false, rhumb.Backend{}
 }
 
 // plan tells what the deployment d to the model (nil: nothing) would do.

@@ -2,12 +2,12 @@ package control
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"rhumb"
+	"rhumb/control/routing"
 	"rhumb/rollout"
 )
 
@@ -97,7 +97,7 @@ func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err erro
 		return o, s, err
 	}
 	o.Networks, o.Volumes = s.held.Networks, slices.Clone(s.held.Volumes)
-	o.Routes, o.Published = routesOf(s.router, r.stack)
+	o.Routes, o.Published = routing.RoutesOf(s.router, r.stack)
 	o.Segments = map[string]bool{}
 	for _, seg := range s.router.Table.Segments {
 		if seg.Stack == r.stack {
@@ -105,27 +105,12 @@ func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err erro
 		}
 	}
 	for _, rep := range o.Replicas {
-		if rep.Alive() && !o.Routes[rep.ID].Draining && elsewhere(s.router.Table, rep) {
+		if rep.Alive() && !o.Routes[rep.ID].Draining && routing.Elsewhere(s.router.Table, rep) {
 			delete(o.Routes, rep.ID)
 		}
 	}
 	o.Ready = r.ready.since(o)
 	return o, s, r.postStarts(ctx, &o)
-}
-
-// elsewhere tells whether the table leads to an address that the replica doesn't have any more: somebody has restarted it by hand.
-func elsewhere(t rhumb.Table, rep rhumb.Replica) bool {
-	if len(rep.Addrs) == 0 {
-		return false // it shares another's network
-	}
-	for _, b := range t.Backends {
-		for _, e := range b.Endpoints {
-			if e.Replica == rep.ID && !slices.Contains(slices.Collect(maps.Values(rep.Addrs)), e.Addr.Addr()) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // holdings are the networks and volumes of a stack. They change seldom and cost the engine more than its replicas, so

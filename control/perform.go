@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/routing"
 	"rhumb/rollout"
 )
 
@@ -47,7 +48,7 @@ func (r *runner) perform(ctx context.Context, g *goal, o rollout.Observed, s rhu
 	case rhumb.StepRemove:
 		return e.Remove(ctx, s.Replica)
 	case rhumb.StepRemoveNetwork:
-		if err := r.c.desk.Edit(ctx, func(t *rhumb.Table) { dropSegment(t, r.stack, s.Name) }); err != nil {
+		if err := r.c.desk.Edit(ctx, func(t *rhumb.Table) { routing.DropSegment(t, r.stack, s.Name) }); err != nil {
 			return err
 		}
 		return e.RemoveNetwork(ctx, r.stack, s.Name)
@@ -68,9 +69,9 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 		if svc == nil {
 			return nil
 		}
-		edit = func(t *rhumb.Table) { publish(t, r.stack, svc, s.Name) }
+		edit = func(t *rhumb.Table) { routing.Publish(t, r.stack, svc, s.Name) }
 	case rhumb.StepUnpublish:
-		edit = func(t *rhumb.Table) { unpublish(t, r.stack, s.Name) }
+		edit = func(t *rhumb.Table) { routing.Unpublish(t, r.stack, s.Name) }
 	case rhumb.StepRoute:
 		rep, ok := g.replica(s.Replica)
 		if !ok {
@@ -86,8 +87,8 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 		}
 		led = false
 		edit = func(t *rhumb.Table) {
-			route(t, r.stack, svc, rep, at, wanted)
-			led = routeInside(t, r.stack, rep) || svc.Served()
+			routing.Route(t, r.stack, svc, rep, at, wanted)
+			led = routing.RouteInside(t, r.stack, rep) || svc.Served()
 		}
 	case rhumb.StepDrain:
 		edit = func(t *rhumb.Table) { r.withdraw(t, g, s, time.Now()) }
@@ -110,13 +111,13 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 func (r *runner) withdraw(t *rhumb.Table, g *goal, s rhumb.Step, now time.Time) {
 	planned := s.Kind == rhumb.StepDrain
 	if s.Kind == rhumb.StepDrain {
-		drain(t, r.stack, s.Replica, now)
+		routing.Drain(t, r.stack, s.Replica, now)
 	} else {
-		eachEndpointOf(t, r.stack, func(e *rhumb.Endpoint) { planned = planned || e.Replica == s.Replica && e.Draining })
-		unroute(t, s.Replica)
+		planned = routing.Draining(t, r.stack, s.Replica)
+		routing.Unroute(t, s.Replica)
 	}
 	if wait := g.patience(s.Kind, s.Service); planned && wait > 0 {
-		expect(t, r.stack, s.Service, now.Add(wait))
+		routing.Expect(t, r.stack, s.Service, now.Add(wait))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
+	"rhumb/control/routing"
 )
 
 const (
@@ -170,7 +171,7 @@ func chooseReady(s *rhumb.Service) {
 		s.Ready.Kind = rhumb.ReadyHealth
 	default:
 		s.Ready.Kind = rhumb.ReadyRunning
-		for _, t := range targets(s) {
+		for _, t := range routing.Targets(s) {
 			if t.Protocol != rhumb.UDP {
 				s.Ready.Kind, s.Ready.Port = rhumb.ReadyTCP, t.Port
 				break
@@ -291,7 +292,7 @@ func (c *Control) choosePorts(ctx context.Context, stack string, s *rhumb.Servic
 			p.Published, p.PublishedEnd = uint16(n), 0
 			continue
 		}
-		n, err := c.freePort(ctx, *p)
+		n, err := c.desk.FreePort(ctx, *p)
 		if err != nil {
 			return fmt.Errorf("service %s: %w", s.Name, err)
 		}
@@ -301,31 +302,6 @@ func (c *Control) choosePorts(ctx context.Context, stack string, s *rhumb.Servic
 		}
 	}
 	return nil
-}
-
-// The ports that are tried where the user names none: those that Linux doesn't give to outgoing connections.
-const firstFreePort, lastFreePort = 20000, 32767
-
-func (c *Control) freePort(ctx context.Context, p rhumb.Port) (uint16, error) {
-	from, to := p.Published, p.PublishedEnd
-	if from == 0 {
-		from, to = firstFreePort, lastFreePort
-	}
-	st, err := c.desk.Status(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for n := int(from); n <= int(to); n++ {
-		p.Published = uint16(n)
-		l := rhumb.Listener{Addr: bindAddr(p), Protocol: p.Protocol}
-		taken := slices.ContainsFunc(st.Table.Listeners, func(x rhumb.Listener) bool {
-			return x.Addr.Port() == l.Addr.Port() && sameWire(x.Protocol, l.Protocol)
-		})
-		if !taken && c.Router.Check(ctx, []rhumb.Listener{l}) == nil {
-			return p.Published, nil
-		}
-	}
-	return 0, rhumb.Errorf(rhumb.Conflict, "no host port from %d to %d is free for port %d", from, to, p.Target)
 }
 
 // linkServices makes services new when those they hang on are: depends_on with restart, shared namespaces.

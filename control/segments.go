@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/routing"
 	"rhumb/rollout"
 )
 
@@ -120,11 +120,8 @@ func (r *runner) lead(ctx context.Context, g *goal, o rollout.Observed, s sight,
 	if err != nil {
 		return false, err
 	}
-	edit := func(t *rhumb.Table) { relead(t, r.stack, want, o.Replicas, g.arriving(now)) }
-	t := cloneTable(s.router.Table)
-	edit(&t)
-	arrange(&t)
-	if sameTable(t, s.router.Table) {
+	edit := func(t *rhumb.Table) { routing.Relead(t, r.stack, want, o.Replicas, g.arriving(now)) }
+	if !routing.Changes(s.router.Table, edit) {
 		return false, nil
 	}
 	return true, r.c.desk.Edit(ctx, edit)
@@ -185,102 +182,6 @@ func (r *runner) awaitsSegments(g *goal, a retry) bool {
 	return g.open != nil && g.wanted.Mode == rollout.Deploy && g.wanted.Release != 0 && a.tries < maxTries
 }
 
-// relead rebuilds a stack's segments: what leads to a replica elsewhere in the table leads to it in all its networks.
-func relead(t *rhumb.Table, stack string, want []rhumb.Segment, replicas []rhumb.Replica, arriving map[string]time.Time) {
-	dropGone(t, stack, replicas)
-	led := map[string]rhumb.Endpoint{} // by replica ID
-	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) {
-		if was, ok := led[e.Replica]; !ok || was.Draining {
-			led[e.Replica] = *e
-		}
-	})
-	old := map[[2]string]rhumb.ServiceAddress{}
-	for _, s := range t.Segments {
-		for _, a := range s.Services {
-			if s.Stack == stack {
-				old[[2]string{s.Network, a.Service}] = a
-			}
-		}
-	}
-	t.Segments = slices.DeleteFunc(t.Segments, func(s rhumb.Segment) bool { return s.Stack == stack })
-	for _, s := range want {
-		s.Services = slices.Clone(s.Services)
-		for i := range s.Services {
-			a := &s.Services[i]
-			was, known := old[[2]string{s.Network, a.Service}]
-			if a.Gap = was.Gap; !known {
-				a.Gap = arriving[a.Service]
-			}
-			a.Endpoints = nil
-			for _, r := range replicas {
-				if e, ok := led[r.ID]; ok && r.Service == a.Service {
-					joinSegment(s, a, e, r)
-				}
-			}
-		}
-		t.Segments = append(t.Segments, s)
-	}
-}
-
-// joinSegment leads a service address to a replica, if that has an address in the network.
-func joinSegment(s rhumb.Segment, a *rhumb.ServiceAddress, e rhumb.Endpoint, r rhumb.Replica) bool {
-	at := r.Addrs[s.Network]
-	if !at.IsValid() || !s.Subnet.Contains(at) {
-		return false
-	}
-	e.Addr = netip.AddrPortFrom(at, 0)
-	a.Endpoints = append(a.Endpoints, e)
-	if !e.Draining {
-		a.Gap = time.Time{}
-	}
-	return true
-}
-
-// dropGone takes out the endpoints of a stack's replicas that aren't there any more.
-func dropGone(t *rhumb.Table, stack string, replicas []rhumb.Replica) {
-	here := map[string]bool{}
-	for _, r := range replicas {
-		here[r.ID] = true
-	}
-	gone := func(e rhumb.Endpoint) bool { return !here[e.Replica] }
-	for i := range t.Backends {
-		if b := &t.Backends[i]; b.Stack == stack {
-			b.Endpoints = slices.DeleteFunc(b.Endpoints, gone)
-		}
-	}
-}
-
-// routeInside leads the addresses of a replica's service to it, and tells whether there are any.
-func routeInside(t *rhumb.Table, stack string, r rhumb.Replica) (led bool) {
-	for i := range t.Segments {
-		s := &t.Segments[i]
-		for j := range s.Services {
-			a := &s.Services[j]
-			if s.Stack != stack || a.Service != r.Service {
-				continue
-			}
-			a.Endpoints = slices.DeleteFunc(a.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
-			if joinSegment(*s, a, rhumb.Endpoint{Replica: r.ID, Name: r.Name(), Release: r.Release}, r) {
-				led = true
-			}
-		}
-	}
-	return led
-}
-
-// expect has connections to a service wait until a time, where nobody is there to take them.
-func expect(t *rhumb.Table, stack, service string, until time.Time) {
-	for i := range t.Segments {
-		for j := range t.Segments[i].Services {
-			a := &t.Segments[i].Services[j]
-			active := slices.ContainsFunc(a.Endpoints, func(e rhumb.Endpoint) bool { return !e.Draining })
-			if t.Segments[i].Stack == stack && a.Service == service && !active && until.After(a.Gap) {
-				a.Gap = until
-			}
-		}
-	}
-}
-
 // patience is how long callers wait for a service after a step of a planned change: until the next step can have been
 // taken, and as long as its requests are held. 0: nobody is on its way.
 func (g *goal) patience(kind rhumb.StepKind, service string) time.Duration {
@@ -296,59 +197,4 @@ func (g *goal) patience(kind rhumb.StepKind, service string) time.Duration {
 		return hold + 10*time.Second
 	}
 	return hold + max(0, s.Container.StopGrace)
-}
-
-// dropSegment takes a network's segment out of the table, before the network goes.
-func dropSegment(t *rhumb.Table, stack, network string) {
-	t.Segments = slices.DeleteFunc(t.Segments, func(s rhumb.Segment) bool { return s.Stack == stack && s.Network == network })
-}
-
-// eachEndpointOf goes through a stack's endpoints, behind ports and in segments.
-func eachEndpointOf(t *rhumb.Table, stack string, do func(*rhumb.Endpoint)) {
-	for i := range t.Backends {
-		for j := range t.Backends[i].Endpoints {
-			if t.Backends[i].Stack == stack {
-				do(&t.Backends[i].Endpoints[j])
-			}
-		}
-	}
-	for i := range t.Segments {
-		for j := range t.Segments[i].Services {
-			for k := range t.Segments[i].Services[j].Endpoints {
-				if t.Segments[i].Stack == stack {
-					do(&t.Segments[i].Services[j].Endpoints[k])
-				}
-			}
-		}
-	}
-}
-
-func cloneSegments(list []rhumb.Segment) []rhumb.Segment {
-	list = slices.Clone(list)
-	for i := range list {
-		list[i].Services = slices.Clone(list[i].Services)
-		for j := range list[i].Services {
-			list[i].Services[j].Endpoints = slices.Clone(list[i].Services[j].Endpoints)
-		}
-	}
-	return list
-}
-
-func arrangeSegments(list []rhumb.Segment) {
-	slices.SortFunc(list, func(a, b rhumb.Segment) int {
-		return cmp.Or(strings.Compare(a.Network, b.Network), strings.Compare(a.Stack, b.Stack))
-	})
-	for _, s := range list {
-		slices.SortFunc(s.Services, func(a, b rhumb.ServiceAddress) int { return strings.Compare(a.Service, b.Service) })
-		for _, a := range s.Services {
-			slices.SortFunc(a.Endpoints, byReplica)
-		}
-	}
-}
-
-func sameSegment(x, y rhumb.Segment) bool {
-	return x.Network == y.Network && x.ID == y.ID && x.Stack == y.Stack && x.Bridge == y.Bridge && x.Subnet == y.Subnet &&
-		slices.EqualFunc(x.Services, y.Services, func(a, b rhumb.ServiceAddress) bool {
-			return a.Service == b.Service && a.Addr == b.Addr && a.Gap.Equal(b.Gap) && slices.EqualFunc(a.Endpoints, b.Endpoints, sameEndpoint)
-		})
 }

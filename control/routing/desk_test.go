@@ -1,4 +1,4 @@
-package control
+package routing
 
 import (
 	"net/netip"
@@ -12,8 +12,8 @@ import (
 
 var authority = rhumb.Authority{Directory: "https://acme.test/dir"}
 
-func newDesk(r rhumb.Router) *desk {
-	return &desk{router: r, entry: netip.MustParseAddrPort("[::]:80"), https: netip.MustParseAddrPort("[::]:443"), acme: authority}
+func deskOf(r rhumb.Router) *Desk {
+	return NewDesk(r, netip.MustParseAddrPort("[::]:80"), netip.MustParseAddrPort("[::]:443"), authority)
 }
 
 // led is a table in which each stack has a backend, and rules for its hosts.
@@ -44,11 +44,11 @@ func held(t *testing.T, r rhumb.Router) []string {
 
 func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
 	r := routerfake.New()
-	d := newDesk(r)
+	d := deskOf(r)
 	wish := func(stack, host string, from rhumb.CertSource) {
 		t.Helper()
 		w := []rhumb.Certificate{{Host: host, Source: from, Stack: stack}}
-		if err := d.Certify(t.Context(), stack, w); err != nil || !d.has(stack, w) {
+		if err := d.Certify(t.Context(), stack, w); err != nil || !d.Has(stack, w) {
 			t.Fatal(err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
 	if got := held(t, r); !slices.Equal(got, []string{"a.example.com acme shop"}) {
 		t.Errorf("a host of two stacks is the first's: %v", got)
 	}
-	other := newDesk(r) // a daemon that has just begun, before its stacks have spoken
+	other := deskOf(r) // a daemon that has just begun, before its stacks have spoken
 	if err := other.Edit(t.Context(), func(t *rhumb.Table) { t.Rules = t.Rules[:len(t.Rules)-1] }); err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
 func TestAnHTTPSAddressThatIsTakenKeepsNothingElseFromChanging(t *testing.T) {
 	r := routerfake.New()
 	r.Hold("[::]:443")
-	d := newDesk(r)
+	d := deskOf(r)
 	if err := d.Edit(t.Context(), led(map[string][]string{"shop": {"a.test"}})); err != nil {
 		t.Fatal(err)
 	}
@@ -135,16 +135,16 @@ func TestTheSourceFollowsFromTheName(t *testing.T) {
 
 func TestADeploymentThatCannotHaveItsTLSIsRefused(t *testing.T) {
 	r := routerfake.New()
-	c := New(Deps{Router: r, HTTPS: netip.MustParseAddrPort("[::]:443")})
+	d := NewDesk(r, netip.MustParseAddrPort("[::]:80"), netip.MustParseAddrPort("[::]:443"), rhumb.Authority{})
 	check := func(m rhumb.Stack, served rhumb.Table) error {
 		t.Helper()
-		return c.checkCertificates(t.Context(), &m, served)
+		return d.checkCertificates(t.Context(), &m, served)
 	}
 	with := func(tls rhumb.TLS, ports ...rhumb.Port) rhumb.Stack {
 		return rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", TLS: tls, Ports: ports, Routes: []rhumb.Route{{Host: "shop.example.com"}}}}}
 	}
 	p443 := rhumb.Port{Published: 443, Target: 443, Protocol: rhumb.TCP}
-	entry := rhumb.Table{Listeners: []rhumb.Listener{{Addr: c.HTTPS, Protocol: rhumb.HTTPS}}}
+	entry := rhumb.Table{Listeners: []rhumb.Listener{{Addr: d.https, Protocol: rhumb.HTTPS}}}
 	other := rhumb.Table{Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:443"), Protocol: rhumb.TCP, Backend: "blog/web:443"}}}
 	off := rhumb.TLS{Source: rhumb.CertOff}
 	for _, k := range []struct {

@@ -1,0 +1,174 @@
+package routing
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"rhumb"
+	"rhumb/rollout"
+)
+
+// backendName names the backend of a service's target port.
+func backendName(stack, service string, port uint16, p rhumb.Protocol) string {
+	name := stack + "/" + service + ":" + strconv.Itoa(int(port))
+	if p == rhumb.UDP {
+		name += "/udp"
+	}
+	return name
+}
+
+// Target is one port of a service that the proxy leads to.
+type Target struct {
+	Port     uint16
+	Protocol rhumb.Protocol
+}
+
+// Targets lists the ports of a service that the proxy leads to, each once.
+func Targets(s *rhumb.Service) []Target {
+	var ts []Target
+	add := func(t Target) {
+		if t.Protocol == rhumb.HTTP {
+			t.Protocol = rhumb.TCP
+		}
+		if !slices.Contains(ts, t) {
+			ts = append(ts, t)
+		}
+	}
+	for _, p := range s.Ports {
+		add(Target{p.Target, p.Protocol})
+	}
+	for _, r := range s.Routes {
+		add(Target{r.Port, rhumb.HTTP})
+	}
+	return ts
+}
+
+// backend gives the table's backend of that name, and makes it if it isn't there.
+func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhumb.Protocol) *rhumb.Backend {
+	name := backendName(stack, s.Name, port, p)
+	for i := range t.Backends {
+		if t.Backends[i].Name == name {
+			t.Backends[i].Hold = s.Hold
+			return &t.Backends[i]
+		}
+	}
+	t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: stack, Service: s.Name, Hold: s.Hold})
+	return &t.Backends[len(t.Backends)-1]
+}
+
+// Publish makes an address lead to the service; addr is one of s.Addresses().
+func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) {
+	for _, p := range s.Ports {
+		if p.Address() == addr {
+			b := backend(t, stack, s, p.Target, p.Protocol).Name
+			at := bindAddr(p)
+			t.Listeners = slices.DeleteFunc(t.Listeners, func(l rhumb.Listener) bool {
+				return l.Backend != "" && l.Addr == at && sameWire(l.Protocol, p.Protocol)
+			})
+			t.Listeners = append(t.Listeners, rhumb.Listener{Addr: at, Protocol: p.Protocol, Backend: b})
+		}
+	}
+	for _, r := range s.Routes {
+		if r.Address() == addr {
+			b := backend(t, stack, s, r.Port, rhumb.HTTP).Name
+			t.Rules = slices.DeleteFunc(t.Rules, func(x rhumb.Rule) bool { return ruleAddress(x) == addr })
+			t.Rules = append(t.Rules, rhumb.Rule{Host: r.Host, Path: r.Path, Backend: b})
+		}
+	}
+}
+
+// Unpublish closes an address of the stack.
+func Unpublish(t *rhumb.Table, stack, addr string) {
+	owner := owners(*t)
+	t.Listeners = slices.DeleteFunc(t.Listeners, func(l rhumb.Listener) bool {
+		return owner[l.Backend].Stack == stack && listenerAddress(l) == addr
+	})
+	t.Rules = slices.DeleteFunc(t.Rules, func(r rhumb.Rule) bool {
+		return owner[r.Backend].Stack == stack && ruleAddress(r) == addr
+	})
+}
+
+// Route adds a replica's endpoints, or makes them active again. With lead, the service's addresses lead to the
+// backends of this very definition from now on (its target ports may be others than the old ones).
+func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr, lead bool) {
+	for _, tg := range Targets(s) {
+		b := backend(t, stack, s, tg.Port, tg.Protocol)
+		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
+		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{
+			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, tg.Port),
+		})
+	}
+	if !lead {
+		return
+	}
+	for _, addr := range s.Addresses() {
+		Publish(t, stack, s, addr)
+	}
+}
+
+// Drain gives a replica's endpoints no new connections.
+func Drain(t *rhumb.Table, stack, id string, now time.Time) {
+	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) {
+		if e.Replica == id && !e.Draining {
+			e.Draining, e.Since = true, now
+		}
+	})
+}
+
+// Draining tells whether any endpoint of a replica is being drained.
+func Draining(t *rhumb.Table, stack, id string) (is bool) {
+	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) { is = is || e.Replica == id && e.Draining })
+	return is
+}
+
+// Unroute takes a replica out of the table.
+func Unroute(t *rhumb.Table, id string) {
+	for i := range t.Backends {
+		t.Backends[i].Endpoints = slices.DeleteFunc(t.Backends[i].Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == id })
+	}
+	for _, s := range t.Segments {
+		for i := range s.Services {
+			s.Services[i].Endpoints = slices.DeleteFunc(s.Services[i].Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == id })
+		}
+	}
+}
+
+// RoutesOf gives what a table says of one stack's replicas and addresses.
+func RoutesOf(st rhumb.RouterStatus, stack string) (routes map[string]rollout.Route, published map[string]string) {
+	routes, published = map[string]rollout.Route{}, map[string]string{}
+	eachEndpointOf(&st.Table, stack, func(e *rhumb.Endpoint) {
+		if was, ok := routes[e.Replica]; !ok || was.Draining { // active somewhere is active
+			routes[e.Replica] = rollout.Route{Draining: e.Draining, Since: e.Since, Open: st.Open[e.Replica]}
+		}
+	})
+	owner := owners(st.Table)
+	for _, l := range st.Table.Listeners {
+		if b := owner[l.Backend]; b.Stack == stack && l.Backend != "" {
+			published[listenerAddress(l)] = b.Service
+		}
+	}
+	for _, r := range st.Table.Rules {
+		if b := owner[r.Backend]; b.Stack == stack {
+			published[ruleAddress(r)] = b.Service
+		}
+	}
+	return routes, published
+}
+
+// Elsewhere tells whether the table leads to an address that the replica doesn't have any more: somebody has restarted it by hand.
+func Elsewhere(t rhumb.Table, rep rhumb.Replica) bool {
+	if len(rep.Addrs) == 0 {
+		return false // it shares another's network
+	}
+	for _, b := range t.Backends {
+		for _, e := range b.Endpoints {
+			if e.Replica == rep.ID && !slices.Contains(slices.Collect(maps.Values(rep.Addrs)), e.Addr.Addr()) {
+				return true
+			}
+		}
+	}
+	return false
+}

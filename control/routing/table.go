@@ -1,0 +1,161 @@
+package routing
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"rhumb"
+)
+
+func cloneTable(t rhumb.Table) rhumb.Table {
+	t.Listeners = slices.Clone(t.Listeners)
+	t.Rules = slices.Clone(t.Rules)
+	t.Backends = slices.Clone(t.Backends)
+	for i := range t.Backends {
+		t.Backends[i].Endpoints = slices.Clone(t.Backends[i].Endpoints)
+	}
+	t.Segments = cloneSegments(t.Segments)
+	return t
+}
+
+// prune drops backends that nothing leads to and that hold no endpoint any more.
+func prune(t *rhumb.Table) {
+	led := map[string]bool{}
+	for _, l := range t.Listeners {
+		led[l.Backend] = true
+	}
+	for _, r := range t.Rules {
+		led[r.Backend] = true
+	}
+	t.Backends = slices.DeleteFunc(t.Backends, func(b rhumb.Backend) bool { return !led[b.Name] && len(b.Endpoints) == 0 })
+}
+
+func arrange(t *rhumb.Table) {
+	slices.SortFunc(t.Listeners, func(a, b rhumb.Listener) int {
+		if c := a.Addr.Compare(b.Addr); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.Protocol), string(b.Protocol))
+	})
+	slices.SortFunc(t.Rules, func(a, b rhumb.Rule) int {
+		if c := strings.Compare(a.Host, b.Host); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Path, b.Path)
+	})
+	slices.SortFunc(t.Backends, func(a, b rhumb.Backend) int { return strings.Compare(a.Name, b.Name) })
+	for _, b := range t.Backends {
+		slices.SortFunc(b.Endpoints, byReplica)
+	}
+	arrangeSegments(t.Segments)
+}
+
+func byReplica(a, b rhumb.Endpoint) int { return strings.Compare(a.Name+a.Replica, b.Name+b.Replica) }
+
+// Changes tells whether an edit changes a table, which it leaves as it is.
+func Changes(t rhumb.Table, edit func(*rhumb.Table)) bool {
+	edited := cloneTable(t)
+	edit(&edited)
+	arrange(&edited)
+	return !sameTable(edited, t)
+}
+
+func sameTable(a, b rhumb.Table) bool {
+	return slices.Equal(a.Listeners, b.Listeners) && slices.Equal(a.Rules, b.Rules) &&
+		slices.Equal(a.Certificates, b.Certificates) && a.Authority == b.Authority &&
+		slices.EqualFunc(a.Backends, b.Backends, func(x, y rhumb.Backend) bool {
+			return x.Name == y.Name && x.Stack == y.Stack && x.Service == y.Service && x.Hold == y.Hold && slices.EqualFunc(x.Endpoints, y.Endpoints, sameEndpoint)
+		}) && slices.EqualFunc(a.Segments, b.Segments, sameSegment)
+}
+
+func sameEndpoint(e, f rhumb.Endpoint) bool {
+	since := e.Since.Equal(f.Since)
+	e.Since, f.Since = time.Time{}, time.Time{}
+	return since && e == f
+}
+
+// owners gives the backends by name.
+func owners(t rhumb.Table) map[string]rhumb.Backend {
+	m := make(map[string]rhumb.Backend, len(t.Backends))
+	for _, b := range t.Backends {
+		m[b.Name] = b
+	}
+	return m
+}
+
+// bindAddr is what the proxy binds for a port. Without a host IP that is all addresses, IPv4 and IPv6.
+func bindAddr(p rhumb.Port) netip.AddrPort {
+	ip := netip.IPv6Unspecified()
+	if p.HostIP != "" {
+		if a, err := netip.ParseAddr(p.HostIP); err == nil {
+			ip = a.Unmap()
+		}
+	}
+	return netip.AddrPortFrom(ip, p.Published)
+}
+
+func listenerAddress(l rhumb.Listener) string {
+	p := rhumb.Port{Published: l.Addr.Port(), Protocol: l.Protocol}
+	if l.Addr.Addr() != netip.IPv6Unspecified() {
+		p.HostIP = l.Addr.Addr().String()
+	}
+	return p.Address()
+}
+
+func ruleAddress(r rhumb.Rule) string { return rhumb.Route{Host: r.Host, Path: r.Path}.Address() }
+
+// sameWire tells whether two protocols can't share an address.
+func sameWire(a, b rhumb.Protocol) bool { return (a == rhumb.UDP) == (b == rhumb.UDP) }
+
+func cloneSegments(list []rhumb.Segment) []rhumb.Segment {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].Services = slices.Clone(list[i].Services)
+		for j := range list[i].Services {
+			list[i].Services[j].Endpoints = slices.Clone(list[i].Services[j].Endpoints)
+		}
+	}
+	return list
+}
+
+func arrangeSegments(list []rhumb.Segment) {
+	slices.SortFunc(list, func(a, b rhumb.Segment) int {
+		return cmp.Or(strings.Compare(a.Network, b.Network), strings.Compare(a.Stack, b.Stack))
+	})
+	for _, s := range list {
+		slices.SortFunc(s.Services, func(a, b rhumb.ServiceAddress) int { return strings.Compare(a.Service, b.Service) })
+		for _, a := range s.Services {
+			slices.SortFunc(a.Endpoints, byReplica)
+		}
+	}
+}
+
+func sameSegment(x, y rhumb.Segment) bool {
+	return x.Network == y.Network && x.ID == y.ID && x.Stack == y.Stack && x.Bridge == y.Bridge && x.Subnet == y.Subnet &&
+		slices.EqualFunc(x.Services, y.Services, func(a, b rhumb.ServiceAddress) bool {
+			return a.Service == b.Service && a.Addr == b.Addr && a.Gap.Equal(b.Gap) && slices.EqualFunc(a.Endpoints, b.Endpoints, sameEndpoint)
+		})
+}
+
+// eachEndpointOf goes through a stack's endpoints, behind ports and in segments.
+func eachEndpointOf(t *rhumb.Table, stack string, do func(*rhumb.Endpoint)) {
+	for i := range t.Backends {
+		for j := range t.Backends[i].Endpoints {
+			if t.Backends[i].Stack == stack {
+				do(&t.Backends[i].Endpoints[j])
+			}
+		}
+	}
+	for i := range t.Segments {
+		for j := range t.Segments[i].Services {
+			for k := range t.Segments[i].Services[j].Endpoints {
+				if t.Segments[i].Stack == stack {
+					do(&t.Segments[i].Services[j].Endpoints[k])
+				}
+			}
+		}
+	}
+}
