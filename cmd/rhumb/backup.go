@@ -13,6 +13,7 @@ import (
 
 	"rhumb"
 	"rhumb/backup"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/install"
 	"rhumb/internal/atomicfile"
 	"rhumb/sqlite"
@@ -93,7 +94,7 @@ func readable(data string) error {
 // backup writes a backup to a file, whole or not at all, or to the standard output.
 func (a *app) backup(ctx context.Context, data, file string, to []age.Recipient) error {
 	if file == "-" {
-		if terminal(a.stdout) {
+		if view.Terminal(a.stdout) {
 			return rhumb.Errorf(rhumb.Invalid, "a backup is not for a terminal").WithHint("name a file, or redirect the output")
 		}
 		_, err := backup.Write(ctx, a.stdout, stateOf(data), to...)
@@ -103,7 +104,7 @@ func (a *app) backup(ctx context.Context, data, file string, to []age.Recipient)
 	if err != nil {
 		return err
 	}
-	return &outcome{words: fmt.Sprintf("backed up: %d files, %s, in %s; volumes are not in it", info.Files, bytesOf(info.Bytes), file)}
+	return &outcome{words: fmt.Sprintf("backed up: %d files, %s, in %s; volumes are not in it", info.Files, view.Bytes(info.Bytes), file)}
 }
 
 // backUp writes a backup to a file.

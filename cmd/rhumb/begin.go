@@ -6,20 +6,21 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 )
 
 // begin asks for a deployment and follows it. When the connection broke or the user stopped while the server was asked, it
 // finds out whether the deployment began all the same.
-func (a *app) begin(ctx context.Context, s rhumb.Server, v view, opts following, stack string, ask func(context.Context) (rhumb.Deployment, error)) error {
+func (a *app) begin(ctx context.Context, s rhumb.Server, v view.Deployment, opts following, stack string, ask func(context.Context) (rhumb.Deployment, error)) error {
 	before, err := s.Deployment(ctx, stack, 0)
 	if err != nil && rhumb.ErrorCode(err) != rhumb.NotFound {
-		v.close()
+		v.Close()
 		return err
 	}
 	d, err := ask(ctx)
 	if err != nil {
 		if d, err = adopt(ctx, s, stack, before.ID, err); err != nil {
-			v.close()
+			v.Close()
 			return err
 		}
 	}

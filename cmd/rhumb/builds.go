@@ -14,6 +14,7 @@ import (
 
 	"rhumb"
 	"rhumb/build"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/compose"
 	"rhumb/internal/dockerauth"
 )
@@ -22,7 +23,7 @@ import (
 const maxBuilds = 4
 
 // buildImages builds the images of the services that say how, side by side, and puts what came out into the request.
-func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rhumb.DeployRequest, config *dockerauth.Config, v view) error {
+func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rhumb.DeployRequest, config *dockerauth.Config, v view.Deployment) error {
 	r.Model.Services = slices.Clone(r.Model.Services)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxBuilds)
@@ -51,7 +52,7 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 }
 
 // buildOne sends a context and waits for its image.
-func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, where compose.Context, v view) (rhumb.Image, error) {
+func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, where compose.Context, v view.Deployment) (rhumb.Image, error) {
 	dockerfile := where.Dockerfile
 	if dockerfile != "" {
 		var err error
@@ -65,7 +66,7 @@ func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, where 
 		defer close(sent)
 		w.CloseWithError(build.Tar(w, where.Dir, dockerfile))
 	}()
-	img, err := s.Build(ctx, r, tar, v.build)
+	img, err := s.Build(ctx, r, tar, v.Build)
 	_ = tar.Close() // ends the sending, if it isn't done
 	<-sent
 	return img, err

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 )
 
 func (a *app) cancelCommand() *cobra.Command {
@@ -34,7 +35,7 @@ func (a *app) cancelCommand() *cobra.Command {
 		if err := c.Cancel(ctx, stack, d.ID, who()); err != nil {
 			return err
 		}
-		return a.conclude(ctx, c, d, a.newView(subjectOfStatus(st, rhumb.ChangeRequest{})), opts)
+		return a.conclude(ctx, c, d, view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOfStatus(st, rhumb.ChangeRequest{})), opts)
 	})
 	a.looking(cmd)
 	opts.flags(cmd)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 )
 
 // changing makes a command that asks for a change of a stack and follows it. ask fills in what is asked for.
@@ -46,6 +47,6 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 	if err != nil {
 		return err
 	}
-	v := a.newView(subjectOfStatus(st, r))
+	v := view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOfStatus(st, r))
 	return a.begin(ctx, c, v, opts, r.Stack, func(ctx context.Context) (rhumb.Deployment, error) { return c.Change(ctx, r) })
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -53,8 +55,8 @@ func (a *app) completeReleases(cmd *cobra.Command) *cobra.Command {
 			}
 			rs, err := c.Releases(ctx, stack)
 			for _, r := range rs {
-				if n := number(r.Number); strings.HasPrefix(n, begun) {
-					numbers = append(numbers, n+"\t"+releaseState(r)+", "+ago(r.At)+" "+short(r.Git))
+				if n := strconv.Itoa(r.Number); strings.HasPrefix(n, begun) {
+					numbers = append(numbers, n+"\t"+view.Release(r))
 				}
 			}
 			return err

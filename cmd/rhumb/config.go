@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
+
+	"rhumb/cmd/rhumb/view"
 )
 
 func (a *app) configCommand() *cobra.Command {
@@ -27,7 +29,7 @@ func (a *app) configCommand() *cobra.Command {
 			if err := yaml.Unmarshal(p.Resolved, &model); err != nil {
 				return err
 			}
-			return printJSON(a.stdout, model)
+			return view.JSON(a.stdout, model)
 		}
 		_, err = a.stdout.Write(p.Resolved)
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/compose"
 	"rhumb/internal/dockerauth"
 	"rhumb/internal/gitrev"
@@ -43,15 +44,15 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 		return err
 	}
 	defer c.Close()
-	v := a.newView(subjectOf(p.Stack))
+	v := view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOf(p.Stack))
 	r, err := a.request(ctx, c, p, v)
 	if err != nil {
-		v.close()
+		v.Close()
 		return err
 	}
 	r.Strategy, r.WaitLock, r.Note = strategy, opts.waitLock, note
 	if opts.dryRun {
-		v.close()
+		v.Close()
 		plan, err := c.Plan(ctx, r)
 		if err != nil {
 			return err
@@ -59,8 +60,8 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 		return a.printPlan(plan)
 	}
 	return a.begin(ctx, c, v, opts, r.Model.Name, func(ctx context.Context) (d rhumb.Deployment, err error) {
-		err = ticking(ctx, v, func(ctx context.Context) error {
-			d, err = c.Deploy(ctx, r, v.event)
+		err = view.Ticking(ctx, v, func(ctx context.Context) error {
+			d, err = c.Deploy(ctx, r, v.Event)
 			return err
 		})
 		return d, err
@@ -68,11 +69,11 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 }
 
 // request builds the images that want building, and makes a deploy's request.
-func (a *app) request(ctx context.Context, s rhumb.Builder, p *compose.Project, v view) (rhumb.DeployRequest, error) {
+func (a *app) request(ctx context.Context, s rhumb.Builder, p *compose.Project, v view.Deployment) (rhumb.DeployRequest, error) {
 	r := rhumb.DeployRequest{Model: p.Stack, By: who()}
 	git, err := gitrev.Of(ctx, p.Dir)
 	if err != nil {
-		v.say("warning: " + err.Error()) // a release without its revision is better than none
+		v.Say("warning: " + err.Error()) // a release without its revision is better than none
 	}
 	r.Git = git
 	config, err := dockerauth.Load(dockerConfig())
@@ -88,7 +89,7 @@ func (a *app) request(ctx context.Context, s rhumb.Builder, p *compose.Project, 
 	if r.Auth, err = config.For(ctx, refs); err != nil {
 		return r, err
 	}
-	return r, ticking(ctx, v, func(ctx context.Context) error { return buildImages(ctx, s, p, &r, &config, v) })
+	return r, view.Ticking(ctx, v, func(ctx context.Context) error { return buildImages(ctx, s, p, &r, &config, v) })
 }
 
 // dockerConfig is the folder of the user's Docker configuration.

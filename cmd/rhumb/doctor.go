@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/doctor"
 	"rhumb/httpapi/client"
 )
@@ -57,47 +57,13 @@ func (a *app) examine(ctx context.Context, conf serverConfig, c *client.Client) 
 	if err := ctx.Err(); err != nil {
 		return err // what was cut off looks like a problem
 	}
-	if err := a.printFindings(found); err != nil {
+	if !a.o.json() {
+		view.Findings(a.stdout, found)
+	} else if err := view.JSON(a.stdout, view.List(found)); err != nil {
 		return err
 	}
 	if doctor.Count(found, doctor.Problem) > 0 {
 		return &outcome{exit: rhumb.ExitError}
 	}
 	return nil
-}
-
-func (a *app) printFindings(found []doctor.Finding) error {
-	if a.o.json() {
-		return printJSON(a.stdout, list(found))
-	}
-	p := a.paint(a.stdout)
-	colours := map[doctor.Level]string{doctor.OK: "32", doctor.Warning: "33", doctor.Problem: "31"}
-	for _, f := range found {
-		level := p.code(colours[f.Level], fmt.Sprintf("%-9s", f.Level))
-		fmt.Fprintf(a.stdout, "%s%-11s%s\n", level, f.Check, f.Text)
-		if f.Hint != "" {
-			fmt.Fprintf(a.stdout, "%20s%s %s\n", "", p.dim("hint:"), f.Hint)
-		}
-	}
-	fmt.Fprintln(a.stdout, diagnosis(doctor.Count(found, doctor.Problem), doctor.Count(found, doctor.Warning)))
-	return nil
-}
-
-// diagnosis is the last line.
-func diagnosis(problems, warnings int) string {
-	several := func(n int, word string) string {
-		if n == 1 {
-			return "1 " + word
-		}
-		return fmt.Sprintf("%d %ss", n, word)
-	}
-	switch {
-	case problems > 0 && warnings > 0:
-		return several(problems, "problem") + ", " + several(warnings, "warning")
-	case problems > 0:
-		return several(problems, "problem")
-	case warnings > 0:
-		return "no problem, " + several(warnings, "warning")
-	}
-	return "all is well"
 }

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -40,7 +40,6 @@ func (a *app) eventsCommand() *cobra.Command {
 
 // printEvents prints events. A follower goes on after a broken connection, from the last event it saw.
 func (a *app) printEvents(ctx context.Context, c *client.Client, f rhumb.EventFilter, all bool) error {
-	p := a.paint(a.stdout)
 	for {
 		var broken error
 		for e, err := range c.Events(ctx, f) {
@@ -49,7 +48,7 @@ func (a *app) printEvents(ctx context.Context, c *client.Client, f rhumb.EventFi
 				break
 			}
 			f.After, f.Limit = max(f.After, e.ID), 0
-			if err := a.printEvent(p, e, all); err != nil {
+			if err := a.printEvent(e, all); err != nil {
 				return err
 			}
 		}
@@ -67,27 +66,11 @@ func (a *app) printEvents(ctx context.Context, c *client.Client, f rhumb.EventFi
 	}
 }
 
-func (a *app) printEvent(p paint, e rhumb.Event, all bool) error {
+func (a *app) printEvent(e rhumb.Event, several bool) error {
 	if a.o.json() {
-		return printLine(a.stdout, e)
+		return view.Line(a.stdout, e)
 	}
-	words := wordsOf(e)
-	switch e.Kind {
-	case rhumb.EventFailed, rhumb.EventBackoff:
-		words = p.red(words)
-	case rhumb.EventWarning:
-		words = p.yellow(words)
-	case rhumb.EventReady, rhumb.EventCompleted:
-		words = p.green(words)
-	case rhumb.EventDeployment:
-		words = p.bold(words)
-	}
-	stack := ""
-	if all {
-		stack = e.Stack + "  "
-	}
-	_, err := fmt.Fprintf(a.stdout, "%s  %s%s\n", p.dim(e.At.Local().Format("2006-01-02 15:04:05")), stack, words)
-	return err
+	return view.Event(a.stdout, e, several)
 }
 
 // moment reads a time: a duration before now, or a time as RFC 3339 has it, or a day.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -96,7 +97,7 @@ func (a *app) inside(ctx context.Context, f commandFlags, args []string,
 			return err
 		}
 		o := rhumb.ExecOptions{Command: args[1:], Env: env, User: f.user, WorkingDir: f.workdir, Privileged: f.privileged}
-		o.TTY = !f.noTTY && terminal(a.stdin) && terminal(a.stdout)
+		o.TTY = !f.noTTY && view.Terminal(a.stdin) && view.Terminal(a.stdout)
 		if f.tty && !o.TTY && !f.noTTY {
 			return rhumb.Errorf(rhumb.Invalid, "the standard input or output is not a terminal").WithHint("leave -t away, or give -T")
 		}

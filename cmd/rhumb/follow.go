@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 )
 
 // follower follows a deployment to its end, over broken connections and restarts of the daemon.
 type follower struct {
 	app  *app
 	s    rhumb.Server
-	view view
+	view view.Deployment
 	d    rhumb.Deployment
 	opts following
 
@@ -49,7 +50,7 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 	defer timeout.Stop()
 	look := time.NewTicker(lookAgain)
 	defer look.Stop()
-	redraw := time.NewTicker(frame)
+	redraw := time.NewTicker(view.Frame)
 	defer redraw.Stop()
 	for !f.d.Phase.Ended() {
 		select {
@@ -58,14 +59,14 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 		case <-look.C:
 			f.look(ctx)
 		case <-redraw.C:
-			f.view.tick()
+			f.view.Tick()
 		case <-f.interrupts:
 			if err := f.interrupt(ctx); err != nil {
 				return f.d, err
 			}
 		case yes := <-f.answers:
 			f.answers = nil
-			f.view.answered()
+			f.view.Answered()
 			if !yes {
 				return f.d, errDetached
 			}
@@ -84,7 +85,7 @@ func (f *follower) follow(ctx context.Context) (rhumb.Deployment, error) {
 
 // hear shows an event. The one that tells the end is followed by no other.
 func (f *follower) hear(ctx context.Context, e rhumb.Event) {
-	f.view.event(e)
+	f.view.Event(e)
 	if e.Kind == rhumb.EventDeployment && e.Phase.Ended() {
 		f.told = true
 		f.look(ctx)
@@ -108,11 +109,11 @@ func (f *follower) listen(ctx context.Context) (stop func()) {
 
 // drain shows the events that come within a moment of the end, so that the last picture is whole.
 func (f *follower) drain() {
-	late := time.After(frame)
+	late := time.After(view.Frame)
 	for {
 		select {
 		case e := <-f.news:
-			f.view.event(e)
+			f.view.Event(e)
 		case <-late:
 			return
 		}
@@ -156,15 +157,15 @@ func (f *follower) look(ctx context.Context) {
 // interrupt acts on a Ctrl-C: on a terminal the first one asks, the second one leaves; elsewhere it puts back.
 func (f *follower) interrupt(ctx context.Context) error {
 	switch {
-	case f.putBack && terminal(f.app.stdin), f.answers != nil:
+	case f.putBack && view.Terminal(f.app.stdin), f.answers != nil:
 		return errDetached
-	case f.opts.yes, !terminal(f.app.stdin), f.asked:
+	case f.opts.yes, !view.Terminal(f.app.stdin), f.asked:
 		f.cancel(ctx)
 		return nil
 	}
 	f.asked = true
 	f.answers = make(chan bool, 1)
-	f.view.ask("put it back as it was? [y/N] (Ctrl-C again leaves it to itself)")
+	f.view.Ask("put it back as it was? [y/N] (Ctrl-C again leaves it to itself)")
 	go f.ask(f.answers)
 	return nil
 }
@@ -189,31 +190,31 @@ func (f *follower) cancel(ctx context.Context) {
 	defer stop()
 	if err := f.s.Cancel(ctx, f.d.Stack, f.d.ID, who()); err != nil {
 		f.putBack = false
-		f.view.say("it can't be put back now: " + err.Error())
+		f.view.Say("it can't be put back now: " + err.Error())
 		return
 	}
-	f.view.say("putting it back")
+	f.view.Say("putting it back")
 }
 
 // conclude follows a deployment that has begun, and says how it ended.
-func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, v view, opts following) error {
+func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, v view.Deployment, opts following) error {
 	if d.ID == 0 {
-		v.close()
+		v.Close()
 		return a.unchanged(d)
 	}
 	if opts.detach {
-		v.close()
+		v.Close()
 		return a.leave(d, fmt.Sprintf("deployment %d of %s has begun; rhumb events -f -p %s follows it", d.ID, d.Stack, d.Stack), rhumb.ExitConverged)
 	}
 	f := &follower{app: a, s: s, view: v, d: d, opts: opts}
 	d, err := f.follow(ctx)
 	if f.answers != nil {
-		v.answered()
+		v.Answered()
 		if !a.o.json() {
 			fmt.Fprintln(a.stderr) // the question's line ends here
 		}
 	}
-	v.close()
+	v.Close()
 	if errors.Is(err, errDetached) {
 		return a.leave(d, fmt.Sprintf("left to itself: deployment %d of %s goes on (rhumb ps shows how, rhumb cancel puts it back)", d.ID, d.Stack), rhumb.ExitTimeout)
 	}
@@ -225,7 +226,7 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 
 func (a *app) unchanged(d rhumb.Deployment) error {
 	if a.o.json() {
-		return printLine(a.stdout, map[string]any{"deployment": d})
+		return view.Line(a.stdout, map[string]any{"deployment": d})
 	}
 	if d.To == 0 {
 		return &outcome{words: "nothing changed: " + d.Verdict().Text}
@@ -236,7 +237,7 @@ func (a *app) unchanged(d rhumb.Deployment) error {
 // leave ends the program while a deployment goes on.
 func (a *app) leave(d rhumb.Deployment, words string, exit int) error {
 	if a.o.json() {
-		if err := printLine(a.stdout, map[string]any{"deployment": d}); err != nil {
+		if err := view.Line(a.stdout, map[string]any{"deployment": d}); err != nil {
 			return err
 		}
 		words = ""
@@ -247,36 +248,11 @@ func (a *app) leave(d rhumb.Deployment, words string, exit int) error {
 // verdict prints the failure cards and says the verdict.
 func (a *app) verdict(d rhumb.Deployment) error {
 	v := d.Verdict()
-	if a.o.json() {
-		if err := printLine(a.stdout, map[string]any{"deployment": d, "verdict": map[string]any{"exit": v.Exit, "text": v.Text}}); err != nil {
-			return err
-		}
-		return &outcome{exit: v.Exit}
+	if !a.o.json() {
+		return &outcome{exit: v.Exit, words: view.Verdict(a.stderr, d)}
 	}
-	p := a.paint(a.stderr)
-	for _, f := range d.Failures {
-		card(a.stderr, p, d.Stack, f)
+	if err := view.Line(a.stdout, map[string]any{"deployment": d, "verdict": map[string]any{"exit": v.Exit, "text": v.Text}}); err != nil {
+		return err
 	}
-	if len(d.Failures) > 0 {
-		fmt.Fprintln(a.stderr)
-	}
-	took := ""
-	if d.Phase.Ended() && p.on {
-		took = p.dim("  " + seconds(d.Ended.Sub(d.Started)))
-	}
-	return &outcome{exit: v.Exit, words: a.mark(v.Exit) + v.Text + took}
-}
-
-// mark is the sign before a verdict, on a terminal.
-func (a *app) mark(exit int) string {
-	p := a.paint(a.stderr)
-	switch {
-	case !p.on:
-		return ""
-	case exit == rhumb.ExitConverged:
-		return p.green("✔ ")
-	case exit == rhumb.ExitTimeout, exit == rhumb.ExitPaused:
-		return p.yellow("! ")
-	}
-	return p.red("✘ ")
+	return &outcome{exit: v.Exit}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"regexp"
 	"slices"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -55,7 +55,7 @@ func (a *app) logs(ctx context.Context, services []string, o logsOptions) error 
 			asked.Tail, keep = 0, o.Tail
 		}
 		var kept []rhumb.LogLine
-		w := &logWriter{app: a, paint: a.paint(a.stdout), o: o, wide: nameWidth(ctx, c, name, services)}
+		write := a.logWriter(ctx, c, name, services, o)
 		for l, err := range c.Logs(ctx, name, services, asked) {
 			if err != nil {
 				return err
@@ -68,12 +68,12 @@ func (a *app) logs(ctx context.Context, services []string, o logsOptions) error 
 				kept = kept[max(0, len(kept)-keep):]
 				continue
 			}
-			if err := w.write(l); err != nil {
+			if err := write(l); err != nil {
 				return err
 			}
 		}
 		for _, l := range kept {
-			if err := w.write(l); err != nil {
+			if err := write(l); err != nil {
 				return err
 			}
 		}
@@ -81,21 +81,24 @@ func (a *app) logs(ctx context.Context, services []string, o logsOptions) error 
 	})
 }
 
-// nameWidth is how long the names of the replicas are now; later ones may be longer.
-func nameWidth(ctx context.Context, c *client.Client, stack string, services []string) int {
-	wide := 0
+// logWriter gives what prints a line. The names of the replicas that are there now stand in one column; later ones may be longer.
+func (a *app) logWriter(ctx context.Context, c *client.Client, stack string, services []string, o logsOptions) func(rhumb.LogLine) error {
+	if a.o.json() {
+		return func(l rhumb.LogLine) error { return view.Line(a.stdout, l) }
+	}
+	w := &view.Log{W: a.stdout, Bare: o.noPrefix, Times: o.times}
 	st, err := c.Status(ctx, stack)
 	if err != nil {
-		return 0 // the logs' own call tells why
+		return w.Write // the logs' own call tells why
 	}
 	for _, svc := range st.Services {
 		for _, r := range svc.Slots {
 			if len(services) == 0 || slices.Contains(services, svc.Name) {
-				wide = max(wide, len(shortName(stack, r.Name)))
+				w.Expect(stack, r.Name)
 			}
 		}
 	}
-	return wide
+	return w.Write
 }
 
 // read understands what the flags say.
@@ -124,31 +127,4 @@ func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
 		return nil, rhumb.Errorf(rhumb.Invalid, "--grep: %v", err)
 	}
 	return match, nil
-}
-
-// logWriter prints log lines, each with its replica's name in its service's colour.
-type logWriter struct {
-	app   *app
-	paint paint
-	o     logsOptions
-	wide  int
-}
-
-func (w *logWriter) write(l rhumb.LogLine) error {
-	if w.app.o.json() {
-		return printLine(w.app.stdout, l)
-	}
-	prefix, when := "", ""
-	if !w.o.noPrefix {
-		name := shortName(l.Stack, l.Replica)
-		w.wide = max(w.wide, len(name))
-		h := fnv.New32a()
-		h.Write([]byte(l.Service))
-		prefix = w.paint.hue(int(h.Sum32()%uint32(len(hues))), fmt.Sprintf("%-*s |", w.wide, name)) + " "
-	}
-	if w.o.times {
-		when = w.paint.dim(l.Time.UTC().Format("2006-01-02T15:04:05.000Z")) + " "
-	}
-	_, err := fmt.Fprintln(w.app.stdout, prefix+when+l.Text)
-	return err
 }

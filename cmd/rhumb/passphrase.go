@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 )
 
 const (
@@ -62,7 +63,7 @@ func (a *app) givenPassphrase(ctx context.Context, file string, isNew bool) (str
 // ask reads a line from a terminal that doesn't show it.
 func (a *app) ask(ctx context.Context, question string) (string, error) {
 	in, ok := a.stdin.(*os.File)
-	if !ok || !terminal(a.stdin) {
+	if !ok || !view.Terminal(a.stdin) {
 		return "", rhumb.Errorf(rhumb.Invalid, "there is no passphrase, and no terminal to ask on").
 			WithHint("give it with --passphrase-file or %s", passphraseVariable)
 	}

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/user"
 	"strings"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/compose"
 )
 
@@ -23,13 +23,8 @@ func (a *app) load(ctx context.Context) (*compose.Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	paint := a.paint(a.stderr)
 	for _, n := range p.Warnings {
-		at := n.At
-		if at != "" {
-			at += ": "
-		}
-		fmt.Fprintf(a.stderr, "%s%s%s: %s\n", paint.yellow("warning: "), at, n.Subject, n.Why)
+		view.Warning(a.stderr, n)
 	}
 	return p, nil
 }

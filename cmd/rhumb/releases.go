@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -31,29 +31,11 @@ func (a *app) listReleases(ctx context.Context, _ []string) error {
 			return err
 		}
 		if a.o.json() {
-			return printJSON(a.stdout, list(rs))
+			return view.JSON(a.stdout, view.List(rs))
 		}
-		t := newTable(a.paint(a.stdout), "RELEASE", "STATE", "CAUSE", "WHEN", "BY", "GIT", "NOTE")
-		for _, r := range rs {
-			row := plain(fmt.Sprintf("%s@%d", r.Stack, r.Number), releaseState(r), string(r.Cause), ago(r.At), r.By, short(r.Git), r.Note)
-			if r.Current {
-				row[0].code, row[1].code = "32", "32"
-			}
-			t.add(row...)
-		}
-		t.print(a.stdout)
+		view.Releases(a.stdout, rs)
 		return nil
 	})
-}
-
-func releaseState(r rhumb.ReleaseInfo) string {
-	switch {
-	case r.Current:
-		return "serves"
-	case r.Served:
-		return "served"
-	}
-	return "never served"
 }
 
 func (a *app) diffReleases(ctx context.Context, args []string) error {
@@ -75,21 +57,12 @@ func (a *app) diffReleases(ctx context.Context, args []string) error {
 			return err
 		}
 		if a.o.json() {
-			return printJSON(a.stdout, list(ds))
+			return view.JSON(a.stdout, view.List(ds))
 		}
 		if len(ds) == 0 {
 			fmt.Fprintf(a.stdout, "%s@%d and %s@%d are the same\n", name, from, name, to)
 		}
-		a.printChanges(a.paint(a.stdout), ds)
+		view.Changes(a.stdout, ds)
 		return nil
 	})
-}
-
-// short gives a revision as people read it: "1f3c9a2-dirty".
-func short(g rhumb.Git) string {
-	s := g.Commit[:min(len(g.Commit), 7)]
-	if g.Dirty {
-		s += "-dirty"
-	}
-	return s
 }

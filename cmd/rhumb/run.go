@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -125,26 +125,12 @@ func (a *app) finish(err error) int {
 		err = rhumb.Errorf(rhumb.Invalid, "%v", err).WithHint("rhumb COMMAND --help tells how it is used")
 	case errors.As(err, &several):
 		for _, e := range several {
-			a.complain(e)
+			view.Error(a.stderr, e)
 		}
 		return status(err)
 	}
-	a.complain(err)
+	view.Error(a.stderr, err)
 	return status(err)
-}
-
-// complain prints one error: where it is, or who says it; what is wrong; what to do.
-func (a *app) complain(err error) {
-	p := a.paint(a.stderr)
-	var e *rhumb.Error
-	prefix := "rhumb: "
-	if errors.As(err, &e) && e.At != "" {
-		prefix = ""
-	}
-	fmt.Fprintln(a.stderr, p.red(prefix)+strings.TrimSpace(err.Error()))
-	if hint := rhumb.ErrorHint(err); hint != "" {
-		fmt.Fprintln(a.stderr, p.dim("hint: ")+hint)
-	}
 }
 
 func status(err error) int {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -32,7 +33,7 @@ func (a *app) secretCommand() *cobra.Command {
 				return err
 			}
 			if a.o.json() {
-				return printJSON(a.stdout, list(names))
+				return view.JSON(a.stdout, view.List(names))
 			}
 			for _, n := range names {
 				fmt.Fprintln(a.stdout, n)

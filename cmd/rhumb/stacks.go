@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
@@ -29,48 +27,13 @@ func (a *app) stacksCommand() *cobra.Command {
 				return err
 			}
 			if a.o.json() {
-				return printJSON(a.stdout, list(stacks))
+				return view.JSON(a.stdout, view.List(stacks))
 			}
-			p := a.paint(a.stdout)
-			t := newTable(p, "STACK", "RELEASE", "SERVICES", "READY", "DEPLOYMENT")
-			for _, s := range stacks {
-				t.add(stackRow(s)...)
-			}
-			t.print(a.stdout)
+			view.Stacks(a.stdout, stacks)
 			return nil
 		})
 	})
 	a.hostFlag(cmd)
 	a.formatFlag(cmd)
 	return cmd
-}
-
-func stackRow(s rhumb.StackInfo) []cell {
-	ready, want := 0, 0
-	for _, svc := range s.Services {
-		if !svc.Job {
-			ready, want = ready+svc.Ready, want+svc.Replicas
-		}
-	}
-	colour := "32"
-	if ready < want {
-		colour = "31"
-	}
-	row := plain(s.Name, number(s.Release), strconv.Itoa(len(s.Services)), fmt.Sprintf("%d/%d", ready, want), "")
-	row[3].code = colour
-	if d := s.Deployment; d != nil {
-		row[4].text = string(d.Phase)
-		if d.Phase.Ended() {
-			row[4].text += " " + ago(d.Ended)
-		}
-	}
-	return row
-}
-
-// number prints a release's number; "-" if there is none.
-func number(n int) string {
-	if n == 0 {
-		return "-"
-	}
-	return strconv.Itoa(n)
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"rhumb/cmd/rhumb/view"
 )
 
 // sure asks a question on a terminal; elsewhere nobody is there to answer, and what was written on the command line counts.
 func (a *app) sure(ctx context.Context, question string) bool {
-	if !terminal(a.stdin) || !terminal(a.stderr) {
+	if !view.Terminal(a.stdin) || !view.Terminal(a.stderr) {
 		return true
 	}
 	fmt.Fprint(a.stderr, question+" [y/N] ")

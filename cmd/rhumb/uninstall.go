@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 	"rhumb/install"
 )
@@ -138,7 +139,7 @@ func ofStacks(ctx context.Context, host string) (containers, volumes int, err er
 
 // confirm has a word typed before something is deleted.
 func (a *app) confirm(ctx context.Context, warning, word string) error {
-	if !terminal(a.stdin) || !terminal(a.stderr) {
+	if !view.Terminal(a.stdin) || !view.Terminal(a.stderr) {
 		return rhumb.Errorf(rhumb.Invalid, "nobody is there to confirm it").WithHint("say --yes")
 	}
 	fmt.Fprintf(a.stderr, "%s\nType %s to go on: ", warning, word)

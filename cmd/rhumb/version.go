@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 	"rhumb/sqlite"
 )
@@ -29,16 +30,16 @@ func (a *app) versionCommand() *cobra.Command {
 		})
 		if a.o.json() {
 			out := map[string]any{"client": version, "schema": sqlite.Schema(), "server": info}
-			if printErr := printJSON(a.stdout, out); printErr != nil {
+			if printErr := view.JSON(a.stdout, out); printErr != nil {
 				return printErr
 			}
 			return err
 		}
 		fmt.Fprintf(a.stdout, "client  rhumb %s, %s, %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		if info != nil {
-			fmt.Fprintf(a.stdout, "server  rhumb %s, up for %s, data in %s\n", info.Version, span(time.Since(info.Started)), info.Data)
+			fmt.Fprintf(a.stdout, "server  rhumb %s, up for %s, data in %s\n", info.Version, rhumb.Span(time.Since(info.Started)), info.Data)
 			fmt.Fprintf(a.stdout, "engine  %s %s, API %s, %s/%s, %d CPUs, %s\n", info.Engine.Name, info.Engine.Version, info.Engine.APIVersion,
-				info.Engine.OS, info.Engine.Arch, info.Engine.CPUs, bytesOf(info.Engine.Memory))
+				info.Engine.OS, info.Engine.Arch, info.Engine.CPUs, view.Bytes(info.Engine.Memory))
 			fmt.Fprintf(a.stdout, "proxy   %s\n", map[bool]string{true: "answers", false: "does not answer"}[info.Proxy])
 		}
 		return err

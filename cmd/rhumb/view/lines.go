@@ -1,4 +1,4 @@
-package main
+package view
 
 import (
 	"fmt"
@@ -11,12 +11,14 @@ import (
 
 // lineView shows a deployment in plain lines, one an event.
 type lineView struct {
+	Silent
 	mu   sync.Mutex
 	w    io.Writer
 	said map[string]string // by subject: what was said of it last
 }
 
-func (v *lineView) build(p rhumb.BuildProgress) {
+// Build shows one line of news from a build.
+func (v *lineView) Build(p rhumb.BuildProgress) {
 	if p.Step == "" || p.Output != "" {
 		return
 	}
@@ -42,7 +44,8 @@ func brief(step string) string {
 	return string(words[:maxStep-1]) + "…"
 }
 
-func (v *lineView) event(e rhumb.Event) {
+// Event shows what happened.
+func (v *lineView) Event(e rhumb.Event) {
 	switch e.Kind {
 	case rhumb.EventDeployment:
 		if e.Phase.Ended() {
@@ -52,12 +55,12 @@ func (v *lineView) event(e rhumb.Event) {
 		done := e.Total > 0 && e.Done >= e.Total
 		line := fmt.Sprintf("%s: pulling %s", e.Service, e.Text)
 		if done {
-			line = fmt.Sprintf("%s: pulled %s, %s", e.Service, e.Text, bytesOf(e.Total))
+			line = fmt.Sprintf("%s: pulled %s, %s", e.Service, e.Text, Bytes(e.Total))
 		}
 		v.once(fmt.Sprintf("%s/pull/%t", e.Service, done), line)
 		return
 	}
-	v.say(wordsOf(e))
+	v.Say(wordsOf(e))
 }
 
 // once says a line unless the same was said of key before.
@@ -67,31 +70,32 @@ func (v *lineView) once(key, line string) {
 	v.said[key] = line
 	v.mu.Unlock()
 	if !same {
-		v.say(line)
+		v.Say(line)
 	}
 }
 
-func (v *lineView) say(words string) {
+// Say shows words of the client itself.
+func (v *lineView) Say(words string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	fmt.Fprintln(v.w, words)
 }
 
-func (v *lineView) ask(question string) { v.say(question) }
-func (*lineView) answered()             {}
-func (*lineView) tick()                 {}
-func (*lineView) close()                {}
+// Ask puts a question on the screen.
+func (v *lineView) Ask(question string) { v.Say(question) }
 
 // jsonView prints the events as lines of JSON.
-type jsonView struct{ w io.Writer }
-
-func (v jsonView) build(p rhumb.BuildProgress) { v.line("build", p) }
-func (v jsonView) event(e rhumb.Event)         { v.line("event", e) }
-func (v jsonView) line(key string, value any) {
-	_ = printLine(v.w, map[string]any{key: value}) // the last line, the deployment, tells when nothing can be written
+type jsonView struct {
+	Silent
+	w io.Writer
 }
-func (v jsonView) say(string) {}
-func (v jsonView) ask(string) {}
-func (v jsonView) answered()  {}
-func (v jsonView) tick()      {}
-func (v jsonView) close()     {}
+
+// Build prints one line of news from a build.
+func (v jsonView) Build(p rhumb.BuildProgress) { v.line("build", p) }
+
+// Event prints what happened.
+func (v jsonView) Event(e rhumb.Event) { v.line("event", e) }
+
+func (v jsonView) line(key string, value any) {
+	_ = Line(v.w, map[string]any{key: value}) // the last line, the deployment, tells when nothing can be written
+}

@@ -1,4 +1,4 @@
-package main
+package view
 
 import (
 	"fmt"
@@ -37,7 +37,7 @@ type row struct {
 	release      map[string]int
 }
 
-func newBlock(w io.Writer, p paint, s subject, now func() time.Time) *block {
+func newBlock(w io.Writer, p paint, s Subject, now func() time.Time) *block {
 	b := &block{w: w, paint: p, now: now, stack: s.stack, began: now()}
 	for _, svc := range s.services {
 		b.rows = append(b.rows, newRow(svc))
@@ -61,7 +61,8 @@ func (b *block) row(service string) *row {
 	return r
 }
 
-func (b *block) build(p rhumb.BuildProgress) {
+// Build shows one line of news from a build.
+func (b *block) Build(p rhumb.BuildProgress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.row(p.Service)
@@ -72,7 +73,8 @@ func (b *block) build(p rhumb.BuildProgress) {
 	b.draw()
 }
 
-func (b *block) event(e rhumb.Event) {
+// Event shows what happened.
+func (b *block) Event(e rhumb.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.draw()
@@ -136,7 +138,7 @@ func (r *row) pulling(e rhumb.Event) {
 	case e.Total > 0 && e.Done >= e.Total:
 		r.pull = "pulled"
 	case e.Total > 0:
-		r.pull = fmt.Sprintf("pulling %d%% of %s", e.Done*100/e.Total, bytesOf(e.Total))
+		r.pull = fmt.Sprintf("pulling %d%% of %s", e.Done*100/e.Total, Bytes(e.Total))
 	default:
 		r.pull = "pulling"
 	}
@@ -224,13 +226,6 @@ func join(a, b string) string {
 	return a + "; " + b
 }
 
-func seconds(d time.Duration) string {
-	if d < time.Minute {
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	}
-	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-}
-
 func (b *block) nameWidth() int {
 	w := 0
 	for _, r := range b.rows {
@@ -309,15 +304,16 @@ func (b *block) above(line string) {
 	b.drawn = 0
 }
 
-func (b *block) say(words string) {
+// Say shows words of the client itself.
+func (b *block) Say(words string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.above(words)
 	b.draw()
 }
 
-// ask leaves the block where it is, and the question below it.
-func (b *block) ask(question string) {
+// Ask leaves the block where it is, and the question below it.
+func (b *block) Ask(question string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.draw()
@@ -325,21 +321,23 @@ func (b *block) ask(question string) {
 	b.drawn, b.asking = 0, true
 }
 
-func (b *block) answered() {
+// Answered has the block drawn again.
+func (b *block) Answered() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asking = false
 }
 
-func (b *block) tick() {
+// Tick turns the spinners.
+func (b *block) Tick() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.spin++
 	b.draw()
 }
 
-// close draws the block for the last time.
-func (b *block) close() {
+// Close draws the block for the last time.
+func (b *block) Close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.draw()

@@ -1,4 +1,5 @@
-package main
+// Package view is what people see: a deployment as it goes on, tables, plans, failures. Only here is anything coloured.
+package view
 
 import (
 	"io"
@@ -10,9 +11,9 @@ import (
 // paint colours words for a terminal; the zero value leaves them plain.
 type paint struct{ on bool }
 
-// paint tells how to write to w. NO_COLOR, TERM=dumb and anything that isn't a terminal get plain words.
-func (a *app) paint(w io.Writer) paint {
-	return paint{terminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+// paintOn tells how to write to w. NO_COLOR, TERM=dumb and anything that isn't a terminal get plain words.
+func paintOn(w io.Writer) paint {
+	return paint{Terminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 func (p paint) code(code, s string) string {
@@ -34,8 +35,8 @@ var hues = []string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
 
 func (p paint) hue(n int, s string) string { return p.code(hues[n%len(hues)], s) }
 
-// terminal tells whether a stream is one.
-func terminal(stream any) bool {
+// Terminal tells whether a stream is one.
+func Terminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

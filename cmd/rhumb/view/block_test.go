@@ -1,4 +1,4 @@
-package main
+package view
 
 import (
 	"bytes"
@@ -36,10 +36,10 @@ func screen(written string) string {
 func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, subject{"shop", []wanted{{"db", 1, false}, {"migrate", 1, true}, {"web", 3, false}}}, func() time.Time { return now })
+	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{"db", 1, false}, {"migrate", 1, true}, {"web", 3, false}}}, func() time.Time { return now })
 	tell := func(kind rhumb.EventKind, service string, release, slot int) {
 		now = now.Add(time.Second)
-		b.event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot, Replica: rhumb.ReplicaName("shop", service, release, slot)})
+		b.Event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot, Replica: rhumb.ReplicaName("shop", service, release, slot)})
 	}
 	check := func(what, want string) {
 		t.Helper()
@@ -47,15 +47,15 @@ func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	b.build(rhumb.BuildProgress{Service: "web", Step: "[3/7] RUN make"})
+	b.Build(rhumb.BuildProgress{Service: "web", Step: "[3/7] RUN make"})
 	check("building", `preparing shop  0.0s
  · db       waiting
  · migrate  waiting
  ⠋ web      building [3/7] RUN make  0.0s
 `)
 	now = now.Add(time.Second)
-	b.event(rhumb.Event{Kind: rhumb.EventPull, Stack: "shop", Service: "migrate", Done: 34, Total: 100})
-	b.event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
+	b.Event(rhumb.Event{Kind: rhumb.EventPull, Stack: "shop", Service: "migrate", Done: 34, Total: 100})
+	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
 	tell(rhumb.EventCompleted, "migrate", 42, 1)
 	tell(rhumb.EventStarting, "web", 42, 1)
 	tell(rhumb.EventReady, "web", 42, 1)
@@ -66,13 +66,13 @@ func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
  ✔ migrate  completed  1.0s
  ⠋ web      starting 2/3, draining 1  6.0s
 `)
-	b.event(rhumb.Event{Kind: rhumb.EventWarning, Stack: "shop", Service: "web", Text: "slow to stop"})
+	b.Event(rhumb.Event{Kind: rhumb.EventWarning, Stack: "shop", Service: "web", Text: "slow to stop"})
 	tell(rhumb.EventFailed, "web", 42, 2)
-	b.event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRollingBack})
+	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRollingBack})
 	tell(rhumb.EventStopped, "web", 42, 1)
 	tell(rhumb.EventReady, "web", 41, 1)
-	b.event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseRolledBack})
-	b.close()
+	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseRolledBack})
+	b.Close()
 	check("rolled back", `! web: slow to stop
 shop  9.0s
  · db       unchanged

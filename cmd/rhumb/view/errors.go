@@ -1,0 +1,33 @@
+package view
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"rhumb"
+)
+
+// Error prints one error: where it is, or who says it; what is wrong; what to do.
+func Error(w io.Writer, err error) {
+	p := paintOn(w)
+	var e *rhumb.Error
+	prefix := "rhumb: "
+	if errors.As(err, &e) && e.At != "" {
+		prefix = ""
+	}
+	fmt.Fprintln(w, p.red(prefix)+strings.TrimSpace(err.Error()))
+	if hint := rhumb.ErrorHint(err); hint != "" {
+		fmt.Fprintln(w, p.dim("hint: ")+hint)
+	}
+}
+
+// Warning prints what a user should know about a file.
+func Warning(w io.Writer, n rhumb.Note) {
+	at := n.At
+	if at != "" {
+		at += ": "
+	}
+	fmt.Fprintf(w, "%s%s%s: %s\n", paintOn(w).yellow("warning: "), at, n.Subject, n.Why)
+}

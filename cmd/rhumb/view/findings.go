@@ -1,0 +1,41 @@
+package view
+
+import (
+	"fmt"
+	"io"
+
+	"rhumb/doctor"
+)
+
+// Findings lists what the doctor found, with what to do, and sums it up.
+func Findings(w io.Writer, found []doctor.Finding) {
+	p := paintOn(w)
+	colours := map[doctor.Level]string{doctor.OK: "32", doctor.Warning: "33", doctor.Problem: "31"}
+	for _, f := range found {
+		level := p.code(colours[f.Level], fmt.Sprintf("%-9s", f.Level))
+		fmt.Fprintf(w, "%s%-11s%s\n", level, f.Check, f.Text)
+		if f.Hint != "" {
+			fmt.Fprintf(w, "%20s%s %s\n", "", p.dim("hint:"), f.Hint)
+		}
+	}
+	fmt.Fprintln(w, diagnosis(doctor.Count(found, doctor.Problem), doctor.Count(found, doctor.Warning)))
+}
+
+// diagnosis is the last line.
+func diagnosis(problems, warnings int) string {
+	several := func(n int, word string) string {
+		if n == 1 {
+			return "1 " + word
+		}
+		return fmt.Sprintf("%d %ss", n, word)
+	}
+	switch {
+	case problems > 0 && warnings > 0:
+		return several(problems, "problem") + ", " + several(warnings, "warning")
+	case problems > 0:
+		return several(problems, "problem")
+	case warnings > 0:
+		return "no problem, " + several(warnings, "warning")
+	}
+	return "all is well"
+}

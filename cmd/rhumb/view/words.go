@@ -1,0 +1,91 @@
+package view
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"rhumb"
+)
+
+func seconds(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	}
+	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// Ago tells how long ago a time is, in one unit.
+func Ago(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return rhumb.Span(time.Since(t)) + " ago"
+}
+
+// Bytes tells an amount of bytes.
+func Bytes(n int64) string {
+	switch {
+	case n < 1e3:
+		return fmt.Sprintf("%d B", n)
+	case n < 1e6:
+		return fmt.Sprintf("%.0f kB", float64(n)/1e3)
+	case n < 1e9:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+}
+
+// wordsOf tells an event in plain words, without its stack.
+func wordsOf(e rhumb.Event) string {
+	who := e.Service
+	if e.Replica != "" {
+		who = shortName(e.Stack, e.Replica)
+	}
+	if who == "" {
+		who = e.Stack
+	}
+	what := string(e.Kind)
+	switch e.Kind {
+	case rhumb.EventDeployment:
+		what = string(e.Phase)
+		if e.Phase == rhumb.PhaseRollingBack {
+			what = "putting back"
+		} else if e.Text != "" {
+			what = "" // the text is the verdict, or says what begins
+		}
+	case rhumb.EventPull:
+		what = "pulling"
+	case rhumb.EventWarning, rhumb.EventBackoff:
+		what = ""
+	case rhumb.EventFailed:
+		if e.Failure != nil && e.Failure.Reason != "" && e.Text == "" {
+			e.Text = e.Failure.Reason
+		}
+	}
+	if strings.HasPrefix(e.Text, what+" ") {
+		what = "" // "ready after 5s"
+	}
+	switch {
+	case what == "":
+		return who + ": " + e.Text
+	case e.Text == "":
+		return who + ": " + what
+	}
+	return fmt.Sprintf("%s: %s: %s", who, what, e.Text)
+}
+
+// shortName takes the stack's name off a replica's: "web.42.1".
+func shortName(stack, replica string) string {
+	if n := len(stack) + 1; len(replica) > n && replica[:n] == stack+"-" {
+		return replica[n:]
+	}
+	return replica
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
