@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/table"
 )
 
 // wireError is a rhumb.Error on the control socket.
@@ -23,7 +24,7 @@ type wireError struct {
 }
 
 // maxAnswer bounds what a client of the control socket reads.
-const maxAnswer = 2 * maxTable
+const maxAnswer = 2 * table.MaxBytes
 
 // controlSocket is the control socket under its temporary name, until publish.
 type controlSocket struct {
@@ -102,7 +103,7 @@ func (s controlServer) mux() *http.ServeMux {
 		b, err := body(w, r)
 		if err == nil {
 			var t rhumb.Table
-			if t, err = decodeTable(b, true); err == nil {
+			if t, err = table.Decode(b, true); err == nil {
 				err = s.router.Apply(r.Context(), t)
 			}
 		}
@@ -124,7 +125,7 @@ func (s controlServer) mux() *http.ServeMux {
 }
 
 func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTable))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, table.MaxBytes))
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "request: not read: %w", err)
 	}

@@ -7,55 +7,8 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/table"
 )
-
-// tlsHosts is what a table says of hosts that are served over TLS.
-type tlsHosts struct {
-	hosts map[string]rhumb.Certificate // by host, wildcards as "*.example.com"
-	port  uint16                       // of the entry; 0: there is none
-}
-
-func tlsHostsOf(t rhumb.Table) tlsHosts {
-	h := tlsHosts{hosts: make(map[string]rhumb.Certificate, len(t.Certificates))}
-	for _, c := range t.Certificates {
-		h.hosts[normalHost(c.Host)] = c
-	}
-	for _, l := range t.Listeners {
-		if l.Protocol == rhumb.HTTPS {
-			h.port = l.Addr.Port()
-		}
-	}
-	return h
-}
-
-func (t tlsHosts) find(host string) (rhumb.Certificate, bool) {
-	c, ok := t.hosts[host]
-	if _, rest, dot := strings.Cut(host, "."); !ok && dot {
-		c, ok = t.hosts["*."+rest]
-	}
-	return c, ok
-}
-
-// validateCertificates tells whether the certificates can be kept.
-func validateCertificates(cs []rhumb.Certificate) error {
-	seen := make(map[string]bool, len(cs))
-	for _, c := range cs {
-		host := normalHost(c.Host)
-		bare := strings.TrimPrefix(host, "*.")
-		switch {
-		case bare == "" || strings.ContainsAny(bare, "*/\\ :"):
-			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %q: not a host name", c.Host)
-		case seen[host]:
-			return rhumb.Errorf(rhumb.Invalid, "routing table: two certificates for %s", c.Host)
-		case c.Source == rhumb.CertGiven && (c.Given == "" || strings.Trim(c.Given, "0123456789abcdef") != ""):
-			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: %q is not a hash", c.Host, c.Given)
-		case c.Source != rhumb.CertGiven && c.Source != rhumb.CertInternal && c.Source != rhumb.CertACME:
-			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: there is no source %q", c.Host, c.Source)
-		}
-		seen[host] = true
-	}
-	return nil
-}
 
 const challengePath = "/.well-known/acme-challenge/"
 
@@ -67,22 +20,22 @@ func (h *httpServer) entrance(s *snapshot, w http.ResponseWriter, r *http.Reques
 		return "", false
 	}
 	l := s.listeners[c.bound]
-	host := requestHost(r.Host)
+	host := table.RequestHost(r.Host)
 	switch {
 	case c.tls != nil:
 		if !c.covers(host) {
 			pageMisdirected().write(w, r)
 			return "", true
 		}
-		cert, _ := s.tls.find(host)
+		cert, _ := s.tls.Find(host)
 		return strictness(cert.HSTS), false
 	case l.Protocol != rhumb.HTTP || l.Backend != "":
 		return "", false
 	case strings.HasPrefix(r.URL.Path, challengePath) && h.certs.Challenge(w, r):
 		return "", true
 	}
-	if cert, ok := s.tls.find(host); ok && !cert.Plain && s.tls.port != 0 && h.certs.Good(host) {
-		redirect(w, r, host, s.tls.port)
+	if cert, ok := s.tls.Find(host); ok && !cert.Plain && s.tls.Port != 0 && h.certs.Good(host) {
+		redirect(w, r, host, s.tls.Port)
 		return "", true
 	}
 	return "", false

@@ -155,7 +155,7 @@ func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
 	case l.Backend != "":
 		return l.Backend, true
 	}
-	return s.rules.match(r.Host, r.URL.Path)
+	return s.rules.Match(r.Host, r.URL.Path)
 }
 
 // call is one request on its way. The round tripper fills it.

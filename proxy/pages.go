@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"rhumb/proxy/internal/table"
 )
 
 // page is an answer of the proxy itself. It says what is going on in the words of the person who asked, and names
@@ -22,7 +24,7 @@ type page struct {
 
 func pageNotFound(r *http.Request) page {
 	return page{status: http.StatusNotFound, what: "Nothing is served here",
-		why: fmt.Sprintf("No service answers to %q at this path.", requestHost(r.Host))}
+		why: fmt.Sprintf("No service answers to %q at this path.", table.RequestHost(r.Host))}
 }
 
 func pageNotAllowed() page {

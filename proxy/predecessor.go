@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rhumb"
+	"rhumb/proxy/internal/table"
 )
 
 // question is what a proxy asks the one it took over from.
@@ -180,9 +181,9 @@ func (p *Proxy) follow(conn *net.UnixConn) {
 		if err := readFrame(conn, &q); err != nil {
 			return
 		}
-		if q.Table != nil && validate(*q.Table) == nil {
+		if q.Table != nil && table.Validate(*q.Table) == nil {
 			p.mu.Lock()
-			p.swap(cloneTable(*q.Table), nil)
+			p.swap(table.Clone(*q.Table), nil)
 			p.mu.Unlock()
 		}
 		open := p.open(q.Table)
@@ -208,10 +209,10 @@ func (p *Proxy) inherit(ctx context.Context) (*inheritance, error) {
 	if got == nil {
 		return nil, err
 	}
-	t := cloneTable(got.Table)
-	err = validate(t)
+	t := table.Clone(got.Table)
+	err = table.Validate(t)
 	if err == nil {
-		err = p.save(t)
+		err = p.saved.Save(t)
 	}
 	if err != nil {
 		got.refuse()

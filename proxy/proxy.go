@@ -18,6 +18,7 @@ import (
 	"rhumb"
 	"rhumb/internal/failpoint"
 	"rhumb/proxy/internal/socket"
+	"rhumb/proxy/internal/table"
 )
 
 // Options is what a proxy is told at its start.
@@ -36,6 +37,7 @@ type Options struct {
 // Proxy serves a routing table. It implements rhumb.Router.
 type Proxy struct {
 	options    Options
+	saved      table.File
 	limits     Limits
 	log        *slog.Logger
 	served     atomic.Pointer[snapshot]
@@ -74,7 +76,7 @@ func New(o Options) (*Proxy, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Proxy{options: o, limits: o.Limits.withDefaults(), log: o.Log, running: make(chan struct{}),
+	p := &Proxy{options: o, saved: table.File{Dir: o.State, Log: o.Log}, limits: o.Limits.withDefaults(), log: o.Log, running: make(chan struct{}),
 		succeeded: make(chan struct{}), sockets: map[socket.Binding]*listener{}, missing: map[socket.Binding]bool{}}
 	if p.segments = o.Segments; p.segments == nil {
 		p.segments = noSegments{}
@@ -95,7 +97,7 @@ func New(o Options) (*Proxy, error) {
 
 // Apply implements rhumb.Router. Before Run serves, it waits.
 func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
-	if err := validate(t); err != nil {
+	if err := table.Validate(t); err != nil {
 		return err
 	}
 	select {
@@ -103,14 +105,14 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 	case <-ctx.Done():
 		return rhumb.Errorf(rhumb.Unavailable, "the proxy isn't serving yet: %w", context.Cause(ctx))
 	}
-	t = cloneTable(t)
+	t = table.Clone(t)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
 		return errLeaving
 	}
 	if now := p.served.Load().table; t.Version <= now.Version {
-		if sameTable(t, now) {
+		if table.Same(t, now) {
 			return nil
 		}
 		return rhumb.Errorf(rhumb.Conflict, "routing table: version %d isn't above the served one, %d", t.Version, now.Version)
@@ -142,7 +144,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 		return err
 	}
 	failpoint.Here("proxy before it saves a table")
-	if err := p.save(t); err != nil {
+	if err := p.saved.Save(t); err != nil {
 		closeAll(bound)
 		p.restore(ctx, bs.inTheWay)
 		p.restoreSegments(ctx)

@@ -113,7 +113,7 @@ func (p *Proxy) lockStart(ctx context.Context) (unlock func(), err error) {
 // serveSaved serves the table on disk as far as its addresses can be bound. One that can't must not keep the others
 // from serving; keepBinding goes on trying.
 func (p *Proxy) serveSaved(ctx context.Context) error {
-	t, err := p.load()
+	t, err := p.saved.Load()
 	if err != nil {
 		return err
 	}

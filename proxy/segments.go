@@ -1,16 +1,13 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"maps"
-	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 
 	"rhumb"
+	"rhumb/proxy/internal/table"
 )
 
 // Segments makes the service addresses inside stacks true.
@@ -81,7 +78,7 @@ func (p *Proxy) serveSegments(ctx context.Context, t rhumb.Table) error {
 	}
 	errs := p.segments.Apply(ctx, living(slices.AppendSeq(slices.Clone(t.Segments), maps.Values(leaving)), p.dead.hides))
 	for _, s := range t.Segments {
-		if err := errs[s.ID]; err != nil && !sameJSON(s, old[s.ID]) {
+		if err := errs[s.ID]; err != nil && !table.Same(s, old[s.ID]) {
 			p.restoreSegments(ctx)
 			return rhumb.Errorf(rhumb.Unavailable, "%w", err)
 		}
@@ -106,7 +103,7 @@ func (p *Proxy) dropSegments(ctx context.Context, before, t rhumb.Table) {
 
 // living gives the segments without the endpoints at which nobody answers.
 func living(ss []rhumb.Segment, hidden func(rhumb.Endpoint) bool) []rhumb.Segment {
-	ss = cloneSegments(ss)
+	ss = table.CloneSegments(ss)
 	for _, s := range ss {
 		for i := range s.Services {
 			es := &s.Services[i].Endpoints
@@ -114,64 +111,4 @@ func living(ss []rhumb.Segment, hidden func(rhumb.Endpoint) bool) []rhumb.Segmen
 		}
 	}
 	return ss
-}
-
-func cloneSegments(ss []rhumb.Segment) []rhumb.Segment {
-	ss = cloneList(ss)
-	for i := range ss {
-		ss[i].Services = cloneList(ss[i].Services)
-		for j := range ss[i].Services {
-			ss[i].Services[j].Endpoints = cloneList(ss[i].Services[j].Endpoints)
-		}
-	}
-	return ss
-}
-
-func sameJSON(a, b any) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
-func validateSegments(ss []rhumb.Segment) error {
-	ids, bridges := map[string]bool{}, map[string]bool{}
-	for _, s := range ss {
-		switch {
-		case s.ID == "" || s.Network == "":
-			return rhumb.Errorf(rhumb.Invalid, "routing table: a segment has no network")
-		case ids[s.ID] || bridges[s.Bridge]:
-			return rhumb.Errorf(rhumb.Invalid, "routing table: two segments for network %s", s.Network)
-		case s.Bridge == "" || len(s.Bridge) > 15 || strings.ContainsAny(s.Bridge, "/ "):
-			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %q isn't a link's name", s.Network, s.Bridge)
-		case !s.Subnet.IsValid() || !s.Subnet.Addr().Is4() || s.Subnet != s.Subnet.Masked():
-			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %s isn't an IPv4 subnet", s.Network, s.Subnet)
-		}
-		ids[s.ID], bridges[s.Bridge] = true, true
-		if err := validateServices(s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func validateServices(s rhumb.Segment) error {
-	addrs := map[netip.Addr]bool{}
-	for _, a := range s.Services {
-		if !s.Subnet.Contains(a.Addr) || addrs[a.Addr] {
-			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: service %s can't have the address %s", s.Network, a.Service, a.Addr)
-		}
-		addrs[a.Addr] = true
-	}
-	for _, a := range s.Services {
-		replicas := map[string]bool{}
-		for _, e := range a.Endpoints {
-			at := e.Addr.Addr()
-			if e.Replica == "" || replicas[e.Replica] || !s.Subnet.Contains(at) || addrs[at] {
-				return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: service %s: endpoint %q is there twice, or has no replica or a wrong address",
-					s.Network, a.Service, e.Name)
-			}
-			replicas[e.Replica] = true
-		}
-	}
-	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/table"
 )
 
 // madeSegments remembers what it was asked to make.
@@ -244,7 +245,7 @@ func TestADeadReplicaGetsNothingAndItsTableStays(t *testing.T) {
 	m, lives := &madeSegments{}, make(chan Life)
 	p, _ := running(t, Options{Segments: m, Lives: livesFrom(lives)})
 	at := netip.MustParseAddrPort("127.0.0.1:9")
-	table := func(version uint64, replicas ...string) rhumb.Table {
+	with := func(version uint64, replicas ...string) rhumb.Table {
 		b := rhumb.Backend{Name: "shop/web:80", Stack: "shop", Service: "web"}
 		for _, r := range replicas {
 			b.Endpoints = append(b.Endpoints, rhumb.Endpoint{Replica: r, Name: r, Addr: at})
@@ -282,20 +283,20 @@ func TestADeadReplicaGetsNothingAndItsTableStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	apply(table(1, "r1", "r2"))
+	apply(with(1, "r1", "r2"))
 	told(Life{ID: "r1"})
 	active("r2")
-	if st, err := p.Status(t.Context()); err != nil || !sameTable(st.Table, table(1, "r1", "r2")) {
+	if st, err := p.Status(t.Context()); err != nil || !table.Same(st.Table, with(1, "r1", "r2")) {
 		t.Errorf("the table isn't the daemon's: %+v, %v", st.Table, err)
 	}
-	apply(table(2, "r1", "r2", "r3"))
+	apply(with(2, "r1", "r2", "r3"))
 	active("r2", "r3")
 	told(Life{ID: "r1", Alive: true})
 	active("r1", "r2", "r3")
 	told(Life{ID: "r4"}) // before it was ever in a table
-	apply(table(3, "r3", "r4"))
+	apply(with(3, "r3", "r4"))
 	active("r3")
-	apply(table(4, "r3"))
+	apply(with(4, "r3"))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead.ids["r4"] {
@@ -354,30 +355,4 @@ func TestTheEngineIsAskedAgainWhenItWentAway(t *testing.T) {
 		}
 	}
 	stop()
-}
-
-func TestWrongSegmentsAreRefused(t *testing.T) {
-	good := segmentOf("a", 1, "r1")
-	for what, spoil := range map[string]func(*rhumb.Segment){
-		"no ID":                         func(s *rhumb.Segment) { s.ID = "" },
-		"a bridge's name with a slash":  func(s *rhumb.Segment) { s.Bridge = "../x" },
-		"IPv6":                          func(s *rhumb.Segment) { s.Subnet = netip.MustParsePrefix("fd00::/64") },
-		"an address outside":            func(s *rhumb.Segment) { s.Services[0].Addr = netip.MustParseAddr("10.9.9.9") },
-		"an endpoint outside":           func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Addr = netip.MustParseAddrPort("10.9.9.9:0") },
-		"an endpoint at the address":    func(s *rhumb.Segment) { s.Services[0].Addr = s.Services[0].Endpoints[0].Addr.Addr() },
-		"an endpoint without a replica": func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Replica = "" },
-		"an address twice":              func(s *rhumb.Segment) { s.Services = append(s.Services, s.Services[0]) },
-	} {
-		s := cloneSegments([]rhumb.Segment{good})
-		spoil(&s[0])
-		if err := validate(rhumb.Table{Segments: s}); rhumb.ErrorCode(err) != rhumb.Invalid {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	if err := validate(rhumb.Table{Segments: []rhumb.Segment{good}}); err != nil {
-		t.Error(err)
-	}
-	if err := validate(rhumb.Table{Segments: []rhumb.Segment{good, good}}); rhumb.ErrorCode(err) != rhumb.Invalid {
-		t.Errorf("twice: %v", err)
-	}
 }

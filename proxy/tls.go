@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/table"
 )
 
 // Certificates is what the proxy needs of those who get and keep certificates. Its methods may be called side by side, and
@@ -70,7 +71,7 @@ func (c *clientConn) handshake(ctx context.Context, conf *tls.Config, limit time
 	conn := tls.Server(wireConn{c}, conf)
 	err := conn.HandshakeContext(ctx)
 	st := conn.ConnectionState()
-	c.tls, c.name = conn, normalHost(st.ServerName)
+	c.tls, c.name = conn, table.NormalHost(st.ServerName)
 	if err != nil {
 		log.Debug("handshake failed", "client", c.RemoteAddr(), "name", st.ServerName, "error", err)
 	}

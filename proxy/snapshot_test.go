@@ -3,58 +3,18 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 	"testing"
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/table"
 )
-
-func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
-
-func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
-	good := func() rhumb.Table {
-		return rhumb.Table{Version: 1,
-			Listeners: []rhumb.Listener{{Addr: ap("[::]:80"), Protocol: rhumb.HTTP}, {Addr: ap("127.0.0.1:5432"), Protocol: rhumb.TCP, Backend: "b"}},
-			Rules:     []rhumb.Rule{{Host: "a.test", Path: "/x", Backend: "b"}},
-			Backends:  []rhumb.Backend{{Name: "b", Endpoints: []rhumb.Endpoint{{Replica: "r", Addr: ap("10.0.0.1:1")}}}}}
-	}
-	if err := validate(good()); err != nil {
-		t.Fatal(err)
-	}
-	for want, spoil := range map[string]func(*rhumb.Table){
-		"unknown backend":  func(t *rhumb.Table) { t.Listeners[1].Backend = "x" },
-		"rule a.test/x":    func(t *rhumb.Table) { t.Rules[0].Backend = "x" },
-		"overlap":          func(t *rhumb.Table) { t.Listeners[1].Addr = ap("1.2.3.4:80") },
-		"no backend":       func(t *rhumb.Table) { t.Listeners[1].Backend = "" },
-		"no such protocol": func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
-		"can't be bound":   func(t *rhumb.Table) { t.Listeners[0].Addr = netip.AddrPort{} },
-		"two backends":     func(t *rhumb.Table) { t.Backends = append(t.Backends, t.Backends[0]) },
-		"has no name":      func(t *rhumb.Table) { t.Backends = append(t.Backends, rhumb.Backend{}) },
-		"is there twice":   func(t *rhumb.Table) { b := &t.Backends[0]; b.Endpoints = append(b.Endpoints, b.Endpoints[0]) },
-		"no address":       func(t *rhumb.Table) { t.Backends[0].Endpoints[0].Addr = netip.AddrPort{} },
-		"hold is negative": func(t *rhumb.Table) { t.Backends[0].Hold = -1 },
-		"two rules": func(t *rhumb.Table) {
-			t.Rules = append(t.Rules, rhumb.Rule{Host: "A.test.", Path: "/x/", Backend: "b"})
-		},
-		"begin with a slash":    func(t *rhumb.Table) { t.Rules[0].Path = "x" },
-		"not a host name":       func(t *rhumb.Table) { t.Rules[0].Host = "a.*.test" },
-		`host "*."`:             func(t *rhumb.Table) { t.Rules[0].Host = "*." },
-		"listener address [::f": func(t *rhumb.Table) { t.Listeners[0].Addr = ap("[::ffff:1.2.3.4]:80") },
-	} {
-		tb := good()
-		spoil(&tb)
-		if err := validate(tb); err == nil || !strings.Contains(err.Error(), want) || rhumb.ErrorCode(err) != rhumb.Invalid {
-			t.Errorf("%s: %v", want, err)
-		}
-	}
-}
 
 func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
 	table := func(release int, backends ...string) rhumb.Table {
 		var tb rhumb.Table
 		for _, b := range backends {
-			tb.Backends = append(tb.Backends, rhumb.Backend{Name: b, Endpoints: []rhumb.Endpoint{{Replica: fmt.Sprint("r", release), Release: release, Addr: ap("10.0.0.1:1")}}})
+			tb.Backends = append(tb.Backends, rhumb.Backend{Name: b, Endpoints: []rhumb.Endpoint{{Replica: fmt.Sprint("r", release), Release: release, Addr: netip.MustParseAddrPort("10.0.0.1:1")}}})
 		}
 		return tb
 	}
@@ -90,16 +50,16 @@ func FuzzTable(f *testing.F) {
 		"Backends":[{"Name":"b","Hold":1,"Endpoints":[{"Replica":"r","Addr":"10.0.0.1:1","Draining":true,"Since":"2026-01-02T03:04:05Z"}]}]}`))
 	f.Add([]byte(`{"Version":1} {}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tb, err := decodeTable(data, true)
+		tb, err := table.Decode(data, true)
 		if err != nil {
 			return
 		}
-		s := emptySnapshot().next(cloneTable(tb), nobody) // what is valid can be served
+		s := emptySnapshot().next(table.Clone(tb), nobody) // what is valid can be served
 		s.next(tb, nobody)
 		for _, b := range s.backends {
 			b.pick(nil)
 		}
-		if !sameTable(cloneTable(tb), cloneTable(tb)) {
+		if !table.Same(table.Clone(tb), table.Clone(tb)) {
 			t.Fatal("a table differs from itself")
 		}
 	})

@@ -1,4 +1,4 @@
-package proxy
+package table
 
 import (
 	"strings"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestTheMostExactHostAndTheLongestPathWin(t *testing.T) {
-	s := compileRules([]rhumb.Rule{
+	s := Compile([]rhumb.Rule{
 		{Host: "shop.example.com", Backend: "shop"},
 		{Host: "shop.example.com", Path: "/v1", Backend: "v1"},
 		{Host: "shop.example.com", Path: "/v1/admin/", Backend: "admin"},
@@ -38,7 +38,7 @@ func TestTheMostExactHostAndTheLongestPathWin(t *testing.T) {
 		{"", "/healthy", ""},
 		{"other.test", "", ""},
 	} {
-		if got, _ := s.match(c.host, c.path); got != c.want {
+		if got, _ := s.Match(c.host, c.path); got != c.want {
 			t.Errorf("%s%s leads to %q, not %q", c.host, c.path, got, c.want)
 		}
 	}
@@ -53,7 +53,7 @@ func FuzzRuleMatching(f *testing.F) {
 		if validateRule(r, map[string]bool{"b": true}) != nil {
 			return
 		}
-		_, ok := compileRules([]rhumb.Rule{r}).match(host, path)
+		_, ok := Compile([]rhumb.Rule{r}).Match(host, path)
 		prefix := strings.TrimRight(rulePath, "/")
 		if ok && !strings.HasPrefix(path, prefix) {
 			t.Fatalf("%q fits %q", path, rulePath)

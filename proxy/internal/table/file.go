@@ -1,4 +1,4 @@
-package proxy
+package table
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,6 +15,12 @@ import (
 	"rhumb"
 	"rhumb/internal/atomicfile"
 )
+
+// File is where a proxy keeps the table that it serves.
+type File struct {
+	Dir string // "": nowhere
+	Log *slog.Logger
+}
 
 const tableFile = "table.json"
 
@@ -28,31 +35,31 @@ func readTable(b []byte) (rhumb.Table, error) {
 	if summed && !bytes.Equal(sum(table), b) {
 		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: the checksum is another one's: it was changed, or is damaged")
 	}
-	return decodeTable(table, false)
+	return Decode(table, false)
 }
 
-// save puts the table on disk. A table that is acknowledged is there after a power cut too.
-func (p *Proxy) save(t rhumb.Table) error {
-	if p.options.State == "" {
+// Save puts the table on disk. A table that is acknowledged is there after a power cut too.
+func (f File) Save(t rhumb.Table) error {
+	if f.Dir == "" {
 		return nil
 	}
 	b, err := json.Marshal(t)
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "routing table: not saved: %w", err)
 	}
-	if err := atomicfile.Write(filepath.Join(p.options.State, tableFile), sum(b), 0o600); err != nil {
+	if err := atomicfile.Write(filepath.Join(f.Dir, tableFile), sum(b), 0o600); err != nil {
 		return rhumb.Errorf(rhumb.Internal, "routing table: not saved: %w", err).WithHint("is the disk full?")
 	}
 	return nil
 }
 
-// load gives the table on disk, the empty one if there is none. One that isn't understood is set aside, not deleted: the
+// Load gives the table on disk, the empty one if there is none. One that isn't understood is set aside, not deleted: the
 // daemon sends its own soon.
-func (p *Proxy) load() (rhumb.Table, error) {
-	if p.options.State == "" {
+func (f File) Load() (rhumb.Table, error) {
+	if f.Dir == "" {
 		return rhumb.Table{}, nil
 	}
-	path := filepath.Join(p.options.State, tableFile)
+	path := filepath.Join(f.Dir, tableFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return rhumb.Table{}, nil
@@ -62,10 +69,10 @@ func (p *Proxy) load() (rhumb.Table, error) {
 	}
 	t, err := readTable(b)
 	if err == nil {
-		return cloneTable(t), nil
+		return Clone(t), nil
 	}
 	aside := path + "." + time.Now().UTC().Format("20060102T150405") + ".bad"
-	p.log.Warn("table on disk isn't understood, set aside; starting without", "file", aside, "error", err)
+	f.Log.Warn("table on disk isn't understood, set aside; starting without", "file", aside, "error", err)
 	if err := os.Rename(path, aside); err != nil {
 		return rhumb.Table{}, rhumb.Errorf(rhumb.Internal, "routing table: not set aside: %w", err)
 	}

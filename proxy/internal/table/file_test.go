@@ -1,7 +1,8 @@
-package proxy
+package table
 
 import (
 	"bytes"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,17 +13,14 @@ import (
 
 func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
 	dir := t.TempDir()
-	p, err := New(Options{State: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := File{Dir: dir, Log: slog.New(slog.DiscardHandler)}
 	table := rhumb.Table{
 		Version:   41,
 		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:80"), Protocol: rhumb.HTTP, Backend: "shop/web:80"}},
 		Backends: []rhumb.Backend{{Name: "shop/web:80", Stack: "shop", Service: "web",
 			Endpoints: []rhumb.Endpoint{{Replica: "id", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.1.2.3:80")}}}},
 	}
-	if err := p.save(table); err != nil {
+	if err := f.Save(table); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, tableFile)
@@ -35,13 +33,13 @@ func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := p.load()
+		got, err := f.Load()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return got
 	}
-	if got := load(whole); !sameTable(got, table) {
+	if got := load(whole); !Same(got, table) {
 		t.Fatalf("got %+v", got)
 	}
 	for i := range whole {
@@ -50,7 +48,7 @@ func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
 		if got := load(changed); got.Version != 0 {
 			t.Errorf("byte %d is changed, and the table is served: %+v", i, got)
 		}
-		if got := load(whole[:i]); got.Version != 0 && !sameTable(got, table) {
+		if got := load(whole[:i]); got.Version != 0 && !Same(got, table) {
 			t.Errorf("cut at %d it is taken for %+v", i, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package proxy
+package table
 
 import (
 	"cmp"
@@ -9,17 +9,18 @@ import (
 	"rhumb"
 )
 
-// ruleSet leads a host and path to a backend's name. It is immutable.
-type ruleSet struct {
+// Rules leads a host and path to a backend's name. It is immutable.
+type Rules struct {
 	hosts map[string][]pathRule // by "shop.example.com", "*.example.com" or ""; the longest paths first
 }
 
 type pathRule struct{ path, backend string }
 
-func compileRules(rules []rhumb.Rule) ruleSet {
-	s := ruleSet{hosts: map[string][]pathRule{}}
+// Compile makes rules quick to match.
+func Compile(rules []rhumb.Rule) Rules {
+	s := Rules{hosts: map[string][]pathRule{}}
 	for _, r := range rules {
-		h := normalHost(r.Host)
+		h := NormalHost(r.Host)
 		s.hosts[h] = append(s.hosts[h], pathRule{path: normalPrefix(r.Path), backend: r.Backend})
 	}
 	for _, paths := range s.hosts {
@@ -28,10 +29,10 @@ func compileRules(rules []rhumb.Rule) ruleSet {
 	return s
 }
 
-// match gives the backend for a request's Host header and path. Hosts are tried from the most exact to the least, and
+// Match gives the backend for a request's Host header and path. Hosts are tried from the most exact to the least, and
 // the first that has a rule for the path wins, with its longest: an exact name's rule for /v1 doesn't hide what "" says of /.
-func (s ruleSet) match(hostport, path string) (backend string, ok bool) {
-	host := requestHost(hostport)
+func (s Rules) Match(hostport, path string) (backend string, ok bool) {
+	host := RequestHost(hostport)
 	if b, ok := matchPath(s.hosts[host], path); ok && host != "" {
 		return b, true
 	}
@@ -61,11 +62,12 @@ func underPrefix(prefix, path string) bool {
 // normalPrefix makes "/", "" and a missing or last slash the same thing: "/v1/" is "/v1", "/" is "".
 func normalPrefix(p string) string { return strings.TrimRight(p, "/") }
 
-func normalHost(h string) string { return strings.TrimSuffix(strings.ToLower(h), ".") }
+// NormalHost gives a name as it is compared: lower-case, without the root's dot.
+func NormalHost(h string) string { return strings.TrimSuffix(strings.ToLower(h), ".") }
 
-// requestHost gives the name in a Host header, lower-case, without port, brackets or the root's dot. A star is no
+// RequestHost gives the name in a Host header, lower-case, without port, brackets or the root's dot. A star is no
 // part of any name: one that a client sends must not hit a wildcard's own entry.
-func requestHost(hostport string) string {
+func RequestHost(hostport string) string {
 	h := hostport
 	if strings.HasPrefix(h, "[") {
 		if inner, _, ok := strings.Cut(h[1:], "]"); ok {
@@ -78,5 +80,5 @@ func requestHost(hostport string) string {
 	if strings.HasPrefix(h, "*") {
 		return ""
 	}
-	return normalHost(h)
+	return NormalHost(h)
 }
