@@ -202,7 +202,7 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	if err != nil {
 		return err
 	}
-	r.naming.note(rep.ID, spec.Hosts)
+	r.naming.Note(rep.ID, spec.Hosts)
 	if rep.Error == "" {
 		r.tellStep(ctx, g, s, rhumb.EventStarted, "")
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/directory"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
@@ -31,8 +32,8 @@ type runner struct {
 	again  map[rhumb.Step]retry
 	told   map[telling]bool
 
-	book   *book
-	naming naming
+	book   *directory.Book
+	naming *directory.Told
 
 	ensured map[string]bool // volumes that are there, but carry nobody's label
 	held    holdings
@@ -65,7 +66,7 @@ func newRunner(c *Control, stack string) *runner {
 		again:  map[rhumb.Step]retry{},
 		told:   map[telling]bool{},
 
-		book: newBook(c.Store, stack), naming: naming{given: map[string]map[string]string{}},
+		book: directory.NewBook(c.Store, stack), naming: directory.NewTold(),
 
 		ensured: map[string]bool{},
 		watched: time.Now(), swept: true,

@@ -1,4 +1,4 @@
-package control
+package directory
 
 import (
 	"context"
@@ -13,14 +13,20 @@ import (
 	"rhumb"
 )
 
-// book knows which address each service of a stack has in each network. An address is chosen once and kept, like
+// Book knows which address each service of a stack has in each network. An address is chosen once and kept, like
 // the host ports that are chosen once.
-type book struct {
-	store rhumb.Store
+type Book struct {
+	store Store
 	stack string
 
 	mu    sync.Mutex
 	pages map[string]page // by network; what was read or written once
+}
+
+// Store keeps what a book holds.
+type Store interface {
+	Setting(ctx context.Context, key string) (string, error)
+	SetSetting(ctx context.Context, key, value string) error
 }
 
 // page is the book's page about a network. In another subnet everything is chosen anew.
@@ -29,13 +35,14 @@ type page struct {
 	Services map[string]netip.Addr
 }
 
-func newBook(store rhumb.Store, stack string) *book {
-	return &book{store: store, stack: stack, pages: map[string]page{}}
+// NewBook opens a stack's book.
+func NewBook(store Store, stack string) *Book {
+	return &Book{store: store, stack: stack, pages: map[string]page{}}
 }
 
 // addresses gives the services their addresses in a network; false if it has not enough for all of them. taken are
 // addresses that somebody has there already.
-func (b *book) addresses(ctx context.Context, n rhumb.Bridge, services []string, taken map[netip.Addr]bool) (map[string]netip.Addr, bool, error) {
+func (b *Book) addresses(ctx context.Context, n rhumb.Bridge, services []string, taken map[netip.Addr]bool) (map[string]netip.Addr, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p, err := b.page(ctx, n.Network)
@@ -72,7 +79,7 @@ func (b *book) addresses(ctx context.Context, n rhumb.Bridge, services []string,
 }
 
 // page reads what is kept about a network.
-func (b *book) page(ctx context.Context, network string) (page, error) {
+func (b *Book) page(ctx context.Context, network string) (page, error) {
 	if p, ok := b.pages[network]; ok {
 		return p, nil
 	}
@@ -88,7 +95,7 @@ func (b *book) page(ctx context.Context, network string) (page, error) {
 	return p, nil
 }
 
-func (b *book) keep(ctx context.Context, network string, old, now page) error {
+func (b *Book) keep(ctx context.Context, network string, old, now page) error {
 	if old.Subnet == now.Subnet && maps.Equal(old.Services, now.Services) {
 		return nil
 	}
@@ -103,7 +110,7 @@ func (b *book) keep(ctx context.Context, network string, old, now page) error {
 	return nil
 }
 
-func (b *book) key(network string) string { return "addresses/" + b.stack + "/" + network }
+func (b *Book) key(network string) string { return "addresses/" + b.stack + "/" + network }
 
 // release gives up the addresses of services other than these, and tells whether there were any.
 func (p *page) release(services []string, used map[netip.Addr]bool) bool {

@@ -1,4 +1,4 @@
-package control
+package directory
 
 import (
 	"net/netip"
@@ -19,10 +19,10 @@ func on(name string, networks ...rhumb.Attachment) rhumb.Service {
 }
 
 // town is a stack in the segments front and back, and in the network outside, where services have no addresses.
-func town() directory {
+func town() Directory {
 	job := on("job", in("back", "job"))
 	job.Job = true
-	return directory{
+	return Directory{
 		segments: []rhumb.Segment{
 			{Network: "back", Services: []rhumb.ServiceAddress{{Service: "api", Addr: netip.MustParseAddr("10.2.0.1")}, {Service: "db", Addr: netip.MustParseAddr("10.2.0.2")}}},
 			{Network: "front", Services: []rhumb.ServiceAddress{{Service: "api", Addr: netip.MustParseAddr("10.1.0.1")}, {Service: "web", Addr: netip.MustParseAddr("10.1.0.3")}}},
@@ -55,7 +55,7 @@ func TestNamesAreThoseOfServicesInSharedNetworks(t *testing.T) {
 		{"another's network", rhumb.Container{NetworkMode: "service:api"}, map[string]string{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, town().names(&c.caller)); diff != "" {
+			if diff := cmp.Diff(c.want, town().Names(&c.caller)); diff != "" {
 				t.Errorf("names (-want +got):\n%s", diff)
 			}
 		})
@@ -65,7 +65,7 @@ func TestNamesAreThoseOfServicesInSharedNetworks(t *testing.T) {
 func TestANameThatTwoServicesShareIsNobodys(t *testing.T) {
 	d := town()
 	d.models[0].Services[1].Container.Networks[0].Aliases = []string{"db", "backend", "store"}
-	got := d.names(&rhumb.Container{Networks: []rhumb.Attachment{in("back")}})
+	got := d.Names(&rhumb.Container{Networks: []rhumb.Attachment{in("back")}})
 	if diff := cmp.Diff(map[string]string{"api": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2"}, got); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}

@@ -1,4 +1,4 @@
-package control
+package directory
 
 import (
 	"context"
@@ -10,9 +10,8 @@ import (
 	"rhumb"
 )
 
-// settings are a store of which only the settings are used.
+// settings are kept in memory.
 type settings struct {
-	rhumb.Store
 	kept   map[string]string
 	writes int
 }
@@ -32,7 +31,7 @@ func bridge(subnet, addresses string) rhumb.Bridge {
 	return rhumb.Bridge{Network: "shop_default", Subnet: p, Gateway: p.Addr().Next(), Addresses: netip.MustParsePrefix(addresses)}
 }
 
-func addressesOf(t *testing.T, b *book, n rhumb.Bridge, taken map[netip.Addr]bool, services ...string) map[string]netip.Addr {
+func addressesOf(t *testing.T, b *Book, n rhumb.Bridge, taken map[netip.Addr]bool, services ...string) map[string]netip.Addr {
 	t.Helper()
 	got, ok, err := b.addresses(t.Context(), n, services, taken)
 	if err != nil {
@@ -46,18 +45,18 @@ func addressesOf(t *testing.T, b *book, n rhumb.Bridge, taken map[netip.Addr]boo
 
 func TestAnAddressIsChosenOnceAndKept(t *testing.T) {
 	s, n := newSettings(), bridge("172.18.0.0/16", "172.18.128.0/17")
-	first := addressesOf(t, newBook(s, "shop"), n, nil, "api", "db", "web")
-	if more := addressesOf(t, newBook(s, "shop"), n, nil, "api", "cache", "db", "web"); more["api"] != first["api"] || more["db"] != first["db"] || more["web"] != first["web"] {
+	first := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "db", "web")
+	if more := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "cache", "db", "web"); more["api"] != first["api"] || more["db"] != first["db"] || more["web"] != first["web"] {
 		t.Errorf("first %v, with one more %v", first, more)
 	}
 	writes := s.writes
-	if again := addressesOf(t, newBook(s, "shop"), n, nil, "api", "db", "web"); !maps.Equal(again, first) || s.writes != writes {
+	if again := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "db", "web"); !maps.Equal(again, first) || s.writes != writes {
 		t.Errorf("first %v, again %v, %d writes", first, again, s.writes-writes)
 	}
-	if lost := addressesOf(t, newBook(newSettings(), "shop"), n, nil, "web", "db", "api"); !maps.Equal(lost, first) {
+	if lost := addressesOf(t, NewBook(newSettings(), "shop"), n, nil, "web", "db", "api"); !maps.Equal(lost, first) {
 		t.Errorf("first %v, with another database %v", first, lost)
 	}
-	moved := addressesOf(t, newBook(s, "shop"), bridge("10.9.0.0/24", "10.9.0.128/25"), nil, "api", "db", "web")
+	moved := addressesOf(t, NewBook(s, "shop"), bridge("10.9.0.0/24", "10.9.0.128/25"), nil, "api", "db", "web")
 	for name, a := range moved {
 		if !netip.MustParsePrefix("10.9.0.128/25").Contains(a) {
 			t.Errorf("%s has %s in another subnet", name, a)
@@ -72,7 +71,7 @@ func TestAnAddressIsNobodyElses(t *testing.T) {
 	for i := range 12 { // 16, without the two ends, the gateway and the one taken
 		services = append(services, fmt.Sprintf("s%d", i))
 	}
-	b := newBook(newSettings(), "shop")
+	b := NewBook(newSettings(), "shop")
 	seen := map[netip.Addr]string{}
 	for name, a := range addressesOf(t, b, n, taken, services...) {
 		if a == n.Gateway || a == n.Subnet.Addr() || a == netip.MustParseAddr("10.9.0.15") || taken[a] || seen[a] != "" {

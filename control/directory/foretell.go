@@ -1,4 +1,4 @@
-package control
+package directory
 
 import (
 	"slices"
@@ -6,9 +6,9 @@ import (
 	"rhumb"
 )
 
-// foretell tells in which networks of a model services have addresses of their own, or will have once it is deployed,
+// Foretell tells in which networks of a model services have addresses of their own, or will have once it is deployed,
 // and notes why they have none in the others.
-func foretell(m *rhumb.Stack, s sight) (segments map[string]bool, notes []rhumb.Note) {
+func Foretell(m *rhumb.Stack, held rhumb.Holdings, router rhumb.RouterStatus) (segments map[string]bool, notes []rhumb.Note) {
 	segments = map[string]bool{}
 	if m == nil {
 		return segments, nil
@@ -18,7 +18,7 @@ func foretell(m *rhumb.Stack, s sight) (segments map[string]bool, notes []rhumb.
 		if !slices.ContainsFunc(m.Services, in) {
 			continue
 		}
-		why := withoutAddresses(n, s)
+		why := withoutAddresses(n, held, router)
 		if why == "" {
 			segments[n.Name] = true
 			continue
@@ -30,19 +30,19 @@ func foretell(m *rhumb.Stack, s sight) (segments map[string]bool, notes []rhumb.
 }
 
 // withoutAddresses says why services have no addresses in a network; "": they have.
-func withoutAddresses(n rhumb.Network, s sight) string {
+func withoutAddresses(n rhumb.Network, held rhumb.Holdings, router rhumb.RouterStatus) string {
 	switch {
 	case n.External:
 		return "it is external"
 	case n.Driver != "" && n.Driver != "bridge":
 		return "its driver is " + n.Driver
-	case s.router.NoSegments != "":
-		return s.router.NoSegments
-	case !slices.Contains(s.held.Networks, n.Name):
+	case router.NoSegments != "":
+		return router.NoSegments
+	case !slices.Contains(held.Networks, n.Name):
 		return ""
 	}
-	i := slices.IndexFunc(s.held.Bridges, func(b rhumb.Bridge) bool { return b.Network == n.Name })
-	if i < 0 || !s.held.Bridges[i].Addresses.IsValid() {
+	i := slices.IndexFunc(held.Bridges, func(b rhumb.Bridge) bool { return b.Network == n.Name })
+	if i < 0 || !held.Bridges[i].Addresses.IsValid() {
 		return "it leaves no room for them; rhumb down and rhumb deploy make it anew"
 	}
 	return ""

@@ -1,0 +1,81 @@
+package directory
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"rhumb"
+)
+
+// Segments gives the segments that there shall be: in each bridge with room for them, an address for each service of
+// the wanted release, and for those of the other one of which something still runs.
+func (b *Book) Segments(ctx context.Context, bridges []rhumb.Bridge, wanted, previous *rhumb.Stack, replicas []rhumb.Replica) ([]rhumb.Segment, error) {
+	var list []rhumb.Segment
+	for _, n := range bridges {
+		names := members(n.Network, wanted, previous, replicas)
+		if !n.Addresses.IsValid() || len(names) == 0 {
+			continue
+		}
+		addrs, ok, err := b.addresses(ctx, n, names, taken(n, []*rhumb.Stack{wanted, previous}, replicas))
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		seg := rhumb.Segment{Network: n.Network, ID: n.ID, Stack: b.stack, Bridge: n.Interface, Subnet: n.Subnet}
+		for _, name := range names {
+			seg.Services = append(seg.Services, rhumb.ServiceAddress{Service: name, Addr: addrs[name]})
+		}
+		list = append(list, seg)
+	}
+	slices.SortFunc(list, func(a, b rhumb.Segment) int { return strings.Compare(a.Network, b.Network) })
+	return list, nil
+}
+
+// members lists the services that have an address in the network, sorted.
+func members(network string, wanted, previous *rhumb.Stack, replicas []rhumb.Replica) []string {
+	var names []string
+	add := func(m *rhumb.Stack, also func(name string) bool) {
+		if m == nil {
+			return
+		}
+		for i := range m.Services {
+			s := &m.Services[i]
+			if _, ok := attachment(s, network); ok && also(s.Name) && !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	add(wanted, func(string) bool { return true })
+	add(previous, func(name string) bool {
+		return slices.ContainsFunc(replicas, func(r rhumb.Replica) bool { return r.Service == name && r.Slot > 0 && r.Alive() })
+	})
+	slices.Sort(names)
+	return names
+}
+
+// taken lists the addresses of the network that replicas have, or shall have.
+func taken(n rhumb.Bridge, models []*rhumb.Stack, replicas []rhumb.Replica) map[netip.Addr]bool {
+	taken := map[netip.Addr]bool{}
+	for _, m := range models {
+		if m == nil {
+			continue
+		}
+		for _, s := range m.Services {
+			for _, a := range s.Container.Networks {
+				if fixed, err := netip.ParseAddr(a.IPv4); err == nil && a.Network == n.Network {
+					taken[fixed] = true
+				}
+			}
+		}
+	}
+	for _, r := range replicas {
+		if a := r.Addrs[n.Network]; a.IsValid() {
+			taken[a] = true
+		}
+	}
+	return taken
+}

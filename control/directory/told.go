@@ -1,0 +1,55 @@
+package directory
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Told knows which names each replica was given. After a restart of the daemon all of them are given once again.
+type Told struct {
+	mu    sync.Mutex
+	given map[string]map[string]string // by replica ID
+	next  time.Time                    // not before, after a failure
+	busy  bool
+}
+
+// NewTold makes a Told that knows of nobody.
+func NewTold() *Told { return &Told{given: map[string]map[string]string{}} }
+
+// Note writes down what a replica was given at its start.
+func (n *Told) Note(id string, names map[string]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.given[id] = names
+}
+
+// Stale lists the replicas whose names aren't the given ones, and forgets those that are gone. It gives nothing while
+// somebody is at work on the last ones.
+func (n *Told) Stale(want map[string]map[string]string, now time.Time) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.busy || now.Before(n.next) {
+		return nil
+	}
+	maps.DeleteFunc(n.given, func(id string, _ map[string]string) bool { _, here := want[id]; return !here })
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(want)) {
+		if given, ok := n.given[id]; !ok || !maps.Equal(given, want[id]) {
+			ids = append(ids, id)
+		}
+	}
+	n.busy = len(ids) > 0
+	return ids
+}
+
+// Done ends the work that Stale has given.
+func (n *Told) Done(failed bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.busy = false
+	if failed {
+		n.next = time.Now().Add(2 * time.Second)
+	}
+}
