@@ -3,12 +3,10 @@ package control
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-	"time"
 
 	"rhumb"
+	"rhumb/control/release"
 	"rhumb/internal/failpoint"
 )
 
@@ -58,25 +56,8 @@ func (c *Control) changed(ctx context.Context, r rhumb.ChangeRequest) (*rhumb.Re
 	if err != nil {
 		return nil, d, err
 	}
-	res := resolved{copyModel(cur.Model), cur.Images}
-	for i := range res.model.Services { // copyModel drops what linkServices fills
-		res.model.Services[i].Container.RestartOn = cur.Model.Services[i].Container.RestartOn
-	}
-	note := ""
-	switch r.Cause {
-	case rhumb.CauseScale:
-		note, err = scale(&res.model, r.Scale)
-	case rhumb.CauseRestart:
-		note, err = restart(&res.model, r.Services)
-	default:
-		err = rhumb.Errorf(rhumb.Invalid, "a stack can't be changed by %q", r.Cause)
-	}
-	if err != nil {
-		return nil, d, err
-	}
-	rel := newRelease(res, r.By, r.Cause, note)
-	rel.Git = cur.Git
-	return rel, d, nil
+	rel, err := release.Change(cur, r)
+	return rel, d, err
 }
 
 // present tells whether there is anything of the stack that could be taken down.
@@ -125,59 +106,6 @@ func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want i
 		return 0, rhumb.Errorf(rhumb.NotFound, "no release of %s before %d is kept", s.Name, s.Current)
 	}
 	return 0, rhumb.Errorf(rhumb.NotFound, "release %d of %s isn't kept", want, s.Name).WithHint("kept are %s", strings.Join(served, ", "))
-}
-
-func scale(m *rhumb.Stack, to map[string]int) (note string, err error) {
-	if len(to) == 0 {
-		return "", rhumb.Errorf(rhumb.Invalid, "no service to scale").WithHint("rhumb scale web=3")
-	}
-	var words []string
-	for _, name := range slices.Sorted(maps.Keys(to)) {
-		s, n := m.Service(name), to[name]
-		switch {
-		case s == nil:
-			return "", noService(m, name)
-		case s.Job:
-			return "", rhumb.Errorf(rhumb.Invalid, "service %s is a job: it runs once", name)
-		case n < 0 || n > maxReplicas:
-			return "", rhumb.Errorf(rhumb.Invalid, "service %s: %d replicas are out of range", name, n).WithHint("from 0 to %d", maxReplicas)
-		}
-		s.Replicas = n
-		words = append(words, fmt.Sprintf("%s=%d", name, n))
-	}
-	return "scale " + strings.Join(words, " "), nil
-}
-
-func restart(m *rhumb.Stack, names []string) (note string, err error) {
-	if len(names) == 0 {
-		for _, s := range m.Services {
-			if !s.Job {
-				names = append(names, s.Name)
-			}
-		}
-	}
-	for _, name := range names {
-		s := m.Service(name)
-		if s == nil {
-			return "", noService(m, name)
-		}
-		if s.Job {
-			return "", rhumb.Errorf(rhumb.Invalid, "service %s is a job: it runs once per release", name)
-		}
-		s.Container.RestartedAt = time.Now().UTC()
-	}
-	for i := range m.Services { // what shares a namespace with a restarted service goes with it
-		m.Services[i].Container.RestartOn = nil
-	}
-	return "restart " + strings.Join(names, " "), linkServices(m)
-}
-
-func noService(m *rhumb.Stack, name string) error {
-	var names []string
-	for _, s := range m.Services {
-		names = append(names, s.Name)
-	}
-	return rhumb.Errorf(rhumb.NotFound, "stack %s has no service %q", m.Name, name).WithHint("it has %s", strings.Join(names, ", "))
 }
 
 // Cancel has an open deployment put back.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
+	"rhumb/control/release"
 	"rhumb/control/routing"
 	"rhumb/internal/disk"
 )
@@ -45,6 +46,7 @@ type Control struct {
 	Deps
 	events  *bus
 	desk    *routing.Desk
+	maker   *release.Maker
 	starts  chan struct{} // a token per replica that is being started
 	probes  chan struct{} // a token per health check that runs
 	started time.Time
@@ -87,7 +89,7 @@ func New(d Deps) *Control {
 	if !d.Entry.IsValid() {
 		d.Entry = netip.AddrPortFrom(netip.IPv6Unspecified(), 80)
 	}
-	return &Control{
+	c := &Control{
 		Deps:    d,
 		events:  newBus(d.Store, d.Log),
 		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
@@ -98,6 +100,8 @@ func New(d Deps) *Control {
 		runners: map[string]*runner{},
 		models:  map[modelKey]*rhumb.Release{},
 	}
+	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.current}
+	return c
 }
 
 // Hold holds all stacks until ctx ends, and returns once everything it started has ended. Deployments that are cut
@@ -197,6 +201,15 @@ func (c *Control) release(ctx context.Context, stack string, number int) (*rhumb
 	c.models[key] = &got
 	c.mu.Unlock()
 	return &got, nil
+}
+
+// current gives the release that serves; nil: none does.
+func (c *Control) current(ctx context.Context, stack string) (*rhumb.Release, error) {
+	state, err := c.Store.StackState(ctx, stack)
+	if err != nil || state.Current == 0 {
+		return nil, err
+	}
+	return c.release(ctx, stack, state.Current)
 }
 
 // forget drops the stack's models from memory, except the given releases.

@@ -9,13 +9,14 @@ import (
 
 	"rhumb"
 	"rhumb/control/directory"
+	"rhumb/control/release"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
 
 // Deploy resolves the model into a release and begins to roll it out.
 func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
-	if err := validate(r.Model); err != nil {
+	if err := release.Validate(r.Model); err != nil {
 		return rhumb.Deployment{}, err
 	}
 	if err := c.Room(ctx); err != nil {
@@ -23,15 +24,13 @@ func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fu
 	}
 	c.fetching.RLock()
 	defer c.fetching.RUnlock()
-	res, err := c.resolve(ctx, r, false, progress)
+	rel, err := c.maker.Make(ctx, r, false, progress)
 	if err != nil {
 		return rhumb.Deployment{}, err
 	}
 	if err := c.Room(ctx); err != nil { // the images may have taken the last of it
 		return rhumb.Deployment{}, err
 	}
-	rel := newRelease(res, r.By, rhumb.CauseDeploy, r.Note)
-	rel.Git = r.Git
 	return c.begin(ctx, r.WaitLock, func() (*rhumb.Release, rhumb.Deployment, error) {
 		state, err := c.Store.StackState(ctx, r.Model.Name)
 		return rel, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, By: r.By, From: state.Current}, err
@@ -40,45 +39,17 @@ func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fu
 
 // Plan tells what Deploy would do. Images that aren't here yet count as changed.
 func (c *Control) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, error) {
-	if err := validate(r.Model); err != nil {
+	if err := release.Validate(r.Model); err != nil {
 		return rhumb.Plan{}, err
 	}
-	res, err := c.resolve(ctx, r, true, nil)
+	rel, err := c.maker.Make(ctx, r, true, nil)
 	if err != nil {
 		return rhumb.Plan{}, err
 	}
-	if err := c.desk.Check(ctx, &res.model); err != nil {
+	if err := c.desk.Check(ctx, &rel.Model); err != nil {
 		return rhumb.Plan{}, err
 	}
-	return c.plan(ctx, &res.model, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy})
-}
-
-func validate(m rhumb.Stack) error {
-	if m.Name == "" {
-		return rhumb.Errorf(rhumb.Invalid, "the stack has no name").WithHint("write name: at the top of the Compose file, or give -p NAME")
-	}
-	seen := map[string]bool{}
-	for _, s := range m.Services {
-		switch {
-		case s.Name == "" || seen[s.Name]:
-			return rhumb.Errorf(rhumb.Invalid, "service %q: the name is empty or there twice", s.Name)
-		case s.Container.Image == "" && !inheritsImage(&s, &m):
-			return rhumb.Errorf(rhumb.Invalid, "service %s: it has no image", s.Name).WithHint("write image: or build:")
-		case s.Replicas < 0 || s.Replicas > maxReplicas:
-			return rhumb.Errorf(rhumb.Invalid, "service %s: %d replicas are out of range", s.Name, s.Replicas).WithHint("from 0 to %d", maxReplicas)
-		}
-		seen[s.Name] = true
-	}
-	return nil
-}
-
-const maxReplicas = 10_000
-
-func newRelease(res resolved, by string, cause rhumb.Cause, note string) *rhumb.Release {
-	return &rhumb.Release{
-		ReleaseInfo: rhumb.ReleaseInfo{Stack: res.model.Name, At: time.Now(), By: by, Cause: cause, Note: note, Images: res.images, Specs: specs(&res.model)},
-		Model:       res.model,
-	}
+	return c.plan(ctx, &rel.Model, rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy})
 }
 
 // errMoved says that another release serves by now than the one that a deployment was to begin from.

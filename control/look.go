@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/release"
 	"rhumb/control/routing"
 	"rhumb/rollout"
 )
@@ -17,18 +18,6 @@ type goal struct {
 	open     *rhumb.Deployment // nil: the stack is held
 	paused   bool              // the last deployment was paused: nothing is changed, only what dies is replaced
 	replicas []rhumb.Replica   // as last looked at
-}
-
-// specs gives the spec hashes of a release by service.
-func specs(m *rhumb.Stack) map[string]string {
-	if m == nil {
-		return nil
-	}
-	hashes := make(map[string]string, len(m.Services))
-	for i := range m.Services {
-		hashes[m.Services[i].Name] = m.Services[i].Container.Hash()
-	}
-	return hashes
 }
 
 // goal reads what is wanted.
@@ -63,7 +52,7 @@ func (r *runner) goal(ctx context.Context) (*goal, error) {
 	if rhumb.ErrorCode(err) == rhumb.NotFound {
 		err = nil // it is long gone; what is left of it drains without its word
 	}
-	g.wanted.Specs, g.wanted.OldSpecs = specs(g.wanted.Model), specs(g.wanted.Previous)
+	g.wanted.Specs, g.wanted.OldSpecs = release.Specs(g.wanted.Model), release.Specs(g.wanted.Previous)
 	return g, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rhumb"
+	"rhumb/control/release"
 	"rhumb/rollout"
 )
 
@@ -52,7 +53,7 @@ func (c *Control) missingService(ctx context.Context, stack, service string) err
 	if err != nil {
 		return err
 	}
-	return noService(m, service)
+	return release.NoService(m, service)
 }
 
 func (c *Control) currentModel(ctx context.Context, stack string) (int, *rhumb.Stack, error) {
@@ -79,7 +80,7 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 	}
 	s := m.Service(service)
 	if s == nil {
-		return 0, noService(m, service)
+		return 0, release.NoService(m, service)
 	}
 	g, err := c.runner(stack).goal(ctx)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/release"
 	"rhumb/rollout"
 )
 
@@ -145,7 +146,7 @@ func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (prober, f
 		}
 		return func(ctx context.Context) error { return askOnce(ctx, "http://"+addr+s.Ready.Path) }, quick
 	case rhumb.ReadyHealth:
-		check := withDefaults(*s.Container.Health)
+		check := release.WithDefaults(*s.Container.Health)
 		grow := func(_, last time.Duration) time.Duration {
 			return min(max(last*3/2, 100*time.Millisecond), check.Interval)
 		}

@@ -1,4 +1,4 @@
-package control
+package release
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 // checkExternal looks whether the networks and volumes are there that the stack takes for granted. That is asked before anything
 // changes: an engine makes a missing volume in silence, and empty.
-func (c *Control) checkExternal(ctx context.Context, model *rhumb.Stack) error {
+func (k *Maker) checkExternal(ctx context.Context, model *rhumb.Stack) error {
 	var errs rhumb.Errors
 	note := func(err error) error {
 		if rhumb.ErrorCode(err) != rhumb.NotFound {
@@ -21,7 +21,7 @@ func (c *Control) checkExternal(ctx context.Context, model *rhumb.Stack) error {
 		if !n.External {
 			continue
 		}
-		if err := c.Engine.EnsureNetwork(ctx, model.Name, n); err != nil && note(err) != nil {
+		if err := k.Engine.EnsureNetwork(ctx, model.Name, n); err != nil && note(err) != nil {
 			return err
 		}
 	}
@@ -29,7 +29,7 @@ func (c *Control) checkExternal(ctx context.Context, model *rhumb.Stack) error {
 		if !v.External {
 			continue
 		}
-		if err := c.Engine.EnsureVolume(ctx, model.Name, v); err != nil && note(err) != nil {
+		if err := k.Engine.EnsureVolume(ctx, model.Name, v); err != nil && note(err) != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package control
+package release
 
 import (
 	"crypto/sha256"
