@@ -19,6 +19,7 @@ import (
 	"rhumb/internal/failpoint"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/table"
+	"rhumb/proxy/internal/wire"
 )
 
 // Options is what a proxy is told at its start.
@@ -48,7 +49,7 @@ type Proxy struct {
 	places     slots // for connections in all
 	started    time.Time
 	running    chan struct{} // closed once tables are taken
-	before     predecessors
+	before     wire.Predecessors
 	unboundNow atomic.Pointer[[]rhumb.Listener]
 	successor  atomic.Int64    // its process
 	life       context.Context // of the connections: when it ends they are cut
@@ -83,7 +84,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	p.dead = dead{ids: map[string]bool{}, risen: map[string][]netip.Addr{}}
 	p.served.Store(emptySnapshot())
-	p.before.log = o.Log
+	p.before.Log = o.Log
 	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
 	p.life, p.cut = context.WithCancel(context.Background())
 	p.places = make(slots, p.limits.TotalConns)
@@ -94,6 +95,10 @@ func New(o Options) (*Proxy, error) {
 	p.http = newHTTPServer(p.balancer, o, p.certs)
 	return p, nil
 }
+
+// Dial gives the proxy that listens on the control socket, as the wire's other end. It connects at each call, not before, and keeps no connection.
+// Its errors are those of the Proxy, or Unavailable when it can't be reached.
+func Dial(socket string) rhumb.Router { return wire.Dial(socket) }
 
 // Apply implements rhumb.Router. Before Run serves, it waits.
 func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
@@ -109,7 +114,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
-		return errLeaving
+		return wire.ErrLeaving
 	}
 	if now := p.served.Load().table; t.Version <= now.Version {
 		if table.Same(t, now) {
@@ -120,7 +125,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 	if err := p.change(ctx, t); err != nil {
 		return err
 	}
-	p.before.ask(question{Table: &t})
+	p.before.Ask(&t)
 	return nil
 }
 
@@ -156,9 +161,6 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 	p.dropSegments(ctx, before, t)
 	return nil
 }
-
-// errLeaving is the answer of a proxy that is stopping, or that has a successor: a Client asks again and reaches that one.
-var errLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
 
 // swap serves t from now on, with the sockets that were bound for it, and lets go of what t has no use for.
 func (p *Proxy) swap(t rhumb.Table, bound []*socket.Socket) {
@@ -255,7 +257,7 @@ func (p *Proxy) Serving() <-chan struct{} { return p.running }
 func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	select {
 	case <-p.succeeded:
-		return rhumb.RouterStatus{}, errLeaving
+		return rhumb.RouterStatus{}, wire.ErrLeaving
 	default:
 	}
 	s := p.served.Load()

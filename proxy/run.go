@@ -5,13 +5,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"rhumb"
 	"rhumb/proxy/internal/socket"
+	"rhumb/proxy/internal/wire"
 )
 
 // Run serves until ctx ends or another process takes over through the control socket, and then stops accepting, lets
@@ -19,7 +18,7 @@ import (
 // that already listens on Socket hands over, or with the table on disk. A Proxy runs once.
 func (p *Proxy) Run(ctx context.Context) error {
 	defer p.cut()
-	defer p.before.close()
+	defer p.before.Close()
 	p.started = time.Now()
 	tasks, stopTasks := context.WithCancel(context.WithoutCancel(ctx)) // they outlast ctx until connections are done
 	defer stopTasks()
@@ -39,9 +38,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 		running.Go(func() { p.watchLives(tasks) })
 	}
 	if control != nil {
-		mux := controlServer{p}.mux()
+		mux := wire.Mux(p)
 		mux.HandleFunc("POST /takeover", p.handOver)
-		running.Go(func() { serveControl(tasks, control, mux, p.log) })
+		running.Go(func() { wire.Serve(tasks, control, mux, p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })
 	close(p.running)
@@ -57,22 +56,22 @@ func (p *Proxy) Run(ctx context.Context) error {
 
 // start begins to serve what an old proxy hands over, or the table on disk, and gives the control socket (nil if none is wanted).
 // The socket is bound first: nothing may fail any more once the old proxy has let go.
-func (p *Proxy) start(ctx context.Context) (_ *controlSocket, err error) {
+func (p *Proxy) start(ctx context.Context) (_ *wire.Listener, err error) {
 	if p.options.Socket == "" {
 		return nil, p.serveSaved(ctx)
 	}
-	unlock, err := p.lockStart(ctx)
+	unlock, err := wire.Lock(ctx, p.options.Socket)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	control, err := listenControl(p.options.Socket)
+	control, err := wire.Listen(p.options.Socket)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			control.abandon()
+			control.Abandon()
 		}
 	}()
 	old, err := p.inherit(ctx)
@@ -82,32 +81,12 @@ func (p *Proxy) start(ctx context.Context) (_ *controlSocket, err error) {
 	if old == nil {
 		err = p.serveSaved(ctx)
 	} else {
-		err = p.succeed(old)
+		err = old.Accept(&p.before)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return control, control.publish()
-}
-
-// lockStart keeps two processes from starting at once: the second one takes over from the first.
-func (p *Proxy) lockStart(ctx context.Context) (unlock func(), err error) {
-	f, err := os.OpenFile(p.options.Socket+".lock", os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Internal, "control socket: its lock can't be made: %w", err)
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil // which unlocks
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			f.Close()
-			return nil, rhumb.Errorf(rhumb.Locked, "another proxy is starting")
-		}
-	}
+	return control, control.Publish()
 }
 
 // serveSaved serves the table on disk as far as its addresses can be bound. One that can't must not keep the others

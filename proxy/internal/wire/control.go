@@ -1,4 +1,6 @@
-package proxy
+// Package wire is what is said over a proxy's control socket: a rhumb.Router at both ends, and the takeover, in which one process
+// hands its sockets to the next.
+package wire
 
 import (
 	"context"
@@ -10,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"rhumb"
@@ -26,14 +29,37 @@ type wireError struct {
 // maxAnswer bounds what a client of the control socket reads.
 const maxAnswer = 2 * table.MaxBytes
 
-// controlSocket is the control socket under its temporary name, until publish.
-type controlSocket struct {
+// ErrLeaving is the answer of a proxy that is stopping, or that has a successor: a Client asks again and reaches that one.
+var ErrLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
+
+// Lock keeps two processes from starting at once: the second one takes over from the first.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "control socket: its lock can't be made: %w", err)
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil // which unlocks
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			f.Close()
+			return nil, rhumb.Errorf(rhumb.Locked, "another proxy is starting")
+		}
+	}
+}
+
+// Listener is the control socket under its temporary name, until Publish.
+type Listener struct {
 	*net.UnixListener
 	path, tmp string
 }
 
-// listenControl binds the control socket, for its owner alone, under a temporary name.
-func listenControl(path string) (*controlSocket, error) {
+// Listen binds the control socket, for its owner alone, under a temporary name.
+func Listen(path string) (*Listener, error) {
 	tmp := path + "." + strconv.Itoa(os.Getpid())
 	os.Remove(tmp) // of an earlier process with our number
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
@@ -46,25 +72,25 @@ func listenControl(path string) (*controlSocket, error) {
 		os.Remove(tmp)
 		return nil, rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", path, err)
 	}
-	return &controlSocket{UnixListener: l, path: path, tmp: tmp}, nil
+	return &Listener{UnixListener: l, path: path, tmp: tmp}, nil
 }
 
-// publish gives the socket its name: whoever connects reaches the old proxy or this one, never nobody.
-func (c *controlSocket) publish() error {
+// Publish gives the socket its name: whoever connects reaches the old proxy or this one, never nobody.
+func (c *Listener) Publish() error {
 	if err := os.Rename(c.tmp, c.path); err != nil {
 		return rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", c.path, err)
 	}
 	return nil
 }
 
-// abandon closes a socket that was never published.
-func (c *controlSocket) abandon() {
+// Abandon closes a socket that was never published.
+func (c *Listener) Abandon() {
 	c.Close()
 	os.Remove(c.tmp)
 }
 
-// serveControl answers on the control socket until ctx ends. It closes l.
-func serveControl(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) {
+// Serve answers on the control socket until ctx ends. It closes l.
+func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -90,13 +116,11 @@ func serveControl(ctx context.Context, l net.Listener, h http.Handler, log *slog
 	}
 }
 
-// controlServer is a Router on the wire.
-type controlServer struct{ router rhumb.Router }
-
-func (s controlServer) mux() *http.ServeMux {
+// Mux puts a Router on the wire.
+func Mux(router rhumb.Router) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
-		st, err := s.router.Status(r.Context())
+		st, err := router.Status(r.Context())
 		reply(w, st, err)
 	})
 	mux.HandleFunc("PUT /table", func(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +128,7 @@ func (s controlServer) mux() *http.ServeMux {
 		if err == nil {
 			var t rhumb.Table
 			if t, err = table.Decode(b, true); err == nil {
-				err = s.router.Apply(r.Context(), t)
+				err = router.Apply(r.Context(), t)
 			}
 		}
 		reply(w, struct{}{}, err)
@@ -116,7 +140,7 @@ func (s controlServer) mux() *http.ServeMux {
 			if jerr := json.Unmarshal(b, &ls); jerr != nil {
 				err = rhumb.Errorf(rhumb.Invalid, "listeners: not understood: %w", jerr)
 			} else {
-				err = s.router.Check(r.Context(), ls)
+				err = router.Check(r.Context(), ls)
 			}
 		}
 		reply(w, struct{}{}, err)

@@ -1,4 +1,4 @@
-package proxy
+package wire
 
 import (
 	"bytes"
@@ -63,7 +63,7 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	}
 	for range leavingTries {
 		err = c.once(ctx, method, path, data, out)
-		if err == nil || err.Error() != errLeaving.Msg {
+		if err == nil || err.Error() != ErrLeaving.Msg {
 			return err
 		}
 		select {

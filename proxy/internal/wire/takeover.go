@@ -1,4 +1,4 @@
-package proxy
+package wire
 
 import (
 	"bufio"
@@ -37,16 +37,19 @@ type offer struct {
 	Before  int // connections to still older proxies, which come after the sockets
 }
 
-// inheritance is what the new proxy got.
-type inheritance struct {
+// Inheritance is what the new proxy got. It ends with Accept or Refuse.
+type Inheritance struct {
 	offer
 	conn    *net.UnixConn // to the old proxy
-	sockets []*socket.Socket
+	Sockets []*socket.Socket
 	before  []*net.UnixConn
 }
 
-func (i *inheritance) refuse() {
-	closeAll(i.sockets)
+// Refuse gives all of it back: the old proxy goes on.
+func (i *Inheritance) Refuse() {
+	for _, s := range i.Sockets {
+		s.Close()
+	}
 	for _, c := range i.before {
 		c.Close()
 	}
@@ -71,26 +74,26 @@ const (
 	followTime   = 2 * time.Second  // for one question to an old proxy
 )
 
-// takeOver asks the proxy on the socket for what it has; nil without an error if nobody listens there.
-func takeOver(ctx context.Context, socket string) (*inheritance, error) {
+// TakeOver asks the proxy on the socket for what it has; nil without an error if nobody listens there.
+func TakeOver(ctx context.Context, path string) (*Inheritance, error) {
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "unix", socket)
+	c, err := d.DialContext(ctx, "unix", path)
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Unavailable, "takeover: the old proxy can't be reached: %w", err)
 	}
-	got := &inheritance{conn: c.(*net.UnixConn)}
+	got := &Inheritance{conn: c.(*net.UnixConn)}
 	got.conn.SetDeadline(time.Now().Add(takeoverTime))
 	if err := got.receive(); err != nil {
-		got.refuse()
+		got.Refuse()
 		return nil, rhumb.Errorf(rhumb.Unavailable, "takeover: the old proxy goes on: %w", err)
 	}
 	return got, nil
 }
 
-func (i *inheritance) receive() error {
+func (i *Inheritance) receive() error {
 	if _, err := io.WriteString(i.conn, "POST /takeover HTTP/1.1\r\nHost: proxy\r\n\r\n"); err != nil {
 		return err
 	}
@@ -109,12 +112,12 @@ func (i *inheritance) receive() error {
 	if err := readFrame(i.conn, &i.offer); err != nil {
 		return err
 	}
-	for _, s := range i.Sockets {
+	for _, s := range i.offer.Sockets {
 		got, err := i.receiveSocket(socket.Binding{UDP: s.UDP, Addr: s.Addr})
 		if err != nil {
 			return err
 		}
-		i.sockets = append(i.sockets, got)
+		i.Sockets = append(i.Sockets, got)
 	}
 	for range i.Before {
 		f, err := receiveFile(i.conn)
@@ -132,13 +135,27 @@ func (i *inheritance) receive() error {
 }
 
 // receiveSocket takes one file descriptor and makes a socket of it.
-func (i *inheritance) receiveSocket(b socket.Binding) (*socket.Socket, error) {
+func (i *Inheritance) receiveSocket(b socket.Binding) (*socket.Socket, error) {
 	f, err := receiveFile(i.conn)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	return socket.Inherit(b, f)
+}
+
+// Accept tells the old proxy that this one serves; from then on it is one of before. After an error the old one goes on.
+func (i *Inheritance) Accept(before *Predecessors) error {
+	_, err := i.conn.Write([]byte{byteServing})
+	if err == nil {
+		err = expect(i.conn, byteAgreed)
+	}
+	if err != nil {
+		i.Refuse()
+		return rhumb.Errorf(rhumb.Unavailable, "takeover: the old proxy goes on: %w", err)
+	}
+	before.add(append(i.before, i.conn)...)
+	return nil
 }
 
 func receiveFile(conn *net.UnixConn) (*os.File, error) {

@@ -1,0 +1,118 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rhumb"
+	"rhumb/proxy/internal/socket"
+)
+
+// Successor is the process that asks to take over.
+type Successor struct{ conn *net.UnixConn }
+
+// SuccessorOf gives who asks with a request for "POST /takeover". Its connection is the caller's to close.
+func SuccessorOf(w http.ResponseWriter) (*Successor, error) {
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, err
+	}
+	return &Successor{c.(*net.UnixConn)}, nil
+}
+
+// Close breaks off, or ends Follow.
+func (s *Successor) Close() { s.conn.Close() }
+
+// Decline says that there is nothing to take over.
+func (s *Successor) Decline() error {
+	s.conn.SetDeadline(time.Now().Add(takeoverTime))
+	io.WriteString(s.conn, "HTTP/1.1 409 Conflict\r\nContent-Length: 14\r\nConnection: close\r\n\r\nit is stopping")
+	return errors.New("stopping already")
+}
+
+// Give hands over the sockets and the proxies before this one, and returns once the successor serves. Without an error all of it is
+// the successor's, who waits for Agree. The caller sees to it that no table is taken meanwhile.
+func (s *Successor) Give(t rhumb.Table, sockets []*socket.Socket, before *Predecessors) error {
+	s.conn.SetDeadline(time.Now().Add(takeoverTime))
+	if _, err := io.WriteString(s.conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: takeover\r\n\r\n"); err != nil {
+		return err
+	}
+	if err := expect(s.conn, byteGo); err != nil {
+		return err
+	}
+	if err := s.sendAll(t, sockets, before); err != nil {
+		return err
+	}
+	return expect(s.conn, byteServing)
+}
+
+// Agree lets the successor be it.
+func (s *Successor) Agree() error {
+	_, err := s.conn.Write([]byte{byteAgreed})
+	return err
+}
+
+// PID gives its process; 0 if the kernel doesn't tell.
+func (s *Successor) PID() (pid int) {
+	raw, err := s.conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	err = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = int(cred.Pid)
+		}
+	})
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// sendAll sends the offer and all file descriptors. Nobody may talk to the older proxies before it is known whose they are: the caller takes no
+// table, and a question is one message at a time.
+func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Predecessors) error {
+	o := offer{PID: os.Getpid(), Table: t}
+	var files []syscall.Conn
+	for _, l := range sockets {
+		o.Sockets = append(o.Sockets, offeredSocket{UDP: l.Bound.UDP, Addr: l.Bound.Addr})
+		files = append(files, l.Descriptor())
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	o.Before = len(before.conns)
+	for _, c := range before.conns {
+		files = append(files, c)
+	}
+	if err := writeFrame(s.conn, o); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := sendFile(s.conn, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Follow answers the successor's questions until its connection is closed: serve serves its table, if it is given one, to the
+// connections that are still here, and tells what they are.
+func (s *Successor) Follow(serve func(t *rhumb.Table) (open map[string]int)) {
+	s.conn.SetDeadline(time.Time{}) // its end closes the connection, or this proxy's own
+	for {
+		var q question
+		if err := readFrame(s.conn, &q); err != nil {
+			return
+		}
+		if err := writeFrame(s.conn, answer{Open: serve(q.Table)}); err != nil {
+			return
+		}
+	}
+}
