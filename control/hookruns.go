@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/ready"
 	"rhumb/rollout"
 )
 
@@ -156,8 +157,8 @@ func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb
 			return run, err
 		}
 		url := fmt.Sprintf("http://%s:%d%s", at, svc.After.Port, svc.After.Path)
-		for err = askOnce(limited, url); err != nil && limited.Err() == nil; err = askOnce(limited, url) {
-			pause(limited, probeLatest)
+		for err = ready.Ask(limited, url); err != nil && limited.Err() == nil; err = ready.Ask(limited, url) {
+			pause(limited, ready.Latest)
 			_, _ = fmt.Fprintf(&out, "%s: %v\n", rep.Name(), err) // memory
 		}
 		if abandoned(limited) {

@@ -98,7 +98,7 @@ func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err erro
 			delete(o.Routes, rep.ID)
 		}
 	}
-	o.Ready = r.ready.since(o)
+	o.Ready = r.ready.Since(o)
 	return o, s, r.postStarts(ctx, &o)
 }
 
@@ -146,7 +146,7 @@ func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
 			o.Recorded[f.ID] = true
 		}
 	}
-	for id := range r.ready.recordedIDs() {
+	for id := range r.ready.RecordedIDs() {
 		o.Recorded[id] = true
 	}
 	o.Stopping = map[string]bool{}

@@ -25,7 +25,7 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 	svc, _ := g.definition(rep)
 	f := rhumb.Failure{
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
-		Reason: s.Why, ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.said(rep.ID), Logs: r.lastLines(ctx, rep.ID, cardLines),
+		Reason: s.Why, ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Said(rep.ID), Logs: r.lastLines(ctx, rep.ID, cardLines),
 	}
 	if f.Reason == "" {
 		f.Reason = describeEnd(rep)
@@ -72,7 +72,7 @@ func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
 		e.Deployment = g.open.ID
 	}
 	r.c.events.tell(ctx, e)
-	r.ready.recorded(f.ID)
+	r.ready.Recorded(f.ID)
 	return nil
 }
 

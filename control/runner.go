@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/control/directory"
+	"rhumb/control/ready"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
@@ -24,7 +25,7 @@ type runner struct {
 	nudge chan struct{}
 	begin sync.Mutex // held while a deployment is opened
 
-	ready  *readiness
+	ready  *ready.Readiness
 	hooks  hooking
 	flying map[rhumb.Step]bool // steps under way; only the turn touches it
 	swept  bool                // no replica was removed since the last sweep
@@ -60,7 +61,7 @@ func newRunner(c *Control, stack string) *runner {
 		c: c, stack: stack, log: c.Log.With("stack", stack),
 		wake:   make(chan struct{}, 1),
 		nudge:  make(chan struct{}, 1),
-		ready:  newReadiness(),
+		ready:  ready.New(),
 		flying: map[rhumb.Step]bool{},
 		landed: make(chan result),
 		again:  map[rhumb.Step]retry{},
@@ -96,7 +97,7 @@ func (r *runner) Nudge() {
 func (r *runner) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer r.drainLanded(&work)
-	defer r.ready.stop()
+	defer r.ready.Stop()
 	work.Go(func() { r.endOneOffs(ctx) })
 	failed := 0
 	for {

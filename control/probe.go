@@ -1,0 +1,66 @@
+package control
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"rhumb"
+	"rhumb/control/ready"
+	"rhumb/control/release"
+	"rhumb/rollout"
+)
+
+// probe begins to probe the replicas that run and aren't ready yet.
+func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
+	for _, rep := range o.Replicas {
+		if _, is := o.Ready[rep.ID]; is || rep.State != rhumb.StateRunning || rep.Slot == 0 {
+			continue
+		}
+		s, _ := g.definition(rep)
+		if s == nil {
+			continue
+		}
+		if at, has := o.PostStart[rep.ID]; has && at.IsZero() {
+			if !o.Recorded[rep.ID] && !o.Stopping[rep.ID] {
+				r.ready.Once(ctx, rep.ID, func(ctx context.Context) { r.greet(ctx, g, rep, s) }, r.Wake)
+			}
+			continue
+		}
+		if p, pace := r.prober(g, rep, s); p != nil {
+			r.ready.Start(ctx, rep, p, pace, r.Wake)
+		}
+	}
+}
+
+// prober gives the way in which a service's replica is asked, and how long to wait before the next time given how
+// long it has run; nil if it isn't asked.
+func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (ready.Prober, ready.Pace) {
+	switch s.Ready.Kind {
+	case rhumb.ReadyTCP, rhumb.ReadyHTTP:
+		at, err := g.address(rep)
+		if err != nil {
+			return nil, nil
+		}
+		addr := netip.AddrPortFrom(at, s.Ready.Port).String()
+		if s.Ready.Kind == rhumb.ReadyTCP {
+			return func(ctx context.Context) error { return ready.Dial(ctx, addr) }, ready.Quick
+		}
+		return func(ctx context.Context) error { return ready.Ask(ctx, "http://"+addr+s.Ready.Path) }, ready.Quick
+	case rhumb.ReadyHealth:
+		check := release.WithDefaults(*s.Container.Health)
+		grow := func(_, last time.Duration) time.Duration {
+			return min(max(last*3/2, 100*time.Millisecond), check.Interval)
+		}
+		return func(ctx context.Context) error {
+			select {
+			case r.c.probes <- struct{}{}:
+				defer func() { <-r.c.probes }()
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			return r.c.Engine.Probe(ctx, rep.ID, check)
+		}, grow
+	}
+	return nil, nil
+}
