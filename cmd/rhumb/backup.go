@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"filippo.io/age"
@@ -13,6 +12,8 @@ import (
 
 	"rhumb"
 	"rhumb/backup"
+	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/install"
 	"rhumb/internal/atomicfile"
@@ -20,13 +21,13 @@ import (
 )
 
 func (a *app) backupCommand() *cobra.Command {
-	conf := defaultServerConfig()
+	conf := server.DefaultConfig()
 	var recipients []string
 	var passphraseFile string
 	var force bool
 	var cmd *cobra.Command
 	cmd = a.command("backup [flags] FILE|-", "Write the server's state into one sealed file", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		if err := conf.installed(install.Machine{}, cmd); err != nil {
+		if err := installed(&conf, install.Machine{}, cmd); err != nil {
 			return err
 		}
 		if err := readable(conf.Data); err != nil {
@@ -80,7 +81,7 @@ func (a *app) sealTo(ctx context.Context, recipients []string, passphraseFile st
 
 // readable tells why a state folder can't be backed up.
 func readable(data string) error {
-	f, err := os.Open(filepath.Join(data, "key"))
+	f, err := os.Open(state.Folder(data).Key())
 	if os.IsNotExist(err) {
 		return rhumb.Errorf(rhumb.NotFound, "%s holds no state of rhumb's", data).WithHint("name the server's state folder with --data")
 	}
@@ -125,6 +126,6 @@ func stateOf(data string) backup.Source {
 	return backup.Source{
 		Folder:   data,
 		Info:     backup.Info{Version: version, Schema: sqlite.Schema(), Host: host, Made: time.Now().UTC().Truncate(time.Second)},
-		Database: func(ctx context.Context) ([]byte, error) { return sqlite.Copy(ctx, filepath.Join(data, "rhumb.db")) },
+		Database: func(ctx context.Context) ([]byte, error) { return sqlite.Copy(ctx, state.Folder(data).Database()) },
 	}
 }

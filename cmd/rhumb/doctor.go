@@ -9,13 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/doctor"
 	"rhumb/httpapi/client"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
-	conf := defaultServerConfig()
+	conf := server.DefaultConfig()
 	var cmd *cobra.Command
 	cmd = a.command("doctor [flags]", "Look at the server's machine and tell what is wrong with it", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		if v, ok := os.LookupEnv("RHUMB_DOCKER_HOST"); ok && !cmd.Flags().Changed("docker-host") {
@@ -33,7 +34,7 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 // examine gathers the facts and prints what they mean.
-func (a *app) examine(ctx context.Context, conf serverConfig, c *client.Client) error {
+func (a *app) examine(ctx context.Context, conf server.Config, c *client.Client) error {
 	host := a.o.host
 	if host == "" {
 		host = os.Getenv("RHUMB_HOST")

@@ -16,25 +16,27 @@ import (
 	"github.com/spf13/pflag"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/httpapi/client"
 	"rhumb/install"
 	"rhumb/proxy"
 )
 
 func (a *app) installCommand() *cobra.Command {
-	conf := defaultServerConfig()
+	conf := server.DefaultConfig()
 	var dryRun, noStart bool
 	var cmd *cobra.Command
 	cmd = a.command("install [flags]", "Install rhumb on this machine: program, services, settings", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		given := settingsOf(cmd.Flags())
-		if err := conf.installed(install.Machine{}, cmd); err != nil {
+		if err := installed(&conf, install.Machine{}, cmd); err != nil {
 			return err
 		}
 		return a.install(ctx, conf, given, dryRun, noStart)
 	})
 	cmd.Long = "Install this very program as /usr/local/bin/rhumb with two systemd services, rhumb (the daemon) and rhumb-proxy, and start them.\n" +
 		"Run it again with a newer program or other flags to bring the machine to that. Flags that are given are kept in " + install.Settings + "."
-	conf.flags(cmd.Flags())
+	conf.Flags(cmd.Flags())
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
 	cmd.Flags().BoolVar(&noStart, "no-start", false, "start, reload and restart nothing")
 	return cmd
@@ -43,7 +45,7 @@ func (a *app) installCommand() *cobra.Command {
 // settingsOf gives the server's flags that were given, as variables.
 func settingsOf(fs *pflag.FlagSet) map[string]string {
 	ours := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(serverConfig).flags(ours)
+	new(server.Config).Flags(ours)
 	given := map[string]string{}
 	fs.Visit(func(f *pflag.Flag) {
 		if ours.Lookup(f.Name) == nil {
@@ -64,7 +66,7 @@ func variable(prefix, flag string) string {
 }
 
 // installed fills in what the command line leaves open from the settings that an installation keeps, and validates all of it.
-func (c *serverConfig) installed(m install.Machine, cmd *cobra.Command) error {
+func installed(c *server.Config, m install.Machine, cmd *cobra.Command) error {
 	kept, err := m.Settings()
 	if err != nil {
 		return err
@@ -82,11 +84,11 @@ func (c *serverConfig) installed(m install.Machine, cmd *cobra.Command) error {
 	if bad != nil {
 		return bad
 	}
-	return c.validate()
+	return c.Validate()
 }
 
 // install brings this machine to the program that runs and the settings given.
-func (a *app) install(ctx context.Context, conf serverConfig, given map[string]string, dryRun, noStart bool) error {
+func (a *app) install(ctx context.Context, conf server.Config, given map[string]string, dryRun, noStart bool) error {
 	m := install.Machine{}
 	want := install.Wanted{Settings: given, Data: conf.Data, Stopped: noStart}
 	var err error
@@ -161,12 +163,12 @@ func needRoot(what string) error {
 }
 
 // mayStart looks for what would keep the services from starting.
-func mayStart(ctx context.Context, conf serverConfig, facts install.Facts) error {
+func mayStart(ctx context.Context, conf server.Config, facts install.Facts) error {
 	if err := engineAnswers(ctx, conf.DockerHost); err != nil {
 		return err
 	}
 	if !facts.Running[install.Daemon] && facts.Data {
-		unlock, err := lockFolder(conf.Data)
+		unlock, err := state.Folder(conf.Data).Lock()
 		if rhumb.ErrorCode(err) == rhumb.Locked {
 			return rhumb.Errorf(rhumb.Locked, "a rhumb server that is no service uses %s", conf.Data).
 				WithHint("stop it and install again; its proxy goes on serving until the new one has taken over")
@@ -179,15 +181,15 @@ func mayStart(ctx context.Context, conf serverConfig, facts install.Facts) error
 	if facts.Running[install.Proxy] {
 		return nil
 	}
-	if _, err := proxy.Dial(conf.proxySocket()).Status(ctx); err == nil {
+	if _, err := proxy.Dial(state.Folder(conf.Data).ProxySocket()).Status(ctx); err == nil {
 		return nil // one that is no service: ours takes the ports over from it
 	}
 	return portsFree(ctx, conf)
 }
 
 // portsFree tells who holds a port that the proxy is to serve.
-func portsFree(ctx context.Context, conf serverConfig) error {
-	entry, err := conf.entry()
+func portsFree(ctx context.Context, conf server.Config) error {
+	entry, err := conf.Entry()
 	if err != nil {
 		return err
 	}
@@ -226,7 +228,7 @@ func engineAnswers(ctx context.Context, host string) error {
 }
 
 // welcome waits for the server and says what there is now.
-func (a *app) welcome(ctx context.Context, conf serverConfig) error {
+func (a *app) welcome(ctx context.Context, conf server.Config) error {
 	c, err := client.New("unix://" + conf.Socket)
 	if err != nil {
 		return err

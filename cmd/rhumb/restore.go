@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"filippo.io/age"
@@ -15,17 +14,19 @@ import (
 
 	"rhumb"
 	"rhumb/backup"
+	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/install"
 	"rhumb/sqlite"
 )
 
 func (a *app) restoreCommand() *cobra.Command {
-	conf := defaultServerConfig()
+	conf := server.DefaultConfig()
 	var keys, passphraseFile string
 	var force bool
 	var cmd *cobra.Command
 	cmd = a.command("restore [flags] FILE", "Put a backup of the server's state back", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		if err := conf.installed(install.Machine{}, cmd); err != nil {
+		if err := installed(&conf, install.Machine{}, cmd); err != nil {
 			return err
 		}
 		f, err := os.Open(args[0])
@@ -53,11 +54,11 @@ func (a *app) restoreCommand() *cobra.Command {
 }
 
 // mayRestore locks the state folder, if no server uses it and it holds no releases.
-func (a *app) mayRestore(ctx context.Context, conf serverConfig, force bool) (unlock func(), err error) {
+func (a *app) mayRestore(ctx context.Context, conf server.Config, force bool) (unlock func(), err error) {
 	if err := os.MkdirAll(conf.Data, 0o700); err != nil {
 		return nil, rhumb.Errorf(rhumb.Denied, "the state folder can't be made: %w", err).WithHint("run it as root")
 	}
-	unlock, err = lockFolder(conf.Data)
+	unlock, err = state.Folder(conf.Data).Lock()
 	if rhumb.ErrorCode(err) == rhumb.Locked {
 		return nil, rhumb.Errorf(rhumb.Locked, "the server runs, and uses %s", conf.Data).
 			WithHint("stop it: systemctl stop rhumb; what serves goes on serving")
@@ -65,7 +66,7 @@ func (a *app) mayRestore(ctx context.Context, conf serverConfig, force bool) (un
 	if err != nil || force {
 		return unlock, err
 	}
-	db := filepath.Join(conf.Data, "rhumb.db")
+	db := state.Folder(conf.Data).Database()
 	held, err := sqlite.Peek(ctx, db)
 	if _, missing := os.Stat(db); errors.Is(missing, fs.ErrNotExist) {
 		err = backup.Settled(conf.Data)
@@ -81,7 +82,7 @@ func (a *app) mayRestore(ctx context.Context, conf serverConfig, force bool) (un
 }
 
 // restore puts the backup back, if this rhumb can work with it.
-func (a *app) restore(ctx context.Context, f *os.File, conf serverConfig, keys, passphraseFile string) error {
+func (a *app) restore(ctx context.Context, f *os.File, conf server.Config, keys, passphraseFile string) error {
 	with, err := a.openWith(ctx, conf.Data, keys, passphraseFile)
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (a *app) openWith(ctx context.Context, data, keys, passphraseFile string) (
 	if keys != "" {
 		return identities(keys)
 	}
-	own, err := identities(filepath.Join(data, "key"))
+	own, err := identities(state.Folder(data).Key())
 	if err != nil {
 		own = nil // there is none yet, or it is damaged
 	}

@@ -12,18 +12,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 	"rhumb/install"
 )
 
 func (a *app) uninstallCommand() *cobra.Command {
-	conf := defaultServerConfig()
+	conf := server.DefaultConfig()
 	var dryRun, force, purge, yes bool
 	var cmd *cobra.Command
 	cmd = a.command("uninstall [flags]", "Remove rhumb from this machine; volumes and the state folder stay", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		m := install.Machine{}
-		if err := conf.installed(m, cmd); err != nil {
+		if err := installed(&conf, m, cmd); err != nil {
 			return err
 		}
 		facts, err := m.Look(ctx, conf.Data)
@@ -59,7 +60,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 }
 
 // mayUninstall refuses while stacks are deployed.
-func (a *app) mayUninstall(ctx context.Context, conf serverConfig, facts install.Facts, force bool) error {
+func (a *app) mayUninstall(ctx context.Context, conf server.Config, facts install.Facts, force bool) error {
 	if err := needRoot("uninstall"); err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func deployed(ctx context.Context, socket string) ([]string, error) {
 }
 
 // farewell removes what lies in memory, if nothing mounts it, and says what is left.
-func (a *app) farewell(ctx context.Context, conf serverConfig, purged bool) error {
+func (a *app) farewell(ctx context.Context, conf server.Config, purged bool) error {
 	containers, volumes, err := ofStacks(ctx, conf.DockerHost)
 	if err == nil && containers == 0 {
 		_ = os.RemoveAll(install.RunFolder) // it goes with the next start of the machine at the latest

@@ -16,6 +16,8 @@ import (
 
 	"rhumb"
 	"rhumb/backup"
+	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/httpapi/client"
 	"rhumb/install"
 	"rhumb/internal/atomicfile"
@@ -37,11 +39,11 @@ type upgradeFlags struct {
 }
 
 func (a *app) upgradeCommand() *cobra.Command {
-	conf := defaultServerConfig()
+	conf := server.DefaultConfig()
 	var f upgradeFlags
 	var cmd *cobra.Command
 	cmd = a.command("upgrade [flags] FILE", "Replace this server's rhumb by another version, and go back if that isn't well", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		if err := conf.installed(install.Machine{}, cmd); err != nil {
+		if err := installed(&conf, install.Machine{}, cmd); err != nil {
 			return err
 		}
 		if err := needRoot("upgrade"); err != nil {
@@ -63,7 +65,7 @@ func (a *app) upgradeCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) upgrade(ctx context.Context, conf serverConfig, f upgradeFlags) error {
+func (a *app) upgrade(ctx context.Context, conf server.Config, f upgradeFlags) error {
 	services, err := servicesOf(f)
 	if err != nil {
 		return err
@@ -132,7 +134,7 @@ func servicesOf(f upgradeFlags) (install.Services, error) {
 
 // lockUpgrades makes this the only upgrade, until unlock.
 func lockUpgrades(data string) (unlock func(), err error) {
-	dir := filepath.Join(data, "backups")
+	dir := state.Folder(data).Backups()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, rhumb.Errorf(rhumb.Denied, "the folder of backups can't be made: %w", err)
 	}
@@ -184,11 +186,11 @@ func (a *app) keepState(u *install.Upgrade, data string) {
 		return err
 	}
 	u.Schema = func(ctx context.Context) (int, error) {
-		held, err := sqlite.Peek(ctx, filepath.Join(data, "rhumb.db"))
+		held, err := sqlite.Peek(ctx, state.Folder(data).Database())
 		return held.Schema, err
 	}
 	u.PutBack = func(ctx context.Context) error {
-		unlock, err := lockFolder(data)
+		unlock, err := state.Folder(data).Lock()
 		if err != nil {
 			return err
 		}
@@ -198,7 +200,7 @@ func (a *app) keepState(u *install.Upgrade, data string) {
 			return rhumb.Errorf(rhumb.Denied, "the backup can't be read: %w", err)
 		}
 		defer f.Close()
-		ids, err := identities(filepath.Join(data, "key"))
+		ids, err := identities(state.Folder(data).Key())
 		if err != nil {
 			return err
 		}
@@ -208,7 +210,7 @@ func (a *app) keepState(u *install.Upgrade, data string) {
 }
 
 func keepProgram(data string, p install.Program) error {
-	if err := atomicfile.Write(filepath.Join(data, "backups", previousName), p.Content, 0o700); err != nil {
+	if err := atomicfile.Write(filepath.Join(state.Folder(data).Backups(), previousName), p.Content, 0o700); err != nil {
 		return rhumb.Errorf(rhumb.Denied, "the old program can't be kept: %w", err).WithHint("is the disk full?")
 	}
 	return nil
@@ -216,7 +218,7 @@ func keepProgram(data string, p install.Program) error {
 
 // backUpToUpgrade writes a backup that the state folder's own key opens, and removes the oldest ones of that kind.
 func backUpToUpgrade(ctx context.Context, data, version string) (file string, err error) {
-	ids, err := identities(filepath.Join(data, "key"))
+	ids, err := identities(state.Folder(data).Key())
 	if err != nil {
 		return "", err
 	}
@@ -224,7 +226,7 @@ func backUpToUpgrade(ctx context.Context, data, version string) (file string, er
 	if !ok {
 		return "", rhumb.Errorf(rhumb.Invalid, "the state folder's key is of another kind")
 	}
-	dir := filepath.Join(data, "backups")
+	dir := state.Folder(data).Backups()
 	file = filepath.Join(dir, "upgrade-"+time.Now().UTC().Format("20060102T150405")+"-from-"+strings.ReplaceAll(version, "/", "_")+".rhumb")
 	if _, err := backUp(ctx, data, file, own.Recipient()); err != nil {
 		return "", err

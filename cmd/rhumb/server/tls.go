@@ -1,24 +1,20 @@
-package main
+package server
 
 import (
 	"crypto/x509"
-	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/spf13/pflag"
 
 	"rhumb"
-	"rhumb/certs"
-	"rhumb/internal/seal"
 )
 
-// tlsConfig is what a daemon is told of TLS.
-type tlsConfig struct {
+// TLSConfig is what a server is told of TLS.
+type TLSConfig struct {
 	HTTPS     string // the address where hosts with a certificate are served; "": TLS is off
 	ACME      string // the authority's directory; "off": there is none
 	ACMEEmail string
@@ -28,9 +24,9 @@ type tlsConfig struct {
 // letsEncrypt is the directory of the authority that most of the web has its certificates from.
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
-func defaultTLSConfig() tlsConfig { return tlsConfig{HTTPS: ":443", ACME: letsEncrypt} }
+func defaultTLSConfig() TLSConfig { return TLSConfig{HTTPS: ":443", ACME: letsEncrypt} }
 
-func (c *tlsConfig) flags(fs *pflag.FlagSet) {
+func (c *TLSConfig) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.HTTPS, "https", c.HTTPS, `where they are served over TLS; "" for nowhere`)
 	fs.StringVar(&c.ACME, "acme-ca", c.ACME, `the directory of the ACME authority that public hosts get certificates from, by whose terms you agree to abide; "off" for none`)
 	fs.StringVar(&c.ACMEEmail, "acme-email", "", "where the authority may write to you")
@@ -38,7 +34,7 @@ func (c *tlsConfig) flags(fs *pflag.FlagSet) {
 }
 
 // validate refuses what can't work, and makes the file's path absolute. http is the other entry.
-func (c *tlsConfig) validate(http netip.AddrPort) error {
+func (c *TLSConfig) validate(http netip.AddrPort) error {
 	https, err := c.entry()
 	if err != nil {
 		return err
@@ -56,7 +52,7 @@ func (c *tlsConfig) validate(http netip.AddrPort) error {
 }
 
 // entry reads the address for TLS; the zero value: off.
-func (c *tlsConfig) entry() (netip.AddrPort, error) {
+func (c *TLSConfig) entry() (netip.AddrPort, error) {
 	if c.HTTPS == "" {
 		return netip.AddrPort{}, nil
 	}
@@ -80,7 +76,7 @@ func entryAddress(flag, text, example string) (netip.AddrPort, error) {
 const maxRootFile = 1 << 20
 
 // authority gives the ACME authority; the zero value: none.
-func (c *tlsConfig) authority() (rhumb.Authority, error) {
+func (c *TLSConfig) authority() (rhumb.Authority, error) {
 	if c.ACME == "off" || c.HTTPS == "" {
 		return rhumb.Authority{}, nil
 	}
@@ -104,57 +100,4 @@ func (c *tlsConfig) authority() (rhumb.Authority, error) {
 	}
 	a.Root = string(b)
 	return a, nil
-}
-
-// certsFolder is where certificates are, beside the proxy's folder.
-func certsFolder(proxyState string) string { return filepath.Join(filepath.Dir(proxyState), "certs") }
-
-// newCertKeeper gives the proxy's keeper of certificates. The key that seals them is the server's.
-func newCertKeeper(proxyState string, log *slog.Logger) *certs.Keeper {
-	key := &lateKey{path: filepath.Join(filepath.Dir(proxyState), "key")}
-	return certs.New(certs.Options{Dir: certsFolder(proxyState), Box: key, Log: log})
-}
-
-// lateKey opens the server's key when it is first needed. The proxy never makes one, and one that is damaged keeps it from nothing
-// but certificates.
-type lateKey struct {
-	path string
-
-	mu  sync.Mutex
-	box *seal.Box
-}
-
-func (k *lateKey) open() (*seal.Box, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.box != nil {
-		return k.box, nil
-	}
-	if _, err := os.Stat(k.path); err != nil {
-		return nil, rhumb.Errorf(rhumb.Internal, "the key that seals certificates can't be read: %w", err)
-	}
-	box, err := seal.Open(k.path)
-	if err != nil {
-		return nil, err
-	}
-	k.box = box
-	return box, nil
-}
-
-// Seal gives b sealed.
-func (k *lateKey) Seal(b []byte) ([]byte, error) {
-	box, err := k.open()
-	if err != nil {
-		return nil, err
-	}
-	return box.Seal(b)
-}
-
-// Open gives what was sealed.
-func (k *lateKey) Open(b []byte) ([]byte, error) {
-	box, err := k.open()
-	if err != nil {
-		return nil, err
-	}
-	return box.Open(b)
 }

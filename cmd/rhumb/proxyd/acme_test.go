@@ -1,4 +1,4 @@
-package main
+package proxyd
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"rhumb/certs"
 	"rhumb/internal/pebbletest"
 	"rhumb/internal/seal"
+	"rhumb/internal/together"
 	"rhumb/proxy"
 )
 
@@ -73,7 +74,7 @@ func (f *front) start() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- together(ctx, f.proxy.Run, f.keeper.Run) }()
+	go func() { done <- together.Run(ctx, f.proxy.Run, f.keeper.Run) }()
 	f.stop = func() {
 		cancel()
 		if err := <-done; err != nil {

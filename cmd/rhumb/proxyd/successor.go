@@ -1,4 +1,4 @@
-package main
+package proxyd
 
 import (
 	"context"
@@ -17,8 +17,11 @@ import (
 // be systemd's own child, or systemd would not notice its end; so --succeed starts "--orphan", and that one starts the successor and ends.
 // A pipe that the successor inherits tells when it dies early.
 
-// startSuccessor starts the same command without its flag; with orphan it doesn't wait for what it started.
-func (a *app) startSuccessor(ctx context.Context, orphan bool, socket string) error {
+// StartTime is how long a proxy that was started has until it must answer.
+const StartTime = 10 * time.Second
+
+// Succeed starts the same command without its flag; with orphan it doesn't wait for what it started.
+func Succeed(ctx context.Context, orphan bool, socket string) error {
 	if orphan {
 		cmd, err := again("")
 		if err != nil {
@@ -72,7 +75,7 @@ func startOrphan(ctx context.Context) (*os.File, error) {
 
 // awaitSuccessor returns once another process than the old one serves.
 func awaitSuccessor(ctx context.Context, router rhumb.Router, old int, ended <-chan struct{}) error {
-	late := time.After(proxyStart)
+	late := time.After(StartTime)
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
 	for {
@@ -86,7 +89,7 @@ func awaitSuccessor(ctx context.Context, router rhumb.Router, old int, ended <-c
 		case <-ended:
 			return rhumb.Errorf(rhumb.Unavailable, "the successor ended right away; the old proxy goes on").WithHint("its log says why: journalctl -u rhumb-proxy")
 		case <-late:
-			return rhumb.Errorf(rhumb.Timeout, "the successor does not serve after %s; the old proxy goes on", proxyStart)
+			return rhumb.Errorf(rhumb.Timeout, "the successor does not serve after %s; the old proxy goes on", StartTime)
 		}
 	}
 }

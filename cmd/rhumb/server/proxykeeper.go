@@ -1,11 +1,10 @@
-package main
+package server
 
 import (
 	"context"
 	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,19 +12,17 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/proxyd"
 )
 
 // proxyKeeper sees to it that the proxy runs. The proxy is a process of its own that outlives the daemon.
 type proxyKeeper struct {
-	conf   serverConfig
+	conf   Config
 	router rhumb.Router
 	log    *slog.Logger
 }
 
-const (
-	proxyLook  = time.Second      // between two looks at the proxy
-	proxyStart = 10 * time.Second // until a proxy that was started must answer
-)
+const proxyLook = time.Second // between two looks at the proxy
 
 // run looks after the proxy until ctx ends, and starts it again when it is gone, unless another service does.
 func (k *proxyKeeper) run(ctx context.Context) error {
@@ -88,7 +85,7 @@ func (k *proxyKeeper) answers(ctx context.Context) (pid int, ok bool) {
 func (k *proxyKeeper) ensure(ctx context.Context) error {
 	if k.external() {
 		if _, ok := k.answers(ctx); !ok {
-			k.log.Warn("proxy does not answer; it is another service's", "socket", k.conf.proxySocket())
+			k.log.Warn("proxy does not answer; it is another service's", "socket", k.conf.folder().ProxySocket())
 		}
 		return nil
 	}
@@ -99,7 +96,7 @@ func (k *proxyKeeper) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	late := time.After(proxyStart)
+	late := time.After(proxyd.StartTime)
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
 	for {
@@ -134,7 +131,7 @@ func (k *proxyKeeper) current(ctx context.Context) bool {
 	return err != nil || os.SameFile(ours, theirs)
 }
 
-func (k *proxyKeeper) logPath() string { return filepath.Join(k.conf.Data, "proxy.log") }
+func (k *proxyKeeper) logPath() string { return k.conf.folder().ProxyLog() }
 
 // start starts the proxy in a session of its own, so that nothing that ends us ends it.
 func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
@@ -147,7 +144,7 @@ func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
 		return nil, rhumb.Errorf(rhumb.Denied, "the proxy's log can't be opened: %w", err)
 	}
 	defer out.Close()
-	cmd := exec.Command(exe, "proxy", "--state", k.conf.proxyState(), "--socket", k.conf.proxySocket(), "--log-format", k.conf.LogFormat,
+	cmd := exec.Command(exe, "proxy", "--state", k.conf.folder().Proxy(), "--socket", k.conf.folder().ProxySocket(), "--log-format", k.conf.LogFormat,
 		"--trusted-proxies", strings.Join(k.conf.TrustedProxies, ","), "--docker-host", k.conf.DockerHost)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") }) // that one is ours

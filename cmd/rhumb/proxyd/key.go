@@ -1,0 +1,62 @@
+package proxyd
+
+import (
+	"log/slog"
+	"os"
+	"sync"
+
+	"rhumb"
+	"rhumb/certs"
+	"rhumb/cmd/rhumb/state"
+	"rhumb/internal/seal"
+)
+
+// newCertKeeper gives the proxy's keeper of certificates. The key that seals them is the server's.
+func newCertKeeper(folder state.Folder, log *slog.Logger) *certs.Keeper {
+	key := &lateKey{path: folder.Key()}
+	return certs.New(certs.Options{Dir: folder.Certificates(), Box: key, Log: log})
+}
+
+// lateKey opens the server's key when it is first needed. The proxy never makes one, and one that is damaged keeps it from nothing
+// but certificates.
+type lateKey struct {
+	path string
+
+	mu  sync.Mutex
+	box *seal.Box
+}
+
+func (k *lateKey) open() (*seal.Box, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.box != nil {
+		return k.box, nil
+	}
+	if _, err := os.Stat(k.path); err != nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "the key that seals certificates can't be read: %w", err)
+	}
+	box, err := seal.Open(k.path)
+	if err != nil {
+		return nil, err
+	}
+	k.box = box
+	return box, nil
+}
+
+// Seal gives b sealed.
+func (k *lateKey) Seal(b []byte) ([]byte, error) {
+	box, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	return box.Seal(b)
+}
+
+// Open gives what was sealed.
+func (k *lateKey) Open(b []byte) ([]byte, error) {
+	box, err := k.open()
+	if err != nil {
+		return nil, err
+	}
+	return box.Open(b)
+}

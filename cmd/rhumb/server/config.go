@@ -1,0 +1,112 @@
+package server
+
+import (
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"rhumb"
+	"rhumb/cmd/rhumb/state"
+	"rhumb/httpapi/client"
+)
+
+// Config is what a server is told. DefaultConfig gives the usual one.
+type Config struct {
+	Data           string   // the state folder
+	Socket         string   // where the API answers
+	HTTP           string   // the entry: the address where routes by host and path are served
+	DockerHost     string   // the engine: "unix:///path"
+	KeepReleases   int      // per stack
+	DiskLimit      int      // percent at which a disk is too full for anything new; 100: none is
+	TrustedProxies []string // networks whose X-Forwarded-* are believed
+	LogFormat      string   // "text" or "json"
+	TLS            TLSConfig
+	Proxy          string // "own": the server starts it and looks after it; "external": another service does
+}
+
+// DefaultConfig is that of a server which is told nothing.
+func DefaultConfig() Config {
+	return Config{
+		Data: "/var/lib/rhumb", Socket: strings.TrimPrefix(client.DefaultHost, "unix://"), HTTP: ":80",
+		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, DiskLimit: 90, LogFormat: "text", Proxy: "own", TLS: defaultTLSConfig(),
+	}
+}
+
+// Validate makes the folders absolute and refuses what can't work.
+func (c *Config) Validate() error {
+	var err error
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "--data %s: %w", c.Data, err)
+	}
+	if c.Socket, err = filepath.Abs(c.Socket); err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "--socket %s: %w", c.Socket, err)
+	}
+	for _, path := range []string{c.Socket, c.folder().ProxySocket()} {
+		if len(path) > maxSocketPath {
+			return rhumb.Errorf(rhumb.Invalid, "the path %s is too long for a socket", path).WithHint("sockets have paths of at most %d characters", maxSocketPath)
+		}
+	}
+	entry, err := c.Entry()
+	if err != nil {
+		return err
+	}
+	if err := c.TLS.validate(entry); err != nil {
+		return err
+	}
+	if c.KeepReleases < 1 {
+		return rhumb.Errorf(rhumb.Invalid, "--keep-releases %d: at least the one that serves is kept", c.KeepReleases)
+	}
+	if c.DiskLimit < 1 || c.DiskLimit > 100 {
+		return rhumb.Errorf(rhumb.Invalid, "--disk-limit %d is not a percentage", c.DiskLimit).WithHint("from 1 to 100; 100 turns it off")
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		return rhumb.Errorf(rhumb.Invalid, "there is no log format %q", c.LogFormat).WithHint("--log-format is text or json")
+	}
+	if c.Proxy != "own" && c.Proxy != "external" {
+		return rhumb.Errorf(rhumb.Invalid, "the proxy can't be %q", c.Proxy).WithHint("--proxy is own or external")
+	}
+	_, err = Networks(c.TrustedProxies)
+	return err
+}
+
+// maxSocketPath is what the kernel allows, with room for a temporary name.
+const maxSocketPath = 98
+
+// Entry reads the HTTP address. One without a host is all addresses, IPv4 and IPv6.
+func (c *Config) Entry() (netip.AddrPort, error) {
+	return entryAddress("--http", c.HTTP, ":80 or 192.0.2.1:80")
+}
+
+// Networks reads networks; a bare address is a network of one.
+func Networks(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		if addr, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, rhumb.Errorf(rhumb.Invalid, "--trusted-proxies: %q is not a network", s).WithHint("write 10.0.0.0/8 or 192.0.2.1")
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// Flags are those that "rhumb install" takes too, and keeps.
+func (c *Config) Flags(fs *pflag.FlagSet) {
+	fs.StringVar(&c.Data, "data", c.Data, "the state folder")
+	fs.StringVar(&c.Socket, "socket", c.Socket, "where the API answers")
+	fs.StringVar(&c.HTTP, "http", c.HTTP, "where routes by host and path are served")
+	c.TLS.flags(fs)
+	fs.StringVar(&c.DockerHost, "docker-host", c.DockerHost, "the engine: a local unix:// socket")
+	fs.IntVar(&c.KeepReleases, "keep-releases", c.KeepReleases, "how many releases of a stack are kept, with their images")
+	fs.IntVar(&c.DiskLimit, "disk-limit", c.DiskLimit, "how full, in percent, a disk may be for deployments and builds to begin; 100: as full as can be")
+	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
+	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
+}
+
+func (c *Config) folder() state.Folder { return state.Folder(c.Data) }

@@ -1,0 +1,97 @@
+// Package server is the process that decides and performs, with all its parts wired; it sees to it that the proxy runs.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"rhumb"
+	"rhumb/build"
+	"rhumb/certs"
+	"rhumb/control"
+	"rhumb/engine/docker"
+	"rhumb/httpapi"
+	"rhumb/internal/sdnotify"
+	"rhumb/internal/together"
+	"rhumb/proxy"
+)
+
+// daemon is rhumb.Server: control, and the builder that it leaves to us.
+type daemon struct {
+	*control.Control
+	rhumb.Builder
+}
+
+// Serve runs the server, which is of that version, until ctx ends.
+func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) error {
+	unlock, err := conf.folder().Claim()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	store, err := conf.folder().Store()
+	if err != nil {
+		return err
+	}
+	defer func() { // after control and the API, which use it
+		if err := store.Close(); err != nil {
+			log.Error("store not closed", "err", err)
+		}
+	}()
+	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = engine.Close() }()
+	ln, err := listenUnix(conf.Socket)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(conf.Socket)
+	defer ln.Close()
+	keeper := &proxyKeeper{conf: conf, router: proxy.Dial(conf.folder().ProxySocket()), log: log}
+	if err := keeper.ensure(ctx); err != nil {
+		return err
+	}
+	d, err := assemble(conf, engine, control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Version: version, Log: log})
+	if err != nil {
+		return err
+	}
+	api := httpapi.New(d, log)
+	if err := sdnotify.Ready(); err != nil {
+		log.Warn("systemd not told", "err", err)
+	}
+	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
+	err = together.Run(ctx, keeper.run, d.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
+	log.Info("server stopped", "err", err)
+	return err
+}
+
+// assemble makes the daemon, and removes the build contexts that one which died has left.
+func assemble(conf Config, engine *docker.Engine, deps control.Deps) (daemon, error) {
+	entry, err := conf.Entry()
+	if err != nil {
+		return daemon{}, err
+	}
+	if deps.HTTPS, err = conf.TLS.entry(); err != nil {
+		return daemon{}, err
+	}
+	if deps.ACME, err = conf.TLS.authority(); err != nil {
+		return daemon{}, err
+	}
+	box, err := conf.folder().Box()
+	if err != nil {
+		return daemon{}, err
+	}
+	deps.Certificates = certs.OpenStore(conf.folder().Certificates(), box)
+	deps.Entry, deps.Keep, deps.Data, deps.Sweep = entry, conf.KeepReleases, conf.Data, engine.SweepFiles
+	b := build.New(engine.Client(), deps.Log)
+	b.Dir = conf.folder().Builds()
+	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
+		return daemon{}, rhumb.Errorf(rhumb.Denied, "the folder of build contexts can't be made: %w", err)
+	}
+	deps.DiskLimit, deps.Usage, deps.Trim = conf.DiskLimit, engine.Usage, engine.TrimCache
+	c := control.New(deps)
+	return daemon{c, builder{b, c.Room, engine.MarkBuilt, deps.Log}}, b.Sweep()
+}
