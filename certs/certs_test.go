@@ -112,6 +112,22 @@ func TestStorageKeepsValuesSealedAndInItsFolder(t *testing.T) {
 	}
 }
 
+// A registration that was cut off leaves its account's key; the next order must not take the folder's name for somebody's address.
+func TestNobodyIsGuessedFromAnAccountThatWasCutOff(t *testing.T) {
+	dir := t.TempDir()
+	s, ctx := newStorage(filepath.Join(dir, "certs"), newBox(t, dir)), t.Context()
+	key := "acme/authority/users/default/default.key"
+	if err := s.Store(ctx, key, []byte("key")); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := s.List(ctx, "acme/authority/users", false); !errors.Is(err, fs.ErrNotExist) || len(keys) > 0 {
+		t.Errorf("accounts to choose from: %v, %v", keys, err)
+	}
+	if b, err := s.Load(ctx, key); err != nil || string(b) != "key" {
+		t.Errorf("the account is lost: %q, %v", b, err)
+	}
+}
+
 func TestALockHasOneHolder(t *testing.T) {
 	dir := t.TempDir()
 	box := newBox(t, dir)

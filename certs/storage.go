@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -112,8 +113,15 @@ func (s *storage) Exists(_ context.Context, key string) bool {
 	return err == nil
 }
 
-// List gives the keys below a prefix.
+// accountsFolder is where certmagic keeps the accounts of an authority.
+const accountsFolder = "users"
+
+// List gives the keys below a prefix. It hides the accounts: from their list certmagic guesses an address for the authority, and takes a folder of
+// an account without one, "default", for an address when its registration was cut off. The address is what the server was told, or none.
 func (s *storage) List(_ context.Context, prefix string, recursive bool) ([]string, error) {
+	if path.Base(prefix) == accountsFolder {
+		return nil, fs.ErrNotExist
+	}
 	root, err := s.path(prefix)
 	if err != nil {
 		return nil, err
