@@ -17,6 +17,8 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/place"
 )
 
 // only loads a file with one service and gives the service.
@@ -78,7 +80,7 @@ func TestReadOnlyFilesOfTheProjectAreKeptWithTheRelease(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "small.conf", "one")
 	write(t, dir, "folder/inner.conf", "two")
-	write(t, dir, "large.bin", strings.Repeat("x", maxSnapshot+1))
+	write(t, dir, "large.bin", strings.Repeat("x", diskfile.MaxSnapshot+1))
 	if err := os.Chmod(filepath.Join(dir, "small.conf"), 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +226,7 @@ func TestNotesNameTheLineWhereTheirKeyIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, n := range p.Stack.Notes {
-			file, line := splitPlace(n.At)
+			file, line := place.Split(n.At)
 			text := strings.Split(mustRead(t, filepath.Join("testdata", folder, file)), "\n")[max(line, 1)-1]
 			key := n.Subject[strings.LastIndexByte(n.Subject, '.')+1:]
 			if i := strings.IndexByte(key, '['); i >= 0 {

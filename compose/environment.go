@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
 )
 
 func environMap(environ []string) map[string]string {
@@ -37,7 +38,7 @@ func (in *input) readEnvironment(environ map[string]string, paths []string) (map
 	env := map[string]string{}
 	for _, p := range paths {
 		name := in.shown(p)
-		b, err := readRegular(p, name, maxEnvFile)
+		b, err := diskfile.Read(p, name, diskfile.MaxEnvFile)
 		if err != nil {
 			return nil, err
 		}

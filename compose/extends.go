@@ -5,6 +5,10 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v4"
+
+	"rhumb/compose/internal/place"
+
+	"rhumb/compose/internal/keys"
 )
 
 // extends walks what a service extends under the service's own path, so that its lines are known; the service's own
@@ -19,14 +23,14 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		service, file = child(ext, "service"), child(ext, "file")
 	}
 	if service == nil || service.Kind != yaml.ScalarNode {
-		v.bad.add(place(s.src.name, ext.Line), subject(path)+".extends: no service is named", "")
+		v.bad.Add(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "")
 		return
 	}
 	name, _, _ := interpolated(service.Value, s.lookup)
 	from := s
 	if file != nil {
 		p := v.filePath(s, file, s.dir)
-		src := v.open(s, file, subject(path)+".extends", p)
+		src := v.open(s, file, place.Subject(path)+".extends", p)
 		if src == nil {
 			return
 		}
@@ -40,23 +44,23 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	}
 	id := from.src.path + "\x00" + name
 	if slices.Contains(v.extending, id) {
-		v.bad.add(place(s.src.name, ext.Line), subject(path)+".extends: the service extends itself", "")
+		v.bad.Add(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "")
 		return
 	}
 	from.again = from.src == s.src && !s.foreign
 	v.extending = append(v.extending, id)
 	v.extends(from, services, path, base)
 	v.extending = v.extending[:len(v.extending)-1]
-	v.walk(from, path, nil, base, serviceField())
+	v.walk(from, path, nil, base, keys.Service())
 }
 
 // notExtended reports a base that isn't there, unless an include may have brought it.
 func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, path string) {
-	if from.src == s.src && (s.src.top("include") != nil || v.lines.has("services."+service.Value)) {
+	if from.src == s.src && (s.src.top("include") != nil || v.lines.Has("services."+service.Value)) {
 		return
 	}
 	var names []string
 	v.eachPair(services, func(k, _ *yaml.Node) { names = append(names, k.Value) })
-	v.bad.add(place(s.src.name, service.Line), subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
-		didYouMean(service.Value, names))
+	v.bad.Add(place.At(s.src.name, service.Line), place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
+		place.DidYouMean(service.Value, names))
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"rhumb"
+	"rhumb/compose/internal/keys"
+	"rhumb/compose/internal/place"
 )
 
 // fates has a case for each key, or value of one, that is refused or ignored. The key is in the line that ends with the mark.
@@ -81,7 +83,7 @@ func caseFile(text string) (yaml, at string) {
 	}
 	for i, line := range lines {
 		if strings.HasSuffix(line, " #") {
-			at = place("compose.yaml", i+1)
+			at = place.At("compose.yaml", i+1)
 		}
 	}
 	return strings.Join(lines, "\n") + "\n", at
@@ -92,25 +94,25 @@ func TestEveryRefusedOrIgnoredKeyIsToldWithItsPlaceAndReason(t *testing.T) {
 	write(t, dir, "file", "x")
 	write(t, dir, "Dockerfile", "FROM scratch\n")
 	done := map[string]bool{}
-	for _, k := range table() {
-		if k.fate != rhumb.Refused && k.fate != rhumb.Ignored || strings.Contains(k.path, "pre_start[]") { // a hook's keys are a service's
+	for _, k := range keys.Table() {
+		if k.Fate != rhumb.Refused && k.Fate != rhumb.Ignored || strings.Contains(k.Path, "pre_start[]") { // a hook's keys are a service's
 			continue
 		}
-		id := k.path
-		if k.value != "" {
-			id += "=" + k.value
+		id := k.Path
+		if k.Value != "" {
+			id += "=" + k.Value
 		}
 		text, ok := fates[id]
 		if !ok {
-			t.Errorf("%s is %s, and no case shows it", id, k.fate)
+			t.Errorf("%s is %s, and no case shows it", id, k.Fate)
 			continue
 		}
 		done[id] = true
 		yaml, at := caseFile(text)
 		write(t, dir, "compose.yaml", yaml)
 		p, err := Load(t.Context(), Options{Dir: dir})
-		if k.fate == rhumb.Refused {
-			refusedAt(t, id, err, at, k.why)
+		if k.Fate == rhumb.Refused {
+			refusedAt(t, id, err, at, k.Why)
 			continue
 		}
 		if err != nil {
@@ -119,7 +121,7 @@ func TestEveryRefusedOrIgnoredKeyIsToldWithItsPlaceAndReason(t *testing.T) {
 		}
 		told := false
 		for _, n := range p.Stack.Notes {
-			told = told || n.At == at && n.Fate == rhumb.Ignored && n.Why == k.why
+			told = told || n.At == at && n.Fate == rhumb.Ignored && n.Why == k.Why
 		}
 		if !told {
 			t.Errorf("%s at %s isn't told: %+v", id, at, p.Stack.Notes)

@@ -1,23 +1,16 @@
 package compose
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"rhumb"
-)
-
-const (
-	maxFile     = 5 << 20   // bytes of a Compose file
-	maxEnvFile  = 1 << 20   // bytes of an env file
-	maxSnapshot = 1 << 20   // bytes of a project file that a release keeps
-	maxContent  = 500 << 10 // bytes of a config or secret, as on Swarm
+	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/place"
 )
 
 var (
@@ -69,7 +62,7 @@ func gather(o Options, start string) (*input, error) {
 		}
 		in.files = append(in.files, src)
 	}
-	if err := joined(errs); err != nil {
+	if err := place.Joined(errs); err != nil {
 		return nil, err
 	}
 	in.profiles = in.activeProfiles()
@@ -104,7 +97,7 @@ func (in *input) filesOfEnvironment(environ map[string]string) []string {
 	env := environ
 	if _, ok := env["COMPOSE_FILE"]; !ok {
 		// An .env that can't be read is reported when it is read for good.
-		if e, err := in.readEnvironment(environ, existing(filepath.Join(in.start, ".env"))); err == nil {
+		if e, err := in.readEnvironment(environ, diskfile.Existing(filepath.Join(in.start, ".env"))); err == nil {
 			env = e
 		}
 	}
@@ -122,10 +115,10 @@ func (in *input) filesOfEnvironment(environ map[string]string) []string {
 // discover looks for a Compose file in the starting folder, then in its parents.
 func (in *input) discover() ([]string, error) {
 	for dir := in.start; ; dir = filepath.Dir(dir) {
-		if found := present(dir, baseNames); len(found) > 0 {
+		if found := diskfile.Present(dir, baseNames); len(found) > 0 {
 			in.warnAmbiguous(found)
 			paths := found[:1]
-			overrides := present(dir, overrideNames)
+			overrides := diskfile.Present(dir, overrideNames)
 			if len(overrides) == 0 {
 				return paths, nil
 			}
@@ -171,11 +164,11 @@ func (in *input) environmentFiles(paths *[]string) ([]string, error) {
 		}
 		return list, nil
 	}
-	list := existing(filepath.Join(in.dir, ".env"))
+	list := diskfile.Existing(filepath.Join(in.dir, ".env"))
 	if env == "" {
 		return list, nil
 	}
-	extra := existing(filepath.Join(in.dir, ".env."+env))
+	extra := diskfile.Existing(filepath.Join(in.dir, ".env."+env))
 	if len(own)+len(extra) == 0 {
 		return nil, rhumb.Errorf(rhumb.Invalid, "environment %s: neither compose.%s.yaml nor .env.%s is in %s", env, env, env, in.dir).
 			WithHint("write one of them, or leave -e out")
@@ -194,7 +187,7 @@ func (in *input) environmentCompose(paths []string) []string {
 	for _, stem := range []string{"compose", "docker-compose"} {
 		names = append(names, stem+"."+in.opts.Env+".yaml", stem+"."+in.opts.Env+".yml")
 	}
-	found := present(in.dir, names)
+	found := diskfile.Present(in.dir, names)
 	if len(found) == 0 {
 		return nil
 	}
@@ -226,18 +219,18 @@ func (in *input) read(path string) (*source, error) {
 func (in *input) content(path string) (string, []byte, error) {
 	if path != "-" {
 		name := in.shown(path)
-		b, err := readRegular(path, name, maxFile)
+		b, err := diskfile.Read(path, name, diskfile.MaxFile)
 		return name, b, err
 	}
 	if in.opts.Stdin == nil {
 		return "stdin", nil, rhumb.Errorf(rhumb.Invalid, "stdin: there is no input")
 	}
-	b, err := io.ReadAll(io.LimitReader(in.opts.Stdin, maxFile+1))
+	b, err := io.ReadAll(io.LimitReader(in.opts.Stdin, diskfile.MaxFile+1))
 	if err != nil {
 		return "stdin", nil, rhumb.Errorf(rhumb.Invalid, "stdin: %w", err)
 	}
-	if len(b) > maxFile {
-		return "stdin", nil, tooLarge("stdin", maxFile)
+	if len(b) > diskfile.MaxFile {
+		return "stdin", nil, diskfile.TooLarge("stdin", diskfile.MaxFile)
 	}
 	return "stdin", b, nil
 }
@@ -251,53 +244,6 @@ func (in *input) shown(path string) string {
 	return rel
 }
 
-// readRegular reads a regular file of at most limit bytes. Devices and pipes, which may never end, are refused.
-func readRegular(path, name string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": there is no such file", Err: err}
-	case err != nil:
-		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": can't be read: " + cause(err), Err: err}
-	case info.IsDir():
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s: is a folder, not a file", name)
-	case !info.Mode().IsRegular():
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s: is not a regular file", name)
-	case info.Size() > limit:
-		return nil, tooLarge(name, limit)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": can't be read: " + cause(err), Err: err}
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": can't be read: " + cause(err), Err: err}
-	}
-	if int64(len(b)) > limit { // it grew, or lives where sizes are not known
-		return nil, tooLarge(name, limit)
-	}
-	return b, nil
-}
-
-func tooLarge(name string, limit int64) *rhumb.Error {
-	size := fmt.Sprintf("%d KB", limit>>10)
-	if limit >= 1<<20 {
-		size = fmt.Sprintf("%d MB", limit>>20)
-	}
-	return rhumb.Errorf(rhumb.Invalid, "%s: is larger than %s", name, size)
-}
-
-// cause gives what the system says, without the path, which the message has already.
-func cause(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err.Error()
-	}
-	return err.Error()
-}
-
 func projectDir(paths []string, start string) string {
 	for _, p := range paths {
 		if p != "-" {
@@ -305,20 +251,4 @@ func projectDir(paths []string, start string) string {
 		}
 	}
 	return start
-}
-
-// present gives the paths of those names that are in the folder.
-func present(dir string, names []string) []string {
-	var found []string
-	for _, n := range names {
-		found = append(found, existing(filepath.Join(dir, n))...)
-	}
-	return found
-}
-
-func existing(path string) []string {
-	if info, err := os.Stat(path); err == nil && !info.IsDir() {
-		return []string{path}
-	}
-	return nil
 }

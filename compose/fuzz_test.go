@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/compose-spec/compose-go/v2/types"
-
 	"rhumb"
 )
 
@@ -42,29 +40,6 @@ func FuzzLoad(f *testing.F) {
 			t.Errorf("a foreign error: %v", err)
 		case err != nil && (one.Code != rhumb.Invalid || one.Msg == ""):
 			t.Errorf("%s: %q", one.Code, one.Msg)
-		}
-	})
-}
-
-// FuzzPort holds the check of the short port syntax to the library: it lets nothing pass that the library refuses, and
-// counts as many ports.
-func FuzzPort(f *testing.F) {
-	for _, s := range []string{"80", "80:80", "1-3:1-3", "127.0.0.1:80:80/udp", "[::1]:80:80", "::80", ":", "80:", "80/tcp/udp", "[", "0", "9-19:80", "+80", "1_0", "80-", "1.1.1.1::80", "::1:80:80", "99999999999999999999"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		count, reason, hint := shortPort(s)
-		if reason != "" {
-			if hint == "" {
-				t.Errorf("%q is bad and there is no hint", s)
-			}
-			return
-		}
-		ports, err := types.ParsePortConfig(s)
-		if err != nil {
-			t.Errorf("%q passes, and the library says %v", s, err)
-		} else if len(ports) != count {
-			t.Errorf("%q is %d ports, not %d", s, len(ports), count)
 		}
 	})
 }

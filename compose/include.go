@@ -11,6 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/place"
 )
 
 // includes inspects the files that an include names.
@@ -37,7 +39,7 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 	for i, n := range paths {
 		p := v.filePath(s, n, s.dir)
 		if slices.Contains(v.including, p) {
-			v.bad.add(place(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "")
+			v.bad.Add(place.At(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "")
 			return
 		}
 		src := v.open(s, n, "include", p)
@@ -59,7 +61,7 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 // includedLookup puts an included file's env files behind the environment.
 func (v *inspector) includedLookup(s scope, env []*yaml.Node, dir string) func(string) (string, bool) {
 	own := map[string]string{}
-	files := existing(filepath.Join(dir, ".env"))
+	files := diskfile.Existing(filepath.Join(dir, ".env"))
 	if len(env) > 0 {
 		files = nil
 		for _, n := range env {
@@ -71,7 +73,7 @@ func (v *inspector) includedLookup(s scope, env []*yaml.Node, dir string) func(s
 	for _, f := range files {
 		vars, err := v.in.readEnvironment(v.in.env, []string{f})
 		if err != nil {
-			v.bad.addError(located(err, place(s.src.name, lineOf(nil, firstNode(env, s.src.roots[0]))), "include.env_file"))
+			v.bad.AddError(located(err, place.At(s.src.name, lineOf(nil, firstNode(env, s.src.roots[0]))), "include.env_file"))
 			return nil
 		}
 		maps.Copy(own, vars)
@@ -94,18 +96,18 @@ func firstNode(list []*yaml.Node, other *yaml.Node) *yaml.Node {
 
 // open reads a file that another one names; a nil source has been reported.
 func (v *inspector) open(s scope, n *yaml.Node, what, path string) *source {
-	at := place(s.src.name, n.Line)
+	at := place.At(s.src.name, n.Line)
 	if strings.Contains(n.Value, "://") || strings.HasPrefix(n.Value, "git@") {
-		v.bad.add(at, what+": "+n.Value+" is elsewhere", "fetch it beside your files: rhumb reads only files")
+		v.bad.Add(at, what+": "+n.Value+" is elsewhere", "fetch it beside your files: rhumb reads only files")
 		return nil
 	}
 	if len(v.including)+len(v.extending) > maxDepth {
-		v.bad.add(at, what+": more than "+strconv.Itoa(maxDepth)+" files deep", "")
+		v.bad.Add(at, what+": more than "+strconv.Itoa(maxDepth)+" files deep", "")
 		return nil
 	}
 	src, err := v.in.read(path)
 	if err != nil {
-		v.bad.addError(located(err, at, what))
+		v.bad.AddError(located(err, at, what))
 		return nil
 	}
 	return src

@@ -10,6 +10,9 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
+	"rhumb/compose/internal/convert"
+	"rhumb/compose/internal/keys"
+	"rhumb/compose/internal/place"
 )
 
 const (
@@ -23,8 +26,8 @@ const (
 // all the mistakes that need no merged model, and remembers where everything is.
 type inspector struct {
 	in       *input
-	lines    *lines
-	bad      *problems
+	lines    *place.Lines
+	bad      *place.Problems
 	missing  []missing
 	values   map[string]string // paths by value, for messages that name only the value
 	warnings []rhumb.Note
@@ -60,8 +63,8 @@ type seen struct {
 }
 
 func inspect(in *input) *inspector {
-	l := newLines()
-	v := &inspector{in: in, lines: l, bad: newProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}}
+	l := place.NewLines()
+	v := &inspector{in: in, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}}
 	for _, src := range in.files {
 		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}})
 	}
@@ -76,7 +79,7 @@ func (v *inspector) file(s scope) {
 		v.includes(s, child(root, "include"))
 		services := child(root, "services")
 		v.eachPair(services, func(k, n *yaml.Node) { v.extends(s, services, "services."+k.Value, n) })
-		v.walk(s, "", nil, root, specification())
+		v.walk(s, "", nil, root, keys.Specification())
 	}
 }
 
@@ -93,24 +96,24 @@ func (v *inspector) eachPair(n *yaml.Node, f func(k, v *yaml.Node)) {
 }
 
 // walk marks the places of a node and all below, and reports unknown fields, doubled keys, missing variables and bad ports.
-func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *field) {
-	if v.bad.full() {
+func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Field) {
+	if v.bad.Full() {
 		return
 	}
 	if v.nodes++; v.nodes > maxNodes {
 		if v.nodes == maxNodes+1 {
-			v.bad.add(s.src.name, fmt.Sprintf("the files have more than %d values once aliases are followed", maxNodes), "")
+			v.bad.Add(s.src.name, fmt.Sprintf("the files have more than %d values once aliases are followed", maxNodes), "")
 		}
 		return
 	}
 	v.depth++
 	defer func() { v.depth-- }()
 	if v.depth > maxDepth {
-		v.tooDeep(place(s.src.name, n.Line))
+		v.tooDeep(place.At(s.src.name, n.Line))
 		return
 	}
 	if path != "" && len(path) <= maxPath {
-		v.lines.mark(path, place(s.src.name, lineOf(key, n)))
+		v.lines.Mark(path, place.At(s.src.name, lineOf(key, n)))
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
@@ -134,12 +137,12 @@ func lineOf(key, n *yaml.Node) int {
 // tooDeep reports, once, values inside values without end: an alias inside what it names, if nothing else.
 func (v *inspector) tooDeep(at string) {
 	if !v.endless {
-		v.bad.add(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "")
+		v.bad.Add(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "")
 	}
 	v.endless = true
 }
 
-func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
+func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if k, val := n.Content[i], n.Content[i+1]; k.Value == "<<" {
 			for _, m := range mergedNodes(val) {
@@ -149,59 +152,52 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *field) {
 	}
 	known := map[string]int{}
 	v.eachPair(n, func(k, val *yaml.Node) {
-		next, ok := spec.key(k.Value)
+		next, ok := spec.Key(k.Value)
 		if msg, hint := keyMistake(path, k, known[k.Value], spec, ok); msg != "" {
 			if !s.again && !v.told[k] {
 				v.told[k] = true
-				v.bad.add(place(s.src.name, k.Line), msg, hint)
+				v.bad.Add(place.At(s.src.name, k.Line), msg, hint)
 			}
 			return
 		}
 		known[k.Value] = k.Line
-		v.walk(s, join(path, k.Value), k, val, next)
+		v.walk(s, place.Join(path, k.Value), k, val, next)
 	})
 }
 
 // keyMistake says what is wrong with a key: said twice (first in line before), unknown, misplaced or endless.
-func keyMistake(path string, k *yaml.Node, before int, spec *field, known bool) (msg, hint string) {
-	what := subject(join(path, k.Value))
+func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known bool) (msg, hint string) {
+	what := place.Subject(place.Join(path, k.Value))
 	switch {
 	case len(k.Value) > maxKey:
-		return subject(path) + ": a key of " + strconv.Itoa(len(k.Value)) + " bytes", "keys have at most " + strconv.Itoa(maxKey)
+		return place.Subject(path) + ": a key of " + strconv.Itoa(len(k.Value)) + " bytes", "keys have at most " + strconv.Itoa(maxKey)
 	case before > 0:
 		return what + ": said twice, first in line " + strconv.Itoa(before), "keep one of them"
 	case !known:
-		return what + ": unknown field", spec.hint(k.Value)
-	case k.Value == extensionKey && spec != serviceField():
+		return what + ": unknown field", spec.Hint(k.Value)
+	case k.Value == keys.Extension && spec != keys.Service():
 		return what + ": only services have it", "move it below a service"
 	}
 	return "", ""
 }
 
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
-
-func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *field) {
+func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Field) {
 	if n.Tag == "!override" {
-		v.lines.count[path] = 0
+		v.lines.Count[path] = 0
 	}
-	i := v.lines.count[path]
-	ports := spec != nil && spec == serviceField().child("ports")
+	i := v.lines.Count[path]
+	ports := spec != nil && spec == keys.Service().Child("ports")
 	for _, item := range n.Content {
 		width := 1
 		if t := target(item); ports && t.Kind == yaml.ScalarNode {
 			width = v.port(s, path, t)
 		}
 		for range max(width, 1) {
-			v.walk(s, path+"["+strconv.Itoa(i)+"]", nil, item, spec.item())
+			v.walk(s, path+"["+strconv.Itoa(i)+"]", nil, item, spec.Item())
 			i++
 		}
 	}
-	v.lines.count[path] = i
+	v.lines.Count[path] = i
 }
 
 // port checks a port in the short syntax, which the library reports without its place, and tells how many ports it is.
@@ -210,9 +206,9 @@ func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 	if err != nil || value == "" {
 		return 1 // said elsewhere
 	}
-	count, reason, hint := shortPort(value)
+	count, reason, hint := convert.ShortPort(value)
 	if reason != "" && !s.again {
-		v.bad.add(place(s.src.name, n.Line), subject(path)+": "+reason, hint)
+		v.bad.Add(place.At(s.src.name, n.Line), place.Subject(path)+": "+reason, hint)
 	}
 	return count
 }
@@ -226,7 +222,7 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 	if len(value) > 2 && len(value) < 200 && strings.HasPrefix(path, "services.") {
 		v.values[value] = path
 	}
-	at := place(s.src.name, n.Line)
+	at := place.At(s.src.name, n.Line)
 	if err != nil {
 		v.badValue(at, path, n.Value, err)
 		return
@@ -240,7 +236,7 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 func (v *inspector) badValue(at, path, value string, err error) {
 	var invalid *template.InvalidTemplateError
 	if !errors.As(err, &invalid) {
-		v.bad.add(at, subject(path)+": "+err.Error(), "put large text into a file")
+		v.bad.Add(at, place.Subject(path)+": "+err.Error(), "put large text into a file")
 		return
 	}
 	if len(value) > 60 {
@@ -248,5 +244,5 @@ func (v *inspector) badValue(at, path, value string, err error) {
 	} else {
 		value = strconv.Quote(value)
 	}
-	v.bad.add(at, subject(path)+": "+value+" has a $ that begins no variable", "write $$ for a plain $")
+	v.bad.Add(at, place.Subject(path)+": "+value+" has a $ that begins no variable", "write $$ for a plain $")
 }

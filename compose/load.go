@@ -1,6 +1,6 @@
 // Package compose reads Compose files and gives the stack that they describe. The Compose reference library parses,
-// merges and interpolates; this package finds the files, says in which line a mistake is, and turns the result into
-// the nouns of the domain. What becomes of each key of the specification is in one table: keys.go.
+// merges and interpolates; this package finds the files, says in which line a mistake is, and has the result turned
+// into the nouns of the domain. What becomes of each key of the specification is in one table: internal/keys.
 package compose
 
 import (
@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"rhumb"
+	"rhumb/compose/internal/convert"
 )
 
 // Options says what to load.
@@ -45,13 +46,6 @@ type Project struct {
 	Warnings []rhumb.Note       // about loading itself; what becomes of keys is in Stack.Notes
 }
 
-// Context is what a build needs from the client's disk.
-type Context struct {
-	Dir        string            // absolute
-	Dockerfile string            // absolute; "": it is inline
-	Secrets    map[string][]byte `json:",omitzero"` // contents by ID
-}
-
 // Load reads the Compose files and gives their stack. Mistakes in them are a *rhumb.Error or, if there are several,
 // rhumb.Errors, of code Invalid, each with its place in the files.
 func Load(ctx context.Context, o Options) (*Project, error) {
@@ -64,7 +58,7 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 		return nil, err
 	}
 	v := inspect(in)
-	if err := v.bad.err(); err != nil {
+	if err := v.bad.Err(); err != nil {
 		return nil, v.withUnset(err)
 	}
 	m, err := parse(ctx, in, v)
@@ -76,20 +70,22 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	}
 	v.settleUnset(m.inactive)
 	in.warnings = append(in.warnings, m.unknownProfiles(in.opts.Profiles)...)
-	c := newConverter(in, v, m)
-	c.check()
-	stack := c.stack()
-	if err := v.bad.err(); err != nil {
+	stack, builds := convert.Stack(convert.Model{Name: in.name, Dir: in.dir, First: in.files[0].name, Env: in.env, Shown: in.shown,
+		Project: m.project, Keys: m.used, Lines: v.lines, Bad: v.bad})
+	if err := v.bad.Err(); err != nil {
 		return nil, err
 	}
 	resolved, err := m.project.MarshalYAML()
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "the resolved model can't be written: %w", err)
 	}
-	p := &Project{Stack: stack, Dir: in.dir, Builds: c.builds, Resolved: resolved, Warnings: in.warnings}
+	p := &Project{Stack: stack, Dir: in.dir, Builds: builds, Resolved: resolved, Warnings: in.warnings}
 	p.Warnings = append(p.Warnings, v.warnings...)
 	for _, f := range in.files {
 		p.Files = append(p.Files, f.name)
 	}
 	return p, nil
 }
+
+// Context is what a build needs from the client's disk: its folder, its Dockerfile, and the contents of its secrets.
+type Context = convert.Context

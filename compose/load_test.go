@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rhumb"
+	"rhumb/compose/internal/convert"
 )
 
 var update = flag.Bool("update", false, "write golden files and the document anew")
@@ -21,7 +22,7 @@ var update = flag.Bool("update", false, "write golden files and the document ane
 // golden is what a golden file holds of a project.
 type golden struct {
 	Stack    rhumb.Stack
-	Builds   map[string]Context
+	Builds   map[string]convert.Context
 	Files    []string
 	Warnings []rhumb.Note
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"rhumb/compose/internal/diskfile"
 )
 
 // Each archive of testdata/mistakes holds wrong files, and all that is told of them: "place: message | hint".
@@ -84,7 +86,7 @@ func TestLargeInputIsRefusedBeforeItIsParsed(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "compose.yaml", "services: {a: {image: x, configs: [c]}}\nconfigs: {c: {file: big}}")
 	write(t, dir, "fifty.yaml", strings.Repeat("# "+strings.Repeat("x", 1021)+"\n", 50<<10))
-	write(t, dir, "big", strings.Repeat("x", maxContent+1))
+	write(t, dir, "big", strings.Repeat("x", diskfile.MaxContent+1))
 	for name, tc := range map[string]struct {
 		opts Options
 		want string

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
 )
 
 // Name gives the name that Load would give the stack, and understands no more of the files than that. found is false
@@ -25,7 +26,7 @@ func Name(o Options) (name string, found bool, err error) {
 
 // above tells whether a Compose file is in dir or above it.
 func above(dir string) bool {
-	for ; len(present(dir, baseNames)) == 0; dir = filepath.Dir(dir) {
+	for ; len(diskfile.Present(dir, baseNames)) == 0; dir = filepath.Dir(dir) {
 		if dir == filepath.Dir(dir) {
 			return false
 		}

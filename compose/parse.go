@@ -15,12 +15,15 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/keys"
+	"rhumb/compose/internal/place"
 )
 
 // model is what the Compose library makes of the files.
 type model struct {
 	project *types.Project
-	used    []use
+	used    []keys.Use
 }
 
 // inactive tells whether the path belongs to a service that doesn't run with the profiles asked for.
@@ -60,7 +63,7 @@ func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
 		return nil, v.libraryErrors(err)
 	}
 	v.checkReferencedFiles(m.project)
-	if err := v.bad.err(); err != nil {
+	if err := v.bad.Err(); err != nil {
 		return nil, err
 	}
 	if m.project, err = resolveFiles(m.project); err != nil {
@@ -69,7 +72,7 @@ func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
 	return m, nil
 }
 
-func load(ctx context.Context, in *input, l *lines) (m *model, err error) {
+func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) {
 	defer recovered(&err)
 	details := types.ConfigDetails{WorkingDir: in.dir, Environment: types.Mapping(in.env).Clone()}
 	for _, f := range in.files {
@@ -90,7 +93,7 @@ func load(ctx context.Context, in *input, l *lines) (m *model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	used := usedKeys(dict, l)
+	used := keys.Used(dict, l)
 	project, err := loader.ModelToProject(dict, loader.ToOptions(&details, []func(*loader.Options){options}), details)
 	if err != nil {
 		return nil, err
@@ -114,26 +117,26 @@ func (v *inspector) checkReferencedFiles(p *types.Project) {
 		s := p.Services[name]
 		for i, f := range s.EnvFiles {
 			path := fmt.Sprintf("services.%s.env_file[%d]", name, i)
-			b, err := readRegular(f.Path, v.in.shown(f.Path), maxEnvFile)
+			b, err := diskfile.Read(f.Path, v.in.shown(f.Path), diskfile.MaxEnvFile)
 			switch {
-			case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(existing(f.Path)) == 0:
+			case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(diskfile.Existing(f.Path)) == 0:
 			case err != nil:
-				v.bad.at(path, envFileHint(err), "%s", err)
+				v.bad.At(path, envFileHint(err), "%s", err)
 			case f.Format == "", f.Format == dotenv.DotEnv:
 				if _, err := parseEnv(b, func(string) (string, bool) { return "", true }); err != nil {
-					v.bad.addError(envError(v.in.shown(f.Path), err))
+					v.bad.AddError(envError(v.in.shown(f.Path), err))
 				}
 			case f.Format == rawFormat:
 				if _, err := parseRaw(b, v.in.lookup); err != nil {
-					v.bad.addError(envError(v.in.shown(f.Path), err))
+					v.bad.AddError(envError(v.in.shown(f.Path), err))
 				}
 			default:
-				v.bad.at(path+".format", "write raw, or leave it out", "there is no format %q", f.Format)
+				v.bad.At(path+".format", "write raw, or leave it out", "there is no format %q", f.Format)
 			}
 		}
 		for i, f := range s.LabelFiles {
-			if _, err := readRegular(f, v.in.shown(f), maxFile); err != nil {
-				v.bad.at(fmt.Sprintf("services.%s.label_file[%d]", name, i), "", "%s", err)
+			if _, err := diskfile.Read(f, v.in.shown(f), diskfile.MaxFile); err != nil {
+				v.bad.At(fmt.Sprintf("services.%s.label_file[%d]", name, i), "", "%s", err)
 			}
 		}
 	}
@@ -153,7 +156,7 @@ func (v *inspector) withUnset(err error) error {
 		return err
 	}
 	v.settleUnset(func(string) bool { return false })
-	return v.bad.err()
+	return v.bad.Err()
 }
 
 // settleUnset makes errors or warnings of the missing variables of the services that are active.
@@ -177,17 +180,15 @@ func (v *inspector) settleUnset(inactive func(path string) bool) {
 		told[m.at+m.name] = true
 		switch {
 		case m.required && m.reason != "":
-			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set: "+m.reason, setHint(m.name))
+			v.bad.Add(m.at, place.Subject(m.path)+": variable "+m.name+" is not set: "+m.reason, place.SetHint(m.name))
 		case m.required:
-			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set", setHint(m.name))
+			v.bad.Add(m.at, place.Subject(m.path)+": variable "+m.name+" is not set", place.SetHint(m.name))
 		case v.in.opts.AllowUnset:
 			v.warnings = append(v.warnings, rhumb.Note{At: m.at, Subject: "variable " + m.name, Fate: rhumb.Ignored,
-				Why: "it is not set; it is empty in " + subject(m.path)})
+				Why: "it is not set; it is empty in " + place.Subject(m.path)})
 		default:
-			v.bad.add(m.at, subject(m.path)+": variable "+m.name+" is not set and has no default",
-				setHint(m.name)+", write ${"+m.name+":-default}, or allow it with --allow-unset")
+			v.bad.Add(m.at, place.Subject(m.path)+": variable "+m.name+" is not set and has no default",
+				place.SetHint(m.name)+", write ${"+m.name+":-default}, or allow it with --allow-unset")
 		}
 	}
 }
-
-func setHint(name string) string { return "set " + name + " in the environment or in .env" }

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
+
+	"rhumb/compose/internal/diskfile"
 )
 
 // rawFormat is the format of env files whose values are taken as they are: no quotes, no variables.
@@ -18,7 +20,7 @@ const rawFormat = "raw"
 // registerRaw teaches the library the format, which the specification has and the library leaves to its users.
 var registerRaw = sync.OnceFunc(func() {
 	dotenv.RegisterFormat(rawFormat, func(r io.Reader, name string, vars map[string]string, lookup func(string) (string, bool)) error {
-		b, err := io.ReadAll(io.LimitReader(r, maxEnvFile))
+		b, err := io.ReadAll(io.LimitReader(r, diskfile.MaxEnvFile))
 		if err != nil {
 			return err
 		}

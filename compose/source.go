@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
+	"rhumb/compose/internal/place"
 )
 
 // maxDocuments is how many documents, parted by ---, a Compose file may have.
@@ -41,10 +41,10 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 		}
 		root := doc.Content[0]
 		if len(src.roots) == maxDocuments {
-			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place(name, root.Line), Msg: fmt.Sprintf("more than %d documents in the file", maxDocuments)}
+			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, root.Line), Msg: fmt.Sprintf("more than %d documents in the file", maxDocuments)}
 		}
 		if root.Kind != yaml.MappingNode {
-			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place(name, root.Line), Msg: "this is not a Compose file",
+			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, root.Line), Msg: "this is not a Compose file",
 				Hint: "it begins with a key such as services:"}
 		}
 		src.roots = append(src.roots, root)
@@ -68,13 +68,6 @@ func empty(n *yaml.Node) bool {
 func yamlError(name string, err error) *rhumb.Error {
 	return &rhumb.Error{Code: rhumb.Invalid, At: name + lastLine(err.Error()), Msg: "not YAML: " + yamlReason(err), Err: err,
 		Hint: "look at the indentation, colons and quotes there and just above"}
-}
-
-func place(name string, line int) string {
-	if line <= 0 {
-		return name
-	}
-	return name + ":" + strconv.Itoa(line)
 }
 
 // top gives the value of a top-level key, or nil.

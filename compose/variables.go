@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/template"
+
+	"rhumb/compose/internal/diskfile"
 )
 
 // The library's work and its depth grow with the variables of one value times its length; these keep both small.
 const (
 	maxDollars = 500
-	maxValue   = maxContent
+	maxValue   = diskfile.MaxContent
 )
 
 // absent is a variable that a value wants and that isn't set.

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/place"
 )
 
 // check reports names that lead nowhere, and services that can't be.
@@ -16,17 +17,17 @@ func (c *converter) check() {
 	for _, name := range c.project.ServiceNames() {
 		s := c.project.Services[name]
 		path := "services." + name
-		if s.Build == nil && s.Image == "" && s.Provider == nil && (!c.unset || !c.lines.has(path+".image")) {
-			c.bad.at(path, "add image or build", "it has neither image nor build")
+		if s.Build == nil && s.Image == "" && s.Provider == nil && (!c.unset || !c.lines.Has(path+".image")) {
+			c.bad.At(path, "add image or build", "it has neither image nor build")
 		}
 		if of, n, ok := rhumb.HookOf(name); ok {
-			c.bad.at(path, "choose another name", "the name belongs to pre_start hook %d of %s", n, of)
+			c.bad.At(path, "choose another name", "the name belongs to pre_start hook %d of %s", n, of)
 		}
 		if s.NetworkMode != "" && len(s.Networks) > 0 {
-			c.bad.at(path+".network_mode", "keep one of them", "networks are named too")
+			c.bad.At(path+".network_mode", "keep one of them", "networks are named too")
 		}
 		if s.Scale != nil && s.Deploy != nil && s.Deploy.Replicas != nil && *s.Scale != *s.Deploy.Replicas {
-			c.bad.at(path+".scale", "keep one of them", "deploy.replicas is %d", *s.Deploy.Replicas)
+			c.bad.At(path+".scale", "keep one of them", "deploy.replicas is %d", *s.Deploy.Replicas)
 		}
 		c.checkNames(s, path)
 		c.checkShared(s, path)
@@ -57,7 +58,7 @@ func (c *converter) checkNames(s types.ServiceConfig, path string) {
 	}
 	for _, other := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		at := path + ".depends_on." + other
-		if !c.lines.has(at) {
+		if !c.lines.Has(at) {
 			at = c.dependencyPlace(s, path, other)
 		}
 		if _, inactive := c.project.DisabledServices[other]; inactive && !s.DependsOn[other].Required {
@@ -79,7 +80,7 @@ func (c *converter) dependencyPlace(s types.ServiceConfig, path, other string) s
 			return path + "." + key
 		}
 	}
-	if c.lines.has(path+".depends_on") || len(s.VolumesFrom) == 0 {
+	if c.lines.Has(path+".depends_on") || len(s.VolumesFrom) == 0 {
 		return path + ".depends_on"
 	}
 	return path + ".volumes_from"
@@ -90,20 +91,20 @@ func refer[V any](c *converter, at, what, name string, known map[string]V) {
 	if _, ok := known[name]; ok {
 		return
 	}
-	hint := didYouMean(name, slices.Collect(maps.Keys(known)))
+	hint := place.DidYouMean(name, slices.Collect(maps.Keys(known)))
 	if hint == "" {
 		hint = fmt.Sprintf("add it below %ss: at the top level", what)
 	}
-	c.bad.at(at, hint, "there is no %s %s", what, name)
+	c.bad.At(at, hint, "there is no %s %s", what, name)
 }
 
 func (c *converter) referService(at, name string) {
 	if _, inactive := c.project.DisabledServices[name]; inactive {
-		c.bad.at(at, "name the profile with --profile, or say required: false", "service %s has a profile that isn't active", name)
+		c.bad.At(at, "name the profile with --profile, or say required: false", "service %s has a profile that isn't active", name)
 		return
 	}
 	if _, ok := c.project.Services[name]; !ok {
-		c.bad.at(at, didYouMean(name, c.project.ServiceNames()), "there is no service %s", name)
+		c.bad.At(at, place.DidYouMean(name, c.project.ServiceNames()), "there is no service %s", name)
 	}
 }
 
@@ -113,7 +114,7 @@ func (c *converter) checkShared(s types.ServiceConfig, path string) {
 		switch d := s.DependsOn[other]; d.Condition {
 		case "", types.ServiceConditionStarted, types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully:
 		default:
-			c.bad.at(path+".depends_on."+other+".condition", "choose service_started, service_healthy or service_completed_successfully",
+			c.bad.At(path+".depends_on."+other+".condition", "choose service_started, service_healthy or service_completed_successfully",
 				"there is no condition %q", d.Condition)
 		}
 	}
@@ -121,7 +122,7 @@ func (c *converter) checkShared(s types.ServiceConfig, path string) {
 	switch {
 	case shared && (mode == "service" || mode == "container"), s.NetworkMode == "", s.NetworkMode == "host", s.NetworkMode == "none", onBridge(s.NetworkMode):
 	default:
-		c.bad.at(path+".network_mode", "name networks below networks:, with external: true if they are there already",
+		c.bad.At(path+".network_mode", "name networks below networks:, with external: true if they are there already",
 			"there is no mode %q", s.NetworkMode)
 	}
 }
@@ -139,7 +140,7 @@ func (c *converter) checkCycles() {
 			switch state[next] {
 			case open:
 				circle := append(slices.Clone(trail[slices.Index(trail, next):]), next)
-				c.bad.at("services."+name+".depends_on", "leave one of them out", "services await each other: %s", strings.Join(circle, " -> "))
+				c.bad.At("services."+name+".depends_on", "leave one of them out", "services await each other: %s", strings.Join(circle, " -> "))
 			case done:
 			default:
 				visit(next)

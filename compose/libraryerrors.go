@@ -1,98 +1,13 @@
 package compose
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 
 	"rhumb"
+	"rhumb/compose/internal/place"
 )
-
-const (
-	maxProblems  = 30  // mistakes told at once; more would hide the first ones
-	manyProblems = 300 // mistakes after which the rest isn't looked at
-)
-
-// problems collects mistakes with their places.
-type problems struct {
-	lines *lines
-	errs  rhumb.Errors
-	seen  map[string]bool
-}
-
-func newProblems(l *lines) *problems { return &problems{lines: l, seen: map[string]bool{}} }
-
-// at adds a mistake at a path of the model, such as services.web.ports[0].
-func (b *problems) at(path, hint, format string, args ...any) {
-	b.add(b.lines.find(path), subject(path)+": "+fmt.Sprintf(format, args...), hint)
-}
-
-// add adds a mistake at a place in the files.
-func (b *problems) add(at, msg, hint string) {
-	if b.seen[at+msg] {
-		return
-	}
-	b.seen[at+msg] = true
-	b.errs = append(b.errs, &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: msg, Hint: hint})
-}
-
-// addError adds an error that is ready made.
-func (b *problems) addError(e *rhumb.Error) {
-	if e != nil && !b.seen[e.At+e.Msg] {
-		b.seen[e.At+e.Msg] = true
-		b.errs = append(b.errs, e)
-	}
-}
-
-// full tells whether there are so many mistakes that more would help nobody.
-func (b *problems) full() bool { return len(b.errs) >= manyProblems }
-
-func (b *problems) err() error { return joined(b.errs) }
-
-// joined gives nil, the one error, or all of them in the order of their places.
-func joined(errs rhumb.Errors) error {
-	switch len(errs) {
-	case 0:
-		return nil
-	case 1:
-		return errs[0]
-	}
-	errs = slices.Clone(errs)
-	slices.SortStableFunc(errs, func(a, b *rhumb.Error) int { return comparePlaces(a.At, b.At) })
-	if len(errs) > maxProblems {
-		count := strconv.Itoa(len(errs) - maxProblems)
-		if len(errs) >= manyProblems {
-			count = "many"
-		}
-		errs = append(errs[:maxProblems], rhumb.Errorf(rhumb.Invalid, "and %s more mistakes", count))
-	}
-	return errs
-}
-
-func comparePlaces(a, b string) int {
-	fa, la := splitPlace(a)
-	fb, lb := splitPlace(b)
-	return cmp.Or(cmp.Compare(fa, fb), cmp.Compare(la, lb))
-}
-
-func splitPlace(at string) (string, int) {
-	if i := strings.LastIndexByte(at, ':'); i >= 0 {
-		if n, err := strconv.Atoi(at[i+1:]); err == nil {
-			return at[:i], n
-		}
-	}
-	return at, 0
-}
-
-var trailingIndex = regexp.MustCompile(`(\[\d*\])+$`)
-
-// subject names a path as messages do: services.web.ports[0] is web.ports, networks.back.driver stays.
-func subject(path string) string {
-	return strings.TrimPrefix(trailingIndex.ReplaceAllString(path, ""), "services.")
-}
 
 // recovered makes an error of a panic in a library that was fed with a user's file.
 func recovered(err *error) {
@@ -154,7 +69,7 @@ func (v *inspector) libraryErrors(err error) error {
 	if len(errs) == 0 {
 		errs = rhumb.Errors{v.libraryError(firstLine(text), err)}
 	}
-	return joined(errs)
+	return place.Joined(errs)
 }
 
 func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
@@ -182,7 +97,7 @@ func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
 
 func (v *inspector) libraryErrorAt(path, msg string, err error) *rhumb.Error {
 	msg, hint := plainer(path, msg)
-	return &rhumb.Error{Code: rhumb.Invalid, At: v.lines.find(path), Msg: subject(path) + ": " + msg, Hint: hint, Err: err}
+	return &rhumb.Error{Code: rhumb.Invalid, At: v.lines.Find(path), Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err}
 }
 
 // quoted finds the path of the longest value of the files that a message quotes. Some of the library's messages tell nothing else.
@@ -217,8 +132,8 @@ var patternHints = map[string]string{"pull_policy": "choose always, missing, nev
 
 // plainWords says what the beginnings of the library's messages mean; the rest of the message goes into the plain one.
 var plainWords = []struct{ library, plain, hint string }{
-	{"time: invalid duration ", "%q is not a time", timeHint},
-	{"time: missing unit in duration ", "%q is not a time", timeHint},
+	{"time: invalid duration ", "%q is not a time", place.TimeHint},
+	{"time: missing unit in duration ", "%q is not a time", place.TimeHint},
 	{"invalid size: ", "%q is not a size", "write it as 64m or 1g"},
 	{"invalid suffix: ", "%q is not a unit", "write it as 64m or 1g"},
 	{"invalid boolean:", "%q is neither true nor false", ""},
@@ -227,59 +142,4 @@ var plainWords = []struct{ library, plain, hint string }{
 	{"must be a null", "it has the wrong type%s", ""},
 	{"invalid ip address: ", "%q is not an IP address", ""},
 	{"invalid mount config for type \"bind\": field Source must not be empty", "the source is missing%s", "write source: with a path"},
-}
-
-// closest gives the candidate that name was probably meant to be, or "".
-func closest(name string, candidates []string) string {
-	most := 1 // edits
-	if len(name) > 3 {
-		most = 2 + len(name)/9
-	}
-	best, bestDistance := "", most+1
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), c); d < bestDistance {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the edits between two words; two swapped neighbours are one edit (optimal string alignment).
-func distance(a, b string) int {
-	if len(a) > 64 || len(b) > 64 {
-		return 64
-	}
-	rows := make([][]int, len(a)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(b)+1)
-		rows[i][0] = i
-	}
-	for j := range rows[0] {
-		rows[0][j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		for j := 1; j <= len(b); j++ {
-			change := rows[i-1][j-1]
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, change)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
-			}
-		}
-	}
-	return rows[len(a)][len(b)]
-}
-
-// didYouMean gives a hint for a name that isn't among the candidates.
-func didYouMean(name string, candidates []string) string {
-	if c := closest(name, candidates); c != "" {
-		return "did you mean " + c + "?"
-	}
-	if len(candidates) == 0 || len(candidates) > 12 {
-		return ""
-	}
-	sorted := slices.Sorted(slices.Values(candidates))
-	return "there is " + strings.Join(sorted, ", ")
 }

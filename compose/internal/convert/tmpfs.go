@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"slices"
@@ -39,7 +39,7 @@ func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
 			ok = false
 		}
 		if !ok {
-			c.bad.at(at, "write it as /run:size=64m,mode=1777,uid=1000,exec", "option %q isn't right", option)
+			c.bad.At(at, "write it as /run:size=64m,mode=1777,uid=1000,exec", "option %q isn't right", option)
 			return m, false
 		}
 	}

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"fmt"
@@ -10,6 +10,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/extension"
+	"rhumb/compose/internal/keys"
 )
 
 // policies converts update_config and rollback_config.
@@ -37,7 +39,7 @@ func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy,
 	// The library has 32 bits; its decimals are what the user wrote.
 	out.MaxFailureRatio, _ = strconv.ParseFloat(strconv.FormatFloat(float64(u.MaxFailureRatio), 'g', -1, 32), 64)
 	if math.IsNaN(out.MaxFailureRatio) || out.MaxFailureRatio < 0 || out.MaxFailureRatio > 1 {
-		c.bad.at(path+".max_failure_ratio", "it goes from 0 to 1: 0.25 lets a quarter of the replicas fail", "%v is no ratio", u.MaxFailureRatio)
+		c.bad.At(path+".max_failure_ratio", "it goes from 0 to 1: 0.25 lets a quarter of the replicas fail", "%v is no ratio", u.MaxFailureRatio)
 		out.MaxFailureRatio = 0
 	}
 	if u.FailureAction == "" {
@@ -51,7 +53,7 @@ func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy,
 		}
 		names = append(names, string(a))
 	}
-	c.bad.at(path+".failure_action", "choose "+strings.Join(names, " or "), "there is no action %q here", u.FailureAction)
+	c.bad.At(path+".failure_action", "choose "+strings.Join(names, " or "), "there is no action %q here", u.FailureAction)
 	return out
 }
 
@@ -77,13 +79,13 @@ func (c *converter) restart(s types.ServiceConfig) rhumb.Restart {
 		out.Condition = rhumb.RestartOnFailure
 		n, err := strconv.Atoi(count)
 		if counted && (err != nil || n < 0) {
-			c.bad.at("services."+s.Name+".restart", "write on-failure:3", "%q is not a number of restarts", count)
+			c.bad.At("services."+s.Name+".restart", "write on-failure:3", "%q is not a number of restarts", count)
 		}
 		out.MaxAttempts = max(n, 0)
 		return out
 	}
 	if out.Condition == "" || counted {
-		c.bad.at("services."+s.Name+".restart", "choose always, unless-stopped, on-failure[:times] or \"no\"", "there is no policy %q", s.Restart)
+		c.bad.At("services."+s.Name+".restart", "choose always, unless-stopped, on-failure[:times] or \"no\"", "there is no policy %q", s.Restart)
 	}
 	return out
 }
@@ -97,7 +99,7 @@ func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Res
 	case "none":
 		out.Condition = rhumb.RestartNone
 	default:
-		c.bad.at(path+".condition", "choose any, on-failure or none", "there is no condition %q", p.Condition)
+		c.bad.At(path+".condition", "choose any, on-failure or none", "there is no condition %q", p.Condition)
 	}
 	if p.MaxAttempts != nil {
 		out.MaxAttempts = int(min(*p.MaxAttempts, 1<<30))
@@ -107,8 +109,8 @@ func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Res
 
 // order chooses how a slot changes. The user's word counts; else what two replicas can't share at one time makes a service stop-first.
 func (c *converter) order(s types.ServiceConfig, out *rhumb.Service) (rhumb.Order, string) {
-	if c.extras[s.Name].strategy == strategyRecreate {
-		return rhumb.StopFirst, extensionKey + ".strategy is recreate"
+	if c.extras[s.Name].Strategy == extension.Recreate {
+		return rhumb.StopFirst, keys.Extension + ".strategy is recreate"
 	}
 	if s.Deploy != nil && s.Deploy.UpdateConfig != nil && s.Deploy.UpdateConfig.Order != "" {
 		return rhumb.Order(s.Deploy.UpdateConfig.Order), "as update_config says"
@@ -129,7 +131,7 @@ func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string 
 		case v.Type == types.VolumeTypeVolume:
 			return "mounts volume " + v.Source + " read-write"
 		case v.Type == types.VolumeTypeBind && c.dataFolder(v.Source):
-			return "mounts folder " + c.in.shown(v.Source) + " read-write"
+			return "mounts folder " + c.in.Shown(v.Source) + " read-write"
 		}
 	}
 	for _, v := range s.VolumesFrom {
@@ -167,7 +169,7 @@ var systemFolders = []string{"/dev", "/etc", "/lib/modules", "/proc", "/run", "/
 // dataFolder tells whether a bind mount may hold data that two replicas would spoil: a folder, or what will become one.
 func (c *converter) dataFolder(source string) bool {
 	for _, dir := range systemFolders {
-		if (source == dir || strings.HasPrefix(source, dir+"/")) && !inside(c.in.dir, source) {
+		if (source == dir || strings.HasPrefix(source, dir+"/")) && !inside(c.in.Dir, source) {
 			return false
 		}
 	}
@@ -181,12 +183,12 @@ func (c *converter) dataFolder(source string) bool {
 // ready says when a replica counts as ready.
 func (c *converter) ready(s types.ServiceConfig, out *rhumb.Service) rhumb.Ready {
 	if out.Job {
-		return rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: c.extras[s.Name].ready.Timeout}
+		return rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: c.extras[s.Name].Ready.Timeout}
 	}
-	r := c.extras[s.Name].ready
+	r := c.extras[s.Name].Ready
 	if (r.Kind == rhumb.ReadyHTTP || r.Kind == rhumb.ReadyTCP) && r.Port == 0 {
 		if r.Port = firstPort(out.Container.Expose); r.Port == 0 {
-			c.bad.at("services."+s.Name+"."+extensionKey+".ready", "add port", "no port to ask is known")
+			c.bad.At("services."+s.Name+"."+keys.Extension+".ready", "add port", "no port to ask is known")
 		}
 	}
 	return r

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
 )
 
 // resources converts limits; what deploy.resources says counts more than the older keys.
@@ -26,7 +27,7 @@ func (c *converter) resources(s types.ServiceConfig) rhumb.Resources {
 		Blkio: blkio(s.BlkioConfig), GPUs: asGPUs(c.gpus(s, s.Gpus, "gpus")),
 	}
 	path := "services." + s.Name
-	if c.lines.has(path + ".mem_swappiness") {
+	if c.lines.Has(path + ".mem_swappiness") {
 		v := int64(s.MemSwappiness)
 		out.MemorySwappiness = &v
 	}
@@ -52,7 +53,7 @@ func override(c *converter, path string, at *int64, v int64, older string) {
 		return
 	}
 	if *at != 0 && *at != v {
-		c.bad.at(path, "keep one of them", "it isn't what %s says", older)
+		c.bad.At(path, "keep one of them", "it isn't what %s says", older)
 	}
 	*at = v
 }
@@ -67,7 +68,7 @@ func (c *converter) gpus(s types.ServiceConfig, requests []types.DeviceRequest, 
 	var list []rhumb.GPU
 	for i, r := range requests {
 		if r.Count != 0 && len(r.IDs) > 0 {
-			c.bad.at(fmt.Sprintf("services.%s.%s[%d]", s.Name, key, i), "keep one of them", "count and device_ids are both said")
+			c.bad.At(fmt.Sprintf("services.%s.%s[%d]", s.Name, key, i), "keep one of them", "count and device_ids are both said")
 		}
 		count := int(r.Count)
 		if count == 0 && len(r.IDs) == 0 {
@@ -128,7 +129,7 @@ func (c *converter) devices(s types.ServiceConfig) []rhumb.Device {
 	var list []rhumb.Device
 	for i, d := range s.Devices {
 		if !strings.HasPrefix(d.Source, "/") {
-			c.bad.at(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s: CDI devices: needs Engine 25", d.Source)
+			c.bad.At(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s: CDI devices: needs Engine 25", d.Source)
 		}
 		list = append(list, rhumb.Device{Source: d.Source, Target: d.Target, Permissions: d.Permissions})
 	}
@@ -177,16 +178,16 @@ func (c *converter) security(s types.ServiceConfig) []string {
 
 func (c *converter) seccomp(path, file string) string {
 	if !filepath.IsAbs(file) {
-		file = filepath.Join(c.in.dir, file)
+		file = filepath.Join(c.in.Dir, file)
 	}
-	b, err := readRegular(file, c.in.shown(file), maxSnapshot)
+	b, err := diskfile.Read(file, c.in.Shown(file), diskfile.MaxSnapshot)
 	if err != nil {
-		c.bad.at(path, "", "%s", err)
+		c.bad.At(path, "", "%s", err)
 		return ""
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, b); err != nil {
-		c.bad.at(path, "", "%s: the profile is not JSON: %s", c.in.shown(file), err)
+		c.bad.At(path, "", "%s: the profile is not JSON: %s", c.in.Shown(file), err)
 	}
 	return compact.String()
 }

@@ -1,4 +1,5 @@
-package compose
+// Package extension reads what rhumb adds to a service of a Compose file: x-rhumb.
+package extension
 
 import (
 	"fmt"
@@ -10,57 +11,55 @@ import (
 	"strings"
 	"time"
 
-	"github.com/compose-spec/compose-go/v2/types"
-
 	"rhumb"
+	"rhumb/compose/internal/keys"
+	"rhumb/compose/internal/place"
 )
 
-const (
-	strategyRolling  = "rolling"
-	strategyRecreate = "recreate"
-)
+// Recreate is the strategy that stops the old replicas, all at once, before it starts the new ones.
+const Recreate = "recreate"
 
-const timeHint = "write it as 30s or 1m30s"
+const strategyRolling = "rolling"
 
-// extras is what x-rhumb says of a service.
-type extras struct {
-	routes      []rhumb.Route
-	strategy    string
-	ready       rhumb.Ready
-	drain, hold *time.Duration // nil: not said
-	hooks       map[rhumb.HookKind]*time.Duration
-	after       *rhumb.Check
-	tls         *tlsWish // nil: not said
+// Service is what x-rhumb says of a service. The zero value says nothing.
+type Service struct {
+	Routes      []rhumb.Route
+	Strategy    string
+	Ready       rhumb.Ready
+	Drain, Hold *time.Duration                    // nil: not said
+	Hooks       map[rhumb.HookKind]*time.Duration // how long they may take
+	After       *rhumb.Check
+	TLS         *TLS // nil: not said
 }
 
-// readExtras reads x-rhumb of a service.
-func (c *converter) readExtras(s types.ServiceConfig) extras {
-	raw, ok := s.Extensions[extensionKey]
-	if !ok || raw == nil {
-		return extras{}
+// Read reads what x-rhumb says of a service; raw is what the Compose library made of it, nil if the file has no such word.
+// Mistakes go to bad.
+func Read(bad *place.Problems, service string, raw any) Service {
+	if raw == nil {
+		return Service{}
 	}
-	x := extras{}
-	r := reader{c.bad, "services." + s.Name + "." + extensionKey}
+	x := Service{}
+	r := reader{bad, "services." + service + "." + keys.Extension}
 	fields := r.fields(raw, "routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls", "canary", "blue_green")
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		v, at := fields[name], r.below(name)
 		switch name {
 		case "routes":
-			x.routes = at.routes(v)
+			x.Routes = at.routes(v)
 		case "strategy":
-			x.strategy = at.strategy(v)
+			x.Strategy = at.strategy(v)
 		case "ready":
-			x.ready = at.ready(v)
+			x.Ready = at.ready(v)
 		case "drain":
-			x.drain = at.time(v)
+			x.Drain = at.time(v)
 		case "hold":
-			x.hold = at.time(v)
+			x.Hold = at.time(v)
 		case "hooks":
-			x.hooks = at.hooks(v)
+			x.Hooks = at.hooks(v)
 		case "after":
-			x.after = at.after(v)
+			x.After = at.after(v)
 		case "tls":
-			x.tls = at.tls(v)
+			x.TLS = at.tls(v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}
@@ -70,14 +69,14 @@ func (c *converter) readExtras(s types.ServiceConfig) extras {
 
 // reader reads values at a path and reports what they shouldn't be.
 type reader struct {
-	bad  *problems
+	bad  *place.Problems
 	path string
 }
 
 func (r reader) below(name string) reader { return reader{r.bad, r.path + "." + name} }
 func (r reader) item(i int) reader        { return reader{r.bad, fmt.Sprintf("%s[%d]", r.path, i)} }
 
-func (r reader) wrong(hint, format string, args ...any) { r.bad.at(r.path, hint, format, args...) }
+func (r reader) wrong(hint, format string, args ...any) { r.bad.At(r.path, hint, format, args...) }
 
 // fields gives a mapping's fields; others than the known ones are mistakes.
 func (r reader) fields(v any, known ...string) map[string]any {
@@ -89,7 +88,7 @@ func (r reader) fields(v any, known ...string) map[string]any {
 	good := map[string]any{}
 	for k, v := range m {
 		if !slices.Contains(known, k) {
-			r.below(k).wrong(didYouMean(k, known), "unknown field")
+			r.below(k).wrong(place.DidYouMean(k, known), "unknown field")
 			continue
 		}
 		good[k] = v
@@ -112,7 +111,7 @@ func (r reader) time(v any) *time.Duration {
 	s, ok := v.(string)
 	d, err := time.ParseDuration(s)
 	if !ok || err != nil || d < 0 || d > 24*time.Hour {
-		r.wrong(timeHint, "%v is not a time from 0s to 24h", v)
+		r.wrong(place.TimeHint, "%v is not a time from 0s to 24h", v)
 		return nil
 	}
 	return &d
@@ -135,7 +134,7 @@ func (r reader) port(v any) uint16 {
 
 func (r reader) strategy(v any) string {
 	switch s := r.text(v); s {
-	case strategyRolling, strategyRecreate:
+	case strategyRolling, Recreate:
 		return s
 	case "canary", "blue-green":
 		r.wrong("choose rolling or recreate", "%s comes with a later version", s)
@@ -234,22 +233,4 @@ func (r reader) routePath(s string) string {
 		return ""
 	}
 	return strings.TrimRight(s, "/")
-}
-
-// routed reports routes that two services, or one twice, claim.
-func (c *converter) routed(services []rhumb.Service) {
-	held := map[string]string{}
-	for _, s := range services {
-		for i, r := range s.Routes {
-			path := fmt.Sprintf("services.%s.%s.routes[%d]", s.Name, extensionKey, i)
-			switch other, ok := held[r.Address()]; {
-			case ok && other == s.Name:
-				c.bad.at(path, "keep one of them", "route %s is there twice", r.Address())
-			case ok:
-				c.bad.at(path, "choose another host or path for one of them", "route %s belongs to %s already (%s)", r.Address(), other,
-					c.lines.find("services."+other+"."+extensionKey+".routes"))
-			}
-			held[r.Address()] = s.Name
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"fmt"
@@ -11,12 +11,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
-)
-
-// How long hooks and checks may take where nothing else is said.
-const (
-	preStartTimeout = 10 * time.Minute
-	hookTimeout     = time.Minute
+	"rhumb/compose/internal/extension"
+	"rhumb/compose/internal/keys"
 )
 
 // hooks converts a service's hooks. Those of pre_start that run once are jobs, which it gives; the service awaits them.
@@ -49,13 +45,13 @@ func (c *converter) hooks(s types.ServiceConfig, out *rhumb.Service) []rhumb.Ser
 
 // limit is how long a service's hooks of a kind may take.
 func (c *converter) limit(s types.ServiceConfig, kind rhumb.HookKind) time.Duration {
-	if d := c.extras[s.Name].hooks[kind]; d != nil {
+	if d := c.extras[s.Name].Hooks[kind]; d != nil {
 		return *d
 	}
 	if kind == rhumb.HookPreStart {
-		return preStartTimeout
+		return extension.PreStartTimeout
 	}
-	return hookTimeout
+	return extension.HookTimeout
 }
 
 // hookContainer converts what a pre_start hook is made of: the library has completed it with what the service says, but for its
@@ -86,7 +82,7 @@ func (c *converter) inside(path string, hooks []types.ServiceHook, limit time.Du
 	for i, h := range hooks {
 		at := path + "[" + strconv.Itoa(i) + "]"
 		if len(h.Command) == 0 {
-			c.bad.at(at, "add command", "there is nothing to run")
+			c.bad.At(at, "add command", "there is nothing to run")
 		}
 		list = append(list, rhumb.Hook{Command: []string(h.Command), Env: c.hookEnv(at, h.Environment), User: h.User, WorkingDir: h.WorkingDir,
 			Privileged: h.Privileged, Timeout: limit})
@@ -113,17 +109,17 @@ func (c *converter) hookEnv(path string, vars types.MappingWithEquals) map[strin
 
 // after gives the check of x-rhumb.after.
 func (c *converter) after(s types.ServiceConfig, out *rhumb.Service) *rhumb.Check {
-	check := c.extras[s.Name].after
+	check := c.extras[s.Name].After
 	if check == nil {
 		return nil
 	}
-	path := "services." + s.Name + "." + extensionKey + ".after"
+	path := "services." + s.Name + "." + keys.Extension + ".after"
 	if out.Job {
-		c.bad.at(path, "give it to a service that stays", "%s is a job: it has ended by then", s.Name)
+		c.bad.At(path, "give it to a service that stays", "%s is a job: it has ended by then", s.Name)
 	}
 	if check.Path != "" && check.Port == 0 {
 		if check.Port = firstPort(out.Container.Expose); check.Port == 0 {
-			c.bad.at(path, "add port", "no port to ask is known")
+			c.bad.At(path, "add port", "no port to ask is known")
 		}
 	}
 	return check
@@ -138,68 +134,4 @@ func firstPort(expose []string) uint16 {
 		}
 	}
 	return 0
-}
-
-// hooks reads how long the hooks of each kind may take.
-func (r reader) hooks(v any) map[rhumb.HookKind]*time.Duration {
-	limits := map[rhumb.HookKind]*time.Duration{}
-	fields := r.fields(v, string(rhumb.HookPreStart), string(rhumb.HookPostStart), string(rhumb.HookPreStop))
-	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		at := r.below(name)
-		d := at.time(fields[name])
-		if d != nil && *d == 0 {
-			at.wrong(timeHint, "a hook can't take no time at all")
-		}
-		limits[rhumb.HookKind(name)] = d
-	}
-	return limits
-}
-
-// after reads a check.
-func (r reader) after(v any) *rhumb.Check {
-	fields := r.fields(v, "command", "http", "port", "timeout")
-	out := rhumb.Check{Timeout: hookTimeout}
-	if v, ok := fields["command"]; ok {
-		out.Command = r.below("command").command(v)
-	}
-	if v, ok := fields["http"]; ok {
-		out.Path = r.below("http").askedPath(v)
-	}
-	if v, ok := fields["port"]; ok {
-		if out.Path == "" {
-			r.below("port").wrong("add http", "nothing says what to ask there")
-		}
-		out.Port = r.below("port").port(v)
-	}
-	if v, ok := fields["timeout"]; ok {
-		if d := r.below("timeout").time(v); d != nil {
-			out.Timeout = *d
-		}
-	}
-	if fields != nil && fields["command"] == nil && fields["http"] == nil {
-		r.wrong("add command or http", "nothing says what to check")
-	}
-	return &out
-}
-
-// command reads a command: a list, or a line that is split as Compose does.
-func (r reader) command(v any) []string {
-	if list, ok := v.([]any); ok && slices.ContainsFunc(list, func(e any) bool { _, isText := e.(string); return !isText }) {
-		r.wrong("write it as [smoke-test, --quick]", "it must be a list of strings")
-		return nil
-	}
-	var words types.ShellCommand
-	if err := words.DecodeMapstructure(v); err != nil || len(words) == 0 {
-		r.wrong("write it as [smoke-test, --quick]", "%v is not a command", v)
-	}
-	return []string(words)
-}
-
-// askedPath reads a path that is asked for over HTTP.
-func (r reader) askedPath(v any) string {
-	path := r.text(v)
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \r\n") {
-		r.wrong("write it as /alive", "%q is not a path", path)
-	}
-	return path
 }

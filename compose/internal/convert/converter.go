@@ -1,4 +1,6 @@
-package compose
+// Package convert turns the merged Compose model into the stack, one noun of the domain after the other. It reads from
+// the disk only what the stack keeps: the contents of configs, secrets, certificates and mounted files.
+package convert
 
 import (
 	"cmp"
@@ -8,7 +10,31 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/extension"
+	"rhumb/compose/internal/keys"
+	"rhumb/compose/internal/place"
 )
+
+// Model is what the Compose library made of the files, with what is to be known of the files themselves.
+type Model struct {
+	Name    string                   // of the stack
+	Dir     string                   // the project folder, absolute
+	First   string                   // the first Compose file, for people
+	Env     map[string]string        // the variables of this machine and of the env files
+	Shown   func(path string) string // gives a path as people know it
+	Project *types.Project
+	Keys    []keys.Use      // those that aren't honoured as written
+	Lines   *place.Lines    // where everything is said
+	Bad     *place.Problems // takes the mistakes
+}
+
+// Stack makes the stack of a model, and tells by service what builds need. Mistakes go to m.Bad, and the stack is then of no use.
+func Stack(m Model) (rhumb.Stack, map[string]Context) {
+	c := newConverter(m)
+	c.check()
+	stack := c.stack()
+	return stack, c.builds
+}
 
 // fileKey names a File of the stack.
 type fileKey struct {
@@ -18,11 +44,10 @@ type fileKey struct {
 
 // converter makes the stack of the merged model.
 type converter struct {
-	in      *input
-	lines   *lines
-	bad     *problems
+	in      Model
+	lines   *place.Lines
+	bad     *place.Problems
 	project *types.Project
-	keys    []use
 	unset   bool // variables were missing, so that values are empty that the user didn't leave empty
 
 	networks map[string]bool // used ones, by key
@@ -31,23 +56,23 @@ type converter struct {
 	contents map[fileKey]rhumb.File
 	aliases  map[string]map[string]string // by service and alias: who asked for it
 	awaited  map[string]bool              // services whose completion others await
-	extras   map[string]extras            // x-rhumb by service
+	extras   map[string]extension.Service // x-rhumb by service
 	builds   map[string]Context
 	notes    []rhumb.Note
 }
 
-func newConverter(in *input, v *inspector, m *model) *converter {
+func newConverter(m Model) *converter {
 	return &converter{
-		in: in, lines: v.lines, bad: v.bad, project: m.project, keys: m.used, unset: len(v.bad.errs) > 0,
+		in: m, lines: m.Lines, bad: m.Bad, project: m.Project, unset: m.Bad.Err() != nil,
 		networks: map[string]bool{}, volumes: map[string]bool{}, used: map[fileKey]bool{}, contents: map[fileKey]rhumb.File{},
-		aliases: map[string]map[string]string{}, awaited: map[string]bool{}, extras: map[string]extras{}, builds: map[string]Context{},
+		aliases: map[string]map[string]string{}, awaited: map[string]bool{}, extras: map[string]extension.Service{}, builds: map[string]Context{},
 	}
 }
 
 // stack converts everything. Mistakes go to c.bad, and the stack is then of no use.
 func (c *converter) stack() rhumb.Stack {
 	c.prepare()
-	s := rhumb.Stack{Name: c.in.name}
+	s := rhumb.Stack{Name: c.in.Name}
 	for _, name := range c.project.ServiceNames() {
 		svc := c.service(c.project.Services[name])
 		jobs := c.hooks(c.project.Services[name], &svc)
@@ -55,7 +80,7 @@ func (c *converter) stack() rhumb.Stack {
 	}
 	slices.SortFunc(s.Services, func(a, b rhumb.Service) int { return cmp.Compare(a.Name, b.Name) })
 	if len(s.Services) == 0 {
-		c.bad.add(c.in.files[0].name, "services: there is none to run", c.noServices())
+		c.bad.Add(c.in.First, "services: there is none to run", c.noServices())
 	}
 	c.published(s.Services)
 	c.routed(s.Services)
@@ -66,8 +91,8 @@ func (c *converter) stack() rhumb.Stack {
 		s.Files = append(s.Files, f)
 	}
 	slices.SortFunc(s.Files, func(a, b rhumb.File) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
-	c.keyNotes(c.keys)
-	slices.SortStableFunc(c.notes, func(a, b rhumb.Note) int { return cmp.Or(comparePlaces(a.At, b.At), cmp.Compare(a.Subject, b.Subject)) })
+	c.keyNotes(c.in.Keys)
+	slices.SortStableFunc(c.notes, func(a, b rhumb.Note) int { return cmp.Or(place.Compare(a.At, b.At), cmp.Compare(a.Subject, b.Subject)) })
 	s.Notes = c.notes
 	return s
 }
@@ -86,7 +111,7 @@ func (c *converter) prepare() {
 	}
 	for _, name := range c.project.ServiceNames() {
 		s := c.project.Services[name]
-		c.extras[name] = c.readExtras(s)
+		c.extras[name] = extension.Read(c.bad, name, s.Extensions[keys.Extension])
 		for other, d := range s.DependsOn {
 			if d.Condition == types.ServiceConditionCompletedSuccessfully {
 				c.awaited[other] = true
@@ -106,7 +131,7 @@ func (c *converter) defaultNetwork() {
 			if c.project.Networks == nil {
 				c.project.Networks = types.Networks{}
 			}
-			c.project.Networks["default"] = types.NetworkConfig{Name: c.in.name + "_default"}
+			c.project.Networks["default"] = types.NetworkConfig{Name: c.in.Name + "_default"}
 			return
 		}
 	}

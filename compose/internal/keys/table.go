@@ -1,4 +1,6 @@
-package compose
+// Package keys has what the Compose specification's keys are and what becomes of each: the table from which notes,
+// refusals and the table in docs/stack-file.md are made.
+package keys
 
 import (
 	"fmt"
@@ -9,6 +11,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/place"
 )
 
 // row sorts keys of the Compose specification. A key without a row of its own shares the fate of the nearest one above it that is
@@ -158,24 +161,24 @@ var rows = []row{
 	{"secrets.*", "driver driver_opts template_driver", refused, "needs Docker Swarm"},
 }
 
-// key is one key, or one value of it, and its fate.
-type key struct {
-	path  string // services.*.deploy.mode
-	value string // only this value; "": any
-	fate  rhumb.Fate
-	why   string
+// Key is one key, or one value of it, and its fate.
+type Key struct {
+	Path  string // services.*.deploy.mode
+	Value string // only this value; "": any
+	Fate  rhumb.Fate
+	Why   string
 }
 
-// table is rows, a key each, in their order.
-var table = sync.OnceValue(func() []*key {
-	var keys []*key
+// Table is rows, a key each, in their order.
+var Table = sync.OnceValue(func() []*Key {
+	var keys []*Key
 	for _, row := range rows {
 		for name := range strings.FieldsSeq(row.names) {
 			name, value, _ := strings.Cut(name, "=")
-			k := &key{path: join(row.under, name), value: value, fate: row.fate, why: row.why}
+			k := &Key{Path: place.Join(row.under, name), Value: value, Fate: row.fate, Why: row.why}
 			keys = append(keys, k)
-			if path, ok := inHook(k.path); ok {
-				keys = append(keys, &key{path: path, value: value, fate: row.fate, why: row.why})
+			if path, ok := inHook(k.Path); ok {
+				keys = append(keys, &Key{Path: path, Value: value, Fate: row.fate, Why: row.why})
 			}
 		}
 	}
@@ -198,15 +201,15 @@ func inHook(path string) (string, bool) {
 // branch is the table as a tree.
 type branch struct {
 	below  map[string]*branch
-	any    *key   // whatever the value
-	values []*key // for some values
+	any    *Key   // whatever the value
+	values []*Key // for some values
 }
 
 var root = sync.OnceValue(func() *branch {
 	top := &branch{}
-	for _, k := range table() {
+	for _, k := range Table() {
 		at := top
-		for part := range strings.SplitSeq(strings.ReplaceAll(k.path, "[]", ".[]"), ".") {
+		for part := range strings.SplitSeq(strings.ReplaceAll(k.Path, "[]", ".[]"), ".") {
 			if at.below == nil {
 				at.below = map[string]*branch{}
 			}
@@ -215,7 +218,7 @@ var root = sync.OnceValue(func() *branch {
 			}
 			at = at.below[part]
 		}
-		if k.value == "" {
+		if k.Value == "" {
 			at.any = k
 		} else {
 			at.values = append(at.values, k)
@@ -233,27 +236,27 @@ func (b *branch) next(name string) *branch {
 }
 
 // key gives the key for a value: the longest row for the value itself, else the one for any.
-func (b *branch) key(value any) *key {
+func (b *branch) key(value any) *Key {
 	best := b.any
 	for _, k := range b.values {
-		stem, wild := strings.CutSuffix(k.value, "*")
+		stem, wild := strings.CutSuffix(k.Value, "*")
 		s := fmt.Sprint(value)
-		if s != k.value && (!wild || !strings.HasPrefix(s, stem)) {
+		if s != k.Value && (!wild || !strings.HasPrefix(s, stem)) {
 			continue
 		}
-		if best == nil || best.value == "" || len(k.value) > len(best.value) {
+		if best == nil || best.Value == "" || len(k.Value) > len(best.Value) {
 			best = k
 		}
 	}
 	return best
 }
 
-// refusal says why the key is refused.
-func (k *key) refusal() string {
-	if k.value != "" && !strings.HasSuffix(k.value, "*") {
-		return k.value + " " + verb(k.why)
+// Refusal says why the key is refused.
+func (k *Key) Refusal() string {
+	if k.Value != "" && !strings.HasSuffix(k.Value, "*") {
+		return k.Value + " " + verb(k.Why)
 	}
-	return verb(k.why)
+	return verb(k.Why)
 }
 
 func verb(why string) string {
@@ -263,9 +266,9 @@ func verb(why string) string {
 	return "isn't supported: " + why
 }
 
-// hint gives the next move for a refused key.
-func (k *key) hint() string {
-	if strings.HasPrefix(k.why, "needs Engine") {
+// Hint gives the next move for a refused key.
+func (k *Key) Hint() string {
+	if strings.HasPrefix(k.Why, "needs Engine") {
 		return "leave it out: rhumb works with Engine 20.10 and what it can do"
 	}
 	return "leave it out"

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"crypto/sha256"
@@ -7,6 +7,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/place"
 )
 
 // keep adds a file with its content to the stack, once.
@@ -55,28 +57,28 @@ func definition(k fileKey) string { return string(k.kind) + "s." + k.name }
 func (c *converter) content(path string, o types.FileObjectConfig) ([]byte, bool) {
 	switch {
 	case o.File != "":
-		b, err := readRegular(o.File, c.in.shown(o.File), maxContent)
+		b, err := diskfile.Read(o.File, c.in.Shown(o.File), diskfile.MaxContent)
 		if err != nil {
-			c.bad.at(path+".file", "", "%s", err)
+			c.bad.At(path+".file", "", "%s", err)
 		}
 		return b, err == nil
 	case o.Environment != "":
-		v, ok := c.in.env[o.Environment]
+		v, ok := c.in.Env[o.Environment]
 		if !ok {
-			c.bad.at(path+".environment", setHint(o.Environment), "variable %s is not set", o.Environment)
+			c.bad.At(path+".environment", place.SetHint(o.Environment), "variable %s is not set", o.Environment)
 			return nil, false
 		}
 		return c.limited(path, []byte(v))
-	case o.Content != "" || c.lines.has(path+".content"):
+	case o.Content != "" || c.lines.Has(path+".content"):
 		return c.limited(path, []byte(o.Content))
 	}
-	c.bad.at(path, "say file, environment or external", "it has no content")
+	c.bad.At(path, "say file, environment or external", "it has no content")
 	return nil, false
 }
 
 func (c *converter) limited(path string, b []byte) ([]byte, bool) {
-	if len(b) > maxContent {
-		c.bad.at(path, "mount large data from a volume", "is larger than %d KB", maxContent>>10)
+	if len(b) > diskfile.MaxContent {
+		c.bad.At(path, "mount large data from a volume", "is larger than %d KB", diskfile.MaxContent>>10)
 		return nil, false
 	}
 	return b, true

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"net"
@@ -33,7 +33,7 @@ func (c *converter) prefix(path, s string) {
 		return
 	}
 	if _, err := netip.ParsePrefix(s); err != nil {
-		c.bad.at(path, "write it as 172.28.0.0/16", "%q is not a subnet", s)
+		c.bad.At(path, "write it as 172.28.0.0/16", "%q is not a subnet", s)
 	}
 }
 
@@ -42,7 +42,7 @@ func (c *converter) address(path, s string) {
 		return
 	}
 	if _, err := netip.ParseAddr(s); err != nil {
-		c.bad.at(path, "", "%q is not an IP address", s)
+		c.bad.At(path, "", "%q is not an IP address", s)
 	}
 }
 
@@ -98,14 +98,14 @@ func (c *converter) mac(s types.ServiceConfig) string {
 		at := "services." + s.Name + ".networks." + key + ".mac_address"
 		switch {
 		case len(s.Networks) > 1:
-			c.bad.at(at, "leave it out, or join one network only", "with several networks it needs Engine 25")
+			c.bad.At(at, "leave it out, or join one network only", "with several networks it needs Engine 25")
 		case mac != "" && !strings.EqualFold(mac, n.MacAddress):
-			c.bad.at(at, "keep one of them", "mac_address of the service is %s", mac)
+			c.bad.At(at, "keep one of them", "mac_address of the service is %s", mac)
 		}
 		path, mac = at, n.MacAddress
 	}
 	if _, err := net.ParseMAC(mac); mac != "" && err != nil {
-		c.bad.at(path, "write it as 02:42:ac:11:00:02", "%q is not a MAC address", mac)
+		c.bad.At(path, "write it as 02:42:ac:11:00:02", "%q is not a MAC address", mac)
 	}
 	return mac
 }

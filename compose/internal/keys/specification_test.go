@@ -1,4 +1,4 @@
-package compose
+package keys
 
 import (
 	"encoding/json"
@@ -30,7 +30,7 @@ func sorted(parts []string) bool {
 			return false
 		}
 		at = next
-		if at.any != nil && (at.any.fate == rhumb.Refused || at.any.fate == rhumb.Ignored) {
+		if at.any != nil && (at.any.Fate == rhumb.Refused || at.any.Fate == rhumb.Ignored) {
 			return true
 		}
 	}
@@ -43,17 +43,17 @@ func TestTheTableHasNothingThatTheSpecificationHasNot(t *testing.T) {
 		known[strings.ReplaceAll(string(path), ".[]", "[]")] = true
 	}
 	seen := map[string]bool{}
-	for _, k := range table() {
-		if !known[k.path] {
-			t.Errorf("%s is in the table and not in the specification", k.path)
+	for _, k := range Table() {
+		if !known[k.Path] {
+			t.Errorf("%s is in the table and not in the specification", k.Path)
 		}
-		id := k.path + "=" + k.value
+		id := k.Path + "=" + k.Value
 		if seen[id] {
 			t.Errorf("%s is in the table twice", id)
 		}
 		seen[id] = true
-		if (k.fate == rhumb.Honoured) != (k.why == "") {
-			t.Errorf("%s is %s; its reason is %q", id, k.fate, k.why)
+		if (k.Fate == rhumb.Honoured) != (k.Why == "") {
+			t.Errorf("%s is %s; its reason is %q", id, k.Fate, k.Why)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
 )
 
 // mounts converts volumes, tmpfs, configs and secrets, in this order, as the user wrote them.
@@ -22,12 +23,12 @@ func (c *converter) mounts(s types.ServiceConfig) []rhumb.Mount {
 			return
 		}
 		if !path.IsAbs(m.Target) {
-			c.bad.at(at, driveHint(m.Target, "begin it with /"), "target %q is not an absolute path", m.Target)
+			c.bad.At(at, driveHint(m.Target, "begin it with /"), "target %q is not an absolute path", m.Target)
 			return
 		}
 		m.Target = path.Clean(m.Target)
 		if targets[m.Target] {
-			c.bad.at(at, "keep one of them", "%s is mounted twice", m.Target)
+			c.bad.At(at, "keep one of them", "%s is mounted twice", m.Target)
 			return
 		}
 		targets[m.Target] = true
@@ -91,7 +92,7 @@ func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhu
 	case types.VolumeTypeNamedPipe, types.VolumeTypeCluster, types.VolumeTypeImage:
 		return m, false // the table refuses them
 	}
-	c.bad.at(at+".type", "choose volume, bind or tmpfs", "there is no type %q", v.Type)
+	c.bad.At(at+".type", "choose volume, bind or tmpfs", "there is no type %q", v.Type)
 	return m, false
 }
 
@@ -99,7 +100,7 @@ func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhu
 func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) (rhumb.Mount, bool) {
 	m.Type, m.Source = rhumb.MountBind, v.Source
 	if v.Source == "" || !filepath.IsAbs(v.Source) {
-		c.bad.at(at, driveHint(v.Source, "write source: with a path"), "source %q is not a path", v.Source)
+		c.bad.At(at, driveHint(v.Source, "write source: with a path"), "source %q is not a path", v.Source)
 		return m, false
 	}
 	if v.ReadOnly {
@@ -123,21 +124,21 @@ func (c *converter) snapshot(at string, m rhumb.Mount) (rhumb.Mount, bool) {
 	if err != nil {
 		return m, false
 	}
-	top, err := filepath.EvalSymlinks(c.in.dir)
-	if err != nil || !inside(top, real) || !inside(c.in.dir, m.Source) {
+	top, err := filepath.EvalSymlinks(c.in.Dir)
+	if err != nil || !inside(top, real) || !inside(c.in.Dir, m.Source) {
 		return m, false
 	}
 	info, err := os.Stat(real)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxSnapshot {
+	if err != nil || !info.Mode().IsRegular() || info.Size() > diskfile.MaxSnapshot {
 		return m, false
 	}
-	name, err := filepath.Rel(c.in.dir, m.Source)
+	name, err := filepath.Rel(c.in.Dir, m.Source)
 	if err != nil {
 		return m, false
 	}
-	content, err := readRegular(real, name, maxSnapshot)
+	content, err := diskfile.Read(real, name, diskfile.MaxSnapshot)
 	if err != nil {
-		c.bad.at(at, "", "%s", err)
+		c.bad.At(at, "", "%s", err)
 		return m, false
 	}
 	f := c.keep(fileKey{rhumb.FileProject, filepath.ToSlash(name)}, content)
@@ -171,12 +172,12 @@ func (c *converter) fileMount(at string, kind rhumb.FileKind, f types.FileRefere
 	}
 	for name, id := range map[string]string{"uid": f.UID, "gid": f.GID} {
 		if n, err := strconv.ParseUint(id, 10, 32); id != "" && (err != nil || n > math.MaxInt32) {
-			c.bad.at(at+"."+name, "write the number: names are the container's own affair", "%q is not a number", id)
+			c.bad.At(at+"."+name, "write the number: names are the container's own affair", "%q is not a number", id)
 		}
 	}
 	if f.Mode != nil {
 		if *f.Mode < 0 || *f.Mode > 0o777 {
-			c.bad.at(at+".mode", "write it in octal, as 0440", "%s is not a file's mode", f.Mode)
+			c.bad.At(at+".mode", "write it in octal, as 0440", "%s is not a file's mode", f.Mode)
 		}
 		m.Mode = uint32(*f.Mode)
 	}

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"errors"
@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/diskfile"
 )
 
 // build converts how a service's image is built, and keeps where its context is.
@@ -28,7 +29,7 @@ func (c *converter) build(s types.ServiceConfig) *rhumb.Build {
 			continue
 		}
 		if k == "BUILDKIT_INLINE_CACHE" && *v != "" && *v != "0" && *v != "false" {
-			c.bad.at(path+".args."+k, "leave it out: layers stay in the engine's own cache", "it crashes Engine 20.10")
+			c.bad.At(path+".args."+k, "leave it out: layers stay in the engine's own cache", "it crashes Engine 20.10")
 		}
 		out.Args[k] = *v
 	}
@@ -56,7 +57,7 @@ func (c *converter) buildPlatform(s types.ServiceConfig) string {
 	switch {
 	case s.Platform != "":
 		if len(platforms) > 0 && !slices.Contains(platforms, s.Platform) {
-			c.bad.at("services."+s.Name+".build.platforms", "add it", "the service's platform %s is not among them", s.Platform)
+			c.bad.At("services."+s.Name+".build.platforms", "add it", "the service's platform %s is not among them", s.Platform)
 		}
 		return s.Platform
 	case len(platforms) == 1:
@@ -68,7 +69,7 @@ func (c *converter) buildPlatform(s types.ServiceConfig) string {
 // context finds the build context and the Dockerfile on the client's disk.
 func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build) Context {
 	if strings.Contains(b.Context, "://") || strings.HasPrefix(b.Context, "git@") {
-		c.bad.at(path+".context", "clone it beside your files", "%s is elsewhere: only folders are built", b.Context)
+		c.bad.At(path+".context", "clone it beside your files", "%s is elsewhere: only folders are built", b.Context)
 		return Context{}
 	}
 	here := Context{Dir: b.Context}
@@ -76,18 +77,18 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 	info, err := os.Stat(b.Context)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		c.bad.at(path+".context", "", "%s: there is no such folder", c.in.shown(b.Context))
+		c.bad.At(path+".context", "", "%s: there is no such folder", c.in.Shown(b.Context))
 		return here
 	case err != nil:
-		c.bad.at(path+".context", "", "%s: can't be read: %s", c.in.shown(b.Context), cause(err))
+		c.bad.At(path+".context", "", "%s: can't be read: %s", c.in.Shown(b.Context), diskfile.Cause(err))
 		return here
 	case !info.IsDir():
-		c.bad.at(path+".context", "", "%s: is not a folder", c.in.shown(b.Context))
+		c.bad.At(path+".context", "", "%s: is not a folder", c.in.Shown(b.Context))
 		return here
 	}
 	if b.DockerfileInline != "" {
 		if b.Dockerfile != "" {
-			c.bad.at(path+".dockerfile_inline", "keep one of them", "dockerfile is said too")
+			c.bad.At(path+".dockerfile_inline", "keep one of them", "dockerfile is said too")
 		}
 		return here
 	}
@@ -103,14 +104,14 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 	}
 	here.Dockerfile = file
 	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
-		c.bad.at(path+".dockerfile", "write it, or name it with dockerfile:", "%s: there is no such file", c.in.shown(file))
+		c.bad.At(path+".dockerfile", "write it, or name it with dockerfile:", "%s: there is no such file", c.in.Shown(file))
 	}
 	return here
 }
 
 // relative gives a path as seen from the project folder, so that the stack is the same wherever the folder is.
 func (c *converter) relative(path string) string {
-	if rel, err := filepath.Rel(c.in.dir, path); err == nil {
+	if rel, err := filepath.Rel(c.in.Dir, path); err == nil {
 		return rel
 	}
 	return path
@@ -125,7 +126,7 @@ func (c *converter) buildSecret(at, name string) ([]byte, bool) {
 	}
 	c.used[k] = true
 	if object.External {
-		c.bad.at(at, "give the build a secret with file: or environment:", "secret %s is kept by the server and doesn't reach builds", name)
+		c.bad.At(at, "give the build a secret with file: or environment:", "secret %s is kept by the server and doesn't reach builds", name)
 		return nil, false
 	}
 	return c.content(definition(k), object)

@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
+	"rhumb/compose/internal/extension"
 )
 
 const (
@@ -23,9 +24,9 @@ const (
 // service converts one service.
 func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	x := c.extras[s.Name]
-	out := rhumb.Service{Name: s.Name, Container: c.container(s), Pull: c.pull(s), Job: c.awaited[s.Name], Routes: x.routes}
+	out := rhumb.Service{Name: s.Name, Container: c.container(s), Pull: c.pull(s), Job: c.awaited[s.Name], Routes: x.Routes}
 	out.Ports, out.Container.HostPorts = c.ports(s)
-	out.Container.Expose = c.expose(s, x.routes)
+	out.Container.Expose = c.expose(s, x.Routes)
 	if s.Build != nil {
 		out.Build = c.build(s)
 	}
@@ -39,13 +40,13 @@ func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	if out.Served() {
 		out.Drain, out.Hold = drainServed, holdServed
 	}
-	if x.drain != nil {
-		out.Drain = *x.drain
+	if x.Drain != nil {
+		out.Drain = *x.Drain
 	}
-	if x.hold != nil {
-		out.Hold = *x.hold
+	if x.Hold != nil {
+		out.Hold = *x.Hold
 	}
-	if x.strategy == strategyRecreate {
+	if x.Strategy == extension.Recreate {
 		out.Update.Parallelism = 0
 	}
 	c.alone(s, &out)
@@ -145,7 +146,7 @@ func (c *converter) health(s types.ServiceConfig) *rhumb.Healthcheck {
 	}
 	path := "services." + s.Name + ".healthcheck"
 	if len(hc.Test) > 0 && hc.Test[0] != "CMD" && hc.Test[0] != "CMD-SHELL" && hc.Test[0] != "NONE" {
-		c.bad.at(path+".test", `write ["CMD", …], ["CMD-SHELL", "a line"] or a plain string`, "the list begins with %q", hc.Test[0])
+		c.bad.At(path+".test", `write ["CMD", …], ["CMD-SHELL", "a line"] or a plain string`, "the list begins with %q", hc.Test[0])
 	}
 	out := &rhumb.Healthcheck{Test: hc.Test, Interval: c.duration(path+".interval", hc.Interval), Timeout: c.duration(path+".timeout", hc.Timeout),
 		StartPeriod: c.duration(path+".start_period", hc.StartPeriod)}
@@ -161,7 +162,7 @@ func (c *converter) duration(path string, d *types.Duration) time.Duration {
 		return 0
 	}
 	if *d < 0 {
-		c.bad.at(path, "", "a time can't be negative")
+		c.bad.At(path, "", "a time can't be negative")
 	}
 	return time.Duration(*d)
 }
@@ -176,12 +177,12 @@ func (c *converter) pull(s types.ServiceConfig) rhumb.PullPolicy {
 		return rhumb.PullNever
 	case "build":
 		if s.Build == nil {
-			c.bad.at("services."+s.Name+".pull_policy", "add build, or choose another policy", "build: there is nothing to build")
+			c.bad.At("services."+s.Name+".pull_policy", "add build, or choose another policy", "build: there is nothing to build")
 		}
 		return rhumb.PullBuild
 	}
 	if _, _, err := s.GetPullPolicy(); err != nil {
-		c.bad.at("services."+s.Name+".pull_policy", "choose always, missing, never or build", "there is no policy %q", s.PullPolicy)
+		c.bad.At("services."+s.Name+".pull_policy", "choose always, missing, never or build", "there is no policy %q", s.PullPolicy)
 	}
 	return rhumb.PullAlways
 }
@@ -208,7 +209,7 @@ func (c *converter) replicas(s types.ServiceConfig) int {
 	}
 	switch {
 	case n < 0 || n > 1000:
-		c.bad.at(path, "", "%d replicas: it must be from 0 to 1000", n)
+		c.bad.At(path, "", "%d replicas: it must be from 0 to 1000", n)
 	case c.awaited[s.Name] && n != 1:
 		c.note(path, rhumb.Ignored, "others await the service's completion: it runs once")
 	}
@@ -238,7 +239,7 @@ func (c *converter) alone(s types.ServiceConfig, out *rhumb.Service) {
 		reason = "one MAC address"
 	}
 	if reason != "" {
-		c.bad.at("services."+s.Name, "run one replica, or leave that out", "%d replicas can't share %s", out.Replicas, reason)
+		c.bad.At("services."+s.Name, "run one replica, or leave that out", "%d replicas can't share %s", out.Replicas, reason)
 	}
 }
 
@@ -246,7 +247,7 @@ func (c *converter) volumesFrom(s types.ServiceConfig) []string {
 	for i, v := range s.VolumesFrom {
 		_, mode, said := strings.Cut(strings.TrimPrefix(v, types.ContainerPrefix), ":")
 		if said && mode != "ro" && mode != "rw" {
-			c.bad.at(fmt.Sprintf("services.%s.volumes_from[%d]", s.Name, i), "write NAME, NAME:ro or container:NAME:ro", "%q: there is no mode %q", v, mode)
+			c.bad.At(fmt.Sprintf("services.%s.volumes_from[%d]", s.Name, i), "write NAME, NAME:ro or container:NAME:ro", "%q: there is no mode %q", v, mode)
 		}
 	}
 	return s.VolumesFrom

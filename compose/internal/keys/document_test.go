@@ -1,7 +1,8 @@
-package compose
+package keys
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -12,11 +13,13 @@ import (
 	"rhumb"
 )
 
-//go:generate go test -run TestTheDocumentHasTheTable -update
+//go:generate go test -run TestTheDocumentHasTheTable -rewrite
+
+var rewrite = flag.Bool("rewrite", false, "write the table into the document")
 
 const (
-	documentFile  = "../docs/stack-file.md"
-	documentBegin = "<!-- The table is made from compose/keys.go by: go generate ./compose -->\n"
+	documentFile  = "../../../docs/stack-file.md"
+	documentBegin = "<!-- The table is made from compose/internal/keys/table.go by: go generate ./compose/internal/keys -->\n"
 	documentEnd   = "<!-- The table ends here. -->\n"
 )
 
@@ -31,7 +34,7 @@ func TestTheDocumentHasTheTable(t *testing.T) {
 		t.Fatalf("%s has lost the marks around its table", documentFile)
 	}
 	table := documentTable()
-	if *update {
+	if *rewrite {
 		whole := bytes.Join([][]byte{before, []byte(documentBegin), []byte(table), []byte(documentEnd), after}, nil)
 		if err := os.WriteFile(documentFile, whole, 0o644); err != nil {
 			t.Fatal(err)
@@ -39,7 +42,7 @@ func TestTheDocumentHasTheTable(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(string(old), table); diff != "" {
-		t.Errorf("%s is out of date, run go generate ./compose (-document +table):\n%s", documentFile, diff)
+		t.Errorf("%s is out of date, run go generate ./compose/internal/keys (-document +table):\n%s", documentFile, diff)
 	}
 }
 

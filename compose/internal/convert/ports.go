@@ -1,4 +1,4 @@
-package compose
+package convert
 
 import (
 	"cmp"
@@ -19,8 +19,8 @@ const portHint = "write it as [host address:][host port:]container port[/udp], w
 // maxRange is how many ports one entry may publish or expose.
 const maxRange = 1000
 
-// shortPort looks at a port in the short syntax: how many container ports it means, and what is wrong with it ("": nothing).
-func shortPort(s string) (count int, reason, hint string) {
+// ShortPort looks at a port in the short syntax: how many container ports it means, and what is wrong with it ("": nothing).
+func ShortPort(s string) (count int, reason, hint string) {
 	rest, proto, slash := strings.Cut(s, "/")
 	if slash && !strings.EqualFold(proto, "tcp") && !strings.EqualFold(proto, "udp") {
 		return 1, fmt.Sprintf("%q: there is no protocol %q", s, proto), "the proxy passes tcp and udp"
@@ -102,12 +102,12 @@ func (c *converter) ports(s types.ServiceConfig) (proxied, host []rhumb.Port) {
 			continue
 		}
 		if p.Mode != "" && p.Mode != "ingress" {
-			c.bad.at(path+".mode", "choose ingress or host", "there is no mode %q", p.Mode)
+			c.bad.At(path+".mode", "choose ingress or host", "there is no mode %q", p.Mode)
 		}
 		proxied = append(proxied, port)
 	}
 	if len(host)+len(proxied) > 0 && (strings.Contains(s.NetworkMode, ":") || s.NetworkMode == "none" || s.NetworkMode == "host") {
-		c.bad.at("services."+s.Name+".ports", "leave ports out, or network_mode", "network_mode %s leaves no ports to publish", s.NetworkMode)
+		c.bad.At("services."+s.Name+".ports", "leave ports out, or network_mode", "network_mode %s leaves no ports to publish", s.NetworkMode)
 	}
 	return proxied, host
 }
@@ -115,7 +115,7 @@ func (c *converter) ports(s types.ServiceConfig) (proxied, host []rhumb.Port) {
 func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bool) {
 	out := rhumb.Port{HostIP: p.HostIP, Target: uint16(p.Target), Protocol: rhumb.TCP}
 	if p.Target < 1 || p.Target > 65535 {
-		c.bad.at(path, portHint, "container port %d is out of range", p.Target)
+		c.bad.At(path, portHint, "container port %d is out of range", p.Target)
 		return out, false
 	}
 	switch strings.ToLower(p.Protocol) {
@@ -125,7 +125,7 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 	case "sctp":
 		return out, false // the table refuses it
 	default:
-		c.bad.at(path, "the proxy passes tcp and udp", "there is no protocol %s", p.Protocol)
+		c.bad.At(path, "the proxy passes tcp and udp", "there is no protocol %s", p.Protocol)
 		return out, false
 	}
 	if app := strings.ToLower(p.AppProtocol); out.Protocol == rhumb.TCP && p.Mode != "host" && (app == "http" || app == "http/1.1") {
@@ -133,7 +133,7 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 	}
 	if p.HostIP != "" {
 		if !isAddress(p.HostIP) {
-			c.bad.at(path, portHint, "%q is not an IP address", p.HostIP)
+			c.bad.At(path, portHint, "%q is not an IP address", p.HostIP)
 			return out, false
 		}
 	}
@@ -141,7 +141,7 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 		return out, true
 	}
 	if _, reason := badRange(p.Published); reason != "" {
-		c.bad.at(path, portHint, "%s", reason)
+		c.bad.At(path, portHint, "%s", reason)
 		return out, false
 	}
 	from, to, isRange := strings.Cut(p.Published, "-")
@@ -174,7 +174,7 @@ func (c *converter) expose(s types.ServiceConfig, routes []rhumb.Route) []string
 			reason = fmt.Sprintf("%d ports are more than %d", size, maxRange)
 		}
 		if reason != "" {
-			c.bad.at(fmt.Sprintf("services.%s.expose[%d]", s.Name, i), "write it as 8000 or 8000/udp", "%q: %s", e, reason)
+			c.bad.At(fmt.Sprintf("services.%s.expose[%d]", s.Name, i), "write it as 8000 or 8000/udp", "%q: %s", e, reason)
 			continue
 		}
 		from, _, _ := strings.Cut(ports, "-")
@@ -224,11 +224,11 @@ func (c *converter) published(services []rhumb.Service) {
 func (c *converter) twice(id string, first, second holder) {
 	at := c.portPath(second)
 	if first.service == second.service {
-		c.bad.at(at, "keep one of them", "port %s is published twice", id)
+		c.bad.At(at, "keep one of them", "port %s is published twice", id)
 		return
 	}
-	c.bad.at(at, "choose another host port for one of them", "port %s is published by %s already (%s)",
-		id, first.service, c.lines.find(c.portPath(first)))
+	c.bad.At(at, "choose another host port for one of them", "port %s is published by %s already (%s)",
+		id, first.service, c.lines.Find(c.portPath(first)))
 }
 
 // portPath finds the port in the model, as that knows the line.

@@ -1,0 +1,8 @@
+package convert
+
+// Context is what a build needs from the client's disk.
+type Context struct {
+	Dir        string            // absolute
+	Dockerfile string            // absolute; "": it is inline
+	Secrets    map[string][]byte `json:",omitzero"` // contents by ID
+}

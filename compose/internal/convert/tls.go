@@ -1,0 +1,134 @@
+package convert
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"rhumb"
+	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/extension"
+	"rhumb/compose/internal/keys"
+)
+
+const maxCertificate = 256 << 10 // bytes of a certificate's or key's file
+
+// certified fills in what the services say of TLS, and refuses what can't come true.
+func (c *converter) certified(services []rhumb.Service) {
+	held := map[string]string{} // by host: which service says something
+	for i := range services {
+		s := &services[i]
+		w := c.extras[s.Name].TLS
+		path := "services." + s.Name + "." + keys.Extension + ".tls"
+		hosts := hostsOf(s)
+		if w == nil {
+			c.noteWildcards(s)
+			continue
+		}
+		s.TLS = w.TLS
+		if len(hosts) == 0 {
+			c.bad.At(path, "add routes with a host, or leave tls out", "no route of the service has a host name")
+			continue
+		}
+		for _, h := range hosts {
+			other := named(services, held[h])
+			switch {
+			case w.Source == rhumb.CertACME && strings.HasPrefix(h, "*."):
+				c.bad.At(path, "give files with cert and key, or write internal", "%s can't have a certificate over ACME: authorities give those for wildcards only by way of the DNS", h)
+			case w.Source == rhumb.CertACME && !rhumb.PublicHost(h):
+				c.bad.At(path, "write internal, or give files with cert and key", "%s can't have a certificate over ACME: it isn't a public name", h)
+			case other != nil && !sameTLS(other.TLS, s.TLS):
+				c.bad.At(path, "say the same for both, or say it once", "%s says something else of %s", other.Name, h)
+			}
+			held[h] = s.Name
+		}
+		if w.Source == rhumb.CertGiven {
+			s.TLS.Given = c.pair(path, w, hosts)
+		}
+	}
+}
+
+func named(services []rhumb.Service, name string) *rhumb.Service {
+	i := slices.IndexFunc(services, func(s rhumb.Service) bool { return s.Name == name })
+	if name == "" || i < 0 {
+		return nil
+	}
+	return &services[i]
+}
+
+// sameTLS compares what two services say, but for the pair, which is the same if its files are.
+func sameTLS(a, b rhumb.TLS) bool {
+	plain := func(p *bool) bool { return p != nil && *p }
+	return a.Source == b.Source && a.HSTS == b.HSTS && plain(a.Plain) == plain(b.Plain)
+}
+
+func hostsOf(s *rhumb.Service) []string {
+	hosts := map[string]bool{}
+	for _, r := range s.Routes {
+		if r.Host != "" {
+			hosts[r.Host] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(hosts))
+}
+
+// noteWildcards tells that wildcards get no certificate unless somebody says from where.
+func (c *converter) noteWildcards(s *rhumb.Service) {
+	for i, r := range s.Routes {
+		if strings.HasPrefix(r.Host, "*.") {
+			c.note(fmt.Sprintf("services.%s.%s.routes[%d]", s.Name, keys.Extension, i), rhumb.Emulated,
+				"a wildcard is served over HTTP only, unless x-rhumb.tls is internal or gives files")
+		}
+	}
+}
+
+// pair reads a certificate with its key, looks whether they are good for the hosts, and gives the hash under which the stack has them.
+func (c *converter) pair(path string, w *extension.TLS, hosts []string) string {
+	cert, ok := c.pem(path+".cert", w.Cert)
+	key, ok2 := c.pem(path+".key", w.Key)
+	if !ok || !ok2 {
+		return ""
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		c.bad.At(path, "cert is the certificate with its chain, key the private key that belongs to it, both in PEM",
+			"the pair can't be used: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		return ""
+	}
+	leaf := pair.Leaf
+	if leaf == nil {
+		if leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			c.bad.At(path+".cert", "", "it can't be read: %s", err)
+			return ""
+		}
+	}
+	if time.Now().After(leaf.NotAfter) {
+		c.bad.At(path+".cert", "put the renewed certificate there", "%s expired on %s", w.Cert, leaf.NotAfter.Format(time.DateOnly))
+	}
+	for _, h := range hosts {
+		if leaf.VerifyHostname(strings.Replace(h, "*.", "any.", 1)) != nil || strings.HasPrefix(h, "*.") && !slices.Contains(leaf.DNSNames, h) {
+			c.bad.At(path+".cert", "it is for "+strings.Join(leaf.DNSNames[:min(len(leaf.DNSNames), 5)], ", "), "%s isn't for %s", w.Cert, h)
+		}
+	}
+	all := bytes.Join([][]byte{bytes.TrimSpace(cert), bytes.TrimSpace(key), nil}, []byte("\n"))
+	return c.keep(fileKey{rhumb.FileCertificate, filepath.ToSlash(w.Cert)}, all).Hash
+}
+
+// pem reads a file of the user's, relative to the project folder.
+func (c *converter) pem(path, name string) ([]byte, bool) {
+	file := name
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(c.in.Dir, file)
+	}
+	b, err := diskfile.Read(file, c.in.Shown(file), maxCertificate)
+	if err != nil {
+		c.bad.At(path, "", "%s", err)
+	}
+	return b, err == nil
+}

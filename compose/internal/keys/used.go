@@ -1,0 +1,79 @@
+package keys
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rhumb"
+	"rhumb/compose/internal/place"
+)
+
+// Use is a key that the files use and that isn't honoured as written.
+type Use struct {
+	Path          string // in the model: services.web.deploy.mode
+	Section, Name string // services, web
+	Key           *Key
+}
+
+// Used walks the merged model and finds the keys that the table doesn't call honoured. The library adds defaults;
+// only what some file says counts.
+func Used(dict map[string]any, l *place.Lines) []Use {
+	w := usage{lines: l, seen: map[string]bool{}}
+	for _, k := range Table() {
+		if !strings.ContainsAny(k.Path, "*[") && k.Fate != rhumb.Honoured && l.Has(k.Path) {
+			w.found = append(w.found, Use{Path: k.Path, Key: k}) // such as version, which the library takes away
+			w.seen[k.Path] = true
+		}
+	}
+	for section, v := range dict {
+		below := root().next(section)
+		entries, ok := v.(map[string]any)
+		if below == nil || !ok {
+			continue
+		}
+		for name, e := range entries {
+			w.section, w.name = section, name
+			w.walk(section+"."+name, e, below.next(name))
+		}
+	}
+	slices.SortStableFunc(w.found, func(a, b Use) int { return strings.Compare(a.Path, b.Path) })
+	return w.found
+}
+
+type usage struct {
+	lines         *place.Lines
+	found         []Use
+	seen          map[string]bool
+	section, name string
+}
+
+func (w *usage) walk(path string, value any, at *branch) {
+	if at == nil || w.note(path, value, at) {
+		return
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		for k, e := range v {
+			w.walk(place.Join(path, k), e, at.next(k))
+		}
+	case []any:
+		for i, e := range v {
+			w.walk(fmt.Sprintf("%s[%d]", path, i), e, at.next("[]"))
+		}
+	}
+}
+
+// note records the fate of the key at path, and tells whether what is below has no fate of its own.
+func (w *usage) note(path string, value any, at *branch) bool {
+	k := at.key(value)
+	if k == nil || k.Fate == rhumb.Honoured || !w.lines.Has(path) {
+		return false
+	}
+	id := place.General(path) + k.Value
+	if !w.seen[id] {
+		w.seen[id] = true
+		w.found = append(w.found, Use{path, w.section, w.name, k})
+	}
+	return k.Fate == rhumb.Refused || k.Fate == rhumb.Ignored
+}

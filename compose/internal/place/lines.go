@@ -1,0 +1,50 @@
+// Package place knows where in Compose files things were said, and collects the mistakes found there. A path, such as
+// services.web.ports[0], is a place in the merged model; a place, such as "compose.yaml:12", is one in a file.
+package place
+
+import "strings"
+
+// Lines remembers where each path of the model was said: services.web.ports[1] is "compose.yaml:12". When several files
+// say a path, the last one counts. Items of lists are counted over all files, as merging appends them.
+type Lines struct {
+	at    map[string]string
+	Count map[string]int // how many items of a list earlier files gave
+}
+
+// NewLines makes lines that remember nothing yet.
+func NewLines() *Lines { return &Lines{at: map[string]string{}, Count: map[string]int{}} }
+
+// Mark records a path, and the same path without its list positions for those who can't know them.
+func (l *Lines) Mark(path, at string) {
+	l.at[path] = at
+	if g := General(path); g != path {
+		l.at[g] = at
+	}
+}
+
+// Has tells whether some file says the path, or an item of its list says it.
+func (l *Lines) Has(path string) bool {
+	if _, ok := l.at[path]; ok {
+		return true
+	}
+	_, ok := l.at[General(path)]
+	return ok
+}
+
+// Find gives the place of a path, or of the nearest thing around it that has one; "" if there is none.
+func (l *Lines) Find(path string) string {
+	for path != "" {
+		if at, ok := l.at[path]; ok {
+			return at
+		}
+		if at, ok := l.at[General(path)]; ok {
+			return at
+		}
+		i := strings.LastIndexAny(path, ".[")
+		if i < 0 {
+			return ""
+		}
+		path = path[:i]
+	}
+	return ""
+}

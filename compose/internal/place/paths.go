@@ -1,0 +1,74 @@
+package place
+
+import (
+	"cmp"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Compare orders places: by file, then by line.
+func Compare(a, b string) int {
+	fa, la := Split(a)
+	fb, lb := Split(b)
+	return cmp.Or(cmp.Compare(fa, fb), cmp.Compare(la, lb))
+}
+
+// Split gives a place's file and line; 0: it has none.
+func Split(at string) (string, int) {
+	if i := strings.LastIndexByte(at, ':'); i >= 0 {
+		if n, err := strconv.Atoi(at[i+1:]); err == nil {
+			return at[:i], n
+		}
+	}
+	return at, 0
+}
+
+var trailingIndex = regexp.MustCompile(`(\[\d*\])+$`)
+
+// Subject names a path as messages do: services.web.ports[0] is web.ports, networks.back.driver stays.
+func Subject(path string) string {
+	return strings.TrimPrefix(Unindexed(path), "services.")
+}
+
+// Unindexed gives a path without the position at its end: services.web.ports[0] is services.web.ports.
+func Unindexed(path string) string { return trailingIndex.ReplaceAllString(path, "") }
+
+// At gives the place of a line in a file: "compose.yaml:12". Without a line it is the file.
+func At(name string, line int) string {
+	if line <= 0 {
+		return name
+	}
+	return name + ":" + strconv.Itoa(line)
+}
+
+// Join gives the path of a key below another.
+func Join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// General gives the path with all list positions left out: services.web.ports[].mode.
+func General(path string) string {
+	if !strings.Contains(path, "[") {
+		return path
+	}
+	var b strings.Builder
+	skip := false
+	for _, r := range path {
+		switch r {
+		case '[':
+			skip = true
+			b.WriteString("[]")
+		case ']':
+			skip = false
+		default:
+			if !skip {
+				b.WriteRune(r)
+			}
+		}
+	}
+	return b.String()
+}
