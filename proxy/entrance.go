@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/table"
 )
 
@@ -15,15 +16,15 @@ const challengePath = "/.well-known/acme-challenge/"
 // entrance does what comes before a request is led to a replica: challenges are answered, visitors are led to TLS, and what doesn't
 // belong on its connection is refused. It gives the answer's Strict-Transport-Security, and whether the request has had its answer.
 func (h *httpServer) entrance(s *snapshot, w http.ResponseWriter, r *http.Request) (insist string, done bool) {
-	c, ok := r.Context().Value(connKey{}).(*clientConn)
+	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
 	if !ok {
 		return "", false
 	}
-	l := s.listeners[c.bound]
+	l := s.listeners[c.Bound]
 	host := table.RequestHost(r.Host)
 	switch {
-	case c.tls != nil:
-		if !c.covers(host) {
+	case c.Encrypted():
+		if !c.Covers(host) {
 			pageMisdirected().write(w, r)
 			return "", true
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/inbound"
 )
 
 // httpServer speaks HTTP on all connections of HTTP listeners.
@@ -25,7 +26,7 @@ type httpServer struct {
 	limits   Limits
 	server   *http.Server
 	reverse  *httputil.ReverseProxy
-	conns    connTable
+	conns    inbound.Conns
 	queue    connQueue
 	requests sync.WaitGroup // also those that became WebSockets
 	leaving  atomic.Bool    // each answer asks its client to come back on another connection
@@ -33,7 +34,7 @@ type httpServer struct {
 
 func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 	h := &httpServer{balancer: b, certs: certs, trusted: o.TrustedProxies, log: o.Log, limits: b.limits,
-		queue: connQueue{conns: make(chan *clientConn), done: make(chan struct{})}}
+		queue: connQueue{conns: make(chan *inbound.Conn), done: make(chan struct{})}}
 	h.reverse = &httputil.ReverseProxy{
 		Rewrite:        h.rewrite,
 		Transport:      roundTripper{b},
@@ -53,7 +54,7 @@ func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 		HTTP2:             http2Config(h.limits),
 		MaxHeaderBytes:    h.limits.Header,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState:         h.conns.note,
+		ConnState:         h.conns.Note,
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	return h
@@ -67,17 +68,16 @@ func http2Config(l Limits) *http.HTTP2Config {
 type connKey struct{}
 
 // serve takes an accepted connection. It returns as soon as the connection is the server's.
-func (h *httpServer) serve(c *clientConn) {
-	c.watch(h.limits)
-	c.guard = &guard{max: h.limits.Header + 8<<10}
+func (h *httpServer) serve(c *inbound.Conn) {
+	c.ExpectHTTP(h.limits.inbound())
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
 	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
-	h.conns.note(c, http.StateNew)
+	h.conns.Note(c, http.StateNew)
 	select {
 	case h.queue.conns <- c:
 	case <-h.queue.done:
 		c.Close()
-		h.conns.note(c, http.StateClosed)
+		h.conns.Note(c, http.StateClosed)
 	}
 }
 
@@ -85,7 +85,7 @@ func (h *httpServer) serve(c *clientConn) {
 func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.requests.Add(1)
 	defer h.requests.Done()
-	defer h.noteReset(r)
+	defer h.noteEnd(r)
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
@@ -107,11 +107,11 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		pageNotAllowed().write(w, r)
 		return
 	}
-	p := newProgress(w, r, h.limits)
-	c := &call{backend: name, body: p.body, insist: insist}
+	p := inbound.NewProgress(w, r, h.limits.inbound())
+	c := &call{backend: name, body: p.Body(), insist: insist}
 	defer c.end()
-	defer p.end()
-	out, err := p.request(context.WithValue(r.Context(), callKey{}, c))
+	defer p.End()
+	out, err := p.Request(context.WithValue(r.Context(), callKey{}, c))
 	if err != nil {
 		h.failed(p, out, err)
 		return
@@ -119,36 +119,41 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.reverse.ServeHTTP(p, out)
 }
 
+// noteEnd tells the connection of HTTP/2 that a request has ended.
+func (h *httpServer) noteEnd(r *http.Request) {
+	if c, ok := r.Context().Value(connKey{}).(*inbound.Conn); ok && r.ProtoMajor == 2 {
+		c.NoteEnd(r.Context().Err() != nil, h.log)
+	}
+}
+
 // suspect tells whether a request must not reach a replica: the guard has refused it already, or it has a header that
 // some take for its length.
 func (h *httpServer) suspect(r *http.Request) bool {
 	for k := range r.Header {
-		if strings.Contains(k, "_") && framesBody(k) {
+		if strings.Contains(k, "_") && inbound.FramesBody(k) {
 			return true
 		}
 	}
-	c, ok := r.Context().Value(connKey{}).(*clientConn)
+	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
 	if !ok || r.ProtoMajor != 1 {
 		return false
 	}
-	c.served++
-	refused := c.guard.refused.Load()
-	return refused != 0 && c.served >= refused
+	return c.Suspect()
 }
 
 // malformed tells whether the guard has refused something of the request's connection.
 func malformed(r *http.Request) bool {
-	c, ok := r.Context().Value(connKey{}).(*clientConn)
-	return ok && c.guard.refused.Load() != 0
+	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
+	return ok && c.Malformed()
 }
 
 // backendOf gives the backend of the request's listener, or of the rule that fits.
 func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
-	c, ok := r.Context().Value(connKey{}).(*clientConn)
+	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
 	if !ok {
 		return "", false
 	}
-	l, ok := s.listeners[c.bound]
+	l, ok := s.listeners[c.Bound]
 	switch {
 	case !ok || l.Protocol != rhumb.HTTP && l.Protocol != rhumb.HTTPS:
 		return "", false // the listener is gone, or speaks something else now; this connection was kept alive
@@ -161,7 +166,7 @@ func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
 // call is one request on its way. The round tripper fills it.
 type call struct {
 	backend string
-	body    *progressBody // nil: the request has none
+	body    *inbound.Body // nil: the request has none
 	insist  string        // Strict-Transport-Security of the answer; "": as the replica says
 	lease   lease
 	got     bool
@@ -171,7 +176,7 @@ type callKey struct{}
 
 // clientFailed tells whether it was the client that broke off.
 func (c *call) clientFailed(ctx context.Context) bool {
-	return ctx.Err() != nil || c.body != nil && c.body.cut.Load()
+	return ctx.Err() != nil || c.body != nil && c.body.Cut()
 }
 
 func (c *call) end() {
@@ -215,9 +220,9 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var page page
 	switch {
-	case c.body != nil && c.body.slow.Load():
+	case c.body != nil && c.body.Slow():
 		page = pageTooSlow()
-	case c.body != nil && c.body.cut.Load() && malformed(r):
+	case c.body != nil && c.body.Cut() && malformed(r):
 		page = pageBad()
 	case c.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over
@@ -234,7 +239,7 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 // connQueue is the net.Listener through which accepted connections reach the HTTP server.
 type connQueue struct {
-	conns chan *clientConn
+	conns chan *inbound.Conn
 	done  chan struct{}
 	once  sync.Once
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/inbound"
 )
 
 // Limits bounds everything that a client, a backend or a successor can make the proxy spend. A field that is zero
@@ -54,6 +55,11 @@ func (l Limits) Validate() error {
 		}
 	}
 	return nil
+}
+
+// inbound gives those of one connection.
+func (l Limits) inbound() inbound.Limits {
+	return inbound.Limits{Header: l.Header, Progress: l.Progress, ProgressTime: l.ProgressTime}
 }
 
 // withDefaults fills what is zero.

@@ -1,17 +1,14 @@
 package proxy
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/socket"
 )
 
@@ -38,59 +35,14 @@ func (l *listener) quit() {
 	l.close()
 }
 
-// clientConn is an accepted connection that gives its places back when it is closed.
-type clientConn struct {
-	*net.TCPConn
-	bound  socket.Binding
-	once   sync.Once
-	places []slots
-	state  connState
-	guard  *guard            // nil: not HTTP
-	tls    *tls.Conn         // nil: in clear
-	name   string            // that the client asked for in its handshake
-	leaf   *x509.Certificate // that it was shown; nil: in clear, or the session was resumed
-	ending atomic.Bool
-	served int64 // requests of HTTP/1 that reached the handler
-	pace   pace
-	resets resets
-}
-
-// Read reads what the guard lets pass.
-func (c *clientConn) Read(b []byte) (int, error) {
-	var src io.Reader = c.TCPConn
-	if c.tls != nil {
-		src = c.tls
-	}
-	if c.guard == nil || c.hijacked() {
-		return src.Read(b)
-	}
-	return c.guard.read(src, b)
-}
-
-func (c *clientConn) Close() error {
-	c.ending.Store(true)
-	var err error
-	if c.tls != nil {
-		err = c.tls.Close() // which says good-bye, and closes the other one
-	} else {
-		err = c.TCPConn.Close()
-	}
-	c.once.Do(func() {
-		for _, p := range c.places {
-			p.release()
-		}
-	})
-	return err
-}
-
 // acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.
 type acceptLoop struct {
 	socket *socket.Socket
 	total  slots
 	own    slots
-	serve  func(*clientConn) (rest func()) // rest, if any, is the connection's own goroutine
-	full   func(socket.Binding)            // called while there is no place for more connections
-	ended  func()                          // called when no more are accepted
+	serve  func(*inbound.Conn) (rest func()) // rest, if any, is the connection's own goroutine
+	full   func(socket.Binding)              // called while there is no place for more connections
+	ended  func()                            // called when no more are accepted
 	log    *slog.Logger
 }
 
@@ -113,7 +65,10 @@ func (a *acceptLoop) run() {
 		}
 		backoff = 0
 		a.total.take() // not given up when the socket closes: this connection was accepted and is owed an answer
-		cc := &clientConn{TCPConn: c, bound: a.socket.Bound, places: []slots{a.own, a.total}}
+		cc := inbound.New(c, a.socket.Bound, func() {
+			a.own.release()
+			a.total.release()
+		})
 		if rest := a.serve(cc); rest != nil {
 			conns.Go(rest)
 		}

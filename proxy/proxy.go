@@ -17,6 +17,7 @@ import (
 
 	"rhumb"
 	"rhumb/internal/failpoint"
+	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/table"
 	"rhumb/proxy/internal/wire"
@@ -91,7 +92,7 @@ func New(o Options) (*Proxy, error) {
 	if p.certs = o.Certificates; p.certs == nil {
 		p.certs = noCertificates{}
 	}
-	p.tls = tlsConfig(p.certs)
+	p.tls = inbound.TLSConfig(p.certs.Certificate)
 	p.http = newHTTPServer(p.balancer, o, p.certs)
 	return p, nil
 }
@@ -220,13 +221,13 @@ func (p *Proxy) begin(s *socket.Socket) {
 	}
 	p.accepting.Add(1)
 	loop := &acceptLoop{socket: s, total: p.places, own: make(slots, p.limits.Conns), serve: p.serve,
-		full: p.http.conns.makeRoom, ended: p.accepting.Done, log: p.log}
+		full: p.http.conns.MakeRoom, ended: p.accepting.Done, log: p.log}
 	p.work.Go(loop.run)
 }
 
 // serve does with a connection what the table says of its listener.
-func (p *Proxy) serve(c *clientConn) (rest func()) {
-	l, ok := p.served.Load().listeners[c.bound]
+func (p *Proxy) serve(c *inbound.Conn) (rest func()) {
+	l, ok := p.served.Load().listeners[c.Bound]
 	switch {
 	case !ok:
 		c.Close()
@@ -238,14 +239,14 @@ func (p *Proxy) serve(c *clientConn) (rest func()) {
 		p.shaking.Add(1)
 		return func() {
 			defer p.shaking.Done()
-			if c.handshake(p.life, p.tls, p.limits.HeaderTime, p.log) {
+			if c.Handshake(p.life, p.tls, p.limits.HeaderTime, p.log) {
 				p.http.serve(c)
 			}
 		}
 	}
 	return func() {
 		if err := p.balancer.serveTCP(p.life, c, l.Backend); err != nil {
-			p.log.Debug("connection not served", "listener", c.bound.String(), "backend", l.Backend, "error", err)
+			p.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "error", err)
 		}
 	}
 }

@@ -221,7 +221,7 @@ func (p *Proxy) await(done <-chan struct{}, limit time.Duration, hurry <-chan st
 func (p *Proxy) finishHTTP(quiet time.Duration) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for p.http.conns.closeQuiet(quiet) > 0 && p.life.Err() == nil {
+	for p.http.conns.CloseQuiet(quiet) > 0 && p.life.Err() == nil {
 		select {
 		case <-tick.C:
 		case <-p.life.Done():

@@ -8,11 +8,13 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"rhumb/proxy/internal/inbound"
 )
 
 // serveTCP leads one connection to an endpoint of the backend and returns when both directions have ended, or when
 // ctx cuts it. It closes c.
-func (b *balancer) serveTCP(ctx context.Context, c *clientConn, name string) error {
+func (b *balancer) serveTCP(ctx context.Context, c *inbound.Conn, name string) error {
 	defer c.Close()
 	var up *net.TCPConn
 	var l lease

@@ -1,4 +1,4 @@
-package proxy
+package inbound
 
 import (
 	"errors"
@@ -36,24 +36,24 @@ func (p *pace) stalled(acked uint64, began, now time.Time) bool {
 }
 
 // watch bounds how long the client may stand still, also when all that it is sent is in the kernel's hands.
-func (c *clientConn) watch(l Limits) {
+func (c *Conn) watch(l Limits) {
 	c.pace = pace{limit: l.ProgressTime, least: uint64(l.Progress)}
 	c.userTimeout(l.ProgressTime * 9 / 8) // after Write, which tells the client
 }
 
 // unwatch is for upgraded connections, which may be as slow as they like.
-func (c *clientConn) unwatch() { c.userTimeout(0) }
+func (c *Conn) unwatch() { c.userTimeout(0) }
 
 // userTimeout tells the kernel how long a client may take nothing before the connection is dead. It is a second line
 // of defence: a kernel that refuses leaves the first.
-func (c *clientConn) userTimeout(d time.Duration) {
+func (c *Conn) userTimeout(d time.Duration) {
 	_ = onSocket(c.TCPConn, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	})
 }
 
 // Write writes, and cuts a client that doesn't read.
-func (c *clientConn) Write(b []byte) (n int, err error) {
+func (c *Conn) Write(b []byte) (n int, err error) {
 	if c.tls != nil {
 		return c.tls.Write(b) // which comes back to send
 	}
@@ -61,7 +61,7 @@ func (c *clientConn) Write(b []byte) (n int, err error) {
 }
 
 // send writes to the socket.
-func (c *clientConn) send(b []byte) (n int, err error) {
+func (c *Conn) send(b []byte) (n int, err error) {
 	if c.pace.limit == 0 || c.hijacked() {
 		return c.TCPConn.Write(b)
 	}
@@ -88,7 +88,7 @@ func (c *clientConn) send(b []byte) (n int, err error) {
 }
 
 // acked gives how many bytes the client's kernel has acknowledged.
-func (c *clientConn) acked() (n uint64, err error) {
+func (c *Conn) acked() (n uint64, err error) {
 	err = onSocket(c.TCPConn, func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err == nil {

@@ -1,4 +1,4 @@
-package proxy
+package inbound
 
 import (
 	"bytes"
@@ -147,7 +147,7 @@ func (g *guard) takeLine(line []byte) bool {
 			return true
 		}
 		name, _, ok := field(line)
-		return ok && !framesBody(name)
+		return ok && !FramesBody(name)
 	}
 	return false
 }
@@ -190,7 +190,7 @@ func (g *guard) takeHeader(line []byte) bool {
 	case strings.EqualFold(name, "Upgrade"):
 		f.upgrade = true
 	}
-	return !framesBody(name)
+	return !FramesBody(name)
 }
 
 // takeChunkSize takes a size in hexadecimal and drops its extensions.
@@ -253,8 +253,8 @@ func field(line []byte) (name, value string, ok bool) {
 	return string(n), strings.Trim(string(v), " "), ok && isToken(n)
 }
 
-// framesBody tells whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
-func framesBody(name string) bool {
+// FramesBody tells whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
+func FramesBody(name string) bool {
 	if len(name) != len("Content-Length") && len(name) != len("Transfer-Encoding") {
 		return false
 	}

@@ -1,4 +1,4 @@
-package proxy
+package inbound
 
 import (
 	"context"
@@ -6,39 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"time"
 
-	"rhumb"
 	"rhumb/proxy/internal/table"
 )
-
-// Certificates is what the proxy needs of those who get and keep certificates. Its methods may be called side by side, and
-// don't wait for anybody outside.
-type Certificates interface {
-	// Manage makes the table's certificates those that are kept.
-	Manage(t rhumb.Table)
-	// Certificate gives the one for a handshake; nil without an error refuses the name.
-	Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
-	// Good tells whether visitors of a host can be led to TLS.
-	Good(host string) bool
-	// Challenge answers an ACME authority's request; false if it isn't one.
-	Challenge(w http.ResponseWriter, r *http.Request) bool
-	// Rest stops ordering for good: a successor does it from now on.
-	Rest()
-	// Status tells how all certificates stand.
-	Status() []rhumb.CertificateStatus
-}
-
-// noCertificates is for a proxy that was given none: no handshake succeeds.
-type noCertificates struct{}
-
-func (noCertificates) Manage(rhumb.Table)                                         {}
-func (noCertificates) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
-func (noCertificates) Good(string) bool                                           { return false }
-func (noCertificates) Challenge(http.ResponseWriter, *http.Request) bool          { return false }
-func (noCertificates) Rest()                                                      {}
-func (noCertificates) Status() []rhumb.CertificateStatus                          { return nil }
 
 // Protocols that are agreed on in a handshake.
 const (
@@ -47,14 +18,14 @@ const (
 	protocolChallenge = "acme-tls/1" // RFC 8737: an authority looks at the certificate and goes
 )
 
-// tlsConfig takes TLS 1.2 and 1.3 with the suites that Go's own team keeps up to date. A name that has no certificate gets the alert
+// TLSConfig takes TLS 1.2 and 1.3 with the suites that Go's own team keeps up to date. A name that has no certificate gets the alert
 // unrecognized_name.
-func tlsConfig(certs Certificates) *tls.Config {
+func TLSConfig(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{protocolHTTP2, protocolHTTP1, protocolChallenge},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			cert, err := certs.Certificate(hello)
+			cert, err := certificate(hello)
 			if w, ok := hello.Conn.(wireConn); ok && cert != nil {
 				w.c.leaf = cert.Leaf
 			}
@@ -63,9 +34,9 @@ func tlsConfig(certs Certificates) *tls.Config {
 	}
 }
 
-// handshake makes the connection one of TLS; false if it came to nothing, and the connection is closed. The server then reads it like one in
+// Handshake makes the connection one of TLS; false if it came to nothing, and the connection is closed. The server then reads it like one in
 // clear, through the same guard: it finds out by itself whether HTTP/2 is spoken.
-func (c *clientConn) handshake(ctx context.Context, conf *tls.Config, limit time.Duration, log *slog.Logger) bool {
+func (c *Conn) Handshake(ctx context.Context, conf *tls.Config, limit time.Duration, log *slog.Logger) bool {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	conn := tls.Server(wireConn{c}, conf)
@@ -83,7 +54,7 @@ func (c *clientConn) handshake(ctx context.Context, conf *tls.Config, limit time
 }
 
 // wireConn is what TLS reads from and writes to: the socket, under the limits of a connection in clear.
-type wireConn struct{ c *clientConn }
+type wireConn struct{ c *Conn }
 
 // goodbyeTime is how long a connection's end may take to be said.
 const goodbyeTime = 100 * time.Millisecond
@@ -111,7 +82,7 @@ func (w wireConn) Write(b []byte) (int, error) {
 // The TCP connection's own shortcuts would go around TLS.
 
 // ReadFrom writes what r gives.
-func (c *clientConn) ReadFrom(r io.Reader) (int64, error) {
+func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if c.tls != nil {
 		return io.Copy(c.tls, r)
 	}
@@ -119,7 +90,7 @@ func (c *clientConn) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // WriteTo writes what comes in to w.
-func (c *clientConn) WriteTo(w io.Writer) (int64, error) {
+func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	if c.tls != nil {
 		return io.Copy(w, struct{ io.Reader }{c})
 	}
@@ -127,7 +98,7 @@ func (c *clientConn) WriteTo(w io.Writer) (int64, error) {
 }
 
 // CloseWrite tells the client that nothing more comes.
-func (c *clientConn) CloseWrite() error {
+func (c *Conn) CloseWrite() error {
 	if c.tls != nil {
 		if err := c.tls.CloseWrite(); err != nil {
 			return err
@@ -136,8 +107,11 @@ func (c *clientConn) CloseWrite() error {
 	return c.TCPConn.CloseWrite()
 }
 
-// covers tells whether requests for the host may come on the connection: those for the name that the client asked for in its handshake, and,
+// Encrypted tells whether it is one of TLS.
+func (c *Conn) Encrypted() bool { return c.tls != nil }
+
+// Covers tells whether requests for the host may come on the connection: those for the name that the client asked for in its handshake, and,
 // because browsers send on one connection what one certificate is for, those for other names of the certificate that it was shown.
-func (c *clientConn) covers(host string) bool {
+func (c *Conn) Covers(host string) bool {
 	return c.tls == nil || host == c.name || c.leaf != nil && c.leaf.VerifyHostname(host) == nil
 }

@@ -1,4 +1,4 @@
-package proxy
+package inbound
 
 import (
 	"bytes"
@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// progress wraps a request and its answer so that a client which neither sends nor reads is cut: a deadline is set
+// Progress wraps a request and its answer so that a client which neither sends nor reads is cut: a deadline is set
 // before each read and write and moved on as bytes move, in more than drops. There is no limit on how long all of it takes. Upgraded connections have
 // none, because hijacking clears the deadlines.
-type progress struct {
+type Progress struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
 	limit time.Duration
-	http2 bool // its deadlines fire also while nothing is being written or read, so they are cleared each time
-	body  *progressBody
+	http2 bool  // its deadlines fire also while nothing is being written or read, so they are cleared each time
+	body  *Body // nil: the request has none
 	r     *http.Request
 }
 
@@ -28,11 +28,12 @@ type progress struct {
 // header, no slow client keeps a replica waiting for it, and a replica that answers without reading it causes no trouble.
 const smallBody = 8 << 10
 
-func newProgress(w http.ResponseWriter, r *http.Request, limits Limits) *progress {
+// NewProgress wraps a request and its answer; End ends it.
+func NewProgress(w http.ResponseWriter, r *http.Request, limits Limits) *Progress {
 	limit := limits.ProgressTime
-	p := &progress{ResponseWriter: w, rc: http.NewResponseController(w), limit: limit, http2: r.ProtoMajor == 2, r: r}
+	p := &Progress{ResponseWriter: w, rc: http.NewResponseController(w), limit: limit, http2: r.ProtoMajor == 2, r: r}
 	if r.Body != nil && r.Body != http.NoBody {
-		p.body = &progressBody{ReadCloser: r.Body, rc: p.rc, limit: limit, least: limits.Progress, http2: p.http2, done: make(chan struct{})}
+		p.body = &Body{ReadCloser: r.Body, rc: p.rc, limit: limit, least: limits.Progress, http2: p.http2, done: make(chan struct{})}
 		if !p.http2 {
 			// A replica may answer before it has read all of the body. Without this, the server
 			// would read the rest first, and the answer would wait for a client that waits for the answer.
@@ -42,8 +43,17 @@ func newProgress(w http.ResponseWriter, r *http.Request, limits Limits) *progres
 	return p
 }
 
-// request gives the request to pass on. Its error is the client's: the body broke off or came too slowly.
-func (p *progress) request(ctx context.Context) (*http.Request, error) {
+// Body gives the request's; nil if it has none.
+func (p *Progress) Body() *Body { return p.body }
+
+// Slow tells whether it was cut for making no progress.
+func (b *Body) Slow() bool { return b.slow.Load() }
+
+// Cut tells whether it broke off for any reason: nothing that another replica would do better.
+func (b *Body) Cut() bool { return b.cut.Load() }
+
+// Request gives the request to pass on. Its error is the client's: the body broke off or came too slowly.
+func (p *Progress) Request(ctx context.Context) (*http.Request, error) {
 	r := p.r.WithContext(ctx)
 	switch {
 	case p.body == nil:
@@ -64,7 +74,7 @@ const earlyTime = 5 * time.Millisecond
 
 // WriteHeader begins the answer. One that comes before its request's body has been read is the last on its connection, and has
 // to say so: a client would send the next request into a connection that is being closed. Mostly the end is only microseconds away.
-func (p *progress) WriteHeader(status int) {
+func (p *Progress) WriteHeader(status int) {
 	if status >= 200 && p.body != nil && !p.http2 {
 		select {
 		case <-p.body.done:
@@ -81,9 +91,9 @@ func (p *progress) WriteHeader(status int) {
 // streamPart is how much of an HTTP/2 answer must go within the limit. Many streams share a slow client's bandwidth.
 const streamPart = 8 << 10
 
-// Write writes a part of the answer. The connection itself sees to it that its client reads (clientConn.Write); a stream of
+// Write writes a part of the answer. The connection itself sees to it that its client reads (Conn.Write); a stream of
 // HTTP/2 can stand still by itself.
-func (p *progress) Write(b []byte) (n int, err error) {
+func (p *Progress) Write(b []byte) (n int, err error) {
 	if !p.http2 {
 		return p.ResponseWriter.Write(b)
 	}
@@ -99,7 +109,7 @@ func (p *progress) Write(b []byte) (n int, err error) {
 }
 
 // FlushError sends what is buffered.
-func (p *progress) FlushError() error {
+func (p *Progress) FlushError() error {
 	p.arm()
 	err := p.rc.Flush()
 	p.disarm()
@@ -107,23 +117,23 @@ func (p *progress) FlushError() error {
 }
 
 // Unwrap lets http.ResponseController reach the rest.
-func (p *progress) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+func (p *Progress) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-func (p *progress) arm() {
+func (p *Progress) arm() {
 	if p.http2 {
 		p.rc.SetWriteDeadline(time.Now().Add(p.limit))
 	}
 }
 
-func (p *progress) disarm() {
+func (p *Progress) disarm() {
 	if p.http2 {
 		p.rc.SetWriteDeadline(time.Time{})
 	}
 }
 
-// end leaves deadlines for what the server does after the handler: write what is buffered, and read a bit of a body that nobody
+// End leaves deadlines for what the server does after the handler: write what is buffered, and read a bit of a body that nobody
 // wanted, so that the connection may be kept.
-func (p *progress) end() {
+func (p *Progress) End() {
 	now := time.Now()
 	if p.http2 {
 		p.rc.SetWriteDeadline(now.Add(p.limit))
@@ -138,7 +148,8 @@ func (p *progress) end() {
 	}
 }
 
-type progressBody struct {
+// Body is a request's, which may break off.
+type Body struct {
 	io.ReadCloser
 	rc    *http.ResponseController
 	limit time.Duration
@@ -149,12 +160,12 @@ type progressBody struct {
 	came  int
 	done  chan struct{} // closed once all of it has been read
 	once  sync.Once
-	slow  atomic.Bool // it was cut for making no progress
-	cut   atomic.Bool // it broke off for any reason: nothing that another replica would do better
+	slow  atomic.Bool
+	cut   atomic.Bool
 }
 
 // Read reads a part of the body.
-func (b *progressBody) Read(p []byte) (int, error) {
+func (b *Body) Read(p []byte) (int, error) {
 	if b.came >= b.least {
 		b.came, b.spent = 0, 0
 	}
@@ -182,14 +193,14 @@ func (b *progressBody) Read(p []byte) (int, error) {
 }
 
 // Close ends a reading that waits for the client, so that an early answer isn't held up by it.
-func (b *progressBody) Close() error {
+func (b *Body) Close() error {
 	if !b.ended() && !b.http2 {
 		b.rc.SetReadDeadline(time.Unix(1, 0))
 	}
 	return b.ReadCloser.Close()
 }
 
-func (b *progressBody) ended() bool {
+func (b *Body) ended() bool {
 	select {
 	case <-b.done:
 		return true

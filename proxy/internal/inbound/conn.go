@@ -1,0 +1,102 @@
+// Package inbound is the connections of clients, and what they may do: what they say has one reading only, they keep moving, and
+// they may speak TLS.
+package inbound
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rhumb/proxy/internal/socket"
+)
+
+// Conn is an accepted connection that gives its places back when it is closed.
+type Conn struct {
+	*net.TCPConn
+	Bound   socket.Binding
+	once    sync.Once
+	release func()
+	state   connState
+	guard   *guard            // nil: not HTTP
+	tls     *tls.Conn         // nil: in clear
+	name    string            // that the client asked for in its handshake
+	leaf    *x509.Certificate // that it was shown; nil: in clear, or the session was resumed
+	ending  atomic.Bool
+	served  int64 // requests of HTTP/1 that reached the handler
+	pace    pace
+	resets  resets
+}
+
+// New gives the connection that was accepted on the socket that is bound so. release is called once, when it is closed.
+func New(c *net.TCPConn, bound socket.Binding, release func()) *Conn {
+	return &Conn{TCPConn: c, Bound: bound, release: release}
+}
+
+// Limits bounds what a client of HTTP can make a connection spend.
+type Limits struct {
+	Header       int           // bytes of a request's header
+	Progress     int           // bytes that must move within ProgressTime
+	ProgressTime time.Duration // in which a client has to move them
+}
+
+// ExpectHTTP has the connection read through a guard from now on, and watches that its client takes what it is sent.
+func (c *Conn) ExpectHTTP(l Limits) {
+	c.watch(l)
+	c.guard = &guard{max: l.Header + 8<<10}
+}
+
+// Malformed tells whether the guard has refused something.
+func (c *Conn) Malformed() bool { return c.guard.refused.Load() != 0 }
+
+// Suspect counts a request of HTTP/1 that reached the handler, and tells whether the guard has refused it already.
+func (c *Conn) Suspect() bool {
+	c.served++
+	refused := c.guard.refused.Load()
+	return refused != 0 && c.served >= refused
+}
+
+// Read reads what the guard lets pass.
+func (c *Conn) Read(b []byte) (int, error) {
+	var src io.Reader = c.TCPConn
+	if c.tls != nil {
+		src = c.tls
+	}
+	if c.guard == nil || c.hijacked() {
+		return src.Read(b)
+	}
+	return c.guard.read(src, b)
+}
+
+// Close closes it, and gives its places back.
+func (c *Conn) Close() error {
+	c.ending.Store(true)
+	var err error
+	if c.tls != nil {
+		err = c.tls.Close() // which says good-bye, and closes the other one
+	} else {
+		err = c.TCPConn.Close()
+	}
+	c.once.Do(c.release)
+	return err
+}
+
+// connState is what the HTTP server last said about a connection.
+type connState struct {
+	state atomic.Int32 // http.ConnState
+	since atomic.Int64 // Unix nanoseconds
+}
+
+// quiet tells whether there has been no request for the time.
+func (c *Conn) quiet(d time.Duration) bool {
+	return http.ConnState(c.state.state.Load()) != http.StateActive && time.Since(time.Unix(0, c.state.since.Load())) >= d
+}
+
+// hijacked tells whether the connection has been upgraded: its bytes are nobody's business any more.
+func (c *Conn) hijacked() bool {
+	return http.ConnState(c.state.state.Load()) == http.StateHijacked
+}

@@ -1,0 +1,80 @@
+package inbound
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"rhumb/proxy/internal/socket"
+)
+
+// Conns knows the HTTP server's connections, those that were upgraded excepted. http.Server.Shutdown is not used to end them: it
+// drops a request that arrives while it closes idle connections.
+type Conns struct {
+	mu    sync.Mutex
+	conns map[*Conn]struct{}
+}
+
+// Note is the HTTP server's ConnState.
+func (t *Conns) Note(c net.Conn, st http.ConnState) {
+	cc, ok := c.(*Conn)
+	if !ok {
+		return
+	}
+	cc.state.state.Store(int32(st))
+	cc.state.since.Store(time.Now().UnixNano())
+	switch st {
+	case http.StateIdle:
+		if cc.guard != nil && !cc.guard.idle() {
+			cc.Close()
+		}
+	case http.StateHijacked:
+		cc.unwatch()
+		t.forget(cc)
+	case http.StateClosed:
+		t.forget(cc)
+	case http.StateNew:
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.conns == nil {
+			t.conns = map[*Conn]struct{}{}
+		}
+		t.conns[cc] = struct{}{}
+	}
+}
+
+func (t *Conns) forget(c *Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.conns, c)
+}
+
+// CloseQuiet closes the connections on which no request has been for the time, and gives how many are left.
+func (t *Conns) CloseQuiet(quiet time.Duration) (left int) {
+	return t.closeWhere(func(c *Conn) bool { return c.quiet(quiet) })
+}
+
+// roomTime is how long a kept-alive connection must have been without a request to be closed for the sake of a new one.
+const roomTime = 5 * time.Second
+
+// MakeRoom closes connections of a full listener that nobody uses.
+func (t *Conns) MakeRoom(b socket.Binding) {
+	t.closeWhere(func(c *Conn) bool { return c.Bound == b && c.quiet(roomTime) })
+}
+
+func (t *Conns) closeWhere(is func(*Conn) bool) (left int) {
+	t.mu.Lock()
+	var those []*Conn
+	for c := range t.conns {
+		if is(c) {
+			those = append(those, c)
+		}
+	}
+	left = len(t.conns) - len(those)
+	t.mu.Unlock()
+	for _, c := range those {
+		c.Close()
+	}
+	return left
+}
