@@ -8,6 +8,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/inbound"
+	"rhumb/proxy/internal/page"
 	"rhumb/proxy/internal/table"
 )
 
@@ -25,7 +26,7 @@ func (h *httpServer) entrance(s *snapshot, w http.ResponseWriter, r *http.Reques
 	switch {
 	case c.Encrypted():
 		if !c.Covers(host) {
-			pageMisdirected().write(w, r)
+			page.Misdirected().Write(w, r)
 			return "", true
 		}
 		cert, _ := s.tls.Find(host)

@@ -15,6 +15,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/inbound"
+	"rhumb/proxy/internal/page"
 )
 
 // httpServer speaks HTTP on all connections of HTTP listeners.
@@ -90,7 +91,7 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	if h.suspect(r) {
-		pageBad().write(w, r)
+		page.Bad().Write(w, r)
 		return
 	}
 	s := h.balancer.served.Load()
@@ -100,11 +101,11 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	name, ok := h.backendOf(s, r)
 	if !ok {
-		pageNotFound(r).write(w, r)
+		page.NotFound(r).Write(w, r)
 		return
 	}
 	if r.Method == http.MethodConnect {
-		pageNotAllowed().write(w, r)
+		page.NotAllowed().Write(w, r)
 		return
 	}
 	p := inbound.NewProgress(w, r, h.limits.inbound())
@@ -218,23 +219,23 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if be := h.balancer.served.Load().backends[c.backend]; be != nil && be.spec.Stack != "" {
 		stack = be.spec.Stack
 	}
-	var page page
+	var answer page.Page
 	switch {
 	case c.body != nil && c.body.Slow():
-		page = pageTooSlow()
+		answer = page.TooSlow()
 	case c.body != nil && c.body.Cut() && malformed(r):
-		page = pageBad()
+		answer = page.Bad()
 	case c.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over
 	case errors.Is(err, errCrowded):
-		page = pageCrowded(stack)
+		answer = page.Crowded(stack)
 	case errors.Is(err, errVain), errors.Is(err, errNoBackend):
-		page = pageUnready(stack)
+		answer = page.Unready(stack)
 	default:
 		h.log.Debug("request failed", "backend", c.backend, "error", err)
-		page = pageFailed(stack)
+		answer = page.Failed(stack)
 	}
-	page.write(w, r)
+	answer.Write(w, r)
 }
 
 // connQueue is the net.Listener through which accepted connections reach the HTTP server.

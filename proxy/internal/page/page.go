@@ -1,4 +1,5 @@
-package proxy
+// Package page is what the proxy itself answers, in the words of the person who asked.
+package page
 
 import (
 	"bytes"
@@ -12,9 +13,9 @@ import (
 	"rhumb/proxy/internal/table"
 )
 
-// page is an answer of the proxy itself. It says what is going on in the words of the person who asked, and names
+// Page is an answer of the proxy itself. It says what is going on in the words of the person who asked, and names
 // no addresses, replicas or errors of the inside.
-type page struct {
+type Page struct {
 	status int
 	what   string // one line
 	why    string // a sentence or two
@@ -22,42 +23,50 @@ type page struct {
 	close  bool
 }
 
-func pageNotFound(r *http.Request) page {
-	return page{status: http.StatusNotFound, what: "Nothing is served here",
+// NotFound answers where no rule leads.
+func NotFound(r *http.Request) Page {
+	return Page{status: http.StatusNotFound, what: "Nothing is served here",
 		why: fmt.Sprintf("No service answers to %q at this path.", table.RequestHost(r.Host))}
 }
 
-func pageNotAllowed() page {
-	return page{status: http.StatusMethodNotAllowed, what: "Not a forward proxy", why: "CONNECT is not served here.", close: true}
+// NotAllowed answers CONNECT.
+func NotAllowed() Page {
+	return Page{status: http.StatusMethodNotAllowed, what: "Not a forward proxy", why: "CONNECT is not served here.", close: true}
 }
 
-func pageBad() page {
-	return page{status: http.StatusBadRequest, what: "The request can't be read for sure",
+// Bad answers what has more than one reading.
+func Bad() Page {
+	return Page{status: http.StatusBadRequest, what: "The request can't be read for sure",
 		why: "Where it ends isn't certain, or it breaks the rules of HTTP.", close: true}
 }
 
-func pageMisdirected() page {
-	return page{status: http.StatusMisdirectedRequest, what: "Another connection is needed",
+// Misdirected answers a request on a connection that is for other hosts.
+func Misdirected() Page {
+	return Page{status: http.StatusMisdirectedRequest, what: "Another connection is needed",
 		why: "This one was opened for another host name, whose certificate isn't for this one."}
 }
 
-func pageTooSlow() page {
-	return page{status: http.StatusRequestTimeout, what: "The request stopped coming in",
+// TooSlow answers a body that stopped coming.
+func TooSlow() Page {
+	return Page{status: http.StatusRequestTimeout, what: "The request stopped coming in",
 		why: "No byte of its body arrived for too long.", close: true}
 }
 
-func pageUnready(stack string) page {
-	return page{status: http.StatusServiceUnavailable, what: stack + " has no ready replica",
+// Unready answers who has waited for a replica in vain.
+func Unready(stack string) Page {
+	return Page{status: http.StatusServiceUnavailable, what: stack + " has no ready replica",
 		why: "It is being deployed or restarted. Please try again in a moment.", retry: 2}
 }
 
-func pageCrowded(stack string) page {
-	return page{status: http.StatusServiceUnavailable, what: stack + " has no ready replica",
+// Crowded answers who finds too many waiting already.
+func Crowded(stack string) Page {
+	return Page{status: http.StatusServiceUnavailable, what: stack + " has no ready replica",
 		why: "It is being deployed or restarted, and many requests wait already. Please try again in a moment.", retry: 5}
 }
 
-func pageFailed(stack string) page {
-	return page{status: http.StatusBadGateway, what: stack + " did not answer",
+// Failed answers a request that its replica failed.
+func Failed(stack string) Page {
+	return Page{status: http.StatusBadGateway, what: stack + " did not answer",
 		why: "The replica that got the request failed before it had answered."}
 }
 
@@ -85,8 +94,8 @@ type pageView struct {
 	Why    string `json:"detail"`
 }
 
-// write answers in the form that the client prefers: HTML, JSON, or plain text for those that don't say.
-func (p page) write(w http.ResponseWriter, r *http.Request) {
+// Write answers in the form that the client prefers: HTML, JSON, or plain text for those that don't say.
+func (p Page) Write(w http.ResponseWriter, r *http.Request) {
 	kind, body := p.render(r.Header.Get("Accept"))
 	h := w.Header()
 	h.Set("Content-Type", kind)
@@ -105,7 +114,7 @@ func (p page) write(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p page) render(accept string) (kind string, body []byte) {
+func (p Page) render(accept string) (kind string, body []byte) {
 	v := pageView{Status: p.status, Text: http.StatusText(p.status), What: p.what, Why: p.why}
 	var b bytes.Buffer
 	switch {
