@@ -14,6 +14,7 @@ import (
 	"rhumb"
 	"rhumb/control/release"
 	"rhumb/control/routing"
+	"rhumb/control/upkeep"
 	"rhumb/internal/disk"
 )
 
@@ -47,12 +48,10 @@ type Control struct {
 	events  *bus
 	desk    *routing.Desk
 	maker   *release.Maker
+	care    *upkeep.Caretaker
 	starts  chan struct{} // a token per replica that is being started
 	probes  chan struct{} // a token per health check that runs
 	started time.Time
-
-	fetching sync.RWMutex  // read-held from resolving images until their release is stored
-	litter   chan struct{} // one place: a deployment has ended, and there may be images to clear away
 
 	mu      sync.Mutex
 	runners map[string]*runner
@@ -96,11 +95,11 @@ func New(d Deps) *Control {
 		starts:  make(chan struct{}, maxStarts),
 		probes:  make(chan struct{}, maxProbes),
 		started: time.Now(),
-		litter:  make(chan struct{}, 1),
 		runners: map[string]*runner{},
 		models:  map[modelKey]*rhumb.Release{},
 	}
 	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.current}
+	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep, Files: d.Sweep, Cache: d.Trim, Forget: c.forget})
 	return c
 }
 
@@ -122,8 +121,8 @@ func (c *Control) Hold(ctx context.Context) error {
 		c.runner(s.Name)
 	}
 	g.Go(func() error { return c.watch(ctx) })
-	g.Go(func() error { c.sweep(ctx); return nil }) // what a daemon that died has left
-	g.Go(func() error { return c.clear(ctx) })
+	g.Go(func() error { c.care.Sweep(ctx); return nil }) // what a daemon that died has left
+	g.Go(func() error { return c.care.Run(ctx) })
 	err = g.Wait()
 	c.mu.Lock()
 	c.spawn = nil
@@ -250,3 +249,6 @@ func earliest(ts ...time.Time) time.Time {
 	}
 	return first
 }
+
+// defaultDiskLimit is the percentage at which a file system is too full for anything new.
+const defaultDiskLimit = 90

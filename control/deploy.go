@@ -10,9 +10,17 @@ import (
 	"rhumb"
 	"rhumb/control/directory"
 	"rhumb/control/release"
+	"rhumb/control/upkeep"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
+
+// Room tells whether there is room for something new: a deployment, a build. It is Unavailable once a file system
+// that the engine's or the daemon's data lie on is too full. What serves, and what gives room back, must not ask.
+func (c *Control) Room(ctx context.Context) error {
+	disks := upkeep.Disks{Engine: c.Engine, Data: c.Data, Limit: c.DiskLimit, Look: c.Space, Takers: c.Usage, Log: c.Log}
+	return disks.Room(ctx)
+}
 
 // Deploy resolves the model into a release and begins to roll it out.
 func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
@@ -22,8 +30,7 @@ func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fu
 	if err := c.Room(ctx); err != nil {
 		return rhumb.Deployment{}, err
 	}
-	c.fetching.RLock()
-	defer c.fetching.RUnlock()
+	defer c.care.Fetching()()
 	rel, err := c.maker.Make(ctx, r, false, progress)
 	if err != nil {
 		return rhumb.Deployment{}, err
@@ -120,7 +127,7 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 	}
 	failpoint.Here("after the beginning")
 	if rel != nil {
-		c.keepImages(ctx, d.Stack, d.To, rel.Images)
+		c.care.KeepImages(ctx, d.Stack, d.To, rel.Images)
 	}
 	c.events.tell(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
 		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))})

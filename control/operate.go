@@ -95,7 +95,7 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 	if spec.Hosts, err = c.runner(stack).names(ctx, g, &spec.Container); err != nil {
 		return 0, err
 	}
-	defer c.sweep(context.WithoutCancel(ctx)) // a deployment may have replaced its secrets meanwhile
+	defer c.care.Sweep(context.WithoutCancel(ctx)) // a deployment may have replaced its secrets meanwhile
 	return c.Engine.Run(ctx, spec, o.Streams)
 }
 

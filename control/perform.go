@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"rhumb"
@@ -273,4 +274,13 @@ func reason(s rhumb.Step, cause error) string {
 func (r *runner) tellStep(ctx context.Context, g *goal, s rhumb.Step, kind rhumb.EventKind, text string) {
 	rep := rhumb.Replica{Stack: r.stack, Service: s.Service, Release: s.Release, Slot: s.Slot}
 	r.c.events.tell(ctx, g.event(rep, kind, text))
+}
+
+// sweep follows the removal of replicas: one that drained may go long after its deployment has ended, and its secrets go with it.
+func (r *runner) sweep(ctx context.Context, work *sync.WaitGroup) {
+	if r.swept || len(r.flying) > 0 {
+		return
+	}
+	r.swept = true
+	work.Go(func() { r.c.care.Sweep(ctx) })
 }

@@ -275,10 +275,10 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 	switch {
 	case to.Ended() && saved.To == 0: // who hears that it is down must not find it any more
 		e.Text = saved.Verdict().Text
-		r.c.tidy(ctx, saved)
+		r.c.care.Tidy(ctx, saved)
 	case to.Ended():
 		e.Text = saved.Verdict().Text
-		work.Go(func() { r.c.tidy(ctx, saved) })
+		work.Go(func() { r.c.care.Tidy(ctx, saved) })
 	}
 	r.c.events.tell(ctx, e)
 	return true, nil

@@ -1,15 +1,14 @@
-package control
+package upkeep
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"rhumb"
 )
 
-// keepImages gives a new release's images names that protect them from pruning.
-func (c *Control) keepImages(ctx context.Context, stack string, number int, images map[string]rhumb.Image) {
+// KeepImages gives a new release's images names that protect them from pruning.
+func (c *Caretaker) KeepImages(ctx context.Context, stack string, number int, images map[string]rhumb.Image) {
 	for service, img := range images {
 		if err := c.Images.Keep(ctx, stack, service, number, img.ID); err != nil {
 			c.Log.Warn("image not kept", "stack", stack, "service", service, "image", img.ID, "err", err)
@@ -17,10 +16,10 @@ func (c *Control) keepImages(ctx context.Context, stack string, number int, imag
 	}
 }
 
-// tidy removes what the end of a deployment has made superfluous: the images of a release that was put back,
+// Tidy removes what the end of a deployment has made superfluous: the images of a release that was put back,
 // releases beyond the last few and their images, and all that rhumb knows of a stack that is down. What can't be
 // removed now is found again after the next deployment, so it is logged and no more.
-func (c *Control) tidy(ctx context.Context, d rhumb.Deployment) {
+func (c *Caretaker) Tidy(ctx context.Context, d rhumb.Deployment) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // half a tidying is worse than a slow end
 	defer cancel()
 	if d.To != 0 && !c.fetching.TryLock() { // an image that is being resolved must not be removed under its release
@@ -31,33 +30,24 @@ func (c *Control) tidy(ctx context.Context, d rhumb.Deployment) {
 	if err := c.tidyStack(ctx, d); err != nil {
 		c.Log.Warn("not tidied", "stack", d.Stack, "err", err)
 	}
-	c.sweep(ctx)
+	c.Sweep(ctx)
 	select {
 	case c.litter <- struct{}{}:
 	default:
 	}
 }
 
-// sweep follows the removal of replicas: one that drained may go long after its deployment has ended, and its secrets go with it.
-func (r *runner) sweep(ctx context.Context, work *sync.WaitGroup) {
-	if r.swept || len(r.flying) > 0 {
+// Sweep removes the contents of configs and secrets that no container mounts any more.
+func (c *Caretaker) Sweep(ctx context.Context) {
+	if c.Files == nil {
 		return
 	}
-	r.swept = true
-	work.Go(func() { r.c.sweep(ctx) })
-}
-
-// sweep removes the contents of configs and secrets that no container mounts any more.
-func (c *Control) sweep(ctx context.Context) {
-	if c.Sweep == nil {
-		return
-	}
-	if err := c.Sweep(ctx); err != nil && ctx.Err() == nil {
+	if err := c.Files(ctx); err != nil && ctx.Err() == nil {
 		c.Log.Warn("files not swept", "err", err)
 	}
 }
 
-func (c *Control) tidyStack(ctx context.Context, d rhumb.Deployment) error {
+func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment) error {
 	releases, err := c.Store.Releases(ctx, d.Stack)
 	if err != nil {
 		return err
@@ -68,7 +58,7 @@ func (c *Control) tidyStack(ctx context.Context, d rhumb.Deployment) error {
 		current = d.From
 	}
 	kept, gone, bare := c.sort(releases, current, d, down)
-	c.forget(d.Stack, current)
+	c.Forget(d.Stack, current)
 	for _, r := range append(gone, bare...) {
 		c.releaseImages(ctx, r, kept)
 	}
@@ -85,7 +75,7 @@ func (c *Control) tidyStack(ctx context.Context, d rhumb.Deployment) error {
 
 // sort parts releases (newest first) into those kept, those to forget, and those that stay in the history without
 // images because they never served.
-func (c *Control) sort(releases []rhumb.ReleaseInfo, current int, d rhumb.Deployment, down bool) (kept, gone, bare []rhumb.ReleaseInfo) {
+func (c *Caretaker) sort(releases []rhumb.ReleaseInfo, current int, d rhumb.Deployment, down bool) (kept, gone, bare []rhumb.ReleaseInfo) {
 	served := 0
 	for i, r := range releases {
 		switch {
@@ -109,7 +99,7 @@ func (c *Control) sort(releases []rhumb.ReleaseInfo, current int, d rhumb.Deploy
 }
 
 // releaseImages lets a release's images go; those that rhumb fetched and that no kept release uses are removed.
-func (c *Control) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept []rhumb.ReleaseInfo) {
+func (c *Caretaker) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept []rhumb.ReleaseInfo) {
 	used := map[string]bool{}
 	for _, k := range kept {
 		for _, img := range k.Images {
