@@ -260,7 +260,7 @@ func (s *server) table() (table rhumb.Table, err error) {
 	return table, json.Unmarshal(b, &table)
 }
 
-// innerURL gives the address that a service has inside the stack, or "" where there are none.
+// innerURL gives the address that a service has inside the stack, or "" on a machine that can't have any.
 func (k *stack) innerURL(service string) string {
 	k.t.Helper()
 	table, err := k.s.table()
@@ -273,6 +273,9 @@ func (k *stack) innerURL(service string) string {
 				return fmt.Sprintf("http://%s:8000/", s.Addr)
 			}
 		}
+	}
+	if mustWork() {
+		k.t.Fatalf("%s has no address inside the stack", service)
 	}
 	k.t.Log("there are no service addresses on this machine")
 	return ""
