@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
+	"rhumb/control/events"
 	"rhumb/control/release"
 	"rhumb/control/routing"
 	"rhumb/control/upkeep"
@@ -45,7 +46,7 @@ type Deps struct {
 // Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
 type Control struct {
 	Deps
-	events  *bus
+	events  *events.Bus
 	desk    *routing.Desk
 	maker   *release.Maker
 	care    *upkeep.Caretaker
@@ -90,7 +91,7 @@ func New(d Deps) *Control {
 	}
 	c := &Control{
 		Deps:    d,
-		events:  newBus(d.Store, d.Log),
+		events:  events.New(d.Store, d.Log),
 		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
 		starts:  make(chan struct{}, maxStarts),
 		probes:  make(chan struct{}, maxProbes),

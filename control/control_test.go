@@ -256,7 +256,7 @@ func TestCancelPutsBack(t *testing.T) {
 func TestOldReleasesGoWithTheirImages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
-		b.Keep = 2
+		b.care.Keep = 2
 		for _, img := range []string{"web:1", "web:2", "web:3", "web:4"} {
 			b.deploy(shop(img))
 		}

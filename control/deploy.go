@@ -129,7 +129,7 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 	if rel != nil {
 		c.care.KeepImages(ctx, d.Stack, d.To, rel.Images)
 	}
-	c.events.tell(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
+	c.events.Tell(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
 		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))})
 	r.Wake()
 	return d, nil

@@ -244,7 +244,7 @@ func (r *runner) noteJobs(ctx context.Context, g *goal) error {
 	g.open = &d
 	g.wanted.Jobs = d.Jobs
 	for _, e := range events {
-		r.c.events.tell(ctx, e)
+		r.c.events.Tell(ctx, e)
 	}
 	return nil
 }

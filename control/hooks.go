@@ -267,7 +267,7 @@ func (r *runner) noteHook(ctx context.Context, g *goal, run rhumb.HookRun) {
 			r.log.Error("hook not written down", "hook", run.Title(), "err", err)
 		}
 	}
-	r.c.events.tell(ctx, e)
+	r.c.events.Tell(ctx, e)
 }
 
 // jobRun tells how a hook that is a job went; ok is false for other replicas.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
 	"time"
@@ -155,6 +156,11 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 		}
 	}
 	return rs
+}
+
+// Events lists stored events, oldest first, and with Follow those that come.
+func (c *Control) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
+	return c.events.Events(ctx, f)
 }
 
 // Releases lists a stack's releases, newest first.

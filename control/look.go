@@ -257,7 +257,7 @@ func (r *runner) tell(ctx context.Context, g *goal, o rollout.Observed) {
 		s, _ := g.definition(rep)
 		if cut := (telling{rep.ID, rhumb.EventWarning}); o.Severed[rep.ID] && !r.told[cut] {
 			r.told[cut] = true
-			r.c.events.tell(ctx, g.event(rep, rhumb.EventWarning, "was disconnected by hand from a network of its stack"))
+			r.c.events.Tell(ctx, g.event(rep, rhumb.EventWarning, "was disconnected by hand from a network of its stack"))
 		}
 		if _, _, hook := rhumb.HookOf(rep.Service); s != nil && rollout.Completed(s, rep) && !hook { // of hooks noteJobs tells
 			r.once(ctx, g, rep, rhumb.EventCompleted, "")
@@ -287,7 +287,7 @@ func (r *runner) once(ctx context.Context, g *goal, rep rhumb.Replica, kind rhum
 	if g.open == nil && rep.Started.Before(r.c.started) {
 		return
 	}
-	r.c.events.tell(ctx, g.event(rep, kind, text))
+	r.c.events.Tell(ctx, g.event(rep, kind, text))
 }
 
 // event makes an event about a replica.

@@ -106,7 +106,7 @@ func TestARunIsNobodysReplicaAndLeavesNothing(t *testing.T) {
 func TestImagesThatNoKeptReleaseUsesAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
-		b.Keep = 2
+		b.care.Keep = 2
 		b.engine.AddImage("web:1") // a person's own: it was here before
 		for _, img := range []string{"web:1", "web:2", "web:3", "web:4"} {
 			if img != "web:1" && b.engine.Has(enginefake.ImageID(img)) {

@@ -273,7 +273,7 @@ func reason(s rhumb.Step, cause error) string {
 // tellStep tells an event about the replica of a step.
 func (r *runner) tellStep(ctx context.Context, g *goal, s rhumb.Step, kind rhumb.EventKind, text string) {
 	rep := rhumb.Replica{Stack: r.stack, Service: s.Service, Release: s.Release, Slot: s.Slot}
-	r.c.events.tell(ctx, g.event(rep, kind, text))
+	r.c.events.Tell(ctx, g.event(rep, kind, text))
 }
 
 // sweep follows the removal of replicas: one that drained may go long after its deployment has ended, and its secrets go with it.

@@ -280,7 +280,7 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 		e.Text = saved.Verdict().Text
 		work.Go(func() { r.c.care.Tidy(ctx, saved) })
 	}
-	r.c.events.tell(ctx, e)
+	r.c.events.Tell(ctx, e)
 	return true, nil
 }
 

@@ -1,4 +1,5 @@
-package control
+// Package events stores events and passes them to those who follow.
+package events
 
 import (
 	"context"
@@ -10,24 +11,31 @@ import (
 	"rhumb"
 )
 
-// bus stores events and passes them to those who follow.
-type bus struct {
-	store rhumb.Store
+// Bus stores events and passes them to those who follow.
+type Bus struct {
+	store Store
 	log   *slog.Logger
 
 	mu   sync.Mutex
 	subs map[chan rhumb.Event]bool
 }
 
+// Store keeps events, and gives each its ID.
+type Store interface {
+	Append(ctx context.Context, e rhumb.Event) (rhumb.Event, error)
+	Events(ctx context.Context, f rhumb.EventFilter) ([]rhumb.Event, error)
+}
+
 // backlog is how far a follower may lag behind before it misses live events and has to read the store again.
 const backlog = 256
 
-func newBus(store rhumb.Store, log *slog.Logger) *bus {
-	return &bus{store: store, log: log, subs: map[chan rhumb.Event]bool{}}
+// New makes a Bus.
+func New(store Store, log *slog.Logger) *Bus {
+	return &Bus{store: store, log: log, subs: map[chan rhumb.Event]bool{}}
 }
 
-// tell stores an event, logs it and passes it on. Pull progress is only passed on.
-func (b *bus) tell(ctx context.Context, e rhumb.Event) {
+// Tell stores an event, logs it and passes it on. Pull progress is only passed on.
+func (b *Bus) Tell(ctx context.Context, e rhumb.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
@@ -52,7 +60,7 @@ func (b *bus) tell(ctx context.Context, e rhumb.Event) {
 	}
 }
 
-func (b *bus) join() chan rhumb.Event {
+func (b *Bus) join() chan rhumb.Event {
 	sub := make(chan rhumb.Event, backlog)
 	b.mu.Lock()
 	b.subs[sub] = true
@@ -60,7 +68,7 @@ func (b *bus) join() chan rhumb.Event {
 	return sub
 }
 
-func (b *bus) leave(sub chan rhumb.Event) {
+func (b *Bus) leave(sub chan rhumb.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.subs[sub] {
@@ -70,10 +78,10 @@ func (b *bus) leave(sub chan rhumb.Event) {
 }
 
 // Events lists stored events, oldest first, and with Follow those that come.
-func (c *Control) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
+func (b *Bus) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
 	return func(yield func(rhumb.Event, error) bool) {
 		for {
-			lagged, err := c.events.replay(ctx, &f, func(e rhumb.Event) bool { return yield(e, nil) })
+			lagged, err := b.replay(ctx, &f, func(e rhumb.Event) bool { return yield(e, nil) })
 			if err != nil {
 				yield(rhumb.Event{}, err)
 			}
@@ -86,7 +94,7 @@ func (c *Control) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhu
 
 // replay gives what is stored after f.After and then, if asked, what comes. It reports true if it lagged behind and
 // must be called again; f.After then says from where.
-func (b *bus) replay(ctx context.Context, f *rhumb.EventFilter, yield func(rhumb.Event) bool) (lagged bool, err error) {
+func (b *Bus) replay(ctx context.Context, f *rhumb.EventFilter, yield func(rhumb.Event) bool) (lagged bool, err error) {
 	var live chan rhumb.Event
 	if f.Follow {
 		live = b.join()
