@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"time"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
@@ -16,8 +14,6 @@ import (
 	"rhumb/cmd/rhumb/state"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/install"
-	"rhumb/internal/atomicfile"
-	"rhumb/sqlite"
 )
 
 func (a *app) backupCommand() *cobra.Command {
@@ -30,7 +26,7 @@ func (a *app) backupCommand() *cobra.Command {
 		if err := installed(&conf, install.Machine{}, cmd); err != nil {
 			return err
 		}
-		if err := readable(conf.Data); err != nil {
+		if err := state.Folder(conf.Data).Readable(); err != nil {
 			return err
 		}
 		if _, err := os.Lstat(args[0]); err == nil && !force && args[0] != "-" {
@@ -79,53 +75,18 @@ func (a *app) sealTo(ctx context.Context, recipients []string, passphraseFile st
 	return []age.Recipient{r}, nil
 }
 
-// readable tells why a state folder can't be backed up.
-func readable(data string) error {
-	f, err := os.Open(state.Folder(data).Key())
-	if os.IsNotExist(err) {
-		return rhumb.Errorf(rhumb.NotFound, "%s holds no state of rhumb's", data).WithHint("name the server's state folder with --data")
-	}
-	if err != nil {
-		return rhumb.Errorf(rhumb.Denied, "the state folder can't be read: %w", err).WithHint("run it as root, on the server's machine")
-	}
-	f.Close()
-	return backup.Settled(data)
-}
-
 // backup writes a backup to a file, whole or not at all, or to the standard output.
 func (a *app) backup(ctx context.Context, data, file string, to []age.Recipient) error {
 	if file == "-" {
 		if view.Terminal(a.stdout) {
 			return rhumb.Errorf(rhumb.Invalid, "a backup is not for a terminal").WithHint("name a file, or redirect the output")
 		}
-		_, err := backup.Write(ctx, a.stdout, stateOf(data), to...)
+		_, err := backup.Write(ctx, a.stdout, state.Folder(data).Source(version), to...)
 		return err
 	}
-	info, err := backUp(ctx, data, file, to...)
+	info, err := state.Folder(data).BackUp(ctx, file, version, to...)
 	if err != nil {
 		return err
 	}
 	return &outcome{words: fmt.Sprintf("backed up: %d files, %s, in %s; volumes are not in it", info.Files, view.Bytes(info.Bytes), file)}
-}
-
-// backUp writes a backup to a file.
-func backUp(ctx context.Context, data, file string, to ...age.Recipient) (info backup.Info, err error) {
-	err = atomicfile.Fill(file, 0o600, func(w io.Writer) error {
-		info, err = backup.Write(ctx, w, stateOf(data), to...)
-		return err
-	})
-	if err != nil && rhumb.ErrorCode(err) == rhumb.Internal {
-		err = rhumb.Errorf(rhumb.Denied, "the backup can't be written: %w", err)
-	}
-	return info, err
-}
-
-// stateOf describes the state folder.
-func stateOf(data string) backup.Source {
-	host, _ := os.Hostname() // it only helps to tell backups apart
-	return backup.Source{
-		Folder:   data,
-		Info:     backup.Info{Version: version, Schema: sqlite.Schema(), Host: host, Made: time.Now().UTC().Truncate(time.Second)},
-		Database: func(ctx context.Context) ([]byte, error) { return sqlite.Copy(ctx, state.Folder(data).Database()) },
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
@@ -87,7 +86,7 @@ func (a *app) restore(ctx context.Context, f *os.File, conf server.Config, keys,
 	if err != nil {
 		return err
 	}
-	info, aside, err := backup.Restore(f, conf.Data, knowsSchema, with...)
+	info, aside, err := backup.Restore(f, conf.Data, state.KnowsSchema, with...)
 	if err != nil {
 		return err
 	}
@@ -100,20 +99,12 @@ func (a *app) restore(ctx context.Context, f *os.File, conf server.Config, keys,
 	return &outcome{words: words}
 }
 
-func knowsSchema(info backup.Info) error {
-	if info.Schema > sqlite.Schema() {
-		return rhumb.Errorf(rhumb.Unsupported, "the backup was made by rhumb %s, whose database this one doesn't know", info.Version).
-			WithHint("install rhumb %s or a later one first", info.Version)
-	}
-	return nil
-}
-
 // openWith gives what may open a backup: the identities named; else the folder's own key, with which "rhumb upgrade" seals, or a passphrase.
 func (a *app) openWith(ctx context.Context, data, keys, passphraseFile string) ([]age.Identity, error) {
 	if keys != "" {
-		return identities(keys)
+		return state.Identities(keys)
 	}
-	own, err := identities(state.Folder(data).Key())
+	own, err := state.Identities(state.Folder(data).Key())
 	if err != nil {
 		own = nil // there is none yet, or it is damaged
 	}
@@ -141,18 +132,4 @@ func (p *passphraseIdentity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 		}
 	}
 	return p.id.Unwrap(stanzas)
-}
-
-// identities reads a file of age keys; the server's own is one.
-func identities(path string) ([]age.Identity, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
-	}
-	defer f.Close()
-	ids, err := age.ParseIdentities(io.LimitReader(f, 64<<10))
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s holds no age identities", path) // no line of it is told
-	}
-	return ids, nil
 }

@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
-	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"rhumb"
@@ -20,13 +16,7 @@ import (
 	"rhumb/cmd/rhumb/state"
 	"rhumb/httpapi/client"
 	"rhumb/install"
-	"rhumb/internal/atomicfile"
 	"rhumb/sqlite"
-)
-
-const (
-	backupsKept  = 3 // of those that upgrades make
-	previousName = "rhumb.previous"
 )
 
 // upgradeFlags are what an upgrade is told.
@@ -70,16 +60,16 @@ func (a *app) upgrade(ctx context.Context, conf server.Config, f upgradeFlags) e
 	if err != nil {
 		return err
 	}
-	unlock, err := lockUpgrades(conf.Data)
+	unlock, err := state.Folder(conf.Data).LockUpgrades()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	next, err := newProgram(ctx, f)
+	next, err := install.ReadProgram(ctx, f.file, filepath.Dir(f.binary))
 	if err != nil {
 		return err
 	}
-	old, err := oldProgram(ctx, f.binary)
+	old, err := install.InstalledProgram(ctx, f.binary)
 	if err != nil {
 		return err
 	}
@@ -93,7 +83,7 @@ func (a *app) upgrade(ctx context.Context, conf server.Config, f upgradeFlags) e
 	}
 	u := &install.Upgrade{Server: c, Services: services, Old: old, New: next, Within: f.within,
 		Tell: func(words string) { fmt.Fprintln(a.stderr, words) }}
-	a.keepState(u, conf.Data)
+	keepState(u, state.Folder(conf.Data))
 	result, err := u.Run(ctx)
 	return upgraded(old, next, result, err)
 }
@@ -132,23 +122,6 @@ func servicesOf(f upgradeFlags) (install.Services, error) {
 	return install.Systemd{Machine: m}, nil
 }
 
-// lockUpgrades makes this the only upgrade, until unlock.
-func lockUpgrades(data string) (unlock func(), err error) {
-	dir := state.Folder(data).Backups()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, rhumb.Errorf(rhumb.Denied, "the folder of backups can't be made: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Denied, "the folder of backups can't be locked: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, rhumb.Errorf(rhumb.Locked, "another upgrade goes on")
-	}
-	return func() { f.Close() }, nil
-}
-
 // mayUpgrade refuses what can't end well.
 func mayUpgrade(ctx context.Context, c *client.Client, old, next install.Program, force bool) error {
 	switch {
@@ -157,7 +130,7 @@ func mayUpgrade(ctx context.Context, c *client.Client, old, next install.Program
 	case next.Schema < old.Schema:
 		return rhumb.Errorf(rhumb.Unsupported, "rhumb %s doesn't know the database of rhumb %s", next.Version, old.Version).
 			WithHint("to go back that far: stop the server, put the old program in place, rhumb restore a backup of that time, start it")
-	case older(next.Version, old.Version) && !force:
+	case next.OlderThan(old) && !force:
 		return rhumb.Errorf(rhumb.Invalid, "rhumb %s is older than %s", next.Version, old.Version).WithHint("say --force if you mean it")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -173,24 +146,24 @@ func mayUpgrade(ctx context.Context, c *client.Client, old, next install.Program
 }
 
 // keepState has the state and the old program kept, and the state put back if need be.
-func (a *app) keepState(u *install.Upgrade, data string) {
+func keepState(u *install.Upgrade, folder state.Folder) {
 	var kept string
 	u.Backup = func(ctx context.Context) error {
-		if err := keepProgram(data, u.Old); err != nil {
+		if err := folder.KeepProgram(u.Old.Content); err != nil {
 			return err
 		}
 		var err error
-		if kept, err = backUpToUpgrade(ctx, data, u.Old.Version); err == nil {
+		if kept, err = folder.BackUpToUpgrade(ctx, u.Old.Version, version); err == nil {
 			u.Tell("state backed up: " + kept)
 		}
 		return err
 	}
 	u.Schema = func(ctx context.Context) (int, error) {
-		held, err := sqlite.Peek(ctx, state.Folder(data).Database())
+		held, err := sqlite.Peek(ctx, folder.Database())
 		return held.Schema, err
 	}
 	u.PutBack = func(ctx context.Context) error {
-		unlock, err := state.Folder(data).Lock()
+		unlock, err := folder.Lock()
 		if err != nil {
 			return err
 		}
@@ -200,48 +173,11 @@ func (a *app) keepState(u *install.Upgrade, data string) {
 			return rhumb.Errorf(rhumb.Denied, "the backup can't be read: %w", err)
 		}
 		defer f.Close()
-		ids, err := identities(state.Folder(data).Key())
+		ids, err := state.Identities(folder.Key())
 		if err != nil {
 			return err
 		}
-		_, _, err = backup.Restore(f, data, nil, ids...)
+		_, _, err = backup.Restore(f, string(folder), nil, ids...)
 		return err
 	}
-}
-
-func keepProgram(data string, p install.Program) error {
-	if err := atomicfile.Write(filepath.Join(state.Folder(data).Backups(), previousName), p.Content, 0o700); err != nil {
-		return rhumb.Errorf(rhumb.Denied, "the old program can't be kept: %w", err).WithHint("is the disk full?")
-	}
-	return nil
-}
-
-// backUpToUpgrade writes a backup that the state folder's own key opens, and removes the oldest ones of that kind.
-func backUpToUpgrade(ctx context.Context, data, version string) (file string, err error) {
-	ids, err := identities(state.Folder(data).Key())
-	if err != nil {
-		return "", err
-	}
-	own, ok := ids[0].(*age.X25519Identity)
-	if !ok {
-		return "", rhumb.Errorf(rhumb.Invalid, "the state folder's key is of another kind")
-	}
-	dir := state.Folder(data).Backups()
-	file = filepath.Join(dir, "upgrade-"+time.Now().UTC().Format("20060102T150405")+"-from-"+strings.ReplaceAll(version, "/", "_")+".rhumb")
-	if _, err := backUp(ctx, data, file, own.Recipient()); err != nil {
-		return "", err
-	}
-	all, err := filepath.Glob(filepath.Join(dir, "upgrade-*.rhumb")) // sorted: by time
-	if err != nil {
-		return "", rhumb.Errorf(rhumb.Internal, "old backups can't be listed: %w", err)
-	}
-	var errs []error
-	for len(all) > backupsKept {
-		errs = append(errs, os.Remove(all[0]))
-		all = all[1:]
-	}
-	if err := errors.Join(errs...); err != nil {
-		return "", rhumb.Errorf(rhumb.Denied, "old backups can't be removed: %w", err)
-	}
-	return file, nil
 }

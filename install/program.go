@@ -1,4 +1,4 @@
-package main
+package install
 
 import (
 	"archive/tar"
@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/install"
 )
 
 const (
@@ -28,21 +27,22 @@ const (
 	askTime    = 20 * time.Second // for a program to tell its version
 )
 
-// newProgram reads the program that an upgrade goes to, and has it tell its version.
-func newProgram(ctx context.Context, f upgradeFlags) (install.Program, error) {
-	b, err := readLimited(f.file)
+// ReadProgram reads a program from a file, or from a release archive with its SHA256SUMS beside it, and has it tell its version. It is tried
+// in dir, where programs may run.
+func ReadProgram(ctx context.Context, file, dir string) (Program, error) {
+	b, err := readLimited(file)
 	if err != nil {
-		return install.Program{}, err
+		return Program{}, err
 	}
 	if bytes.HasPrefix(b, []byte{0x1f, 0x8b}) {
-		if b, err = fromArchive(f.file, b); err != nil {
-			return install.Program{}, err
+		if b, err = fromArchive(file, b); err != nil {
+			return Program{}, err
 		}
 	}
-	if err := runsHere(f.file, b); err != nil {
-		return install.Program{}, err
+	if err := runsHere(file, b); err != nil {
+		return Program{}, err
 	}
-	return described(ctx, f.file, filepath.Dir(f.binary), b)
+	return described(ctx, file, dir, b)
 }
 
 func readLimited(path string) ([]byte, error) {
@@ -118,18 +118,18 @@ func runsHere(path string, program []byte) error {
 	return nil
 }
 
-// oldProgram reads the program that is installed.
-func oldProgram(ctx context.Context, path string) (install.Program, error) {
+// InstalledProgram reads the program that is installed.
+func InstalledProgram(ctx context.Context, path string) (Program, error) {
 	b, err := readLimited(path)
 	if err != nil {
-		return install.Program{}, err
+		return Program{}, err
 	}
 	return described(ctx, path, filepath.Dir(path), b)
 }
 
 // described runs a program from a folder, and asks it what it is.
-func described(ctx context.Context, name, dir string, content []byte) (install.Program, error) {
-	p := install.Program{Content: content}
+func described(ctx context.Context, name, dir string, content []byte) (Program, error) {
+	p := Program{Content: content}
 	tmp, err := os.CreateTemp(dir, ".rhumb-new-")
 	if err != nil {
 		return p, rhumb.Errorf(rhumb.Denied, "the program can't be tried: %w", err)
@@ -159,10 +159,10 @@ func described(ctx context.Context, name, dir string, content []byte) (install.P
 	return p, nil
 }
 
-// older tells whether version a is older than b, as far as both are numbers: v1.2.3. What a build adds after a dash doesn't count.
-func older(a, b string) bool {
-	x, ok1 := numbers(a)
-	y, ok2 := numbers(b)
+// OlderThan tells whether its version is older than q's, as far as both are numbers: v1.2.3. What a build adds after a dash doesn't count.
+func (p Program) OlderThan(q Program) bool {
+	x, ok1 := numbers(p.Version)
+	y, ok2 := numbers(q.Version)
 	if !ok1 || !ok2 {
 		return false
 	}

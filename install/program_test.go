@@ -1,4 +1,4 @@
-package main
+package install
 
 import (
 	"archive/tar"
@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"rhumb"
-	"rhumb/install"
 )
 
 func TestVersionsAreComparedAsNumbers(t *testing.T) {
@@ -23,7 +22,7 @@ func TestVersionsAreComparedAsNumbers(t *testing.T) {
 		{"v0.9.0", "v0.10.0", true}, {"v0.10.0", "v0.9.0", false}, {"v1.0.0", "v1.0.0", false}, {"1.2.3", "v1.2.4-3-gabc", true},
 		{"v1.2.4-3-gabc", "v1.2.4", false}, {"dev", "v1.0.0", false}, {"v1.0.0", "abc123", false}, {"v1.0", "v2.0.0", false},
 	} {
-		if got := older(c.a, c.b); got != c.older {
+		if got := (Program{Version: c.a}).OlderThan(Program{Version: c.b}); got != c.older {
 			t.Errorf("%s older than %s: %v", c.a, c.b, got)
 		}
 	}
@@ -42,8 +41,7 @@ func program(t *testing.T, name, version string, schema int) string {
 
 func TestAProgramIsTakenOnlyIfItRunsAndSaysWhatItIs(t *testing.T) {
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "rhumb")
-	p, err := newProgram(t.Context(), upgradeFlags{file: program(t, "new", "v1.2.3", 7), binary: binary})
+	p, err := ReadProgram(t.Context(), program(t, "new", "v1.2.3", 7), dir)
 	if err != nil || p.Version != "v1.2.3" || p.Schema != 7 {
 		t.Errorf("got %+v, %v", p, err)
 	}
@@ -55,7 +53,7 @@ func TestAProgramIsTakenOnlyIfItRunsAndSaysWhatItIs(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := newProgram(t.Context(), upgradeFlags{file: path, binary: binary}); rhumb.ErrorCode(err) != rhumb.Invalid {
+		if _, err := ReadProgram(t.Context(), path, dir); rhumb.ErrorCode(err) != rhumb.Invalid {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -87,7 +85,7 @@ func TestAnArchiveIsTakenOnlyWithItsChecksum(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "SHA256SUMS"), []byte(sums), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		p, err := newProgram(t.Context(), upgradeFlags{file: archive, binary: filepath.Join(dir, "rhumb")})
+		p, err := ReadProgram(t.Context(), archive, dir)
 		if err == nil && p.Version != "v2.0.0" {
 			t.Errorf("it is %s", p.Version)
 		}
@@ -105,31 +103,6 @@ func TestAnArchiveIsTakenOnlyWithItsChecksum(t *testing.T) {
 	} {
 		if rhumb.ErrorCode(err) != rhumb.Invalid {
 			t.Errorf("%s: got %v", name, err)
-		}
-	}
-}
-
-func TestAnUpgradeThatCanNotEndWellIsRefused(t *testing.T) {
-	old := install.Program{Version: "v1.1.0", Schema: 2, Content: []byte("old")}
-	for words, next := range map[string]install.Program{
-		"is what runs here already": old,
-		"doesn't know the database": {Version: "v2.0.0", Schema: 1},
-		"is older than":             {Version: "v1.0.0", Schema: 2},
-	} {
-		if err := mayUpgrade(t.Context(), nil, old, next, false); err == nil || !strings.Contains(err.Error(), words) {
-			t.Errorf("want %q, got %v", words, err)
-		}
-	}
-}
-
-func TestTheEndOfAnUpgradeHasItsExitStatus(t *testing.T) {
-	old, next := install.Program{Version: "v1"}, install.Program{Version: "v2"}
-	failed := rhumb.Errorf(rhumb.Timeout, "it is not well")
-	for exit, r := range map[int]install.Result{rhumb.ExitConverged: {}, rhumb.ExitRolledBack: {Failed: failed}, rhumb.ExitStuck: {Failed: failed, Left: failed}} {
-		var out bytes.Buffer
-		a := &app{stdout: &out, stderr: &out, interrupts: newInterrupts(), began: true}
-		if got := a.finish(upgraded(old, next, r, nil)); got != exit {
-			t.Errorf("%+v: exit %d, want %d:\n%s", r, got, exit, &out)
 		}
 	}
 }
