@@ -11,6 +11,8 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/contents"
+	"rhumb/engine/docker/internal/observed"
 )
 
 const (
@@ -33,17 +35,17 @@ type Engine struct {
 	api   *client.Client
 	host  string
 	log   *slog.Logger
-	files *files
+	files *contents.Store
 	marks string // what the names begin with that mark images as rhumb's
 
 	negotiation sync.Mutex
 	version     string // the API version that is spoken; "": not negotiated yet
 
-	starting names      // of replicas that are being started
-	hosts    names      // IDs of replicas whose hosts files are being changed
-	networks sync.Mutex // network names aren't unique to the engine: look and make are one step
-	known    known      // what replicas looked like that have not changed since
-	declared sync.Map   // the volumes that images declare: image ID -> []string
+	starting names          // of replicas that are being started
+	hosts    names          // IDs of replicas whose hosts files are being changed
+	networks sync.Mutex     // network names aren't unique to the engine: look and make are one step
+	known    observed.Known // what replicas looked like that have not changed since
+	declared sync.Map       // the volumes that images declare: image ID -> []string
 }
 
 var (
@@ -71,7 +73,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "docker host %q: %w", o.Host, err)
 	}
-	return &Engine{api: api, host: o.Host, log: o.Log, files: newFiles(o.Files), marks: keptPrefix}, nil
+	return &Engine{api: api, host: o.Host, log: o.Log, files: contents.New(o.Files), marks: keptPrefix}, nil
 }
 
 // Close closes idle connections. The engine must not be used afterwards.

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/observed"
 )
 
 // Exec runs a command in a replica and gives its exit code. If ctx ends before it does, the command is killed.
@@ -31,11 +32,11 @@ func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int,
 		AttachStdin: s.In != nil, AttachStdout: s.Out != nil, AttachStderr: s.Err != nil && !o.TTY,
 	})
 	if err != nil {
-		return 0, e.execFailure(err, nameOf(c))
+		return 0, e.execFailure(err, observed.Name(c))
 	}
 	conn, err := e.api.ExecAttach(look, run.ID, client.ExecAttachOptions{TTY: o.TTY})
 	if err != nil {
-		return 0, e.execFailure(err, nameOf(c))
+		return 0, e.execFailure(err, observed.Name(c))
 	}
 	resize := func(ctx context.Context, size rhumb.Size) error {
 		_, err := e.api.ExecResize(ctx, run.ID, client.ExecResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
@@ -46,7 +47,7 @@ func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int,
 	defer cancelAfter()
 	if err != nil {
 		e.kill(after, c.ID, run.ID)
-		return 0, e.fail(err, "run a command in "+nameOf(c))
+		return 0, e.fail(err, "run a command in "+observed.Name(c))
 	}
 	return e.exitCode(after, c.ID, run.ID)
 }
@@ -64,7 +65,7 @@ func (e *Engine) execFailure(err error, name string) error {
 func (e *Engine) exitCode(ctx context.Context, container, run string) (int, error) {
 	state, err := e.ended(ctx, run)
 	if err != nil {
-		return 0, e.fail(err, "look at a command in "+short(container))
+		return 0, e.fail(err, "look at a command in "+observed.Short(container))
 	}
 	return state.ExitCode, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/drawing"
 )
 
 // Resolve finds the image that a reference means, and pulls it if the policy says so.
@@ -132,7 +133,7 @@ func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 
 // declaredVolumes gives the paths at which the image of a spec declares volumes. It is asked once per image.
 func (e *Engine) declaredVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
-	ref := imageOf(&spec.Container)
+	ref := drawing.Image(&spec.Container)
 	if v, ok := e.declared.Load(ref); ok {
 		return v.([]string), nil
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
+
+	"rhumb/engine/docker/internal/observed"
 )
 
 // kill kills a command that runs in a container, and its children. The API has no call for it, but tells the
@@ -18,7 +20,7 @@ import (
 func (e *Engine) kill(ctx context.Context, id, run string) {
 	state, err := e.api.ExecInspect(ctx, run, client.ExecInspectOptions{})
 	if err != nil {
-		e.log.Warn("command may be left in container", "container", short(id), "error", err)
+		e.log.Warn("command may be left in container", "container", observed.Short(id), "error", err)
 		return
 	}
 	if !state.Running || state.PID <= 1 {
@@ -34,7 +36,7 @@ func (e *Engine) kill(ctx context.Context, id, run string) {
 		}
 	}
 	if killed == 0 {
-		e.log.Warn("command is left in container: its process can't be reached from here", "container", short(id), "pid", state.PID)
+		e.log.Warn("command is left in container: its process can't be reached from here", "container", observed.Short(id), "pid", state.PID)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/label"
 )
 
 // Life is a replica's death, or its start.
@@ -37,7 +38,7 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 		s := e.api.Events(ctx, client.EventsListOptions{
 			Since: fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()),
 			Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).
-				Add("event", string(events.ActionDie), string(events.ActionStart)).Add("label", labelStack),
+				Add("event", string(events.ActionDie), string(events.ActionStart)).Add("label", label.Stack),
 		})
 		list, err := e.lives(ctx)
 		if err != nil {
@@ -59,7 +60,7 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	r, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: byStack("")})
+	r, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: label.Of("")})
 	if err != nil {
 		return nil, e.fail(err, "list replicas")
 	}

@@ -1,14 +1,8 @@
 package docker
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strconv"
 	"strings"
@@ -18,13 +12,9 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
-)
-
-const (
-	maxLine   = 256 << 10 // longer lines are told in parts
-	maxFrame  = 64 << 20  // beyond this the stream is broken, not long
-	chunkSize = 16 << 10  // the engine's log drivers cut lines here
-	stampSize = len("2006-01-02T15:04:05.000000000Z")
+	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/loglines"
+	"rhumb/engine/docker/internal/observed"
 )
 
 // Logs reads what a replica wrote, as the engine's log driver kept it. A driver that can't be read is Unsupported.
@@ -35,9 +25,6 @@ func (e *Engine) Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.S
 		}
 	}
 }
-
-// errStopped says that the receiver wants no more.
-var errStopped = errors.New("no more lines wanted")
 
 func (e *Engine) logs(ctx context.Context, id string, o rhumb.LogOptions, yield func(rhumb.LogLine, error) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -50,23 +37,22 @@ func (e *Engine) logs(ctx context.Context, id string, o rhumb.LogOptions, yield 
 	}
 	stream, err := e.api.ContainerLogs(ctx, c.ID, logOptions(o))
 	if err != nil {
-		failed := e.fail(err, "read the logs of "+nameOf(c))
+		failed := e.fail(err, "read the logs of "+observed.Name(c))
 		if strings.Contains(err.Error(), "does not support reading") {
-			return rhumb.Errorf(rhumb.Unsupported, "read the logs of %s: its log driver %s can't be read", nameOf(c), c.HostConfig.LogConfig.Type).
+			return rhumb.Errorf(rhumb.Unsupported, "read the logs of %s: its log driver %s can't be read", observed.Name(c), c.HostConfig.LogConfig.Type).
 				WithHint("look where the driver sends them, or use the json-file or local driver")
 		}
 		return failed
 	}
 	defer stream.Close()
-	l := &lineReader{tty: c.Config.Tty, line: lineFor(c), yield: yield, in: bufio.NewReaderSize(stream, 64<<10)}
-	err = l.run()
+	err = loglines.Read(stream, c.Config.Tty, lineFor(c), yield)
 	switch {
-	case errors.Is(err, errStopped), err == nil:
+	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return e.fail(ctx.Err(), "read the logs of "+nameOf(c))
+		return e.fail(ctx.Err(), "read the logs of "+observed.Name(c))
 	}
-	return e.fail(err, "read the logs of "+nameOf(c))
+	return e.fail(err, "read the logs of "+observed.Name(c))
 }
 
 // logOptions maps the options.
@@ -91,147 +77,5 @@ func logOptions(o rhumb.LogOptions) client.ContainerLogsOptions {
 func seconds(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
 func lineFor(c *container.InspectResponse) rhumb.LogLine {
-	return rhumb.LogLine{Stack: c.Config.Labels[labelStack], Service: c.Config.Labels[labelService], Replica: nameOf(c)}
-}
-
-// lineReader takes lines out of the engine's stream: frames with a time each, which hold a line or a part of one.
-type lineReader struct {
-	tty     bool
-	line    rhumb.LogLine // what all lines have in common
-	yield   func(rhumb.LogLine, error) bool
-	in      *bufio.Reader
-	pending [2]part // of standard output and of standard error
-}
-
-// part is the beginning of a line whose end has not come yet.
-type part struct {
-	at   time.Time
-	text []byte
-}
-
-func (l *lineReader) run() error {
-	read := l.frame
-	if l.tty {
-		read = l.rawChunk
-	}
-	for {
-		err := read()
-		switch {
-		case err == nil:
-		case errors.Is(err, errStopped):
-			return err
-		case errors.Is(err, io.EOF):
-			return l.flush()
-		default:
-			return errors.Join(err, l.flush())
-		}
-	}
-}
-
-// frame reads one frame of a multiplexed stream: a byte for the stream, three of nothing, four of length, the content.
-func (l *lineReader) frame() error {
-	var header [8]byte
-	if _, err := io.ReadFull(l.in, header[:]); err != nil {
-		return err
-	}
-	size := binary.BigEndian.Uint32(header[4:])
-	if size > maxFrame {
-		return fmt.Errorf("log frame of %d bytes", size)
-	}
-	content := make([]byte, size)
-	if _, err := io.ReadFull(l.in, content); err != nil {
-		return fmt.Errorf("log frame cut off: %w", io.ErrUnexpectedEOF)
-	}
-	stderr := 0
-	if header[0] == 2 {
-		stderr = 1
-	}
-	if header[0] == 3 {
-		return fmt.Errorf("log stream: %s", bytes.TrimSpace(content))
-	}
-	return l.take(stderr, content)
-}
-
-// rawChunk reads what the engine wrote at once into a terminal's stream: up to a line's end, or as much as its log
-// driver keeps in one piece.
-func (l *lineReader) rawChunk() error {
-	buf := make([]byte, 0, 256)
-	for len(buf) < stampSize+1+chunkSize {
-		b, err := l.in.ReadByte()
-		if err != nil {
-			if len(buf) > 0 {
-				return cmp.Or(l.take(0, buf), err)
-			}
-			return err
-		}
-		buf = append(buf, b)
-		if b == '\n' {
-			break
-		}
-	}
-	return l.take(0, buf)
-}
-
-// take takes one piece in: a time, a space, and a line or a part of one.
-func (l *lineReader) take(stream int, content []byte) error {
-	at, text := cutTime(content)
-	p := &l.pending[stream]
-	if p.text == nil {
-		p.at = at
-	}
-	for len(text) > 0 {
-		line, rest, ended := bytes.Cut(text, []byte{'\n'})
-		p.text = append(p.text, line...)
-		for len(p.text) > maxLine {
-			if err := l.tell(stream, p.at, p.text[:maxLine]); err != nil {
-				return err
-			}
-			p.text = append(p.text[:0], p.text[maxLine:]...)
-		}
-		if ended {
-			if err := l.tell(stream, p.at, p.text); err != nil {
-				return err
-			}
-			*p = part{at: at}
-		}
-		text = rest
-	}
-	return nil
-}
-
-// tell hands a line over.
-func (l *lineReader) tell(stream int, at time.Time, text []byte) error {
-	line := l.line
-	line.Time, line.Stderr = at, stream == 1
-	line.Text = strings.ToValidUTF8(string(bytes.TrimSuffix(text, []byte{'\r'})), "\uFFFD")
-	if !l.yield(line, nil) {
-		return errStopped
-	}
-	return nil
-}
-
-// flush hands over lines whose end never came.
-func (l *lineReader) flush() error {
-	for i := range l.pending {
-		if p := &l.pending[i]; len(p.text) > 0 {
-			if err := l.tell(i, p.at, p.text); err != nil {
-				return err
-			}
-			*p = part{}
-		}
-	}
-	return nil
-}
-
-// cutTime takes the time off a piece; a zero time if there is none.
-func cutTime(content []byte) (time.Time, []byte) {
-	stamp, rest, ok := bytes.Cut(content, []byte{' '})
-	if !ok || len(stamp) > len(time.RFC3339Nano) {
-		return time.Time{}, content
-	}
-	at, err := time.Parse(time.RFC3339Nano, string(stamp))
-	if err != nil {
-		return time.Time{}, content
-	}
-	return at, rest
+	return rhumb.LogLine{Stack: c.Config.Labels[label.Stack], Service: c.Config.Labels[label.Service], Replica: observed.Name(c)}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/observed"
 )
 
 // Names that the engine carries for rhumb say which images are rhumb's: "rhumb.local/pulled:ID" for one that it pulled,
@@ -155,7 +156,7 @@ func (e *Engine) sweepImage(ctx context.Context, id string, unused time.Duration
 // touched gives when an image was last given a name, or made.
 func touched(i *image.InspectResponse) time.Time {
 	at := i.Metadata.LastTagTime
-	if made := moment(i.Created); made.After(at) {
+	if made := observed.Moment(i.Created); made.After(at) {
 		at = made
 	}
 	return at

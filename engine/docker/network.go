@@ -2,18 +2,14 @@ package docker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"maps"
-	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/networks"
 )
 
 // EnsureNetwork makes the stack's network unless it is there.
@@ -56,96 +52,15 @@ func checkNetwork(stack string, n rhumb.Network, found *network.Inspect) error {
 	if n.External {
 		return nil
 	}
-	if found.Labels[labelStack] != stack {
+	if found.Labels[label.Stack] != stack {
 		return rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name).
 			WithHint("give the network another name, or declare it external: true")
 	}
-	if found.Labels[labelDefinition] != definition(n) {
+	if found.Labels[label.Definition] != networks.Definition(n) {
 		return rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name).
 			WithHint("the engine can't change a network: take the stack down first, or give the network another name")
 	}
 	return nil
-}
-
-// definition gives the hash of all that makes a network what it is. Labels don't.
-func definition(n rhumb.Network) string {
-	n.Key, n.Labels = "", nil
-	b, err := json.Marshal(n)
-	if err != nil {
-		panic(err) // only plain values in there
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// networkOptions maps a network.
-func networkOptions(stack string, n rhumb.Network) (client.NetworkCreateOptions, error) {
-	ipam, err := ipamOf(n)
-	if err != nil {
-		return client.NetworkCreateOptions{}, err
-	}
-	labels := maps.Clone(n.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	labels[labelStack], labels[labelDefinition] = stack, definition(n)
-	o := client.NetworkCreateOptions{
-		Driver: n.Driver, IPAM: ipam, Internal: n.Internal, Attachable: n.Attachable, Options: n.DriverOpts, Labels: labels,
-	}
-	if n.IPv6 {
-		o.EnableIPv6 = &n.IPv6
-	}
-	return o, nil
-}
-
-// ipamOf maps a network's address management; nil leaves it to the engine.
-func ipamOf(n rhumb.Network) (*network.IPAM, error) {
-	if n.IPAM.Driver == "" && len(n.IPAM.Options) == 0 && len(n.IPAM.Pools) == 0 {
-		return nil, nil
-	}
-	ipam := &network.IPAM{Driver: n.IPAM.Driver, Options: n.IPAM.Options}
-	if ipam.Driver == "" {
-		ipam.Driver = "default"
-	}
-	for _, p := range n.IPAM.Pools {
-		c, err := poolOf(p)
-		if err != nil {
-			return nil, rhumb.Errorf(rhumb.Invalid, "network %s: %w", n.Name, err)
-		}
-		ipam.Config = append(ipam.Config, c)
-	}
-	return ipam, nil
-}
-
-func poolOf(p rhumb.Pool) (network.IPAMConfig, error) {
-	var c network.IPAMConfig
-	var err error
-	if p.Subnet != "" {
-		if c.Subnet, err = netip.ParsePrefix(p.Subnet); err != nil {
-			return c, err
-		}
-	}
-	if p.IPRange != "" {
-		if c.IPRange, err = netip.ParsePrefix(p.IPRange); err != nil {
-			return c, err
-		}
-	}
-	if p.Gateway != "" {
-		if c.Gateway, err = netip.ParseAddr(p.Gateway); err != nil {
-			return c, err
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Aux)) {
-		a, err := netip.ParseAddr(p.Aux[name])
-		if err != nil {
-			return c, err
-		}
-		if c.AuxAddress == nil {
-			c.AuxAddress = map[string]netip.Addr{}
-		}
-		c.AuxAddress[name] = a
-	}
-	return c, nil
 }
 
 // networkFailure explains why a network could not be made.
@@ -176,7 +91,7 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	if err != nil || found == nil {
 		return err
 	}
-	if found.Labels[labelStack] != stack {
+	if found.Labels[label.Stack] != stack {
 		return rhumb.Errorf(rhumb.Conflict, "remove network %s: it is not the stack's", name)
 	}
 	if len(found.Containers) > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/observed"
 )
 
 const (
@@ -41,7 +42,7 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	defer cancel()
 	run, err := e.api.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
 	if err != nil {
-		return e.execFailure(err, nameOf(c))
+		return e.execFailure(err, observed.Name(c))
 	}
 	var out limited
 	code, err := e.probe(probing, run.ID, &out)
@@ -57,7 +58,7 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	if errors.Is(probing.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed", check.Timeout))
 	}
-	return e.fail(err, "probe "+nameOf(c))
+	return e.fail(err, "probe "+observed.Name(c))
 }
 
 // probe runs a prepared check to its end and gives its exit code.

@@ -9,6 +9,8 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/networks"
 )
 
 // subnetTries is how often a subnet is looked for, against others who take it between two calls.
@@ -16,41 +18,19 @@ const subnetTries = 5
 
 // makeNetwork makes a network, on a bridge with room for the addresses of services.
 func (e *Engine) makeNetwork(ctx context.Context, stack string, n rhumb.Network) error {
-	o, err := networkOptions(stack, n)
+	o, err := networks.Options(stack, n)
 	if err != nil {
 		return err
 	}
-	switch i, chosen := roomIn(n, o.IPAM); {
+	switch i, chosen := networks.RoomIn(n, o.IPAM); {
 	case chosen:
 		return e.makeInChosen(ctx, stack, n.Name, o)
 	case i >= 0:
-		if c, ok := withRoom(o.IPAM.Config[i]); ok {
+		if c, ok := networks.WithRoom(o.IPAM.Config[i]); ok {
 			o.IPAM.Config[i] = c
 		}
 	}
 	return e.createNetwork(ctx, n.Name, o)
-}
-
-// roomIn finds where in a network room can be left: in its only IPv4 pool, or in one that the engine is to choose.
-// A negative index: nowhere.
-func roomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
-	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" || len(n.IPAM.Options) > 0 {
-		return -1, false
-	}
-	if ipam == nil {
-		return -1, true
-	}
-	isIPv4 := func(c network.IPAMConfig) bool { return c.Subnet.Addr().Is4() }
-	for _, c := range ipam.Config {
-		if !c.Subnet.IsValid() {
-			return -1, false // the engine has its own mind about that
-		}
-	}
-	i := slices.IndexFunc(ipam.Config, isIPv4)
-	if i >= 0 && slices.ContainsFunc(ipam.Config[i+1:], isIPv4) {
-		return -1, false
-	}
-	return i, i < 0
 }
 
 // makeInChosen makes a network in a subnet that the engine chooses: it alone knows which ones nobody uses, not even
@@ -62,7 +42,7 @@ func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.
 		if err != nil {
 			return err
 		}
-		divided, ok := withRoom(pool)
+		divided, ok := networks.WithRoom(pool)
 		if !ok {
 			break
 		}
@@ -87,7 +67,7 @@ func (e *Engine) chosen(ctx context.Context, stack, name string, o client.Networ
 	if err := e.removeDraft(ctx, stack, draft); err != nil {
 		return network.IPAMConfig{}, err
 	}
-	o.Labels = map[string]string{labelStack: stack}
+	o.Labels = map[string]string{label.Stack: stack}
 	if err := e.createNetwork(ctx, draft, o); err != nil {
 		return network.IPAMConfig{}, err
 	}
@@ -111,7 +91,7 @@ func (e *Engine) removeDraft(ctx context.Context, stack, draft string) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
 	defer cancel()
 	found, err := e.network(ctx, draft)
-	if err != nil || found == nil || found.Labels[labelStack] != stack {
+	if err != nil || found == nil || found.Labels[label.Stack] != stack {
 		return err
 	}
 	_, err = e.api.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})

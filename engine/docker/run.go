@@ -9,6 +9,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/drawing"
 )
 
 // Run starts a one-off, waits for its end and removes it with its nameless volumes. If ctx ends first, it is stopped.
@@ -29,7 +30,7 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	end := e.api.ContainerWait(waiting, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	r, err := e.begin(ctx, id, spec.Name(), p.further)
+	r, err := e.begin(ctx, id, spec.Name(), p.Further)
 	if err == nil && r.Error != "" {
 		err = rhumb.Errorf(rhumb.Invalid, "run %s: %s", spec.Name(), r.Error)
 	}
@@ -56,11 +57,11 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 }
 
 // createOneOff makes the container of a one-off, with its streams open.
-func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*plan, string, error) {
+func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*drawing.Plan, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return e.create(ctx, spec, func(p *plan) {
-		c := p.create.Config
+	return e.create(ctx, spec, func(p *drawing.Plan) {
+		c := p.Create.Config
 		c.AttachStdout, c.AttachStderr = true, true
 		c.AttachStdin, c.OpenStdin, c.StdinOnce = s.In != nil, s.In != nil, s.In != nil
 	})

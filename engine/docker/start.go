@@ -9,6 +9,10 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/drawing"
+	"rhumb/engine/docker/internal/hostsfile"
+	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/observed"
 	"rhumb/internal/failpoint"
 )
 
@@ -30,23 +34,23 @@ func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Repli
 	if err != nil {
 		return rhumb.Replica{}, err
 	}
-	return e.begin(ctx, id, spec.Name(), p.further)
+	return e.begin(ctx, id, spec.Name(), p.Further)
 }
 
 // create makes the container of a replica. The plan is nil if it failed before the engine was asked; amend, if it
 // isn't nil, changes it before that.
-func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*plan)) (*plan, string, error) {
+func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (*drawing.Plan, string, error) {
 	f, err := e.facts(ctx, spec)
 	if err != nil {
 		return nil, "", err
 	}
 	// The files stay in use from here until a container that mounts them is there: a sweep would take them.
-	e.files.sweeping.RLock()
-	defer e.files.sweeping.RUnlock()
-	if f.files, err = e.files.place(spec); err != nil {
+	e.files.Sweeping.RLock()
+	defer e.files.Sweeping.RUnlock()
+	if f.Files, err = e.files.Place(spec); err != nil {
 		return nil, "", err
 	}
-	p, err := draw(spec, f)
+	p, err := drawing.Draw(spec, f)
 	if err != nil {
 		return nil, "", err
 	}
@@ -60,7 +64,7 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 		amend(p)
 	}
 	failpoint.Here("before it is made", spec.Service)
-	r, err := e.make(ctx, p.create)
+	r, err := e.make(ctx, p.Create)
 	if err != nil {
 		return p, "", e.createFailure(err, spec)
 	}
@@ -72,22 +76,22 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 }
 
 // facts gathers what a mapping must know of the world.
-func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (facts, error) {
+func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (drawing.Facts, error) {
 	api, err := e.speak(ctx)
 	if err != nil {
-		return facts{}, err
+		return drawing.Facts{}, err
 	}
-	f := facts{api: api}
+	f := drawing.Facts{API: api}
 	if c := &spec.Container; c.NetworkMode == "host" && len(spec.Hosts) > 0 && len(c.ExtraHosts) == 0 {
-		if f.machine, err = machineHosts("/etc/hosts"); err != nil {
-			return facts{}, rhumb.Errorf(rhumb.Internal, "start %s: the machine's hosts file: %w", spec.Name(), err)
+		if f.Machine, err = hostsfile.Machine("/etc/hosts"); err != nil {
+			return drawing.Facts{}, rhumb.Errorf(rhumb.Internal, "start %s: the machine's hosts file: %w", spec.Name(), err)
 		}
 	}
-	if f.volumes, err = e.declaredVolumes(ctx, spec); err != nil {
-		return facts{}, err
+	if f.Volumes, err = e.declaredVolumes(ctx, spec); err != nil {
+		return drawing.Facts{}, err
 	}
-	if len(f.volumes) > 0 {
-		f.covered, err = e.joinedMounts(ctx, spec)
+	if len(f.Volumes) > 0 {
+		f.Covered, err = e.joinedMounts(ctx, spec)
 	}
 	return f, err
 }
@@ -105,7 +109,7 @@ func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]s
 		}
 		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
-			return nil, e.missing(err, "take the volumes of "+short(id))
+			return nil, e.missing(err, "take the volumes of "+observed.Short(id))
 		}
 		for _, m := range r.Container.Mounts {
 			targets = append(targets, m.Destination)
@@ -119,7 +123,7 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 	failed := e.fail(err, "make "+spec.Name())
 	switch text := words(err); {
 	case is(failed, rhumb.NotFound) && strings.Contains(text, "No such image"):
-		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(), imageOf(&spec.Container)).
+		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(), drawing.Image(&spec.Container)).
 			WithHint("it was removed since the release was made: deploy again")
 	case is(failed, rhumb.NotFound):
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
@@ -130,7 +134,7 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 }
 
 // again goes on with a replica whose name is taken: by an earlier call that was cut off, or by something else.
-func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *plan, taken error) (rhumb.Replica, error) {
+func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan, taken error) (rhumb.Replica, error) {
 	c, err := e.inspect(ctx, spec.Name())
 	if is(err, rhumb.NotFound) {
 		return rhumb.Replica{}, taken
@@ -138,16 +142,16 @@ func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *plan, ta
 	if err != nil {
 		return rhumb.Replica{}, err
 	}
-	r := replicaOf(c)
+	r := observed.Replica(c)
 	if r.Stack != spec.Stack || r.Service != spec.Service || r.Spec != spec.Spec {
 		return rhumb.Replica{}, rhumb.Errorf(rhumb.Conflict, "start %s: a replica of that name and another spec is there", spec.Name())
 	}
 	if r.State != rhumb.StateCreated {
 		return r, nil
 	}
-	var missing []connection
-	for _, n := range p.further {
-		if c.NetworkSettings == nil || c.NetworkSettings.Networks[n.network] == nil {
+	var missing []drawing.Connection
+	for _, n := range p.Further {
+		if c.NetworkSettings == nil || c.NetworkSettings.Networks[n.Network] == nil {
 			missing = append(missing, n)
 		}
 	}
@@ -155,11 +159,11 @@ func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *plan, ta
 }
 
 // begin joins a made replica to its further networks and starts it.
-func (e *Engine) begin(ctx context.Context, id, name string, further []connection) (rhumb.Replica, error) {
+func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
 	for _, n := range further {
-		_, err := e.api.NetworkConnect(ctx, n.network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.endpoint})
+		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.Endpoint})
 		if err != nil {
-			return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "join "+name+" to network "+n.network))
+			return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "join "+name+" to network "+n.Network))
 		}
 	}
 	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
@@ -208,7 +212,7 @@ func (e *Engine) discard(ctx context.Context, id string, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
 	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true}); err != nil {
-		e.log.Warn("replica that never ran is left", "id", short(id), "error", err)
+		e.log.Warn("replica that never ran is left", "id", observed.Short(id), "error", err)
 	}
 	return why
 }
@@ -234,13 +238,13 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if r := replicaOf(c); !r.Alive() {
+	if r := observed.Replica(c); !r.Alive() {
 		return nil
 	}
 	ctx, cancelStop := context.WithTimeout(ctx, grace(c)+stopMargin)
 	defer cancelStop()
 	_, err = e.api.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
-	if failed := e.fail(err, "stop "+nameOf(c)); failed != nil && !is(failed, rhumb.NotFound) {
+	if failed := e.fail(err, "stop "+observed.Name(c)); failed != nil && !is(failed, rhumb.NotFound) {
 		return failed
 	}
 	return nil
@@ -265,11 +269,11 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if r := replicaOf(c); r.Alive() {
-		return rhumb.Errorf(rhumb.Conflict, "remove %s: it runs", nameOf(c)).WithHint("stop it first")
+	if r := observed.Replica(c); r.Alive() {
+		return rhumb.Errorf(rhumb.Conflict, "remove %s: it runs", observed.Name(c)).WithHint("stop it first")
 	}
-	_, err = e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[labelOneOff] != ""})
-	failed := e.fail(err, "remove "+nameOf(c))
+	_, err = e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[label.OneOff] != ""})
+	failed := e.fail(err, "remove "+observed.Name(c))
 	if is(failed, rhumb.NotFound) || is(failed, rhumb.Conflict) && strings.Contains(failed.Error(), "in progress") {
 		return nil
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/networks"
 )
 
 // EnsureVolume makes the stack's volume unless it is there.
@@ -21,10 +23,10 @@ func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume)
 		return err
 	}
 	switch {
-	case found != nil && (v.External || found.Labels[labelStack] == "" || found.Labels[labelStack] == stack):
+	case found != nil && (v.External || found.Labels[label.Stack] == "" || found.Labels[label.Stack] == stack):
 		return nil
 	case found != nil:
-		return rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, found.Labels[labelStack]).
+		return rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, found.Labels[label.Stack]).
 			WithHint("give the volume another name, or declare it external: true")
 	case v.External:
 		return rhumb.Errorf(rhumb.NotFound, "volume %s: it is external and not there", v.Name).
@@ -34,7 +36,7 @@ func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume)
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[labelStack] = stack
+	labels[label.Stack] = stack
 	_, err = e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels})
 	failed := e.fail(err, "make volume "+v.Name)
 	if is(failed, rhumb.NotFound) { // a driver that isn't there
@@ -83,7 +85,7 @@ func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
 	if err != nil || found == nil {
 		return err
 	}
-	if found.Labels[labelStack] != stack {
+	if found.Labels[label.Stack] != stack {
 		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: it was not made by rhumb for this stack", name).
 			WithHint("if it really is to go: docker volume rm %s", name)
 	}
@@ -103,17 +105,17 @@ func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, er
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var h rhumb.Holdings
-	ns, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: byStack(stack)})
+	ns, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: label.Of(stack)})
 	if err != nil {
 		return h, e.fail(err, "list networks")
 	}
-	vs, err := e.api.VolumeList(ctx, client.VolumeListOptions{Filters: byStack(stack)})
+	vs, err := e.api.VolumeList(ctx, client.VolumeListOptions{Filters: label.Of(stack)})
 	if err != nil {
 		return h, e.fail(err, "list volumes")
 	}
 	for _, n := range ns.Items {
 		h.Networks = append(h.Networks, n.Name)
-		if b, ok := bridgeOf(&n.Network); ok {
+		if b, ok := networks.Bridge(&n.Network); ok {
 			h.Bridges = append(h.Bridges, b)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/label"
 )
 
 // Watch tells of changes until ctx ends or the engine goes away, which closes the channel. Calling again is the
@@ -25,7 +26,7 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	default:
 	}
 	out := make(chan rhumb.Change)
-	e.known.watch(+1)
+	e.known.Watch(+1)
 	go e.tell(ctx, s, out)
 	return out, nil
 }
@@ -34,7 +35,7 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 // It ends with the stream, whose end is also ctx's.
 func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	defer close(out)
-	defer e.known.watch(-1)
+	defer e.known.Watch(-1)
 	var waiting changes
 	for {
 		var to chan<- rhumb.Change
@@ -50,7 +51,7 @@ func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhu
 			return
 		case m := <-s.Messages:
 			if c, ok := changeOf(m); ok {
-				e.known.forget(c.Replica) // the engine tells before its lists know
+				e.known.Forget(c.Replica) // the engine tells before its lists know
 				waiting.add(c)
 			}
 		case to <- next:
@@ -63,7 +64,7 @@ func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhu
 func changeOf(m events.Message) (rhumb.Change, bool) {
 	switch m.Type {
 	case events.ContainerEventType:
-		stack := m.Actor.Attributes[labelStack]
+		stack := m.Actor.Attributes[label.Stack]
 		return rhumb.Change{Stack: stack, Replica: m.Actor.ID}, stack != ""
 	case events.NetworkEventType, events.VolumeEventType:
 		// These carry no labels: look at everything. Making them is nobody's concern, losing them is.

@@ -1,4 +1,4 @@
-package docker
+package observed
 
 import (
 	"net/netip"
@@ -59,10 +59,10 @@ func TestWhatChangedWhileItWasLookedAtIsNotKnown(t *testing.T) {
 }
 
 func TestWhatIsNoLongerListedIsForgotten(t *testing.T) {
-	var k known
+	var k Known
 	k.note("line", rhumb.Replica{ID: "1", Stack: "shop"})
 	k.note("line", rhumb.Replica{ID: "2", Stack: "blog"})
-	k.keep("shop", nil)
+	k.Keep("shop", nil)
 	_, shop := k.find("1", "line")
 	_, blog := k.find("2", "line")
 	_, other := k.find("2", "other line")

@@ -1,4 +1,4 @@
-package docker
+package contents
 
 import (
 	"path/filepath"
@@ -8,7 +8,7 @@ import (
 
 func TestASweepWaitsForWhoeverPlacesFilesInAnotherDaemonToo(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rhumb", "files.lock")
-	placing, sweeping := &fence{path: path}, &fence{path: path}
+	placing, sweeping := &Fence{path: path}, &Fence{path: path}
 	placing.RLock()
 	placing.RLock()
 	swept := make(chan struct{})

@@ -1,4 +1,4 @@
-package docker
+package drawing
 
 import (
 	"encoding/json"
@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/label"
 )
 
 // full gives a spec in which every field has a value, so that a changed one must show in the plan.
@@ -58,11 +59,11 @@ func full() *rhumb.ReplicaSpec {
 // newest is an API version that carries everything.
 const newest = "1.54"
 
-func factsFor(s *rhumb.ReplicaSpec, api string) facts {
-	f := facts{api: api, files: map[string]string{}}
+func factsFor(s *rhumb.ReplicaSpec, api string) Facts {
+	f := Facts{API: api, Files: map[string]string{}}
 	for _, m := range s.Container.Mounts {
 		if m.Type == rhumb.MountFile {
-			f.files[m.Target] = fmt.Sprintf("/files/%s-%s-%s-%s-%o", m.Kind, m.Source, m.UID, m.GID, m.Mode) // as their hash would
+			f.Files[m.Target] = fmt.Sprintf("/files/%s-%s-%s-%s-%o", m.Kind, m.Source, m.UID, m.GID, m.Mode) // as their hash would
 		}
 	}
 	return f
@@ -71,16 +72,16 @@ func factsFor(s *rhumb.ReplicaSpec, api string) facts {
 // drawn gives the plan as text.
 func drawn(t *testing.T, s *rhumb.ReplicaSpec) string {
 	t.Helper()
-	p, err := draw(s, factsFor(s, newest))
+	p, err := Draw(s, factsFor(s, newest))
 	if err != nil {
 		t.Fatalf("draw: %v", err)
 	}
 	further := ""
-	for _, n := range p.further {
-		b, _ := json.Marshal(n.endpoint)
-		further += n.network + string(b)
+	for _, n := range p.Further {
+		b, _ := json.Marshal(n.Endpoint)
+		further += n.Network + string(b)
 	}
-	b, err := json.Marshal(p.create)
+	b, err := json.Marshal(p.Create)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,29 +210,29 @@ func change(v reflect.Value, path string) {
 func TestTheImageThatWasResolvedIsTheOneThatRuns(t *testing.T) {
 	s := full()
 	s.Container.ImageID = "sha256:1"
-	p, err := draw(s, factsFor(s, newest))
-	if err != nil || p.create.Config.Image != "sha256:1" {
-		t.Errorf("image %q, %v", p.create.Config.Image, err)
+	p, err := Draw(s, factsFor(s, newest))
+	if err != nil || p.Create.Config.Image != "sha256:1" {
+		t.Errorf("image %q, %v", p.Create.Config.Image, err)
 	}
 }
 
 func TestNamespacesOfOtherServicesAreThoseOfTheirReplicas(t *testing.T) {
 	s := full()
 	s.Container.Networks, s.Container.NetworkMode, s.Container.PID, s.Container.IPC = nil, "service:db", "service:db", "service:cache"
-	p, err := draw(s, factsFor(s, newest))
+	p, err := Draw(s, factsFor(s, newest))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := p.create.HostConfig
+	h := p.Create.HostConfig
 	if h.NetworkMode != "container:id-of-db" || h.PidMode != "container:id-of-db" || h.IpcMode != "container:id-of-cache" ||
-		!slices.Equal(h.VolumesFrom, []string{"id-of-db:ro"}) || p.create.Config.Labels[labelJoined] != "id-of-db" {
-		t.Errorf("network %s, pid %s, ipc %s, volumes %v, labels %v", h.NetworkMode, h.PidMode, h.IpcMode, h.VolumesFrom, p.create.Config.Labels)
+		!slices.Equal(h.VolumesFrom, []string{"id-of-db:ro"}) || p.Create.Config.Labels[label.Joined] != "id-of-db" {
+		t.Errorf("network %s, pid %s, ipc %s, volumes %v, labels %v", h.NetworkMode, h.PidMode, h.IpcMode, h.VolumesFrom, p.Create.Config.Labels)
 	}
-	if len(p.create.Config.ExposedPorts) != 0 || slices.Contains(h.ExtraHosts, "api:10.0.0.9") {
+	if len(p.Create.Config.ExposedPorts) != 0 || slices.Contains(h.ExtraHosts, "api:10.0.0.9") {
 		t.Error("a joined network namespace has ports and hosts of its own")
 	}
 	delete(s.Joined, "db")
-	if _, err := draw(s, factsFor(s, newest)); rhumb.ErrorCode(err) != rhumb.Invalid {
+	if _, err := Draw(s, factsFor(s, newest)); rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Errorf("a service without a replica: %v", err)
 	}
 }
@@ -239,7 +240,7 @@ func TestNamespacesOfOtherServicesAreThoseOfTheirReplicas(t *testing.T) {
 func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 	s := full()
 	s.Container.Networks[1].MAC = "02:00:00:00:00:02"
-	_, err := draw(s, factsFor(s, "1.41"))
+	_, err := Draw(s, factsFor(s, "1.41"))
 	var all rhumb.Errors
 	if !errors.As(err, &all) || rhumb.ErrorCode(err) != rhumb.Unsupported {
 		t.Fatalf("error: %v", err)
@@ -256,18 +257,18 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 	}
 	c := &s.Container
 	c.Annotations, c.Mounts[0].Subpath, c.Networks[1].MAC = nil, "", ""
-	if _, err := draw(s, factsFor(s, "1.41")); err != nil {
+	if _, err := Draw(s, factsFor(s, "1.41")); err != nil {
 		t.Errorf("everything else: %v", err)
 	}
 }
 
 func TestRhumbsOwnLabelsWin(t *testing.T) {
 	s := full()
-	s.Container.Labels = map[string]string{labelStack: "other", "dev.rhumb.oneoff": "yes", "mine": "too"}
-	p, err := draw(s, factsFor(s, newest))
-	want := map[string]string{labelStack: "shop", labelService: "web", labelRelease: "42", labelSlot: "1", labelSpec: "hash", labelRestarts: "1", labelHosts: "api=10.0.0.9", "mine": "too"}
-	if err != nil || !reflect.DeepEqual(p.create.Config.Labels, want) {
-		t.Errorf("%v: %v", err, cmp.Diff(want, p.create.Config.Labels))
+	s.Container.Labels = map[string]string{label.Stack: "other", "dev.rhumb.oneoff": "yes", "mine": "too"}
+	p, err := Draw(s, factsFor(s, newest))
+	want := map[string]string{label.Stack: "shop", label.Service: "web", label.Release: "42", label.Slot: "1", label.Spec: "hash", label.Restarts: "1", label.Hosts: "api=10.0.0.9", "mine": "too"}
+	if err != nil || !reflect.DeepEqual(p.Create.Config.Labels, want) {
+		t.Errorf("%v: %v", err, cmp.Diff(want, p.Create.Config.Labels))
 	}
 }
 
@@ -277,36 +278,36 @@ func TestTheFirstNetworkIsTheOneWithTheHighestPriority(t *testing.T) {
 	s.Container.Networks = []rhumb.Attachment{{Network: "low"}, {Network: "high", Priority: 9}, {Network: "also"}}
 	s.Container.Annotations, s.Container.Mounts = nil, nil
 	for api, further := range map[string]int{"1.41": 2, "1.44": 0} {
-		p, err := draw(s, factsFor(s, api))
+		p, err := Draw(s, factsFor(s, api))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.create.HostConfig.NetworkMode != "high" || len(p.further) != further || len(p.create.NetworkingConfig.EndpointsConfig) != 3-further {
-			t.Errorf("API %s: mode %s, at making %v, then %v", api, p.create.HostConfig.NetworkMode, p.create.NetworkingConfig.EndpointsConfig, p.further)
+		if p.Create.HostConfig.NetworkMode != "high" || len(p.Further) != further || len(p.Create.NetworkingConfig.EndpointsConfig) != 3-further {
+			t.Errorf("API %s: mode %s, at making %v, then %v", api, p.Create.HostConfig.NetworkMode, p.Create.NetworkingConfig.EndpointsConfig, p.Further)
 		}
 	}
 }
 
 func TestDefaultsAreTheOnesThatWereWritten(t *testing.T) {
 	s := &rhumb.ReplicaSpec{Stack: "shop", Service: "web", Release: 1, Slot: 2, Container: rhumb.Container{Image: "web"}}
-	p, err := draw(s, facts{api: "1.41", volumes: []string{"/data", "/other/"}, covered: []string{"/other"}})
+	p, err := Draw(s, Facts{API: "1.41", Volumes: []string{"/data", "/other/"}, Covered: []string{"/other"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, h := p.create.Config, p.create.HostConfig
+	c, h := p.Create.Config, p.Create.HostConfig
 	if h.RestartPolicy.Name != "no" || h.LogConfig.Type != "json-file" || h.LogConfig.Config["max-size"] != "10m" || h.LogConfig.Config["max-file"] != "3" {
 		t.Errorf("restart %+v, log %+v", h.RestartPolicy, h.LogConfig)
 	}
-	if c.Entrypoint != nil || c.Cmd != nil || c.StopTimeout != nil || c.Healthcheck != nil || c.Hostname != "" || p.create.Platform != nil {
+	if c.Entrypoint != nil || c.Cmd != nil || c.StopTimeout != nil || c.Healthcheck != nil || c.Hostname != "" || p.Create.Platform != nil {
 		t.Errorf("something is set that was not: %+v", c)
 	}
-	if len(h.Mounts) != 1 || h.Mounts[0].Source != rhumb.AnonymousVolumeName("shop", "web", 2, "/data") || h.Mounts[0].VolumeOptions.Labels[labelStack] != "shop" {
+	if len(h.Mounts) != 1 || h.Mounts[0].Source != rhumb.AnonymousVolumeName("shop", "web", 2, "/data") || h.Mounts[0].VolumeOptions.Labels[label.Stack] != "shop" {
 		t.Errorf("mounts: %+v", h.Mounts)
 	}
 	s.Container.Entrypoint, s.Container.StopGrace = []string{}, -1
-	p, err = draw(s, facts{api: "1.41"})
-	if err != nil || !slices.Equal(p.create.Config.Entrypoint, []string{""}) || *p.create.Config.StopTimeout != 0 {
-		t.Errorf("no entrypoint and no grace: %+v, %v", p.create.Config, err)
+	p, err = Draw(s, Facts{API: "1.41"})
+	if err != nil || !slices.Equal(p.Create.Config.Entrypoint, []string{""}) || *p.Create.Config.StopTimeout != 0 {
+		t.Errorf("no entrypoint and no grace: %+v, %v", p.Create.Config, err)
 	}
 }
 
@@ -322,13 +323,13 @@ func TestAMacAddressIsTheFirstNetworks(t *testing.T) {
 	s := &rhumb.ReplicaSpec{Service: "web", Container: rhumb.Container{MacAddress: "02:00:00:00:00:09"}}
 	for name, networks := range map[string][]rhumb.Attachment{"bridge": nil, "n": {{Network: "n"}, {Network: "m"}}} {
 		s.Container.Networks = networks
-		p, err := draw(s, facts{api: newest})
-		if err != nil || p.create.NetworkingConfig.EndpointsConfig[name].MacAddress.String() != "02:00:00:00:00:09" {
+		p, err := Draw(s, Facts{API: newest})
+		if err != nil || p.Create.NetworkingConfig.EndpointsConfig[name].MacAddress.String() != "02:00:00:00:00:09" {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}
 	s.Container.Networks, s.Container.NetworkMode = []rhumb.Attachment{{Network: "n"}}, "host"
-	if _, err := draw(s, facts{api: newest}); rhumb.ErrorCode(err) != rhumb.Invalid {
+	if _, err := Draw(s, Facts{API: newest}); rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Errorf("network_mode and networks: %v", err)
 	}
 }

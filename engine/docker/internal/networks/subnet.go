@@ -1,4 +1,4 @@
-package docker
+package networks
 
 import (
 	"maps"
@@ -80,8 +80,8 @@ func gatewayOf(c network.IPAMConfig) netip.Addr {
 	return a
 }
 
-// withRoom gives a pool in which the replicas get the lower half; false if it leaves no room for services' addresses.
-func withRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
+// WithRoom gives a pool in which the replicas get the lower half; false if it leaves no room for services' addresses.
+func WithRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
 	if c.IPRange.IsValid() || !c.Subnet.IsValid() || !c.Subnet.Addr().Is4() || c.Subnet.Bits() > widestRoom {
 		return c, false
 	}
@@ -89,8 +89,8 @@ func withRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
 	return c, freePart(c.Subnet, c.IPRange, takenIn(c)).IsValid()
 }
 
-// bridgeOf reads a bridge with an IPv4 subnet out of what the engine says of a network.
-func bridgeOf(n *network.Network) (rhumb.Bridge, bool) {
+// Bridge reads a bridge with an IPv4 subnet out of what the engine says of a network.
+func Bridge(n *network.Network) (rhumb.Bridge, bool) {
 	i := slices.IndexFunc(n.IPAM.Config, func(c network.IPAMConfig) bool { return c.Subnet.Addr().Is4() })
 	if n.Driver != "bridge" || n.Scope != "local" || i < 0 || len(n.ID) < 12 {
 		return rhumb.Bridge{}, false
@@ -104,4 +104,26 @@ func bridgeOf(n *network.Network) (rhumb.Bridge, bool) {
 		b.Addresses = freePart(c.Subnet, c.IPRange, takenIn(c))
 	}
 	return b, true
+}
+
+// RoomIn finds where in a network room can be left: in its only IPv4 pool, or in one that the engine is to choose.
+// A negative index: nowhere.
+func RoomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
+	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" || len(n.IPAM.Options) > 0 {
+		return -1, false
+	}
+	if ipam == nil {
+		return -1, true
+	}
+	isIPv4 := func(c network.IPAMConfig) bool { return c.Subnet.Addr().Is4() }
+	for _, c := range ipam.Config {
+		if !c.Subnet.IsValid() {
+			return -1, false // the engine has its own mind about that
+		}
+	}
+	i := slices.IndexFunc(ipam.Config, isIPv4)
+	if i >= 0 && slices.ContainsFunc(ipam.Config[i+1:], isIPv4) {
+		return -1, false
+	}
+	return i, i < 0
 }

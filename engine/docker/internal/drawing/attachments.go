@@ -1,4 +1,4 @@
-package docker
+package drawing
 
 import (
 	"net"
@@ -11,10 +11,10 @@ import (
 	"rhumb"
 )
 
-// connection is a network that a container joins between being made and started.
-type connection struct {
-	network  string
-	endpoint *network.EndpointSettings
+// Connection is a network that a container joins between being made and started.
+type Connection struct {
+	Network  string
+	Endpoint *network.EndpointSettings
 }
 
 // networkMode gives the mode; with networks it is the first of them.
@@ -36,7 +36,7 @@ func (d *drawing) attachments() []rhumb.Attachment {
 }
 
 // networks maps the attachments: all of them at making where the engine can, else the first, and the others after it.
-func (d *drawing) networks() (*network.NetworkingConfig, []connection) {
+func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	as := d.attachments()
 	if d.c.MacAddress != "" && len(as) > 0 && as[0].MAC == "" {
 		as[0].MAC = d.c.MacAddress
@@ -51,11 +51,11 @@ func (d *drawing) networks() (*network.NetworkingConfig, []connection) {
 		return nil, nil
 	}
 	cfg := &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
-	var further []connection
+	var further []Connection
 	for i, a := range as {
 		ep := d.endpoint(a, i == 0)
-		if i > 0 && versions.LessThan(d.api, "1.44") {
-			further = append(further, connection{a.Network, ep})
+		if i > 0 && versions.LessThan(d.API, "1.44") {
+			further = append(further, Connection{a.Network, ep})
 			continue
 		}
 		cfg.EndpointsConfig[a.Network] = ep
@@ -74,7 +74,7 @@ func (d *drawing) bareNetwork() string {
 // endpoint maps one attachment. An older engine has one MAC address for a container, which the first network carries there.
 func (d *drawing) endpoint(a rhumb.Attachment, first bool) *network.EndpointSettings {
 	ep := &network.EndpointSettings{Aliases: a.Aliases, DriverOpts: a.DriverOpts}
-	if !versions.LessThan(d.api, "1.48") {
+	if !versions.LessThan(d.API, "1.48") {
 		ep.GwPriority = a.Priority
 	}
 	if a.IPv4 != "" || a.IPv6 != "" || len(a.LinkLocal) > 0 {

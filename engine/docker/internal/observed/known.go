@@ -1,4 +1,4 @@
-package docker
+package observed
 
 import (
 	"context"
@@ -13,9 +13,9 @@ import (
 	"rhumb"
 )
 
-// known are replicas that were looked at before. A list says too little of a container, and looking at each costs the
+// Known are replicas that were looked at before. A list says too little of a container, and looking at each costs the
 // engine 3 ms of CPU; but a list's line can tell that nothing has changed. The zero value is ready.
-type known struct {
+type Known struct {
 	mu       sync.Mutex
 	seen     map[string]sighting // by ID
 	watchers int                 // how many watch the engine's events, which say when to forget
@@ -27,15 +27,15 @@ type sighting struct {
 	replica rhumb.Replica
 }
 
-// listed gives a replica that the engine has listed.
-func (e *Engine) listed(ctx context.Context, c *container.Summary) (rhumb.Replica, error) {
-	line := lineOf(c, e.known.watched())
-	if r, ok := e.known.find(c.ID, line); ok {
+// Listed gives a replica that the engine has listed; look looks at it where that is needed.
+func (k *Known) Listed(ctx context.Context, c *container.Summary, look func(ctx context.Context, id string) (rhumb.Replica, error)) (rhumb.Replica, error) {
+	line := lineOf(c, k.watched())
+	if r, ok := k.find(c.ID, line); ok {
 		return r, nil
 	}
-	r, err := e.replica(ctx, c.ID)
+	r, err := look(ctx, c.ID)
 	if err == nil && settled(c, &r) {
-		e.known.note(line, r)
+		k.note(line, r)
 	}
 	return r, err
 }
@@ -85,7 +85,7 @@ func healthIn(status string) rhumb.Health {
 	return rhumb.HealthNone
 }
 
-func (k *known) find(id, line string) (rhumb.Replica, bool) {
+func (k *Known) find(id, line string) (rhumb.Replica, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s, ok := k.seen[id]
@@ -97,7 +97,7 @@ func (k *known) find(id, line string) (rhumb.Replica, bool) {
 	return r, true
 }
 
-func (k *known) note(line string, r rhumb.Replica) {
+func (k *Known) note(line string, r rhumb.Replica) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.seen == nil {
@@ -107,29 +107,29 @@ func (k *known) note(line string, r rhumb.Replica) {
 	k.seen[r.ID] = sighting{line, r}
 }
 
-// forget forgets a replica, so that it is looked at again.
-func (k *known) forget(id string) {
+// Forget forgets a replica, so that it is looked at again.
+func (k *Known) Forget(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.seen, id)
 }
 
-// watch counts who watches the engine's events. What was seen before the events were, or weren't, watched is forgotten.
-func (k *known) watch(n int) {
+// Watch counts who watches the engine's events. What was seen before the events were, or weren't, watched is forgotten.
+func (k *Known) Watch(n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.watchers += n
 	clear(k.seen)
 }
 
-func (k *known) watched() bool {
+func (k *Known) watched() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.watchers > 0
 }
 
-// keep forgets the replicas of a stack that are no longer listed; "" is all stacks.
-func (k *known) keep(stack string, list []container.Summary) {
+// Keep forgets the replicas of a stack that are no longer listed; "" is all stacks.
+func (k *Known) Keep(stack string, list []container.Summary) {
 	there := make(map[string]bool, len(list))
 	for _, c := range list {
 		there[c.ID] = true

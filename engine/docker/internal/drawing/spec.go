@@ -1,4 +1,6 @@
-package docker
+// Package drawing maps a replica's spec to what Docker is asked for: purely, so that all that can't be carried is told
+// before anything is done.
+package drawing
 
 import (
 	"maps"
@@ -16,45 +18,47 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/hostsfile"
+	"rhumb/engine/docker/internal/label"
 )
 
-// plan is what the engine is asked for to make one replica.
-type plan struct {
-	create  client.ContainerCreateOptions
-	further []connection // networks to join between making and starting
+// Plan is what the engine is asked for to make one replica.
+type Plan struct {
+	Create  client.ContainerCreateOptions
+	Further []Connection // networks to join between making and starting
 }
 
-// facts are what a mapping must know of the world.
-type facts struct {
-	api     string            // the API version that is spoken
-	files   map[string]string // by target: where a mounted file's content lies
-	volumes []string          // declared by the image
-	covered []string          // paths that volumes of other replicas take
-	machine []string          // the lines of the machine's hosts file, for a replica on its network: "name:address"
+// Facts are what a mapping must know of the world.
+type Facts struct {
+	API     string            // the API version that is spoken
+	Files   map[string]string // by target: where a mounted file's content lies
+	Volumes []string          // declared by the image
+	Covered []string          // paths that volumes of other replicas take
+	Machine []string          // the lines of the machine's hosts file, for a replica on its network: "name:address"
 }
 
 // drawing maps a spec to a plan, and collects what can't be mapped.
 type drawing struct {
 	spec *rhumb.ReplicaSpec
 	c    *rhumb.Container
-	facts
+	Facts
 	errs rhumb.Errors
 }
 
-// draw maps a replica's spec to what the engine is asked for. It does no I/O. What can't be carried is Unsupported,
+// Draw maps a replica's spec to what the engine is asked for. It does no I/O. What can't be carried is Unsupported,
 // and what can't be right is Invalid, all of it at once.
-func draw(spec *rhumb.ReplicaSpec, f facts) (*plan, error) {
-	d := &drawing{spec: spec, c: &spec.Container, facts: f}
-	if err := checkHosts(spec.Hosts); err != nil {
+func Draw(spec *rhumb.ReplicaSpec, f Facts) (*Plan, error) {
+	d := &drawing{spec: spec, c: &spec.Container, Facts: f}
+	if err := hostsfile.Check(spec.Hosts); err != nil {
 		d.invalid("hosts file: %v", err)
 	}
 	host := d.host()
 	networking, further := d.networks()
-	p := &plan{
-		create: client.ContainerCreateOptions{
+	p := &Plan{
+		Create: client.ContainerCreateOptions{
 			Name: spec.Name(), Config: d.config(host.PortBindings), HostConfig: host, NetworkingConfig: networking, Platform: d.platform(),
 		},
-		further: further,
+		Further: further,
 	}
 	if len(d.errs) > 0 {
 		return nil, d.errs
@@ -68,16 +72,16 @@ func (d *drawing) invalid(format string, args ...any) {
 
 // needs asks for an API version; engine is the first Engine that speaks it.
 func (d *drawing) needs(api, engine, what string) bool {
-	if !versions.LessThan(d.api, api) {
+	if !versions.LessThan(d.API, api) {
 		return true
 	}
 	d.errs = append(d.errs, rhumb.Errorf(rhumb.Unsupported, "service %s: %s needs Engine %s", d.spec.Service, what, engine).
-		WithHint("this engine speaks API %s; %s is needed", d.api, api))
+		WithHint("this engine speaks API %s; %s is needed", d.API, api))
 	return false
 }
 
-// imageOf gives the image that a container runs: exactly the one that the release resolved.
-func imageOf(c *rhumb.Container) string {
+// Image gives the image that a container runs: exactly the one that the release resolved.
+func Image(c *rhumb.Container) string {
 	if c.ImageID != "" {
 		return c.ImageID
 	}
@@ -88,7 +92,7 @@ func imageOf(c *rhumb.Container) string {
 func (d *drawing) config(published network.PortMap) *container.Config {
 	c := d.c
 	cfg := &container.Config{
-		Image: imageOf(c), Hostname: c.Hostname, Domainname: c.Domainname, User: c.User, WorkingDir: c.WorkingDir,
+		Image: Image(c), Hostname: c.Hostname, Domainname: c.Domainname, User: c.User, WorkingDir: c.WorkingDir,
 		Tty: c.TTY, OpenStdin: c.StdinOpen, Env: environment(c.Env), Cmd: c.Command, Entrypoint: c.Entrypoint,
 		StopSignal: c.StopSignal, StopTimeout: stopTimeout(c.StopGrace), Healthcheck: d.health(),
 		Labels: d.labels(), ExposedPorts: d.exposed(published),
@@ -107,23 +111,23 @@ func (d *drawing) labels() map[string]string {
 		l = map[string]string{}
 	}
 	maps.DeleteFunc(l, func(k, _ string) bool { return strings.HasPrefix(k, "dev.rhumb.") })
-	l[labelStack], l[labelService], l[labelSpec] = s.Stack, s.Service, s.Spec
-	l[labelRelease], l[labelSlot] = strconv.Itoa(s.Release), strconv.Itoa(s.Slot)
+	l[label.Stack], l[label.Service], l[label.Spec] = s.Stack, s.Service, s.Spec
+	l[label.Release], l[label.Slot] = strconv.Itoa(s.Release), strconv.Itoa(s.Slot)
 	if s.Restarts != 0 {
-		l[labelRestarts] = strconv.Itoa(s.Restarts)
+		l[label.Restarts] = strconv.Itoa(s.Restarts)
 	}
 	if s.PostStart {
-		l[labelPostStart] = "1"
+		l[label.PostStart] = "1"
 	}
 	if s.OneOff != "" {
-		l[labelOneOff] = s.OneOff
-		l[labelSlot] = "0"
+		l[label.OneOff] = s.OneOff
+		l[label.Slot] = "0"
 	}
 	if own := d.furtherHosts(); len(own) > 0 {
-		l[labelHosts] = startLabel(own)
+		l[label.Hosts] = hostsfile.Label(own)
 	}
 	if service, ok := strings.CutPrefix(d.c.NetworkMode, "service:"); ok {
-		l[labelJoined] = s.Joined[service]
+		l[label.Joined] = s.Joined[service]
 	}
 	return l
 }
@@ -156,7 +160,7 @@ func (d *drawing) health() *container.HealthConfig {
 	cfg := &container.HealthConfig{
 		Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, Retries: h.Retries, StartPeriod: h.StartPeriod,
 	}
-	if !versions.LessThan(d.api, "1.44") {
+	if !versions.LessThan(d.API, "1.44") {
 		cfg.StartInterval = h.StartInterval
 	}
 	return cfg
@@ -257,7 +261,7 @@ func joins(mode string) bool {
 
 // extraHosts gives the lines for the hosts file.
 func (d *drawing) extraHosts() []string {
-	lines := slices.Concat(d.c.ExtraHosts, d.machine)
+	lines := slices.Concat(d.c.ExtraHosts, d.Machine)
 	own := d.furtherHosts()
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		lines = append(lines, name+":"+own[name])
@@ -270,7 +274,7 @@ func (d *drawing) furtherHosts() map[string]string {
 	if joins(d.c.NetworkMode) {
 		return nil
 	}
-	return further(d.spec.Hosts, slices.Concat(d.c.ExtraHosts, d.machine), nil)
+	return hostsfile.Further(d.spec.Hosts, slices.Concat(d.c.ExtraHosts, d.Machine), nil)
 }
 
 // addresses parses addresses.

@@ -1,4 +1,4 @@
-package docker
+package hostsfile
 
 import (
 	"maps"
@@ -15,13 +15,13 @@ func TestTheLinesOfOthersStayInAHostsFile(t *testing.T) {
 	old := engine + "10.9.0.1\tapi\n10.9.0.2\tdb\t# rhumb\n172.18.0.2\tf00\n"
 	atStart := map[string]string{"api": "10.9.0.1"}
 	want := engine + "172.18.0.2\tf00\n10.9.0.3\tapi\t# rhumb\n10.9.0.4\tcache\t# rhumb\n"
-	if got := string(withHosts([]byte(old), atStart, map[string]string{"cache": "10.9.0.4", "api": "10.9.0.3"})); got != want {
+	if got := string(With([]byte(old), atStart, map[string]string{"cache": "10.9.0.4", "api": "10.9.0.3"})); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if got := string(withHosts([]byte(old), atStart, map[string]string{"api": "10.9.0.1", "db": "10.9.0.2"})); got != old {
+	if got := string(With([]byte(old), atStart, map[string]string{"api": "10.9.0.1", "db": "10.9.0.2"})); got != old {
 		t.Errorf("nothing new, and yet it is changed:\n%s", got)
 	}
-	if got := string(withHosts([]byte("10.0.0.1\tlast"), nil, map[string]string{"a": "10.0.0.2"})); got != "10.0.0.1\tlast\n10.0.0.2\ta\t# rhumb\n" {
+	if got := string(With([]byte("10.0.0.1\tlast"), nil, map[string]string{"a": "10.0.0.2"})); got != "10.0.0.1\tlast\n10.0.0.2\ta\t# rhumb\n" {
 		t.Errorf("a last line without its end: %q", got)
 	}
 }
@@ -51,7 +51,7 @@ func TestAnyChangesOfHostsLeaveTheLastOnesAndTheEnginesLines(t *testing.T) {
 		before, _ := os.Stat(path)
 		for range r.IntN(4) + 1 {
 			hosts := some()
-			if err := editHosts(path, func(old []byte) []byte { return withHosts(old, atStart, hosts) }); err != nil {
+			if err := Edit(path, func(old []byte) []byte { return With(old, atStart, hosts) }); err != nil {
 				t.Fatal(err)
 			}
 			got, _ := os.ReadFile(path)
@@ -80,11 +80,11 @@ func TestTheMachinesHostsAreReadWithoutWhatCanNotBePassedOn(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := machineHosts(path)
+	got, err := Machine(path)
 	if want := []string{"localhost:127.0.0.1", "db.lan:10.0.0.5", "db:10.0.0.5"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q, %v; want %q", got, err, want)
 	}
-	if got, err := machineHosts(path + "-none"); got != nil || err != nil {
+	if got, err := Machine(path + "-none"); got != nil || err != nil {
 		t.Errorf("no file: %q, %v", got, err)
 	}
 }

@@ -1,4 +1,4 @@
-package docker
+package networks
 
 import (
 	"encoding/binary"
@@ -33,7 +33,7 @@ func TestTheRoomInASubnet(t *testing.T) {
 		{"a range that is all of it", network.IPAMConfig{Subnet: pre("10.1.0.0/24"), IPRange: pre("10.1.0.0/24")}, false, "10.1.0.0/24", "10.1.0.1", ""},
 		{"IPv6", network.IPAMConfig{Subnet: pre("fd00::/64")}, false, "", "fd00::1", ""},
 	} {
-		got, ok := withRoom(c.pool)
+		got, ok := WithRoom(c.pool)
 		if !ok {
 			got = c.pool
 		}
@@ -110,7 +110,7 @@ func TestRoomIsLeftOnlyWhereThatIsRhumbs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if pool, chosen := roomIn(c.n, ipam); pool != c.pool || chosen != c.chosen {
+		if pool, chosen := RoomIn(c.n, ipam); pool != c.pool || chosen != c.chosen {
 			t.Errorf("%s: %d, %v", name, pool, chosen)
 		}
 	}
@@ -119,12 +119,12 @@ func TestRoomIsLeftOnlyWhereThatIsRhumbs(t *testing.T) {
 func TestOnlyABridgeOfThisMachineIsOne(t *testing.T) {
 	pool := network.IPAMConfig{Subnet: netip.MustParsePrefix("10.1.0.0/24")}
 	n := network.Network{Name: "n", ID: "0123456789abcdef", Driver: "bridge", Scope: "local", IPAM: network.IPAM{Driver: "default", Config: []network.IPAMConfig{pool}}}
-	b, ok := bridgeOf(&n)
+	b, ok := Bridge(&n)
 	if !ok || b.Interface != "br-0123456789ab" || b.Addresses.IsValid() || b.Gateway.String() != "10.1.0.1" {
 		t.Errorf("one that an older version made: %+v, %v", b, ok)
 	}
 	n.Options = map[string]string{"com.docker.network.bridge.name": "front0"}
-	if b, _ := bridgeOf(&n); b.Interface != "front0" {
+	if b, _ := Bridge(&n); b.Interface != "front0" {
 		t.Errorf("its own name: %+v", b)
 	}
 	for _, change := range []func(*network.Network){
@@ -134,7 +134,7 @@ func TestOnlyABridgeOfThisMachineIsOne(t *testing.T) {
 	} {
 		other := n
 		change(&other)
-		if b, ok := bridgeOf(&other); ok {
+		if b, ok := Bridge(&other); ok {
 			t.Errorf("it counts as one: %+v", b)
 		}
 	}

@@ -1,4 +1,4 @@
-package docker
+package loglines
 
 import (
 	"bufio"
@@ -21,8 +21,8 @@ func frame(stream byte, content string) string {
 
 const stamp = "2026-11-21T11:00:00.000000001Z "
 
-// readLines reads a whole stream.
-func readLines(tty bool, stream string) ([]rhumb.LogLine, error) {
+// readAll reads a whole stream.
+func readAll(tty bool, stream string) ([]rhumb.LogLine, error) {
 	var lines []rhumb.LogLine
 	l := &lineReader{tty: tty, in: bufio.NewReader(strings.NewReader(stream)), yield: func(line rhumb.LogLine, _ error) bool {
 		lines = append(lines, line)
@@ -41,7 +41,7 @@ func linesOf(ls []rhumb.LogLine) []string {
 }
 
 func TestPartsOfALineAreJoinedPerStream(t *testing.T) {
-	ls, err := readLines(false, frame(1, stamp+"one ")+frame(2, stamp+"err\n")+frame(1, stamp+"line\n")+frame(1, stamp+"no end"))
+	ls, err := readAll(false, frame(1, stamp+"one ")+frame(2, stamp+"err\n")+frame(1, stamp+"line\n")+frame(1, stamp+"no end"))
 	if err != nil || !slices.Equal(linesOf(ls), []string{"err", "one line", "no end"}) || !ls[0].Stderr || ls[1].Stderr {
 		t.Errorf("%+v, %v", ls, err)
 	}
@@ -52,21 +52,21 @@ func TestPartsOfALineAreJoinedPerStream(t *testing.T) {
 
 func TestATerminalsLineIsOneThoughTheEngineCutIt(t *testing.T) {
 	long := strings.Repeat("x", chunkSize)
-	ls, err := readLines(true, stamp+long+stamp+"rest\r\n"+stamp+"next\r\n")
+	ls, err := readAll(true, stamp+long+stamp+"rest\r\n"+stamp+"next\r\n")
 	if err != nil || !slices.Equal(linesOf(ls), []string{long + "rest", "next"}) {
 		t.Errorf("%d lines, %v", len(ls), err)
 	}
 }
 
 func TestALineThatIsTooLongIsToldInParts(t *testing.T) {
-	ls, err := readLines(false, frame(1, stamp+strings.Repeat("x", 2*maxLine+5)+"\n"))
+	ls, err := readAll(false, frame(1, stamp+strings.Repeat("x", 2*maxLine+5)+"\n"))
 	if err != nil || len(ls) != 3 || len(ls[0].Text) != maxLine || len(ls[1].Text) != maxLine || len(ls[2].Text) != 5 {
 		t.Errorf("%d lines, %v", len(ls), err)
 	}
 }
 
 func TestAStreamThatIsCutOffIsAnErrorAfterItsLines(t *testing.T) {
-	ls, err := readLines(false, frame(1, stamp+"one\n")+frame(1, stamp+"two\n")[:20])
+	ls, err := readAll(false, frame(1, stamp+"one\n")+frame(1, stamp+"two\n")[:20])
 	if err == nil || !slices.Equal(linesOf(ls), []string{"one"}) {
 		t.Errorf("%q, %v", linesOf(ls), err)
 	}
@@ -79,7 +79,7 @@ func FuzzLogStream(f *testing.F) {
 		if len(stream) >= 8 && binary.BigEndian.Uint32(stream[4:]) > 1<<20 {
 			return // the memory that it may ask for is bounded, but not for a fuzzer's many workers
 		}
-		ls, _ := readLines(tty, string(stream))
+		ls, _ := readAll(tty, string(stream))
 		total := 0
 		for _, l := range ls {
 			total += len(l.Text)
@@ -94,7 +94,7 @@ func FuzzLogStream(f *testing.F) {
 }
 
 func TestEmptyLinesAreLines(t *testing.T) {
-	ls, err := readLines(false, frame(1, stamp+"\n")+frame(1, stamp+"a\n\nb\n"))
+	ls, err := readAll(false, frame(1, stamp+"\n")+frame(1, stamp+"a\n\nb\n"))
 	if err != nil || !slices.Equal(linesOf(ls), []string{"", "a", "", "b"}) {
 		t.Errorf("%q, %v", linesOf(ls), err)
 	}

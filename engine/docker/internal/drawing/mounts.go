@@ -1,9 +1,7 @@
-package docker
+package drawing
 
 import (
 	"cmp"
-	"errors"
-	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"github.com/moby/moby/client/pkg/versions"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/label"
 )
 
 // mounts maps the mounts of the spec, and names the volumes that nobody named.
@@ -37,10 +36,10 @@ func (d *drawing) mounts(h *container.HostConfig) {
 			h.Mounts = append(h.Mounts, mapped)
 		}
 	}
-	for _, target := range d.covered {
+	for _, target := range d.Covered {
 		taken[path.Clean(target)] = true
 	}
-	for _, target := range d.volumes {
+	for _, target := range d.Volumes {
 		if !taken[path.Clean(target)] {
 			h.Mounts = append(h.Mounts, d.volume(rhumb.Mount{Type: rhumb.MountVolume, Target: target}))
 		}
@@ -57,7 +56,7 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 		return mount.Mount{Type: mount.TypeTmpfs, Target: m.Target, ReadOnly: m.ReadOnly,
 			TmpfsOptions: &mount.TmpfsOptions{SizeBytes: m.Size, Mode: os.FileMode(m.Mode)}}, true // the API wants chmod's bits, not Go's
 	case rhumb.MountFile:
-		source := d.files[m.Target]
+		source := d.Files[m.Target]
 		if source == "" {
 			d.invalid("the %s %s has no content", m.Kind, m.Source)
 		}
@@ -74,7 +73,7 @@ func (d *drawing) volume(m rhumb.Mount) mount.Mount {
 	if m.Source == "" && (d.spec.OneOff == "" || d.spec.VolumesOf != "") {
 		service := cmp.Or(d.spec.VolumesOf, d.spec.Service)
 		v.Source = rhumb.AnonymousVolumeName(d.spec.Stack, service, d.spec.Slot, path.Clean(m.Target))
-		v.VolumeOptions.Labels = map[string]string{labelStack: d.spec.Stack, labelService: service}
+		v.VolumeOptions.Labels = map[string]string{label.Stack: d.spec.Stack, label.Service: service}
 	}
 	if m.Subpath != "" && d.needs("1.45", "26.0", "a volume's subpath") {
 		v.VolumeOptions.Subpath = m.Subpath
@@ -90,7 +89,7 @@ func (d *drawing) bind(m rhumb.Mount) mount.Mount {
 	case "disabled":
 		o.NonRecursive = true
 	case "writable": // what every engine below API 1.44 does
-		o.ReadOnlyNonRecursive = !versions.LessThan(d.api, "1.44")
+		o.ReadOnlyNonRecursive = !versions.LessThan(d.API, "1.44")
 	case "readonly":
 		o.ReadOnlyForceRecursive = d.needs("1.44", "25.0", "a recursively read-only bind mount")
 	default:
@@ -149,35 +148,4 @@ func (d *drawing) volumesFrom() []string {
 		list = append(list, id)
 	}
 	return list
-}
-
-// makeFolders makes the folders that are to be made, and refuses a missing one that the engine would make silently.
-func makeFolders(spec *rhumb.ReplicaSpec) error {
-	for _, m := range spec.Container.Mounts {
-		if m.Type != rhumb.MountBind {
-			continue
-		}
-		_, err := os.Stat(m.Source)
-		switch {
-		case err == nil || !errors.Is(err, fs.ErrNotExist):
-		case m.Create:
-			if err := os.MkdirAll(m.Source, 0o755); err != nil {
-				return rhumb.Errorf(rhumb.Invalid, "service %s: make folder %s: %w", spec.Service, m.Source, err)
-			}
-		default:
-			return rhumb.Errorf(rhumb.Invalid, "service %s: bind source %s does not exist on the server", spec.Service, m.Source).
-				WithHint("make it, or set create_host_path: true")
-		}
-	}
-	return nil
-}
-
-// declaredBy gives the paths at which an image declares volumes, sorted.
-func declaredBy(volumes map[string]struct{}) []string {
-	targets := make([]string, 0, len(volumes))
-	for t := range volumes {
-		targets = append(targets, t)
-	}
-	slices.Sort(targets)
-	return targets
 }

@@ -1,4 +1,4 @@
-package docker
+package contents
 
 import (
 	"os"
@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// fence keeps a sweep away from whoever has placed files and not yet made their container, in this process and in others: several
+// Fence keeps a sweep away from whoever has placed files and not yet made their container, in this process and in others: several
 // daemons of one machine share the folder. Where the file can't be locked, only this process is kept in order.
-type fence struct {
+type Fence struct {
 	path string
 	mu   sync.RWMutex
 
@@ -19,7 +19,7 @@ type fence struct {
 }
 
 // RLock holds sweeps off.
-func (f *fence) RLock() {
+func (f *Fence) RLock() {
 	f.mu.RLock()
 	f.counting.Lock()
 	defer f.counting.Unlock()
@@ -30,7 +30,7 @@ func (f *fence) RLock() {
 }
 
 // RUnlock undoes one RLock.
-func (f *fence) RUnlock() {
+func (f *Fence) RUnlock() {
 	f.counting.Lock()
 	f.readers--
 	if f.readers == 0 && f.file != nil {
@@ -41,13 +41,13 @@ func (f *fence) RUnlock() {
 }
 
 // Lock waits until nobody holds sweeps off, and lets nobody begin to.
-func (f *fence) Lock() {
+func (f *Fence) Lock() {
 	f.mu.Lock()
 	f.file = locked(f.path, syscall.LOCK_EX)
 }
 
 // Unlock undoes Lock.
-func (f *fence) Unlock() {
+func (f *Fence) Unlock() {
 	if f.file != nil {
 		f.file.Close()
 	}

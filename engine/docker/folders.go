@@ -1,0 +1,41 @@
+package docker
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"rhumb"
+)
+
+// makeFolders makes the folders that are to be made, and refuses a missing one that the engine would make silently.
+func makeFolders(spec *rhumb.ReplicaSpec) error {
+	for _, m := range spec.Container.Mounts {
+		if m.Type != rhumb.MountBind {
+			continue
+		}
+		_, err := os.Stat(m.Source)
+		switch {
+		case err == nil || !errors.Is(err, fs.ErrNotExist):
+		case m.Create:
+			if err := os.MkdirAll(m.Source, 0o755); err != nil {
+				return rhumb.Errorf(rhumb.Invalid, "service %s: make folder %s: %w", spec.Service, m.Source, err)
+			}
+		default:
+			return rhumb.Errorf(rhumb.Invalid, "service %s: bind source %s does not exist on the server", spec.Service, m.Source).
+				WithHint("make it, or set create_host_path: true")
+		}
+	}
+	return nil
+}
+
+// declaredBy gives the paths at which an image declares volumes, sorted.
+func declaredBy(volumes map[string]struct{}) []string {
+	targets := make([]string, 0, len(volumes))
+	for t := range volumes {
+		targets = append(targets, t)
+	}
+	slices.Sort(targets)
+	return targets
+}

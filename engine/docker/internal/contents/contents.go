@@ -1,0 +1,182 @@
+// Package contents keeps the contents of configs and secrets on the server, in memory, for containers to mount.
+package contents
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"rhumb"
+)
+
+// filesLimit bounds the memory that all configs and secrets may take.
+const filesLimit = "256m"
+
+// Store keeps the contents of configs and secrets in memory, each once: FOLDER/HASH/content, where the hash is over
+// content, owner and mode. What is there never changes.
+type Store struct {
+	Folder   string // where it keeps them
+	Sweeping Fence  // a sweep excludes whoever has placed files and not yet made their container
+	mounting sync.Mutex
+	mounted  bool
+}
+
+// New makes a store in a folder. Nothing is touched before the first content is placed.
+func New(folder string) *Store {
+	return &Store{Folder: folder, Sweeping: Fence{path: folder + ".lock"}}
+}
+
+// Place puts the files that a spec mounts in place, and gives their paths by target.
+func (f *Store) Place(spec *rhumb.ReplicaSpec) (map[string]string, error) {
+	var paths map[string]string
+	for _, m := range spec.Container.Mounts {
+		if m.Type != rhumb.MountFile {
+			continue
+		}
+		content, err := contentOf(spec, m)
+		if err != nil {
+			return nil, err
+		}
+		path, err := f.write(content, m)
+		if err != nil {
+			return nil, fmt.Errorf("service %s: the %s %s: %w", spec.Service, m.Kind, m.Source, err)
+		}
+		if paths == nil {
+			paths = map[string]string{}
+		}
+		paths[m.Target] = path
+	}
+	return paths, nil
+}
+
+// contentOf finds the content that a mount names.
+func contentOf(spec *rhumb.ReplicaSpec, m rhumb.Mount) ([]byte, error) {
+	for _, file := range spec.Files {
+		if file.Kind == m.Kind && file.Name == m.Source {
+			return file.Content, nil
+		}
+	}
+	return nil, rhumb.Errorf(rhumb.Invalid, "service %s: the %s %s has no content", spec.Service, m.Kind, m.Source)
+}
+
+// write puts one content in place and gives its path.
+func (f *Store) write(content []byte, m rhumb.Mount) (string, error) {
+	uid, err := owner("uid", m.UID)
+	if err != nil {
+		return "", err
+	}
+	gid, err := owner("gid", m.GID)
+	if err != nil {
+		return "", err
+	}
+	mode := os.FileMode(m.Mode & 0o777)
+	if mode == 0 {
+		mode = 0o444
+	}
+	if err := f.ready(); err != nil {
+		return "", err
+	}
+	home := filepath.Join(f.Folder, contentHash(content, uid, gid, mode))
+	path := filepath.Join(home, "content")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil // it was renamed into place whole
+	}
+	if err := os.MkdirAll(home, 0o711); err != nil {
+		return "", err
+	}
+	return path, writeOwned(path, content, uid, gid, mode)
+}
+
+// contentHash names a content with its owner and mode.
+func contentHash(content []byte, uid, gid int, mode os.FileMode) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d %o\n", uid, gid, mode)
+	h.Write(content)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// writeOwned writes a file whole or not at all. There is no sync: memory has none.
+func writeOwned(path string, content []byte, uid, gid int, mode os.FileMode) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(content)
+	if err == nil && (uid != os.Geteuid() || gid != os.Getegid()) {
+		err = tmp.Chown(uid, gid)
+	}
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// owner reads a numeric user or group; "" is root.
+func owner(what, s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0, rhumb.Errorf(rhumb.Invalid, "%s %q is not a number", what, s).
+			WithHint("names mean something only inside the image: write the number that its /etc/passwd has")
+	}
+	return int(n), nil
+}
+
+// ready makes the folder and sees that it is kept in memory.
+func (f *Store) ready() error {
+	f.mounting.Lock()
+	defer f.mounting.Unlock()
+	if f.mounted {
+		return nil
+	}
+	if err := os.MkdirAll(f.Folder, 0o711); err != nil {
+		return inMemory(f.Folder, err)
+	}
+	var fsys unix.Statfs_t
+	if err := unix.Statfs(f.Folder, &fsys); err != nil {
+		return inMemory(f.Folder, err)
+	}
+	if fsys.Type != unix.TMPFS_MAGIC && fsys.Type != unix.RAMFS_MAGIC {
+		flags := uintptr(unix.MS_NODEV | unix.MS_NOSUID | unix.MS_NOEXEC)
+		if err := unix.Mount("rhumb", f.Folder, "tmpfs", flags, "size="+filesLimit+",mode=0711"); err != nil {
+			return inMemory(f.Folder, err)
+		}
+	}
+	f.mounted = true
+	return nil
+}
+
+func inMemory(folder string, err error) error {
+	return rhumb.Errorf(rhumb.Internal, "folder %s for configs and secrets can't be kept in memory: %w", folder, err).
+		WithHint("run the daemon as root, or mount a tmpfs there: mount -t tmpfs -o size=%s,mode=0711 rhumb %s", filesLimit, folder)
+}
+
+// Sweep removes every content whose hash isn't used.
+func (f *Store) Sweep(used map[string]bool) error {
+	entries, err := os.ReadDir(f.Folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweep %s: %w", f.Folder, err)
+	}
+	var errs []error
+	for _, entry := range entries {
+		if len(entry.Name()) == sha256.Size*2 && !used[entry.Name()] {
+			errs = append(errs, os.RemoveAll(filepath.Join(f.Folder, entry.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}

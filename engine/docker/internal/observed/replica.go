@@ -1,0 +1,101 @@
+// Package observed reads replicas out of what Docker says of its containers, and remembers those that haven't changed.
+package observed
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+
+	"rhumb"
+	"rhumb/engine/docker/internal/label"
+)
+
+// Replica reads a replica out of what the engine says of its container.
+func Replica(c *container.InspectResponse) rhumb.Replica {
+	l := c.Config.Labels
+	r := rhumb.Replica{
+		ID: c.ID, Stack: l[label.Stack], Service: l[label.Service], Spec: l[label.Spec], Joined: l[label.Joined],
+		OneOff: l[label.OneOff], PostStart: l[label.PostStart] != "",
+		Release: number(l[label.Release]), Slot: number(l[label.Slot]), Restarts: number(l[label.Restarts]),
+		ImageID: c.Image, State: stateOf(c.State), Health: healthOf(c.State),
+		ExitCode: c.State.ExitCode, OOM: c.State.OOMKilled, Error: c.State.Error,
+		Created: Moment(c.Created), Started: Moment(c.State.StartedAt), Finished: Moment(c.State.FinishedAt),
+	}
+	if r.Alive() {
+		r.Finished, r.ExitCode = time.Time{}, 0
+	}
+	if c.NetworkSettings != nil && r.Alive() {
+		r.Addrs = addresses(c.NetworkSettings)
+	}
+	return r
+}
+
+// addresses gives the address on each network: IPv4 where there is one.
+func addresses(n *container.NetworkSettings) map[string]netip.Addr {
+	addrs := map[string]netip.Addr{}
+	for name, ep := range n.Networks {
+		switch {
+		case ep == nil:
+		case ep.IPAddress.IsValid():
+			addrs[name] = ep.IPAddress
+		case ep.GlobalIPv6Address.IsValid():
+			addrs[name] = ep.GlobalIPv6Address
+		}
+	}
+	if len(addrs) == 0 {
+		return nil
+	}
+	return addrs
+}
+
+// stateOf gives the state. The engine leaves a container that could not be started in "created", with an exit code.
+func stateOf(s *container.State) rhumb.ReplicaState {
+	switch {
+	case s.Paused:
+		return rhumb.StatePaused
+	case s.Running:
+		return rhumb.StateRunning
+	case s.Status == container.StateCreated && s.Error == "" && s.ExitCode == 0:
+		return rhumb.StateCreated
+	}
+	return rhumb.StateExited
+}
+
+func healthOf(s *container.State) rhumb.Health {
+	if s.Health == nil || s.Health.Status == container.NoHealthcheck {
+		return rhumb.HealthNone
+	}
+	return rhumb.Health(s.Health.Status)
+}
+
+// number reads a number that rhumb wrote into a label; 0 if somebody changed it.
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Moment reads one of the engine's times; its zero is ours.
+func Moment(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t
+}
+
+// Name gives a container's name.
+func Name(c *container.InspectResponse) string { return strings.TrimPrefix(c.Name, "/") }
+
+// Short shortens an ID for people.
+func Short(id string) string {
+	if len(id) == 64 {
+		return id[:12]
+	}
+	return id
+}
