@@ -1,16 +1,15 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"rhumb"
+	"rhumb/control/card"
 	"rhumb/control/ready"
 	"rhumb/rollout"
 )
@@ -36,7 +35,7 @@ func (r *runner) preStart(ctx context.Context, g *goal, o rollout.Observed, s rh
 		}
 		r.noteHook(ctx, g, run)
 		if run.Failed != "" {
-			return &hookError{rhumb.Errorf(rhumb.Invalid, "hook %q %s", run.Title(), run.Failed).WithHint("%s", hookHint(svc.Name, h.Container.Command)), run}
+			return &hookError{rhumb.Errorf(rhumb.Invalid, "hook %q %s", run.Title(), run.Failed).WithHint("%s", card.HookHint(svc.Name, h.Container.Command)), run}
 		}
 	}
 	return nil
@@ -68,11 +67,11 @@ func (r *runner) runBeside(ctx context.Context, g *goal, spec rhumb.ReplicaSpec,
 		return run, err
 	}
 	spec.Hosts = names
-	var out tail
+	var out card.Tail
 	began := time.Now()
 	var late *time.Timer // counts from when it runs: an engine that is slow isn't the hook's fault
 	code, err := r.c.Engine.Run(limited, spec, rhumb.Streams{Out: &out, Err: &out, Begun: func() {
-		began, late = time.Now(), time.AfterFunc(limit, func() { end(errTooLong) })
+		began, late = time.Now(), time.AfterFunc(limit, func() { end(card.ErrTooLong) })
 	}})
 	if late != nil {
 		late.Stop()
@@ -80,7 +79,7 @@ func (r *runner) runBeside(ctx context.Context, g *goal, spec rhumb.ReplicaSpec,
 	if err != nil && (abandoned(limited) || rhumb.ErrorCode(err) == rhumb.Unavailable) {
 		return run, err
 	}
-	finish(&run, &out, began, failedWords(limited, limit, code, err))
+	card.Finish(&run, &out, began, card.Failed(limited, limit, code, err))
 	return run, nil
 }
 
@@ -130,7 +129,7 @@ func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	r.noteHook(ctx, g, run)
 	if run.Failed != "" {
 		return r.fail(ctx, g, rhumb.Failure{At: run.At, Service: svc.Name, Release: s.Release, Reason: "the check after it is in place failed: " + run.Failed,
-			Logs: ending(run.Logs, cardLines), Hint: hookHint(svc.Name, svc.After.Command)})
+			Logs: card.Ending(run.Logs), Hint: card.HookHint(svc.Name, svc.After.Command)})
 	}
 	_, err = r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
 		if d.Phase == rhumb.PhaseRolling && !slices.Contains(d.Checked, svc.Name) {
@@ -145,9 +144,9 @@ func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb.HookRun) (rhumb.HookRun, error) {
 	limited, done, end := r.hooks.abandonable(ctx)
 	defer done()
-	defer time.AfterFunc(svc.After.Timeout, func() { end(errTooLong) }).Stop()
+	defer time.AfterFunc(svc.After.Timeout, func() { end(card.ErrTooLong) }).Stop()
 	began := time.Now()
-	var out tail
+	var out card.Tail
 	for _, rep := range g.replicas {
 		if svc.After.Path == "" || rep.Service != svc.Name || rep.Spec != g.wanted.Specs[svc.Name] || rep.Slot == 0 || !rep.Alive() {
 			continue
@@ -165,55 +164,12 @@ func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb
 			return run, limited.Err()
 		}
 		if err != nil {
-			finish(&run, &out, began, fmt.Sprintf("GET %s on port %d was not answered with 200 to 399 within %s", svc.After.Path, svc.After.Port, svc.After.Timeout))
+			card.Finish(&run, &out, began, fmt.Sprintf("GET %s on port %d was not answered with 200 to 399 within %s", svc.After.Path, svc.After.Port, svc.After.Timeout))
 			return run, nil
 		}
 	}
-	finish(&run, &out, began, "")
+	card.Finish(&run, &out, began, "")
 	return run, nil
-}
-
-// tail keeps the last lines of what is written to it. It may be written to from several goroutines.
-type tail struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.b.Write(p)
-	if over := t.b.Len() - maxHookOutput; over > maxHookOutput {
-		t.b.Next(over)
-	}
-	return len(p), nil
-}
-
-// lines gives the last lines.
-func (t *tail) lines() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	b := t.b.Bytes()
-	if cut := len(b) - maxHookOutput; cut > 0 {
-		b = b[cut:]
-	}
-	text := strings.TrimRight(strings.ToValidUTF8(string(b), "?"), "\n")
-	if text == "" {
-		return nil
-	}
-	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
-	return ending(lines, maxHookLines)
-}
-
-// quoted gives a command as a person would type it.
-func quoted(command []string) string {
-	words := make([]string, len(command))
-	for i, w := range command {
-		if words[i] = w; w == "" || strings.ContainsAny(w, " \t\n\"'$\\*?;&|<>()") {
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(words, " ")
 }
 
 // noteJobs writes down which jobs have completed, before anything can remove their containers.
@@ -234,7 +190,7 @@ func (r *runner) noteJobs(ctx context.Context, g *goal) error {
 	d, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
 		d.Jobs = append(d.Jobs, fresh...)
 		for _, e := range events {
-			keepHook(d, *e.Hook)
+			card.KeepHook(d, *e.Hook)
 		}
 		return nil
 	})

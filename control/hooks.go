@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/card"
 	"rhumb/rollout"
 )
 
@@ -92,9 +93,6 @@ func (r *runner) postStarts(ctx context.Context, o *rollout.Observed) error {
 	return nil
 }
 
-// errTooLong is why something was ended that took longer than it may.
-var errTooLong = errors.New("it took too long")
-
 // abandonable gives a context for something that a deployment waits for: it ends when that goes another way, or by end. done must be called.
 func (h *hooking) abandonable(ctx context.Context) (_ context.Context, done func(), end func(error)) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -114,7 +112,7 @@ func (h *hooking) abandonable(ctx context.Context) (_ context.Context, done func
 
 // abandoned tells whether nobody waits for it any more.
 func abandoned(ctx context.Context) bool {
-	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTooLong)
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), card.ErrTooLong)
 }
 
 // abandon ends what a deployment waited for.
@@ -136,7 +134,7 @@ func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb
 		r.noteHook(ctx, g, run)
 		if run.Failed != "" {
 			f := rhumb.Failure{At: run.At, Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
-				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed), Logs: ending(run.Logs, cardLines), Hint: hookHint(rep.Service, h.Command)}
+				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed), Logs: card.Ending(run.Logs), Hint: card.HookHint(rep.Service, h.Command)}
 			if err := r.fail(ctx, g, f); err != nil {
 				r.log.Error("failure of a hook not written down", "replica", rep.Name(), "err", err)
 			}
@@ -201,33 +199,14 @@ func hookRun(rep rhumb.Replica, kind rhumb.HookKind, n int) rhumb.HookRun {
 // runInside runs a hook in a replica and tells how it went. What an earlier daemon has begun of it is ended first. The error is
 // the engine's, if it could not be run at all.
 func (r *runner) runInside(ctx context.Context, rep rhumb.Replica, run rhumb.HookRun, h rhumb.Hook) (rhumb.HookRun, error) {
-	limited, cancel := context.WithTimeoutCause(ctx, h.Timeout, errTooLong)
+	limited, cancel := context.WithTimeoutCause(ctx, h.Timeout, card.ErrTooLong)
 	defer cancel()
-	var out tail
+	var out card.Tail
 	began := time.Now()
 	code, err := r.c.Engine.Exec(limited, rep.ID, rhumb.ExecOptions{Command: h.Command, Env: assignments(h.Env), User: h.User, WorkingDir: h.WorkingDir,
 		Privileged: h.Privileged, Once: fmt.Sprintf("%s.%d", run.Kind, run.Number), Streams: rhumb.Streams{Out: &out, Err: &out}})
-	finish(&run, &out, began, failedWords(limited, h.Timeout, code, err))
+	card.Finish(&run, &out, began, card.Failed(limited, h.Timeout, code, err))
 	return run, err
-}
-
-// finish writes down how a hook went.
-func finish(run *rhumb.HookRun, out *tail, began time.Time, failed string) {
-	run.At, run.Failed, run.Logs = time.Now(), failed, out.lines()
-	run.Took = run.At.Sub(began).Round(time.Millisecond)
-}
-
-// failedWords says in which way something has failed; "": it hasn't.
-func failedWords(ctx context.Context, limit time.Duration, code int, err error) string {
-	switch {
-	case err != nil && errors.Is(context.Cause(ctx), errTooLong):
-		return fmt.Sprintf("took longer than %s", limit)
-	case err != nil:
-		return "could not be run: " + err.Error()
-	case code != 0:
-		return fmt.Sprintf("exited with %d", code)
-	}
-	return ""
 }
 
 // assignments gives "K=V", sorted.
@@ -238,14 +217,6 @@ func assignments(env map[string]string) []string {
 	}
 	return list
 }
-
-// How much of hooks a deployment's record keeps.
-const (
-	maxHookRuns   = 100
-	maxLoudHooks  = 20 // this many with their output; of later ones only failures
-	maxHookLines  = 100
-	maxHookOutput = 16 << 10 // bytes
-)
 
 // noteHook tells how a hook went, and keeps it with the open deployment.
 func (r *runner) noteHook(ctx context.Context, g *goal, run rhumb.HookRun) {
@@ -260,7 +231,7 @@ func (r *runner) noteHook(ctx context.Context, g *goal, run rhumb.HookRun) {
 	if g.open != nil {
 		e.Deployment = g.open.ID
 		_, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
-			keepHook(d, run)
+			card.KeepHook(d, run)
 			return nil
 		})
 		if err != nil {
@@ -280,26 +251,6 @@ func (r *runner) jobRun(ctx context.Context, rep rhumb.Replica, failed string) (
 	if !rep.Started.IsZero() && rep.Finished.After(rep.Started) {
 		run.Took = rep.Finished.Sub(rep.Started).Round(time.Millisecond)
 	}
-	run.Logs = r.lastLines(ctx, rep.ID, maxHookLines)
+	run.Logs = r.lastLines(ctx, rep.ID, card.HookLines)
 	return run, true
-}
-
-// keepHook adds a hook to a deployment's record.
-func keepHook(d *rhumb.Deployment, run rhumb.HookRun) {
-	if len(d.Hooks) >= maxHookRuns {
-		return
-	}
-	if len(d.Hooks) >= maxLoudHooks && run.Failed == "" {
-		run.Logs = nil
-	}
-	d.Hooks = append(d.Hooks, run)
-}
-
-func ending(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
-
-func hookHint(service string, command []string) string {
-	if len(command) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s %s", service, quoted(command))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/card"
 	"rhumb/rollout"
 )
 
@@ -147,7 +148,7 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 	case !wanted:
 		rs.Status = "ended"
 	default:
-		rs.Status = describeEnd(rep)
+		rs.Status = card.End(rep)
 		if s != nil && !s.Job {
 			rs.Retry = rollout.RetryAt(s, rep)
 		}

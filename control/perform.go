@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/card"
 	"rhumb/control/release"
 	"rhumb/control/routing"
 	"rhumb/rollout"
@@ -250,7 +251,7 @@ func (r *runner) giveUp(ctx context.Context, g *goal, s rhumb.Step, cause error)
 	f := rhumb.Failure{At: time.Now(), Service: s.Service, Slot: s.Slot, Release: s.Release, Reason: reason(s, cause), Hint: rhumb.ErrorHint(cause)}
 	var hook *hookError
 	if errors.As(cause, &hook) {
-		f.Logs = ending(hook.run.Logs, cardLines)
+		f.Logs = card.Ending(hook.run.Logs)
 	}
 	if f.Service == "" || s.Kind == rhumb.StepPublish {
 		f.Release = g.wanted.Release
@@ -283,4 +284,21 @@ func (r *runner) sweep(ctx context.Context, work *sync.WaitGroup) {
 	}
 	r.swept = true
 	work.Go(func() { r.c.care.Sweep(ctx) })
+}
+
+func starting(s rhumb.Step) bool {
+	switch s.Kind {
+	case rhumb.StepStart, rhumb.StepRun, rhumb.StepNetwork, rhumb.StepVolume, rhumb.StepPublish:
+		return true
+	}
+	return false
+}
+
+// hopeless tells whether trying again is vain.
+func hopeless(err error) bool {
+	switch rhumb.ErrorCode(err) {
+	case rhumb.Invalid, rhumb.Unsupported, rhumb.Conflict, rhumb.NotFound, rhumb.Denied:
+		return true
+	}
+	return false
 }

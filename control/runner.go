@@ -369,23 +369,6 @@ func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o ro
 	return next
 }
 
-func starting(s rhumb.Step) bool {
-	switch s.Kind {
-	case rhumb.StepStart, rhumb.StepRun, rhumb.StepNetwork, rhumb.StepVolume, rhumb.StepPublish:
-		return true
-	}
-	return false
-}
-
-// hopeless tells whether trying again is vain.
-func hopeless(err error) bool {
-	switch rhumb.ErrorCode(err) {
-	case rhumb.Invalid, rhumb.Unsupported, rhumb.Conflict, rhumb.NotFound, rhumb.Denied:
-		return true
-	}
-	return false
-}
-
 // blocked tells whether another start in the same slot is under way: two decisions of different modes must not both
 // fill it.
 func (r *runner) blocked(s rhumb.Step) bool {

@@ -1,0 +1,89 @@
+// Package card writes down what people read of a failure, and of a hook that ran.
+package card
+
+import (
+	"fmt"
+	"strings"
+
+	"rhumb"
+)
+
+// A failure card holds this many of a replica's last lines, each at most so many bytes long.
+const (
+	Lines   = 20
+	lineMax = 1000
+)
+
+// End says how a replica ended.
+func End(rep rhumb.Replica) string {
+	switch {
+	case rep.Error != "":
+		return "could not be started: " + rep.Error
+	case rep.OOM:
+		return "killed: out of memory"
+	case rep.State == rhumb.StateExited:
+		return fmt.Sprintf("exited with %d", rep.ExitCode)
+	case rep.Health == rhumb.HealthUnhealthy:
+		return "unhealthy"
+	default:
+		return string(rep.State)
+	}
+}
+
+// Hint says what to do next about a failed replica. svc may be nil.
+func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
+	switch {
+	case rep.OOM:
+		return "raise deploy.resources.limits.memory (or mem_limit), or have the application use less"
+	case rep.State == rhumb.StateExited && rep.ExitCode == 127, strings.Contains(rep.Error, "not found"):
+		return "the command isn't in the image: look at command: and entrypoint:"
+	case rep.State == rhumb.StateExited && rep.ExitCode == 126:
+		return "the command is in the image but can't be executed: look at its permissions"
+	case rep.State == rhumb.StateExited && rep.ExitCode == 137:
+		return "it was killed (SIGKILL): by hand, or for its memory"
+	case rep.State == rhumb.StateExited && rep.Slot > 0:
+		return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s", rep.Service)
+	case svc == nil:
+		return ""
+	case svc.Ready.Kind == rhumb.ReadyTCP:
+		return fmt.Sprintf("nothing listens on port %d: is it the application's port, and does it listen on 0.0.0.0?", svc.Ready.Port)
+	case svc.Ready.Kind == rhumb.ReadyHTTP:
+		return fmt.Sprintf("GET %s on port %d must answer with 200 to 399", svc.Ready.Path, svc.Ready.Port)
+	case svc.Ready.Kind == rhumb.ReadyHealth:
+		return "try the check by hand: rhumb exec " + rep.Service + " " + strings.Join(checkCommand(svc.Container.Health), " ")
+	}
+	return ""
+}
+
+// checkCommand gives a health check as a person would type it.
+func checkCommand(h *rhumb.Healthcheck) []string {
+	if h == nil || len(h.Test) == 0 {
+		return nil
+	}
+	switch h.Test[0] {
+	case "CMD":
+		return h.Test[1:]
+	case "CMD-SHELL":
+		return []string{"sh", "-c", fmt.Sprintf("%q", strings.Join(h.Test[1:], " "))}
+	}
+	return h.Test
+}
+
+// HookHint says what to do next about a hook that failed.
+func HookHint(service string, command []string) string {
+	if len(command) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s %s", service, quoted(command))
+}
+
+// quoted gives a command as a person would type it.
+func quoted(command []string) string {
+	words := make([]string, len(command))
+	for i, w := range command {
+		if words[i] = w; w == "" || strings.ContainsAny(w, " \t\n\"'$\\*?;&|<>()") {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
