@@ -12,6 +12,7 @@ import (
 	"rhumb/backup"
 	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/state"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/install"
 )
@@ -78,7 +79,7 @@ func (a *app) sealTo(ctx context.Context, recipients []string, passphraseFile st
 // backup writes a backup to a file, whole or not at all, or to the standard output.
 func (a *app) backup(ctx context.Context, data, file string, to []age.Recipient) error {
 	if file == "-" {
-		if view.Terminal(a.stdout) {
+		if terminal.Is(a.stdout) {
 			return rhumb.Errorf(rhumb.Invalid, "a backup is not for a terminal").WithHint("name a file, or redirect the output")
 		}
 		_, err := backup.Write(ctx, a.stdout, state.Folder(data).Source(version), to...)

@@ -40,7 +40,7 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 		}
 		return a.printPlan(plan)
 	}
-	if r.Volumes && !opts.yes && !a.sure(ctx, "remove "+r.Stack+" and its volumes with all their data?") {
+	if r.Volumes && !opts.yes && !a.user().Sure(ctx, "remove "+r.Stack+" and its volumes with all their data?") {
 		return rhumb.Errorf(rhumb.Cancelled, "nothing was changed")
 	}
 	st, err := c.Status(ctx, r.Stack)

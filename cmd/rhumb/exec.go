@@ -4,15 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"rhumb"
-	"rhumb/cmd/rhumb/view"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/httpapi/client"
 )
 
@@ -97,7 +95,7 @@ func (a *app) inside(ctx context.Context, f commandFlags, args []string,
 			return err
 		}
 		o := rhumb.ExecOptions{Command: args[1:], Env: env, User: f.user, WorkingDir: f.workdir, Privileged: f.privileged}
-		o.TTY = !f.noTTY && view.Terminal(a.stdin) && view.Terminal(a.stdout)
+		o.TTY = !f.noTTY && terminal.Is(a.stdin) && terminal.Is(a.stdout)
 		if f.tty && !o.TTY && !f.noTTY {
 			return rhumb.Errorf(rhumb.Invalid, "the standard input or output is not a terminal").WithHint("leave -t away, or give -T")
 		}
@@ -129,42 +127,12 @@ func (a *app) join(o *rhumb.ExecOptions, interactive bool) (leave func(), err er
 	if err != nil {
 		return nil, fmt.Errorf("use the terminal: %w", err)
 	}
-	sizes, stop := watchSize(out)
+	sizes, stop := terminal.Sizes(out)
 	o.Streams.Resize = sizes
 	return func() {
 		stop()
 		_ = term.Restore(int(in.Fd()), before) // nothing can be done about it
 	}, nil
-}
-
-// watchSize tells a terminal's size, and each change of it.
-func watchSize(f *os.File) (<-chan rhumb.Size, func()) {
-	changed := make(chan os.Signal, 1)
-	signal.Notify(changed, syscall.SIGWINCH)
-	sizes := make(chan rhumb.Size, 1)
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			if cols, rows, err := term.GetSize(int(f.Fd())); err == nil {
-				select {
-				case sizes <- rhumb.Size{Rows: uint16(rows), Cols: uint16(cols)}:
-				case <-quit:
-					return
-				}
-			}
-			select {
-			case <-changed:
-			case <-quit:
-				return
-			}
-		}
-	}()
-	return sizes, func() {
-		signal.Stop(changed)
-		close(quit)
-		<-done
-	}
 }
 
 // variables checks NAME=VALUE; a bare NAME takes its value from here.

@@ -40,7 +40,7 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 
 // follow gives a follower the interrupts as long as it follows.
 func (a *app) follow(ctx context.Context, f *follow.Follower) (rhumb.Deployment, error) {
-	interrupts, give := a.interrupts.take()
+	interrupts, give := a.interrupts.Take()
 	defer give()
 	f.Interrupts = interrupts
 	return f.Follow(ctx)

@@ -2,15 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"strings"
 
-	"golang.org/x/term"
-
 	"rhumb"
-	"rhumb/cmd/rhumb/view"
+	"rhumb/cmd/rhumb/terminal"
 )
 
 const (
@@ -60,40 +57,11 @@ func (a *app) givenPassphrase(ctx context.Context, file string, isNew bool) (str
 	return p, err
 }
 
-// ask reads a line from a terminal that doesn't show it.
+// ask asks for it on a terminal.
 func (a *app) ask(ctx context.Context, question string) (string, error) {
-	in, ok := a.stdin.(*os.File)
-	if !ok || !view.Terminal(a.stdin) {
+	if !terminal.Is(a.stdin) {
 		return "", rhumb.Errorf(rhumb.Invalid, "there is no passphrase, and no terminal to ask on").
 			WithHint("give it with --passphrase-file or %s", passphraseVariable)
 	}
-	fd := int(in.Fd())
-	state, err := term.GetState(fd)
-	if err != nil {
-		return "", rhumb.Errorf(rhumb.Internal, "the terminal can't be asked: %w", err)
-	}
-	fmt.Fprint(a.stderr, question)
-	type answer struct {
-		text []byte
-		err  error
-	}
-	answers := make(chan answer, 1)
-	go func() { // nothing can interrupt a read from a terminal: it ends with the process at the latest
-		text, err := term.ReadPassword(fd)
-		answers <- answer{text, err}
-	}()
-	select {
-	case got := <-answers:
-		fmt.Fprintln(a.stderr)
-		if got.err != nil {
-			return "", rhumb.Errorf(rhumb.Invalid, "the passphrase can't be read: %w", got.err)
-		}
-		return string(got.text), nil
-	case <-ctx.Done():
-		fmt.Fprintln(a.stderr)
-		if err := term.Restore(fd, state); err != nil { // or it would go on showing nothing
-			return "", rhumb.Errorf(rhumb.Internal, "the terminal can't be put back: %w", err)
-		}
-		return "", ctx.Err()
-	}
+	return a.user().Secret(ctx, question)
 }

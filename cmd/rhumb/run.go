@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
@@ -18,15 +19,15 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	interrupts     *interrupts
+	interrupts     *terminal.Interrupts
 	o              options
 	began          bool // a command's own code runs: what goes wrong from here on isn't a matter of usage
 }
 
 // run is the program: it carries out args and gives the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, interrupts: newInterrupts()}
-	ctx, stop := a.interrupts.watch(ctx)
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, interrupts: terminal.NewInterrupts()}
+	ctx, stop := a.interrupts.Watch(ctx)
 	defer stop()
 	root := a.root()
 	root.SetArgs(args)
@@ -95,6 +96,9 @@ func (a *app) client() (*client.Client, error) {
 	return client.New(host)
 }
 
+// user is who sits at the terminal, if anybody does.
+func (a *app) user() terminal.User { return terminal.User{In: a.stdin, Out: a.stderr} }
+
 // outcome is how a command ended without being an error: an exit status of its own, and perhaps words.
 type outcome struct {
 	exit  int
@@ -119,7 +123,7 @@ func (a *app) finish(err error) int {
 			fmt.Fprintln(w, o.words)
 		}
 		return o.exit
-	case a.interrupts.interrupted() && (errors.Is(err, context.Canceled) || rhumb.ErrorCode(err) == rhumb.Cancelled):
+	case a.interrupts.Interrupted() && (errors.Is(err, context.Canceled) || rhumb.ErrorCode(err) == rhumb.Cancelled):
 		return rhumb.ExitCancelled
 	case !a.began && rhumb.ErrorCode(err) == rhumb.Internal: // the flag parser's own words
 		err = rhumb.Errorf(rhumb.Invalid, "%v", err).WithHint("rhumb COMMAND --help tells how it is used")

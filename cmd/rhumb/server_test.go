@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/terminal"
 )
 
 func TestAVariableStandsForAFlagThatIsNotGiven(t *testing.T) {
 	t.Setenv("RHUMB_KEEP_RELEASES", "3")
 	t.Setenv("RHUMB_TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.1")
 	t.Setenv("RHUMB_DATA", "/from/environment")
-	a := &app{interrupts: newInterrupts()}
+	a := &app{interrupts: terminal.NewInterrupts()}
 	cmd := a.serverCommand()
 	if err := cmd.ParseFlags([]string{"--data", "/from/flag"}); err != nil {
 		t.Fatal(err)

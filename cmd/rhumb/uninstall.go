@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -13,7 +12,6 @@ import (
 
 	"rhumb"
 	"rhumb/cmd/rhumb/server"
-	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 	"rhumb/install"
 )
@@ -40,7 +38,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 			return err
 		}
 		if purge && !yes {
-			if err := a.confirm(ctx, "This deletes all releases, secrets and certificates in "+conf.Data+".", conf.Data); err != nil {
+			if err := a.user().Confirm(ctx, "This deletes all releases, secrets and certificates in "+conf.Data+".", conf.Data); err != nil {
 				return err
 			}
 		}
@@ -136,27 +134,4 @@ func ofStacks(ctx context.Context, host string) (containers, volumes int, err er
 	}
 	vs, err := engine.VolumeList(ctx, moby.VolumeListOptions{Filters: ours})
 	return len(cs.Items), len(vs.Items), err
-}
-
-// confirm has a word typed before something is deleted.
-func (a *app) confirm(ctx context.Context, warning, word string) error {
-	if !view.Terminal(a.stdin) || !view.Terminal(a.stderr) {
-		return rhumb.Errorf(rhumb.Invalid, "nobody is there to confirm it").WithHint("say --yes")
-	}
-	fmt.Fprintf(a.stderr, "%s\nType %s to go on: ", warning, word)
-	answer := make(chan string, 1)
-	go func() { // nothing can interrupt a read from a terminal: it ends with the process at the latest
-		line, _ := bufio.NewReader(a.stdin).ReadString('\n')
-		answer <- strings.TrimSpace(line)
-	}()
-	select {
-	case line := <-answer:
-		if line == word {
-			return nil
-		}
-		return rhumb.Errorf(rhumb.Cancelled, "not confirmed; nothing was removed")
-	case <-ctx.Done():
-		fmt.Fprintln(a.stderr)
-		return ctx.Err()
-	}
 }

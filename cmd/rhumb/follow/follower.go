@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/cmd/rhumb/view"
 )
 
@@ -160,9 +161,9 @@ func (f *Follower) Asking() bool { return f.answers != nil }
 // interrupt acts on a Ctrl-C: on a terminal the first one asks, the second one leaves; elsewhere it puts back.
 func (f *Follower) interrupt(ctx context.Context) error {
 	switch {
-	case f.putBack && view.Terminal(f.Stdin), f.answers != nil:
+	case f.putBack && terminal.Is(f.Stdin), f.answers != nil:
 		return ErrDetached
-	case f.Yes, !view.Terminal(f.Stdin), f.asked:
+	case f.Yes, !terminal.Is(f.Stdin), f.asked:
 		f.cancel(ctx)
 		return nil
 	}

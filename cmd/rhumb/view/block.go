@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/terminal"
 )
 
 // block shows a deployment on a terminal: a line per service, drawn again and again in the same place.
@@ -266,7 +267,7 @@ func (b *block) draw() {
 		return
 	}
 	lines := []string{b.head()}
-	room := height(b.w) - 3
+	room := terminal.Height(b.w) - 3
 	for i, r := range b.rows {
 		if i == room && len(b.rows) > room+1 {
 			lines = append(lines, b.paint.dim(fmt.Sprintf("   and %d more", len(b.rows)-i)))
@@ -274,7 +275,7 @@ func (b *block) draw() {
 		}
 		lines = append(lines, b.line(r))
 	}
-	cols := width(b.w) - 1
+	cols := terminal.Width(b.w) - 1
 	var out strings.Builder
 	out.WriteString(b.erase())
 	for _, l := range lines {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/term"
+	"rhumb/cmd/rhumb/terminal"
 )
 
 // paint colours words for a terminal; the zero value leaves them plain.
@@ -13,7 +13,7 @@ type paint struct{ on bool }
 
 // paintOn tells how to write to w. NO_COLOR, TERM=dumb and anything that isn't a terminal get plain words.
 func paintOn(w io.Writer) paint {
-	return paint{Terminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return paint{terminal.Is(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
 func (p paint) code(code, s string) string {
@@ -34,29 +34,3 @@ func (p paint) cyan(s string) string   { return p.code("36", s) }
 var hues = []string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
 
 func (p paint) hue(n int, s string) string { return p.code(hues[n%len(hues)], s) }
-
-// Terminal tells whether a stream is one.
-func Terminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// width gives a terminal's columns, or 80.
-func width(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if cols, _, err := term.GetSize(int(f.Fd())); err == nil && cols > 0 {
-			return cols
-		}
-	}
-	return 80
-}
-
-// height gives a terminal's rows, or 24.
-func height(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
-		if _, rows, err := term.GetSize(int(f.Fd())); err == nil && rows > 0 {
-			return rows
-		}
-	}
-	return 24
-}

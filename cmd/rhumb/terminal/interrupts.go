@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"context"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// interrupts are SIGINT and SIGTERM. They end the program's context, unless somebody has taken them over.
-type interrupts struct {
+// Interrupts are SIGINT and SIGTERM. They end the program's context, unless somebody has taken them over.
+type Interrupts struct {
 	ch chan os.Signal
 
 	mu    sync.Mutex
@@ -17,10 +17,11 @@ type interrupts struct {
 	seen  bool
 }
 
-func newInterrupts() *interrupts { return &interrupts{ch: make(chan os.Signal, 2)} }
+// NewInterrupts gives those of this process; Watch begins to look for them.
+func NewInterrupts() *Interrupts { return &Interrupts{ch: make(chan os.Signal, 2)} }
 
-// watch gives a context that ends with the first interrupt that nobody takes. stop ends the watching.
-func (i *interrupts) watch(ctx context.Context) (context.Context, func()) {
+// Watch gives a context that ends with the first interrupt that nobody takes. stop ends the watching.
+func (i *Interrupts) Watch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signal.Notify(i.ch, syscall.SIGINT, syscall.SIGTERM)
 	quit, done := make(chan struct{}), make(chan struct{})
@@ -43,7 +44,7 @@ func (i *interrupts) watch(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-func (i *interrupts) arrived(s os.Signal, cancel func()) {
+func (i *Interrupts) arrived(s os.Signal, cancel func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.taker == nil {
@@ -57,8 +58,8 @@ func (i *interrupts) arrived(s os.Signal, cancel func()) {
 	}
 }
 
-// take has interrupts go to the channel until give is called.
-func (i *interrupts) take() (ch <-chan os.Signal, give func()) {
+// Take has interrupts go to the channel until give is called.
+func (i *Interrupts) Take() (ch <-chan os.Signal, give func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	taker := make(chan os.Signal, 2)
@@ -70,8 +71,8 @@ func (i *interrupts) take() (ch <-chan os.Signal, give func()) {
 	}
 }
 
-// interrupted tells whether the program's context was ended by an interrupt.
-func (i *interrupts) interrupted() bool {
+// Interrupted tells whether the program's context was ended by an interrupt.
+func (i *Interrupts) Interrupted() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.seen

@@ -1,0 +1,69 @@
+// Package terminal is where a user sits: its size, what the user answers, and the interrupts.
+package terminal
+
+import (
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"rhumb"
+)
+
+// Is tells whether a stream is one.
+func Is(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Width gives a terminal's columns, or 80.
+func Width(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if cols, _, err := term.GetSize(int(f.Fd())); err == nil && cols > 0 {
+			return cols
+		}
+	}
+	return 80
+}
+
+// Height gives a terminal's rows, or 24.
+func Height(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if _, rows, err := term.GetSize(int(f.Fd())); err == nil && rows > 0 {
+			return rows
+		}
+	}
+	return 24
+}
+
+// Sizes tells a terminal's size, and each change of it, until stop is called.
+func Sizes(f *os.File) (sizes <-chan rhumb.Size, stop func()) {
+	changed := make(chan os.Signal, 1)
+	signal.Notify(changed, syscall.SIGWINCH)
+	told := make(chan rhumb.Size, 1)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if cols, rows, err := term.GetSize(int(f.Fd())); err == nil {
+				select {
+				case told <- rhumb.Size{Rows: uint16(rows), Cols: uint16(cols)}:
+				case <-quit:
+					return
+				}
+			}
+			select {
+			case <-changed:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return told, func() {
+		signal.Stop(changed)
+		close(quit)
+		<-done
+	}
+}
