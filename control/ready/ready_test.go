@@ -32,13 +32,13 @@ func TestAReplicaIsReadyOnceAProbePasses(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		at, ready := y.Since(seen)["a"]
+		y.Stop()
 		if late := at.Sub(up); !ready || late < 0 || late > Latest || woken != 1 || y.Said("a") != "" {
 			t.Errorf("ready %v, late by %s, woken %d times", ready, late, woken)
 		}
 		if left := y.Since(rollout.Observed{}); len(left) != 0 {
 			t.Errorf("it is gone, and known: %v", left)
 		}
-		y.Stop()
 	})
 }
 
