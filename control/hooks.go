@@ -46,14 +46,18 @@ func (r *runner) completed(ctx context.Context) (map[string]time.Time, error) {
 	return maps.Clone(h.done), nil
 }
 
-// complete writes down that a replica's post_start hooks have completed, and forgets replicas that are gone.
-func (r *runner) complete(ctx context.Context, g *goal, id string) error {
+// complete writes down that a replica's post_start hooks have completed, and forgets replicas that are gone. Which are is asked now: the look
+// with which the hooks began may be older than a replica that was quicker.
+func (r *runner) complete(ctx context.Context, id string) error {
 	h := &r.hooks
+	asked := time.Now()
+	list, lookErr := r.c.Engine.Replicas(ctx, r.stack)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	done := map[string]time.Time{id: time.Now()}
 	for old, at := range h.done {
-		if _, ok := g.replica(old); ok {
+		here := slices.ContainsFunc(list, func(rep rhumb.Replica) bool { return rep.ID == old })
+		if old != id && (here || lookErr != nil || at.After(asked)) {
 			done[old] = at
 		}
 	}
@@ -124,8 +128,11 @@ func (h *hooking) abandon() {
 	}
 }
 
-// greet runs a replica's post_start hooks, one after the other.
+// greet runs a replica's post_start hooks, one after the other, unless they have ended since the look that asks for them.
 func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb.Service) {
+	if done, err := r.completed(ctx); err != nil || !done[rep.ID].IsZero() || r.ready.RecordedIDs()[rep.ID] {
+		return
+	}
 	for i, h := range s.PostStart {
 		run, err := r.runInside(ctx, rep, hookRun(rep, rhumb.HookPostStart, i+1), h)
 		if ctx.Err() != nil || r.fell(ctx, rep, err) {
@@ -141,7 +148,7 @@ func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb
 			return
 		}
 	}
-	if err := r.complete(ctx, g, rep.ID); err != nil {
+	if err := r.complete(ctx, rep.ID); err != nil {
 		r.log.Error("hooks run again: not written down that they have completed", "replica", rep.Name(), "err", err)
 		pause(ctx, time.Second)
 	}

@@ -224,3 +224,32 @@ func TestADaemonThatDiesAmidHooksFinishesWhenItIsBack(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, d := newBed(t), &diary{}
+		b.hooking(d, nil)
+		b.deploy(hookedShop("web:1"))
+		r := b.runner("shop")
+		g, err := r.goal(t.Context()) // as before there was any replica
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := b.engine.Replicas(t.Context(), "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rep := range list {
+			if rep.Service != "web" {
+				continue
+			}
+			r.greet(t.Context(), g, rep, g.wanted.Model.Service("web"))
+			if err := r.complete(t.Context(), rep.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if done, err := r.completed(t.Context()); len(done) != 2 || d.count("greet") != 2 || err != nil {
+			t.Errorf("kept: %v, %v; greet ran %d times, not 2", done, err, d.count("greet"))
+		}
+	})
+}
