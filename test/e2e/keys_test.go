@@ -66,19 +66,6 @@ func (ks keyStack) run(t *testing.T, s *server) {
 	k.show(ks.shown)
 }
 
-// removeImages removes the images that were built for the stack.
-func (k *stack) removeImages() {
-	for _, pattern := range []string{k.name + "-*", k.name + "-*:*"} {
-		out, err := exec.Command("docker", "image", "ls", "-q", "--filter", "reference="+pattern).Output()
-		if err != nil {
-			continue
-		}
-		for _, id := range strings.Fields(string(out)) {
-			_ = exec.Command("docker", "image", "rm", "-f", id).Run()
-		}
-	}
-}
-
 // show looks at all of it, with one command for each thing that is looked at.
 func (k *stack) show(all []shown) {
 	k.t.Helper()

@@ -123,7 +123,6 @@ RUN touch /unwanted
 	},
 	prepare: func(k *stack) {
 		k.env = []string{"TOKEN=12345"}
-		k.t.Cleanup(func() { k.removeImages() })
 	},
 	shown: []shown{
 		{keys: "build.context build.dockerfile", of: "box", run: "cat /word.txt", want: "from the context"},

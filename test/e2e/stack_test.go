@@ -55,6 +55,20 @@ func (k *stack) remove() {
 			_ = exec.Command("docker", kind, "rm", "-f", id).Run()
 		}
 	}
+	k.removeImages()
+}
+
+// removeImages takes away the images that bear the stack's name: releases keep them, and what was built stays a while after them.
+func (k *stack) removeImages() {
+	for _, names := range []string{k.name + "*", "rhumb.local/" + k.name + "*", "rhumb.local/built/" + k.name + "*"} {
+		out, err := exec.Command("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+names).Output()
+		if err != nil {
+			continue
+		}
+		for _, ref := range strings.Fields(string(out)) {
+			_ = exec.Command("docker", "rmi", ref).Run()
+		}
+	}
 }
 
 // write writes a file of the stack's folder.
