@@ -27,7 +27,7 @@ build:
 test: check images
 	@scripts/compiler
 	go test -tags failpoints ./internal/failpoint
-	CI=true go test $(RACE) -timeout 15m $$(go list ./... | grep -v /test/e2e)
+	CI=true go test $(RACE) -p 3 -timeout 15m $$(go list ./... | grep -v /test/e2e)
 	RHUMB_TEST_ALONE=1 go test $(RACE) -timeout 5m -run 'Alone$$' ./proxy
 	CI=true go test $(RACE) -timeout 30m ./test/e2e
 

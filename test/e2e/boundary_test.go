@@ -254,11 +254,18 @@ func TestADaemonKilledAtEveryBoundaryFinishesAndLosesNothing(t *testing.T) {
 	const turn = "after it is rolling back" // what comes before it has been seen above
 	x.deployAndDie([]point{{"before record web", 1}, {"after record web", 1}, {"before it is rolling back", 1}})
 	x.first = []point{{turn, 1}}
-	x.all(m.record(long, turn, func() {
+	back := m.record(long, turn, func() {
 		k.failing(k.v + 1)
 		k.must(3, "deploy")
 		x.judge(nil)
-	}), long)
+	})
+	if !long { // every other one: they are the same steps as on the way forward
+		for i := range len(back) / 2 {
+			back[i] = back[2*i]
+		}
+		back = back[:len(back)/2]
+	}
+	x.all(back, long)
 	t.Logf("the daemon was killed %d times on the way forward, %d times on the way back", forward, x.kills-forward)
 	y := l.end()
 	t.Log(y)
