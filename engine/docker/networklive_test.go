@@ -126,7 +126,7 @@ func TestASubnetThatSomebodyTakesMeanwhileIsChosenAnew(t *testing.T) {
 		defer close(done)
 		var made []string
 		for ctx.Err() == nil && len(made) < 6 {
-			if r, err := c.NetworkCreate(ctx, stack+"_other", client.NetworkCreateOptions{}); err == nil {
+			if r, err := c.NetworkCreate(context.Background(), stack+"_other", client.NetworkCreateOptions{}); err == nil {
 				made = append(made, r.ID)
 			}
 			if len(made) > 2 || ctx.Err() != nil {
