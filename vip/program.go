@@ -31,16 +31,19 @@ type program struct {
 	err   error
 }
 
-// install replaces all rules of the namespace that the calling thread is in. Every packet sees the old ones or the new ones.
-func install(r rules) error {
+// install replaces all rules of the namespace that the calling thread is in. Every packet sees the old ones or the new ones. Unless it is to
+// begin anew, the table and its chains stay: the kernel takes several times as long to unhook chains as to change what is in them.
+func install(r rules, anew bool) error {
 	conn, err := nftables.New(nftables.WithSockOptions(roomy))
 	if err != nil {
 		return err
 	}
 	p := &program{conn: conn, table: &nftables.Table{Name: tableName, Family: nftables.TableFamilyIPv4}}
-	conn.AddTable(p.table) // so that there is one to delete
-	conn.DelTable(p.table)
 	conn.AddTable(p.table)
+	if anew { // there was one to delete
+		conn.DelTable(p.table)
+		conn.AddTable(p.table)
+	}
 	p.prerouting(r)
 	p.forward(r)
 	p.postrouting()
@@ -97,7 +100,9 @@ func (p *program) postrouting() {
 }
 
 func (p *program) chain(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority *nftables.ChainPriority, policy nftables.ChainPolicy) *nftables.Chain {
-	return p.conn.AddChain(&nftables.Chain{Name: name, Table: p.table, Type: kind, Hooknum: hook, Priority: priority, Policy: &policy})
+	c := p.conn.AddChain(&nftables.Chain{Name: name, Table: p.table, Type: kind, Hooknum: hook, Priority: priority, Policy: &policy})
+	p.conn.FlushChain(c)
+	return c
 }
 
 func (p *program) rule(c *nftables.Chain, parts ...[]expr.Any) {

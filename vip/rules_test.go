@@ -94,3 +94,30 @@ func TestMomentsThatNanosecondsCannotTellAreTheNearest(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyWhoWasLedToCanBeForsaken(t *testing.T) {
+	a, b := netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")
+	to := func(as ...netip.Addr) rules {
+		if len(as) == 0 {
+			return rules{refused: []netip.Addr{netip.MustParseAddr("10.0.1.1")}}
+		}
+		return rules{spread: []spread{{addr: netip.MustParseAddr("10.0.1.1"), to: as}}}
+	}
+	for _, c := range []struct {
+		name     string
+		old, now rules
+		want     bool
+	}{
+		{"the first", to(), to(a), false},
+		{"one more", to(a), to(a, b), false},
+		{"another order", to(a, b), to(b, a), false},
+		{"one less", to(a, b), to(b), true},
+		{"the last one", to(a), to(), true},
+		{"the service went", to(a), rules{}, true},
+		{"nothing", rules{}, rules{}, false},
+	} {
+		if got := c.now.forsakes(c.old); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

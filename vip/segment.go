@@ -92,24 +92,28 @@ func (m *making) set(all []setting) error {
 }
 
 // install puts the rules in if they aren't there. The kernel numbers the changes of a namespace's rules: so one number tells whether all
-// of them are as we left them.
+// of them are as we left them. Then only what is in our chains is replaced.
 func (m *making) install() error {
 	now, err := epoch()
 	if err != nil {
 		return err
 	}
 	r := rulesOf(m.want.Services)
+	ours := m.epoch != 0 && now == m.epoch
 	same := m.epoch != 0 && m.rules.equal(r)
-	if same && now == m.epoch {
+	if same && ours {
 		return nil
 	}
-	if err := install(r); err != nil {
+	if err := install(r, !ours); err != nil {
 		return fmt.Errorf("put rules in: %w", err)
 	}
 	if same {
 		m.repaired = append(m.repaired, "rules")
 	}
-	m.rules, m.looks = r, 2
+	if !ours && !m.anew || r.forsakes(m.rules) {
+		m.looks = 2
+	}
+	m.rules = r
 	m.epoch, err = epoch()
 	return err
 }

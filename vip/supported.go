@@ -56,7 +56,7 @@ func try(name string) (err error) {
 			return refusal("veth links can't be made", err)
 		}
 		for _, p := range pieces() {
-			if err := install(p.rules); err != nil {
+			if err := install(p.rules, true); err != nil {
 				return refusal(p.words, err)
 			}
 		}
