@@ -18,7 +18,9 @@ type Desk struct {
 	entry  netip.AddrPort
 	https  netip.AddrPort  // the zero value: no TLS
 	acme   rhumb.Authority // the zero value: off
-	mu     sync.Mutex
+
+	waiting changes
+	mu      sync.Mutex // one exchange with the proxy at a time
 
 	wishes    map[string][]rhumb.Certificate // by stack
 	handed    map[string]bool                // the stacks whose wishes the proxy has
@@ -34,33 +36,94 @@ func NewDesk(r rhumb.Router, entry, https netip.AddrPort, acme rhumb.Authority) 
 // routeTimeout limits one exchange with the proxy.
 const routeTimeout = 10 * time.Second
 
-// Edit applies a change and returns once the proxy serves it. Nothing is sent if edit changes nothing.
+// Edit applies a change and returns once the proxy serves it. Nothing is sent if edit changes nothing. Changes that wait for each other are
+// sent together; if the proxy doesn't serve them so, each is sent alone, and edit is called again. It must be a function of the table alone.
 func (d *Desk) Edit(ctx context.Context, edit func(*rhumb.Table)) error {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
+	own := &change{edit: edit}
+	d.waiting.add(own)
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if own.done {
+		return nil
+	}
+	if !own.taken {
+		cs := d.waiting.take()
+		if err := d.send(ctx, cs...); err == nil || len(cs) == 1 || ctx.Err() != nil {
+			return err
+		}
+	}
+	return d.send(ctx, own)
+}
+
+// send has the proxy serve a table with these changes. The caller holds mu.
+func (d *Desk) send(ctx context.Context, cs ...*change) error {
 	st, err := d.router.Status(ctx)
 	if err != nil {
 		return err
 	}
 	t := cloneTable(st.Table)
-	edit(&t)
+	for _, c := range cs {
+		c.edit(&t)
+	}
 	prune(&t)
 	d.certify(&t)
 	d.openEntry(&t)
 	arrange(&t)
-	if sameTable(t, st.Table) {
+	if err := d.apply(ctx, t, st.Table); err != nil {
+		return err
+	}
+	for _, c := range cs {
+		c.done = true
+	}
+	return nil
+}
+
+// apply has the proxy serve t instead of served, without HTTPS where somebody else holds its address.
+func (d *Desk) apply(ctx context.Context, t, served rhumb.Table) error {
+	if sameTable(t, served) {
 		return nil
 	}
 	t.Version++
-	err = d.router.Apply(ctx, t)
+	err := d.router.Apply(ctx, t)
 	if rhumb.ErrorCode(err) == rhumb.Conflict {
-		if less, ok := d.withoutHTTPS(t, st.Table); ok {
+		if less, ok := d.withoutHTTPS(t, served); ok {
 			return d.router.Apply(ctx, less)
 		}
 	}
 	return err
+}
+
+// change is one that somebody waits for. Its fields belong to who holds the desk's mu.
+type change struct {
+	edit  func(*rhumb.Table)
+	taken bool // it was sent, together with others
+	done  bool // the proxy serves it
+}
+
+// changes are those that wait for their turn.
+type changes struct {
+	mu  sync.Mutex
+	all []*change
+}
+
+func (q *changes) add(c *change) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.all = append(q.all, c)
+}
+
+// take gives all that wait, the first one first.
+func (q *changes) take() []*change {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.all
+	q.all = nil
+	for _, c := range all {
+		c.taken = true
+	}
+	return all
 }
 
 // Status gives what the proxy serves.
