@@ -39,17 +39,14 @@ func oneOfFiftyWins(t *testing.T, s rhumb.Store) {
 func numbersUnderConcurrency(t *testing.T, s rhumb.Store) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	var mu sync.Mutex
-	given := map[string][]int{}
-	ids := map[int64]bool{}
+	given := numbers{byStack: map[string][]int{}, ids: map[int64]bool{}}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(seed, uint64(i)))
 			for range 25 {
-				stack := fmt.Sprintf("s%d", rnd.IntN(3))
-				r := Release(stack, "web:1")
-				d, err := s.Begin(t.Context(), r, Deployment(stack))
+				r := Release(fmt.Sprintf("s%d", rnd.IntN(3)), "web:1")
+				d, err := s.Begin(t.Context(), r, Deployment(r.Stack))
 				if rhumb.ErrorCode(err) == rhumb.Locked {
 					continue
 				}
@@ -57,13 +54,7 @@ func numbersUnderConcurrency(t *testing.T, s rhumb.Store) {
 					t.Errorf("begin: %v", err)
 					return
 				}
-				mu.Lock()
-				given[stack] = append(given[stack], r.Number)
-				if ids[d.ID] || d.To != r.Number {
-					t.Errorf("deployment %d was there already, or goes to %d and not to %d", d.ID, d.To, r.Number)
-				}
-				ids[d.ID] = true
-				mu.Unlock()
+				given.note(t, d, r)
 				if err := anyEnding(t, s, d, rnd); err != nil {
 					t.Errorf("end: %v", err)
 					return
@@ -72,17 +63,33 @@ func numbersUnderConcurrency(t *testing.T, s rhumb.Store) {
 		})
 	}
 	wg.Wait()
-	for stack, numbers := range given {
-		slices.Sort(numbers)
-		for i, n := range numbers {
+	for stack, all := range given.byStack {
+		slices.Sort(all)
+		for i, n := range all {
 			if n != i+1 {
-				t.Fatalf("%s gave out %v", stack, numbers)
+				t.Fatalf("%s gave out %v", stack, all)
 			}
 		}
-		if st := stateOf(t, s, stack); st.Last != len(numbers) || st.Open != 0 {
-			t.Fatalf("%s: %d numbers were given out, state %+v", stack, len(numbers), st)
+		if st := stateOf(t, s, stack); st.Last != len(all) || st.Open != 0 {
+			t.Fatalf("%s: %d numbers were given out, state %+v", stack, len(all), st)
 		}
 	}
+}
+
+// numbers are those that a store gave out.
+type numbers struct {
+	mu      sync.Mutex
+	byStack map[string][]int
+	ids     map[int64]bool
+}
+
+func (n *numbers) note(t *testing.T, d rhumb.Deployment, r *rhumb.Release) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ids[d.ID] || d.To != r.Number {
+		t.Errorf("deployment %d was there already, or goes to %d and not to %d", d.ID, d.To, r.Number)
+	}
+	n.byStack[r.Stack], n.ids[d.ID] = append(n.byStack[r.Stack], r.Number), true
 }
 
 func anyEnding(t *testing.T, s rhumb.Store, d rhumb.Deployment, rnd *rand.Rand) error {
