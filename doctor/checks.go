@@ -100,22 +100,15 @@ func kernelCheck(f Facts) []Finding {
 		add(k.Overlay, Problem, "overlay file systems", "no overlay file systems", "modprobe overlay; a kernel without it makes images slow and large")
 	}
 	add(k.Bridge, Problem, "bridges", "no bridges: containers have no networks", "modprobe bridge")
-	switch k.BridgeNF {
-	case "1":
-		found = append(found, Finding{"kernel", OK, "bridge-nf-call-iptables is 1", ""})
-	case "0":
-		found = append(found, Finding{"kernel", OK, "bridge-nf-call-iptables is 0: rules don't see what passes inside one network; rhumb works either way", ""})
-	default:
-		found = append(found, Finding{"kernel", Warning, "br_netfilter isn't loaded: Docker can't keep containers of one network apart", "modprobe br_netfilter; name it in /etc/modules-load.d to keep it"})
-	}
-	switch k.Forward {
-	case "1":
-		found = append(found, Finding{"kernel", OK, "IPv4 packets are forwarded", ""})
-	case "":
-		found = append(found, Finding{"kernel", Warning, "whether IPv4 packets are forwarded can't be looked at", "sysctl net.ipv4.ip_forward must be 1"})
-	default:
-		found = append(found, Finding{"kernel", Problem, "IPv4 packets aren't forwarded: containers reach nothing outside", "sysctl -w net.ipv4.ip_forward=1; put it into /etc/sysctl.d to keep it"})
-	}
+	found = append(found, bySwitch(k.BridgeNF,
+		Finding{"kernel", OK, "bridge-nf-call-iptables is 1", ""},
+		Finding{"kernel", OK, "bridge-nf-call-iptables is 0: rules don't see what passes inside one network; rhumb works either way", ""},
+		Finding{"kernel", Warning, "br_netfilter isn't loaded: Docker can't keep containers of one network apart", "modprobe br_netfilter; name it in /etc/modules-load.d to keep it"},
+	), bySwitch(k.Forward,
+		Finding{"kernel", OK, "IPv4 packets are forwarded", ""},
+		Finding{"kernel", Problem, "IPv4 packets aren't forwarded: containers reach nothing outside", "sysctl -w net.ipv4.ip_forward=1; put it into /etc/sysctl.d to keep it"},
+		Finding{"kernel", Warning, "whether IPv4 packets are forwarded can't be looked at", "sysctl net.ipv4.ip_forward must be 1"},
+	))
 	if k.Denied {
 		return append(found, Finding{"kernel", Warning, "network namespaces and nftables could not be tried: not allowed", "run doctor as root"})
 	}
@@ -125,6 +118,17 @@ func kernelCheck(f Facts) []Finding {
 	}
 	add(k.Namespace == nil, Problem, "network namespaces with nftables", "network namespaces with nftables can't be used: "+why, "the kernel needs CONFIG_NET_NS and CONFIG_NF_TABLES: modprobe nf_tables, or another kernel")
 	return found
+}
+
+// bySwitch chooses the finding for a switch of the kernel's; "" is one that can't be seen.
+func bySwitch(value string, on, off, unknown Finding) Finding {
+	switch value {
+	case "":
+		return unknown
+	case "0":
+		return off
+	}
+	return on
 }
 
 // unseen is the finding of checks that need the routes when there are none to be had.

@@ -223,49 +223,60 @@ func reachable(a netip.AddrPort) netip.AddrPort {
 // askFirewall asks iptables and nftables, as far as they are there.
 func (d Deps) askFirewall(ctx context.Context) Firewall {
 	var f Firewall
-	var failed []error // of tools that are there
-	asked, byNft := 0, false
-	ask := func(read func([]byte) error, tool string, args ...string) {
-		ctx, cancel := context.WithTimeout(ctx, toolTimeout)
-		defer cancel()
-		out, err := d.Kernel.Output(ctx, tool, args...)
-		if err == nil {
-			err = read(out)
-		}
-		switch {
-		case err == nil:
-			asked++
-		case !errors.Is(err, exec.ErrNotFound):
-			failed = append(failed, fmt.Errorf("%s: %w", tool, err))
-		}
-	}
-	for tool, v6 := range map[string]bool{"iptables": false, "ip6tables": true} {
-		ask(func(out []byte) error {
-			bases, nft := parseIptables(string(out), tool, v6)
+	var answers []error // of each tool
+	byNft := false
+	for _, tool := range []string{"iptables", "ip6tables"} {
+		answers = append(answers, d.askTool(ctx, func(out []byte) error {
+			bases, nft := parseIptables(string(out), tool, tool == "ip6tables")
 			f.Bases, byNft = append(f.Bases, bases...), byNft || nft
 			return nil
-		}, tool+"-save")
+		}, tool+"-save"))
 	}
-	ask(func(out []byte) error {
+	answers = append(answers, d.askTool(ctx, func(out []byte) error {
 		bases, err := parseNft(out, func(family, table string) bool {
 			return byNft && table == "filter" && (family == "ip" || family == "ip6")
 		})
 		f.Bases = append(f.Bases, bases...)
 		return err
-	}, "nft", "-j", "list", "ruleset")
+	}, "nft", "-j", "list", "ruleset"))
 	slices.SortFunc(f.Bases, func(a, b Base) int { return strings.Compare(a.From, b.From) })
+	f.Err = unanswered(answers)
+	return f
+}
+
+// askTool has what a tool prints read. exec.ErrNotFound means that there is no such tool.
+func (d Deps) askTool(ctx context.Context, read func([]byte) error, tool string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
+	defer cancel()
+	out, err := d.Kernel.Output(ctx, tool, args...)
+	if err == nil {
+		err = read(out)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", tool, err)
+	}
+	return nil
+}
+
+// unanswered tells why the firewall isn't known: tools that are there have failed, or there is none.
+func unanswered(answers []error) error {
+	var failed []string
+	missing := 0
+	for _, err := range answers {
+		switch {
+		case errors.Is(err, exec.ErrNotFound):
+			missing++
+		case err != nil:
+			failed = append(failed, err.Error())
+		}
+	}
 	switch {
 	case len(failed) > 0:
-		words := make([]string, len(failed))
-		for i, err := range failed {
-			words[i] = err.Error()
-		}
-		slices.Sort(words)
-		f.Err = errors.New(strings.Join(words, "; "))
-	case asked == 0:
-		f.Err = errors.New("neither iptables-save nor nft is there")
+		return errors.New(strings.Join(failed, "; "))
+	case missing == len(answers):
+		return errors.New("neither iptables-save nor nft is there")
 	}
-	return f
+	return nil
 }
 
 // maxNames is how many names are looked up, and manyNames how many of them at once.
