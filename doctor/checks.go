@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/disk"
 )
 
 // What is called full, in percent.
@@ -316,7 +317,7 @@ func diskCheck(f Facts) []Finding {
 			found = append(found, Finding{"disk", Warning, who + " can't be looked at: " + d.Err.Error(), "run doctor on the server's machine, as root"})
 			continue
 		}
-		space, nodes := percent(d.Used, d.Usable), percent(d.Inodes-min(d.Free, d.Inodes), d.Inodes)
+		space, nodes := d.Space(), d.Nodes()
 		text := fmt.Sprintf("%s: %d%% of %s used", who, space, gigabytes(d.Usable))
 		if d.Inodes > 0 {
 			text += fmt.Sprintf(", %d%% of its inodes", nodes)
@@ -336,7 +337,7 @@ func memoryCheck(f Facts) []Finding {
 	if m.Err != nil {
 		return []Finding{{"memory", Warning, "not looked at: " + m.Err.Error(), ""}}
 	}
-	used := percent(m.Total-min(m.Available, m.Total), m.Total)
+	used := disk.Percent(m.Total-min(m.Available, m.Total), m.Total)
 	l := grade(used, memoryScarce, memoryFull)
 	hint := ""
 	if l != OK {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/disk"
 )
 
 var errBroken = errors.New("broken")
@@ -24,7 +25,7 @@ func well() Facts {
 		Sockets:   Sockets{Bound: []Socket{{Addr: listener.Addr, Proxy: true}}},
 		Names:     []Name{{"a.example", []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil}},
 		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
-		Disks:     []Disk{{What: "state folder", Path: "/d", Used: 79, Usable: 100, Inodes: 100, Free: 21}},
+		Disks:     []Disk{{What: "state folder", Path: "/d", Usage: disk.Usage{Used: 79, Usable: 100, Inodes: 100, Free: 21}}},
 		Memory:    Memory{Total: 100, Available: 50},
 		Clock:     Clock{Synced: true, Error: time.Second},
 		Leftovers: Leftovers{Containers: []Owned{{"shop-web.1.1", "shop"}}, Stacks: []string{"shop"}},
@@ -149,16 +150,5 @@ func TestPortsOfTheLoopbackNeedNoFirewallRule(t *testing.T) {
 	f.Firewall.Bases = []Base{drops("iptables")}
 	if found := firewallCheck(f); len(found) != 1 || found[0].Level != OK {
 		t.Errorf("%+v", found)
-	}
-}
-
-func TestSharesAreRoundedUp(t *testing.T) {
-	for _, c := range []struct {
-		part, whole uint64
-		want        int
-	}{{0, 0, 0}, {0, 5, 0}, {1, 1000, 1}, {79, 100, 79}, {800, 1000, 80}, {801, 1000, 81}, {9, 5, 100}} {
-		if got := percent(c.part, c.whole); got != c.want {
-			t.Errorf("%d of %d is %d%%, want %d%%", c.part, c.whole, got, c.want)
-		}
 	}
 }

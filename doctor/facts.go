@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/disk"
 )
 
 // Facts is what was seen. Where an Err is set, what stands beside it is not known.
@@ -91,11 +92,10 @@ type Name struct {
 
 // Disk is a folder's file system.
 type Disk struct {
-	What         string // "state folder"
-	Path         string
-	Err          error
-	Used, Usable uint64 // bytes; Usable is what there is for everybody: used and free, without what is root's
-	Inodes, Free uint64 // Inodes 0: the file system counts none
+	What string // "state folder"
+	Path string
+	Err  error
+	disk.Usage
 }
 
 // Memory is the machine's, in bytes.

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/internal/disk"
 )
 
 // Deadlines of what is asked.
@@ -49,8 +50,7 @@ type files interface {
 	Names(dir string) ([]string, error)
 	Link(path string) (string, error)
 	Exists(path string) bool
-	// Space fills in a Disk's figures.
-	Space(path string) (Disk, error)
+	Space(path string) (disk.Usage, error)
 }
 
 // kernel is what only system calls and tools tell.
@@ -322,9 +322,7 @@ func (d Deps) askDisks(f Facts) []Disk {
 		what = slices.Insert(what, 1, Disk{What: "Docker's folder", Path: f.Engine.Root})
 	}
 	for i, w := range what {
-		s, err := d.Files.Space(w.Path)
-		s.What, s.Path, s.Err = w.What, w.Path, err
-		what[i] = s
+		what[i].Usage, what[i].Err = d.Files.Space(w.Path)
 	}
 	return what
 }

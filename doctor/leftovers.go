@@ -75,14 +75,6 @@ func counted(n int, one, several string) string {
 	return fmt.Sprintf("%d %s", n, several)
 }
 
-// percent rounds up: a full disk isn't 99% full. Of nothing, nothing is used.
-func percent(part, whole uint64) int {
-	if whole == 0 || part == 0 {
-		return 0
-	}
-	return int((float64(min(part, whole))*100)/float64(whole) + 0.999)
-}
-
 func gigabytes(n uint64) string {
 	if n < 1e9 {
 		return fmt.Sprintf("%.0f MB", float64(n)/1e6)

@@ -62,10 +62,7 @@ func (Machine) Exists(path string) bool {
 }
 
 // Space looks at the file system of a folder.
-func (Machine) Space(path string) (Disk, error) {
-	u, err := disk.Look(path)
-	return Disk{Used: u.Used, Usable: u.Usable, Inodes: u.Inodes, Free: u.Free}, err
-}
+func (Machine) Space(path string) (disk.Usage, error) { return disk.Look(path) }
 
 // Clock asks the kernel how its clock is kept.
 func (Machine) Clock() (Clock, error) {

@@ -21,13 +21,13 @@ func Look(path string) (Usage, error) {
 }
 
 // Space gives the percentage of the bytes that are used, rounded up as df does.
-func (u Usage) Space() int { return percent(u.Used, u.Usable) }
+func (u Usage) Space() int { return Percent(u.Used, u.Usable) }
 
 // Nodes gives the percentage of the inodes that are used, rounded up.
-func (u Usage) Nodes() int { return percent(u.Inodes-min(u.Free, u.Inodes), u.Inodes) }
+func (u Usage) Nodes() int { return Percent(u.Inodes-min(u.Free, u.Inodes), u.Inodes) }
 
-// percent rounds up: a full disk isn't 99% full. Of nothing, nothing is used.
-func percent(part, whole uint64) int {
+// Percent gives how much of the whole is used, rounded up: a full disk isn't 99% full. Of nothing, nothing is used.
+func Percent(part, whole uint64) int {
 	if whole == 0 || part == 0 {
 		return 0
 	}

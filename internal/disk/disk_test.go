@@ -28,3 +28,14 @@ func TestUsageIsRoundedUp(t *testing.T) {
 		t.Error("a folder that isn't there has room")
 	}
 }
+
+func TestSharesAreRoundedUp(t *testing.T) {
+	for _, c := range []struct {
+		part, whole uint64
+		want        int
+	}{{0, 0, 0}, {0, 5, 0}, {1, 1000, 1}, {79, 100, 79}, {800, 1000, 80}, {801, 1000, 81}, {9, 5, 100}} {
+		if got := disk.Percent(c.part, c.whole); got != c.want {
+			t.Errorf("%d of %d is %d%%, want %d%%", c.part, c.whole, got, c.want)
+		}
+	}
+}
