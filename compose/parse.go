@@ -115,29 +115,40 @@ func resolveFiles(p *types.Project) (_ *types.Project, err error) {
 func (v *inspector) checkReferencedFiles(p *types.Project) {
 	for _, name := range p.ServiceNames() {
 		s := p.Services[name]
-		for i, f := range s.EnvFiles {
-			path := fmt.Sprintf("services.%s.env_file[%d]", name, i)
-			b, err := diskfile.Read(f.Path, v.in.shown(f.Path), diskfile.MaxEnvFile)
-			switch {
-			case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(diskfile.Existing(f.Path)) == 0:
-			case err != nil:
-				v.bad.At(path, envFileHint(err), "%s", err)
-			case f.Format == "", f.Format == dotenv.DotEnv:
-				if _, err := parseEnv(b, func(string) (string, bool) { return "", true }); err != nil {
-					v.bad.AddError(envError(v.in.shown(f.Path), err))
-				}
-			case f.Format == rawFormat:
-				if _, err := parseRaw(b, v.in.lookup); err != nil {
-					v.bad.AddError(envError(v.in.shown(f.Path), err))
-				}
-			default:
-				v.bad.At(path+".format", "write raw, or leave it out", "there is no format %q", f.Format)
-			}
+		path := "services." + name
+		v.checkFilesOf(path, s.ContainerSpec)
+		for i, h := range s.PreStart {
+			// What a hook has of its service has been looked at.
+			h.EnvFiles = slices.DeleteFunc(slices.Clone(h.EnvFiles), func(f types.EnvFile) bool { return slices.Contains(s.EnvFiles, f) })
+			h.LabelFiles = slices.DeleteFunc(slices.Clone(h.LabelFiles), func(f string) bool { return slices.Contains(s.LabelFiles, f) })
+			v.checkFilesOf(fmt.Sprintf("%s.pre_start[%d]", path, i), h.ContainerSpec)
 		}
-		for i, f := range s.LabelFiles {
-			if _, err := diskfile.Read(f, v.in.shown(f), diskfile.MaxFile); err != nil {
-				v.bad.At(fmt.Sprintf("services.%s.label_file[%d]", name, i), "", "%s", err)
+	}
+}
+
+func (v *inspector) checkFilesOf(path string, s types.ContainerSpec) {
+	for i, f := range s.EnvFiles {
+		at := fmt.Sprintf("%s.env_file[%d]", path, i)
+		b, err := diskfile.Read(f.Path, v.in.shown(f.Path), diskfile.MaxEnvFile)
+		switch {
+		case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(diskfile.Existing(f.Path)) == 0:
+		case err != nil:
+			v.bad.At(at, envFileHint(err), "%s", err)
+		case f.Format == "", f.Format == dotenv.DotEnv:
+			if _, err := parseEnv(b, func(string) (string, bool) { return "", true }); err != nil {
+				v.bad.AddError(envError(v.in.shown(f.Path), err))
 			}
+		case f.Format == rawFormat:
+			if _, err := parseRaw(b, v.in.lookup); err != nil {
+				v.bad.AddError(envError(v.in.shown(f.Path), err))
+			}
+		default:
+			v.bad.At(at+".format", "write raw, or leave it out", "there is no format %q", f.Format)
+		}
+	}
+	for i, f := range s.LabelFiles {
+		if _, err := diskfile.Read(f, v.in.shown(f), diskfile.MaxFile); err != nil {
+			v.bad.At(fmt.Sprintf("%s.label_file[%d]", path, i), "", "%s", err)
 		}
 	}
 }

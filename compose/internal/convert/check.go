@@ -29,34 +29,70 @@ func (c *converter) check() {
 		if s.Scale != nil && s.Deploy != nil && s.Deploy.Replicas != nil && *s.Scale != *s.Deploy.Replicas {
 			c.bad.At(path+".scale", "keep one of them", "deploy.replicas is %d", *s.Deploy.Replicas)
 		}
-		c.checkNames(s, path)
-		c.checkShared(s, path)
+		c.checkContainer(s.ContainerSpec, types.ContainerSpec{}, path)
+		c.checkServices(s, path)
+		for i, h := range s.PreStart {
+			c.checkHook(h.ContainerSpec, s.ContainerSpec, fmt.Sprintf("%s.pre_start[%d]", path, i))
+		}
 	}
 	c.checkCycles()
 }
 
-// checkNames looks the names that a service uses up.
-func (c *converter) checkNames(s types.ServiceConfig, path string) {
+// checkContainer looks up what a container uses of the stack. What a hook has of its service comes first in its lists, and is
+// looked up there.
+func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string) {
 	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
-		refer(c, path+".networks."+n, "network", n, c.project.Networks)
+		if _, ok := inherited.Networks[n]; !ok {
+			refer(c, path+".networks."+n, "network", n, c.project.Networks)
+		}
 	}
-	for i, v := range s.Volumes {
+	for i, v := range s.Volumes { // a hook has none of its service's
 		if v.Type == types.VolumeTypeVolume && v.Source != "" {
 			refer(c, fmt.Sprintf("%s.volumes[%d]", path, i), "volume", v.Source, c.project.Volumes)
 		}
 	}
-	for i, f := range s.Configs {
+	for i, f := range own(s.Configs, inherited.Configs) {
 		refer(c, fmt.Sprintf("%s.configs[%d]", path, i), "config", f.Source, c.project.Configs)
 	}
-	for i, f := range s.Secrets {
+	for i, f := range own(s.Secrets, inherited.Secrets) {
 		refer(c, fmt.Sprintf("%s.secrets[%d]", path, i), "secret", f.Source, c.project.Secrets)
 	}
+	mode, _, shared := strings.Cut(s.NetworkMode, ":")
+	switch {
+	case shared && (mode == "service" || mode == "container"), s.NetworkMode == inherited.NetworkMode, s.NetworkMode == "host", s.NetworkMode == "none", onBridge(s.NetworkMode):
+	default:
+		c.bad.At(path+".network_mode", "name networks below networks:, with external: true if they are there already",
+			"there is no mode %q", s.NetworkMode)
+	}
+}
+
+// own gives a list without what is inherited, which is at its beginning.
+func own[T any](list, inherited []T) []T { return list[min(len(inherited), len(list)):] }
+
+// checkHook looks up the names that a pre_start hook uses and its service doesn't. The library looks only at services'.
+func (c *converter) checkHook(h, of types.ContainerSpec, path string) {
+	c.checkContainer(h, of, path)
+	for key, modes := range map[string][2]string{"network_mode": {h.NetworkMode, of.NetworkMode}, "pid": {h.Pid, of.Pid}, "ipc": {h.Ipc, of.Ipc}} {
+		if other, ok := strings.CutPrefix(modes[0], types.ServicePrefix); ok && modes[0] != modes[1] {
+			c.referService(path+"."+key, other)
+		}
+	}
+	for i, v := range own(h.VolumesFrom, of.VolumesFrom) {
+		if other, _, _ := strings.Cut(v, ":"); !strings.HasPrefix(v, types.ContainerPrefix) {
+			c.referService(fmt.Sprintf("%s.volumes_from[%d]", path, i), other)
+		}
+	}
+}
+
+// checkServices looks up the other services that a service names, and what its build uses.
+func (c *converter) checkServices(s types.ServiceConfig, path string) {
 	if s.Build != nil {
 		for i, f := range s.Build.Secrets {
 			refer(c, fmt.Sprintf("%s.build.secrets[%d]", path, i), "secret", f.Source, c.project.Secrets)
 		}
 	}
 	for _, other := range slices.Sorted(maps.Keys(s.DependsOn)) {
+		c.checkCondition(path+".depends_on."+other, s.DependsOn[other].Condition)
 		at := path + ".depends_on." + other
 		if !c.lines.Has(at) {
 			at = c.dependencyPlace(s, path, other)
@@ -108,22 +144,12 @@ func (c *converter) referService(at, name string) {
 	}
 }
 
-// checkShared looks at conditions and namespaces.
-func (c *converter) checkShared(s types.ServiceConfig, path string) {
-	for _, other := range slices.Sorted(maps.Keys(s.DependsOn)) {
-		switch d := s.DependsOn[other]; d.Condition {
-		case "", types.ServiceConditionStarted, types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully:
-		default:
-			c.bad.At(path+".depends_on."+other+".condition", "choose service_started, service_healthy or service_completed_successfully",
-				"there is no condition %q", d.Condition)
-		}
-	}
-	mode, _, shared := strings.Cut(s.NetworkMode, ":")
-	switch {
-	case shared && (mode == "service" || mode == "container"), s.NetworkMode == "", s.NetworkMode == "host", s.NetworkMode == "none", onBridge(s.NetworkMode):
+// checkCondition looks at a condition of depends_on.
+func (c *converter) checkCondition(path, condition string) {
+	switch condition {
+	case "", types.ServiceConditionStarted, types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully:
 	default:
-		c.bad.At(path+".network_mode", "name networks below networks:, with external: true if they are there already",
-			"there is no mode %q", s.NetworkMode)
+		c.bad.At(path+".condition", "choose service_started, service_healthy or service_completed_successfully", "there is no condition %q", condition)
 	}
 }
 

@@ -14,12 +14,9 @@ type Lines struct {
 // NewLines makes lines that remember nothing yet.
 func NewLines() *Lines { return &Lines{at: map[string]string{}, Count: map[string]int{}} }
 
-// Mark records a path, and the same path without its list positions for those who can't know them.
+// Mark records a path, and the same path without its last list position, and without any, for those who can't know them.
 func (l *Lines) Mark(path, at string) {
-	l.at[path] = at
-	if g := General(path); g != path {
-		l.at[g] = at
-	}
+	l.at[path], l.at[lastGeneral(path)], l.at[General(path)] = at, at, at
 }
 
 // Has tells whether some file says the path, or an item of its list says it.
@@ -37,7 +34,7 @@ func (l *Lines) Find(path string) string {
 		if at, ok := l.at[path]; ok {
 			return at
 		}
-		if at, ok := l.at[General(path)]; ok {
+		if at, ok := l.at[lastGeneral(path)]; ok { // without more of them it could be another list's item
 			return at
 		}
 		i := strings.LastIndexAny(path, ".[")

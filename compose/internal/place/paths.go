@@ -72,3 +72,12 @@ func General(path string) string {
 	}
 	return b.String()
 }
+
+// lastGeneral gives the path with its last list position left out: services.web.pre_start[0].volumes[].
+func lastGeneral(path string) string {
+	i, j := strings.LastIndexByte(path, '['), strings.LastIndexByte(path, ']')
+	if i < 0 || j < i {
+		return path
+	}
+	return path[:i+1] + path[j:]
+}
