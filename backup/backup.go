@@ -11,7 +11,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"filippo.io/age"
 
 	"rhumb"
+	"rhumb/internal/atomicfile"
 )
 
 const (
@@ -127,7 +127,7 @@ func (w *writer) folder(ctx context.Context, root string) error {
 		if !e.Type().IsRegular() || name == database || temporary(e.Name()) {
 			return ctx.Err()
 		}
-		b, err := readFile(path)
+		b, err := atomicfile.Read(path, maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -136,19 +136,6 @@ func (w *writer) folder(ctx context.Context, root string) error {
 		}
 		return w.add(filepath.ToSlash(name), b)
 	})
-}
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(b) > maxFile {
-		err = errors.New("it is too long")
-	}
-	return b, err
 }
 
 func (w *writer) add(name string, content []byte) error {

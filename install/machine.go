@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,7 +16,7 @@ import (
 )
 
 const (
-	maxFile   = 1 << 30 // bytes that a file of ours may have
+	maxFile   = 1 << 30 // bytes that a program, or any other file of ours, may have
 	maxOutput = 64 << 10
 )
 
@@ -56,7 +55,7 @@ func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
 		paths = append(paths, p)
 	}
 	for _, p := range paths {
-		b, err := readFile(m.path(p))
+		b, err := atomicfile.Read(m.path(p), maxFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -80,22 +79,6 @@ func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
 func (m Machine) says(ctx context.Context, args ...string) bool {
 	_, err := m.command(ctx, args...)
 	return err == nil
-}
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(b) > maxFile {
-		err = errors.New("it is too long")
-	}
-	if b == nil {
-		b = []byte{}
-	}
-	return b, err
 }
 
 // Perform carries steps out, in order, up to the first that fails. Each is told before it begins.
@@ -176,7 +159,7 @@ func Text(steps []Step) string {
 
 // Settings gives the variables that an installation keeps; none where there is no installation.
 func (m Machine) Settings() (map[string]string, error) {
-	b, err := readFile(m.path(Settings))
+	b, err := atomicfile.Read(m.path(Settings), maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -20,17 +20,15 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/atomicfile"
 )
 
-const (
-	maxProgram = 1 << 30
-	askTime    = 20 * time.Second // for a program to tell its version
-)
+const askTime = 20 * time.Second // for a program to tell its version
 
 // ReadProgram reads a program from a file, or from a release archive with its SHA256SUMS beside it, and has it tell its version. It is tried
 // in dir, where programs may run.
 func ReadProgram(ctx context.Context, file, dir string) (Program, error) {
-	b, err := readLimited(file)
+	b, err := readFile(file)
 	if err != nil {
 		return Program{}, err
 	}
@@ -45,16 +43,8 @@ func ReadProgram(ctx context.Context, file, dir string) (Program, error) {
 	return described(ctx, file, dir, b)
 }
 
-func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxProgram+1))
-	if err == nil && len(b) > maxProgram {
-		err = errors.New("it is too long")
-	}
+func readFile(path string) ([]byte, error) {
+	b, err := atomicfile.Read(path, maxFile)
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
 	}
@@ -64,7 +54,7 @@ func readLimited(path string) ([]byte, error) {
 // fromArchive takes the program out of a release archive, once the archive's checksum is right.
 func fromArchive(path string, archive []byte) ([]byte, error) {
 	sums := filepath.Join(filepath.Dir(path), "SHA256SUMS")
-	list, err := readLimited(sums)
+	list, err := readFile(sums)
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be verified: %w", path, err).WithHint("put the release's SHA256SUMS beside it")
 	}
@@ -84,7 +74,7 @@ func fromArchive(path string, archive []byte) ([]byte, error) {
 		if h.Typeflag != tar.TypeReg || filepath.Base(h.Name) != "rhumb" {
 			continue
 		}
-		b, err := io.ReadAll(io.LimitReader(t, maxProgram))
+		b, err := io.ReadAll(io.LimitReader(t, maxFile))
 		if err != nil {
 			return nil, rhumb.Errorf(rhumb.Invalid, "%s: %w", path, err)
 		}
@@ -120,7 +110,7 @@ func runsHere(path string, program []byte) error {
 
 // InstalledProgram reads the program that is installed.
 func InstalledProgram(ctx context.Context, path string) (Program, error) {
-	b, err := readLimited(path)
+	b, err := readFile(path)
 	if err != nil {
 		return Program{}, err
 	}

@@ -1,12 +1,30 @@
-// Package atomicfile writes files that are whole or not there at all, also after a power cut.
+// Package atomicfile writes files that are whole or not there at all, also after a power cut, and reads whole ones.
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 )
+
+// Read gives the whole file at path, which may have at most limit bytes; a longer one is an error.
+func Read(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, errors.New("it is too long")
+	}
+	return b, nil
+}
 
 // Write replaces the file at path with data, and returns once both the content and the name are on disk. Whoever
 // reads meanwhile sees the old content or the new, never a part. The folder must exist. The file gets exactly perm,

@@ -98,3 +98,21 @@ func TestWhatAFailingWriterWroteIsNotSeen(t *testing.T) {
 		t.Errorf("the file holds %q", got)
 	}
 }
+
+func TestAFileIsReadWholeOrNotAtAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for content, limit := range map[string]int64{"": 0, "abc": 3} {
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := atomicfile.Read(path, limit); err != nil || b == nil || string(b) != content {
+			t.Errorf("%q was read as %q, %v", content, b, err)
+		}
+	}
+	if b, err := atomicfile.Read(path, 2); err == nil || b != nil {
+		t.Errorf("of a longer one %q was read, %v", b, err)
+	}
+	if _, err := atomicfile.Read(path+"2", 2); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of none: %v", err)
+	}
+}
