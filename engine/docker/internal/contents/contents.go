@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +21,9 @@ import (
 
 // filesLimit bounds the memory that all configs and secrets may take.
 const filesLimit = "256m"
+
+// unfinished begins the names of files that are being written, or that somebody left who died over it.
+const unfinished = ".new-"
 
 // Store keeps the contents of configs and secrets in memory, each once: FOLDER/HASH/content, where the hash is over
 // content, owner and mode. What is there never changes.
@@ -46,6 +51,9 @@ func (f *Store) Place(spec *rhumb.ReplicaSpec) (map[string]string, error) {
 			return nil, err
 		}
 		path, err := f.write(content, m)
+		if errors.Is(err, syscall.ENOSPC) {
+			return nil, f.full(spec.Service, m, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("service %s: the %s %s: %w", spec.Service, m.Kind, m.Source, err)
 		}
@@ -55,6 +63,12 @@ func (f *Store) Place(spec *rhumb.ReplicaSpec) (map[string]string, error) {
 		paths[m.Target] = path
 	}
 	return paths, nil
+}
+
+// full says that there is no room for a content.
+func (f *Store) full(service string, m rhumb.Mount, err error) error {
+	return rhumb.Errorf(rhumb.Unavailable, "service %s: the %s %s: the memory for configs and secrets is full: %w", service, m.Kind, m.Source, err).
+		WithHint(`df -h %s shows how full; for more: mount -o remount,size=SIZE "$(findmnt -nT %[1]s -o TARGET)"`, f.Folder)
 }
 
 // contentOf finds the content that a mount names.
@@ -89,10 +103,15 @@ func (f *Store) write(content []byte, m rhumb.Mount) (string, error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil // it was renamed into place whole
 	}
+	tmp, err := f.temporary(content, uid, gid, mode)
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(tmp)
 	if err := os.MkdirAll(home, 0o711); err != nil {
 		return "", err
 	}
-	return path, writeOwned(path, content, uid, gid, mode)
+	return path, os.Rename(tmp, path)
 }
 
 // contentHash names a content with its owner and mode.
@@ -103,22 +122,22 @@ func contentHash(content []byte, uid, gid int, mode os.FileMode) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// writeOwned writes a file whole or not at all. There is no sync: memory has none.
-func writeOwned(path string, content []byte, uid, gid int, mode os.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-")
+// temporary writes a file that is still to be given its name; of one that can't be written nothing is left. There is no
+// sync: memory has none.
+func (f *Store) temporary(content []byte, uid, gid int, mode os.FileMode) (path string, err error) {
+	tmp, err := os.CreateTemp(f.Folder, unfinished)
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(content)
 	if err == nil && (uid != os.Geteuid() || gid != os.Getegid()) {
 		err = tmp.Chown(uid, gid)
 	}
 	err = errors.Join(err, tmp.Chmod(mode), tmp.Close())
 	if err != nil {
-		return err
+		os.Remove(tmp.Name())
 	}
-	return os.Rename(tmp.Name(), path)
+	return tmp.Name(), err
 }
 
 // owner reads a numeric user or group; "" is root.
@@ -163,7 +182,7 @@ func inMemory(folder string, err error) error {
 		WithHint("run the daemon as root, or mount a tmpfs there: mount -t tmpfs -o size=%s,mode=0711 rhumb %s", filesLimit, folder)
 }
 
-// Sweep removes every content whose hash isn't used.
+// Sweep removes every content whose hash isn't used, and what was never finished. It must be fenced: Sweeping.
 func (f *Store) Sweep(used map[string]bool) error {
 	entries, err := os.ReadDir(f.Folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -174,8 +193,9 @@ func (f *Store) Sweep(used map[string]bool) error {
 	}
 	var errs []error
 	for _, entry := range entries {
-		if len(entry.Name()) == sha256.Size*2 && !used[entry.Name()] {
-			errs = append(errs, os.RemoveAll(filepath.Join(f.Folder, entry.Name())))
+		name := entry.Name()
+		if len(name) == sha256.Size*2 && !used[name] || strings.HasPrefix(name, unfinished) {
+			errs = append(errs, os.RemoveAll(filepath.Join(f.Folder, name)))
 		}
 	}
 	return errors.Join(errs...)
