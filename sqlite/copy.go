@@ -55,8 +55,12 @@ func Copy(ctx context.Context, path string) ([]byte, error) {
 	return b, err
 }
 
-// reading calls f with a connection of its own to a file that is there.
+// reading calls f with a connection of its own to a file that is there. The last connection empties the log into the file: a damaged log would
+// go with what could still be read of it.
 func (s *Store) reading(ctx context.Context, f func(*sql.Conn) error) error {
+	if err := s.checkLog(); err != nil {
+		return err
+	}
 	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout(10000)")+"&mode=rw") // not ro: a log that a dead daemon left has to be read
 	if err != nil {
 		return s.fault("read the database "+s.path, err)

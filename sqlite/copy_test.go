@@ -75,3 +75,27 @@ func TestAPeekTellsWhatADatabaseHoldsAndChangesNothing(t *testing.T) {
 		t.Error("the file was changed")
 	}
 }
+
+func TestADatabaseWithADamagedLogIsNotCopiedAndKept(t *testing.T) {
+	files := crashed(t)
+	log := files["rhumb.db-wal"]
+	log[len(log)/2] ^= 1
+	dir := t.TempDir()
+	for name, b := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "rhumb.db")
+	if _, err := sqlite.Copy(t.Context(), path); rhumb.ErrorCode(err) != rhumb.Internal {
+		t.Errorf("a copy: %v", err)
+	}
+	if _, err := sqlite.Peek(t.Context(), path); rhumb.ErrorCode(err) != rhumb.Internal {
+		t.Errorf("a look: %v", err)
+	}
+	for _, name := range []string{"rhumb.db", "rhumb.db-wal"} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(b, files[name]) {
+			t.Errorf("%s was changed (%v)", name, err)
+		}
+	}
+}
