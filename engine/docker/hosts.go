@@ -41,7 +41,7 @@ func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]strin
 	}
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "hosts file of %s: %w", observed.Name(c), err).
-			WithHint("the daemon must run as root on the engine's machine, and see its data folder")
+			WithHint("the daemon must run as root on the engine's machine, and see its data folder, on whose disk there must be room")
 	}
 	return nil
 }

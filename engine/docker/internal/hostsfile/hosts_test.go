@@ -1,6 +1,7 @@
 package hostsfile
 
 import (
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTheLinesOfOthersStayInAHostsFile(t *testing.T) {
@@ -86,5 +89,28 @@ func TestTheMachinesHostsAreReadWithoutWhatCanNotBePassedOn(t *testing.T) {
 	}
 	if got, err := Machine(path + "-none"); got != nil || err != nil {
 		t.Errorf("no file: %q, %v", got, err)
+	}
+}
+
+func TestAHostsFileStaysAsItIsWhereThereIsNoRoomForMore(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount a small disk")
+	}
+	disk := t.TempDir()
+	if err := unix.Mount("rhumb-test", disk, "tmpfs", 0, "size=4k"); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(disk, unix.MNT_DETACH)
+	path := filepath.Join(disk, "hosts")
+	text := strings.Repeat("10.0.0.1\tmine\n", os.Getpagesize()/14)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := Edit(path, func(old []byte) []byte { return append([]byte("10.9.0.1\tapi\t# rhumb\n"), old...) })
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("error: %v", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != text {
+		t.Errorf("it has %d bytes now, not %d: %.30q, %v", len(got), len(text), got, err)
 	}
 }

@@ -123,7 +123,7 @@ func Edit(path string, edit func(old []byte) []byte) error {
 		if len(old) > hostsLimit || len(next) > hostsLimit {
 			return fmt.Errorf("it would have more than %d bytes", hostsLimit)
 		}
-		if err := overwrite(f, next, len(old)); err != nil {
+		if err := overwrite(f, old, next); err != nil {
 			return err
 		}
 	}
@@ -162,14 +162,16 @@ func Machine(path string) ([]string, error) {
 }
 
 // overwrite replaces a file's content by a single write, so that readers see either all of the old or all of the new:
-// a shorter one is filled up with empty lines, which are cut off afterwards.
-func overwrite(f *os.File, content []byte, was int) error {
-	filled := content
-	if n := was - len(content); n > 0 {
-		filled = append(slices.Clone(content), bytes.Repeat([]byte("\n"), n)...)
+// a shorter one is filled up with empty lines, which are cut off afterwards. On a full disk a write stops halfway; the
+// old content has its room already.
+func overwrite(f *os.File, old, next []byte) error {
+	filled := next
+	if n := len(old) - len(next); n > 0 {
+		filled = append(slices.Clone(next), bytes.Repeat([]byte("\n"), n)...)
 	}
 	if _, err := f.WriteAt(filled, 0); err != nil {
-		return err
+		_, undone := f.WriteAt(old, 0)
+		return errors.Join(err, undone, f.Truncate(int64(len(old))))
 	}
-	return f.Truncate(int64(len(content)))
+	return f.Truncate(int64(len(next)))
 }
