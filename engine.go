@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"net/netip"
+	"os"
 	"time"
 )
 
@@ -159,6 +160,8 @@ type Streams struct {
 	Out, Err io.Writer
 	Resize   <-chan Size // the terminal's size, and each change of it
 	Begun    func()      // called once the command of a one-off runs; nil: nobody asks
+	// Signals are passed on to the command of a one-off, which takes them as it likes; nil: none are.
+	Signals <-chan os.Signal
 }
 
 // Size is a terminal's size in characters.
