@@ -3,13 +3,18 @@ package docker
 import (
 	"context"
 	"crypto/rand"
+	"os"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"rhumb"
 	"rhumb/engine/docker/internal/drawing"
+	"rhumb/engine/docker/internal/observed"
 )
 
 // Run starts a one-off, waits for its end and removes it with its nameless volumes. If ctx ends first, it is stopped.
@@ -28,16 +33,14 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 		return 0, e.fail(err, "attach to "+spec.Name())
 	}
 	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
+	var passing sync.WaitGroup
+	defer func() { cancel(); passing.Wait() }()
 	end := e.api.ContainerWait(waiting, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	r, err := e.begin(ctx, id, spec.Name(), p.Further)
-	if err == nil && r.Error != "" {
-		err = rhumb.Errorf(rhumb.Invalid, "run %s: %s", spec.Name(), r.Error)
-	}
-	if err != nil {
+	if err := e.beginOneOff(ctx, id, spec.Name(), p); err != nil {
 		conn.Close()
 		return 0, err
 	}
+	passing.Go(func() { e.pass(waiting, id, s.Signals) })
 	if s.Begun != nil {
 		s.Begun()
 	}
@@ -65,6 +68,36 @@ func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rh
 		c.AttachStdout, c.AttachStderr = true, true
 		c.AttachStdin, c.OpenStdin, c.StdinOnce = s.In != nil, s.In != nil, s.In != nil
 	})
+}
+
+// beginOneOff starts a one-off; one that can't run is an error.
+func (e *Engine) beginOneOff(ctx context.Context, id, name string, p *drawing.Plan) error {
+	r, err := e.begin(ctx, id, name, p.Further)
+	if err == nil && r.Error != "" {
+		err = rhumb.Errorf(rhumb.Invalid, "run %s: %s", name, r.Error)
+	}
+	return err
+}
+
+// pass sends signals on to a container's first process until ctx ends.
+func (e *Engine) pass(ctx context.Context, id string, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-signals:
+			n, ok := s.(syscall.Signal)
+			if !ok {
+				return // nil: no more come
+			}
+			call, cancel := context.WithTimeout(ctx, callTimeout)
+			_, err := e.api.ContainerKill(call, id, client.ContainerKillOptions{Signal: strconv.Itoa(int(n))})
+			cancel()
+			if err != nil && ctx.Err() == nil {
+				e.log.Debug("signal not passed on", "container", observed.Short(id), "signal", n, "error", err) // it may have ended meanwhile
+			}
+		}
+	}
 }
 
 // sweepOneOff removes a one-off whatever became of it. One whose caller has gone gets its stop signal and its grace first.

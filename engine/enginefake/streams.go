@@ -163,6 +163,8 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	}
 	select {
 	case <-time.After(r.behaviour.ExitAfter):
+	case <-s.Signals:
+		return r.behaviour.StopCode, nil
 	case <-ctx.Done():
 		return 0, rhumb.Errorf(rhumb.Cancelled, "run %s: %w", r.name, ctx.Err())
 	}

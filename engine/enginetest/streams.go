@@ -3,8 +3,10 @@ package enginetest
 import (
 	"bytes"
 	"context"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"rhumb"
@@ -141,6 +143,29 @@ var streamTests = map[string]func(*bench){
 		if err != nil || code != 0 || out.String() != "some input" {
 			b.Errorf("%d, %v, %q", code, err, out.String())
 		}
+	},
+	"a signal is passed on to a one-off": func(b *bench) {
+		s := b.spec("web", "trap", "sleep", "59m")
+		s.OneOff = "abc"
+		ctx, cancel := context.WithTimeout(b.ctx(), 30*time.Second)
+		defer cancel()
+		signals, ended := make(chan os.Signal), make(chan struct{})
+		go func() {
+			for { // it may not listen yet
+				select {
+				case signals <- syscall.SIGTERM:
+				case <-ended:
+					return
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+		}()
+		code, err := b.Engine.Run(ctx, s, rhumb.Streams{Signals: signals})
+		close(ended)
+		if err != nil || code != 0 {
+			b.Errorf("%d, %v", code, err)
+		}
+		b.nothing()
 	},
 	"a one-off that can't be started is an error": func(b *bench) {
 		s := b.specOf("web", rhumb.Container{Entrypoint: []string{"/no/such/program"}})
