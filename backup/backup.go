@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,8 +106,12 @@ func (w *writer) all(ctx context.Context, from Source) error {
 	return w.folder(ctx, from.Folder)
 }
 
-// folder adds what the state folder has beside the database.
+// folder adds what the state folder, or the one that a link in its place leads to, has beside the database.
 func (w *writer) folder(ctx context.Context, root string) error {
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return rhumb.Errorf(rhumb.Denied, "backup: the state folder can't be read: %w", err)
+	}
 	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != root {
 			return nil // it went meanwhile
@@ -124,7 +129,11 @@ func (w *writer) folder(ctx context.Context, root string) error {
 			}
 			return nil
 		}
-		if !e.Type().IsRegular() || name == database || temporary(e.Name()) {
+		info, err := os.Stat(path) // of what a link leads to
+		if err == nil && info.IsDir() && !e.IsDir() {
+			return rhumb.Errorf(rhumb.Unsupported, "backup: %s is a link to a folder, whose files would be missing", path).WithHint("put the folder in its place")
+		}
+		if err == nil && !info.Mode().IsRegular() || name == database || temporary(e.Name()) {
 			return ctx.Err()
 		}
 		b, err := atomicfile.Read(path, maxFile)

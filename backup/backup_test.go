@@ -133,6 +133,35 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 	}
 }
 
+func TestWhatLinksLeadToIsInABackupOrMissed(t *testing.T) {
+	id := identity(t)
+	there := folder(t, state)
+	link := func(to, at string) string {
+		t.Helper()
+		if err := os.Symlink(to, at); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	elsewhere := filepath.Join(t.TempDir(), "key")
+	if err := os.Rename(filepath.Join(there, "key"), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	link(elsewhere, filepath.Join(there, "key"))
+	var b bytes.Buffer
+	info, err := backup.Write(t.Context(), &b, source(link(there, filepath.Join(t.TempDir(), "state"))), id.Recipient())
+	if err != nil || info.Files != len(kept) {
+		t.Errorf("got %+v, %v", info, err)
+	}
+	if _, err := backup.Verify(&b, id); err != nil {
+		t.Error(err)
+	}
+	link(t.TempDir(), filepath.Join(there, "certs", "more"))
+	if _, err := backup.Write(t.Context(), io.Discard, source(there), id.Recipient()); rhumb.ErrorCode(err) != rhumb.Unsupported {
+		t.Errorf("a folder elsewhere: %v", err)
+	}
+}
+
 func TestABackupThatWasChangedOrCutIsRefusedAndNothingChanges(t *testing.T) {
 	id := identity(t)
 	whole := made(t, id)
