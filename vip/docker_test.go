@@ -371,19 +371,32 @@ func neighbourOf(t *testing.T, of replica, a netip.Addr) (mac string) {
 func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 	needMachine(t)
 	l := newLab(t)
-	a, b := l.start("a", "TCP=:7000"), l.start("b", "TCP=:7000")
-	l.ready(a, b)
-	for name, survivors := range map[string][]rhumb.Endpoint{"another is there": {b.endpoint}, "none is there": nil} {
+	b := l.start("b", "TCP=:7000")
+	l.ready(b)
+	for name, c := range map[string]struct {
+		drains    bool // long before it dies
+		survivors []rhumb.Endpoint
+	}{
+		"another is there": {survivors: []rhumb.Endpoint{b.endpoint}},
+		"none is there":    {},
+		"it drained":       {drains: true, survivors: []rhumb.Endpoint{b.endpoint}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			a := l.start("a", "TCP=:7000")
 			l.ready(a)
 			l.serve([]rhumb.Endpoint{a.endpoint})
 			l.looking()
-			c, err := dialIn(b.ns, "tcp", net.JoinHostPort(vipAt(l.segment, 1).String(), "7000"), time.Second)
+			conn, err := dialIn(b.ns, "tcp", net.JoinHostPort(vipAt(l.segment, 1).String(), "7000"), time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.Close()
+			defer conn.Close()
+			if c.drains {
+				a.endpoint.Draining = true
+				for range 5 {
+					l.serve(append([]rhumb.Endpoint{a.endpoint}, c.survivors...))
+				}
+			}
 			// Gone from one moment to the next, without a last packet.
 			if err := within(a.ns, func() error {
 				link, err := netlink.LinkByName("eth0")
@@ -394,10 +407,10 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			l.serve(survivors)
+			l.serve(c.survivors)
 			began := time.Now()
 			for err == nil && time.Since(began) < 20*time.Second {
-				_, err = c.Write([]byte("are you there?"))
+				_, err = conn.Write([]byte("are you there?"))
 				time.Sleep(50 * time.Millisecond)
 			}
 			took := time.Since(began)

@@ -15,10 +15,13 @@ import (
 
 // flows judges the connections that the kernel tracks in a namespace against what the segment says now.
 type flows struct {
-	services map[netip.Addr]map[netip.Addr]standing // by service address and endpoint
-	gone     map[netip.Addr]bool                    // addresses of former endpoints that nobody answers at
-	former   map[netip.Addr]time.Time               // found: former endpoints with connections left
+	services standings
+	gone     map[netip.Addr]bool      // addresses of former endpoints that nobody answers at
+	former   map[netip.Addr]time.Time // found: former endpoints with connections left
 }
+
+// standings is how endpoints stand, by service address and their own.
+type standings map[netip.Addr]map[netip.Addr]standing
 
 // standing is how an endpoint stands: the replica's ID, and whether any of its endpoints at that address gets new connections.
 type standing struct {
@@ -26,8 +29,24 @@ type standing struct {
 	active  bool
 }
 
+// forsake tells whether somebody stood better before, or whether a service had its address: connections may have to end.
+func (s standings) forsake(before standings) bool {
+	for service, endpoints := range before {
+		now, ours := s[service]
+		if !ours {
+			return true
+		}
+		for at, was := range endpoints {
+			if is, known := now[at]; !known || was.active && !is.active {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func flowsOf(services []rhumb.ServiceAddress) *flows {
-	f := &flows{services: map[netip.Addr]map[netip.Addr]standing{}, former: map[netip.Addr]time.Time{}}
+	f := &flows{services: standings{}, former: map[netip.Addr]time.Time{}}
 	for _, s := range services {
 		m := map[netip.Addr]standing{}
 		for _, e := range s.Endpoints {

@@ -61,11 +61,3 @@ func (r rules) equal(o rules) bool {
 		slices.EqualFunc(r.gaps, o.gaps, func(a, b gap) bool { return a.addr == b.addr && a.until.Equal(b.until) }) &&
 		slices.EqualFunc(r.spread, o.spread, func(a, b spread) bool { return a.addr == b.addr && slices.Equal(a.to, b.to) })
 }
-
-// forsakes tells whether somebody to whom the old rules led gets nothing new any more: its connections may have to end.
-func (r rules) forsakes(old rules) bool {
-	return slices.ContainsFunc(old.spread, func(o spread) bool {
-		i := slices.IndexFunc(r.spread, func(s spread) bool { return s.addr == o.addr })
-		return i < 0 || slices.ContainsFunc(o.to, func(a netip.Addr) bool { return !slices.Contains(r.spread[i].to, a) })
-	})
-}

@@ -95,28 +95,36 @@ func TestMomentsThatNanosecondsCannotTellAreTheNearest(t *testing.T) {
 	}
 }
 
-func TestOnlyWhoWasLedToCanBeForsaken(t *testing.T) {
-	a, b := netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")
-	to := func(as ...netip.Addr) rules {
-		if len(as) == 0 {
-			return rules{refused: []netip.Addr{netip.MustParseAddr("10.0.1.1")}}
+func TestOnlyWhoStoodBetterIsForsaken(t *testing.T) {
+	// to gives a service whose n-th endpoint is active (a), drains (d), or isn't there (a space).
+	to := func(stand string) standings {
+		s := rhumb.ServiceAddress{Addr: netip.MustParseAddr("10.0.1.1")}
+		for i, c := range stand {
+			if c != ' ' {
+				s.Endpoints = append(s.Endpoints, rhumb.Endpoint{Replica: string(rune('p' + i)), Draining: c == 'd',
+					Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), 0)})
+			}
 		}
-		return rules{spread: []spread{{addr: netip.MustParseAddr("10.0.1.1"), to: as}}}
+		return flowsOf([]rhumb.ServiceAddress{s}).services
 	}
 	for _, c := range []struct {
 		name     string
-		old, now rules
+		old, now standings
 		want     bool
 	}{
-		{"the first", to(), to(a), false},
-		{"one more", to(a), to(a, b), false},
-		{"another order", to(a, b), to(b, a), false},
-		{"one less", to(a, b), to(b), true},
-		{"the last one", to(a), to(), true},
-		{"the service went", to(a), rules{}, true},
-		{"nothing", rules{}, rules{}, false},
+		{"the first", to(""), to("a"), false},
+		{"one more", to("a"), to("aa"), false},
+		{"nothing new", to("ad"), to("ad"), false},
+		{"one drains", to("aa"), to("ad"), true},
+		{"one drains no more", to("ad"), to("aa"), false},
+		{"one less", to("aa"), to(" a"), true},
+		{"the last one", to("a"), to(""), true},
+		{"one that drained is gone", to("ad"), to("a"), true},
+		{"the service went", to(""), standings{}, true},
+		{"another service", standings{}, to("a"), false},
+		{"nothing", nil, standings{}, false},
 	} {
-		if got := c.now.forsakes(c.old); got != c.want {
+		if got := c.now.forsake(c.old); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 type segment struct {
 	rules  rules
 	epoch  uint32                   // of the namespace's rules after our last change; another one means that somebody changed them
+	stood  standings                // how the endpoints stood when the connections were last settled
 	former map[netip.Addr]time.Time // endpoints that left with connections open, and since when nobody answers there
 	looks  int                      // at the connections, that a change asks for; a second one, because packets overtake changes
 	failed string                   // the last error that was logged
@@ -110,7 +111,7 @@ func (m *making) install() error {
 	if same {
 		m.repaired = append(m.repaired, "rules")
 	}
-	if !ours && !m.anew || r.forsakes(m.rules) {
+	if !ours && !m.anew {
 		m.looks = 2
 	}
 	m.rules = r
@@ -247,6 +248,11 @@ func (m *making) address(link netlink.Link) error {
 
 // settle ends the connections that lead nowhere, see flows.
 func (m *making) settle(link netlink.Link) error {
+	f := flowsOf(m.want.Services)
+	if f.services.forsake(m.stood) {
+		m.looks = 2
+	}
+	m.stood = f.services
 	if m.looks == 0 && len(m.former) == 0 {
 		return nil
 	}
@@ -258,7 +264,6 @@ func (m *making) settle(link netlink.Link) error {
 	if err != nil {
 		return err
 	}
-	f := flowsOf(m.want.Services)
 	f.gone = gone
 	if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, f); err != nil {
 		return fmt.Errorf("end connections: %w", err)
