@@ -6,6 +6,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"rhumb"
 	"rhumb/engine/docker/internal/label"
 )
 
@@ -14,7 +15,9 @@ import (
 func (e *Engine) SweepFiles(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	e.files.Sweeping.Lock()
+	if err := e.files.Sweeping.Lock(ctx); err != nil {
+		return rhumb.Errorf(classify(err), "sweep %s: a replica is being made all the while: %w", e.files.Folder, err)
+	}
 	defer e.files.Sweeping.Unlock()
 	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: label.Of("")})
 	if err != nil {

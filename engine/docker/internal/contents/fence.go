@@ -1,11 +1,17 @@
 package contents
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
+
+// lookAgain is how often a sweep that waits looks whether it may begin.
+const lookAgain = 20 * time.Millisecond
 
 // Fence keeps a sweep away from whoever has placed files and not yet made their container, in this process and in others: several
 // daemons of one machine share the folder. Where the file can't be locked, only this process is kept in order.
@@ -24,7 +30,7 @@ func (f *Fence) RLock() {
 	f.counting.Lock()
 	defer f.counting.Unlock()
 	if f.readers == 0 {
-		f.file = locked(f.path, syscall.LOCK_SH)
+		f.file, _ = locked(f.path, syscall.LOCK_SH)
 	}
 	f.readers++
 }
@@ -40,10 +46,29 @@ func (f *Fence) RUnlock() {
 	f.mu.RUnlock()
 }
 
-// Lock waits until nobody holds sweeps off, and lets nobody begin to.
-func (f *Fence) Lock() {
-	f.mu.Lock()
-	f.file = locked(f.path, syscall.LOCK_EX)
+// Lock waits until nobody holds sweeps off, or ctx ends. It lets others begin to meanwhile: making a container may take
+// minutes, and nobody else's is to wait that long.
+func (f *Fence) Lock(ctx context.Context) error {
+	for !f.tryLock() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lookAgain):
+		}
+	}
+	return nil
+}
+
+func (f *Fence) tryLock() bool {
+	if !f.mu.TryLock() {
+		return false
+	}
+	var err error
+	if f.file, err = locked(f.path, syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		f.mu.Unlock()
+		return false
+	}
+	return true
 }
 
 // Unlock undoes Lock.
@@ -54,23 +79,23 @@ func (f *Fence) Unlock() {
 	f.mu.Unlock()
 }
 
-// locked opens and locks a file; nil if that can't be.
-func locked(path string, how int) *os.File {
+// locked opens and locks a file.
+func locked(path string, how int) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
-		return nil
+		return nil, err
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	for {
 		err := syscall.Flock(int(file.Fd()), how)
 		if err == nil {
-			return file
+			return file, nil
 		}
 		if err != syscall.EINTR {
 			file.Close()
-			return nil
+			return nil, err
 		}
 	}
 }

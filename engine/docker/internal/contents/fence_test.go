@@ -1,6 +1,8 @@
 package contents
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -14,8 +16,11 @@ func TestASweepWaitsForWhoeverPlacesFilesInAnotherDaemonToo(t *testing.T) {
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
-		sweeping.Lock()
-		defer sweeping.Unlock()
+		if err := sweeping.Lock(t.Context()); err != nil {
+			t.Error(err)
+			return
+		}
+		sweeping.Unlock()
 	}()
 	placing.RUnlock()
 	select {
@@ -28,5 +33,38 @@ func TestASweepWaitsForWhoeverPlacesFilesInAnotherDaemonToo(t *testing.T) {
 	case <-swept:
 	case <-time.After(5 * time.Second):
 		t.Fatal("it never sweeps")
+	}
+}
+
+func TestASweepThatWaitsKeepsNobodyFromPlacingFilesAndGivesUpInTheEnd(t *testing.T) {
+	for name, sweeper := range map[string]func(*Fence) *Fence{
+		"in the same daemon": func(f *Fence) *Fence { return f },
+		"in another one":     func(f *Fence) *Fence { return &Fence{path: f.path} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			placing := &Fence{path: filepath.Join(t.TempDir(), "files.lock")}
+			placing.RLock() // as whoever makes a container that takes its time
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			given := make(chan error, 1)
+			go func() { given <- sweeper(placing).Lock(ctx) }()
+			time.Sleep(50 * time.Millisecond) // it waits by now
+			begun := time.Now()
+			placing.RLock()
+			if took := time.Since(begun); took > 500*time.Millisecond {
+				t.Errorf("the next one had to wait for %v", took)
+			}
+			if err := <-given; !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("it got %v", err)
+			}
+			placing.RUnlock()
+			placing.RUnlock()
+			sweeping := sweeper(placing)
+			if err := sweeping.Lock(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			sweeping.Unlock()
+		})
 	}
 }
