@@ -201,7 +201,7 @@ func (p *Proxy) letGo(old, next *snapshot) {
 		mine := map[*target]bool{}
 		if be := next.backends[next.listeners[b].Backend]; be != nil {
 			for _, e := range be.spec.Endpoints {
-				mine[next.targets[targetKey{e.Replica, e.Addr}]] = true
+				mine[next.targets[targetKey{e.Replica, e.Addr}]] = !p.dead.hides(e)
 			}
 		}
 		s.udp.keepOnly(func(t *target) bool { return mine[t] })

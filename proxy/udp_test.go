@@ -1,7 +1,9 @@
 package proxy_test
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -81,6 +83,32 @@ func TestAUDPClientStaysWithItsReplicaWhileThatDrains(t *testing.T) {
 		t.Errorf("the old client, its replica removed: %s", got)
 	}
 	eventually(t, "idle sessions end", func() bool { return open(t, p, "a")+open(t, p, "b") == 0 })
+}
+
+func TestAUDPClientLeavesAReplicaThatDied(t *testing.T) {
+	died := make(chan string)
+	p := start(t, proxy.Options{Lives: func(ctx context.Context) iter.Seq2[proxy.Life, error] {
+		return func(yield func(proxy.Life, error) bool) {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case id := <-died:
+					yield(proxy.Life{ID: id}, nil)
+				}
+			}
+		}
+	}})
+	addr, a, b := freeAddr(t), datagrams(t, "a"), datagrams(t, "b")
+	apply(t, p, one(1, addr, rhumb.UDP, 0, a))
+	c := udpDial(t, addr.String())
+	ask(t, c, "x")
+	apply(t, p, one(2, addr, rhumb.UDP, 0, a, b))
+	died <- "a"
+	died <- "nobody" // when this one is taken the first was
+	if got := ask(t, c, "y"); got != "b: y" {
+		t.Errorf("with its replica dead, which the table doesn't know: %s", got)
+	}
 }
 
 func TestUDPAnswersComeFromTheAddressThatWasAsked(t *testing.T) {
