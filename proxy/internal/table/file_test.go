@@ -42,6 +42,12 @@ func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
 	if got := load(whole); !Same(got, table) {
 		t.Fatalf("got %+v", got)
 	}
+	byHand, _, _ := bytes.Cut(whole, []byte("\n"))
+	for _, end := range []string{"", "\n"} {
+		if got := load(append(bytes.Clone(byHand), end...)); !Same(got, table) {
+			t.Errorf("without a checksum, ended by %q: %+v", end, got)
+		}
+	}
 	for i := range whole {
 		changed := bytes.Clone(whole)
 		changed[i] ^= 1
