@@ -20,10 +20,10 @@ type snapshot struct {
 	replaced  chan struct{}       // closed once another snapshot is served
 }
 
-// emptySnapshot serves nothing.
 // nobody hides no endpoint.
 func nobody(rhumb.Endpoint) bool { return false }
 
+// emptySnapshot serves nothing.
 func emptySnapshot() *snapshot { return (&snapshot{}).next(rhumb.Table{}, nobody) }
 
 // next builds the snapshot of t without the dead replicas; counters, failures and idle connections of what stays come from s.
