@@ -188,7 +188,7 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 	if err != nil {
 		return p, err
 	}
-	segments, notes := directory.Foretell(model, seen.held, seen.router)
+	segments, notes := directory.Foretell(model, from, o.Replicas, seen.held, seen.router)
 	o.Segments, p.Notes = segments, append(slices.Clip(p.Notes), notes...)
 	w := rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
 		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}

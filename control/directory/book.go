@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"hash/fnv"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -128,22 +129,39 @@ func (p *page) release(services []string, used map[netip.Addr]bool) bool {
 // choose gives a service a free address. The first one tried depends on its name alone, so that a daemon that has
 // lost its database mostly finds the same ones again.
 func choose(n rhumb.Bridge, service string, used map[netip.Addr]bool) netip.Addr {
-	pool := n.Addresses.Masked()
-	if !pool.IsValid() || !pool.Addr().Is4() {
-		return netip.Addr{}
-	}
 	h := fnv.New32a()
 	h.Write([]byte(service))
-	base := pool.Addr().As4()
-	first, size := binary.BigEndian.Uint32(base[:]), uint64(1)<<(32-pool.Bits())
-	for i := range min(size, maxTried) {
-		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], first+uint32((uint64(h.Sum32())+i)%size))
-		if a := netip.AddrFrom4(b); usable(n, a) && !used[a] {
-			return a
-		}
+	for a := range free(n, h.Sum32(), used) {
+		return a
 	}
 	return netip.Addr{}
+}
+
+// room counts the addresses that a network has for services.
+func room(n rhumb.Bridge, used map[netip.Addr]bool) (count int) {
+	for range free(n, 0, used) {
+		count++
+	}
+	return count
+}
+
+// free goes through the addresses for services that nobody has, from the one with this number.
+func free(n rhumb.Bridge, from uint32, used map[netip.Addr]bool) iter.Seq[netip.Addr] {
+	return func(yield func(netip.Addr) bool) {
+		pool := n.Addresses.Masked()
+		if !pool.IsValid() || !pool.Addr().Is4() {
+			return
+		}
+		base := pool.Addr().As4()
+		first, size := binary.BigEndian.Uint32(base[:]), uint64(1)<<(32-pool.Bits())
+		for i := range min(size, maxTried) {
+			var b [4]byte
+			binary.BigEndian.PutUint32(b[:], first+uint32((uint64(from)+i)%size))
+			if a := netip.AddrFrom4(b); usable(n, a) && !used[a] && !yield(a) {
+				return
+			}
+		}
+	}
 }
 
 // maxTried bounds the search in a large network: no stack has so many services.

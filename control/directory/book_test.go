@@ -108,3 +108,18 @@ func FuzzChosenAddressesAreUsable(f *testing.F) {
 		}
 	})
 }
+
+func TestARoomIsCountedAsItIsGivenOut(t *testing.T) {
+	n := bridge("10.9.0.0/28", "10.9.0.8/29")
+	taken := map[netip.Addr]bool{netip.MustParseAddr("10.9.0.9"): true}
+	if room(n, taken) != 6 { // without the broadcast address
+		t.Errorf("room for %d", room(n, taken))
+	}
+	var services []string
+	for i := range 8 {
+		services = append(services, fmt.Sprint("s", i))
+		if got := addressesOf(t, NewBook(newSettings(), "shop"), n, taken, services...); (got != nil) != (len(services) <= 6) {
+			t.Errorf("%d services: %v", len(services), got)
+		}
+	}
+}

@@ -1,14 +1,15 @@
 package directory
 
 import (
+	"fmt"
 	"slices"
 
 	"rhumb"
 )
 
 // Foretell tells in which networks of a model services have addresses of their own, or will have once it is deployed,
-// and notes why they have none in the others.
-func Foretell(m *rhumb.Stack, held rhumb.Holdings, router rhumb.RouterStatus) (segments map[string]bool, notes []rhumb.Note) {
+// and notes why they have none in the others. It is deployed over previous (nil: nothing), of which these replicas are left.
+func Foretell(m, previous *rhumb.Stack, replicas []rhumb.Replica, held rhumb.Holdings, router rhumb.RouterStatus) (segments map[string]bool, notes []rhumb.Note) {
 	segments = map[string]bool{}
 	if m == nil {
 		return segments, nil
@@ -19,6 +20,9 @@ func Foretell(m *rhumb.Stack, held rhumb.Holdings, router rhumb.RouterStatus) (s
 			continue
 		}
 		why := withoutAddresses(n, held, router)
+		if b, ok := bridgeOf(held, n.Name); why == "" && ok {
+			why = tooSmall(b, m, previous, replicas)
+		}
 		if why == "" {
 			segments[n.Name] = true
 			continue
@@ -41,9 +45,25 @@ func withoutAddresses(n rhumb.Network, held rhumb.Holdings, router rhumb.RouterS
 	case !slices.Contains(held.Networks, n.Name):
 		return ""
 	}
-	i := slices.IndexFunc(held.Bridges, func(b rhumb.Bridge) bool { return b.Network == n.Name })
-	if i < 0 || !held.Bridges[i].Addresses.IsValid() {
+	if b, ok := bridgeOf(held, n.Name); !ok || !b.Addresses.IsValid() {
 		return "it leaves no room for them; rhumb down and rhumb deploy make it anew"
 	}
 	return ""
+}
+
+// tooSmall says that a network hasn't enough addresses for its services; "": it has.
+func tooSmall(b rhumb.Bridge, m, previous *rhumb.Stack, replicas []rhumb.Replica) string {
+	wanted := len(members(b.Network, m, previous, replicas))
+	if has := room(b, taken(b, []*rhumb.Stack{m, previous}, replicas)); has < wanted {
+		return fmt.Sprintf("it has room for %d of %d; write a larger subnet for it", has, wanted)
+	}
+	return ""
+}
+
+func bridgeOf(held rhumb.Holdings, network string) (rhumb.Bridge, bool) {
+	i := slices.IndexFunc(held.Bridges, func(b rhumb.Bridge) bool { return b.Network == network })
+	if i < 0 {
+		return rhumb.Bridge{}, false
+	}
+	return held.Bridges[i], true
 }
