@@ -18,6 +18,7 @@ type cord struct {
 	l     net.Listener
 	mu    sync.Mutex
 	conns []net.Conn
+	asked func(request []byte) // hears what is asked before the engine does; nil: nobody does
 	wg    sync.WaitGroup
 }
 
@@ -42,13 +43,37 @@ func newCord(t *testing.T) *cord {
 			c.mu.Lock()
 			c.conns = append(c.conns, near, far)
 			c.mu.Unlock()
-			c.wg.Go(func() { _, _ = io.Copy(far, near); far.Close() })
+			c.wg.Go(func() { _, _ = io.Copy(c.hearing(far), near); far.Close() })
 			c.wg.Go(func() { _, _ = io.Copy(near, far); near.Close() })
 		}
 	})
 	t.Cleanup(c.cut)
 	return c
 }
+
+// hear sets who hears what is asked from now on.
+func (c *cord) hear(asked func(request []byte)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = asked
+}
+
+// hearing lets asked hear all that is written to the engine.
+func (c *cord) hearing(far net.Conn) io.Writer {
+	return writer(func(b []byte) (int, error) {
+		c.mu.Lock()
+		asked := c.asked
+		c.mu.Unlock()
+		if asked != nil {
+			asked(b)
+		}
+		return far.Write(b)
+	})
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
 
 // cut ends all connections and takes no more.
 func (c *cord) cut() {

@@ -22,7 +22,7 @@ func bridge(t *testing.T, e *docker.Engine, stack string) rhumb.Bridge {
 	return h.Bridges[0]
 }
 
-// ensure makes a network, twice, and drops it at the end.
+// ensure makes a network, twice.
 func ensure(t *testing.T, e *docker.Engine, stack string, n rhumb.Network) {
 	t.Helper()
 	for range 2 {

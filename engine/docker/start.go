@@ -211,7 +211,8 @@ func (e *Engine) discard(ctx context.Context, id string, why error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
-	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true}); err != nil {
+	// Volumes that have a name, as those of slots, stay.
+	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
 		e.log.Warn("replica that never ran is left", "id", observed.Short(id), "error", err)
 	}
 	return why

@@ -110,6 +110,19 @@ var startTests = map[string]func(*bench){
 		b.is(err, rhumb.Invalid)
 		b.nothing()
 	},
+	"a slot's volumes stay when its next replica can't be made": func(b *bench) {
+		mounts := []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}
+		b.gone(b.start(b.specOf("db", rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID, Mounts: mounts})).ID)
+		before := b.holdings().Volumes
+		next := b.specOf("db", rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID, Mounts: mounts,
+			Networks: []rhumb.Attachment{{Network: b.network("yes")}, {Network: b.stack + "_no"}}})
+		next.Release = 2
+		_, err := b.Start(b.ctx(), next)
+		b.is(err, rhumb.Invalid)
+		if after := b.holdings().Volumes; len(before) != 2 || !slices.Equal(before, after) {
+			b.Errorf("volumes: %v, then %v", before, after)
+		}
+	},
 	"a port of the host that is taken is a conflict, and nothing is left": func(b *bench) {
 		n := b.network("n")
 		c := rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}, HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 39187, Target: 80, Protocol: rhumb.TCP}}}
