@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,7 @@ func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
 	defer cancel()
 	s := &session{conn: conn, out: wire.NewFrames(&stallingWriter{conn}), cancel: cancel}
 	s.in, s.inW = io.Pipe()
-	s.resize = make(chan rhumb.Size, 1)
+	s.resize, s.signals = make(chan rhumb.Size, 1), make(chan os.Signal, maxSignals)
 	var sides sync.WaitGroup
 	sides.Go(func() { s.receive(buf) })
 	sides.Go(func() { s.beat(ctx) })
@@ -54,17 +55,21 @@ func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
 
 // session is one joined command.
 type session struct {
-	conn   net.Conn
-	out    *wire.Frames
-	in     *io.PipeReader
-	inW    *io.PipeWriter
-	resize chan rhumb.Size
-	cancel context.CancelFunc
+	conn    net.Conn
+	out     *wire.Frames
+	in      *io.PipeReader
+	inW     *io.PipeWriter
+	resize  chan rhumb.Size
+	signals chan os.Signal // those that wait for the command
+	cancel  context.CancelFunc
 }
+
+// maxSignals is how many signals wait for a command at most.
+const maxSignals = 8
 
 func (s *session) options(req wire.CommandRequest) rhumb.ExecOptions {
 	o := req.Options
-	o.Streams.Resize = s.resize
+	o.Streams.Resize, o.Streams.Signals = s.resize, s.signals
 	if req.In {
 		o.Streams.In = s.in
 	} else {
@@ -99,6 +104,10 @@ func (s *session) receive(r io.Reader) {
 			if size, err := f.Size(); err == nil {
 				s.resized(size)
 			}
+		case wire.FrameSignal:
+			if sig, err := f.Signal(); err == nil {
+				s.signalled(sig)
+			}
 		}
 	}
 }
@@ -115,6 +124,14 @@ func (s *session) resized(size rhumb.Size) {
 		case <-s.resize:
 		default:
 		}
+	}
+}
+
+// signalled keeps the oldest signals.
+func (s *session) signalled(sig os.Signal) {
+	select {
+	case s.signals <- sig:
+	default:
 	}
 }
 

@@ -65,6 +65,11 @@ func (a *app) runCommand() *cobra.Command {
 			if entrypoint != "" {
 				o.Entrypoint = strings.Fields(entrypoint)
 			}
+			if !o.TTY { // a terminal's Ctrl-C goes to the command by itself
+				signals, give := a.interrupts.TakeOne()
+				defer give()
+				o.Streams.Signals = signals
+			}
 			return c.Run(ctx, stack, args[0], o)
 		})
 	})

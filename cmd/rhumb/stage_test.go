@@ -313,8 +313,8 @@ func (s *stage) Logs(_ context.Context, stack string, services []string, o rhumb
 	}
 }
 
-// Exec is "cat", "fail" or anything: then it tells how it was called.
-func (s *stage) Exec(_ context.Context, stack, service string, slot int, o rhumb.ExecOptions) (int, error) {
+// Exec is "cat", "fail", "obey" or "ignore" (signals), or anything: then it tells how it was called.
+func (s *stage) Exec(ctx context.Context, stack, service string, slot int, o rhumb.ExecOptions) (int, error) {
 	switch o.Command[0] {
 	case "cat":
 		lines := bufio.NewScanner(o.Streams.In)
@@ -325,6 +325,16 @@ func (s *stage) Exec(_ context.Context, stack, service string, slot int, o rhumb
 		return 0, nil
 	case "fail":
 		return 42, nil
+	case "obey", "ignore":
+		s.tell(rhumb.Event{Kind: rhumb.EventStarted, Stack: stack, Service: service})
+		sig := <-o.Streams.Signals
+		s.tell(rhumb.Event{Kind: rhumb.EventStopped, Stack: stack, Service: service})
+		if o.Command[0] == "obey" {
+			fmt.Fprintln(o.Streams.Out, sig)
+			return 7, nil
+		}
+		<-ctx.Done()
+		return 0, ctx.Err()
 	}
 	fmt.Fprintf(o.Streams.Out, "%s/%s slot %d, %v in %q as %q with %v\n", stack, service, slot, o.Command, o.WorkingDir, o.User, o.Env)
 	return 0, nil

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -286,6 +287,17 @@ func TestATerminalsSizeReachesTheCommand(t *testing.T) {
 	_, err := c.Exec(t.Context(), "shop", "web", 1, rhumb.ExecOptions{Command: []string{"size"}, Streams: rhumb.Streams{Out: &out, Resize: resize}})
 	if err != nil || out.String() != "24x80\n" {
 		t.Errorf("got %q, %v", out.String(), err)
+	}
+}
+
+func TestASignalReachesTheCommand(t *testing.T) {
+	c := serve(t, &fake{})
+	signals := make(chan os.Signal, 1)
+	signals <- os.Interrupt
+	var out bytes.Buffer
+	code, err := c.Run(t.Context(), "shop", "web", rhumb.ExecOptions{Command: []string{"signal"}, Streams: rhumb.Streams{Out: &out, Signals: signals}})
+	if err != nil || code != 130 || out.String() != "interrupt\n" {
+		t.Errorf("got %d, %v, %q", code, err, out.String())
 	}
 }
 

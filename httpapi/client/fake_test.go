@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"rhumb"
@@ -177,6 +178,10 @@ func (f *fake) command(ctx context.Context, stack, service string, slot int, o r
 		size := <-s.Resize
 		fmt.Fprintf(s.Out, "%dx%d\n", size.Rows, size.Cols)
 		return 0, nil
+	case "signal":
+		sig := <-s.Signals
+		fmt.Fprintln(s.Out, sig)
+		return 128 + int(sig.(syscall.Signal)), nil
 	case "deaf":
 		return 3, nil
 	}

@@ -50,7 +50,7 @@ func (c *Client) join(ctx context.Context, path string, slot int, o rhumb.ExecOp
 	defer stop()
 	frames := wire.NewFrames(conn)
 	var sides sync.WaitGroup
-	sides.Go(func() { keepAlive(upgraded, frames, s.Resize) })
+	sides.Go(func() { keepAlive(upgraded, frames, s) })
 	if s.In != nil {
 		// Nothing can interrupt a read from a terminal: this goroutine ends with its next read, and is not waited for.
 		go sendInput(frames, s.In)
@@ -123,20 +123,26 @@ func sendInput(frames *wire.Frames, in io.Reader) {
 	_ = frames.Send(wire.FrameInEnd, nil) // the command's end tells
 }
 
-// keepAlive sends the terminal's sizes and shows that the client is alive, until ctx ends.
-func keepAlive(ctx context.Context, frames *wire.Frames, resize <-chan rhumb.Size) {
+// keepAlive sends the terminal's sizes and signals, and shows that the client is alive, until ctx ends.
+func keepAlive(ctx context.Context, frames *wire.Frames, s rhumb.Streams) {
 	t := time.NewTicker(wire.Beat)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case size, ok := <-resize:
+		case size, ok := <-s.Resize:
 			if !ok {
-				resize = nil
+				s.Resize = nil
 				continue
 			}
 			_ = frames.Resize(size) // receive finds out when the connection is gone
+		case sig, ok := <-s.Signals:
+			if !ok {
+				s.Signals = nil
+				continue
+			}
+			_ = frames.Signal(sig)
 		case <-t.C:
 			_ = frames.Send(wire.FrameBeat, nil)
 		}

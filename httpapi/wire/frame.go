@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"sync"
+	"syscall"
 
 	"rhumb"
 )
@@ -22,6 +24,7 @@ const (
 	FrameResize                   // the terminal's rows and columns, two bytes each
 	FrameExit                     // the exit code, four bytes; the last frame
 	FrameProblem                  // a Problem as JSON; the last frame
+	FrameSignal                   // a signal's number, one byte
 	frameKinds
 )
 
@@ -68,6 +71,15 @@ func (fs *Frames) Send(kind FrameKind, payload []byte) error {
 func (fs *Frames) Resize(s rhumb.Size) error {
 	b := binary.BigEndian.AppendUint16(nil, s.Rows)
 	return fs.Send(FrameResize, binary.BigEndian.AppendUint16(b, s.Cols))
+}
+
+// Signal sends a signal.
+func (fs *Frames) Signal(s os.Signal) error {
+	n, ok := s.(syscall.Signal)
+	if !ok {
+		return fmt.Errorf("%v is no signal that has a number", s)
+	}
+	return fs.Send(FrameSignal, []byte{byte(n)})
 }
 
 // Exit sends how the command ended: its code, or the error that kept it from ending well.
@@ -143,6 +155,17 @@ func (f Frame) Size() (rhumb.Size, error) {
 		return rhumb.Size{}, fmt.Errorf("resize frame of %d bytes", len(f.Payload))
 	}
 	return rhumb.Size{Rows: binary.BigEndian.Uint16(f.Payload), Cols: binary.BigEndian.Uint16(f.Payload[2:])}, nil
+}
+
+// maxSignal is the last that Linux has.
+const maxSignal = 64
+
+// Signal reads a signal frame.
+func (f Frame) Signal() (os.Signal, error) {
+	if len(f.Payload) != 1 || f.Payload[0] < 1 || f.Payload[0] > maxSignal {
+		return nil, fmt.Errorf("%x is no signal", f.Payload[:min(len(f.Payload), 8)])
+	}
+	return syscall.Signal(f.Payload[0]), nil
 }
 
 // Exit reads an exit or problem frame: the code, or the error.

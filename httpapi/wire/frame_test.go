@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"testing"
 
 	"rhumb"
@@ -14,6 +15,7 @@ func FuzzAnyBytesAreReadAsFramesOrRefused(f *testing.F) {
 	fs := NewFrames(&b)
 	fs.Send(FrameIn, []byte("hello"))
 	fs.Resize(rhumb.Size{Rows: 24, Cols: 80})
+	fs.Signal(os.Interrupt)
 	fs.Exit(-1, nil)
 	fs.Exit(0, rhumb.Errorf(rhumb.NotFound, "no such thing"))
 	f.Add(b.Bytes())
@@ -29,6 +31,7 @@ func FuzzAnyBytesAreReadAsFramesOrRefused(f *testing.F) {
 				break
 			}
 			fm.Size()
+			fm.Signal()
 			fm.Exit()
 			if err := out.Send(fm.Kind, fm.Payload); err != nil {
 				t.Fatal(err)
@@ -84,6 +87,20 @@ func TestAnExitCodeOrAnErrorSurvivesTheTrip(t *testing.T) {
 	fm, _ = fr.Next()
 	if _, err := fm.Exit(); rhumb.ErrorCode(err) != rhumb.NotFound || rhumb.ErrorHint(err) != "look" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestOnlyANumberThatIsASignalsIsOne(t *testing.T) {
+	for _, payload := range [][]byte{nil, {0}, {65}, {255}, {2, 2}} {
+		if s, err := (Frame{FrameSignal, payload}).Signal(); err == nil {
+			t.Errorf("%v is %v", payload, s)
+		}
+	}
+	var b bytes.Buffer
+	NewFrames(&b).Signal(os.Interrupt)
+	f, err := NewFrameReader(&b).Next()
+	if s, bad := f.Signal(); err != nil || bad != nil || s != os.Interrupt {
+		t.Errorf("got %v, %v, %v", s, err, bad)
 	}
 }
 

@@ -63,9 +63,30 @@ func TestAOneOffHasWhatItsServiceHas(t *testing.T) {
 	if strings.Contains(names, "app") {
 		t.Errorf("it answers to the name of its service: %s", names)
 	}
-	_ = cmd.Process.Signal(syscall.SIGTERM) // whoever ran it goes away
+	_ = cmd.Process.Kill() // whoever ran it goes away
 	_ = cmd.Wait()
 	n.without(t, "its caller has gone")
+	n.passSignal(t)
+}
+
+// passSignal ends a one-off by a signal to its caller, which ends as the one-off does.
+func (n *notes) passSignal(t *testing.T) {
+	t.Helper()
+	cmd := n.begin("run", "-p", n.name, "-T", "-e", "ADDR=none", "-e", "RELEASE=by hand", "app")
+	eventually(t, 20*time.Second, "the one-off listens", func() error {
+		if count(n.take(), "started by hand") != 1 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil { // 0 is what the program ends with when it is told to stop
+		t.Errorf("the caller ended with %v", err)
+	}
+	if got := n.take(); count(got, "stopping by hand") != 1 {
+		t.Errorf("the signal: %q", got)
+	}
+	n.without(t, "it has ended")
 }
 
 // without waits until there is no one-off any more.

@@ -14,6 +14,7 @@ type Interrupts struct {
 
 	mu    sync.Mutex
 	taker chan os.Signal // nil: nobody
+	once  bool           // it takes only one
 	seen  bool
 }
 
@@ -56,14 +57,22 @@ func (i *Interrupts) arrived(s os.Signal, cancel func()) {
 	case i.taker <- s:
 	default: // one that waits to be read is enough
 	}
+	if i.once {
+		i.taker = nil
+	}
 }
 
 // Take has interrupts go to the channel until give is called.
-func (i *Interrupts) Take() (ch <-chan os.Signal, give func()) {
+func (i *Interrupts) Take() (ch <-chan os.Signal, give func()) { return i.take(false) }
+
+// TakeOne has the next interrupt go to the channel, unless give is called before. Those after it end the program's context.
+func (i *Interrupts) TakeOne() (ch <-chan os.Signal, give func()) { return i.take(true) }
+
+func (i *Interrupts) take(once bool) (ch <-chan os.Signal, give func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	taker := make(chan os.Signal, 2)
-	i.taker = taker
+	i.taker, i.once = taker, once
 	return taker, func() {
 		i.mu.Lock()
 		defer i.mu.Unlock()
