@@ -17,7 +17,7 @@ const (
 	EventBackoff    EventKind = "backoff"   // it crashes repeatedly and is started again later
 	EventCompleted  EventKind = "completed" // a job exited with 0
 	EventHook       EventKind = "hook"      // a hook has ended: Hook is how it went
-	EventWarning    EventKind = "warning"   // a step failed and is tried again
+	EventWarning    EventKind = "warning"   // a step failed and is tried again, or something is not quite as it was asked for
 )
 
 // Event is something that happened to a stack.

@@ -53,6 +53,10 @@ type Replica struct {
 
 	Addrs  map[string]netip.Addr `json:",omitzero"` // by network name; empty for network_mode host and none
 	Joined string                `json:",omitzero"` // the ID of the replica whose network namespace it shares
+
+	// Warnings are what the engine said when it made the replica: of settings that it leaves out, for one. Only the
+	// answer of the Start that made it has them.
+	Warnings []string `json:",omitzero"`
 }
 
 // AnonymousVolumeName names the volume that a slot has at a path for which neither the stack nor the image gives a
