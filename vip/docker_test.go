@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -314,6 +315,7 @@ func TestWhatIsRemovedByHandIsMadeAgainWithoutALoss(t *testing.T) {
 	l.serve([]rhumb.Endpoint{a.endpoint})
 	l.looking()
 	name, link := namespaceName(l.room[4:], l.segment.ID), linkName(l.room[4:], l.segment.ID)
+	whole := insideOf(t, name)
 	for what, args := range map[string][]string{
 		"the namespace": {"ip", "netns", "del", name},
 		"the link":      {"ip", "link", "del", link},
@@ -346,8 +348,24 @@ func TestWhatIsRemovedByHandIsMadeAgainWithoutALoss(t *testing.T) {
 			if now := neighbourOf(t, caller, vipAt(l.segment, 1)); mac != "" && now != mac {
 				t.Errorf("its MAC was %s and is %s", mac, now)
 			}
+			eventually(t, 5*time.Second, func() error {
+				if now := insideOf(t, name); now != whole {
+					return fmt.Errorf("it isn't as it was:\n%s\nbut\n%s", whole, now)
+				}
+				return nil
+			})
 		})
 	}
+}
+
+// insideOf gives what is in a namespace: addresses, routes and rules.
+func insideOf(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("ip", "netns", "exec", name, "sh", "-ec", "ip -br addr | sort; ip rule; ip route show table 100; nft list ruleset").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return regexp.MustCompile(`@\S+`).ReplaceAllString(string(out), "") // links' numbers change
 }
 
 // neighbourOf gives the MAC that a replica knows for an address.
