@@ -44,17 +44,22 @@ func certificateOf(stack, host string, t rhumb.TLS, acme bool) rhumb.Certificate
 	return c
 }
 
-// Wishes gives the certificates that a stack's model (nil: none) asks for.
+// Wishes gives the certificates that a stack's model (nil: none) asks for; without TLS there are none.
 func (d *Desk) Wishes(stack string, m *rhumb.Stack) []rhumb.Certificate {
+	if !d.https.IsValid() {
+		return nil
+	}
 	return certificates(stack, m, d.acme != rhumb.Authority{})
 }
 
-// Has tells whether the desk has just these wishes of the stack, and has handed them on. Without TLS there is nothing to hand on.
+// Has tells whether the desk has just these wishes of the stack, and has handed them on. An entry for TLS that could not be bound is to be
+// tried again after a pause.
 func (d *Desk) Has(stack string, wishes []rhumb.Certificate) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	had, ok := d.wishes[stack]
-	return !d.https.IsValid() || ok && d.handed[stack] && slices.Equal(had, wishes)
+	again := !d.httpsFrom.IsZero() && !time.Now().Before(d.httpsFrom)
+	return ok && d.handed[stack] && !again && slices.Equal(had, wishes)
 }
 
 // Certify makes these the certificates of the stack's hosts, as far as routes lead to them: now, and at each later change.
@@ -116,7 +121,11 @@ func (d *Desk) certify(t *rhumb.Table) {
 // openHTTPS adds the entry for TLS while there are certificates to serve, unless its address is a stack's or, as was found out a moment
 // ago, somebody else's.
 func (d *Desk) openHTTPS(t *rhumb.Table) {
-	if len(t.Certificates) == 0 || time.Now().Before(d.httpsFrom) {
+	if time.Now().Before(d.httpsFrom) {
+		return
+	}
+	d.httpsFrom = time.Time{}
+	if len(t.Certificates) == 0 {
 		return
 	}
 	for _, l := range t.Listeners {

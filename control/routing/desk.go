@@ -24,7 +24,7 @@ type Desk struct {
 
 	wishes    map[string][]rhumb.Certificate // by stack
 	handed    map[string]bool                // the stacks whose wishes the proxy has
-	httpsFrom time.Time                      // when the entry for TLS is tried again
+	httpsFrom time.Time                      // when the entry for TLS, which could not be bound, is tried again
 }
 
 // NewDesk makes the desk of a router. Routes by host and path are served at entry, and at https over TLS (the zero value: nowhere) with
@@ -87,12 +87,17 @@ func (d *Desk) apply(ctx context.Context, t, served rhumb.Table) error {
 	}
 	t.Version++
 	err := d.router.Apply(ctx, t)
-	if rhumb.ErrorCode(err) == rhumb.Conflict {
-		if less, ok := d.withoutHTTPS(t, served); ok {
-			return d.router.Apply(ctx, less)
-		}
+	if rhumb.ErrorCode(err) != rhumb.Conflict {
+		return err
 	}
-	return err
+	less, ok := d.withoutHTTPS(t, served)
+	switch {
+	case !ok:
+		return err
+	case sameTable(less, served):
+		return nil
+	}
+	return d.router.Apply(ctx, less)
 }
 
 // change is one that somebody waits for. Its fields belong to who holds the desk's mu.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rhumb"
@@ -104,6 +105,66 @@ func TestAnHTTPSAddressThatIsTakenKeepsNothingElseFromChanging(t *testing.T) {
 	}
 	if d.httpsFrom.Before(time.Now()) {
 		t.Error("it is tried again at once")
+	}
+}
+
+func TestAnHTTPSAddressIsTriedAgainUntilItIsFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := routerfake.New()
+		r.Hold("[::]:443")
+		d := deskOf(r)
+		if err := d.Edit(t.Context(), led(map[string][]string{"shop": {"a.test"}})); err != nil {
+			t.Fatal(err)
+		}
+		w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
+		tables := 0
+		r.OnApply(func(rhumb.Table) { tables++ })
+		for range 3 {
+			if d.Has("shop", w) {
+				t.Error("nobody would try again")
+			}
+			if err := d.Certify(t.Context(), "shop", w); err != nil || !d.Has("shop", w) {
+				t.Errorf("it is tried again at once (%v)", err)
+			}
+			time.Sleep(httpsPause)
+		}
+		if tables != 1 {
+			t.Errorf("%d tables were served, one of them new", tables)
+		}
+		r.Free("[::]:443")
+		if err := d.Certify(t.Context(), "shop", w); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(httpsPause)
+		if st, _ := r.Status(t.Context()); len(st.Table.Listeners) != 2 || !d.Has("shop", w) {
+			t.Errorf("got %+v", st.Table)
+		}
+	})
+}
+
+func TestAServerThatHasTLSOffTakesItBack(t *testing.T) {
+	r := routerfake.New()
+	m := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Routes: []rhumb.Route{{Host: "a.test"}}}}}
+	before := deskOf(r)
+	if err := before.Edit(t.Context(), led(map[string][]string{"shop": {"a.test"}})); err != nil {
+		t.Fatal(err)
+	}
+	if err := before.Certify(t.Context(), "shop", before.Wishes("shop", m)); err != nil {
+		t.Fatal(err)
+	}
+	if st, _ := r.Status(t.Context()); len(st.Table.Listeners) != 2 {
+		t.Fatalf("got %+v", st.Table)
+	}
+	off := NewDesk(r, before.entry, netip.AddrPort{}, authority)
+	w := off.Wishes("shop", m)
+	if off.Has("shop", w) {
+		t.Error("nothing would be handed on")
+	}
+	if err := off.Certify(t.Context(), "shop", w); err != nil || !off.Has("shop", w) {
+		t.Error(err)
+	}
+	if st, _ := r.Status(t.Context()); len(st.Table.Listeners) != 1 || st.Table.Certificates != nil {
+		t.Errorf("got %+v", st.Table)
 	}
 }
 

@@ -42,6 +42,13 @@ func (r *Router) Hold(addr string) {
 	r.held[addr] = true
 }
 
+// Free has nobody else hold the address any more.
+func (r *Router) Free(addr string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.held, addr)
+}
+
 // NoSegments has the machine be one without service addresses, for the reason; "": it can have them, as from the beginning.
 func (r *Router) NoSegments(reason string) {
 	r.mu.Lock()
