@@ -49,6 +49,7 @@ func TestWhatTLSIsWantedIsRead(t *testing.T) {
 		"internal": {Source: rhumb.CertInternal},
 		"{from: acme, hsts: 180d, redirect: true}": {Source: rhumb.CertACME, HSTS: 180 * 24 * time.Hour, Plain: &no},
 		"{redirect: false}":                        {Plain: &yes},
+		"{from: off}":                              {Source: rhumb.CertOff},
 	} {
 		p, err := loadTLS(t, t.TempDir(), "shop.rhumb.dev", text)
 		if err != nil {
@@ -90,6 +91,31 @@ func TestAPairThatIsOfNoUseIsRefusedWithItsPlace(t *testing.T) {
 		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), "compose.yaml:6: ") || !strings.Contains(err.Error(), words) {
 			t.Errorf("got %v, want %q", err, words)
 		}
+	}
+}
+
+func TestTwoServicesOfAHostHaveOnePair(t *testing.T) {
+	dir := t.TempDir()
+	file := func(to string) { // the other service's folder
+		write(t, dir, "compose.yaml", strings.ReplaceAll(`
+services:
+  one:
+    image: x
+    x-rhumb: {routes: [shop.rhumb.dev], tls: {cert: shop.crt, key: shop.key}}
+  two:
+    image: x
+    x-rhumb: {routes: [shop.rhumb.dev/two], tls: {cert: TO/shop.crt, key: TO/shop.key}}
+`, "TO", to))
+	}
+	pairFor(t, dir, "shop.rhumb.dev", time.Hour)
+	pairFor(t, dir+"/other", "shop.rhumb.dev", time.Hour)
+	file(".")
+	if p, err := Load(t.Context(), Options{Dir: dir, Name: "shop"}); err != nil || p.Stack.Services[0].TLS != p.Stack.Services[1].TLS {
+		t.Errorf("the same: got %+v, %v", p, err)
+	}
+	file("other")
+	if _, err := Load(t.Context(), Options{Dir: dir, Name: "shop"}); err == nil || !strings.Contains(err.Error(), "one says something else of shop.rhumb.dev") {
+		t.Errorf("another: %v", err)
 	}
 }
 

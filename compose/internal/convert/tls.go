@@ -36,6 +36,9 @@ func (c *converter) certified(services []rhumb.Service) {
 			c.bad.At(path, "add routes with a host, or leave tls out", "no route of the service has a host name")
 			continue
 		}
+		if w.Source == rhumb.CertGiven {
+			s.TLS.Given = c.pair(path, w, hosts)
+		}
 		for _, h := range hosts {
 			other := named(services, held[h])
 			switch {
@@ -48,9 +51,6 @@ func (c *converter) certified(services []rhumb.Service) {
 			}
 			held[h] = s.Name
 		}
-		if w.Source == rhumb.CertGiven {
-			s.TLS.Given = c.pair(path, w, hosts)
-		}
 	}
 }
 
@@ -62,10 +62,10 @@ func named(services []rhumb.Service, name string) *rhumb.Service {
 	return &services[i]
 }
 
-// sameTLS compares what two services say, but for the pair, which is the same if its files are.
+// sameTLS compares what two services say.
 func sameTLS(a, b rhumb.TLS) bool {
 	plain := func(p *bool) bool { return p != nil && *p }
-	return a.Source == b.Source && a.HSTS == b.HSTS && plain(a.Plain) == plain(b.Plain)
+	return a.Source == b.Source && a.Given == b.Given && a.HSTS == b.HSTS && plain(a.Plain) == plain(b.Plain)
 }
 
 func hostsOf(s *rhumb.Service) []string {
