@@ -20,6 +20,11 @@ type goal struct {
 	replicas []rhumb.Replica   // as last looked at
 }
 
+// cancelled tells whether the deployment is to be put back, and isn't yet.
+func (g *goal) cancelled() bool {
+	return g.open != nil && g.open.Phase == rhumb.PhaseRolling && g.open.Cancel
+}
+
 // goal reads what is wanted.
 func (r *runner) goal(ctx context.Context) (*goal, error) {
 	state, err := r.c.Store.StackState(ctx, r.stack)

@@ -213,16 +213,19 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 		return led, err
 	}
 	r.tellNames(ctx, work, g, seen.router.Table, now)
-	r.probe(ctx, g, o)
 	r.tell(ctx, g, o)
 	r.certify(ctx, g)
 	d := rollout.Next(g.wanted, o, now)
-	if g.paused {
+	switch {
+	case g.paused:
 		d.Steps = slices.DeleteFunc(d.Steps, func(s rhumb.Step) bool { return !heals(s, o) })
+	case g.cancelled(): // what is begun now would only put off the way back
+		d.Steps = slices.DeleteFunc(d.Steps, func(s rhumb.Step) bool { return s.Kind != rhumb.StepUnroute || !heals(s, o) })
 	}
 	if moved, err := r.settle(ctx, work, g, d, now); moved || err != nil {
 		return now, err
 	}
+	r.probe(ctx, g, o) // it and the steps have g from here on: nothing of it changes any more
 	next := r.launch(ctx, work, g, o, d.Steps, now)
 	return earliest(next, led, d.Wake, r.pollDrain(o, now)), nil
 }

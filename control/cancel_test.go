@@ -1,0 +1,75 @@
+package control
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rhumb"
+)
+
+// laggard is an engine that takes its time to start a service's replicas of the second release. It notes all starts.
+type laggard struct {
+	rhumb.Engine
+	service string
+	ready   chan struct{} // closed: they are started
+
+	mu    sync.Mutex
+	begun []string
+}
+
+func (e *laggard) Start(ctx context.Context, s rhumb.ReplicaSpec) (rhumb.Replica, error) {
+	e.mu.Lock()
+	e.begun = append(e.begun, s.Name())
+	e.mu.Unlock()
+	if s.Service == e.service && s.Release == 2 {
+		<-e.ready
+	}
+	return e.Engine.Start(ctx, s)
+}
+
+func (e *laggard) starts() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.begun)
+}
+
+func TestACancelledDeploymentBeginsNothingMoreWhileWhatIsUnderWayEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		e := &laggard{Engine: b.engine, service: "db", ready: make(chan struct{})}
+		b.stop()
+		b.Control = New(Deps{Engine: e, Images: b.engine, Store: b.store, Router: b.router})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- b.Hold(ctx) }()
+		b.stop = func() { cancel(); <-done }
+		model := func(image string) rhumb.Stack {
+			m := shop(image)
+			m.Services[0].Container.Env = map[string]string{"FOR": image}
+			m.Services[0].Order = rhumb.StartFirst
+			m.Services[1].DependsOn, m.Services[1].Replicas, m.Services[1].Ready.Timeout = nil, 6, 100*time.Millisecond
+			return m
+		}
+		b.deploy(model("web:1"))
+		d, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: model("web:2")}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.eventually(func() bool { return e.starts() == 7+3 }) // db and two of web
+		if err := b.Cancel(context.Background(), "shop", d.ID, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if n := e.starts(); n != 7+3 {
+			t.Errorf("begun since it was cancelled: %v", e.begun[10:])
+		}
+		close(e.ready)
+		if d = b.ends(d); d.Verdict().Exit != rhumb.ExitCancelled {
+			t.Errorf("got %+v", d.Verdict())
+		}
+		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2", "shop-web.1.3", "shop-web.1.4", "shop-web.1.5", "shop-web.1.6")
+	})
+}
