@@ -120,8 +120,13 @@ func (c *Client) call(ctx context.Context, method, path string, body, answer any
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
 		return c.broken(ctx, err)
 	}
+	finish(resp.Body)
 	return nil
 }
+
+// finish reads what is left of an answer that has been understood, a line's end, so that its connection is used again: over ssh each
+// new one is a login.
+func finish(body io.Reader) { _, _ = io.CopyN(io.Discard, body, 512) } // it need not succeed
 
 var jsonHeader = http.Header{"Content-Type": {"application/json"}}
 

@@ -33,7 +33,8 @@ func (c *Client) stream(ctx context.Context, r request, take func(wire.Item) boo
 		return wire.Item{}, err
 	}
 	defer resp.Body.Close()
-	items := wire.NewItems(&impatient{r: resp.Body, cancel: cancel})
+	body := &impatient{r: resp.Body, cancel: cancel}
+	items := wire.NewItems(body)
 	for {
 		it, err := items.Next()
 		switch {
@@ -44,6 +45,7 @@ func (c *Client) stream(ctx context.Context, r request, take func(wire.Item) boo
 		case it.Error != nil:
 			return wire.Item{}, it.Error.Err()
 		case it.End, it.Deployment != nil, it.Image != nil:
+			finish(body)
 			return it, nil
 		}
 		if !take(it) {
