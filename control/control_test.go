@@ -331,3 +331,23 @@ func TestAStepThatIsTriedAgainIsToldOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatTheEngineWarnsOfIsToldWithTheReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.engine.Behave("web", "", enginefake.Behaviour{Warnings: []string{"weight discarded"}})
+		if d := b.deploy(shop("web:1")); d.Phase != rhumb.PhaseConverged {
+			t.Fatalf("got %s: %s", d.Phase, d.Why)
+		}
+		var told []string
+		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
+			if e.Kind == rhumb.EventWarning {
+				told = append(told, e.Replica+": "+e.Text)
+			}
+		}
+		slices.Sort(told)
+		if len(told) == 0 || told[0] != "shop-web.1.1: the engine warns: weight discarded" {
+			t.Fatalf("told %q", told)
+		}
+	})
+}

@@ -206,6 +206,9 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 		return err
 	}
 	r.naming.Note(rep.ID, spec.Hosts)
+	for _, w := range rep.Warnings {
+		r.tellStep(ctx, g, s, rhumb.EventWarning, "the engine warns: "+w)
+	}
 	if rep.Error == "" {
 		r.tellStep(ctx, g, s, rhumb.EventStarted, "")
 	}

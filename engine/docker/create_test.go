@@ -41,3 +41,16 @@ func TestAVolumeThatIsNotThereIsNotMadeInSilence(t *testing.T) {
 		t.Error("it was made")
 	}
 }
+
+func TestWhatTheEngineWarnsOfIsToldByTheStartThatMakesAReplica(t *testing.T) {
+	e := need(t)
+	s := spec(t, stackName(t), "web", 1)
+	s.Container.NetworkMode = "host"
+	s.Container.HostPorts = []rhumb.Port{{Published: 39188, Target: 80, Protocol: rhumb.TCP}} // which the engine leaves out there
+	if r := start(t, e, s); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "ports are discarded") {
+		t.Errorf("warnings: %q", r.Warnings)
+	}
+	if r := start(t, e, s); len(r.Warnings) != 0 {
+		t.Errorf("of one that is there: %q", r.Warnings)
+	}
+}

@@ -63,11 +63,15 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*drawing.Plan, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	return e.create(ctx, spec, func(p *drawing.Plan) {
+	p, made, err := e.create(ctx, spec, func(p *drawing.Plan) {
 		c := p.Create.Config
 		c.AttachStdout, c.AttachStderr = true, true
 		c.AttachStdin, c.OpenStdin, c.StdinOnce = s.In != nil, s.In != nil, s.In != nil
 	})
+	for _, w := range made.Warnings {
+		e.log.Warn("engine warns", "replica", spec.Name(), "warning", w)
+	}
+	return p, made.ID, err
 }
 
 // beginOneOff starts a one-off; one that can't run is an error.

@@ -27,52 +27,49 @@ func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Repli
 		return rhumb.Replica{}, e.fail(err, "start "+spec.Name())
 	}
 	defer release()
-	p, id, err := e.create(ctx, &spec, nil)
+	p, made, err := e.create(ctx, &spec, nil)
 	if p != nil && is(err, rhumb.Conflict) {
 		return e.again(ctx, &spec, p, err)
 	}
 	if err != nil {
 		return rhumb.Replica{}, err
 	}
-	return e.begin(ctx, id, spec.Name(), p.Further)
+	r, err := e.begin(ctx, made.ID, spec.Name(), p.Further)
+	r.Warnings = made.Warnings
+	return r, err
 }
 
 // create makes the container of a replica. The plan is nil if it failed before the engine was asked; amend, if it
 // isn't nil, changes it before that.
-func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (*drawing.Plan, string, error) {
+func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
 	f, err := e.facts(ctx, spec)
 	if err != nil {
-		return nil, "", err
+		return nil, made, err
 	}
 	// The files stay in use from here until a container that mounts them is there: a sweep would take them.
 	e.files.Sweeping.RLock()
 	defer e.files.Sweeping.RUnlock()
 	if f.Files, err = e.files.Place(spec); err != nil {
-		return nil, "", err
+		return nil, made, err
 	}
-	p, err := drawing.Draw(spec, f)
-	if err != nil {
-		return nil, "", err
+	if p, err = drawing.Draw(spec, f); err != nil {
+		return nil, made, err
 	}
 	if err := makeFolders(spec); err != nil {
-		return nil, "", err
+		return nil, made, err
 	}
 	if err := e.checkVolumes(ctx, spec); err != nil {
-		return nil, "", err
+		return nil, made, err
 	}
 	if amend != nil {
 		amend(p)
 	}
 	failpoint.Here("before it is made", spec.Service)
-	r, err := e.make(ctx, p.Create)
-	if err != nil {
-		return p, "", e.createFailure(err, spec)
+	if made, err = e.make(ctx, p.Create); err != nil {
+		return p, made, e.createFailure(err, spec)
 	}
 	failpoint.Here("after it was made", spec.Service)
-	for _, w := range r.Warnings {
-		e.log.Warn("engine warns", "replica", spec.Name(), "warning", w)
-	}
-	return p, r.ID, nil
+	return p, made, nil
 }
 
 // facts gathers what a mapping must know of the world.

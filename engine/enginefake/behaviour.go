@@ -9,6 +9,7 @@ import (
 // Behaviour is what a replica does. The zero value runs, is ready at once, and ends with 0 when it is stopped.
 type Behaviour struct {
 	StartError  error         // Start answers this, and nothing is made
+	Warnings    []string      // Start answers with these when it makes it
 	CannotStart string        // it is made and stays, exited with 127 and this error
 	ReadyAfter  time.Duration // after its start its check says healthy; before, starting
 	NeverReady  bool          // its check says unhealthy instead

@@ -111,11 +111,16 @@ func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Repli
 		return rhumb.Replica{}, err
 	}
 	defer e.mu.Unlock()
+	before := e.made
 	r, err := e.start(&spec)
 	if err != nil {
 		return rhumb.Replica{}, err
 	}
-	return r.at(e.now()), nil
+	view := r.at(e.now())
+	if e.made > before {
+		view.Warnings = r.behaviour.Warnings
+	}
+	return view, nil
 }
 
 func (e *Engine) start(spec *rhumb.ReplicaSpec) (*replica, error) {
