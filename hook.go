@@ -31,6 +31,7 @@ type Hook struct {
 type PreStart struct {
 	Number    int // of the service's pre_start hooks, from 1
 	Container Container
+	Pull      PullPolicy    `json:",omitzero"` // of an image of its own; "": as the service's
 	Timeout   time.Duration // past which it is killed and has failed
 }
 
