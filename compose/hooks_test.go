@@ -95,3 +95,58 @@ func TestHooksOfRunningReplicasAreNoPartOfTheSpec(t *testing.T) {
 		t.Error("they change the spec")
 	}
 }
+
+func TestAHooksOwnWordCountsMoreThanItsServices(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "compose.yaml", `
+services:
+  web:
+    image: x
+    pull_policy: never
+    deploy: {resources: {limits: {memory: 50m}}}
+    pre_start:
+      - {command: a, network_mode: none, mem_limit: 1g}
+      - {command: b, network_mode: bridge, image: tools, pull_policy: always}
+      - {command: c, networks: [more], per_replica: true, image: tools, pull_policy: always}
+      - {command: d}
+    networks: [front]
+  agent:
+    image: x
+    build: .
+    pull_policy: build
+    network_mode: host
+    pre_start: [{command: a, networks: [more]}, {command: b, image: tools}]
+networks: {front: , more: }
+`)
+	write(t, dir, "Dockerfile", "FROM x")
+	p, err := Load(t.Context(), Options{Dir: dir, Name: "s"})
+	if err != nil {
+		t.Fatal(told(err))
+	}
+	type network struct {
+		mode  string
+		joins []rhumb.Attachment
+	}
+	web := p.Stack.Service("web")
+	for name, want := range map[string]struct {
+		network
+		pull   rhumb.PullPolicy
+		memory int64
+	}{
+		"web.pre_start.1":   {network{mode: "none"}, rhumb.PullNever, 1 << 30},
+		"web.pre_start.2":   {network{joins: []rhumb.Attachment{{Network: "s_default"}}}, rhumb.PullAlways, 50 << 20},
+		"web.pre_start.4":   {network{joins: []rhumb.Attachment{{Network: "s_front"}}}, rhumb.PullNever, 50 << 20},
+		"agent.pre_start.1": {network{joins: []rhumb.Attachment{{Network: "s_more"}}}, rhumb.PullMissing, 0},
+		"agent.pre_start.2": {network{mode: "host"}, rhumb.PullMissing, 0},
+	} {
+		job := p.Stack.Service(name)
+		k := job.Container
+		same(t, name+" joins", k.Networks, want.joins)
+		if k.NetworkMode != want.mode || job.Pull != want.pull || k.Resources.Memory != want.memory {
+			t.Errorf("%s: mode %q, pull %s, memory %d", name, k.NetworkMode, job.Pull, k.Resources.Memory)
+		}
+	}
+	if h := web.PreStart[0]; h.Pull != rhumb.PullAlways || len(h.Container.Networks) != 2 {
+		t.Errorf("per replica: %+v", h)
+	}
+}

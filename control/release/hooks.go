@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -67,7 +68,7 @@ func allImaged(m *rhumb.Stack) []imaged {
 		list = append(list, imaged{s.Name, &s.Container, s.Pull, s.Build != nil})
 		for j := range s.PreStart {
 			h := &s.PreStart[j]
-			x := imaged{rhumb.HookService(s.Name, h.Number), &h.Container, s.Pull, false}
+			x := imaged{rhumb.HookService(s.Name, h.Number), &h.Container, cmp.Or(h.Pull, s.Pull), false}
 			if h.Container.Image == s.Container.Image && s.Build != nil {
 				x.pull = rhumb.PullNever
 			}

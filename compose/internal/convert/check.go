@@ -23,9 +23,6 @@ func (c *converter) check() {
 		if of, n, ok := rhumb.HookOf(name); ok {
 			c.bad.At(path, "choose another name", "the name belongs to pre_start hook %d of %s", n, of)
 		}
-		if s.NetworkMode != "" && len(s.Networks) > 0 {
-			c.bad.At(path+".network_mode", "keep one of them", "networks are named too")
-		}
 		if s.Scale != nil && s.Deploy != nil && s.Deploy.Replicas != nil && *s.Scale != *s.Deploy.Replicas {
 			c.bad.At(path+".scale", "keep one of them", "deploy.replicas is %d", *s.Deploy.Replicas)
 		}
@@ -42,8 +39,12 @@ func (c *converter) check() {
 // looked up there.
 func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string) {
 	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
-		if _, ok := inherited.Networks[n]; !ok {
-			refer(c, path+".networks."+n, "network", n, c.project.Networks)
+		if _, ok := inherited.Networks[n]; ok {
+			continue
+		}
+		refer(c, path+".networks."+n, "network", n, c.project.Networks)
+		if s.NetworkMode != inherited.NetworkMode {
+			c.bad.At(path+".network_mode", "keep one of them", "networks are named too")
 		}
 	}
 	for i, v := range s.Volumes { // a hook has none of its service's

@@ -127,7 +127,7 @@ func (c *converter) prepare() {
 // defaultNetwork makes the stack's default network for services that ask for Docker's bridge, if no other service needed it.
 func (c *converter) defaultNetwork() {
 	for _, s := range c.project.Services {
-		if onBridge(s.NetworkMode) {
+		if onBridge(s.NetworkMode) || slices.ContainsFunc(s.PreStart, func(h types.PreStartHook) bool { return onBridge(h.NetworkMode) }) {
 			if c.project.Networks == nil {
 				c.project.Networks = types.Networks{}
 			}

@@ -27,12 +27,12 @@ func (c *converter) hooks(s types.ServiceConfig, out *rhumb.Service) []rhumb.Ser
 		deps[i].Restart = false // that the service itself changes is enough
 	}
 	for i, h := range s.PreStart {
-		k := c.hookContainer(s, h, i, out)
+		k, pull := c.hookContainer(s, h, i, out)
 		if h.PerReplica {
-			out.PreStart = append(out.PreStart, rhumb.PreStart{Number: i + 1, Container: k, Timeout: c.limit(s, rhumb.HookPreStart)})
+			out.PreStart = append(out.PreStart, rhumb.PreStart{Number: i + 1, Container: k, Pull: pull, Timeout: c.limit(s, rhumb.HookPreStart)})
 			continue
 		}
-		job := rhumb.Service{Name: rhumb.HookService(s.Name, i+1), Container: k, Pull: out.Pull, Replicas: 1, Job: true, DependsOn: deps, Order: rhumb.StartFirst,
+		job := rhumb.Service{Name: rhumb.HookService(s.Name, i+1), Container: k, Pull: pull, Replicas: 1, Job: true, DependsOn: deps, Order: rhumb.StartFirst,
 			Restart: rhumb.Restart{Condition: rhumb.RestartNone}, Ready: rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: c.limit(s, rhumb.HookPreStart)},
 			Update: rhumb.Policy{Parallelism: 1, OnFailure: rhumb.ActionRollback}, Rollback: rhumb.Policy{OnFailure: rhumb.ActionPause}}
 		jobs = append(jobs, job)
@@ -54,10 +54,19 @@ func (c *converter) limit(s types.ServiceConfig, kind rhumb.HookKind) time.Durat
 	return extension.HookTimeout
 }
 
-// hookContainer converts what a pre_start hook is made of: the library has completed it with what the service says, but for its
-// mounts. It answers to no name and takes no address, and without an image of its own it has the service's.
-func (c *converter) hookContainer(s types.ServiceConfig, h types.PreStartHook, i int, of *rhumb.Service) rhumb.Container {
+// hookContainer converts what a pre_start hook is made of, and when its image is pulled: the library has completed it with what the
+// service says, but for its mounts. It answers to no name and takes no address, and without an image of its own it has the service's.
+func (c *converter) hookContainer(s types.ServiceConfig, h types.PreStartHook, i int, of *rhumb.Service) (rhumb.Container, rhumb.PullPolicy) {
 	inherits := h.Image == "" || h.Image == s.Image
+	switch {
+	case h.NetworkMode != s.NetworkMode: // its own word
+		h.Networks = nil
+	case len(h.Networks) > 0: // its own, if the service has a mode
+		h.NetworkMode = ""
+	}
+	if h.PullPolicy == "build" && s.PullPolicy == "build" {
+		h.PullPolicy = "" // hooks build nothing
+	}
 	s.Name = fmt.Sprintf("%s.pre_start[%d]", s.Name, i) // what is said of it is said there
 	s.ContainerSpec, s.WorkloadSpec = h.ContainerSpec, types.WorkloadSpec{}
 	k := c.container(s)
@@ -73,7 +82,7 @@ func (c *converter) hookContainer(s types.ServiceConfig, h types.PreStartHook, i
 	if inherits {
 		k.Image = ""
 	}
-	return k
+	return k, c.pull(s)
 }
 
 // inside converts the hooks that run in a replica.

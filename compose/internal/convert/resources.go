@@ -47,12 +47,16 @@ func (c *converter) resources(s types.ServiceConfig) rhumb.Resources {
 	return out
 }
 
-// override puts v in place unless the older key says something else, which is a mistake.
+// override puts v in place unless the older key says something else, which is a mistake; but a hook's own word counts more than its
+// service's deploy.
 func override(c *converter, path string, at *int64, v int64, older string) {
 	if v == 0 {
 		return
 	}
 	if *at != 0 && *at != v {
+		if !c.lines.Has(path) {
+			return
+		}
 		c.bad.At(path, "keep one of them", "it isn't what %s says", older)
 	}
 	*at = v
