@@ -67,8 +67,9 @@ func (f *Store) Place(spec *rhumb.ReplicaSpec) (map[string]string, error) {
 
 // full says that there is no room for a content.
 func (f *Store) full(service string, m rhumb.Mount, err error) error {
-	return rhumb.Errorf(rhumb.Unavailable, "service %s: the %s %s: the memory for configs and secrets is full: %w", service, m.Kind, m.Source, err).
-		WithHint(`df -h %s shows how full; for more: mount -o remount,size=SIZE "$(findmnt -nT %[1]s -o TARGET)"`, f.Folder)
+	e := &rhumb.Error{Code: rhumb.Unavailable, Err: err,
+		Msg: fmt.Sprintf("service %s: the %s %s: the memory for configs and secrets, %s, is full", service, m.Kind, m.Source, f.Folder)}
+	return e.WithHint(`df -h %s shows how full; for more: mount -o remount,size=SIZE "$(findmnt -nT %[1]s -o TARGET)"`, f.Folder)
 }
 
 // contentOf finds the content that a mount names.

@@ -58,7 +58,7 @@ func TestWhereThereIsNoMemoryLeftItSaysSoAndLeavesNothing(t *testing.T) {
 	refused := func(spec *rhumb.ReplicaSpec, before int) {
 		t.Helper()
 		_, err := s.Place(spec)
-		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "service web: the secret "+spec.Files[0].Name+": the memory for configs and secrets is full") ||
+		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "service web: the secret "+spec.Files[0].Name+": the memory for configs and secrets, "+s.Folder+", is full") ||
 			!strings.Contains(rhumb.ErrorHint(err), "df -h "+s.Folder+" ") || strings.Contains(rhumb.ErrorHint(err), "%!") {
 			t.Errorf("%v; hint: %s", err, rhumb.ErrorHint(err))
 		}
