@@ -224,6 +224,76 @@ func TestADamagedRootIsNotReplaced(t *testing.T) {
 	}
 }
 
+func TestARootTooLongToBeOneIsNotReplaced(t *testing.T) {
+	dir := t.TempDir()
+	s := OpenStore(dir, newBox(t, dir))
+	path, err := s.storage.path(rootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, make([]byte, maxValue+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Root(t.Context()); rhumb.ErrorCode(err) != rhumb.Internal {
+		t.Errorf("got %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != maxValue+1 {
+		t.Error("the file was written")
+	}
+}
+
+func TestWhatAnAuthorityGivesThatIsNotAskedAnyMoreServesUntilTheOtherHasGivenOne(t *testing.T) {
+	dir := t.TempDir()
+	k := New(Options{Dir: dir, Box: newBox(t, dir)})
+	table := tableOf(rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME})
+	from := func(directory string) *client {
+		table.Authority = rhumb.Authority{Directory: directory}
+		k.Manage(table)
+		t.Cleanup(k.client.Load().close)
+		return k.client.Load()
+	}
+	old := from("https://old.test/dir")
+	next := from("https://new.test/dir") // while the old one is being asked
+	a, _, err := newAuthority(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := a.issue("shop.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := parsePair(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := k.hosts["shop.example.com"]
+	k.obtained(h, h.spec, cert, old)
+	if !k.Good("shop.example.com") || k.due(h).After(time.Now()) {
+		t.Errorf("it is served: %v, and the other is asked %s", k.Good("shop.example.com"), k.due(h))
+	}
+	k.obtained(h, h.spec, cert, next)
+	if !k.due(h).After(time.Now()) {
+		t.Errorf("it is asked again %s", k.due(h))
+	}
+}
+
+func TestWhatIsDueIsNotDueSinceLongAgo(t *testing.T) {
+	dir := t.TempDir()
+	k := New(Options{Dir: dir, Box: newBox(t, dir)})
+	k.Manage(tableOf(rhumb.Certificate{Host: "app.internal", Source: rhumb.CertInternal}, rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME}))
+	before := time.Now()
+	st := k.Status()
+	if next := st[0].Next; next.Before(before.Add(-time.Minute)) || next.After(time.Now()) {
+		t.Errorf("the next attempt is %s", next)
+	}
+	if next := st[1].Next; !next.IsZero() {
+		t.Errorf("without an authority the next attempt is %s", next)
+	}
+}
+
 func TestAGivenPairServesAndANewOneTakesItsPlace(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Dir: filepath.Join(dir, "certs"), Box: newBox(t, dir), Times: Times{Retry: 50 * time.Millisecond}}

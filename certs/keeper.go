@@ -191,6 +191,7 @@ func (k *Keeper) Rest() {
 func (k *Keeper) Status() []rhumb.CertificateStatus {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now := time.Now()
 	list := make([]rhumb.CertificateStatus, 0, len(k.hosts))
 	for name, h := range k.hosts {
 		st := rhumb.CertificateStatus{Host: name, Source: h.spec.Source, Stack: h.spec.Stack, Error: h.trial.Error, Failed: h.trial.At}
@@ -199,7 +200,9 @@ func (k *Keeper) Status() []rhumb.CertificateStatus {
 			st.NotBefore, st.NotAfter = leaf.NotBefore, leaf.NotAfter
 			st.Issuer = cmp.Or(leaf.Issuer.CommonName, strings.Join(leaf.Issuer.Organization, ", "))
 		}
-		st.Next = k.due(h)
+		if next := k.due(h); !next.IsZero() {
+			st.Next = later(next, now)
+		}
 		list = append(list, st)
 	}
 	slices.SortFunc(list, func(a, b rhumb.CertificateStatus) int { return cmp.Compare(a.Host, b.Host) })

@@ -80,14 +80,7 @@ func (s *storage) Load(_ context.Context, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(path)
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxValue) {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := os.ReadFile(path)
+	sealed, err := atomicfile.Read(path, maxValue)
 	if err != nil {
 		return nil, err
 	}

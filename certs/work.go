@@ -211,7 +211,10 @@ func (k *Keeper) obtained(h *host, spec rhumb.Certificate, cert *tls.Certificate
 	old := h.cert
 	h.cert, h.source, h.trial = cert, spec.Source, trial{}
 	if spec.Source == rhumb.CertACME {
-		h.issuer = c.key
+		h.issuer = ""
+		if now := k.client.Load(); now != nil && now.key == c.key { // else the one that is asked by now shall give one too
+			h.issuer = c.key
+		}
 		if old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) && h.renewal().Before(time.Now()) {
 			h.trial.Next = time.Now().Add(k.times.Retry) // the authority gave one that is due already: no loop
 		}

@@ -33,7 +33,7 @@ func (k *lateKey) open() (*seal.Box, error) {
 		return k.box, nil
 	}
 	if _, err := os.Stat(k.path); err != nil {
-		return nil, rhumb.Errorf(rhumb.Internal, "the key that seals certificates can't be read: %w", err)
+		return nil, rhumb.Errorf(rhumb.Internal, "the key that seals certificates can't be read: %v", err) // not wrapped: the key is missing, not what it seals
 	}
 	box, err := seal.Open(k.path)
 	if err != nil {
