@@ -182,7 +182,7 @@ func (r *row) state(phase rhumb.Phase) (words string, settled bool) {
 	if draining > 0 {
 		words = strings.TrimPrefix(fmt.Sprintf("%s, draining %d", words, draining), ", ")
 	}
-	settled = starting == 0 && draining == 0 && (ready >= r.wanted.replicas || ended(phase))
+	settled = starting == 0 && (ended(phase) || draining == 0 && ready >= r.wanted.replicas) // the last to drain may outlast the deployment
 	return words, settled
 }
 

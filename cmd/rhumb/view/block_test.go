@@ -81,6 +81,19 @@ shop  9.0s
 `)
 }
 
+func TestNothingTurnsOnceTheDeploymentHasEnded(t *testing.T) {
+	var w bytes.Buffer
+	now := time.Now()
+	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{"web", 1, false}}}, func() time.Time { return now })
+	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Slot: 1, Release: 42})
+	b.Event(rhumb.Event{Kind: rhumb.EventDraining, Stack: "shop", Service: "web", Replica: "shop-web.41.1", Slot: 1, Release: 41})
+	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseConverged})
+	b.Close()
+	if got, want := screen(w.String()), "shop  0.0s\n ✔ web  ready 1/1, draining 1  0.0s\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestALineIsCutAtTheTerminalsEdgeAndItsColoursTakeNoRoom(t *testing.T) {
 	if got := cut("\x1b[31mabcdef\x1b[0m", 3); got != "\x1b[31mabc\x1b[0m" {
 		t.Errorf("got %q", got)
