@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 
 	"rhumb"
@@ -156,8 +157,15 @@ func (c *Control) SetValue(ctx context.Context, name string, content io.Reader) 
 	return c.Store.SetValue(ctx, name, v)
 }
 
-// RemoveValue forgets a value. Releases that used it keep their copy.
+// RemoveValue forgets a value; NotFound if there is none. Releases that used it keep their copy.
 func (c *Control) RemoveValue(ctx context.Context, name string) error {
+	names, err := c.Store.Values(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(names, name) {
+		return rhumb.Errorf(rhumb.NotFound, "there is no value %q", name).WithHint("rhumb secret ls lists them")
+	}
 	return c.Store.RemoveValue(ctx, name)
 }
 

@@ -141,6 +141,12 @@ func TestAValueOfTheServerFillsAnExternalSecret(t *testing.T) {
 				t.Errorf("with %q: %s to %d", value, d.Phase, d.To)
 			}
 		}
+		if err := b.RemoveValue(context.Background(), "shop_tokne"); rhumb.ErrorCode(err) != rhumb.NotFound {
+			t.Errorf("forget another one: %v", err)
+		}
+		if err := b.RemoveValue(context.Background(), "shop_token"); err != nil {
+			t.Errorf("forget it: %v", err)
+		}
 	})
 }
 
