@@ -22,7 +22,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	if ext.Kind == yaml.MappingNode {
 		service, file = child(ext, "service"), child(ext, "file")
 	}
-	if service == nil || service.Kind != yaml.ScalarNode {
+	if service == nil || service.Kind != yaml.ScalarNode || service.Value == "" {
 		v.bad.Add(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "")
 		return
 	}

@@ -17,7 +17,11 @@ import (
 
 // includes inspects the files that an include names.
 func (v *inspector) includes(s scope, n *yaml.Node) {
-	if n == nil || n.Kind != yaml.SequenceNode {
+	if n == nil || n.ShortTag() == "!!null" {
+		return
+	}
+	if n.Kind != yaml.SequenceNode {
+		v.bad.Add(place.At(s.src.name, n.Line), "include: must be a list", "write it as include: [file.yaml]")
 		return
 	}
 	for _, item := range n.Content {

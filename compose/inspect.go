@@ -31,8 +31,9 @@ type inspector struct {
 	missing  []missing
 	values   map[string]string // paths by value, for messages that name only the value
 	warnings []rhumb.Note
-	nodes    int // looked at so far
-	depth    int // of the one that is looked at
+	nodes    map[string]*yaml.Node // by path
+	looked   int                   // how many nodes were looked at
+	depth    int                   // of the one that is looked at
 	endless  bool
 	told     map[*yaml.Node]bool // keys already reported; an anchor's are met again and again
 
@@ -64,7 +65,7 @@ type seen struct {
 
 func inspect(in *input) *inspector {
 	l := place.NewLines()
-	v := &inspector{in: in, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}}
+	v := &inspector{in: in, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}, nodes: map[string]*yaml.Node{}}
 	for _, src := range in.files {
 		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}})
 	}
@@ -100,8 +101,8 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	if v.bad.Full() {
 		return
 	}
-	if v.nodes++; v.nodes > maxNodes {
-		if v.nodes == maxNodes+1 {
+	if v.looked++; v.looked > maxNodes {
+		if v.looked == maxNodes+1 {
 			v.bad.Add(s.src.name, fmt.Sprintf("the files have more than %d values once aliases are followed", maxNodes), "")
 		}
 		return
@@ -114,6 +115,7 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	}
 	if path != "" && len(path) <= maxPath {
 		v.lines.Mark(path, place.At(s.src.name, lineOf(key, n)))
+		v.nodes[path] = target(n)
 	}
 	switch n.Kind {
 	case yaml.AliasNode:

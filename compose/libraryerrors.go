@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"go.yaml.in/yaml/v4"
+
 	"rhumb"
 	"rhumb/compose/internal/place"
 )
@@ -96,7 +98,11 @@ func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
 }
 
 func (v *inspector) libraryErrorAt(path, msg string, err error) *rhumb.Error {
+	want, ofType := strings.CutPrefix(msg, "must be a ")
 	msg, hint := plainer(path, msg)
+	if ofType {
+		msg, hint = wrongType(path, want, v.nodes[path])
+	}
 	return &rhumb.Error{Code: rhumb.Invalid, At: v.lines.Find(path), Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err}
 }
 
@@ -130,6 +136,41 @@ func plainer(path, s string) (msg, hint string) {
 
 var patternHints = map[string]string{"pull_policy": "choose always, missing, never or build"}
 
+// wrongType says what to do about a value n, if it is known, where the library wants one of another kind.
+func wrongType(path, want string, n *yaml.Node) (msg, hint string) {
+	want = strings.ReplaceAll(want, "array", "list")
+	switch {
+	case strings.HasPrefix(want, "null"):
+		msg = "it has the wrong type"
+	case strings.HasPrefix(want, "integer"):
+		msg = "must be an " + want
+	default:
+		msg = "must be a " + want
+	}
+	switch {
+	case n == nil:
+	case n.ShortTag() == "!!null":
+		return "it has no value", "write one, or leave the key out"
+	case n.Kind == yaml.MappingNode && strings.HasSuffix(place.Unindexed(path), ".volumes"):
+		hint = "a mapping needs target, and a type: volume, bind or tmpfs"
+	case n.Kind == yaml.MappingNode && strings.Contains(path, ".ulimits."):
+		hint = "a mapping needs soft and hard"
+	case n.Kind != yaml.ScalarNode:
+	case timeKeys.MatchString(path):
+		hint = place.TimeHint
+	case strings.HasPrefix(want, "list"):
+		hint = fmt.Sprintf("write it as a list: [%q]", n.Value)
+	case strings.HasPrefix(want, "mapping"):
+		hint = "write name: value, a line each, below it"
+	case n.ShortTag() != "!!str":
+		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
+	}
+	return msg, hint
+}
+
+// timeKeys matches the keys whose values are times.
+var timeKeys = regexp.MustCompile(`\.(interval|timeout|start_period|start_interval|delay|monitor|window|stop_grace_period)$`)
+
 // plainWords says what the beginnings of the library's messages mean; the rest of the message goes into the plain one.
 var plainWords = []struct{ library, plain, hint string }{
 	{"time: invalid duration ", "%q is not a time", place.TimeHint},
@@ -139,7 +180,8 @@ var plainWords = []struct{ library, plain, hint string }{
 	{"invalid boolean:", "%q is neither true nor false", ""},
 	{"additional properties ", "unknown field %s", ""},
 	{"false schema", "unknown field%s", ""},
-	{"must be a null", "it has the wrong type%s", ""},
+	{"missing property ", "%s is missing", "add it"},
+	{"items at ", "items at %s", "keep one of them"},
 	{"invalid ip address: ", "%q is not an IP address", ""},
 	{"invalid mount config for type \"bind\": field Source must not be empty", "the source is missing%s", "write source: with a path"},
 }

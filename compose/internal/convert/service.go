@@ -136,6 +136,8 @@ func (c *converter) labels(s types.ServiceConfig) map[string]string {
 	return filled(labels)
 }
 
+const testHint = `write ["CMD", …], ["CMD-SHELL", "a line"] or a plain string`
+
 func (c *converter) health(s types.ServiceConfig) *rhumb.Healthcheck {
 	hc := s.HealthCheck
 	if hc == nil {
@@ -146,7 +148,9 @@ func (c *converter) health(s types.ServiceConfig) *rhumb.Healthcheck {
 	}
 	path := "services." + s.Name + ".healthcheck"
 	if len(hc.Test) > 0 && hc.Test[0] != "CMD" && hc.Test[0] != "CMD-SHELL" && hc.Test[0] != "NONE" {
-		c.bad.At(path+".test", `write ["CMD", …], ["CMD-SHELL", "a line"] or a plain string`, "the list begins with %q", hc.Test[0])
+		c.bad.At(path+".test", testHint, "the list begins with %q", hc.Test[0])
+	} else if len(hc.Test) == 1 && hc.Test[0] != "NONE" {
+		c.bad.At(path+".test", testHint, "nothing follows %s", hc.Test[0])
 	}
 	out := &rhumb.Healthcheck{Test: hc.Test, Interval: c.duration(path+".interval", hc.Interval), Timeout: c.duration(path+".timeout", hc.Timeout),
 		StartPeriod: c.duration(path+".start_period", hc.StartPeriod)}

@@ -40,7 +40,7 @@ func Read(bad *place.Problems, service string, raw any) Service {
 	}
 	x := Service{}
 	r := reader{bad, "services." + service + "." + keys.Extension}
-	fields := r.fields(raw, "routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls", "canary", "blue_green")
+	fields := r.fields(raw, slices.Concat(keys.ExtensionFields, []string{"canary", "blue_green"})...)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		v, at := fields[name], r.below(name)
 		switch name {

@@ -14,6 +14,9 @@ import (
 // Extension is what rhumb adds to a service.
 const Extension = "x-rhumb"
 
+// ExtensionFields are what the extension may have.
+var ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls"}
+
 // Field is a place in the specification: which keys may be there. A nil field is a place where anything may be.
 type Field struct {
 	keys map[string]*Field // "*" stands for any name, "[]" for a list's items
@@ -93,7 +96,7 @@ func (f *Field) Hint(key string) string {
 			return "did you mean " + parent + "." + key + "?"
 		}
 	}
-	if key == "routes" || key == "strategy" || key == "drain" || key == "hold" || key == "ready" || key == "hooks" || key == "after" {
+	if slices.Contains(ExtensionFields, key) {
 		return "did you mean " + Extension + "." + key + "?"
 	}
 	if slices.Contains(slices.Collect(maps.Keys(Specification().keys)), key) {
