@@ -46,11 +46,14 @@ func Diff(a, b *rhumb.Stack) []rhumb.Difference {
 	return ds
 }
 
+// restartAsked is how a wish to restart is told, which is the only difference that doesn't "change".
+const restartAsked = "restart asked for"
+
 // fieldWords are the names of fields that aren't simply the field's own in Compose's spelling.
 var fieldWords = map[string]string{
 	"ImageID": "image", "TTY": "tty", "PID": "pid", "IPC": "ipc", "UTS": "uts", "DNS": "dns", "DNSSearch": "dns_search", "DNSOpts": "dns_opt",
 	"StopGrace": "stop_grace_period", "Health": "healthcheck", "UsernsMode": "userns_mode", "HostPorts": "ports",
-	"MacAddress": "mac_address", "RestartedAt": "restart asked for", "Update": "update_config", "Rollback": "rollback_config",
+	"MacAddress": "mac_address", "RestartedAt": restartAsked, "Update": "update_config", "Rollback": "rollback_config",
 }
 
 // notShown are fields of a service that say nothing about what runs, or that are told in another way.

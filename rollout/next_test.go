@@ -80,6 +80,8 @@ func TestASlotChangesStepByStep(t *testing.T) {
 	one, two := stack(web(1, "a")), stack(web(1, "b"))
 	now := &two.Services[0]
 	w := deploy(42, one, two)
+	again := stack(web(1, "a"))
+	again.Services[0].Container.RestartedAt = noon
 	draining := func(open int, ago time.Duration) Observed {
 		return serving(41, one).plus(young(now, 42, 1, time.Minute), true).route("web.42.1", Route{}).
 			route("web.41.1", Route{Draining: true, Since: noon.Add(-ago), Open: open})
@@ -97,6 +99,7 @@ func TestASlotChangesStepByStep(t *testing.T) {
 		{name: "or once its time is over", w: w, o: draining(3, 10*time.Second), want: []string{"unroute shop-web.41.1 (image changed)"}, done: true},
 		{name: "a network and a free address come first", w: w, o: func() Observed { o := serving(41, one); delete(o.Published, "*:80/tcp"); return o }(),
 			want: []string{"publish *:80/tcp (new address)"}},
+		{name: "a restart is told as one", w: deploy(42, one, again), o: serving(41, one), want: []string{"start shop-web.42.1 (restart asked for)"}, wait: "0/1 ready"},
 	})
 }
 

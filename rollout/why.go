@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -56,6 +57,8 @@ func (s *service) whatChanged() string {
 	switch {
 	case len(what) == 0:
 		return "missing"
+	case slices.Equal(what, []string{restartAsked}):
+		return restartAsked
 	case len(what) > 3:
 		what = append(what[:3:3], "more")
 	}
