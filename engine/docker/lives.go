@@ -2,10 +2,8 @@ package docker
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"net/netip"
-	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
@@ -33,13 +31,8 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 			yield(Life{}, err)
 			return
 		}
-		// The engine answers a moment before it listens: what happens in it is told because of since.
-		now := time.Now()
-		s := e.api.Events(ctx, client.EventsListOptions{
-			Since: fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()),
-			Filters: client.Filters{}.Add("type", string(events.ContainerEventType)).
-				Add("event", string(events.ActionDie), string(events.ActionStart)).Add("label", label.Stack),
-		})
+		s := e.events(ctx, client.Filters{}.Add("type", string(events.ContainerEventType)).
+			Add("event", string(events.ActionDie), string(events.ActionStart)).Add("label", label.Stack))
 		list, err := e.lives(ctx)
 		if err != nil {
 			yield(Life{}, err)
@@ -112,12 +105,18 @@ func (e *Engine) addrs(ctx context.Context, id string) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, e.fail(err, "look at replica")
 	}
+	if r.Container.NetworkSettings == nil {
+		return nil, nil
+	}
 	return addrsOf(r.Container.NetworkSettings.Networks), nil
 }
 
 func addrsOf(networks map[string]*network.EndpointSettings) []netip.Addr {
 	var addrs []netip.Addr
 	for _, n := range networks {
+		if n == nil {
+			continue
+		}
 		for _, a := range []netip.Addr{n.IPAddress, n.GlobalIPv6Address} {
 			if a.IsValid() {
 				addrs = append(addrs, a)

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"time"
 
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
@@ -19,7 +20,7 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	f := client.Filters{}.Add("type", "container", "network", "volume").
 		// Health checks fill the stream with exec_*: the engine keeps those to itself.
 		Add("event", "create", "start", "die", "oom", "destroy", "health_status", "pause", "unpause", "rename")
-	s := e.api.Events(ctx, client.EventsListOptions{Filters: f})
+	s := e.events(ctx, f)
 	select {
 	case err := <-s.Err:
 		return nil, e.fail(err, "watch the engine")
@@ -29,6 +30,12 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	e.known.Watch(+1)
 	go e.tell(ctx, s, out)
 	return out, nil
+}
+
+// events asks for the engine's events from now on. The engine answers a moment before it listens: what happens in it is
+// told because of since.
+func (e *Engine) events(ctx context.Context, f client.Filters) client.EventsResult {
+	return e.api.Events(ctx, client.EventsListOptions{Since: seconds(time.Now()), Filters: f})
 }
 
 // tell passes changes on. The engine's stream is always read at once; what the receiver has not taken yet is merged.
