@@ -75,12 +75,8 @@ func do(verb string, next func() string) {
 		check(second(io.Copy(os.Stdout, os.Stdin)))
 	case "env":
 		fmt.Println(os.Getenv(next()))
-	case "spawn":
-		c := exec.Command("/app", "ignore", "print", "child", "sleep", "1h")
-		check(c.Start())
-		time.Sleep(time.Hour)
 	default:
-		if alone := map[string]func(){"trap": trap, "size": size, "eat": eat}[verb]; alone != nil {
+		if alone := map[string]func(){"trap": trap, "spawn": spawn, "size": size, "eat": eat}[verb]; alone != nil {
 			alone()
 			return
 		}
@@ -97,6 +93,12 @@ func trap() {
 		fmt.Println("terminated")
 		os.Exit(0)
 	}()
+}
+
+func spawn() {
+	c := exec.Command("/app", "ignore", "print", "child", "sleep", "1h")
+	check(c.Start())
+	time.Sleep(time.Hour)
 }
 
 func printLines(n int) {
