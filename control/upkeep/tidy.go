@@ -22,12 +22,13 @@ func (c *Caretaker) KeepImages(ctx context.Context, stack string, number int, im
 func (c *Caretaker) Tidy(ctx context.Context, d rhumb.Deployment) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // half a tidying is worse than a slow end
 	defer cancel()
-	if d.To != 0 && !c.fetching.TryLock() { // an image that is being resolved must not be removed under its release
-		return
-	} else if d.To != 0 {
+	alone := c.fetching.TryLock() // else somebody is about to deploy images, and those must not be removed under their release
+	if alone {
 		defer c.fetching.Unlock()
+	} else if d.To != 0 {
+		return
 	}
-	if err := c.tidyStack(ctx, d); err != nil {
+	if err := c.tidyStack(ctx, d, alone); err != nil {
 		c.Log.Warn("not tidied", "stack", d.Stack, "err", err)
 	}
 	c.Sweep(ctx)
@@ -47,7 +48,13 @@ func (c *Caretaker) Sweep(ctx context.Context) {
 	}
 }
 
-func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment) error {
+// tidyStack tidies after d, unless another deployment has begun since: the end of that one tidies after both. Without images those stay
+// for the next clearing.
+func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment, images bool) error {
+	last, err := c.Store.Deployment(ctx, d.Stack, 0)
+	if err != nil || last.ID != d.ID {
+		return err
+	}
 	releases, err := c.Store.Releases(ctx, d.Stack)
 	if err != nil {
 		return err
@@ -60,7 +67,7 @@ func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment) error {
 	kept, gone, bare := c.sort(releases, current, d, down)
 	c.Forget(d.Stack, current)
 	for _, r := range append(gone, bare...) {
-		c.releaseImages(ctx, r, kept)
+		c.releaseImages(ctx, r, kept, images)
 	}
 	for _, r := range gone {
 		if err := c.Store.RemoveRelease(ctx, d.Stack, r.Number); err != nil {
@@ -98,8 +105,8 @@ func (c *Caretaker) sort(releases []rhumb.ReleaseInfo, current int, d rhumb.Depl
 	return kept, gone, bare
 }
 
-// releaseImages lets a release's images go; those that rhumb fetched and that no kept release uses are removed.
-func (c *Caretaker) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept []rhumb.ReleaseInfo) {
+// releaseImages lets a release's images go; with remove those that rhumb fetched and that no kept release uses are removed.
+func (c *Caretaker) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept []rhumb.ReleaseInfo, remove bool) {
 	used := map[string]bool{}
 	for _, k := range kept {
 		for _, img := range k.Images {
@@ -107,7 +114,7 @@ func (c *Caretaker) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept
 		}
 	}
 	for service, img := range r.Images {
-		if err := c.Images.Release(ctx, r.Stack, service, r.Number, img.Pulled && !used[img.ID]); err != nil {
+		if err := c.Images.Release(ctx, r.Stack, service, r.Number, remove && img.Pulled && !used[img.ID]); err != nil {
 			c.Log.Warn("image not released", "stack", r.Stack, "service", service, "release", r.Number, "err", err)
 		}
 	}

@@ -1,0 +1,55 @@
+package upkeep
+
+import (
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"rhumb"
+	"rhumb/engine/enginefake"
+	"rhumb/internal/seal"
+	"rhumb/sqlite"
+)
+
+func TestALateTidyingLeavesTheNextDeploymentItsImages(t *testing.T) {
+	dir := t.TempDir()
+	box, err := seal.Open(filepath.Join(dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	engine := enginefake.New(time.Now)
+	c := New(Deps{Images: engine, Store: store, Log: slog.New(slog.DiscardHandler), Keep: 10, Forget: func(string, ...int) {}})
+	begin := func(ref string) rhumb.Deployment {
+		t.Helper()
+		img, err := engine.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		images := map[string]rhumb.Image{"web": img}
+		d, err := store.Begin(t.Context(), &rhumb.Release{ReleaseInfo: rhumb.ReleaseInfo{Images: images}, Model: rhumb.Stack{Name: "shop"}}, rhumb.Deployment{Stack: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.KeepImages(t.Context(), "shop", d.To, images)
+		return d
+	}
+	d := begin("web:1")
+	if err := d.Move(rhumb.PhaseConverged, time.Now(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = store.Save(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	begin("web:2")
+	c.Tidy(t.Context(), d)
+	if kept := engine.Kept(); !slices.Equal(kept, []string{"rhumb.local/shop-web:1", "rhumb.local/shop-web:2"}) || !engine.Has(enginefake.ImageID("web:2")) {
+		t.Errorf("kept: %q", kept)
+	}
+}
