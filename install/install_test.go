@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rhumb"
 )
@@ -153,6 +154,35 @@ func TestACommandThatFailsEndsTheInstallationAndSaysWhereToLook(t *testing.T) {
 	err = h.Perform(t.Context(), Plan(wanted(), f), func(Step) {})
 	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "Job failed.") || !strings.Contains(rhumb.ErrorHint(err), "journalctl -n 30 -u rhumb.service") {
 		t.Errorf("got %v, %s", err, rhumb.ErrorHint(err))
+	}
+}
+
+func TestACommandIsNotWaitedForWhenItHasEndedAndWhatItStartedGoesOn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	// What it leaves behind writes to the same output, and must not die of it.
+	if err := (ByCommand{Again: "(for i in $(seq 300); do sleep 0.1; [ -e " + file + " ] && break; done; echo more; echo on >" + file + ".2) & echo started"}).Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil {
+		if _, err := os.Stat(file + ".2"); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("what it started has died")
+}
+
+func TestACommandThatTakesTooLongIsEnded(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := ByCommand{Again: "sleep 60; echo"}.Restart(ctx)
+	if rhumb.ErrorCode(err) != rhumb.Timeout || !strings.Contains(err.Error(), "sleep 60") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -1,10 +1,10 @@
 package install
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -34,11 +34,18 @@ func (m Machine) command(ctx context.Context, args ...string) (string, error) {
 	if m.Command != nil {
 		return m.Command(ctx, args...)
 	}
+	// A file, not a pipe: what the command leaves running, a server perhaps, isn't waited for, and may go on writing.
+	out, err := os.CreateTemp("", "rhumb-said-")
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	os.Remove(out.Name())
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	return out.String()[:min(out.Len(), maxOutput)], err
+	cmd.Stdout, cmd.Stderr = out, out
+	err = cmd.Run()
+	said, readErr := io.ReadAll(io.NewSectionReader(out, 0, maxOutput))
+	return string(said), errors.Join(err, readErr)
 }
 
 // Systemd tells whether systemd is the machine's first process.
@@ -118,12 +125,16 @@ func (m Machine) run(ctx context.Context, args ...string) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
+	line := strings.Join(args, " ")
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return rhumb.Errorf(rhumb.Timeout, "%s: it takes too long", line)
+	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	e := rhumb.Errorf(rhumb.Unavailable, "%s: %w", strings.Join(args, " "), err)
+	e := rhumb.Errorf(rhumb.Unavailable, "%s: %w", line, err)
 	if words := strings.TrimSpace(out); words != "" {
-		e = rhumb.Errorf(rhumb.Unavailable, "%s: %s", strings.Join(args, " "), words)
+		e = rhumb.Errorf(rhumb.Unavailable, "%s: %s", line, words)
 	}
 	if args[0] == "systemctl" {
 		unit := args[len(args)-1]

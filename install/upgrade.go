@@ -40,7 +40,7 @@ type Upgrade struct {
 	Server   server
 	Services Services
 	Old, New Program
-	Within   time.Duration                      // how long the new daemon has until it must be well
+	Within   time.Duration                      // how long the new program has until its daemon must be well
 	Backup   func(context.Context) error        // keeps the state as it is now
 	PutBack  func(context.Context) error        // brings that back, while no daemon runs
 	Schema   func(context.Context) (int, error) // of the database as it is now
@@ -68,11 +68,13 @@ func (u *Upgrade) Run(ctx context.Context) (Result, error) {
 	if err := u.Backup(ctx); err != nil {
 		return Result{}, err
 	}
-	if err := u.Services.Place(ctx, u.New); err != nil {
+	intime, cancel := context.WithTimeout(ctx, u.Within)
+	defer cancel()
+	if err := u.Services.Place(intime, u.New); err != nil {
 		return Result{Failed: err, Left: u.Services.Place(context.WithoutCancel(ctx), u.Old)}, nil
 	}
 	u.Tell("program replaced: " + u.New.Version)
-	if failed := u.start(ctx, before); failed != nil {
+	if failed := u.start(intime, before); failed != nil {
 		u.Tell("going back: " + failed.Error())
 		return Result{Failed: failed, Left: u.back(context.WithoutCancel(ctx), before)}, nil
 	}
@@ -105,6 +107,8 @@ func (u *Upgrade) back(ctx context.Context, before health) error {
 		}
 		u.Tell("state put back: the new program had changed it")
 	}
+	ctx, cancel := context.WithTimeout(ctx, 2*u.Within)
+	defer cancel()
 	if err := u.Services.Restart(ctx); err != nil {
 		return err
 	}

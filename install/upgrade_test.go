@@ -27,16 +27,24 @@ func (w *world) Place(_ context.Context, p Program) error {
 	return nil
 }
 
-func (w *world) Reload(context.Context) error {
+func (w *world) Reload(ctx context.Context) error {
 	if w.broken[w.placed] == "no reload" {
 		return errors.New("no reload")
+	}
+	if w.broken[w.placed] == "reload hangs" {
+		<-ctx.Done()
+		return ctx.Err()
 	}
 	w.did = append(w.did, "reload")
 	w.proxy = w.placed
 	return nil
 }
 
-func (w *world) Restart(context.Context) error {
+func (w *world) Restart(ctx context.Context) error {
+	if w.broken[w.placed] == "restart hangs" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if w.broken[w.placed] == "no restart" {
 		return errors.New("no restart")
 	}
@@ -98,6 +106,8 @@ func TestAnUpgradeEndsWithTheNewProgramWellOrTheOldOne(t *testing.T) {
 		"flaps":                       back,
 		"loses a replica":             back,
 		"no reload":                   {"back up", "place v2", "place v1", "restart", "reload"},
+		"reload hangs":                {"back up", "place v2", "place v1", "restart", "reload"},
+		"restart hangs":               {"back up", "place v2", "reload", "place v1", "restart", "reload"},
 		"no restart":                  {"back up", "place v2", "reload", "place v1", "restart", "reload"},
 		"changes the schema, crashes": {"back up", "place v2", "reload", "restart", "place v1", "stop", "put back", "restart", "reload"},
 	} {
@@ -137,9 +147,11 @@ func TestAnUpgradeThatIsInterruptedGoesBack(t *testing.T) {
 func TestWhatCanNotBePutBackIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("crashes")
-		w.broken["v1"] = "no restart"
-		if result, err := w.upgrade(t.Context()); err != nil || result.Failed == nil || result.Left == nil {
-			t.Errorf("%+v, %v", result, err)
+		for _, why := range []string{"no restart", "restart hangs"} {
+			w.broken["v1"] = why
+			if result, err := w.upgrade(t.Context()); err != nil || result.Failed == nil || result.Left == nil {
+				t.Errorf("%s: %+v, %v", why, result, err)
+			}
 		}
 	})
 }
