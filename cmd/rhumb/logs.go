@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,8 +111,8 @@ func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
 		return nil, err
 	}
 	if o.tail != "all" {
-		n := -1
-		if _, err := fmt.Sscanf(o.tail, "%d", &n); err != nil || n < 0 {
+		n, err := strconv.Atoi(o.tail)
+		if err != nil || n < 0 {
 			return nil, rhumb.Errorf(rhumb.Invalid, "--tail: %q is not a number of lines", o.tail)
 		}
 		if o.Tail = n; n == 0 {

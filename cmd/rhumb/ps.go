@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -73,8 +74,16 @@ func only(st rhumb.StackInfo, names []string, lenient bool) ([]rhumb.ServiceStat
 			}
 		}
 		if !found && !lenient {
-			return nil, rhumb.Errorf(rhumb.NotFound, "%s has no service %q", st.Name, n)
+			return nil, noService(st, n)
 		}
 	}
 	return kept, nil
+}
+
+func noService(st rhumb.StackInfo, name string) error {
+	var names []string
+	for _, s := range st.Services {
+		names = append(names, s.Name)
+	}
+	return rhumb.Errorf(rhumb.NotFound, "stack %s has no service %q", st.Name, name).WithHint("it has %s", strings.Join(names, ", "))
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,7 +47,7 @@ func fromEnvironment(cmd *cobra.Command, prefix string, except ...string) error 
 		if slices.Contains(except, f.Name) {
 			return
 		}
-		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		name := variable(prefix, f.Name)
 		v, ok := os.LookupEnv(name)
 		if !ok || f.Changed || bad != nil {
 			return
