@@ -24,8 +24,8 @@ func (a *app) deployCommand() *cobra.Command {
 	a.hostFlag(cmd)
 	a.formatFlag(cmd)
 	opts.flags(cmd)
-	cmd.Flags().StringVar(&strategy, "strategy", "", "how all services change: rolling or recreate (default: as the Compose file says)")
-	cmd.Flags().StringVar(&note, "note", "", "a word for the list of releases")
+	cmd.Flags().StringVar(&strategy, "strategy", "", "`HOW` all services change: rolling or recreate (default: as the Compose file says)")
+	cmd.Flags().StringVar(&note, "note", "", "`WORDS` for the list of releases")
 	return cmd
 }
 

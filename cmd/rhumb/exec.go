@@ -33,9 +33,9 @@ func (f *commandFlags) flags(cmd *cobra.Command) {
 	if err := fs.MarkHidden("no-TTY"); err != nil {
 		panic(err) // it was defined a line above
 	}
-	fs.StringArrayVarP(&f.env, "env", "e", nil, "a variable, NAME=VALUE; may be repeated")
-	fs.StringVarP(&f.user, "user", "u", "", "the user, or user:group")
-	fs.StringVarP(&f.workdir, "workdir", "w", "", "the folder")
+	fs.StringArrayVarP(&f.env, "env", "e", nil, "a variable, `NAME=VALUE`; may be repeated")
+	fs.StringVarP(&f.user, "user", "u", "", "the `USER`, or USER:GROUP")
+	fs.StringVarP(&f.workdir, "workdir", "w", "", "the `FOLDER`")
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -46,7 +46,7 @@ func (a *app) execCommand() *cobra.Command {
 		})
 	})
 	f.flags(cmd)
-	cmd.Flags().IntVar(&f.index, "index", 0, "which replica: its slot's number; 0 is the first that is ready")
+	cmd.Flags().IntVar(&f.index, "index", 0, "which replica: its slot's `NUMBER`; 0 is the first that is ready")
 	cmd.Flags().BoolVar(&f.privileged, "privileged", false, "with all capabilities")
 	a.stackFlags(cmd)
 	a.hostFlag(cmd)
@@ -74,7 +74,7 @@ func (a *app) runCommand() *cobra.Command {
 		})
 	})
 	f.flags(cmd)
-	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "another entrypoint than the service's")
+	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "another `COMMAND` than the service's")
 	cmd.Flags().BoolVar(&f.rm, "rm", true, "remove it when it ends (it always is)")
 	cmd.Flags().BoolVar(&noDeps, "no-deps", true, "start nothing else (nothing ever is)")
 	for _, known := range []string{"rm", "no-deps"} { // for fingers that know them

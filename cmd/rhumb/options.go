@@ -37,7 +37,7 @@ func (f format) String() string {
 	return f.words[0]
 }
 
-func (f format) Type() string { return "format" }
+func (f format) Type() string { return "FORMAT" }
 
 // Set takes only what the command can print.
 func (f format) Set(s string) error {
@@ -50,7 +50,7 @@ func (f format) Set(s string) error {
 
 // hostFlag lets a command choose the server.
 func (a *app) hostFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.o.host, "host", a.o.host, "the server: unix:///PATH, ssh://USER@HOST or https://HOST (RHUMB_HOST)")
+	cmd.Flags().StringVar(&a.o.host, "host", a.o.host, "the server's `URL`: unix:///PATH, ssh://USER@HOST or https://HOST (RHUMB_HOST)")
 }
 
 // formatFlag lets a command print JSON.
@@ -74,19 +74,19 @@ func (a *app) formats(cmd *cobra.Command, words ...string) {
 func (a *app) projectFlags(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	a.stackFlags(cmd)
-	fs.StringArrayVar(&a.o.profiles, "profile", nil, "a profile to activate; may be repeated")
-	fs.StringArrayVar(&a.o.envFiles, "env-file", nil, "read variables from this file instead of .env; may be repeated")
+	fs.StringArrayVar(&a.o.profiles, "profile", nil, "activate this `PROFILE`; may be repeated")
+	fs.StringArrayVar(&a.o.envFiles, "env-file", nil, "read variables from this `FILE` instead of .env; may be repeated")
 	fs.BoolVar(&a.o.allowUnset, "allow-unset", false, "make a variable that isn't set a warning, and empty")
 }
 
 // stackFlags let a command choose the stack.
 func (a *app) stackFlags(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	arrayVar(fs, &a.o.files, "file", "f", "a Compose file; may be repeated; - is the standard input")
+	arrayVar(fs, &a.o.files, "file", "f", "a Compose `FILE`; may be repeated; - is the standard input")
 	if fs.Lookup("env") == nil {
-		fs.StringVarP(&a.o.env, "env", "e", "", "the environment: merges compose.ENV.yaml and reads .env.ENV")
+		fs.StringVarP(&a.o.env, "env", "e", "", "the environment: merges compose.`ENV`.yaml and reads .env.ENV")
 	}
-	fs.StringVarP(&a.o.name, "project-name", "p", "", "the stack's name")
+	fs.StringVarP(&a.o.name, "project-name", "p", "", "the `STACK`'s name")
 	a.completeStacks(cmd)
 }
 
