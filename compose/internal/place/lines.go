@@ -16,7 +16,10 @@ func NewLines() *Lines { return &Lines{at: map[string]string{}, Count: map[strin
 
 // Mark records a path, and the same path without its last list position, and without any, for those who can't know them.
 func (l *Lines) Mark(path, at string) {
-	l.at[path], l.at[lastGeneral(path)], l.at[General(path)] = at, at, at
+	l.at[path] = at
+	if strings.Contains(path, "[") {
+		l.at[lastGeneral(path)], l.at[General(path)] = at, at
+	}
 }
 
 // Has tells whether some file says the path, or an item of its list says it.
