@@ -2,12 +2,14 @@ package control
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rhumb"
+	"rhumb/engine/enginefake"
 )
 
 // laggard is an engine that takes its time to start a service's replicas of the second release. It notes all starts.
@@ -71,5 +73,31 @@ func TestACancelledDeploymentBeginsNothingMoreWhileWhatIsUnderWayEnds(t *testing
 			t.Errorf("got %+v", d.Verdict())
 		}
 		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2", "shop-web.1.3", "shop-web.1.4", "shop-web.1.5", "shop-web.1.6")
+	})
+}
+
+func TestACancellationOfWhatIsPutBackAlreadyDoesNotHideWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.deploy(shop("web:1"))
+		b.engine.Behave("web", "web:2", enginefake.Behaviour{ExitAfter: time.Microsecond, ExitCode: 3})
+		m := shop("web:2")
+		m.Services[1].Ready.Timeout = time.Minute
+		b.engine.Fail("Remove", 5, rhumb.Errorf(rhumb.Unavailable, "the engine is busy"))
+		d, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: m}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.eventually(func() bool {
+			now, err := b.Deployment(context.Background(), "shop", d.ID)
+			return err == nil && now.Phase == rhumb.PhaseRollingBack
+		})
+		if err := b.Cancel(context.Background(), "shop", d.ID, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		d = b.ends(d)
+		if v := d.Verdict(); v.Exit != rhumb.ExitRolledBack || !strings.Contains(v.Text, "exited with 3") {
+			t.Errorf("got %+v", v)
+		}
 	})
 }

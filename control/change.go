@@ -114,6 +114,9 @@ func (c *Control) Cancel(ctx context.Context, stack string, id int64, by string)
 		if d.Phase.Ended() {
 			return rhumb.Errorf(rhumb.Conflict, "deployment %d of %s has ended: %s", d.ID, stack, d.Phase)
 		}
+		if d.Phase == rhumb.PhaseRollingBack {
+			return nil // it is on its way, for a reason that stays true
+		}
 		d.Cancel = true
 		if by != "" {
 			d.Why = "cancelled by " + by
