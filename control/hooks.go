@@ -143,7 +143,8 @@ func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb
 			f := rhumb.Failure{At: run.At, Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
 				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed), Logs: card.Ending(run.Logs), Hint: card.HookHint(rep.Service, h.Command)}
 			if err := r.fail(ctx, g, f); err != nil {
-				r.log.Error("failure of a hook not written down", "replica", rep.Name(), "err", err)
+				r.log.Error("failure of a hook not written down; it runs again", "replica", rep.Name(), "err", err)
+				pause(ctx, time.Second)
 			}
 			return
 		}

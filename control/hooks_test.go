@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -250,6 +251,50 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 		}
 		if done, err := r.completed(t.Context()); len(done) != 2 || d.count("greet") != 2 || err != nil {
 			t.Errorf("kept: %v, %v; greet ran %d times, not 2", done, err, d.count("greet"))
+		}
+	})
+}
+
+// unwritable is a store in which, while it is on, no deployment can be changed.
+type unwritable struct {
+	rhumb.Store
+	on atomic.Bool
+}
+
+func (s *unwritable) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deployment, error) {
+	if s.on.Load() {
+		return d, rhumb.Errorf(rhumb.Internal, "the disk is full")
+	}
+	return s.Store.Save(ctx, d)
+}
+
+func TestAHookWhoseFailureCannotBeWrittenDownIsNotRunWithoutAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, d := newBed(t), &diary{}
+		b.hooking(d, map[string]int{"greet": 1})
+		store := &unwritable{Store: b.store}
+		b.stop()
+		b.Control = New(Deps{Engine: b.engine, Images: b.engine, Store: store, Router: b.router})
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- b.Hold(ctx) }()
+		b.stop = func() { cancel(); <-done }
+		m := hookedShop("web:1")
+		m.Services = m.Services[:2] // without the job
+		web := m.Service("web")
+		web.DependsOn, web.PreStart = web.DependsOn[:1], nil
+		dep, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: m}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.on.Store(true)
+		time.Sleep(10 * time.Second)
+		if n := d.count("greet"); n == 0 || n > 20 {
+			t.Errorf("it ran %d times in ten seconds", n)
+		}
+		store.on.Store(false)
+		if got := b.ends(dep); got.Phase != rhumb.PhaseRolledBack {
+			t.Errorf("%s: %s", got.Phase, got.Why)
 		}
 	})
 }
