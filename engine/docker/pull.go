@@ -13,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"rhumb"
+	"rhumb/internal/dockerauth"
 )
 
 // pull brings an image from its registry.
@@ -85,7 +86,7 @@ func (l layers) total() (done, total int64) {
 // credentials gives the header for a registry; "" if there are none.
 func credentials(auth map[string]rhumb.Credentials, domain string) string {
 	for host, c := range auth {
-		if registryHost(host) != domain {
+		if dockerauth.Host(host) != domain {
 			continue
 		}
 		a := registry.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken, ServerAddress: domain}
@@ -99,16 +100,6 @@ func credentials(auth map[string]rhumb.Credentials, domain string) string {
 		return base64.URLEncoding.EncodeToString(b)
 	}
 	return ""
-}
-
-// registryHost gives the host of a registry as image names have it.
-func registryHost(key string) string {
-	key = strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
-	host, _, _ := strings.Cut(key, "/")
-	if host == "index.docker.io" || host == "registry-1.docker.io" {
-		return "docker.io"
-	}
-	return host
 }
 
 // pullFailure explains why an image could not be had. The engine says it in words only.

@@ -72,6 +72,17 @@ func Registry(ref string) string {
 	return reference.Domain(named)
 }
 
+// Host gives the name of a registry whichever way a Docker configuration writes it: "https://index.docker.io/v1/" is
+// "docker.io".
+func Host(key string) string {
+	key = strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
+	host, _, _ := strings.Cut(key, "/")
+	if host == "index.docker.io" || host == "registry-1.docker.io" {
+		return "docker.io"
+	}
+	return host
+}
+
 // For gives the credentials for the registries of those images, by registry. A registry without any is left out. A
 // credential helper that fails is an error, except when it says that it has nothing.
 func (c *Config) For(ctx context.Context, images []string) (map[string]rhumb.Credentials, error) {

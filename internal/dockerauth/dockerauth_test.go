@@ -87,3 +87,14 @@ func TestAHelperThatFailsIsDenied(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestARegistryHasOneNameHoweverItIsWritten(t *testing.T) {
+	for key, want := range map[string]string{
+		"https://index.docker.io/v1/": "docker.io", "registry-1.docker.io": "docker.io", "docker.io": "docker.io",
+		"http://one.example:5000/": "one.example:5000", "one.example": "one.example",
+	} {
+		if got := dockerauth.Host(key); got != want {
+			t.Errorf("%s: %s", key, got)
+		}
+	}
+}
