@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -22,12 +24,17 @@ type madeSegments struct {
 	open   map[string]int
 	reason error
 	runs   int
+	rival  *madeSegments // nil: none
+	beside int           // how often somebody else looked after them when they were made
 }
 
 func (m *madeSegments) Apply(_ context.Context, ss []rhumb.Segment) map[string]error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now = ss
+	if m.rival != nil {
+		m.beside += m.rival.looks()
+	}
 	errs := map[string]error{}
 	for _, s := range ss {
 		if err := m.fails[s.ID]; err != nil {
@@ -157,6 +164,59 @@ func TestATableIsServedWithItsSegmentsOrNotAtAll(t *testing.T) {
 	equalMade(t, m, map[string][]string{"b": {"r2"}})
 }
 
+// free gives an address that nobody listens on.
+func free(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return netip.MustParseAddrPort(l.Addr().String())
+}
+
+// listening makes a table with one listener and one segment.
+func listening(at netip.AddrPort, s rhumb.Segment) rhumb.Table {
+	return rhumb.Table{Version: 1, Segments: []rhumb.Segment{s}, Backends: []rhumb.Backend{{Name: "b"}},
+		Listeners: []rhumb.Listener{{Addr: at, Protocol: rhumb.TCP, Backend: "b"}}}
+}
+
+func TestAfterATableThatFailsAllIsAsItWas(t *testing.T) {
+	for name, fail := range map[string]func(t *testing.T, m *madeSegments, state string){
+		"its segment can't be made": func(_ *testing.T, m *madeSegments, _ string) { m.fail("id-b", errors.New("network b: no bridge")) },
+		"it can't be saved": func(t *testing.T, _ *madeSegments, state string) {
+			if err := os.RemoveAll(state); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, state := &madeSegments{fails: map[string]error{}}, t.TempDir()
+			p, _ := running(t, Options{Segments: m, State: state})
+			at := free(t)
+			if err := p.Apply(t.Context(), listening(at, segmentOf("a", 1, "r1"))); err != nil {
+				t.Fatal(err)
+			}
+			fail(t, m, state)
+			next := listening(netip.AddrPortFrom(netip.IPv6Unspecified(), at.Port()), segmentOf("b", 2, "r2"))
+			next.Version = 2
+			if err := p.Apply(t.Context(), next); err == nil {
+				t.Fatal("it is served")
+			}
+			equalMade(t, m, map[string][]string{"a": {"r1"}})
+			c, err := net.Dial("tcp", at.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			if c, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), at.Port()).String()); err == nil {
+				c.Close()
+				t.Error("the new address is served")
+			}
+		})
+	}
+}
+
 func TestAProxyThatStartsAloneMakesItsSegmentsAgain(t *testing.T) {
 	dir := t.TempDir()
 	p, stop := running(t, Options{Segments: &madeSegments{}, State: dir})
@@ -178,27 +238,33 @@ func TestAProxyThatStartsAloneMakesItsSegmentsAgain(t *testing.T) {
 func TestASuccessorOwnsTheSegments(t *testing.T) {
 	dir := t.TempDir()
 	socket := dir + "/s"
-	old, next := &madeSegments{}, &madeSegments{open: map[string]int{"r1": 2}}
+	old := &madeSegments{}
+	next := &madeSegments{open: map[string]int{"r1": 2}, rival: old}
 	lives := make(chan Life)
-	p1, _ := running(t, Options{Segments: old, State: dir, Socket: socket, Lives: livesFrom(lives)})
-	if err := p1.Apply(t.Context(), rhumb.Table{Version: 1, Segments: []rhumb.Segment{segmentOf("a", 1, "r1", "r2")}}); err != nil {
+	table := listening(free(t), segmentOf("a", 1, "r1", "r2"))
+	table.Backends[0].Hold = time.Minute
+	p1, _ := running(t, Options{Segments: old, State: dir, Socket: socket, Lives: livesFrom(lives), Limits: Limits{StopTime: 100 * time.Millisecond}})
+	if err := p1.Apply(t.Context(), table); err != nil {
 		t.Fatal(err)
 	}
+	c, err := net.Dial("tcp", table.Listeners[0].Addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close() // the old one has it to finish
 	p2, _ := running(t, Options{Segments: next, State: dir, Socket: socket})
 	equalMade(t, next, map[string][]string{"a": {"r1", "r2"}})
-	if err := p2.Apply(t.Context(), rhumb.Table{Version: 2, Segments: []rhumb.Segment{segmentOf("a", 1, "r2")}}); err != nil {
+	table.Version, table.Segments = 2, []rhumb.Segment{segmentOf("a", 1, "r2")}
+	if err := p2.Apply(t.Context(), table); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // when the second is taken the first was
-		select {
-		case lives <- Life{ID: "r2"}:
-		case <-time.After(100 * time.Millisecond): // it has ended, since it had nothing to finish
-		}
+		lives <- Life{ID: "r2"}
 	}
 	equalMade(t, next, map[string][]string{"a": {"r2"}})
 	equalMade(t, old, map[string][]string{"a": {"r1", "r2"}})
-	if o, n := old.looks(), next.looks(); o != 0 || n != 1 {
-		t.Errorf("%d of the old and %d of the new look after them", o, n)
+	if o, n := old.looks(), next.looks(); o != 0 || n != 1 || next.beside != 0 {
+		t.Errorf("%d of the old and %d of the new look after them, and %d did side by side", o, n, next.beside)
 	}
 	if st, err := p2.Status(t.Context()); err != nil || st.Open["r1"] != 2 {
 		t.Errorf("open: %v, %v", st.Open, err)

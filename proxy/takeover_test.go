@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -264,6 +265,51 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 	}
 	conn.Close()
 	eventually(t, "nothing is open", func() bool { return open(t, c, "e") == 0 && open(t, c, "slow") == 0 })
+}
+
+func TestAnOldProxyServesTheNewOnesTables(t *testing.T) {
+	o := proxy.Options{State: t.TempDir(), Limits: proxy.Limits{QuietTime: time.Second}}
+	o.Socket = filepath.Join(o.State, "s")
+	old, addr := start(t, o), freeAddr(t)
+	asked, answer := make(chan struct{}), make(chan struct{})
+	a := web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(asked)
+			<-answer
+		}
+		fmt.Fprint(w, "a")
+	})
+	apply(t, old, one(1, addr, rhumb.HTTP, 0, a))
+	conn, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	answers := bufio.NewReader(conn)
+	hear := func() string {
+		t.Helper()
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	fmt.Fprint(conn, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-asked
+	apply(t, start(t, o), one(2, addr, rhumb.HTTP, 0, web(t, "b", nil)))
+	close(answer)
+	if got := hear(); got != "a" {
+		t.Errorf("the request that was under way: %q", got)
+	}
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := hear(); got != "b" {
+		t.Errorf("the next one on the old proxy's connection is led to %q", got)
+	}
 }
 
 func TestATakeoverThatIsGivenUpChangesNothing(t *testing.T) {
