@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/source"
 	"rhumb/cmd/rhumb/view"
-	"rhumb/compose"
-	"rhumb/internal/dockerauth"
-	"rhumb/internal/gitrev"
 )
 
 func (a *app) deployCommand() *cobra.Command {
@@ -45,12 +41,12 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 	}
 	defer c.Close()
 	v := view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOf(p.Stack))
-	r, err := a.request(ctx, c, p, v)
+	r, err := source.Request(ctx, c, p, v)
 	if err != nil {
 		v.Close()
 		return err
 	}
-	r.Strategy, r.WaitLock, r.Note = strategy, opts.waitLock, note
+	r.By, r.Strategy, r.WaitLock, r.Note = who(), strategy, opts.waitLock, note
 	if opts.dryRun {
 		v.Close()
 		plan, err := c.Plan(ctx, r)
@@ -66,40 +62,4 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 		})
 		return d, err
 	})
-}
-
-// request builds the images that want building, and makes a deploy's request.
-func (a *app) request(ctx context.Context, s rhumb.Builder, p *compose.Project, v view.Deployment) (rhumb.DeployRequest, error) {
-	r := rhumb.DeployRequest{Model: p.Stack, By: who()}
-	git, err := gitrev.Of(ctx, p.Dir)
-	if err != nil {
-		v.Say("warning: " + err.Error()) // a release without its revision is better than none
-	}
-	r.Git = git
-	config, err := dockerauth.Load(dockerConfig())
-	if err != nil {
-		return r, err
-	}
-	var refs []string
-	for _, svc := range p.Stack.Services {
-		if svc.Build == nil {
-			refs = append(refs, svc.Container.Image)
-		}
-	}
-	if r.Auth, err = config.For(ctx, refs); err != nil {
-		return r, err
-	}
-	return r, view.Ticking(ctx, v, func(ctx context.Context) error { return buildImages(ctx, s, p, &r, &config, v) })
-}
-
-// dockerConfig is the folder of the user's Docker configuration.
-func dockerConfig() string {
-	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
-		return dir
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(home, ".docker")
 }

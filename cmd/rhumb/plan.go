@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/source"
 	"rhumb/cmd/rhumb/view"
 )
 
@@ -25,7 +26,7 @@ func (a *app) planCommand() *cobra.Command {
 		if len(p.Builds) == 0 {
 			v = view.Silent{}
 		}
-		r, err := a.request(ctx, c, p, v)
+		r, err := source.Request(ctx, c, p, v)
 		v.Close()
 		if err != nil {
 			return err
