@@ -43,11 +43,7 @@ func TestACancelledDeploymentBeginsNothingMoreWhileWhatIsUnderWayEnds(t *testing
 		b := newBed(t)
 		e := &laggard{Engine: b.engine, service: "db", ready: make(chan struct{})}
 		b.stop()
-		b.Control = New(Deps{Engine: e, Images: b.engine, Store: b.store, Router: b.router})
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- b.Hold(ctx) }()
-		b.stop = func() { cancel(); <-done }
+		b.run(context.Background(), Deps{Engine: e, Images: b.engine, Store: b.store, Router: b.router})
 		model := func(image string) rhumb.Stack {
 			m := shop(image)
 			m.Services[0].Container.Env = map[string]string{"FOR": image}

@@ -38,6 +38,12 @@ func (m *mortal) change(ctx context.Context, do func() error) error {
 	return err
 }
 
+// made is change for what makes something.
+func made[T any](ctx context.Context, m *mortal, do func() (T, error)) (t T, err error) {
+	err = m.change(ctx, func() error { t, err = do(); return err })
+	return t, err
+}
+
 func dead(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
@@ -55,9 +61,8 @@ type mortalEngine struct {
 	m *mortal
 }
 
-func (e mortalEngine) Start(ctx context.Context, s rhumb.ReplicaSpec) (r rhumb.Replica, err error) {
-	err = e.m.change(ctx, func() error { r, err = e.Engine.Start(ctx, s); return err })
-	return r, err
+func (e mortalEngine) Start(ctx context.Context, s rhumb.ReplicaSpec) (rhumb.Replica, error) {
+	return made(ctx, e.m, func() (rhumb.Replica, error) { return e.Engine.Start(ctx, s) })
 }
 
 func (e mortalEngine) Stop(ctx context.Context, id string) error {
@@ -94,19 +99,15 @@ type mortalStore struct {
 	m *mortal
 }
 
-func (s mortalStore) Save(ctx context.Context, d rhumb.Deployment) (saved rhumb.Deployment, err error) {
-	err = s.m.change(ctx, func() error { saved, err = s.Store.Save(ctx, d); return err })
-	return saved, err
+func (s mortalStore) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deployment, error) {
+	return made(ctx, s.m, func() (rhumb.Deployment, error) { return s.Store.Save(ctx, d) })
 }
 
 // startMortal runs a Control that dies after n changes. It reports whether it has died by the time it is idle.
 func (b *bed) startMortal(n int) *mortal {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &mortal{left: n, die: cancel}
-	b.Control = New(Deps{Engine: mortalEngine{b.sees(), m}, Images: b.engine, Store: mortalStore{b.store, m}, Router: mortalRouter{b.router, m}})
-	done := make(chan error, 1)
-	go func() { done <- b.Control.Hold(ctx) }()
-	b.stop = func() { cancel(); <-done }
+	b.run(ctx, Deps{Engine: mortalEngine{b.sees(), m}, Images: b.engine, Store: mortalStore{b.store, m}, Router: mortalRouter{b.router, m}})
 	return m
 }
 

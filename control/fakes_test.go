@@ -45,8 +45,13 @@ func newBed(t *testing.T) *bed {
 
 // start runs a Control; stop ends it as a crash would: nothing is finished.
 func (b *bed) start() {
-	b.Control = New(Deps{Engine: b.sees(), Images: b.engine, Store: b.store, Router: b.router, Sweep: b.sweep})
-	ctx, cancel := context.WithCancel(context.Background())
+	b.run(context.Background(), Deps{Engine: b.sees(), Images: b.engine, Store: b.store, Router: b.router, Sweep: b.sweep})
+}
+
+// run is start with parts of the caller's.
+func (b *bed) run(ctx context.Context, d Deps) {
+	b.Control = New(d)
+	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- b.Control.Hold(ctx) }()
 	b.stop = func() { cancel(); <-done }

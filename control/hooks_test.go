@@ -274,11 +274,7 @@ func TestAHookWhoseFailureCannotBeWrittenDownIsNotRunWithoutAPause(t *testing.T)
 		b.hooking(d, map[string]int{"greet": 1})
 		store := &unwritable{Store: b.store}
 		b.stop()
-		b.Control = New(Deps{Engine: b.engine, Images: b.engine, Store: store, Router: b.router})
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- b.Hold(ctx) }()
-		b.stop = func() { cancel(); <-done }
+		b.run(context.Background(), Deps{Engine: b.engine, Images: b.engine, Store: store, Router: b.router})
 		m := hookedShop("web:1")
 		m.Services = m.Services[:2] // without the job
 		web := m.Service("web")
