@@ -51,9 +51,9 @@ const restartAsked = "restart asked for"
 
 // fieldWords are the names of fields that aren't simply the field's own in Compose's spelling.
 var fieldWords = map[string]string{
-	"ImageID": "image", "TTY": "tty", "PID": "pid", "IPC": "ipc", "UTS": "uts", "DNS": "dns", "DNSSearch": "dns_search", "DNSOpts": "dns_opt",
-	"StopGrace": "stop_grace_period", "Health": "healthcheck", "UsernsMode": "userns_mode", "HostPorts": "ports",
-	"MacAddress": "mac_address", "RestartedAt": restartAsked, "Update": "update_config", "Rollback": "rollback_config",
+	"ImageID": "image", "DNSSearch": "dns_search", "DNSOpts": "dns_opt",
+	"StopGrace": "stop_grace_period", "Health": "healthcheck", "HostPorts": "ports",
+	"RestartedAt": restartAsked, "Update": "update_config", "Rollback": "rollback_config",
 }
 
 // notShown are fields of a service that say nothing about what runs, or that are told in another way.
@@ -151,16 +151,18 @@ func eachField[T any](a, b *T, f func(name string, x, y any)) {
 	}
 }
 
-// fieldWord gives a field's name as Compose spells it: "WorkingDir" is "working_dir".
+// fieldWord gives a field's name as Compose spells it: "WorkingDir" is "working_dir", "TLS" is "tls".
 func fieldWord(name string) string {
 	if w, ok := fieldWords[name]; ok {
 		return w
 	}
 	var b strings.Builder
-	for i, r := range name {
-		if r >= 'A' && r <= 'Z' && i > 0 {
+	small := false
+	for _, r := range name {
+		if r <= 'Z' && small {
 			b.WriteByte('_')
 		}
+		small = r > 'Z'
 		b.WriteRune(r)
 	}
 	return strings.ToLower(b.String())

@@ -54,3 +54,14 @@ func TestDiffOfTheSameIsEmpty(t *testing.T) {
 		t.Errorf("%v", d)
 	}
 }
+
+func TestFieldsAreToldInComposesSpelling(t *testing.T) {
+	for name, want := range map[string]string{
+		"TLS": "tls", "PreStart": "pre_start", "WorkingDir": "working_dir", "TTY": "tty", "PID": "pid", "DNS": "dns", "DNSSearch": "dns_search",
+		"MacAddress": "mac_address", "DeviceCgroupRules": "device_cgroup_rules", "StopGrace": "stop_grace_period",
+	} {
+		if got := fieldWord(name); got != want {
+			t.Errorf("%s is told as %q, want %q", name, got, want)
+		}
+	}
+}
