@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/backup"
+	"rhumb/cmd/rhumb/keys"
 	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/state"
 	"rhumb/cmd/rhumb/terminal"
@@ -19,8 +20,7 @@ import (
 
 func (a *app) backupCommand() *cobra.Command {
 	conf := server.DefaultConfig()
-	var recipients []string
-	var passphraseFile string
+	var given keys.Given
 	var force bool
 	var cmd *cobra.Command
 	cmd = a.command("backup [flags] FILE|-", "Write the server's state into one sealed file", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
@@ -33,7 +33,8 @@ func (a *app) backupCommand() *cobra.Command {
 		if _, err := os.Lstat(args[0]); err == nil && !force && args[0] != "-" {
 			return rhumb.Errorf(rhumb.Conflict, "%s is there already", args[0]).WithHint("choose another name, or say --force")
 		}
-		to, err := a.sealTo(ctx, recipients, passphraseFile)
+		given.User = a.user()
+		to, err := given.ToSeal(ctx)
 		if err != nil {
 			return err
 		}
@@ -42,38 +43,11 @@ func (a *app) backupCommand() *cobra.Command {
 	cmd.Long = "Write releases, secrets, certificates and the key that opens them into one file, sealed with a passphrase (asked for, or from\n" +
 		"--passphrase-file or RHUMB_BACKUP_PASSPHRASE) or to age recipients. The server may go on meanwhile. What is in volumes is not in it.\n" +
 		"It runs on the server's own machine, as root."
-	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "the state folder")
-	cmd.Flags().StringArrayVar(&recipients, "recipient", nil, "seal it to this age recipient (age1...); may be repeated")
-	cmd.Flags().StringVar(&passphraseFile, "passphrase-file", "", "read the passphrase from the first line of this file")
+	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "the state `FOLDER`")
+	cmd.Flags().StringArrayVar(&given.Recipients, "recipient", nil, "seal it to this age `RECIPIENT` (age1...); may be repeated")
+	cmd.Flags().StringVar(&given.PassphraseFile, "passphrase-file", "", "read the passphrase from the first line of this `FILE`")
 	cmd.Flags().BoolVar(&force, "force", false, "replace FILE")
 	return cmd
-}
-
-// sealTo gives those who may open a backup.
-func (a *app) sealTo(ctx context.Context, recipients []string, passphraseFile string) ([]age.Recipient, error) {
-	var to []age.Recipient
-	for _, s := range recipients {
-		r, err := age.ParseX25519Recipient(s)
-		if err != nil {
-			return nil, rhumb.Errorf(rhumb.Invalid, "%q is no age recipient", s).WithHint("age-keygen prints one: age1...")
-		}
-		to = append(to, r)
-	}
-	if len(to) > 0 && passphraseFile != "" {
-		return nil, rhumb.Errorf(rhumb.Invalid, "a backup is sealed to recipients or with a passphrase, not both")
-	}
-	if len(to) > 0 {
-		return to, nil
-	}
-	p, err := a.passphrase(ctx, passphraseFile, true)
-	if err != nil {
-		return nil, err
-	}
-	r, err := age.NewScryptRecipient(p)
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "the passphrase can't be used: %w", err)
-	}
-	return []age.Recipient{r}, nil
 }
 
 // backup writes a backup to a file, whole or not at all, or to the standard output.

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +16,7 @@ func (a *app) secretCommand() *cobra.Command {
 	cmd := a.command("secret COMMAND", "Keep values for external secrets and configs", cobra.NoArgs, nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	create := a.command("create NAME FILE|-", "Keep a value, from a file or the standard input; one of that name is replaced", cobra.ExactArgs(2), func(ctx context.Context, args []string) error {
-		content, err := a.open(args[1])
+		content, err := a.user().Open(args[1])
 		if err != nil {
 			return err
 		}
@@ -68,19 +65,4 @@ func removeValues(ctx context.Context, s rhumb.Operator, names []string) error {
 		return errs
 	}
 	return nil
-}
-
-// open opens a file that the command line names; "-" is the standard input.
-func (a *app) open(path string) (io.ReadCloser, error) {
-	if path == "-" {
-		return io.NopCloser(a.stdin), nil
-	}
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s: there is no such file", path)
-	}
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
-	}
-	return f, nil
 }

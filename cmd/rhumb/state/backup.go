@@ -2,7 +2,9 @@ package state
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -47,6 +49,34 @@ func (f Folder) Source(by string) backup.Source {
 		Info:     backup.Info{Version: by, Schema: sqlite.Schema(), Host: host, Made: time.Now().UTC().Truncate(time.Second)},
 		Database: func(ctx context.Context) ([]byte, error) { return sqlite.Copy(ctx, f.Database()) },
 	}
+}
+
+// ToRestore makes the folder if need be and locks it, if no server uses it and it holds no releases; with force it may hold some.
+func (f Folder) ToRestore(ctx context.Context, force bool) (unlock func(), err error) {
+	if err := os.MkdirAll(string(f), 0o700); err != nil {
+		return nil, rhumb.Errorf(rhumb.Denied, "the state folder can't be made: %w", err).WithHint("run it as root")
+	}
+	unlock, err = f.Lock()
+	if rhumb.ErrorCode(err) == rhumb.Locked {
+		return nil, rhumb.Errorf(rhumb.Locked, "the server runs, and uses %s", string(f)).
+			WithHint("stop it: systemctl stop rhumb; what serves goes on serving")
+	}
+	if err != nil || force {
+		return unlock, err
+	}
+	db := f.Database()
+	held, err := sqlite.Peek(ctx, db)
+	if _, missing := os.Stat(db); errors.Is(missing, fs.ErrNotExist) {
+		err = backup.Settled(string(f))
+	}
+	if err == nil && held.Releases > 0 {
+		err = rhumb.Errorf(rhumb.Conflict, "%s holds state: releases (%d)", string(f), held.Releases).WithHint("replace them with --force; they are set aside")
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
 }
 
 // KnowsSchema tells why a backup's database can't be worked with; nil if it can.

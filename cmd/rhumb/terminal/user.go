@@ -3,8 +3,10 @@ package terminal
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -97,4 +99,19 @@ func (u User) Secret(ctx context.Context, question string) (string, error) {
 		}
 		return "", ctx.Err()
 	}
+}
+
+// Open opens a file that the user names; "-" is what the user types or pipes in.
+func (u User) Open(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(u.In), nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s: there is no such file", path)
+	}
+	if err != nil {
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
+	}
+	return f, nil
 }

@@ -1,4 +1,4 @@
-package main
+package keys
 
 import (
 	"context"
@@ -18,8 +18,8 @@ const (
 
 // passphrase gives the one of a backup: from a file, from the environment, or from a terminal. One that is new is asked for twice, and may
 // not be too short.
-func (a *app) passphrase(ctx context.Context, file string, isNew bool) (string, error) {
-	p, err := a.givenPassphrase(ctx, file, isNew)
+func (g Given) passphrase(ctx context.Context, isNew bool) (string, error) {
+	p, err := g.given(ctx, isNew)
 	if err != nil {
 		return "", err
 	}
@@ -29,16 +29,16 @@ func (a *app) passphrase(ctx context.Context, file string, isNew bool) (string, 
 	return p, nil
 }
 
-func (a *app) givenPassphrase(ctx context.Context, file string, isNew bool) (string, error) {
-	if file != "" {
-		f, err := a.open(file)
+func (g Given) given(ctx context.Context, isNew bool) (string, error) {
+	if g.PassphraseFile != "" {
+		f, err := g.User.Open(g.PassphraseFile)
 		if err != nil {
 			return "", err
 		}
 		defer f.Close()
 		b, err := io.ReadAll(io.LimitReader(f, longestPassphrase))
 		if err != nil {
-			return "", rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", file, err)
+			return "", rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", g.PassphraseFile, err)
 		}
 		line, _, _ := strings.Cut(string(b), "\n")
 		return strings.TrimSuffix(line, "\r"), nil
@@ -46,11 +46,11 @@ func (a *app) givenPassphrase(ctx context.Context, file string, isNew bool) (str
 	if p, ok := os.LookupEnv(passphraseVariable); ok {
 		return p, nil
 	}
-	p, err := a.ask(ctx, "Passphrase of the backup: ")
+	p, err := g.ask(ctx, "Passphrase of the backup: ")
 	if err != nil || !isNew {
 		return p, err
 	}
-	again, err := a.ask(ctx, "The same again: ")
+	again, err := g.ask(ctx, "The same again: ")
 	if err == nil && again != p {
 		err = rhumb.Errorf(rhumb.Invalid, "these were two passphrases")
 	}
@@ -58,10 +58,10 @@ func (a *app) givenPassphrase(ctx context.Context, file string, isNew bool) (str
 }
 
 // ask asks for it on a terminal.
-func (a *app) ask(ctx context.Context, question string) (string, error) {
-	if !terminal.Is(a.stdin) {
+func (g Given) ask(ctx context.Context, question string) (string, error) {
+	if !terminal.Is(g.User.In) {
 		return "", rhumb.Errorf(rhumb.Invalid, "there is no passphrase, and no terminal to ask on").
 			WithHint("give it with --passphrase-file or %s", passphraseVariable)
 	}
-	return a.user().Secret(ctx, question)
+	return g.User.Secret(ctx, question)
 }
