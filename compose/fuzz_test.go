@@ -12,8 +12,15 @@ import (
 
 // FuzzLoad feeds files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Whatever is in them, it ends with a stack or with an error of rhumb's own.
 func FuzzLoad(f *testing.F) {
-	for _, name := range []string{"guestbook/compose.yaml", "long/compose.yaml", "merge/compose.yaml", "environments/compose.yaml", "profiles/compose.yaml"} {
-		b, err := os.ReadFile(filepath.Join("testdata", name))
+	files, err := filepath.Glob("testdata/stacks/*/*compose.y*ml")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no stacks: %v", err)
+	}
+	for _, name := range []string{"guestbook", "long", "merge", "environments", "profiles"} {
+		files = append(files, filepath.Join("testdata", name, "compose.yaml"))
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}

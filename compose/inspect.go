@@ -191,8 +191,12 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 	ports := spec != nil && spec == keys.Service().Child("ports")
 	for _, item := range n.Content {
 		width := 1
-		if t := target(item); ports && t.Kind == yaml.ScalarNode {
+		t := target(item)
+		if ports && t.Kind == yaml.ScalarNode {
 			width = v.port(s, path, t)
+		}
+		if name, _, _ := strings.Cut(t.Value, "="); name != "" && spec.Named() && len(path)+len(name) < maxPath {
+			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line)) // a mapping, written as a list
 		}
 		for range max(width, 1) {
 			v.walk(s, path+"["+strconv.Itoa(i)+"]", nil, item, spec.Item())

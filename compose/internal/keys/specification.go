@@ -62,6 +62,9 @@ func (f *Field) Key(name string) (*Field, bool) {
 	return nil, len(f.names()) == 0
 }
 
+// Named tells whether names of the user's may be there.
+func (f *Field) Named() bool { return f != nil && f.keys["*"] != nil }
+
 // Item gives the field of a list's items.
 func (f *Field) Item() *Field {
 	if f == nil {
