@@ -470,6 +470,42 @@ func TestAFormerReplicaFinishesWhatItHas(t *testing.T) {
 	}
 }
 
+func TestAServiceThatGoesLeavesTheOthersAlone(t *testing.T) {
+	needMachine(t)
+	l := newLab(t)
+	a, caller := l.start("a", "TCP=:7000"), l.start("caller")
+	l.ready(a)
+	l.serve([]rhumb.Endpoint{a.endpoint}, []rhumb.Endpoint{a.endpoint})
+	open := func(n int) net.Conn {
+		t.Helper()
+		c, err := dialIn(caller.ns, "tcp", net.JoinHostPort(vipAt(l.segment, n).String(), "7000"), time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	echo := func(c net.Conn) error {
+		_ = c.SetDeadline(time.Now().Add(time.Second))
+		_, err := c.Write([]byte("x"))
+		if err == nil {
+			_, err = io.ReadFull(c, make([]byte, 1))
+		}
+		return err
+	}
+	first, second := open(1), open(2)
+	l.segment.Services = l.segment.Services[1:] // the link's first address goes
+	l.apply()
+	for _, c := range []net.Conn{second, open(2)} {
+		if err := echo(c); err != nil {
+			t.Errorf("to the service that stays: %v", err)
+		}
+	}
+	if err := echo(first); err == nil {
+		t.Error("the service that went is still there")
+	}
+}
+
 func TestTwoInstancesLeaveEachOtherAlone(t *testing.T) {
 	needMachine(t)
 	one, two := newLab(t), newLab(t)
