@@ -36,7 +36,7 @@ type Engine interface {
 	// are the slot's: AnonymousVolumeName. One of that name and spec that is there already is started if it never was, and
 	// answered as it is if it was; one of that name and another spec is Conflict. Its files are in place before it
 	// starts. A replica that was made but could not be started remains, exited, with its Error, and is answered with a nil
-	// error; one that can't be made is an error: Invalid if trying again is vain.
+	// error; one that can't be made is an error: Invalid if trying again is vain, as where a volume with a name isn't there.
 	Start(ctx context.Context, spec ReplicaSpec) (Replica, error)
 	// SetHosts makes a running replica's hosts file have exactly these further names, each with its address, in place of
 	// those given before: at its start, or by an earlier SetHosts. The engine's own lines and the container's

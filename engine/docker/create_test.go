@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/moby/moby/client"
-
 	"rhumb"
 )
 
@@ -26,19 +24,6 @@ func TestAReplicaHasTheMacAddressThatItAsksFor(t *testing.T) {
 	s.Slot, s.Container.ImageID = 2, "sha256:"+strings.Repeat("0", 64)
 	if _, err := e.Start(t.Context(), s); rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), "the engine has no image") {
 		t.Errorf("an image that isn't there: %v", err)
-	}
-}
-
-func TestAVolumeThatIsNotThereIsNotMadeInSilence(t *testing.T) {
-	e := need(t)
-	stack := stackName(t)
-	s := spec(t, stack, "web", 1)
-	s.Container.Mounts = []rhumb.Mount{{Type: rhumb.MountVolume, Source: stack + "_gone", Target: "/data"}}
-	if _, err := e.Start(t.Context(), s); rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), stack+"_gone is not there") {
-		t.Errorf("start: %v", err)
-	}
-	if _, err := raw(t).VolumeInspect(t.Context(), stack+"_gone", client.VolumeInspectOptions{}); err == nil {
-		t.Error("it was made")
 	}
 }
 

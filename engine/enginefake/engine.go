@@ -169,6 +169,9 @@ func (e *Engine) check(spec *rhumb.ReplicaSpec, now time.Time) error {
 		if m.Type == rhumb.MountFile && !slices.ContainsFunc(spec.Files, func(f rhumb.File) bool { return f.Kind == m.Kind && f.Name == m.Source }) {
 			return rhumb.Errorf(rhumb.Invalid, "service %s: the %s %s has no content", spec.Service, m.Kind, m.Source)
 		}
+		if _, there := e.volumes[m.Source]; m.Type == rhumb.MountVolume && m.Source != "" && !there {
+			return rhumb.Errorf(rhumb.Invalid, "make %s: volume %s is not there", spec.Name(), m.Source)
+		}
 	}
 	for _, p := range c.HostPorts {
 		if other := e.onPort(p, now); other != nil && p.Published != 0 {

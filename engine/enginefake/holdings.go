@@ -200,9 +200,6 @@ func (e *Engine) volumesOf(spec *rhumb.ReplicaSpec) []string {
 			own(m.Target)
 		default:
 			names = append(names, m.Source)
-			if _, ok := e.volumes[m.Source]; !ok {
-				e.volumes[m.Source] = holding{} // as engines do
-			}
 		}
 	}
 	for _, target := range e.declared(&spec.Container) {

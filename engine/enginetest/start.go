@@ -110,6 +110,12 @@ var startTests = map[string]func(*bench){
 		b.is(err, rhumb.Invalid)
 		b.nothing()
 	},
+	"a volume that is not there is invalid, and not made in silence": func(b *bench) {
+		_, err := b.Start(b.ctx(), b.specOf("web", rhumb.Container{Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Source: b.stack + "_no", Target: "/data"}}}))
+		b.is(err, rhumb.Invalid)
+		b.is(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_no", External: true}), rhumb.NotFound)
+		b.nothing()
+	},
 	"a slot's volumes stay when its next replica can't be made": func(b *bench) {
 		mounts := []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}
 		b.gone(b.start(b.specOf("db", rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID, Mounts: mounts})).ID)

@@ -126,7 +126,7 @@ var streamTests = map[string]func(*bench){
 		}
 		b.nothing()
 	},
-	"a one-off's nameless volumes go with it": func(b *bench) {
+	"a one-off's nameless volumes are not the stack's": func(b *bench) {
 		s := b.specOf("web", rhumb.Container{Command: []string{"exit", "0"}, Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}})
 		s.OneOff = "abc"
 		_, err := b.Engine.Run(b.ctx(), s, rhumb.Streams{})
