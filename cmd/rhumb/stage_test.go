@@ -223,11 +223,12 @@ func (s *stage) Status(ctx context.Context, stack string) (rhumb.StackInfo, erro
 		return rhumb.ReplicaStatus{Replica: rhumb.Replica{ID: "id", Stack: stack, Service: service, Release: 41, Slot: slot, State: state},
 			Name: rhumb.ReplicaName(stack, service, 41, slot), Ready: state == rhumb.StateRunning, Status: words}
 	}
-	web := []rhumb.ReplicaStatus{replica("web", 1, rhumb.StateRunning, "ready for 3h"), replica("web", 2, rhumb.StateExited, "exited (1), again in 8s")}
+	web := []rhumb.ReplicaStatus{replica("web", 1, rhumb.StateRunning, "draining, 3 open"), replica("web", 2, rhumb.StateExited, "exited (1), again in 8s")}
 	web[0].Routed, web[0].Open = "draining", 3
 	return rhumb.StackInfo{Name: stack, Release: 41, Deployment: &d, Services: []rhumb.ServiceStatus{
 		{Name: "db", Image: "sha256:0123456789abcdef0123", Replicas: 1, Ready: 1, Slots: []rhumb.ReplicaStatus{replica("db", 1, rhumb.StateRunning, "ready for 3h")}},
 		{Name: "idle", Image: "x:1"},
+		{Name: "migrate", Image: "x:1", Replicas: 1, Job: true},
 		{Name: "web", Image: "web:1", Replicas: 2, Ready: 1, Address: []string{"*:80/tcp", "shop.example.com/"}, Slots: web},
 	}}, nil
 }

@@ -41,12 +41,13 @@ func serviceRows(svc rhumb.ServiceStatus) [][]cell {
 	for _, r := range svc.Slots {
 		row := plain(svc.Name, r.Name, number(r.Release), image, r.Status, ports)
 		row[4].code = statusColour(r)
-		if r.Routed == "draining" {
-			row[4].text += fmt.Sprintf(", draining (%d open)", r.Open)
-		}
 		rows = append(rows, row)
 	}
-	if len(rows) == 0 {
+	switch {
+	case len(rows) > 0:
+	case svc.Job:
+		rows = append(rows, plain(svc.Name, "-", "-", image, "runs in deployments", ports))
+	default:
 		rows = append(rows, plain(svc.Name, "-", "-", image, fmt.Sprintf("no replica (%d wanted)", svc.Replicas), ports))
 	}
 	return rows
