@@ -24,7 +24,7 @@ func (a *app) backupCommand() *cobra.Command {
 	var force bool
 	var cmd *cobra.Command
 	cmd = a.command("backup [flags] FILE|-", "Write the server's state into one sealed file", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		if err := installed(&conf, install.Machine{}, cmd); err != nil {
+		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
 		if err := state.Folder(conf.Data).Readable(); err != nil {

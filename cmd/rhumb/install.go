@@ -13,7 +13,6 @@ import (
 
 	moby "github.com/moby/moby/client"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"rhumb"
 	"rhumb/cmd/rhumb/server"
@@ -28,8 +27,8 @@ func (a *app) installCommand() *cobra.Command {
 	var dryRun, noStart bool
 	var cmd *cobra.Command
 	cmd = a.command("install [flags]", "Install rhumb on this machine: program, services, settings", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		given := settingsOf(cmd.Flags())
-		if err := installed(&conf, install.Machine{}, cmd); err != nil {
+		given := server.Given(cmd.Flags())
+		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
 		return a.install(ctx, conf, given, dryRun, noStart)
@@ -40,51 +39,6 @@ func (a *app) installCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
 	cmd.Flags().BoolVar(&noStart, "no-start", false, "start, reload and restart nothing")
 	return cmd
-}
-
-// settingsOf gives the server's flags that were given, as variables.
-func settingsOf(fs *pflag.FlagSet) map[string]string {
-	ours := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(server.Config).Flags(ours)
-	given := map[string]string{}
-	fs.Visit(func(f *pflag.Flag) {
-		if ours.Lookup(f.Name) == nil {
-			return
-		}
-		value := f.Value.String()
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			value = strings.Join(list.GetSlice(), ",")
-		}
-		given[variable("RHUMB_", f.Name)] = value
-	})
-	return given
-}
-
-// variable is the name of the variable that stands for a flag.
-func variable(prefix, flag string) string {
-	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// installed fills in what the command line leaves open from the settings that an installation keeps, and validates all of it.
-func installed(c *server.Config, m install.Machine, cmd *cobra.Command) error {
-	kept, err := m.Settings()
-	if err != nil {
-		return err
-	}
-	var bad error
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		v, ok := kept[variable("RHUMB_", f.Name)]
-		if !ok || f.Changed || bad != nil {
-			return
-		}
-		if err := f.Value.Set(v); err != nil {
-			bad = rhumb.Errorf(rhumb.Invalid, "%s: %s=%s: %v", install.Settings, variable("RHUMB_", f.Name), v, err)
-		}
-	})
-	if bad != nil {
-		return bad
-	}
-	return c.Validate()
 }
 
 // install brings this machine to the program that runs and the settings given.

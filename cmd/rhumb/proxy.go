@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rhumb/cmd/rhumb/proxyd"
 	"rhumb/cmd/rhumb/server"
@@ -23,7 +24,7 @@ func (a *app) proxyCommand() *cobra.Command {
 	f := proxyFlags{conf: server.DefaultConfig()}
 	var cmd *cobra.Command
 	cmd = a.command("proxy [flags]", "Run the data plane; the server starts it by itself", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		if err := f.complete(cmd); err != nil {
+		if err := f.complete(cmd.Flags()); err != nil {
 			return err
 		}
 		if f.succeed || f.orphan {
@@ -51,12 +52,12 @@ func (f *proxyFlags) flags(cmd *cobra.Command) {
 }
 
 // complete fills in what the command line leaves open.
-func (f *proxyFlags) complete(cmd *cobra.Command) error {
-	err := errors.Join(fromEnvironment(cmd, "RHUMB_PROXY_"), fromEnvironment(cmd, "RHUMB_", "state", "socket")) // what isn't its own it shares with the server
+func (f *proxyFlags) complete(fs *pflag.FlagSet) error {
+	err := errors.Join(server.FromEnvironment(fs, "RHUMB_PROXY_"), server.FromEnvironment(fs, "RHUMB_", "state", "socket")) // what isn't its own it shares with the server
 	if err != nil {
 		return err
 	}
-	if data := os.Getenv("RHUMB_DATA"); data != "" && !cmd.Flags().Changed("state") {
+	if data := os.Getenv("RHUMB_DATA"); data != "" && !fs.Changed("state") {
 		f.state = state.Folder(data).Proxy()
 	}
 	if f.socket == "" {

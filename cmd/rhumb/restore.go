@@ -24,7 +24,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	var force bool
 	var cmd *cobra.Command
 	cmd = a.command("restore [flags] FILE", "Put a backup of the server's state back", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		if err := installed(&conf, install.Machine{}, cmd); err != nil {
+		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
 		f, err := os.Open(args[0])

@@ -22,7 +22,7 @@ func (a *app) uninstallCommand() *cobra.Command {
 	var cmd *cobra.Command
 	cmd = a.command("uninstall [flags]", "Remove rhumb from this machine; volumes and the state folder stay", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		m := install.Machine{}
-		if err := installed(&conf, m, cmd); err != nil {
+		if err := conf.Installed(m, cmd.Flags()); err != nil {
 			return err
 		}
 		facts, err := m.Look(ctx, conf.Data)

@@ -33,7 +33,7 @@ func (a *app) upgradeCommand() *cobra.Command {
 	var f upgradeFlags
 	var cmd *cobra.Command
 	cmd = a.command("upgrade [flags] FILE", "Replace this server's rhumb by another version, and go back if that isn't well", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		if err := installed(&conf, install.Machine{}, cmd); err != nil {
+		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
 		if err := needRoot("upgrade"); err != nil {
