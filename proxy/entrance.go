@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/page"
 	"rhumb/proxy/internal/table"
 )
@@ -17,10 +16,7 @@ const challengePath = "/.well-known/acme-challenge/"
 // entrance does what comes before a request is led to a replica: challenges are answered, visitors are led to TLS, and what doesn't
 // belong on its connection is refused. It gives the answer's Strict-Transport-Security, and whether the request has had its answer.
 func (h *httpServer) entrance(s *snapshot, w http.ResponseWriter, r *http.Request) (insist string, done bool) {
-	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
-	if !ok {
-		return "", false
-	}
+	c := connOf(r)
 	l := s.listeners[c.Bound]
 	host := table.RequestHost(r.Host)
 	switch {

@@ -5,8 +5,6 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"strings"
-
-	"rhumb/proxy/internal/inbound"
 )
 
 // rewrite makes the request that a replica gets from the one that came in. Host, path and query stay to the letter. Who
@@ -32,7 +30,7 @@ func (h *httpServer) rewrite(pr *httputil.ProxyRequest) {
 	}
 	host, proto := in.Header.Get("X-Forwarded-Host"), in.Header.Get("X-Forwarded-Proto")
 	pr.SetXForwarded() // appends to X-Forwarded-For, replaces the others
-	if c, ok := in.Context().Value(connKey{}).(*inbound.Conn); ok && c.Encrypted() {
+	if connOf(in).Encrypted() {
 		out.Header.Set("X-Forwarded-Proto", "https")
 	}
 	if trusted && host != "" {

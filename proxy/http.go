@@ -68,6 +68,9 @@ func http2Config(l Limits) *http.HTTP2Config {
 
 type connKey struct{}
 
+// connOf gives the connection that a request came on.
+func connOf(r *http.Request) *inbound.Conn { return r.Context().Value(connKey{}).(*inbound.Conn) }
+
 // serve takes an accepted connection. It returns as soon as the connection is the server's.
 func (h *httpServer) serve(c *inbound.Conn) {
 	c.ExpectHTTP(h.limits.inbound())
@@ -122,8 +125,8 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // noteEnd tells the connection of HTTP/2 that a request has ended.
 func (h *httpServer) noteEnd(r *http.Request) {
-	if c, ok := r.Context().Value(connKey{}).(*inbound.Conn); ok && r.ProtoMajor == 2 {
-		c.NoteEnd(r.Context().Err() != nil, h.log)
+	if r.ProtoMajor == 2 {
+		connOf(r).NoteEnd(r.Context().Err() != nil, h.log)
 	}
 }
 
@@ -135,26 +138,12 @@ func (h *httpServer) suspect(r *http.Request) bool {
 			return true
 		}
 	}
-	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
-	if !ok || r.ProtoMajor != 1 {
-		return false
-	}
-	return c.Suspect()
-}
-
-// malformed tells whether the guard has refused something of the request's connection.
-func malformed(r *http.Request) bool {
-	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
-	return ok && c.Malformed()
+	return r.ProtoMajor == 1 && connOf(r).Suspect()
 }
 
 // backendOf gives the backend of the request's listener, or of the rule that fits.
 func (h *httpServer) backendOf(s *snapshot, r *http.Request) (string, bool) {
-	c, ok := r.Context().Value(connKey{}).(*inbound.Conn)
-	if !ok {
-		return "", false
-	}
-	l, ok := s.listeners[c.Bound]
+	l, ok := s.listeners[connOf(r).Bound]
 	switch {
 	case !ok || l.Protocol != rhumb.HTTP && l.Protocol != rhumb.HTTPS:
 		return "", false // the listener is gone, or speaks something else now; this connection was kept alive
@@ -223,7 +212,7 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case c.body != nil && c.body.Slow():
 		answer = page.TooSlow()
-	case c.body != nil && c.body.Cut() && malformed(r):
+	case c.body != nil && c.body.Cut() && connOf(r).Malformed():
 		answer = page.Bad()
 	case c.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over
