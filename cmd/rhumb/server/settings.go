@@ -54,16 +54,19 @@ func variable(prefix, flag string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// Installed fills in what the command line leaves open from the settings that an installation keeps, and validates all of it.
+// Installed fills in what the command line, which sets the flags of fs, leaves open from the settings that an installation keeps, and
+// validates all of it.
 func (c *Config) Installed(m install.Machine, fs *pflag.FlagSet) error {
 	kept, err := m.Settings()
 	if err != nil {
 		return err
 	}
+	all := pflag.NewFlagSet("", pflag.ContinueOnError) // a command has flags for a few of them only
+	c.Flags(all)
 	var bad error
-	fs.VisitAll(func(f *pflag.Flag) {
+	all.VisitAll(func(f *pflag.Flag) {
 		v, ok := kept[variable("RHUMB_", f.Name)]
-		if !ok || f.Changed || bad != nil {
+		if !ok || fs.Changed(f.Name) || bad != nil {
 			return
 		}
 		if err := f.Value.Set(v); err != nil {
