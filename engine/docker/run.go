@@ -59,9 +59,10 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	}
 }
 
-// createOneOff makes the container of a one-off, with its streams open.
+// createOneOff makes the container of a one-off, with its streams open. The engine makes it also when its caller has gone
+// meanwhile, so it is waited for: only who knows it can remove it.
 func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*drawing.Plan, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
 	p, made, err := e.create(ctx, spec, func(p *drawing.Plan) {
 		c := p.Create.Config

@@ -2,7 +2,9 @@ package docker_test
 
 import (
 	"bytes"
+	"context"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -51,5 +53,31 @@ func TestTheNamelessVolumeOfAOneOffGoesWithItHoweverItEnds(t *testing.T) {
 				_, _ = raw(t).VolumeRemove(t.Context(), volume, client.VolumeRemoveOptions{})
 			}
 		})
+	}
+}
+
+func TestAOneOffWhoseCallerLeavesWhileItIsMadeIsNotLeft(t *testing.T) {
+	e, stack := need(t), stackName(t)
+	s := spec(t, stack, "web", 1, "exit", "0")
+	s.OneOff = "abc"
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := newCord(t)
+	c.hear(func(request []byte) {
+		if bytes.HasPrefix(request, []byte("POST ")) && bytes.Contains(request, []byte("/containers/create")) {
+			time.AfterFunc(20*time.Millisecond, cancel) // it has read the rest by then, and is at it
+		}
+	})
+	heard, err := docker.New(docker.Options{Host: "unix://" + c.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer heard.Close()
+	if _, err := heard.Run(ctx, s, rhumb.Streams{}); rhumb.ErrorCode(err) != rhumb.Cancelled {
+		t.Errorf("run: %v", err)
+	}
+	time.Sleep(500 * time.Millisecond) // the engine goes on making what nobody waits for
+	if rs, err := e.Replicas(t.Context(), stack); err != nil || len(rs) != 0 {
+		t.Errorf("left: %+v, %v", rs, err)
 	}
 }
