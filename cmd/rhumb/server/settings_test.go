@@ -60,10 +60,10 @@ func TestWhatAnInstallationKeepsCountsForCommandsThatHaveNoFlagForIt(t *testing.
 	}
 	conf, fs = DefaultConfig(), pflag.NewFlagSet("", pflag.ContinueOnError)
 	conf.Flags(fs)
-	if err := fs.Parse([]string{"--trusted-proxies", "203.0.113.9"}); err != nil {
+	if err := fs.Parse([]string{"--trusted-proxies", "203.0.113.9", "--acme-email", "ada@example.com"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := conf.Installed(m, fs); err != nil || len(conf.TrustedProxies) != 1 || conf.Data != "/kept" {
-		t.Errorf("%v, data %s, trusted %v", err, conf.Data, conf.TrustedProxies)
+	if err := conf.Installed(m, fs); err != nil || len(conf.TrustedProxies) != 1 || conf.Data != "/kept" || conf.TLS.ACMEEmail != "ada@example.com" {
+		t.Errorf("%v: %+v", err, conf)
 	}
 }

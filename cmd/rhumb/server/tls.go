@@ -29,8 +29,8 @@ func defaultTLSConfig() TLSConfig { return TLSConfig{HTTPS: ":443", ACME: letsEn
 func (c *TLSConfig) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.HTTPS, "https", c.HTTPS, `where they are served over TLS; "" for nowhere`)
 	fs.StringVar(&c.ACME, "acme-ca", c.ACME, `the directory of the ACME authority that public hosts get certificates from, by whose terms you agree to abide; "off" for none`)
-	fs.StringVar(&c.ACMEEmail, "acme-email", "", "where the authority may write to you")
-	fs.StringVar(&c.ACMERoot, "acme-root", "", "a file with the root certificate of a private authority's own HTTPS")
+	fs.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "where the authority may write to you")
+	fs.StringVar(&c.ACMERoot, "acme-root", c.ACMERoot, "a file with the root certificate of a private authority's own HTTPS")
 }
 
 // validate refuses what can't work, and makes the file's path absolute. http is the other entry.
