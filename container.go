@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,22 @@ type Container struct {
 	RestartOn map[string]string `json:",omitzero"`
 	// RestartedAt is set by "rhumb restart": the same spec, deliberately new.
 	RestartedAt time.Time `json:",omitzero"`
+}
+
+// Joins lists the services whose namespaces or volumes the container shares.
+func (c *Container) Joins() []string {
+	var names []string
+	for _, mode := range []string{c.NetworkMode, c.PID, c.IPC} {
+		if name, ok := strings.CutPrefix(mode, "service:"); ok {
+			names = append(names, name)
+		}
+	}
+	for _, from := range c.VolumesFrom {
+		if name, _, _ := strings.Cut(from, ":"); !strings.HasPrefix(from, "container:") {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Hash gives the spec hash: SHA-256 over the JSON of c, in hex. Map keys are sorted by encoding/json. Once the image's

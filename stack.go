@@ -31,6 +31,18 @@ func (s *Stack) Service(name string) *Service {
 	return nil
 }
 
+// Specs gives the services' spec hashes, by name.
+func (s *Stack) Specs() map[string]string {
+	if s == nil {
+		return nil
+	}
+	hashes := make(map[string]string, len(s.Services))
+	for i := range s.Services {
+		hashes[s.Services[i].Name] = s.Services[i].Container.Hash()
+	}
+	return hashes
+}
+
 // File gives the file of that kind and name, or nil.
 func (s *Stack) File(kind FileKind, name string) *File {
 	for i := range s.Files {

@@ -197,6 +197,7 @@ func (c *Control) release(ctx context.Context, stack string, number int) (*rhumb
 	if err != nil {
 		return nil, err
 	}
+	got.Specs = got.Model.Specs() // as this daemon labels replicas, not as the one that made it
 	c.mu.Lock()
 	c.models[key] = &got
 	c.mu.Unlock()

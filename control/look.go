@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/control/release"
 	"rhumb/control/routing"
 	"rhumb/rollout"
 )
@@ -50,26 +49,26 @@ func (r *runner) goal(ctx context.Context) (*goal, error) {
 		}
 	}
 	g.wanted.Release = to
-	if g.wanted.Model, err = r.model(ctx, to); err != nil {
+	if g.wanted.Model, g.wanted.Specs, err = r.model(ctx, to); err != nil {
 		return nil, err
 	}
-	g.wanted.Previous, err = r.model(ctx, from)
+	g.wanted.Previous, g.wanted.OldSpecs, err = r.model(ctx, from)
 	if rhumb.ErrorCode(err) == rhumb.NotFound {
 		err = nil // it is long gone; what is left of it drains without its word
 	}
-	g.wanted.Specs, g.wanted.OldSpecs = release.Specs(g.wanted.Model), release.Specs(g.wanted.Previous)
 	return g, err
 }
 
-func (r *runner) model(ctx context.Context, number int) (*rhumb.Stack, error) {
+// model gives a release's model with its spec hashes; nil: there is none.
+func (r *runner) model(ctx context.Context, number int) (*rhumb.Stack, map[string]string, error) {
 	if number <= 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	rel, err := r.c.release(ctx, r.stack, number)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &rel.Model, nil
+	return &rel.Model, rel.Specs, nil
 }
 
 // look observes the stack in the engine and in the proxy.

@@ -11,7 +11,6 @@ import (
 
 	"rhumb"
 	"rhumb/control/card"
-	"rhumb/control/release"
 	"rhumb/control/routing"
 	"rhumb/rollout"
 )
@@ -232,7 +231,7 @@ func replicaSpec(m *rhumb.Stack, s *rhumb.Service) rhumb.ReplicaSpec {
 // One that is on its way out isn't joined.
 func (g *goal) joined(s *rhumb.Service, slot int, o rollout.Observed) map[string]string {
 	ids := map[string]string{}
-	for _, name := range release.Joins(s) {
+	for _, name := range s.Container.Joins() {
 		for _, rep := range g.replicas {
 			leaving := !rep.Alive() || rep.Slot == 0 || o.Stopping[rep.ID] || o.Recorded[rep.ID] || o.Routes[rep.ID].Draining
 			if rep.Service != name || leaving || ids[name] != "" && rep.Slot != slot {

@@ -156,6 +156,18 @@ func (r *runner) await(ctx context.Context, next time.Time) {
 	}
 }
 
+// landAll notes how the steps ended that wait to say so.
+func (r *runner) landAll() {
+	for {
+		select {
+		case res := <-r.landed:
+			r.land(res)
+		default:
+			return
+		}
+	}
+}
+
 // land notes how a step ended.
 func (r *runner) land(res result) {
 	delete(r.flying, res.step)
@@ -184,15 +196,7 @@ func (r *runner) land(res result) {
 
 // turn looks, decides and acts once. It returns when to look again at the latest.
 func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, error) {
-	for len(r.flying) > 0 { // what has ended by now must not count as under way after the look
-		select {
-		case res := <-r.landed:
-			r.land(res)
-			continue
-		default:
-		}
-		break
-	}
+	r.landAll() // what has ended by now must not count as under way after the look
 	r.sweep(ctx, work)
 	g, err := r.goal(ctx)
 	if err != nil {

@@ -47,7 +47,7 @@ func newGraph(m *rhumb.Stack) graph {
 
 // dependencies gives depends_on, and what the service joins: that must have started.
 func dependencies(def *rhumb.Service) []rhumb.Dependency {
-	joined := joins(def)
+	joined := def.Container.Joins()
 	if len(joined) == 0 {
 		return def.DependsOn
 	}
@@ -56,23 +56,6 @@ func dependencies(def *rhumb.Service) []rhumb.Dependency {
 		all = append(all, rhumb.Dependency{Service: name, Condition: rhumb.DependsStarted})
 	}
 	return all
-}
-
-// joins names the services whose namespaces or volumes a service shares.
-func joins(def *rhumb.Service) []string {
-	var names []string
-	c := &def.Container
-	for _, mode := range []string{c.NetworkMode, c.PID, c.IPC} {
-		if name, ok := strings.CutPrefix(mode, "service:"); ok {
-			names = append(names, name)
-		}
-	}
-	for _, from := range c.VolumesFrom {
-		if name, _, _ := strings.Cut(from, ":"); !strings.HasPrefix(from, "container:") {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // networkOf names the service whose network the service shares; "": its own.
@@ -135,7 +118,7 @@ func (s *service) waitsForJobs() bool { return len(s.t.jobsWait) > 0 && !s.neede
 
 // joinable tells whether the services that this one joins are there.
 func (s *service) joinable() bool {
-	for _, name := range joins(s.Service) {
+	for _, name := range s.Container.Joins() {
 		on := s.t.byName[name]
 		if on == nil || on == s {
 			continue

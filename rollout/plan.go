@@ -30,7 +30,7 @@ type rehearsal struct {
 
 func newRehearsal(w Wanted, o Observed, now time.Time) *rehearsal {
 	p := &rehearsal{w: w, o: o, now: now}
-	p.w.Specs, p.w.OldSpecs = specs(w.Model), specs(w.Previous)
+	p.w.Specs, p.w.OldSpecs = w.Model.Specs(), w.Previous.Specs()
 	p.o.Replicas = slices.Clone(o.Replicas)
 	p.o.Networks, p.o.Volumes = slices.Clone(o.Networks), slices.Clone(o.Volumes)
 	p.o.Ready, p.o.Recorded, p.o.Stopping = clone(o.Ready), clone(o.Recorded), clone(o.Stopping)
@@ -43,17 +43,6 @@ func newRehearsal(w Wanted, o Observed, now time.Time) *rehearsal {
 		}
 	}
 	return p
-}
-
-// specs gives the spec hashes of a model's services.
-func specs(m *rhumb.Stack) map[string]string {
-	hashes := map[string]string{}
-	if m != nil {
-		for i := range m.Services {
-			hashes[m.Services[i].Name] = m.Services[i].Container.Hash()
-		}
-	}
-	return hashes
 }
 
 func clone[V any](m map[string]V) map[string]V {

@@ -23,7 +23,7 @@ func linkServices(model *rhumb.Stack) error {
 			if err := visit(d.Service, append(path, name)); err != nil {
 				return err
 			}
-			if other := model.Service(d.Service); other != nil && (d.Restart || slices.Contains(Joins(s), d.Service)) {
+			if other := model.Service(d.Service); other != nil && (d.Restart || slices.Contains(s.Container.Joins(), d.Service)) {
 				if s.Container.RestartOn == nil {
 					s.Container.RestartOn = map[string]string{}
 				}
@@ -41,20 +41,4 @@ func linkServices(model *rhumb.Stack) error {
 	}
 	linkHooks(model)
 	return nil
-}
-
-// Joins lists the services whose namespaces or volumes a service shares.
-func Joins(s *rhumb.Service) []string {
-	var names []string
-	for _, mode := range []string{s.Container.NetworkMode, s.Container.PID, s.Container.IPC} {
-		if name, ok := strings.CutPrefix(mode, "service:"); ok {
-			names = append(names, name)
-		}
-	}
-	for _, v := range s.Container.VolumesFrom {
-		if name, _, _ := strings.Cut(v, ":"); !strings.HasPrefix(v, "container:") {
-			names = append(names, name)
-		}
-	}
-	return names
 }

@@ -63,17 +63,5 @@ func Validate(m rhumb.Stack) error {
 const maxReplicas = 10_000
 
 func newRelease(m rhumb.Stack, images map[string]rhumb.Image) *rhumb.Release {
-	return &rhumb.Release{ReleaseInfo: rhumb.ReleaseInfo{Stack: m.Name, At: time.Now(), Images: images, Specs: Specs(&m)}, Model: m}
-}
-
-// Specs gives the spec hashes of a release by service.
-func Specs(m *rhumb.Stack) map[string]string {
-	if m == nil {
-		return nil
-	}
-	hashes := make(map[string]string, len(m.Services))
-	for i := range m.Services {
-		hashes[m.Services[i].Name] = m.Services[i].Container.Hash()
-	}
-	return hashes
+	return &rhumb.Release{ReleaseInfo: rhumb.ReleaseInfo{Stack: m.Name, At: time.Now(), Images: images, Specs: m.Specs()}, Model: m}
 }
