@@ -2,9 +2,13 @@ package e2e
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"io/fs"
@@ -22,6 +26,7 @@ type canary struct {
 	what    string // which secret it is
 	text    string
 	env     bool     // a container's environment may have it: it is a variable
+	own     string   // the name of the file that may have it; "": none
 	needles [][]byte // the text, plain and in other clothes
 }
 
@@ -40,14 +45,30 @@ func (a *aviary) variable(what string) string { return a.add(&canary{what: what,
 func (a *aviary) add(c *canary) string {
 	c.text = "canary" + rand.Text() // letters and digits: it looks the same in JSON, YAML, URLs and quotes
 	b := []byte(c.text)
-	c.needles = [][]byte{b, []byte(hex.EncodeToString(b)), bytes.ToLower(b)}
-	for shift := range 3 { // in base64 a text has three faces; where it meets its neighbours they are cut off
-		padded := append(make([]byte, shift), b...)
-		whole := base64.StdEncoding.EncodeToString(padded[:len(padded)/3*3])
-		c.needles = append(c.needles, []byte(whole[(shift*8+5)/6:]))
-	}
+	c.needles = append(faces(b), b, []byte(hex.EncodeToString(b)), bytes.ToLower(b))
 	a.all = append(a.all, c)
 	return c.text
+}
+
+// key makes one of the secret number of a private key, which is seen in DER, in PEM, and in JSON of PEM too.
+func (a *aviary) key(what string, number []byte) {
+	half := number[len(number)/2:] // no line of PEM ends in it, for keys of P-256
+	c := &canary{what: what, needles: [][]byte{half, []byte(hex.EncodeToString(half))}}
+	for _, face := range faces(half) {
+		c.needles = append(append(c.needles, face), faces(face)...)
+	}
+	a.all = append(a.all, c)
+}
+
+// faces gives the three that bytes have in base64; where they meet their neighbours they are cut off.
+func faces(b []byte) [][]byte {
+	var all [][]byte
+	for shift := range 3 {
+		padded := append(make([]byte, shift), b...)
+		whole := base64.StdEncoding.EncodeToString(padded[:len(padded)/3*3])
+		all = append(all, []byte(whole[(shift*8+5)/6:]))
+	}
+	return all
 }
 
 // in lists the canaries that b contains.
@@ -109,7 +130,11 @@ func (a *aviary) folder(dir string, since time.Time) int {
 			return err
 		}
 		files++
-		a.none(path, b)
+		for _, c := range a.all {
+			if c.in(b) && c.own != filepath.Base(path) {
+				a.t.Errorf("%s: it shows %s", path, c.what)
+			}
+		}
 		return nil
 	})
 	if err != nil {
@@ -217,5 +242,36 @@ func TestACanaryIsSeenInEveryDress(t *testing.T) {
 	}
 	if found := a.in([]byte("canary" + rand.Text())); found != nil {
 		t.Errorf("another one is taken for %v", found)
+	}
+}
+
+func TestAPrivateKeyIsSeenInEveryDress(t *testing.T) {
+	a := &aviary{t: t}
+	cert, key := givenPair(t, "shop.example.com")
+	a.key("it", numberOf(t, key))
+	block, _ := pem.Decode(key)
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := x509.MarshalECPrivateKey(parsed.(*ecdsa.PrivateKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dresses := map[string][]byte{"PEM": key, "DER": block.Bytes, "short PEM": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: short})}
+	for _, before := range []string{"", "x", "xy"} {
+		b, err := json.Marshal(append([]byte(before), key...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dresses["JSON of PEM after "+before] = b
+	}
+	for name, b := range dresses {
+		if a.in(b) == nil {
+			t.Errorf("%s: the key is not seen", name)
+		}
+	}
+	if a.in(cert) != nil {
+		t.Error("the certificate is taken for its key")
 	}
 }

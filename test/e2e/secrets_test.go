@@ -32,6 +32,7 @@ services:
       - from_environment
       - kept
     configs: [inline]
+    x-rhumb: {routes: [{host: shop.example.com, port: 8000}], tls: {cert: shop.crt, key: shop.key}}
 secrets:
   from_file: {file: ./token.txt}
   from_environment: {environment: SECRET_TOKEN}
@@ -60,7 +61,7 @@ type vaultStack struct {
 
 func newVaultStack(t *testing.T) *vaultStack {
 	t.Helper()
-	s := newServer(t)
+	s := newTLSServer(t)
 	wire := tap(t, s)
 	v := &vaultStack{stack: newStack(t, s, everySecret), aviary: &aviary{t: t}, wire: wire, start: time.Now(), t: t}
 	v.fixed = []string{
@@ -69,6 +70,10 @@ func newVaultStack(t *testing.T) *vaultStack {
 	}
 	v.write("site/Dockerfile", fmt.Sprintf(tokenDockerfile, v.name))
 	v.write("kept.txt", v.canary("the value that the server keeps"))
+	cert, key := givenPair(t, "shop.example.com")
+	v.write("shop.crt", string(cert))
+	v.write("shop.key", string(key))
+	v.key("the given certificate's key", numberOf(t, key))
 	v.env = v.fixed
 	return v
 }
@@ -131,6 +136,8 @@ func TestASecretIsOnlyInItsContainersOwnFile(t *testing.T) {
 	v.run(0, "exec", "-e", "GIVEN="+v.canary("a variable of rhumb exec"), "app", "/app", "check", "http://127.0.0.1:8000/health")
 	v.run(0, "rollback", "1")
 	v.where("one")
+	v.s.must(0, "ca")
+	v.sealed("given", "internal")
 	v.answers()
 	v.backedUp()
 	v.everywhere()
@@ -146,6 +153,7 @@ func (v *vaultStack) answers() {
 	for _, command := range []string{
 		"ps", "logs", "events", "releases", "releases diff 1 2", "routes", "stacks", "secret ls", "plan", "ps --format json", "logs --format json",
 		"events --format json", "releases --format json", "releases diff --format json 1 2", "routes --format json", "stacks --format json",
+		"certs", "certs --format json", "ca",
 	} {
 		env := append([]string{fmt.Sprintf("PORT=%d", v.port), "NAME=" + v.name}, v.env...)
 		r := v.s.rhumbEnv(v.dir, env, append([]string{"-p", v.name}, strings.Fields(command)...)...)
@@ -359,7 +367,7 @@ func (v *vaultStack) onTheWire() {
 	sent := v.in(v.wire.seen())
 	for _, needed := range []string{
 		"the secret from a file, one", "the secret from a variable", "the value that the server keeps", "the inline config, two",
-		"the bound file, three", "the variable from .env, one", "the needed registry's password",
+		"the bound file, three", "the variable from .env, one", "the needed registry's password", "the given certificate's key",
 	} {
 		if !slices.Contains(sent, needed) {
 			v.t.Errorf("the client doesn't send %s, or this test is blind", needed)
