@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -15,7 +16,11 @@ import (
 // words are walked later and count more.
 func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.Node) {
 	ext := child(n, "extends")
-	if ext == nil {
+	if ext == nil || v.looked > maxNodes || v.bad.Full() {
+		return
+	}
+	if len(v.extending) >= maxDepth {
+		v.bad.Add(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "")
 		return
 	}
 	service, file := ext, (*yaml.Node)(nil)

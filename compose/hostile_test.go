@@ -29,6 +29,7 @@ func TestHostileFilesEndInErrorsSoon(t *testing.T) {
 		"many ports in parts":     service + "    ports:\n" + strings.Repeat("      - 1000-1999\n", 200),
 		"many mistakes":           service + strings.Repeat("    k: 1\n", 20_000),
 		"many services":           "services:\n" + many(2_000, "  s%d: {image: x}\n"),
+		"a long chain of extends": "services:\n  s4000: {image: x}\n" + chain(4_000),
 		"many documents":          strings.Repeat("---\nservices: {a: {image: x}}\n", 20_000),
 		"control characters":      strings.Repeat("\x01", most),
 		"nothing but colons":      strings.Repeat(":\n", most/2),
@@ -53,6 +54,22 @@ func TestHostileFilesEndInErrorsSoon(t *testing.T) {
 	}
 }
 
+func TestIncludesThatMultiplyEndInAnErrorSoon(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "10.yaml", "services: {a: {image: x}}\n")
+	for i := range 10 {
+		write(t, dir, fmt.Sprintf("%d.yaml", i), "include: ["+strings.Repeat(fmt.Sprintf("%d.yaml, ", i+1), 9)+"]\n")
+	}
+	begin := time.Now()
+	_, err := Load(t.Context(), Options{Dir: dir, Files: []string{"0.yaml"}})
+	if lines := told(err); len(lines) != 1 || !strings.Contains(lines[0], ".yaml: the files have more than 100000 values") {
+		t.Errorf("told %q", lines)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func nested(depth int) string {
 	var b strings.Builder
 	for i := range depth {
@@ -68,6 +85,14 @@ func aliases(levels int) string {
 		fmt.Fprintf(&b, "x-%d: &a%d [*a%d, *a%d]\n", i, i, i-1, i-1)
 	}
 	return b.String() + "services: {a: {image: x}}\n"
+}
+
+func chain(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  s%d: {extends: s%d}\n", i, i+1)
+	}
+	return b.String()
 }
 
 func many(n int, format string) string {

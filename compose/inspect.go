@@ -74,6 +74,9 @@ func inspect(in *input) *inspector {
 
 // file inspects a file: what it includes, what its services extend, then its own words, which go over those.
 func (v *inspector) file(s scope) {
+	if v.looked > maxNodes {
+		return
+	}
 	v.including = append(v.including, s.src.path)
 	defer func() { v.including = v.including[:len(v.including)-1] }()
 	for _, root := range s.src.roots {
@@ -103,7 +106,7 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	}
 	if v.looked++; v.looked > maxNodes {
 		if v.looked == maxNodes+1 {
-			v.bad.Add(s.src.name, fmt.Sprintf("the files have more than %d values once aliases are followed", maxNodes), "")
+			v.bad.Add(s.src.name, fmt.Sprintf("the files have more than %d values once aliases, includes and extends are followed", maxNodes), "")
 		}
 		return
 	}
