@@ -31,6 +31,9 @@ func (a *app) installCommand() *cobra.Command {
 		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
+		if err := conf.Validate(); err != nil {
+			return err
+		}
 		return a.install(ctx, conf, given, dryRun, noStart)
 	})
 	cmd.Long = "Install this very program as /usr/local/bin/rhumb with two systemd services, rhumb (the daemon) and rhumb-proxy, and start them.\n" +

@@ -34,8 +34,8 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate makes the folders absolute and refuses what can't work.
-func (c *Config) Validate() error {
+// locate makes the paths absolute.
+func (c *Config) locate() error {
 	var err error
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return rhumb.Errorf(rhumb.Invalid, "--data %s: %w", c.Data, err)
@@ -47,6 +47,14 @@ func (c *Config) Validate() error {
 		if len(path) > maxSocketPath {
 			return rhumb.Errorf(rhumb.Invalid, "the path %s is too long for a socket", path).WithHint("sockets have paths of at most %d characters", maxSocketPath)
 		}
+	}
+	return nil
+}
+
+// Validate makes the paths absolute and refuses what can't work.
+func (c *Config) Validate() error {
+	if err := c.locate(); err != nil {
+		return err
 	}
 	entry, err := c.Entry()
 	if err != nil {

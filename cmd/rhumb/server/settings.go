@@ -55,7 +55,7 @@ func variable(prefix, flag string) string {
 }
 
 // Installed fills in what the command line, which sets the flags of fs, leaves open from the settings that an installation keeps, and
-// validates all of it.
+// makes the paths absolute. Settings that don't fit are no reason not to back up or to remove: only Validate refuses them.
 func (c *Config) Installed(m install.Machine, fs *pflag.FlagSet) error {
 	kept, err := m.Settings()
 	if err != nil {
@@ -76,5 +76,5 @@ func (c *Config) Installed(m install.Machine, fs *pflag.FlagSet) error {
 	if bad != nil {
 		return bad
 	}
-	return c.Validate()
+	return c.locate()
 }

@@ -44,7 +44,7 @@ func TestWhatAnInstallationKeepsCountsForCommandsThatHaveNoFlagForIt(t *testing.
 	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(kept, []byte("RHUMB_DATA=/kept\nRHUMB_SOCKET=/kept/socket\nRHUMB_TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1\n"), 0o644); err != nil {
+	if err := os.WriteFile(kept, []byte("RHUMB_DATA=/kept\nRHUMB_SOCKET=/kept/socket\nRHUMB_ACME_ROOT=/gone\nRHUMB_TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	conf, fs := DefaultConfig(), pflag.NewFlagSet("", pflag.ContinueOnError)
