@@ -27,6 +27,7 @@ type Socket struct {
 // Listen binds the address. A host without IPv6 takes "[::]" as all of IPv4. Errors are the kernel's: Explain explains them.
 func Listen(ctx context.Context, b Binding) (*Socket, error) {
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // it has no TCP_USER_TIMEOUT, and outlives its closing: a slow client would hold what we let go of
 	network, addr := networkOf(b)
 	if b.UDP {
 		c, err := lc.ListenPacket(ctx, network, addr)
