@@ -100,8 +100,11 @@ func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 	}, nil
 }
 
-// speak gives the API version that client and engine have agreed on.
+// speak gives the API version that client and engine have agreed on. All calls wait for that, so it has a deadline also
+// where the caller has none.
 func (e *Engine) speak(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	e.negotiation.Lock()
 	defer e.negotiation.Unlock()
 	if e.version != "" {
