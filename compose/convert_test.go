@@ -277,3 +277,14 @@ func TestTheOnlyNetworksMacAddressIsTheContainers(t *testing.T) {
 		}
 	}
 }
+
+func TestAnImageThatIsToBeRefreshedIsAlwaysAskedFor(t *testing.T) {
+	for says, want := range map[string]rhumb.PullPolicy{
+		"user: x": rhumb.PullMissing, "pull_policy: missing": rhumb.PullMissing, "pull_policy: never": rhumb.PullNever,
+		"pull_policy: daily": rhumb.PullAlways, "pull_policy: refresh\n    pull_refresh_after: 12h": rhumb.PullAlways, "pull_refresh_after: 12h": rhumb.PullAlways,
+	} {
+		if s := only(t, t.TempDir(), "services:\n  web:\n    image: x\n    "+says+"\n"); s.Pull != want {
+			t.Errorf("%s: %s", says, s.Pull)
+		}
+	}
+}

@@ -172,7 +172,10 @@ func (c *converter) duration(path string, d *types.Duration) time.Duration {
 }
 
 func (c *converter) pull(s types.ServiceConfig) rhumb.PullPolicy {
-	switch policy := s.PullPolicy; policy {
+	if s.PullPolicy == "" && s.PullRefreshAfter != "" {
+		return rhumb.PullAlways
+	}
+	switch s.PullPolicy {
 	case "", "missing", "if_not_present":
 		return rhumb.PullMissing
 	case "always":
