@@ -33,7 +33,7 @@ func (e *Engine) Usage(ctx context.Context) (string, error) {
 	slices.SortStableFunc(shares, func(a, b share) int { return cmp.Compare(b.bytes, a.bytes) })
 	var words []string
 	for _, s := range shares {
-		if s.bytes >= 1e6 {
+		if s.bytes >= 5e7 { // less is 0.0 GB
 			words = append(words, fmt.Sprintf("%s %.1f GB", s.what, float64(s.bytes)/1e9))
 		}
 	}
