@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"strings"
 	"time"
 
-	moby "github.com/moby/moby/client"
 	"github.com/spf13/cobra"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/preflight"
 	"rhumb/cmd/rhumb/server"
-	"rhumb/cmd/rhumb/state"
 	"rhumb/httpapi/client"
 	"rhumb/install"
-	"rhumb/proxy"
 )
 
 func (a *app) installCommand() *cobra.Command {
@@ -55,7 +51,7 @@ func (a *app) install(ctx context.Context, conf server.Config, given map[string]
 	if want.Completions, err = a.completions(); err != nil {
 		return err
 	}
-	if err := needSystemd(m); err != nil {
+	if err := preflight.Systemd(m); err != nil {
 		return err
 	}
 	facts, err := m.Look(ctx, conf.Data)
@@ -67,11 +63,11 @@ func (a *app) install(ctx context.Context, conf server.Config, given map[string]
 		fmt.Fprint(a.stdout, install.Text(steps))
 		return nil
 	}
-	if err := needRoot("install"); err != nil {
+	if err := preflight.Root("install"); err != nil {
 		return err
 	}
 	if !noStart {
-		if err := mayStart(ctx, conf, facts); err != nil {
+		if err := preflight.Start(ctx, conf, facts); err != nil {
 			return err
 		}
 	}
@@ -102,86 +98,6 @@ func (a *app) completions() (map[string][]byte, error) {
 		made[shell] = b.Bytes()
 	}
 	return made, nil
-}
-
-func needSystemd(m install.Machine) error {
-	if !m.Systemd() {
-		return rhumb.Errorf(rhumb.Unsupported, "systemd is not this machine's init system, and rhumb install makes systemd services").
-			WithHint("let your own supervisor run \"rhumb server\" as root; it starts the proxy by itself (docs/install.md)")
-	}
-	return nil
-}
-
-func needRoot(what string) error {
-	if os.Geteuid() != 0 {
-		return rhumb.Errorf(rhumb.Denied, "rhumb %s needs root", what).WithHint("sudo rhumb %s", what)
-	}
-	return nil
-}
-
-// mayStart looks for what would keep the services from starting.
-func mayStart(ctx context.Context, conf server.Config, facts install.Facts) error {
-	if err := engineAnswers(ctx, conf.DockerHost); err != nil {
-		return err
-	}
-	if !facts.Running[install.Daemon] && facts.Data {
-		unlock, err := state.Folder(conf.Data).Lock()
-		if rhumb.ErrorCode(err) == rhumb.Locked {
-			return rhumb.Errorf(rhumb.Locked, "a rhumb server that is no service uses %s", conf.Data).
-				WithHint("stop it and install again; its proxy goes on serving until the new one has taken over")
-		}
-		if err != nil {
-			return err
-		}
-		unlock()
-	}
-	if facts.Running[install.Proxy] {
-		return nil
-	}
-	if _, err := proxy.Dial(state.Folder(conf.Data).ProxySocket()).Status(ctx); err == nil {
-		return nil // one that is no service: ours takes the ports over from it
-	}
-	return portsFree(ctx, conf)
-}
-
-// portsFree tells who holds a port that the proxy is to serve.
-func portsFree(ctx context.Context, conf server.Config) error {
-	entry, err := conf.Entry()
-	if err != nil {
-		return err
-	}
-	p, err := proxy.New(proxy.Options{})
-	if err != nil {
-		return err
-	}
-	err = p.Check(ctx, []rhumb.Listener{{Addr: entry, Protocol: rhumb.HTTP}})
-	if err != nil {
-		return rhumb.Errorf(rhumb.Conflict, "%w", err).WithHint("stop what holds it, or give rhumb another port: rhumb install --http :8080")
-	}
-	return nil
-}
-
-// engineAnswers tells how to get an engine where none answers.
-func engineAnswers(ctx context.Context, host string) error {
-	engine, err := moby.New(moby.WithHost(host))
-	if err != nil {
-		return rhumb.Errorf(rhumb.Invalid, "docker host %q: %w", host, err)
-	}
-	defer func() { _ = engine.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if _, err = engine.Ping(ctx, moby.PingOptions{}); err == nil {
-		return nil
-	}
-	path := os.Getenv("PATH") + ":/usr/sbin:/sbin"
-	for dir := range strings.SplitSeq(path, ":") {
-		if _, missing := exec.LookPath(dir + "/dockerd"); missing == nil {
-			return rhumb.Errorf(rhumb.Unavailable, "Docker Engine is installed but does not answer at %s: %w", host, err).
-				WithHint("start it: systemctl enable --now docker")
-		}
-	}
-	return rhumb.Errorf(rhumb.Unavailable, "Docker Engine is missing: nothing answers at %s", host).
-		WithHint("install it: apt-get install docker.io on Debian and Ubuntu, dnf install moby-engine on Fedora; or docker-ce as docs.docker.com/engine/install tells")
 }
 
 // welcome waits for the server and says what there is now.

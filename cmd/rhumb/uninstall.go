@@ -10,9 +10,8 @@ import (
 	moby "github.com/moby/moby/client"
 	"github.com/spf13/cobra"
 
-	"rhumb"
+	"rhumb/cmd/rhumb/preflight"
 	"rhumb/cmd/rhumb/server"
-	"rhumb/httpapi/client"
 	"rhumb/install"
 )
 
@@ -34,7 +33,10 @@ func (a *app) uninstallCommand() *cobra.Command {
 			fmt.Fprint(a.stdout, install.Text(steps))
 			return nil
 		}
-		if err := a.mayUninstall(ctx, conf, facts, force); err != nil {
+		if err := preflight.Root("uninstall"); err != nil {
+			return err
+		}
+		if err := preflight.Uninstall(ctx, conf, facts, force); err != nil {
 			return err
 		}
 		if purge && !yes {
@@ -55,45 +57,6 @@ func (a *app) uninstallCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&purge, "purge", false, "remove the state folder, the settings and the user too")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "ask nothing")
 	return cmd
-}
-
-// mayUninstall refuses while stacks are deployed.
-func (a *app) mayUninstall(ctx context.Context, conf server.Config, facts install.Facts, force bool) error {
-	if err := needRoot("uninstall"); err != nil {
-		return err
-	}
-	if len(facts.Files) == 0 {
-		return rhumb.Errorf(rhumb.NotFound, "rhumb is not installed here").WithHint("a server that was started by hand is stopped by hand")
-	}
-	if force {
-		return nil
-	}
-	names, err := deployed(ctx, conf.Socket)
-	if err != nil {
-		return rhumb.Errorf(rhumb.Unavailable, "whether stacks are deployed can't be told: %w", err).WithHint("start the server, or uninstall with --force")
-	}
-	if len(names) > 0 {
-		return rhumb.Errorf(rhumb.Conflict, "these stacks are deployed: %s", strings.Join(names, ", ")).
-			WithHint("take each down first: rhumb down -p %s (its volumes stay); or --force, which leaves their containers running without rhumb", names[0])
-	}
-	return nil
-}
-
-// deployed lists the stacks of a server.
-func deployed(ctx context.Context, socket string) ([]string, error) {
-	c, err := client.New("unix://" + socket)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	stacks, err := c.Stacks(ctx)
-	var names []string
-	for _, s := range stacks {
-		names = append(names, s.Name)
-	}
-	return names, err
 }
 
 // farewell removes what lies in memory, if nothing mounts it, and says what is left.

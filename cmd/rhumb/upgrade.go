@@ -12,6 +12,7 @@ import (
 
 	"rhumb"
 	"rhumb/backup"
+	"rhumb/cmd/rhumb/preflight"
 	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/state"
 	"rhumb/httpapi/client"
@@ -36,7 +37,7 @@ func (a *app) upgradeCommand() *cobra.Command {
 		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
-		if err := needRoot("upgrade"); err != nil {
+		if err := preflight.Root("upgrade"); err != nil {
 			return err
 		}
 		f.file = args[0]
@@ -73,12 +74,15 @@ func (a *app) upgrade(ctx context.Context, conf server.Config, f upgradeFlags) e
 	if err != nil {
 		return err
 	}
+	if slices.Equal(old.Content, next.Content) {
+		return &outcome{words: "rhumb " + old.Version + " is what runs here already"}
+	}
 	c, err := client.New("unix://" + conf.Socket)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := mayUpgrade(ctx, c, old, next, f.force); err != nil {
+	if err := preflight.Upgrade(ctx, c, old, next, f.force); err != nil {
 		return err
 	}
 	u := &install.Upgrade{Server: c, Services: services, Old: old, New: next, Within: f.within,
@@ -120,29 +124,6 @@ func servicesOf(f upgradeFlags) (install.Services, error) {
 		return nil, rhumb.Errorf(rhumb.Invalid, "--binary goes with --restart: the services run %s", install.Binary)
 	}
 	return install.Systemd{Machine: m}, nil
-}
-
-// mayUpgrade refuses what can't end well.
-func mayUpgrade(ctx context.Context, c *client.Client, old, next install.Program, force bool) error {
-	switch {
-	case slices.Equal(old.Content, next.Content):
-		return &outcome{words: "rhumb " + old.Version + " is what runs here already"}
-	case next.Schema < old.Schema:
-		return rhumb.Errorf(rhumb.Unsupported, "rhumb %s doesn't know the database of rhumb %s", next.Version, old.Version).
-			WithHint("to go back that far: stop the server, put the old program in place, rhumb restore a backup of that time, start it")
-	case next.OlderThan(old) && !force:
-		return rhumb.Errorf(rhumb.Invalid, "rhumb %s is older than %s", next.Version, old.Version).WithHint("say --force if you mean it")
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	info, err := c.Info(ctx)
-	if err == nil && !info.Proxy {
-		err = rhumb.Errorf(rhumb.Unavailable, "the proxy does not answer")
-	}
-	if err != nil && !force {
-		return rhumb.Errorf(rhumb.Unavailable, "the server isn't well before the upgrade: %w", err).WithHint("rhumb doctor tells more; --force upgrades all the same")
-	}
-	return nil
 }
 
 // keepState has the state and the old program kept, and the state put back if need be.
