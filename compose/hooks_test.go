@@ -96,9 +96,7 @@ func TestHooksOfRunningReplicasAreNoPartOfTheSpec(t *testing.T) {
 	}
 }
 
-func TestAHooksOwnWordCountsMoreThanItsServices(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, "compose.yaml", `
+const ownWords = `
 services:
   web:
     image: x
@@ -117,7 +115,11 @@ services:
     network_mode: host
     pre_start: [{command: a, networks: [more]}, {command: b, image: tools}]
 networks: {front: , more: }
-`)
+`
+
+func TestAHooksOwnWordCountsMoreThanItsServices(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "compose.yaml", ownWords)
 	write(t, dir, "Dockerfile", "FROM x")
 	p, err := Load(t.Context(), Options{Dir: dir, Name: "s"})
 	if err != nil {
