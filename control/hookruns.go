@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -155,8 +156,8 @@ func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb
 		if err != nil {
 			return run, err
 		}
-		url := fmt.Sprintf("http://%s:%d%s", at, svc.After.Port, svc.After.Path)
-		for err = ready.Ask(limited, url); err != nil && limited.Err() == nil; err = ready.Ask(limited, url) {
+		addr := netip.AddrPortFrom(at, svc.After.Port)
+		for err = ready.Ask(limited, addr, svc.After.Path); err != nil && limited.Err() == nil; err = ready.Ask(limited, addr, svc.After.Path) {
 			pause(limited, ready.Latest)
 			_, _ = fmt.Fprintf(&out, "%s: %v\n", rep.Name(), err) // memory
 		}

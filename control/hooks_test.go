@@ -2,6 +2,9 @@ package control
 
 import (
 	"context"
+	"net"
+	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -293,4 +296,21 @@ func TestAHookWhoseFailureCannotBeWrittenDownIsNotRunWithoutAPause(t *testing.T)
 			t.Errorf("%s: %s", got.Phase, got.Why)
 		}
 	})
+}
+
+func TestACheckReachesReplicasThatHaveOnlyIPv6(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("no IPv6 here:", err)
+	}
+	server := &http.Server{Handler: http.RedirectHandler("/elsewhere", http.StatusFound), ReadHeaderTimeout: time.Second}
+	go func() { _ = server.Serve(l) }() // ends with Close
+	defer server.Close()
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	web := rhumb.Service{Name: "web", After: &rhumb.Check{Path: "/alive?deep=1", Port: at.Port(), Timeout: time.Second}}
+	rep := rhumb.Replica{Service: "web", Slot: 1, State: rhumb.StateRunning, Addrs: map[string]netip.Addr{"shop_default": at.Addr()}}
+	run, err := newBed(t).runner("shop").ask(t.Context(), &goal{replicas: []rhumb.Replica{rep}}, &web, rhumb.HookRun{})
+	if err != nil || run.Failed != "" {
+		t.Errorf("%v; %+v", err, run)
+	}
 }

@@ -42,11 +42,11 @@ func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (ready.Pro
 		if err != nil {
 			return nil, nil
 		}
-		addr := netip.AddrPortFrom(at, s.Ready.Port).String()
+		addr := netip.AddrPortFrom(at, s.Ready.Port)
 		if s.Ready.Kind == rhumb.ReadyTCP {
 			return func(ctx context.Context) error { return ready.Dial(ctx, addr) }, ready.Quick
 		}
-		return func(ctx context.Context) error { return ready.Ask(ctx, "http://"+addr+s.Ready.Path) }, ready.Quick
+		return func(ctx context.Context) error { return ready.Ask(ctx, addr, s.Ready.Path) }, ready.Quick
 	case rhumb.ReadyHealth:
 		check := release.WithDefaults(*s.Container.Health)
 		grow := func(_, last time.Duration) time.Duration {

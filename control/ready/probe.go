@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -26,10 +27,10 @@ type Pace func(ran, last time.Duration) time.Duration
 func Quick(ran, _ time.Duration) time.Duration { return min(max(ran/25, soonest), Latest) }
 
 // Dial tries once whether something listens at an address.
-func Dial(ctx context.Context, addr string) error {
+func Dial(ctx context.Context, at netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", at.String())
 	if err != nil {
 		return err
 	}
@@ -42,11 +43,11 @@ var asking = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Ask asks once, over HTTP; the answer must be 200 to 399.
-func Ask(ctx context.Context, url string) error {
+// Ask asks once, over HTTP, for a path and its query; the answer must be 200 to 399.
+func Ask(ctx context.Context, at netip.AddrPort, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at.String()+path, nil)
 	if err != nil {
 		return err
 	}
