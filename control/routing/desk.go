@@ -37,7 +37,7 @@ func NewDesk(r rhumb.Router, entry, https netip.AddrPort, acme rhumb.Authority) 
 const routeTimeout = 10 * time.Second
 
 // Edit applies a change and returns once the proxy serves it. Nothing is sent if edit changes nothing. Changes that wait for each other are
-// sent together; if the proxy doesn't serve them so, each is sent alone, and edit is called again. It must be a function of the table alone.
+// sent together; if the proxy doesn't serve them so, each is sent alone, and edit is called again. It must be a function of the table and the time.
 func (d *Desk) Edit(ctx context.Context, edit func(*rhumb.Table)) error {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
