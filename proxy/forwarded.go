@@ -14,6 +14,10 @@ func (h *httpServer) rewrite(pr *httputil.ProxyRequest) {
 	out.URL.Scheme, out.URL.Host = "http", "replica" // the round tripper knows better
 	out.URL.RawQuery = in.URL.RawQuery               // ReverseProxy drops what it can't parse
 	out.Trailer = in.Trailer                         // the server fills this very map at the body's end, not a copy of it
+	if carriesHTTP(out.Header.Get("Upgrade")) {
+		out.Header.Del("Upgrade")
+		out.Header.Del("Connection") // which says no more than that
+	}
 	peer := peerOf(in.RemoteAddr)
 	trusted := h.trusts(peer)
 	for k := range out.Header {
@@ -43,6 +47,18 @@ func (h *httpServer) rewrite(pr *httputil.ProxyRequest) {
 		out.Header.Set("X-Real-Ip", peer.String())
 	}
 	out.Header["X-Forwarded-For"] = []string{strings.Join(out.Header["X-Forwarded-For"], ", ")}
+}
+
+// carriesHTTP tells whether a client asks to change to what carries requests again: HTTP/2, or TLS with HTTP in it. They would reach the replica as
+// the client wrote them, led by no rule. Who doesn't get the change goes on without it.
+func carriesHTTP(upgrade string) bool {
+	for protocol := range strings.SplitSeq(strings.ToLower(upgrade), ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+		if name == "h2c" || name == "h2" || name == "http" || name == "tls" {
+			return true
+		}
+	}
+	return false
 }
 
 // claimsOrigin tells whether a header says where a request comes from. CGI and WSGI turn "-" into "_", so that a

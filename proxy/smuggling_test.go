@@ -226,3 +226,22 @@ func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
 		t.Errorf("upstream got %q", got)
 	}
 }
+
+// Behind such an upgrade requests would reach the replica as the client wrote them.
+func TestNoUpgradeLeadsToHTTPAgain(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		if to := r.Header.Get("Upgrade"); to != "" {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", to)
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		}
+	})))
+	for to, want := range map[string]string{"h2c": "200", "H2C": "200", "websocket, h2c": "200", "HTTP/2.0": "200", "TLS/1.0, HTTP/1.1": "200", "websocket": "101"} {
+		a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "+to+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+		if !strings.HasPrefix(a, "HTTP/1.1 "+want+" ") {
+			t.Errorf("%s: %q", to, a)
+		}
+	}
+}
