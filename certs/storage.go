@@ -38,9 +38,10 @@ type storage struct {
 }
 
 const (
-	valuesFolder = "values"
-	locksFolder  = "locks"
-	maxValue     = 1 << 20 // bytes of a sealed file
+	valuesFolder  = "values"
+	locksFolder   = "locks"
+	damagedFolder = "damaged"
+	maxValue      = 1 << 20 // bytes of a sealed file
 )
 
 func newStorage(dir string, box Sealer) *storage {
@@ -94,6 +95,19 @@ func (s *storage) Delete(_ context.Context, key string) error {
 		return err
 	}
 	return os.RemoveAll(path)
+}
+
+// setAside moves a key and all below it out of the way, and tells where to.
+func (s *storage) setAside(key string) (string, error) {
+	from, err := s.path(key)
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(s.dir, damagedFolder, filepath.Base(from)+"-"+time.Now().UTC().Format("20060102T150405"))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), os.Rename(from, to)); err != nil {
+		return "", rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
+	}
+	return to, nil
 }
 
 // Exists tells whether there is a value or something below the key.

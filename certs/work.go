@@ -9,7 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyserver/certmagic"
+
 	"rhumb"
+	"rhumb/internal/seal"
 )
 
 // lookEvery is how often the certificates are looked at when nothing is due.
@@ -154,9 +157,29 @@ func (k *Keeper) obtain(ctx context.Context, spec rhumb.Certificate, c *client) 
 		if c == nil {
 			return nil, rhumb.Errorf(rhumb.Unavailable, "there is no ACME authority")
 		}
+		if err := k.setDamagedAside(ctx, c, spec.Host); err != nil {
+			return nil, err
+		}
 		return c.order(ctx, k.storage, spec.Host)
 	}
 	return k.stored(ctx, spec)
+}
+
+// setDamagedAside moves a damaged certificate out of the way, which certmagic would neither use nor replace.
+func (k *Keeper) setDamagedAside(ctx context.Context, c *client, host string) error {
+	site := certmagic.StorageKeys.CertsSitePrefix(c.key, host)
+	if err := k.storage.Lock(ctx, site); err != nil {
+		return err
+	}
+	defer func() { _ = k.storage.Unlock(ctx, site) }()
+	if _, err := c.load(ctx, k.storage, host); !errors.Is(err, seal.ErrDamaged) {
+		return nil
+	}
+	to, err := k.storage.setAside(site)
+	if err == nil {
+		k.log.Error("damaged certificate set aside", "host", host, "in", to)
+	}
+	return err
 }
 
 // issue has the internal authority make a certificate, unless another process has just done so.

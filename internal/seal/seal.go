@@ -62,6 +62,9 @@ func (x *Box) Seal(b []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// ErrDamaged is what Open's error is if the key is the right one, but what was sealed isn't whole any more.
+var ErrDamaged = errors.New("changed or damaged")
+
 // Open gives what was sealed. It fails with Internal if b was sealed with another key, cut short or changed by a single bit.
 func (x *Box) Open(b []byte) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(b), x.identity)
@@ -81,9 +84,15 @@ func (x *Box) Open(b []byte) ([]byte, error) {
 }
 
 func damaged(err error) error {
-	return rhumb.Errorf(rhumb.Internal, "the sealed data was changed or is damaged: %w", err).
+	return rhumb.Errorf(rhumb.Internal, "the sealed data was changed or is damaged: %w", damage{err}).
 		WithHint("restore it from a backup; rhumb doesn't use what it can't verify")
 }
+
+// damage is ErrDamaged in other words.
+type damage struct{ error }
+
+func (d damage) Is(target error) bool { return target == ErrDamaged }
+func (d damage) Unwrap() error        { return d.error }
 
 func load(path string) (*age.X25519Identity, error) {
 	f, err := os.Open(path)

@@ -1,6 +1,7 @@
 package proxyd
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -222,6 +224,39 @@ func TestACertificateIsRenewedAndTheOldOneKeptWhileTheAuthorityIsAway(t *testing
 	}
 	a.Away(false)
 	f.await(life, "a renewal after all", func(s rhumb.CertificateStatus) bool { return s.NotAfter.After(second.NotAfter) && s.Error == "" })
+}
+
+func TestADamagedCertificateIsSetAsideAndOrderedAnew(t *testing.T) {
+	t.Parallel()
+	a := pebbletest.Start(t, pebbletest.Options{})
+	f := newFront(t, a, names(2)...)
+	f.start()
+	f.await(20*time.Second, "certificates", there)
+	f.stop()
+	paths, err := filepath.Glob(filepath.Join(f.dir, "certs", "values", "certificates", "*", "shop00*", "*.crt"))
+	if err != nil || len(paths) != 1 {
+		t.Fatal(paths, err)
+	}
+	b, err := os.ReadFile(paths[0])
+	if err == nil {
+		b[len(b)-1] ^= 1
+		err = os.WriteFile(paths[0], b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.start()
+	f.await(10*time.Second, "certificates again", there)
+	if n := a.Placed.Load(); n != 3 {
+		t.Errorf("%d orders for 2 names, one of them twice", n)
+	}
+	kept, err := filepath.Glob(filepath.Join(f.dir, "certs", "damaged", "shop00*", "*.crt"))
+	if err != nil || len(kept) != 1 {
+		t.Fatal("it is not kept:", kept, err)
+	}
+	if now, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(now, b) {
+		t.Errorf("it was changed (%v)", err)
+	}
 }
 
 func TestAHostThatCannotBeProvedDoesNotKeepOthersFromCertificates(t *testing.T) {
