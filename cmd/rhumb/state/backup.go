@@ -66,10 +66,12 @@ func (f Folder) ToRestore(ctx context.Context, force bool) (unlock func(), err e
 	}
 	db := f.Database()
 	held, err := sqlite.Peek(ctx, db)
-	if _, missing := os.Stat(db); errors.Is(missing, fs.ErrNotExist) {
+	switch _, missing := os.Stat(db); {
+	case errors.Is(missing, fs.ErrNotExist):
 		err = backup.Settled(string(f))
-	}
-	if err == nil && held.Releases > 0 {
+	case err != nil: // the very day for a backup
+		err = rhumb.Errorf(rhumb.ErrorCode(err), "%w", err).WithHint("replace it with --force; it is set aside")
+	case held.Releases > 0:
 		err = rhumb.Errorf(rhumb.Conflict, "%s holds state: releases (%d)", string(f), held.Releases).WithHint("replace them with --force; they are set aside")
 	}
 	if err != nil {

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"rhumb"
@@ -21,4 +23,19 @@ func TestAFolderHasOneServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
+}
+
+func TestADamagedDatabaseIsRestoredOverWithForce(t *testing.T) {
+	folder := Folder(t.TempDir())
+	if err := os.WriteFile(folder.Database(), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := folder.ToRestore(t.Context(), false); err == nil || !strings.Contains(rhumb.ErrorHint(err), "--force") {
+		t.Errorf("got %v, hint %q", err, rhumb.ErrorHint(err))
+	}
+	unlock, err := folder.ToRestore(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
 }
