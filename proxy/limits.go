@@ -95,5 +95,4 @@ func connsByFiles() int {
 // slots is a counting semaphore. Only one goroutine waits on a listener's, so it needs no fairness.
 type slots chan struct{}
 
-func (s slots) take()    { s <- struct{}{} }
 func (s slots) release() { <-s }

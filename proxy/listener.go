@@ -40,9 +40,9 @@ type acceptLoop struct {
 	socket *socket.Socket
 	total  slots
 	own    slots
-	serve  func(*inbound.Conn) (rest func()) // rest, if any, is the connection's own goroutine
-	full   func(socket.Binding)              // called while there is no place for more connections
-	ended  func()                            // called when no more are accepted
+	serve  func(*inbound.Conn) (rest func())  // rest, if any, is the connection's own goroutine
+	full   func(at func(socket.Binding) bool) // called while there is no place for more connections there
+	ended  func()                             // called when no more are accepted
 	log    *slog.Logger
 }
 
@@ -52,7 +52,7 @@ func (a *acceptLoop) run() {
 	defer a.ended()
 	var backoff time.Duration
 	for {
-		if !a.takePlace() {
+		if !a.place(a.own, a.here, a.socket.Closed()) {
 			return
 		}
 		c, err := a.socket.TCP.AcceptTCP()
@@ -64,7 +64,7 @@ func (a *acceptLoop) run() {
 			continue
 		}
 		backoff = 0
-		a.total.take() // not given up when the socket closes: this connection was accepted and is owed an answer
+		a.place(a.total, anywhere, nil) // not given up when the socket closes: this connection was accepted and is owed an answer
 		cc := inbound.New(c, a.socket.Bound, func() {
 			a.own.release()
 			a.total.release()
@@ -75,20 +75,24 @@ func (a *acceptLoop) run() {
 	}
 }
 
-// takePlace waits for a place; false if the socket was closed meanwhile.
-func (a *acceptLoop) takePlace() bool {
+// here and anywhere tell whether a connection that came in at an address takes up such a place.
+func (a *acceptLoop) here(b socket.Binding) bool { return b == a.socket.Bound }
+func anywhere(socket.Binding) bool               { return true }
+
+// place waits for a place among some; false if given up meanwhile.
+func (a *acceptLoop) place(among slots, at func(socket.Binding) bool, givenUp <-chan struct{}) bool {
 	for {
 		select {
-		case a.own <- struct{}{}:
+		case among <- struct{}{}:
 			return true
 		default:
 		}
-		a.full(a.socket.Bound)
+		a.full(at)
 		select {
-		case a.own <- struct{}{}:
+		case among <- struct{}{}:
 			return true
 		case <-time.After(time.Second):
-		case <-a.socket.Closed():
+		case <-givenUp:
 			return false
 		}
 	}

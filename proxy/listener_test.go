@@ -224,24 +224,29 @@ func TestLimitsBelowZeroAreRefused(t *testing.T) {
 	}
 }
 
-func TestAFullListenerMakesRoomOfIdleConnections(t *testing.T) {
+func TestIdleConnectionsMakeRoom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits until connections count as idle")
 	}
-	p := start(t, proxy.Options{Limits: proxy.Limits{Conns: 2}})
-	addr := freeAddr(t)
-	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
-	for range 2 {
-		tr := &http.Transport{}
-		defer tr.CloseIdleConnections()
-		r, err := (&http.Client{Transport: tr}).Get("http://" + addr.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.Copy(io.Discard, r.Body)
-		r.Body.Close()
-	}
-	if _, body := get(t, "http://"+addr.String()); body != "a" { // long before the idle time of 90 s
-		t.Fatal(body)
+	for name, limits := range map[string]proxy.Limits{"the listener": {Conns: 2}, "the proxy": {TotalConns: 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, proxy.Options{Limits: limits})
+			addr := freeAddr(t)
+			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
+			for range 2 {
+				tr := &http.Transport{}
+				defer tr.CloseIdleConnections()
+				r, err := (&http.Client{Transport: tr}).Get("http://" + addr.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+			}
+			if _, body := get(t, "http://"+addr.String()); body != "a" { // long before the idle time of 90 s
+				t.Fatal(body)
+			}
+		})
 	}
 }

@@ -58,9 +58,9 @@ func (t *Conns) CloseQuiet(quiet time.Duration) (left int) {
 // roomTime is how long a kept-alive connection must have been without a request to be closed for the sake of a new one.
 const roomTime = 5 * time.Second
 
-// MakeRoom closes connections of a full listener that nobody uses.
-func (t *Conns) MakeRoom(b socket.Binding) {
-	t.closeWhere(func(c *Conn) bool { return c.Bound == b && c.quiet(roomTime) })
+// MakeRoom closes connections that nobody uses, of those that came in at such an address.
+func (t *Conns) MakeRoom(at func(socket.Binding) bool) {
+	t.closeWhere(func(c *Conn) bool { return at(c.Bound) && c.quiet(roomTime) })
 }
 
 func (t *Conns) closeWhere(is func(*Conn) bool) (left int) {
