@@ -34,11 +34,14 @@ func Peek(ctx context.Context, path string) (Held, error) {
 type serializer interface{ Serialize() ([]byte, error) }
 
 // Copy gives a database file as it is at one moment, with what is still in its log; a daemon may go on writing meanwhile. The copy is in
-// memory: nothing of it touches the disk.
+// memory: nothing of it touches the disk. A file that is damaged is an error: nobody would look at the copy until it is needed.
 func Copy(ctx context.Context, path string) ([]byte, error) {
 	var b []byte
 	s := &Store{path: path}
 	err := s.reading(ctx, func(conn *sql.Conn) error {
+		if err := s.lookThrough(ctx, conn); err != nil {
+			return err
+		}
 		return conn.Raw(func(driver any) error {
 			c, ok := driver.(serializer)
 			if !ok {

@@ -64,12 +64,8 @@ CREATE TABLE seal_check (
 
 // check looks the file through, brings its schema up to date, and tries the key and all that it sealed.
 func (s *Store) check(ctx context.Context, version int) error {
-	var verdict string
-	if err := s.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
-		return s.fault("check the database", err)
-	}
-	if verdict != "ok" {
-		return s.damaged(errors.New(strings.Join(strings.Fields(verdict), " ")))
+	if err := s.lookThrough(ctx, s.write); err != nil {
+		return err
 	}
 	if version < len(migrations) {
 		if err := s.update(ctx, "bring the database up to date", func(tx *sql.Tx) error { return s.migrate(ctx, tx) }); err != nil {
@@ -80,6 +76,20 @@ func (s *Store) check(ctx context.Context, version int) error {
 		return err
 	}
 	return s.tryRecords(ctx)
+}
+
+// lookThrough tells why the file is damaged; nil if it isn't.
+func (s *Store) lookThrough(ctx context.Context, db interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}) error {
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return s.fault("check the database", err)
+	}
+	if verdict != "ok" {
+		return s.damaged(errors.New(strings.Join(strings.Fields(verdict), " ")))
+	}
+	return nil
 }
 
 // identify tells the schema's version, 0 for an empty file, and refuses what isn't rhumb's or is too new. It uses a connection of its

@@ -182,6 +182,9 @@ func TestADamagedFileIsRefusedAndKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(t, dir, rhumb.Internal, "damaged", "backup")
+			if _, err := sqlite.Copy(t.Context(), path); rhumb.ErrorCode(err) != rhumb.Internal || !strings.Contains(err.Error(), "damaged") {
+				t.Errorf("a copy: %v", err)
+			}
 		})
 	}
 }
