@@ -64,14 +64,15 @@ func (r *runner) perform(ctx context.Context, g *goal, o rollout.Observed, s rhu
 
 // reroute changes the routing table and returns once the proxy serves it.
 func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
-	edit, led := func(t *rhumb.Table) {}, true
+	var edit func(*rhumb.Table)
+	var refused error
 	switch s.Kind {
 	case rhumb.StepPublish:
 		svc := g.wanted.Model.Service(s.Service)
 		if svc == nil {
 			return nil
 		}
-		edit = func(t *rhumb.Table) { routing.Publish(t, r.stack, svc, s.Name) }
+		edit = func(t *rhumb.Table) { refused = routing.Publish(t, r.stack, svc, s.Name) }
 	case rhumb.StepUnpublish:
 		edit = func(t *rhumb.Table) { routing.Unpublish(t, r.stack, s.Name) }
 	case rhumb.StepRoute:
@@ -87,21 +88,20 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 		if err != nil {
 			return err
 		}
-		led = false
 		edit = func(t *rhumb.Table) {
 			routing.Route(t, r.stack, svc, rep, at, wanted)
-			led = routing.RouteInside(t, r.stack, rep) || svc.Served()
+			if refused = nil; !routing.RouteInside(t, r.stack, rep) && !svc.Served() {
+				refused = rhumb.Errorf(rhumb.Unavailable, "%s: none of its networks leads to it", rep.Name())
+			}
 		}
-	case rhumb.StepDrain:
-		edit = func(t *rhumb.Table) { r.withdraw(t, g, s, time.Now()) }
-	case rhumb.StepUnroute:
+	case rhumb.StepDrain, rhumb.StepUnroute:
 		edit = func(t *rhumb.Table) { r.withdraw(t, g, s, time.Now()) }
 	}
 	if err := r.c.desk.Edit(ctx, edit); err != nil {
 		return err
 	}
-	if !led {
-		return rhumb.Errorf(rhumb.Unavailable, "%s: none of its networks leads to it", rhumb.ReplicaName(s.Stack, s.Service, s.Release, s.Slot))
+	if refused != nil {
+		return refused
 	}
 	if s.Kind == rhumb.StepDrain {
 		r.tellStep(ctx, g, s, rhumb.EventDraining, s.Why)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,5 +71,23 @@ func TestADeploymentIsOpenedAlthoughAnotherEndsJustThen(t *testing.T) {
 			t.Errorf("from %d to %d, %v", d.From, d.To, err)
 		}
 		b.stop = func() {}
+	})
+}
+
+func TestOfTwoStacksThatBeginAtOnceTheFirstHasThePort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		store := &between{Store: b.store}
+		b.stop()
+		b.run(context.Background(), Deps{Engine: b.engine, Images: b.engine, Store: store, Router: b.router})
+		store.do = func() { b.deploy(shop("web:1")) } // once the other has found the port free
+		other := shop("web:1")
+		other.Name, other.Networks[0].Name, other.Volumes, other.Services = "other", "other_default", nil, other.Services[1:]
+		other.Services[0].DependsOn, other.Services[0].Container.Networks = nil, []rhumb.Attachment{{Network: "other_default"}}
+		d := b.deploy(other)
+		if d.Phase != rhumb.PhaseRolledBack || !strings.Contains(d.Why, "shop/web") {
+			t.Errorf("%s: %s", d.Phase, d.Why)
+		}
+		b.wantRouted("shop-web.1.1", "shop-web.1.2")
 	})
 }

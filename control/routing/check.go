@@ -75,10 +75,8 @@ func (d *Desk) Check(ctx context.Context, m *rhumb.Stack) error {
 			}
 		}
 		for _, rt := range s.Routes {
-			for _, x := range st.Table.Rules {
-				if b := owner[x.Backend]; ruleAddress(x) == rt.Address() && b.Stack != m.Name {
-					return rhumb.Errorf(rhumb.Conflict, "service %s: the route %s belongs to %s/%s", s.Name, rt.Address(), b.Stack, b.Service)
-				}
+			if held, b := ruleHolder(st.Table, owner, rt.Address()); held && b.Stack != m.Name {
+				return rhumb.Errorf(rhumb.Conflict, "service %s: the route %s belongs to %s/%s", s.Name, rt.Address(), b.Stack, b.Service)
 			}
 		}
 	}
@@ -104,6 +102,15 @@ func holder(t rhumb.Table, owner map[string]rhumb.Backend, l rhumb.Listener) (bo
 		}
 	}
 	return false, rhumb.Backend{}
+}
+
+// ruleHolder finds the rule of the table for a route's address.
+func ruleHolder(t rhumb.Table, owner map[string]rhumb.Backend, addr string) (bool, rhumb.Backend) {
+	i := slices.IndexFunc(t.Rules, func(x rhumb.Rule) bool { return ruleAddress(x) == addr })
+	if i < 0 {
+		return false, rhumb.Backend{}
+	}
+	return true, owner[t.Rules[i].Backend]
 }
 
 // The ports that are tried where the user names none: those that Linux doesn't give to outgoing connections.

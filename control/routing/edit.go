@@ -59,12 +59,16 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 	return &t.Backends[len(t.Backends)-1]
 }
 
-// Publish makes an address lead to the service; addr is one of s.Addresses().
-func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) {
+// Publish makes an address lead to the service; addr is one of s.Addresses(). One that another stack has stays as it is: that is Conflict.
+func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error {
+	owner := owners(*t)
 	for _, p := range s.Ports {
 		if p.Address() == addr {
-			b := backend(t, stack, s, p.Target, p.Protocol).Name
 			at := bindAddr(p)
+			if held, b := holder(*t, owner, rhumb.Listener{Addr: at, Protocol: p.Protocol}); held && b.Stack != stack {
+				return taken(addr, b)
+			}
+			b := backend(t, stack, s, p.Target, p.Protocol).Name
 			t.Listeners = slices.DeleteFunc(t.Listeners, func(l rhumb.Listener) bool {
 				return l.Backend != "" && l.Addr == at && sameWire(l.Protocol, p.Protocol)
 			})
@@ -73,11 +77,20 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) {
 	}
 	for _, r := range s.Routes {
 		if r.Address() == addr {
+			if held, b := ruleHolder(*t, owner, addr); held && b.Stack != stack {
+				return taken(addr, b)
+			}
 			b := backend(t, stack, s, r.Port, rhumb.HTTP).Name
 			t.Rules = slices.DeleteFunc(t.Rules, func(x rhumb.Rule) bool { return ruleAddress(x) == addr })
 			t.Rules = append(t.Rules, rhumb.Rule{Host: r.Host, Path: r.Path, Backend: b})
 		}
 	}
+	return nil
+}
+
+func taken(addr string, by rhumb.Backend) error {
+	return rhumb.Errorf(rhumb.Conflict, "%s is published by %s/%s", addr, by.Stack, by.Service).
+		WithHint("choose another address, or take it away from %s first", by.Stack)
 }
 
 // Unpublish closes an address of the stack.
@@ -105,7 +118,7 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at n
 		return
 	}
 	for _, addr := range s.Addresses() {
-		Publish(t, stack, s, addr)
+		_ = Publish(t, stack, s, addr) // another stack's stays that one's
 	}
 }
 
