@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -35,9 +36,17 @@ func (a *app) cancelCommand() *cobra.Command {
 		if err := c.Cancel(ctx, stack, d.ID, who()); err != nil {
 			return err
 		}
-		return a.conclude(ctx, c, d, view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOfStatus(st, rhumb.ChangeRequest{})), opts)
+		return cancelled(a.conclude(ctx, c, d, view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOfStatus(st, rhumb.ChangeRequest{})), opts))
 	})
 	a.looking(cmd)
 	opts.flags(cmd)
 	return cmd
+}
+
+// cancelled makes a deployment that was cancelled a success: that is what was asked for.
+func cancelled(err error) error {
+	if o := (*outcome)(nil); errors.As(err, &o) && o.exit == rhumb.ExitCancelled {
+		return &outcome{words: o.words}
+	}
+	return err
 }
