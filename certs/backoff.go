@@ -3,7 +3,9 @@ package certs
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/mholt/acmez/v3/acme"
 )
@@ -94,7 +96,7 @@ func blameFor(err error) blame {
 // maxReason is how much of an error is kept.
 const maxReason = 500
 
-// reason says an error in one line.
+// reason says an error in one line, which may be an authority's: people see it on a terminal.
 func reason(err error) string {
 	text := err.Error()
 	var p acme.Problem
@@ -104,5 +106,6 @@ func reason(err error) string {
 			text += "; " + s.Detail
 		}
 	}
-	return text[:min(len(text), maxReason)]
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
 }

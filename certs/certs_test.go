@@ -396,6 +396,18 @@ func TestAFailureIsBlamedOnWhomItIsAbout(t *testing.T) {
 	}
 }
 
+func TestAReasonIsOneLineWithoutControls(t *testing.T) {
+	long := strings.Repeat("é", maxReason)
+	for _, c := range []struct{ detail, want string }{
+		{"no\n  answer\x1b[31m\r\n", "no answer [31m"},
+		{"x" + long, "x" + long[:maxReason-2]},
+	} {
+		if got := reason(acme.Problem{Detail: c.detail}); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestRenewalIsDueWhenAThirdIsLeft(t *testing.T) {
 	from := time.Now()
 	until := from.Add(90 * 24 * time.Hour)
