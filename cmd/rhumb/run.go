@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,9 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return rhumb.Errorf(rhumb.Invalid, "%v", err).WithHint("%s --help tells how it is used", cmd.CommandPath())
+	})
 	a.projectFlags(root)
 	a.hostFlag(root)
 	root.AddGroup(&cobra.Group{ID: "change", Title: "Change a stack:"}, &cobra.Group{ID: "look", Title: "Look:"},
@@ -80,11 +84,25 @@ func didYouMean(cmd *cobra.Command, word string) string {
 
 // command makes a command. Its do gets a context that ends with an interrupt.
 func (a *app) command(use, short string, args cobra.PositionalArgs, do func(context.Context, []string) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: args, DisableFlagsInUseLine: true,
+	return &cobra.Command{Use: use, Short: short, Args: fitting(args), DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.began = true
 			return do(cmd.Context(), args)
 		}}
+}
+
+// fitting tells how a command is used when its arguments don't fit.
+func fitting(args cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if args(cmd, given) == nil {
+			return nil
+		}
+		err := rhumb.Errorf(rhumb.Invalid, "arguments are missing")
+		if len(given) > 0 {
+			err = rhumb.Errorf(rhumb.Invalid, "these arguments don't fit: %s", strings.Join(given, " "))
+		}
+		return err.WithHint("the usage is: %s", cmd.UseLine())
+	}
 }
 
 // client gives the server's other end.
