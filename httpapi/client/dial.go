@@ -138,12 +138,19 @@ func (c *commandConn) explain(err error) error {
 	case <-time.After(time.Second):
 		return err
 	}
-	if words := c.said.String(); words != "" {
-		return &rhumb.Error{Code: rhumb.Unavailable, Msg: c.name + ": " + words,
-			Hint: "the server's user needs rhumb in its PATH and access to its socket", Err: err}
+	words := c.said.String()
+	if words == "" {
+		return err
 	}
-	return err
+	hint := "the server's user needs rhumb in its PATH and access to its socket"
+	if c.cmd.ProcessState.ExitCode() == sshFailed {
+		hint = c.name + " itself fails; try it by hand"
+	}
+	return &rhumb.Error{Code: rhumb.Unavailable, Msg: c.name + ": " + strings.TrimPrefix(words, c.name+": "), Hint: hint, Err: err}
 }
+
+// sshFailed is what ssh ends with when it is not the command at the other end that failed.
+const sshFailed = 255
 
 // Close ends the connection and the process, and waits for it.
 func (c *commandConn) Close() error {
