@@ -97,3 +97,47 @@ func TestACancellationOfWhatIsPutBackAlreadyDoesNotHideWhy(t *testing.T) {
 		}
 	})
 }
+
+func TestNobodyWaitsForAHookOfACancelledDeployment(t *testing.T) {
+	for _, what := range []string{"migrate", "prepare", "greet", "smoke"} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, d := newBed(t), &diary{}
+				b.hooking(d, nil)
+				b.deploy(hookedShop("web:1"))
+				before := d.count(what)
+				b.engine.Interpret(func(s rhumb.ReplicaSpec) enginefake.Behaviour {
+					command := strings.Join(s.Container.Command, " ")
+					if command == what {
+						d.note(command)
+						return enginefake.Behaviour{ExitAfter: 50 * time.Second}
+					}
+					return enginefake.Behaviour{ExitAtOnce: command == "migrate", Exec: func(o rhumb.ExecOptions) int {
+						if o.Command[0] == what {
+							d.note(what)
+							time.Sleep(9 * time.Second)
+						}
+						return 0
+					}}
+				})
+				dep, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: hookedShop("web:2")}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.eventually(func() bool { return d.count(what) > before })
+				at, begun := time.Now(), d.count(what)
+				if err := b.Cancel(context.Background(), "shop", dep.ID, "ada"); err != nil {
+					t.Fatal(err)
+				}
+				dep = b.ends(dep)
+				if v, took := dep.Verdict(), time.Since(at); v.Exit != rhumb.ExitCancelled || took > 3*time.Second || len(dep.Failures) > 0 {
+					t.Errorf("after %s: %+v, %+v", took, v, dep.Failures)
+				}
+				if d.count(what) > begun {
+					t.Error("it was begun again")
+				}
+				time.Sleep(time.Minute) // the fake's own commands go on
+			})
+		})
+	}
+}
