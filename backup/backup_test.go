@@ -213,6 +213,9 @@ func TestARestoreThatWasCutOffKeepsTheDaemonFromStarting(t *testing.T) {
 	if err := backup.Settled(dir); err != nil {
 		t.Error(err)
 	}
+	if _, err := os.Stat(filepath.Join(dir, ".restore-1")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what the one that was cut off had unpacked is still there (%v)", err)
+	}
 	if err := backup.Settled(filepath.Join(dir, "none")); err != nil {
 		t.Error(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"filippo.io/age"
@@ -52,12 +53,25 @@ func Restore(r io.ReadSeeker, folder string, accept func(Info) error, with ...ag
 	if err != nil {
 		return info, "", refused(folder, err)
 	}
-	defer os.RemoveAll(stage)
+	defer removeStages(folder)
 	if _, err := read(r, with, func(name string, content io.Reader) error { return unpack(stage, name, content) }); err != nil {
 		return info, "", err
 	}
 	aside, err = swap(folder, stage)
 	return info, aside, err
+}
+
+// removeStages removes what was unpacked, also by a restore that was killed.
+func removeStages(folder string) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return // the next restore does it
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), stagePrefix) {
+			_ = os.RemoveAll(filepath.Join(folder, e.Name())) // as above
+		}
+	}
 }
 
 // unpack writes one file into the stage.
