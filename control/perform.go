@@ -206,7 +206,9 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	}
 	r.naming.Note(rep.ID, spec.Hosts)
 	for _, w := range rep.Warnings {
-		r.tellStep(ctx, g, s, rhumb.EventWarning, "the engine warns: "+w)
+		if s.Slot == 1 { // the others are made alike
+			r.tellStep(ctx, g, s, rhumb.EventWarning, "the engine warns: "+w)
+		}
 	}
 	if rep.Error == "" {
 		r.tellStep(ctx, g, s, rhumb.EventStarted, "")
