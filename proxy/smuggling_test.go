@@ -222,7 +222,29 @@ func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
 	if a := say(t, addr, ask); !strings.HasPrefix(a, "HTTP/1.1 200 ") || !strings.Contains(a, "Connection: close\r\n") || strings.Contains(a, "left open") {
 		t.Errorf("alone: %q", a)
 	}
+	nowhere := one(2, addr, rhumb.HTTP, 0, r.Endpoint)
+	nowhere.Listeners[0].Backend, nowhere.Rules = "", []rhumb.Rule{{Host: "y", Backend: nowhere.Backends[0].Name}}
+	apply(t, p, nowhere)
+	bad = strings.ReplaceAll(bad, "Host: x", "Host: y")
+	if a := say(t, addr, ask+bad); !strings.HasPrefix(a, "HTTP/1.1 404 ") || strings.Count(a, "HTTP/1.1 ") != 1 || strings.Contains(a, "left open") {
+		t.Errorf("at once, where the proxy itself answers: %q", a)
+	}
 	if got := r.String(); strings.Contains(got, "hidden") || strings.Contains(got, "/bad") {
+		t.Errorf("upstream got %q", got)
+	}
+}
+
+// Only a connection's first bytes make it one of HTTP/2, which the guard doesn't read.
+func TestAfterARequestThereIsNoWayToHTTP2(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	r := record(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
+	a := say(t, addr, "GET /good HTTP/1.1\r\nHost: x\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+hidden)
+	if !strings.HasPrefix(a, "HTTP/1.1 200 ") || strings.Count(a, "HTTP/1.1 ") != 2 || !strings.Contains(a, "HTTP/1.1 400 ") || strings.Contains(a, "left open") {
+		t.Errorf("answered %q", a)
+	}
+	if got := r.String(); strings.Contains(got, "hidden") || strings.Contains(got, "PRI") {
 		t.Errorf("upstream got %q", got)
 	}
 }

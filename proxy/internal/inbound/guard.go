@@ -3,7 +3,6 @@ package inbound
 import (
 	"bytes"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -198,7 +197,7 @@ func (g *guard) takeChunkSize(line []byte) bool {
 	size, _, _ := strings.Cut(string(line), ";")
 	size = strings.TrimRight(size, " \t")
 	n, err := strconv.ParseUint(size, 16, 63)
-	if err != nil || strings.ContainsAny(size, "+_") || n > math.MaxInt64 {
+	if err != nil {
 		return false
 	}
 	g.state, g.left = inChunk, int64(n)
