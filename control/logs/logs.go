@@ -62,14 +62,15 @@ func Merge(ctx context.Context, of Source, replicas []rhumb.Replica, o rhumb.Log
 	return true
 }
 
-// Follow gives lines as they come, of replicas that are there and of those that come, until ctx ends.
+// Follow gives lines as they come, of replicas that are there and of those that come, until ctx ends. Where the engine goes away it goes on
+// once that is back.
 func Follow(ctx context.Context, of Source, list func(context.Context) ([]rhumb.Replica, error), from time.Time, yield func(rhumb.LogLine, error) bool) {
 	ctx, cancel := context.WithCancel(ctx)
-	lines := make(chan rhumb.LogLine)
+	lines, ends := make(chan rhumb.LogLine), make(chan end)
 	var work sync.WaitGroup
 	defer work.Wait()
 	defer cancel()
-	seen := map[string]bool{}
+	ts := tails{}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -79,9 +80,8 @@ func Follow(ctx context.Context, of Source, list func(context.Context) ([]rhumb.
 			return
 		}
 		for _, rep := range replicas {
-			if !seen[rep.ID] && (rep.Alive() || rep.Finished.After(from)) {
-				seen[rep.ID] = true
-				work.Go(func() { tailInto(ctx, of, rep.ID, from, lines) })
+			if t := ts.due(rep, from); t != nil {
+				work.Go(func() { tailInto(ctx, of, rep.ID, t.next, lines, ends) })
 			}
 		}
 		for waiting := true; waiting; {
@@ -92,6 +92,8 @@ func Follow(ctx context.Context, of Source, list func(context.Context) ([]rhumb.
 				if !yield(l, nil) {
 					return
 				}
+			case e := <-ends:
+				*ts[e.id] = e.tail
 			case <-tick.C:
 				waiting = false
 			}
@@ -99,15 +101,52 @@ func Follow(ctx context.Context, of Source, list func(context.Context) ([]rhumb.
 	}
 }
 
-func tailInto(ctx context.Context, of Source, id string, from time.Time, lines chan<- rhumb.LogLine) {
+// tail is how far a replica's lines have been given.
+type tail struct {
+	next time.Time // from when on they are still to be given
+	cut  bool      // nobody reads them, and there may be more
+}
+
+// tails are those of replicas, by ID.
+type tails map[string]*tail
+
+// due gives the tail of a replica that somebody shall read now; nil: nobody.
+func (ts tails) due(rep rhumb.Replica, from time.Time) *tail {
+	t := ts[rep.ID]
+	switch {
+	case t != nil && t.cut:
+	case t == nil && (rep.Alive() || rep.Finished.After(from)):
+		t = &tail{next: from}
+		ts[rep.ID] = t
+	default:
+		return nil
+	}
+	t.cut = false
+	return t
+}
+
+// end is what becomes of a replica's tail when it ends.
+type end struct {
+	id string
+	tail
+}
+
+func tailInto(ctx context.Context, of Source, id string, from time.Time, lines chan<- rhumb.LogLine, ends chan<- end) {
+	t := tail{next: from}
 	for l, err := range of(ctx, id, rhumb.LogOptions{Follow: true, Since: from}) {
 		if err != nil {
-			return // the replica is gone, or the reader is
+			t.cut = rhumb.ErrorCode(err) == rhumb.Unavailable // else the replica is gone, or the reader is
+			break
 		}
 		select {
 		case lines <- l:
+			t.next = l.Time.Add(time.Nanosecond)
 		case <-ctx.Done():
 			return
 		}
+	}
+	select {
+	case ends <- end{id, t}:
+	case <-ctx.Done():
 	}
 }
