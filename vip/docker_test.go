@@ -393,10 +393,12 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 	l.ready(b)
 	for name, c := range map[string]struct {
 		drains    bool // long before it dies
+		gap       bool // what begins then would wait
 		survivors []rhumb.Endpoint
 	}{
 		"another is there": {survivors: []rhumb.Endpoint{b.endpoint}},
 		"none is there":    {},
+		"in a gap":         {gap: true},
 		"it drained":       {drains: true, survivors: []rhumb.Endpoint{b.endpoint}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -426,6 +428,10 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.serve(c.survivors)
+			if c.gap {
+				l.segment.Services[0].Gap = time.Now().Add(time.Minute)
+				l.apply()
+			}
 			began := time.Now()
 			for err == nil && time.Since(began) < 20*time.Second {
 				_, err = conn.Write([]byte("are you there?"))
