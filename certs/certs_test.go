@@ -1,23 +1,19 @@
 package certs
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
 
 	"rhumb"
@@ -65,185 +61,6 @@ func tableOf(cs ...rhumb.Certificate) rhumb.Table {
 }
 
 func hello(name string) *tls.ClientHelloInfo { return &tls.ClientHelloInfo{ServerName: name} }
-
-func TestStorageKeepsValuesSealedAndInItsFolder(t *testing.T) {
-	dir := t.TempDir()
-	s, ctx := newStorage(filepath.Join(dir, "certs"), newBox(t, dir)), t.Context()
-	if _, err := s.Load(ctx, "a/b"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing value: %v", err)
-	}
-	for _, k := range []string{"a/b", "a/c/d", "x"} {
-		if err := s.Store(ctx, k, []byte("a canary of "+k)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if b, err := s.Load(ctx, "a/c/d"); err != nil || string(b) != "a canary of a/c/d" {
-		t.Errorf("got %q %v", b, err)
-	}
-	flat, err := s.List(ctx, "a", false)
-	if want := []string{"a/b", "a/c"}; err != nil || !slices.Equal(flat, want) {
-		t.Errorf("got %v %v, want %v", flat, err, want)
-	}
-	if i, err := s.Stat(ctx, "a/b"); err != nil || !i.IsTerminal || i.Modified.IsZero() {
-		t.Errorf("got %+v %v", i, err)
-	}
-	for _, bad := range []string{"../x", "a/../../x", "/etc/x", "a\x00"} {
-		if err := s.Store(ctx, bad, nil); err == nil {
-			t.Errorf("%q was stored", bad)
-		}
-	}
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			b, err := os.ReadFile(path)
-			if err != nil || bytes.Contains(b, []byte("canary")) {
-				t.Errorf("%s holds a value in clear (%v)", path, err)
-			}
-			if info, err := d.Info(); err != nil || info.Mode().Perm() != 0o600 {
-				t.Errorf("%s may be read by others", path)
-			}
-		}
-		return err
-	})
-	if err := s.Delete(ctx, "a"); err != nil || s.Exists(ctx, "a/c/d") || !s.Exists(ctx, "x") {
-		t.Errorf("delete: %v", err)
-	}
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-// A registration that was cut off leaves its account's key; the next order must not take the folder's name for somebody's address.
-func TestNobodyIsGuessedFromAnAccountThatWasCutOff(t *testing.T) {
-	dir := t.TempDir()
-	s, ctx := newStorage(filepath.Join(dir, "certs"), newBox(t, dir)), t.Context()
-	key := "acme/authority/users/default/default.key"
-	if err := s.Store(ctx, key, []byte("key")); err != nil {
-		t.Fatal(err)
-	}
-	if keys, err := s.List(ctx, "acme/authority/users", false); !errors.Is(err, fs.ErrNotExist) || len(keys) > 0 {
-		t.Errorf("accounts to choose from: %v, %v", keys, err)
-	}
-	if b, err := s.Load(ctx, key); err != nil || string(b) != "key" {
-		t.Errorf("the account is lost: %q, %v", b, err)
-	}
-}
-
-func TestALockHasOneHolder(t *testing.T) {
-	dir := t.TempDir()
-	box := newBox(t, dir)
-	one, other := newStorage(dir, box), newStorage(dir, box) // as two processes have them
-	if err := one.Lock(t.Context(), "shop"); err != nil {
-		t.Fatal(err)
-	}
-	late, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	for _, s := range []*storage{one, other} {
-		if err := s.Lock(late, "shop"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a second holder: %v", err)
-		}
-	}
-	if err := other.Lock(t.Context(), "blog"); err != nil {
-		t.Errorf("another name: %v", err)
-	}
-	if err := one.Unlock(t.Context(), "shop"); err != nil {
-		t.Error(err)
-	}
-	if err := other.Lock(t.Context(), "shop"); err != nil {
-		t.Errorf("after it was given back: %v", err)
-	}
-	if one.Unlock(t.Context(), "shop") == nil {
-		t.Error("what isn't locked was unlocked")
-	}
-}
-
-func TestTheInternalAuthorityGivesCertificatesThatItsRootVouchesFor(t *testing.T) {
-	dir := t.TempDir()
-	o := Options{Dir: filepath.Join(dir, "certs"), Box: newBox(t, dir)}
-	k := New(o)
-	stop := run(t, k)
-	spec := []rhumb.Certificate{{Host: "app.internal", Source: rhumb.CertInternal}, {Host: "*.lan", Source: rhumb.CertInternal}}
-	k.Manage(tableOf(spec...))
-	st := awaitHost(t, k, func(s rhumb.CertificateStatus) bool { return s.Host == "app.internal" && s.Issuer != "" })
-	if life := st.NotAfter.Sub(st.NotBefore); life > 90*24*time.Hour || !st.Next.After(time.Now()) || !st.Next.Before(st.NotAfter) {
-		t.Errorf("it lives for %s, and is renewed %s", life, st.Next)
-	}
-	awaitHost(t, k, func(s rhumb.CertificateStatus) bool { return s.Host == "*.lan" && s.Issuer != "" })
-	root, err := OpenStore(o.Dir, o.Box).Root(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(root))
-	for _, name := range []string{"app.internal", "APP.internal.", "printer.lan"} {
-		c, err := k.Certificate(hello(name))
-		if err != nil || c == nil {
-			t.Fatalf("%s: %v %v", name, c, err)
-		}
-		if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: strings.ToLower(strings.TrimSuffix(name, "."))}); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, name := range []string{"", "lan", "a.b.lan", "other.internal"} {
-		if c, err := k.Certificate(hello(name)); c != nil || err != nil {
-			t.Errorf("%q has a certificate (%v)", name, err)
-		}
-	}
-	before, _ := k.Certificate(hello("app.internal"))
-	stop()
-	k = New(o)
-	k.Manage(tableOf(spec...))
-	after, _ := k.Certificate(hello("app.internal")) // without Run: from the disk
-	if after == nil || !after.Leaf.Equal(before.Leaf) {
-		t.Error("another certificate after a restart")
-	}
-}
-
-func TestADamagedRootIsNotReplaced(t *testing.T) {
-	dir := t.TempDir()
-	s := OpenStore(dir, newBox(t, dir))
-	if _, err := s.Root(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	path, err := s.storage.path(rootKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[len(b)/2] ^= 1
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Root(t.Context()); rhumb.ErrorCode(err) != rhumb.Internal {
-		t.Errorf("got %v", err)
-	}
-	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, b) {
-		t.Error("the file was written")
-	}
-}
-
-func TestARootTooLongToBeOneIsNotReplaced(t *testing.T) {
-	dir := t.TempDir()
-	s := OpenStore(dir, newBox(t, dir))
-	path, err := s.storage.path(rootKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, make([]byte, maxValue+1), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Root(t.Context()); rhumb.ErrorCode(err) != rhumb.Internal {
-		t.Errorf("got %v", err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Size() != maxValue+1 {
-		t.Error("the file was written")
-	}
-}
 
 func TestWhatAnAuthorityGivesThatIsNotAskedAnyMoreServesUntilTheOtherHasGivenOne(t *testing.T) {
 	dir := t.TempDir()
@@ -336,6 +153,31 @@ func TestAGivenPairServesAndANewOneTakesItsPlace(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Error("the new pair isn't served")
+}
+
+func TestACertificateOfAnotherAuthorityServesAfterARestartTooAndIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	k := New(Options{Dir: dir, Box: newBox(t, dir)})
+	a, _, err := newAuthority(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := a.issue("shop.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{certmagic.StorageKeys.SiteCert("old", "shop.example.com"), certmagic.StorageKeys.SitePrivateKey("old", "shop.example.com")} {
+		if err := k.storage.Store(t.Context(), key, pair); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table := tableOf(rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME})
+	table.Authority = rhumb.Authority{Directory: "https://new.test/dir"}
+	k.Manage(table)
+	t.Cleanup(k.client.Load().close)
+	if h := k.hosts["shop.example.com"]; !k.Good("shop.example.com") || k.due(h).After(time.Now()) {
+		t.Errorf("it is served: %v, and the other is asked %s", k.Good("shop.example.com"), k.due(h))
+	}
 }
 
 func TestAPairThatIsNoneIsRefused(t *testing.T) {
