@@ -1,6 +1,7 @@
 package observed
 
 import (
+	"context"
 	"net/netip"
 	"testing"
 
@@ -69,4 +70,38 @@ func TestWhatIsNoLongerListedIsForgotten(t *testing.T) {
 	if shop || !blog || other {
 		t.Errorf("shop %v, blog %v, another line %v", shop, blog, other)
 	}
+}
+
+func TestAReplicaIsLookedAtAgainOnlyWhereItsLineMayNotStandForIt(t *testing.T) {
+	var k Known
+	looks := 0
+	now := rhumb.Replica{ID: "1", Stack: "shop", State: rhumb.StateRunning}
+	list := func(want int, after string) {
+		t.Helper()
+		now.Addrs = map[string]netip.Addr{"n": netip.MustParseAddr("10.0.0.1")}
+		r, err := k.Listed(t.Context(), summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"), func(context.Context, string) (rhumb.Replica, error) {
+			looks++
+			return now, nil
+		})
+		if err != nil || looks != want || r.Addrs["n"].String() != "10.0.0.1" {
+			t.Errorf("%s: %d looks, want %d; %+v, %v", after, looks, want, r, err)
+		}
+		clear(r.Addrs) // as whoever got it might
+	}
+	now.State = rhumb.StateExited // it died between the list and the look
+	list(1, "at first")
+	now.State = rhumb.StateRunning
+	list(2, "once it had changed under the look")
+	list(2, "with nothing new")
+	list(2, "with nothing new, again")
+	k.Forget("1")
+	list(3, "after an event")
+	k.Watch(+1)
+	list(4, "once events are watched")
+	list(4, "with nothing new while events are watched")
+	k.Watch(-1)
+	k.Watch(+1)
+	list(5, "after a time without events")
+	k.Watch(-1)
+	list(6, "once events aren't watched any more")
 }
