@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -198,6 +199,61 @@ func TestABackupThatWasChangedOrCutIsRefusedAndNothingChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuse("something else", other.Bytes(), id)
+}
+
+// Anybody who knows the recipient can seal something to it.
+func TestABackupThatHoldsWhatNoneHasIsRefusedAndNothingChanges(t *testing.T) {
+	id := identity(t)
+	good := []tar.Header{{Name: "rhumb-backup.json"}, {Name: "key"}, {Name: "rhumb.db"}}
+	restore := func(about string, headers ...tar.Header) (map[string]string, error) {
+		t.Helper()
+		var b bytes.Buffer
+		sealed, err := age.Encrypt(&b, id.Recipient())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := tar.NewWriter(sealed)
+		for _, h := range headers {
+			content := about
+			if h.Name != "rhumb-backup.json" {
+				content = "content"
+			}
+			if h.Typeflag != 0 {
+				content = ""
+			}
+			h.Size, h.Mode = int64(len(content)), 0o600
+			if err := w.WriteHeader(&h); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(w, content); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(w.Close(), sealed.Close()); err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		_, _, err = backup.Restore(bytes.NewReader(b.Bytes()), filepath.Join(dir, "state"), nil, id)
+		return files(t, dir), err
+	}
+	if got, err := restore(`{"Format":1}`, good...); err != nil || len(got) != 2 {
+		t.Fatalf("a good one: %v, %v", got, err)
+	}
+	for name, h := range map[string]tar.Header{
+		"a way out": {Name: "../out"}, "another way out": {Name: "certs/../../out"}, "an absolute path": {Name: "/out"}, "a crooked path": {Name: "certs//a"},
+		"a file twice": {Name: "key"}, "a link": {Name: "certs", Typeflag: tar.TypeSymlink, Linkname: "/"}, "a folder": {Name: "certs/", Typeflag: tar.TypeDir},
+		"the proxy's table": {Name: "proxy/table.json"}, "the marker": {Name: "restoring"},
+	} {
+		if got, err := restore(`{"Format":1}`, append(slices.Clone(good), h)...); rhumb.ErrorCode(err) != rhumb.Invalid || len(got) > 0 {
+			t.Errorf("%s: %v, left are %v", name, err, got)
+		}
+	}
+	if got, err := restore(`{"Format":1}`, good[:2]...); rhumb.ErrorCode(err) != rhumb.Invalid || len(got) > 0 {
+		t.Errorf("no database: %v, left are %v", err, got)
+	}
+	if got, err := restore(`{"Format":2,"Version":"v9"}`, good...); rhumb.ErrorCode(err) != rhumb.Unsupported || !strings.Contains(rhumb.ErrorHint(err), "v9") || len(got) > 0 {
+		t.Errorf("another format: %v, left are %v", err, got)
+	}
 }
 
 func TestARestoreThatWasCutOffKeepsTheDaemonFromStarting(t *testing.T) {

@@ -142,6 +142,48 @@ func TestAnHTTPSAddressIsTriedAgainUntilItIsFree(t *testing.T) {
 	})
 }
 
+func TestWishesThatDidNotReachTheProxyAreHandedOnAgain(t *testing.T) {
+	r := routerfake.New()
+	d := deskOf(r)
+	w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
+	if err := d.Certify(t.Context(), "shop", w); err != nil || !d.Has("shop", w) {
+		t.Fatal(err)
+	}
+	r.Away(true)
+	w = []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertACME, Stack: "shop"}}
+	if err := d.Certify(t.Context(), "shop", w); err == nil || d.Has("shop", w) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAHostOfTwoServicesHasWhatOneOfThemSays(t *testing.T) {
+	said := rhumb.Service{Name: "said", TLS: rhumb.TLS{Source: rhumb.CertInternal}, Routes: []rhumb.Route{{Host: "a.rhumb.dev"}}}
+	silent := rhumb.Service{Name: "silent", Routes: []rhumb.Route{{Host: "a.rhumb.dev", Path: "/api"}}}
+	for _, services := range [][]rhumb.Service{{said, silent}, {silent, said}} {
+		if w := deskOf(routerfake.New()).Wishes("shop", &rhumb.Stack{Services: services}); len(w) != 1 || w[0].Source != rhumb.CertInternal {
+			t.Errorf("%s first: %+v", services[0].Name, w)
+		}
+	}
+}
+
+func TestHTTPSIsServedBesideAUDPPortOfThatNumber(t *testing.T) {
+	r := routerfake.New()
+	d := deskOf(r)
+	if err := d.Certify(t.Context(), "shop", []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}); err != nil {
+		t.Fatal(err)
+	}
+	for protocol, want := range map[rhumb.Protocol]bool{rhumb.UDP: true, rhumb.TCP: false} {
+		err := d.Edit(t.Context(), func(t *rhumb.Table) {
+			led(map[string][]string{"shop": {"a.test"}})(t)
+			t.Listeners = []rhumb.Listener{{Addr: d.https, Protocol: protocol, Backend: "shop/web:80"}}
+		})
+		st, _ := r.Status(t.Context())
+		if got := slices.Contains(st.Table.Listeners, rhumb.Listener{Addr: d.https, Protocol: rhumb.HTTPS}); err != nil || got != want {
+			t.Errorf("beside %s: %v (%v)", protocol, got, err)
+		}
+	}
+}
+
 func TestAServerThatHasTLSOffTakesItBack(t *testing.T) {
 	r := routerfake.New()
 	m := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Routes: []rhumb.Route{{Host: "a.test"}}}}}
