@@ -12,7 +12,7 @@ import (
 	"rhumb/engine/enginefake"
 )
 
-// laggard is an engine that takes its time to start a service's replicas of the second release. It notes all starts.
+// laggard is an engine that takes its time to start a service's replicas of the second release, and to stop any. It notes all starts.
 type laggard struct {
 	rhumb.Engine
 	service string
@@ -30,6 +30,11 @@ func (e *laggard) Start(ctx context.Context, s rhumb.ReplicaSpec) (rhumb.Replica
 		<-e.ready
 	}
 	return e.Engine.Start(ctx, s)
+}
+
+func (e *laggard) Stop(ctx context.Context, id string) error {
+	time.Sleep(time.Second)
+	return e.Engine.Stop(ctx, id)
 }
 
 func (e *laggard) starts() int {
@@ -140,4 +145,28 @@ func TestNobodyWaitsForAHookOfACancelledDeployment(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAReplicaThatComesTooLateIsNotGreeted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, d := newBed(t), &diary{}
+		b.hooking(d, nil)
+		e := &laggard{Engine: b.engine, service: "web", ready: make(chan struct{})}
+		b.stop()
+		b.run(context.Background(), Deps{Engine: e, Images: b.engine, Store: b.store, Router: b.router})
+		b.deploy(hookedShop("web:1"))
+		dep, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: hookedShop("web:2")}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.eventually(func() bool { return e.starts() == 4+2 }) // the job and the first of web
+		if err := b.Cancel(context.Background(), "shop", dep.ID, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		close(e.ready)
+		if dep = b.ends(dep); dep.Phase != rhumb.PhaseRolledBack || d.count("greet") != 2 {
+			t.Errorf("%s, greeted %d times", dep.Phase, d.count("greet"))
+		}
+	})
 }

@@ -17,12 +17,13 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 		if _, is := o.Ready[rep.ID]; is || rep.State != rhumb.StateRunning || rep.Slot == 0 {
 			continue
 		}
-		s, _ := g.definition(rep)
+		s, wanted := g.definition(rep)
 		if s == nil {
 			continue
 		}
 		if at, has := o.PostStart[rep.ID]; has && at.IsZero() {
-			if !o.Recorded[rep.ID] && !o.Stopping[rep.ID] {
+			leaves := !wanted && g.wanted.Mode == rollout.Restore // it won't serve any more
+			if !o.Recorded[rep.ID] && !o.Stopping[rep.ID] && !leaves {
 				r.ready.Once(ctx, rep.ID, func(ctx context.Context) { r.greet(ctx, g, rep, s) }, r.Wake)
 			}
 			continue
@@ -33,7 +34,7 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 	}
 }
 
-// prober gives the way in which a service's replica is asked, and how long to wait before the next time given how
+// prober gives the way in which a service's replica is asked, and how long to wait before the next time leaves how
 // long it has run; nil if it isn't asked.
 func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (ready.Prober, ready.Pace) {
 	switch s.Ready.Kind {
