@@ -34,7 +34,7 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 	}
 }
 
-// prober gives the way in which a service's replica is asked, and how long to wait before the next time leaves how
+// prober gives the way in which a service's replica is asked, and how long to wait before the next time given how
 // long it has run; nil if it isn't asked.
 func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (ready.Prober, ready.Pace) {
 	switch s.Ready.Kind {
