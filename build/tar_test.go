@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"rhumb"
 )
@@ -361,5 +363,26 @@ func TestImageNames(t *testing.T) {
 		if got := Name("shop", "web", git); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+func TestAFullDiskUnderABuildContextIsTold(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount a small disk")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("rhumb-test", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	b := New(nil, slog.New(slog.DiscardHandler))
+	b.Dir = dir
+	r := rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "shop-web:1", Build: rhumb.Build{Context: "."}}
+	_, err := b.Build(t.Context(), r, bytes.NewReader(stream(t, &tar.Header{Name: "big", Size: 100 << 10})), nil)
+	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "the disk is full: write "+dir) || rhumb.ErrorHint(err) == "" {
+		t.Errorf("%v; hint: %s", err, rhumb.ErrorHint(err))
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }

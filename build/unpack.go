@@ -143,7 +143,8 @@ func explain(name string, err error) error {
 	case errors.Is(err, fs.ErrExist):
 		return rhumb.Errorf(rhumb.Invalid, "the build context holds %q twice", name)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return rhumb.Errorf(rhumb.Unavailable, "unpack the build context: the disk is full: %w", err)
+		return rhumb.Errorf(rhumb.Unavailable, "unpack the build context: the disk is full: %w", err).
+			WithHint("make room on the server: rhumb doctor shows its disks")
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, tar.ErrHeader):
 		return broken(err)
 	default:
