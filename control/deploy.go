@@ -13,6 +13,7 @@ import (
 	"rhumb/control/upkeep"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
+	"rhumb/rollout/diff"
 )
 
 // Room tells whether there is room for something new: a deployment, a build. It is Unavailable once a file system
@@ -159,7 +160,7 @@ func (c *Control) unchanged(ctx context.Context, rel *rhumb.Release, state rhumb
 	case rhumb.PhasePaused, rhumb.PhaseIncomplete, rhumb.PhaseStuck:
 		return false, nil
 	}
-	return len(rollout.Diff(&cur.Model, &rel.Model)) == 0, nil
+	return len(diff.Stacks(&cur.Model, &rel.Model)) == 0, nil
 }
 
 // plan tells what the deployment d to the model (nil: nothing) would do.
@@ -183,7 +184,7 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 			p.To = state.Last + 1
 		}
 	}
-	p.Changes = rollout.Diff(from, model)
+	p.Changes = diff.Stacks(from, model)
 	o, seen, err := c.runner(d.Stack).see(ctx)
 	if err != nil {
 		return p, err

@@ -12,6 +12,7 @@ import (
 	"rhumb"
 	"rhumb/control/card"
 	"rhumb/rollout"
+	"rhumb/rollout/diff"
 )
 
 // Info describes the daemon, its engine and its proxy.
@@ -183,7 +184,7 @@ func (c *Control) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Dif
 	if err != nil {
 		return nil, err
 	}
-	return rollout.Diff(&ra.Model, &rb.Model), nil
+	return diff.Stacks(&ra.Model, &rb.Model), nil
 }
 
 // Routes tells what the proxy serves.

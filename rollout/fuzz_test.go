@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/diff"
 )
 
 // FuzzNextBearsAnyWorld gives Next worlds that nobody could have made: it must neither panic nor waver, and never stop
@@ -41,7 +42,7 @@ func FuzzNextBearsAnyWorld(f *testing.F) {
 			}
 		}
 		Plan(w, o, now)
-		Diff(w.Previous, w.Model)
+		diff.Stacks(w.Previous, w.Model)
 	})
 }
 

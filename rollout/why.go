@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"rhumb/rollout/diff"
 )
 
 // whyNew says why a replica is started. It depends on definitions alone, so that the step stays the same.
@@ -53,12 +55,12 @@ func (s *service) whatChanged() string {
 	if !s.changed() {
 		return "missing"
 	}
-	what := replicaDiff(s.prev, s.Service)
+	what := diff.Replicas(s.prev, s.Service)
 	switch {
 	case len(what) == 0:
 		return "missing"
-	case slices.Equal(what, []string{restartAsked}):
-		return restartAsked
+	case slices.Equal(what, []string{diff.RestartAsked}):
+		return diff.RestartAsked
 	case len(what) > 3:
 		what = append(what[:3:3], "more")
 	}

@@ -1,4 +1,5 @@
-package rollout
+// Package diff names what differs between two releases, in words that a person reads.
+package diff
 
 import (
 	"fmt"
@@ -9,9 +10,9 @@ import (
 	"rhumb"
 )
 
-// Diff names what differs from a to b, service by service, the stack itself first. Either may be nil: nothing. Of
+// Stacks names what differs from a to b, service by service, the stack itself first. Either may be nil: nothing. Of
 // variables it tells the names, never the values.
-func Diff(a, b *rhumb.Stack) []rhumb.Difference {
+func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 	if a == nil {
 		a = &rhumb.Stack{}
 	}
@@ -46,14 +47,14 @@ func Diff(a, b *rhumb.Stack) []rhumb.Difference {
 	return ds
 }
 
-// restartAsked is how a wish to restart is told, which is the only difference that doesn't "change".
-const restartAsked = "restart asked for"
+// RestartAsked is how a wish to restart is told, which is the only difference that doesn't "change".
+const RestartAsked = "restart asked for"
 
 // fieldWords are the names of fields that aren't simply the field's own in Compose's spelling.
 var fieldWords = map[string]string{
 	"ImageID": "image", "DNSSearch": "dns_search", "DNSOpts": "dns_opt",
 	"StopGrace": "stop_grace_period", "Health": "healthcheck", "HostPorts": "ports",
-	"RestartedAt": restartAsked, "Update": "update_config", "Rollback": "rollback_config",
+	"RestartedAt": RestartAsked, "Update": "update_config", "Rollback": "rollback_config",
 }
 
 // notShown are fields of a service that say nothing about what runs, or that are told in another way.
@@ -61,7 +62,7 @@ var notShown = map[string]bool{"Name": true, "Container": true, "Build": true, "
 
 // serviceDiff names what differs between two definitions of one service.
 func serviceDiff(a, b *rhumb.Service) []string {
-	what := replicaDiff(a, b)
+	what := Replicas(a, b)
 	eachField(a, b, func(name string, x, y any) {
 		switch {
 		case notShown[name]:
@@ -74,8 +75,8 @@ func serviceDiff(a, b *rhumb.Service) []string {
 	return dedupe(what)
 }
 
-// replicaDiff names what differs between the replicas of two definitions of one service.
-func replicaDiff(a, b *rhumb.Service) []string {
+// Replicas names what differs between the replicas of two definitions of one service.
+func Replicas(a, b *rhumb.Service) []string {
 	what := containerDiff(&a.Container, &b.Container)
 	return slices.DeleteFunc(what, func(w string) bool { return toldElsewhere(a.Name, w) })
 }

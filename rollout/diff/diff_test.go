@@ -1,4 +1,4 @@
-package rollout
+package diff
 
 import (
 	"testing"
@@ -8,6 +8,24 @@ import (
 
 	"rhumb"
 )
+
+// web, db and migrate are services of three kinds.
+func web(replicas int, image string) rhumb.Service {
+	return rhumb.Service{Name: "web", Replicas: replicas, Container: rhumb.Container{Image: image}, Order: rhumb.StartFirst,
+		Ports: []rhumb.Port{{Published: 80, Target: 80, Protocol: rhumb.TCP}}}
+}
+
+func db(image string) rhumb.Service {
+	return rhumb.Service{Name: "db", Replicas: 1, Container: rhumb.Container{Image: image}, Order: rhumb.StopFirst, OrderWhy: "mounts volume data read-write"}
+}
+
+func migrate(image string) rhumb.Service {
+	return rhumb.Service{Name: "migrate", Job: true, Replicas: 1, Container: rhumb.Container{Image: image}}
+}
+
+func stack(services ...rhumb.Service) *rhumb.Stack {
+	return &rhumb.Stack{Name: "shop", Services: services}
+}
 
 func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 	a, b := stack(db("a"), web(1, "a")), stack(web(3, "b"), migrate("m"))
@@ -37,20 +55,20 @@ func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 			"image", "command", "environment B", "environment C", "environment D", "stop_grace_period", "mount /data", "secret db_password",
 			"replicas 1 -> 3", "order start-first -> stop-first", "ports"}},
 	}
-	if d := cmp.Diff(want, Diff(a, b)); d != "" {
+	if d := cmp.Diff(want, Stacks(a, b)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 
 func TestDiffOfTheSameIsEmpty(t *testing.T) {
 	m := stack(db("a"), web(1, "a"))
-	if d := Diff(m, stack(db("a"), web(1, "a"))); len(d) != 0 {
+	if d := Stacks(m, stack(db("a"), web(1, "a"))); len(d) != 0 {
 		t.Errorf("%v", d)
 	}
-	if d := Diff(nil, nil); len(d) != 0 {
+	if d := Stacks(nil, nil); len(d) != 0 {
 		t.Errorf("%v", d)
 	}
-	if d := Diff(m, nil); len(d) != 2 || d[0].Verb != "removed" {
+	if d := Stacks(m, nil); len(d) != 2 || d[0].Verb != "removed" {
 		t.Errorf("%v", d)
 	}
 }
