@@ -8,12 +8,14 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	number "math/big"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -211,6 +213,46 @@ func TestTheGuardReadsWhatComesOverTLS(t *testing.T) {
 	if seen.Load() > 0 {
 		t.Errorf("%d requests reached the replica", seen.Load())
 	}
+}
+
+func TestClientsThatDawdleOverTLSAreShed(t *testing.T) {
+	plain, tlsAddr := freeAddr(t), freeAddr(t)
+	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"}),
+		Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond, ProgressTime: 300 * time.Millisecond, IdleTime: 200 * time.Millisecond}})
+	apply(t, p, secure(1, plain, tlsAddr, web(t, "r", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/big" {
+			_, _ = w.Write(make([]byte, 64<<20))
+		}
+	}), "a.test"))
+	dial := func(t *testing.T, send string) *tls.Conn {
+		c, err := tls.Dial("tcp", tlsAddr.String(), &tls.Config{InsecureSkipVerify: true, ServerName: "a.test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_, _ = io.WriteString(c, send)
+		return c
+	}
+	for name, c := range map[string]struct{ send, want string }{
+		"nothing": {}, "half a header": {send: "GET / HTTP/1.1\r\nHost: a.test\r\n"},
+		"half a body":          {"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100\r\n\r\nabc", "HTTP/1.1 408"},
+		"idle after a request": {"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", "HTTP/1.1 200"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := dial(t, c.send)
+			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+			b, err := io.ReadAll(conn)
+			if errors.Is(err, os.ErrDeadlineExceeded) || !strings.HasPrefix(string(b), c.want) {
+				t.Fatalf("%q, %v", b, err)
+			}
+		})
+	}
+	t.Run("reads nothing", func(t *testing.T) {
+		dial(t, "GET /big HTTP/1.1\r\nHost: a.test\r\n\r\n")
+		eventually(t, "the request runs", func() bool { return open(t, p, "r") == 1 })
+		eventually(t, "the request is cut", func() bool { return open(t, p, "r") == 0 })
+	})
 }
 
 func TestAHandshakeThatDoesNotEndIsCut(t *testing.T) {
