@@ -50,9 +50,7 @@ func (y *Readiness) Since(o rollout.Observed) map[string]time.Time {
 			y.ready[rep.ID] = time.Now()
 		}
 	}
-	for _, m := range []map[string]bool{y.noted} {
-		maps.DeleteFunc(m, func(id string, _ bool) bool { return !here[id] })
-	}
+	maps.DeleteFunc(y.noted, func(id string, _ bool) bool { return !here[id] })
 	maps.DeleteFunc(y.ready, func(id string, _ time.Time) bool { return !here[id] })
 	maps.DeleteFunc(y.output, func(id string, _ string) bool { return !here[id] })
 	for id, stop := range y.probing {
