@@ -1,8 +1,9 @@
 #!/bin/sh
 # install.sh fetches a release of rhumb, verifies it, and puts the program into place. It starts nothing: "rhumb install" does.
 #
-#   sh install.sh --version VERSION [--from URL|FOLDER] [--to FOLDER]
+#   sh install.sh [--version VERSION] [--from URL|FOLDER] [--to FOLDER]
 #
+# --version is wanted only where SHA256SUMS names several.
 # --from is where the release's files are: a URL, or a folder of this machine (default: the folder that this script is in).
 # --to is where the program goes (default /usr/local/bin).
 set -eu
@@ -17,7 +18,7 @@ fail() {
 }
 
 while [ $# -gt 0 ]; do
-	[ $# -ge 2 ] || fail "usage: sh install.sh --version VERSION [--from URL|FOLDER] [--to FOLDER]"
+	[ $# -ge 2 ] || fail "usage: sh install.sh [--version VERSION] [--from URL|FOLDER] [--to FOLDER]"
 	case $1 in
 	--version) version=$2 ;;
 	--from) from=${2%/} ;;
@@ -43,7 +44,9 @@ get() {
 	case $from in
 	https://* | http://*)
 		if command -v curl >/dev/null; then
-			curl --fail --silent --show-error --location --proto '=https,http' --max-time 600 --output "$work/$1" "$from/$1" || fail "$from/$1 can't be fetched"
+			only="=https,http"
+			case $from in https://*) only="=https" ;; esac # nobody leads from there into the clear
+			curl --fail --silent --show-error --location --proto "$only" --max-time 600 --output "$work/$1" "$from/$1" || fail "$from/$1 can't be fetched"
 		elif command -v wget >/dev/null; then
 			wget -q -T 60 -O "$work/$1" "$from/$1" || fail "$from/$1 can't be fetched"
 		else

@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -78,6 +79,31 @@ func TestAReleaseIsInstalledFromAFolderAndFromTheNetwork(t *testing.T) {
 		}
 		if out, there, err := install(t, "--from", from, "--version", "v9"); err == nil || there {
 			t.Errorf("a version that isn't there is installed from %s:\n%s", from, out)
+		}
+	}
+}
+
+func TestAReleaseThatIsAskedForOverTLSIsNotTakenWithoutIt(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	dir, _ := release(t)
+	clear := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer clear.Close()
+	for to, want := range map[string]bool{"": true, clear.URL: false} {
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if to == "" {
+				http.FileServer(http.Dir(dir)).ServeHTTP(w, r)
+				return
+			}
+			http.Redirect(w, r, to+r.URL.Path, http.StatusFound)
+		}))
+		defer server.Close()
+		root := filepath.Join(t.TempDir(), "root.pem")
+		write(t, root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+		t.Setenv("CURL_CA_BUNDLE", root)
+		if out, there, err := install(t, "--from", server.URL); there != want || (err == nil) != want {
+			t.Errorf("led to %q: %v, installed: %v\n%s", to, err, there, out)
 		}
 	}
 }
