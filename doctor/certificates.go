@@ -19,7 +19,7 @@ func certificatesCheck(f Facts) []Finding {
 	}
 	var found []Finding
 	for _, c := range list {
-		if bad, is := certificateFinding(c, time.Now()); is {
+		if bad, is := certificateFinding(c, f.At); is {
 			found = append(found, bad)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestCertificatesAreLookedAt(t *testing.T) {
-	now := time.Now()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	day := 24 * time.Hour
 	good := rhumb.CertificateStatus{Host: "a.example", Source: rhumb.CertACME, Stack: "shop", Issuer: "X", NotBefore: now.Add(-day), NotAfter: now.Add(80 * day)}
 	for _, c := range []struct {
@@ -29,7 +29,7 @@ func TestCertificatesAreLookedAt(t *testing.T) {
 	} {
 		st := good
 		c.spoil(&st)
-		found := certificatesCheck(Facts{Server: Server{Routes: rhumb.RouterStatus{Certificates: []rhumb.CertificateStatus{st}}}})
+		found := certificatesCheck(Facts{At: now, Server: Server{Routes: rhumb.RouterStatus{Certificates: []rhumb.CertificateStatus{st}}}})
 		if len(found) != 1 || found[0].Level != c.level || !strings.Contains(found[0].Text, c.text) || !strings.Contains(found[0].Hint, c.hint) {
 			t.Errorf("%s: got %+v", c.name, found)
 		}

@@ -10,6 +10,7 @@ import (
 
 // Facts is what was seen. Where an Err is set, what stands beside it is not known.
 type Facts struct {
+	At        time.Time
 	Server    Server
 	Docker    string   // the engine's address: "unix:///path"
 	Daemons   []Daemon // servers among this machine's processes

@@ -82,7 +82,7 @@ type Deps struct {
 
 // Gather asks everybody. It fails at nothing: who can't be asked leaves an error in the facts.
 func Gather(ctx context.Context, d Deps) Facts {
-	f := Facts{Docker: d.Docker}
+	f := Facts{At: time.Now(), Docker: d.Docker}
 	f.Daemons = daemons(d.Files)
 	f.Engine = d.askEngine(ctx)
 	f.Leftovers = d.askLeftovers(ctx)
