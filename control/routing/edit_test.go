@@ -1,0 +1,44 @@
+package routing
+
+import (
+	"reflect"
+	"testing"
+
+	"rhumb"
+)
+
+func TestAnAddressOfAnotherStackStaysThatOnes(t *testing.T) {
+	web := rhumb.Service{Name: "web", Ports: []rhumb.Port{{Published: 8080, Target: 80, Protocol: rhumb.TCP}}, Routes: []rhumb.Route{{Host: "a.test", Port: 80}}}
+	var table rhumb.Table
+	publish := func(stack string, s rhumb.Service) (errs []error) {
+		for _, addr := range s.Addresses() {
+			if err := Publish(&table, stack, &s, addr); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		return errs
+	}
+	if errs := publish("shop", web); errs != nil {
+		t.Fatal(errs)
+	}
+	before := cloneTable(table)
+	near := web
+	near.Ports = []rhumb.Port{{HostIP: "127.0.0.1", Published: 8080, Target: 80, Protocol: rhumb.TCP}} // within [::]:8080
+	for _, s := range []rhumb.Service{web, near} {
+		errs := publish("blog", s)
+		if len(errs) != 2 || rhumb.ErrorCode(errs[0]) != rhumb.Conflict || rhumb.ErrorCode(errs[1]) != rhumb.Conflict || !reflect.DeepEqual(table, before) {
+			t.Errorf("%v; %+v", errs, table)
+		}
+	}
+	api := web
+	api.Name = "api"
+	if errs := publish("shop", api); errs != nil || table.Listeners[0].Backend != "shop/api:80" || table.Rules[0].Backend != "shop/api:80" {
+		t.Errorf("within its stack it moves: %v; %+v", errs, table)
+	}
+	far := web
+	far.Ports = []rhumb.Port{{Published: 8080, Target: 80, Protocol: rhumb.UDP}}
+	far.Routes = []rhumb.Route{{Host: "a.test", Path: "/b", Port: 80}}
+	if errs := publish("blog", far); errs != nil {
+		t.Errorf("others are free: %v", errs)
+	}
+}
