@@ -7,20 +7,22 @@ import (
 
 	moby "github.com/moby/moby/client"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rhumb"
 	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/doctor"
 	"rhumb/httpapi/client"
+	"rhumb/install"
 )
 
 func (a *app) doctorCommand() *cobra.Command {
 	conf := server.DefaultConfig()
 	var cmd *cobra.Command
 	cmd = a.command("doctor [flags]", "Look at the server's machine and tell what is wrong with it", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		if v, ok := os.LookupEnv("RHUMB_DOCKER_HOST"); ok && !cmd.Flags().Changed("docker-host") {
-			conf.DockerHost = v
+		if err := lookedAt(&conf, install.Machine{}, cmd.Flags()); err != nil {
+			return err
 		}
 		return a.with(func(c *client.Client) error { return a.examine(ctx, conf, c) })
 	})
@@ -31,6 +33,17 @@ func (a *app) doctorCommand() *cobra.Command {
 	a.hostFlag(cmd)
 	a.formatFlag(cmd)
 	return cmd
+}
+
+// lookedAt fills in what the command line leaves open: from the environment, or from the installation, as far as one may read its settings.
+func lookedAt(conf *server.Config, m install.Machine, fs *pflag.FlagSet) error {
+	if err := conf.Installed(m, fs); err != nil && rhumb.ErrorCode(err) != rhumb.Denied {
+		return err
+	}
+	if v, ok := os.LookupEnv("RHUMB_DOCKER_HOST"); ok && !fs.Changed("docker-host") {
+		conf.DockerHost = v
+	}
+	return nil
 }
 
 // examine gathers the facts and prints what they mean.
