@@ -113,6 +113,24 @@ func TestSlowConnectionsAreShedWhileOthersAreServed(t *testing.T) {
 	eventually(t, "nothing is left at the replica", func() bool { return open(t, p, "a") == 0 })
 }
 
+// What the proxy answers itself doesn't read the body.
+func TestABodyThatNobodyWantsIsNotWaitedFor(t *testing.T) {
+	p := start(t, proxy.Options{Limits: slow, Certificates: newPocket(t, []string{"tls.test"})})
+	plain, over := freeAddr(t), freeAddr(t)
+	apply(t, p, secure(1, plain, over, web(t, "a", big), "tls.test"))
+	for host, want := range map[string]string{"tls.test": "308", "unknown.test": "404"} {
+		for _, length := range []string{"Content-Length: 1000", "Content-Length: 100000", "Transfer-Encoding: chunked"} {
+			c := dialSmall(t, plain)
+			c.SetDeadline(time.Now().Add(5 * time.Second))
+			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n1\r\nx", host, length)
+			b, err := io.ReadAll(c)
+			if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 "+want) {
+				t.Errorf("%s, %s: %.20q, %v", host, length, b, err)
+			}
+		}
+	}
+}
+
 // An answer that the kernel's buffers hold keeps no handler waiting; yet its connection and the memory would be held.
 // The kernel gives up without a word, so that only the host knows.
 func TestAnAnswerThatNobodyTakesFromTheKernelIsDropped(t *testing.T) {

@@ -53,9 +53,6 @@ func redirect(w http.ResponseWriter, r *http.Request, host string, port uint16) 
 	}
 	w.Header().Set("Location", "https://"+host+target)
 	w.Header().Set("Cache-Control", "no-store") // the choice may change with the next table
-	if r.ProtoMajor == 1 && r.ContentLength != 0 {
-		w.Header().Set("Connection", "close") // its body isn't read
-	}
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 

@@ -93,28 +93,28 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
+	p := inbound.NewProgress(w, r, h.limits.inbound())
+	defer p.End()
 	if h.suspect(r) {
-		page.Bad().Write(w, r)
+		page.Bad().Write(p, r)
 		return
 	}
 	s := h.balancer.served.Load()
-	insist, done := h.entrance(s, w, r)
+	insist, done := h.entrance(s, p, r)
 	if done {
 		return
 	}
 	name, ok := h.backendOf(s, r)
 	if !ok {
-		page.NotFound(r).Write(w, r)
+		page.NotFound(r).Write(p, r)
 		return
 	}
 	if r.Method == http.MethodConnect {
-		page.NotAllowed().Write(w, r)
+		page.NotAllowed().Write(p, r)
 		return
 	}
-	p := inbound.NewProgress(w, r, h.limits.inbound())
 	c := &call{backend: name, body: p.Body(), insist: insist}
 	defer c.end()
-	defer p.End()
 	out, err := p.Request(context.WithValue(r.Context(), callKey{}, c))
 	if err != nil {
 		h.failed(p, out, err)
