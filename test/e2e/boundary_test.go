@@ -110,6 +110,7 @@ type torment struct {
 	m      *mortal
 	begin  func(v int) // the version that is deployed
 	first  []point     // where every deployment is killed before anything else
+	chance []point     // those that not every deployment passes
 	want   rhumb.Phase
 	serves int // the version that serves; set by each deployment that converges
 	kills  int
@@ -135,7 +136,12 @@ func (x *torment) all(points []point, alone bool) {
 		missed = points
 	}
 	for _, p := range missed { // what a daemon that came back had no need to pass again
-		if left := x.deployAndDie(append(slices.Clone(x.first), p)); left != nil {
+		if left := x.deployAndDie(append(slices.Clone(x.first), p)); left == nil {
+			continue
+		}
+		if slices.Contains(x.chance, p) {
+			x.t.Logf("%v wasn't reached this time", p)
+		} else {
 			x.t.Errorf("%v was never reached", p)
 		}
 	}
@@ -254,12 +260,12 @@ func TestADaemonKilledAtEveryBoundaryFinishesAndLosesNothing(t *testing.T) {
 	const turn = "after it is rolling back" // what comes before it has been seen above
 	x.deployAndDie([]point{{"before record web", 1}, {"after record web", 1}, {"before it is rolling back", 1}})
 	x.first = []point{{turn, 1}}
-	back := m.record(long, turn, func() {
-		k.failing(k.v + 1)
-		k.must(3, "deploy")
-		x.judge(nil)
-	})
-	if !long { // every other one: they are the same steps as on the way forward
+	putBack := func() { x.deployAndDie(x.first) }
+	back := m.record(long, turn, putBack)
+	if long { // what is under way at the turn may be done by then, or must be done again
+		again := m.record(long, turn, putBack)
+		x.chance = slices.DeleteFunc(slices.Clone(back), func(p point) bool { return slices.Contains(again, p) })
+	} else { // every other one: they are the same steps as on the way forward
 		for i := range len(back) / 2 {
 			back[i] = back[2*i]
 		}
