@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -20,131 +19,6 @@ import (
 
 	"rhumb"
 )
-
-const base = "debian:12-slim"
-
-// docker gives a client of the engine, and skips or fails the test where there is none.
-func docker(t testing.TB) *client.Client {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Docker, and -short is given")
-	}
-	c, err := client.New(client.FromEnv)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		if _, err = c.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err == nil {
-			_, err = c.ImageInspect(ctx, base)
-		}
-	}
-	if err == nil {
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	if os.Getenv("CI") == "true" || os.Getenv("RHUMB_TEST_DOCKER") == "1" {
-		t.Fatalf("Docker with the image %s is needed here: %v", base, err)
-	}
-	t.Skipf("Docker with the image %s can't be reached: %v", base, err)
-	return nil
-}
-
-// workshop builds images of one random stack, and removes them after the test.
-type workshop struct {
-	*testing.T
-	docker  *client.Client
-	builder *Builder
-	stack   string
-
-	mu   sync.Mutex
-	made []string
-}
-
-func newWorkshop(t *testing.T) *workshop {
-	c := docker(t)
-	w := &workshop{T: t, docker: c, builder: New(c, slog.New(slog.DiscardHandler)), stack: fmt.Sprintf("build-%06x", rand.Uint32N(1<<24))}
-	t.Setenv("TMPDIR", t.TempDir())
-	t.Cleanup(func() {
-		for _, name := range w.made {
-			_, _ = c.ImageRemove(context.Background(), name, client.ImageRemoveOptions{Force: true, PruneChildren: true})
-		}
-		if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
-		}
-	})
-	return w
-}
-
-func (w *workshop) request(service string) rhumb.BuildRequest {
-	return rhumb.BuildRequest{Stack: w.stack, Service: service, Name: Name(w.stack, service, rhumb.Git{}), Build: rhumb.Build{Context: "./" + service}}
-}
-
-// build builds what is in dir and collects the news.
-func (w *workshop) build(dir string, r rhumb.BuildRequest) (rhumb.Image, []rhumb.BuildProgress, error) {
-	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
-	defer cancel()
-	pr, pw := io.Pipe()
-	packed := make(chan error, 1)
-	go func() {
-		err := Tar(pw, dir, r.Build.Dockerfile)
-		pw.CloseWithError(err)
-		packed <- err
-	}()
-	var news []rhumb.BuildProgress
-	img, err := w.builder.Build(ctx, r, pr, func(p rhumb.BuildProgress) { news = append(news, p) })
-	pr.CloseWithError(io.ErrClosedPipe)
-	if packErr := <-packed; packErr != nil && err == nil {
-		w.Errorf("pack: %v", packErr)
-	}
-	if err == nil {
-		w.mu.Lock()
-		w.made = append(append(w.made, r.Name), r.Build.Tags...)
-		w.mu.Unlock()
-	}
-	return img, news, err
-}
-
-func (w *workshop) must(img rhumb.Image, news []rhumb.BuildProgress, err error) (rhumb.Image, []rhumb.BuildProgress) {
-	w.Helper()
-	if err != nil {
-		w.Fatalf("%v (hint: %s)", err, rhumb.ErrorHint(err))
-	}
-	return img, news
-}
-
-// content saves the image and gives all of it, layers and configuration.
-func (w *workshop) content(name string) []byte {
-	w.Helper()
-	r, err := w.docker.ImageSave(w.Context(), []string{name})
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return b
-}
-
-func (w *workshop) inspect(name string) client.ImageInspectResult {
-	w.Helper()
-	i, err := w.docker.ImageInspect(w.Context(), name)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return i
-}
-
-func outputs(news []rhumb.BuildProgress) string {
-	var b strings.Builder
-	for _, p := range news {
-		if p.Output != "" {
-			b.WriteString(p.Output + "\n")
-		}
-	}
-	return b.String()
-}
 
 func TestAMultiStageBuildTakesTargetArgsLabelsAndTags(t *testing.T) {
 	w := newWorkshop(t)
