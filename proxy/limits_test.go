@@ -202,6 +202,23 @@ func TestAnUpgradedConnectionMayBeIdle(t *testing.T) {
 	}
 }
 
+func TestTheClientOfAnUpgradedConnectionMayStandStill(t *testing.T) {
+	p := start(t, proxy.Options{Limits: slow})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, tcp(t, "a", func(c net.Conn) {
+		c.Read(make([]byte, 4<<10))
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+		c.Write(make([]byte, 256<<10))
+	})))
+	c := dialSmall(t, addr)
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+	time.Sleep(3 * slow.ProgressTime)
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if n, err := io.CopyN(io.Discard, c, 64<<10); err != nil { // more than its kernel took in
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 func TestAConnectionThatOneSideHasLeftEnds(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{HalfTime: 200 * time.Millisecond}})
 	addr := freeAddr(t)
