@@ -58,7 +58,7 @@ volumes: {shared: {}}
 		})
 	},
 	shown: []shown{
-		{keys: "pid", of: "open", run: "pgrep -x dockerd >/dev/null 2>&1 || cat /proc/[0-9]*/comm | grep -x dockerd | head -1", want: "|dockerd"},
+		{keys: "pid", of: "open", run: "cat /proc/[0-9]*/comm 2>/dev/null | grep -x -m1 dockerd", want: "dockerd"},
 		{keys: "uts", of: "open", run: "readlink /proc/1/ns/uts /proc/self/ns/uts | uniq | wc -l", want: "1"},
 		{keys: "ipc", of: "open", run: "readlink /proc/1/ns/ipc /proc/self/ns/ipc | uniq | wc -l", want: "1"},
 		{keys: "userns_mode", of: "open", look: "{{.HostConfig.UsernsMode}}", want: "host", why: "this engine remaps no users, so that both ways look alike"},
