@@ -52,6 +52,7 @@ vuln:
 	go run $(GOVULNCHECK) ./...
 
 images:
+	scripts/test-tools
 	scripts/engine up
 	scripts/test-images
 
