@@ -17,6 +17,7 @@ import (
 	"rhumb/control/routing"
 	"rhumb/control/upkeep"
 	"rhumb/internal/disk"
+	"rhumb/internal/pause"
 )
 
 // Deps is what a Control works with. Engine, Images, Store and Router must be set.
@@ -155,14 +156,14 @@ func (c *Control) watch(ctx context.Context) error {
 		changes, err := c.Engine.Watch(ctx)
 		if err != nil {
 			c.Log.Warn("engine not watched", "err", err)
-			pause(ctx, time.Second)
+			pause.For(ctx, time.Second)
 			continue
 		}
 		c.wakeAll() // what happened while nobody watched
 		for ch := range changes {
 			c.heard(ch)
 		}
-		pause(ctx, 100*time.Millisecond)
+		pause.For(ctx, 100*time.Millisecond)
 	}
 	return nil
 }
@@ -228,16 +229,6 @@ func (c *Control) forget(stack string, except ...int) {
 		if !keep {
 			delete(c.models, key)
 		}
-	}
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"rhumb/control/release"
 	"rhumb/control/upkeep"
 	"rhumb/internal/failpoint"
+	"rhumb/internal/pause"
 	"rhumb/rollout"
 	"rhumb/rollout/diff"
 )
@@ -83,7 +84,7 @@ func (c *Control) begin(ctx context.Context, wait time.Duration, made func() (*r
 			return d, err
 		case err == errMoved:
 		case rhumb.ErrorCode(err) == rhumb.Locked && time.Now().Before(deadline):
-			pause(ctx, 200*time.Millisecond)
+			pause.For(ctx, 200*time.Millisecond)
 		default:
 			return d, err
 		}

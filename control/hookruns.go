@@ -12,6 +12,7 @@ import (
 	"rhumb"
 	"rhumb/control/card"
 	"rhumb/control/ready"
+	"rhumb/internal/pause"
 	"rhumb/rollout"
 )
 
@@ -105,7 +106,7 @@ func (r *runner) endOneOffs(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		pause(ctx, wait)
+		pause.For(ctx, wait)
 	}
 }
 
@@ -158,7 +159,7 @@ func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb
 		}
 		addr := netip.AddrPortFrom(at, svc.After.Port)
 		for err = ready.Ask(limited, addr, svc.After.Path); err != nil && limited.Err() == nil; err = ready.Ask(limited, addr, svc.After.Path) {
-			pause(limited, ready.Latest)
+			pause.For(limited, ready.Latest)
 			_, _ = fmt.Fprintf(&out, "%s: %v\n", rep.Name(), err) // memory
 		}
 		if abandoned(limited) {

@@ -12,6 +12,7 @@ import (
 
 	"rhumb"
 	"rhumb/control/card"
+	"rhumb/internal/pause"
 	"rhumb/rollout"
 )
 
@@ -144,21 +145,21 @@ func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb
 				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed), Logs: card.Ending(run.Logs), Hint: card.HookHint(rep.Service, h.Command)}
 			if err := r.fail(ctx, g, f); err != nil {
 				r.log.Error("failure of a hook not written down; it runs again", "replica", rep.Name(), "err", err)
-				pause(ctx, time.Second)
+				pause.For(ctx, time.Second)
 			}
 			return
 		}
 	}
 	if err := r.complete(ctx, rep.ID); err != nil {
 		r.log.Error("hooks run again: not written down that they have completed", "replica", rep.Name(), "err", err)
-		pause(ctx, time.Second)
+		pause.For(ctx, time.Second)
 	}
 }
 
 // fell tells whether a hook's failure says nothing of the hook: the replica fell meanwhile, or the engine can't be reached.
 func (r *runner) fell(ctx context.Context, rep rhumb.Replica, err error) bool {
 	if rhumb.ErrorCode(err) == rhumb.Unavailable {
-		pause(ctx, time.Second)
+		pause.For(ctx, time.Second)
 		return true
 	}
 	list, lookErr := r.c.Engine.Replicas(ctx, r.stack)

@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"rhumb"
+	"rhumb/internal/pause"
 )
 
 // Options is what is told at the start.
@@ -74,7 +75,7 @@ func (s *Segments) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-changes:
-			if !pause(ctx, lookSoonest) { // they come in crowds, some of our own making
+			if !pause.For(ctx, lookSoonest) { // they come in crowds, some of our own making
 				return nil
 			}
 		}
@@ -237,15 +238,4 @@ func (s *Segments) links() (changes <-chan struct{}, stop func()) {
 		}
 	})
 	return out, func() { close(done); forward.Wait() }
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

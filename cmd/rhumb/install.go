@@ -16,6 +16,7 @@ import (
 	"rhumb/cmd/rhumb/server"
 	"rhumb/httpapi/client"
 	"rhumb/install"
+	"rhumb/internal/pause"
 )
 
 func (a *app) installCommand() *cobra.Command {
@@ -114,7 +115,7 @@ func (a *app) welcome(ctx context.Context, conf server.Config) error {
 		if info, err = c.Info(ctx); err == nil && info.Proxy {
 			break
 		}
-		if !pause(ctx, 200*time.Millisecond) {
+		if !pause.For(ctx, 200*time.Millisecond) {
 			return rhumb.Errorf(rhumb.Unavailable, "the services were started, but don't answer: %w", errors.Join(err, ctx.Err())).
 				WithHint("see why: journalctl -n 30 -u rhumb -u rhumb-proxy")
 		}
@@ -125,16 +126,4 @@ func (a *app) welcome(ctx context.Context, conf server.Config) error {
   services  rhumb, rhumb-proxy: systemctl status rhumb rhumb-proxy
   logs      journalctl -u rhumb -u rhumb-proxy
   who       root and the group %s: usermod -aG %s NAME`, info.Version, conf.Data, install.Settings, install.Group, install.Group)}
-}
-
-// pause waits, and tells whether ctx goes on.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"rhumb"
 	"rhumb/engine/docker/internal/observed"
+	"rhumb/internal/pause"
 )
 
 // Exec runs a command in a replica and gives its exit code. If ctx ends before it does, the command is killed.
@@ -77,8 +78,8 @@ func (e *Engine) ended(ctx context.Context, run string) (client.ExecInspectResul
 		if err != nil || !state.Running {
 			return state, err
 		}
-		if err := pause(ctx, wait); err != nil {
-			return state, err
+		if !pause.For(ctx, wait) {
+			return state, ctx.Err()
 		}
 	}
 }
@@ -148,7 +149,7 @@ func (e *Engine) follow(ctx context.Context, sizes <-chan rhumb.Size, resize res
 				return
 			}
 			err := resize(ctx, size)
-			for try := 0; err != nil && try < 10 && pause(ctx, lastWait) == nil; try++ {
+			for try := 0; err != nil && try < 10 && pause.For(ctx, lastWait); try++ {
 				err = resize(ctx, size)
 			}
 			if err != nil && ctx.Err() == nil {
