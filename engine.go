@@ -63,6 +63,14 @@ type Engine interface {
 	Run(ctx context.Context, spec ReplicaSpec, s Streams) (int, error)
 }
 
+// Sockets is what an Engine offers that can look into its replicas' network namespaces. Not every engine can.
+type Sockets interface {
+	// Listening lists the addresses at which the replica's processes, or those with which it shares its network, accept TCP
+	// connections, sorted. It is NotFound for a replica that isn't there or doesn't run, and Unsupported where the replica
+	// runs on another machine.
+	Listening(ctx context.Context, id string) ([]netip.AddrPort, error)
+}
+
 // EngineInfo describes an engine.
 type EngineInfo struct {
 	Name       string // "Docker Engine"

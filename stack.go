@@ -161,12 +161,16 @@ const (
 	DependsCompleted Condition = "service_completed_successfully"
 )
 
-// Ready is when a replica counts as ready. The kind "" lets the daemon choose once it knows the image:
-// the health check, else a TCP connect to the first routed port, else "still running after the window".
+// Ready is when a replica counts as ready. The kind "" lets the daemon choose once it knows the image: the health check,
+// else an HTTP request to the first HTTP port or route, else a connect to the first TCP port that the service publishes
+// or exposes, else a connect to the ports that its image names, else "still running after the window".
 type Ready struct {
 	Kind    ReadyKind     `json:",omitzero"`
-	Path    string        `json:",omitzero"` // for ReadyHTTP: "/alive"; any status from 200 to 399 is ready
-	Port    uint16        `json:",omitzero"` // for ReadyHTTP and ReadyTCP
+	Host    string        `json:",omitzero"` // for ReadyAnswer: the Host of the request; "": the replica's address
+	Path    string        `json:",omitzero"` // for ReadyHTTP and ReadyAnswer: "/alive"
+	Port    uint16        `json:",omitzero"` // for ReadyHTTP, ReadyAnswer and ReadyTCP
+	Ports   []uint16      `json:",omitzero"` // for ReadyTCP and ReadyExposed: it is enough that one of them accepts; Port is 0 then
+	Window  time.Duration `json:",omitzero"` // how long the check must go on passing before the replica counts as ready; 0: it must pass once
 	Timeout time.Duration `json:",omitzero"` // a replica that isn't ready by then has failed; 0: the daemon's default
 }
 
@@ -174,12 +178,30 @@ type Ready struct {
 type ReadyKind string
 
 const (
-	ReadyHTTP    ReadyKind = "http"
-	ReadyTCP     ReadyKind = "tcp"
-	ReadyHealth  ReadyKind = "healthcheck"
-	ReadyRunning ReadyKind = "running" // still running after the window of Timeout
-	ReadyExit    ReadyKind = "exit"    // a job: exited with 0
+	ReadyHTTP    ReadyKind = "http"        // a GET of Path answers with 200 to 399
+	ReadyAnswer  ReadyKind = "answer"      // a GET of Path answers below 500, or as the replicas that serve do
+	ReadyTCP     ReadyKind = "tcp"         // Port accepts connections
+	ReadyExposed ReadyKind = "exposed"     // like ReadyTCP, but a replica that listens nowhere counts as ready after a while
+	ReadyHealth  ReadyKind = "healthcheck" // Container.Health passes
+	ReadyRunning ReadyKind = "running"     // still running after Window; in releases made before there was one, after Timeout
+	ReadyExit    ReadyKind = "exit"        // a job: exited with 0
 )
+
+const (
+	ReadyTimeout = time.Minute     // a replica that isn't ready by then has failed, where nothing else is said
+	ReadyWindow  = 5 * time.Second // how long a replica must accept connections, or just run, where nothing better checks it
+)
+
+// Runs returns how long a replica that nothing checks (ReadyRunning) must run before it counts as ready.
+func (r Ready) Runs() time.Duration {
+	switch {
+	case r.Window > 0:
+		return r.Window
+	case r.Timeout > 0:
+		return r.Timeout
+	}
+	return ReadyWindow
+}
 
 // Network is a network of a stack. Name is the engine's name for it.
 type Network struct {

@@ -145,6 +145,7 @@ func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
 			}
 		}
 	}
+	o.Accepts = r.ready.Accepts()
 	if g.open != nil {
 		for _, f := range g.open.Failures {
 			o.Recorded[f.ID] = true
@@ -205,7 +206,7 @@ func ranLong(o rollout.Observed, rep rhumb.Replica, s *rhumb.Service) (since tim
 		}
 		since = at
 	}
-	return since.Add(s.Ready.Timeout), true
+	return since.Add(s.Ready.Runs()), true
 }
 
 // completed lists the replicas of this deployment's jobs that have done their work and aren't noted yet: also one that was about to be

@@ -28,26 +28,33 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 			}
 			continue
 		}
-		if p, pace := r.prober(g, rep, s); p != nil {
-			r.ready.Start(ctx, rep, p, pace, r.Wake)
+		if p, pace := r.prober(g, o, rep, s); p != nil {
+			r.ready.Start(ctx, rep, p, pace, s.Ready.Window, r.Wake)
 		}
 	}
 }
 
-// prober gives the way in which a service's replica is asked, and how long to wait before the next time given how
+// prober returns the way in which a service's replica is asked, and how long to wait before the next time given how
 // long it has run; nil if it isn't asked.
-func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (ready.Prober, ready.Pace) {
+func (r *runner) prober(g *goal, o rollout.Observed, rep rhumb.Replica, s *rhumb.Service) (ready.Prober, ready.Pace) {
 	switch s.Ready.Kind {
-	case rhumb.ReadyTCP, rhumb.ReadyHTTP:
+	case rhumb.ReadyTCP, rhumb.ReadyExposed, rhumb.ReadyHTTP, rhumb.ReadyAnswer:
 		at, err := g.address(rep)
 		if err != nil {
 			return nil, nil
 		}
-		addr := netip.AddrPortFrom(at, s.Ready.Port)
-		if s.Ready.Kind == rhumb.ReadyTCP {
-			return func(ctx context.Context) error { return ready.Dial(ctx, addr) }, ready.Quick
+		switch s.Ready.Kind {
+		case rhumb.ReadyHTTP:
+			return func(ctx context.Context) error {
+				return ready.Ask(ctx, netip.AddrPortFrom(at, s.Ready.Port), s.Ready.Path)
+			}, ready.Quick
+		case rhumb.ReadyAnswer:
+			peers := g.serving(o, rep, s.Ready.Port)
+			return func(ctx context.Context) error {
+				return ready.Answer(ctx, netip.AddrPortFrom(at, s.Ready.Port), s.Ready.Host, s.Ready.Path, peers)
+			}, ready.Quick
 		}
-		return func(ctx context.Context) error { return ready.Ask(ctx, addr, s.Ready.Path) }, ready.Quick
+		return (&knock{engine: r.c.Engine, rep: rep, at: at, ready: s.Ready}).try, ready.Quick
 	case rhumb.ReadyHealth:
 		check := release.WithDefaults(*s.Container.Health)
 		grow := func(_, last time.Duration) time.Duration {
@@ -64,4 +71,22 @@ func (r *runner) prober(g *goal, rep rhumb.Replica, s *rhumb.Service) (ready.Pro
 		}, grow
 	}
 	return nil, nil
+}
+
+// serving returns where the replicas of another spec answer that serve the replica's service now.
+func (g *goal) serving(o rollout.Observed, rep rhumb.Replica, port uint16) []netip.AddrPort {
+	var peers []netip.AddrPort
+	for _, other := range o.Replicas {
+		route, routed := o.Routes[other.ID]
+		if other.Service != rep.Service || other.Spec == rep.Spec || !other.Alive() || !routed || route.Draining {
+			continue
+		}
+		if s, _ := g.definition(other); s != nil && s.Ready.Kind == rhumb.ReadyAnswer {
+			port = s.Ready.Port
+		}
+		if at, err := g.address(other); err == nil {
+			peers = append(peers, netip.AddrPortFrom(at, port))
+		}
+	}
+	return peers
 }

@@ -21,6 +21,9 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
 		Reason: s.Why, ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Said(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
 	}
+	if f.Health != "" && rep.Alive() && svc != nil && svc.Ready.Kind != rhumb.ReadyHealth {
+		f.Reason, f.Health = f.Reason+": "+f.Health, "" // a line of ours, where a health check's output is the user's own
+	}
 	if f.Reason == "" {
 		f.Reason = card.End(rep)
 	}

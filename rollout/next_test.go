@@ -333,3 +333,29 @@ func TestWordsOfPlansDontCarryValues(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+func TestAConnectAloneProvesLittle(t *testing.T) {
+	steady := func(image string, order rhumb.Order) *rhumb.Stack {
+		s := web(1, image)
+		s.Ready.Window, s.Order = 5*time.Second, order
+		return stack(s)
+	}
+	accepts := func(o Observed, id string) Observed { o.Accepts = map[string]bool{id: true}; return o }
+	rolling, stopFirst := steady("b", rhumb.StartFirst), steady("b", rhumb.StopFirst)
+	beside := func(ago time.Duration) Observed {
+		return accepts(serving(41, steady("a", rhumb.StartFirst)).plus(young(&rolling.Services[0], 42, 1, ago), false), "web.42.1")
+	}
+	alone := func(ago time.Duration) Observed {
+		o := serving(41, stopFirst)
+		o.Replicas, o.Ready, o.Routes = nil, map[string]time.Time{}, map[string]Route{}
+		return accepts(o.plus(young(&stopFirst.Services[0], 42, 1, ago), false), "web.42.1")
+	}
+	checkAll(t, []look{
+		{name: "the old one serves until the window has passed", w: deploy(42, steady("a", rhumb.StartFirst), rolling), o: beside(time.Second), wait: "0/1 ready", wake: 59 * time.Second},
+		{name: "where nothing else is there callers don't wait for it", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second),
+			want: []string{"route shop-web.42.1 (nobody else is there)"}, wait: "0/1 ready"},
+		{name: "but it isn't done before", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second).route("web.42.1", Route{}), wait: "0/1 ready", wake: 59 * time.Second},
+		{name: "and must be ready in time", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Minute).route("web.42.1", Route{}),
+			want: []string{"unroute shop-web.42.1 (was not ready within 1m0s)"}, wait: "0/1 ready"},
+	})
+}

@@ -7,11 +7,6 @@ import (
 	"rhumb"
 )
 
-const (
-	readyTimeout = time.Minute     // a replica that isn't ready by then has failed, unless the service says otherwise
-	readyWindow  = 5 * time.Second // a replica without any check is ready when it has run that long
-)
-
 // ready tells whether the replica is ready, and since when. What has been recorded as failed, or is being stopped, isn't.
 func (s *service) ready(r *rhumb.Replica) (time.Time, bool) {
 	t := s.t
@@ -30,23 +25,24 @@ func (s *service) ready(r *rhumb.Replica) (time.Time, bool) {
 		if t.o.Watched.After(since) && !t.active(r) {
 			since = t.o.Watched // somebody may have told it to stop before
 		}
-		since = since.Add(window(s.Service))
+		since = since.Add(s.Ready.Runs())
 		return since, t.passed(since)
 	}
 	since, ok := t.o.Ready[r.ID]
 	return since, ok
 }
 
-// window is how long a replica without any check must have run.
-func window(def *rhumb.Service) time.Duration {
-	if def.Ready.Timeout > 0 {
-		return def.Ready.Timeout
+// limit is how long a replica may take until it is ready.
+func (s *service) limit() time.Duration {
+	if s.Ready.Timeout > 0 && s.Ready.Kind != rhumb.ReadyRunning {
+		return s.Ready.Timeout
 	}
-	return readyWindow
+	return rhumb.ReadyTimeout
 }
 
-// failing says why an alive replica of the wanted spec must die; "": it need not. What the table leads to was ready
-// once, and is left alone until the engine calls it unhealthy.
+// failing says why an alive replica of the wanted spec must die; "": it need not. A replica in the table was ready once,
+// and is left alone until the engine calls it unhealthy; except that one that was routed while nothing else was there
+// (accepts) still has to become ready in time.
 func (s *service) failing(r *rhumb.Replica) string {
 	t := s.t
 	if !r.Alive() {
@@ -62,12 +58,8 @@ func (s *service) failing(r *rhumb.Replica) string {
 	if pending {
 		return "" // they have a limit of their own
 	}
-	if _, ok := s.ready(r); ok || s.Ready.Kind == rhumb.ReadyRunning || t.routed(r) {
+	if _, ok := s.ready(r); ok || s.Ready.Kind == rhumb.ReadyRunning || t.routed(r) && s.Ready.Window == 0 {
 		return ""
-	}
-	limit := s.Ready.Timeout
-	if limit <= 0 {
-		limit = readyTimeout
 	}
 	from := r.Started
 	if hooked.After(from) {
@@ -76,8 +68,8 @@ func (s *service) failing(r *rhumb.Replica) string {
 	if t.o.Watched.After(from) {
 		from = t.o.Watched
 	}
-	if t.passed(from.Add(limit)) {
-		return fmt.Sprintf("was not ready within %s", limit)
+	if t.passed(from.Add(s.limit())) {
+		return fmt.Sprintf("was not ready within %s", s.limit())
 	}
 	return ""
 }

@@ -41,6 +41,7 @@ type Wanted struct {
 type Observed struct {
 	Replicas  []rhumb.Replica
 	Ready     map[string]time.Time // by replica ID: since when it is ready; missing: it isn't (yet)
+	Accepts   map[string]bool      // by replica ID: its check passes, but hasn't for as long as its window yet
 	Recorded  map[string]bool      // by replica ID: its failure has been written down
 	Routes    map[string]Route     // by replica ID; missing: not in the table
 	Published map[string]string    // address (rhumb.Service.Addresses) -> service, in the table

@@ -220,7 +220,7 @@ func (s *service) tend(sl *slot) {
 			}
 		} else if s.led && sl.ready && !(s.waitsForJobs() && s.anyServes(sl)) {
 			t.about(rhumb.StepRoute, r, "ready")
-		} else if s.led && s.unwatched(sl) && !t.routed(r) {
+		} else if s.led && s.unwatched(sl) && !t.routed(r) && !(s.waitsForJobs() && s.anyServes(sl)) {
 			t.about(rhumb.StepRoute, r, "nobody else is there")
 		}
 	case broken:
@@ -237,14 +237,17 @@ func (s *service) tend(sl *slot) {
 	}
 }
 
-// unwatched tells whether there is no point in keeping callers from a replica until its window has passed: nothing asks
-// it whether it is ready, no other replica is led to, and no planned change has callers wait for it. Where there are
-// ports or routes the proxy itself has them wait.
+// unwatched reports whether callers should reach a replica before it counts as ready: no other replica is in the table,
+// so that keeping them away for the length of a window would only refuse them. Its check must pass already; where
+// nothing checks it, the proxy or a planned gap must not be holding the callers anyway.
 func (s *service) unwatched(sl *slot) bool {
-	if s.Served() || s.Ready.Kind != rhumb.ReadyRunning || s.t.pending(sl.main) || s.t.w.Mode != Hold && s.prev != nil && sl.main.Restarts == 0 {
+	if sl.reason != "" || s.t.pending(sl.main) || slices.ContainsFunc(s.replicas, s.t.active) {
 		return false
 	}
-	return sl.reason == "" && !slices.ContainsFunc(s.replicas, s.t.active)
+	if s.Ready.Kind != rhumb.ReadyRunning {
+		return s.t.o.Accepts[sl.main.ID]
+	}
+	return !s.Served() && (s.t.w.Mode == Hold || s.prev == nil || sl.main.Restarts > 0)
 }
 
 // start starts a replica in the slot once nothing is in its way. replaces is the ID of a dead one, or "".

@@ -188,7 +188,8 @@ func (c *simCheck) served(p promise, slot int) bool {
 
 // serves tells whether the replica does its work: those of a served service do in the table only.
 func (c *simCheck) serves(r *simReplica) bool {
-	if !c.s.answers(r) || c.s.recorded[r.ID] || r.severed {
+	on := c.s.find(r.Joined) // what shares the network of one that was cut off is cut off with it
+	if !c.s.answers(r) || c.s.recorded[r.ID] || r.severed || on != nil && on.severed {
 		return false
 	}
 	route, ok := c.s.routes[r.ID]

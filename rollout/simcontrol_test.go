@@ -25,6 +25,7 @@ type sim struct {
 	flying   []*simFlight
 	ready    map[string]time.Time
 	watched  time.Time
+	accepted map[string]time.Time // by replica ID: since when its check passes
 	greeting map[string]time.Time // by replica ID: when its post_start hooks end
 
 	turns       int
@@ -82,11 +83,15 @@ func (s *sim) look() Observed {
 		switch {
 		case !s.answers(r) || s.beingStopped(r.ID):
 			delete(s.ready, r.ID)
-		case s.ready[r.ID].IsZero():
+			delete(s.accepted, r.ID)
+		case s.ready[r.ID].IsZero() && s.steady(r, o.Routes):
 			s.ready[r.ID] = s.now
 		}
 	}
-	o.Ready = s.ready
+	o.Ready, o.Accepts = s.ready, map[string]bool{}
+	for id := range s.accepted {
+		o.Accepts[id] = s.ready[id].IsZero()
+	}
 	o.Stopping = map[string]bool{}
 	for _, f := range s.flying {
 		if f.step.Kind == rhumb.StepStop {
@@ -94,6 +99,37 @@ func (s *sim) look() Observed {
 		}
 	}
 	return o
+}
+
+// steady reports whether a replica that answers has done so for the whole of its window, as far as the daemon knows. One
+// that is in the table and was started long ago is known to.
+func (s *sim) steady(r *simReplica, routes map[string]Route) bool {
+	def := s.release(r.Release).model.Service(r.Service)
+	if def == nil || def.Ready.Kind != rhumb.ReadyTCP {
+		return true
+	}
+	since, known := s.accepted[r.ID]
+	if !known {
+		since, s.accepted[r.ID] = s.now, s.now
+	}
+	route, routed := routes[r.ID]
+	return s.now.Sub(since) >= def.Ready.Window || routed && !route.Draining && s.now.Sub(r.Started) >= rhumb.ReadyWindow && !known
+}
+
+// steadyAt is when the first window ends; zero: none is under way.
+func (s *sim) steadyAt() time.Time {
+	var first time.Time
+	for id, since := range s.accepted {
+		r := s.find(id)
+		if r == nil || !s.ready[id].IsZero() {
+			continue
+		}
+		at := since.Add(s.release(r.Release).model.Service(r.Service).Ready.Window)
+		if at.After(s.now) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
 }
 
 func (s *sim) beingStopped(id string) bool {
@@ -123,6 +159,9 @@ func (s *sim) turn() {
 		return
 	}
 	s.launch(d)
+	if at := s.steadyAt(); d.Wake.IsZero() || !at.IsZero() && at.Before(d.Wake) {
+		d.Wake = at
+	}
 	s.advance(d.Wake)
 }
 
@@ -168,6 +207,7 @@ func (s *sim) die() {
 		return f.made == "" || s.chance(0.5)
 	})
 	s.ready, s.watched, s.greeting = map[string]time.Time{}, s.now, map[string]time.Time{}
+	s.accepted = map[string]time.Time{}
 }
 
 // settle moves the deployment on once the decision says so and nothing is under way that a look could miss.
@@ -250,7 +290,7 @@ func isStart(st rhumb.Step) bool { return st.Kind == rhumb.StepStart || st.Kind 
 func newSim(seed uint64, trace func(string, ...any)) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	calm := seed%4 == 0
-	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, watched: noon, greeting: map[string]time.Time{}}
+	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, accepted: map[string]time.Time{}, watched: noon, greeting: map[string]time.Time{}}
 	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}, hooked: map[string]bool{}}
 	for i, n := range simNames {
 		s.stacks.ports[n] = uint16(8000 + i)

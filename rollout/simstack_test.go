@@ -69,7 +69,10 @@ func (g *simStacks) service(name string) rhumb.Service {
 	s.Update, s.Rollback = g.policy(), g.policy()
 	s.Rollback.OnFailure = rhumb.ActionRollback
 	s.Restart = rhumb.Restart{Condition: pick(g.rng, rhumb.RestartAny, rhumb.RestartAny, rhumb.RestartAny, rhumb.RestartOnFailure, rhumb.RestartNone), Delay: pick(g.rng, 0, 0, time.Second)}
-	s.Ready = rhumb.Ready{Kind: pick(g.rng, rhumb.ReadyHTTP, rhumb.ReadyHealth, rhumb.ReadyRunning), Timeout: pick(g.rng, 0, 10*time.Second)}
+	s.Ready = rhumb.Ready{Kind: pick(g.rng, rhumb.ReadyHTTP, rhumb.ReadyHealth, rhumb.ReadyRunning, rhumb.ReadyTCP), Timeout: pick(g.rng, 0, 10*time.Second)}
+	if s.Ready.Kind == rhumb.ReadyTCP {
+		s.Ready.Window = pick(g.rng, time.Second, 5*time.Second)
+	}
 	s.Drain = pick(g.rng, 0, time.Second, 10*time.Second)
 	g.publish(&s)
 	g.dress(&s)

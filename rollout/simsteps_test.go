@@ -71,7 +71,9 @@ func (c *simCheck) routes(r *simReplica) {
 	}
 	s := c.s
 	def := s.release(r.Release).model.Service(r.Service)
-	if def.Served() || def.Ready.Kind != rhumb.ReadyRunning || s.wanted().Mode != Deploy || s.now.Sub(r.Started) >= window(def) {
+	running := def.Ready.Kind == rhumb.ReadyRunning && !def.Served() && s.now.Sub(r.Started) < def.Ready.Runs()
+	accepting := def.Ready.Kind == rhumb.ReadyTCP && s.now.Sub(r.readyAt) < def.Ready.Window
+	if !running && !accepting || s.wanted().Mode != Deploy {
 		return
 	}
 	for _, other := range s.replicas { // it need not wait for its window only where no old one is

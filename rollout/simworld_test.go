@@ -106,8 +106,8 @@ func (w *simWorld) start(r *simReplica, def *rhumb.Service, q quality) {
 	switch q {
 	case crashesSoon:
 		r.endsAt, r.code = w.now.Add(w.between(0, 3*time.Second)), 1
-		if def.Ready.Kind != rhumb.ReadyRunning {
-			r.readyAt = time.Time{}
+		if def.Ready.Kind != rhumb.ReadyRunning && (def.Ready.Kind != rhumb.ReadyTCP || w.chance(0.5)) {
+			r.readyAt = time.Time{} // the others listen, and then die
 		}
 	case crashesLate:
 		r.endsAt, r.code = r.readyAt.Add(w.between(0, 20*time.Second)), 1

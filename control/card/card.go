@@ -45,8 +45,10 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 		return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s", rep.Service)
 	case svc == nil:
 		return ""
-	case svc.Ready.Kind == rhumb.ReadyTCP:
-		return fmt.Sprintf("nothing listens on port %d: is it the application's port, and does it listen on 0.0.0.0?", svc.Ready.Port)
+	case svc.Ready.Kind == rhumb.ReadyTCP, svc.Ready.Kind == rhumb.ReadyExposed:
+		return "have the application listen on 0.0.0.0 and on the port that ports: and expose: name; if it only takes longer, raise x-rhumb.ready.timeout"
+	case svc.Ready.Kind == rhumb.ReadyAnswer:
+		return fmt.Sprintf("GET %s on port %d must answer below 500; a healthcheck, or x-rhumb.ready.http, can ask something else", svc.Ready.Path, svc.Ready.Port)
 	case svc.Ready.Kind == rhumb.ReadyHTTP:
 		return fmt.Sprintf("GET %s on port %d must answer with 200 to 399", svc.Ready.Path, svc.Ready.Port)
 	case svc.Ready.Kind == rhumb.ReadyHealth:

@@ -15,6 +15,7 @@ import (
 type Readiness struct {
 	mu      sync.Mutex
 	ready   map[string]time.Time
+	accepts map[string]bool // the check passes, and must go on doing so for a while
 	probing map[string]context.CancelFunc
 	output  map[string]string // what the last failing probe said
 	noted   map[string]bool   // failures that are written down
@@ -23,12 +24,14 @@ type Readiness struct {
 
 // New makes a Readiness that knows of nobody.
 func New() *Readiness {
-	return &Readiness{ready: map[string]time.Time{}, probing: map[string]context.CancelFunc{}, output: map[string]string{}, noted: map[string]bool{}}
+	return &Readiness{ready: map[string]time.Time{}, accepts: map[string]bool{}, probing: map[string]context.CancelFunc{},
+		output: map[string]string{}, noted: map[string]bool{}}
 }
 
-// Since gives the replicas that are ready, and forgets those that are gone. A running replica that gets requests
-// already, or that the engine's own check calls healthy, is ready without a probe of ours: so a daemon that starts
-// anew finds things as they are.
+// Since returns the replicas that are ready, and forgets those that are gone. A running replica that gets requests
+// already, or that the engine's own check calls healthy, is ready without a probe of ours, so that a daemon that was
+// restarted finds things as they are. A replica that gets requests but was started only a moment ago may have been
+// routed before it was ready: it is probed.
 func (y *Readiness) Since(o rollout.Observed) map[string]time.Time {
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -44,7 +47,7 @@ func (y *Readiness) Since(o rollout.Observed) map[string]time.Time {
 				stop()
 			}
 		case known:
-		case routed && !rt.Draining:
+		case routed && !rt.Draining && y.probing[rep.ID] == nil && time.Since(rep.Started) >= rhumb.ReadyWindow:
 			y.ready[rep.ID] = rep.Started
 		case rep.Health == rhumb.HealthHealthy:
 			y.ready[rep.ID] = time.Now()
@@ -94,8 +97,16 @@ func (y *Readiness) Stop() {
 	y.work.Wait()
 }
 
-// Start probes a replica until it is ready, unless that goes on already.
-func (y *Readiness) Start(ctx context.Context, rep rhumb.Replica, p Prober, pace Pace, wake func()) {
+// Accepts returns the replicas whose check passes but hasn't passed for the whole of its window yet.
+func (y *Readiness) Accepts() map[string]bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return maps.Clone(y.accepts)
+}
+
+// Start probes a replica until it is ready, unless that goes on already. It is ready once p has passed for as long as
+// window, without a failure in between; 0: once p has passed.
+func (y *Readiness) Start(ctx context.Context, rep rhumb.Replica, p Prober, pace Pace, window time.Duration, wake func()) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if y.probing[rep.ID] != nil {
@@ -106,8 +117,17 @@ func (y *Readiness) Start(ctx context.Context, rep rhumb.Replica, p Prober, pace
 	y.work.Go(func() {
 		defer stop()
 		err := y.until(ctx, rep, p, pace)
+		for err == nil && window > 0 {
+			y.accept(rep.ID, true, wake)
+			if err = steady(ctx, p, window); err == nil || ctx.Err() != nil {
+				break
+			}
+			y.accept(rep.ID, false, wake)
+			err = y.until(ctx, rep, p, pace)
+		}
 		y.mu.Lock()
 		delete(y.probing, rep.ID)
+		delete(y.accepts, rep.ID)
 		if err == nil {
 			y.ready[rep.ID] = time.Now()
 			delete(y.output, rep.ID)
@@ -134,6 +154,34 @@ func (y *Readiness) Once(ctx context.Context, id string, do func(context.Context
 		y.mu.Unlock()
 		wake()
 	})
+}
+
+// accept notes whether a replica's check passes while its window lasts.
+func (y *Readiness) accept(id string, yes bool, wake func()) {
+	y.mu.Lock()
+	if yes {
+		y.accepts[id] = true
+	} else {
+		delete(y.accepts, id)
+	}
+	y.mu.Unlock()
+	wake()
+}
+
+// steady asks from time to time until the window has passed, and returns the first failure. It asks seldom: some
+// servers keep count of callers that connect and say nothing.
+func steady(ctx context.Context, p Prober, window time.Duration) error {
+	for left := window; left > 0; left -= time.Second {
+		select {
+		case <-time.After(min(left, time.Second)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := p(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (y *Readiness) until(ctx context.Context, rep rhumb.Replica, p Prober, pace Pace) error {

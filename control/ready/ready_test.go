@@ -3,6 +3,9 @@ package ready
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +27,7 @@ func TestAReplicaIsReadyOnceAProbePasses(t *testing.T) {
 			return nil
 		}
 		for range 2 { // the second one finds it under way
-			y.Start(t.Context(), rep, ask, Quick, func() { woken++ })
+			y.Start(t.Context(), rep, ask, Quick, 0, func() { woken++ })
 		}
 		time.Sleep(time.Second / 2)
 		if len(y.Since(seen)) != 0 || y.Said("a") != "nobody listens" {
@@ -51,5 +54,79 @@ func TestAReplicaThatIsLedToIsReadyWithoutAProbe(t *testing.T) {
 	got := New().Since(seen)
 	if len(got) != 1 || !got["led"].Equal(began) {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestAReplicaMustPassForTheWholeOfItsWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y, rep := New(), rhumb.Replica{ID: "a", State: rhumb.StateRunning, Started: time.Now()}
+		seen := rollout.Observed{Replicas: []rhumb.Replica{rep}, Routes: map[string]rollout.Route{"a": {}}}
+		began, down := time.Now(), time.Now().Add(2500*time.Millisecond) // it listens at once, and is gone for a moment
+		ask := func(context.Context) error {
+			if now := time.Now(); now.After(down) && now.Before(down.Add(time.Second)) {
+				return errors.New("connection refused")
+			}
+			return nil
+		}
+		y.Start(t.Context(), rep, ask, Quick, 5*time.Second, func() {})
+		synctest.Wait()
+		if !y.Accepts()["a"] || len(y.Since(seen)) != 0 {
+			t.Errorf("accepts %v, ready %v", y.Accepts(), y.Since(seen))
+		}
+		time.Sleep(3200 * time.Millisecond)
+		if y.Accepts()["a"] {
+			t.Error("it refuses, and is taken to accept")
+		}
+		time.Sleep(10 * time.Second)
+		at, ready := y.Since(seen)["a"]
+		y.Stop()
+		if after := at.Sub(began); !ready || after < 8500*time.Millisecond || after > 9*time.Second || len(y.Accepts()) != 0 {
+			t.Errorf("ready %v after %s, accepts %v", ready, after, y.Accepts())
+		}
+	})
+}
+
+func TestAnAnswerBelow500ProvesThatTheApplicationIsThere(t *testing.T) {
+	serve := func(answer http.HandlerFunc) netip.AddrPort {
+		s := httptest.NewServer(answer)
+		t.Cleanup(s.Close)
+		return netip.MustParseAddrPort(s.Listener.Addr().String())
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.Host != "shop.test" || r.URL.Path != "/in" {
+				code = http.StatusTeapot
+			}
+			w.WriteHeader(code)
+		}
+	}
+	none := func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			c.Close()
+		}
+	}
+	for _, try := range []struct {
+		name     string
+		it, peer http.HandlerFunc // peer nil: nothing serves
+		ready    bool
+	}{
+		{"200", status(200), nil, true},
+		{"400, as of a framework that asks for another host", status(400), nil, true},
+		{"a redirect", status(302), nil, true},
+		{"503 on a first deployment", status(503), nil, false},
+		{"503 where the old one answers", status(503), status(200), false},
+		{"503 where the old one does too", status(503), status(503), true},
+		{"500 where the old one says 503", status(500), status(503), false},
+		{"no answer", none, status(200), false},
+		{"no answer, as from the old one", none, none, true},
+	} {
+		var peers []netip.AddrPort
+		if try.peer != nil {
+			peers = append(peers, serve(try.peer))
+		}
+		if err := Answer(t.Context(), serve(try.it), "shop.test", "/in", peers); (err == nil) != try.ready {
+			t.Errorf("%s: %v", try.name, err)
+		}
 	}
 }

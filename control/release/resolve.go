@@ -3,15 +3,12 @@ package release
 import (
 	"context"
 	"slices"
-	"time"
 
 	"rhumb"
 )
 
 const (
-	readyTimeout = 60 * time.Second // until a replica must be ready, where nothing else is said
-	readyWindow  = 5 * time.Second  // how long a replica without any check must run to count as ready
-	maxPulls     = 3                // images looked up or pulled at a time
+	maxPulls = 3 // images looked up or pulled at a time
 )
 
 // Make makes the release that a deployment asks for. It finds the images, and fills in all that depends on them or on the server: IDs, readiness, order, chosen
@@ -40,7 +37,7 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 		if err := routePorts(s, images[s.Name]); err != nil {
 			return nil, err
 		}
-		chooseReady(s)
+		chooseReady(s, images[s.Name])
 		if err := k.choosePorts(ctx, model.Name, s); err != nil {
 			return nil, err
 		}

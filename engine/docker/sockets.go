@@ -1,0 +1,31 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+
+	"rhumb"
+	"rhumb/engine/docker/internal/observed"
+	"rhumb/engine/docker/internal/process"
+)
+
+// Listening implements rhumb.Sockets. The API has no call for it, but tells the process's number on this machine.
+func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, error) {
+	c, err := e.inspect(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.State == nil || c.State.Pid <= 1 {
+		return nil, rhumb.Errorf(rhumb.NotFound, "container %s doesn't run", observed.Short(id))
+	}
+	list, err := process.Listening(c.State.Pid)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, rhumb.Errorf(rhumb.Unsupported, "the processes of container %s can't be seen from here", observed.Short(id))
+	case err != nil:
+		return nil, err
+	}
+	return list, nil
+}
