@@ -80,6 +80,7 @@ type Failure struct {
 	Replica  string   // its name
 	ID       string   // the engine's
 	Reason   string   // "exited with 1 before it was ready"
+	Ended    bool     `json:",omitzero"` // it had started, and ended by itself
 	ExitCode int      `json:",omitzero"`
 	OOM      bool     `json:",omitzero"`
 	Health   string   `json:",omitzero"` // the last output of the health check
@@ -113,7 +114,7 @@ func (d *Deployment) Verdict() Verdict {
 		if d.To == 0 {
 			return Verdict{ExitConverged, fmt.Sprintf("%s is down", d.Stack)}
 		}
-		return Verdict{ExitConverged, "converged: " + to + " serves" + d.unheeded()}
+		return Verdict{ExitConverged, "converged: " + to + " serves" + d.endured() + d.unheeded()}
 	case PhaseRolledBack:
 		v := Verdict{ExitRolledBack, fmt.Sprintf("failed and put back: %s serves; %s", from, d.because())}
 		if d.From == 0 {
@@ -159,6 +160,36 @@ func (d *Deployment) remains() string {
 		return ""
 	}
 	return fmt.Sprintf("; %s of %s had completed: what it did to data remains", strings.Join(names, ", "), ref(d.Stack, d.To))
+}
+
+// endured names the services whose replicas had ended, and were started again, before they were ready.
+func (d *Deployment) endured() string {
+	var names []string
+	times := map[string]int{}
+	for _, f := range d.Failures {
+		if !f.Ended || f.Release != d.To {
+			continue
+		}
+		if times[f.Service]++; times[f.Service] == 1 {
+			names = append(names, f.Service)
+		}
+	}
+	var text strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&text, "; %s had ended %s before it was ready", name, Times(times[name]))
+	}
+	return text.String()
+}
+
+// Times says how often: "once", "twice", "3 times".
+func Times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // unheeded names the hooks whose failure held nothing up.

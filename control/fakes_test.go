@@ -68,7 +68,7 @@ func (b *bed) sees() rhumb.Engine {
 // ends waits until a deployment has ended.
 func (b *bed) ends(d rhumb.Deployment) rhumb.Deployment {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	for e, err := range b.Events(ctx, rhumb.EventFilter{Stack: d.Stack, Deployment: d.ID, Follow: true}) {
 		if err != nil {

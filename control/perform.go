@@ -36,7 +36,7 @@ func (r *runner) perform(ctx context.Context, g *goal, o rollout.Observed, s rhu
 	case rhumb.StepStart, rhumb.StepRun:
 		return r.start(ctx, g, o, s)
 	case rhumb.StepRecord:
-		return r.record(ctx, g, s)
+		return r.record(ctx, g, o, s)
 	case rhumb.StepCheck:
 		return r.check(ctx, g, o, s)
 	case rhumb.StepStop:

@@ -11,7 +11,7 @@ import (
 )
 
 // record writes down why a replica failed, while its container can still be asked.
-func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
+func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhumb.Step) error {
 	rep, ok := g.replica(s.Replica)
 	if !ok {
 		return nil
@@ -19,7 +19,7 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 	svc, _ := g.definition(rep)
 	f := rhumb.Failure{
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
-		Reason: s.Why, ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Said(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
+		Reason: s.Why, Ended: rep.State == rhumb.StateExited && rep.Error == "" && !rep.Started.IsZero(), ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Said(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
 	}
 	if f.Health != "" && rep.Alive() && svc != nil && svc.Ready.Kind != rhumb.ReadyHealth {
 		f.Reason, f.Health = f.Reason+": "+f.Health, "" // a line of ours, where a health check's output is the user's own
@@ -28,6 +28,9 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 		f.Reason = card.End(rep)
 	}
 	f.Hint = card.Hint(rep, svc)
+	if why := g.lacking(r, o, rep, svc); why != "" {
+		f.Hint = why + "; " + f.Hint
+	}
 	if run, ok := r.jobRun(ctx, rep, f.Reason); ok {
 		r.noteHook(ctx, g, run)
 		if svc != nil {
@@ -44,6 +47,28 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 		}
 	}
 	return nil
+}
+
+// lacking says which of the services that a failed replica depends on may not have been ready when it failed, and why; "":
+// none. What a dependency waits for anyway was ready.
+func (g *goal) lacking(r *runner, o rollout.Observed, rep rhumb.Replica, svc *rhumb.Service) string {
+	if svc == nil || o.Routes[rep.ID] != (rollout.Route{}) {
+		return ""
+	}
+	for _, d := range svc.DependsOn {
+		on := g.wanted.Model.Service(d.Service)
+		if on == nil || on.Job || d.Condition != rhumb.DependsStarted {
+			continue
+		}
+		for _, other := range o.Replicas {
+			_, ready := o.Ready[other.ID]
+			if other.Service != d.Service || other.Slot == 0 || ready && on.Ready.Kind != rhumb.ReadyRunning {
+				continue
+			}
+			return card.Lacking(svc.Name, on, r.ready.Said(other.ID))
+		}
+	}
+	return ""
 }
 
 // fail puts a failure into the open deployment, if it is about that, and tells it.

@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"rhumb"
@@ -16,8 +18,10 @@ const (
 // tally is what failed in a slot in this deployment.
 type tally struct {
 	count  int
+	first  time.Time
 	last   time.Time
 	reason string // the first one's, in plain words
+	final  bool   // one of them is of a kind that a restart doesn't mend
 }
 
 // sortFailures counts this deployment's failures by service and slot, each replica once.
@@ -40,6 +44,10 @@ func (t *turn) sortFailures() {
 		if f.At.After(c.last) {
 			c.last = f.At
 		}
+		if c.first.IsZero() || f.At.Before(c.first) {
+			c.first = f.At
+		}
+		c.final = c.final || !s.mendable(f)
 		if c.reason == "" {
 			c.reason = f.Reason
 		}
@@ -66,8 +74,37 @@ func (s *service) tooMany() bool {
 	return float64(s.failed) > s.policy.MaxFailureRatio*float64(s.Replicas)
 }
 
+// mendable reports whether the restart policy has a replica that failed so started again, and that may help. A command
+// that isn't in the image, or can't be executed, won't be there the next time either.
+func (s *service) mendable(f rhumb.Failure) bool {
+	if !f.Ended || f.Slot == 0 || f.ExitCode == 126 || f.ExitCode == 127 {
+		return false
+	}
+	return s.Restart.Condition != rhumb.RestartNone && (s.Restart.Condition != rhumb.RestartOnFailure || f.ExitCode != 0)
+}
+
+// mayComeUp reports whether the failures of the service are no reason yet to end the deployment: nothing serves that
+// ending it would protect, the restart policy starts what has ended again, and the time in which a replica must be ready
+// hasn't passed since the first one ended.
+func (s *service) mayComeUp() bool {
+	if s.t.w.Mode != Deploy || s.t.w.Previous != nil || s.Job {
+		return false
+	}
+	for _, n := range slices.Sorted(maps.Keys(s.tallies)) {
+		c := s.tallies[n]
+		tried := s.Restart.MaxAttempts > 0 && c.count > s.Restart.MaxAttempts
+		if n == 0 || c.final || tried || s.t.passed(c.first.Add(s.limit())) {
+			return false
+		}
+	}
+	return true
+}
+
 // gaveUp tells whether a slot that failed isn't tried again.
 func (s *service) gaveUp(n int) bool {
+	if s.mayComeUp() {
+		return false
+	}
 	switch s.t.w.Mode {
 	case Deploy:
 		return s.policy.OnFailure == rhumb.ActionContinue && s.tallies[n].count > 0 && s.tooMany()
@@ -90,7 +127,7 @@ func (t *turn) deploymentFailed() bool {
 	}
 	for _, s := range t.services {
 		always := s.Job || s.tallies[0].count > 0
-		if s.failed == 0 || !always && !s.tooMany() {
+		if s.failed == 0 || !always && !s.tooMany() || s.mayComeUp() {
 			continue
 		}
 		if s.policy.OnFailure != rhumb.ActionContinue {

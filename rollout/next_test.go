@@ -359,3 +359,40 @@ func TestAConnectAloneProvesLittle(t *testing.T) {
 			want: []string{"unroute shop-web.42.1 (was not ready within 1m0s)"}, wait: "0/1 ready"},
 	})
 }
+
+func TestAFirstDeploymentBearsExitsUntilTheTimeIsOver(t *testing.T) {
+	one := stack(web(1, "a"))
+	one.Services[0].Restart.Condition = rhumb.RestartAny
+	failed := func(ago time.Duration, code int, ended bool) rhumb.Failure {
+		return rhumb.Failure{Service: "web", Slot: 1, Release: 1, ID: "gone", At: noon.Add(-ago), Reason: "exited with 1 after 1s", ExitCode: code, Ended: ended}
+	}
+	w := func(f rhumb.Failure, from *rhumb.Stack, change func(*rhumb.Restart)) Wanted {
+		w := deploy(1, from, stack(one.Services[0]))
+		w.Failures = []rhumb.Failure{f}
+		if change != nil {
+			change(&w.Model.Services[0].Restart)
+		}
+		return w
+	}
+	o := func() Observed {
+		o := serving(1, one)
+		o.Replicas, o.Ready, o.Routes = nil, map[string]time.Time{}, map[string]Route{}
+		return o
+	}
+	dead := func() Observed {
+		o := o().plus(young(&one.Services[0], 1, 1, 3*time.Second), false).with("web.1.1", died(1))
+		o.Recorded["web.1.1"] = true
+		return o
+	}
+	const why = "web.1 exited with 1 after 1s"
+	left := []string{"shop-web.1.1: exited with 1 after 3s"}
+	checkAll(t, []look{
+		{name: "it is started again after a moment", w: w(failed(0, 1, true), nil, nil), o: dead(), wake: time.Second, wait: "web.1 exited with 1 after 3s; started again at 12:00:01"},
+		{name: "until its time is over", w: w(failed(time.Minute, 1, true), nil, nil), o: dead(), fail: why, left: left},
+		{name: "not where a release serves", w: w(failed(0, 1, true), stack(web(1, "b")), nil), o: dead(), fail: why, left: left},
+		{name: "not if it isn't to be started again", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.Condition = rhumb.RestartNone }), o: dead(), fail: why, left: left},
+		{name: "not if its tries are used up", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.MaxAttempts = 1 }), o: dead(), wake: time.Second},
+		{name: "not if the command isn't there", w: w(failed(0, 127, true), nil, nil), o: dead(), fail: why, left: left},
+		{name: "not if it was never ready", w: w(failed(0, 0, false), nil, nil), o: dead(), fail: why, left: left},
+	})
+}

@@ -57,6 +57,19 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	return ""
 }
 
+// Lacking says that a service that another one depends on may not have been ready, and how to have it waited for. said is
+// what its last check has said; "": nothing.
+func Lacking(service string, on *rhumb.Service, said string) string {
+	wait := fmt.Sprintf("have %s wait for it: depends_on: {%s: {condition: service_healthy}}", service, on.Name)
+	switch {
+	case on.Ready.Kind == rhumb.ReadyRunning:
+		return fmt.Sprintf("%s may not have been ready: nothing checks it; give it a healthcheck, and %s", on.Name, wait)
+	case said != "":
+		return fmt.Sprintf("%s was not ready (%s); %s", on.Name, said, wait)
+	}
+	return fmt.Sprintf("%s was not ready; %s", on.Name, wait)
+}
+
 // checkCommand gives a health check as a person would type it.
 func checkCommand(h *rhumb.Healthcheck) []string {
 	if h == nil || len(h.Test) == 0 {

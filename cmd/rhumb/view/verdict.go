@@ -10,10 +10,15 @@ import (
 // Verdict prints the failure cards of a deployment, and gives its verdict in words, with a sign before it on a terminal.
 func Verdict(w io.Writer, d rhumb.Deployment) string {
 	v, p := d.Verdict(), paintOn(w)
+	cards := 0
 	for _, f := range d.Failures {
+		if d.Phase == rhumb.PhaseConverged && f.Ended {
+			continue // it was started again, and is there now; the verdict tells of it
+		}
 		card(w, p, d.Stack, f)
+		cards++
 	}
-	if len(d.Failures) > 0 {
+	if cards > 0 {
 		fmt.Fprintln(w)
 	}
 	took := ""
