@@ -47,7 +47,10 @@ func (t *turn) cleanUp() {
 
 // surplusMayGo tells whether a replica beyond the wanted number has done its work.
 func (s *service) surplusMayGo(r *rhumb.Replica, settled bool) bool {
-	if !r.Alive() || settled {
+	if !r.Alive() {
+		return !s.t.keeps(r)
+	}
+	if settled {
 		return true
 	}
 	route, routed := s.t.o.Routes[r.ID]
@@ -63,7 +66,9 @@ func (t *turn) retireOrphans(settled bool) {
 	given := settled && t.anyLost() // who stays in a given-up slot may stay for ever: it isn't waited for
 	for _, r := range t.orphans {
 		if !r.Alive() {
-			t.retire(r, 0, t.whyGone(), false)
+			if !t.keeps(r) {
+				t.retire(r, 0, t.whyGone(), false)
+			}
 			continue
 		}
 		route, routed := t.o.Routes[r.ID]

@@ -79,7 +79,10 @@ func (s *service) retireOld(sl *slot) {
 // mayGo tells whether an old replica has done its work.
 func (s *service) mayGo(sl *slot, r *rhumb.Replica) bool {
 	t := s.t
-	if !r.Alive() || s.strayed(r) {
+	if !r.Alive() {
+		return !t.keeps(r)
+	}
+	if s.strayed(r) {
 		return true
 	}
 	if s.waitsForJobs() && (s.serves(r) || s.untouched(r)) {

@@ -82,7 +82,30 @@ func (s *service) current(r *rhumb.Replica) bool {
 
 // leftover tells whether a dead replica is one that a deployment has stopped before another came back to its spec.
 func (s *service) leftover(r *rhumb.Replica) bool {
+	if s.t.w.Mode == Restore && s.t.rested(s.Service, r) {
+		return false
+	}
 	return s.t.w.Mode != Hold && !s.t.own(r) && (s.changed() || r.Slot > s.prev.Replicas)
+}
+
+// rested reports whether a dead replica is a one-shot that had done its work before this deployment began.
+func (t *turn) rested(def *rhumb.Service, r *rhumb.Replica) bool {
+	s := service{Service: def, t: t}
+	return !def.Job && s.mayEnd() && s.completed(r) && !r.Finished.After(t.w.Since)
+}
+
+// keeps reports whether a dead replica of the release that is left behind stays until the deployment has converged: were
+// it removed, putting the stack back would have to run it again.
+func (t *turn) keeps(r *rhumb.Replica) bool {
+	def := t.w.Previous.Service(r.Service)
+	if t.w.Mode != Deploy || t.w.Release == 0 || def == nil || r.Slot > def.Replicas {
+		return false
+	}
+	was := t.w.OldSpecs[def.Name]
+	if was == "" {
+		was = def.Container.Hash()
+	}
+	return r.Spec == was && t.rested(def, r) && !t.routed(r)
 }
 
 // misjoined tells whether the replica shares the network of a replica that isn't there, or that won't stay while
