@@ -60,13 +60,17 @@ var (
 	errNoBackend = errors.New("no such backend")
 	errVain      = errors.New("no endpoint became ready in time")
 	errCrowded   = errors.New("too many wait already")
+	errBusy      = errors.New("no place for one more")
 )
 
 // balancer finds endpoints. It reads the table that is served and never changes it.
 type balancer struct {
-	served  *atomic.Pointer[snapshot]
-	limits  Limits
-	retries time.Duration // between two rounds over endpoints that all failed
+	served    *atomic.Pointer[snapshot]
+	limits    Limits
+	retries   time.Duration // between two rounds over endpoints that all failed
+	upstreams slots         // for connections to endpoints
+	sessions  slots         // for UDP sessions
+	swept     atomic.Int64  // Unix nanoseconds: when idle connections were last closed to make room
 }
 
 // reach calls try with an endpoint of the backend, least connections first, until try returns something else than a

@@ -40,7 +40,7 @@ func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 		Rewrite:        h.rewrite,
 		Transport:      roundTripper{b},
 		ModifyResponse: insist,
-		BufferPool:     &bufferPool{},
+		BufferPool:     copyBuffers,
 		ErrorHandler:   h.failed,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // mostly clients that left
 	}
@@ -186,7 +186,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		sent := time.Now()
 		resp, err = l.http.send(t.balancer, l.target, r)
 		if err != nil {
-			if !errors.As(err, new(*dialError)) && !c.clientFailed(r.Context()) {
+			if !errors.As(err, new(*dialError)) && !errors.Is(err, errBusy) && !c.clientFailed(r.Context()) {
 				l.release.errors.Add(1)
 			}
 			return err
@@ -218,6 +218,8 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over
 	case errors.Is(err, errCrowded):
 		answer = page.Crowded(stack)
+	case errors.Is(err, errBusy):
+		answer = page.Busy(stack)
 	case errors.Is(err, errVain), errors.Is(err, errNoBackend):
 		answer = page.Unready(stack)
 	default:
@@ -249,17 +251,3 @@ func (q *connQueue) Close() error {
 }
 
 func (q *connQueue) Addr() net.Addr { return &net.TCPAddr{} }
-
-// bufferPool lends the buffers that answers are copied through.
-type bufferPool struct{ pool sync.Pool }
-
-const copyBuffer = 32 << 10
-
-func (p *bufferPool) Get() []byte {
-	if b, ok := p.pool.Get().(*[copyBuffer]byte); ok {
-		return b[:]
-	}
-	return make([]byte, copyBuffer)
-}
-
-func (p *bufferPool) Put(b []byte) { p.pool.Put((*[copyBuffer]byte)(b)) }

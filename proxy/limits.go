@@ -11,12 +11,14 @@ import (
 // Limits bounds everything that a client, a backend or a successor can make the proxy spend. A field that is zero
 // takes its value from DefaultLimits.
 type Limits struct {
-	Conns      int // open client connections per listener; over it accepting waits
-	TotalConns int // open client connections in all; the default is what the process's file descriptors allow
-	Waiting    int // requests or connections held per backend; one more is answered 503 at once
-	Sessions   int // UDP sessions per listener; datagrams of one more client are dropped
-	Header     int // bytes of a request's header
-	Progress   int // bytes that must move within ProgressTime; fewer count as none
+	Conns         int // open client connections per listener; over it accepting waits
+	TotalConns    int // open client connections in all
+	Upstreams     int // connections to endpoints in all, idle ones too; a request over it is answered 503
+	Sessions      int // UDP sessions per listener; the oldest unsettled one gives way to one more
+	TotalSessions int // UDP sessions in all
+	Waiting       int // requests or connections held per backend; one more is answered 503 at once
+	Header        int // bytes of a request's header
+	Progress      int // bytes that must move within ProgressTime; fewer count as none
 
 	HeaderTime   time.Duration // from a request's first byte (or the connection's start) to its header's end
 	IdleTime     time.Duration // a kept-alive client connection without a request
@@ -31,10 +33,16 @@ type Limits struct {
 	StopTime     time.Duration // on a stop without a successor: what is still open then is cut
 }
 
-// DefaultLimits gives the limits that the proxy has unless told otherwise.
+// DefaultLimits returns the limits that the proxy has unless told otherwise. What takes descriptors has a share of those
+// that the process may have: 7/20 are the clients' connections, 10/20 those to endpoints (one for each client connection
+// and 3/20 for more), 2/20 UDP sessions. The rest is the reserve, which no client can take: it is for listeners and the
+// control socket. One listener gets at most half of a share, so that the others go on beside one that is flooded.
 func DefaultLimits() Limits {
+	part := max(files(), 128) / 20
 	return Limits{
-		Conns: 10_000, TotalConns: connsByFiles(), Waiting: 1_000, Sessions: 10_000, Header: 64 << 10, Progress: 256,
+		Conns: min(10_000, part*7/2), TotalConns: part * 7, Upstreams: part * 10,
+		Sessions: min(10_000, part), TotalSessions: part * 2,
+		Waiting: 1_000, Header: 64 << 10, Progress: 256,
 		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: 10 * time.Second, HalfTime: 5 * time.Minute,
 		DialTime: 2 * time.Second, FailTime: time.Second, SessionTime: 30 * time.Second,
 		QuietTime: 10 * time.Second, HandoverTime: 5 * time.Minute, StopTime: 10 * time.Second,
@@ -43,15 +51,14 @@ func DefaultLimits() Limits {
 
 // Validate tells whether the limits make sense: none may be negative.
 func (l Limits) Validate() error {
-	for _, n := range []int{l.Conns, l.TotalConns, l.Waiting, l.Sessions, l.Header, l.Progress} {
-		if n < 0 {
-			return rhumb.Errorf(rhumb.Invalid, "proxy limits: %d is negative", n).WithHint("0 takes the default")
+	for _, n := range l.numbers() {
+		if *n < 0 {
+			return rhumb.Errorf(rhumb.Invalid, "proxy limits: %d is negative", *n).WithHint("0 takes the default")
 		}
 	}
-	for _, d := range []time.Duration{l.HeaderTime, l.IdleTime, l.ProgressTime, l.HalfTime, l.DialTime, l.FailTime,
-		l.SessionTime, l.QuietTime, l.HandoverTime, l.StopTime} {
-		if d < 0 {
-			return rhumb.Errorf(rhumb.Invalid, "proxy limits: %v is negative", d).WithHint("0 takes the default")
+	for _, d := range l.times() {
+		if *d < 0 {
+			return rhumb.Errorf(rhumb.Invalid, "proxy limits: %v is negative", *d).WithHint("0 takes the default")
 		}
 	}
 	return nil
@@ -62,37 +69,54 @@ func (l Limits) inbound() inbound.Limits {
 	return inbound.Limits{Header: l.Header, Progress: l.Progress, ProgressTime: l.ProgressTime}
 }
 
+// numbers and times are all fields, in the order of their declaration.
+func (l *Limits) numbers() []*int {
+	return []*int{&l.Conns, &l.TotalConns, &l.Upstreams, &l.Sessions, &l.TotalSessions, &l.Waiting, &l.Header,
+		&l.Progress}
+}
+
+func (l *Limits) times() []*time.Duration {
+	return []*time.Duration{&l.HeaderTime, &l.IdleTime, &l.ProgressTime, &l.HalfTime, &l.DialTime, &l.FailTime,
+		&l.SessionTime, &l.QuietTime, &l.HandoverTime, &l.StopTime}
+}
+
 // withDefaults fills what is zero.
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	for _, p := range [][2]*int{{&l.Conns, &d.Conns}, {&l.TotalConns, &d.TotalConns}, {&l.Waiting, &d.Waiting},
-		{&l.Sessions, &d.Sessions}, {&l.Header, &d.Header}, {&l.Progress, &d.Progress}} {
-		if *p[0] == 0 {
-			*p[0] = *p[1]
+	numbers, times := d.numbers(), d.times()
+	for i, n := range l.numbers() {
+		if *n == 0 {
+			*n = *numbers[i]
 		}
 	}
-	for _, p := range [][2]*time.Duration{{&l.HeaderTime, &d.HeaderTime}, {&l.IdleTime, &d.IdleTime},
-		{&l.ProgressTime, &d.ProgressTime}, {&l.HalfTime, &d.HalfTime}, {&l.DialTime, &d.DialTime},
-		{&l.FailTime, &d.FailTime}, {&l.SessionTime, &d.SessionTime}, {&l.QuietTime, &d.QuietTime},
-		{&l.HandoverTime, &d.HandoverTime}, {&l.StopTime, &d.StopTime}} {
-		if *p[0] == 0 {
-			*p[0] = *p[1]
+	for i, t := range l.times() {
+		if *t == 0 {
+			*t = *times[i]
 		}
 	}
 	return l
 }
 
-// connsByFiles gives how many client connections the file descriptors suffice for: each takes one and its endpoint
-// another; a tenth is left for listeners, UDP sessions and the control socket.
-func connsByFiles() int {
+// files returns how many descriptors the process may have. Go raises the soft limit to the hard one at the start.
+func files() int {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
-		return 500
+		return 1024
 	}
-	return max(16, int(min(r.Max, 1<<20)*9/20))
+	return int(min(r.Cur, 1<<20))
 }
 
 // slots is a counting semaphore. Only one goroutine waits on a listener's, so it needs no fairness.
 type slots chan struct{}
+
+// take reports whether there was a place.
+func (s slots) take() bool {
+	select {
+	case s <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
 
 func (s slots) release() { <-s }

@@ -82,10 +82,8 @@ func anywhere(socket.Binding) bool               { return true }
 // place waits for a place among some; false if given up meanwhile.
 func (a *acceptLoop) place(among slots, at func(socket.Binding) bool, givenUp <-chan struct{}) bool {
 	for {
-		select {
-		case among <- struct{}{}:
+		if among.take() {
 			return true
-		default:
 		}
 		a.full(at)
 		select {

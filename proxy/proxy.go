@@ -86,7 +86,8 @@ func New(o Options) (*Proxy, error) {
 	p.dead = dead{ids: map[string]bool{}, risen: map[string][]netip.Addr{}}
 	p.served.Store(emptySnapshot())
 	p.before.Log = o.Log
-	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond}
+	p.balancer = &balancer{served: &p.served, limits: p.limits, retries: 100 * time.Millisecond,
+		upstreams: make(slots, p.limits.Upstreams), sessions: make(slots, p.limits.TotalSessions)}
 	p.life, p.cut = context.WithCancel(context.Background())
 	p.places = make(slots, p.limits.TotalConns)
 	if p.certs = o.Certificates; p.certs == nil {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -16,7 +15,7 @@ import (
 // ctx cuts it. It closes c.
 func (b *balancer) serveTCP(ctx context.Context, c *inbound.Conn, name string) error {
 	defer c.Close()
-	var up *net.TCPConn
+	var up *upstreamConn
 	var l lease
 	err := b.reach(ctx, name, func(try lease) error {
 		began := time.Now()
@@ -38,18 +37,8 @@ func (b *balancer) serveTCP(ctx context.Context, c *inbound.Conn, name string) e
 		up.Close()
 	})
 	defer cut()
-	b.join(c.TCPConn, up)
+	b.join(c.TCPConn, up.TCPConn)
 	return nil
-}
-
-// dial connects to an endpoint; its errors are dialErrors.
-func (b *balancer) dial(ctx context.Context, addr string) (*net.TCPConn, error) {
-	d := net.Dialer{Timeout: b.limits.DialTime}
-	c, err := d.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, &dialError{err}
-	}
-	return c.(*net.TCPConn), nil
 }
 
 // join copies both ways. A side's end is passed on as an end, so that the other may still say what it has to say; a
@@ -69,10 +58,10 @@ type halfClose struct {
 	ended bool
 }
 
-// copy moves bytes from src to dst until src ends; the kernel splices them.
+// copy copies from src to dst until src ends.
 func (h *halfClose) copy(dst, src *net.TCPConn) {
 	for {
-		n, err := io.Copy(dst, src)
+		n, err := copyTCP(dst, src)
 		if errors.Is(err, os.ErrDeadlineExceeded) && n > 0 {
 			src.SetReadDeadline(time.Now().Add(h.limit))
 			continue

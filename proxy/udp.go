@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"container/list"
 	"errors"
 	"log/slog"
 	"net"
@@ -20,10 +21,11 @@ import (
 type udpListener struct {
 	conn *net.UDPConn
 
-	mu       sync.Mutex
-	sessions map[udpFlow]*udpSession
-	closed   bool // no new sessions
-	running  sync.WaitGroup
+	mu        sync.Mutex
+	sessions  map[udpFlow]*udpSession
+	unsettled list.List // those of sessions that aren't settled, the oldest first
+	closed    bool      // no new sessions
+	running   sync.WaitGroup
 }
 
 // udpFlow is a client and the address of this host that it speaks to.
@@ -32,19 +34,26 @@ type udpFlow struct {
 	local  string // the control message that makes answers leave from that address
 }
 
+// udpSession is settled once a second datagram has come in from its client, or has gone to it: a source address that
+// was made up mostly has one datagram and one answer, and so has a client that asks once and is done.
 type udpSession struct {
-	flow  udpFlow
-	lease lease
-	up    *net.UDPConn
-	last  atomic.Int64 // Unix nanoseconds of the last datagram, either way
+	flow    udpFlow
+	lease   lease
+	up      *net.UDPConn
+	places  slots
+	began   time.Time
+	last    atomic.Int64  // Unix nanoseconds of the last datagram, either way
+	answers int           // only the session's own goroutine uses it
+	waiting *list.Element // of unsettled, under the listener's lock; nil: settled
 }
+
+// settleTime is how long a session that isn't settled keeps its place. It is also what bounds the work that a flood of
+// made-up addresses causes.
+const settleTime = time.Second
 
 func newUDPListener(c *net.UDPConn) *udpListener {
 	return &udpListener{conn: c, sessions: map[udpFlow]*udpSession{}}
 }
-
-// maxDatagram is the most that UDP carries.
-const maxDatagram = 64 << 10
 
 // udpServer gives a listener's datagrams to endpoints.
 type udpServer struct {
@@ -74,16 +83,46 @@ func (s *udpServer) run() {
 	}
 }
 
-// session gives the flow's session, a new one if need be; nil if there can be none now.
+// session returns the session of a flow from which a datagram came. It begins one if there is none, and returns nil if
+// there can be none now.
 func (s *udpServer) session(f udpFlow) *udpSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ses := s.sessions[f]; ses != nil {
+		s.settle(ses)
 		return ses
 	}
-	if s.closed || len(s.sessions) >= s.balancer.limits.Sessions {
+	if s.closed || !s.room() {
 		return nil
 	}
+	ses := s.begin(f)
+	if ses == nil {
+		s.balancer.sessions.release()
+	}
+	return ses
+}
+
+// room takes a place for one more session, and reports whether there is one. If there is none, the oldest session that
+// isn't settled gives up its own, if it has had settleTime. The caller holds mu.
+func (s *udpServer) room() bool {
+	for {
+		if len(s.sessions) < s.balancer.limits.Sessions && s.balancer.sessions.take() {
+			return true
+		}
+		front := s.unsettled.Front()
+		if front == nil {
+			return false
+		}
+		oldest := front.Value.(*udpSession)
+		if time.Since(oldest.began) < settleTime {
+			return false
+		}
+		s.drop(oldest)
+	}
+}
+
+// begin begins a session, which has its place already. The caller holds mu.
+func (s *udpServer) begin(f udpFlow) *udpSession {
 	l, ok := s.balancer.now(s.backend())
 	if !ok {
 		return nil
@@ -95,8 +134,9 @@ func (s *udpServer) session(f udpFlow) *udpSession {
 		return nil
 	}
 	l.release.served.Add(1)
-	ses := &udpSession{flow: f, lease: l, up: up.(*net.UDPConn)}
-	ses.last.Store(time.Now().UnixNano())
+	ses := &udpSession{flow: f, lease: l, up: up.(*net.UDPConn), places: s.balancer.sessions, began: time.Now()}
+	ses.last.Store(ses.began.UnixNano())
+	ses.waiting = s.unsettled.PushBack(ses)
 	s.sessions[f] = ses
 	s.running.Go(func() { s.answer(ses) })
 	return ses
@@ -105,17 +145,19 @@ func (s *udpServer) session(f udpFlow) *udpSession {
 // answer brings the endpoint's datagrams to the client until the session is idle for too long, closed, or refused.
 func (s *udpServer) answer(ses *udpSession) {
 	defer ses.lease.drop()
-	defer ses.up.Close()
 	defer s.forget(ses)
-	buf := make([]byte, maxDatagram)
+	r, err := newBurstReader(ses.up, datagramBuffers)
+	if err != nil {
+		return
+	}
 	idle := s.balancer.limits.SessionTime
 	for {
 		ses.up.SetReadDeadline(time.Unix(0, ses.last.Load()).Add(idle))
-		n, err := ses.up.Read(buf)
+		b, err := r.next()
 		switch {
 		case err == nil:
-			ses.last.Store(time.Now().UnixNano())
-			_, _, _ = s.conn.WriteMsgUDPAddrPort(buf[:n], []byte(ses.flow.local), ses.flow.client)
+			s.toClient(ses, b)
+			r.done()
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if time.Since(time.Unix(0, ses.last.Load())) >= idle {
 				return
@@ -130,22 +172,49 @@ func (s *udpServer) answer(ses *udpSession) {
 	}
 }
 
-func (s *udpServer) forget(ses *udpSession) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.sessions[ses.flow] == ses {
-		delete(s.sessions, ses.flow)
+// toClient sends a session's client what its endpoint has answered.
+func (s *udpServer) toClient(ses *udpSession, b []byte) {
+	ses.last.Store(time.Now().UnixNano())
+	_, _, _ = s.conn.WriteMsgUDPAddrPort(b, []byte(ses.flow.local), ses.flow.client)
+	if ses.answers++; ses.answers == 2 {
+		s.mu.Lock()
+		s.settle(ses)
+		s.mu.Unlock()
 	}
+}
+
+// settle is called for the second datagram of a session in one direction, and perhaps for later ones. The caller holds mu.
+func (u *udpListener) settle(ses *udpSession) {
+	if ses.waiting != nil {
+		u.unsettled.Remove(ses.waiting)
+		ses.waiting = nil
+	}
+}
+
+func (u *udpListener) forget(ses *udpSession) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.drop(ses)
+}
+
+// drop ends a session, once. When it returns, the session's descriptor is free. The caller holds mu.
+func (u *udpListener) drop(ses *udpSession) {
+	if u.sessions[ses.flow] != ses {
+		return
+	}
+	delete(u.sessions, ses.flow)
+	u.settle(ses)
+	ses.up.Close()
+	ses.places.release()
 }
 
 // keepOnly ends the sessions of endpoints that keep says no to.
 func (u *udpListener) keepOnly(keep func(*target) bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for f, ses := range u.sessions {
+	for _, ses := range u.sessions {
 		if !keep(ses.lease.target) {
-			delete(u.sessions, f)
-			ses.up.Close()
+			u.drop(ses)
 		}
 	}
 }

@@ -134,17 +134,55 @@ func TestAUDPReplicaThatIsGoneIsLeft(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyUDPSessions(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{Sessions: 2}})
-	addr := freeAddr(t)
-	apply(t, p, one(1, addr, rhumb.UDP, 0, datagrams(t, "a")))
-	ask(t, udpDial(t, addr.String()), "x")
-	ask(t, udpDial(t, addr.String()), "x")
-	c := udpDial(t, addr.String())
+// unanswered reports whether the proxy has no place for the client.
+func unanswered(t *testing.T, c *net.UDPConn) bool {
+	t.Helper()
 	fmt.Fprint(c, "x")
 	c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-	if _, err := c.Read(make([]byte, 10)); err == nil {
-		t.Fatal("a third client was served")
+	_, err := c.Read(make([]byte, 10))
+	return err != nil
+}
+
+func TestOnlySoManyUDPSessions(t *testing.T) {
+	for name, limits := range map[string]proxy.Limits{"of a listener": {Sessions: 2}, "in all": {TotalSessions: 2}} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, proxy.Options{Limits: limits})
+			addr := freeAddr(t)
+			apply(t, p, one(1, addr, rhumb.UDP, 0, datagrams(t, "a")))
+			for range 2 {
+				c := udpDial(t, addr.String())
+				ask(t, c, "x")
+				ask(t, c, "settled")
+			}
+			if !unanswered(t, udpDial(t, addr.String())) {
+				t.Fatal("a third client was served")
+			}
+		})
+	}
+}
+
+func TestAUDPClientThatSpokeOnceGivesWay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits until a session has had its time to settle")
+	}
+	p := start(t, proxy.Options{Limits: proxy.Limits{Sessions: 2}})
+	addr := freeAddr(t)
+	replica := datagrams(t, "a")
+	apply(t, p, one(1, addr, rhumb.UDP, 0, replica))
+	settled := udpDial(t, addr.String())
+	ask(t, settled, "x")
+	ask(t, settled, "y")
+	ask(t, udpDial(t, addr.String()), "once")
+	if !unanswered(t, udpDial(t, addr.String())) {
+		t.Error("one that has just come gave way at once")
+	}
+	time.Sleep(1100 * time.Millisecond)
+	ask(t, udpDial(t, addr.String()), "another")
+	if n := open(t, p, "a"); n != 2 {
+		t.Errorf("%d sessions, want the settled one's and the other's", n)
+	}
+	if got := ask(t, settled, "z"); got != "a: z" {
+		t.Error(got)
 	}
 }
 

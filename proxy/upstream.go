@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -14,6 +15,51 @@ import (
 // upstreamIdle is how long an idle connection to an endpoint is kept. It is below the 5 s after which Node, uvicorn
 // and Apache close theirs; gunicorn's 2 s is not, but requests that could suffer don't use idle connections (see send).
 const upstreamIdle = 4 * time.Second
+
+// upstreamConn is a connection to an endpoint, which gives its place back when it is closed.
+type upstreamConn struct {
+	*net.TCPConn
+	once   sync.Once
+	places slots
+}
+
+// Close closes it.
+func (c *upstreamConn) Close() error {
+	err := c.TCPConn.Close()
+	c.once.Do(c.places.release)
+	return err
+}
+
+// dial connects to an endpoint. Its errors are dialErrors, or errBusy.
+func (b *balancer) dial(ctx context.Context, addr string) (*upstreamConn, error) {
+	if !b.upstreams.take() {
+		b.closeIdle()
+		if !b.upstreams.take() {
+			return nil, errBusy
+		}
+	}
+	d := net.Dialer{Timeout: b.limits.DialTime}
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		b.upstreams.release()
+		return nil, &dialError{err}
+	}
+	return &upstreamConn{TCPConn: c.(*net.TCPConn), places: b.upstreams}, nil
+}
+
+// sweepTime is the least time between two rounds over all endpoints' idle connections.
+const sweepTime = 50 * time.Millisecond
+
+// closeIdle closes the idle connections to all endpoints: there is no place for another one.
+func (b *balancer) closeIdle() {
+	last, now := b.swept.Load(), time.Now().UnixNano()
+	if now-last < int64(sweepTime) || !b.swept.CompareAndSwap(last, now) {
+		return
+	}
+	for _, t := range b.served.Load().targets {
+		t.http.closeIdle()
+	}
+}
 
 // upstream is the HTTP connections to one target. Each target has its own, so that its idle ones can be closed when
 // it drains. They are made on first use.

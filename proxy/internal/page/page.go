@@ -64,6 +64,12 @@ func Crowded(stack string) Page {
 		why: "It is being deployed or restarted, and many requests wait already. Please try again in a moment.", retry: 5}
 }
 
+// Busy answers when there is no place for one more request.
+func Busy(stack string) Page {
+	return Page{status: http.StatusServiceUnavailable, what: stack + " is busy",
+		why: "More requests are under way than there are places for. Please try again in a moment.", retry: 1}
+}
+
 // Failed answers a request that its replica failed.
 func Failed(stack string) Page {
 	return Page{status: http.StatusBadGateway, what: stack + " did not answer",

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"io"
+	"net"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	copyBuffer  = 32 << 10 // bytes, of TCP and of an answer
+	maxDatagram = 64 << 10 // bytes, the most that UDP carries
+)
+
+// bufferPool lends buffers of one size. It implements httputil.BufferPool.
+type bufferPool struct {
+	size int
+	pool sync.Pool
+}
+
+var (
+	copyBuffers     = &bufferPool{size: copyBuffer}
+	datagramBuffers = &bufferPool{size: maxDatagram}
+)
+
+// Get returns a buffer, to be put back.
+func (p *bufferPool) Get() []byte {
+	if b, ok := p.pool.Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, p.size)
+}
+
+// Put takes a buffer back.
+func (p *bufferPool) Put(b []byte) { p.pool.Put(&b) }
+
+// burstReader reads from a socket, and holds a buffer only while there is something in it: an idle connection costs
+// none. The kernel could splice TCP, but a splice takes a pipe, which is two descriptors, and holds it while it waits.
+type burstReader struct {
+	raw  syscall.RawConn
+	pool *bufferPool
+	buf  []byte
+	n    int
+	err  error
+}
+
+func newBurstReader(c syscall.Conn, pool *bufferPool) (*burstReader, error) {
+	raw, err := c.SyscallConn()
+	return &burstReader{raw: raw, pool: pool}, err
+}
+
+// next waits for bytes or a datagram and returns them. They are the caller's until it calls done, which it must after a
+// nil error. Nothing and no error is the end of a TCP connection, or an empty datagram.
+func (r *burstReader) next() ([]byte, error) {
+	if err := r.raw.Read(r.try); err != nil {
+		return nil, err
+	}
+	if r.err != nil {
+		r.done()
+		return nil, r.err
+	}
+	return r.buf[:r.n], nil
+}
+
+// try reads what is there, and reports whether there was anything.
+func (r *burstReader) try(fd uintptr) bool {
+	r.buf = r.pool.Get()
+	for {
+		switch r.n, r.err = unix.Read(int(fd), r.buf); r.err {
+		case unix.EINTR:
+		case unix.EAGAIN:
+			r.done()
+			return false
+		default:
+			return true
+		}
+	}
+}
+
+// done gives the buffer back.
+func (r *burstReader) done() {
+	r.pool.Put(r.buf)
+	r.buf = nil
+}
+
+// copyTCP copies until src ends, and returns how many bytes it copied.
+func copyTCP(dst io.Writer, src *net.TCPConn) (copied int64, err error) {
+	r, err := newBurstReader(src, copyBuffers)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		b, err := r.next()
+		if err != nil {
+			return copied, err
+		}
+		n, err := dst.Write(b)
+		r.done()
+		copied += int64(n)
+		if err != nil || n == 0 {
+			return copied, err
+		}
+	}
+}
