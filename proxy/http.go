@@ -25,17 +25,18 @@ type httpServer struct {
 	trusted  []netip.Prefix
 	log      *slog.Logger
 	limits   Limits
-	server   *http.Server
+	servers  [2]webServer // for connections that may have many streams, and for those that may have few
 	reverse  *httputil.ReverseProxy
 	conns    inbound.Conns
-	queue    connQueue
+	clients  inbound.Clients
+	streams  *streams
 	requests sync.WaitGroup // also those that became WebSockets
 	leaving  atomic.Bool    // each answer asks its client to come back on another connection
 }
 
 func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 	h := &httpServer{balancer: b, certs: certs, trusted: o.TrustedProxies, log: o.Log, limits: b.limits,
-		queue: connQueue{conns: make(chan *inbound.Conn), done: make(chan struct{})}}
+		streams: newStreams(b.limits)}
 	h.reverse = &httputil.ReverseProxy{
 		Rewrite:        h.rewrite,
 		Transport:      roundTripper{b},
@@ -44,26 +45,36 @@ func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 		ErrorHandler:   h.failed,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // mostly clients that left
 	}
+	h.servers = [2]webServer{h.newServer(manyStreams), h.newServer(fewStreams)}
+	return h
+}
+
+// webServer is an http.Server, and the way to it.
+type webServer struct {
+	*http.Server
+	queue *connQueue
+}
+
+func (h *httpServer) newServer(streams int) webServer {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	h.server = &http.Server{
+	return webServer{queue: &connQueue{conns: make(chan *inbound.Conn), done: make(chan struct{})}, Server: &http.Server{
 		Handler:           h,
 		Protocols:         protocols,
 		ReadHeaderTimeout: h.limits.HeaderTime,
 		IdleTimeout:       h.limits.IdleTime,
-		HTTP2:             http2Config(h.limits),
+		HTTP2:             http2Config(h.limits, streams),
 		MaxHeaderBytes:    h.limits.Header,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ConnState:         h.conns.Note,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
-	}
-	return h
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+	}}
 }
 
 // http2Config bounds what one connection may have under way. The pings find out who has sent a part of a frame and keeps silent since.
-func http2Config(l Limits) *http.HTTP2Config {
-	return &http.HTTP2Config{MaxConcurrentStreams: 100, SendPingTimeout: l.HeaderTime * 3 / 4, PingTimeout: l.HeaderTime / 2}
+func http2Config(l Limits, streams int) *http.HTTP2Config {
+	return &http.HTTP2Config{MaxConcurrentStreams: streams, SendPingTimeout: l.HeaderTime * 3 / 4, PingTimeout: l.HeaderTime / 2}
 }
 
 type connKey struct{}
@@ -73,13 +84,14 @@ func connOf(r *http.Request) *inbound.Conn { return r.Context().Value(connKey{})
 
 // serve takes an accepted connection. It returns as soon as the connection is the server's.
 func (h *httpServer) serve(c *inbound.Conn) {
-	c.ExpectHTTP(h.limits.inbound())
+	client, server := h.server(c)
+	c.ExpectHTTP(h.limits.inbound(), client)
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
 	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
 	h.conns.Note(c, http.StateNew)
 	select {
-	case h.queue.conns <- c:
-	case <-h.queue.done:
+	case server.queue.conns <- c:
+	case <-server.queue.done:
 		c.Close()
 		h.conns.Note(c, http.StateClosed)
 	}
@@ -93,18 +105,26 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
+	s := h.balancer.served.Load()
+	name, ok := h.backendOf(s, r)
+	if r.ProtoMajor == 2 {
+		leave, ok := h.admit(r, name)
+		if !ok {
+			page.Refuse(w)
+			return
+		}
+		defer leave()
+	}
 	p := inbound.NewProgress(w, r, h.limits.inbound())
 	defer p.End()
 	if h.suspect(r) {
 		page.Bad().Write(p, r)
 		return
 	}
-	s := h.balancer.served.Load()
 	insist, done := h.entrance(s, p, r)
 	if done {
 		return
 	}
-	name, ok := h.backendOf(s, r)
 	if !ok {
 		page.NotFound(r).Write(p, r)
 		return

@@ -11,14 +11,17 @@ import (
 // Limits bounds everything that a client, a backend or a successor can make the proxy spend. A field that is zero
 // takes its value from DefaultLimits.
 type Limits struct {
-	Conns         int // open client connections per listener; over it accepting waits
-	TotalConns    int // open client connections in all
-	Upstreams     int // connections to endpoints in all, idle ones too; a request over it is answered 503
-	Sessions      int // UDP sessions per listener; the oldest unsettled one gives way to one more
-	TotalSessions int // UDP sessions in all
-	Waiting       int // requests or connections held per backend; one more is answered 503 at once
-	Header        int // bytes of a request's header
-	Progress      int // bytes that must move within ProgressTime; fewer count as none
+	Conns          int // open client connections per listener; over it accepting waits
+	TotalConns     int // open client connections in all
+	Upstreams      int // connections to endpoints in all, idle ones too; a request over it is answered 503
+	Streams        int // requests of HTTP/2 under way in all, beside the first of each connection; one more is answered 503
+	BackendStreams int // as many of one backend
+	ClientStreams  int // as many of one client address at one backend; up to as many more wait
+	Sessions       int // UDP sessions per listener; the oldest unsettled one gives way to one more
+	TotalSessions  int // UDP sessions in all
+	Waiting        int // requests or connections held per backend; one more is answered 503 at once
+	Header         int // bytes of a request's header
+	Progress       int // bytes that must move within ProgressTime; fewer count as none
 
 	HeaderTime   time.Duration // from a request's first byte (or the connection's start) to its header's end
 	IdleTime     time.Duration // a kept-alive client connection without a request
@@ -41,6 +44,7 @@ func DefaultLimits() Limits {
 	part := max(files(), 128) / 20
 	return Limits{
 		Conns: min(10_000, part*7/2), TotalConns: part * 7, Upstreams: part * 10,
+		Streams: min(10_000, part*3), BackendStreams: min(2_000, part*2), ClientStreams: min(500, part),
 		Sessions: min(10_000, part), TotalSessions: part * 2,
 		Waiting: 1_000, Header: 64 << 10, Progress: 256,
 		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: 10 * time.Second, HalfTime: 5 * time.Minute,
@@ -71,8 +75,8 @@ func (l Limits) inbound() inbound.Limits {
 
 // numbers and times are all fields, in the order of their declaration.
 func (l *Limits) numbers() []*int {
-	return []*int{&l.Conns, &l.TotalConns, &l.Upstreams, &l.Sessions, &l.TotalSessions, &l.Waiting, &l.Header,
-		&l.Progress}
+	return []*int{&l.Conns, &l.TotalConns, &l.Upstreams, &l.Streams, &l.BackendStreams, &l.ClientStreams,
+		&l.Sessions, &l.TotalSessions, &l.Waiting, &l.Header, &l.Progress}
 }
 
 func (l *Limits) times() []*time.Duration {

@@ -26,7 +26,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 	defer running.Wait()
 	defer stopTasks()
 
-	p.work.Go(p.serveHTTP)
+	for _, s := range p.http.servers {
+		p.work.Go(func() { p.serveHTTP(s) })
+	}
 	control, err := p.start(ctx)
 	if err != nil {
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
@@ -157,9 +159,9 @@ func (p *Proxy) keepBinding(ctx context.Context) {
 	}
 }
 
-func (p *Proxy) serveHTTP() {
-	p.http.server.BaseContext = func(net.Listener) context.Context { return p.life }
-	err := p.http.server.Serve(&p.http.queue)
+func (p *Proxy) serveHTTP(s webServer) {
+	s.BaseContext = func(net.Listener) context.Context { return p.life }
+	err := s.Serve(s.queue)
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
 		p.log.Error("HTTP server ended", "error", err)
 	}
@@ -190,7 +192,9 @@ func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 	}()
 	p.await(done, limit, hurry)
 	p.cut()
-	p.http.server.Close()
+	for _, s := range p.http.servers {
+		s.Close()
+	}
 	p.mu.Lock()
 	for _, s := range p.sockets {
 		s.close()
@@ -227,7 +231,9 @@ func (p *Proxy) finishHTTP(quiet time.Duration) {
 		case <-p.life.Done():
 		}
 	}
-	p.http.queue.Close()
+	for _, s := range p.http.servers {
+		s.queue.Close()
+	}
 	p.http.requests.Wait()
 }
 

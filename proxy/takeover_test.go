@@ -36,7 +36,12 @@ func TestMain(m *testing.M) {
 func proxyProcess(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	p, err := proxy.New(proxy.Options{State: dir, Socket: filepath.Join(dir, "s"),
+	certs, err := makePocket([]string{"tls.test"})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	p, err := proxy.New(proxy.Options{State: dir, Socket: filepath.Join(dir, "s"), Certificates: certs,
 		Limits: proxy.Limits{QuietTime: time.Second, HandoverTime: 20 * time.Second},
 		Log:    slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err == nil {

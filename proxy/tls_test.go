@@ -36,29 +36,37 @@ type pocket struct {
 	away    atomic.Bool // there is no good certificate
 }
 
-// newPocket makes a certificate for each list of names.
 func newPocket(t testing.TB, lists ...[]string) *pocket {
 	t.Helper()
+	p, err := makePocket(lists...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// makePocket makes a certificate for each list of names.
+func makePocket(lists ...[]string) (*pocket, error) {
 	p := &pocket{certs: map[string]*tls.Certificate{}}
 	for _, names := range lists {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		template := &x509.Certificate{SerialNumber: number.NewInt(1), DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		leaf, err := x509.ParseCertificate(der)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		for _, n := range names {
 			p.certs[n] = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 		}
 	}
-	return p
+	return p, nil
 }
 
 func (p *pocket) Manage(rhumb.Table)                { p.managed.Add(1) }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type Conn struct {
 	served  int64 // requests of HTTP/1 that reached the handler
 	pace    pace
 	resets  resets
+	client  *Client     // nil: not counted
+	busy    atomic.Bool // HTTP/2: the one request that needs no place but the connection's is under way
 }
 
 // New gives the connection that was accepted on the socket that is bound so. release is called once, when it is closed.
@@ -45,7 +48,9 @@ type Limits struct {
 }
 
 // ExpectHTTP has the connection read through a guard from now on, and watches that its client takes what it is sent.
-func (c *Conn) ExpectHTTP(l Limits) {
+// The client, if any, is left when the connection is closed.
+func (c *Conn) ExpectHTTP(l Limits, client *Client) {
+	c.client = client
 	c.watch(l)
 	c.guard = &guard{max: l.Header + 8<<10}
 }
@@ -81,9 +86,28 @@ func (c *Conn) Close() error {
 	} else {
 		err = c.TCPConn.Close()
 	}
-	c.once.Do(c.release)
+	c.once.Do(func() {
+		c.release()
+		if c.client != nil {
+			c.client.leave()
+		}
+	})
 	return err
 }
+
+// Client returns the address by which the connection's requests are counted. It is invalid if they aren't.
+func (c *Conn) Client() netip.Addr {
+	if c.client == nil {
+		return netip.Addr{}
+	}
+	return c.client.addr
+}
+
+// Begin reports whether no other request is under way on the connection that has begun so. End ends it.
+func (c *Conn) Begin() bool { return c.busy.CompareAndSwap(false, true) }
+
+// End ends the request that has begun with Begin.
+func (c *Conn) End() { c.busy.Store(false) }
 
 // connState is what the HTTP server last said about a connection.
 type connState struct {

@@ -21,9 +21,9 @@ type pace struct {
 	seen  time.Time // when it was last looked at
 }
 
-// stalled takes in how much is acknowledged now, and tells whether the client has stood still for too long. A write that is stuck has begun at began.
-// A client that lets a write through now and then without acknowledging anything stands still all the same.
-func (p *pace) stalled(acked uint64, began, now time.Time) bool {
+// still takes in how much is acknowledged now, and returns for how long the client has stood still. A write that is stuck has
+// begun at began. A client that lets a write through now and then without acknowledging anything stands still all the same.
+func (p *pace) still(acked uint64, began, now time.Time) time.Duration {
 	fresh := p.seen.IsZero() || now.Sub(p.seen) > p.limit/2
 	p.seen = now
 	switch {
@@ -32,7 +32,7 @@ func (p *pace) stalled(acked uint64, began, now time.Time) bool {
 	case acked-p.acked >= p.least:
 		p.acked, p.since = acked, now
 	}
-	return now.Sub(p.since) >= p.limit*7/8 // the deadline was set a little before began
+	return now.Sub(p.since)
 }
 
 // watch bounds how long the client may stand still, also when all that it is sent is in the kernel's hands.
@@ -66,10 +66,12 @@ func (c *Conn) send(b []byte) (n int, err error) {
 		return c.TCPConn.Write(b)
 	}
 	began := time.Now()
+	stands := false
+	defer func() { c.stand(&stands, false) }()
 	for {
 		if now := time.Now(); now.Sub(c.pace.armed) > c.pace.limit/60 {
 			c.pace.armed = now
-			c.SetWriteDeadline(now.Add(c.pace.limit / 4))
+			c.SetWriteDeadline(now.Add(c.pace.limit / 8))
 		}
 		m, err := c.TCPConn.Write(b[n:])
 		n += m
@@ -80,11 +82,26 @@ func (c *Conn) send(b []byte) (n int, err error) {
 		if err2 != nil {
 			return n, err
 		}
-		if c.pace.stalled(acked, began, time.Now()) {
+		still := c.pace.still(acked, began, time.Now())
+		crowded := c.stand(&stands, still >= c.pace.limit/10)
+		if crowded || still >= c.pace.limit*7/8 { // the deadline was set a little before began
 			_ = c.SetLinger(0) // the kernel needn't keep for it what it doesn't read
 			return n, err
 		}
 	}
+}
+
+// stand notes whether the client stands still, and reports whether too many connections of its address do.
+func (c *Conn) stand(was *bool, is bool) (crowded bool) {
+	if c.client == nil || *was == is {
+		return false
+	}
+	*was = is
+	if is {
+		return c.client.standing.Add(1) > maxStanding
+	}
+	c.client.standing.Add(-1)
+	return false
 }
 
 // acked gives how many bytes the client's kernel has acknowledged.

@@ -70,6 +70,13 @@ func Busy(stack string) Page {
 		why: "More requests are under way than there are places for. Please try again in a moment.", retry: 1}
 }
 
+// Refuse answers a request of HTTP/2 for which there is no place, with a header only: a body would wait for its client.
+func Refuse(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusServiceUnavailable)
+}
+
 // Failed answers a request that its replica failed.
 func Failed(stack string) Page {
 	return Page{status: http.StatusBadGateway, what: stack + " did not answer",

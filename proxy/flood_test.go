@@ -1,0 +1,209 @@
+package proxy_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"rhumb"
+	"rhumb/proxy"
+)
+
+// floodTime is how long a flood is kept up.
+const floodTime = 8 * time.Second
+
+// alone skips a test that measures, unless it has the machine to itself.
+func alone(t *testing.T) {
+	t.Helper()
+	if os.Getenv("RHUMB_TEST_ALONE") == "" {
+		t.Skip("measures memory and time: make test runs it by itself, with RHUMB_TEST_ALONE=1")
+	}
+}
+
+// fortress is a proxy in a process of its own, with the default limits. One stack is flooded; another has ports of HTTP,
+// HTTPS and TCP.
+type fortress struct {
+	pid                      int
+	flooded, web, https, raw netip.AddrPort
+	router                   rhumb.Router
+}
+
+func besiege(t *testing.T, proto rhumb.Protocol, flooded rhumb.Endpoint) *fortress {
+	t.Helper()
+	dir := t.TempDir()
+	f := &fortress{pid: spawn(t, dir).Process.Pid, router: proxy.Dial(filepath.Join(dir, "s")),
+		flooded: freeAddr(t), web: freeAddr(t), https: freeAddr(t), raw: freeAddr(t)}
+	apply(t, f.router, rhumb.Table{Version: 1,
+		Listeners: []rhumb.Listener{{Addr: f.flooded, Protocol: proto, Backend: "flooded"}, {Addr: f.web, Protocol: rhumb.HTTP, Backend: "web"},
+			{Addr: f.raw, Protocol: rhumb.TCP, Backend: "raw"}, {Addr: f.https, Protocol: rhumb.HTTPS}},
+		Backends: []rhumb.Backend{{Name: "flooded", Stack: "flooded", Endpoints: []rhumb.Endpoint{flooded}},
+			{Name: "web", Stack: "other", Endpoints: []rhumb.Endpoint{web(t, "web", nil)}},
+			{Name: "raw", Stack: "other", Endpoints: []rhumb.Endpoint{tcp(t, "raw", echo("raw"))}}},
+		Rules:        []rhumb.Rule{{Host: "tls.test", Backend: "web"}},
+		Certificates: []rhumb.Certificate{{Host: "tls.test", Source: rhumb.CertInternal}}})
+	return f
+}
+
+// memory returns what is resident, in MB.
+func (f *fortress) memory(t *testing.T) (mb int) {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(b), "VmRSS:")
+	if _, err := fmt.Sscan(after, &mb); err != nil {
+		t.Fatal(err)
+	}
+	return mb >> 10
+}
+
+// files counts its descriptors.
+func (f *fortress) files(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// toll is what a flood has cost.
+type toll struct {
+	memory, files int // at the worst
+	waits         []time.Duration
+}
+
+// late returns the time within which so many percent of the others' requests were answered.
+func (c *toll) late(percent int) time.Duration {
+	slices.Sort(c.waits)
+	return c.waits[(len(c.waits)-1)*percent/100].Round(time.Millisecond)
+}
+
+// watch measures for a time while others ask the other ports.
+func (f *fortress) watch(t *testing.T, during time.Duration) *toll {
+	t.Helper()
+	c := &toll{}
+	secure := over(f.https, false, "tls.test")
+	secure.Transport.(*http.Transport).DisableKeepAlives = true
+	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		for _, ask := range []func() string{
+			func() string { _, body := get(t, "http://"+f.web.String()); return body },
+			func() string { _, body := fetch(t, secure, "https://tls.test/"); return body },
+			func() string { c, _, who := dialLine(t, f.raw); c.Close(); return who },
+		} {
+			asked := time.Now()
+			if got := ask(); got != "web" && got != "raw" {
+				t.Fatalf("another port: %q", got)
+			}
+			c.waits = append(c.waits, time.Since(asked))
+		}
+		c.memory, c.files = max(c.memory, f.memory(t)), max(c.files, f.files(t))
+	}
+	return c
+}
+
+// bear measures what the flood costs, and fails if it is too much.
+func (f *fortress) bear(t *testing.T, mostMemory int) {
+	t.Helper()
+	before := f.memory(t)
+	c := f.watch(t, floodTime)
+	t.Logf("memory %d MB and %d more, %d descriptors; %d requests of others: half within %v, 95%% within %v, all within %v", before,
+		c.memory-before, c.files, len(c.waits), c.late(50), c.late(95), c.late(100))
+	if c.memory-before > mostMemory {
+		t.Errorf("%d MB more, want %d at most", c.memory-before, mostMemory)
+	}
+	if limit := proxy.DefaultLimits(); c.files > limit.TotalConns+limit.Upstreams+limit.TotalSessions {
+		t.Errorf("%d descriptors: the reserve was taken", c.files)
+	}
+	if c.late(95) > 100*time.Millisecond {
+		t.Errorf("others waited %v", c.late(95))
+	}
+}
+
+// page is more than the kernel's buffers take.
+var page = make([]byte, 5<<20)
+
+func bigPage(w http.ResponseWriter, r *http.Request) { w.Write(page) }
+
+// flood opens connections with small receive buffers from so many addresses of the loopback network, and runs each. All
+// are closed when the test ends.
+func flood(t *testing.T, addr netip.AddrPort, conns, addresses int, run func(net.Conn)) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := range conns {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%addresses))}}
+			c, err := d.DialContext(ctx, "tcp", addr.String())
+			if err != nil {
+				return // the test is over, or says what is wrong
+			}
+			c.(*net.TCPConn).SetReadBuffer(4 << 10)
+			context.AfterFunc(ctx, func() { c.Close() })
+			wg.Go(func() { run(c) })
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		wg.Wait()
+	})
+}
+
+func TestAFloodOfSlowReadersAlone(t *testing.T) {
+	alone(t)
+	f := besiege(t, rhumb.HTTP, web(t, "a", bigPage))
+	flood(t, f.flooded, 2000, 1, func(c net.Conn) {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		for err := error(nil); err == nil; _, err = c.Read(make([]byte, 32)) {
+			time.Sleep(5 * time.Second)
+		}
+	})
+	f.bear(t, 64)
+}
+
+// stall is HTTP/2 with so many streams that may be sent nothing.
+func stall(streams int) []byte {
+	var b bytes.Buffer
+	b.WriteString(http2.ClientPreface)
+	f := http2.NewFramer(&b, nil)
+	f.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	for i := range streams {
+		f.WriteHeaders(headers(uint32(2*i + 1)))
+	}
+	return b.Bytes()
+}
+
+func TestAFloodOfStreamsWithoutAWindowAlone(t *testing.T) {
+	alone(t)
+	for name, addresses := range map[string]int{"from one address": 1, "from many addresses": 110} {
+		t.Run(name, func(t *testing.T) {
+			f := besiege(t, rhumb.HTTP, web(t, "a", bigPage))
+			flood(t, f.flooded, 220, addresses, func(c net.Conn) {
+				c.Write(stall(100))
+				io.Copy(io.Discard, c)
+			})
+			f.bear(t, 200)
+		})
+	}
+}
+
+func TestAFloodOfIdleTCPConnectionsAlone(t *testing.T) {
+	alone(t)
+	f := besiege(t, rhumb.TCP, tcp(t, "a", func(c net.Conn) { c.Read(make([]byte, 1)) }))
+	flood(t, f.flooded, 3600, 1, func(net.Conn) {})
+	f.bear(t, 64)
+}

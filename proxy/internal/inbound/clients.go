@@ -1,0 +1,52 @@
+package inbound
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Clients knows the addresses that have connections.
+type Clients struct {
+	mu      sync.Mutex
+	clients map[netip.Addr]*Client
+	conns   int
+}
+
+// Client is what the connections of one address have in common.
+type Client struct {
+	of       *Clients
+	addr     netip.Addr
+	conns    int          // under the lock of Clients
+	standing atomic.Int64 // connections that take nothing of what they are sent
+}
+
+// maxStanding is how many connections of an address may stand still at a time. More of them are closed sooner: it is
+// the answers that are held for them which cost memory.
+const maxStanding = 128
+
+// Enter counts one more connection of an address, and returns its client, with how many connections there are of it and
+// in all.
+func (t *Clients) Enter(addr netip.Addr) (c *Client, its, all int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c = t.clients[addr]; c == nil {
+		if t.clients == nil {
+			t.clients = map[netip.Addr]*Client{}
+		}
+		c = &Client{of: t, addr: addr}
+		t.clients[addr] = c
+	}
+	c.conns++
+	t.conns++
+	return c, c.conns, t.conns
+}
+
+func (c *Client) leave() {
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	c.of.conns--
+	if c.conns--; c.conns == 0 {
+		delete(c.of.clients, c.addr)
+	}
+}
