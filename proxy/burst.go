@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ type bufferPool struct {
 
 var (
 	copyBuffers     = &bufferPool{size: copyBuffer}
+	smallBuffers    = &bufferPool{size: copyBuffer / 8}
 	datagramBuffers = &bufferPool{size: maxDatagram}
 )
 
@@ -35,6 +37,33 @@ func (p *bufferPool) Get() []byte {
 
 // Put takes a buffer back.
 func (p *bufferPool) Put(b []byte) { p.pool.Put(&b) }
+
+// answerBuffers lends the buffers that answers are copied through. An answer holds its own until its end, also while it
+// waits for the client or the replica: where many are under way, the next get small ones. It implements
+// httputil.BufferPool.
+type answerBuffers struct{ large atomic.Int64 }
+
+// manyLarge is how many answers get a large buffer at a time.
+const manyLarge = 128
+
+// Get returns a buffer, to be put back.
+func (p *answerBuffers) Get() []byte {
+	if p.large.Add(1) <= manyLarge {
+		return copyBuffers.Get()
+	}
+	p.large.Add(-1)
+	return smallBuffers.Get()
+}
+
+// Put takes a buffer back.
+func (p *answerBuffers) Put(b []byte) {
+	if len(b) < copyBuffer {
+		smallBuffers.Put(b)
+		return
+	}
+	copyBuffers.Put(b)
+	p.large.Add(-1)
+}
 
 // burstReader reads from a socket, and holds a buffer only while there is something in it: an idle connection costs
 // none. The kernel could splice TCP, but a splice takes a pipe, which is two descriptors, and holds it while it waits.

@@ -11,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,9 +119,11 @@ func (f *fortress) watch(t *testing.T, during time.Duration) *toll {
 }
 
 // bear measures what the flood costs, and fails if it is too much.
-func (f *fortress) bear(t *testing.T, mostMemory int) {
+func (f *fortress) bear(t *testing.T, mostMemory int, start func()) {
 	t.Helper()
+	f.watch(t, time.Second) // so that it has served some
 	before := f.memory(t)
+	start()
 	c := f.watch(t, floodTime)
 	t.Logf("memory %d MB and %d more, %d descriptors; %d requests of others: half within %v, 95%% within %v, all within %v", before,
 		c.memory-before, c.files, len(c.waits), c.late(50), c.late(95), c.late(100))
@@ -137,16 +141,20 @@ func (f *fortress) bear(t *testing.T, mostMemory int) {
 // page is more than the kernel's buffers take.
 var page = make([]byte, 5<<20)
 
-func bigPage(w http.ResponseWriter, r *http.Request) { w.Write(page) }
+func bigPage(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
+	w.Write(page)
+}
 
 // flood opens connections with small receive buffers from so many addresses of the loopback network, and runs each. All
 // are closed when the test ends.
-func flood(t *testing.T, addr netip.AddrPort, conns, addresses int, run func(net.Conn)) {
+func flood(t *testing.T, addr netip.AddrPort, conns, addresses, perSecond int, run func(net.Conn)) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range conns {
+			time.Sleep(time.Second / time.Duration(perSecond))
 			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%addresses))}}
 			c, err := d.DialContext(ctx, "tcp", addr.String())
 			if err != nil {
@@ -166,13 +174,14 @@ func flood(t *testing.T, addr netip.AddrPort, conns, addresses int, run func(net
 func TestAFloodOfSlowReadersAlone(t *testing.T) {
 	alone(t)
 	f := besiege(t, rhumb.HTTP, web(t, "a", bigPage))
-	flood(t, f.flooded, 2000, 1, func(c net.Conn) {
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-		for err := error(nil); err == nil; _, err = c.Read(make([]byte, 32)) {
-			time.Sleep(5 * time.Second)
-		}
+	f.bear(t, 64, func() {
+		flood(t, f.flooded, 2000, 1, 400, func(c net.Conn) {
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			for err := error(nil); err == nil; _, err = c.Read(make([]byte, 32)) {
+				time.Sleep(5 * time.Second)
+			}
+		})
 	})
-	f.bear(t, 64)
 }
 
 // stall is HTTP/2 with so many streams that may be sent nothing.
@@ -192,11 +201,12 @@ func TestAFloodOfStreamsWithoutAWindowAlone(t *testing.T) {
 	for name, addresses := range map[string]int{"from one address": 1, "from many addresses": 110} {
 		t.Run(name, func(t *testing.T) {
 			f := besiege(t, rhumb.HTTP, web(t, "a", bigPage))
-			flood(t, f.flooded, 220, addresses, func(c net.Conn) {
-				c.Write(stall(100))
-				io.Copy(io.Discard, c)
+			f.bear(t, 200, func() {
+				flood(t, f.flooded, 220, addresses, 10_000, func(c net.Conn) {
+					c.Write(stall(100))
+					io.Copy(io.Discard, c)
+				})
 			})
-			f.bear(t, 200)
 		})
 	}
 }
@@ -204,6 +214,52 @@ func TestAFloodOfStreamsWithoutAWindowAlone(t *testing.T) {
 func TestAFloodOfIdleTCPConnectionsAlone(t *testing.T) {
 	alone(t)
 	f := besiege(t, rhumb.TCP, tcp(t, "a", func(c net.Conn) { c.Read(make([]byte, 1)) }))
-	flood(t, f.flooded, 3600, 1, func(net.Conn) {})
-	f.bear(t, 64)
+	f.bear(t, 64, func() { flood(t, f.flooded, 3600, 1, 10_000, func(net.Conn) {}) })
+}
+
+// A connection that is ended is opened again.
+func TestFloodsOfFramesAlone(t *testing.T) {
+	alone(t)
+	settings := http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	var resets bytes.Buffer
+	fr := http2.NewFramer(&resets, nil)
+	for i := range 100_000 {
+		fr.WriteHeaders(headers(uint32(2*i + 1)))
+		fr.WriteRSTStream(uint32(2*i+1), http2.ErrCodeCancel)
+	}
+	for _, c := range []struct{ name, first, more string }{
+		{"resets", settings + resets.String(), ""},
+		{"SETTINGS", settings, "\x00\x00\x00\x04\x00\x00\x00\x00\x00"},
+		{"PING", settings, "\x00\x00\x08\x06\x00\x00\x00\x00\x00rhumb---"},
+		{"PRIORITY", settings, "\x00\x00\x05\x02\x00\x00\x00\x00\x03\x00\x00\x00\x00\x10"},
+		{"an unknown kind", settings, "\x00\x00\x00\x7f\x00\x00\x00\x00\x00"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := besiege(t, rhumb.HTTP, web(t, "a", nil))
+			var opened atomic.Int64
+			f.bear(t, 64, func() {
+				flood(t, f.flooded, 8, 8, 10_000, func(conn net.Conn) {
+					for err := error(nil); err == nil && t.Context().Err() == nil; {
+						opened.Add(1)
+						sendFrames(conn, c.first, strings.Repeat(c.more, 1000))
+						d := net.Dialer{LocalAddr: &net.TCPAddr{IP: conn.LocalAddr().(*net.TCPAddr).IP}}
+						conn, err = d.Dial("tcp", f.flooded.String())
+					}
+				})
+			})
+			t.Logf("%d connections were opened", opened.Load())
+		})
+	}
+}
+
+// sendFrames sends for as long as the connection lasts.
+func sendFrames(c net.Conn, first, more string) {
+	defer c.Close()
+	go func() {
+		_, err := io.WriteString(c, first)
+		for err == nil && more != "" {
+			_, err = io.WriteString(c, more)
+		}
+	}()
+	io.Copy(io.Discard, c)
 }

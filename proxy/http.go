@@ -41,7 +41,7 @@ func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 		Rewrite:        h.rewrite,
 		Transport:      roundTripper{b},
 		ModifyResponse: insist,
-		BufferPool:     copyBuffers,
+		BufferPool:     &answerBuffers{},
 		ErrorHandler:   h.failed,
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug), // mostly clients that left
 	}
@@ -85,7 +85,7 @@ func connOf(r *http.Request) *inbound.Conn { return r.Context().Value(connKey{})
 // serve takes an accepted connection. It returns as soon as the connection is the server's.
 func (h *httpServer) serve(c *inbound.Conn) {
 	client, server := h.server(c)
-	c.ExpectHTTP(h.limits.inbound(), client)
+	c.ExpectHTTP(h.limits.inbound(), client, h.log)
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
 	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
 	h.conns.Note(c, http.StateNew)
@@ -146,7 +146,7 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // noteEnd tells the connection of HTTP/2 that a request has ended.
 func (h *httpServer) noteEnd(r *http.Request) {
 	if r.ProtoMajor == 2 {
-		connOf(r).NoteEnd(r.Context().Err() != nil, h.log)
+		connOf(r).NoteEnd(r.Context().Err() != nil)
 	}
 }
 

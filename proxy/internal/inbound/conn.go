@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -22,6 +23,7 @@ type Conn struct {
 	Bound   socket.Binding
 	once    sync.Once
 	release func()
+	log     *slog.Logger
 	state   connState
 	guard   *guard            // nil: not HTTP
 	tls     *tls.Conn         // nil: in clear
@@ -31,6 +33,8 @@ type Conn struct {
 	served  int64 // requests of HTTP/1 that reached the handler
 	pace    pace
 	resets  resets
+	sent    atomic.Int64
+	excess  int64       // of frames, at the last look
 	client  *Client     // nil: not counted
 	busy    atomic.Bool // HTTP/2: the one request that needs no place but the connection's is under way
 }
@@ -49,8 +53,8 @@ type Limits struct {
 
 // ExpectHTTP has the connection read through a guard from now on, and watches that its client takes what it is sent.
 // The client, if any, is left when the connection is closed.
-func (c *Conn) ExpectHTTP(l Limits, client *Client) {
-	c.client = client
+func (c *Conn) ExpectHTTP(l Limits, client *Client, log *slog.Logger) {
+	c.client, c.log = client, log
 	c.watch(l)
 	c.guard = &guard{max: l.Header + 8<<10}
 }
@@ -74,7 +78,11 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if c.guard == nil || c.hijacked() {
 		return src.Read(b)
 	}
-	return c.guard.read(src, b)
+	n, err := c.guard.read(src, b)
+	if !c.patient() {
+		return 0, io.EOF
+	}
+	return n, err
 }
 
 // Close closes it, and gives its places back.

@@ -24,6 +24,7 @@ type guard struct {
 	refused atomic.Int64 // from which request on all are refused; 0: none
 	pending []byte       // words of refusal that the reader hasn't taken yet
 	early   bool         // bytes came before it was known whether there is one
+	frames  frames       // of HTTP/2
 }
 
 // framing is what a head says of its body's length.
@@ -79,6 +80,7 @@ func (g *guard) pass(b []byte) int {
 	for i := 0; i < len(b); {
 		switch g.state {
 		case foreign:
+			g.frames.take(b[i:])
 			return len(b)
 		case atUpgrade:
 			g.early = true
@@ -154,6 +156,7 @@ func (g *guard) takeLine(line []byte) bool {
 func (g *guard) takeRequestLine(line []byte) bool {
 	if g.heads == 1 && string(line) == "PRI * HTTP/2.0" {
 		g.state = foreign
+		g.frames.left = len("\r\nSM\r\n\r\n") // the rest of the preface
 		return true
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))

@@ -71,10 +71,11 @@ func (c *Conn) send(b []byte) (n int, err error) {
 	for {
 		if now := time.Now(); now.Sub(c.pace.armed) > c.pace.limit/60 {
 			c.pace.armed = now
-			c.SetWriteDeadline(now.Add(c.pace.limit / 8))
+			c.SetWriteDeadline(now.Add(c.pace.limit / 16))
 		}
 		m, err := c.TCPConn.Write(b[n:])
 		n += m
+		c.sent.Add(int64(m))
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
@@ -83,7 +84,7 @@ func (c *Conn) send(b []byte) (n int, err error) {
 			return n, err
 		}
 		still := c.pace.still(acked, began, time.Now())
-		crowded := c.stand(&stands, still >= c.pace.limit/10)
+		crowded := c.stand(&stands, still >= c.pace.limit/20)
 		if crowded || still >= c.pace.limit*7/8 { // the deadline was set a little before began
 			_ = c.SetLinger(0) // the kernel needn't keep for it what it doesn't read
 			return n, err

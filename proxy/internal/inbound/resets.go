@@ -1,8 +1,8 @@
 package inbound
 
 import (
-	"log/slog"
 	"sync/atomic"
+	"time"
 )
 
 // resets counts what a client of HTTP/2 asks for and takes back at once. The server bounds how many streams there are at
@@ -14,15 +14,42 @@ const manyResets = 200
 
 // NoteEnd takes in that a request of HTTP/2 has ended, and closes the connection if it takes back most of what it asks for. A person who leaves
 // pages early doesn't: a browser opens a new connection with the next click on a dead one.
-func (c *Conn) NoteEnd(reset bool, log *slog.Logger) {
+func (c *Conn) NoteEnd(reset bool) {
 	all := c.resets.requests.Add(1)
 	if !reset {
 		return
 	}
 	if n := c.resets.reset.Add(1); n > manyResets && 2*n > all {
 		if n == manyResets+1 {
-			log.Info("connection closed: it takes back most of its requests", "client", c.RemoteAddr())
+			c.log.Info("connection closed: it takes back most of its requests", "client", c.RemoteAddr())
 		}
 		_ = c.Close()
 	}
+}
+
+const (
+	excessTime = 20 * time.Millisecond // for each frame too many, in which nothing more is read
+	maxExcess  = 100                   // frames too many
+)
+
+// patient reports whether a client of HTTP/2 may go on. One that sends too many frames for nothing is read from slowly,
+// and then no more: closed at once, it would only come again.
+func (c *Conn) patient() bool {
+	if c.guard.state != foreign {
+		return true
+	}
+	n := c.guard.frames.excess(c.sent.Load())
+	more := n > 0 && n > c.excess
+	c.excess = n
+	switch {
+	case n > maxExcess:
+		if !c.ending.Load() {
+			c.log.Info("connection closed: too many resets or control frames", "client", c.RemoteAddr())
+		}
+		_ = c.Close()
+		return false
+	case more:
+		time.Sleep(excessTime)
+	}
+	return true
 }
