@@ -5,10 +5,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"rhumb"
 	"rhumb/proxy"
@@ -112,4 +115,125 @@ func TestTheSharesOfDescriptorsLeaveAReserve(t *testing.T) {
 	if reserve := all / 19; reserve < 1 || l.Conns > l.TotalConns/2 || l.Sessions > l.TotalSessions/2 {
 		t.Errorf("%d in all: %+v", all, l)
 	}
+}
+
+// streamsOf asks n times at once on one connection of HTTP/2, and returns the answers as they come.
+func streamsOf(t *testing.T, addr netip.AddrPort, n int) <-chan *http.Response {
+	t.Helper()
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: p}
+	t.Cleanup(tr.CloseIdleConnections)
+	c := &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	first, err := c.Get("http://" + addr.String() + "/quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Body.Close()
+	answers := make(chan *http.Response, n)
+	for range n {
+		go func() {
+			r, err := c.Get("http://" + addr.String())
+			if err != nil {
+				t.Error(err)
+				r = &http.Response{Body: http.NoBody}
+			}
+			r.Body.Close()
+			answers <- r
+		}()
+	}
+	return answers
+}
+
+func TestStreamsOverTheLimitWaitOrAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		limits  proxy.Limits
+		trusted []netip.Prefix
+		refused int // of 10
+	}{
+		{"by default none is", proxy.Limits{}, nil, 0},
+		{"those of one client wait", proxy.Limits{ClientStreams: 5}, nil, 0},
+		{"and not too many of them", proxy.Limits{ClientStreams: 2}, nil, 10 - 1 - 2 - 2},
+		{"those of a backend are refused", proxy.Limits{BackendStreams: 3}, nil, 10 - 1 - 3},
+		{"those of all are refused", proxy.Limits{Streams: 3}, nil, 10 - 1 - 3},
+		{"a trusted peer's aren't counted by client", proxy.Limits{ClientStreams: 2},
+			[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := start(t, proxy.Options{Limits: c.limits, TrustedProxies: c.trusted})
+			addr := freeAddr(t)
+			answer := make(chan struct{})
+			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/quick" {
+					<-answer
+				}
+			})))
+			answers := streamsOf(t, addr, 10)
+			for range c.refused {
+				if r := <-answers; r.StatusCode != 503 || r.Header.Get("Retry-After") == "" || r.ContentLength != 0 {
+					t.Errorf("one too many: %d %v, %d bytes", r.StatusCode, r.Header, r.ContentLength)
+				}
+			}
+			close(answer)
+			for range 10 - c.refused {
+				if r := <-answers; r.StatusCode != 200 {
+					t.Errorf("%d", r.StatusCode)
+				}
+			}
+		})
+	}
+}
+
+func TestAHundredDownloadsOnOneConnectionAreFine(t *testing.T) {
+	p := start(t, proxy.Options{})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) { w.Write(page[:256<<10]) })))
+	answers := streamsOf(t, addr, 100)
+	for range 100 {
+		if r := <-answers; r.StatusCode != 200 {
+			t.Errorf("%d", r.StatusCode)
+		}
+	}
+}
+
+func TestManyConnectionsOfOneClientGetFewerStreamsEach(t *testing.T) {
+	addr := freeAddr(t)
+	for name, trusted := range map[string][]netip.Prefix{"a client": nil, "a trusted peer": {netip.MustParsePrefix("127.0.0.0/8")}} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, proxy.Options{TrustedProxies: trusted})
+			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
+			var streams []uint32
+			for range 20 {
+				f, _ := prior(t, addr)
+				first, err := f.ReadFrame()
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, _ := first.(*http2.SettingsFrame).Value(http2.SettingMaxConcurrentStreams)
+				streams = append(streams, n)
+			}
+			want := uint32(16)
+			if trusted != nil {
+				want = 100
+			}
+			if streams[0] != 100 || streams[19] != want {
+				t.Errorf("%d", streams)
+			}
+		})
+	}
+}
+
+func TestOfManyThatTakeNothingSomeAreCutSooner(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 8 * time.Second}})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", bigPage)))
+	for range 150 {
+		io.WriteString(dialSmall(t, addr), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	eventually(t, "they are held", func() bool { return open(t, p, "a") == 150 })
+	eventually(t, "some are cut, long before their time", func() bool { return open(t, p, "a") == 128 })
 }

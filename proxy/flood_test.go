@@ -217,6 +217,54 @@ func TestAFloodOfIdleTCPConnectionsAlone(t *testing.T) {
 	f.bear(t, 64, func() { flood(t, f.flooded, 3600, 1, 10_000, func(net.Conn) {}) })
 }
 
+// Each datagram comes from an address of its own. The replica answers with the address that it was asked from, which is
+// that of the client's session.
+func TestAFloodOfDatagramsAlone(t *testing.T) {
+	alone(t)
+	f := besiege(t, rhumb.UDP, sessionNames(t))
+	settled := udpDial(t, f.flooded.String())
+	session := ask(t, settled, "x")
+	ask(t, settled, "y")
+	f.bear(t, 48, func() {
+		for i := range 11_000 {
+			d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(127, 0, byte(2+i/200), byte(1+i%200))}}
+			c, err := d.Dial("udp", f.flooded.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Write([]byte("x"))
+			c.Close()
+		}
+		if got := ask(t, settled, "z"); got != session {
+			t.Errorf("the settled client's session was %s and is %s", session, got)
+		}
+	})
+	ask(t, udpDial(t, f.flooded.String()), "a new client is served")
+	if got := ask(t, settled, "z"); got != session {
+		t.Errorf("the settled client's session was %s and is %s", session, got)
+	}
+}
+
+// sessionNames starts a UDP replica that answers with the address that it was asked from.
+func sessionNames(t *testing.T) rhumb.Endpoint {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		for {
+			_, from, err := c.ReadFrom(make([]byte, 2048))
+			if err != nil {
+				return
+			}
+			c.WriteTo([]byte(from.String()), from)
+		}
+	}()
+	return endpoint("a", c.LocalAddr().String())
+}
+
 // A connection that is ended is opened again.
 func TestFloodsOfFramesAlone(t *testing.T) {
 	alone(t)

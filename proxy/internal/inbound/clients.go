@@ -11,6 +11,8 @@ type Clients struct {
 	mu      sync.Mutex
 	clients map[netip.Addr]*Client
 	conns   int
+
+	standing atomic.Int64
 }
 
 // Client is what the connections of one address have in common.
@@ -21,9 +23,12 @@ type Client struct {
 	standing atomic.Int64 // connections that take nothing of what they are sent
 }
 
-// maxStanding is how many connections of an address may stand still at a time. More of them are closed sooner: it is
-// the answers that are held for them which cost memory.
-const maxStanding = 128
+// How many connections may stand still at a time, of one address and of all. More of them are closed sooner: it is the
+// answers that are held for them which cost memory.
+const (
+	maxStanding    = 128
+	maxStandingAll = 1000
+)
 
 // Enter counts one more connection of an address, and returns its client, with how many connections there are of it and
 // in all.
@@ -49,4 +54,16 @@ func (c *Client) leave() {
 	if c.conns--; c.conns == 0 {
 		delete(c.of.clients, c.addr)
 	}
+}
+
+// stands counts a connection that stands still from now on, and reports whether it is one too many.
+func (c *Client) stands() bool {
+	its, all := c.standing.Add(1), c.of.standing.Add(1)
+	return its > maxStanding || all > maxStandingAll
+}
+
+// moves takes back what stands has counted.
+func (c *Client) moves() {
+	c.standing.Add(-1)
+	c.of.standing.Add(-1)
 }

@@ -12,7 +12,7 @@ type frames struct {
 	have  int       // bytes of head
 	left  int       // bytes of the frame's payload that are still to come
 	last  uint32    // the newest stream
-	since time.Time // when the first frame came
+	since time.Time // when the connection began to speak HTTP/2
 
 	requests, resets, others int64
 }
@@ -62,9 +62,6 @@ func (f *frames) note() {
 func (f *frames) excess(sent int64) int64 {
 	n := f.resets - freeResets - f.requests/2
 	if over := f.others - freeFrames - f.requests*framesPerStream - sent/bytesPerFrame; over > 0 {
-		if f.since.IsZero() {
-			f.since = time.Now()
-		}
 		n = max(n, over-int64(time.Since(f.since).Seconds()*framesPerSecond))
 	}
 	return n

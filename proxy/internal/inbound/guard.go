@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // guard looks over the bytes that a client sends, before the HTTP server reads them. The server is lenient where the standard
@@ -156,7 +157,7 @@ func (g *guard) takeLine(line []byte) bool {
 func (g *guard) takeRequestLine(line []byte) bool {
 	if g.heads == 1 && string(line) == "PRI * HTTP/2.0" {
 		g.state = foreign
-		g.frames.left = len("\r\nSM\r\n\r\n") // the rest of the preface
+		g.frames = frames{left: len("\r\nSM\r\n\r\n"), since: time.Now()} // left is the rest of the preface
 		return true
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))

@@ -92,16 +92,16 @@ func (c *Conn) send(b []byte) (n int, err error) {
 	}
 }
 
-// stand notes whether the client stands still, and reports whether too many connections of its address do.
+// stand notes whether the client stands still, and reports whether too many do.
 func (c *Conn) stand(was *bool, is bool) (crowded bool) {
 	if c.client == nil || *was == is {
 		return false
 	}
 	*was = is
 	if is {
-		return c.client.standing.Add(1) > maxStanding
+		return c.client.stands()
 	}
-	c.client.standing.Add(-1)
+	c.client.moves()
 	return false
 }
 
