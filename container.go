@@ -72,6 +72,14 @@ type Container struct {
 	RestartedAt time.Time `json:",omitzero"`
 }
 
+// Grace returns how long a replica has between its stop signal and SIGKILL.
+func (c *Container) Grace() time.Duration {
+	if c.StopGrace == 0 {
+		return stopGrace
+	}
+	return max(0, c.StopGrace)
+}
+
 // Joins lists the services whose namespaces or volumes the container shares.
 func (c *Container) Joins() []string {
 	var names []string

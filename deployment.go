@@ -2,6 +2,7 @@ package rhumb
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,15 @@ type Deployment struct {
 	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
 	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
 	Rev      int64     // of this record, for compare-and-swap
+
+	Before   Tally             `json:",omitzero"` // what the proxy had counted when it began
+	Unserved map[string]uint64 `json:",omitzero"` // by service: connections and requests that weren't served while it went on
+}
+
+// Tally is what a proxy has counted of a stack. The zero Tally: it isn't known.
+type Tally struct {
+	Proxy    time.Time         // when the proxy began to count
+	Unserved map[string]uint64 `json:",omitzero"` // by service
 }
 
 // Phase is where a deployment is. There is no other flag beside it.
@@ -108,6 +118,12 @@ type Verdict struct {
 
 // Verdict tells how the deployment ended, or that it goes on.
 func (d *Deployment) Verdict() Verdict {
+	v := d.verdict()
+	v.Text += d.lost()
+	return v
+}
+
+func (d *Deployment) verdict() Verdict {
 	to, from := ref(d.Stack, d.To), ref(d.Stack, d.From)
 	switch d.Phase {
 	case PhaseConverged:
@@ -160,6 +176,23 @@ func (d *Deployment) remains() string {
 		return ""
 	}
 	return fmt.Sprintf("; %s of %s had completed: what it did to data remains", strings.Join(names, ", "), ref(d.Stack, d.To))
+}
+
+// lost says how many connections and requests weren't served.
+func (d *Deployment) lost() string {
+	var text strings.Builder
+	for _, service := range slices.Sorted(maps.Keys(d.Unserved)) {
+		text.WriteString("; meanwhile " + Unserved(service, d.Unserved[service]))
+	}
+	return text.String()
+}
+
+// Unserved says that connections or requests to a service weren't served.
+func Unserved(service string, n uint64) string {
+	if n == 1 {
+		return "1 connection or request to " + service + " wasn't served"
+	}
+	return fmt.Sprintf("%d connections or requests to %s weren't served", n, service)
 }
 
 // endured names the services whose replicas had ended, and were started again, before they were ready.

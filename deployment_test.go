@@ -43,6 +43,16 @@ func TestEveryEndHasAVerdictOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestAVerdictNamesWhatWasNotServed(t *testing.T) {
+	d := Deployment{Stack: "shop", From: 41, To: 42, Phase: PhaseConverged, Unserved: map[string]uint64{"web": 241, "api": 1},
+		Failures: []Failure{{Service: "web", Release: 42, Ended: true}, {Service: "web", Release: 42, Ended: true}, {Service: "web", Release: 41, Ended: true}}}
+	want := "converged: shop@42 serves; web had ended twice before it was ready; " +
+		"meanwhile 1 connection or request to api wasn't served; meanwhile 241 connections or requests to web weren't served"
+	if v := d.Verdict(); v.Text != want || v.Exit != ExitConverged {
+		t.Errorf("%d: %s", v.Exit, v.Text)
+	}
+}
+
 func TestAVerdictNamesWhatRemains(t *testing.T) {
 	d := Deployment{Stack: "shop", From: 41, To: 42, Phase: PhaseRolledBack, Why: "web.1 exited with 1", Jobs: []string{"migrate"}}
 	v := d.Verdict()

@@ -100,13 +100,19 @@ type Endpoint struct {
 	Addr     netip.AddrPort
 	Draining bool      `json:",omitzero"` // gets no new connections, finishes those it has
 	Since    time.Time `json:",omitzero"` // when it began to drain
+	// Leave, with Draining, has connections closed as soon as they are quiet: nothing else serves, and their clients come
+	// back and wait for the next replica.
+	Leave bool `json:",omitzero"`
 }
 
 // RouterStatus is what the proxy serves now.
 type RouterStatus struct {
-	Table        Table
-	Open         map[string]int // connections and requests in flight, by replica ID; through service addresses only those of draining replicas
-	Unbound      []Listener     `json:",omitzero"` // in the table, but not bound: when the proxy started another process held the address; it goes on trying
+	Table Table
+	Open  map[string]int // connections and requests in flight, by replica ID; through service addresses only those of draining replicas
+	// Busy counts those of Open that aren't quiet: a request is under way, an answer may be due, or bytes have moved a moment
+	// ago. Kept connections between two requests aren't busy. nil: the proxy doesn't tell.
+	Busy         map[string]int
+	Unbound      []Listener `json:",omitzero"` // in the table, but not bound: when the proxy started another process held the address; it goes on trying
 	Backends     map[string]BackendStats
 	Started      time.Time
 	PID          int
@@ -121,8 +127,12 @@ type RouterStatus struct {
 type BackendStats struct {
 	Releases map[int]ReleaseStats
 	Held     uint64 // waited for an endpoint and were served
-	Unserved uint64 // waited in vain
+	Unserved uint64 // found no endpoint that took them, after they had waited for one as long as they may
+	Cut      uint64 `json:",omitzero"` // were lost with their replica while an answer was due
 }
+
+// Lost is how many connections and requests the backend could not serve.
+func (s BackendStats) Lost() uint64 { return s.Unserved + s.Cut }
 
 // ReleaseStats counts the requests (HTTP) or connections (TCP, UDP) that one release's replicas served.
 type ReleaseStats struct {

@@ -92,7 +92,7 @@ type Service struct {
 	Routes    []Route       `json:",omitzero"` // HTTP routes by host and path
 	TLS       TLS           `json:",omitzero"` // the certificates of the routes' hosts
 	Drain     time.Duration `json:",omitzero"` // how long a draining replica may keep its connections; 0: none
-	Hold      time.Duration `json:",omitzero"` // how long requests wait while no replica is ready; 0: not at all
+	Hold      time.Duration `json:",omitzero"` // how long requests wait while no replica is ready; 0: not at all; UsualHold: as long as is usual
 	PreStart  []PreStart    `json:",omitzero"` // before each replica's start, in this order; those that run once are jobs: HookService
 	PostStart []Hook        `json:",omitzero"` // in each replica that was started, in this order, before it counts as ready
 	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in this order
@@ -101,6 +101,35 @@ type Service struct {
 
 // Served tells whether the proxy leads to the service at all.
 func (s *Service) Served() bool { return len(s.Ports) > 0 || len(s.Routes) > 0 }
+
+// UsualHold stands for the hold of a service for which the user says none. It is chosen when a release is made.
+const UsualHold time.Duration = -1
+
+const (
+	holdTime  = 10 * time.Second // while a replica that crashed is started again
+	gapDrain  = 5 * time.Second  // in a gap: what is under way at the last old replica
+	gapStart  = 20 * time.Second // in a gap: the start of the new one
+	stopGrace = 10 * time.Second // the engines' own default
+)
+
+// HoldOrUsual returns how long requests wait while no replica is ready. A planned gap of a stop-first service takes what is
+// under way at the old replica, its stop and the start of the new one; what is usual covers all three.
+func (s *Service) HoldOrUsual() time.Duration {
+	switch {
+	case s.Hold >= 0:
+		return s.Hold
+	case s.Order == StopFirst:
+		return s.Gap()
+	}
+	return holdTime
+}
+
+// Gap returns how long a planned change may leave a stop-first service without a replica. The start of the new one is a
+// guess: nobody knows how long an application takes.
+func (s *Service) Gap() time.Duration { return s.GapDrain() + s.Container.Grace() + gapStart }
+
+// GapDrain returns how long the last replica of a stop-first service may drain.
+func (s *Service) GapDrain() time.Duration { return min(s.Drain, gapDrain) }
 
 // Order is how a slot changes from one replica to the next.
 type Order string

@@ -118,6 +118,7 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 	}
 	failpoint.Here("before the beginning")
 	from := d.From
+	d.Before = c.tally(ctx, d.Stack)
 	d, err = c.Store.Begin(ctx, rel, d)
 	if rhumb.ErrorCode(err) == rhumb.Conflict {
 		if now, err := c.Store.StackState(ctx, r.stack); err == nil && now.Current != from {
@@ -191,7 +192,7 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 		return p, err
 	}
 	segments, notes := directory.Foretell(model, from, o.Replicas, seen.held, seen.router)
-	o.Segments, p.Notes = segments, append(slices.Clip(p.Notes), notes...)
+	o.Segments, p.Notes = segments, slices.Concat(p.Notes, notes, release.GapNotes(model))
 	w := rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
 		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}
 	if len(p.Changes) > 0 {

@@ -95,6 +95,9 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 			}
 		}
 	case rhumb.StepDrain, rhumb.StepUnroute:
+		if err := r.awaitQuiet(ctx, g, s); err != nil {
+			return err
+		}
 		edit = func(t *rhumb.Table) { r.withdraw(t, g, s, time.Now()) }
 	}
 	if err := r.c.desk.Edit(ctx, edit); err != nil {
@@ -118,7 +121,7 @@ func (r *runner) withdraw(t *rhumb.Table, g *goal, s rhumb.Step, now time.Time) 
 		planned = routing.Draining(t, r.stack, s.Replica)
 		routing.Unroute(t, s.Replica)
 	}
-	if wait := g.patience(s.Kind, s.Service); planned && wait > 0 {
+	if wait := g.patience(s.Service); planned && wait > 0 {
 		routing.Expect(t, r.stack, s.Service, now.Add(wait))
 	}
 }

@@ -39,6 +39,9 @@ type runner struct {
 	ensured map[string]bool // volumes that are there, but carry nobody's label
 	held    holdings
 	watched time.Time // since when looks have succeeded
+
+	counted  rhumb.Tally // what the proxy had counted when it was last told of
+	lostTold time.Time
 }
 
 // result is how a step ended.
@@ -218,6 +221,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	}
 	r.tellNames(ctx, work, g, seen.router.Table, now)
 	r.tell(ctx, g, o)
+	r.tellUnserved(ctx, g, seen.router, now)
 	r.certify(ctx, g)
 	d := rollout.Next(g.wanted, o, now)
 	switch {
@@ -226,7 +230,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	case g.cancelled(): // what is begun now would only put off the way back
 		d.Steps = slices.DeleteFunc(d.Steps, func(s rhumb.Step) bool { return s.Kind != rhumb.StepUnroute || !heals(s, o) })
 	}
-	if moved, err := r.settle(ctx, work, g, d, now); moved || err != nil {
+	if moved, err := r.settle(ctx, work, g, seen.router, d, now); moved || err != nil {
 		return now, err
 	}
 	r.probe(ctx, g, o) // it and the steps have g from here on: nothing of it changes any more
@@ -246,7 +250,7 @@ func (r *runner) pollDrain(o rollout.Observed, now time.Time) time.Time {
 }
 
 // settle moves the open deployment on to its next phase if the decision says so.
-func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d rollout.Decision, now time.Time) (moved bool, err error) {
+func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, st rhumb.RouterStatus, d rollout.Decision, now time.Time) (moved bool, err error) {
 	if g.open == nil {
 		return false, nil
 	}
@@ -263,6 +267,9 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 	open := *g.open
 	if to == rhumb.PhaseStuck || to == rhumb.PhaseIncomplete {
 		open.Left = d.Left
+	}
+	if to.Ended() {
+		open.Unserved = since(open.Before, st, r.stack)
 	}
 	if err := open.Move(to, now, why); err != nil {
 		return false, err

@@ -9,9 +9,6 @@ import (
 	"rhumb/rollout"
 )
 
-// defaultHold is how long connections to a service address wait at least in a planned gap.
-const defaultHold = 10 * time.Second
-
 // sight is what a look has shown before it is put into rollout's words.
 type sight struct {
 	held   rhumb.Holdings
@@ -42,7 +39,7 @@ func (g *goal) arriving(now time.Time) map[string]time.Time {
 	}
 	for _, s := range g.wanted.Model.Services {
 		if s.Replicas > 0 {
-			until[s.Name] = now.Add(max(s.Hold, defaultHold))
+			until[s.Name] = now.Add(patience(&s))
 		}
 	}
 	return until
@@ -89,19 +86,14 @@ func (r *runner) awaitsSegments(g *goal, a retry) bool {
 	return g.open != nil && g.wanted.Mode == rollout.Deploy && g.wanted.Release != 0 && a.tries < maxTries
 }
 
-// patience is how long callers wait for a service after a step of a planned change: until the next step can have been
-// taken, and as long as its requests are held. 0: nobody is on its way.
-func (g *goal) patience(kind rhumb.StepKind, service string) time.Duration {
+// patience is how long callers inside wait for a service after a step of a planned change; 0: nothing is on its way.
+func (g *goal) patience(service string) time.Duration {
 	s := g.wanted.Model.Service(service)
 	if s == nil || s.Job || s.Replicas == 0 {
 		return 0
 	}
-	hold := max(s.Hold, defaultHold)
-	switch {
-	case kind == rhumb.StepDrain:
-		return hold + s.Drain
-	case s.Container.StopGrace == 0:
-		return hold + 10*time.Second
-	}
-	return hold + max(0, s.Container.StopGrace)
+	return patience(s)
 }
+
+// patience is how long callers inside wait in a planned gap: as long as those outside do, and as long as a gap may take.
+func patience(s *rhumb.Service) time.Duration { return max(s.HoldOrUsual(), s.Gap()) }

@@ -201,7 +201,7 @@ func TestCallersWaitAcrossAPlannedGapOnly(t *testing.T) {
 			for _, s := range tb.Segments {
 				for _, a := range s.Services {
 					if a.Service == "db" && !slices.ContainsFunc(a.Endpoints, func(e rhumb.Endpoint) bool { return !e.Draining }) {
-						if a.Gap.After(time.Now().Add(defaultHold - time.Second)) {
+						if a.Gap.After(time.Now().Add(9 * time.Second)) {
 							waits++
 						} else {
 							refuses++

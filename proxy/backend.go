@@ -22,6 +22,7 @@ type backend struct {
 // endpoint is a rhumb.Endpoint in one table.
 type endpoint struct {
 	*target
+	backend *backendCounters
 	release *releaseCounters
 }
 
@@ -42,7 +43,13 @@ type target struct {
 func (t *target) failing(now time.Time) bool { return now.UnixNano() < t.failedUntil.Load() }
 
 // replica counts the connections and requests in flight of one replica, over all its ports and backends.
-type replica struct{ open atomic.Int64 }
+type replica struct {
+	id    string
+	open  atomic.Int64
+	flows flows // those of them that may be quiet
+
+	dismissing atomic.Bool // its flows are closed as they become quiet
+}
 
 // lease is one connection's or request's place at an endpoint. Whoever got it releases it once.
 type lease struct{ *endpoint }
@@ -107,6 +114,9 @@ func (b *balancer) reach(ctx context.Context, name string, try func(lease) error
 			return nil
 		}
 		l.drop()
+		if errors.Is(err, errBusy) {
+			be.counters.unserved.Add(1)
+		}
 		if !errors.As(err, new(*dialError)) || ctx.Err() != nil {
 			return err
 		}
@@ -196,6 +206,7 @@ func (w *wait) until(ctx context.Context, be *backend, replaced <-chan struct{},
 	case <-replaced:
 	case <-timer.C:
 	case <-ctx.Done():
+		w.counters.unserved.Add(1) // its client has waited for long enough
 		return context.Cause(ctx)
 	}
 	return nil

@@ -114,8 +114,14 @@ func (r *burstReader) done() {
 	r.buf = nil
 }
 
-// copyTCP copies until src ends, and returns how many bytes it copied.
-func copyTCP(dst io.Writer, src *net.TCPConn) (copied int64, err error) {
+// writeError is an error of the side that is written to.
+type writeError struct{ error }
+
+func (e writeError) Unwrap() error { return e.error }
+
+// copyTCP copies until src ends, and returns how many bytes it copied. came is called when bytes have come, and what it
+// returns when they have gone. An error of dst is a writeError.
+func copyTCP(dst io.Writer, src *net.TCPConn, came func() (gone func())) (copied int64, err error) {
 	r, err := newBurstReader(src, copyBuffers)
 	if err != nil {
 		return 0, err
@@ -125,11 +131,16 @@ func copyTCP(dst io.Writer, src *net.TCPConn) (copied int64, err error) {
 		if err != nil {
 			return copied, err
 		}
+		gone := came()
 		n, err := dst.Write(b)
+		gone()
 		r.done()
 		copied += int64(n)
-		if err != nil || n == 0 {
-			return copied, err
+		if err != nil {
+			return copied, writeError{err}
+		}
+		if n == 0 {
+			return copied, nil
 		}
 	}
 }

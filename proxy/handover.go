@@ -55,7 +55,7 @@ func (p *Proxy) offer(s *wire.Successor) error {
 func (p *Proxy) Successor() int { return int(p.successor.Load()) }
 
 // follow serves what the successor serves, if it says something new, to the connections that are still here, and tells what they are.
-func (p *Proxy) follow(t *rhumb.Table) (open map[string]int) {
+func (p *Proxy) follow(t *rhumb.Table) (open, busy map[string]int) {
 	if t != nil && table.Validate(*t) == nil {
 		p.mu.Lock()
 		p.swap(table.Clone(*t), nil)
@@ -64,14 +64,20 @@ func (p *Proxy) follow(t *rhumb.Table) (open map[string]int) {
 	return p.open(t)
 }
 
-// open counts what is in flight here and in the proxies before this one. t, if any, is given to them first.
-func (p *Proxy) open(t *rhumb.Table) map[string]int {
-	old := p.before.Ask(t)
-	all := p.served.Load().open()
-	for id, n := range old {
-		all[id] += n
+// open counts what is in flight here and in the proxies before this one, and what of it is busy. t, if any, is given to
+// them first.
+func (p *Proxy) open(t *rhumb.Table) (open, busy map[string]int) {
+	oldOpen, oldBusy := p.before.Ask(t)
+	open, busy = p.served.Load().open()
+	add(open, oldOpen)
+	add(busy, oldBusy)
+	return open, busy
+}
+
+func add(to, counts map[string]int) {
+	for id, n := range counts {
+		to[id] += n
 	}
-	return all
 }
 
 // inherit takes what an old proxy offers and serves it; nil without error if there is no old one.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -208,6 +209,7 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err != nil {
 			if !errors.As(err, new(*dialError)) && !errors.Is(err, errBusy) && !c.clientFailed(r.Context()) {
 				l.release.errors.Add(1)
+				l.backend.cut.Add(1)
 			}
 			return err
 		}
@@ -216,9 +218,30 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 			l.release.errors.Add(1)
 		}
 		c.lease, c.got = l, true
+		if both, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+			resp.Body = upgrade(both, l)
+		} else {
+			resp.Body = &answerBody{ReadCloser: resp.Body, ctx: r.Context(), backend: l.backend}
+		}
 		return nil
 	})
 	return resp, err
+}
+
+// answerBody is the body of a replica's answer. It counts the answers that break off.
+type answerBody struct {
+	io.ReadCloser
+	ctx     context.Context
+	backend *backendCounters
+}
+
+// Read reads what the replica says.
+func (a *answerBody) Read(b []byte) (int, error) {
+	n, err := a.ReadCloser.Read(b)
+	if err != nil && err != io.EOF && a.ctx.Err() == nil {
+		a.backend.cut.Add(1)
+	}
+	return n, err
 }
 
 // failed answers a request that got no answer from a replica.

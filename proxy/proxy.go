@@ -184,6 +184,7 @@ func (p *Proxy) swap(t rhumb.Table, bound []*socket.Socket) {
 	maps.DeleteFunc(p.missing, func(b socket.Binding, _ bool) bool { _, ok := next.listeners[b]; return !ok })
 	p.noteMissing()
 	p.letGo(old, next)
+	p.dismissLeaving(next)
 	p.log.Info("table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
 }
 
@@ -263,11 +264,12 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	default:
 	}
 	s := p.served.Load()
-	st := rhumb.RouterStatus{Table: s.table, Open: p.open(nil), Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
+	open, busy := p.open(nil)
+	st := rhumb.RouterStatus{Table: s.table, Open: open, Busy: busy, Backends: make(map[string]rhumb.BackendStats, len(s.backends)),
 		Certificates: p.certs.Status(), Started: p.started, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
-	for id, n := range p.segments.Open(ctx) {
-		st.Open[id] += n
-	}
+	innerOpen, innerBusy := p.segments.Open(ctx)
+	add(open, innerOpen)
+	add(busy, innerBusy)
 	if err := p.segments.Supported(); err != nil {
 		st.NoSegments = err.Error()
 	}

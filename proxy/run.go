@@ -215,7 +215,8 @@ func (p *Proxy) await(done <-chan struct{}, limit time.Duration, hurry <-chan st
 			hurry = nil
 			timer.Reset(min(limit, p.limits.StopTime))
 		case <-timer.C:
-			p.log.Warn("connections cut", "open", p.served.Load().open())
+			open, _ := p.served.Load().open()
+			p.log.Warn("connections cut", "open", open)
 			return
 		}
 	}

@@ -15,8 +15,9 @@ type Segments interface {
 	// Apply makes these segments true, removes those that aren't among them, and gives the errors by network ID. It is idempotent and
 	// repairs what it finds.
 	Apply(ctx context.Context, ss []rhumb.Segment) map[string]error
-	// Open counts the connections of draining endpoints by replica ID.
-	Open(ctx context.Context) map[string]int
+	// Open counts the connections of draining endpoints, and those of them over which something has moved of late, by
+	// replica ID.
+	Open(ctx context.Context) (open, busy map[string]int)
 	// Supported tells why segments can't be had on this machine; nil: they can.
 	Supported() error
 	// Run repairs the segments of the last Apply until ctx ends, and leaves them as they are then.
@@ -33,7 +34,7 @@ func (noSegments) Apply(_ context.Context, ss []rhumb.Segment) map[string]error 
 	}
 	return errs
 }
-func (noSegments) Open(context.Context) map[string]int { return nil }
+func (noSegments) Open(context.Context) (open, busy map[string]int) { return nil, nil }
 func (noSegments) Supported() error {
 	return rhumb.Errorf(rhumb.Unavailable, "this proxy makes no service addresses")
 }

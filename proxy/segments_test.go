@@ -42,8 +42,8 @@ func (m *madeSegments) Apply(_ context.Context, ss []rhumb.Segment) map[string]e
 	return errs
 }
 
-func (m *madeSegments) Open(context.Context) map[string]int { return m.open }
-func (m *madeSegments) Supported() error                    { return m.reason }
+func (m *madeSegments) Open(context.Context) (open, busy map[string]int) { return m.open, m.open }
+func (m *madeSegments) Supported() error                                 { return m.reason }
 func (m *madeSegments) Run(ctx context.Context) error {
 	m.mu.Lock()
 	m.runs++

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync/atomic"
+	"time"
 
 	"rhumb"
 	"rhumb/proxy/internal/socket"
@@ -17,6 +18,7 @@ type snapshot struct {
 	backends  map[string]*backend
 	targets   map[targetKey]*target
 	replicas  map[string]*replica // those in the table, and those that left it with connections open
+	stays     map[string]bool     // by replica ID: it is in the table, and its quiet connections may stay
 	replaced  chan struct{}       // closed once another snapshot is served
 }
 
@@ -40,6 +42,7 @@ func (s *snapshot) next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *snapsh
 		backends:  make(map[string]*backend, len(t.Backends)),
 		targets:   make(map[targetKey]*target, endpoints),
 		replicas:  make(map[string]*replica, endpoints),
+		stays:     make(map[string]bool, endpoints),
 		replaced:  make(chan struct{}),
 	}
 	for _, l := range t.Listeners {
@@ -68,8 +71,9 @@ func (s *snapshot) addBackend(old *snapshot, spec *rhumb.Backend, hidden func(rh
 	for _, e := range spec.Endpoints {
 		inUse[e.Release] = true
 		t := s.target(old, e)
+		s.stays[e.Replica] = s.stays[e.Replica] || !e.Leave
 		if !e.Draining && !hidden(e) {
-			b.active = append(b.active, &endpoint{target: t, release: b.counters.release(e.Release)})
+			b.active = append(b.active, &endpoint{target: t, backend: b.counters, release: b.counters.release(e.Release)})
 		}
 	}
 	b.counters.prune(inUse)
@@ -97,7 +101,7 @@ func (s *snapshot) replica(old *snapshot, id string) *replica {
 	if r := old.replicas[id]; r != nil {
 		return r
 	}
-	return &replica{}
+	return &replica{id: id}
 }
 
 // activeTargets gives those that get new connections through some backend.
@@ -111,13 +115,19 @@ func (s *snapshot) activeTargets() map[*target]bool {
 	return m
 }
 
-// open counts what is in flight, by replica ID; replicas without anything are left out.
-func (s *snapshot) open() map[string]int {
-	m := map[string]int{}
+// open counts what is in flight, and what of it is busy, by replica ID; replicas without anything are left out.
+func (s *snapshot) open() (open, busy map[string]int) {
+	open, busy = map[string]int{}, map[string]int{}
+	now := time.Now()
 	for id, r := range s.replicas {
-		if n := r.open.Load(); n > 0 {
-			m[id] = int(n)
+		n := int(r.open.Load())
+		if n <= 0 {
+			continue
+		}
+		open[id] = n
+		if b := r.busy(now); b > 0 {
+			busy[id] = b
 		}
 	}
-	return m
+	return open, busy
 }

@@ -25,7 +25,7 @@ func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
 	if got := s.backends["a"].counters.stats().Releases[1]; got.Served != 1 || got.Latency != time.Second {
 		t.Errorf("after another table: %+v", got)
 	}
-	if s.open()["r1"] != 1 {
+	if open, busy := s.open(); open["r1"] != 1 || busy["r1"] != 1 {
 		t.Error("a replica that left with a connection open is forgotten")
 	}
 	l.drop()

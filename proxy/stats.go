@@ -28,8 +28,8 @@ const keptReleases = 10
 
 // backendCounters belongs to a backend's name and survives the tables while the backend is in them.
 type backendCounters struct {
-	held, unserved atomic.Uint64
-	waiting        atomic.Int64 // now
+	held, unserved, cut atomic.Uint64
+	waiting             atomic.Int64 // now
 
 	mu       sync.Mutex
 	releases map[int]*releaseCounters
@@ -72,7 +72,7 @@ func (c *backendCounters) stats() rhumb.BackendStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := rhumb.BackendStats{Releases: make(map[int]rhumb.ReleaseStats, len(c.releases)),
-		Held: c.held.Load(), Unserved: c.unserved.Load()}
+		Held: c.held.Load(), Unserved: c.unserved.Load(), Cut: c.cut.Load()}
 	for n, r := range c.releases {
 		s.Releases[n] = r.stats()
 	}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,7 +41,7 @@ type udpSession struct {
 	up      *net.UDPConn
 	places  slots
 	began   time.Time
-	last    atomic.Int64  // Unix nanoseconds of the last datagram, either way
+	talk    *flow
 	answers int           // only the session's own goroutine uses it
 	waiting *list.Element // of unsettled, under the listener's lock; nil: settled
 }
@@ -50,6 +49,9 @@ type udpSession struct {
 // settleTime is how long a session that isn't settled keeps its place. It is also what bounds the work that a flood of
 // made-up addresses causes.
 const settleTime = time.Second
+
+// answerTime is how long an answer to a datagram may be due: who asks over UDP asks again.
+const answerTime = time.Second
 
 func newUDPListener(c *net.UDPConn) *udpListener {
 	return &udpListener{conn: c, sessions: map[udpFlow]*udpSession{}}
@@ -77,7 +79,7 @@ func (s *udpServer) run() {
 		}
 		ses := s.session(udpFlow{client: client, local: socket.LocalOf(oob[:m])})
 		if ses != nil {
-			ses.last.Store(time.Now().UnixNano())
+			ses.talk.note(true)
 			_, _ = ses.up.Write(buf[:n]) // a datagram may get lost
 		}
 	}
@@ -134,8 +136,9 @@ func (s *udpServer) begin(f udpFlow) *udpSession {
 		return nil
 	}
 	l.release.served.Add(1)
-	ses := &udpSession{flow: f, lease: l, up: up.(*net.UDPConn), places: s.balancer.sessions, began: time.Now()}
-	ses.last.Store(ses.began.UnixNano())
+	ses := &udpSession{flow: f, lease: l, up: up.(*net.UDPConn), places: s.balancer.sessions, began: time.Now(), talk: newFlow(nil)}
+	ses.talk.due = answerTime
+	l.replica.flows.add(ses.talk)
 	ses.waiting = s.unsettled.PushBack(ses)
 	s.sessions[f] = ses
 	s.running.Go(func() { s.answer(ses) })
@@ -145,6 +148,7 @@ func (s *udpServer) begin(f udpFlow) *udpSession {
 // answer brings the endpoint's datagrams to the client until the session is idle for too long, closed, or refused.
 func (s *udpServer) answer(ses *udpSession) {
 	defer ses.lease.drop()
+	defer ses.lease.replica.flows.remove(ses.talk)
 	defer s.forget(ses)
 	r, err := newBurstReader(ses.up, datagramBuffers)
 	if err != nil {
@@ -152,14 +156,14 @@ func (s *udpServer) answer(ses *udpSession) {
 	}
 	idle := s.balancer.limits.SessionTime
 	for {
-		ses.up.SetReadDeadline(time.Unix(0, ses.last.Load()).Add(idle))
+		ses.up.SetReadDeadline(time.Unix(0, ses.talk.last.Load()).Add(idle))
 		b, err := r.next()
 		switch {
 		case err == nil:
 			s.toClient(ses, b)
 			r.done()
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if time.Since(time.Unix(0, ses.last.Load())) >= idle {
+			if time.Since(time.Unix(0, ses.talk.last.Load())) >= idle {
 				return
 			}
 		default:
@@ -174,7 +178,7 @@ func (s *udpServer) answer(ses *udpSession) {
 
 // toClient sends a session's client what its endpoint has answered.
 func (s *udpServer) toClient(ses *udpSession, b []byte) {
-	ses.last.Store(time.Now().UnixNano())
+	ses.talk.note(false)
 	_, _, _ = s.conn.WriteMsgUDPAddrPort(b, []byte(ses.flow.local), ses.flow.client)
 	if ses.answers++; ses.answers == 2 {
 		s.mu.Lock()

@@ -41,7 +41,7 @@ func (t *turn) retire(r *rhumb.Replica, drain time.Duration, why string, cascade
 	case routed && !route.Draining:
 		t.about(rhumb.StepDrain, r, why)
 	case routed:
-		if route.Open <= 0 || t.passed(route.Since.Add(drain)) {
+		if drained, limit := t.drained(r, route, drain); drained || t.passed(route.Since.Add(limit)) {
 			t.about(rhumb.StepUnroute, r, why)
 		} else {
 			t.waits(r.Service, "waits for "+r.Name()+" to drain")
@@ -54,6 +54,30 @@ func (t *turn) retire(r *rhumb.Replica, drain time.Duration, why string, cascade
 	default:
 		t.about(rhumb.StepStop, r, why)
 	}
+}
+
+// drained reports whether a draining replica may leave the table, and how long it may take at most. Where nothing else
+// serves, callers wait already or aren't wanted any more: then kept connections between two requests don't count.
+func (t *turn) drained(r *rhumb.Replica, route Route, drain time.Duration) (drained bool, limit time.Duration) {
+	s := t.byName[r.Service]
+	if t.othersServe(r) {
+		return route.Open <= 0, drain
+	}
+	if s != nil && s.order == rhumb.StopFirst && s.Replicas > 0 {
+		drain = min(drain, s.GapDrain()) // callers wait: the rest of the gap should be the application's own stop and start
+	}
+	return route.Busy <= 0, drain
+}
+
+// othersServe reports whether new connections go to another replica of the replica's service.
+func (t *turn) othersServe(r *rhumb.Replica) bool {
+	for i := range t.o.Replicas {
+		other := &t.o.Replicas[i]
+		if other.Service == r.Service && other.ID != r.ID && other.Alive() && t.active(other) {
+			return true
+		}
+	}
+	return false
 }
 
 // shared tells whether alive replicas still share the replica's network.

@@ -59,6 +59,7 @@ type Route struct {
 	Draining bool
 	Since    time.Time // when it began to drain
 	Open     int       // connections and requests in flight
+	Busy     int       // those of them that aren't quiet; a kept connection between two requests is
 }
 
 // Decision is what to do now.

@@ -230,7 +230,7 @@ func (w *simWorld) observe(o *Observed) {
 	o.Routes = make(map[string]Route, len(w.routes))
 	for id, route := range w.routes {
 		if r := w.find(id); route.Draining && r != nil && r.Alive() && w.now.Before(r.openUntil) {
-			route.Open = 1
+			route.Open, route.Busy = 1, 1
 		}
 		o.Routes[id] = route
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -110,8 +111,34 @@ func open(c *netlink.ConntrackFlow) bool {
 	return ok && (info.State >= tcpSynSent && info.State <= tcpCloseWait || info.State == tcpSynSent2)
 }
 
-// count adds up the open connections of endpoints that drain, by replica ID. It counts in the namespace of the calling thread.
-func count(services []rhumb.ServiceAddress, into map[string]int) error {
+// tally is how many connections replicas have, by ID, and over how many of them something has moved of late.
+type tally struct{ open, busy map[string]int }
+
+// lately is how long ago something must have moved for a connection to be busy, in the whole seconds that the kernel tells.
+const lately = 2
+
+// busy reports whether something has moved over an open connection of late. The kernel counts each down from a limit, which
+// every packet sets again; the other states' limits, and the one for bytes that aren't acknowledged, are lower.
+func busy(c *netlink.ConntrackFlow, limit uint32) bool {
+	return limit == 0 || c.TimeOut > limit-lately || c.TimeOut < limit/2
+}
+
+// establishedLimit returns the limit of an established connection in the namespace of the calling thread, in seconds; 0 if
+// it can't be read.
+func establishedLimit() uint32 {
+	b, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established")
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 32)
+	if err != nil || n <= 2*lately {
+		return 0
+	}
+	return uint32(n)
+}
+
+// count adds up the open connections of endpoints that drain. It counts in the namespace of the calling thread.
+func count(services []rhumb.ServiceAddress, into *tally) error {
 	if !tracks() {
 		return nil
 	}
@@ -119,14 +146,17 @@ func count(services []rhumb.ServiceAddress, into map[string]int) error {
 	if err != nil {
 		return fmt.Errorf("list connections: %w", err)
 	}
-	f := flowsOf(services)
+	f, limit := flowsOf(services), establishedLimit()
 	for _, c := range cs {
 		service, target, ok := ends(c)
 		if !ok || !open(c) {
 			continue
 		}
 		if at, known := f.services[service][target]; known && !at.active {
-			into[at.replica]++
+			into.open[at.replica]++
+			if busy(c, limit) {
+				into.busy[at.replica]++
+			}
 		}
 	}
 	return nil

@@ -23,13 +23,13 @@ func TestOpenCountsWhatADrainingReplicaStillHas(t *testing.T) {
 	l.serve([]rhumb.Endpoint{a.endpoint})
 	kept := keeping(b.ns)
 	l.must(say(kept, l.url(0)))
-	if n := l.segments.Open(t.Context()); len(n) != 0 {
+	if n, _ := l.segments.Open(t.Context()); len(n) != 0 {
 		t.Errorf("active replicas are counted: %v", n)
 	}
 	drains := a.endpoint
 	drains.Draining = true
 	l.serve([]rhumb.Endpoint{drains, b.endpoint})
-	if n := l.segments.Open(t.Context()); n[a.id] != 1 || len(n) != 1 {
+	if n, _ := l.segments.Open(t.Context()); n[a.id] != 1 || len(n) != 1 {
 		t.Errorf("open: %v, want 1 of %s", n, a.id)
 	}
 	if said := l.must(say(kept, l.url(0))); said != "a" {
@@ -40,7 +40,7 @@ func TestOpenCountsWhatADrainingReplicaStillHas(t *testing.T) {
 	}
 	kept.CloseIdleConnections()
 	eventually(t, 5*time.Second, func() error {
-		if n := l.segments.Open(t.Context()); len(n) != 0 {
+		if n, _ := l.segments.Open(t.Context()); len(n) != 0 {
 			return fmt.Errorf("open: %v", n)
 		}
 		return nil

@@ -87,12 +87,12 @@ func (s *Segments) Run(ctx context.Context) error {
 	}
 }
 
-// Open counts the connections of draining endpoints, by replica ID, over all segments. Where they can't be counted there may be some: it
-// counts one, so that the limit of the drain decides.
-func (s *Segments) Open(ctx context.Context) map[string]int {
+// Open counts the connections of draining endpoints, and those of them that are busy, by replica ID, over all segments. Where
+// they can't be counted there may be some: it counts one, so that the limit of the drain decides.
+func (s *Segments) Open(ctx context.Context) (open, busy map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := map[string]int{}
+	n := &tally{open: map[string]int{}, busy: map[string]int{}}
 	for _, seg := range s.wanted {
 		if !draining(seg.Services) || ctx.Err() != nil {
 			continue
@@ -102,16 +102,17 @@ func (s *Segments) Open(ctx context.Context) map[string]int {
 			for _, svc := range seg.Services {
 				for _, e := range svc.Endpoints {
 					if e.Draining {
-						n[e.Replica]++
+						n.open[e.Replica]++
+						n.busy[e.Replica]++
 					}
 				}
 			}
 		}
 	}
-	return n
+	return n.open, n.busy
 }
 
-func (s *Segments) count(seg rhumb.Segment, n map[string]int) error {
+func (s *Segments) count(seg rhumb.Segment, n *tally) error {
 	ns, err := lookNamespace(namespaceName(s.options.Instance, seg.ID))
 	if isNotExist(err) {
 		return nil // and no connections either

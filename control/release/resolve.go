@@ -38,6 +38,7 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 			return nil, err
 		}
 		chooseReady(s, images[s.Name])
+		s.Hold = s.HoldOrUsual()
 		if err := k.choosePorts(ctx, model.Name, s); err != nil {
 			return nil, err
 		}

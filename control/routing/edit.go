@@ -122,13 +122,51 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at n
 	}
 }
 
-// Drain gives a replica's endpoints no new connections.
+// Drain has a replica get no new connections. If nothing else of its service does, its quiet connections are closed too.
 func Drain(t *rhumb.Table, stack, id string, now time.Time) {
+	leave := !OthersServe(t, stack, id)
 	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) {
 		if e.Replica == id && !e.Draining {
-			e.Draining, e.Since = true, now
+			e.Draining, e.Since, e.Leave = true, now, leave
 		}
 	})
+}
+
+// OthersServe reports whether wherever new connections go to a replica, or went, they go to another one too.
+func OthersServe(t *rhumb.Table, stack, id string) bool {
+	var lists [][]rhumb.Endpoint
+	for _, b := range t.Backends {
+		if b.Stack == stack {
+			lists = append(lists, b.Endpoints)
+		}
+	}
+	for _, seg := range t.Segments {
+		for _, svc := range seg.Services {
+			if seg.Stack == stack {
+				lists = append(lists, svc.Endpoints)
+			}
+		}
+	}
+	others := false
+	for _, es := range lists {
+		if !slices.ContainsFunc(es, func(e rhumb.Endpoint) bool { return e.Replica == id }) {
+			continue
+		}
+		if !slices.ContainsFunc(es, func(e rhumb.Endpoint) bool { return e.Replica != id && !e.Draining }) {
+			return false
+		}
+		others = true
+	}
+	return others
+}
+
+// BusyOf returns how many connections and requests aren't quiet, by replica ID. A proxy that doesn't tell has all of them
+// busy.
+func BusyOf(st rhumb.RouterStatus) map[string]int {
+	if st.Busy == nil {
+		return st.Open
+	}
+	return st.Busy
 }
 
 // Draining tells whether any endpoint of a replica is being drained.
@@ -152,9 +190,10 @@ func Unroute(t *rhumb.Table, id string) {
 // RoutesOf gives what a table says of one stack's replicas and addresses.
 func RoutesOf(st rhumb.RouterStatus, stack string) (routes map[string]rollout.Route, published map[string]string) {
 	routes, published = map[string]rollout.Route{}, map[string]string{}
+	busy := BusyOf(st)
 	eachEndpointOf(&st.Table, stack, func(e *rhumb.Endpoint) {
 		if was, ok := routes[e.Replica]; !ok || was.Draining { // active somewhere is active
-			routes[e.Replica] = rollout.Route{Draining: e.Draining, Since: e.Since, Open: st.Open[e.Replica]}
+			routes[e.Replica] = rollout.Route{Draining: e.Draining, Since: e.Since, Open: st.Open[e.Replica], Busy: busy[e.Replica]}
 		}
 	})
 	owner := owners(st.Table)

@@ -12,7 +12,7 @@ import (
 
 // Routes shows what the proxy serves, and how well.
 func Routes(w io.Writer, rs rhumb.RouterStatus) {
-	t := newTable(paintOn(w), "ADDRESS", "SERVICE", "REPLICAS", "OPEN", "SERVED", "ERRORS", "LATENCY")
+	t := newTable(paintOn(w), "ADDRESS", "SERVICE", "REPLICAS", "OPEN", "SERVED", "ERRORS", "UNSERVED", "LATENCY")
 	for _, l := range rs.Table.Listeners {
 		if l.Backend != "" {
 			t.add(routeRow(rs, listenerAddress(l), l.Backend)...)
@@ -51,7 +51,8 @@ func routeRow(rs rhumb.RouterStatus, address, backend string) []cell {
 	if sum.Served > 0 && sum.Latency > 0 {
 		mean = (sum.Latency / time.Duration(sum.Served)).Round(100 * time.Microsecond).String()
 	}
-	row := plain(address, backend, replicas, strconv.Itoa(open), strconv.FormatUint(sum.Served, 10), strconv.FormatUint(sum.Errors, 10), mean)
+	row := plain(address, backend, replicas, strconv.Itoa(open), strconv.FormatUint(sum.Served, 10), strconv.FormatUint(sum.Errors, 10),
+		strconv.FormatUint(rs.Backends[backend].Lost(), 10), mean)
 	if active == 0 {
 		row[2].code = "31"
 	}

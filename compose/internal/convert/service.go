@@ -18,7 +18,6 @@ import (
 const (
 	drainServed = 30 * time.Second // for services that the proxy leads to
 	drainInner  = 5 * time.Second  // for all others
-	holdServed  = 10 * time.Second
 )
 
 // service converts one service.
@@ -38,7 +37,7 @@ func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	out.Ready = c.ready(s, &out)
 	out.Drain = drainInner
 	if out.Served() {
-		out.Drain, out.Hold = drainServed, holdServed
+		out.Drain, out.Hold = drainServed, rhumb.UsualHold
 	}
 	if x.Drain != nil {
 		out.Drain = *x.Drain

@@ -17,6 +17,7 @@ type question struct {
 
 type answer struct {
 	Open map[string]int // connections and requests in flight, by replica ID
+	Busy map[string]int // those of them that aren't quiet; nil from a proxy that doesn't tell
 }
 
 // Predecessors are the old proxies that finish their connections, also those from before the last takeover.
@@ -43,11 +44,12 @@ func (o *Predecessors) Close() {
 	o.conns = nil
 }
 
-// Ask adds up what the old proxies have open, by replica ID, and forgets those that are gone. t, if any, is what they serve from now on.
-func (o *Predecessors) Ask(t *rhumb.Table) map[string]int {
+// Ask adds up what the old proxies have open, and what of it is busy, by replica ID, and forgets those that are gone. t,
+// if any, is what they serve from now on.
+func (o *Predecessors) Ask(t *rhumb.Table) (open, busy map[string]int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	open := map[string]int{}
+	open, busy = map[string]int{}, map[string]int{}
 	o.conns = slices.DeleteFunc(o.conns, func(c *net.UnixConn) bool {
 		var a answer
 		c.SetDeadline(time.Now().Add(followTime))
@@ -60,10 +62,16 @@ func (o *Predecessors) Ask(t *rhumb.Table) map[string]int {
 			c.Close()
 			return true
 		}
+		if a.Busy == nil {
+			a.Busy = a.Open
+		}
 		for id, n := range a.Open {
 			open[id] += n
 		}
+		for id, n := range a.Busy {
+			busy[id] += n
+		}
 		return false
 	})
-	return open
+	return open, busy
 }

@@ -102,16 +102,17 @@ func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Pre
 	return nil
 }
 
-// Follow answers the successor's questions until its connection is closed: serve serves its table, if it is given one, to the
-// connections that are still here, and tells what they are.
-func (s *Successor) Follow(serve func(t *rhumb.Table) (open map[string]int)) {
+// Follow answers the successor's questions until its connection is closed: serve serves its table, if it is given one, to
+// the connections that are still here, and returns how many they are and how many of them are busy.
+func (s *Successor) Follow(serve func(t *rhumb.Table) (open, busy map[string]int)) {
 	s.conn.SetDeadline(time.Time{}) // its end closes the connection, or this proxy's own
 	for {
 		var q question
 		if err := readFrame(s.conn, &q); err != nil {
 			return
 		}
-		if err := writeFrame(s.conn, answer{Open: serve(q.Table)}); err != nil {
+		open, busy := serve(q.Table)
+		if err := writeFrame(s.conn, answer{Open: open, Busy: busy}); err != nil {
 			return
 		}
 	}
