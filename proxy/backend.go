@@ -77,7 +77,8 @@ type balancer struct {
 	retries   time.Duration // between two rounds over endpoints that all failed
 	upstreams slots         // for connections to endpoints
 	sessions  slots         // for UDP sessions
-	swept     atomic.Int64  // Unix nanoseconds: when idle connections were last closed to make room
+	tcp       tcpConns
+	swept     atomic.Int64 // Unix nanoseconds: when idle connections were last closed to make room
 }
 
 // reach calls try with an endpoint of the backend, least connections first, until try returns something else than a

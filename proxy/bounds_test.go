@@ -237,3 +237,49 @@ func TestOfManyThatTakeNothingSomeAreCutSooner(t *testing.T) {
 	eventually(t, "they are held", func() bool { return open(t, p, "a") == 150 })
 	eventually(t, "some are cut, long before their time", func() bool { return open(t, p, "a") == 128 })
 }
+
+func TestTheStillestTCPConnectionGivesWay(t *testing.T) {
+	p := start(t, proxy.Options{Limits: proxy.Limits{Conns: 3, StillTime: 300 * time.Millisecond}})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "e", echo("e"))))
+	still, _, _ := dialLine(t, addr)
+	speaks, r, _ := dialLine(t, addr)
+	time.Sleep(400 * time.Millisecond) // the kernel keeps this time
+	fmt.Fprintln(speaks, "hello")
+	if line, err := r.ReadString('\n'); line != "hello\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if _, _, who := dialLine(t, addr); who != "e" { // which takes the last place
+		t.Fatal(who)
+	}
+	if n, err := still.Read(make([]byte, 1)); err == nil {
+		t.Errorf("the still one got %d bytes", n)
+	}
+	fmt.Fprintln(speaks, "again")
+	if line, err := r.ReadString('\n'); line != "again\n" {
+		t.Errorf("the one that spoke: %q, %v", line, err)
+	}
+}
+
+// What was taken is given back, or the fourth round finds no place.
+func TestPlacesAtEndpointsComeBack(t *testing.T) {
+	p := start(t, proxy.Options{Limits: proxy.Limits{Upstreams: 3}})
+	addr := freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", echoWebSocket)))
+	post, version := freeAddr(t), uint64(1)
+	replica := web(t, "b", nil)
+	for range 4 {
+		if err := webSocket(t.Context(), "ws://"+addr.String()); err != nil {
+			t.Fatal(err)
+		}
+		version++
+		apply(t, p, one(version, post, rhumb.HTTP, 0, replica, deadEndpoint(t, "dead")))
+		for range 2 {
+			if err := request(http.DefaultClient, "http://"+post.String(), true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		version++
+		apply(t, p, one(version, addr, rhumb.HTTP, 0, web(t, "a", echoWebSocket)))
+	}
+}

@@ -27,6 +27,7 @@ type Limits struct {
 	IdleTime     time.Duration // a kept-alive client connection without a request
 	ProgressTime time.Duration // a request's or answer's body in which nothing moves on the client's side
 	HalfTime     time.Duration // a TCP connection that one side has ended, and in which not a byte moves
+	StillTime    time.Duration // a TCP connection without a byte, after which it gives way once the last place is taken
 	DialTime     time.Duration // one attempt to connect to an endpoint
 	FailTime     time.Duration // how long an endpoint that could not be connected to is avoided
 	SessionTime  time.Duration // a UDP session without a datagram
@@ -48,7 +49,8 @@ func DefaultLimits() Limits {
 		Sessions: min(10_000, part), TotalSessions: part * 2,
 		Waiting: 1_000, Header: 64 << 10, Progress: 256,
 		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: 10 * time.Second, HalfTime: 5 * time.Minute,
-		DialTime: 2 * time.Second, FailTime: time.Second, SessionTime: 30 * time.Second,
+		StillTime: 10 * time.Minute,
+		DialTime:  2 * time.Second, FailTime: time.Second, SessionTime: 30 * time.Second,
 		QuietTime: 10 * time.Second, HandoverTime: 5 * time.Minute, StopTime: 10 * time.Second,
 	}
 }
@@ -80,8 +82,8 @@ func (l *Limits) numbers() []*int {
 }
 
 func (l *Limits) times() []*time.Duration {
-	return []*time.Duration{&l.HeaderTime, &l.IdleTime, &l.ProgressTime, &l.HalfTime, &l.DialTime, &l.FailTime,
-		&l.SessionTime, &l.QuietTime, &l.HandoverTime, &l.StopTime}
+	return []*time.Duration{&l.HeaderTime, &l.IdleTime, &l.ProgressTime, &l.HalfTime, &l.StillTime,
+		&l.DialTime, &l.FailTime, &l.SessionTime, &l.QuietTime, &l.HandoverTime, &l.StopTime}
 }
 
 // withDefaults fills what is zero.

@@ -223,8 +223,14 @@ func (p *Proxy) begin(s *socket.Socket) {
 	}
 	p.accepting.Add(1)
 	loop := &acceptLoop{socket: s, total: p.places, own: make(slots, p.limits.Conns), serve: p.serve,
-		full: p.http.conns.MakeRoom, ended: p.accepting.Done, log: p.log}
+		full: p.makeRoom, ended: p.accepting.Done, log: p.log}
 	p.work.Go(loop.run)
+}
+
+// makeRoom closes connections that nobody uses, of those that came in at such an address.
+func (p *Proxy) makeRoom(at func(socket.Binding) bool) {
+	p.http.conns.MakeRoom(at)
+	p.balancer.tcp.makeRoom(at, p.limits.StillTime)
 }
 
 // serve does with a connection what the table says of its listener.

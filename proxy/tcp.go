@@ -39,6 +39,8 @@ func (b *balancer) serveTCP(ctx context.Context, c *inbound.Conn, name string) e
 	}
 	cut := context.AfterFunc(ctx, end)
 	defer cut()
+	b.tcp.add(c)
+	defer b.tcp.remove(c)
 	f := newFlow(end)
 	f.ends = []*net.TCPConn{c.TCPConn, up.TCPConn}
 	l.replica.flows.add(f)
