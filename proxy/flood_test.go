@@ -24,9 +24,6 @@ import (
 	"rhumb/proxy"
 )
 
-// floodTime is how long a flood is kept up.
-const floodTime = 8 * time.Second
-
 // alone skips a test that measures, unless it has the machine to itself.
 func alone(t *testing.T) {
 	t.Helper()
@@ -40,13 +37,14 @@ func alone(t *testing.T) {
 type fortress struct {
 	pid                      int
 	flooded, web, https, raw netip.AddrPort
+	proto                    rhumb.Protocol // of the flooded port
 	router                   rhumb.Router
 }
 
 func besiege(t *testing.T, proto rhumb.Protocol, flooded rhumb.Endpoint) *fortress {
 	t.Helper()
 	dir := t.TempDir()
-	f := &fortress{pid: spawn(t, dir).Process.Pid, router: proxy.Dial(filepath.Join(dir, "s")),
+	f := &fortress{pid: spawn(t, dir).Process.Pid, router: proxy.Dial(filepath.Join(dir, "s")), proto: proto,
 		flooded: freeAddr(t), web: freeAddr(t), https: freeAddr(t), raw: freeAddr(t)}
 	apply(t, f.router, rhumb.Table{Version: 1,
 		Listeners: []rhumb.Listener{{Addr: f.flooded, Protocol: proto, Backend: "flooded"}, {Addr: f.web, Protocol: rhumb.HTTP, Backend: "web"},
@@ -83,6 +81,19 @@ func (f *fortress) files(t *testing.T) int {
 	return len(fds)
 }
 
+// cpu returns the time that it has computed for.
+func (f *fortress) cpu(t *testing.T) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // a tick is a hundredth of a second
+}
+
 // toll is what a flood has cost.
 type toll struct {
 	memory, files int // at the worst
@@ -95,21 +106,25 @@ func (c *toll) late(percent int) time.Duration {
 	return c.waits[(len(c.waits)-1)*percent/100].Round(time.Millisecond)
 }
 
-// watch measures for a time while others ask the other ports.
+// watch measures for a time while others ask the other ports, and the flooded one if it speaks HTTP.
 func (f *fortress) watch(t *testing.T, during time.Duration) *toll {
 	t.Helper()
 	c := &toll{}
 	secure := over(f.https, false, "tls.test")
 	secure.Transport.(*http.Transport).DisableKeepAlives = true
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		for _, ask := range []func() string{
+		asks := []func() string{
 			func() string { _, body := get(t, "http://"+f.web.String()); return body },
 			func() string { _, body := fetch(t, secure, "https://tls.test/"); return body },
 			func() string { c, _, who := dialLine(t, f.raw); c.Close(); return who },
-		} {
+		}
+		if f.proto == rhumb.HTTP {
+			asks = append(asks, func() string { _, body := get(t, "http://"+f.flooded.String()+"/small"); return body })
+		}
+		for _, ask := range asks {
 			asked := time.Now()
-			if got := ask(); got != "web" && got != "raw" {
-				t.Fatalf("another port: %q", got)
+			if got := ask(); got != "web" && got != "raw" && got != "small" {
+				t.Fatalf("another client: %q", got)
 			}
 			c.waits = append(c.waits, time.Since(asked))
 		}
@@ -118,15 +133,15 @@ func (f *fortress) watch(t *testing.T, during time.Duration) *toll {
 	return c
 }
 
-// bear measures what the flood costs, and fails if it is too much.
-func (f *fortress) bear(t *testing.T, mostMemory int, start func()) {
+// bear measures for a time what the flood costs, and fails if it is too much.
+func (f *fortress) bear(t *testing.T, during time.Duration, mostMemory int, start func()) {
 	t.Helper()
 	f.watch(t, time.Second) // so that it has served some
-	before := f.memory(t)
+	before, cpu := f.memory(t), f.cpu(t)
 	start()
-	c := f.watch(t, floodTime)
-	t.Logf("memory %d MB and %d more, %d descriptors; %d requests of others: half within %v, 95%% within %v, all within %v", before,
-		c.memory-before, c.files, len(c.waits), c.late(50), c.late(95), c.late(100))
+	c := f.watch(t, during)
+	t.Logf("memory %d MB and %d more, %d descriptors, %v of CPU; %d requests of others: half within %v, 95%% within %v, all within %v",
+		before, c.memory-before, c.files, f.cpu(t)-cpu, len(c.waits), c.late(50), c.late(95), c.late(100))
 	if c.memory-before > mostMemory {
 		t.Errorf("%d MB more, want %d at most", c.memory-before, mostMemory)
 	}
@@ -142,6 +157,10 @@ func (f *fortress) bear(t *testing.T, mostMemory int, start func()) {
 var page = make([]byte, 5<<20)
 
 func bigPage(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/small" {
+		fmt.Fprint(w, "small")
+		return
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(page)))
 	w.Write(page)
 }
@@ -174,7 +193,7 @@ func flood(t *testing.T, addr netip.AddrPort, conns, addresses, perSecond int, r
 func TestAFloodOfSlowReadersAlone(t *testing.T) {
 	alone(t)
 	f := besiege(t, rhumb.HTTP, web(t, "a", bigPage))
-	f.bear(t, 64, func() {
+	f.bear(t, 8*time.Second, 64, func() {
 		flood(t, f.flooded, 2000, 1, 400, func(c net.Conn) {
 			io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 			for err := error(nil); err == nil; _, err = c.Read(make([]byte, 32)) {
@@ -200,8 +219,14 @@ func TestAFloodOfStreamsWithoutAWindowAlone(t *testing.T) {
 	alone(t)
 	for name, addresses := range map[string]int{"from one address": 1, "from many addresses": 110} {
 		t.Run(name, func(t *testing.T) {
-			f := besiege(t, rhumb.HTTP, web(t, "a", bigPage))
-			f.bear(t, 200, func() {
+			f := besiege(t, rhumb.HTTP, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/small" {
+					fmt.Fprint(w, "small")
+					return
+				}
+				w.Write(page[:256<<10]) // without a window that is as much as the rest
+			}))
+			f.bear(t, 5*time.Second, 200, func() {
 				flood(t, f.flooded, 220, addresses, 10_000, func(c net.Conn) {
 					c.Write(stall(100))
 					io.Copy(io.Discard, c)
@@ -214,7 +239,7 @@ func TestAFloodOfStreamsWithoutAWindowAlone(t *testing.T) {
 func TestAFloodOfIdleTCPConnectionsAlone(t *testing.T) {
 	alone(t)
 	f := besiege(t, rhumb.TCP, tcp(t, "a", func(c net.Conn) { c.Read(make([]byte, 1)) }))
-	f.bear(t, 64, func() { flood(t, f.flooded, 3600, 1, 10_000, func(net.Conn) {}) })
+	f.bear(t, 4*time.Second, 64, func() { flood(t, f.flooded, 3600, 1, 10_000, func(net.Conn) {}) })
 }
 
 // Each datagram comes from an address of its own. The replica answers with the address that it was asked from, which is
@@ -225,7 +250,7 @@ func TestAFloodOfDatagramsAlone(t *testing.T) {
 	settled := udpDial(t, f.flooded.String())
 	session := ask(t, settled, "x")
 	ask(t, settled, "y")
-	f.bear(t, 48, func() {
+	f.bear(t, 4*time.Second, 48, func() {
 		for i := range 11_000 {
 			d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.IPv4(127, 0, byte(2+i/200), byte(1+i%200))}}
 			c, err := d.Dial("udp", f.flooded.String())
@@ -283,9 +308,9 @@ func TestFloodsOfFramesAlone(t *testing.T) {
 		{"an unknown kind", settings, "\x00\x00\x00\x7f\x00\x00\x00\x00\x00"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := besiege(t, rhumb.HTTP, web(t, "a", nil))
+			f := besiege(t, rhumb.HTTP, web(t, "small", nil))
 			var opened atomic.Int64
-			f.bear(t, 64, func() {
+			f.bear(t, 3*time.Second, 64, func() {
 				flood(t, f.flooded, 8, 8, 10_000, func(conn net.Conn) {
 					for err := error(nil); err == nil && t.Context().Err() == nil; {
 						opened.Add(1)

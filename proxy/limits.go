@@ -45,7 +45,7 @@ func DefaultLimits() Limits {
 	part := max(files(), 128) / 20
 	return Limits{
 		Conns: min(10_000, part*7/2), TotalConns: part * 7, Upstreams: part * 10,
-		Streams: min(10_000, part*3), BackendStreams: min(1_500, part*2), ClientStreams: min(500, part),
+		Streams: min(10_000, part*3), BackendStreams: min(1_000, part*2), ClientStreams: min(500, part),
 		Sessions: min(10_000, part), TotalSessions: part * 2,
 		Waiting: 1_000, Header: 64 << 10, Progress: 256,
 		HeaderTime: 10 * time.Second, IdleTime: 90 * time.Second, ProgressTime: 10 * time.Second, HalfTime: 5 * time.Minute,

@@ -34,7 +34,7 @@ type Conn struct {
 	pace    pace
 	resets  resets
 	sent    atomic.Int64
-	excess  int64       // of frames, at the last look
+	excess  int64       // of frames of HTTP/2, at the last look
 	client  *Client     // nil: not counted
 	busy    atomic.Bool // HTTP/2: the one request that needs no place but the connection's is under way
 }
