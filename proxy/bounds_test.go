@@ -188,7 +188,9 @@ func TestStreamsOverTheLimitWaitOrAreRefused(t *testing.T) {
 func TestAHundredDownloadsOnOneConnectionAreFine(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
-	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) { w.Write(page[:256<<10]) })))
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		w.Write(page[:256<<10])
+	})))
 	answers := streamsOf(t, addr, 100)
 	for range 100 {
 		if r := <-answers; r.StatusCode != 200 {
@@ -199,7 +201,8 @@ func TestAHundredDownloadsOnOneConnectionAreFine(t *testing.T) {
 
 func TestManyConnectionsOfOneClientGetFewerStreamsEach(t *testing.T) {
 	addr := freeAddr(t)
-	for name, trusted := range map[string][]netip.Prefix{"a client": nil, "a trusted peer": {netip.MustParsePrefix("127.0.0.0/8")}} {
+	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for name, trusted := range map[string][]netip.Prefix{"a client": nil, "a trusted peer": local} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, proxy.Options{TrustedProxies: trusted})
 			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))

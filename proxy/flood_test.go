@@ -32,8 +32,8 @@ func alone(t *testing.T) {
 	}
 }
 
-// fortress is a proxy in a process of its own, with the default limits. One stack is flooded; another has ports of HTTP,
-// HTTPS and TCP.
+// fortress is a proxy in a process of its own, with the default limits. One stack is flooded. Another has ports of
+// HTTP, HTTPS and TCP.
 type fortress struct {
 	pid                      int
 	flooded, web, https, raw netip.AddrPort
@@ -47,7 +47,8 @@ func besiege(t *testing.T, proto rhumb.Protocol, flooded rhumb.Endpoint) *fortre
 	f := &fortress{pid: spawn(t, dir).Process.Pid, router: proxy.Dial(filepath.Join(dir, "s")), proto: proto,
 		flooded: freeAddr(t), web: freeAddr(t), https: freeAddr(t), raw: freeAddr(t)}
 	apply(t, f.router, rhumb.Table{Version: 1,
-		Listeners: []rhumb.Listener{{Addr: f.flooded, Protocol: proto, Backend: "flooded"}, {Addr: f.web, Protocol: rhumb.HTTP, Backend: "web"},
+		Listeners: []rhumb.Listener{{Addr: f.flooded, Protocol: proto, Backend: "flooded"},
+			{Addr: f.web, Protocol: rhumb.HTTP, Backend: "web"},
 			{Addr: f.raw, Protocol: rhumb.TCP, Backend: "raw"}, {Addr: f.https, Protocol: rhumb.HTTPS}},
 		Backends: []rhumb.Backend{{Name: "flooded", Stack: "flooded", Endpoints: []rhumb.Endpoint{flooded}},
 			{Name: "web", Stack: "other", Endpoints: []rhumb.Endpoint{web(t, "web", nil)}},
@@ -140,8 +141,9 @@ func (f *fortress) bear(t *testing.T, during time.Duration, mostMemory int, star
 	before, cpu := f.memory(t), f.cpu(t)
 	start()
 	c := f.watch(t, during)
-	t.Logf("memory %d MB and %d more, %d descriptors, %v of CPU; %d requests of others: half within %v, 95%% within %v, all within %v",
-		before, c.memory-before, c.files, f.cpu(t)-cpu, len(c.waits), c.late(50), c.late(95), c.late(100))
+	t.Logf("memory %d MB and %d more, %d descriptors, %v of CPU", before, c.memory-before, c.files, f.cpu(t)-cpu)
+	t.Logf("%d requests of others: half within %v, 95%% within %v, all within %v",
+		len(c.waits), c.late(50), c.late(95), c.late(100))
 	if c.memory-before > mostMemory {
 		t.Errorf("%d MB more, want %d at most", c.memory-before, mostMemory)
 	}
@@ -165,8 +167,8 @@ func bigPage(w http.ResponseWriter, r *http.Request) {
 	w.Write(page)
 }
 
-// flood opens connections with small receive buffers from so many addresses of the loopback network, and runs each. All
-// are closed when the test ends.
+// flood opens connections with small receive buffers, from so many addresses of the loopback network, and runs each.
+// All are closed when the test ends.
 func flood(t *testing.T, addr netip.AddrPort, conns, addresses, perSecond int, run func(net.Conn)) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())

@@ -14,7 +14,7 @@ type Limits struct {
 	Conns          int // open client connections per listener; over it accepting waits
 	TotalConns     int // open client connections in all
 	Upstreams      int // connections to endpoints in all, idle ones too; a request over it is answered 503
-	Streams        int // requests of HTTP/2 under way in all, beside the first of each connection; one more is answered 503
+	Streams        int // requests of HTTP/2 in all, beside the first of each connection; one more is answered 503
 	BackendStreams int // as many of one backend
 	ClientStreams  int // as many of one client address at one backend; up to as many more wait
 	Sessions       int // UDP sessions per listener; the oldest unsettled one gives way to one more
@@ -37,10 +37,11 @@ type Limits struct {
 	StopTime     time.Duration // on a stop without a successor: what is still open then is cut
 }
 
-// DefaultLimits returns the limits that the proxy has unless told otherwise. What takes descriptors has a share of those
-// that the process may have: 7/20 are the clients' connections, 10/20 those to endpoints (one for each client connection
-// and 3/20 for more), 2/20 UDP sessions. The rest is the reserve, which no client can take: it is for listeners and the
-// control socket. One listener gets at most half of a share, so that the others go on beside one that is flooded.
+// DefaultLimits returns the limits that the proxy has unless told otherwise. What takes descriptors has a share of
+// those that the process may have: 7/20 are the clients' connections, 10/20 those to endpoints (one for each client
+// connection and 3/20 for streams), 2/20 UDP sessions. The rest is the reserve, which no client can take: it is for
+// listeners and the control socket. One listener gets at most half of a share, so that the others go on beside one that
+// is flooded.
 func DefaultLimits() Limits {
 	part := max(files(), 128) / 20
 	return Limits{

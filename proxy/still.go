@@ -10,8 +10,8 @@ import (
 	"rhumb/proxy/internal/socket"
 )
 
-// tcpConns knows the TCP connections that are led to endpoints. They may be idle for as long as they like, as those of a
-// pool are; but when the last place is taken, the stillest gives way.
+// tcpConns knows the TCP connections that are led to endpoints. They may be idle for as long as they like, as those of
+// a pool are. But when the last place is taken, the stillest gives way.
 type tcpConns struct {
 	mu    sync.Mutex
 	conns map[*inbound.Conn]struct{}
@@ -32,8 +32,8 @@ func (t *tcpConns) remove(c *inbound.Conn) {
 	delete(t.conns, c)
 }
 
-// makeRoom closes the connection that has been still for the longest, of those that came in at such an address, if it has
-// been for the time.
+// makeRoom closes the connection that has been still for the longest, of those that came in at such an address, if it
+// has been still for the least time.
 func (t *tcpConns) makeRoom(at func(socket.Binding) bool, least time.Duration) {
 	var stillest *inbound.Conn
 	t.mu.Lock()

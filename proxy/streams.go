@@ -13,9 +13,9 @@ import (
 // streamWait is how long a stream waits for its place.
 const streamWait = 5 * time.Second
 
-// streams counts the requests of HTTP/2 that are under way. A request of HTTP/1 is bounded with its connection, and so is
-// one request of each connection of HTTP/2. The others take places here, and each of those stands for a connection to an
-// endpoint too. A client that has as many as it may have at a backend waits for the next; nobody else waits with it.
+// streams counts the requests of HTTP/2 that are under way. A request of HTTP/1 is bounded with its connection, and so
+// is one request of each connection of HTTP/2. The others take places here. Each of those stands for a connection to an
+// endpoint too. A client that has as many as it may have at a backend waits for the next. Other clients don't.
 type streams struct {
 	limits Limits
 
@@ -154,8 +154,8 @@ const (
 	crowd      = 500 // connections of all
 )
 
-// server returns the server for a connection, and the client that it is counted for: nil for a trusted proxy, which brings
-// the requests of many.
+// server returns the server for a connection, and the client that it is counted for: nil for a trusted proxy, which
+// brings the requests of many.
 func (h *httpServer) server(c *inbound.Conn) (*inbound.Client, *webServer) {
 	peer := peerOf(c.RemoteAddr().String())
 	if h.trusts(peer) {

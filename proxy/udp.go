@@ -145,7 +145,7 @@ func (s *udpServer) begin(f udpFlow) *udpSession {
 	return ses
 }
 
-// answer brings the endpoint's datagrams to the client until the session is idle for too long, closed, or refused.
+// answer passes the endpoint's datagrams to the client until the session is idle for too long, closed, or refused.
 func (s *udpServer) answer(ses *udpSession) {
 	defer ses.lease.drop()
 	defer ses.lease.replica.flows.remove(ses.talk)
@@ -187,7 +187,8 @@ func (s *udpServer) toClient(ses *udpSession, b []byte) {
 	}
 }
 
-// settle is called for the second datagram of a session in one direction, and perhaps for later ones. The caller holds mu.
+// settle is called for the second datagram of a session in one direction, and perhaps for later ones. The caller holds
+// mu.
 func (u *udpListener) settle(ses *udpSession) {
 	if ses.waiting != nil {
 		u.unsettled.Remove(ses.waiting)
@@ -223,7 +224,8 @@ func (u *udpListener) keepOnly(keep func(*target) bool) {
 	}
 }
 
-// quit stops reading: another process has the socket now. Sessions bring the answers that are still to come, until they are idle.
+// quit stops reading: another process has the socket now. Sessions pass on the answers that are still to come, until
+// they are idle.
 func (u *udpListener) quit() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

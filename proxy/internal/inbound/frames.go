@@ -17,8 +17,8 @@ type frames struct {
 	requests, resets, others int64
 }
 
-// What a client may send without a delay: so many resets at first, and then one for every second request. Of other
-// frames so many at first, and then as many as a client sends that acknowledges its answers and asks whether the server is alive.
+// What a client may send without a delay: so many resets at first, and then one for every second request; so many other
+// frames at first, and then as many as it takes to acknowledge answers and to ask whether the server is alive.
 const (
 	freeResets      = 50
 	freeFrames      = 500

@@ -27,6 +27,8 @@ func each(n int, make func(stream uint32) string) string {
 func TestFramesThatAClientSendsForNothingAreCounted(t *testing.T) {
 	const end = 1 // END_STREAM
 	get := func(stream uint32) string { return frame(1, 4|end, stream, "header") }
+	reset := func(stream uint32) string { return frame(3, 0, stream, "code") }
+	begin := frame(1, 4, 1, "header")
 	for _, c := range []struct {
 		name string
 		sent string
@@ -34,17 +36,17 @@ func TestFramesThatAClientSendsForNothingAreCounted(t *testing.T) {
 		most int64 // excess; negative: any below 1
 	}{
 		{"requests", each(10_000, get), 0, -1},
-		{"a page of 100 that is left", each(100, get) + each(100, func(s uint32) string { return frame(3, 0, s, "code") }), 0, -1},
-		{"each request is reset", each(300, func(s uint32) string { return get(s) + frame(3, 0, s, "code") }), 0, 300 - 50 - 150},
+		{"a page of 100 that is left", each(100, get) + each(100, reset), 0, -1},
+		{"each request is reset", each(300, func(s uint32) string { return get(s) + reset(s) }), 0, 300 - 50 - 150},
 		{"each second request is reset", each(10_000, func(s uint32) string {
-			return get(s) + strings.Repeat(frame(3, 0, s, "code"), int(s/2%2))
+			return get(s) + strings.Repeat(reset(s), int(s/2%2))
 		}), 0, -1},
-		{"a body in 10,000 parts", frame(1, 4, 1, "header") + strings.Repeat(frame(0, 0, 1, "x"), 10_000) + frame(0, end, 1, ""), 0, -1},
-		{"a body of empty parts", frame(1, 4, 1, "header") + strings.Repeat(frame(0, 0, 1, ""), 1000), 0, 1000 - 500 - 10},
+		{"a body in 10,000 parts", begin + strings.Repeat(frame(0, 0, 1, "x"), 10_000) + frame(0, end, 1, ""), 0, -1},
+		{"a body of empty parts", begin + strings.Repeat(frame(0, 0, 1, ""), 1000), 0, 1000 - 500 - 10},
 		{"a long download", get(1) + strings.Repeat(frame(8, 0, 1, "size"), 10_000), 32 << 20, -1},
 		{"windows for nothing", get(1) + strings.Repeat(frame(8, 0, 1, "size"), 10_000), 0, 10_000 - 500 - 10},
 		{"pings", strings.Repeat(frame(6, 0, 0, "rhumb---"), 700), 0, 200},
-		{"trailers over and over", get(1) + strings.Repeat(frame(1, 4, 1, "header"), 700), 0, 700 - 500 - 10},
+		{"trailers over and over", get(1) + strings.Repeat(begin, 700), 0, 700 - 500 - 10},
 		{"continuations", frame(1, 0, 1, "header") + strings.Repeat(frame(9, 0, 1, ""), 700), 0, 700 - 500 - 10},
 	} {
 		t.Run(c.name, func(t *testing.T) {
