@@ -37,6 +37,25 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
+func BenchmarkDownload(b *testing.B) {
+	e := web(b, "a", bigPage)
+	addr := freeAddr(b)
+	apply(b, start(b, proxy.Options{}), one(1, addr, rhumb.HTTP, 0, e))
+	for _, c := range []struct{ name, url string }{{"direct", e.Addr.String()}, {"proxied", addr.String()}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(page)))
+			for b.Loop() {
+				r, err := http.Get("http://" + c.url)
+				if err != nil {
+					b.Fatal(err)
+				}
+				io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+			}
+		})
+	}
+}
+
 func BenchmarkTCPStream(b *testing.B) {
 	e := tcp(b, "sink", func(c net.Conn) { io.Copy(io.Discard, c); fmt.Fprint(c, "x") })
 	addr := freeAddr(b)

@@ -39,7 +39,13 @@ func (p *pace) still(acked uint64, began, now time.Time) time.Duration {
 func (c *Conn) watch(l Limits) {
 	c.pace = pace{limit: l.ProgressTime, least: uint64(l.Progress)}
 	c.userTimeout(l.ProgressTime * 9 / 8) // after Write, which tells the client
+	_ = onSocket(c.TCPConn, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
+	})
 }
+
+// maxUnsent is how many bytes the kernel holds for a client that has no room for them. It would take megabytes.
+const maxUnsent = 256 << 10
 
 // unwatch is for upgraded connections, which may be as slow as they like.
 func (c *Conn) unwatch() { c.userTimeout(0) }
