@@ -89,6 +89,10 @@ func (h *httpServer) serve(c *inbound.Conn) {
 func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.requests.Add(1)
 	defer h.requests.Done()
+	if r.Method == "PRI" { // half a preface of HTTP/2, which the server takes for a request of that version
+		page.Bad().Write(w, r)
+		return
+	}
 	defer h.noteEnd(r)
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")

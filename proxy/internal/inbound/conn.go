@@ -48,6 +48,9 @@ type Limits struct {
 func (c *Conn) ExpectHTTP(l Limits) {
 	c.watch(l)
 	c.guard = &guard{max: l.Header + 8<<10}
+	if c.tls != nil {
+		c.guard.agreed = c.tls.ConnectionState().NegotiatedProtocol
+	}
 }
 
 // Malformed tells whether the guard has refused something.

@@ -3,6 +3,7 @@ package inbound
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,15 +15,20 @@ import (
 // this one may have seen two requests where the server saw one. So all that has two readings is refused, with its connection.
 //
 // To refuse, it puts words in the place of the bytes that no HTTP server can take. It is used by one reader at a time.
+//
+// HTTP/2 isn't read here. A connection is one of HTTP/2 only if its very first bytes are the whole preface: a server that
+// gets half of it takes it for a request of HTTP/1 and goes on.
 type guard struct {
+	agreed  string // the protocol of the handshake; "": the first bytes decide
 	state   guardState
+	preface int    // lines of HTTP/2's preface that came
 	max     int    // bytes of a line
 	line    []byte // the beginning of a line that hasn't ended
 	left    int64  // bytes of the body or chunk that are still to come
 	frame   framing
 	heads   int64        // those that began
 	refused atomic.Int64 // from which request on all are refused; 0: none
-	pending []byte       // words of refusal that the reader hasn't taken yet
+	pending []byte       // what the reader gets next: words of refusal, or the preface
 	early   bool         // bytes came before it was known whether there is one
 }
 
@@ -38,7 +44,10 @@ type framing struct {
 type guardState int
 
 const (
-	atRequest guardState = iota // the line that begins a request
+	atStart     guardState = iota // a request, or one empty line before it
+	afterReturn                   // within that empty line
+	atRequest                     // the line that begins a request
+	atPreface                     // HTTP/2 has begun
 	atHeader
 	inBody
 	atChunk // its size
@@ -54,50 +63,89 @@ const refusal = "\r\nrefused\r\n\r\n"
 
 // read reads from src what may pass.
 func (g *guard) read(src io.Reader, p []byte) (int, error) {
-	if g.refused.Load() == 0 {
-		n, err := src.Read(p)
-		ok := g.pass(p[:n])
-		if ok == n {
-			return n, err
-		}
-		g.refused.Store(g.heads)
-		g.pending = []byte(refusal)
-		if ok > 0 {
-			return ok, nil
+	if g.agreed == protocolHTTP2 && g.state != foreign && g.refused.Load() == 0 {
+		if err := g.awaitPreface(src); err != nil {
+			return 0, err
 		}
 	}
-	if len(g.pending) == 0 {
-		return 0, io.EOF
+	for len(g.pending) == 0 {
+		if g.refused.Load() != 0 {
+			return 0, io.EOF
+		}
+		n, err := src.Read(p)
+		n, ok := g.pass(p[:n])
+		if !ok {
+			g.refused.Store(g.heads)
+			g.pending, err = []byte(refusal), nil
+		}
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
+		}
 	}
 	n := copy(p, g.pending)
 	g.pending = g.pending[n:]
 	return n, nil
 }
 
-// pass gives how many of the bytes may be passed on: all, or those before the line that is refused.
-func (g *guard) pass(b []byte) int {
+// preface is the first bytes of a client of HTTP/2.
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// awaitPreface reads the preface of a client that agreed on HTTP/2. If anything else comes, the connection ends without an
+// answer: the client would not understand one of HTTP/1.
+func (g *guard) awaitPreface(src io.Reader) error {
+	for len(g.line) < len(preface) {
+		b := make([]byte, len(preface)-len(g.line))
+		n, err := src.Read(b)
+		g.line = append(g.line, b[:n]...)
+		if !strings.HasPrefix(preface, string(g.line)) {
+			g.refused.Store(1)
+			return io.EOF
+		}
+		if err != nil && len(g.line) < len(preface) {
+			return err
+		}
+	}
+	g.state, g.pending, g.line = foreign, g.line, nil
+	return nil
+}
+
+// pass returns how many of the bytes may be passed on, and whether that is all of them: otherwise the line that follows is refused.
+// An empty line before a request is taken out of b.
+func (g *guard) pass(b []byte) (n int, ok bool) {
 	for i := 0; i < len(b); {
 		switch g.state {
 		case foreign:
-			return len(b)
+			return len(b), true
 		case atUpgrade:
 			g.early = true
-			return len(b)
+			return len(b), true
 		case inBody, inChunk:
 			n := min(g.left, int64(len(b)-i))
 			i += int(n)
 			if g.left -= n; g.left == 0 {
 				g.bodyEnds()
 			}
+		case atStart:
+			g.state = atRequest
+			if b[i] == '\r' {
+				g.state, b = afterReturn, slices.Delete(b, i, i+1)
+			}
+		case afterReturn:
+			if b[i] != '\n' {
+				g.heads++
+				return i, false
+			}
+			g.state, b = atRequest, slices.Delete(b, i, i+1)
+			g.agreed = protocolHTTP1 // the connection's first bytes have gone by
 		default:
 			n, ok := g.takeBytes(b[i:])
 			if !ok {
-				return i
+				return i, false
 			}
 			i += n
 		}
 	}
-	return len(b)
+	return len(b), true
 }
 
 // takeBytes takes a line, or what there is of it, and gives its length.
@@ -129,6 +177,8 @@ func (g *guard) takeLine(line []byte) bool {
 	switch g.state {
 	case atRequest:
 		return g.takeRequestLine(line)
+	case atPreface:
+		return g.takePreface(line)
 	case atHeader:
 		if len(line) == 0 {
 			g.headEnds()
@@ -152,8 +202,8 @@ func (g *guard) takeLine(line []byte) bool {
 }
 
 func (g *guard) takeRequestLine(line []byte) bool {
-	if g.heads == 1 && string(line) == "PRI * HTTP/2.0" {
-		g.state = foreign
+	if g.heads == 1 && g.agreed == "" && string(line) == "PRI * HTTP/2.0" {
+		g.state = atPreface
 		return true
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))
@@ -164,6 +214,18 @@ func (g *guard) takeRequestLine(line []byte) bool {
 	g.state = atHeader
 	g.frame = framing{old: string(version) == "HTTP/1.0"}
 	return g.frame.old || string(version) == "HTTP/1.1"
+}
+
+// takePreface takes the lines after the first of HTTP/2's preface.
+func (g *guard) takePreface(line []byte) bool {
+	rest := [...]string{"", "SM", ""}
+	if string(line) != rest[g.preface] {
+		return false
+	}
+	if g.preface++; g.preface == len(rest) {
+		g.state = foreign
+	}
+	return true
 }
 
 func (g *guard) takeHeader(line []byte) bool {
@@ -227,7 +289,7 @@ func (g *guard) bodyEnds() {
 }
 
 func (g *guard) requestEnds() {
-	g.state = atRequest
+	g.state = atStart
 	if g.frame.upgrade {
 		g.state = atUpgrade
 	}
@@ -241,7 +303,7 @@ func (g *guard) idle() bool {
 		return false
 	}
 	if g.state == atUpgrade {
-		g.state = atRequest
+		g.state = atStart
 	}
 	return true
 }
