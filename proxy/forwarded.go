@@ -13,7 +13,7 @@ func (h *httpServer) rewrite(pr *httputil.ProxyRequest) {
 	in, out := pr.In, pr.Out
 	out.URL.Scheme, out.URL.Host = "http", "replica" // the round tripper knows better
 	out.URL.RawQuery = in.URL.RawQuery               // ReverseProxy drops what it can't parse
-	out.Trailer = in.Trailer                         // the server fills this very map at the body's end, not a copy of it
+	passTrailers(in, out)
 	if carriesHTTP(out.Header.Get("Upgrade")) {
 		out.Header.Del("Upgrade")
 		out.Header.Del("Connection") // which says no more than that
