@@ -75,6 +75,9 @@ const earlyTime = 5 * time.Millisecond
 // WriteHeader begins the answer. One that comes before its request's body has been read is the last on its connection, and has
 // to say so: a client would send the next request into a connection that is being closed. Mostly the end is only microseconds away.
 func (p *Progress) WriteHeader(status int) {
+	if status < 200 && !p.r.ProtoAtLeast(1, 1) {
+		return // HTTP/1.0 knows no interim answers
+	}
 	if status >= 200 && p.body != nil && !p.http2 {
 		select {
 		case <-p.body.done:
