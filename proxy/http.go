@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,9 +53,11 @@ func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 		IdleTimeout:       h.limits.IdleTime,
 		HTTP2:             http2Config(h.limits),
 		MaxHeaderBytes:    h.limits.Header,
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState:         h.conns.Note,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+
+		DisableGeneralOptionsHandler: true, // see ofTheServer
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:                    h.conns.Note,
+		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	return h
 }
@@ -99,8 +100,11 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p := inbound.NewProgress(w, r, h.limits.inbound())
 	defer p.End()
-	if h.suspect(r) {
+	if suspect(r) {
 		page.Bad().Write(p, r)
+		return
+	}
+	if ofTheServer(p, r) {
 		return
 	}
 	s := h.balancer.served.Load()
@@ -132,17 +136,6 @@ func (h *httpServer) noteEnd(r *http.Request) {
 	if r.ProtoMajor == 2 {
 		connOf(r).NoteEnd(r.Context().Err() != nil, h.log)
 	}
-}
-
-// suspect tells whether a request must not reach a replica: the guard has refused it already, or it has a header that
-// some take for its length.
-func (h *httpServer) suspect(r *http.Request) bool {
-	for k := range r.Header {
-		if strings.Contains(k, "_") && inbound.FramesBody(k) {
-			return true
-		}
-	}
-	return r.ProtoMajor == 1 && connOf(r).Suspect()
 }
 
 // backendOf gives the backend of the request's listener, or of the rule that fits.
@@ -216,7 +209,7 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case c.body != nil && c.body.Slow():
 		answer = page.TooSlow()
-	case c.body != nil && c.body.Cut() && connOf(r).Malformed():
+	case c.body != nil && c.body.Malformed():
 		answer = page.Bad()
 	case c.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over

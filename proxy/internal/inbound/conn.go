@@ -23,6 +23,7 @@ type Conn struct {
 	release func()
 	state   connState
 	guard   *guard            // nil: not HTTP
+	early   []byte            // of another protocol, which the server has read already
 	tls     *tls.Conn         // nil: in clear
 	name    string            // that the client asked for in its handshake
 	leaf    *x509.Certificate // that it was shown; nil: in clear, or the session was resumed
@@ -53,9 +54,6 @@ func (c *Conn) ExpectHTTP(l Limits) {
 	}
 }
 
-// Malformed tells whether the guard has refused something.
-func (c *Conn) Malformed() bool { return c.guard.refused.Load() != 0 }
-
 // Suspect counts a request of HTTP/1 that reached the handler, and tells whether the guard has refused it already.
 func (c *Conn) Suspect() bool {
 	c.served++
@@ -70,6 +68,11 @@ func (c *Conn) Read(b []byte) (int, error) {
 		src = c.tls
 	}
 	if c.guard == nil || c.hijacked() {
+		if len(c.early) > 0 {
+			n := copy(b, c.early)
+			c.early = c.early[n:]
+			return n, nil
+		}
 		return src.Read(b)
 	}
 	return c.guard.read(src, b)

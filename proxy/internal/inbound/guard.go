@@ -208,7 +208,7 @@ func (g *guard) takeRequestLine(line []byte) bool {
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, ok := bytes.Cut(rest, []byte(" "))
-	if !ok || !isToken(method) || len(target) == 0 || bytes.IndexByte(target, '\t') >= 0 {
+	if !ok || !IsToken(method) || len(target) == 0 || bytes.IndexByte(target, '\t') >= 0 {
 		return false
 	}
 	g.state = atHeader
@@ -236,7 +236,7 @@ func (g *guard) takeHeader(line []byte) bool {
 	f := &g.frame
 	switch {
 	case strings.EqualFold(name, "Content-Length"):
-		if f.length || f.chunked || !isNumber(value) {
+		if f.length || f.chunked || !IsNumber(value) {
 			return false
 		}
 		n, err := strconv.ParseInt(value, 10, 64)
@@ -311,7 +311,7 @@ func (g *guard) idle() bool {
 // field takes a header line apart.
 func field(line []byte) (name, value string, ok bool) {
 	n, v, ok := bytes.Cut(line, []byte(":"))
-	return string(n), strings.Trim(string(v), " "), ok && isToken(n)
+	return string(n), strings.Trim(string(v), " "), ok && IsToken(n)
 }
 
 // FramesBody tells whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
@@ -323,13 +323,15 @@ func FramesBody(name string) bool {
 	return strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding")
 }
 
-func isNumber(s string) bool {
+// IsNumber reports whether s is a length as HTTP has it: digits alone.
+func IsNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isToken tells whether b is a name as RFC 9110 has it.
-func isToken(b []byte) bool {
-	for _, c := range b {
+// IsToken reports whether b is a name as RFC 9110 has it.
+func IsToken[T string | []byte](b T) bool {
+	for i := range len(b) {
+		c := b[i]
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
 			return false

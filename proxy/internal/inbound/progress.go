@@ -1,10 +1,12 @@
 package inbound
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -51,6 +53,10 @@ func (b *Body) Slow() bool { return b.slow.Load() }
 
 // Cut tells whether it broke off for any reason: nothing that another replica would do better.
 func (b *Body) Cut() bool { return b.cut.Load() }
+
+// Malformed reports whether it broke off because the server could not read it. The standard allows some of what the server refuses:
+// sizes of more than 16 digits, 4 KB of a chunk's extension or of trailers.
+func (b *Body) Malformed() bool { return b.malformed.Load() }
 
 // Request gives the request to pass on. Its error is the client's: the body broke off or came too slowly.
 func (p *Progress) Request(ctx context.Context) (*http.Request, error) {
@@ -119,6 +125,17 @@ func (p *Progress) FlushError() error {
 	return err
 }
 
+// Hijack hands the connection over, and has it read first what the client sent right behind its request: the server has that in a
+// buffer, and who changes protocols reads from the connection alone.
+func (p *Progress) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := p.rc.Hijack()
+	if conn, ok := c.(*Conn); ok && err == nil && rw.Reader.Buffered() > 0 {
+		conn.early = make([]byte, rw.Reader.Buffered())
+		_, err = io.ReadFull(rw.Reader, conn.early)
+	}
+	return c, rw, err
+}
+
 // Unwrap lets http.ResponseController reach the rest.
 func (p *Progress) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
@@ -165,6 +182,8 @@ type Body struct {
 	once  sync.Once
 	slow  atomic.Bool
 	cut   atomic.Bool
+
+	malformed atomic.Bool
 }
 
 // Read reads a part of the body.
@@ -189,6 +208,8 @@ func (b *Body) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.once.Do(func() { close(b.done) })
 	default:
+		left := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, http.ErrBodyReadAfterClose) || errors.As(err, new(net.Error))
+		b.malformed.Store(!left && !b.http2)
 		b.slow.Store(errors.Is(err, os.ErrDeadlineExceeded))
 		b.cut.Store(true)
 	}
