@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -57,9 +59,22 @@ func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
 		DisableGeneralOptionsHandler: true, // see ofTheServer
 		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ConnState:                    h.conns.Note,
-		ErrorLog:                     slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+		ErrorLog:                     log.New(serverLog{o.Log}, "", 0),
 	}
 	return h
+}
+
+// serverLog logs what the HTTP server says: of single clients, which may say what they like, only on request; of a panic, which is
+// the proxy's own fault, always.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(line, []byte("panic serving")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, "HTTP server's message", "text", string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // http2Config bounds what one connection may have under way. The pings find out who has sent a part of a frame and keeps silent since.

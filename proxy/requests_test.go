@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 
 	"rhumb/proxy"
 )
@@ -191,4 +194,18 @@ func upgrading(c net.Conn) {
 		}
 	}
 	fmt.Fprintf(c, "%d bytes, the last LATER", len(got))
+}
+
+// TestAFaultyConnectionIsNoWarning sends frames that are none: anybody could fill the log with warnings.
+func TestAFaultyConnectionIsNoWarning(t *testing.T) {
+	var log words
+	_, fs := fronts(t, proxy.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, web(t, "a", nil))
+	before := log.String()
+	for _, f := range []front{fs[0], overHTTP2(fs)} {
+		f.say(t, http2.ClientPreface+"nonsense, and more of it than a frame's head")
+		f.say(t, "GET / HTTP/9.9\r\n\r\n")
+	}
+	if after := log.String(); after != before {
+		t.Errorf("logged %s", after[len(before):])
+	}
 }
