@@ -202,7 +202,7 @@ func TestAFaultyConnectionIsNoWarning(t *testing.T) {
 	_, fs := fronts(t, proxy.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, web(t, "a", nil))
 	before := log.String()
 	for _, f := range []front{fs[0], overHTTP2(fs)} {
-		f.say(t, http2.ClientPreface+"nonsense, and more of it than a frame's head")
+		f.say(t, http2.ClientPreface+strings.Repeat("\x00", 9)) // data, and not of a stream
 		f.say(t, "GET / HTTP/9.9\r\n\r\n")
 	}
 	if after := log.String(); after != before {
