@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 
@@ -207,5 +208,63 @@ func TestAFaultyConnectionIsNoWarning(t *testing.T) {
 	}
 	if after := log.String(); after != before {
 		t.Errorf("logged %s", after[len(before):])
+	}
+}
+
+// TestAClientThatEndsItsSideGetsItsAnswer ends the client's side right behind the request, as "nc -N" does.
+func TestAClientThatEndsItsSideGetsItsAnswer(t *testing.T) {
+	_, fs := fronts(t, proxy.Options{}, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		time.Sleep(50 * time.Millisecond)
+		fmt.Fprintf(w, "%s %s.", r.URL.Path, b)
+	}))
+	for _, f := range fs {
+		for words, want := range map[string]string{
+			"GET /a HTTP/1.1\r\nHost: front.test\r\n\r\n":                                                     "/a .",
+			"GET /a HTTP/1.0\r\nHost: front.test\r\n\r\n":                                                     "/a .",
+			"POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nabc":                            "/b abc.",
+			"POST /c HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n": "/c abc.",
+			"GET /d HTTP/1.1\r\nHost: front.test\r\n\r\nGET /e HTTP/1.1\r\nHost: front.test\r\n\r\n":          "/d ./e .",
+		} {
+			a := endingItsSide(t, f, words)
+			got := ""
+			for answer := range strings.SplitSeq(a, "HTTP/1.") {
+				_, body, _ := strings.Cut(answer, "\r\n\r\n")
+				got += body
+			}
+			if got != want {
+				t.Errorf("%s, %.10s: answered %q", f.name, words, a)
+			}
+		}
+		if a := endingItsSide(t, f, "POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nab"); a != "" {
+			t.Errorf("%s, half a body: answered %q", f.name, a)
+		}
+	}
+}
+
+// endingItsSide sends the words, ends the client's side, and returns what comes back within a second.
+func endingItsSide(t testing.TB, f front, words string) string {
+	t.Helper()
+	c := f.dial(t)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Second))
+	io.WriteString(c, words)
+	c.(interface{ CloseWrite() error }).CloseWrite()
+	b, err := io.ReadAll(c)
+	if err != nil {
+		t.Errorf("%s: %v after %q", f.name, err, b)
+	}
+	return string(b)
+}
+
+// A client that has left looks at first like one that waits.
+func TestARequestOfAClientThatLeftIsDropped(t *testing.T) {
+	p, fs := fronts(t, proxy.Options{Limits: slow}, web(t, "a", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	for _, f := range fs {
+		c := f.dial(t)
+		io.WriteString(c, "GET /a HTTP/1.1\r\nHost: front.test\r\n\r\n")
+		eventually(t, "the replica has it", func() bool { return open(t, p, "a") == 1 })
+		c.Close()
+		eventually(t, "it is dropped", func() bool { return open(t, p, "a") == 0 })
 	}
 }

@@ -5,6 +5,7 @@ package inbound
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -28,7 +29,9 @@ type Conn struct {
 	name    string            // that the client asked for in its handshake
 	leaf    *x509.Certificate // that it was shown; nil: in clear, or the session was resumed
 	ending  atomic.Bool
-	served  int64 // requests of HTTP/1 that reached the handler
+	stopped atomic.Bool   // the server wants no more from the read that is under way
+	wake    chan struct{} // has an element after a change of ending and stopped
+	served  int64         // requests of HTTP/1 that reached the handler
 	pace    pace
 	resets  resets
 }
@@ -48,6 +51,7 @@ type Limits struct {
 // ExpectHTTP has the connection read through a guard from now on, and watches that its client takes what it is sent.
 func (c *Conn) ExpectHTTP(l Limits) {
 	c.watch(l)
+	c.wake = make(chan struct{}, 1)
 	c.guard = &guard{max: l.Header + 8<<10}
 	if c.tls != nil {
 		c.guard.agreed = c.tls.ConnectionState().NegotiatedProtocol
@@ -75,12 +79,17 @@ func (c *Conn) Read(b []byte) (int, error) {
 		}
 		return src.Read(b)
 	}
-	return c.guard.read(src, b)
+	n, err := c.guard.read(src, b)
+	if n == 0 && errors.Is(err, io.EOF) {
+		err = c.heldEnd()
+	}
+	return n, err
 }
 
 // Close closes it, and gives its places back.
 func (c *Conn) Close() error {
 	c.ending.Store(true)
+	c.wakeUp()
 	var err error
 	if c.tls != nil {
 		err = c.tls.Close() // which says good-bye, and closes the other one
