@@ -50,7 +50,14 @@ func overHTTP2(fs []front) front {
 
 func (f front) dial(t testing.TB) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", f.port)
+	return f.from(t, "127.0.0.1")
+}
+
+// from dials from another address of this host.
+func (f front) from(t testing.TB, client string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}
+	c, err := d.Dial("tcp", f.port)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,9 @@ type Request struct{ Method, Target, Body string }
 // Reading is what a strict reader makes of a client's bytes.
 type Reading struct {
 	Requests []Request
-	Faulty   bool   // it came upon something that has more than one reading, and stopped
-	Plain    string // the bytes without the empty lines that may precede requests
+	Heads    []string // of these, and of one more whose body hasn't ended
+	Faulty   bool     // it came upon something that has more than one reading, and stopped
+	Plain    string   // the bytes without the empty lines that may precede requests
 }
 
 var (
@@ -76,6 +77,7 @@ func (r *reader) request() bool {
 		}
 		r.left = strings.TrimPrefix(r.left, "\n")
 	}
+	began := len(r.Plain)
 	first := r.match(requestLine)
 	if first == nil {
 		return false
@@ -110,6 +112,7 @@ func (r *reader) request() bool {
 			return r.fault()
 		}
 	}
+	r.Heads = append(r.Heads, r.Plain[began:])
 	body, ok := r.body(chunked, n)
 	if ok {
 		r.Requests = append(r.Requests, Request{first[1], first[2], body})
