@@ -164,14 +164,21 @@ func (g *guard) takeBytes(b []byte) (int, bool) {
 		line = g.line
 	}
 	line, ok := bytes.CutSuffix(line, []byte("\r"))
-	if !ok || len(line) > g.max || bytes.ContainsFunc(line, isControl) || !g.takeLine(line) {
+	if !ok || len(line) > g.max || hasControl(line) || !g.takeLine(line) {
 		return 0, false
 	}
 	g.line = g.line[:0]
 	return end + 1, true
 }
 
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+func hasControl(line []byte) bool {
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
 
 func (g *guard) takeLine(line []byte) bool {
 	switch g.state {
@@ -235,20 +242,20 @@ func (g *guard) takeHeader(line []byte) bool {
 	}
 	f := &g.frame
 	switch {
-	case strings.EqualFold(name, "Content-Length"):
-		if f.length || f.chunked || !IsNumber(value) {
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		if f.length || f.chunked || !IsNumber(string(value)) {
 			return false
 		}
-		n, err := strconv.ParseInt(value, 10, 64)
+		n, err := strconv.ParseInt(string(value), 10, 64)
 		f.length, f.n = true, n
 		return err == nil
-	case strings.EqualFold(name, "Transfer-Encoding"):
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		if f.length || f.chunked || f.old {
 			return false
 		}
 		f.chunked = true
-		return strings.EqualFold(value, "chunked")
-	case strings.EqualFold(name, "Upgrade"):
+		return bytes.EqualFold(value, []byte("chunked"))
+	case bytes.EqualFold(name, []byte("Upgrade")):
 		f.upgrade = true
 	}
 	return !FramesBody(name)
@@ -256,9 +263,8 @@ func (g *guard) takeHeader(line []byte) bool {
 
 // takeChunkSize takes a size in hexadecimal and drops its extensions.
 func (g *guard) takeChunkSize(line []byte) bool {
-	size, _, _ := strings.Cut(string(line), ";")
-	size = strings.TrimRight(size, " \t")
-	n, err := strconv.ParseUint(size, 16, 63)
+	size, _, _ := bytes.Cut(line, []byte(";"))
+	n, err := strconv.ParseUint(string(bytes.TrimRight(size, " \t")), 16, 63)
 	if err != nil {
 		return false
 	}
@@ -309,18 +315,24 @@ func (g *guard) idle() bool {
 }
 
 // field takes a header line apart.
-func field(line []byte) (name, value string, ok bool) {
-	n, v, ok := bytes.Cut(line, []byte(":"))
-	return string(n), strings.Trim(string(v), " "), ok && IsToken(n)
+func field(line []byte) (name, value []byte, ok bool) {
+	name, value, ok = bytes.Cut(line, []byte(":"))
+	return name, bytes.Trim(value, " "), ok && IsToken(name)
 }
 
-// FramesBody tells whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
-func FramesBody(name string) bool {
-	if len(name) != len("Content-Length") && len(name) != len("Transfer-Encoding") {
+// FramesBody reports whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
+func FramesBody[T string | []byte](name T) bool {
+	var plain [len("Transfer-Encoding")]byte
+	if len(name) != len("Content-Length") && len(name) != len(plain) {
 		return false
 	}
-	name = strings.ReplaceAll(name, "_", "-")
-	return strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding")
+	for i := range len(name) {
+		if plain[i] = name[i]; name[i] == '_' {
+			plain[i] = '-'
+		}
+	}
+	n := plain[:len(name)]
+	return bytes.EqualFold(n, []byte("Content-Length")) || bytes.EqualFold(n, []byte("Transfer-Encoding"))
 }
 
 // IsNumber reports whether s is a length as HTTP has it: digits alone.

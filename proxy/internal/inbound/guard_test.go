@@ -100,3 +100,37 @@ func requests(b []byte) (seen []guardtest.Request, err error) {
 		}
 	}
 }
+
+// twoRequests are one of a browser, and one with a body in chunks.
+func twoRequests() []byte {
+	head := "Host: shop.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\nAccept: text/html,*/*;q=0.8\r\n" +
+		"Accept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nCookie: session=0123456789abcdef; theme=dark\r\n"
+	return []byte("GET /shop/cart?item=12 HTTP/1.1\r\n" + head + "\r\nPOST /shop/cart HTTP/1.1\r\n" + head + "Transfer-Encoding: chunked\r\n\r\n" +
+		"3\r\nabc\r\n0\r\n\r\n")
+}
+
+func TestTheGuardAllocatesNothing(t *testing.T) {
+	in := twoRequests()
+	g, src, buf := &guard{max: 64 << 10}, bytes.NewReader(in), make([]byte, 4096)
+	if n := testing.AllocsPerRun(100, func() {
+		src.Reset(in)
+		if n, err := g.read(src, buf); n != len(in) || err != nil {
+			t.Fatal(n, err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations for two requests", n)
+	}
+}
+
+func BenchmarkGuard(b *testing.B) {
+	in := twoRequests()
+	g, src, buf := &guard{max: 64 << 10}, bytes.NewReader(in), make([]byte, 4096)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(in)))
+	for b.Loop() {
+		src.Reset(in)
+		if n, err := g.read(src, buf); n != len(in) || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
