@@ -63,8 +63,8 @@ func TestImpossibleStatusesAreTheReplicasFailure(t *testing.T) {
 	}
 }
 
-// TestInterimAnswersReachOnlyWhoKnowsThem sends statuses of 1xx before the answer.
-func TestInterimAnswersReachOnlyWhoKnowsThem(t *testing.T) {
+// TestInterimAnswersDoNotReachHTTP10 sends statuses of 1xx before the answer.
+func TestInterimAnswersDoNotReachHTTP10(t *testing.T) {
 	e := tcp(t, "hasty", func(c net.Conn) {
 		c.Read(make([]byte, 32<<10))
 		for _, status := range []int{100, 102, 103, 199} {

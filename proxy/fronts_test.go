@@ -65,7 +65,7 @@ func (f front) from(t testing.TB, client string) net.Conn {
 		c = tls.Client(c, f.conf)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(2 * time.Second))
+	c.SetDeadline(time.Now().Add(5 * time.Second))
 	return c
 }
 
@@ -77,7 +77,7 @@ func (f front) say(t testing.TB, words string) string {
 
 func converse(c net.Conn, words string) string {
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
+	c.SetDeadline(time.Now().Add(3 * time.Second))
 	io.WriteString(c, words)
 	b, err := io.ReadAll(c)
 	if errors.Is(err, os.ErrDeadlineExceeded) {

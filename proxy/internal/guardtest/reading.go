@@ -82,42 +82,50 @@ func (r *reader) request() bool {
 	if first == nil {
 		return false
 	}
-	var length, chunked, upgrade bool
-	var n int64
-	for {
-		if strings.HasPrefix(r.left, "\r\n") {
-			r.take(2)
-			break
-		}
-		h := r.match(headerLine)
-		if h == nil {
+	h := head{old: first[3] == "HTTP/1.0"}
+	for !strings.HasPrefix(r.left, "\r\n") {
+		field := r.match(headerLine)
+		if field == nil {
 			return false
 		}
-		name, value := strings.ToLower(h[1]), strings.TrimRight(h[2], " ")
-		var err error
-		switch {
-		case name == "upgrade":
-			upgrade = true
-		case !framing.MatchString(name):
-		case length || chunked:
-			return r.fault()
-		case name == "content-length":
-			length = true
-			if n, err = strconv.ParseInt(value, 10, 64); err != nil || strings.ContainsAny(value, "+-") {
-				return r.fault()
-			}
-		case name == "transfer-encoding" && strings.EqualFold(value, "chunked") && first[3] == "HTTP/1.1":
-			chunked = true
-		default:
+		if !h.field(strings.ToLower(field[1]), strings.TrimRight(field[2], " ")) {
 			return r.fault()
 		}
 	}
+	r.take(2)
 	r.Heads = append(r.Heads, r.Plain[began:])
-	body, ok := r.body(chunked, n)
+	body, ok := r.body(h.chunked, h.n)
 	if ok {
 		r.Requests = append(r.Requests, Request{first[1], first[2], body})
 	}
-	return ok && !upgrade
+	return ok && !h.upgrade
+}
+
+// head is what a request says of how it goes on.
+type head struct {
+	old, length, chunked, upgrade bool
+	n                             int64
+}
+
+// field takes a line in, and reports whether the head still has one reading.
+func (h *head) field(name, value string) bool {
+	switch {
+	case name == "upgrade":
+		h.upgrade = true
+	case !framing.MatchString(name):
+	case h.length || h.chunked:
+		return false
+	case name == "content-length":
+		var err error
+		h.n, err = strconv.ParseInt(value, 10, 64)
+		h.length = true
+		return err == nil && !strings.ContainsAny(value, "+-")
+	case name == "transfer-encoding" && strings.EqualFold(value, "chunked") && !h.old:
+		h.chunked = true
+	default:
+		return false
+	}
+	return true
 }
 
 // body reads one; false if it hasn't ended or is faulty.
