@@ -91,7 +91,7 @@ func connOf(r *http.Request) *inbound.Conn { return r.Context().Value(connKey{})
 func (h *httpServer) serve(c *inbound.Conn) {
 	c.ExpectHTTP(h.limits.inbound())
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
-	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
+	_ = c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
 	h.conns.Note(c, http.StateNew)
 	select {
 	case h.queue.conns <- c:
