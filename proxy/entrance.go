@@ -48,8 +48,8 @@ func redirect(w http.ResponseWriter, r *http.Request, host string, port uint16) 
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		target += "?" + r.URL.RawQuery
 	}
-	if !strings.HasPrefix(target, "/") {
-		target = "/" // "OPTIONS *"
+	if target == "" {
+		target = "/" // "GET http://shop.test"
 	}
 	w.Header().Set("Location", "https://"+host+target)
 	w.Header().Set("Cache-Control", "no-store") // the choice may change with the next table

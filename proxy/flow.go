@@ -167,7 +167,9 @@ func (u *upgraded) Read(b []byte) (int, error) {
 
 // Write writes what the client says.
 func (u *upgraded) Write(b []byte) (int, error) {
-	u.flow.note(true)
+	if len(b) > 0 {
+		u.flow.note(true)
+	}
 	return u.ReadWriteCloser.Write(b)
 }
 

@@ -1,52 +1,82 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
 	"strings"
 )
 
-// rewrite makes the request that a replica gets from the one that came in. Host, path and query stay to the letter. Who
-// the client is, is said by the proxy: what the request itself claims is believed only from a trusted peer.
+// rewrite makes the request that a replica gets from the one that came in. Host and query stay to the letter, and so does the path but for
+// bytes that no URI may have (RFC 3986): those are percent-encoded, because servers refuse them raw or read them in different ways.
 func (h *httpServer) rewrite(pr *httputil.ProxyRequest) {
 	in, out := pr.In, pr.Out
 	out.URL.Scheme, out.URL.Host = "http", "replica" // the round tripper knows better
 	out.URL.RawQuery = in.URL.RawQuery               // ReverseProxy drops what it can't parse
-	out.Trailer = in.Trailer                         // the server fills this very map at the body's end, not a copy of it
-	if carriesHTTP(out.Header.Get("Upgrade")) {
+	passTrailers(in, out)
+	if carriesHTTP(out.Header.Get("Upgrade")) || !in.ProtoAtLeast(1, 1) {
 		out.Header.Del("Upgrade")
 		out.Header.Del("Connection") // which says no more than that
 	}
-	peer := peerOf(in.RemoteAddr)
+	if out.Host == "" {
+		out.Host = calledAt(in)
+	}
+	h.sayOrigin(in, out)
+}
+
+// calledAt returns the address that the client has called, for a request without a Host. The transport would put in the address of the
+// replica, to which redirects would then lead.
+func calledAt(r *http.Request) string {
+	c := connOf(r)
+	at := addrPortOf(c.LocalAddr().String()).String()
+	if c.Encrypted() {
+		return strings.TrimSuffix(at, ":443")
+	}
+	return strings.TrimSuffix(at, ":80")
+}
+
+// sayOrigin says who the client is and what it asked for. What the request itself claims is believed only from a trusted peer, and only in
+// X-Forwarded-*: other fields may have passed such a peer unseen.
+func (h *httpServer) sayOrigin(in, out *http.Request) {
+	peer := addrPortOf(in.RemoteAddr).Addr()
 	trusted := h.trusts(peer)
 	for k := range out.Header {
-		if !trusted && claimsOrigin(k) {
+		if claimsOrigin(k) && !(trusted && strings.HasPrefix(k, "X-Forwarded-")) {
 			delete(out.Header, k)
 		}
 	}
-	if trusted {
-		for _, k := range []string{"Forwarded", "X-Forwarded-For"} {
-			if v := in.Header[k]; v != nil {
-				out.Header[k] = v
-			}
-		}
-	}
-	host, proto := in.Header.Get("X-Forwarded-Host"), in.Header.Get("X-Forwarded-Proto")
-	pr.SetXForwarded() // appends to X-Forwarded-For, replaces the others
+	chain, host, proto := peer.String(), out.Host, "http"
+	client := peer
 	if connOf(in).Encrypted() {
-		out.Header.Set("X-Forwarded-Proto", "https")
+		proto = "https"
 	}
-	if trusted && host != "" {
-		out.Header.Set("X-Forwarded-Host", host)
+	if trusted {
+		if before := strings.Join(in.Header["X-Forwarded-For"], ", "); before != "" {
+			client = h.lastStranger(before, peer)
+			chain = before + ", " + chain
+		}
+		host = cmp.Or(in.Header.Get("X-Forwarded-Host"), host)
+		proto = cmp.Or(in.Header.Get("X-Forwarded-Proto"), proto)
 	}
-	if trusted && proto != "" {
-		out.Header.Set("X-Forwarded-Proto", proto)
+	out.Header["X-Forwarded-For"] = []string{chain}
+	out.Header["X-Forwarded-Host"] = []string{host}
+	out.Header["X-Forwarded-Proto"] = []string{proto}
+	out.Header["X-Real-Ip"] = []string{client.String()}
+}
+
+// lastStranger follows a chain of X-Forwarded-For back from a trusted peer to the first address that isn't trusted. It is the client as
+// the last trusted peer saw it; what stands before it is that client's own word.
+func (h *httpServer) lastStranger(chain string, peer netip.Addr) netip.Addr {
+	for more := true; more && h.trusts(peer); {
+		at := strings.LastIndexByte(chain, ',')
+		before := addrPortOf(strings.Trim(chain[at+1:], " \t")).Addr()
+		if !before.IsValid() {
+			break
+		}
+		peer, chain, more = before, chain[:max(at, 0)], at > 0
 	}
-	if out.Header.Get("X-Real-Ip") == "" {
-		out.Header.Set("X-Real-Ip", peer.String())
-	}
-	out.Header["X-Forwarded-For"] = []string{strings.Join(out.Header["X-Forwarded-For"], ", ")}
+	return peer
 }
 
 // carriesHTTP tells whether a client asks to change to what carries requests again: HTTP/2, or TLS with HTTP in it. They would reach the replica as
@@ -68,12 +98,14 @@ func claimsOrigin(header string) bool {
 	return k == "Forwarded" || k == "X-Real-Ip" || strings.HasPrefix(k, "X-Forwarded-")
 }
 
-func peerOf(remote string) netip.Addr {
-	ap, err := netip.ParseAddrPort(remote)
+// addrPortOf reads an address with or without a port; invalid if it is neither.
+func addrPortOf(s string) netip.AddrPort {
+	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
-		return netip.Addr{}
+		addr, _ := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")) // the zero value is invalid
+		ap = netip.AddrPortFrom(addr, 0)
 	}
-	return ap.Addr().Unmap().WithZone("")
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
 func (h *httpServer) trusts(peer netip.Addr) bool {

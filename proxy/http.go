@@ -1,15 +1,16 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,10 +68,25 @@ func (h *httpServer) newServer(streams int) webServer {
 		IdleTimeout:       h.limits.IdleTime,
 		HTTP2:             http2Config(h.limits, streams),
 		MaxHeaderBytes:    h.limits.Header,
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState:         h.conns.Note,
-		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+
+		DisableGeneralOptionsHandler: true, // see ofTheServer
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:                    h.conns.Note,
+		ErrorLog:                     log.New(serverLog{h.log}, "", 0),
 	}}
+}
+
+// serverLog logs what the HTTP server says: of single clients, which may say what they like, only on request; of a panic, which is
+// the proxy's own fault, always.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(line, []byte("panic serving")) {
+		level = slog.LevelError
+	}
+	l.log.Log(context.Background(), level, "HTTP server's message", "text", string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // http2Config bounds what one connection may have under way. The pings find out who has sent a part of a frame and keeps silent since.
@@ -88,7 +104,7 @@ func (h *httpServer) serve(c *inbound.Conn) {
 	client, server := h.server(c)
 	c.ExpectHTTP(h.limits.inbound(), client, h.log)
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
-	c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
+	_ = c.SetReadDeadline(time.Now().Add(h.limits.HeaderTime))
 	h.conns.Note(c, http.StateNew)
 	select {
 	case server.queue.conns <- c:
@@ -102,6 +118,10 @@ func (h *httpServer) serve(c *inbound.Conn) {
 func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.requests.Add(1)
 	defer h.requests.Done()
+	if r.Method == "PRI" { // half a preface of HTTP/2, which the server takes for a request of that version
+		page.Bad().Write(w, r)
+		return
+	}
 	defer h.noteEnd(r)
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
@@ -118,8 +138,11 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p := inbound.NewProgress(w, r, h.limits.inbound())
 	defer p.End()
-	if h.suspect(r) {
+	if suspect(r) {
 		page.Bad().Write(p, r)
+		return
+	}
+	if ofTheServer(p, r) {
 		return
 	}
 	insist, done := h.entrance(s, p, r)
@@ -149,17 +172,6 @@ func (h *httpServer) noteEnd(r *http.Request) {
 	if r.ProtoMajor == 2 {
 		connOf(r).NoteEnd(r.Context().Err() != nil)
 	}
-}
-
-// suspect tells whether a request must not reach a replica: the guard has refused it already, or it has a header that
-// some take for its length.
-func (h *httpServer) suspect(r *http.Request) bool {
-	for k := range r.Header {
-		if strings.Contains(k, "_") && inbound.FramesBody(k) {
-			return true
-		}
-	}
-	return r.ProtoMajor == 1 && connOf(r).Suspect()
 }
 
 // backendOf gives the backend of the request's listener, or of the rule that fits.
@@ -255,7 +267,7 @@ func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case c.body != nil && c.body.Slow():
 		answer = page.TooSlow()
-	case c.body != nil && c.body.Cut() && connOf(r).Malformed():
+	case c.body != nil && c.body.Malformed():
 		answer = page.Bad()
 	case c.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // it is gone, or the proxy's time is over

@@ -160,7 +160,7 @@ func TestWhoTheClientIsIsSaidByTheProxy(t *testing.T) {
 		{"a stranger", nil, headers{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "shop.test",
 			"X-Real-Ip": "127.0.0.1", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "", "X-Other": "kept"}},
 		{"a trusted proxy", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, headers{"X-Forwarded-For": "6.6.6.6, 127.0.0.1",
-			"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil", "X-Real-Ip": "6.6.6.6", "Forwarded": "for=6.6.6.6", "X-Forwarded-Prefix": "/x"}},
+			"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil", "X-Real-Ip": "6.6.6.6", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "/x"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := start(t, proxy.Options{TrustedProxies: c.trusted})
@@ -285,10 +285,10 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 	apply(t, p, table(v+1))
 	l.end(t)
 	t.Logf("%d tables", v)
-	st, _ := p.Status(t.Context())
-	if len(st.Open) != 0 {
-		t.Errorf("still open: %v", st.Open)
-	}
+	eventually(t, "nothing is open", func() bool {
+		st, err := p.Status(t.Context())
+		return err == nil && len(st.Open) == 0
+	})
 }
 
 // A replica is stopped as soon as it drains and nothing is open: no request may be on its way to it then.

@@ -3,12 +3,10 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -56,18 +54,7 @@ func (r *recorder) String() string {
 // say sends the bytes on a connection of their own, and gives what comes back until the proxy closes or is silent.
 func say(t testing.TB, addr netip.AddrPort, words string) string {
 	t.Helper()
-	c, err := net.Dial("tcp", addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
-	io.WriteString(c, words)
-	b, err := io.ReadAll(c)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return string(b) + " (left open)"
-	}
-	return string(b)
+	return front{port: addr.String()}.say(t, words)
 }
 
 // hidden is the request that an attacker tries to get past the proxy.

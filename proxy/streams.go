@@ -157,7 +157,7 @@ const (
 // server returns the server for a connection, and the client that it is counted for: nil for a trusted proxy, which
 // brings the requests of many.
 func (h *httpServer) server(c *inbound.Conn) (*inbound.Client, *webServer) {
-	peer := peerOf(c.RemoteAddr().String())
+	peer := addrPortOf(c.RemoteAddr().String()).Addr()
 	if h.trusts(peer) {
 		return nil, &h.servers[0]
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -139,7 +140,12 @@ func (u *upstream) send(b *balancer, t *target, r *http.Request) (*http.Response
 	if r.Body != nil {
 		out.Body = io.NopCloser(r.Body) // the transport closes it when dialing fails; another endpoint may want it yet
 	}
-	return transport.RoundTrip(out)
+	resp, err := transport.RoundTrip(out)
+	if err == nil && resp.StatusCode < 100 { // the transport lets it through, and the server panics at it
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("the replica answered with the status %d", resp.StatusCode)
+	}
+	return resp, err
 }
 
 func repeatable(r *http.Request) bool {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"io"
+	"log"
 	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +30,23 @@ func (a *app) serverCommand() *cobra.Command {
 	return cmd
 }
 
+// newLog returns the log of a process that serves. What libraries write to the standard logger goes there too.
 func newLog(w io.Writer, format string) *slog.Logger {
+	var h slog.Handler = slog.NewTextHandler(w, nil)
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, nil))
+		h = slog.NewJSONHandler(w, nil)
 	}
-	return slog.New(slog.NewTextHandler(w, nil))
+	l := slog.New(h)
+	log.SetFlags(0)
+	log.SetOutput(libraryLog{l})
+	return l
+}
+
+// libraryLog logs what libraries say, up to the first quotation mark: what they quote came over a connection, and may be a secret.
+type libraryLog struct{ log *slog.Logger }
+
+func (l libraryLog) Write(line []byte) (int, error) {
+	text, _, _ := strings.Cut(string(line), `"`)
+	l.log.Info("library's message", "text", strings.TrimSpace(text))
+	return len(line), nil
 }

@@ -5,6 +5,7 @@ package inbound
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -26,11 +27,14 @@ type Conn struct {
 	log     *slog.Logger
 	state   connState
 	guard   *guard            // nil: not HTTP
+	early   []byte            // of another protocol, which the server has read already
 	tls     *tls.Conn         // nil: in clear
 	name    string            // that the client asked for in its handshake
 	leaf    *x509.Certificate // that it was shown; nil: in clear, or the session was resumed
 	ending  atomic.Bool
-	served  int64 // requests of HTTP/1 that reached the handler
+	stopped atomic.Bool   // the server wants no more from the read that is under way
+	wake    chan struct{} // has an element after a change of ending and stopped
+	served  int64         // requests of HTTP/1 that reached the handler
 	pace    pace
 	resets  resets
 	sent    atomic.Int64
@@ -56,11 +60,12 @@ type Limits struct {
 func (c *Conn) ExpectHTTP(l Limits, client *Client, log *slog.Logger) {
 	c.client, c.log = client, log
 	c.watch(l)
+	c.wake = make(chan struct{}, 1)
 	c.guard = &guard{max: l.Header + 8<<10}
+	if c.tls != nil {
+		c.guard.agreed = c.tls.ConnectionState().NegotiatedProtocol
+	}
 }
-
-// Malformed tells whether the guard has refused something.
-func (c *Conn) Malformed() bool { return c.guard.refused.Load() != 0 }
 
 // Suspect counts a request of HTTP/1 that reached the handler, and tells whether the guard has refused it already.
 func (c *Conn) Suspect() bool {
@@ -76,11 +81,19 @@ func (c *Conn) Read(b []byte) (int, error) {
 		src = c.tls
 	}
 	if c.guard == nil || c.hijacked() {
+		if len(c.early) > 0 {
+			n := copy(b, c.early)
+			c.early = c.early[n:]
+			return n, nil
+		}
 		return src.Read(b)
 	}
 	n, err := c.guard.read(src, b)
 	if !c.patient() {
 		return 0, io.EOF
+	}
+	if n == 0 && errors.Is(err, io.EOF) {
+		err = c.heldEnd()
 	}
 	return n, err
 }
@@ -88,6 +101,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 // Close closes it, and gives its places back.
 func (c *Conn) Close() error {
 	c.ending.Store(true)
+	c.wakeUp()
 	var err error
 	if c.tls != nil {
 		err = c.tls.Close() // which says good-bye, and closes the other one

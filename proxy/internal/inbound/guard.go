@@ -3,6 +3,7 @@ package inbound
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,15 +16,20 @@ import (
 // this one may have seen two requests where the server saw one. So all that has two readings is refused, with its connection.
 //
 // To refuse, it puts words in the place of the bytes that no HTTP server can take. It is used by one reader at a time.
+//
+// HTTP/2 isn't read here. A connection is one of HTTP/2 only if its very first bytes are the whole preface: a server that
+// gets half of it takes it for a request of HTTP/1 and goes on.
 type guard struct {
+	agreed  string // the protocol of the handshake; "": the first bytes decide
 	state   guardState
+	preface int    // lines of HTTP/2's preface that came
 	max     int    // bytes of a line
 	line    []byte // the beginning of a line that hasn't ended
 	left    int64  // bytes of the body or chunk that are still to come
 	frame   framing
 	heads   int64        // those that began
 	refused atomic.Int64 // from which request on all are refused; 0: none
-	pending []byte       // words of refusal that the reader hasn't taken yet
+	pending []byte       // what the reader gets next: words of refusal, or the preface
 	early   bool         // bytes came before it was known whether there is one
 	frames  frames       // of HTTP/2
 }
@@ -40,7 +46,10 @@ type framing struct {
 type guardState int
 
 const (
-	atRequest guardState = iota // the line that begins a request
+	atStart     guardState = iota // a request, or one empty line before it
+	afterReturn                   // within that empty line
+	atRequest                     // the line that begins a request
+	atPreface                     // HTTP/2 has begun
 	atHeader
 	inBody
 	atChunk // its size
@@ -56,51 +65,94 @@ const refusal = "\r\nrefused\r\n\r\n"
 
 // read reads from src what may pass.
 func (g *guard) read(src io.Reader, p []byte) (int, error) {
-	if g.refused.Load() == 0 {
-		n, err := src.Read(p)
-		ok := g.pass(p[:n])
-		if ok == n {
-			return n, err
-		}
-		g.refused.Store(g.heads)
-		g.pending = []byte(refusal)
-		if ok > 0 {
-			return ok, nil
+	if g.agreed == protocolHTTP2 && g.state != foreign && g.refused.Load() == 0 {
+		if err := g.awaitPreface(src); err != nil {
+			return 0, err
 		}
 	}
-	if len(g.pending) == 0 {
-		return 0, io.EOF
+	for len(g.pending) == 0 {
+		if g.refused.Load() != 0 {
+			return 0, io.EOF
+		}
+		n, err := src.Read(p)
+		n, ok := g.pass(p[:n])
+		if !ok {
+			g.refused.Store(g.heads)
+			g.pending, err = []byte(refusal), nil
+		}
+		if n > 0 || err != nil || len(p) == 0 {
+			return n, err
+		}
 	}
 	n := copy(p, g.pending)
 	g.pending = g.pending[n:]
 	return n, nil
 }
 
-// pass gives how many of the bytes may be passed on: all, or those before the line that is refused.
-func (g *guard) pass(b []byte) int {
+// preface is the first bytes of a client of HTTP/2.
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// awaitPreface reads the preface of a client that agreed on HTTP/2. If anything else comes, the connection ends without an
+// answer: the client would not understand one of HTTP/1.
+func (g *guard) awaitPreface(src io.Reader) error {
+	for len(g.line) < len(preface) {
+		b := make([]byte, len(preface)-len(g.line))
+		n, err := src.Read(b)
+		g.line = append(g.line, b[:n]...)
+		if !strings.HasPrefix(preface, string(g.line)) {
+			g.refused.Store(1)
+			return io.EOF
+		}
+		if err != nil && len(g.line) < len(preface) {
+			return err
+		}
+	}
+	g.pending, g.line = g.line, nil
+	g.speakHTTP2()
+	return nil
+}
+
+// speakHTTP2 is called when the whole of the preface has come.
+func (g *guard) speakHTTP2() { g.state, g.frames.since = foreign, time.Now() }
+
+// pass returns how many of the bytes may be passed on, and whether that is all of them: otherwise the line that follows is refused.
+// An empty line before a request is taken out of b.
+func (g *guard) pass(b []byte) (n int, ok bool) {
 	for i := 0; i < len(b); {
 		switch g.state {
 		case foreign:
 			g.frames.take(b[i:])
-			return len(b)
+			return len(b), true
 		case atUpgrade:
 			g.early = true
-			return len(b)
+			return len(b), true
 		case inBody, inChunk:
 			n := min(g.left, int64(len(b)-i))
 			i += int(n)
 			if g.left -= n; g.left == 0 {
 				g.bodyEnds()
 			}
+		case atStart:
+			g.state = atRequest
+			if b[i] == '\r' {
+				g.state, b = afterReturn, slices.Delete(b, i, i+1)
+			}
+		case afterReturn:
+			if b[i] != '\n' {
+				g.heads++
+				return i, false
+			}
+			g.state, b = atRequest, slices.Delete(b, i, i+1)
+			g.agreed = protocolHTTP1 // the connection's first bytes have gone by
 		default:
 			n, ok := g.takeBytes(b[i:])
 			if !ok {
-				return i
+				return i, false
 			}
 			i += n
 		}
 	}
-	return len(b)
+	return len(b), true
 }
 
 // takeBytes takes a line, or what there is of it, and gives its length.
@@ -119,19 +171,28 @@ func (g *guard) takeBytes(b []byte) (int, bool) {
 		line = g.line
 	}
 	line, ok := bytes.CutSuffix(line, []byte("\r"))
-	if !ok || len(line) > g.max || bytes.ContainsFunc(line, isControl) || !g.takeLine(line) {
+	if !ok || len(line) > g.max || hasControl(line) || !g.takeLine(line) {
 		return 0, false
 	}
 	g.line = g.line[:0]
 	return end + 1, true
 }
 
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+func hasControl(line []byte) bool {
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
 
 func (g *guard) takeLine(line []byte) bool {
 	switch g.state {
 	case atRequest:
 		return g.takeRequestLine(line)
+	case atPreface:
+		return g.takePreface(line)
 	case atHeader:
 		if len(line) == 0 {
 			g.headEnds()
@@ -155,19 +216,30 @@ func (g *guard) takeLine(line []byte) bool {
 }
 
 func (g *guard) takeRequestLine(line []byte) bool {
-	if g.heads == 1 && string(line) == "PRI * HTTP/2.0" {
-		g.state = foreign
-		g.frames = frames{left: len("\r\nSM\r\n\r\n"), since: time.Now()} // left is the rest of the preface
+	if g.heads == 1 && g.agreed == "" && string(line) == "PRI * HTTP/2.0" {
+		g.state = atPreface
 		return true
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, ok := bytes.Cut(rest, []byte(" "))
-	if !ok || !isToken(method) || len(target) == 0 || bytes.IndexByte(target, '\t') >= 0 {
+	if !ok || !IsToken(method) || len(target) == 0 || bytes.IndexByte(target, '\t') >= 0 {
 		return false
 	}
 	g.state = atHeader
 	g.frame = framing{old: string(version) == "HTTP/1.0"}
 	return g.frame.old || string(version) == "HTTP/1.1"
+}
+
+// takePreface takes the lines after the first of HTTP/2's preface.
+func (g *guard) takePreface(line []byte) bool {
+	rest := [...]string{"", "SM", ""}
+	if string(line) != rest[g.preface] {
+		return false
+	}
+	if g.preface++; g.preface == len(rest) {
+		g.speakHTTP2()
+	}
+	return true
 }
 
 func (g *guard) takeHeader(line []byte) bool {
@@ -177,20 +249,20 @@ func (g *guard) takeHeader(line []byte) bool {
 	}
 	f := &g.frame
 	switch {
-	case strings.EqualFold(name, "Content-Length"):
-		if f.length || f.chunked || !isNumber(value) {
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		if f.length || f.chunked || !IsNumber(string(value)) {
 			return false
 		}
-		n, err := strconv.ParseInt(value, 10, 64)
+		n, err := strconv.ParseInt(string(value), 10, 64)
 		f.length, f.n = true, n
 		return err == nil
-	case strings.EqualFold(name, "Transfer-Encoding"):
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		if f.length || f.chunked || f.old {
 			return false
 		}
 		f.chunked = true
-		return strings.EqualFold(value, "chunked")
-	case strings.EqualFold(name, "Upgrade"):
+		return bytes.EqualFold(value, []byte("chunked"))
+	case bytes.EqualFold(name, []byte("Upgrade")):
 		f.upgrade = true
 	}
 	return !FramesBody(name)
@@ -198,9 +270,8 @@ func (g *guard) takeHeader(line []byte) bool {
 
 // takeChunkSize takes a size in hexadecimal and drops its extensions.
 func (g *guard) takeChunkSize(line []byte) bool {
-	size, _, _ := strings.Cut(string(line), ";")
-	size = strings.TrimRight(size, " \t")
-	n, err := strconv.ParseUint(size, 16, 63)
+	size, _, _ := bytes.Cut(line, []byte(";"))
+	n, err := strconv.ParseUint(string(bytes.TrimRight(size, " \t")), 16, 63)
 	if err != nil {
 		return false
 	}
@@ -231,7 +302,7 @@ func (g *guard) bodyEnds() {
 }
 
 func (g *guard) requestEnds() {
-	g.state = atRequest
+	g.state = atStart
 	if g.frame.upgrade {
 		g.state = atUpgrade
 	}
@@ -245,33 +316,41 @@ func (g *guard) idle() bool {
 		return false
 	}
 	if g.state == atUpgrade {
-		g.state = atRequest
+		g.state = atStart
 	}
 	return true
 }
 
 // field takes a header line apart.
-func field(line []byte) (name, value string, ok bool) {
-	n, v, ok := bytes.Cut(line, []byte(":"))
-	return string(n), strings.Trim(string(v), " "), ok && isToken(n)
+func field(line []byte) (name, value []byte, ok bool) {
+	name, value, ok = bytes.Cut(line, []byte(":"))
+	return name, bytes.Trim(value, " "), ok && IsToken(name)
 }
 
-// FramesBody tells whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
-func FramesBody(name string) bool {
-	if len(name) != len("Content-Length") && len(name) != len("Transfer-Encoding") {
+// FramesBody reports whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
+func FramesBody[T string | []byte](name T) bool {
+	var plain [len("Transfer-Encoding")]byte
+	if len(name) != len("Content-Length") && len(name) != len(plain) {
 		return false
 	}
-	name = strings.ReplaceAll(name, "_", "-")
-	return strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding")
+	for i := range len(name) {
+		if plain[i] = name[i]; name[i] == '_' {
+			plain[i] = '-'
+		}
+	}
+	n := plain[:len(name)]
+	return bytes.EqualFold(n, []byte("Content-Length")) || bytes.EqualFold(n, []byte("Transfer-Encoding"))
 }
 
-func isNumber(s string) bool {
+// IsNumber reports whether s is a length as HTTP has it: digits alone.
+func IsNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isToken tells whether b is a name as RFC 9110 has it.
-func isToken(b []byte) bool {
-	for _, c := range b {
+// IsToken reports whether b is a name as RFC 9110 has it.
+func IsToken[T string | []byte](b T) bool {
+	for i := range len(b) {
+		c := b[i]
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
 			return false

@@ -1,10 +1,12 @@
 package inbound
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -52,6 +54,10 @@ func (b *Body) Slow() bool { return b.slow.Load() }
 // Cut tells whether it broke off for any reason: nothing that another replica would do better.
 func (b *Body) Cut() bool { return b.cut.Load() }
 
+// Malformed reports whether it broke off because the server could not read it. The standard allows some of what the server refuses:
+// sizes of more than 16 digits, 4 KB of a chunk's extension or of trailers.
+func (b *Body) Malformed() bool { return b.malformed.Load() }
+
 // Request gives the request to pass on. Its error is the client's: the body broke off or came too slowly.
 func (p *Progress) Request(ctx context.Context) (*http.Request, error) {
 	r := p.r.WithContext(ctx)
@@ -75,6 +81,9 @@ const earlyTime = 5 * time.Millisecond
 // WriteHeader begins the answer. One that comes before its request's body has been read is the last on its connection, and has
 // to say so: a client would send the next request into a connection that is being closed. Mostly the end is only microseconds away.
 func (p *Progress) WriteHeader(status int) {
+	if status < 200 && !p.r.ProtoAtLeast(1, 1) {
+		return // HTTP/1.0 knows no interim answers
+	}
 	if status >= 200 && p.body != nil && !p.http2 {
 		select {
 		case <-p.body.done:
@@ -114,6 +123,17 @@ func (p *Progress) FlushError() error {
 	err := p.rc.Flush()
 	p.disarm()
 	return err
+}
+
+// Hijack hands the connection over, and has it read first what the client sent right behind its request: the server has that in a
+// buffer, and who changes protocols reads from the connection alone.
+func (p *Progress) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := p.rc.Hijack()
+	if conn, ok := c.(*Conn); ok && err == nil && rw.Reader.Buffered() > 0 {
+		conn.early = make([]byte, rw.Reader.Buffered())
+		_, err = io.ReadFull(rw.Reader, conn.early)
+	}
+	return c, rw, err
 }
 
 // Unwrap lets http.ResponseController reach the rest.
@@ -162,6 +182,8 @@ type Body struct {
 	once  sync.Once
 	slow  atomic.Bool
 	cut   atomic.Bool
+
+	malformed atomic.Bool
 }
 
 // Read reads a part of the body.
@@ -186,6 +208,8 @@ func (b *Body) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.once.Do(func() { close(b.done) })
 	default:
+		left := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, http.ErrBodyReadAfterClose) || errors.As(err, new(net.Error))
+		b.malformed.Store(!left && !b.http2)
 		b.slow.Store(errors.Is(err, os.ErrDeadlineExceeded))
 		b.cut.Store(true)
 	}

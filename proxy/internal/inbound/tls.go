@@ -94,7 +94,12 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	if c.tls != nil {
 		return io.Copy(w, struct{ io.Reader }{c})
 	}
-	return c.TCPConn.WriteTo(w)
+	n, err := w.Write(c.early)
+	if c.early = nil; err != nil {
+		return int64(n), err
+	}
+	rest, err := c.TCPConn.WriteTo(w)
+	return int64(n) + rest, err
 }
 
 // CloseWrite tells the client that nothing more comes.

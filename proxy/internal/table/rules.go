@@ -3,6 +3,7 @@ package table
 import (
 	"cmp"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -81,4 +82,25 @@ func RequestHost(hostport string) string {
 		return ""
 	}
 	return NormalHost(h)
+}
+
+// nameBytes are those of a registered name.
+const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;="
+
+// ValidHost reports whether a Host header names a host, with or without a port, as RFC 3986 has it; "" names none and is valid.
+func ValidHost(hostport string) bool {
+	if hostport == "" {
+		return true
+	}
+	name, rest := hostport, ""
+	if inner, ok := strings.CutPrefix(hostport, "["); ok {
+		name, rest, ok = strings.Cut(inner, "]")
+		if addr, err := netip.ParseAddr(name); !ok || err != nil || !addr.Is6() {
+			return false
+		}
+	} else if at := strings.IndexByte(hostport, ':'); at >= 0 {
+		name, rest = hostport[:at], hostport[at:]
+	}
+	port, ok := strings.CutPrefix(rest, ":")
+	return name != "" && (ok || rest == "") && strings.Trim(port, "0123456789") == "" && (hostport[0] == '[' || strings.Trim(name, nameBytes) == "")
 }

@@ -1,0 +1,53 @@
+package inbound
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// heldEnd returns what a read that came upon the end of the client's side returns to the server. The server takes the end for a client that
+// has left, and drops the request; but one that ends its side after its last request ("nc -N") still waits for the answer. The two can't be told
+// apart. So while the server is at work on a whole request, the end is held back until the answer has been written, or for half of the time
+// in which a client has to move. This costs no more than a client that stays.
+func (c *Conn) heldEnd() error {
+	if http.ConnState(c.state.state.Load()) != http.StateActive || c.guard.state != atStart || c.guard.refused.Load() != 0 {
+		return io.EOF
+	}
+	timer := time.NewTimer(c.pace.limit / 2)
+	defer timer.Stop()
+	for {
+		switch {
+		case c.ending.Load():
+			return net.ErrClosed
+		case c.stopped.Load():
+			return os.ErrDeadlineExceeded
+		}
+		select {
+		case <-c.wake:
+		case <-timer.C:
+			return io.EOF
+		}
+	}
+}
+
+// SetReadDeadline sets the deadline of reads. The server stops a read by one that has long passed.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	err := c.TCPConn.SetReadDeadline(t)
+	stopped := !t.IsZero() && t.Unix() <= 1
+	c.stopped.Store(stopped)
+	if stopped {
+		c.wakeUp()
+	}
+	return err
+}
+
+// wakeUp has a held end look again.
+func (c *Conn) wakeUp() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // it has to look already, or there is none: nil is never ready
+	}
+}
