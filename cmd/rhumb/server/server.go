@@ -86,6 +86,7 @@ func assemble(conf Config, engine *docker.Engine, box *seal.Box, deps control.De
 		return daemon{}, err
 	}
 	deps.Certificates = certs.OpenStore(conf.folder().Certificates(), box)
+	deps.Key = box.Key("hashes of contents")
 	deps.Entry, deps.Keep, deps.Data, deps.Sweep = entry, conf.KeepReleases, conf.Data, engine.SweepFiles
 	b := build.New(engine.Client(), deps.Log)
 	b.Dir = conf.folder().Builds()
