@@ -337,12 +337,12 @@ func TestAServerThatIsNotThereIsUnavailableWithAHint(t *testing.T) {
 }
 
 func TestHostsOfOtherFormsAreRefused(t *testing.T) {
-	for _, host := range []string{"shop", "tcp://x", "unix://", "unix://host/s", "ssh://", "ssh://-oProxyCommand=x", "ssh://u:p@host", "ssh://-x@host", "http://", "://"} {
+	for _, host := range []string{"shop", "tcp://x", "unix://", "unix://host/s", "ssh://", "ssh://-oProxyCommand=x", "ssh://u:p@host", "ssh://-x@host", "ssh://host/s?x", "ssh://host/s#x", "http://", "://"} {
 		if _, err := client.New(host); rhumb.ErrorCode(err) != rhumb.Invalid {
 			t.Errorf("%s: got %v", host, err)
 		}
 	}
-	for _, host := range []string{"", "unix:///s", "ssh://host", "ssh://u@host:22", "http://x:1", "https://x"} {
+	for _, host := range []string{"", "unix:///s", "ssh://host", "ssh://u@host:22", "ssh://u@host:22/run/s", "ssh://host/", "http://x:1", "https://x"} {
 		if _, err := client.New(host); err != nil {
 			t.Errorf("%s: got %v", host, err)
 		}
