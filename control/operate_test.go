@@ -162,3 +162,46 @@ func (b *bed) lines(services []string, o rhumb.LogOptions) []rhumb.LogLine {
 	}
 	return lines
 }
+
+func TestNamesOfValuesAreThoseThatAComposeFileCanSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		for _, name := range []string{"a", "db/password", "shop_token.v2", "Größe", "two words", strings.Repeat("x", 255)} {
+			if err := b.SetValue(context.Background(), name, strings.NewReader("v")); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		for _, name := range []string{"", ".", "..", " a", "a\n", "a\x1b[2J", "a\x00b", "\x07", "a\u202eb", "\xff", strings.Repeat("x", 256)} {
+			err := b.SetValue(context.Background(), name, strings.NewReader("v"))
+			if rhumb.ErrorCode(err) != rhumb.Invalid || strings.ContainsAny(err.Error(), "\x1b\x07\x00\n") {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestACommandThatTheEngineMayNotSurviveIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.deploy(shop("web:1"))
+		long := strings.Repeat("x", 60_000)
+		for name, o := range map[string]rhumb.ExecOptions{
+			"one argument":    {Command: []string{"echo", long}},
+			"many arguments":  {Command: slices.Repeat([]string{"words"}, 12_001)},
+			"a variable":      {Command: []string{"env"}, Env: []string{"A=" + long}},
+			"the entry point": {Command: []string{"x"}, Entrypoint: []string{long}},
+		} {
+			for call, run := range map[string]func() (int, error){
+				"exec": func() (int, error) { return b.Exec(context.Background(), "shop", "web", 0, o) },
+				"run":  func() (int, error) { return b.Run(context.Background(), "shop", "web", o) },
+			} {
+				if _, err := run(); rhumb.ErrorCode(err) != rhumb.Invalid || rhumb.ErrorHint(err) == "" {
+					t.Errorf("%s, %s: %v", call, name, err)
+				}
+			}
+		}
+		if _, err := b.Exec(context.Background(), "shop", "web", 0, rhumb.ExecOptions{Command: []string{long[4:]}}); err != nil {
+			t.Errorf("a command that is just short enough: %v", err)
+		}
+	})
+}
