@@ -98,7 +98,7 @@ func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 		return rhumb.EngineInfo{}, e.fail(err, "ask for the engine's description")
 	}
 	return rhumb.EngineInfo{
-		Name: "Docker Engine", Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
+		Name: "Docker Engine", Host: e.host, Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
 		Arch: architecture(r.Info.Architecture), Root: r.Info.DockerRootDir, CPUs: r.Info.NCPU, Memory: r.Info.MemTotal,
 	}, nil
 }
