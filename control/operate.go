@@ -53,14 +53,7 @@ func (c *Control) Exec(ctx context.Context, stack, service string, slot int, o r
 		if s.Name != service {
 			continue
 		}
-		for _, rep := range s.Slots {
-			if rep.Alive() && (slot == rep.Slot || slot == 0 && (id == "" || rep.Ready && rep.Routed != "draining")) {
-				id = rep.ID
-				if slot != 0 || rep.Ready && rep.Routed != "draining" {
-					break
-				}
-			}
-		}
+		id = inside(s.Slots, slot)
 		if id == "" {
 			return 0, rhumb.Errorf(rhumb.Unavailable, "no replica of %s runs", service).WithHint("rhumb ps shows what became of them")
 		}
@@ -69,6 +62,26 @@ func (c *Control) Exec(ctx context.Context, stack, service string, slot int, o r
 		return 0, c.missingService(ctx, stack, service)
 	}
 	return c.Engine.Exec(ctx, id, o)
+}
+
+// inside returns the ID of the replica in which a command runs: the one in the slot, or any if slot is 0. One that is ready comes first, and of
+// two the one of the newer release: the other is on its way out. It is "" if none runs.
+func inside(slots []rhumb.ReplicaStatus, slot int) string {
+	var best *rhumb.ReplicaStatus
+	ready := func(r *rhumb.ReplicaStatus) bool { return r.Ready && r.Routed != "draining" }
+	for i := range slots {
+		r := &slots[i]
+		if !r.Alive() || slot != 0 && r.Slot != slot {
+			continue
+		}
+		if best == nil || ready(r) && !ready(best) || ready(r) == ready(best) && r.Release > best.Release {
+			best = r
+		}
+	}
+	if best == nil {
+		return ""
+	}
+	return best.ID
 }
 
 func (c *Control) missingService(ctx context.Context, stack, service string) error {

@@ -205,3 +205,32 @@ func TestACommandThatTheEngineMayNotSurviveIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestACommandRunsInTheReplicaThatStays(t *testing.T) {
+	rep := func(id string, release, slot int, state rhumb.ReplicaState, ready bool, routed string) rhumb.ReplicaStatus {
+		return rhumb.ReplicaStatus{Replica: rhumb.Replica{ID: id, Release: release, Slot: slot, State: state}, Ready: ready, Routed: routed}
+	}
+	old, fresh := rep("old", 1, 1, rhumb.StateRunning, true, ""), rep("new", 2, 1, rhumb.StateRunning, true, "")
+	starting, draining := rep("starting", 2, 1, rhumb.StateRunning, false, ""), rep("draining", 2, 1, rhumb.StateRunning, true, "draining")
+	dead, second := rep("dead", 3, 1, rhumb.StateExited, false, ""), rep("second", 2, 2, rhumb.StateRunning, true, "active")
+	for _, c := range []struct {
+		slots []rhumb.ReplicaStatus
+		slot  int
+		want  string
+	}{
+		{nil, 0, ""},
+		{[]rhumb.ReplicaStatus{dead}, 0, ""},
+		{[]rhumb.ReplicaStatus{old, fresh}, 0, "new"},
+		{[]rhumb.ReplicaStatus{fresh, old, dead}, 1, "new"},
+		{[]rhumb.ReplicaStatus{old, starting}, 0, "old"},
+		{[]rhumb.ReplicaStatus{draining, old}, 1, "old"},
+		{[]rhumb.ReplicaStatus{starting}, 0, "starting"},
+		{[]rhumb.ReplicaStatus{fresh, second}, 0, "new"},
+		{[]rhumb.ReplicaStatus{fresh, second}, 2, "second"},
+		{[]rhumb.ReplicaStatus{fresh, second}, 3, ""},
+	} {
+		if got := inside(c.slots, c.slot); got != c.want {
+			t.Errorf("of %+v, slot %d: %q, want %q", c.slots, c.slot, got, c.want)
+		}
+	}
+}
