@@ -74,6 +74,7 @@ type Sockets interface {
 // EngineInfo describes an engine.
 type EngineInfo struct {
 	Name       string // "Docker Engine"
+	Host       string `json:",omitzero"` // where the server reaches it: "unix:///path"
 	Version    string
 	APIVersion string
 	OS, Arch   string

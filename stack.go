@@ -285,7 +285,7 @@ type File struct {
 	Kind     FileKind
 	Name     string // the config's or secret's key, or the project file's path relative to the project folder
 	External string `json:",omitzero"` // the name of the value kept by the server; Content is then filled by the daemon
-	Hash     string `json:",omitzero"` // SHA-256 of the content, in hex
+	Hash     string `json:",omitzero"` // a hash of the content, in hex; in a release it is keyed
 	Content  []byte `json:",omitzero"`
 }
 

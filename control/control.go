@@ -34,6 +34,7 @@ type Deps struct {
 	Keep         int                         // releases kept per stack, the current one included; 0: ten
 	Version      string                      // for Info
 	Data         string                      // for Info
+	Key          []byte                      // of the hashes of configs, secrets and project files, which others see
 	Certificates rhumb.CertificateStore      // nil: there are neither given certificates nor an internal authority
 	Sweep        func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
 
@@ -100,7 +101,7 @@ func New(d Deps) *Control {
 		runners: map[string]*runner{},
 		models:  map[modelKey]*rhumb.Release{},
 	}
-	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.current}
+	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.current, Key: d.Key}
 	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep, Files: d.Sweep, Cache: d.Trim, Forget: c.forget})
 	return c
 }

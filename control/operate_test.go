@@ -162,3 +162,75 @@ func (b *bed) lines(services []string, o rhumb.LogOptions) []rhumb.LogLine {
 	}
 	return lines
 }
+
+func TestNamesOfValuesAreThoseThatAComposeFileCanSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		for _, name := range []string{"a", "db/password", "shop_token.v2", "Größe", "two words", strings.Repeat("x", 255)} {
+			if err := b.SetValue(context.Background(), name, strings.NewReader("v")); err != nil {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+		for _, name := range []string{"", ".", "..", " a", "a\n", "a\x1b[2J", "a\x00b", "\x07", "a\u202eb", "\xff", strings.Repeat("x", 256)} {
+			err := b.SetValue(context.Background(), name, strings.NewReader("v"))
+			if rhumb.ErrorCode(err) != rhumb.Invalid || strings.ContainsAny(err.Error(), "\x1b\x07\x00\n") {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestACommandThatTheEngineMayNotSurviveIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		b.deploy(shop("web:1"))
+		long := strings.Repeat("x", 60_000)
+		for name, o := range map[string]rhumb.ExecOptions{
+			"one argument":    {Command: []string{"echo", long}},
+			"many arguments":  {Command: slices.Repeat([]string{"words"}, 12_001)},
+			"a variable":      {Command: []string{"env"}, Env: []string{"A=" + long}},
+			"the entry point": {Command: []string{"x"}, Entrypoint: []string{long}},
+		} {
+			for call, run := range map[string]func() (int, error){
+				"exec": func() (int, error) { return b.Exec(context.Background(), "shop", "web", 0, o) },
+				"run":  func() (int, error) { return b.Run(context.Background(), "shop", "web", o) },
+			} {
+				if _, err := run(); rhumb.ErrorCode(err) != rhumb.Invalid || rhumb.ErrorHint(err) == "" {
+					t.Errorf("%s, %s: %v", call, name, err)
+				}
+			}
+		}
+		if _, err := b.Exec(context.Background(), "shop", "web", 0, rhumb.ExecOptions{Command: []string{long[4:]}}); err != nil {
+			t.Errorf("a command that is just short enough: %v", err)
+		}
+	})
+}
+
+func TestACommandRunsInTheReplicaThatStays(t *testing.T) {
+	rep := func(id string, release, slot int, state rhumb.ReplicaState, ready bool, routed string) rhumb.ReplicaStatus {
+		return rhumb.ReplicaStatus{Replica: rhumb.Replica{ID: id, Release: release, Slot: slot, State: state}, Ready: ready, Routed: routed}
+	}
+	old, fresh := rep("old", 1, 1, rhumb.StateRunning, true, ""), rep("new", 2, 1, rhumb.StateRunning, true, "")
+	starting, draining := rep("starting", 2, 1, rhumb.StateRunning, false, ""), rep("draining", 2, 1, rhumb.StateRunning, true, "draining")
+	dead, second := rep("dead", 3, 1, rhumb.StateExited, false, ""), rep("second", 2, 2, rhumb.StateRunning, true, "active")
+	for _, c := range []struct {
+		slots []rhumb.ReplicaStatus
+		slot  int
+		want  string
+	}{
+		{nil, 0, ""},
+		{[]rhumb.ReplicaStatus{dead}, 0, ""},
+		{[]rhumb.ReplicaStatus{old, fresh}, 0, "new"},
+		{[]rhumb.ReplicaStatus{fresh, old, dead}, 1, "new"},
+		{[]rhumb.ReplicaStatus{old, starting}, 0, "old"},
+		{[]rhumb.ReplicaStatus{draining, old}, 1, "old"},
+		{[]rhumb.ReplicaStatus{starting}, 0, "starting"},
+		{[]rhumb.ReplicaStatus{fresh, second}, 0, "new"},
+		{[]rhumb.ReplicaStatus{fresh, second}, 2, "second"},
+		{[]rhumb.ReplicaStatus{fresh, second}, 3, ""},
+	} {
+		if got := inside(c.slots, c.slot); got != c.want {
+			t.Errorf("of %+v, slot %d: %q, want %q", c.slots, c.slot, got, c.want)
+		}
+	}
+}

@@ -18,7 +18,7 @@ var errBroken = errors.New("broken")
 func well() Facts {
 	listener := rhumb.Listener{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}
 	return Facts{
-		Docker: "unix:///run/docker.sock", Daemons: []Daemon{{1, "unix:///run/docker.sock"}},
+		Docker: "unix:///run/docker.sock", Daemons: []Daemon{{PID: 1, Engine: "unix:///run/docker.sock"}},
 		Server:    Server{Info: rhumb.ServerInfo{Version: "1", Proxy: true}, Routes: rhumb.RouterStatus{PID: 7, Table: rhumb.Table{Listeners: []rhumb.Listener{listener}}}},
 		Engine:    Engine{Version: "28.0", API: "1.48", Driver: "overlay2", LiveRestore: true},
 		Kernel:    Kernel{Overlay: true, Bridge: true, BridgeNF: "1", Forward: "1"},
@@ -69,7 +69,7 @@ func TestEachThingThatIsWrongIsTold(t *testing.T) {
 		{"no nftables", func(f *Facts) { f.Kernel.Namespace = errBroken }, "kernel", Problem, "broken"},
 		{"not allowed", func(f *Facts) { f.Kernel.Namespace, f.Kernel.Denied = errBroken, true }, "kernel", Warning, "not allowed"},
 		{"the proxy is away", func(f *Facts) { f.Server.Info.Proxy = false }, "proxy", Problem, "does not answer"},
-		{"two servers", func(f *Facts) { f.Daemons = append(f.Daemons, Daemon{2, "unix:///var/run/docker.sock"}) }, "server", Warning, "processes 1, 2"},
+		{"two servers", func(f *Facts) { f.Daemons = append(f.Daemons, Daemon{PID: 2, Engine: "unix:///var/run/docker.sock"}) }, "server", Warning, "processes 1, 2"},
 		{"nobody listens", func(f *Facts) { f.Sockets.Bound = nil }, "ports", Problem, "*:80/http: nobody listens"},
 		{"only UDP listens", func(f *Facts) { f.Sockets.Bound[0].UDP = true }, "ports", Problem, "nobody listens"},
 		{"another process listens", func(f *Facts) { f.Sockets.Bound[0].Proxy = false }, "ports", Problem, "not the proxy"},
@@ -95,7 +95,7 @@ func TestEachThingThatIsWrongIsTold(t *testing.T) {
 		{"no memory", func(f *Facts) { f.Memory.Available = 1 }, "memory", Problem, "available"},
 		{"the clock runs free", func(f *Facts) { f.Clock.Synced = false }, "clock", Warning, "nothing keeps it right"},
 		{"the clock is far off", func(f *Facts) { f.Clock.Error = time.Minute }, "clock", Warning, "1m0s"},
-		{"a container is left", func(f *Facts) { f.Leftovers.Stacks = nil }, "leftovers", Warning, "1 container of stacks that the server doesn't know: shop-web.1.1"},
+		{"a container is left", func(f *Facts) { f.Leftovers.Stacks = nil }, "leftovers", Warning, "1 container of stacks that no server here knows: shop-web.1.1"},
 		{"a network is left", func(f *Facts) { f.Leftovers.Networks = []Owned{{"n", "old"}} }, "leftovers", Warning, "1 network"},
 		{"a volume is left", func(f *Facts) { f.Leftovers.Volumes = []Owned{{"v", "old"}, {"w", "old"}} }, "leftovers", Warning, "2 volumes"},
 		{"stacks unknown", func(f *Facts) { f.Leftovers.StacksErr = errBroken }, "leftovers", Warning, "not looked at"},
@@ -133,12 +133,12 @@ func TestWithoutAServerWhatNeedsItIsNotLookedAt(t *testing.T) {
 	}
 }
 
-func TestLeftoversBesideASecondServerMayBeItsOwn(t *testing.T) {
+func TestLeftoversBesideAServerThatDoesNotAnswerMayBeItsOwn(t *testing.T) {
 	f := well()
-	f.Daemons = append(f.Daemons, Daemon{2, "unix:///elsewhere"})
+	f.Leftovers.Strangers = true
 	f.Leftovers.Stacks = nil
 	for _, x := range leftoversCheck(f) {
-		if !strings.HasPrefix(x.Hint, "another server runs here") {
+		if !strings.HasPrefix(x.Hint, "another server uses this engine") {
 			t.Errorf("%+v", x)
 		}
 	}

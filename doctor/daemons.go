@@ -27,8 +27,18 @@ func daemons(f files) []Daemon {
 		if !serves(args) {
 			continue
 		}
-		environ, _ := f.Read("/proc/" + n + "/environ") // not ours to read: the flag alone says it
-		found = append(found, Daemon{pid, engineOf(args, string(environ))})
+		environ, err := f.Read("/proc/" + n + "/environ")
+		d := Daemon{PID: pid, Engine: given(args, string(environ), "docker-host", usualEngine)}
+		if d.Socket = given(args, string(environ), "socket", ""); d.Socket == "" && err == nil { // else it may be in what isn't ours to read
+			d.Socket = usualSocket
+		}
+		if d.Socket != "" && !filepath.IsAbs(d.Socket) {
+			cwd, err := f.Link("/proc/" + n + "/cwd")
+			if d.Socket = filepath.Join(cwd, d.Socket); err != nil {
+				d.Socket = ""
+			}
+		}
+		found = append(found, d)
 	}
 	return found
 }
@@ -42,23 +52,27 @@ func serves(args []string) bool {
 	return i >= 0 && args[1:][i] == "server"
 }
 
-// usualEngine is where servers look unless told otherwise.
-const usualEngine = "unix:///var/run/docker.sock"
+// Where servers look and answer unless told otherwise.
+const (
+	usualEngine = "unix:///var/run/docker.sock"
+	usualSocket = "/run/rhumb/rhumb.sock"
+)
 
-// engineOf tells which engine a server was given.
-func engineOf(args []string, environ string) string {
+// given returns what a server was told by a flag or its variable.
+func given(args []string, environ, flag, usual string) string {
 	for i, a := range args {
-		if v, ok := strings.CutPrefix(a, "--docker-host="); ok {
+		if v, ok := strings.CutPrefix(a, "--"+flag+"="); ok {
 			return v
 		}
-		if a == "--docker-host" && i+1 < len(args) {
+		if a == "--"+flag && i+1 < len(args) {
 			return args[i+1]
 		}
 	}
+	variable := "RHUMB_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_")) + "="
 	for _, e := range strings.Split(environ, "\x00") {
-		if v, ok := strings.CutPrefix(e, "RHUMB_DOCKER_HOST="); ok {
+		if v, ok := strings.CutPrefix(e, variable); ok {
 			return v
 		}
 	}
-	return usualEngine
+	return usual
 }

@@ -39,6 +39,7 @@ type Server struct {
 type Daemon struct {
 	PID    int
 	Engine string // its --docker-host
+	Socket string // where it answers; "": unknown
 }
 
 // Engine is what Docker Engine says of itself.
@@ -120,7 +121,8 @@ type Leftovers struct {
 	Volumes       []Owned
 	Dangling      int
 	DanglingBytes int64
-	Stacks        []string // those that the daemon knows
+	Stacks        []string // those that the daemon knows, and those of other servers that use the engine
+	Strangers     bool     // another server uses the engine and doesn't tell its stacks
 	StacksErr     error
 }
 

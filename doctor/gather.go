@@ -76,8 +76,9 @@ type Deps struct {
 	Files   files
 	Kernel  kernel
 	Network network
-	Docker  string // the engine's address: "unix:///path"
-	Data    string // the state folder, unless the server names it
+	Docker  string                                       // the engine's address: "unix:///path"
+	Dial    func(socket string) (rhumb.Inspector, error) // reaches another server of this machine
+	Data    string                                       // the state folder, unless the server names it
 }
 
 // Gather asks everybody. It fails at nothing: who can't be asked leaves an error in the facts.
@@ -87,6 +88,7 @@ func Gather(ctx context.Context, d Deps) Facts {
 	f.Engine = d.askEngine(ctx)
 	f.Leftovers = d.askLeftovers(ctx)
 	f.Server = d.askServer(ctx, &f.Leftovers) // after the engine: what a new stack has made is of a stack known by now
+	d.askOthers(ctx, f.Daemons, &f.Leftovers)
 	f.Kernel = d.askKernel()
 	f.Sockets = d.askSockets(ctx, f.Server.Routes)
 	f.Firewall = d.askFirewall(ctx)
@@ -115,6 +117,37 @@ func (d Deps) askServer(ctx context.Context, l *Leftovers) Server {
 		l.Stacks = append(l.Stacks, st.Name)
 	}
 	return s
+}
+
+// askOthers asks the other servers that use the engine for their stacks. The server that was asked already is one of the daemons: asking
+// it again does no harm.
+func (d Deps) askOthers(ctx context.Context, daemons []Daemon, l *Leftovers) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	using := slices.DeleteFunc(slices.Clone(daemons), func(o Daemon) bool { return !sameSocket(o.Engine, d.Docker) })
+	if len(using) < 2 {
+		return
+	}
+	for _, o := range using {
+		names, err := d.stacksOf(ctx, o)
+		l.Stacks, l.Strangers = append(l.Stacks, names...), l.Strangers || err != nil
+	}
+}
+
+func (d Deps) stacksOf(ctx context.Context, o Daemon) ([]string, error) {
+	if o.Socket == "" {
+		return nil, errors.New("its socket isn't known")
+	}
+	s, err := d.Dial(o.Socket)
+	if err != nil {
+		return nil, err
+	}
+	stacks, err := s.Stacks(ctx)
+	var names []string
+	for _, st := range stacks {
+		names = append(names, st.Name)
+	}
+	return names, err
 }
 
 func (d Deps) askEngine(ctx context.Context) Engine {

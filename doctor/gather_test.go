@@ -21,6 +21,7 @@ import (
 
 // told is a server that answers what it was told to.
 type told struct {
+	rhumb.Inspector
 	info   rhumb.ServerInfo
 	stacks []rhumb.StackInfo
 	routes rhumb.RouterStatus
@@ -103,18 +104,45 @@ func TestGatheringFailsAtNothingWhenNobodyAnswers(t *testing.T) {
 	}
 }
 
+func TestWhatAnotherServersStacksHaveIsNotLeftOver(t *testing.T) {
+	m := odd{files: map[string]string{"/proc/11/cmdline": "rhumb\x00server\x00--socket=/ours\x00", "/proc/12/cmdline": "rhumb\x00server\x00--socket=/other\x00",
+		"/proc/13/cmdline": "rhumb\x00server\x00--socket=/far\x00--docker-host=unix:///far\x00"}}
+	servers := map[string]told{"/ours": {stacks: []rhumb.StackInfo{{Name: "shop"}}}, "/other": {stacks: []rhumb.StackInfo{{Name: "blog"}}}}
+	d := Deps{Server: servers["/ours"], Files: m, Docker: usualEngine, Dial: func(socket string) (rhumb.Inspector, error) {
+		if s, ok := servers[socket]; ok {
+			return s, nil
+		}
+		return nil, errBroken
+	}}
+	all := []Owned{{"shop-web.1.1", "shop"}, {"blog-web.1.1", "blog"}, {"old-web.1.1", "old"}}
+	look := func() []Finding {
+		f := Facts{Leftovers: Leftovers{Containers: all, Stacks: []string{"shop"}}}
+		d.askOthers(t.Context(), daemons(m), &f.Leftovers)
+		return leftoversCheck(f)
+	}
+	found := look()
+	if len(found) != 1 || !strings.HasSuffix(found[0].Text, ": old-web.1.1") || strings.Contains(found[0].Hint, "another server") {
+		t.Errorf("with the other one's word: %+v", found)
+	}
+	delete(servers, "/other")
+	found = look()
+	if len(found) != 1 || !strings.HasSuffix(found[0].Text, ": blog-web.1.1, old-web.1.1") || !strings.HasPrefix(found[0].Hint, "another server uses this engine") {
+		t.Errorf("without it: %+v", found)
+	}
+}
+
 func TestServersAreFoundAmongTheProcesses(t *testing.T) {
 	m := odd{files: map[string]string{
-		"/proc/11/cmdline": "/usr/bin/rhumb\x00server\x00",
+		"/proc/11/cmdline": "/usr/bin/rhumb\x00server\x00", "/proc/11/environ": "",
 		"/proc/12/cmdline": "rhumb\x00server\x00--docker-host\x00unix:///other\x00",
-		"/proc/13/cmdline": "rhumb\x00server\x00--docker-host=unix:///third\x00",
-		"/proc/14/cmdline": "rhumb\x00server\x00", "/proc/14/environ": "A=b\x00RHUMB_DOCKER_HOST=unix:///fourth\x00",
+		"/proc/13/cmdline": "rhumb\x00server\x00--docker-host=unix:///third\x00--socket=run/s\x00", "/proc/13/cwd": "/srv",
+		"/proc/14/cmdline": "rhumb\x00server\x00", "/proc/14/environ": "A=b\x00RHUMB_DOCKER_HOST=unix:///fourth\x00RHUMB_SOCKET=/fourth.sock\x00",
 		"/proc/15/cmdline": "rhumb\x00proxy\x00--state\x00server\x00",
 		"/proc/16/cmdline": "vi\x00server\x00",
 		"/proc/17/cmdline": "",
 		"/proc/net/tcp":    "",
 	}}
-	want := []Daemon{{11, usualEngine}, {12, "unix:///other"}, {13, "unix:///third"}, {14, "unix:///fourth"}}
+	want := []Daemon{{11, usualEngine, usualSocket}, {12, "unix:///other", ""}, {13, "unix:///third", "/srv/run/s"}, {14, "unix:///fourth", "/fourth.sock"}}
 	if got := daemons(m); !slices.Equal(got, want) {
 		t.Errorf("found %v, want %v", got, want)
 	}

@@ -21,10 +21,10 @@ func leftoversCheck(f Facts) []Finding {
 		if len(names) == 0 {
 			return
 		}
-		if len(f.Daemons) > 1 {
-			hint = "another server runs here: they may be its. If not, " + hint
+		if l.Strangers {
+			hint = "another server uses this engine and doesn't say which stacks it has: they may be its. If not, " + hint
 		}
-		found = append(found, Finding{"leftovers", Warning, counted(len(names), kind, kinds) + " of stacks that the server doesn't know: " + few(names), hint})
+		found = append(found, Finding{"leftovers", Warning, counted(len(names), kind, kinds) + " of stacks that no server here knows: " + few(names), hint})
 	}
 	add("container", "containers", l.Containers, "when nobody needs them: docker rm -f NAME")
 	add("network", "networks", l.Networks, "when nobody needs them: docker network rm NAME")

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -81,10 +80,12 @@ func buildParts(r *http.Request) (rhumb.BuildRequest, io.Reader, error) {
 	if err != nil {
 		return req, nil, err
 	}
-	dec := json.NewDecoder(io.LimitReader(part, wire.MaxModel)) // build secrets are in there
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&req); err != nil {
-		return req, nil, rhumb.Errorf(rhumb.Invalid, "the build's request can't be read: %v", err)
+	text, err := io.ReadAll(io.LimitReader(part, wire.MaxModel)) // build secrets are in there
+	if err != nil {
+		return req, nil, rhumb.Errorf(rhumb.Invalid, "the build's request can't be read: %w", err)
+	}
+	if err := decodeStrictly(text, &req); err != nil {
+		return req, nil, rhumb.Errorf(rhumb.Invalid, "the build's request is not valid: %w", err)
 	}
 	tar, err := namedPart(parts, "context")
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -25,6 +24,7 @@ func New(s rhumb.Server, log *slog.Logger) http.Handler {
 	conf := huma.DefaultConfig("rhumb", Version)
 	conf.CreateHooks = nil // no $schema fields in answers: both ends speak the domain's own types
 	conf.DocsPath = ""     // that page would load scripts from strangers
+	conf.Formats = formats()
 	conf.SchemasPath = ""
 	conf.Info.Description = "A Compose file goes in, and the system on your servers is brought to it and held there."
 	mux := http.NewServeMux()
@@ -33,6 +33,7 @@ func New(s rhumb.Server, log *slog.Logger) http.Handler {
 	a.inspector()
 	a.operator()
 	a.builder()
+	a.allowEmptyBytes()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, rhumb.Errorf(rhumb.NotFound, "the API has nothing at %s %s", r.Method, r.URL.Path).
 			WithHint("/openapi.json lists all that there is; a newer client may ask for more than an older server has"))
@@ -114,30 +115,6 @@ type statusError struct {
 
 func (e *statusError) Error() string  { return e.Msg }
 func (e *statusError) GetStatus() int { return e.status }
-
-// huma makes its own errors (a request that doesn't fit the schema) with this function, which is the library's one way
-// to change their form.
-func init() {
-	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
-		code := rhumb.Internal
-		if status >= 400 && status < 500 {
-			code = rhumb.Invalid
-		}
-		if status == http.StatusUnprocessableEntity {
-			status, msg = http.StatusBadRequest, "the request is not valid"
-		}
-		var details []string
-		for _, err := range errs {
-			if err != nil {
-				details = append(details, err.Error())
-			}
-		}
-		if len(details) > 0 {
-			msg += ": " + strings.Join(details[:min(len(details), 5)], "; ")
-		}
-		return &statusError{Problem: wire.Problem{Code: code, Msg: msg}, status: status}
-	}
-}
 
 // timeOf reads a time of a query; "" is none.
 func timeOf(s, name string) (time.Time, error) {

@@ -63,10 +63,12 @@ func TestWrongRequestsAreRefusedWithACodeAndWords(t *testing.T) {
 		code, words              string
 	}{
 		{"GET", "/nothing", "", "", 404, "not_found", "nothing at GET /nothing"},
-		{"POST", "/v1/stacks/shop/plan", "application/json", "{", 400, "invalid", "unexpected end"},
+		{"POST", "/v1/stacks/shop/plan", "application/json", "{", 400, "invalid", "broken at byte 1"},
 		{"POST", "/v1/stacks/shop/plan", "application/json", `{"Model":{"Name":"shop"},"Colour":1}`, 400, "invalid", "unexpected property"},
 		{"POST", "/v1/stacks/shop/changes", "application/json", `{"Stack":"blog","Cause":"down"}`, 400, "invalid", `the stack "shop", the request "blog"`},
 		{"POST", "/v1/stacks/shop/changes", "application/json", `{"Stack":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "invalid", "too large"},
+		{"POST", "/v1/stacks/shop/plan", "application/json", `{"Model":{"Name":"shop","Services":[],"Files":[{"Kind":"config","Name":"a","Content":"!"}]}}`, 400, "invalid", "base64"},
+		{"POST", "/v1/stacks/shop/plan", "application/json", `{"Model":{"Name":"shop","Services":[` + strings.Repeat("{},", 100_000) + `{}]}}`, 400, "invalid", "more than 100000 values"},
 		{"GET", "/v1/stacks/shop/deployments/seven", "", "", 400, "invalid", "integer"},
 		{"GET", "/v1/events?since=yesterday", "", "", 400, "invalid", "not a time"},
 		{"POST", "/v1/stacks/shop/services/web/builds", "application/x-tar", "x", 400, "invalid", "multipart"},

@@ -51,7 +51,7 @@ func (a *api) operator() {
 func (a *api) setValue(w http.ResponseWriter, r *http.Request, name string) {
 	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxValue))
 	if err != nil {
-		refuse(w, rhumb.Errorf(rhumb.Invalid, "value %s: its content could not be read, or is larger than %d MB", name, wire.MaxValue>>20))
+		refuse(w, rhumb.Errorf(rhumb.Invalid, "value %q: its content could not be read, or is larger than %d MB", name, wire.MaxValue>>20))
 		return
 	}
 	if err := a.s.SetValue(r.Context(), name, bytes.NewReader(content)); err != nil {

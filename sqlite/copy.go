@@ -64,7 +64,7 @@ func (s *Store) reading(ctx context.Context, f func(*sql.Conn) error) error {
 	if err := s.checkLog(); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout(10000)")+"&mode=rw") // not ro: a log that a dead daemon left has to be read
+	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout("+patience+")")+"&mode=rw") // not ro: a log that a dead daemon left has to be read
 	if err != nil {
 		return s.fault("read the database "+s.path, err)
 	}

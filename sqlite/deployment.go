@@ -86,6 +86,9 @@ func (s *Store) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deployment,
 	if err != nil {
 		return rhumb.Deployment{}, err
 	}
+	if d.Phase.Ended() {
+		s.emptyLog(ctx)
+	}
 	return d, nil
 }
 
@@ -235,8 +238,8 @@ func (s *Store) decode(scan func(...any) error) (d rhumb.Deployment, err error) 
 	if err := scan(&id, &rev, &record, &failures); err != nil {
 		return d, err
 	}
-	if err := json.Unmarshal(record, &d); err != nil {
-		return d, err
+	if err := unpack(record, &d); err != nil {
+		return d, fmt.Errorf("deployment %d: %w", id, err)
 	}
 	d.ID, d.Rev = id, rev
 	if failures != nil {

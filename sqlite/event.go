@@ -87,7 +87,7 @@ func (s *Store) decodeEvent(scan func(...any) error) (e rhumb.Event, err error) 
 	if err := scan(&id, &record, &failure); err != nil {
 		return e, err
 	}
-	if err := json.Unmarshal(record, &e); err != nil {
+	if err := unpack(record, &e); err != nil {
 		return e, fmt.Errorf("event %d: %w", id, err)
 	}
 	e.ID = id

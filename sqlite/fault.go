@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -23,6 +25,9 @@ func (s *Store) fault(what string, err error) error {
 		return rhumb.Errorf(rhumb.Timeout, "%s: the database did not answer in time: %w", what, err)
 	}
 	var e *driver.Error
+	if errors.Is(err, errUnreadable) {
+		return s.damaged(fmt.Errorf("%s: %w", what, err))
+	}
 	if !errors.As(err, &e) {
 		return rhumb.Errorf(rhumb.Internal, "%s: %w", what, err)
 	}
@@ -42,6 +47,17 @@ func (s *Store) fault(what string, err error) error {
 	default:
 		return rhumb.Errorf(rhumb.Internal, "%s: %w", what, err)
 	}
+}
+
+// errUnreadable is what the error is if a record is not what was written.
+var errUnreadable = errors.New("it can't be read")
+
+// unpack reads a record that is kept in clear.
+func unpack(record []byte, into any) error {
+	if err := json.Unmarshal(record, into); err != nil {
+		return fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return nil
 }
 
 func (s *Store) damaged(err error) *rhumb.Error {

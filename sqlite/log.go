@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 
 // What a daemon that was killed has done last is in the log beside the database (FILE-wal) alone. When SQLite opens it, it takes a
 // frame that is damaged for the end of the log, and what follows is gone without a word. The index of the log (FILE-shm), which
-// a killed process leaves too, knows how many frames were there; sqlite.org/walformat.html describes both.
+// a killed process leaves too, knows how many frames were there; sqlite.org/walformat.html describes both. Where the index is gone, as in
+// a copy of the folder, the log itself shows that something is missing in its midst: transactions that began after the damaged one. Of
+// its last transaction nothing shows that it was complete, so the log is emptied into the database after every deployment.
 const (
 	logHeader   = 32 // bytes before the first frame
 	frameHeader = 24 // bytes before each frame's page
@@ -38,9 +41,12 @@ func (s *Store) tryLog() error {
 	if err != nil {
 		return err
 	}
-	kept, sound := frames(log)
+	kept, size, sound := frames(log)
 	if !sound && len(log) > logHeader {
 		return errors.New("its beginning is damaged")
+	}
+	if sound && goesOn(log, logHeader+kept*size, size) {
+		return fmt.Errorf("a change after the first %d changed pages can't be read, and later ones can", kept)
 	}
 	acknowledged, salt, known := acknowledged(index)
 	if !known || sound && salt != [8]byte(log[16:24]) {
@@ -61,10 +67,29 @@ func content(path string) ([]byte, error) {
 	return b, err
 }
 
-// frames counts the frames of a log up to the first that is damaged or an older log's. A log whose header can't be right has none.
-func frames(log []byte) (n int, sound bool) {
+// goesOn reports whether a log has a complete transaction from the offset on, and frames of another one after it. SQLite begins a
+// transaction only when the one before is on disk, so what is at the offset was once whole. The remains of a transaction that a crash cut
+// off are the log's last.
+func goesOn(log []byte, at, size int) bool {
+	complete := false
+	for ; at+size <= len(log); at += size {
+		frame := log[at:]
+		if [8]byte(frame[8:16]) != [8]byte(log[16:24]) {
+			continue // an older log's, or damaged here
+		}
+		if complete {
+			return true
+		}
+		complete = binary.BigEndian.Uint32(frame[4:]) != 0 // the size of the database after a commit
+	}
+	return false
+}
+
+// frames counts the frames of a log up to the first that is damaged or an older log's, and returns the size of each. A log whose header
+// can't be right has none.
+func frames(log []byte) (n, size int, sound bool) {
 	if len(log) < logHeader {
-		return 0, false
+		return 0, 0, false
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	switch binary.BigEndian.Uint32(log) {
@@ -72,14 +97,14 @@ func frames(log []byte) (n int, sound bool) {
 	case 0x377f0683:
 		order = binary.BigEndian
 	default:
-		return 0, false
+		return 0, 0, false
 	}
 	var sum checksum
 	sum.add(order, log[:24])
 	if !sum.stands(log[24:]) {
-		return 0, false
+		return 0, 0, false
 	}
-	size := frameHeader + int(binary.BigEndian.Uint32(log[8:]))
+	size = frameHeader + int(binary.BigEndian.Uint32(log[8:]))
 	for rest := log[logHeader:]; len(rest) >= size; rest = rest[size:] {
 		sum.add(order, rest[:8])
 		sum.add(order, rest[frameHeader:size])
@@ -88,7 +113,7 @@ func frames(log []byte) (n int, sound bool) {
 		}
 		n++
 	}
-	return n, true
+	return n, size, true
 }
 
 // acknowledged gives how many frames the log has that aren't all in the database yet, and the log's salt. It knows nothing if the
@@ -122,4 +147,16 @@ func (c *checksum) add(order binary.ByteOrder, b []byte) {
 // stands tells whether this is the checksum that is written down.
 func (c *checksum) stands(written []byte) bool {
 	return c[0] == binary.BigEndian.Uint32(written) && c[1] == binary.BigEndian.Uint32(written[4:])
+}
+
+// emptyLog moves what is in the log into the database. It need not succeed: while another process reads, the log stays.
+func (s *Store) emptyLog(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), emptyTimeout) // half of it would leave the connection impatient
+	defer cancel()
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	_, _ = conn.ExecContext(ctx, "PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = "+patience)
 }

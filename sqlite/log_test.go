@@ -2,14 +2,17 @@ package sqlite_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"rhumb"
 	"rhumb/sqlite"
+	"rhumb/sqlite/storetest"
 )
 
 // crashed gives the files of a store whose daemon was killed, with what it had done still in the log.
@@ -17,8 +20,20 @@ func crashed(t *testing.T) map[string][]byte {
 	t.Helper()
 	dir := t.TempDir()
 	s := open(t, dir)
+	deploy(t, s)
+	deploy(t, s)
+	if _, err := s.Begin(t.Context(), storetest.Release("shop", "web:1"), storetest.Deployment("shop")); err != nil {
+		t.Fatal(err)
+	}
+	filler := make([]byte, 60_000)
+	rand.Read(filler) // it is compressed
+	if err := s.SetValue(t.Context(), "filler", filler); err != nil {
+		t.Fatal(err)
+	}
 	for range 3 {
-		deploy(t, s)
+		if _, err := s.Append(t.Context(), rhumb.Event{Kind: rhumb.EventStarted, Stack: "shop"}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	files := map[string][]byte{}
 	for _, name := range []string{"key", "rhumb.db", "rhumb.db-wal", "rhumb.db-shm"} {
@@ -58,15 +73,15 @@ func reopened(t *testing.T, files map[string][]byte) (dir string, releases int, 
 	return dir, len(list), err
 }
 
-// lossless checks that files that were damaged are refused and kept, or hold all that was stored.
-func lossless(t *testing.T, what string, files map[string][]byte) {
+// lossless checks that files that were damaged are refused and kept, or hold all that was stored. It reports whether they were refused.
+func lossless(t *testing.T, what string, files map[string][]byte) bool {
 	t.Helper()
 	dir, releases, err := reopened(t, files)
 	if err == nil {
 		if releases != 3 {
 			t.Errorf("%s: it opens with %d releases of 3", what, releases)
 		}
-		return
+		return false
 	}
 	if !strings.Contains(err.Error(), filepath.Join(dir, "rhumb.db")) || rhumb.ErrorHint(err) == "" {
 		t.Errorf("%s: the error doesn't name the file and what to do: %v", what, err)
@@ -76,6 +91,7 @@ func lossless(t *testing.T, what string, files map[string][]byte) {
 			t.Errorf("%s: %s was changed (%v); the error was %v", what, name, readErr, err)
 		}
 	}
+	return true
 }
 
 func TestALogThatWasDamagedIsRefusedAndKept(t *testing.T) {
@@ -101,6 +117,60 @@ func TestALogThatWasDamagedIsRefusedAndKept(t *testing.T) {
 		damage("cut at "+itoa(at), log[:at])
 	}
 	damage("gone", nil)
+}
+
+func TestALogThatIsDamagedInItsMidstIsRefusedWithoutItsIndexToo(t *testing.T) {
+	files := crashed(t)
+	delete(files, "rhumb.db-shm") // as a copy of the folder may be
+	if _, releases, err := reopened(t, files); err != nil || releases != 3 {
+		t.Fatalf("untouched it gives %d releases, %v", releases, err)
+	}
+	log := files["rhumb.db-wal"]
+	refused := 0
+	for _, at := range spread(len(log)) {
+		flipped := bytes.Clone(log)
+		flipped[at] ^= 1
+		files["rhumb.db-wal"] = flipped
+		if lossless(t, "a flipped bit in byte "+itoa(at), files) {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("none was refused")
+	}
+}
+
+func TestTheRemainsOfATransactionThatWasCutOffAreNoDamage(t *testing.T) {
+	files := crashed(t)
+	delete(files, "rhumb.db-shm")
+	log := files["rhumb.db-wal"]
+	const frame = 24 + 4096
+	last := log[len(log)-frame:] // an event's last page, with its commit
+	torn := bytes.Clone(last)
+	torn[100] ^= 1 // the power failed while it was written
+	files["rhumb.db-wal"] = slices.Concat(log[:len(log)-frame], torn)
+	if _, releases, err := reopened(t, files); err != nil || releases != 3 {
+		t.Errorf("it gives %d releases, %v", releases, err)
+	}
+}
+
+func TestWhatADeploymentDidIsInTheDatabaseOnceItHasEnded(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	for range 3 {
+		deploy(t, s)
+	}
+	files := map[string][]byte{}
+	for _, name := range []string{"key", "rhumb.db"} { // without the log
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = b
+	}
+	if _, releases, err := reopened(t, files); err != nil || releases != 3 {
+		t.Errorf("it gives %d releases, %v", releases, err)
+	}
 }
 
 func TestADatabaseThatWasCutIsRefusedAndKept(t *testing.T) {

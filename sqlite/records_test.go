@@ -47,3 +47,45 @@ func TestATamperedRecordIsRefusedAtOpening(t *testing.T) {
 		})
 	}
 }
+
+func TestADamagedRecordInClearIsReportedByNameAndWithWhatToDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		change, subject string
+		read            func(*sqlite.Store) error
+	}{
+		"a release of a list": {"UPDATE releases SET info = '{\"By\"*1}'", "list the releases of shop", func(s *sqlite.Store) error {
+			_, err := s.Releases(t.Context(), "shop")
+			return err
+		}},
+		"a release": {`UPDATE releases SET info = '{"At":"yesterday"}'`, "read release shop@1", func(s *sqlite.Store) error {
+			_, err := s.Release(t.Context(), "shop", 1)
+			return err
+		}},
+		"a deployment": {"UPDATE deployments SET record = '[]'", "deployment 1", func(s *sqlite.Store) error {
+			_, err := s.Deployment(t.Context(), "shop", 0)
+			return err
+		}},
+		"an event": {`UPDATE events SET record = '{"Kind":7}'`, "event 1", func(s *sqlite.Store) error {
+			_, err := s.Events(t.Context(), rhumb.EventFilter{})
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := open(t, dir)
+			deploy(t, s)
+			if _, err := s.Append(t.Context(), rhumb.Event{Kind: rhumb.EventStarted, Stack: "shop"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.read(s); err != nil {
+				t.Fatalf("undamaged: %v", err)
+			}
+			raw(t, dir, c.change)
+			err := c.read(s)
+			if rhumb.ErrorCode(err) != rhumb.Internal || !strings.Contains(err.Error(), filepath.Join(dir, "rhumb.db")+" is damaged") ||
+				!strings.Contains(err.Error(), c.subject) || rhumb.ErrorHint(err) == "" {
+				t.Errorf("got %v; hint: %s", err, rhumb.ErrorHint(err))
+			}
+		})
+	}
+}

@@ -97,7 +97,7 @@ func (s *Store) number(ctx context.Context, tx *sql.Tx, r *rhumb.Release, last i
 // decodeInfo keeps what the row itself says.
 func decodeInfo(b []byte, r *rhumb.ReleaseInfo) error {
 	served, current := r.Served, r.Current
-	if err := json.Unmarshal(b, r); err != nil {
+	if err := unpack(b, r); err != nil {
 		return err
 	}
 	r.Served, r.Current = served, current

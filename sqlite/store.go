@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	readers     = 4
-	openTimeout = time.Minute // to look through and migrate the file
+	readers      = 4
+	openTimeout  = time.Minute // to look through and migrate the file
+	emptyTimeout = time.Minute // to empty the log into the file
+	patience     = "10000"     // milliseconds to wait for a lock of another process
 )
 
 // Sealer seals what must not be on disk in clear.
@@ -52,7 +54,7 @@ func Open(path string, box Sealer) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)"}
+	pragmas := []string{"busy_timeout(" + patience + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)"}
 	if s.write, err = sql.Open("sqlite", dsn(path, pragmas...)+"&_txlock=immediate"); err == nil { // so that no writer has to start over
 		s.write.SetMaxOpenConns(1)
 		s.read, err = sql.Open("sqlite", dsn(path, append(pragmas, "query_only(1)")...))
@@ -66,6 +68,7 @@ func Open(path string, box Sealer) (*Store, error) {
 		_ = s.Close() // the first error is the one to tell
 		return nil, err
 	}
+	s.emptyLog(ctx)
 	return s, nil
 }
 

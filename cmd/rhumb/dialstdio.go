@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -16,8 +17,14 @@ import (
 
 // dialStdioCommand is what ssh runs at the other end: it joins its standard streams to the server's socket.
 func (a *app) dialStdioCommand() *cobra.Command {
-	socket := strings.TrimPrefix(client.DefaultHost, "unix://")
+	var socket string
 	cmd := a.command("dial-stdio", "Join the standard streams to the server's socket", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if socket == "" {
+			var err error
+			if socket, err = ownSocket(); err != nil {
+				return err
+			}
+		}
 		d := net.Dialer{Timeout: 10 * time.Second}
 		conn, err := d.DialContext(ctx, "unix", socket)
 		if err != nil {
@@ -38,6 +45,20 @@ func (a *app) dialStdioCommand() *cobra.Command {
 		return nil
 	})
 	cmd.Hidden = true
-	cmd.Flags().StringVar(&socket, "socket", socket, "the server's socket")
+	cmd.Flags().StringVar(&socket, "socket", "", "the server's socket (RHUMB_HOST)")
 	return cmd
+}
+
+// ownSocket returns the socket that commands on this machine use.
+func ownSocket() (string, error) {
+	host := os.Getenv("RHUMB_HOST")
+	if host == "" {
+		host = client.DefaultHost
+	}
+	path, ok := strings.CutPrefix(host, "unix://")
+	if !ok {
+		return "", rhumb.Errorf(rhumb.Invalid, "RHUMB_HOST there is %s, which is no socket", host).
+			WithHint("name the socket: ssh://USER@HOST/PATH/TO/SOCKET")
+	}
+	return path, nil
 }

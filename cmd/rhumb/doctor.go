@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"time"
 
 	moby "github.com/moby/moby/client"
 	"github.com/spf13/cobra"
@@ -24,7 +25,10 @@ func (a *app) doctorCommand() *cobra.Command {
 		if err := lookedAt(&conf, install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
-		return a.with(func(c *client.Client) error { return a.examine(ctx, conf, c) })
+		return a.with(func(c *client.Client) error {
+			askedEngine(ctx, &conf, c, cmd.Flags())
+			return a.examine(ctx, conf, c)
+		})
 	})
 	cmd.Long = "Look at the machine, its engine and its rhumb server, and tell what is wrong and what to do. It changes nothing, and runs on the\n" +
 		"server's own machine, as root to see everything. It ends with 0 if nothing is a problem, and with 1 otherwise."
@@ -45,6 +49,21 @@ func lookedAt(conf *server.Config, m install.Machine, fs *pflag.FlagSet) error {
 	}
 	return nil
 }
+
+// askedEngine takes the engine that the running server uses, where the user names none.
+func askedEngine(ctx context.Context, conf *server.Config, s rhumb.Inspector, fs *pflag.FlagSet) {
+	if _, ok := os.LookupEnv("RHUMB_DOCKER_HOST"); ok || fs.Changed("docker-host") {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if info, err := s.Info(ctx); err == nil && info.Engine.Host != "" { // an error is told by examine; an older server doesn't say
+		conf.DockerHost = info.Engine.Host
+	}
+}
+
+// askTimeout is how long the server may take to say which engine it uses.
+const askTimeout = 10 * time.Second
 
 // examine gathers the facts and prints what they mean.
 func (a *app) examine(ctx context.Context, conf server.Config, c *client.Client) error {
@@ -67,6 +86,7 @@ func (a *app) examine(ctx context.Context, conf server.Config, c *client.Client)
 	here := doctor.Machine{}
 	found := doctor.Examine(doctor.Gather(ctx, doctor.Deps{
 		Server: c, Engine: engine, Files: here, Kernel: here, Network: here, Docker: conf.DockerHost, Data: conf.Data,
+		Dial: func(socket string) (rhumb.Inspector, error) { return client.New("unix://" + socket) },
 	}))
 	if err := ctx.Err(); err != nil {
 		return err // what was cut off looks like a problem

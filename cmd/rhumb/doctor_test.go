@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/spf13/pflag"
 
+	"rhumb"
 	"rhumb/cmd/rhumb/server"
 	"rhumb/install"
 )
@@ -52,5 +55,47 @@ func TestDoctorLooksAtTheEngineThatTheInstallationUses(t *testing.T) {
 	}
 	if got := looked("--docker-host", "unix:///flag"); got != "unix:///flag" {
 		t.Errorf("with a flag it looks at %s", got)
+	}
+}
+
+// using is a server that uses an engine.
+type using struct {
+	rhumb.Inspector
+	engine string
+	err    error
+}
+
+func (u using) Info(context.Context) (rhumb.ServerInfo, error) {
+	return rhumb.ServerInfo{Engine: rhumb.EngineInfo{Host: u.engine}}, u.err
+}
+
+func TestDoctorLooksAtTheEngineThatTheRunningServerUses(t *testing.T) {
+	asked := func(s using, args ...string) string {
+		t.Helper()
+		conf := server.DefaultConfig()
+		conf.DockerHost = "unix:///settings"
+		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+		fs.StringVar(&conf.DockerHost, "docker-host", conf.DockerHost, "")
+		if err := fs.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		askedEngine(t.Context(), &conf, s, fs)
+		return conf.DockerHost
+	}
+	if got := asked(using{engine: "unix:///its"}); got != "unix:///its" {
+		t.Errorf("it looks at %s", got)
+	}
+	if got := asked(using{}); got != "unix:///settings" {
+		t.Errorf("with an older server it looks at %s", got)
+	}
+	if got := asked(using{engine: "unix:///its", err: errors.New("away")}); got != "unix:///settings" {
+		t.Errorf("without a server it looks at %s", got)
+	}
+	if got := asked(using{engine: "unix:///its"}, "--docker-host", "unix:///flag"); got != "unix:///flag" {
+		t.Errorf("with a flag it looks at %s", got)
+	}
+	t.Setenv("RHUMB_DOCKER_HOST", "unix:///environment")
+	if got := asked(using{engine: "unix:///its"}); got != "unix:///settings" {
+		t.Errorf("with a variable, which was read before, it looks at %s", got)
 	}
 }

@@ -15,6 +15,7 @@ type Maker struct {
 	Store   Store
 	Ports   Ports
 	Current func(ctx context.Context, stack string) (*rhumb.Release, error) // the release that serves; nil: none does
+	Key     []byte                                                          // of the hashes of contents
 }
 
 // Engine has what a model takes for granted.

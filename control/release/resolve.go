@@ -97,6 +97,10 @@ func copyModel(m rhumb.Stack) rhumb.Stack {
 		s.Ports = slices.Clone(s.Ports)
 		s.Routes = slices.Clone(s.Routes)
 		s.Container.Mounts = slices.Clone(s.Container.Mounts)
+		s.PreStart = slices.Clone(s.PreStart)
+		for j := range s.PreStart {
+			s.PreStart[j].Container.Mounts = slices.Clone(s.PreStart[j].Container.Mounts)
+		}
 		s.Container.RestartOn = nil
 		if s.Container.Health != nil {
 			h := *s.Container.Health

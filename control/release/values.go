@@ -1,7 +1,9 @@
 package release
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -27,8 +29,10 @@ func (k *Maker) fillValues(ctx context.Context, model *rhumb.Stack) error {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(v)
-		f.Content, f.Hash = v, hex.EncodeToString(sum[:])
+		f.Content = v
+	}
+	if err := k.hashFiles(ctx, model); err != nil {
+		return err
 	}
 	for _, x := range allImaged(model) {
 		for j := range x.container.Mounts {
@@ -42,6 +46,32 @@ func (k *Maker) fillValues(ctx context.Context, model *rhumb.Stack) error {
 			}
 			m.Hash = f.Hash
 		}
+	}
+	return nil
+}
+
+// hashFiles names the content of each file by a keyed hash: the spec hash, which replicas carry for all to see, is made of it, and a short
+// secret could be guessed from a plain one. A content that the current release has, too, keeps the hash that it has there, however that
+// was made: an unchanged file changes no replica. Certificates are the proxy's, and no spec has them.
+func (k *Maker) hashFiles(ctx context.Context, model *rhumb.Stack) error {
+	cur, err := k.Current(ctx, model.Name)
+	if err != nil {
+		return err
+	}
+	for i := range model.Files {
+		f := &model.Files[i]
+		if f.Kind == rhumb.FileCertificate {
+			continue
+		}
+		if cur != nil {
+			if old := cur.Model.File(f.Kind, f.Name); old != nil && old.Hash != "" && bytes.Equal(old.Content, f.Content) {
+				f.Hash = old.Hash
+				continue
+			}
+		}
+		h := hmac.New(sha256.New, k.Key)
+		h.Write(f.Content)
+		f.Hash = hex.EncodeToString(h.Sum(nil))
 	}
 	return nil
 }

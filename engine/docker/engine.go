@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -27,6 +28,7 @@ const (
 type Options struct {
 	Host  string       // "unix:///path"; "": unix:///var/run/docker.sock
 	Files string       // the folder of configs and secrets, kept in memory; "": /run/rhumb/files
+	Key   []byte       // of the names that contents have there; nil: anybody can tell a guessed content by its name
 	Log   *slog.Logger // nil: nothing is logged
 }
 
@@ -45,7 +47,8 @@ type Engine struct {
 	hosts    names          // IDs of replicas whose hosts files are being changed
 	networks sync.Mutex     // network names aren't unique to the engine: look and make are one step
 	known    observed.Known // what replicas looked like that have not changed since
-	declared sync.Map       // the volumes that images declare: image ID -> []string
+	mounts   atomic.Pointer[contents.Access]
+	declared sync.Map // the volumes that images declare: image ID -> []string
 }
 
 var (
@@ -73,7 +76,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "docker host %q: %w", o.Host, err)
 	}
-	return &Engine{api: api, host: o.Host, log: o.Log, files: contents.New(o.Files), marks: keptPrefix}, nil
+	return &Engine{api: api, host: o.Host, log: o.Log, files: contents.New(o.Files, o.Key), marks: keptPrefix}, nil
 }
 
 // Close closes idle connections. The engine must not be used afterwards.
@@ -95,7 +98,7 @@ func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 		return rhumb.EngineInfo{}, e.fail(err, "ask for the engine's description")
 	}
 	return rhumb.EngineInfo{
-		Name: "Docker Engine", Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
+		Name: "Docker Engine", Host: e.host, Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
 		Arch: architecture(r.Info.Architecture), Root: r.Info.DockerRootDir, CPUs: r.Info.NCPU, Memory: r.Info.MemTotal,
 	}, nil
 }

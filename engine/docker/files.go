@@ -2,11 +2,13 @@ package docker
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/contents"
 	"rhumb/engine/docker/internal/label"
 )
 
@@ -19,6 +21,10 @@ func (e *Engine) SweepFiles(ctx context.Context) error {
 		return rhumb.Errorf(classify(err), "sweep %s: a replica is being made all the while: %w", e.files.Folder, err)
 	}
 	defer e.files.Sweeping.Unlock()
+	access, err := e.access(ctx)
+	if err != nil {
+		return err
+	}
 	list, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: label.Of("")})
 	if err != nil {
 		return e.fail(err, "list replicas")
@@ -31,5 +37,36 @@ func (e *Engine) SweepFiles(ctx context.Context) error {
 			}
 		}
 	}
-	return e.files.Sweep(used)
+	return e.files.Sweep(used, access)
+}
+
+// place puts the files that a spec mounts in place, and returns their paths by target.
+func (e *Engine) place(ctx context.Context, spec *rhumb.ReplicaSpec) (map[string]string, error) {
+	if !slices.ContainsFunc(spec.Container.Mounts, func(m rhumb.Mount) bool { return m.Type == rhumb.MountFile }) {
+		return nil, nil
+	}
+	access, err := e.access(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return e.files.Place(spec, access)
+}
+
+// access returns what the engine needs to mount a content. It asks once: an engine that begins to map users has other containers.
+func (e *Engine) access(ctx context.Context) (contents.Access, error) {
+	if known := e.mounts.Load(); known != nil {
+		return *known, nil
+	}
+	r, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return 0, e.fail(err, "ask whether the engine maps users")
+	}
+	access := contents.RootOnly
+	for _, option := range r.Info.SecurityOptions { // "name=userns", "name=seccomp,profile=default"
+		if name, _, _ := strings.Cut(option, ","); name == "name=userns" || name == "name=rootless" {
+			access = contents.Passable
+		}
+	}
+	e.mounts.Store(&access)
+	return access, nil
 }

@@ -299,6 +299,44 @@ func TestFilesHaveTheirOwnerAndModeAndAreSweptWhenUnused(t *testing.T) {
 	}
 }
 
+func TestAnyUserInAContainerReadsItsFilesAndNoneOutside(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: files are kept in a memory file system of rhumb's own")
+	}
+	e := need(t)
+	stack := stackName(t)
+	s := spec(t, stack, "web", 1, "cat", "/all", "cat", "/own")
+	s.Container.User = "1000:1000"
+	s.Container.Mounts = []rhumb.Mount{
+		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "key", Target: "/all"},
+		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "key", Target: "/own", UID: "1000", GID: "1000", Mode: 0o400},
+	}
+	s.Files = []rhumb.File{{Kind: rhumb.FileSecret, Name: "key", Content: []byte("secret\n")}}
+	r := start(t, e, s)
+	exited(t, e, stack)
+	if got := lines(t, e, r.ID); !slices.Equal(got, []string{"secret", "secret"}) {
+		t.Errorf("the user 1000 reads %q", got)
+	}
+	if err := e.Remove(t.Context(), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.Container.User = "2000"
+	r = start(t, e, s)
+	exited(t, e, stack)
+	if got := strings.Join(lines(t, e, r.ID), "\n"); !strings.HasPrefix(got, "secret\n") || !strings.Contains(got, "permission denied") {
+		t.Errorf("the user 2000 reads %q", got)
+	}
+	i, err := raw(t).ContainerInspect(t.Context(), r.ID, client.ContainerInspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range i.Container.Mounts {
+		if info, err := os.Stat(filepath.Dir(m.Source)); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: the folder's mode is %v, %v", m.Source, info.Mode(), err)
+		}
+	}
+}
+
 func TestABindMountOfWhatIsNotThere(t *testing.T) {
 	e := need(t)
 	stack := stackName(t)

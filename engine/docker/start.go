@@ -49,7 +49,7 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 	// The files stay in use from here until a container that mounts them is there: a sweep would take them.
 	e.files.Sweeping.RLock()
 	defer e.files.Sweeping.RUnlock()
-	if f.Files, err = e.files.Place(spec); err != nil {
+	if f.Files, err = e.place(ctx, spec); err != nil {
 		return nil, made, err
 	}
 	if p, err = drawing.Draw(spec, f); err != nil {

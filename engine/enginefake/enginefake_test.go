@@ -116,7 +116,11 @@ func (p *program) file(target string) []string {
 	for _, m := range p.spec.Container.Mounts {
 		for _, f := range p.spec.Files {
 			if m.Target == target && f.Kind == m.Kind && f.Name == m.Source {
-				return strings.Split(strings.TrimSuffix(string(f.Content), "\n"), "\n")
+				var lines []string
+				for line := range strings.Lines(string(f.Content)) {
+					lines = append(lines, strings.TrimSuffix(line, "\n"))
+				}
+				return lines
 			}
 		}
 	}

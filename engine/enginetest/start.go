@@ -75,6 +75,22 @@ var startTests = map[string]func(*bench){
 			b.Errorf("read %q, exit code %d", texts(got), r.ExitCode)
 		}
 	},
+	"a file may be empty": func(b *bench) {
+		s := b.specOf("web", rhumb.Container{
+			Command: []string{"cat", "/etc/nil.conf", "cat", "/etc/empty.conf", "cat", "/etc/app.conf"},
+			Mounts: []rhumb.Mount{
+				{Type: rhumb.MountFile, Kind: rhumb.FileConfig, Source: "nil", Target: "/etc/nil.conf"},
+				{Type: rhumb.MountFile, Kind: rhumb.FileConfig, Source: "empty", Target: "/etc/empty.conf"},
+				{Type: rhumb.MountFile, Kind: rhumb.FileConfig, Source: "full", Target: "/etc/app.conf"},
+			},
+		})
+		s.Files = []rhumb.File{{Kind: rhumb.FileConfig, Name: "nil"}, {Kind: rhumb.FileConfig, Name: "empty", Content: []byte{}},
+			{Kind: rhumb.FileConfig, Name: "full", Content: []byte("the only line\n")}}
+		r := b.exited(b.start(s).ID)
+		if got := b.lines(r.ID, rhumb.LogOptions{}); !slices.Equal(texts(got), []string{"the only line"}) || r.ExitCode != 0 {
+			b.Errorf("read %q, exit code %d", texts(got), r.ExitCode)
+		}
+	},
 	"a file without content is invalid": func(b *bench) {
 		_, err := b.Start(b.ctx(), b.specOf("web", rhumb.Container{
 			Mounts: []rhumb.Mount{{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "key", Target: "/key"}},

@@ -32,7 +32,7 @@ type Client struct {
 
 var _ rhumb.Server = (*Client)(nil)
 
-// New makes a client for host: "unix:///path", "ssh://user@host[:port]", "http://host[:port]" or "https://…";
+// New makes a client for host: "unix:///path", "ssh://user@host[:port][/path]", "http://host[:port]" or "https://…";
 // "" is DefaultHost. It connects to nothing yet. A host of another form is Invalid.
 func New(host string) (*Client, error) {
 	if host == "" {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
 
 	"rhumb"
 )
@@ -63,7 +64,7 @@ func unixDialer(path string) dialFunc {
 func sshArgs(u *url.URL) ([]string, error) {
 	_, password := u.User.Password()
 	if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") ||
-		password || strings.Trim(u.Path, "/") != "" {
+		password || u.RawQuery != "" || u.Fragment != "" {
 		return nil, badHost(u.Redacted())
 	}
 	args := []string{"-T", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15"}
@@ -73,7 +74,21 @@ func sshArgs(u *url.URL) ([]string, error) {
 	if u.User.Username() != "" {
 		args = append(args, "-l", u.User.Username())
 	}
-	return append(args, "--", u.Hostname(), "rhumb", "dial-stdio"), nil
+	args = append(args, "--", u.Hostname(), "rhumb", "dial-stdio")
+	if strings.Trim(u.Path, "/") != "" { // else the far side knows its socket
+		args = append(args, "--socket", quoted(u.Path))
+	}
+	return args, nil
+}
+
+// quoted makes one word of s for the shell to which ssh gives its arguments.
+func quoted(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-", r) && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // dialCommand starts a process whose standard streams are the connection.

@@ -4,6 +4,8 @@ package seal
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +62,13 @@ func (x *Box) Seal(b []byte) ([]byte, error) {
 		return nil, rhumb.Errorf(rhumb.Internal, "seal: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// Key returns a further key, for one purpose: it can't be reckoned from those for others.
+func (x *Box) Key(purpose string) []byte {
+	h := hmac.New(sha256.New, []byte(x.identity.String()))
+	h.Write([]byte(purpose))
+	return h.Sum(nil)
 }
 
 // ErrDamaged is what Open's error is if the key is the right one, but what was sealed isn't whole any more.

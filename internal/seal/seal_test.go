@@ -160,3 +160,12 @@ func FuzzAnyKeyFileAndAnySealedBytesGiveAnErrorAndNoPanic(f *testing.F) {
 		}
 	})
 }
+
+func TestAKeyForOnePurposeIsTheSameEachTimeAndNoOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	a, again, b := open(t, path).Key("a"), open(t, path).Key("a"), open(t, path).Key("b")
+	other := open(t, filepath.Join(t.TempDir(), "key")).Key("a")
+	if len(a) != 32 || !bytes.Equal(a, again) || bytes.Equal(a, b) || bytes.Equal(a, other) {
+		t.Errorf("got %x, %x, %x and %x", a, again, b, other)
+	}
+}

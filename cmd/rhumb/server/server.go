@@ -13,6 +13,7 @@ import (
 	"rhumb/engine/docker"
 	"rhumb/httpapi"
 	"rhumb/internal/sdnotify"
+	"rhumb/internal/seal"
 	"rhumb/internal/together"
 	"rhumb/proxy"
 )
@@ -39,7 +40,11 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 			log.Error("store not closed", "err", err)
 		}
 	}()
-	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Log: log})
+	box, err := conf.folder().Box()
+	if err != nil {
+		return err
+	}
+	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Key: box.Key("names of contents"), Log: log})
 	if err != nil {
 		return err
 	}
@@ -54,7 +59,7 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	if err := keeper.ensure(ctx); err != nil {
 		return err
 	}
-	d, err := assemble(conf, engine, control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Version: version, Log: log})
+	d, err := assemble(conf, engine, box, control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Version: version, Log: log})
 	if err != nil {
 		return err
 	}
@@ -69,7 +74,7 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 }
 
 // assemble makes the daemon, and removes the build contexts that one which died has left.
-func assemble(conf Config, engine *docker.Engine, deps control.Deps) (daemon, error) {
+func assemble(conf Config, engine *docker.Engine, box *seal.Box, deps control.Deps) (daemon, error) {
 	entry, err := conf.Entry()
 	if err != nil {
 		return daemon{}, err
@@ -80,11 +85,8 @@ func assemble(conf Config, engine *docker.Engine, deps control.Deps) (daemon, er
 	if deps.ACME, err = conf.TLS.authority(); err != nil {
 		return daemon{}, err
 	}
-	box, err := conf.folder().Box()
-	if err != nil {
-		return daemon{}, err
-	}
 	deps.Certificates = certs.OpenStore(conf.folder().Certificates(), box)
+	deps.Key = box.Key("hashes of contents")
 	deps.Entry, deps.Keep, deps.Data, deps.Sweep = entry, conf.KeepReleases, conf.Data, engine.SweepFiles
 	b := build.New(engine.Client(), deps.Log)
 	b.Dir = conf.folder().Builds()

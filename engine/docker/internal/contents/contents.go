@@ -2,6 +2,7 @@
 package contents
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -25,22 +26,35 @@ const filesLimit = "256m"
 // unfinished begins the names of files that are being written, or that somebody left who died over it.
 const unfinished = ".new-"
 
-// Store keeps the contents of configs and secrets in memory, each once: FOLDER/HASH/content, where the hash is over
-// content, owner and mode. What is there never changes.
+// Store keeps the contents of configs and secrets in memory, each once: FOLDER/NAME/content, where the name is a keyed hash over
+// content, owner and mode. The name stands in what the engine says of a container, and without the key nothing can be
+// guessed from it. What is there never changes.
 type Store struct {
 	Folder   string // where it keeps them
 	Sweeping Fence  // a sweep excludes whoever has placed files and not yet made their container
+	key      []byte
 	mounting sync.Mutex
 	mounted  bool
 }
 
-// New makes a store in a folder. Nothing is touched before the first content is placed.
-func New(folder string) *Store {
-	return &Store{Folder: folder, Sweeping: Fence{path: folder + ".lock"}}
+// Access is the mode of the folder around each content.
+type Access os.FileMode
+
+const (
+	// RootOnly is for engines whose containers are root's children: the engine mounts the file as root, and inside a
+	// container only the file's own mode counts.
+	RootOnly Access = 0o700
+	// Passable is for engines that map users: what mounts the file there isn't root outside.
+	Passable Access = 0o711
+)
+
+// New makes a store in a folder, with the key of its names. Nothing is touched before the first content is placed.
+func New(folder string, key []byte) *Store {
+	return &Store{Folder: folder, key: key, Sweeping: Fence{path: folder + ".lock"}}
 }
 
-// Place puts the files that a spec mounts in place, and gives their paths by target.
-func (f *Store) Place(spec *rhumb.ReplicaSpec) (map[string]string, error) {
+// Place puts the files that a spec mounts in place, and returns their paths by target.
+func (f *Store) Place(spec *rhumb.ReplicaSpec, access Access) (map[string]string, error) {
 	var paths map[string]string
 	for _, m := range spec.Container.Mounts {
 		if m.Type != rhumb.MountFile {
@@ -50,7 +64,7 @@ func (f *Store) Place(spec *rhumb.ReplicaSpec) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		path, err := f.write(content, m)
+		path, err := f.write(content, m, access)
 		if errors.Is(err, syscall.ENOSPC) {
 			return nil, f.full(spec.Service, m, err)
 		}
@@ -82,8 +96,8 @@ func contentOf(spec *rhumb.ReplicaSpec, m rhumb.Mount) ([]byte, error) {
 	return nil, rhumb.Errorf(rhumb.Invalid, "service %s: the %s %s has no content", spec.Service, m.Kind, m.Source)
 }
 
-// write puts one content in place and gives its path.
-func (f *Store) write(content []byte, m rhumb.Mount) (string, error) {
+// write puts one content in place and returns its path.
+func (f *Store) write(content []byte, m rhumb.Mount, access Access) (string, error) {
 	uid, err := owner("uid", m.UID)
 	if err != nil {
 		return "", err
@@ -99,25 +113,25 @@ func (f *Store) write(content []byte, m rhumb.Mount) (string, error) {
 	if err := f.ready(); err != nil {
 		return "", err
 	}
-	home := filepath.Join(f.Folder, contentHash(content, uid, gid, mode))
+	home := filepath.Join(f.Folder, f.name(content, uid, gid, mode))
 	path := filepath.Join(home, "content")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil // it was renamed into place whole
+	if _, err := os.Stat(path); err == nil { // it was renamed into place whole
+		return path, os.Chmod(home, os.FileMode(access))
 	}
 	tmp, err := f.temporary(content, uid, gid, mode)
 	if err != nil {
 		return "", err
 	}
 	defer os.Remove(tmp)
-	if err := os.MkdirAll(home, 0o711); err != nil {
+	if err := os.MkdirAll(home, os.FileMode(access)); err != nil {
 		return "", err
 	}
 	return path, os.Rename(tmp, path)
 }
 
-// contentHash names a content with its owner and mode.
-func contentHash(content []byte, uid, gid int, mode os.FileMode) string {
-	h := sha256.New()
+// name names a content with its owner and mode.
+func (f *Store) name(content []byte, uid, gid int, mode os.FileMode) string {
+	h := hmac.New(sha256.New, f.key)
 	fmt.Fprintf(h, "%d %d %o\n", uid, gid, mode)
 	h.Write(content)
 	return hex.EncodeToString(h.Sum(nil))
@@ -183,8 +197,9 @@ func inMemory(folder string, err error) error {
 		WithHint("run the daemon as root, or mount a tmpfs there: mount -t tmpfs -o size=%s,mode=0711 rhumb %s", filesLimit, folder)
 }
 
-// Sweep removes every content whose hash isn't used, and what was never finished. It must be fenced: Sweeping.
-func (f *Store) Sweep(used map[string]bool) error {
+// Sweep removes every content whose name isn't used, and what was never finished. What stays gets that access: it may come from an
+// older rhumb, which left it open to all. It must be fenced: Sweeping.
+func (f *Store) Sweep(used map[string]bool, access Access) error {
 	entries, err := os.ReadDir(f.Folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -195,8 +210,13 @@ func (f *Store) Sweep(used map[string]bool) error {
 	var errs []error
 	for _, entry := range entries {
 		name := entry.Name()
-		if len(name) == sha256.Size*2 && !used[name] || strings.HasPrefix(name, unfinished) {
-			errs = append(errs, os.RemoveAll(filepath.Join(f.Folder, name)))
+		path := filepath.Join(f.Folder, name)
+		content := len(name) == sha256.Size*2
+		switch {
+		case content && used[name]:
+			errs = append(errs, os.Chmod(path, os.FileMode(access)))
+		case content, strings.HasPrefix(name, unfinished):
+			errs = append(errs, os.RemoveAll(path))
 		}
 	}
 	return errors.Join(errs...)
