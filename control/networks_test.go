@@ -14,7 +14,7 @@ type slowRemoval struct {
 	*enginefake.Engine
 	began, proceed chan struct{}
 	looks          chan struct{} // a turn of the runner has looked
-	early          atomic.Bool // a replica was to start while a removal went on
+	early          atomic.Bool   // a replica was to start while a removal went on
 	removing       atomic.Bool
 }
 
