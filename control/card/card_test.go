@@ -47,7 +47,7 @@ func TestACardShowsWhichWordsACheckHas(t *testing.T) {
 	}{
 		{[]string{"CMD", "app", "probe", "/health"}, "app probe /health"},
 		{[]string{"CMD", "app probe /health"}, "'app probe /health'"},
-		{[]string{"CMD", "sh", "-c", "it's `there`"}, `sh -c 'it'\''s `+"`there`'"},
+		{[]string{"CMD", "sh", "-c", "it's `there`"}, `sh -c 'it'\''s ` + "`there`'"},
 		{[]string{"CMD", "echo", "#1", "{a,b}", "~", ""}, "echo '#1' '{a,b}' '~' ''"},
 		{[]string{"CMD-SHELL", "pg_isready -q || exit 1"}, "sh -c 'pg_isready -q || exit 1'"},
 		{[]string{"CMD-SHELL", "pg_isready", "-U", "shop"}, "sh -c pg_isready -U shop"},

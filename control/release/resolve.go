@@ -15,7 +15,8 @@ const (
 )
 
 // Make makes the release that a deployment asks for. It finds the images, and fills in all that depends on them or on the server: IDs, readiness, order, chosen
-// ports, external values, what services take over from one another. With look, images are looked up and not pulled.
+// ports, external values, what services take over from one another. With look, images are looked up and not pulled, and
+// chosen ports are not kept.
 func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (*rhumb.Release, error) {
 	model := copyModel(r.Model)
 	if err := k.checkExternal(ctx, &model); err != nil {
@@ -41,9 +42,9 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 			return nil, err
 		}
 		chooseReady(s)
-		if err := k.choosePorts(ctx, model.Name, s); err != nil {
-			return nil, err
-		}
+	}
+	if err := k.choosePorts(ctx, &model, look); err != nil {
+		return nil, err
 	}
 	if err := k.inherit(ctx, &model, images); err != nil {
 		return nil, err
