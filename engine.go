@@ -20,9 +20,14 @@ type Engine interface {
 	// that name that isn't the stack's own, or that is defined otherwise, is Conflict. On a bridge that is the stack's own
 	// a part of the addresses is left to the services, where its definition has room for that: Bridge.
 	EnsureNetwork(ctx context.Context, stack string, n Network) error
+	// CheckNetwork returns NotFound and Conflict as EnsureNetwork would, and makes nothing.
+	CheckNetwork(ctx context.Context, stack string, n Network) error
 	// EnsureVolume makes the stack's volume unless it is there. An external one that is missing is NotFound. A volume
-	// that is there is never changed; one that nobody labelled is taken as it is.
+	// that is there is never changed: another stack's, and one that is defined otherwise (Volume.Differs), is Conflict.
+	// One without a label of rhumb's is taken as it is where v names neither a driver nor options.
 	EnsureVolume(ctx context.Context, stack string, v Volume) error
+	// CheckVolume returns NotFound and Conflict as EnsureVolume would, and makes nothing.
+	CheckVolume(ctx context.Context, stack string, v Volume) error
 	// RemoveNetwork removes a network of the stack. One that is gone is not an error; one in use is Conflict.
 	RemoveNetwork(ctx context.Context, stack, name string) error
 	// RemoveVolume removes a volume. One that is gone is not an error; one in use is Conflict. Only a person's own word leads here.

@@ -9,7 +9,6 @@ import (
 
 	"rhumb"
 	"rhumb/engine/docker/internal/label"
-	"rhumb/engine/docker/internal/networks"
 )
 
 // EnsureNetwork makes the stack's network unless it is there.
@@ -18,18 +17,39 @@ func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Networ
 	defer cancel()
 	e.networks.Lock()
 	defer e.networks.Unlock()
-	found, err := e.network(ctx, n.Name)
-	if err != nil {
+	if found, err := e.checkNetwork(ctx, stack, n); found || err != nil {
 		return err
 	}
-	if found != nil {
-		return checkNetwork(stack, n, found)
-	}
-	if n.External {
-		return rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name).
-			WithHint("make it first: docker network create %s", n.Name)
-	}
 	return e.makeNetwork(ctx, stack, n)
+}
+
+// CheckNetwork returns why a network can't be had; nil: it is there, or can be made.
+func (e *Engine) CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := e.checkNetwork(ctx, stack, n)
+	return err
+}
+
+// checkNetwork reports whether a network is there, and why it isn't the one that is wanted.
+func (e *Engine) checkNetwork(ctx context.Context, stack string, n rhumb.Network) (found bool, err error) {
+	there, err := e.network(ctx, n.Name)
+	switch {
+	case err != nil:
+		return false, err
+	case there == nil && n.External:
+		return false, rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name).
+			WithHint("make it first: docker network create %s", n.Name)
+	case there == nil || n.External:
+		return there != nil, nil
+	case there.Labels[label.Stack] != stack:
+		return true, rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name).
+			WithHint("give the network another name, or declare it external: true")
+	case there.Labels[label.Definition] != n.Definition():
+		return true, rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name).
+			WithHint("the engine can't change a network: take the stack down first, or give the network another name")
+	}
+	return true, nil
 }
 
 // network looks for a network by its exact name; nil if there is none.
@@ -45,22 +65,6 @@ func (e *Engine) network(ctx context.Context, name string) (*network.Inspect, er
 		return nil, nil
 	}
 	return &r.Network, nil
-}
-
-// checkNetwork tells whether a network that is there is the one that is wanted.
-func checkNetwork(stack string, n rhumb.Network, found *network.Inspect) error {
-	if n.External {
-		return nil
-	}
-	if found.Labels[label.Stack] != stack {
-		return rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name).
-			WithHint("give the network another name, or declare it external: true")
-	}
-	if found.Labels[label.Definition] != networks.Definition(n) {
-		return rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name).
-			WithHint("the engine can't change a network: take the stack down first, or give the network another name")
-	}
-	return nil
 }
 
 // networkFailure explains why a network could not be made.
