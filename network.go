@@ -46,6 +46,32 @@ type Volume struct {
 	Labels     map[string]string `json:",omitzero"`
 }
 
+// Network returns the network of that key, or nil.
+func (s *Stack) Network(key string) *Network {
+	if s == nil {
+		return nil
+	}
+	for i := range s.Networks {
+		if s.Networks[i].Key == key {
+			return &s.Networks[i]
+		}
+	}
+	return nil
+}
+
+// Volume returns the volume of that key, or nil.
+func (s *Stack) Volume(key string) *Volume {
+	if s == nil {
+		return nil
+	}
+	for i := range s.Volumes {
+		if s.Volumes[i].Key == key {
+			return &s.Volumes[i]
+		}
+	}
+	return nil
+}
+
 // Definition returns the hash of all that makes a network what it is, its name included. Labels don't.
 func (n Network) Definition() string {
 	n.Key, n.Labels = "", nil
@@ -57,9 +83,12 @@ func (n Network) Definition() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Alike reports whether two networks are defined alike, under whatever names.
+// Alike reports whether two networks are defined alike, under whatever names. A driver that is named is the same as the
+// engine's default.
 func (n Network) Alike(o Network) bool {
-	n.Name, o.Name = "", ""
+	for _, x := range []*Network{&n, &o} {
+		x.Name, x.Driver, x.IPAM.Driver = "", cmp.Or(x.Driver, "bridge"), cmp.Or(x.IPAM.Driver, "default")
+	}
 	return n.Definition() == o.Definition()
 }
 

@@ -55,14 +55,9 @@ type choice struct {
 }
 
 // choosePorts gives a host port to every port that names none. A port is chosen once and kept for later releases, as long
-// as nobody else has it by then. With look nothing is kept.
-func (k *Maker) choosePorts(ctx context.Context, model *rhumb.Stack, look bool) error {
-	c := choice{k: k, model: model, own: newClaims()}
-	if cur, err := k.Current(ctx, model.Name); err != nil {
-		return err
-	} else if cur != nil {
-		c.current = &cur.Model
-	}
+// as nobody else has it by then. old is the model that serves; nil: none does. With look nothing is kept.
+func (k *Maker) choosePorts(ctx context.Context, model, old *rhumb.Stack, look bool) error {
+	c := choice{k: k, model: model, current: old, own: newClaims()}
 	c.own.add(model)
 	k.choosing.Lock() // until what is chosen is written down: two deployments at once must not choose the same
 	defer k.choosing.Unlock()
@@ -180,19 +175,8 @@ func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 		if s.Name == c.model.Name {
 			continue
 		}
-		releases, err := c.k.Store.Releases(ctx, s.Name)
-		if err != nil {
+		if err := c.k.eachRelease(ctx, s.Name, func(r *rhumb.Release) { all.add(&r.Model) }); err != nil {
 			return all, err
-		}
-		for _, info := range releases {
-			r, err := c.k.Store.Release(ctx, s.Name, info.Number)
-			if rhumb.ErrorCode(err) == rhumb.NotFound {
-				continue // it was removed meanwhile
-			}
-			if err != nil {
-				return all, err
-			}
-			all.add(&r.Model)
 		}
 	}
 	c.others = &all

@@ -74,20 +74,23 @@ type harbour struct {
 func newHarbour(t *testing.T) *harbour {
 	h := &harbour{t: t, store: &memory{settings: map[string]string{}, releases: map[string][]rhumb.Release{}}, router: routerfake.New()}
 	desk := routing.NewDesk(h.router, netip.MustParseAddrPort("[::]:20001"), netip.MustParseAddrPort("[::]:20002"), rhumb.Authority{})
-	h.Maker = &Maker{Store: h.store, Ports: desk, Current: func(_ context.Context, stack string) (*rhumb.Release, error) {
-		if rs := h.store.releases[stack]; len(rs) > 0 {
-			return &rs[len(rs)-1], nil
-		}
-		return nil, nil
-	}}
+	h.Maker = &Maker{Store: h.store, Ports: desk}
 	return h
+}
+
+// serving returns the model of a stack's newest release.
+func (h *harbour) serving(stack string) *rhumb.Stack {
+	if rs := h.store.releases[stack]; len(rs) > 0 {
+		return &rs[len(rs)-1].Model
+	}
+	return nil
 }
 
 // chosen returns the host ports that a model gets.
 func (h *harbour) chosen(m rhumb.Stack, look bool) []uint16 {
 	h.t.Helper()
 	m = copyModel(m)
-	if err := h.choosePorts(h.t.Context(), &m, look); err != nil {
+	if err := h.choosePorts(h.t.Context(), &m, h.serving(m.Name), look); err != nil {
 		h.t.Fatalf("%s: %v", m.Name, err)
 	}
 	var all []uint16
@@ -103,7 +106,7 @@ func (h *harbour) chosen(m rhumb.Stack, look bool) []uint16 {
 func (h *harbour) deployed(m rhumb.Stack) []uint16 {
 	h.t.Helper()
 	m = copyModel(m)
-	if err := h.choosePorts(h.t.Context(), &m, false); err != nil {
+	if err := h.choosePorts(h.t.Context(), &m, h.serving(m.Name), false); err != nil {
 		h.t.Fatalf("%s: %v", m.Name, err)
 	}
 	n := len(h.store.releases[m.Name]) + 1
@@ -192,7 +195,7 @@ func TestInANarrowRangeKeptPortsAreGivenAway(t *testing.T) {
 	h.is("renamed", h.deployed(publishing("one", nil, ranged(8000, 8001))), 8001)
 	h.is("renamed again", h.deployed(publishing("one", nil, nil, ranged(8000, 8001))), 8000)
 	m := publishing("two", ranged(8000, 8001))
-	if err := h.choosePorts(t.Context(), &m, false); rhumb.ErrorCode(err) != rhumb.Conflict {
+	if err := h.choosePorts(t.Context(), &m, nil, false); rhumb.ErrorCode(err) != rhumb.Conflict {
 		t.Errorf("both may be rolled back to: %v", err)
 	}
 	delete(h.store.releases, "one")
@@ -206,7 +209,7 @@ func TestTwoDeploymentsAtOnceChooseDifferentPorts(t *testing.T) {
 	for i := range got {
 		all.Go(func() {
 			m := publishing(string(rune('a'+i)), anyPort(80))
-			if err := h.choosePorts(t.Context(), &m, false); err != nil {
+			if err := h.choosePorts(t.Context(), &m, nil, false); err != nil {
 				t.Error(err)
 			}
 			got[i] = m.Services[0].Ports[0].Published

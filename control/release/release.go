@@ -20,10 +20,11 @@ type Maker struct {
 	choosing sync.Mutex // held while host ports are chosen
 }
 
-// Engine has what a model takes for granted.
+// Engine has the networks and volumes that a model needs.
 type Engine interface {
-	EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error
-	EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error
+	CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error
+	CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error
+	Holdings(ctx context.Context, stack string) (rhumb.Holdings, error)
 }
 
 // Images finds images.

@@ -19,10 +19,18 @@ const (
 // chosen ports are not kept.
 func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (*rhumb.Release, error) {
 	model := copyModel(r.Model)
-	if err := k.checkExternal(ctx, &model); err != nil {
+	cur, err := k.Current(ctx, model.Name)
+	if err != nil {
 		return nil, err
 	}
+	var old *rhumb.Stack
+	if cur != nil {
+		old = &cur.Model
+	}
 	inheritImages(&model)
+	if err := k.settleHoldings(ctx, &model, old); err != nil {
+		return nil, err
+	}
 	images, err := k.resolveImages(ctx, &model, r, look, progress)
 	if err != nil {
 		return nil, err
@@ -43,11 +51,11 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 		}
 		chooseReady(s)
 	}
-	if err := k.choosePorts(ctx, &model, look); err != nil {
+	if err := k.choosePorts(ctx, &model, old, look); err != nil {
 		return nil, err
 	}
-	if err := k.inherit(ctx, &model, images); err != nil {
-		return nil, err
+	if cur != nil {
+		inherit(cur, &model, images)
 	}
 	if err := linkServices(&model); err != nil {
 		return nil, err
@@ -59,11 +67,7 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 
 // inherit takes over from the current release what the user's files can't say: that a service was restarted by hand
 // (it stays as it is if nothing else changed), and that an image found here was once pulled by rhumb.
-func (k *Maker) inherit(ctx context.Context, model *rhumb.Stack, images map[string]rhumb.Image) error {
-	cur, err := k.Current(ctx, model.Name)
-	if err != nil || cur == nil {
-		return err
-	}
+func inherit(cur *rhumb.Release, model *rhumb.Stack, images map[string]rhumb.Image) {
 	for i := range model.Services {
 		s := &model.Services[i]
 		if old := cur.Model.Service(s.Name); old != nil {
@@ -80,7 +84,6 @@ func (k *Maker) inherit(ctx context.Context, model *rhumb.Stack, images map[stri
 		}
 		images[s.Name] = img
 	}
-	return nil
 }
 
 func applyStrategy(s *rhumb.Service, st rhumb.Strategy) {
