@@ -72,7 +72,7 @@ func (e *Engine) networkFailure(err error, name string) error {
 	failed := e.fail(err, "make network "+name)
 	text := words(err)
 	full := strings.Contains(text, "non-overlapping") || strings.Contains(text, "all predefined address pools")
-	if full || strings.Contains(text, "overlaps") {
+	if full || takenAddresses(text) {
 		hint := "another network of this machine has these addresses: docker network ls"
 		if full {
 			hint = "the engine's address pools are used up: remove unused networks, or widen default-address-pools in daemon.json"
@@ -83,6 +83,17 @@ func (e *Engine) networkFailure(err error, name string) error {
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make network " + name + ": " + text, Err: err}
 	}
 	return failed
+}
+
+// takenAddresses reports whether an engine says that addresses are another network's: Engine 20.10 in the first two
+// ways, Engine 29 in the last two.
+func takenAddresses(text string) bool {
+	for _, words := range []string{"overlaps", "networks have overlapping", "failed to allocate gateway", "Address already in use"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // RemoveNetwork removes a network of the stack.
@@ -106,7 +117,7 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	switch {
 	case is(failed, rhumb.NotFound):
 		return nil
-	case failed != nil && strings.Contains(words(err), "active endpoints"): // 20.10 answers 403
+	case is(failed, rhumb.Denied), is(failed, rhumb.Conflict): // 20.10 answers 403
 		return inUse("network", name)
 	}
 	return failed
