@@ -8,13 +8,17 @@ import (
 )
 
 // withoutRemoved drops the networks and volumes whose removal is under way from a look. They are still there, but a
-// deployment that began after the removal must make them again before it starts replicas in them.
-func (r *runner) withoutRemoved(o *rollout.Observed) {
+// deployment that began after the removal must make them again before it starts replicas in them. Services get no
+// addresses in them either.
+func (r *runner) withoutRemoved(o *rollout.Observed, s *sight) {
 	gone := func(kind rhumb.StepKind, names []string) []string {
 		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return r.flies(kind, name) })
 	}
 	o.Networks = gone(rhumb.StepRemoveNetwork, o.Networks)
 	o.Volumes = gone(rhumb.StepRemoveVolume, o.Volumes)
+	s.held.Bridges = slices.DeleteFunc(slices.Clone(s.held.Bridges), func(b rhumb.Bridge) bool {
+		return r.flies(rhumb.StepRemoveNetwork, b.Network)
+	})
 }
 
 // flies reports whether a step of this kind about something of this name is under way.

@@ -211,7 +211,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	}
 	now := time.Now()
 	g.observe(r, &o, now)
-	r.withoutRemoved(&o)
+	r.withoutRemoved(&o, &seen)
 	o.Severed = r.severed(g, seen.held.Bridges)
 	led, stop, err := r.leading(ctx, g, o, seen, now)
 	if stop || err != nil {
