@@ -28,7 +28,8 @@ type Engine interface {
 	EnsureVolume(ctx context.Context, stack string, v Volume) error
 	// CheckVolume returns NotFound and Conflict as EnsureVolume would, and makes nothing.
 	CheckVolume(ctx context.Context, stack string, v Volume) error
-	// RemoveNetwork removes a network of the stack. One that is gone is not an error; one in use is Conflict.
+	// RemoveNetwork removes a network of the stack. One that is gone is not an error; one in use is Conflict. Replicas
+	// that are in it beside their own networks are taken out of it first.
 	RemoveNetwork(ctx context.Context, stack, name string) error
 	// RemoveVolume removes a volume. One that is gone is not an error; one in use is Conflict. Only a person's own word leads here.
 	RemoveVolume(ctx context.Context, stack, name string) error
@@ -42,6 +43,7 @@ type Engine interface {
 	// answered as it is if it was; one of that name and another spec is Conflict. Its files are in place before it
 	// starts. A replica that was made but could not be started remains, exited, with its Error, and is answered with a nil
 	// error; one that can't be made is an error: Invalid if trying again is vain, as where a volume with a name isn't there.
+	// It joins the networks of Beside only where they don't become its way out, and where they are still there.
 	Start(ctx context.Context, spec ReplicaSpec) (Replica, error)
 	// SetHosts makes a running replica's hosts file have exactly these further names, each with its address, in place of
 	// those given before: at its start, or by an earlier SetHosts. The engine's own lines and the container's
@@ -111,6 +113,7 @@ type ReplicaSpec struct {
 	Spec           string            // Container.Hash(), kept with the replica
 	Files          []File            // with their contents: those that Container.Mounts name
 	Joined         map[string]string // by service: the ID of the replica that "service:NAME" modes and VolumesFrom mean
+	Beside         []Attachment      // networks that it is in, beside its own, until they are removed; not part of the spec
 	Hosts          map[string]string // further names for the hosts file, with their addresses; not part of the spec, and replaced by SetHosts
 }
 

@@ -171,7 +171,7 @@ func TestANetworkThatChangesIsMadeAgainWithItsReplicas(t *testing.T) {
 			removed = s.Name
 		}
 	}
-	if !strings.HasPrefix(made, "shop_default-") || len(made) != len("shop_default-12345678") || removed != "shop_default" {
+	if !strings.HasPrefix(made, "shop-") || len(made) != len("shop-12345678_default") || removed != "shop_default" {
 		t.Errorf("the plan makes %q and removes %q", made, removed)
 	}
 	if d := b.deploy(m); d.Phase != rhumb.PhaseConverged {

@@ -73,7 +73,9 @@ func (k *Maker) nameNetworks(ctx context.Context, model, old *rhumb.Stack) error
 				return err
 			}
 		}
-		names := []string{plain, plain + "-" + n.Definition()[:8]}
+		// The engine's name for the one that comes beside the plain one sorts before it: older engines lead a replica's
+		// way out through the first.
+		names := []string{plain, model.Name + "-" + n.Definition()[:8] + "_" + n.Key}
 		for _, was := range kept {
 			switch {
 			case was.Key == n.Key && was.Alike(*n):

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
@@ -9,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/observed"
 )
 
 // EnsureNetwork makes the stack's network unless it is there.
@@ -109,8 +111,8 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	if found.Labels[label.Stack] != stack {
 		return rhumb.Errorf(rhumb.Conflict, "remove network %s: it is not the stack's", name)
 	}
-	if len(found.Containers) > 0 {
-		return inUse("network", name)
+	if err := e.clearNetwork(ctx, found); err != nil {
+		return err
 	}
 	_, err = e.api.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})
 	failed := e.fail(err, "remove network "+name)
@@ -121,6 +123,29 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 		return inUse("network", name)
 	}
 	return failed
+}
+
+// clearNetwork takes the containers out of a network that are in it beside their own. If there are others none is taken
+// out, and it is in use.
+func (e *Engine) clearNetwork(ctx context.Context, n *network.Inspect) error {
+	for id := range n.Containers {
+		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		switch failed := e.fail(err, "look at "+observed.Short(id)); {
+		case is(failed, rhumb.NotFound):
+		case failed != nil:
+			return failed
+		case r.Container.Config == nil || !slices.Contains(strings.Split(r.Container.Config.Labels[label.Beside], ","), n.Name):
+			return inUse("network", n.Name)
+		}
+	}
+	for id := range n.Containers {
+		_, err := e.api.NetworkDisconnect(ctx, n.ID, client.NetworkDisconnectOptions{Container: id, Force: true})
+		failed := e.fail(err, "take "+observed.Short(id)+" out of network "+n.Name)
+		if failed != nil && !is(failed, rhumb.NotFound) {
+			return failed
+		}
+	}
+	return nil
 }
 
 func inUse(what, name string) error {

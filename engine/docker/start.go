@@ -159,7 +159,7 @@ func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.
 func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
 	for _, n := range further {
 		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.Endpoint})
-		if err != nil {
+		if err != nil && !(n.Beside && is(e.fail(err, "join"), rhumb.NotFound)) {
 			return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "join "+name+" to network "+n.Network))
 		}
 	}

@@ -127,9 +127,13 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	}
 	now := e.now()
 	for _, r := range e.replicas {
-		if view := r.at(now); view.Alive() && view.Addrs[name].IsValid() {
+		beside := slices.ContainsFunc(r.spec.Beside, func(a rhumb.Attachment) bool { return a.Network == name })
+		if view := r.at(now); view.Alive() && view.Addrs[name].IsValid() && !beside {
 			return rhumb.Errorf(rhumb.Conflict, "remove network %s: a container uses it", name)
 		}
+	}
+	for _, r := range e.replicas {
+		r.leave(name)
 	}
 	delete(e.networks, name)
 	e.note(rhumb.Change{})
@@ -196,9 +200,16 @@ func (e *Engine) Disconnect(id, network string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if r := e.byID(id); r != nil {
+		r.leave(network)
+		e.tell(r)
+	}
+}
+
+// leave takes a replica out of a network.
+func (r *replica) leave(network string) {
+	if r.base.Addrs[network].IsValid() {
 		r.base.Addrs = maps.Clone(r.base.Addrs) // the old one was given away
 		delete(r.base.Addrs, network)
-		e.tell(r)
 	}
 }
 

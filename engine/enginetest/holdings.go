@@ -114,6 +114,21 @@ var holdingTests = map[string]func(*bench){
 		})
 		b.ok(b.RemoveNetwork(b.ctx(), b.stack, m)) // nobody uses it now
 	},
+	"a replica is in a network beside its own until that is removed": func(b *bench) {
+		n, m := b.network("a"), b.network("b") // in this order: the way out of older engines is the first
+		s := b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}})
+		s.Beside = []rhumb.Attachment{{Network: m, Aliases: []string{"web"}}, {Network: b.stack + "_gone"}}
+		r := b.start(s)
+		if as := b.look(r.ID).Addrs; len(as) != 2 || !as[n].IsValid() || !as[m].IsValid() {
+			b.Fatalf("addresses: %v", as)
+		}
+		b.ok(b.RemoveNetwork(b.ctx(), b.stack, m))
+		b.within(5*time.Second, "one address", func() bool {
+			as := b.look(r.ID).Addrs
+			return len(as) == 1 && as[n].IsValid()
+		})
+		b.is(b.RemoveNetwork(b.ctx(), b.stack, n), rhumb.Conflict)
+	},
 	"a volume is made once": func(b *bench) {
 		v := rhumb.Volume{Key: "db", Name: b.stack + "_db"}
 		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))

@@ -21,7 +21,8 @@ services:
     ports: ["${PORT}:80"]
     networks: [n]
     depends_on: [api]
-    x-rhumb: {drain: 3s}
+    stop_signal: SIGQUIT
+    x-rhumb: {drain: 8s}
     command:
       - bash
       - -ec
@@ -45,11 +46,11 @@ func (k *stack) networks() map[string]network {
 	names := strings.Fields(docker(k.t, "network", "ls", "--filter", "label=dev.rhumb.stack="+k.name, "--format", "{{.Name}}"))
 	all := map[string]network{}
 	for _, name := range names {
+		out, err := dockerOutput("network", "inspect", name)
 		var n []network
-		if err := json.Unmarshal([]byte(docker(k.t, "network", "inspect", name)), &n); err != nil {
-			k.t.Fatal(err)
+		if err == nil && json.Unmarshal(out, &n) == nil && len(n) == 1 { // else it has gone meanwhile
+			all[name] = n[0]
 		}
-		all[name] = n[0]
 	}
 	return all
 }
