@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -18,7 +20,7 @@ services:
   nginx:
     image: rhumb-test/hops:1
     init: true
-    ports: ["${PORT}:80"]
+    ports: [{target: 80, published: "${PORT}", app_protocol: http}]
     networks: [n]
     depends_on: [api]
     stop_signal: SIGQUIT
@@ -98,5 +100,62 @@ func TestANetworkChangesWithoutALostRequest(t *testing.T) {
 	t.Logf("through nginx: %v", y)
 	if y.failed > 0 {
 		t.Errorf("%d requests failed", y.failed)
+	}
+}
+
+func TestNetworksComeAndGoInQuickSuccession(t *testing.T) {
+	needDocker(t)
+	const on = `
+services:
+  web: {image: "rhumb-test/app:1", environment: {RELEASE: "${N:-0}"}, ports: ["${PORT}:8000"], networks: [KEY], x-rhumb: {ready: {http: /health, port: 8000}, drain: 1s}}
+networks: {KEY: {}}
+`
+	k := newStack(t, newServer(t), "")
+	l := (*load)(nil)
+	for n := range 12 {
+		k.write("compose.yaml", strings.ReplaceAll(on, "KEY", []string{"one", "two"}[n%2]))
+		k.env = []string{fmt.Sprintf("N=%d", n)}
+		if r := k.rhumb("deploy"); r.code != 0 || strings.Contains(r.out, "trying again") {
+			t.Fatalf("deployment %d exits with %d:\n%s", n+1, r.code, r.out)
+		}
+		if l == nil {
+			l = startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 20})
+		}
+	}
+	if y := l.end(); y.failed > 0 {
+		t.Errorf("%v", y)
+	}
+}
+
+func TestChosenPortsLeadToTheirServices(t *testing.T) {
+	needDocker(t)
+	s := newServer(t)
+	const twins = `
+services:
+  a: {image: "rhumb-test/app:1", environment: {RELEASE: "NAME a"}, ports: ["8000"], x-rhumb: {ready: {http: /health, port: 8000}}}
+  b: {image: "rhumb-test/app:1", environment: {RELEASE: "NAME b"}, ports: ["8000"], x-rhumb: {ready: {http: /health, port: 8000}}}
+`
+	seen := map[string]bool{}
+	for _, name := range []string{"first", "second"} {
+		k := newStack(t, s, strings.ReplaceAll(twins, "NAME", name))
+		k.must(0, "plan")
+		k.must(0, "deploy")
+		for _, l := range strings.Fields(k.must(0, "ps")) {
+			_, port, ok := strings.Cut(strings.TrimSuffix(l, "/tcp"), "*:")
+			if !ok {
+				continue
+			}
+			resp, err := http.Get("http://127.0.0.1:" + port + "/")
+			if err != nil {
+				t.Errorf("%s on %s: %v", name, port, err)
+				continue
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			seen[strings.TrimSpace(string(body))] = true
+		}
+	}
+	if len(seen) != 4 {
+		t.Errorf("answers: %v", seen)
 	}
 }
