@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -262,4 +263,34 @@ func TestOtherLabelsOfANetworkAreNoted(t *testing.T) {
 	if len(plan.Changes) > 0 || len(plan.Steps) > 0 || len(plan.Notes) != 2 || plan.Notes[0].Subject != "networks.default.labels" {
 		t.Errorf("plan: %+v", plan)
 	}
+}
+
+func TestReplicasOfBothReleasesMeetInTheOldNetwork(t *testing.T) {
+	b := newBed(t)
+	b.deploy(inside("web:1", false))
+	var specs sync.Map // by service and release: the networks beside
+	b.engine.Interpret(func(s rhumb.ReplicaSpec) enginefake.Behaviour {
+		for _, a := range s.Beside {
+			specs.Store(s.Service, a.Network+" as "+strings.Join(a.Aliases, " "))
+		}
+		return enginefake.Behaviour{}
+	})
+	if d := b.deploy(inside("web:2", true)); d.Phase != rhumb.PhaseConverged {
+		t.Fatalf("%s: %s", d.Phase, d.Why)
+	}
+	if got, _ := specs.Load("web"); got != "shop_default as web" {
+		t.Errorf("web is in %v", got)
+	}
+	model := b.serving(t)
+	comes(t, b, model.Networks[0].Name) // alone: the old one goes, and the replicas were taken out of it
+}
+
+// serving returns the model that the shop serves.
+func (b *bed) serving(t *testing.T) *rhumb.Stack {
+	t.Helper()
+	r, err := b.current(t.Context(), "shop")
+	if err != nil || r == nil {
+		t.Fatalf("%v, %v", r, err)
+	}
+	return &r.Model
 }
