@@ -63,7 +63,8 @@ func (k *Maker) nameNetworks(ctx context.Context, model, old *rhumb.Stack) error
 		if n.External || n.Name != plain {
 			continue
 		}
-		if was := old.Network(n.Key); was != nil && !was.External && was.Alike(*n) && k.had(ctx, model.Name, *n, was.Name) == nil {
+		was := old.Network(n.Key)
+		if was != nil && !was.External && was.Alike(*n) && k.had(ctx, model.Name, *n, was.Name) == nil {
 			rename(model, n, was.Name)
 			continue
 		}
@@ -169,8 +170,10 @@ func (k *Maker) CheckHoldings(ctx context.Context, model, old *rhumb.Stack) erro
 	}
 	for _, n := range model.Networks {
 		err := k.Engine.CheckNetwork(ctx, model.Name, n)
-		if was := old.Network(n.Key); rhumb.ErrorCode(err) == rhumb.Conflict && was != nil && was.Name == n.Name && !was.Alike(n) {
-			err = rhumb.Errorf(rhumb.Conflict, "network %s: %s can't be changed: %s", n.Key, n.Name, strings.Join(diff.Network(*was, n), ", ")).
+		was := old.Network(n.Key)
+		if rhumb.ErrorCode(err) == rhumb.Conflict && was != nil && was.Name == n.Name && !was.Alike(n) {
+			what := strings.Join(diff.Network(*was, n), ", ")
+			err = rhumb.Errorf(rhumb.Conflict, "network %s: %s can't be changed: %s", n.Key, n.Name, what).
 				WithHint("give it another name: and its replicas move over, or %s", downFirst)
 		}
 		if err == nil {
@@ -194,7 +197,8 @@ func (k *Maker) CheckHoldings(ctx context.Context, model, old *rhumb.Stack) erro
 	return errs
 }
 
-const downFirst = "take the stack down first (rhumb down): it doesn't serve until it is deployed again; its volumes stay"
+const downFirst = "take the stack down first (rhumb down): " +
+	"it doesn't serve until it is deployed again; its volumes stay"
 
 // exclusive are the options of a driver that two networks can't share.
 var exclusive = []string{"com.docker.network.bridge.name", "parent"}
@@ -226,7 +230,8 @@ func (k *Maker) checkBeside(ctx context.Context, n rhumb.Network, model, old *rh
 		if o.Key == n.Key {
 			what = " (" + strings.Join(diff.Network(o, n), ", ") + ")"
 		}
-		return rhumb.Errorf(rhumb.Conflict, "network %s: it%s can't be made beside %s, which serves: %s", n.Key, what, o.Name, clash).
+		const words = "network %s: it%s can't be made beside %s, which serves: %s"
+		return rhumb.Errorf(rhumb.Conflict, words, n.Key, what, o.Name, clash).
 			WithHint("choose another one, or %s", downFirst)
 	}
 	return nil

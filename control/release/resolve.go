@@ -23,10 +23,7 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 	if err != nil {
 		return nil, err
 	}
-	var old *rhumb.Stack
-	if cur != nil {
-		old = &cur.Model
-	}
+	old := modelOf(cur)
 	inheritImages(&model)
 	if err := k.settleHoldings(ctx, &model, old); err != nil {
 		return nil, err
@@ -54,9 +51,7 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 	if err := k.choosePorts(ctx, &model, old, look); err != nil {
 		return nil, err
 	}
-	if cur != nil {
-		inherit(cur, &model, images)
-	}
+	inherit(cur, &model, images)
 	if err := linkServices(&model); err != nil {
 		return nil, err
 	}
@@ -65,9 +60,20 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 	return rel, nil
 }
 
+// modelOf returns a release's model; nil: there is no release.
+func modelOf(r *rhumb.Release) *rhumb.Stack {
+	if r == nil {
+		return nil
+	}
+	return &r.Model
+}
+
 // inherit takes over from the current release what the user's files can't say: that a service was restarted by hand
 // (it stays as it is if nothing else changed), and that an image found here was once pulled by rhumb.
 func inherit(cur *rhumb.Release, model *rhumb.Stack, images map[string]rhumb.Image) {
+	if cur == nil {
+		return
+	}
 	for i := range model.Services {
 		s := &model.Services[i]
 		if old := cur.Model.Service(s.Name); old != nil {

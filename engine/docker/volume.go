@@ -26,7 +26,8 @@ func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume)
 		labels = map[string]string{}
 	}
 	labels[label.Stack] = stack
-	_, err := e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels})
+	o := client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels}
+	_, err := e.api.VolumeCreate(ctx, o)
 	failed := e.fail(err, "make volume "+v.Name)
 	if is(failed, rhumb.NotFound) { // a driver that isn't there
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: failed.Error(), Err: err}
@@ -65,8 +66,9 @@ func (e *Engine) checkVolume(ctx context.Context, stack string, v rhumb.Volume) 
 		return true, nil // the engine didn't make it, and doesn't know its options
 	}
 	if what := v.Differs(there.Driver, there.Options); len(what) > 0 {
-		return true, rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name, strings.Join(what, ", ")).
-			WithHint("a volume is never changed: give it another name, or save what is in it, then rhumb down, docker volume rm %s, rhumb deploy", v.Name)
+		e := rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name, strings.Join(what, ", "))
+		return true, e.WithHint("a volume is never changed: give it another name, or save what is in it, then "+
+			"rhumb down, docker volume rm %s, rhumb deploy", v.Name)
 	}
 	return true, nil
 }
