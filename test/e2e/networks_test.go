@@ -107,7 +107,8 @@ func TestNetworksComeAndGoInQuickSuccession(t *testing.T) {
 	needDocker(t)
 	const on = `
 services:
-  web: {image: "rhumb-test/app:1", environment: {RELEASE: "${N:-0}"}, ports: ["${PORT}:8000"], networks: [KEY], x-rhumb: {ready: {http: /health, port: 8000}, drain: 1s}}
+  web: {image: "rhumb-test/app:1", environment: {RELEASE: "${N:-0}"}, networks: [KEY],
+    ports: [{target: 8000, published: "${PORT}", app_protocol: http}], x-rhumb: {ready: {http: /health, port: 8000}, drain: 1s}}
 networks: {KEY: {}}
 `
 	k := newStack(t, newServer(t), "")
