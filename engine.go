@@ -20,10 +20,16 @@ type Engine interface {
 	// that name that isn't the stack's own, or that is defined otherwise, is Conflict. On a bridge that is the stack's own
 	// a part of the addresses is left to the services, where its definition has room for that: Bridge.
 	EnsureNetwork(ctx context.Context, stack string, n Network) error
+	// CheckNetwork returns NotFound and Conflict as EnsureNetwork would, and makes nothing.
+	CheckNetwork(ctx context.Context, stack string, n Network) error
 	// EnsureVolume makes the stack's volume unless it is there. An external one that is missing is NotFound. A volume
-	// that is there is never changed; one that nobody labelled is taken as it is.
+	// that is there is never changed: another stack's, and one that is defined otherwise (Volume.Differs), is Conflict.
+	// One without a label of rhumb's is taken as it is where v names neither a driver nor options.
 	EnsureVolume(ctx context.Context, stack string, v Volume) error
-	// RemoveNetwork removes a network of the stack. One that is gone is not an error; one in use is Conflict.
+	// CheckVolume returns NotFound and Conflict as EnsureVolume would, and makes nothing.
+	CheckVolume(ctx context.Context, stack string, v Volume) error
+	// RemoveNetwork removes a network of the stack. One that is gone is not an error; one in use is Conflict. Replicas
+	// that are in it beside their own networks are taken out of it first.
 	RemoveNetwork(ctx context.Context, stack, name string) error
 	// RemoveVolume removes a volume. One that is gone is not an error; one in use is Conflict. Only a person's own word leads here.
 	RemoveVolume(ctx context.Context, stack, name string) error
@@ -37,6 +43,7 @@ type Engine interface {
 	// answered as it is if it was; one of that name and another spec is Conflict. Its files are in place before it
 	// starts. A replica that was made but could not be started remains, exited, with its Error, and is answered with a nil
 	// error; one that can't be made is an error: Invalid if trying again is vain, as where a volume with a name isn't there.
+	// It joins the networks of Beside only where they don't become its way out, and where they are still there.
 	Start(ctx context.Context, spec ReplicaSpec) (Replica, error)
 	// SetHosts makes a running replica's hosts file have exactly these further names, each with its address, in place of
 	// those given before: at its start, or by an earlier SetHosts. The engine's own lines and the container's
@@ -115,6 +122,7 @@ type ReplicaSpec struct {
 	Spec           string            // Container.Hash(), kept with the replica
 	Files          []File            // with their contents: those that Container.Mounts name
 	Joined         map[string]string // by service: the ID of the replica that "service:NAME" modes and VolumesFrom mean
+	Beside         []Attachment      // networks that it is in, beside its own, until they are removed; not part of the spec
 	Hosts          map[string]string // further names for the hosts file, with their addresses; not part of the spec, and replaced by SetHosts
 }
 

@@ -232,43 +232,6 @@ func (r Ready) Runs() time.Duration {
 	return ReadyWindow
 }
 
-// Network is a network of a stack. Name is the engine's name for it.
-type Network struct {
-	Key        string // the key in the Compose file
-	Name       string
-	External   bool              `json:",omitzero"`
-	Driver     string            `json:",omitzero"`
-	DriverOpts map[string]string `json:",omitzero"`
-	Internal   bool              `json:",omitzero"`
-	Attachable bool              `json:",omitzero"`
-	IPv6       bool              `json:",omitzero"`
-	IPAM       IPAM              `json:",omitzero"`
-	Labels     map[string]string `json:",omitzero"`
-}
-
-// IPAM is a network's address management. The zero value leaves it to the engine.
-type IPAM struct {
-	Driver  string            `json:",omitzero"`
-	Options map[string]string `json:",omitzero"`
-	Pools   []Pool            `json:",omitzero"`
-}
-
-// Pool is one subnet of a network.
-type Pool struct {
-	Subnet, Gateway, IPRange string
-	Aux                      map[string]string `json:",omitzero"`
-}
-
-// Volume is a named volume of a stack. Name is the engine's name for it.
-type Volume struct {
-	Key        string
-	Name       string
-	External   bool              `json:",omitzero"`
-	Driver     string            `json:",omitzero"`
-	DriverOpts map[string]string `json:",omitzero"`
-	Labels     map[string]string `json:",omitzero"`
-}
-
 // FileKind tells where the content of a mounted file comes from.
 type FileKind string
 

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"rhumb"
@@ -49,8 +50,10 @@ func (c *Control) changed(ctx context.Context, r rhumb.ChangeRequest) (*rhumb.Re
 		return nil, d, notDeployed(r.Stack)
 	}
 	if r.Cause == rhumb.CauseRollback {
-		d.To, err = c.rollbackTarget(ctx, state, r.Release)
-		return nil, d, err
+		if d.To, err = c.rollbackTarget(ctx, state, r.Release); err != nil {
+			return nil, d, err
+		}
+		return nil, d, c.checkReturn(ctx, d)
 	}
 	cur, err := c.release(ctx, r.Stack, state.Current)
 	if err != nil {
@@ -106,6 +109,29 @@ func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want i
 		return 0, rhumb.Errorf(rhumb.NotFound, "no release of %s before %d is kept", s.Name, s.Current)
 	}
 	return 0, rhumb.Errorf(rhumb.NotFound, "release %d of %s isn't kept", want, s.Name).WithHint("kept are %s", strings.Join(served, ", "))
+}
+
+// checkReturn refuses a rollback to networks and volumes that can't be had any more. What the release that serves has, too,
+// is no obstacle, however it is.
+func (c *Control) checkReturn(ctx context.Context, d rhumb.Deployment) error {
+	from, err := c.release(ctx, d.Stack, d.From)
+	if err != nil {
+		return err
+	}
+	to, err := c.release(ctx, d.Stack, d.To)
+	if err != nil {
+		return err
+	}
+	m := to.Model
+	m.Networks = slices.DeleteFunc(slices.Clone(m.Networks), func(n rhumb.Network) bool {
+		was := from.Model.Network(n.Key)
+		return was != nil && was.Definition() == n.Definition()
+	})
+	m.Volumes = slices.DeleteFunc(slices.Clone(m.Volumes), func(v rhumb.Volume) bool {
+		was := from.Model.Volume(v.Key)
+		return was != nil && was.Name == v.Name && len(v.Differs(was.Driver, was.DriverOpts)) == 0
+	})
+	return c.maker.CheckHoldings(ctx, &m, &from.Model)
 }
 
 // Cancel has an open deployment put back.

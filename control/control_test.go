@@ -225,7 +225,7 @@ func TestTwoStacksCanNotPublishOnePort(t *testing.T) {
 		b := newBed(t)
 		b.deploy(shop("web:1"))
 		other := shop("web:1")
-		other.Name = "other"
+		other.Name, other.Networks, other.Volumes = "other", nil, nil
 		_, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: other}, nil)
 		if rhumb.ErrorCode(err) != rhumb.Conflict || !strings.Contains(err.Error(), "shop/web") {
 			t.Fatalf("got %v", err)

@@ -131,12 +131,13 @@ func (g *goal) address(rep rhumb.Replica) (netip.Addr, error) {
 	if joined, ok := g.replica(rep.Joined); ok && rep.Joined != "" {
 		return g.address(joined)
 	}
-	if s, _ := g.definition(rep); s != nil && s.Container.NetworkMode == "host" {
+	s, _ := g.definition(rep)
+	if s != nil && s.Container.NetworkMode == "host" {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
 	}
 	var best netip.Addr
 	for name, a := range rep.Addrs {
-		if !a.IsValid() {
+		if !a.IsValid() || s != nil && !own(&s.Container, name) {
 			continue
 		}
 		outer := !g.internal(name)
@@ -197,7 +198,7 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	spec := replicaSpec(g.wanted.Model, svc)
 	spec.Release, spec.Slot, spec.Restarts, spec.PostStart = s.Release, s.Slot, s.Restarts, len(svc.PostStart) > 0
 	spec.VolumesOf, _, _ = rhumb.HookOf(svc.Name)
-	spec.Joined = g.joined(svc, s.Slot, o)
+	spec.Joined, spec.Beside = g.joined(svc, s.Slot, o), g.beside(svc, o)
 	names, err := r.names(ctx, g, &spec.Container)
 	if err != nil {
 		return err

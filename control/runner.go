@@ -214,6 +214,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	}
 	now := time.Now()
 	g.observe(r, &o, now)
+	r.withoutRemoved(&o, &seen)
 	o.Severed = r.severed(g, seen.held.Bridges)
 	led, stop, err := r.leading(ctx, g, o, seen, now)
 	if stop || err != nil {
@@ -383,11 +384,11 @@ func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o ro
 	return next
 }
 
-// blocked tells whether another start in the same slot is under way: two decisions of different modes must not both
-// fill it.
+// blocked reports whether a step must wait for another one: its opposite, or a start in the same slot. Two decisions of
+// different modes must not both fill a slot.
 func (r *runner) blocked(s rhumb.Step) bool {
 	if s.Slot == 0 {
-		return false
+		return r.opposed(s)
 	}
 	for f := range r.flying {
 		if f.Service == s.Service && f.Slot == s.Slot && (starting(f) || f.Replica == s.Replica) {

@@ -2,7 +2,8 @@ package install
 
 // The proxy works with network namespaces under /run/netns that outlive it, so it must see the machine's own mounts: it gets no mount
 // namespace, and with that none of systemd's ProtectSystem and its kin. It is root, since only root (or a member of the group docker, which
-// is the same) may ask the engine; what it may do as root is bounded by the lists below. Its successor is started in here by reload.
+// is the same) may ask the engine; what it may do as root is bounded by the lists below. To remove such a namespace wherever it is mounted
+// takes a mount namespace for a moment. Its successor is started in here by reload.
 const proxyUnit = `[Unit]
 Description=Rhumb proxy: owns the published ports
 After=network.target
@@ -23,7 +24,7 @@ LimitNOFILE=1048576
 ` + runtimeFolder + `
 CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_ADMIN
 ` + commonHardening + `
-RestrictNamespaces=net
+RestrictNamespaces=net mnt
 SystemCallFilter=@system-service @mount
 UMask=0077
 

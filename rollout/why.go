@@ -55,7 +55,7 @@ func (s *service) whatChanged() string {
 	if !s.changed() {
 		return "missing"
 	}
-	what := diff.Replicas(s.prev, s.Service)
+	what := diff.Replicas(s.prev, s.Service, s.t.w.Previous, s.t.w.Model)
 	switch {
 	case len(what) == 0:
 		return "missing"

@@ -79,20 +79,66 @@ func lookNamespace(name string) (netns.NsHandle, error) {
 // removeNamespace takes the name away, and with it the namespace. It is idempotent.
 func removeNamespace(name string) error {
 	path := filepath.Join(folder, name)
+	if err := unmount(path); err != nil {
+		return fmt.Errorf("remove the namespace %s: %w", name, err)
+	}
+	err := unlink(path)
+	if errors.Is(err, unix.EBUSY) { // it is mounted out of sight, too
+		err = onOwnThread(func() error { return unlinkUncovered(path) })
+	}
+	if err != nil {
+		return fmt.Errorf("remove the namespace: %w", err)
+	}
+	return nil
+}
+
+// unmount takes away all that is mounted at a path in plain sight.
+func unmount(path string) error {
 	for {
 		switch err := unix.Unmount(path, unix.MNT_DETACH); err {
 		case nil: // there may be another one beneath
-			continue
 		case unix.EINVAL, unix.ENOENT: // not mounted, or not there
-			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("remove the namespace: %w", err)
-			}
 			return nil
 		default:
-			return fmt.Errorf("remove the namespace %s: %w", name, err)
+			return err
 		}
 	}
 }
+
+func unlink(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// unlinkUncovered removes a name at which something is mounted that no path leads to. That comes from "ip netns add",
+// which mounts the folder over itself, with all that is mounted in it: the older mounts are below. The calling thread
+// gets copies of all mounts, out of which it takes the folder's. In its eyes the name is then a file like any other, and
+// where such a file is removed the kernel detaches all mounts on it, in every mount namespace.
+func unlinkUncovered(path string) error {
+	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("copy the mounts: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("part the mounts: %w", err)
+	}
+	for range maxCovers {
+		if err := unmount(path); err != nil {
+			return err
+		}
+		if err := unlink(path); !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("uncover %s: %w", folder, err)
+		}
+	}
+	return unix.EBUSY
+}
+
+// maxCovers is how often the folder may be mounted over itself.
+const maxCovers = 16
 
 // namespaces lists the names that begin so.
 func namespaces(prefix string) ([]string, error) {

@@ -4,6 +4,7 @@ package card
 import (
 	"fmt"
 	"strings"
+	"unicode"
 
 	"rhumb"
 )
@@ -52,7 +53,7 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	case svc.Ready.Kind == rhumb.ReadyHTTP:
 		return fmt.Sprintf("GET %s on port %d must answer with 200 to 399", svc.Ready.Path, svc.Ready.Port)
 	case svc.Ready.Kind == rhumb.ReadyHealth:
-		return "try the check by hand: rhumb exec " + rep.Service + " " + strings.Join(checkCommand(svc.Container.Health), " ")
+		return "try the check by hand: rhumb exec " + rep.Service + " " + quoted(checkCommand(svc.Container.Health))
 	}
 	return ""
 }
@@ -70,7 +71,8 @@ func Lacking(service string, on *rhumb.Service, said string) string {
 	return fmt.Sprintf("%s was not ready; %s", on.Name, wait)
 }
 
-// checkCommand gives a health check as a person would type it.
+// checkCommand returns the command of a health check. Docker appends all words of a CMD-SHELL check to "sh -c": the first
+// one is the line, the others are its $0, $1 and so on.
 func checkCommand(h *rhumb.Healthcheck) []string {
 	if h == nil || len(h.Test) == 0 {
 		return nil
@@ -79,7 +81,7 @@ func checkCommand(h *rhumb.Healthcheck) []string {
 	case "CMD":
 		return h.Test[1:]
 	case "CMD-SHELL":
-		return []string{"sh", "-c", fmt.Sprintf("%q", strings.Join(h.Test[1:], " "))}
+		return append([]string{"sh", "-c"}, h.Test[1:]...)
 	}
 	return h.Test
 }
@@ -92,13 +94,19 @@ func HookHint(service string, command []string) string {
 	return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s %s", service, quoted(command))
 }
 
-// quoted gives a command as a person would type it.
+// quoted returns a command as a person would type it: each word that a shell would split or expand is quoted.
 func quoted(command []string) string {
 	words := make([]string, len(command))
 	for i, w := range command {
-		if words[i] = w; w == "" || strings.ContainsAny(w, " \t\n\"'$\\*?;&|<>()") {
+		if words[i] = w; w == "" || strings.ContainsFunc(w, special) {
 			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// special reports whether a shell may take a letter for something else than itself.
+func special(r rune) bool {
+	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r > unicode.MaxASCII
+	return !plain && !strings.ContainsRune("@%+=:,./_-", r)
 }

@@ -39,3 +39,23 @@ func TestADeploymentKeepsSomeHooksAndOfThemTheLoudFew(t *testing.T) {
 		t.Errorf("%d are kept", len(d.Hooks))
 	}
 }
+
+func TestACardShowsWhichWordsACheckHas(t *testing.T) {
+	for _, c := range []struct {
+		test []string
+		want string
+	}{
+		{[]string{"CMD", "app", "probe", "/health"}, "app probe /health"},
+		{[]string{"CMD", "app probe /health"}, "'app probe /health'"},
+		{[]string{"CMD", "sh", "-c", "it's `there`"}, `sh -c 'it'\''s ` + "`there`'"},
+		{[]string{"CMD", "echo", "#1", "{a,b}", "~", ""}, "echo '#1' '{a,b}' '~' ''"},
+		{[]string{"CMD-SHELL", "pg_isready -q || exit 1"}, "sh -c 'pg_isready -q || exit 1'"},
+		{[]string{"CMD-SHELL", "pg_isready", "-U", "shop"}, "sh -c pg_isready -U shop"},
+	} {
+		svc := &rhumb.Service{Ready: rhumb.Ready{Kind: rhumb.ReadyHealth}, Container: rhumb.Container{Health: &rhumb.Healthcheck{Test: c.test}}}
+		got := Hint(rhumb.Replica{Service: "web", State: rhumb.StateRunning}, svc)
+		if want := "try the check by hand: rhumb exec web " + c.want; got != want {
+			t.Errorf("%q: %s, want %s", c.test, got, want)
+		}
+	}
+}

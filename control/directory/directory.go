@@ -25,19 +25,33 @@ func Of(t rhumb.Table, stack string, models ...*rhumb.Stack) Directory {
 	}
 }
 
-// services lists the services of the models, each as the first one has it.
-func (d Directory) services() []*rhumb.Service {
-	var list []*rhumb.Service
-	seen := map[string]bool{}
+// services lists the models' services, each as all models have it, the wanted one first.
+func (d Directory) services() [][]*rhumb.Service {
+	var list [][]*rhumb.Service
+	at := map[string]int{}
 	for _, m := range d.models {
 		for i := range m.Services {
-			if s := &m.Services[i]; !seen[s.Name] {
-				seen[s.Name] = true
-				list = append(list, s)
+			s := &m.Services[i]
+			if j, ok := at[s.Name]; ok {
+				list[j] = append(list[j], s)
+				continue
 			}
+			at[s.Name] = len(list)
+			list = append(list, []*rhumb.Service{s})
 		}
 	}
 	return list
+}
+
+// joined returns how a service joins a network, as the first model has it in which it does. While a network is made again
+// under another name that is the old model for the old network, in which replicas still look for services.
+func joined(defs []*rhumb.Service, network string) (rhumb.Attachment, bool) {
+	for _, s := range defs {
+		if a, ok := attachment(s, network); ok {
+			return a, true
+		}
+	}
+	return rhumb.Attachment{}, false
 }
 
 // Names gives what a container's hosts file shall have beside the engine's own lines: each service of the stack
@@ -47,20 +61,20 @@ func (d Directory) Names(k *rhumb.Container) map[string]string {
 	networks := d.networks(k)
 	owners := map[string]string{} // by name: the service, or "" if there are several
 	names := map[string]string{}
-	for _, s := range d.services() {
-		found := false
+	for _, defs := range d.services() {
+		service, found := defs[0].Name, false
 		for _, n := range networks {
-			a, ok := attachment(s, n)
+			a, ok := joined(defs, n)
 			if !ok {
 				continue
 			}
-			addr := d.address(n, s.Name)
-			for _, name := range slices.Concat([]string{s.Name}, a.Aliases) {
-				if owner, taken := owners[name]; taken && owner != s.Name {
+			addr := d.address(n, service)
+			for _, name := range slices.Concat([]string{service}, a.Aliases) {
+				if owner, taken := owners[name]; taken && owner != service {
 					owners[name] = ""
 					continue
 				}
-				owners[name] = s.Name
+				owners[name] = service
 				if addr.IsValid() && !found && hostName(name) {
 					names[name] = addr.String()
 				}

@@ -70,3 +70,14 @@ func TestANameThatTwoServicesShareIsNobodys(t *testing.T) {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }
+
+func TestAReplicaInAnOldNetworkStillFindsServices(t *testing.T) {
+	d := town()
+	d.models[0].Services[0] = on("api", in("new", "api", "backend"))
+	want := map[string]string{"db": "10.2.0.2", "store": "10.2.0.2", "api": "10.2.0.1", "v0": "10.2.0.1"}
+	d.models[1].Services = append(d.models[1].Services, on("api", in("back", "api", "v0")))
+	got := d.Names(&rhumb.Container{Networks: []rhumb.Attachment{in("back")}})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}

@@ -3,12 +3,13 @@ package release
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"rhumb"
 )
 
-// Maker makes releases of models. All its fields must be set.
+// Maker makes releases of models. All its exported fields must be set.
 type Maker struct {
 	Engine  Engine
 	Images  Images
@@ -16,12 +17,15 @@ type Maker struct {
 	Ports   Ports
 	Current func(ctx context.Context, stack string) (*rhumb.Release, error) // the release that serves; nil: none does
 	Key     []byte                                                          // of the hashes of contents
+
+	choosing sync.Mutex // held while host ports are chosen
 }
 
-// Engine has what a model takes for granted.
+// Engine has the networks and volumes that a model needs.
 type Engine interface {
-	EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error
-	EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error
+	CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error
+	CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error
+	Holdings(ctx context.Context, stack string) (rhumb.Holdings, error)
 }
 
 // Images finds images.
@@ -29,16 +33,24 @@ type Images interface {
 	Resolve(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) (rhumb.Image, error)
 }
 
-// Store has the server's values, and keeps what was chosen.
+// Store has the server's values and releases, and keeps what was chosen.
 type Store interface {
 	Value(ctx context.Context, name string) ([]byte, error)
 	Setting(ctx context.Context, key string) (string, error)
 	SetSetting(ctx context.Context, key, value string) error
+
+	Stacks(ctx context.Context) ([]rhumb.StackState, error)
+	Releases(ctx context.Context, stack string) ([]rhumb.ReleaseInfo, error)
+	Release(ctx context.Context, stack string, number int) (rhumb.Release, error)
 }
 
-// Ports finds a host port for a port that names none.
+// Ports knows which host ports can be had.
 type Ports interface {
-	FreePort(ctx context.Context, p rhumb.Port) (uint16, error)
+	// FreePort finds a host port for a port that names none, or a range of them. pick says which ones are taken, and
+	// which of the others are better.
+	FreePort(ctx context.Context, p rhumb.Port, pick func(uint16) (taken, better bool)) (uint16, error)
+	// Check is Conflict if a model's ports and hosts can't be had.
+	Check(ctx context.Context, m *rhumb.Stack) error
 }
 
 // Validate refuses a model that no release can be made of.

@@ -12,13 +12,19 @@ const (
 )
 
 // Make makes the release that a deployment asks for. It finds the images, and fills in all that depends on them or on the server: IDs, readiness, order, chosen
-// ports, external values, what services take over from one another. With look, images are looked up and not pulled.
+// ports, external values, what services take over from one another. With look, images are looked up and not pulled, and
+// chosen ports are not kept.
 func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (*rhumb.Release, error) {
 	model := copyModel(r.Model)
-	if err := k.checkExternal(ctx, &model); err != nil {
+	cur, err := k.Current(ctx, model.Name)
+	if err != nil {
 		return nil, err
 	}
+	old := modelOf(cur)
 	inheritImages(&model)
+	if err := k.settleHoldings(ctx, &model, old); err != nil {
+		return nil, err
+	}
 	images, err := k.resolveImages(ctx, &model, r, look, progress)
 	if err != nil {
 		return nil, err
@@ -39,13 +45,11 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 		}
 		chooseReady(s, images[s.Name])
 		s.Hold = s.HoldOrUsual()
-		if err := k.choosePorts(ctx, model.Name, s); err != nil {
-			return nil, err
-		}
 	}
-	if err := k.inherit(ctx, &model, images); err != nil {
+	if err := k.choosePorts(ctx, &model, old, look); err != nil {
 		return nil, err
 	}
+	inherit(cur, &model, images)
 	if err := linkServices(&model); err != nil {
 		return nil, err
 	}
@@ -54,12 +58,19 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 	return rel, nil
 }
 
+// modelOf returns a release's model; nil: there is no release.
+func modelOf(r *rhumb.Release) *rhumb.Stack {
+	if r == nil {
+		return nil
+	}
+	return &r.Model
+}
+
 // inherit takes over from the current release what the user's files can't say: that a service was restarted by hand
 // (it stays as it is if nothing else changed), and that an image found here was once pulled by rhumb.
-func (k *Maker) inherit(ctx context.Context, model *rhumb.Stack, images map[string]rhumb.Image) error {
-	cur, err := k.Current(ctx, model.Name)
-	if err != nil || cur == nil {
-		return err
+func inherit(cur *rhumb.Release, model *rhumb.Stack, images map[string]rhumb.Image) {
+	if cur == nil {
+		return
 	}
 	for i := range model.Services {
 		s := &model.Services[i]
@@ -77,7 +88,6 @@ func (k *Maker) inherit(ctx context.Context, model *rhumb.Stack, images map[stri
 		}
 		images[s.Name] = img
 	}
-	return nil
 }
 
 func applyStrategy(s *rhumb.Service, st rhumb.Strategy) {

@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,34 +71,6 @@ func (k *Maker) hashFiles(ctx context.Context, model *rhumb.Stack) error {
 		h := hmac.New(sha256.New, k.Key)
 		h.Write(f.Content)
 		f.Hash = hex.EncodeToString(h.Sum(nil))
-	}
-	return nil
-}
-
-// choosePorts gives a host port to every port that names none, and keeps it for later releases.
-func (k *Maker) choosePorts(ctx context.Context, stack string, s *rhumb.Service) error {
-	for i := range s.Ports {
-		p := &s.Ports[i]
-		if p.Published != 0 && p.PublishedEnd == 0 {
-			continue
-		}
-		key := fmt.Sprintf("port/%s/%s/%s/%d/%s/%d-%d", stack, s.Name, p.HostIP, p.Target, p.Protocol, p.Published, p.PublishedEnd)
-		kept, err := k.Store.Setting(ctx, key)
-		if err != nil {
-			return err
-		}
-		if n, err := strconv.ParseUint(kept, 10, 16); err == nil && n > 0 {
-			p.Published, p.PublishedEnd = uint16(n), 0
-			continue
-		}
-		n, err := k.Ports.FreePort(ctx, *p)
-		if err != nil {
-			return fmt.Errorf("service %s: %w", s.Name, err)
-		}
-		p.Published, p.PublishedEnd = n, 0
-		if err := k.Store.SetSetting(ctx, key, strconv.Itoa(int(n))); err != nil {
-			return err
-		}
 	}
 	return nil
 }

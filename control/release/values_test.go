@@ -9,13 +9,18 @@ import (
 	"rhumb"
 )
 
-// kept is the values of a server.
-type kept map[string]string
+// kept is a Store of values.
+type kept struct {
+	memory
+	values map[string]string
+}
 
-func (k kept) Value(_ context.Context, name string) ([]byte, error)  { return []byte(k[name]), nil }
-func (kept) Setting(context.Context, string) (string, error)         { return "", nil }
-func (kept) SetSetting(_ context.Context, _ string, _ string) error  { return nil }
-func (kept) release(context.Context, string) (*rhumb.Release, error) { return nil, nil }
+func (k *kept) Value(_ context.Context, name string) ([]byte, error) {
+	return []byte(k.values[name]), nil
+}
+
+// nothing is the release that serves where none does.
+func nothing(context.Context, string) (*rhumb.Release, error) { return nil, nil }
 
 // withSecrets is a stack whose service mounts a secret, an empty config and a value of the server's.
 func withSecrets(t *testing.T) rhumb.Stack {
@@ -41,7 +46,7 @@ func TestWhatReplicasCarryOfASecretIsAKeyedHash(t *testing.T) {
 	hashes := map[string]bool{plain("1234"): true, plain(""): true, plain("abc"): true}
 	for _, key := range []string{"one", "two"} {
 		m := withSecrets(t)
-		k := Maker{Store: kept{"token": "abc"}, Current: kept{}.release, Key: []byte(key)}
+		k := Maker{Store: &kept{values: map[string]string{"token": "abc"}}, Current: nothing, Key: []byte(key)}
 		if err := k.fillValues(t.Context(), &m); err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +67,7 @@ func TestAnUnchangedFileKeepsTheHashOfTheReleaseThatServes(t *testing.T) {
 	old.Files[2].Content, old.Files[2].Hash = []byte("abc"), plain("abc")
 	current := func(context.Context, string) (*rhumb.Release, error) { return &rhumb.Release{Model: old}, nil }
 	m := withSecrets(t)
-	k := Maker{Store: kept{"token": "new"}, Current: current, Key: []byte("one")}
+	k := Maker{Store: &kept{values: map[string]string{"token": "new"}}, Current: current, Key: []byte("one")}
 	if err := k.fillValues(t.Context(), &m); err != nil {
 		t.Fatal(err)
 	}

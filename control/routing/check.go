@@ -112,29 +112,3 @@ func ruleHolder(t rhumb.Table, owner map[string]rhumb.Backend, addr string) (boo
 	}
 	return true, owner[t.Rules[i].Backend]
 }
-
-// The ports that are tried where the user names none: those that Linux doesn't give to outgoing connections.
-const firstFreePort, lastFreePort = 20000, 32767
-
-// FreePort finds a host port for a port that names none, or a range of them.
-func (d *Desk) FreePort(ctx context.Context, p rhumb.Port) (uint16, error) {
-	from, to := p.Published, p.PublishedEnd
-	if from == 0 {
-		from, to = firstFreePort, lastFreePort
-	}
-	st, err := d.Status(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for n := int(from); n <= int(to); n++ {
-		p.Published = uint16(n)
-		l := rhumb.Listener{Addr: bindAddr(p), Protocol: p.Protocol}
-		taken := slices.ContainsFunc(st.Table.Listeners, func(x rhumb.Listener) bool {
-			return x.Addr.Port() == l.Addr.Port() && sameWire(x.Protocol, l.Protocol)
-		})
-		if !taken && d.router.Check(ctx, []rhumb.Listener{l}) == nil {
-			return p.Published, nil
-		}
-	}
-	return 0, rhumb.Errorf(rhumb.Conflict, "no host port from %d to %d is free for port %d", from, to, p.Target)
-}

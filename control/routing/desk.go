@@ -19,6 +19,8 @@ type Desk struct {
 	https  netip.AddrPort  // the zero value: no TLS
 	acme   rhumb.Authority // the zero value: off
 
+	outgoing func() (from, to uint16) // the ports that the kernel gives to outgoing connections
+
 	waiting changes
 	mu      sync.Mutex // one exchange with the proxy at a time
 
@@ -30,7 +32,7 @@ type Desk struct {
 // NewDesk makes the desk of a router. Routes by host and path are served at entry, and at https over TLS (the zero value: nowhere) with
 // certificates of acme (the zero value: of none).
 func NewDesk(r rhumb.Router, entry, https netip.AddrPort, acme rhumb.Authority) *Desk {
-	return &Desk{router: r, entry: entry, https: https, acme: acme}
+	return &Desk{router: r, entry: entry, https: https, acme: acme, outgoing: outgoing}
 }
 
 // routeTimeout limits one exchange with the proxy.

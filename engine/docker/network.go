@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/network"
@@ -9,7 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/engine/docker/internal/label"
-	"rhumb/engine/docker/internal/networks"
+	"rhumb/engine/docker/internal/observed"
 )
 
 // EnsureNetwork makes the stack's network unless it is there.
@@ -18,18 +19,39 @@ func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Networ
 	defer cancel()
 	e.networks.Lock()
 	defer e.networks.Unlock()
-	found, err := e.network(ctx, n.Name)
-	if err != nil {
+	if found, err := e.checkNetwork(ctx, stack, n); found || err != nil {
 		return err
 	}
-	if found != nil {
-		return checkNetwork(stack, n, found)
-	}
-	if n.External {
-		return rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name).
-			WithHint("make it first: docker network create %s", n.Name)
-	}
 	return e.makeNetwork(ctx, stack, n)
+}
+
+// CheckNetwork returns why a network can't be had; nil: it is there, or can be made.
+func (e *Engine) CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := e.checkNetwork(ctx, stack, n)
+	return err
+}
+
+// checkNetwork reports whether a network is there, and why it isn't the one that is wanted.
+func (e *Engine) checkNetwork(ctx context.Context, stack string, n rhumb.Network) (found bool, err error) {
+	there, err := e.network(ctx, n.Name)
+	switch {
+	case err != nil:
+		return false, err
+	case there == nil && n.External:
+		return false, rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name).
+			WithHint("make it first: docker network create %s", n.Name)
+	case there == nil || n.External:
+		return there != nil, nil
+	case there.Labels[label.Stack] != stack:
+		return true, rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name).
+			WithHint("give the network another name, or declare it external: true")
+	case there.Labels[label.Definition] != n.Definition():
+		return true, rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name).
+			WithHint("the engine can't change a network: take the stack down first, or give the network another name")
+	}
+	return true, nil
 }
 
 // network looks for a network by its exact name; nil if there is none.
@@ -47,28 +69,12 @@ func (e *Engine) network(ctx context.Context, name string) (*network.Inspect, er
 	return &r.Network, nil
 }
 
-// checkNetwork tells whether a network that is there is the one that is wanted.
-func checkNetwork(stack string, n rhumb.Network, found *network.Inspect) error {
-	if n.External {
-		return nil
-	}
-	if found.Labels[label.Stack] != stack {
-		return rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name).
-			WithHint("give the network another name, or declare it external: true")
-	}
-	if found.Labels[label.Definition] != networks.Definition(n) {
-		return rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name).
-			WithHint("the engine can't change a network: take the stack down first, or give the network another name")
-	}
-	return nil
-}
-
 // networkFailure explains why a network could not be made.
 func (e *Engine) networkFailure(err error, name string) error {
 	failed := e.fail(err, "make network "+name)
 	text := words(err)
 	full := strings.Contains(text, "non-overlapping") || strings.Contains(text, "all predefined address pools")
-	if full || strings.Contains(text, "overlaps") {
+	if full || takenAddresses(text) {
 		hint := "another network of this machine has these addresses: docker network ls"
 		if full {
 			hint = "the engine's address pools are used up: remove unused networks, or widen default-address-pools in daemon.json"
@@ -79,6 +85,17 @@ func (e *Engine) networkFailure(err error, name string) error {
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make network " + name + ": " + text, Err: err}
 	}
 	return failed
+}
+
+// takenAddresses reports whether an engine says that addresses are another network's: Engine 20.10 in the first two
+// ways, Engine 29 in the last two.
+func takenAddresses(text string) bool {
+	for _, words := range []string{"overlaps", "networks have overlapping", "failed to allocate gateway", "Address already in use"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // RemoveNetwork removes a network of the stack.
@@ -94,18 +111,41 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	if found.Labels[label.Stack] != stack {
 		return rhumb.Errorf(rhumb.Conflict, "remove network %s: it is not the stack's", name)
 	}
-	if len(found.Containers) > 0 {
-		return inUse("network", name)
+	if err := e.clearNetwork(ctx, found); err != nil {
+		return err
 	}
 	_, err = e.api.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})
 	failed := e.fail(err, "remove network "+name)
 	switch {
 	case is(failed, rhumb.NotFound):
 		return nil
-	case failed != nil && strings.Contains(words(err), "active endpoints"): // 20.10 answers 403
+	case is(failed, rhumb.Denied), is(failed, rhumb.Conflict): // 20.10 answers 403
 		return inUse("network", name)
 	}
 	return failed
+}
+
+// clearNetwork takes the containers out of a network that are in it beside their own. If there are others none is taken
+// out, and it is in use.
+func (e *Engine) clearNetwork(ctx context.Context, n *network.Inspect) error {
+	for id := range n.Containers {
+		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		switch failed := e.fail(err, "look at "+observed.Short(id)); {
+		case is(failed, rhumb.NotFound):
+		case failed != nil:
+			return failed
+		case r.Container.Config == nil || !slices.Contains(strings.Split(r.Container.Config.Labels[label.Beside], ","), n.Name):
+			return inUse("network", n.Name)
+		}
+	}
+	for id := range n.Containers {
+		_, err := e.api.NetworkDisconnect(ctx, n.ID, client.NetworkDisconnectOptions{Container: id, Force: true})
+		failed := e.fail(err, "take "+observed.Short(id)+" out of network "+n.Name)
+		if failed != nil && !is(failed, rhumb.NotFound) {
+			return failed
+		}
+	}
+	return nil
 }
 
 func inUse(what, name string) error {

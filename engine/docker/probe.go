@@ -77,8 +77,9 @@ func (e *Engine) probe(ctx context.Context, run string, out *limited) (int, erro
 	return state.ExitCode, err
 }
 
-// checkCommand gives the command that a check means; nil if there is no check. shell is what the image names for
-// shell commands: the SHELL of its Dockerfile; without one it is /bin/sh.
+// checkCommand returns the command of a check; nil if there is no check. shell is what the image names for shell
+// commands: the SHELL of its Dockerfile; without one it is /bin/sh. Like the engine it appends all words of a CMD-SHELL
+// check to the shell's, so that the words after the first are the line's $0, $1 and so on.
 func checkCommand(shell, test []string) ([]string, error) {
 	if len(test) == 0 || test[0] == "NONE" {
 		return nil, nil
@@ -86,10 +87,10 @@ func checkCommand(shell, test []string) ([]string, error) {
 	switch {
 	case test[0] == "CMD" && len(test) > 1:
 		return test[1:], nil
-	case test[0] == "CMD-SHELL" && len(test) == 2 && len(shell) > 0:
-		return append(slices.Clone(shell), test[1]), nil
-	case test[0] == "CMD-SHELL" && len(test) == 2:
-		return []string{"/bin/sh", "-c", test[1]}, nil
+	case test[0] == "CMD-SHELL" && len(test) > 1 && len(shell) > 0:
+		return slices.Concat(shell, test[1:]), nil
+	case test[0] == "CMD-SHELL" && len(test) > 1:
+		return append([]string{"/bin/sh", "-c"}, test[1:]...), nil
 	}
 	return nil, rhumb.Errorf(rhumb.Invalid, "health check %q is not CMD, CMD-SHELL or NONE", test)
 }

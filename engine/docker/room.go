@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -53,12 +52,23 @@ func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.
 		}
 		with.IPAM.Config = append(with.IPAM.Config, divided)
 		err = e.createNetwork(ctx, name, with)
-		if err == nil || !strings.Contains(err.Error(), "overlaps") {
+		if !subnetLost(err) {
 			return err
 		}
-		e.log.Debug("the subnet was taken by somebody else", "network", name, "subnet", pool.Subnet)
+		e.log.Debug("subnet taken by another network", "network", name, "subnet", pool.Subnet)
 	}
 	return e.createNetwork(ctx, name, o)
+}
+
+// subnetLost reports whether a network couldn't be made for what may be another network's doing, between the draft and it.
+// Engines say that in many words and kinds ("overlaps" is forbidden, a gateway that is taken an internal error), so it is
+// all that isn't wrong with the request or the connection.
+func subnetLost(err error) bool {
+	switch rhumb.ErrorCode(err) {
+	case rhumb.Conflict, rhumb.Denied, rhumb.Internal:
+		return true
+	}
+	return false
 }
 
 // chosen gives the subnet that the engine chooses for a network. A draft that an earlier call left is removed first.

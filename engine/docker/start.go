@@ -157,14 +157,28 @@ func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.
 
 // begin joins a made replica to its further networks and starts it.
 func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
-	for _, n := range further {
+	join := func(n drawing.Connection) error {
 		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.Endpoint})
-		if err != nil {
+		return err
+	}
+	for _, n := range further {
+		if n.Beside {
+			continue
+		}
+		if err := join(n); err != nil {
 			return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "join "+name+" to network "+n.Network))
 		}
 	}
 	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return e.startFailure(ctx, id, name, err)
+	}
+	for _, n := range further { // of a replica that runs the engine takes no network that isn't there
+		if !n.Beside {
+			continue
+		}
+		if err := join(n); err != nil && !is(e.fail(err, "join"), rhumb.NotFound) {
+			e.log.Warn("network beside not joined", "replica", name, "network", n.Network, "err", err)
+		}
 	}
 	return e.replica(ctx, id)
 }

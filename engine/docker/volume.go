@@ -18,31 +18,59 @@ import (
 func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	found, err := e.volume(ctx, v.Name)
-	if err != nil {
+	if found, err := e.checkVolume(ctx, stack, v); found || err != nil {
 		return err
-	}
-	switch {
-	case found != nil && (v.External || found.Labels[label.Stack] == "" || found.Labels[label.Stack] == stack):
-		return nil
-	case found != nil:
-		return rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, found.Labels[label.Stack]).
-			WithHint("give the volume another name, or declare it external: true")
-	case v.External:
-		return rhumb.Errorf(rhumb.NotFound, "volume %s: it is external and not there", v.Name).
-			WithHint("make it first: docker volume create %s", v.Name)
 	}
 	labels := maps.Clone(v.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	labels[label.Stack] = stack
-	_, err = e.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels})
+	o := client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels}
+	_, err := e.api.VolumeCreate(ctx, o)
 	failed := e.fail(err, "make volume "+v.Name)
 	if is(failed, rhumb.NotFound) { // a driver that isn't there
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: failed.Error(), Err: err}
 	}
 	return failed
+}
+
+// CheckVolume returns why a volume can't be had; nil: it is there, or can be made.
+func (e *Engine) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := e.checkVolume(ctx, stack, v)
+	return err
+}
+
+// checkVolume reports whether a volume is there, and why it isn't the one that is wanted.
+func (e *Engine) checkVolume(ctx context.Context, stack string, v rhumb.Volume) (found bool, err error) {
+	there, err := e.volume(ctx, v.Name)
+	switch {
+	case err != nil:
+		return false, err
+	case there == nil && v.External:
+		return false, rhumb.Errorf(rhumb.NotFound, "volume %s: it is external and not there", v.Name).
+			WithHint("make it first: docker volume create %s", v.Name)
+	case there == nil || v.External:
+		return there != nil, nil
+	}
+	of := there.Labels[label.Stack]
+	switch {
+	case of != "" && of != stack:
+		return true, rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, of).
+			WithHint("give the volume another name, or declare it external: true")
+	case of == "" && v.Driver == "" && len(v.DriverOpts) == 0:
+		return true, nil
+	case len(there.Options) == 0 && there.Driver != "local" && there.Driver == v.Driver:
+		return true, nil // the engine didn't make it, and doesn't know its options
+	}
+	if what := v.Differs(there.Driver, there.Options); len(what) > 0 {
+		e := rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name, strings.Join(what, ", "))
+		return true, e.WithHint("a volume is never changed: give it another name, or save what is in it, then "+
+			"rhumb down, docker volume rm %s, rhumb deploy", v.Name)
+	}
+	return true, nil
 }
 
 // volume looks for a volume; nil if there is none.

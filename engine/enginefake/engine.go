@@ -215,6 +215,11 @@ func (e *Engine) make(spec *rhumb.ReplicaSpec, b Behaviour, now time.Time) *repl
 		for _, a := range spec.Container.Networks {
 			r.base.Addrs[a.Network] = address(e.made, e.networks[a.Network].number)
 		}
+		for _, a := range spec.Beside {
+			if n, ok := e.networks[a.Network]; ok {
+				r.base.Addrs[a.Network] = address(e.made, n.number)
+			}
+		}
 	}
 	r.volumes = e.volumesOf(spec)
 	return r

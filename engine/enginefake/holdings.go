@@ -7,8 +7,8 @@ import (
 	"maps"
 	"net/netip"
 	"path"
-	"reflect"
 	"slices"
+	"strings"
 
 	"rhumb"
 )
@@ -17,6 +17,7 @@ import (
 type holding struct {
 	stack   string
 	network rhumb.Network
+	volume  rhumb.Volume
 	number  uint32 // of a network: how many were made before
 }
 
@@ -40,23 +41,35 @@ func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Networ
 		return err
 	}
 	defer e.mu.Unlock()
-	definition := n
-	definition.Key, definition.Labels = "", nil
-	found, ok := e.networks[n.Name]
-	switch {
-	case ok && n.External:
-		return nil
-	case n.External:
-		return rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name)
-	case !ok:
-		e.networks[n.Name] = e.numbered(holding{stack: stack, network: definition})
-		return nil
-	case found.stack != stack:
-		return rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name)
-	case !reflect.DeepEqual(found.network, definition):
-		return rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name)
+	found, err := e.checkNetwork(stack, n)
+	if !found && err == nil {
+		e.networks[n.Name] = e.numbered(holding{stack: stack, network: n})
 	}
-	return nil
+	return err
+}
+
+// CheckNetwork returns why a network can't be had.
+func (e *Engine) CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	if err := e.enter(ctx, "CheckNetwork"); err != nil {
+		return err
+	}
+	defer e.mu.Unlock()
+	_, err := e.checkNetwork(stack, n)
+	return err
+}
+
+func (e *Engine) checkNetwork(stack string, n rhumb.Network) (found bool, err error) {
+	there, found := e.networks[n.Name]
+	switch {
+	case found && n.External:
+	case n.External:
+		return false, rhumb.Errorf(rhumb.NotFound, "network %s: it is external and not there", n.Name)
+	case found && there.stack != stack:
+		return true, rhumb.Errorf(rhumb.Conflict, "network %s: one of that name is there and is not the stack's", n.Name)
+	case found && there.network.Definition() != n.Definition():
+		return true, rhumb.Errorf(rhumb.Conflict, "network %s: it is there and defined otherwise", n.Name)
+	}
+	return found, nil
 }
 
 // EnsureVolume makes the stack's volume unless it is there.
@@ -65,17 +78,38 @@ func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume)
 		return err
 	}
 	defer e.mu.Unlock()
-	found, ok := e.volumes[v.Name]
-	switch {
-	case ok && (v.External || found.stack == "" || found.stack == stack):
-		return nil
-	case ok:
-		return rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, found.stack)
-	case v.External:
-		return rhumb.Errorf(rhumb.NotFound, "volume %s: it is external and not there", v.Name)
+	found, err := e.checkVolume(stack, v)
+	if !found && err == nil {
+		e.volumes[v.Name] = holding{stack: stack, volume: v}
 	}
-	e.volumes[v.Name] = holding{stack: stack}
-	return nil
+	return err
+}
+
+// CheckVolume returns why a volume can't be had.
+func (e *Engine) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error {
+	if err := e.enter(ctx, "CheckVolume"); err != nil {
+		return err
+	}
+	defer e.mu.Unlock()
+	_, err := e.checkVolume(stack, v)
+	return err
+}
+
+func (e *Engine) checkVolume(stack string, v rhumb.Volume) (found bool, err error) {
+	there, found := e.volumes[v.Name]
+	switch {
+	case found && v.External:
+	case v.External:
+		return false, rhumb.Errorf(rhumb.NotFound, "volume %s: it is external and not there", v.Name)
+	case !found, there.stack == "" && v.Driver == "" && len(v.DriverOpts) == 0:
+	case there.stack != "" && there.stack != stack:
+		return true, rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, there.stack)
+	default:
+		if what := v.Differs(there.volume.Driver, there.volume.DriverOpts); len(what) > 0 {
+			return true, rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name, strings.Join(what, ", "))
+		}
+	}
+	return found, nil
 }
 
 // RemoveNetwork removes a network of the stack.
@@ -93,9 +127,13 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	}
 	now := e.now()
 	for _, r := range e.replicas {
-		if view := r.at(now); view.Alive() && view.Addrs[name].IsValid() {
+		beside := slices.ContainsFunc(r.spec.Beside, func(a rhumb.Attachment) bool { return a.Network == name })
+		if view := r.at(now); view.Alive() && view.Addrs[name].IsValid() && !beside {
 			return rhumb.Errorf(rhumb.Conflict, "remove network %s: a container uses it", name)
 		}
+	}
+	for _, r := range e.replicas {
+		r.leave(name)
 	}
 	delete(e.networks, name)
 	e.note(rhumb.Change{})
@@ -162,9 +200,16 @@ func (e *Engine) Disconnect(id, network string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if r := e.byID(id); r != nil {
+		r.leave(network)
+		e.tell(r)
+	}
+}
+
+// leave takes a replica out of a network.
+func (r *replica) leave(network string) {
+	if r.base.Addrs[network].IsValid() {
 		r.base.Addrs = maps.Clone(r.base.Addrs) // the old one was given away
 		delete(r.base.Addrs, network)
-		e.tell(r)
 	}
 }
 

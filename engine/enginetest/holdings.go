@@ -39,6 +39,21 @@ var holdingTests = map[string]func(*bench){
 		n.Internal = true
 		b.is(b.EnsureNetwork(b.ctx(), b.stack, n), rhumb.Conflict)
 	},
+	"to check a network makes none": func(b *bench) {
+		n := rhumb.Network{Key: "n", Name: b.stack + "_n"}
+		b.ok(b.CheckNetwork(b.ctx(), b.stack, n))
+		if h := b.holdings(); len(h.Networks) != 0 {
+			b.Errorf("made: %v", h.Networks)
+		}
+		b.ok(b.EnsureNetwork(b.ctx(), b.stack, n))
+		b.ok(b.CheckNetwork(b.ctx(), b.stack, n))
+		n.Internal = true
+		b.is(b.CheckNetwork(b.ctx(), b.stack, n), rhumb.Conflict)
+		b.is(b.CheckNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext", External: true}), rhumb.NotFound)
+		b.o.AddNetwork(b.T, b.Engine, b.stack+"_ext")
+		b.ok(b.CheckNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext", External: true}))
+		b.is(b.CheckNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext"}), rhumb.Conflict)
+	},
 	"a network is removed once nobody uses it": func(b *bench) {
 		n := b.network("n")
 		r := b.start(b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}}))
@@ -99,6 +114,21 @@ var holdingTests = map[string]func(*bench){
 		})
 		b.ok(b.RemoveNetwork(b.ctx(), b.stack, m)) // nobody uses it now
 	},
+	"a replica is in a network beside its own until that is removed": func(b *bench) {
+		n, m := b.network("a"), b.network("b") // in this order: the way out of older engines is the first
+		s := b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}})
+		s.Beside = []rhumb.Attachment{{Network: m, Aliases: []string{"web"}}, {Network: b.stack + "_gone"}}
+		r := b.start(s)
+		if as := b.look(r.ID).Addrs; len(as) != 2 || !as[n].IsValid() || !as[m].IsValid() {
+			b.Fatalf("addresses: %v", as)
+		}
+		b.ok(b.RemoveNetwork(b.ctx(), b.stack, m))
+		b.within(5*time.Second, "one address", func() bool {
+			as := b.look(r.ID).Addrs
+			return len(as) == 1 && as[n].IsValid()
+		})
+		b.is(b.RemoveNetwork(b.ctx(), b.stack, n), rhumb.Conflict)
+	},
 	"a volume is made once": func(b *bench) {
 		v := rhumb.Volume{Key: "db", Name: b.stack + "_db"}
 		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
@@ -110,12 +140,36 @@ var holdingTests = map[string]func(*bench){
 	"an external volume that is missing is not found": func(b *bench) {
 		b.is(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_ext", External: true}), rhumb.NotFound)
 	},
+	"a volume that is defined otherwise is a conflict": func(b *bench) {
+		v := rhumb.Volume{Key: "v", Name: b.stack + "_v", DriverOpts: map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=10m"}}
+		b.ok(b.CheckVolume(b.ctx(), b.stack, v))
+		if h := b.holdings(); len(h.Volumes) != 0 {
+			b.Errorf("a check made: %v", h.Volumes)
+		}
+		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
+		v.Driver, v.Labels = "local", map[string]string{"x": "y"} // the engine's own driver, and labels, make no other volume
+		b.ok(b.CheckVolume(b.ctx(), b.stack, v))
+		for _, opts := range []map[string]string{nil, {"type": "tmpfs", "device": "tmpfs", "o": "size=20m"}, {"type": "tmpfs", "device": "tmpfs"}} {
+			v.DriverOpts = opts
+			b.is(b.CheckVolume(b.ctx(), b.stack, v), rhumb.Conflict)
+			b.is(b.EnsureVolume(b.ctx(), b.stack, v), rhumb.Conflict)
+		}
+		b.is(b.CheckVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_ext", External: true}), rhumb.NotFound)
+	},
+	"a volume that another stack made is a conflict": func(b *bench) {
+		v := rhumb.Volume{Key: "v", Name: b.stack + "_v"}
+		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
+		b.is(b.CheckVolume(b.ctx(), b.stack+"x", v), rhumb.Conflict)
+		v.External = true
+		b.ok(b.CheckVolume(b.ctx(), b.stack+"x", v))
+	},
 	"a volume that nobody labelled is taken as it is": func(b *bench) {
 		b.o.AddVolume(b.T, b.Engine, b.stack+"_v")
 		b.ok(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_v"}))
 		if h := b.holdings(); len(h.Volumes) != 0 {
 			b.Errorf("it counts as the stack's: %v", h)
 		}
+		b.is(b.CheckVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_v", DriverOpts: map[string]string{"type": "tmpfs"}}), rhumb.Conflict)
 		b.is(b.RemoveVolume(b.ctx(), b.stack, b.stack+"_v"), rhumb.Conflict)
 	},
 	"a volume is removed once nobody uses it": func(b *bench) {

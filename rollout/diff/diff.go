@@ -20,9 +20,7 @@ func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 		b = &rhumb.Stack{}
 	}
 	var ds []rhumb.Difference
-	what := diffList("network", a.Networks, b.Networks, func(n rhumb.Network) string { return n.Name })
-	what = append(what, diffList("volume", a.Volumes, b.Volumes, func(v rhumb.Volume) string { return v.Name })...)
-	if len(what) > 0 {
+	if what := holdings(a, b); len(what) > 0 {
 		ds = append(ds, rhumb.Difference{Verb: "changed", What: what})
 	}
 	for i := range b.Services {
@@ -30,7 +28,7 @@ func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 		was := a.Service(now.Name)
 		if was == nil {
 			ds = append(ds, rhumb.Difference{Service: now.Name, Verb: "added", Order: now.Order, Why: now.OrderWhy})
-		} else if what := serviceDiff(was, now); len(what) > 0 {
+		} else if what := serviceDiff(was, now, a, b); len(what) > 0 {
 			d := rhumb.Difference{Service: now.Name, Verb: "changed", What: what, Order: now.Order, Why: now.OrderWhy}
 			if was.Order == rhumb.StopFirst && now.Order != rhumb.StopFirst {
 				d.Order, d.Why = rhumb.StopFirst, "before this change: "+was.OrderWhy
@@ -60,9 +58,9 @@ var fieldWords = map[string]string{
 // notShown are fields of a service that say nothing about what runs, or that are told in another way.
 var notShown = map[string]bool{"Name": true, "Container": true, "Build": true, "Pull": true, "OrderWhy": true}
 
-// serviceDiff names what differs between two definitions of one service.
-func serviceDiff(a, b *rhumb.Service) []string {
-	what := Replicas(a, b)
+// serviceDiff names what differs between two definitions of one service, which two stacks have.
+func serviceDiff(a, b *rhumb.Service, in, of *rhumb.Stack) []string {
+	what := Replicas(a, b, in, of)
 	eachField(a, b, func(name string, x, y any) {
 		switch {
 		case notShown[name]:
@@ -75,9 +73,9 @@ func serviceDiff(a, b *rhumb.Service) []string {
 	return dedupe(what)
 }
 
-// Replicas names what differs between the replicas of two definitions of one service.
-func Replicas(a, b *rhumb.Service) []string {
-	what := containerDiff(&a.Container, &b.Container)
+// Replicas names what differs between the replicas of two definitions of one service, which two stacks have.
+func Replicas(a, b *rhumb.Service, in, of *rhumb.Stack) []string {
+	what := containerDiff(&a.Container, &b.Container, in, of)
 	return slices.DeleteFunc(what, func(w string) bool { return toldElsewhere(a.Name, w) })
 }
 
@@ -94,7 +92,7 @@ func toldElsewhere(service, what string) bool {
 }
 
 // containerDiff names what differs between what two replicas are made of.
-func containerDiff(a, b *rhumb.Container) []string {
+func containerDiff(a, b *rhumb.Container, in, of *rhumb.Stack) []string {
 	var what []string
 	eachField(a, b, func(name string, x, y any) {
 		switch name {
@@ -115,7 +113,7 @@ func containerDiff(a, b *rhumb.Container) []string {
 		case "Mounts":
 			what = append(what, diffMounts(a.Mounts, b.Mounts)...)
 		case "Networks":
-			what = append(what, diffNames("network", a.Networks, b.Networks, func(n rhumb.Attachment) string { return n.Network })...)
+			what = append(what, diffNames("network", joined(a, in), joined(b, of), func(j join) string { return j.key })...)
 		default:
 			what = append(what, fieldWord(name))
 		}
@@ -211,27 +209,6 @@ func diffNames[T any](noun string, a, b []T, name func(T) string) []string {
 	slices.Sort(what)
 	if len(what) == 0 {
 		what = []string{noun + " order"}
-	}
-	return what
-}
-
-// diffList is diffNames for lists that may well be the same, with what became of each element.
-func diffList[T any](noun string, a, b []T, name func(T) string) []string {
-	if reflect.DeepEqual(a, b) || len(a) == 0 && len(b) == 0 {
-		return nil
-	}
-	has := func(list []T, n string) bool {
-		return slices.ContainsFunc(list, func(x T) bool { return name(x) == n })
-	}
-	what := diffNames(noun, a, b, name)
-	for i, w := range what {
-		n := strings.TrimPrefix(w, noun+" ")
-		switch {
-		case !has(a, n) && has(b, n):
-			what[i] += " added"
-		case has(a, n) && !has(b, n):
-			what[i] += " removed"
-		}
 	}
 	return what
 }

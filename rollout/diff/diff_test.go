@@ -29,9 +29,9 @@ func stack(services ...rhumb.Service) *rhumb.Stack {
 
 func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 	a, b := stack(db("a"), web(1, "a")), stack(web(3, "b"), migrate("m"))
-	b.Networks = []rhumb.Network{{Name: "shop_back"}}
-	b.Volumes = []rhumb.Volume{{Name: "data"}}
-	a.Volumes = []rhumb.Volume{{Name: "data", Driver: "local"}}
+	b.Networks = []rhumb.Network{{Key: "back", Name: "shop_back"}}
+	b.Volumes = []rhumb.Volume{{Key: "data", Name: "data", Driver: "nfs"}}
+	a.Volumes = []rhumb.Volume{{Key: "data", Name: "data"}}
 	was, now := &a.Services[1].Container, &b.Services[0].Container
 	was.ImageID, now.ImageID = "sha256:1", "sha256:2"
 	was.Env, now.Env = map[string]string{"A": "1", "B": "2", "C": "3"}, map[string]string{"A": "1", "B": "x", "D": "4"}
@@ -48,7 +48,7 @@ func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 	b.Services[0].Ports[0].Published = 81
 	b.Services[0].Order, b.Services[0].OrderWhy = rhumb.StopFirst, "mounts volume data read-write"
 	want := []rhumb.Difference{
-		{Verb: "changed", What: []string{"network shop_back added", "volume data"}},
+		{Verb: "changed", What: []string{"networks.back added", "volumes.data changed: driver local to nfs"}},
 		{Service: "db", Verb: "removed", Order: rhumb.StopFirst, Why: "mounts volume data read-write"},
 		{Service: "migrate", Verb: "added"},
 		{Service: "web", Verb: "changed", Order: rhumb.StopFirst, Why: "mounts volume data read-write", What: []string{
@@ -81,5 +81,42 @@ func TestFieldsAreToldInComposesSpelling(t *testing.T) {
 		if got := fieldWord(name); got != want {
 			t.Errorf("%s is told as %q, want %q", name, got, want)
 		}
+	}
+}
+
+func TestWhatChangedOfANetworkIsTold(t *testing.T) {
+	pool := func(subnet string) rhumb.IPAM { return rhumb.IPAM{Pools: []rhumb.Pool{{Subnet: subnet}}} }
+	for name, c := range map[string]struct {
+		was, is rhumb.Network
+		want    []string
+	}{
+		"the same":    {rhumb.Network{Name: "x"}, rhumb.Network{Name: "x"}, nil},
+		"its subnet":  {rhumb.Network{Name: "x", IPAM: pool("10.1.0.0/24")}, rhumb.Network{Name: "x-1", IPAM: pool("10.2.0.0/24")}, []string{"subnet 10.1.0.0/24 to 10.2.0.0/24"}},
+		"its first":   {rhumb.Network{}, rhumb.Network{IPAM: pool("10.2.0.0/24")}, []string{"subnet the engine's choice to 10.2.0.0/24"}},
+		"internal":    {rhumb.Network{}, rhumb.Network{Internal: true}, []string{"internal false to true"}},
+		"its driver":  {rhumb.Network{}, rhumb.Network{Driver: "macvlan"}, []string{"driver the engine's choice to macvlan"}},
+		"options":     {rhumb.Network{DriverOpts: map[string]string{"a": "1"}}, rhumb.Network{DriverOpts: map[string]string{"a": "2"}}, []string{"driver_opts a"}},
+		"its name":    {rhumb.Network{Name: "x"}, rhumb.Network{Name: "x-1"}, []string{"made again as x-1"}},
+		"its gateway": {rhumb.Network{IPAM: pool("")}, rhumb.Network{IPAM: rhumb.IPAM{Pools: []rhumb.Pool{{Gateway: "10.0.0.2"}}}}, []string{"gateway the engine's choice to 10.0.0.2"}},
+	} {
+		if d := cmp.Diff(c.want, Network(c.was, c.is)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+func TestANetworkIsToldByItsKey(t *testing.T) {
+	on := func(network string) *rhumb.Stack {
+		m := stack(web(1, "a"))
+		m.Networks = []rhumb.Network{{Key: "n", Name: network, Internal: network != "shop_n"}}
+		m.Services[0].Container.Networks = []rhumb.Attachment{{Network: network}}
+		return m
+	}
+	want := []rhumb.Difference{
+		{Verb: "changed", What: []string{"networks.n changed: internal false to true"}},
+		{Service: "web", Verb: "changed", Order: rhumb.StartFirst, What: []string{"network n"}},
+	}
+	if d := cmp.Diff(want, Stacks(on("shop_n"), on("shop_n-12345678"))); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }

@@ -15,6 +15,7 @@ import (
 type Connection struct {
 	Network  string
 	Endpoint *network.EndpointSettings
+	Beside   bool // it isn't one of the container's own: it may be gone
 }
 
 // networkMode gives the mode; with networks it is the first of them.
@@ -55,12 +56,24 @@ func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	for i, a := range as {
 		ep := d.endpoint(a, i == 0)
 		if i > 0 && versions.LessThan(d.API, "1.44") {
-			further = append(further, Connection{a.Network, ep})
+			further = append(further, Connection{Network: a.Network, Endpoint: ep})
 			continue
 		}
 		cfg.EndpointsConfig[a.Network] = ep
 	}
+	for _, a := range d.beside() {
+		further = append(further, Connection{Network: a.Network, Endpoint: d.endpoint(a, false), Beside: true})
+	}
 	return cfg, further
+}
+
+// beside returns the networks that the container is in beside its own for a while. They must not become its way out: what
+// it opens to the outside would be cut when they go. Engines before API 1.48 take the network whose name comes first.
+func (d *drawing) beside() []rhumb.Attachment {
+	return slices.DeleteFunc(slices.Clone(d.spec.Beside), func(a rhumb.Attachment) bool {
+		first := !slices.ContainsFunc(d.c.Networks, func(own rhumb.Attachment) bool { return own.Network < a.Network })
+		return len(d.c.Networks) == 0 || first && versions.LessThan(d.API, "1.48")
+	})
 }
 
 // bareNetwork gives the network of a container that names none.

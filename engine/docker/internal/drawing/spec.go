@@ -119,6 +119,13 @@ func (d *drawing) labels() map[string]string {
 	if s.PostStart {
 		l[label.PostStart] = "1"
 	}
+	var beside []string
+	for _, a := range d.beside() {
+		beside = append(beside, a.Network)
+	}
+	if len(beside) > 0 {
+		l[label.Beside] = strings.Join(beside, ",")
+	}
 	if s.OneOff != "" {
 		l[label.OneOff] = s.OneOff
 		l[label.Slot] = "0"

@@ -333,3 +333,31 @@ func TestAMacAddressIsTheFirstNetworks(t *testing.T) {
 		t.Errorf("network_mode and networks: %v", err)
 	}
 }
+
+func TestANetworkBesideIsNeverTheWayOut(t *testing.T) {
+	for _, c := range []struct {
+		api, own, beside string
+		joins            bool
+	}{
+		{"1.41", "shop-12345678_n", "shop_n", true},
+		{"1.41", "shop_n", "shop-12345678_n", false}, // the engine would lead out through the first
+		{"1.48", "shop_n", "shop-12345678_n", true},
+		{"1.41", "", "shop_n", false},
+	} {
+		s := rhumb.ReplicaSpec{Stack: "shop", Service: "web", Beside: []rhumb.Attachment{{Network: c.beside, Priority: -1}}}
+		if c.own != "" {
+			s.Container.Networks = []rhumb.Attachment{{Network: c.own}}
+		}
+		p, err := Draw(&s, Facts{API: c.api})
+		if err != nil {
+			t.Fatal(err)
+		}
+		joins := len(p.Further) == 1 && p.Further[0].Network == c.beside && p.Further[0].Beside
+		if joins != c.joins || (p.Create.Config.Labels[label.Beside] == c.beside) != c.joins {
+			t.Errorf("API %s, %s beside %q: %+v, labels %v", c.api, c.beside, c.own, p.Further, p.Create.Config.Labels)
+		}
+		if joins && c.api == "1.48" && p.Further[0].Endpoint.GwPriority != -1 {
+			t.Errorf("gateway priority %d", p.Further[0].Endpoint.GwPriority)
+		}
+	}
+}

@@ -14,6 +14,7 @@ const (
 	Spec       = "dev.rhumb.spec"
 	Restarts   = "dev.rhumb.restarts"
 	Joined     = "dev.rhumb.joined"     // the replica whose network namespace it shares
+	Beside     = "dev.rhumb.beside"     // the networks that it is in beside its own, with commas
 	Hosts      = "dev.rhumb.hosts"      // the further names that its hosts file had at its start
 	PostStart  = "dev.rhumb.poststart"  // commands are to run in it before it counts as ready
 	OneOff     = "dev.rhumb.oneoff"     // of a one-off: its word

@@ -3,9 +3,6 @@
 package networks
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"net/netip"
 	"slices"
@@ -17,17 +14,6 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Definition gives the hash of all that makes a network what it is. Labels don't.
-func Definition(n rhumb.Network) string {
-	n.Key, n.Labels = "", nil
-	b, err := json.Marshal(n)
-	if err != nil {
-		panic(err) // only plain values in there
-	}
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
 // Options maps a network.
 func Options(stack string, n rhumb.Network) (client.NetworkCreateOptions, error) {
 	ipam, err := ipamOf(n)
@@ -38,7 +24,7 @@ func Options(stack string, n rhumb.Network) (client.NetworkCreateOptions, error)
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[label.Stack], labels[label.Definition] = stack, Definition(n)
+	labels[label.Stack], labels[label.Definition] = stack, n.Definition()
 	o := client.NetworkCreateOptions{
 		Driver: n.Driver, IPAM: ipam, Internal: n.Internal, Attachable: n.Attachable, Options: n.DriverOpts, Labels: labels,
 	}

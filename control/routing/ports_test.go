@@ -1,0 +1,33 @@
+package routing
+
+import (
+	"testing"
+
+	"rhumb"
+	"rhumb/internal/routerfake"
+)
+
+func TestAPortOfOutgoingConnectionsIsChosenLast(t *testing.T) {
+	all := func(uint16) (taken, better bool) { return false, true }
+	for _, c := range []struct{ from, to, want uint16 }{
+		{0, 0, 20000}, {32768, 60999, 20000}, {1024, 20010, 20011}, {1024, 65535, 20000},
+	} {
+		d := deskOf(routerfake.New())
+		d.outgoing = func() (from, to uint16) { return c.from, c.to }
+		if got, err := d.FreePort(t.Context(), rhumb.Port{Target: 80, Protocol: rhumb.TCP}, all); got != c.want || err != nil {
+			t.Errorf("outgoing %d to %d: %d, %v", c.from, c.to, got, err)
+		}
+	}
+	if from, to := outgoing(); from == 0 || to < from {
+		t.Errorf("the kernel's range: %d to %d", from, to)
+	}
+}
+
+func TestARangeEndsAtItsEnd(t *testing.T) {
+	d := deskOf(routerfake.New())
+	none := func(uint16) (taken, better bool) { return true, false }
+	p := rhumb.Port{Published: 65530, PublishedEnd: 65535, Target: 80, Protocol: rhumb.TCP}
+	if n, err := d.FreePort(t.Context(), p, none); rhumb.ErrorCode(err) != rhumb.Conflict {
+		t.Errorf("all are taken: %d, %v", n, err)
+	}
+}
