@@ -45,6 +45,7 @@ type missing struct {
 	absent
 	at, path string
 	again    bool // met on behalf of a service that extends the one that has it
+	envFile  bool // met in an env or label file: the path is the name that has the value
 }
 
 // scope is where and how a file's values are read.
@@ -65,7 +66,7 @@ type seen struct {
 
 func inspect(in *input) *inspector {
 	l := place.NewLines()
-	v := &inspector{in: in, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}, nodes: map[string]*yaml.Node{}}
+	v := &inspector{in: in, missing: in.missing, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}, nodes: map[string]*yaml.Node{}}
 	for _, src := range in.files {
 		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}})
 	}
@@ -237,7 +238,7 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 		return
 	}
 	for _, a := range absents {
-		v.missing = append(v.missing, missing{a, at, path, s.again})
+		v.missing = append(v.missing, missing{absent: a, at: at, path: path, again: s.again})
 	}
 }
 

@@ -28,9 +28,13 @@ func (a *app) serverCommand() *cobra.Command {
 	return cmd
 }
 
+// newLog makes the log of a server or proxy, which also gets what libraries write with the standard library's logger.
 func newLog(w io.Writer, format string) *slog.Logger {
+	var h slog.Handler = slog.NewTextHandler(w, nil)
 	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, nil))
+		h = slog.NewJSONHandler(w, nil)
 	}
-	return slog.New(slog.NewTextHandler(w, nil))
+	log := slog.New(h)
+	slog.SetDefault(log)
+	return log
 }
