@@ -193,11 +193,15 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 	}
 	i := v.lines.Count[path]
 	ports := spec != nil && spec == keys.Service().Child("ports")
+	volumes := spec != nil && (spec == keys.Service().Child("volumes") || spec == keys.Service().Child("pre_start").Item().Child("volumes"))
 	for _, item := range n.Content {
 		width := 1
 		t := target(item)
 		if ports && t.Kind == yaml.ScalarNode {
 			width = v.port(s, path, t)
+		}
+		if volumes && t.Kind == yaml.ScalarNode {
+			v.volumeModes(s, path, t)
 		}
 		if name, _, _ := strings.Cut(t.Value, "="); name != "" && spec.Named() && len(path)+len(name) < maxPath {
 			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line)) // a mapping, written as a list
@@ -221,6 +225,17 @@ func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 		v.bad.Add(place.At(s.src.name, n.Line), place.Subject(path)+": "+reason, hint)
 	}
 	return count
+}
+
+// volumeModes checks the modes of a volume in the short syntax.
+func (v *inspector) volumeModes(s scope, path string, n *yaml.Node) {
+	value, _, err := interpolated(n.Value, s.lookup)
+	if err != nil || s.again {
+		return // reported elsewhere
+	}
+	if reason, hint := convert.VolumeModes(value); reason != "" {
+		v.bad.Add(place.At(s.src.name, n.Line), place.Subject(path)+": "+reason, hint)
+	}
 }
 
 func (v *inspector) scalar(s scope, path string, n *yaml.Node) {

@@ -148,6 +148,9 @@ func (c *converter) stackNetworks() []rhumb.Network {
 			out.Internal, out.Attachable = n.Internal, n.Attachable
 			out.IPv6 = n.EnableIPv6 != nil && *n.EnableIPv6
 			out.IPAM, out.Labels = c.ipam(key, n.Ipam), filled(n.Labels)
+			if n.Driver == "overlay" {
+				c.asBridge(&out)
+			}
 		}
 		list = append(list, out)
 	}
