@@ -14,26 +14,26 @@ import (
 	"rhumb"
 )
 
-// again loads what was printed of a project, from another folder and from its own.
+// again loads what was printed of a project, from its own folder and from another one.
 func again(t *testing.T, o Options, p *Project) {
 	t.Helper()
-	for _, dir := range []string{p.Dir, t.TempDir()} {
-		second := Options{Dir: dir, Files: []string{"-"}, Stdin: bytes.NewReader(p.Resolved), Environ: o.Environ}
-		q, err := Load(t.Context(), second)
-		if err != nil {
-			t.Errorf("what was printed can't be read: %v\n%s", err, p.Resolved)
-			return
-		}
-		if diff := cmp.Diff(string(p.Resolved), string(q.Resolved)); diff != "" {
-			t.Errorf("printed, read and printed again in %s (-first +second):\n%s", dir, diff)
-		}
-		if dir != p.Dir {
-			continue // files of the project folder are kept with a release
-		}
-		if diff := cmp.Diff(withoutPlaces(p.Stack), withoutPlaces(q.Stack)); diff != "" {
-			t.Errorf("the stack of what was printed (-first +second):\n%s", diff)
-		}
+	q := againFrom(t, p.Dir, o, p)
+	if diff := cmp.Diff(withoutPlaces(p.Stack), withoutPlaces(q.Stack)); diff != "" {
+		t.Errorf("the stack of what was printed (-first +second):\n%s", diff)
 	}
+	againFrom(t, t.TempDir(), o, p)
+}
+
+func againFrom(t *testing.T, dir string, o Options, p *Project) *Project {
+	t.Helper()
+	q, err := Load(t.Context(), Options{Dir: dir, Files: []string{"-"}, Stdin: bytes.NewReader(p.Resolved), Environ: o.Environ})
+	if err != nil {
+		t.Fatalf("what was printed can't be read: %v\n%s", err, p.Resolved)
+	}
+	if diff := cmp.Diff(string(p.Resolved), string(q.Resolved)); diff != "" {
+		t.Errorf("printed, read and printed again in %s (-first +second):\n%s", dir, diff)
+	}
+	return q
 }
 
 func withoutPlaces(s rhumb.Stack) rhumb.Stack {
@@ -105,6 +105,26 @@ func TestAnyTextIsPrintedSoThatItIsReadAgain(t *testing.T) {
 		if diff := cmp.Diff(command, container(q, "web").Command); diff != "" {
 			t.Errorf("command (-printed +read):\n%s", diff)
 		}
+	}
+}
+
+func TestEveryKeyIsPrintedAsItIsRead(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "file", "x")
+	write(t, dir, "Dockerfile", "FROM scratch\n")
+	loaded := 0
+	for id, text := range fates {
+		yaml, _ := caseFile(text)
+		write(t, dir, "compose.yaml", yaml)
+		p, err := Load(t.Context(), Options{Dir: dir, Name: "s"})
+		if err != nil {
+			continue // refused
+		}
+		loaded++
+		t.Run(id, func(t *testing.T) { again(t, Options{}, p) })
+	}
+	if loaded < 10 {
+		t.Errorf("only %d cases could be loaded", loaded)
 	}
 }
 
