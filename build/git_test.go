@@ -84,6 +84,11 @@ func TestTheEngineFetchesAGitContextItself(t *testing.T) {
 	if three, err := build(url+"#main", ""); err != nil || three.ID == one.ID || three.Ref != one.Ref {
 		t.Errorf("built after a commit: %v, %v, first %v", three, err, one)
 	}
+	refusesWrongGitContexts(t, url, build)
+}
+
+func refusesWrongGitContexts(t *testing.T, url string, build func(context, dockerfile string) (rhumb.Image, error)) {
+	t.Helper()
 	for _, tc := range []struct {
 		context, dockerfile, want string
 		hinted                    bool

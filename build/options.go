@@ -69,16 +69,8 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	if b.Inline != "" && b.Dockerfile != "" {
 		return nil, rhumb.Errorf(rhumb.Invalid, "service %s: build has both dockerfile and dockerfile_inline", r.Service)
 	}
-	if b.Remote() {
-		if b.Inline != "" || b.Dockerfile != "" && !filepath.IsLocal(b.Dockerfile) {
-			return nil, rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile isn't in the build context %s", r.Service, b.Context)
-		}
-		var folder string
-		attrs["context"], folder = remoteContext(b.Context)
-		if folder != "" {
-			// Engines of 20.10 know no folder of a repository. The Dockerfile's name begins at the repository's own.
-			attrs["contextsubdir"], attrs["filename"] = folder, path.Join(folder, attrs["filename"])
-		}
+	if err := fetch(r, attrs); err != nil {
+		return nil, err
 	}
 	for key, value := range b.Args {
 		if key == "BUILDKIT_INLINE_CACHE" {
@@ -111,6 +103,24 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 			WithHint("it may be default, none or host")
 	}
 	return attrs, nil
+}
+
+// fetch has the engine fetch the context, if it is a remote one.
+func fetch(r rhumb.BuildRequest, attrs map[string]string) error {
+	b := r.Build
+	if !b.Remote() {
+		return nil
+	}
+	if b.Inline != "" || b.Dockerfile != "" && !filepath.IsLocal(b.Dockerfile) {
+		return rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile isn't in the build context %s", r.Service, b.Context)
+	}
+	url, folder := remoteContext(b.Context)
+	attrs["context"] = url
+	if folder != "" {
+		// Engines of 20.10 know no folder of a repository. The Dockerfile's name begins at the repository's own.
+		attrs["contextsubdir"], attrs["filename"] = folder, path.Join(folder, attrs["filename"])
+	}
+	return nil
 }
 
 // gitURL matches what the engine takes for a repository; anything else is an archive.

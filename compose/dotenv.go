@@ -135,8 +135,8 @@ func (r *dotenvReader) value(name string, line int) {
 	r.assign(name, line, value, quote == '"')
 }
 
-// quoted returns what stands between the quote that s begins with and the next one, and the length of it all; 0: it isn't closed.
-// A backslash before a quote makes it plain, and stays before anything else.
+// quoted returns what stands between the quote that s begins with and the next one, and the length of it all; 0: it isn't
+// closed. A backslash before a quote makes it plain, and stays before anything else.
 func quoted(s string, quote byte) (value string, length int) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
@@ -179,7 +179,8 @@ func unescaped(s string) string {
 	return b.String()
 }
 
-var escapes = map[byte]string{'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t", 'v': "\v", '"': `"`, '\\': `\`, '$': "$$"}
+var escapes = map[byte]string{'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t", 'v': "\v",
+	'"': `"`, '\\': `\`, '$': "$$"}
 
 // assign takes a value, with its variables replaced if it may have any.
 func (r *dotenvReader) assign(name string, line int, value string, variables bool) {

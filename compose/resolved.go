@@ -17,15 +17,15 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// resolved writes the model as a Compose file that means the same wherever it is read: without profiles, for what it has is active;
-// with absolute paths; with $$ for $; and with the zeros that were said.
+// resolved writes the model as a Compose file that means the same wherever it is read: without profiles, because what it has is
+// active; with absolute paths; with $$ for $; and with the zeros that were said.
 func resolved(p *types.Project, dir string, said func(path string) bool) ([]byte, error) {
 	out := *p
 	out.Services = types.Services{}
 	for name, s := range p.Services {
 		out.Services[name] = portable(s, p, dir)
 	}
-	// Written in one line first: there all text of several lines is quoted, and the library's blocks lose blanks that it begins with.
+	// It is written in one line first: there the library quotes text of several lines, whose blanks its blocks lose.
 	b, err := yaml.Marshal(struct {
 		Model *types.Project `yaml:"model,flow"`
 	}{&out})
@@ -46,7 +46,7 @@ func resolved(p *types.Project, dir string, said func(path string) bool) ([]byte
 	return text.Bytes(), err
 }
 
-// portable returns a service of the project that doesn't depend on the folder, the profiles, or services that aren't active.
+// portable returns a service that doesn't depend on the folder, on profiles, or on services that aren't active.
 func portable(s types.ServiceConfig, p *types.Project, dir string) types.ServiceConfig {
 	s.Profiles = nil
 	s.DependsOn = maps.Clone(s.DependsOn)
@@ -66,11 +66,12 @@ func portable(s types.ServiceConfig, p *types.Project, dir string) types.Service
 	return s
 }
 
-// addZeros adds what the files say and the library leaves out, because it is zero: with these keys that isn't the same as nothing.
+// addZeros adds what the files say and the library leaves out because it is zero, where that isn't the same as nothing.
 func addZeros(root *yaml.Node, said func(path string) bool) {
 	add := func(n *yaml.Node, path, key, tag, zero string) {
 		if child(n, key) == nil && said(place.Join(path, key)) {
-			n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: zero})
+			n.Content = append(n.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key},
+				&yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: zero})
 		}
 	}
 	for name, service := range pairs(child(root, "services")) {
@@ -153,8 +154,8 @@ func spread(n *yaml.Node, value bool) {
 	}
 }
 
-// style returns how a text is written: as a block if it has several lines and doesn't begin with a blank, plainly if that means the
-// same, else in quotes.
+// style returns how a text is written: as a block if it has several lines and doesn't begin with a blank, plainly if that
+// means the same, else in quotes.
 func style(text string) yaml.Style {
 	if strings.Contains(text, "\n") {
 		if strings.TrimLeftFunc(text, unicode.IsSpace) == text {

@@ -12,8 +12,8 @@ import (
 // ink begins the codes of rhumb's own colours on a Screen. It is random: no file, server or engine can write with it.
 var ink = "\x1b" + rand.Text() + "["
 
-// Screen is where people read. It takes control characters and escape sequences out of all that is written to it, but for line ends,
-// tabs, and what paint writes. Data and what applications write themselves go past it.
+// Screen is where people read. It takes control characters and escape sequences out of all that is written to it, but for
+// line ends, tabs, and what paint writes. Data and what applications write themselves go past it.
 type Screen struct {
 	w      io.Writer
 	colour bool
@@ -45,7 +45,9 @@ func (s *Screen) Write(p []byte) (int, error) {
 }
 
 // sequences matches what terminals take for orders: with parameters, with text up to its end, and short ones.
-var sequences = regexp.MustCompile("(\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|(\x1b[\\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\x07\x1b\u009c\n]*(\x07|\x1b\\\\|\u009c)?|\x1b[ -/]*[0-~]")
+var sequences = regexp.MustCompile("(\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|" +
+	"(\x1b[\\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\x07\x1b\u009c\n]*(\x07|\x1b\\\\|\u009c)?|" +
+	"\x1b[ -/]*[0-~]")
 
 // Plain returns a text without control characters and escape sequences, but with its line ends and tabs.
 func Plain(s string) string {
