@@ -4,6 +4,7 @@ package rhumb
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -254,7 +255,7 @@ type File struct {
 
 // Build is how a service's image is built. The context itself travels beside it.
 type Build struct {
-	Context    string            // the folder, as written
+	Context    string            // the folder, as written, or the URL of one that the engine fetches
 	Dockerfile string            `json:",omitzero"` // relative to the context; "": Dockerfile
 	Inline     string            `json:",omitzero"` // dockerfile_inline
 	Args       map[string]string `json:",omitzero"`
@@ -269,4 +270,14 @@ type Build struct {
 	CacheFrom  []string          `json:",omitzero"`
 	Tags       []string          `json:",omitzero"` // further names for the image
 	Secrets    []string          `json:",omitzero"` // keys of the stack's secrets
+}
+
+// Remote reports whether the engine fetches the context itself: a git repository, or an archive.
+func (b Build) Remote() bool {
+	for _, prefix := range []string{"https://", "http://", "git://", "git@", "github.com/"} {
+		if strings.HasPrefix(b.Context, prefix) {
+			return true
+		}
+	}
+	return false
 }

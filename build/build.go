@@ -52,27 +52,18 @@ func New(dialer Dialer, log *slog.Logger) *Builder {
 }
 
 // Build builds an image from a context as Tar writes it: at most 2 GB and 200,000 files. It is unpacked into a temporary folder, which is
-// gone when Build returns. progress, unless nil, is called from one goroutine at a time.
+// gone when Build returns. A context that the engine fetches itself isn't read. progress, unless nil, is called from one goroutine at a time.
 func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
 	o, err := options(r)
 	if err != nil {
 		return rhumb.Image{}, err
 	}
-	dir, err := os.MkdirTemp(b.Dir, temporary)
-	if err != nil {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.Unavailable, "build of service %s: %w", r.Service, err)
-	}
-	defer func() {
-		if err := discard(dir); err != nil {
-			b.log.Warn("build context not removed", "path", dir, "error", err)
+	if !r.Build.Remote() {
+		done, err := b.unpack(ctx, r, context, &o)
+		defer done()
+		if err != nil {
+			return rhumb.Image{}, err
 		}
-	}()
-	tree, err := unpack(ctx, context, dir, b.limits)
-	if err != nil {
-		return rhumb.Image{}, failure{request: r}.explain(ctx, err)
-	}
-	if err := o.mount(tree, r); err != nil {
-		return rhumb.Image{}, err
 	}
 	id, err := b.solve(ctx, r, o, progress)
 	if err != nil {
@@ -80,6 +71,24 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 	}
 	b.log.Info("image built", "stack", r.Stack, "service", r.Service, "image", r.Name, "id", id)
 	return b.image(ctx, r.Name, id)
+}
+
+// unpack unpacks a context into a temporary folder, which is there until done is called, and hands it to the build.
+func (b *Builder) unpack(ctx context.Context, r rhumb.BuildRequest, context io.Reader, o *solveOptions) (done func(), err error) {
+	dir, err := os.MkdirTemp(b.Dir, temporary)
+	if err != nil {
+		return func() {}, rhumb.Errorf(rhumb.Unavailable, "build of service %s: %w", r.Service, err)
+	}
+	done = func() {
+		if err := discard(dir); err != nil {
+			b.log.Warn("build context not removed", "path", dir, "error", err)
+		}
+	}
+	tree, err := unpack(ctx, context, dir, b.limits)
+	if err != nil {
+		return done, failure{request: r}.explain(ctx, err)
+	}
+	return done, o.mount(tree, r)
 }
 
 // Sweep removes what builds left in Dir when the daemon died. It must not be called while builds go on.

@@ -109,6 +109,10 @@ func classify(reason string) (code rhumb.Code, hint string) {
 	switch {
 	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed", "no basic auth credentials", "insufficient_scope"):
 		return rhumb.Denied, "log in to the registry with docker login, and check the image's name"
+	case says("failed to fetch remote"):
+		return rhumb.Invalid, "the server's engine fetches the repository: it must find it, and be let in without a password"
+	case says("repository does not contain ref"):
+		return rhumb.Invalid, "name a branch, a tag or a commit after #"
 	case says("failed to do request: "):
 		return rhumb.Unavailable, "the image's registry can't be reached from the server"
 	default:
@@ -149,6 +153,9 @@ func dockerfileName(b rhumb.Build) string {
 		name = "Dockerfile"
 	case filepath.IsAbs(name):
 		return name
+	}
+	if b.Remote() {
+		return b.Context + " " + name
 	}
 	return path.Join(filepath.ToSlash(b.Context), filepath.ToSlash(name))
 }

@@ -1,7 +1,9 @@
 package build
 
 import (
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +69,9 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	if b.Inline != "" && b.Dockerfile != "" {
 		return nil, rhumb.Errorf(rhumb.Invalid, "service %s: build has both dockerfile and dockerfile_inline", r.Service)
 	}
+	if err := fetch(r, attrs); err != nil {
+		return nil, err
+	}
 	for key, value := range b.Args {
 		if key == "BUILDKIT_INLINE_CACHE" {
 			return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.BUILDKIT_INLINE_CACHE is not supported: engines of 20.10 make broken images with it", r.Service).
@@ -98,6 +103,40 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 			WithHint("it may be default, none or host")
 	}
 	return attrs, nil
+}
+
+// fetch has the engine fetch the context, if it is a remote one.
+func fetch(r rhumb.BuildRequest, attrs map[string]string) error {
+	b := r.Build
+	if !b.Remote() {
+		return nil
+	}
+	if b.Inline != "" || b.Dockerfile != "" && !filepath.IsLocal(b.Dockerfile) {
+		return rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile isn't in the build context %s", r.Service, b.Context)
+	}
+	url, folder := remoteContext(b.Context)
+	attrs["context"] = url
+	if folder != "" {
+		// Engines of 20.10 know no folder of a repository. The Dockerfile's name begins at the repository's own.
+		attrs["contextsubdir"], attrs["filename"] = folder, path.Join(folder, attrs["filename"])
+	}
+	return nil
+}
+
+// gitURL matches what the engine takes for a repository; anything else is an archive.
+var gitURL = regexp.MustCompile(`^(git://|git@|github\.com/)|\.git$`)
+
+// remoteContext splits URL#REF:FOLDER into URL#REF and the folder.
+func remoteContext(context string) (url, folder string) {
+	url, fragment, _ := strings.Cut(context, "#")
+	ref, folder, _ := strings.Cut(fragment, ":")
+	if ref == "" && gitURL.MatchString(url) {
+		ref = "HEAD" // engines of 20.10 take master for the default branch
+	}
+	if ref != "" {
+		url += "#" + ref
+	}
+	return url, path.Clean("/" + folder)[1:]
 }
 
 // extraHosts turns "name:address" and "name=address" into BuildKit's list.

@@ -147,11 +147,11 @@ func TestTheHashStaysWhereNothingOfTheContainerChanges(t *testing.T) {
 func TestDrainAndHoldFitWhetherTheProxyLeadsThere(t *testing.T) {
 	for says, want := range map[string][2]time.Duration{
 		"user: x":                               {5 * time.Second, 0},
-		"ports: [80]":                           {30 * time.Second, 10 * time.Second},
-		"x-rhumb: {routes: [a.example.com]}":    {30 * time.Second, 10 * time.Second},
+		"ports: [80]":                           {30 * time.Second, rhumb.UsualHold},
+		"x-rhumb: {routes: [a.example.com]}":    {30 * time.Second, rhumb.UsualHold},
 		"expose: [80]":                          {5 * time.Second, 0},
 		"x-rhumb: {drain: 0, hold: 3m}":         {0, 3 * time.Minute},
-		"x-rhumb: {drain: 2m}\n    ports: [80]": {2 * time.Minute, 10 * time.Second},
+		"x-rhumb: {drain: 2m}\n    ports: [80]": {2 * time.Minute, rhumb.UsualHold},
 	} {
 		s := only(t, t.TempDir(), "services:\n  web:\n    image: x\n    "+says+"\n")
 		if s.Drain != want[0] || s.Hold != want[1] {

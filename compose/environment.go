@@ -1,8 +1,6 @@
 package compose
 
 import (
-	"bytes"
-	"fmt"
 	"maps"
 	"path/filepath"
 	"regexp"
@@ -10,12 +8,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
 	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/place"
 )
 
 func environMap(environ []string) map[string]string {
@@ -28,49 +26,35 @@ func environMap(environ []string) map[string]string {
 	return env
 }
 
-var (
-	atLine    = regexp.MustCompile(`line (\d+)`)
-	envPrefix = regexp.MustCompile(`^line \d+: `)
-)
+var atLine = regexp.MustCompile(`line (\d+)`)
 
 // readEnvironment reads env files in order, later ones over earlier ones, and puts environ over them all.
-func (in *input) readEnvironment(environ map[string]string, paths []string) (map[string]string, error) {
+func (in *input) readEnvironment(environ map[string]string, paths []string) (map[string]string, []missing, error) {
+	env, unset, err := in.readEnvFiles(paths, func(k string) (string, bool) { v, ok := environ[k]; return v, ok })
+	if err != nil {
+		return nil, nil, err
+	}
+	maps.Copy(env, environ)
+	return env, unset, nil
+}
+
+// readEnvFiles reads env files in order, later ones over earlier ones. Their variables are those that lookup knows, else those of
+// the lines and files before.
+func (in *input) readEnvFiles(paths []string, lookup func(string) (string, bool)) (map[string]string, []missing, error) {
 	env := map[string]string{}
+	var unset []missing
+	var bad rhumb.Errors
 	for _, p := range paths {
 		name := in.shown(p)
 		b, err := diskfile.Read(p, name, diskfile.MaxEnvFile)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		vars, err := parseEnv(b, func(k string) (string, bool) {
-			if v, ok := environ[k]; ok {
-				return v, true
-			}
-			v, ok := env[k]
-			return v, ok
-		})
-		if err != nil {
-			return nil, envError(name, err)
-		}
-		maps.Copy(env, vars)
+		f := newEnvFile(name, lookup, env)
+		f.readDotenv(b)
+		unset, bad = append(unset, f.unset...), append(bad, f.bad...)
 	}
-	maps.Copy(env, environ)
-	return env, nil
-}
-
-// parseEnv is the library's parser, with its panics made errors.
-func parseEnv(b []byte, lookup func(string) (string, bool)) (vars map[string]string, err error) {
-	defer recovered(&err)
-	if bytes.Count(b, []byte("$")) > maxDollars {
-		return nil, fmt.Errorf("more than %d variables in the values", maxDollars)
-	}
-	return dotenv.ParseWithLookup(bytes.NewReader(b), lookup)
-}
-
-func envError(name string, err error) *rhumb.Error {
-	reason := envPrefix.ReplaceAllString(firstLine(err.Error()), "")
-	return &rhumb.Error{Code: rhumb.Invalid, At: name + lastLine(err.Error()), Msg: "not an env file: " + reason,
-		Hint: "each line is NAME=value", Err: err}
+	return env, unset, place.Joined(bad)
 }
 
 func (in *input) lookup(k string) (string, bool) {

@@ -61,7 +61,6 @@ var fates = map[string]string{
 	"services.*.deploy.resources.reservations.generic_resources": "deploy:\n  resources:\n    reservations:\n      generic_resources: [{discrete_resource_spec: {kind: a, value: 1}}] #",
 	"services.*.deploy.restart_policy.window":                    "deploy:\n  restart_policy:\n    window: 9s #",
 	"services.*.deploy.rollback_config.order":                    "deploy:\n  rollback_config:\n    order: stop-first #",
-	"networks.*.driver=overlay":                                  "networks: [n]\n/networks:\n/  n:\n/    driver: overlay #",
 	"networks.*.enable_ipv4=false":                               "networks: [n]\n/networks:\n/  n:\n/    enable_ipv4: false #",
 	"configs.*.labels":                                           "configs: [c]\n/configs:\n/  c:\n/    content: x\n/    labels: {a: b} #",
 	"configs.*.template_driver":                                  "configs: [c]\n/configs:\n/  c:\n/    content: x\n/    template_driver: golang #",

@@ -30,6 +30,7 @@ type input struct {
 	env      map[string]string  // the process's environment over the env files
 	name     string
 	profiles []string
+	missing  []missing // variables of the env files that aren't set
 	warnings []rhumb.Note
 }
 
@@ -50,7 +51,7 @@ func gather(o Options, start string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.env, err = in.readEnvironment(environ, envPaths); err != nil {
+	if in.env, in.missing, err = in.readEnvironment(environ, envPaths); err != nil {
 		return nil, err
 	}
 	var errs rhumb.Errors
@@ -97,7 +98,7 @@ func (in *input) filesOfEnvironment(environ map[string]string) []string {
 	env := environ
 	if _, ok := env["COMPOSE_FILE"]; !ok {
 		// An .env that can't be read is reported when it is read for good.
-		if e, err := in.readEnvironment(environ, diskfile.Existing(filepath.Join(in.start, ".env"))); err == nil {
+		if e, _, err := in.readEnvironment(environ, diskfile.Existing(filepath.Join(in.start, ".env"))); err == nil {
 			env = e
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"rhumb"
 )
 
-// FuzzLoad feeds files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Whatever is in them, it ends with a stack or with an error of rhumb's own.
+// FuzzLoad feeds files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Whatever is in them, it ends with a stack, whose
+// printed form is read as the same, or with an error of rhumb's own.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/stacks/*/*compose.y*ml")
 	if err != nil || len(files) == 0 {
@@ -43,6 +44,8 @@ func FuzzLoad(f *testing.F) {
 		switch {
 		case err == nil && (p == nil || p.Stack.Name == "" || len(p.Stack.Services) == 0):
 			t.Errorf("no error, and no stack")
+		case err == nil:
+			againFrom(t, p.Dir, Options{Environ: []string{env}}, p)
 		case err != nil && !errors.As(err, &one):
 			t.Errorf("a foreign error: %v", err)
 		case err != nil && (one.Code != rhumb.Invalid || one.Msg == ""):

@@ -1,7 +1,7 @@
 package compose
 
 import (
-	"maps"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -64,7 +64,6 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 
 // includedLookup puts an included file's env files behind the environment.
 func (v *inspector) includedLookup(s scope, env []*yaml.Node, dir string) func(string) (string, bool) {
-	own := map[string]string{}
 	files := diskfile.Existing(filepath.Join(dir, ".env"))
 	if len(env) > 0 {
 		files = nil
@@ -74,13 +73,18 @@ func (v *inspector) includedLookup(s scope, env []*yaml.Node, dir string) func(s
 			}
 		}
 	}
-	for _, f := range files {
-		vars, err := v.in.readEnvironment(v.in.env, []string{f})
-		if err != nil {
-			v.bad.AddError(located(err, place.At(s.src.name, lineOf(nil, firstNode(env, s.src.roots[0]))), "include.env_file"))
-			return nil
+	own, unset, err := v.in.readEnvFiles(files, s.lookup)
+	v.missing = append(v.missing, unset...)
+	var several rhumb.Errors
+	switch {
+	case errors.As(err, &several):
+		for _, e := range several {
+			v.bad.AddError(e)
 		}
-		maps.Copy(own, vars)
+		return nil
+	case err != nil:
+		v.bad.AddError(located(err, place.At(s.src.name, lineOf(nil, firstNode(env, s.src.roots[0]))), "include.env_file"))
+		return nil
 	}
 	return func(k string) (string, bool) {
 		if x, ok := s.lookup(k); ok {

@@ -45,6 +45,7 @@ type missing struct {
 	absent
 	at, path string
 	again    bool // met on behalf of a service that extends the one that has it
+	envFile  bool // met in an env or label file: the path is the name that has the value
 }
 
 // scope is where and how a file's values are read.
@@ -65,7 +66,7 @@ type seen struct {
 
 func inspect(in *input) *inspector {
 	l := place.NewLines()
-	v := &inspector{in: in, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}, nodes: map[string]*yaml.Node{}}
+	v := &inspector{in: in, missing: in.missing, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}, nodes: map[string]*yaml.Node{}}
 	for _, src := range in.files {
 		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}})
 	}
@@ -192,11 +193,15 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 	}
 	i := v.lines.Count[path]
 	ports := spec != nil && spec == keys.Service().Child("ports")
+	volumes := spec != nil && (spec == keys.Service().Child("volumes") || spec == keys.Service().Child("pre_start").Item().Child("volumes"))
 	for _, item := range n.Content {
 		width := 1
 		t := target(item)
 		if ports && t.Kind == yaml.ScalarNode {
 			width = v.port(s, path, t)
+		}
+		if volumes && t.Kind == yaml.ScalarNode {
+			v.volumeModes(s, path, t)
 		}
 		if name, _, _ := strings.Cut(t.Value, "="); name != "" && spec.Named() && len(path)+len(name) < maxPath {
 			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line)) // a mapping, written as a list
@@ -222,6 +227,17 @@ func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 	return count
 }
 
+// volumeModes checks the modes of a volume in the short syntax.
+func (v *inspector) volumeModes(s scope, path string, n *yaml.Node) {
+	value, _, err := interpolated(n.Value, s.lookup)
+	if err != nil || s.again {
+		return // reported elsewhere
+	}
+	if reason, hint := convert.VolumeModes(value); reason != "" {
+		v.bad.Add(place.At(s.src.name, n.Line), place.Subject(path)+": "+reason, hint)
+	}
+}
+
 func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 	if s.seen[seen{n, path}] {
 		return
@@ -237,7 +253,7 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 		return
 	}
 	for _, a := range absents {
-		v.missing = append(v.missing, missing{a, at, path, s.again})
+		v.missing = append(v.missing, missing{absent: a, at: at, path: path, again: s.again})
 	}
 }
 

@@ -75,11 +75,11 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	if err := v.bad.Err(); err != nil {
 		return nil, err
 	}
-	resolved, err := m.project.MarshalYAML()
+	text, err := resolved(m.project, in.dir, v.lines.Has)
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "the resolved model can't be written: %w", err)
 	}
-	p := &Project{Stack: stack, Dir: in.dir, Builds: builds, Resolved: resolved, Warnings: in.warnings}
+	p := &Project{Stack: stack, Dir: in.dir, Builds: builds, Resolved: text, Warnings: in.warnings}
 	p.Warnings = append(p.Warnings, v.warnings...)
 	for _, f := range in.files {
 		p.Files = append(p.Files, f.name)

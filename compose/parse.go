@@ -2,20 +2,14 @@ package compose
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"sync"
 
-	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/template"
 	"github.com/compose-spec/compose-go/v2/types"
-	"github.com/sirupsen/logrus"
 
 	"rhumb"
-	"rhumb/compose/internal/diskfile"
 	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
 )
@@ -51,25 +45,14 @@ func (m *model) unknownProfiles(asked []string) []rhumb.Note {
 	return notes
 }
 
-// quiet silences the library, which logs what this package returns.
-var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
-
 // parse has the library merge and resolve the files.
 func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
-	quiet()
-	registerRaw()
 	m, err := load(ctx, in, v.lines)
 	if err != nil {
 		return nil, v.libraryErrors(err)
 	}
-	v.checkReferencedFiles(m.project)
-	if err := v.bad.Err(); err != nil {
-		return nil, err
-	}
-	if m.project, err = resolveFiles(m.project); err != nil {
-		return nil, v.libraryErrors(err)
-	}
-	return m, nil
+	v.readReferencedFiles(m.project)
+	return m, v.bad.Err()
 }
 
 func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) {
@@ -101,65 +84,6 @@ func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) 
 	return &model{project, used}, nil
 }
 
-// resolveFiles reads env_file and label_file.
-func resolveFiles(p *types.Project) (_ *types.Project, err error) {
-	defer recovered(&err)
-	if p, err = p.WithServicesEnvironmentResolved(true); err != nil {
-		return nil, err
-	}
-	return p.WithServicesLabelsResolved(false)
-}
-
-// checkReferencedFiles looks at the env and label files before the library reads them, so that what isn't a file of a
-// sensible size gets a clear error.
-func (v *inspector) checkReferencedFiles(p *types.Project) {
-	for _, name := range p.ServiceNames() {
-		s := p.Services[name]
-		path := "services." + name
-		v.checkFilesOf(path, s.ContainerSpec)
-		for i, h := range s.PreStart {
-			// What a hook has of its service has been looked at.
-			h.EnvFiles = slices.DeleteFunc(slices.Clone(h.EnvFiles), func(f types.EnvFile) bool { return slices.Contains(s.EnvFiles, f) })
-			h.LabelFiles = slices.DeleteFunc(slices.Clone(h.LabelFiles), func(f string) bool { return slices.Contains(s.LabelFiles, f) })
-			v.checkFilesOf(fmt.Sprintf("%s.pre_start[%d]", path, i), h.ContainerSpec)
-		}
-	}
-}
-
-func (v *inspector) checkFilesOf(path string, s types.ContainerSpec) {
-	for i, f := range s.EnvFiles {
-		at := fmt.Sprintf("%s.env_file[%d]", path, i)
-		b, err := diskfile.Read(f.Path, v.in.shown(f.Path), diskfile.MaxEnvFile)
-		switch {
-		case err != nil && !bool(f.Required) && rhumb.ErrorCode(err) == rhumb.Invalid && len(diskfile.Existing(f.Path)) == 0:
-		case err != nil:
-			v.bad.At(at, envFileHint(err), "%s", err)
-		case f.Format == "", f.Format == dotenv.DotEnv:
-			if _, err := parseEnv(b, func(string) (string, bool) { return "", true }); err != nil {
-				v.bad.AddError(envError(v.in.shown(f.Path), err))
-			}
-		case f.Format == rawFormat:
-			if _, err := parseRaw(b, v.in.lookup); err != nil {
-				v.bad.AddError(envError(v.in.shown(f.Path), err))
-			}
-		default:
-			v.bad.At(at+".format", "write raw, or leave it out", "there is no format %q", f.Format)
-		}
-	}
-	for i, f := range s.LabelFiles {
-		if _, err := diskfile.Read(f, v.in.shown(f), diskfile.MaxFile); err != nil {
-			v.bad.At(fmt.Sprintf("%s.label_file[%d]", path, i), "", "%s", err)
-		}
-	}
-}
-
-func envFileHint(err error) string {
-	if strings.Contains(err.Error(), "no such file") {
-		return "write it, or say {path: …, required: false}"
-	}
-	return ""
-}
-
 // withUnset puts the missing variables before an error that may well come of them.
 func (v *inspector) withUnset(err error) error {
 	required := slices.ContainsFunc(v.missing, func(m missing) bool { return m.required })
@@ -185,10 +109,14 @@ func (v *inspector) settleUnset(inactive func(path string) bool) {
 	told := map[string]bool{}
 	for _, m := range v.missing {
 		// What is below a top-level x- matters where an alias uses it, and was met there too.
-		if !m.required && (strings.HasPrefix(m.path, "x-") || inactive(m.path)) || told[m.at+m.name] {
+		if !m.required && !m.envFile && (strings.HasPrefix(m.path, "x-") || inactive(m.path)) || told[m.at+m.name] {
 			continue
 		}
 		told[m.at+m.name] = true
+		dollar := ""
+		if m.envFile {
+			dollar = "put the value in single quotes if it has a plain $, "
+		}
 		switch {
 		case m.required && m.reason != "":
 			v.bad.Add(m.at, place.Subject(m.path)+": variable "+m.name+" is not set: "+m.reason, place.SetHint(m.name))
@@ -199,7 +127,7 @@ func (v *inspector) settleUnset(inactive func(path string) bool) {
 				Why: "it is not set; it is empty in " + place.Subject(m.path)})
 		default:
 			v.bad.Add(m.at, place.Subject(m.path)+": variable "+m.name+" is not set and has no default",
-				place.SetHint(m.name)+", write ${"+m.name+":-default}, or allow it with --allow-unset")
+				dollar+place.SetHint(m.name)+", write ${"+m.name+":-default}, or allow it with --allow-unset")
 		}
 	}
 }

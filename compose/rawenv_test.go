@@ -42,8 +42,9 @@ func TestMistakesOfEnvFilesNameTheirLine(t *testing.T) {
 func FuzzRawEnvFiles(f *testing.F) {
 	f.Add([]byte("A=1\nB\n#c\n D = x\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		vars, _ := parseRaw(b, func(k string) (string, bool) { return "v", len(k)%2 == 0 })
-		for name, value := range vars {
+		file := newEnvFile("f", func(k string) (string, bool) { return "v", len(k)%2 == 0 }, map[string]string{})
+		file.readRaw(b)
+		for name, value := range file.vars {
 			if name == "" || strings.ContainsAny(name, "= \t\n") || strings.Contains(value, "\n") {
 				t.Errorf("%q=%q", name, value)
 			}

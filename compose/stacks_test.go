@@ -21,10 +21,11 @@ var stacks = map[string]struct {
 	facts   func(*testing.T, *Project)
 }{
 	"a blog": {folder: "blog", opts: Options{Environ: []string{"TZ=Europe/Riga"}}, facts: blogFacts, notes: []string{
-		"compose.yaml:1: version ignored", "compose.yaml:7: services.wordpress.container_name emulated", "compose.yaml:11: services.wordpress.links emulated"}},
+		"compose.yaml:1: version ignored", "compose.yaml:7: services.wordpress.container_name emulated", "compose.yaml:11: services.wordpress.links emulated",
+		"compose.yaml:47: services.db.volumes ignored"}},
 	"a blog with its admin": {folder: "blog", opts: Options{Profiles: []string{"admin"}, Name: "diary"}, facts: adminFacts, notes: []string{
 		"compose.yaml:1: version ignored", "compose.yaml:7: services.wordpress.container_name emulated", "compose.yaml:11: services.wordpress.links emulated",
-		"compose.yaml:45: services.db.environment.TZ ignored"}},
+		"compose.yaml:45: services.db.environment.TZ ignored", "compose.yaml:47: services.db.volumes ignored"}},
 	"a cloud": {folder: "cloud", facts: cloudFacts, notes: []string{"compose.yaml:81: services.db.healthcheck.start_interval emulated"}},
 	"a forge": {folder: "forge", opts: Options{Environ: []string{"DB_PASSWORD=p"}}, facts: forgeFacts, notes: []string{"docker-compose.yml:1: version ignored", "docker-compose.yml:13: services.server.container_name emulated"}},
 	"a locked forge": {folder: "forge", refused: []string{
@@ -62,13 +63,7 @@ func TestStacksAsPeopleHaveThemAreUnderstood(t *testing.T) {
 			if err != nil {
 				return
 			}
-			var notes []string
-			for _, n := range p.Stack.Notes {
-				if n.Fate != rhumb.Honoured {
-					notes = append(notes, n.At+": "+n.Subject+" "+string(n.Fate))
-				}
-			}
-			same(t, "notes", notes, tc.notes)
+			same(t, "notes", notesOf(p), tc.notes)
 			tc.facts(t, p)
 		})
 	}

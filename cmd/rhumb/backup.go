@@ -56,7 +56,7 @@ func (a *app) backup(ctx context.Context, data, file string, to []age.Recipient)
 		if terminal.Is(a.stdout) {
 			return rhumb.Errorf(rhumb.Invalid, "a backup is not for a terminal").WithHint("name a file, or redirect the output")
 		}
-		_, err := backup.Write(ctx, a.stdout, state.Folder(data).Source(version), to...)
+		_, err := backup.Write(ctx, a.rawOut, state.Folder(data).Source(version), to...)
 		return err
 	}
 	info, err := state.Folder(data).BackUp(ctx, file, version, to...)

@@ -34,7 +34,7 @@ func (a *app) caCommand() *cobra.Command {
 		return a.with(func(c *client.Client) error {
 			pem, err := c.RootCertificate(ctx)
 			if err == nil {
-				fmt.Fprint(a.stdout, pem)
+				fmt.Fprint(a.rawOut, pem)
 			}
 			return err
 		})

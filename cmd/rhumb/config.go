@@ -31,7 +31,7 @@ func (a *app) configCommand() *cobra.Command {
 			}
 			return view.JSON(a.stdout, model)
 		}
-		_, err = a.stdout.Write(p.Resolved)
+		_, err = a.rawOut.Write(p.Resolved)
 		return err
 	})
 	a.projectFlags(cmd)

@@ -39,7 +39,7 @@ func (a *app) dialStdioCommand() *cobra.Command {
 		}()
 		stop := context.AfterFunc(ctx, func() { conn.Close() })
 		defer stop()
-		if _, err := io.Copy(a.stdout, conn); err != nil && !errors.Is(err, net.ErrClosed) {
+		if _, err := io.Copy(a.rawOut, conn); err != nil && !errors.Is(err, net.ErrClosed) {
 			return rhumb.Errorf(rhumb.Unavailable, "the connection to %s broke: %w", socket, err)
 		}
 		return nil

@@ -122,12 +122,12 @@ func (a *app) join(o *rhumb.ExecOptions, interactive bool) (leave func(), err er
 	if interactive {
 		o.Streams.In = a.stdin
 	}
-	o.Streams.Out = a.stdout
+	o.Streams.Out = a.rawOut
 	if !o.TTY {
-		o.Streams.Err = a.stderr
+		o.Streams.Err = a.rawErr
 		return func() {}, nil
 	}
-	in, out := a.stdin.(*os.File), a.stdout.(*os.File)
+	in, out := a.stdin.(*os.File), a.rawOut.(*os.File)
 	before, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("use the terminal: %w", err)

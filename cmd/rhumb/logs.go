@@ -86,7 +86,7 @@ func (a *app) logWriter(ctx context.Context, c *client.Client, stack string, ser
 	if a.o.json() {
 		return func(l rhumb.LogLine) error { return view.Line(a.stdout, l) }
 	}
-	w := &view.Log{W: a.stdout, Bare: o.noPrefix, Times: o.times}
+	w := &view.Log{W: a.rawOut, Bare: o.noPrefix, Times: o.times}
 	st, err := c.Status(ctx, stack)
 	if err != nil {
 		return w.Write // the logs' own call tells why

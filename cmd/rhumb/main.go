@@ -10,5 +10,6 @@ import (
 var version = "dev"
 
 func main() {
+	quietLibraries()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

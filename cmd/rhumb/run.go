@@ -19,7 +19,8 @@ import (
 // app is one run of the program.
 type app struct {
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr io.Writer // screens
+	rawOut, rawErr io.Writer // the same as they are, for data and for what applications write
 	interrupts     *terminal.Interrupts
 	o              options
 	began          bool // a command's own code runs: what goes wrong from here on isn't a matter of usage
@@ -27,7 +28,7 @@ type app struct {
 
 // run is the program: it carries out args and gives the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, interrupts: terminal.NewInterrupts()}
+	a := &app{stdin: stdin, stdout: view.NewScreen(stdout), stderr: view.NewScreen(stderr), rawOut: stdout, rawErr: stderr, interrupts: terminal.NewInterrupts()}
 	ctx, stop := a.interrupts.Watch(ctx)
 	defer stop()
 	root := a.root()

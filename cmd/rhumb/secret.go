@@ -33,7 +33,7 @@ func (a *app) secretCommand() *cobra.Command {
 				return view.JSON(a.stdout, view.List(names))
 			}
 			for _, n := range names {
-				fmt.Fprintln(a.stdout, n)
+				fmt.Fprintln(a.stdout, view.OneLine(n))
 			}
 			return nil
 		})

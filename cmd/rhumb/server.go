@@ -30,13 +30,14 @@ func (a *app) serverCommand() *cobra.Command {
 	return cmd
 }
 
-// newLog returns the log of a process that serves. What libraries write to the standard logger goes there too.
+// newLog returns the log of a process that serves. What libraries write to the standard loggers goes there too.
 func newLog(w io.Writer, format string) *slog.Logger {
 	var h slog.Handler = slog.NewTextHandler(w, nil)
 	if format == "json" {
 		h = slog.NewJSONHandler(w, nil)
 	}
 	l := slog.New(h)
+	slog.SetDefault(l)
 	log.SetFlags(0)
 	log.SetOutput(libraryLog{l})
 	return l

@@ -371,8 +371,8 @@ func (s *stage) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader, pr
 	if err != nil {
 		return rhumb.Image{}, err
 	}
-	if n == 0 {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "the context is empty")
+	if (n == 0) != r.Build.Remote() {
+		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "the context has %d bytes", n)
 	}
 	progress(rhumb.BuildProgress{Service: r.Service, Step: "[1/2] FROM base", Cached: true})
 	progress(rhumb.BuildProgress{Service: r.Service, Step: "[2/2] RUN make"})

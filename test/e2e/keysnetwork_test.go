@@ -36,7 +36,7 @@ networks:
       config:
         - {subnet: "${NET4}.0/24", ip_range: "${NET4}.64/26", gateway: "${NET4}.9", aux_addresses: {printer: "${NET4}.65"}}
         - {subnet: "${NET6}::/64"}
-  inner: {internal: true, enable_ipv4: true}
+  inner: {internal: true, enable_ipv4: true, driver: overlay}
   mine: {name: "${NAME}_own"}
   outer: {external: true, name: "x${NAME}outer"}
   older: {external: {name: "x${NAME}older"}}
@@ -71,7 +71,7 @@ volumes:
 		{keys: "/networks.NAME.ipam.config[].aux_addresses /networks.NAME.ipam.driver /networks.NAME.ipam.options", of: "network first", look: "{{json .IPAM}}",
 			want: `{"Driver":"default","Options":{"com.example.option":"kept"},"Config":\[{"Subnet":.*"AuxiliaryAddresses":{"printer":"10\.\d+\.\d+\.65"}}.*`, why: "they are records"},
 		{keys: "/networks.NAME.driver /networks.NAME.attachable /networks.NAME.labels", of: "network first", look: `{{.Driver}} {{.Attachable}} {{.Labels.own}}`, want: "bridge true label", why: "they are records"},
-		{keys: "/networks.NAME.internal /networks.NAME.enable_ipv4", of: "network inner", look: "{{.Internal}} {{len .Containers}}", want: "true 2"},
+		{keys: "/networks.NAME.internal /networks.NAME.enable_ipv4 /networks.NAME.driver=overlay", of: "network inner", look: "{{.Internal}} {{len .Containers}} {{.Driver}}", want: "true 2 bridge"},
 		{keys: "/networks.NAME.name", of: "network own", look: "{{len .Containers}}", want: "2"},
 		{keys: "/networks.NAME.external /networks.NAME.external.name", of: "box", look: "{{range $name, $n := .NetworkSettings.Networks}}{{$name}} {{end}}", want: "STACK_first STACK_inner xSTACKolder xSTACKouter"},
 		{keys: "/volumes.NAME.driver /volumes.NAME.driver_opts", of: "box", run: "grep ' /memory ' /proc/mounts", want: `tmpfs /memory tmpfs rw,\S*size=1024k,mode=700\S* 0 0`},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,6 +41,9 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 			}
 			br := rhumb.BuildRequest{Stack: r.Model.Name, Service: svc.Name, Build: *svc.Build, Name: build.Name(r.Model.Name, svc.Name, r.Git),
 				Secrets: where.Secrets, Auth: auth}
+			if svc.Build.Remote() {
+				br.Name = build.RemoteName(r.Model.Name, svc.Name, svc.Build.Context)
+			}
 			if svc.Container.Image != "" && svc.Container.Image != br.Name {
 				br.Build.Tags = append(slices.Clone(br.Build.Tags), svc.Container.Image)
 			}
@@ -51,8 +55,11 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 	return g.Wait()
 }
 
-// buildOne sends a context and waits for its image.
+// buildOne sends a context, unless the engine fetches it, and waits for its image.
 func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, where compose.Context, v view.Deployment) (rhumb.Image, error) {
+	if r.Build.Remote() {
+		return s.Build(ctx, r, strings.NewReader(""), v.Build)
+	}
 	dockerfile := where.Dockerfile
 	if dockerfile != "" {
 		var err error

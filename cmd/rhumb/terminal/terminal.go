@@ -12,15 +12,24 @@ import (
 	"rhumb"
 )
 
-// Is tells whether a stream is one.
+// Is reports whether a stream is one.
 func Is(stream any) bool {
-	f, ok := stream.(*os.File)
+	f, ok := file(stream)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// file returns the file behind a stream.
+func file(stream any) (*os.File, bool) {
+	if u, ok := stream.(interface{ Unwrap() io.Writer }); ok {
+		stream = u.Unwrap()
+	}
+	f, ok := stream.(*os.File)
+	return f, ok
 }
 
 // Width gives a terminal's columns, or 80.
 func Width(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
+	if f, ok := file(w); ok {
 		if cols, _, err := term.GetSize(int(f.Fd())); err == nil && cols > 0 {
 			return cols
 		}
@@ -30,7 +39,7 @@ func Width(w io.Writer) int {
 
 // Height gives a terminal's rows, or 24.
 func Height(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
+	if f, ok := file(w); ok {
 		if _, rows, err := term.GetSize(int(f.Fd())); err == nil && rows > 0 {
 			return rows
 		}

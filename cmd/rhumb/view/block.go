@@ -69,7 +69,7 @@ func (b *block) Build(p rhumb.BuildProgress) {
 	r := b.row(p.Service)
 	r.start(b.now())
 	if p.Step != "" {
-		r.built = p.Step
+		r.built = brief(OneLine(p.Step))
 	}
 	b.draw()
 }
@@ -102,7 +102,7 @@ func (b *block) Event(e rhumb.Event) {
 	case rhumb.EventPull:
 		r.pulling(e)
 	case rhumb.EventFailed:
-		r.failed = reasonOf(e)
+		r.failed = OneLine(reasonOf(e))
 		r.note(e)
 	default:
 		r.note(e)
@@ -279,7 +279,7 @@ func (b *block) draw() {
 	var out strings.Builder
 	out.WriteString(b.erase())
 	for _, l := range lines {
-		out.WriteString(cut(l, cols) + "\n")
+		out.WriteString(cut(l, cols, b.paint.lead()+"0m") + "\n")
 	}
 	b.drawn = len(lines)
 	b.put(out.String())
@@ -293,7 +293,8 @@ func (b *block) erase() string {
 	if b.drawn == 0 {
 		return ""
 	}
-	return fmt.Sprintf("\r\x1b[%dA\x1b[J", b.drawn) // the terminal's echo may have moved the cursor
+	lead := b.paint.lead()
+	return fmt.Sprintf("%sG%s%dA%sJ", lead, lead, b.drawn, lead) // the terminal's echo may have moved the cursor
 }
 
 // above prints a line that stays, above the block.
@@ -345,8 +346,8 @@ func (b *block) Close() {
 	b.drawn = 0
 }
 
-// cut shortens a line to so many columns; colour codes take none.
-func cut(line string, cols int) string {
+// cut shortens a line to so many columns, and ends it with the code for plain text; colour codes take none.
+func cut(line string, cols int, plain string) string {
 	seen, esc := 0, false
 	for i, c := range line {
 		switch {
@@ -358,7 +359,7 @@ func cut(line string, cols int) string {
 			continue
 		}
 		if seen++; seen > cols {
-			return line[:i] + "\x1b[0m"
+			return line[:i] + plain
 		}
 	}
 	return line

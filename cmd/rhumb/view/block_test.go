@@ -15,7 +15,7 @@ import (
 // screen plays what was written to a terminal: lines, cursor up, erase below.
 func screen(written string) string {
 	var lines []string
-	up := regexp.MustCompile(`\r\x1b\[(\d+)A\x1b\[J`)
+	up := regexp.MustCompile(`\x1b\[G\x1b\[(\d+)A\x1b\[J`)
 	for written != "" {
 		if m := up.FindStringSubmatchIndex(written); m != nil && m[0] == 0 {
 			n := 0
@@ -95,10 +95,10 @@ func TestNothingTurnsOnceTheDeploymentHasEnded(t *testing.T) {
 }
 
 func TestALineIsCutAtTheTerminalsEdgeAndItsColoursTakeNoRoom(t *testing.T) {
-	if got := cut("\x1b[31mabcdef\x1b[0m", 3); got != "\x1b[31mabc\x1b[0m" {
+	if got := cut("\x1b[31mabcdef\x1b[0m", 3, "\x1b[0m"); got != "\x1b[31mabc\x1b[0m" {
 		t.Errorf("got %q", got)
 	}
-	if got := cut("\x1b[31mabc\x1b[0m", 3); got != "\x1b[31mabc\x1b[0m" {
+	if got := cut("\x1b[31mabc\x1b[0m", 3, "\x1b[0m"); got != "\x1b[31mabc\x1b[0m" {
 		t.Errorf("got %q", got)
 	}
 }

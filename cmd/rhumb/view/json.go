@@ -1,24 +1,41 @@
 package view
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"regexp"
+	"unicode/utf8"
 )
 
 // JSON prints a value for machines.
 func JSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	return encode(w, v, "  ")
 }
 
 // Line prints a value as one line of JSON.
 func Line(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	return encode(w, v, "")
 }
+
+// encode escapes what a terminal may take for an order; JSON leaves some of it as it is.
+func encode(w io.Writer, v any, indent string) error {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, controls.ReplaceAllStringFunc(text.String(), func(c string) string {
+		r, _ := utf8.DecodeRuneInString(c)
+		return fmt.Sprintf(`\u%04x`, r)
+	}))
+	return err
+}
+
+var controls = regexp.MustCompile("[\x7f-\u009f]")
 
 // List makes an empty list print as one, not as null.
 func List[T any](l []T) []T {

@@ -9,18 +9,30 @@ import (
 )
 
 // paint colours words for a terminal; the zero value leaves them plain.
-type paint struct{ on bool }
+type paint struct {
+	on     bool
+	screen bool // what is painted goes to a Screen
+}
 
-// paintOn tells how to write to w. NO_COLOR, TERM=dumb and anything that isn't a terminal get plain words.
+// paintOn returns how to write to w. NO_COLOR, TERM=dumb and anything that isn't a terminal get plain words.
 func paintOn(w io.Writer) paint {
-	return paint{terminal.Is(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	_, screen := w.(*Screen)
+	return paint{terminal.Is(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", screen}
+}
+
+// lead begins a code.
+func (p paint) lead() string {
+	if p.screen {
+		return ink
+	}
+	return "\x1b["
 }
 
 func (p paint) code(code, s string) string {
 	if !p.on || s == "" {
 		return s
 	}
-	return "\x1b[" + code + "m" + s + "\x1b[0m"
+	return p.lead() + code + "m" + s + p.lead() + "0m"
 }
 
 func (p paint) bold(s string) string   { return p.code("1", s) }

@@ -41,6 +41,8 @@ func (t *table) print(w io.Writer) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
+			c.text = OneLine(c.text)
+			row[i] = c
 			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
 		}
 	}

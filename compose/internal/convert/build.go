@@ -66,10 +66,15 @@ func (c *converter) buildPlatform(s types.ServiceConfig) string {
 	return ""
 }
 
-// context finds the build context and the Dockerfile on the client's disk.
+// context finds the build context and the Dockerfile on the client's disk, unless the engine fetches them.
 func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build) Context {
-	if strings.Contains(b.Context, "://") || strings.HasPrefix(b.Context, "git@") {
-		c.bad.At(path+".context", "clone it beside your files", "%s is elsewhere: only folders are built", b.Context)
+	out.Context = b.Context
+	switch {
+	case out.Remote():
+		c.remoteDockerfile(path, b, out)
+		return Context{}
+	case strings.Contains(b.Context, "://"):
+		c.bad.At(path+".context", "name a folder, or a repository as https://HOST/NAME.git#REF:FOLDER or git@HOST:NAME.git", "%s can't be a build context", b.Context)
 		return Context{}
 	}
 	here := Context{Dir: b.Context}
@@ -107,6 +112,18 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 		c.bad.At(path+".dockerfile", "write it, or name it with dockerfile:", "%s: there is no such file", c.in.Shown(file))
 	}
 	return here
+}
+
+// remoteDockerfile takes the Dockerfile's name where the engine fetches the context.
+func (c *converter) remoteDockerfile(path string, b *types.BuildConfig, out *rhumb.Build) {
+	switch {
+	case b.DockerfileInline != "":
+		c.bad.At(path+".dockerfile_inline", "name a dockerfile of the repository, or clone it and name its folder", "%s has its own Dockerfile", b.Context)
+	case b.Dockerfile != "" && !filepath.IsLocal(b.Dockerfile):
+		c.bad.At(path+".dockerfile", "name one of the repository", "%s isn't in %s", b.Dockerfile, b.Context)
+	case b.Dockerfile != "Dockerfile":
+		out.Dockerfile = filepath.ToSlash(b.Dockerfile)
+	}
 }
 
 // relative gives a path as seen from the project folder, so that the stack is the same wherever the folder is.

@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,12 +61,20 @@ func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string
 	}
 	mode, _, shared := strings.Cut(s.NetworkMode, ":")
 	switch {
-	case shared && (mode == "service" || mode == "container"), s.NetworkMode == inherited.NetworkMode, s.NetworkMode == "host", s.NetworkMode == "none", onBridge(s.NetworkMode):
-	default:
-		c.bad.At(path+".network_mode", "name networks below networks:, with external: true if they are there already",
-			"there is no mode %q", s.NetworkMode)
+	case s.NetworkMode == "" || s.NetworkMode == inherited.NetworkMode:
+	case shared && mode != "service" && mode != "container", joins(s.NetworkMode) && !networkName.MatchString(s.NetworkMode):
+		c.bad.At(path+".network_mode", "write host, none, service:NAME, container:NAME, or a network's name", "there is no mode %q", s.NetworkMode)
+	case joins(s.NetworkMode) && !onBridge(s.NetworkMode):
+		_, declared := c.network(s.NetworkMode)
+		if word := place.Closest(s.NetworkMode, []string{"bridge", "default"}); word != "" && !declared {
+			c.bad.At(path+".network_mode", "did you mean "+word+"? a network of that name is declared below networks:, with external: true",
+				"there is no mode or network %q", s.NetworkMode)
+		}
 	}
 }
+
+// networkName matches what the engine takes for a network's name.
+var networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 
 // own gives a list without what is inherited, which is at its beginning.
 func own[T any](list, inherited []T) []T { return list[min(len(inherited), len(list)):] }

@@ -31,6 +31,7 @@ func (c *converter) file(at string, k fileKey) (rhumb.File, bool) {
 		return rhumb.File{}, false // reported by check
 	}
 	if object.External {
+		c.named(definition(k), object.Name)
 		f := rhumb.File{Kind: k.kind, Name: k.name, External: object.Name}
 		c.contents[k] = f
 		return f, true

@@ -141,12 +141,16 @@ func (c *converter) stackNetworks() []rhumb.Network {
 	var list []rhumb.Network
 	for _, key := range slices.Sorted(maps.Keys(c.networks)) {
 		n := c.project.Networks[key]
+		c.named("networks."+key, n.Name)
 		out := rhumb.Network{Key: key, Name: n.Name, External: bool(n.External)}
 		if !n.External {
 			out.Driver, out.DriverOpts = n.Driver, filled(n.DriverOpts)
 			out.Internal, out.Attachable = n.Internal, n.Attachable
 			out.IPv6 = n.EnableIPv6 != nil && *n.EnableIPv6
 			out.IPAM, out.Labels = c.ipam(key, n.Ipam), filled(n.Labels)
+			if n.Driver == "overlay" {
+				c.asBridge(&out)
+			}
 		}
 		list = append(list, out)
 	}
@@ -157,6 +161,7 @@ func (c *converter) stackVolumes() []rhumb.Volume {
 	var list []rhumb.Volume
 	for _, key := range slices.Sorted(maps.Keys(c.volumes)) {
 		v := c.project.Volumes[key]
+		c.named("volumes."+key, v.Name)
 		out := rhumb.Volume{Key: key, Name: v.Name, External: bool(v.External)}
 		if !v.External {
 			out.Driver, out.DriverOpts, out.Labels = v.Driver, filled(v.DriverOpts), filled(v.Labels)
@@ -164,6 +169,13 @@ func (c *converter) stackVolumes() []rhumb.Volume {
 		list = append(list, out)
 	}
 	return list
+}
+
+// named reports a name that is empty. Where variables are missing, that is reported already.
+func (c *converter) named(path, name string) {
+	if name == "" && !c.unset {
+		c.bad.At(path+".name", "name it, or leave the key out", "it is empty")
+	}
 }
 
 // filled gives the map, or nil if it is empty, so that saying nothing and saying {} hash alike.

@@ -93,10 +93,10 @@ func (c *converter) restart(s types.ServiceConfig) rhumb.Restart {
 func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Restart {
 	out := rhumb.Restart{Condition: rhumb.RestartAny, Delay: c.duration(path+".delay", p.Delay)}
 	switch p.Condition {
-	case "", "any":
+	case "", "any", "always", "unless-stopped":
 	case "on-failure":
 		out.Condition = rhumb.RestartOnFailure
-	case "none":
+	case "none", "no":
 		out.Condition = rhumb.RestartNone
 	default:
 		c.bad.At(path+".condition", "choose any, on-failure or none", "there is no condition %q", p.Condition)

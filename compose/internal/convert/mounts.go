@@ -71,6 +71,9 @@ func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhu
 	case types.VolumeTypeVolume:
 		m.Type = rhumb.MountVolume
 		m.NoCopy = v.Volume != nil && v.Volume.NoCopy
+		if v.Bind != nil && v.Bind.SELinux != "" {
+			c.note(at, rhumb.Ignored, "mode %s is for paths of the server: volumes have their label already", v.Bind.SELinux)
+		}
 		if v.Source == "" {
 			return m, true
 		}
@@ -111,6 +114,9 @@ func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) 
 	m.Create = true
 	if v.Bind != nil {
 		m.Create = bool(v.Bind.CreateHostPath)
+		if v.Bind.Propagation != "" && !isPropagation(v.Bind.Propagation) {
+			c.bad.At(at+".bind.propagation", propagationHint, "there is no propagation %q", v.Bind.Propagation)
+		}
 		m.Propagation, m.SELinux, m.Recursive = v.Bind.Propagation, v.Bind.SELinux, v.Bind.Recursive
 	}
 	c.note(at, rhumb.Honoured, "%s is a path of the server, not versioned", m.Source)

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -64,8 +65,8 @@ func (c *converter) linkAliases(s types.ServiceConfig) {
 func (c *converter) attachments(s types.ServiceConfig) []rhumb.Attachment {
 	var list []rhumb.Attachment
 	names := s.NetworksByPriority()
-	if onBridge(s.NetworkMode) {
-		names = []string{"default"}
+	if joins(s.NetworkMode) {
+		names = []string{c.joined("services."+s.Name+".network_mode", s.NetworkMode)}
 	}
 	for _, key := range names {
 		n, ok := c.project.Networks[key]
@@ -110,8 +111,65 @@ func (c *converter) mac(s types.ServiceConfig) string {
 	return mac
 }
 
-// onBridge tells whether a network_mode means Docker's own bridge, in whose place the stack's default network is used.
+// onBridge reports whether a network_mode means Docker's own bridge, in whose place the stack's default network is used.
 func onBridge(mode string) bool { return mode == "bridge" || mode == "default" }
+
+// joins reports whether a network_mode means a network.
+func joins(mode string) bool {
+	return mode != "" && mode != "host" && mode != "none" && !strings.Contains(mode, ":")
+}
+
+// joined returns the key of the network that a network_mode at path means: the stack's, if it has one of that name, else one that the
+// engine has.
+func (c *converter) joined(path, mode string) string {
+	if onBridge(mode) {
+		return "default"
+	}
+	key, ok := c.network(mode)
+	if !ok {
+		if c.project.Networks == nil {
+			c.project.Networks = types.Networks{}
+		}
+		key = mode
+		c.project.Networks[key] = types.NetworkConfig{Name: mode, External: true}
+	}
+	if c.lines.Has(path) && !c.lines.Has("networks."+key) {
+		c.note(path, rhumb.Emulated, "the service joins network %s of the server, which isn't the stack's", mode)
+	}
+	return key
+}
+
+// network returns the key of the network with that key or name.
+func (c *converter) network(name string) (key string, ok bool) {
+	if _, ok := c.project.Networks[name]; ok {
+		return name, true
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.project.Networks)) {
+		if c.project.Networks[key].Name == name {
+			return key, true
+		}
+	}
+	return "", false
+}
+
+// asBridge makes a bridge of an overlay network. What only overlays have is noted.
+func (c *converter) asBridge(n *rhumb.Network) {
+	path := "networks." + n.Key
+	n.Driver = ""
+	if n.Attachable {
+		n.Attachable = false
+		c.note(path+".attachable", rhumb.Ignored, "any container can join a bridge")
+	}
+	opts := map[string]string{}
+	for name, value := range n.DriverOpts {
+		if name != "encrypted" && !strings.HasPrefix(name, "com.docker.network.driver.overlay.") {
+			opts[name] = value
+			continue
+		}
+		c.note(path+".driver_opts."+name, rhumb.Ignored, "it is for overlay networks: a bridge sends nothing to other machines")
+	}
+	n.DriverOpts = filled(opts)
+}
 
 // allAliases gives the service's own name, then its other names, sorted.
 func (c *converter) allAliases(s types.ServiceConfig, own []string) []string {

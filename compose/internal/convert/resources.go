@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,9 +180,7 @@ func (c *converter) security(s types.ServiceConfig) []string {
 }
 
 func (c *converter) seccomp(path, file string) string {
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(c.in.Dir, file)
-	}
+	file = c.pathOf(file)
 	b, err := diskfile.Read(file, c.in.Shown(file), diskfile.MaxSnapshot)
 	if err != nil {
 		c.bad.At(path, "", "%s", err)

@@ -97,7 +97,7 @@ func hosts(h types.HostsList) []string {
 }
 
 func networkMode(mode string) string {
-	if onBridge(mode) {
+	if joins(mode) {
 		return ""
 	}
 	return mode

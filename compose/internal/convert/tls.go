@@ -117,15 +117,19 @@ func (c *converter) pair(path string, w *extension.TLS, hosts []string) string {
 		}
 	}
 	all := bytes.Join([][]byte{bytes.TrimSpace(cert), bytes.TrimSpace(key), nil}, []byte("\n"))
-	return c.keep(fileKey{rhumb.FileCertificate, filepath.ToSlash(w.Cert)}, all).Hash
+	return c.keep(fileKey{rhumb.FileCertificate, filepath.ToSlash(c.relative(c.pathOf(w.Cert)))}, all).Hash
 }
 
-// pem reads a file of the user's, relative to the project folder.
-func (c *converter) pem(path, name string) ([]byte, bool) {
-	file := name
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(c.in.Dir, file)
+// pathOf returns the path of a file of the user's, which may be relative to the project folder.
+func (c *converter) pathOf(name string) string {
+	if filepath.IsAbs(name) {
+		return name
 	}
+	return filepath.Join(c.in.Dir, name)
+}
+
+func (c *converter) pem(path, name string) ([]byte, bool) {
+	file := c.pathOf(name)
 	b, err := diskfile.Read(file, c.in.Shown(file), maxCertificate)
 	if err != nil {
 		c.bad.At(path, "", "%s", err)

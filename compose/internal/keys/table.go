@@ -143,7 +143,7 @@ var rows = []row{
 	{"services.*.deploy.rollback_config", "order", ignored, "a slot changes in update_config's order both ways"},
 
 	{"networks.*", "name driver driver_opts external internal attachable labels enable_ipv6 ipam", honoured, ""},
-	{"networks.*", "driver=overlay", refused, "needs Docker Swarm"},
+	{"networks.*", "driver=overlay", emulated, "all replicas are on one machine, where a bridge joins them"},
 	{"networks.*", "enable_ipv4", honoured, ""},
 	{"networks.*", "enable_ipv4=false", refused, "needs Engine 28"},
 	{"networks.*.external", "name", honoured, ""},
