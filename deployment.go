@@ -24,6 +24,7 @@ type Deployment struct {
 	Hooks    []HookRun `json:",omitzero"` // hooks that ran, in the order of their ends; the first hundred or so
 	Checked  []string  `json:",omitzero"` // services whose check (Service.After) has passed
 	Left     []string  `json:",omitzero"` // what isn't as it should be, once it ended stuck
+	Kept     []string  `json:",omitzero"` // the volumes that are there, once it ended with nothing else of the stack
 	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
 	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
 	Rev      int64     // of this record, for compare-and-swap
@@ -111,13 +112,13 @@ func (d *Deployment) Verdict() Verdict {
 	switch d.Phase {
 	case PhaseConverged:
 		if d.To == 0 {
-			return Verdict{ExitConverged, fmt.Sprintf("%s is down", d.Stack)}
+			return Verdict{ExitConverged, fmt.Sprintf("%s is down%s", d.Stack, d.kept("; nothing is left"))}
 		}
 		return Verdict{ExitConverged, "converged: " + to + " serves" + d.unheeded()}
 	case PhaseRolledBack:
 		v := Verdict{ExitRolledBack, fmt.Sprintf("failed and put back: %s serves; %s", from, d.because())}
 		if d.From == 0 {
-			v.Text = fmt.Sprintf("failed and put back: nothing of %s is left; %s", to, d.because())
+			v.Text = fmt.Sprintf("failed and put back: nothing of %s is left%s; %s", to, d.kept(""), d.because())
 		}
 		if d.Cancel {
 			v.Exit = ExitCancelled
@@ -174,6 +175,18 @@ func (d *Deployment) unheeded() string {
 		return ""
 	}
 	return "; " + strings.Join(names, "; ")
+}
+
+// kept names the volumes that are left, and the way to remove them.
+func (d *Deployment) kept(lead string) string {
+	if len(d.Kept) == 0 {
+		return ""
+	}
+	word, it := "volume", "it"
+	if len(d.Kept) > 1 {
+		word, it = "volumes", "them"
+	}
+	return fmt.Sprintf("%s but the %s %s (rhumb down -p %s --volumes removes %s)", lead, word, strings.Join(d.Kept, ", "), d.Stack, it)
 }
 
 func ref(stack string, release int) string {

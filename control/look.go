@@ -17,6 +17,7 @@ type goal struct {
 	open     *rhumb.Deployment // nil: the stack is held
 	paused   bool              // the last deployment was paused: nothing is changed, only what dies is replaced
 	replicas []rhumb.Replica   // as last looked at
+	volumes  []string          // the stack's own, as last looked at
 }
 
 // cancelled tells whether the deployment is to be put back, and isn't yet.
@@ -136,7 +137,7 @@ func (h *holdings) forget() {
 
 // observe completes a look with what the goal and the deployment's record say.
 func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
-	g.replicas = o.Replicas
+	g.replicas, g.volumes = o.Replicas, o.Volumes
 	for _, rep := range o.Replicas {
 		if s, _ := g.definition(rep); s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
 			delete(o.Ready, rep.ID) // it may be led to before, but is ready once its window has passed

@@ -44,7 +44,10 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 		return rhumb.Errorf(rhumb.Cancelled, "nothing was changed")
 	}
 	st, err := c.Status(ctx, r.Stack)
-	if err != nil {
+	switch {
+	case rhumb.ErrorCode(err) == rhumb.NotFound && r.Cause == rhumb.CauseDown:
+		st = rhumb.StackInfo{Name: r.Stack} // volumes may be left of it: only the server knows
+	case err != nil:
 		return err
 	}
 	v := view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOfStatus(st, r))

@@ -166,7 +166,13 @@ func (s *stage) Change(_ context.Context, r rhumb.ChangeRequest) (rhumb.Deployme
 	if _, ok := r.Scale["nope"]; ok {
 		return rhumb.Deployment{}, rhumb.Errorf(rhumb.NotFound, "%s has no service %q", r.Stack, "nope")
 	}
+	if r.Stack == "never" {
+		return rhumb.Deployment{}, rhumb.Errorf(rhumb.NotFound, "stack never isn't deployed")
+	}
 	d := s.begin(rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, To: n, By: r.By, Volumes: r.Volumes})
+	if r.Cause == rhumb.CauseDown && !r.Volumes {
+		d.Kept = []string{"shop_data", "shop_media"}
+	}
 	s.end(d, rhumb.PhaseConverged, "")
 	return d, nil
 }
