@@ -90,6 +90,7 @@ type Operator interface {
 	// Exec runs a command in a service's replica: the one in the slot, or the first that is ready if slot is 0.
 	Exec(ctx context.Context, stack, service string, slot int, o ExecOptions) (int, error)
 	// Run starts one more replica of a service's spec with its own command, joins its streams, and removes it when it ends.
+	// With o.Release it is the spec of any release that is kept, also of one that never served.
 	Run(ctx context.Context, stack, service string, o ExecOptions) (int, error)
 	SetValue(ctx context.Context, name string, content io.Reader) error
 	RemoveValue(ctx context.Context, name string) error

@@ -138,6 +138,7 @@ func (h *holdings) forget() {
 // observe completes a look with what the goal and the deployment's record say.
 func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
 	g.replicas, g.volumes = o.Replicas, o.Volumes
+	o.Networks = slices.DeleteFunc(slices.Clone(o.Networks), func(n string) bool { return r.loans.lent(n) && !g.uses(n) })
 	for _, rep := range o.Replicas {
 		if s, _ := g.definition(rep); s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
 			delete(o.Ready, rep.ID) // it may be led to before, but is ready once its window has passed

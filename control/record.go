@@ -27,9 +27,7 @@ func (r *runner) record(ctx context.Context, g *goal, s rhumb.Step) error {
 	f.Hint = card.Hint(rep, svc)
 	if run, ok := r.jobRun(ctx, rep, f.Reason); ok {
 		r.noteHook(ctx, g, run)
-		if svc != nil {
-			f.Hint = card.HookHint(run.Service, svc.Container.Command)
-		}
+		f.Hint = card.HookHint(r.stack, rep.Release, rep.Service, nil)
 	}
 	if err := r.fail(ctx, g, f); err != nil {
 		return err

@@ -38,6 +38,7 @@ type runner struct {
 
 	ensured map[string]bool // volumes that are there, but carry nobody's label
 	held    holdings
+	loans   loans
 	watched time.Time // since when looks have succeeded
 }
 

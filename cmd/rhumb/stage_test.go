@@ -351,6 +351,9 @@ func (s *stage) Run(ctx context.Context, stack, service string, o rhumb.ExecOpti
 	if len(o.Command) == 0 {
 		o.Command = []string{"its own"}
 	}
+	if o.Release != 0 {
+		service += fmt.Sprintf(" of release %d", o.Release)
+	}
 	return s.Exec(ctx, stack, service, 0, o)
 }
 

@@ -42,7 +42,7 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	case rep.State == rhumb.StateExited && rep.ExitCode == 137:
 		return "it was killed (SIGKILL): by hand, or for its memory"
 	case rep.State == rhumb.StateExited && rep.Slot > 0:
-		return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s", rep.Service)
+		return "look at the lines above" + byHand(rep, svc)
 	case svc == nil:
 		return ""
 	case svc.Ready.Kind == rhumb.ReadyTCP:
@@ -50,9 +50,27 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	case svc.Ready.Kind == rhumb.ReadyHTTP:
 		return fmt.Sprintf("GET %s on port %d must answer with 200 to 399", svc.Ready.Path, svc.Ready.Port)
 	case svc.Ready.Kind == rhumb.ReadyHealth:
-		return "try the check by hand: rhumb exec " + rep.Service + " " + strings.Join(checkCommand(svc.Container.Health), " ")
+		return "its health check is: " + quoted(checkCommand(svc.Container.Health)) + byHand(rep, svc)
 	}
 	return ""
+}
+
+// byHand says how to start a replica's service by hand, as its release has it: that release may not serve, or never
+// have. It is empty where that can't work, because the service shares what only its replicas have.
+func byHand(rep rhumb.Replica, svc *rhumb.Service) string {
+	if svc == nil || len(svc.Container.Joins()) > 0 {
+		return ""
+	}
+	return "; start it by hand: " + runCommand(rep.Stack, rep.Release, rep.Service, nil)
+}
+
+// runCommand returns the command line that runs a service of a release by hand.
+func runCommand(stack string, release int, service string, command []string) string {
+	line := fmt.Sprintf("rhumb run -p %s --release %d %s", stack, release, service)
+	if len(command) > 0 {
+		line += " " + quoted(command)
+	}
+	return line
 }
 
 // checkCommand gives a health check as a person would type it.
@@ -64,26 +82,32 @@ func checkCommand(h *rhumb.Healthcheck) []string {
 	case "CMD":
 		return h.Test[1:]
 	case "CMD-SHELL":
-		return []string{"sh", "-c", fmt.Sprintf("%q", strings.Join(h.Test[1:], " "))}
+		return []string{"sh", "-c", strings.Join(h.Test[1:], " ")}
 	}
 	return h.Test
 }
 
-// HookHint says what to do next about a hook that failed.
-func HookHint(service string, command []string) string {
-	if len(command) == 0 {
+// HookHint says what to do next about a hook that failed: it names the command that runs it by hand. The service is
+// that of the hook's container, such as "web.pre_start.1", or the one in whose replicas command runs.
+func HookHint(stack string, release int, service string, command []string) string {
+	if _, _, alone := rhumb.HookOf(service); !alone && len(command) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s %s", service, quoted(command))
+	return "look at the lines above; run it by hand: " + runCommand(stack, release, service, command)
 }
 
-// quoted gives a command as a person would type it.
+// quoted returns a command as a person would type it.
 func quoted(command []string) string {
 	words := make([]string, len(command))
 	for i, w := range command {
-		if words[i] = w; w == "" || strings.ContainsAny(w, " \t\n\"'$\\*?;&|<>()") {
+		if words[i] = w; w == "" || strings.ContainsFunc(w, special) {
 			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// special reports whether a character may mean something to a shell.
+func special(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("_@%+=:,./-", c)
 }
