@@ -39,6 +39,7 @@ type Deployer interface {
 type DeployRequest struct {
 	Model    Stack
 	Git      Git                    `json:",omitzero"`
+	Origin   string                 `json:",omitzero"` // where the model's files came from, as ReleaseInfo has it
 	By       string                 `json:",omitzero"`
 	Strategy Strategy               `json:",omitzero"` // "": as the model says
 	Auth     map[string]Credentials `json:",omitzero"`

@@ -30,9 +30,14 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 		return err
 	}
 	defer c.Close()
-	if r.Stack, err = a.stack(ctx, c); err != nil {
+	n, err := a.namedStack(ctx, c)
+	if err != nil {
 		return err
 	}
+	if err := a.sameProject(ctx, c, n, opts.yes || opts.dryRun); err != nil {
+		return err
+	}
+	r.Stack = n.Stack
 	if opts.dryRun {
 		plan, err := c.PlanChange(ctx, r)
 		if err != nil {

@@ -22,6 +22,9 @@ func (a *app) planCommand() *cobra.Command {
 			return err
 		}
 		defer c.Close()
+		if err := a.sameProject(ctx, c, p.Named, true); err != nil {
+			return err
+		}
 		v := view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOf(p.Stack))
 		if len(p.Builds) == 0 {
 			v = view.Silent{}

@@ -24,6 +24,7 @@ type stage struct {
 	events  []rhumb.Event
 	all     []rhumb.Deployment
 	values  map[string]string
+	origin  string // of the last release
 }
 
 // long ago, so that tables tell the same time whenever they are printed
@@ -133,6 +134,9 @@ func (s *stage) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func
 	for _, done := range []int64{0, 5_000_000, 10_000_000} {
 		progress(rhumb.Event{Kind: rhumb.EventPull, Stack: r.Model.Name, Service: svc.Name, Text: svc.Container.Image, Done: done, Total: 10_000_000})
 	}
+	s.mu.Lock()
+	s.origin = r.Origin
+	s.mu.Unlock()
 	d := s.begin(rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, To: 42, By: r.By})
 	s.play(d, svc.Name, scenario)
 	if scenario == "hang" {
@@ -240,8 +244,10 @@ func (s *stage) Status(ctx context.Context, stack string) (rhumb.StackInfo, erro
 }
 
 func (s *stage) Releases(_ context.Context, stack string) ([]rhumb.ReleaseInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return []rhumb.ReleaseInfo{
-		{Stack: stack, Number: 41, At: hoursAgo(3), By: "ada@laptop", Cause: rhumb.CauseDeploy, Served: true, Current: true, Git: rhumb.Git{Commit: "1f3c9a2b77", Dirty: true}},
+		{Stack: stack, Number: 41, Origin: s.origin, At: hoursAgo(3), By: "ada@laptop", Cause: rhumb.CauseDeploy, Served: true, Current: true, Git: rhumb.Git{Commit: "1f3c9a2b77", Dirty: true}},
 		{Stack: stack, Number: 40, At: hoursAgo(90), By: "bob@desk", Cause: rhumb.CauseScale, Served: true, Note: "scale web=3"},
 		{Stack: stack, Number: 39, At: hoursAgo(91), By: "bob@desk", Cause: rhumb.CauseDeploy},
 	}, nil

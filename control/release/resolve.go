@@ -52,7 +52,7 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 		return nil, err
 	}
 	rel := newRelease(model, images)
-	rel.By, rel.Cause, rel.Note, rel.Git = r.By, rhumb.CauseDeploy, r.Note, r.Git
+	rel.By, rel.Cause, rel.Note, rel.Git, rel.Origin = r.By, rhumb.CauseDeploy, r.Note, r.Git, r.Origin
 	return rel, nil
 }
 
