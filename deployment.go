@@ -25,6 +25,7 @@ type Deployment struct {
 	Checked  []string  `json:",omitzero"` // services whose check (Service.After) has passed
 	Left     []string  `json:",omitzero"` // what isn't as it should be, once it ended stuck
 	Kept     []string  `json:",omitzero"` // the volumes that are there, once it ended with nothing else of the stack
+	Loose    []string  `json:",omitzero"` // the mounted paths (Stack.Unversioned) that a putting back or rollback left as they are
 	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
 	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
 	Rev      int64     // of this record, for compare-and-swap
@@ -114,7 +115,7 @@ func (d *Deployment) Verdict() Verdict {
 		if d.To == 0 {
 			return Verdict{ExitConverged, fmt.Sprintf("%s is down%s", d.Stack, d.kept("; nothing is left"))}
 		}
-		return Verdict{ExitConverged, "converged: " + to + " serves" + d.unheeded()}
+		return Verdict{ExitConverged, "converged: " + to + " serves" + d.unheeded() + d.loose()}
 	case PhaseRolledBack:
 		v := Verdict{ExitRolledBack, fmt.Sprintf("failed and put back: %s serves; %s", from, d.because())}
 		if d.From == 0 {
@@ -124,10 +125,10 @@ func (d *Deployment) Verdict() Verdict {
 			v.Exit = ExitCancelled
 			v.Text = strings.Replace(v.Text, "failed and put back", "cancelled and put back", 1)
 		}
-		v.Text += d.remains()
+		v.Text += d.remains() + d.loose()
 		return v
 	case PhaseStuck:
-		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s", strings.Join(d.Left, "; "), d.because(), d.remains())}
+		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s", strings.Join(d.Left, "; "), d.because(), d.remains()+d.loose())}
 	case PhasePaused:
 		return Verdict{ExitPaused, fmt.Sprintf("paused between %s and %s, as failure_action asks: %s", from, to, d.because())}
 	case PhaseIncomplete:
@@ -175,6 +176,18 @@ func (d *Deployment) unheeded() string {
 		return ""
 	}
 	return "; " + strings.Join(names, "; ")
+}
+
+// loose names the mounted paths whose content no release holds.
+func (d *Deployment) loose() string {
+	if len(d.Loose) == 0 {
+		return ""
+	}
+	is := "is"
+	if len(d.Loose) > 1 {
+		is = "are"
+	}
+	return fmt.Sprintf("; %s %s bind-mounted and not part of a release: the content stays as it is", strings.Join(d.Loose, ", "), is)
 }
 
 // kept names the volumes that are left, and the way to remove them.

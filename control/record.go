@@ -68,6 +68,18 @@ func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
 	return nil
 }
 
+// noteRemains writes down what a deployment that moves to a phase leaves as it is: volumes where nothing else is left,
+// and mounted paths that no release holds where an older release is to serve again.
+func (g *goal) noteRemains(d *rhumb.Deployment, to rhumb.Phase) {
+	back := to == rhumb.PhaseRolledBack || to == rhumb.PhaseStuck || to == rhumb.PhaseConverged && d.Cause == rhumb.CauseRollback
+	switch {
+	case g.wanted.Model == nil && to != rhumb.PhaseStuck:
+		d.Kept = g.volumes
+	case g.wanted.Model != nil && back:
+		d.Loose = g.wanted.Model.Unversioned
+	}
+}
+
 // maxFailures bounds a deployment's record: a service of many slots that all crash tells enough with these.
 const maxFailures = 200
 

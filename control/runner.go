@@ -265,9 +265,7 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, d ro
 	if to == rhumb.PhaseStuck || to == rhumb.PhaseIncomplete {
 		open.Left = d.Left
 	}
-	if g.wanted.Model == nil && to != rhumb.PhaseStuck {
-		open.Kept = g.volumes
-	}
+	g.noteRemains(&open, to)
 	if err := open.Move(to, now, why); err != nil {
 		return false, err
 	}
