@@ -223,7 +223,7 @@ func TestSeveralBuildSideBySide(t *testing.T) {
 	wg.Wait()
 	ids := map[string]bool{}
 	for i := range 6 {
-		ids[w.inspect(Name(w.stack, fmt.Sprintf("s%d", i), rhumb.Git{})).ID] = true
+		ids[w.inspect(Name(w.stack, fmt.Sprintf("s%d", i), rhumb.Git{}, "1")).ID] = true
 	}
 	if len(ids) != 6 {
 		t.Fatalf("%d images for 6 services", len(ids))

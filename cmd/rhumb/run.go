@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ type app struct {
 	stdout, stderr io.Writer
 	interrupts     *terminal.Interrupts
 	o              options
+	detailed       bool // plan --detailed-exitcode: a mistake must not look like changes
 	began          bool // a command's own code runs: what goes wrong from here on isn't a matter of usage
 }
 
@@ -32,6 +34,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer stop()
 	root := a.root()
 	root.SetArgs(args)
+	a.detailed = slices.Contains(args, "--detailed-exitcode") // a mistake may come before the flag is read
 	return a.finish(root.ExecuteContext(ctx))
 }
 
@@ -149,15 +152,18 @@ func (a *app) finish(err error) int {
 		for _, e := range several {
 			view.Error(a.stderr, e)
 		}
-		return status(err)
+		return a.status(err)
 	}
 	view.Error(a.stderr, err)
-	return status(err)
+	return a.status(err)
 }
 
-func status(err error) int {
+func (a *app) status(err error) int {
 	switch rhumb.ErrorCode(err) {
 	case rhumb.Invalid:
+		if a.detailed {
+			return rhumb.ExitError
+		}
 		return rhumb.ExitUsage
 	case rhumb.Cancelled:
 		return rhumb.ExitCancelled

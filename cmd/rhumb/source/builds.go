@@ -34,16 +34,11 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 		}
 		g.Go(func() error {
 			where := p.Builds[svc.Name]
-			auth, err := config.For(ctx, baseImages(where, *svc.Build))
+			br, dockerfile, err := buildRequest(ctx, r, svc, where, config)
 			if err != nil {
 				return err
 			}
-			br := rhumb.BuildRequest{Stack: r.Model.Name, Service: svc.Name, Build: *svc.Build, Name: build.Name(r.Model.Name, svc.Name, r.Git),
-				Secrets: where.Secrets, Auth: auth}
-			if svc.Container.Image != "" && svc.Container.Image != br.Name {
-				br.Build.Tags = append(slices.Clone(br.Build.Tags), svc.Container.Image)
-			}
-			img, err := buildOne(ctx, s, br, where, v)
+			img, err := buildOne(ctx, s, br, where.Dir, dockerfile, v)
 			svc.Container.Image, svc.Container.ImageID = br.Name, img.ID
 			return err
 		})
@@ -51,20 +46,37 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 	return g.Wait()
 }
 
-// buildOne sends a context and waits for its image.
-func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, where compose.Context, v view.Deployment) (rhumb.Image, error) {
-	dockerfile := where.Dockerfile
-	if dockerfile != "" {
-		var err error
-		if dockerfile, err = filepath.Rel(where.Dir, dockerfile); err != nil {
-			return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile %s can't be found from %s", r.Service, where.Dockerfile, where.Dir)
+// buildRequest makes the request to build a service's image, and finds its Dockerfile in the context.
+func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Service, where compose.Context, config *dockerauth.Config) (br rhumb.BuildRequest, dockerfile string, err error) {
+	br = rhumb.BuildRequest{Stack: r.Model.Name, Service: svc.Name, Build: *svc.Build, Secrets: where.Secrets}
+	if br.Auth, err = config.For(ctx, baseImages(where, *svc.Build)); err != nil {
+		return br, "", err
+	}
+	if where.Dockerfile != "" {
+		if dockerfile, err = filepath.Rel(where.Dir, where.Dockerfile); err != nil {
+			return br, "", rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile %s can't be found from %s", svc.Name, where.Dockerfile, where.Dir)
 		}
 	}
+	content := ""
+	if r.Git.Commit == "" {
+		if content, err = build.Content(where.Dir, dockerfile, *svc.Build); err != nil {
+			return br, "", err
+		}
+	}
+	br.Name = build.Name(r.Model.Name, svc.Name, r.Git, content)
+	if svc.Container.Image != "" && svc.Container.Image != br.Name {
+		br.Build.Tags = append(slices.Clone(br.Build.Tags), svc.Container.Image)
+	}
+	return br, dockerfile, nil
+}
+
+// buildOne sends a context and waits for its image.
+func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, dockerfile string, v view.Deployment) (rhumb.Image, error) {
 	tar, w := io.Pipe()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		w.CloseWithError(build.Tar(w, where.Dir, dockerfile))
+		w.CloseWithError(build.Tar(w, dir, dockerfile))
 	}()
 	img, err := s.Build(ctx, r, tar, v.Build)
 	_ = tar.Close() // ends the sending, if it isn't done
