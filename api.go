@@ -126,6 +126,8 @@ type ServiceStatus struct {
 	Job      bool            `json:",omitzero"`
 	Order    Order           `json:",omitzero"`
 	Address  []string        `json:",omitzero"` // "*:80/tcp", "shop.example.com/v1"
+	Waiting  int             `json:",omitzero"` // requests and connections that wait in the proxy for a replica
+	Waited   time.Duration   `json:",omitzero"` // for how long at least one has; only with Waiting
 	Slots    []ReplicaStatus `json:",omitzero"`
 }
 

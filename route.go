@@ -121,7 +121,10 @@ type RouterStatus struct {
 type BackendStats struct {
 	Releases map[int]ReleaseStats
 	Held     uint64 // waited for an endpoint and were served
-	Unserved uint64 // waited in vain
+	Waiting  int    `json:",omitzero"` // wait for one now
+	// WaitingSince is since when at least one has waited all the time; only with Waiting.
+	WaitingSince time.Time `json:",omitzero"`
+	Unserved     uint64    // waited in vain
 }
 
 // ReleaseStats counts the requests (HTTP) or connections (TCP, UDP) that one release's replicas served.

@@ -72,13 +72,7 @@ func (r *runner) model(ctx context.Context, number int) (*rhumb.Stack, map[strin
 	return &rel.Model, rel.Specs, nil
 }
 
-// look observes the stack in the engine and in the proxy.
-func (r *runner) look(ctx context.Context) (rollout.Observed, error) {
-	o, _, err := r.see(ctx)
-	return o, err
-}
-
-// see is look with what else there was to see.
+// see observes the stack in the engine and in the proxy.
 func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err error) {
 	o.Recorded = map[string]bool{}
 	if o.Replicas, err = r.c.Engine.Replicas(ctx, r.stack); err != nil {

@@ -239,7 +239,8 @@ func (s *stage) Status(ctx context.Context, stack string) (rhumb.StackInfo, erro
 		{Name: "db", Image: "sha256:0123456789abcdef0123", Replicas: 1, Ready: 1, Slots: []rhumb.ReplicaStatus{replica("db", 1, rhumb.StateRunning, "ready for 3h")}},
 		{Name: "idle", Image: "x:1"},
 		{Name: "migrate", Image: "x:1", Replicas: 1, Job: true},
-		{Name: "web", Image: "web:1", Replicas: 2, Ready: 1, Address: []string{"*:80/tcp", "shop.example.com/"}, Slots: web},
+		{Name: "web", Image: "web:1", Replicas: 2, Ready: 1, Address: []string{"*:80/tcp", "shop.example.com/"}, Slots: web,
+			Waiting: 3, Waited: 2 * time.Second},
 	}}, nil
 }
 
@@ -264,13 +265,13 @@ func (s *stage) Routes(context.Context) (rhumb.RouterStatus, error) {
 	return rhumb.RouterStatus{Table: rhumb.Table{Version: 3,
 		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}, {Addr: netip.MustParseAddrPort("127.0.0.1:5432"), Protocol: rhumb.TCP, Backend: "shop/db:5432"}},
 		Rules:     []rhumb.Rule{{Host: "shop.example.com", Backend: "shop/web:80"}, {Path: "/api", Backend: "shop/web:80"}},
-		Backends: []rhumb.Backend{{Name: "shop/db:5432"}, {Name: "shop/web:80", Endpoints: []rhumb.Endpoint{
+		Backends: []rhumb.Backend{{Name: "shop/db:5432", Stack: "shop"}, {Name: "shop/web:80", Stack: "shop", Service: "web", Endpoints: []rhumb.Endpoint{
 			{Replica: "a"}, {Replica: "b", Draining: true}}}},
 		Segments: []rhumb.Segment{{Network: "shop_default", Stack: "shop", Services: []rhumb.ServiceAddress{
 			{Service: "db", Addr: netip.MustParseAddr("172.18.200.7"), Gap: time.Now().Add(time.Minute)},
 			{Service: "web", Addr: netip.MustParseAddr("172.18.128.9"), Endpoints: []rhumb.Endpoint{{Replica: "a"}, {Replica: "b", Draining: true}}}}}}},
 		Open:     map[string]int{"a": 2, "b": 1},
-		Backends: map[string]rhumb.BackendStats{"shop/web:80": {Releases: map[int]rhumb.ReleaseStats{41: {Served: 10, Errors: 1, Latency: 20 * time.Millisecond}}}}}, nil
+		Backends: map[string]rhumb.BackendStats{"shop/web:80": {Waiting: 3, WaitingSince: time.Now().Add(-2 * time.Second), Releases: map[int]rhumb.ReleaseStats{41: {Served: 10, Errors: 1, Latency: 20 * time.Millisecond}}}}}, nil
 }
 
 func (s *stage) Certificates(context.Context) ([]rhumb.CertificateStatus, error) {

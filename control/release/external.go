@@ -6,8 +6,9 @@ import (
 	"rhumb"
 )
 
-// checkExternal looks whether the networks and volumes are there that the stack takes for granted. That is asked before anything
-// changes: an engine makes a missing volume in silence, and empty.
+// checkExternal looks whether all is there that the stack takes for granted: networks, volumes and values, which it
+// fills in. That is asked before anything changes, and before images are pulled: an engine makes a missing volume in
+// silence, and empty. All that is missing is told at once.
 func (k *Maker) checkExternal(ctx context.Context, model *rhumb.Stack) error {
 	var errs rhumb.Errors
 	note := func(err error) error {
@@ -33,6 +34,11 @@ func (k *Maker) checkExternal(ctx context.Context, model *rhumb.Stack) error {
 			return err
 		}
 	}
+	missing, err := k.fillValues(ctx, model)
+	if err != nil {
+		return err
+	}
+	errs = append(errs, missing...)
 	switch len(errs) {
 	case 0:
 		return nil

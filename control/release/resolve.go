@@ -18,15 +18,12 @@ const (
 // ports, external values, what services take over from one another. With look, images are looked up and not pulled.
 func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (*rhumb.Release, error) {
 	model := copyModel(r.Model)
+	inheritImages(&model)
 	if err := k.checkExternal(ctx, &model); err != nil {
 		return nil, err
 	}
-	inheritImages(&model)
 	images, err := k.resolveImages(ctx, &model, r, look, progress)
 	if err != nil {
-		return nil, err
-	}
-	if err := k.fillValues(ctx, &model); err != nil {
 		return nil, err
 	}
 	for i := range model.Services {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"rhumb"
 )
@@ -54,6 +55,13 @@ func (v *lineView) Event(e rhumb.Event) {
 		return
 	}
 	v.Say(wordsOf(e))
+}
+
+// Hold says how many requests wait for a service's replica, and how long the first has.
+func (v *lineView) Hold(service string, requests int, waited time.Duration) {
+	if words := holdWords(requests, waited); words != "" {
+		v.Say(service + ": " + words)
+	}
 }
 
 // once says a line unless the same was said of key before.

@@ -25,6 +25,29 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 	printSegments(w, rs)
 }
 
+// RoutesOf returns what of a status is about one stack.
+func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
+	mine := map[string]bool{}
+	open := map[string]int{}
+	backends := map[string]rhumb.BackendStats{}
+	rs.Table.Backends = slices.DeleteFunc(slices.Clone(rs.Table.Backends), func(b rhumb.Backend) bool { return b.Stack != stack })
+	for _, b := range rs.Table.Backends {
+		mine[b.Name], backends[b.Name] = true, rs.Backends[b.Name]
+		for _, e := range b.Endpoints {
+			open[e.Replica] = rs.Open[e.Replica]
+		}
+	}
+	other := func(l rhumb.Listener) bool { return !mine[l.Backend] }
+	rs.Open, rs.Backends = open, backends
+	rs.Table.Listeners = slices.DeleteFunc(slices.Clone(rs.Table.Listeners), other)
+	rs.Unbound = slices.DeleteFunc(slices.Clone(rs.Unbound), other)
+	rs.Table.Rules = slices.DeleteFunc(slices.Clone(rs.Table.Rules), func(r rhumb.Rule) bool { return !mine[r.Backend] })
+	rs.Certificates = slices.DeleteFunc(slices.Clone(rs.Certificates), func(c rhumb.CertificateStatus) bool { return c.Stack != stack })
+	rs.Table.Certificates = slices.DeleteFunc(slices.Clone(rs.Table.Certificates), func(c rhumb.Certificate) bool { return c.Stack != stack })
+	rs.Table.Segments = slices.DeleteFunc(slices.Clone(rs.Table.Segments), func(s rhumb.Segment) bool { return s.Stack != stack })
+	return rs
+}
+
 func listenerAddress(l rhumb.Listener) string {
 	p := rhumb.Port{Published: l.Addr.Port(), Protocol: l.Protocol}
 	if !l.Addr.Addr().IsUnspecified() {
@@ -50,6 +73,9 @@ func routeRow(rs rhumb.RouterStatus, address, backend string) []cell {
 	mean := "-"
 	if sum.Served > 0 && sum.Latency > 0 {
 		mean = (sum.Latency / time.Duration(sum.Served)).Round(100 * time.Microsecond).String()
+	}
+	if n := rs.Backends[backend].Waiting; n > 0 {
+		replicas += fmt.Sprintf(", %d wait", n)
 	}
 	row := plain(address, backend, replicas, strconv.Itoa(open), strconv.FormatUint(sum.Served, 10), strconv.FormatUint(sum.Errors, 10), mean)
 	if active == 0 {
