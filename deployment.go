@@ -25,7 +25,7 @@ type Deployment struct {
 	Checked  []string  `json:",omitzero"` // services whose check (Service.After) has passed
 	Left     []string  `json:",omitzero"` // what isn't as it should be, once it ended stuck
 	Kept     []string  `json:",omitzero"` // the volumes that are there, once it ended with nothing else of the stack
-	Loose    []string  `json:",omitzero"` // the mounted paths (Stack.Unversioned) that a putting back or rollback left as they are
+	Loose    []string  `json:",omitzero"` // mounted paths (Stack.Unversioned) that going back left as they are
 	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
 	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
 	Rev      int64     // of this record, for compare-and-swap
@@ -128,7 +128,8 @@ func (d *Deployment) Verdict() Verdict {
 		v.Text += d.remains() + d.loose()
 		return v
 	case PhaseStuck:
-		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s", strings.Join(d.Left, "; "), d.because(), d.remains()+d.loose())}
+		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s%s",
+			strings.Join(d.Left, "; "), d.because(), d.remains(), d.loose())}
 	case PhasePaused:
 		return Verdict{ExitPaused, fmt.Sprintf("paused between %s and %s, as failure_action asks: %s", from, to, d.because())}
 	case PhaseIncomplete:
@@ -199,7 +200,8 @@ func (d *Deployment) kept(lead string) string {
 	if len(d.Kept) > 1 {
 		word, it = "volumes", "them"
 	}
-	return fmt.Sprintf("%s but the %s %s (rhumb down -p %s --volumes removes %s)", lead, word, strings.Join(d.Kept, ", "), d.Stack, it)
+	return fmt.Sprintf("%s but the %s %s (rhumb down -p %s --volumes removes %s)",
+		lead, word, strings.Join(d.Kept, ", "), d.Stack, it)
 }
 
 func ref(stack string, release int) string {

@@ -53,7 +53,8 @@ func (f failure) explain(ctx context.Context, err error) error {
 		line, instruction = locate(f.dockerfile, f.request.Build.Args, failing, err.Error())
 	}
 	if frontend.MatchString(failing) {
-		hint = "the engine can't get the Dockerfile's frontend: remove that line, as the engine's builder has a frontend of its own, or name one that it can pull"
+		hint = "the engine can't get the Dockerfile's frontend: remove that line, as the engine's builder has one of its own, " +
+			"or name one that it can pull"
 	}
 	if instruction != "" {
 		what = instruction + ": " + what

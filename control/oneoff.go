@@ -127,8 +127,8 @@ func (r *runner) lend(ctx context.Context, m *rhumb.Stack, k *rhumb.Container) (
 		r.removeLoans(context.WithoutCancel(ctx), names)
 	}
 	for _, v := range m.Volumes {
-		mounted := slices.ContainsFunc(k.Mounts, func(mt rhumb.Mount) bool { return mt.Type == rhumb.MountVolume && mt.Source == v.Name })
-		if !mounted {
+		uses := func(mt rhumb.Mount) bool { return mt.Type == rhumb.MountVolume && mt.Source == v.Name }
+		if !slices.ContainsFunc(k.Mounts, uses) {
 			continue
 		}
 		if err := r.c.Engine.EnsureVolume(ctx, r.stack, v); err != nil {

@@ -35,7 +35,8 @@ func (c *Control) Exec(ctx context.Context, stack, service string, slot int, o r
 			}
 		}
 		if id == "" {
-			return 0, rhumb.Errorf(rhumb.Unavailable, "no replica of %s runs", service).WithHint("rhumb ps shows what became of them")
+			return 0, rhumb.Errorf(rhumb.Unavailable, "no replica of %s runs", service).
+				WithHint("rhumb ps -p %s shows what became of them", stack)
 		}
 	}
 	if id == "" {

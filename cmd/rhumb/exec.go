@@ -83,7 +83,8 @@ func (a *app) runCommand() *cobra.Command {
 		})
 	})
 	f.flags(cmd)
-	cmd.Flags().StringVar(&number, "release", "", "as this `RELEASE` has the service, also one that never served; the default is the one that serves")
+	cmd.Flags().StringVar(&number, "release", "",
+		"as this `RELEASE` has the service, also one that never served; the default is the one that serves")
 	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "another `COMMAND` than the service's")
 	cmd.Flags().BoolVar(&f.rm, "rm", true, "remove it when it ends (it always is)")
 	cmd.Flags().BoolVar(&noDeps, "no-deps", true, "start nothing else (nothing ever is)")

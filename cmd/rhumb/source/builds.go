@@ -47,14 +47,16 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 }
 
 // buildRequest makes the request to build a service's image, and finds its Dockerfile in the context.
-func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Service, where compose.Context, config *dockerauth.Config) (br rhumb.BuildRequest, dockerfile string, err error) {
+func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Service, where compose.Context,
+	config *dockerauth.Config) (br rhumb.BuildRequest, dockerfile string, err error) {
 	br = rhumb.BuildRequest{Stack: r.Model.Name, Service: svc.Name, Build: *svc.Build, Secrets: where.Secrets}
 	if br.Auth, err = config.For(ctx, baseImages(where, *svc.Build)); err != nil {
 		return br, "", err
 	}
 	if where.Dockerfile != "" {
 		if dockerfile, err = filepath.Rel(where.Dir, where.Dockerfile); err != nil {
-			return br, "", rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile %s can't be found from %s", svc.Name, where.Dockerfile, where.Dir)
+			return br, "", rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile %s can't be found from %s",
+				svc.Name, where.Dockerfile, where.Dir)
 		}
 	}
 	content := ""
@@ -71,7 +73,8 @@ func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Servic
 }
 
 // buildOne sends a context and waits for its image.
-func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, dockerfile string, v view.Deployment) (rhumb.Image, error) {
+func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, dockerfile string,
+	v view.Deployment) (rhumb.Image, error) {
 	tar, w := io.Pipe()
 	sent := make(chan struct{})
 	go func() {

@@ -14,7 +14,7 @@ type Deployment interface {
 	Build(rhumb.BuildProgress)
 	// Event shows what happened.
 	Event(rhumb.Event)
-	// Hold shows how many requests wait for a service's replica, and for how long the first has; none: nobody waits any more.
+	// Hold shows how many requests wait for a service's replica, and for how long the first has; 0: none waits any more.
 	Hold(service string, requests int, waited time.Duration)
 	// Say shows words of the client itself.
 	Say(words string)

@@ -27,25 +27,28 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 
 // RoutesOf returns what of a status is about one stack.
 func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
-	mine := map[string]bool{}
-	open := map[string]int{}
-	backends := map[string]rhumb.BackendStats{}
-	rs.Table.Backends = slices.DeleteFunc(slices.Clone(rs.Table.Backends), func(b rhumb.Backend) bool { return b.Stack != stack })
-	for _, b := range rs.Table.Backends {
+	t := &rs.Table
+	t.Backends = keep(t.Backends, func(b rhumb.Backend) bool { return b.Stack == stack })
+	mine, open, backends := map[string]bool{}, map[string]int{}, map[string]rhumb.BackendStats{}
+	for _, b := range t.Backends {
 		mine[b.Name], backends[b.Name] = true, rs.Backends[b.Name]
 		for _, e := range b.Endpoints {
 			open[e.Replica] = rs.Open[e.Replica]
 		}
 	}
-	other := func(l rhumb.Listener) bool { return !mine[l.Backend] }
 	rs.Open, rs.Backends = open, backends
-	rs.Table.Listeners = slices.DeleteFunc(slices.Clone(rs.Table.Listeners), other)
-	rs.Unbound = slices.DeleteFunc(slices.Clone(rs.Unbound), other)
-	rs.Table.Rules = slices.DeleteFunc(slices.Clone(rs.Table.Rules), func(r rhumb.Rule) bool { return !mine[r.Backend] })
-	rs.Certificates = slices.DeleteFunc(slices.Clone(rs.Certificates), func(c rhumb.CertificateStatus) bool { return c.Stack != stack })
-	rs.Table.Certificates = slices.DeleteFunc(slices.Clone(rs.Table.Certificates), func(c rhumb.Certificate) bool { return c.Stack != stack })
-	rs.Table.Segments = slices.DeleteFunc(slices.Clone(rs.Table.Segments), func(s rhumb.Segment) bool { return s.Stack != stack })
+	t.Listeners = keep(t.Listeners, func(l rhumb.Listener) bool { return mine[l.Backend] })
+	rs.Unbound = keep(rs.Unbound, func(l rhumb.Listener) bool { return mine[l.Backend] })
+	t.Rules = keep(t.Rules, func(r rhumb.Rule) bool { return mine[r.Backend] })
+	t.Segments = keep(t.Segments, func(s rhumb.Segment) bool { return s.Stack == stack })
+	t.Certificates = keep(t.Certificates, func(c rhumb.Certificate) bool { return c.Stack == stack })
+	rs.Certificates = keep(rs.Certificates, func(c rhumb.CertificateStatus) bool { return c.Stack == stack })
 	return rs
+}
+
+// keep returns a copy of a list with what is wanted of it.
+func keep[T any](list []T, wanted func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(t T) bool { return !wanted(t) })
 }
 
 func listenerAddress(l rhumb.Listener) string {
