@@ -392,6 +392,9 @@ func (s *stage) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader, pr
 	}
 	progress(rhumb.BuildProgress{Service: r.Service, Step: "[1/2] FROM base", Cached: true})
 	progress(rhumb.BuildProgress{Service: r.Service, Step: "[2/2] RUN make"})
+	if r.Build.Inline != "" {
+		return rhumb.Image{}, &rhumb.Error{Code: rhumb.Invalid, Msg: "RUN make: exit code 2", At: "dockerfile_inline:2"}
+	}
 	if r.Service == "broken" {
 		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "service broken: Dockerfile:2: make: exit code 1\nno rule to make target").WithHint("look at the lines above")
 	}

@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,7 +44,7 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 			}
 			img, err := buildOne(ctx, s, br, where.Dir, dockerfile, v)
 			svc.Container.Image, svc.Container.ImageID = br.Name, img.ID
-			return err
+			return inComposeFile(err, where.Inline)
 		})
 	}
 	return g.Wait()
@@ -85,6 +89,35 @@ func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, d
 	_ = tar.Close() // ends the sending, if it isn't done
 	<-sent
 	return img, err
+}
+
+// blockStart matches the line of a key whose value is the lines below, each as it is.
+var blockStart = regexp.MustCompile(`:\s+\|[-+0-9]*\s*(#.*)?$`)
+
+// inComposeFile gives an error in a line of an inline Dockerfile, which stands at "compose.yaml:12", its place in that
+// file; other errors stay as they are.
+func inComposeFile(err error, inline string) error {
+	var e *rhumb.Error
+	if inline == "" || !errors.As(err, &e) {
+		return err
+	}
+	number, ok := strings.CutPrefix(e.At, "dockerfile_inline:")
+	n, notNumber := strconv.Atoi(number)
+	i := strings.LastIndex(inline, ":")
+	if !ok || notNumber != nil || i < 0 {
+		return err
+	}
+	file := inline[:i]
+	key, notNumber := strconv.Atoi(inline[i+1:])
+	content, _ := os.ReadFile(file) // one that can't be read any more has no lines
+	lines := strings.Split(string(content), "\n")
+	placed := *e
+	if notNumber == nil && key >= 1 && key <= len(lines) && blockStart.MatchString(lines[key-1]) {
+		placed.At = fmt.Sprintf("%s:%d", file, key+n)
+	} else {
+		placed.At, placed.Msg = inline, fmt.Sprintf("line %d of dockerfile_inline: %s", n, e.Msg)
+	}
+	return &placed
 }
 
 var fromLine = regexp.MustCompile(`(?i)^\s*FROM\s+(?:--\S+\s+)*(\S+)`)
