@@ -39,6 +39,7 @@ type Deployer interface {
 type DeployRequest struct {
 	Model    Stack
 	Git      Git                    `json:",omitzero"`
+	Origin   string                 `json:",omitzero"` // where the model's files came from, as ReleaseInfo has it
 	By       string                 `json:",omitzero"`
 	Strategy Strategy               `json:",omitzero"` // "": as the model says
 	Auth     map[string]Credentials `json:",omitzero"`
@@ -90,6 +91,7 @@ type Operator interface {
 	// Exec runs a command in a service's replica: the one in the slot, or the first that is ready if slot is 0.
 	Exec(ctx context.Context, stack, service string, slot int, o ExecOptions) (int, error)
 	// Run starts one more replica of a service's spec with its own command, joins its streams, and removes it when it ends.
+	// With o.Release it is the spec of any release that is kept, also of one that never served.
 	Run(ctx context.Context, stack, service string, o ExecOptions) (int, error)
 	SetValue(ctx context.Context, name string, content io.Reader) error
 	RemoveValue(ctx context.Context, name string) error
@@ -124,6 +126,8 @@ type ServiceStatus struct {
 	Job      bool            `json:",omitzero"`
 	Order    Order           `json:",omitzero"`
 	Address  []string        `json:",omitzero"` // "*:80/tcp", "shop.example.com/v1"
+	Waiting  int             `json:",omitzero"` // requests and connections that wait in the proxy for a replica
+	Waited   time.Duration   `json:",omitzero"` // for how long at least one has; only with Waiting
 	Slots    []ReplicaStatus `json:",omitzero"`
 }
 

@@ -25,6 +25,8 @@ type Deployment struct {
 	Hooks    []HookRun `json:",omitzero"` // hooks that ran, in the order of their ends; the first hundred or so
 	Checked  []string  `json:",omitzero"` // services whose check (Service.After) has passed
 	Left     []string  `json:",omitzero"` // what isn't as it should be, once it ended stuck
+	Kept     []string  `json:",omitzero"` // the volumes that are there, once it ended with nothing else of the stack
+	Loose    []string  `json:",omitzero"` // mounted paths (Stack.Unversioned) that going back left as they are
 	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
 	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
 	Rev      int64     // of this record, for compare-and-swap
@@ -128,22 +130,23 @@ func (d *Deployment) verdict() Verdict {
 	switch d.Phase {
 	case PhaseConverged:
 		if d.To == 0 {
-			return Verdict{ExitConverged, fmt.Sprintf("%s is down", d.Stack)}
+			return Verdict{ExitConverged, fmt.Sprintf("%s is down%s", d.Stack, d.kept("; nothing is left"))}
 		}
-		return Verdict{ExitConverged, "converged: " + to + " serves" + d.endured() + d.unheeded()}
+		return Verdict{ExitConverged, "converged: " + to + " serves" + d.endured() + d.unheeded() + d.loose()}
 	case PhaseRolledBack:
 		v := Verdict{ExitRolledBack, fmt.Sprintf("failed and put back: %s serves; %s", from, d.because())}
 		if d.From == 0 {
-			v.Text = fmt.Sprintf("failed and put back: nothing of %s is left; %s", to, d.because())
+			v.Text = fmt.Sprintf("failed and put back: nothing of %s is left%s; %s", to, d.kept(""), d.because())
 		}
 		if d.Cancel {
 			v.Exit = ExitCancelled
 			v.Text = strings.Replace(v.Text, "failed and put back", "cancelled and put back", 1)
 		}
-		v.Text += d.remains()
+		v.Text += d.remains() + d.loose()
 		return v
 	case PhaseStuck:
-		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s", strings.Join(d.Left, "; "), d.because(), d.remains())}
+		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s%s",
+			strings.Join(d.Left, "; "), d.because(), d.remains(), d.loose())}
 	case PhasePaused:
 		return Verdict{ExitPaused, fmt.Sprintf("paused between %s and %s, as failure_action asks: %s", from, to, d.because())}
 	case PhaseIncomplete:
@@ -238,6 +241,31 @@ func (d *Deployment) unheeded() string {
 		return ""
 	}
 	return "; " + strings.Join(names, "; ")
+}
+
+// loose names the mounted paths whose content no release holds.
+func (d *Deployment) loose() string {
+	if len(d.Loose) == 0 {
+		return ""
+	}
+	is := "is"
+	if len(d.Loose) > 1 {
+		is = "are"
+	}
+	return fmt.Sprintf("; %s %s bind-mounted and not part of a release: the content stays as it is", strings.Join(d.Loose, ", "), is)
+}
+
+// kept names the volumes that are left, and the way to remove them.
+func (d *Deployment) kept(lead string) string {
+	if len(d.Kept) == 0 {
+		return ""
+	}
+	word, it := "volume", "it"
+	if len(d.Kept) > 1 {
+		word, it = "volumes", "them"
+	}
+	return fmt.Sprintf("%s but the %s %s (rhumb down -p %s --volumes removes %s)",
+		lead, word, strings.Join(d.Kept, ", "), d.Stack, it)
 }
 
 func ref(stack string, release int) string {

@@ -61,6 +61,14 @@ func TestAVerdictNamesWhatRemains(t *testing.T) {
 			t.Errorf("%q isn't in %q", want, v.Text)
 		}
 	}
+	d.Loose = []string{"./code", "./data"}
+	if v := d.Verdict(); !strings.HasSuffix(v.Text, "; ./code, ./data are bind-mounted and not part of a release: the content stays as it is") {
+		t.Errorf("with mounted folders: %s", v.Text)
+	}
+	back := Deployment{Stack: "shop", From: 42, To: 41, Phase: PhaseConverged, Cause: CauseRollback, Loose: []string{"."}}
+	if v := back.Verdict(); v.Text != "converged: shop@41 serves; . is bind-mounted and not part of a release: the content stays as it is" {
+		t.Errorf("a rollback: %s", v.Text)
+	}
 	d.Cancel = true
 	if v := d.Verdict(); v.Exit != ExitCancelled || !strings.HasPrefix(v.Text, "cancelled") {
 		t.Errorf("cancelled: %+v", v)

@@ -165,6 +165,7 @@ type ExecOptions struct {
 	Privileged bool     `json:",omitzero"`
 	TTY        bool     `json:",omitzero"`
 	Entrypoint []string `json:",omitzero"` // of a one-off; nil: the service's; not nil and empty: none
+	Release    int      `json:",omitzero"` // of a one-off: whose definition of the service; 0: the one that serves
 	Streams    Streams  `json:"-"`
 	// Once is a word for the command. One that was begun under the same word in the same replica and still runs, because
 	// who began it has died, is killed first. "": any number of them may run.

@@ -10,11 +10,14 @@ type Release struct {
 
 // ReleaseInfo is what may be told of a release to anyone: no values of variables, no contents.
 type ReleaseInfo struct {
-	Stack   string
-	Number  int // from 1
-	At      time.Time
-	By      string // "ada@laptop"
-	Git     Git    `json:",omitzero"`
+	Stack  string
+	Number int // from 1
+	At     time.Time
+	By     string // "ada@laptop"
+	Git    Git    `json:",omitzero"`
+	// Origin is where the files came from: a git remote with the folder in it ("github.com/acme/shop/deploy"), or where
+	// there is none, a folder of a machine ("laptop:/home/ada/shop"). "": not known.
+	Origin  string `json:",omitzero"`
 	Cause   Cause
 	Note    string            `json:",omitzero"` // "scale web=3"
 	Images  map[string]Image  `json:",omitzero"` // by service

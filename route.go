@@ -127,8 +127,11 @@ type RouterStatus struct {
 type BackendStats struct {
 	Releases map[int]ReleaseStats
 	Held     uint64 // waited for an endpoint and were served
-	Unserved uint64 // found no endpoint that took them, after they had waited for one as long as they may
-	Cut      uint64 `json:",omitzero"` // were lost with their replica while an answer was due
+	Waiting  int    `json:",omitzero"` // wait for one now
+	// WaitingSince is since when at least one has waited all the time; only with Waiting.
+	WaitingSince time.Time `json:",omitzero"`
+	Unserved     uint64    // found no endpoint that took them, after they had waited for one as long as they may
+	Cut          uint64    `json:",omitzero"` // were lost with their replica while an answer was due
 }
 
 // Lost is how many connections and requests the backend could not serve.

@@ -17,6 +17,8 @@ type Stack struct {
 	Volumes  []Volume  `json:",omitzero"`
 	Files    []File    `json:",omitzero"` // configs, secrets and snapshotted project files
 	Notes    []Note    `json:",omitzero"` // what of the Compose files isn't honoured as written
+	// Unversioned are the paths in the project's folder ("./src") that services bind-mount and that no release holds.
+	Unversioned []string `json:",omitzero"`
 }
 
 // Service gives the service of that name, or nil.

@@ -99,6 +99,12 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 		"run in a stage": {"FROM " + base + " AS one\nRUN true\nFROM one\nWORKDIR /x\n\nRUN [\"false\"]\n", "web/Dockerfile:6: RUN [\"false\"]: exit code 1", rhumb.Invalid},
 		"with an arg":    {"ARG C=4\nFROM " + base + " AS one\nARG D=5\nENV E=1\nRUN true\nRUN exit $D\n", "web/Dockerfile:6: RUN exit $D: exit code 5", rhumb.Invalid},
 		"copy from":      {"FROM scratch\nCOPY --from=127.0.0.1:1/none:here /a /\n", "web/Dockerfile:2: COPY --from=127.0.0.1:1/none:here /a /: failed to do request", rhumb.Unavailable},
+		"from an arg":    {"ARG TAG\nFROM 127.0.0.1:1/none:${TAG:-7}\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:${TAG:-7}: failed to do request", rhumb.Unavailable},
+		"a mount":        {"FROM " + base + "\nRUN --mount=from=127.0.0.1:1/none:2,target=/x true\n", "web/Dockerfile:2: RUN --mount=from=127.0.0.1:1/none:2,target=/x true: failed to do request", rhumb.Unavailable},
+		"fetched":        {"FROM scratch\nADD http://127.0.0.1:1/x /x\n", "web/Dockerfile:2: ADD http://127.0.0.1:1/x /x: ", rhumb.Invalid},
+		"no stage":       {"FROM scratch\nCOPY --from=9 / /\n", "web/Dockerfile:2: COPY --from=9 / /: invalid stage index 9", rhumb.Invalid},
+		"blank base":     {"FROM ${NOPE}\n", "web/Dockerfile:1: FROM ${NOPE}: base name (${NOPE}) should not be blank", rhumb.Invalid},
+		"no frontend":    {"# syntax=127.0.0.1:1/docker/dockerfile:1.4\nFROM scratch\n", "web/Dockerfile:1: # syntax=127.0.0.1:1/docker/dockerfile:1.4: failed to do request", rhumb.Unavailable},
 		"image":          {"FROM scratch AS a\nFROM 127.0.0.1:1/none:1\nCOPY --from=a / /\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:1: failed to do request", rhumb.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +223,7 @@ func TestSeveralBuildSideBySide(t *testing.T) {
 	wg.Wait()
 	ids := map[string]bool{}
 	for i := range 6 {
-		ids[w.inspect(Name(w.stack, fmt.Sprintf("s%d", i), rhumb.Git{})).ID] = true
+		ids[w.inspect(Name(w.stack, fmt.Sprintf("s%d", i), rhumb.Git{}, "1")).ID] = true
 	}
 	if len(ids) != 6 {
 		t.Fatalf("%d images for 6 services", len(ids))

@@ -50,7 +50,11 @@ func (f failure) explain(ctx context.Context, err error) error {
 	code, hint := classify(what)
 	line, instruction := place(err)
 	if line == 0 {
-		line, instruction = locate(f.dockerfile, failing, err.Error())
+		line, instruction = locate(f.dockerfile, f.request.Build.Args, failing, err.Error())
+	}
+	if frontend.MatchString(failing) {
+		hint = "the engine can't get the Dockerfile's frontend: remove that line, as the engine's builder has one of its own, " +
+			"or name one that it can pull"
 	}
 	if instruction != "" {
 		what = instruction + ": " + what

@@ -55,14 +55,52 @@ func TestAStepIsFoundInTheDockerfile(t *testing.T) {
 		{"exporting to image", 0, ""},
 		{"", 0, ""},
 	} {
-		if line, text := locate([]byte(stagedDockerfile), c.failing, ""); line != c.line || text != c.text {
+		if line, text := locate([]byte(stagedDockerfile), nil, c.failing, ""); line != c.line || text != c.text {
 			t.Errorf("%s: got %d, %q", c.failing, line, text)
 		}
 	}
 	single := []byte("FROM debian\n\nRUN a\nRUN b\n")
 	for failing, want := range map[string]int{"[1/3] FROM debian": 1, "[ 2/3] RUN a": 3, "[linux/amd64 3/3] RUN b": 4} {
-		if line, _ := locate(single, failing, ""); line != want {
+		if line, _ := locate(single, nil, failing, ""); line != want {
 			t.Errorf("%s: got %d", failing, line)
+		}
+	}
+}
+
+func TestWhatIsNamedByAnArgumentOrByAReasonIsFoundToo(t *testing.T) {
+	const dockerfile = `# a remark is no directive
+ARG REGISTRY=example.com
+ARG TAG
+ARG IMAGE=${REGISTRY}/base
+FROM ${IMAGE}:${TAG:-9} AS a
+RUN --mount=type=bind,from=${REGISTRY}/tool:1,target=/x make
+ADD https://example.com/x /x
+COPY --from=7 /a /a
+FROM ${NOPE}
+`
+	for _, c := range []struct {
+		failing, reason string
+		args            map[string]string
+		line            int
+	}{
+		{failing: "[internal] load metadata for example.com/base:9", line: 5},
+		{failing: "[internal] load metadata for mirror/base:12", args: map[string]string{"REGISTRY": "mirror", "TAG": "12"}, line: 0},
+		{failing: "[internal] load metadata for docker.io/mirror/base:12", args: map[string]string{"REGISTRY": "mirror", "TAG": "12"}, line: 5},
+		{failing: "FROM example.com/tool:1", line: 6},
+		{failing: "https://example.com/x", line: 7},
+		{failing: "https://example.com/y", line: 0},
+		{reason: "failed to create LLB definition: invalid stage index 7", line: 8},
+		{reason: "failed to create LLB definition: base name (${NOPE}) should not be blank", line: 9},
+		{failing: "resolve image config for docker.io/docker/dockerfile:1", line: 0},
+	} {
+		if line, text := locate([]byte(dockerfile), c.args, c.failing, c.reason); line != c.line {
+			t.Errorf("%s%s: got %d, %q", c.failing, c.reason, line, text)
+		}
+	}
+	for dockerfile, want := range map[string]int{"# syntax=docker/dockerfile:1\nFROM a\n": 1, "# escape=`\n#Syntax = docker/dockerfile:1\nFROM a\n": 2} {
+		line, text := locate([]byte(dockerfile), nil, "resolve image config for docker-image://docker.io/docker/dockerfile:1", "")
+		if line != want || !strings.Contains(text, "docker/dockerfile:1") {
+			t.Errorf("%q: got %d, %q", dockerfile, line, text)
 		}
 	}
 }
@@ -72,7 +110,7 @@ func FuzzNoDockerfileAndNoStepPanics(f *testing.F) {
 	f.Add([]byte("FROM a\nRUN <<X\n"), "[99999999999999999999/0] x", "")
 	f.Add([]byte("COPY --from=a\n"), "FROM docker.io/library/a:latest", "")
 	f.Fuzz(func(t *testing.T, dockerfile []byte, failing, reason string) {
-		line, text := locate(dockerfile, failing, reason)
+		line, text := locate(dockerfile, map[string]string{"A": "$A"}, failing, reason)
 		if len(text) > maxInstruction+8 || line < 0 {
 			t.Fatalf("%d %q", line, text)
 		}

@@ -1,20 +1,29 @@
 package build
 
 import (
+	"archive/tar"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
 
 	"rhumb"
 )
 
-const shortCommit = 7 // characters, as git itself shortens
+const (
+	shortCommit  = 7  // characters, as git itself shortens
+	shortContent = 12 // characters
+)
 
-// Name names the image of a service: STACK-SERVICE:COMMIT, with "-dirty" when there are changes that aren't committed. Outside of a git
-// repository the tag is "nogit".
-func Name(stack, service string, git rhumb.Git) string {
+// Name names the image of a service: STACK-SERVICE:COMMIT, with "-dirty" when there are changes that aren't committed.
+// Outside of a git repository the tag is the content's, as Content returns it.
+func Name(stack, service string, git rhumb.Git, content string) string {
 	tag := git.Commit
 	if tag == "" {
-		return stack + "-" + service + ":nogit"
+		return stack + "-" + service + ":" + content
 	}
 	if len(tag) > shortCommit {
 		tag = tag[:shortCommit]
@@ -30,4 +39,32 @@ func Name(stack, service string, git rhumb.Git) string {
 func RemoteName(stack, service, context string) string {
 	sum := sha256.Sum256([]byte(context))
 	return stack + "-" + service + ":remote-" + hex.EncodeToString(sum[:6])
+}
+
+// Content returns a tag for what an image is built from: the context that Tar sends, and how it is built. Times don't
+// count, and neither does where the context lies.
+func Content(dir, dockerfile string, b rhumb.Build) (string, error) {
+	h := sha256.New()
+	b.Context = ""
+	if err := json.NewEncoder(h).Encode(b); err != nil {
+		return "", err
+	}
+	context, w := io.Pipe()
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer context.Close() // ends the sending, if it isn't done
+	sending.Go(func() { w.CloseWithError(Tar(w, dir, dockerfile)) })
+	for files := tar.NewReader(context); ; {
+		f, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return hex.EncodeToString(h.Sum(nil))[:shortContent], nil
+		}
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q %q %o %d %d\n", f.Name, f.Linkname, f.Mode, f.Typeflag, f.Size)
+		if _, err := io.Copy(h, files); err != nil {
+			return "", err
+		}
+	}
 }

@@ -353,19 +353,6 @@ func TestWhatADeadDaemonLeftIsSweptAway(t *testing.T) {
 	}
 }
 
-func TestImageNames(t *testing.T) {
-	long := rhumb.Git{Commit: "1f3c9a2bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}
-	dirty := long
-	dirty.Dirty = true
-	for want, git := range map[string]rhumb.Git{
-		"shop-web:1f3c9a2": long, "shop-web:1f3c9a2-dirty": dirty, "shop-web:nogit": {}, "shop-web:abc": {Commit: "abc"},
-	} {
-		if got := Name("shop", "web", git); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 func TestAFullDiskUnderABuildContextIsTold(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to mount a small disk")

@@ -71,7 +71,7 @@ func newWorkshop(t *testing.T) *workshop {
 }
 
 func (w *workshop) request(service string) rhumb.BuildRequest {
-	return rhumb.BuildRequest{Stack: w.stack, Service: service, Name: Name(w.stack, service, rhumb.Git{}), Build: rhumb.Build{Context: "./" + service}}
+	return rhumb.BuildRequest{Stack: w.stack, Service: service, Name: Name(w.stack, service, rhumb.Git{}, "1"), Build: rhumb.Build{Context: "./" + service}}
 }
 
 // build builds what is in dir and collects the news.

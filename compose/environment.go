@@ -103,6 +103,7 @@ func (in *input) nameStack() error {
 	if in.opts.Env != "" {
 		base += "-" + in.opts.Env
 	}
+	in.byFolder = true
 	return in.setName(base, in.dir)
 }
 

@@ -29,6 +29,7 @@ type input struct {
 	sources  map[string]*source // by absolute path
 	env      map[string]string  // the process's environment over the env files
 	name     string
+	byFolder bool // the name is the folder's: nobody chose it
 	profiles []string
 	missing  []missing // variables of the env files that aren't set
 	warnings []rhumb.Note

@@ -40,6 +40,7 @@ type Options struct {
 type Project struct {
 	Stack    rhumb.Stack
 	Dir      string             // the project folder, absolute
+	Named    Named              // how the stack is named
 	Files    []string           // the Compose files as they were merged, for people; without included ones
 	Builds   map[string]Context // by service
 	Resolved []byte             // the merged and resolved model, as YAML
@@ -79,7 +80,7 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "the resolved model can't be written: %w", err)
 	}
-	p := &Project{Stack: stack, Dir: in.dir, Builds: builds, Resolved: text, Warnings: in.warnings}
+	p := &Project{Stack: stack, Dir: in.dir, Named: in.named(), Builds: builds, Resolved: text, Warnings: in.warnings}
 	p.Warnings = append(p.Warnings, v.warnings...)
 	for _, f := range in.files {
 		p.Files = append(p.Files, f.name)

@@ -7,22 +7,31 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// Name gives the name that Load would give the stack, and understands no more of the files than that. found is false
+// Named is how a stack is named.
+type Named struct {
+	Stack    string
+	Dir      string // the project folder, absolute
+	ByFolder bool   // the name is made of the folder's: no name was chosen
+}
+
+// Name returns how Load would name the stack, and understands no more of the files than that. found is false
 // when no Compose file is named and none is there.
-func Name(o Options) (name string, found bool, err error) {
+func Name(o Options) (n Named, found bool, err error) {
 	start, err := filepath.Abs(o.Dir)
 	if err != nil {
-		return "", false, rhumb.Errorf(rhumb.Invalid, "folder %s: %w", o.Dir, err)
+		return n, false, rhumb.Errorf(rhumb.Invalid, "folder %s: %w", o.Dir, err)
 	}
 	if len(o.Files) == 0 && environMap(o.Environ)["COMPOSE_FILE"] == "" && !above(start) {
-		return "", false, nil
+		return n, false, nil
 	}
 	in, err := gather(o, start)
 	if err != nil {
-		return "", true, err
+		return n, true, err
 	}
-	return in.name, true, nil
+	return in.named(), true, nil
 }
+
+func (in *input) named() Named { return Named{Stack: in.name, Dir: in.dir, ByFolder: in.byFolder} }
 
 // above tells whether a Compose file is in dir or above it.
 func above(dir string) bool {

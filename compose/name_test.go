@@ -20,19 +20,48 @@ func TestTheNameIsFoundAlthoughTheRestIsUnsettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, d := range []string{dir, inner} {
-		name, found, err := compose.Name(compose.Options{Dir: d})
-		if name != "shop" || !found || err != nil {
-			t.Errorf("in %s: got %q, %t, %v", d, name, found, err)
+		n, found, err := compose.Name(compose.Options{Dir: d})
+		if n != (compose.Named{Stack: "shop", Dir: dir}) || !found || err != nil {
+			t.Errorf("in %s: got %+v, %t, %v", d, n, found, err)
 		}
 	}
-	if name, _, err := compose.Name(compose.Options{Dir: dir, Name: "other"}); name != "other" || err != nil {
-		t.Errorf("with -p: got %q, %v", name, err)
+	if n, _, err := compose.Name(compose.Options{Dir: dir, Name: "other"}); n.Stack != "other" || n.ByFolder || err != nil {
+		t.Errorf("with -p: got %+v, %v", n, err)
+	}
+}
+
+func TestANameThatIsTheFoldersIsToldFromOneThatWasChosen(t *testing.T) {
+	for _, c := range []struct {
+		file, env string
+		o         compose.Options
+		want      bool
+	}{
+		{file: "services: {web: {image: x}}", want: true},
+		{file: "services: {web: {image: x}}", o: compose.Options{Name: "blog"}},
+		{file: "services: {web: {image: x}}", o: compose.Options{Environ: []string{"COMPOSE_PROJECT_NAME=blog"}}},
+		{file: "services: {web: {image: x}}", env: "COMPOSE_PROJECT_NAME=blog"},
+		{file: "name: blog\nservices: {web: {image: x}}"},
+	} {
+		c.o.Dir = t.TempDir()
+		for name, content := range map[string]string{"compose.yaml": c.file, ".env": c.env} {
+			if err := os.WriteFile(filepath.Join(c.o.Dir, name), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n, _, err := compose.Name(c.o)
+		if err != nil || n.ByFolder != c.want {
+			t.Errorf("%q, %q, %+v: got %+v, %v", c.file, c.env, c.o, n, err)
+		}
+		p, err := compose.Load(t.Context(), c.o)
+		if err != nil || p.Named != n || p.Stack.Name != n.Stack {
+			t.Errorf("loaded %q: %+v, %v", c.file, p, err)
+		}
 	}
 }
 
 func TestWhereNoComposeFileIsThereIsNoNameAndNoError(t *testing.T) {
-	if name, found, err := compose.Name(compose.Options{Dir: t.TempDir()}); name != "" || found || err != nil {
-		t.Errorf("got %q, %t, %v", name, found, err)
+	if n, found, err := compose.Name(compose.Options{Dir: t.TempDir()}); n != (compose.Named{}) || found || err != nil {
+		t.Errorf("got %+v, %t, %v", n, found, err)
 	}
 	if _, found, err := compose.Name(compose.Options{Dir: t.TempDir(), Files: []string{"mine.yaml"}}); !found || rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Errorf("one that is named and missing: got %t, %v", found, err)

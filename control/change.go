@@ -96,7 +96,8 @@ func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want i
 	for _, r := range releases { // newest first
 		if !r.Served {
 			if r.Number == want {
-				return 0, rhumb.Errorf(rhumb.Invalid, "%s@%d never served", s.Name, want).WithHint("rhumb releases shows which did")
+				return 0, rhumb.Errorf(rhumb.Invalid, "%s@%d never served", s.Name, want).
+					WithHint("rhumb releases -p %[1]s shows which did; rhumb run -p %[1]s --release %[2]d SERVICE runs it by hand", s.Name, want)
 			}
 			continue
 		}
@@ -106,7 +107,8 @@ func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want i
 		served = append(served, fmt.Sprint(r.Number))
 	}
 	if want == 0 {
-		return 0, rhumb.Errorf(rhumb.NotFound, "no release of %s before %d is kept", s.Name, s.Current)
+		return 0, rhumb.Errorf(rhumb.NotFound, "no release of %s before %d is kept that served", s.Name, s.Current).
+			WithHint("rhumb releases -p %s lists those that are kept", s.Name)
 	}
 	return 0, rhumb.Errorf(rhumb.NotFound, "release %d of %s isn't kept", want, s.Name).WithHint("kept are %s", strings.Join(served, ", "))
 }

@@ -162,34 +162,6 @@ func TestRepeatedCrashesAreToldWithTheirBackOff(t *testing.T) {
 	})
 }
 
-func TestDownLeavesNothingAndVolumesOnlyWhenAsked(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBed(t)
-		b.deploy(shop("web:1"))
-		d, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.ends(d)
-		b.wantReplicas()
-		st, _ := b.router.Status(context.Background())
-		if held, _ := b.engine.Holdings(context.Background(), "shop"); len(held.Networks) != 0 || len(held.Volumes) != 1 || len(st.Table.Listeners) != 0 {
-			t.Fatalf("held %+v, table %+v", held, st.Table)
-		}
-		d, err = b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown, Volumes: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.ends(d)
-		if held, _ := b.engine.Holdings(context.Background(), "shop"); len(held.Volumes) != 0 {
-			t.Fatalf("held %+v", held)
-		}
-		if d = b.deploy(shop("web:1")); d.To != 2 {
-			t.Fatalf("numbers go on: got %d", d.To)
-		}
-	})
-}
-
 func TestScaleRestartAndRollback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
@@ -268,7 +240,7 @@ func TestOldReleasesGoWithTheirImages(t *testing.T) {
 }
 
 // change makes a change and wants it to converge.
-func (b *bed) change(r rhumb.ChangeRequest) {
+func (b *bed) change(r rhumb.ChangeRequest) rhumb.Deployment {
 	b.t.Helper()
 	r.Stack = "shop"
 	d, err := b.Change(context.Background(), r)
@@ -278,6 +250,7 @@ func (b *bed) change(r rhumb.ChangeRequest) {
 	if d = b.ends(d); d.Phase != rhumb.PhaseConverged {
 		b.t.Fatalf("%s: got %s: %s", r.Cause, d.Phase, d.Why)
 	}
+	return d
 }
 
 // wantReplicas wants these replicas and no others, in a moment.

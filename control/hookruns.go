@@ -37,7 +37,8 @@ func (r *runner) preStart(ctx context.Context, g *goal, o rollout.Observed, s rh
 		}
 		r.noteHook(ctx, g, run)
 		if run.Failed != "" {
-			return &hookError{rhumb.Errorf(rhumb.Invalid, "hook %q %s", run.Title(), run.Failed).WithHint("%s", card.HookHint(svc.Name, h.Container.Command)), run}
+			hint := card.HookHint(r.stack, s.Release, rhumb.HookService(svc.Name, h.Number), nil)
+			return &hookError{rhumb.Errorf(rhumb.Invalid, "hook %q %s", run.Title(), run.Failed).WithHint("%s", hint), run}
 		}
 	}
 	return nil
@@ -131,7 +132,7 @@ func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	r.noteHook(ctx, g, run)
 	if run.Failed != "" {
 		return r.fail(ctx, g, rhumb.Failure{At: run.At, Service: svc.Name, Release: s.Release, Reason: "the check after it is in place failed: " + run.Failed,
-			Logs: card.Ending(run.Logs), Hint: card.HookHint(svc.Name, svc.After.Command)})
+			Logs: card.Ending(run.Logs), Hint: card.HookHint(r.stack, s.Release, svc.Name, svc.After.Command)})
 	}
 	_, err = r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
 		if d.Phase == rhumb.PhaseRolling && !slices.Contains(d.Checked, svc.Name) {

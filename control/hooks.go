@@ -142,7 +142,8 @@ func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb
 		r.noteHook(ctx, g, run)
 		if run.Failed != "" {
 			f := rhumb.Failure{At: run.At, Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
-				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed), Logs: card.Ending(run.Logs), Hint: card.HookHint(rep.Service, h.Command)}
+				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed), Logs: card.Ending(run.Logs),
+				Hint: card.HookHint(r.stack, rep.Release, rep.Service, h.Command)}
 			if err := r.fail(ctx, g, f); err != nil {
 				r.log.Error("failure of a hook not written down; it runs again", "replica", rep.Name(), "err", err)
 				pause.For(ctx, time.Second)

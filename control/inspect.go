@@ -69,13 +69,28 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 	if err != nil {
 		return info, err
 	}
-	o, err := r.look(ctx)
+	o, seen, err := r.see(ctx)
 	if err != nil {
 		return info, err
 	}
 	g.replicas = o.Replicas
-	info.Services = serviceStatuses(g, o, time.Now())
+	now := time.Now()
+	info.Services = serviceStatuses(g, o, now)
+	noteHolds(info.Services, s.Name, seen.router, now)
 	return info, nil
+}
+
+// noteHolds tells of how many requests wait in the proxy for a replica of a service.
+func noteHolds(services []rhumb.ServiceStatus, stack string, st rhumb.RouterStatus, now time.Time) {
+	for _, b := range st.Table.Backends {
+		held := st.Backends[b.Name]
+		i := slices.IndexFunc(services, func(s rhumb.ServiceStatus) bool { return s.Name == b.Service })
+		if b.Stack != stack || held.Waiting == 0 || i < 0 {
+			continue
+		}
+		services[i].Waiting += held.Waiting
+		services[i].Waited = max(services[i].Waited, now.Sub(held.WaitingSince))
+	}
 }
 
 // serviceStatuses tells how the services of the wanted release stand, and those that are only left over.

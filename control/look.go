@@ -17,6 +17,7 @@ type goal struct {
 	open     *rhumb.Deployment // nil: the stack is held
 	paused   bool              // the last deployment was paused: nothing is changed, only what dies is replaced
 	replicas []rhumb.Replica   // as last looked at
+	volumes  []string          // the stack's own, as last looked at
 }
 
 // cancelled tells whether the deployment is to be put back, and isn't yet.
@@ -71,13 +72,7 @@ func (r *runner) model(ctx context.Context, number int) (*rhumb.Stack, map[strin
 	return &rel.Model, rel.Specs, nil
 }
 
-// look observes the stack in the engine and in the proxy.
-func (r *runner) look(ctx context.Context) (rollout.Observed, error) {
-	o, _, err := r.see(ctx)
-	return o, err
-}
-
-// see is look with what else there was to see.
+// see observes the stack in the engine and in the proxy.
 func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err error) {
 	o.Recorded = map[string]bool{}
 	if o.Replicas, err = r.c.Engine.Replicas(ctx, r.stack); err != nil {
@@ -136,7 +131,8 @@ func (h *holdings) forget() {
 
 // observe completes a look with what the goal and the deployment's record say.
 func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
-	g.replicas = o.Replicas
+	g.replicas, g.volumes = o.Replicas, o.Volumes
+	o.Networks = slices.DeleteFunc(slices.Clone(o.Networks), func(n string) bool { return r.loans.lent(n) && !g.uses(n) })
 	for _, rep := range o.Replicas {
 		if s, _ := g.definition(rep); s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
 			delete(o.Ready, rep.ID) // it may be led to before, but is ready once its window has passed

@@ -2,10 +2,7 @@ package control
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -13,7 +10,6 @@ import (
 
 	"rhumb"
 	"rhumb/control/release"
-	"rhumb/rollout"
 )
 
 // maxValue limits a value kept by the server, in bytes: the limit that Swarm has for secrets.
@@ -55,7 +51,8 @@ func (c *Control) Exec(ctx context.Context, stack, service string, slot int, o r
 		}
 		id = inside(s.Slots, slot)
 		if id == "" {
-			return 0, rhumb.Errorf(rhumb.Unavailable, "no replica of %s runs", service).WithHint("rhumb ps shows what became of them")
+			return 0, rhumb.Errorf(rhumb.Unavailable, "no replica of %s runs", service).
+				WithHint("rhumb ps -p %s shows what became of them", stack)
 		}
 	}
 	if id == "" {
@@ -105,79 +102,6 @@ func (c *Control) currentModel(ctx context.Context, stack string) (int, *rhumb.S
 		return 0, nil, err
 	}
 	return state.Current, &rel.Model, nil
-}
-
-// Run starts one more replica of a service with its own command, and removes it when it ends. It joins the
-// service's networks and mounts, not its published ports and not its routes.
-func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOptions) (int, error) {
-	if err := checkCommand(o); err != nil {
-		return 0, err
-	}
-	number, m, err := c.currentModel(ctx, stack)
-	if err != nil {
-		return 0, err
-	}
-	s := m.Service(service)
-	if s == nil {
-		return 0, release.NoService(m, service)
-	}
-	g, err := c.runner(stack).goal(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if g.replicas, err = c.Engine.Replicas(ctx, stack); err != nil {
-		return 0, err
-	}
-	spec := replicaSpec(m, s)
-	spec.Release, spec.OneOff, spec.Joined = number, word(), g.joined(s, 1, rollout.Observed{})
-	spec.Container = oneOff(s.Container, o)
-	if spec.Hosts, err = c.runner(stack).names(ctx, g, &spec.Container); err != nil {
-		return 0, err
-	}
-	defer c.care.Sweep(context.WithoutCancel(ctx)) // a deployment may have replaced its secrets meanwhile
-	return c.Engine.Run(ctx, spec, o.Streams)
-}
-
-// oneOff gives a service's container with another command, without what only one replica can have.
-func oneOff(k rhumb.Container, o rhumb.ExecOptions) rhumb.Container {
-	if len(o.Command) > 0 {
-		k.Command = o.Command
-	}
-	if o.Entrypoint != nil {
-		if k.Entrypoint = o.Entrypoint; len(o.Command) == 0 {
-			k.Command = nil
-		}
-	}
-	k.Env = maps.Clone(k.Env)
-	if k.Env == nil {
-		k.Env = map[string]string{}
-	}
-	for _, e := range o.Env {
-		name, value, _ := strings.Cut(e, "=")
-		k.Env[name] = value
-	}
-	if o.User != "" {
-		k.User = o.User
-	}
-	if o.WorkingDir != "" {
-		k.WorkingDir = o.WorkingDir
-	}
-	k.TTY, k.StdinOpen = o.TTY, o.Streams.In != nil
-	k.Privileged = k.Privileged || o.Privileged
-	k.HostPorts, k.Health, k.MacAddress = nil, &rhumb.Healthcheck{Test: []string{"NONE"}}, ""
-	nets := make([]rhumb.Attachment, len(k.Networks))
-	for i, n := range k.Networks {
-		nets[i] = rhumb.Attachment{Network: n.Network, Priority: n.Priority} // no alias: it must not answer for the service
-	}
-	k.Networks = nets
-	return k
-}
-
-// word gives a few random letters for a name.
-func word() string {
-	var b [4]byte
-	rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
 }
 
 // maxName is the longest name of a value, in bytes.

@@ -33,9 +33,7 @@ func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhum
 	}
 	if run, ok := r.jobRun(ctx, rep, f.Reason); ok {
 		r.noteHook(ctx, g, run)
-		if svc != nil {
-			f.Hint = card.HookHint(run.Service, svc.Container.Command)
-		}
+		f.Hint = card.HookHint(r.stack, rep.Release, rep.Service, nil)
 	}
 	if err := r.fail(ctx, g, f); err != nil {
 		return err
@@ -96,6 +94,18 @@ func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
 	r.c.events.Tell(ctx, e)
 	r.ready.Recorded(f.ID)
 	return nil
+}
+
+// noteRemains writes down what a deployment that moves to a phase leaves as it is: volumes where nothing else is left,
+// and mounted paths that no release holds where an older release is to serve again.
+func (g *goal) noteRemains(d *rhumb.Deployment, to rhumb.Phase) {
+	back := to == rhumb.PhaseRolledBack || to == rhumb.PhaseStuck || to == rhumb.PhaseConverged && d.Cause == rhumb.CauseRollback
+	switch {
+	case g.wanted.Model == nil && to != rhumb.PhaseStuck:
+		d.Kept = g.volumes
+	case g.wanted.Model != nil && back:
+		d.Loose = g.wanted.Model.Unversioned
+	}
 }
 
 // maxFailures bounds a deployment's record: a service of many slots that all crash tells enough with these.

@@ -38,6 +38,7 @@ type runner struct {
 
 	ensured map[string]bool // volumes that are there, but carry nobody's label
 	held    holdings
+	loans   loans
 	watched time.Time // since when looks have succeeded
 
 	counted  rhumb.Tally // what the proxy had counted when it was last told of
@@ -272,6 +273,7 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, st r
 	if to.Ended() {
 		open.Unserved = since(open.Before, st, r.stack)
 	}
+	g.noteRemains(&open, to)
 	if err := open.Move(to, now, why); err != nil {
 		return false, err
 	}

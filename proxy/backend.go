@@ -186,10 +186,14 @@ func (w *wait) until(ctx context.Context, be *backend, replaced <-chan struct{},
 		return errVain
 	}
 	if w.counters == nil {
-		if be.counters.waiting.Add(1) > int64(w.limits.Waiting) {
+		n := be.counters.waiting.Add(1)
+		if n > int64(w.limits.Waiting) {
 			be.counters.waiting.Add(-1)
 			be.counters.unserved.Add(1)
 			return errCrowded
+		}
+		if n == 1 {
+			be.counters.since.Store(time.Now().UnixNano())
 		}
 		w.counters, w.deadline = be.counters, time.Now().Add(be.spec.Hold)
 	}

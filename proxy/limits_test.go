@@ -130,6 +130,10 @@ func TestOnlySoManyWait(t *testing.T) {
 			t.Errorf("one too many got %d", code)
 		}
 	}
+	st, _ := p.Status(t.Context())
+	if s := st.Backends["shop/web:80"]; s.Waiting != 2 || time.Since(s.WaitingSince) > 10*time.Second {
+		t.Errorf("while they wait: %+v", s)
+	}
 	apply(t, p, one(2, addr, rhumb.HTTP, 10*time.Second, web(t, "a", nil)))
 	for range 2 {
 		if code := <-codes; code != 200 {
@@ -137,8 +141,8 @@ func TestOnlySoManyWait(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	st, _ := p.Status(t.Context())
-	if s := st.Backends["shop/web:80"]; s.Held != 2 || s.Unserved != 3 {
+	st, _ = p.Status(t.Context())
+	if s := st.Backends["shop/web:80"]; s.Held != 2 || s.Unserved != 3 || s.Waiting != 0 {
 		t.Errorf("stats: %+v", s)
 	}
 }

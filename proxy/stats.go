@@ -30,6 +30,7 @@ const keptReleases = 10
 type backendCounters struct {
 	held, unserved, cut atomic.Uint64
 	waiting             atomic.Int64 // now
+	since               atomic.Int64 // Unix nanoseconds: when the first of those that wait came
 
 	mu       sync.Mutex
 	releases map[int]*releaseCounters
@@ -73,6 +74,9 @@ func (c *backendCounters) stats() rhumb.BackendStats {
 	defer c.mu.Unlock()
 	s := rhumb.BackendStats{Releases: make(map[int]rhumb.ReleaseStats, len(c.releases)),
 		Held: c.held.Load(), Unserved: c.unserved.Load(), Cut: c.cut.Load()}
+	if n := c.waiting.Load(); n > 0 {
+		s.Waiting, s.WaitingSince = int(n), time.Unix(0, c.since.Load())
+	}
 	for n, r := range c.releases {
 		s.Releases[n] = r.stats()
 	}

@@ -170,9 +170,9 @@ func (t *turn) unlike() []string {
 			if sl.status == inPlace || sl.status == resting {
 				continue
 			}
-			what := sl.reason
+			what := s.tallies[sl.n].reason // the first failure's own: later the replica may have ended because it was stopped
 			if what == "" {
-				what = s.tallies[sl.n].reason
+				what = sl.reason
 			}
 			if what == "" {
 				what = "isn't ready"

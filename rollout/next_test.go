@@ -166,7 +166,7 @@ func TestFailuresAreCountedAgainstTheRatio(t *testing.T) {
 		{name: "then it is", w: with(failure(1, "web.42.1")), o: recorded(), now: noon.Add(time.Second), want: []string{"start shop-web.42.1 (it had ended)"}},
 		{name: "one told twice counts once", w: with(failure(1, "web.42.1"), failure(1, "web.42.1")), o: recorded(), wake: time.Second},
 		{name: "beyond it the deployment fails", w: with(failure(1, "web.42.1"), failure(1, "x")), o: recorded(), fail: "web.1 exited with 1 before it was ready",
-			left: []string{"shop-web.42.1: exited with 1 after 3s", "shop-web.42.2: isn't ready", "shop-web.42.3: isn't ready", "shop-web.42.4: isn't ready"}},
+			left: []string{"shop-web.42.1: exited with 1 before it was ready", "shop-web.42.2: isn't ready", "shop-web.42.3: isn't ready", "shop-web.42.4: isn't ready"}},
 		{name: "continue goes on with the other slots", w: ratio(rhumb.ActionContinue), o: recorded(), want: []string{"start shop-web.42.2 (image changed)"}},
 		{name: "what is routed leaves the table first", w: w, o: serving(41, one).plus(dead, false).route("web.42.1", Route{}),
 			want: []string{"unroute shop-web.42.1 (exited with 1 after 3s)"}},

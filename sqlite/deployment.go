@@ -159,7 +159,7 @@ func locked(d rhumb.Deployment) error {
 		by = " by " + d.By
 	}
 	return rhumb.Errorf(rhumb.Locked, "another deployment of %s is going on: %d to %s%s, since %s", d.Stack, d.From, to, by, when).
-		WithHint("wait for it with --wait-lock, or cancel it")
+		WithHint("--wait-lock 10m waits for it; rhumb cancel -p %s puts it back", d.Stack)
 }
 
 func hasRelease(ctx context.Context, tx *sql.Tx, stack string, number int) error {

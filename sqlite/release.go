@@ -107,5 +107,6 @@ func decodeInfo(b []byte, r *rhumb.ReleaseInfo) error {
 func label(stack string, number int) string { return fmt.Sprintf("release %s@%d", stack, number) }
 
 func noRelease(stack string, number int) error {
-	return rhumb.Errorf(rhumb.NotFound, "stack %s has no release %d", stack, number).WithHint("rhumb releases lists those that are kept")
+	return rhumb.Errorf(rhumb.NotFound, "stack %s has no release %d", stack, number).
+		WithHint("rhumb releases -p %s lists those that are kept", stack)
 }

@@ -45,7 +45,7 @@ func (s *Store) RemoveStack(ctx context.Context, name string) error {
 		}
 		if st.Current != 0 {
 			return rhumb.Errorf(rhumb.Conflict, "stack %s can't be forgotten: release %d serves", name, st.Current).
-				WithHint("take it down first: rhumb down")
+				WithHint("take it down first: rhumb down -p %s", name)
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM releases WHERE stack = ?", name); err != nil {
 			return err

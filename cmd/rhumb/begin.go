@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"rhumb"
 	"rhumb/cmd/rhumb/follow"
@@ -15,6 +17,10 @@ func (a *app) begin(ctx context.Context, s rhumb.Server, v view.Deployment, opts
 	if err != nil && rhumb.ErrorCode(err) != rhumb.NotFound {
 		v.Close()
 		return err
+	}
+	if opts.waitLock > 0 && before.ID != 0 && !before.Phase.Ended() {
+		v.Say(fmt.Sprintf("waiting for deployment %d of %s (%s, by %s, since %s)", before.ID, stack, before.Cause, before.By,
+			before.Started.Local().Format(time.TimeOnly)))
 	}
 	d, err := ask(ctx)
 	if err != nil {

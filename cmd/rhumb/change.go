@@ -30,9 +30,14 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 		return err
 	}
 	defer c.Close()
-	if r.Stack, err = a.stack(ctx, c); err != nil {
+	n, err := a.namedStack(ctx, c)
+	if err != nil {
 		return err
 	}
+	if err := a.sameProject(ctx, c, n, opts.yes || opts.dryRun); err != nil {
+		return err
+	}
+	r.Stack = n.Stack
 	if opts.dryRun {
 		plan, err := c.PlanChange(ctx, r)
 		if err != nil {
@@ -44,7 +49,10 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 		return rhumb.Errorf(rhumb.Cancelled, "nothing was changed")
 	}
 	st, err := c.Status(ctx, r.Stack)
-	if err != nil {
+	switch {
+	case rhumb.ErrorCode(err) == rhumb.NotFound && r.Cause == rhumb.CauseDown:
+		st = rhumb.StackInfo{Name: r.Stack} // volumes may be left of it: only the server knows
+	case err != nil:
 		return err
 	}
 	v := view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOfStatus(st, r))

@@ -40,6 +40,9 @@ func (a *app) deploy(ctx context.Context, strategy rhumb.Strategy, note string, 
 		return err
 	}
 	defer c.Close()
+	if err := a.sameProject(ctx, c, p.Named, opts.yes || opts.dryRun); err != nil {
+		return err
+	}
 	v := view.New(a.o.json(), a.stdout, a.stderr, view.SubjectOf(p.Stack))
 	r, err := source.Request(ctx, c, p, v)
 	if err != nil {

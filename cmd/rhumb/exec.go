@@ -57,11 +57,20 @@ func (a *app) runCommand() *cobra.Command {
 	var f commandFlags
 	var entrypoint string
 	var noDeps bool
+	var number string
 	cmd := a.command("run [flags] SERVICE [COMMAND] [ARG...]", "Run a command in one more replica of a service, and remove that", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
 		if !f.rm {
 			return rhumb.Errorf(rhumb.Invalid, "a one-off is always removed when it ends").WithHint("leave --rm=false out; what it writes to named volumes stays")
 		}
+		of := 0
+		if number != "" {
+			var err error
+			if of, err = releaseNumber(number); err != nil {
+				return err
+			}
+		}
 		return a.inside(ctx, f, args, func(ctx context.Context, c *client.Client, stack string, o rhumb.ExecOptions) (int, error) {
+			o.Release = of
 			if entrypoint != "" {
 				o.Entrypoint = strings.Fields(entrypoint)
 			}
@@ -74,6 +83,8 @@ func (a *app) runCommand() *cobra.Command {
 		})
 	})
 	f.flags(cmd)
+	cmd.Flags().StringVar(&number, "release", "",
+		"as this `RELEASE` has the service, also one that never served; the default is the one that serves")
 	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "another `COMMAND` than the service's")
 	cmd.Flags().BoolVar(&f.rm, "rm", true, "remove it when it ends (it always is)")
 	cmd.Flags().BoolVar(&noDeps, "no-deps", true, "start nothing else (nothing ever is)")

@@ -30,7 +30,9 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 	}
 	v.Close()
 	if errors.Is(err, follow.ErrDetached) {
-		return a.leave(d, fmt.Sprintf("left to itself: deployment %d of %s goes on (rhumb ps shows how, rhumb cancel puts it back)", d.ID, d.Stack), rhumb.ExitTimeout)
+		words := fmt.Sprintf("left to itself: deployment %d of %s goes on (rhumb ps -p %[2]s shows how, rhumb cancel -p %[2]s puts it back)",
+			d.ID, d.Stack)
+		return a.leave(d, words, rhumb.ExitTimeout)
 	}
 	if err != nil {
 		return err

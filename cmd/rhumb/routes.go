@@ -16,6 +16,9 @@ func (a *app) routesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if a.o.name != "" {
+				rs = view.RoutesOf(rs, a.o.name)
+			}
 			if a.o.json() {
 				return view.JSON(a.stdout, rs)
 			}
@@ -23,6 +26,8 @@ func (a *app) routesCommand() *cobra.Command {
 			return nil
 		})
 	})
+	cmd.Flags().StringVarP(&a.o.name, "project-name", "p", "", "only what leads to this `STACK`")
+	a.completeStacks(cmd)
 	a.hostFlag(cmd)
 	a.formatFlag(cmd)
 	return cmd

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ type app struct {
 	rawOut, rawErr io.Writer // the same as they are, for data and for what applications write
 	interrupts     *terminal.Interrupts
 	o              options
+	detailed       bool // plan --detailed-exitcode: a mistake must not look like changes
 	began          bool // a command's own code runs: what goes wrong from here on isn't a matter of usage
 }
 
@@ -33,6 +35,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer stop()
 	root := a.root()
 	root.SetArgs(args)
+	a.detailed = slices.Contains(args, "--detailed-exitcode") // a mistake may come before the flag is read
 	return a.finish(root.ExecuteContext(ctx))
 }
 
@@ -150,15 +153,18 @@ func (a *app) finish(err error) int {
 		for _, e := range several {
 			view.Error(a.stderr, e)
 		}
-		return status(err)
+		return a.status(err)
 	}
 	view.Error(a.stderr, err)
-	return status(err)
+	return a.status(err)
 }
 
-func status(err error) int {
+func (a *app) status(err error) int {
 	switch rhumb.ErrorCode(err) {
 	case rhumb.Invalid:
+		if a.detailed {
+			return rhumb.ExitError
+		}
 		return rhumb.ExitUsage
 	case rhumb.Cancelled:
 		return rhumb.ExitCancelled

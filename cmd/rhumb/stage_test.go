@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"iter"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,6 +22,7 @@ type stage struct {
 	events  []rhumb.Event
 	all     []rhumb.Deployment
 	values  map[string]string
+	origin  string // of the last release
 }
 
 // long ago, so that tables tell the same time whenever they are printed
@@ -133,6 +132,9 @@ func (s *stage) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func
 	for _, done := range []int64{0, 5_000_000, 10_000_000} {
 		progress(rhumb.Event{Kind: rhumb.EventPull, Stack: r.Model.Name, Service: svc.Name, Text: svc.Container.Image, Done: done, Total: 10_000_000})
 	}
+	s.mu.Lock()
+	s.origin = r.Origin
+	s.mu.Unlock()
 	d := s.begin(rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, To: 42, By: r.By})
 	s.play(d, svc.Name, scenario)
 	if scenario == "hang" {
@@ -166,7 +168,13 @@ func (s *stage) Change(_ context.Context, r rhumb.ChangeRequest) (rhumb.Deployme
 	if _, ok := r.Scale["nope"]; ok {
 		return rhumb.Deployment{}, rhumb.Errorf(rhumb.NotFound, "%s has no service %q", r.Stack, "nope")
 	}
+	if r.Stack == "never" {
+		return rhumb.Deployment{}, rhumb.Errorf(rhumb.NotFound, "stack never isn't deployed")
+	}
 	d := s.begin(rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, To: n, By: r.By, Volumes: r.Volumes})
+	if r.Cause == rhumb.CauseDown && !r.Volumes {
+		d.Kept = []string{"shop_data", "shop_media"}
+	}
 	s.end(d, rhumb.PhaseConverged, "")
 	return d, nil
 }
@@ -229,13 +237,16 @@ func (s *stage) Status(ctx context.Context, stack string) (rhumb.StackInfo, erro
 		{Name: "db", Image: "sha256:0123456789abcdef0123", Replicas: 1, Ready: 1, Slots: []rhumb.ReplicaStatus{replica("db", 1, rhumb.StateRunning, "ready for 3h")}},
 		{Name: "idle", Image: "x:1"},
 		{Name: "migrate", Image: "x:1", Replicas: 1, Job: true},
-		{Name: "web", Image: "web:1", Replicas: 2, Ready: 1, Address: []string{"*:80/tcp", "shop.example.com/"}, Slots: web},
+		{Name: "web", Image: "web:1", Replicas: 2, Ready: 1, Address: []string{"*:80/tcp", "shop.example.com/"}, Slots: web,
+			Waiting: 3, Waited: 2 * time.Second},
 	}}, nil
 }
 
 func (s *stage) Releases(_ context.Context, stack string) ([]rhumb.ReleaseInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return []rhumb.ReleaseInfo{
-		{Stack: stack, Number: 41, At: hoursAgo(3), By: "ada@laptop", Cause: rhumb.CauseDeploy, Served: true, Current: true, Git: rhumb.Git{Commit: "1f3c9a2b77", Dirty: true}},
+		{Stack: stack, Number: 41, Origin: s.origin, At: hoursAgo(3), By: "ada@laptop", Cause: rhumb.CauseDeploy, Served: true, Current: true, Git: rhumb.Git{Commit: "1f3c9a2b77", Dirty: true}},
 		{Stack: stack, Number: 40, At: hoursAgo(90), By: "bob@desk", Cause: rhumb.CauseScale, Served: true, Note: "scale web=3"},
 		{Stack: stack, Number: 39, At: hoursAgo(91), By: "bob@desk", Cause: rhumb.CauseDeploy},
 	}, nil
@@ -252,13 +263,13 @@ func (s *stage) Routes(context.Context) (rhumb.RouterStatus, error) {
 	return rhumb.RouterStatus{Table: rhumb.Table{Version: 3,
 		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}, {Addr: netip.MustParseAddrPort("127.0.0.1:5432"), Protocol: rhumb.TCP, Backend: "shop/db:5432"}},
 		Rules:     []rhumb.Rule{{Host: "shop.example.com", Backend: "shop/web:80"}, {Path: "/api", Backend: "shop/web:80"}},
-		Backends: []rhumb.Backend{{Name: "shop/db:5432"}, {Name: "shop/web:80", Endpoints: []rhumb.Endpoint{
+		Backends: []rhumb.Backend{{Name: "shop/db:5432", Stack: "shop"}, {Name: "shop/web:80", Stack: "shop", Service: "web", Endpoints: []rhumb.Endpoint{
 			{Replica: "a"}, {Replica: "b", Draining: true}}}},
 		Segments: []rhumb.Segment{{Network: "shop_default", Stack: "shop", Services: []rhumb.ServiceAddress{
 			{Service: "db", Addr: netip.MustParseAddr("172.18.200.7"), Gap: time.Now().Add(time.Minute)},
 			{Service: "web", Addr: netip.MustParseAddr("172.18.128.9"), Endpoints: []rhumb.Endpoint{{Replica: "a"}, {Replica: "b", Draining: true}}}}}}},
 		Open:     map[string]int{"a": 2, "b": 1},
-		Backends: map[string]rhumb.BackendStats{"shop/web:80": {Releases: map[int]rhumb.ReleaseStats{41: {Served: 10, Errors: 1, Latency: 20 * time.Millisecond}}}}}, nil
+		Backends: map[string]rhumb.BackendStats{"shop/web:80": {Waiting: 3, WaitingSince: time.Now().Add(-2 * time.Second), Releases: map[int]rhumb.ReleaseStats{41: {Served: 10, Errors: 1, Latency: 20 * time.Millisecond}}}}}, nil
 }
 
 func (s *stage) Certificates(context.Context) ([]rhumb.CertificateStatus, error) {
@@ -345,40 +356,8 @@ func (s *stage) Run(ctx context.Context, stack, service string, o rhumb.ExecOpti
 	if len(o.Command) == 0 {
 		o.Command = []string{"its own"}
 	}
+	if o.Release != 0 {
+		service += fmt.Sprintf(" of release %d", o.Release)
+	}
 	return s.Exec(ctx, stack, service, 0, o)
-}
-
-func (s *stage) SetValue(_ context.Context, name string, content io.Reader) error {
-	b, err := io.ReadAll(content)
-	s.values[name] = string(b)
-	return err
-}
-
-func (s *stage) RemoveValue(_ context.Context, name string) error {
-	if _, ok := s.values[name]; !ok {
-		return rhumb.Errorf(rhumb.NotFound, "there is no value %q", name)
-	}
-	delete(s.values, name)
-	return nil
-}
-
-func (s *stage) Values(context.Context) ([]string, error) {
-	return slices.Sorted(maps.Keys(s.values)), nil
-}
-
-func (s *stage) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
-	n, err := io.Copy(io.Discard, tar)
-	if err != nil {
-		return rhumb.Image{}, err
-	}
-	if (n == 0) != r.Build.Remote() {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "the context has %d bytes", n)
-	}
-	progress(rhumb.BuildProgress{Service: r.Service, Step: "[1/2] FROM base", Cached: true})
-	progress(rhumb.BuildProgress{Service: r.Service, Step: "[2/2] RUN make"})
-	if r.Service == "broken" {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "service broken: Dockerfile:2: make: exit code 1\nno rule to make target").WithHint("look at the lines above")
-	}
-	progress(rhumb.BuildProgress{Service: r.Service, Step: "[2/2] RUN make", Output: "ok", Done: true})
-	return rhumb.Image{Ref: r.Name, ID: "sha256:1"}, nil
 }

@@ -43,7 +43,7 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	case rep.State == rhumb.StateExited && rep.ExitCode == 137:
 		return "it was killed (SIGKILL): by hand, or for its memory"
 	case rep.State == rhumb.StateExited && rep.Slot > 0:
-		return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s", rep.Service)
+		return "look at the lines above" + byHand(rep, svc)
 	case svc == nil:
 		return ""
 	case svc.Ready.Kind == rhumb.ReadyTCP, svc.Ready.Kind == rhumb.ReadyExposed:
@@ -53,7 +53,7 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	case svc.Ready.Kind == rhumb.ReadyHTTP:
 		return fmt.Sprintf("GET %s on port %d must answer with 200 to 399", svc.Ready.Path, svc.Ready.Port)
 	case svc.Ready.Kind == rhumb.ReadyHealth:
-		return "try the check by hand: rhumb exec " + rep.Service + " " + quoted(checkCommand(svc.Container.Health))
+		return "its health check is: " + quoted(checkCommand(svc.Container.Health)) + byHand(rep, svc)
 	}
 	return ""
 }
@@ -71,6 +71,24 @@ func Lacking(service string, on *rhumb.Service, said string) string {
 	return fmt.Sprintf("%s was not ready; %s", on.Name, wait)
 }
 
+// byHand says how to start a replica's service by hand, as its release has it: that release may not serve, or never
+// have. It is empty where that can't work, because the service shares what only its replicas have.
+func byHand(rep rhumb.Replica, svc *rhumb.Service) string {
+	if svc == nil || len(svc.Container.Joins()) > 0 {
+		return ""
+	}
+	return "; start it by hand: " + runCommand(rep.Stack, rep.Release, rep.Service, nil)
+}
+
+// runCommand returns the command line that runs a service of a release by hand.
+func runCommand(stack string, release int, service string, command []string) string {
+	line := fmt.Sprintf("rhumb run -p %s --release %d %s", stack, release, service)
+	if len(command) > 0 {
+		line += " " + quoted(command)
+	}
+	return line
+}
+
 // checkCommand returns the command of a health check. Docker appends all words of a CMD-SHELL check to "sh -c": the first
 // one is the line, the others are its $0, $1 and so on.
 func checkCommand(h *rhumb.Healthcheck) []string {
@@ -86,12 +104,13 @@ func checkCommand(h *rhumb.Healthcheck) []string {
 	return h.Test
 }
 
-// HookHint says what to do next about a hook that failed.
-func HookHint(service string, command []string) string {
-	if len(command) == 0 {
+// HookHint says what to do next about a hook that failed: it names the command that runs it by hand. The service is
+// that of the hook's container, such as "web.pre_start.1", or the one in whose replicas command runs.
+func HookHint(stack string, release int, service string, command []string) string {
+	if _, _, alone := rhumb.HookOf(service); !alone && len(command) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("look at the lines above; try it by hand: rhumb run %s %s", service, quoted(command))
+	return "look at the lines above; run it by hand: " + runCommand(stack, release, service, command)
 }
 
 // quoted returns a command as a person would type it: each word that a shell would split or expand is quoted.

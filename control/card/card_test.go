@@ -53,9 +53,33 @@ func TestACardShowsWhichWordsACheckHas(t *testing.T) {
 		{[]string{"CMD-SHELL", "pg_isready", "-U", "shop"}, "sh -c pg_isready -U shop"},
 	} {
 		svc := &rhumb.Service{Ready: rhumb.Ready{Kind: rhumb.ReadyHealth}, Container: rhumb.Container{Health: &rhumb.Healthcheck{Test: c.test}}}
-		got := Hint(rhumb.Replica{Service: "web", State: rhumb.StateRunning}, svc)
-		if want := "try the check by hand: rhumb exec web " + c.want; got != want {
+		got := Hint(rhumb.Replica{Stack: "shop", Service: "web", Release: 2, State: rhumb.StateRunning}, svc)
+		if want := "its health check is: " + c.want + "; start it by hand: rhumb run -p shop --release 2 web"; got != want {
 			t.Errorf("%q: %s, want %s", c.test, got, want)
+		}
+	}
+}
+
+func TestAHintIsACommandThatWorksAsItIsPrinted(t *testing.T) {
+	exited := rhumb.Replica{Stack: "shop", Service: "web", Release: 2, Slot: 1, State: rhumb.StateExited, ExitCode: 3}
+	sick := exited
+	sick.State = rhumb.StateRunning
+	checked := func(test ...string) *rhumb.Service {
+		return &rhumb.Service{Ready: rhumb.Ready{Kind: rhumb.ReadyHealth}, Container: rhumb.Container{Health: &rhumb.Healthcheck{Test: test}}}
+	}
+	const start = "start it by hand: rhumb run -p shop --release 2 web"
+	for name, c := range map[string]struct{ got, want string }{
+		"exited":         {Hint(exited, &rhumb.Service{}), "look at the lines above; " + start},
+		"shares":         {Hint(exited, &rhumb.Service{Container: rhumb.Container{NetworkMode: "service:db"}}), "look at the lines above"},
+		"unknown":        {Hint(exited, nil), "look at the lines above"},
+		"words":          {Hint(sick, checked("CMD", "app probe /health", "-q")), "its health check is: 'app probe /health' -q; " + start},
+		"shell":          {Hint(sick, checked("CMD-SHELL", `test "$A" = it's`)), `its health check is: sh -c 'test "$A" = it'\''s'; ` + start},
+		"hook":           {HookHint("shop", 2, "web", []string{"sh", "-c", "true `x`"}), "look at the lines above; run it by hand: rhumb run -p shop --release 2 web sh -c 'true `x`'"},
+		"hook's service": {HookHint("shop", 2, "web.pre_start.1", nil), "look at the lines above; run it by hand: rhumb run -p shop --release 2 web.pre_start.1"},
+		"no command":     {HookHint("shop", 2, "web", nil), ""},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", name, c.got, c.want)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func Change(cur *rhumb.Release, r rhumb.ChangeRequest) (*rhumb.Release, error) {
 		return nil, err
 	}
 	rel := newRelease(model, cur.Images)
-	rel.By, rel.Cause, rel.Note, rel.Git = r.By, r.Cause, note, cur.Git
+	rel.By, rel.Cause, rel.Note, rel.Git, rel.Origin = r.By, r.Cause, note, cur.Git, cur.Origin
 	return rel, nil
 }
 

@@ -188,13 +188,28 @@ func (k *Maker) CheckHoldings(ctx context.Context, model, old *rhumb.Stack) erro
 			return err
 		}
 	}
-	switch len(errs) {
+	return together(errs, nil)
+}
+
+// together returns all that a release lacks as one error: what is missing, and err. nil: it lacks nothing.
+func together(missing rhumb.Errors, err error) error {
+	var one *rhumb.Error
+	var several rhumb.Errors
+	switch {
+	case errors.As(err, &several):
+		missing = append(missing, several...)
+	case errors.As(err, &one) && (one.Code == rhumb.Invalid || one.Code == rhumb.Conflict):
+		missing = append(missing, one)
+	case err != nil:
+		return err
+	}
+	switch len(missing) {
 	case 0:
 		return nil
 	case 1:
-		return errs[0]
+		return missing[0]
 	}
-	return errs
+	return missing
 }
 
 const downFirst = "take the stack down first (rhumb down): " +

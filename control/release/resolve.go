@@ -22,14 +22,15 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 	}
 	old := modelOf(cur)
 	inheritImages(&model)
-	if err := k.settleHoldings(ctx, &model, old); err != nil {
+	missing, err := k.fillValues(ctx, &model)
+	if err != nil {
+		return nil, err
+	}
+	if err := together(missing, k.settleHoldings(ctx, &model, old)); err != nil {
 		return nil, err
 	}
 	images, err := k.resolveImages(ctx, &model, r, look, progress)
 	if err != nil {
-		return nil, err
-	}
-	if err := k.fillValues(ctx, &model); err != nil {
 		return nil, err
 	}
 	for i := range model.Services {
@@ -54,7 +55,7 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 		return nil, err
 	}
 	rel := newRelease(model, images)
-	rel.By, rel.Cause, rel.Note, rel.Git = r.By, rhumb.CauseDeploy, r.Note, r.Git
+	rel.By, rel.Cause, rel.Note, rel.Git, rel.Origin = r.By, rhumb.CauseDeploy, r.Note, r.Git, r.Origin
 	return rel, nil
 }
 

@@ -13,8 +13,8 @@ import (
 	"rhumb"
 )
 
-// fillValues puts the server's values into external secrets and configs.
-func (k *Maker) fillValues(ctx context.Context, model *rhumb.Stack) error {
+// fillValues puts the server's values into external secrets and configs. missing tells of those that it hasn't.
+func (k *Maker) fillValues(ctx context.Context, model *rhumb.Stack) (missing rhumb.Errors, err error) {
 	for i := range model.Files {
 		f := &model.Files[i]
 		if f.External == "" {
@@ -22,17 +22,23 @@ func (k *Maker) fillValues(ctx context.Context, model *rhumb.Stack) error {
 		}
 		v, err := k.Store.Value(ctx, f.External)
 		if rhumb.ErrorCode(err) == rhumb.NotFound {
-			return rhumb.Errorf(rhumb.Invalid, "%s %s: the server has no value named %q", f.Kind, f.Name, f.External).
-				WithHint("rhumb secret create %s FILE", f.External)
+			missing = append(missing, rhumb.Errorf(rhumb.Invalid, "%s %s: the server has no value named %q", f.Kind, f.Name, f.External).
+				WithHint("rhumb secret create %s FILE", f.External))
+			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		f.Content = v
 	}
 	if err := k.hashFiles(ctx, model); err != nil {
-		return err
+		return nil, err
 	}
+	return missing, noteHashes(model)
+}
+
+// noteHashes notes with each mounted file the hash of its content: a new content is a change.
+func noteHashes(model *rhumb.Stack) error {
 	for _, x := range allImaged(model) {
 		for j := range x.container.Mounts {
 			m := &x.container.Mounts[j]

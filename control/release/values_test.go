@@ -47,7 +47,7 @@ func TestWhatReplicasCarryOfASecretIsAKeyedHash(t *testing.T) {
 	for _, key := range []string{"one", "two"} {
 		m := withSecrets(t)
 		k := Maker{Store: &kept{values: map[string]string{"token": "abc"}}, Current: nothing, Key: []byte(key)}
-		if err := k.fillValues(t.Context(), &m); err != nil {
+		if _, err := k.fillValues(t.Context(), &m); err != nil {
 			t.Fatal(err)
 		}
 		for i, mount := range m.Services[0].Container.Mounts {
@@ -68,7 +68,7 @@ func TestAnUnchangedFileKeepsTheHashOfTheReleaseThatServes(t *testing.T) {
 	current := func(context.Context, string) (*rhumb.Release, error) { return &rhumb.Release{Model: old}, nil }
 	m := withSecrets(t)
 	k := Maker{Store: &kept{values: map[string]string{"token": "new"}}, Current: current, Key: []byte("one")}
-	if err := k.fillValues(t.Context(), &m); err != nil {
+	if _, err := k.fillValues(t.Context(), &m); err != nil {
 		t.Fatal(err)
 	}
 	for i, same := range []bool{true, true, false} {

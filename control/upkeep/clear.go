@@ -111,7 +111,7 @@ func (c *Caretaker) clearImages(ctx context.Context) error {
 	return err
 }
 
-// neededImages lists the images of all releases that a rollback may return to or that something goes on with.
+// neededImages lists the images of all releases that are kept.
 func (c *Caretaker) neededImages(ctx context.Context) ([]string, error) {
 	stacks, err := c.Store.Stacks(ctx)
 	if err != nil {
@@ -123,14 +123,7 @@ func (c *Caretaker) neededImages(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		last, err := c.Store.Deployment(ctx, s.Name, 0)
-		if err != nil && rhumb.ErrorCode(err) != rhumb.NotFound {
-			return nil, err
-		}
 		for _, r := range releases {
-			if !r.Served && r.Number != s.Current && (r.Number != last.To || last.Phase == rhumb.PhaseRolledBack) {
-				continue // it never served, and stays in the history only
-			}
 			for _, img := range r.Images {
 				ids = append(ids, img.ID)
 			}

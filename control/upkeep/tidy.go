@@ -16,9 +16,9 @@ func (c *Caretaker) KeepImages(ctx context.Context, stack string, number int, im
 	}
 }
 
-// Tidy removes what the end of a deployment has made superfluous: the images of a release that was put back,
-// releases beyond the last few and their images, and all that rhumb knows of a stack that is down. What can't be
-// removed now is found again after the next deployment, so it is logged and no more.
+// Tidy removes what the end of a deployment has made superfluous: releases beyond the last few with their images, and
+// all that rhumb knows of a stack that is down. What can't be removed now is found again after the next deployment,
+// so it is logged and no more.
 func (c *Caretaker) Tidy(ctx context.Context, d rhumb.Deployment) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // half a tidying is worse than a slow end
 	defer cancel()
@@ -64,9 +64,9 @@ func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment, images bo
 	if d.Phase == rhumb.PhaseRolledBack || d.Phase == rhumb.PhaseStuck {
 		current = d.From
 	}
-	kept, gone, bare := c.sort(releases, current, d, down)
+	kept, gone := c.sort(releases, current, down)
 	c.Forget(d.Stack, current)
-	for _, r := range append(gone, bare...) {
+	for _, r := range gone {
 		c.releaseImages(ctx, r, kept, images)
 	}
 	for _, r := range gone {
@@ -80,29 +80,32 @@ func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment, images bo
 	return nil
 }
 
-// sort parts releases (newest first) into those kept, those to forget, and those that stay in the history without
-// images because they never served.
-func (c *Caretaker) sort(releases []rhumb.ReleaseInfo, current int, d rhumb.Deployment, down bool) (kept, gone, bare []rhumb.ReleaseInfo) {
-	served := 0
-	for i, r := range releases {
+// keepFailed is how many releases that never served are kept: enough to try by hand what failed last.
+const keepFailed = 3
+
+// sort parts releases (newest first) into those kept, with their images, and those to forget. Of the releases that
+// served the last few are kept, and of those that never did.
+func (c *Caretaker) sort(releases []rhumb.ReleaseInfo, current int, down bool) (kept, gone []rhumb.ReleaseInfo) {
+	served, failed := 0, 0
+	for _, r := range releases {
+		keep := r.Number == current
 		switch {
 		case down:
-			gone = append(gone, r)
-		case r.Number == current:
-			kept = append(kept, r)
+			keep = false
+		case r.Served || keep:
+			keep = keep || served < c.Keep
 			served++
-		case r.Served && served < c.Keep:
-			kept = append(kept, r)
-			served++
-		case r.Served || i >= 2*c.Keep:
-			gone = append(gone, r)
-		case r.Number == d.To && d.Phase != rhumb.PhaseRolledBack:
-			kept = append(kept, r) // paused, stuck: its containers may still be there
 		default:
-			bare = append(bare, r)
+			keep = failed < keepFailed
+			failed++
+		}
+		if keep {
+			kept = append(kept, r)
+		} else {
+			gone = append(gone, r)
 		}
 	}
-	return kept, gone, bare
+	return kept, gone
 }
 
 // releaseImages lets a release's images go; with remove those that rhumb fetched and that no kept release uses are removed.

@@ -79,6 +79,46 @@ func TestWithoutARepositoryOrACommitOrGitItIsZero(t *testing.T) {
 	want(t, dir, rhumb.Git{})
 }
 
+func TestTheOriginIsTheSameInAllClones(t *testing.T) {
+	dir := repository(t)
+	origin := func(dir string) string {
+		t.Helper()
+		got, err := gitrev.Origin(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := origin(dir) + origin(t.TempDir()); got != "" {
+		t.Errorf("without a remote: %q", got)
+	}
+	git(t, dir, "remote", "add", "backup", "https://elsewhere.example/x")
+	git(t, dir, "remote", "add", "origin", "x")
+	for remote, want := range map[string]string{
+		"https://github.com/acme/shop.git":               "github.com/acme/shop",
+		"https://ci-token:hunter2@GitHub.com/acme/shop/": "github.com/acme/shop",
+		"git@github.com:acme/shop.git":                   "github.com/acme/shop",
+		"github.com:acme/shop":                           "github.com/acme/shop",
+		"ssh://git@github.com:22/acme/shop.git":          "github.com/acme/shop",
+		"/srv/git/shop.git":                              "",
+		"file:///srv/git/shop.git":                       "",
+		"../shop":                                        "",
+	} {
+		git(t, dir, "remote", "set-url", "origin", remote)
+		if got := origin(dir); got != want {
+			t.Errorf("%s: %q, want %q", remote, got, want)
+		}
+	}
+	git(t, dir, "remote", "set-url", "origin", "github.com:acme/shop")
+	sub := filepath.Join(dir, "deploy", "app")
+	if err := os.MkdirAll(sub, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got := origin(sub); got != "github.com/acme/shop/deploy/app" {
+		t.Errorf("in a folder: %q", got)
+	}
+}
+
 func TestAHooksVariablesDoNotLeadElsewhere(t *testing.T) {
 	dir, other := repository(t), repository(t)
 	commit := git(t, dir, "rev-parse", "HEAD")

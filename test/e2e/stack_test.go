@@ -36,7 +36,7 @@ func newStack(t *testing.T, s *server, compose string) *stack {
 // remove takes the stack down, and then away whatever is left of it.
 func (k *stack) remove() {
 	r := k.rhumb("down", "--volumes")
-	if r.code != 0 && !strings.Contains(r.out, "not deployed") {
+	if r.code != 0 && !strings.Contains(r.out, "isn't deployed") {
 		k.t.Logf("rhumb down exits with %d:\n%s", r.code, r.out)
 	}
 	for kind, list := range map[string][]string{

@@ -29,6 +29,7 @@ type Follower struct {
 	told    bool // the end, by its own event: nothing follows it
 	asked   bool // about putting back
 	putBack bool
+	held    map[string]bool // the services for which requests waited when it was last asked
 	news    chan rhumb.Event
 	answers chan bool // to the question whether to put back; nil: none is open
 }
@@ -59,6 +60,7 @@ func (f *Follower) Follow(ctx context.Context) (rhumb.Deployment, error) {
 			f.hear(ctx, e)
 		case <-look.C:
 			f.look(ctx)
+			f.holds(ctx)
 		case <-redraw.C:
 			f.View.Tick()
 		case <-f.Interrupts:
@@ -153,6 +155,29 @@ func (f *Follower) look(ctx context.Context) {
 	if d, err := f.Server.Deployment(ctx, f.Deployment.Stack, f.Deployment.ID); err == nil {
 		f.Deployment = d
 	}
+}
+
+// holds shows for which services of the stack requests wait in the proxy.
+func (f *Follower) holds(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	rs, err := f.Server.Routes(ctx)
+	if err != nil {
+		return // it is asked again later
+	}
+	held := map[string]bool{}
+	for _, b := range rs.Table.Backends {
+		if st := rs.Backends[b.Name]; b.Stack == f.Deployment.Stack && st.Waiting > 0 {
+			held[b.Service] = true
+			f.View.Hold(b.Service, st.Waiting, time.Since(st.WaitingSince))
+		}
+	}
+	for service := range f.held {
+		if !held[service] {
+			f.View.Hold(service, 0, 0)
+		}
+	}
+	f.held = held
 }
 
 // Asking tells whether a question was left open.

@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -35,48 +38,98 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 		}
 		g.Go(func() error {
 			where := p.Builds[svc.Name]
-			auth, err := config.For(ctx, baseImages(where, *svc.Build))
+			br, dockerfile, err := buildRequest(ctx, r, svc, where, config)
 			if err != nil {
 				return err
 			}
-			br := rhumb.BuildRequest{Stack: r.Model.Name, Service: svc.Name, Build: *svc.Build, Name: build.Name(r.Model.Name, svc.Name, r.Git),
-				Secrets: where.Secrets, Auth: auth}
-			if svc.Build.Remote() {
-				br.Name = build.RemoteName(r.Model.Name, svc.Name, svc.Build.Context)
-			}
-			if svc.Container.Image != "" && svc.Container.Image != br.Name {
-				br.Build.Tags = append(slices.Clone(br.Build.Tags), svc.Container.Image)
-			}
-			img, err := buildOne(ctx, s, br, where, v)
+			img, err := buildOne(ctx, s, br, where.Dir, dockerfile, v)
 			svc.Container.Image, svc.Container.ImageID = br.Name, img.ID
-			return err
+			return inComposeFile(err, where.Inline)
 		})
 	}
 	return g.Wait()
 }
 
+// buildRequest makes the request to build a service's image, and finds its Dockerfile in the context.
+func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Service, where compose.Context,
+	config *dockerauth.Config) (br rhumb.BuildRequest, dockerfile string, err error) {
+	br = rhumb.BuildRequest{Stack: r.Model.Name, Service: svc.Name, Build: *svc.Build, Secrets: where.Secrets}
+	if br.Auth, err = config.For(ctx, baseImages(where, *svc.Build)); err != nil {
+		return br, "", err
+	}
+	if svc.Build.Remote() {
+		br.Name = build.RemoteName(r.Model.Name, svc.Name, svc.Build.Context)
+		return tagged(br, svc), "", nil
+	}
+	if where.Dockerfile != "" {
+		if dockerfile, err = filepath.Rel(where.Dir, where.Dockerfile); err != nil {
+			return br, "", rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile %s can't be found from %s",
+				svc.Name, where.Dockerfile, where.Dir)
+		}
+	}
+	content := ""
+	if r.Git.Commit == "" {
+		if content, err = build.Content(where.Dir, dockerfile, *svc.Build); err != nil {
+			return br, "", err
+		}
+	}
+	br.Name = build.Name(r.Model.Name, svc.Name, r.Git, content)
+	return tagged(br, svc), dockerfile, nil
+}
+
+// tagged has the image get the name that the user wrote too, if there is one.
+func tagged(br rhumb.BuildRequest, svc *rhumb.Service) rhumb.BuildRequest {
+	if svc.Container.Image != "" && svc.Container.Image != br.Name {
+		br.Build.Tags = append(slices.Clone(br.Build.Tags), svc.Container.Image)
+	}
+	return br
+}
+
 // buildOne sends a context, unless the engine fetches it, and waits for its image.
-func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, where compose.Context, v view.Deployment) (rhumb.Image, error) {
+func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, dockerfile string,
+	v view.Deployment) (rhumb.Image, error) {
 	if r.Build.Remote() {
 		return s.Build(ctx, r, strings.NewReader(""), v.Build)
-	}
-	dockerfile := where.Dockerfile
-	if dockerfile != "" {
-		var err error
-		if dockerfile, err = filepath.Rel(where.Dir, dockerfile); err != nil {
-			return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile %s can't be found from %s", r.Service, where.Dockerfile, where.Dir)
-		}
 	}
 	tar, w := io.Pipe()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		w.CloseWithError(build.Tar(w, where.Dir, dockerfile))
+		w.CloseWithError(build.Tar(w, dir, dockerfile))
 	}()
 	img, err := s.Build(ctx, r, tar, v.Build)
 	_ = tar.Close() // ends the sending, if it isn't done
 	<-sent
 	return img, err
+}
+
+// blockStart matches the line of a key whose value is the lines below, each as it is.
+var blockStart = regexp.MustCompile(`:\s+\|[-+0-9]*\s*(#.*)?$`)
+
+// inComposeFile gives an error in a line of an inline Dockerfile, which stands at "compose.yaml:12", its place in that
+// file; other errors stay as they are.
+func inComposeFile(err error, inline string) error {
+	var e *rhumb.Error
+	if inline == "" || !errors.As(err, &e) {
+		return err
+	}
+	number, ok := strings.CutPrefix(e.At, "dockerfile_inline:")
+	n, notNumber := strconv.Atoi(number)
+	i := strings.LastIndex(inline, ":")
+	if !ok || notNumber != nil || i < 0 {
+		return err
+	}
+	file := inline[:i]
+	key, notNumber := strconv.Atoi(inline[i+1:])
+	content, _ := os.ReadFile(file) // one that can't be read any more has no lines
+	lines := strings.Split(string(content), "\n")
+	placed := *e
+	if notNumber == nil && key >= 1 && key <= len(lines) && blockStart.MatchString(lines[key-1]) {
+		placed.At = fmt.Sprintf("%s:%d", file, key+n)
+	} else {
+		placed.At, placed.Msg = inline, fmt.Sprintf("line %d of dockerfile_inline: %s", n, e.Msg)
+	}
+	return &placed
 }
 
 var fromLine = regexp.MustCompile(`(?i)^\s*FROM\s+(?:--\S+\s+)*(\S+)`)

@@ -22,6 +22,7 @@ func Request(ctx context.Context, s rhumb.Builder, p *compose.Project, v view.De
 		v.Say("warning: " + err.Error()) // a release without its revision is better than none
 	}
 	r.Git = git
+	r.Origin = Origin(ctx, p.Dir)
 	config, err := dockerauth.Load(dockerConfig())
 	if err != nil {
 		return r, err
@@ -37,6 +38,22 @@ func Request(ctx context.Context, s rhumb.Builder, p *compose.Project, v view.De
 	}
 	err = view.Ticking(ctx, v, func(ctx context.Context) error { return buildImages(ctx, s, p, &r, &config, v) })
 	return r, err // not in one line: the images are to be in it
+}
+
+// Origin returns where a project's files came from, as rhumb.ReleaseInfo has it. Checkouts of one repository have the
+// same, wherever they lie: pipelines check out into other folders, on other machines.
+func Origin(ctx context.Context, dir string) string {
+	if origin, err := gitrev.Origin(ctx, dir); err == nil && origin != "" {
+		return origin
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return host + ":" + dir
 }
 
 // dockerConfig is the folder of the user's Docker configuration.

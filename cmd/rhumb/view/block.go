@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,7 @@ type row struct {
 	began, ended time.Time
 	pull, built  string
 	failed       string
+	held         string                     // how many requests wait; "": none do
 	replicas     map[string]rhumb.EventKind // by name: the last that happened to it
 	release      map[string]int
 }
@@ -107,6 +109,14 @@ func (b *block) Event(e rhumb.Event) {
 	default:
 		r.note(e)
 	}
+}
+
+// Hold shows how many requests wait for a service's replica, and how long the first has.
+func (b *block) Hold(service string, requests int, waited time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.row(service).held = holdWords(requests, waited)
+	b.draw()
 }
 
 func reasonOf(e rhumb.Event) string {
@@ -200,7 +210,7 @@ func (b *block) line(r *row) string {
 	case words == "" && settled:
 		icon, words = b.paint.dim("·"), b.paint.dim("unchanged")
 	case words == "":
-		icon, words = b.paint.dim("·"), b.paint.dim("waiting")
+		icon, words = b.paint.dim("·"), b.paint.dim("waiting"+b.waitsFor(r))
 	case settled:
 		icon = b.paint.green("✔")
 		if r.ended.IsZero() {
@@ -208,6 +218,9 @@ func (b *block) line(r *row) string {
 		}
 	default:
 		r.ended = time.Time{}
+	}
+	if r.held != "" {
+		words = join(words, b.paint.yellow(r.held))
 	}
 	took := ""
 	if !r.began.IsZero() {
@@ -220,8 +233,25 @@ func (b *block) line(r *row) string {
 	return strings.TrimRight(fmt.Sprintf(" %s %-*s  %s  %s", icon, b.nameWidth(), r.name, words, took), " ")
 }
 
+// waitsFor names the services that a service waits for: those it depends on that are changing.
+func (b *block) waitsFor(r *row) string {
+	var names []string
+	for _, on := range b.rows {
+		if _, settled := on.state(b.phase); slices.Contains(r.after, on.name) && !on.began.IsZero() && !settled {
+			names = append(names, on.name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " for " + strings.Join(names, ", ")
+}
+
 func join(a, b string) string {
-	if b == "" {
+	switch "" {
+	case a:
+		return b
+	case b:
 		return a
 	}
 	return a + "; " + b

@@ -36,7 +36,7 @@ func screen(written string) string {
 func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{"db", 1, false}, {"migrate", 1, true}, {"web", 3, false}}}, func() time.Time { return now })
+	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{name: "db", replicas: 1}, {name: "migrate", replicas: 1, job: true}, {name: "web", replicas: 3}}}, func() time.Time { return now })
 	tell := func(kind rhumb.EventKind, service string, release, slot int) {
 		now = now.Add(time.Second)
 		b.Event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot, Replica: rhumb.ReplicaName("shop", service, release, slot)})
@@ -81,10 +81,31 @@ shop  9.0s
 `)
 }
 
+func TestTheBlockNamesWhatIsWaitedForAndWhoWaits(t *testing.T) {
+	var w bytes.Buffer
+	now := time.Now()
+	b := newBlock(&w, paint{on: true}, SubjectOf(rhumb.Stack{Name: "shop", Services: []rhumb.Service{
+		{Name: "cache", Replicas: 1}, {Name: "db", Replicas: 1},
+		{Name: "web", Replicas: 1, DependsOn: []rhumb.Dependency{{Service: "cache"}, {Service: "db"}}}}}), func() time.Time { return now })
+	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
+	b.Event(rhumb.Event{Kind: rhumb.EventStarting, Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42})
+	b.Hold("db", 3, 2*time.Second)
+	const begun = "bringing up shop@42  0.0s\n · cache  waiting\n ⠋ db     starting 1/1; requests wait: 3 for 2s  0.0s\n · web    waiting for db\n"
+	if got := screen(w.String()); got != begun {
+		t.Errorf("got\n%swant\n%s", got, begun)
+	}
+	b.Hold("db", 0, 0)
+	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42})
+	const ready = "bringing up shop@42  0.0s\n · cache  waiting\n ✔ db     ready 1/1  0.0s\n · web    waiting\n"
+	if got := screen(w.String()); got != ready {
+		t.Errorf("got\n%swant\n%s", got, ready)
+	}
+}
+
 func TestNothingTurnsOnceTheDeploymentHasEnded(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{"web", 1, false}}}, func() time.Time { return now })
+	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{name: "web", replicas: 1}}}, func() time.Time { return now })
 	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Slot: 1, Release: 42})
 	b.Event(rhumb.Event{Kind: rhumb.EventDraining, Stack: "shop", Service: "web", Replica: "shop-web.41.1", Slot: 1, Release: 41})
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseConverged})

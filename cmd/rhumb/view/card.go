@@ -12,12 +12,14 @@ import (
 const cardLines = 20
 
 // card prints why a replica failed: what, its exit code, its health check's words, its last lines, what to do next.
-func card(w io.Writer, p paint, stack string, f rhumb.Failure) {
-	name := f.Replica
-	if name == "" {
-		name = rhumb.ReplicaName(stack, f.Service, f.Release, f.Slot)
-	}
+// Further failures that are alike are counted.
+func card(w io.Writer, p paint, stack string, alike []rhumb.Failure) {
+	f := alike[0]
+	name := nameOf(stack, f)
 	fmt.Fprintf(w, "\n%s %s: %s\n", p.red("✘"), p.bold(name), f.Reason)
+	if len(alike) > 1 {
+		fmt.Fprintf(w, "  %s  %d times: %s\n", p.dim("again "), len(alike), strings.Join(counted(stack, alike), ", "))
+	}
 	if f.OOM {
 		fmt.Fprintf(w, "  %s  killed by the kernel: out of memory\n", p.dim("memory"))
 	}
@@ -44,6 +46,31 @@ func card(w io.Writer, p paint, stack string, f rhumb.Failure) {
 	}
 	block("said  ", strings.Join(logs, "\n"))
 	block("next  ", f.Hint)
+}
+
+func nameOf(stack string, f rhumb.Failure) string {
+	if f.Replica != "" {
+		return f.Replica
+	}
+	return rhumb.ReplicaName(stack, f.Service, f.Release, f.Slot)
+}
+
+// counted names the replicas that failed, each once: "shop-web.2.1, shop-web.1.1 (4 times)".
+func counted(stack string, alike []rhumb.Failure) []string {
+	var names []string
+	times := map[string]int{}
+	for _, f := range alike {
+		name := nameOf(stack, f)
+		if times[name]++; times[name] == 1 {
+			names = append(names, name)
+		}
+	}
+	for i, name := range names {
+		if times[name] > 1 {
+			names[i] = fmt.Sprintf("%s (%d times)", name, times[name])
+		}
+	}
+	return names
 }
 
 // exitWords explains the exit codes that have a meaning of their own.

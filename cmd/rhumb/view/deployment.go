@@ -14,6 +14,8 @@ type Deployment interface {
 	Build(rhumb.BuildProgress)
 	// Event shows what happened.
 	Event(rhumb.Event)
+	// Hold shows how many requests wait for a service's replica, and for how long the first has; 0: none waits any more.
+	Hold(service string, requests int, waited time.Duration)
 	// Say shows words of the client itself.
 	Say(words string)
 	// Ask puts a question on the screen, which stays as it is until Answered is called.
@@ -35,13 +37,18 @@ type wanted struct {
 	name     string
 	replicas int
 	job      bool
+	after    []string // the services that it depends on
 }
 
 // SubjectOf is for a model that is to be deployed.
 func SubjectOf(m rhumb.Stack) Subject {
 	s := Subject{stack: m.Name}
 	for _, svc := range m.Services {
-		s.services = append(s.services, wanted{svc.Name, max(svc.Replicas, btoi(svc.Job)), svc.Job})
+		w := wanted{name: svc.Name, replicas: max(svc.Replicas, btoi(svc.Job)), job: svc.Job}
+		for _, d := range svc.DependsOn {
+			w.after = append(w.after, d.Service)
+		}
+		s.services = append(s.services, w)
 	}
 	return s
 }
@@ -54,7 +61,7 @@ func SubjectOfStatus(st rhumb.StackInfo, r rhumb.ChangeRequest) Subject {
 		if to, ok := r.Scale[svc.Name]; ok {
 			n = to
 		}
-		s.services = append(s.services, wanted{svc.Name, n, svc.Job})
+		s.services = append(s.services, wanted{name: svc.Name, replicas: n, job: svc.Job})
 	}
 	return s
 }
@@ -99,6 +106,9 @@ func (Silent) Build(rhumb.BuildProgress) {}
 
 // Event shows nothing.
 func (Silent) Event(rhumb.Event) {}
+
+// Hold shows nothing.
+func (Silent) Hold(string, int, time.Duration) {}
 
 // Say shows nothing.
 func (Silent) Say(string) {}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"rhumb"
 )
@@ -17,19 +18,12 @@ type lineView struct {
 	said map[string]string // by subject: what was said of it last
 }
 
-// Build shows one line of news from a build.
+// Build shows that a step of a build has begun, unless its result was there already.
 func (v *lineView) Build(p rhumb.BuildProgress) {
-	if p.Step == "" || p.Output != "" {
+	if p.Step == "" || p.Output != "" || p.Done || p.Cached {
 		return
 	}
-	state := ""
-	switch {
-	case p.Cached:
-		state = " (cached)"
-	case p.Done:
-		return
-	}
-	v.once(p.Service+"/"+p.Step, fmt.Sprintf("%s: building %s%s", p.Service, brief(p.Step), state))
+	v.once(p.Service+"/"+p.Step, fmt.Sprintf("%s: building %s", p.Service, brief(p.Step)))
 }
 
 // maxStep is how much of a build's step a line shows.
@@ -61,6 +55,13 @@ func (v *lineView) Event(e rhumb.Event) {
 		return
 	}
 	v.Say(wordsOf(e))
+}
+
+// Hold says how many requests wait for a service's replica, and how long the first has.
+func (v *lineView) Hold(service string, requests int, waited time.Duration) {
+	if words := holdWords(requests, waited); words != "" {
+		v.Say(service + ": " + words)
+	}
 }
 
 // once says a line unless the same was said of key before.

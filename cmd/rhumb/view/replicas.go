@@ -27,10 +27,22 @@ func Replicas(w io.Writer, stacks []rhumb.StackInfo, all bool) {
 		}
 	}
 	t.print(w)
+	printHolds(w, p, stacks)
 	for _, st := range stacks {
 		if d := st.Deployment; d != nil && !d.Phase.Ended() {
 			v := d.Verdict()
 			fmt.Fprintf(w, "\n%s (deployment %d, by %s, began %s)\n", p.yellow(v.Text), d.ID, d.By, Ago(d.Started))
+		}
+	}
+}
+
+// printHolds tells for which services requests wait in the proxy.
+func printHolds(w io.Writer, p paint, stacks []rhumb.StackInfo) {
+	for _, st := range stacks {
+		for _, svc := range st.Services {
+			if words := holdWords(svc.Waiting, svc.Waited); words != "" {
+				fmt.Fprintf(w, "\n%s\n", p.yellow(st.Name+"/"+svc.Name+": "+words))
+			}
 		}
 	}
 }

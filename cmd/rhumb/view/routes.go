@@ -25,6 +25,32 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 	printSegments(w, rs)
 }
 
+// RoutesOf returns what of a status is about one stack.
+func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
+	t := &rs.Table
+	t.Backends = keep(t.Backends, func(b rhumb.Backend) bool { return b.Stack == stack })
+	mine, open, backends := map[string]bool{}, map[string]int{}, map[string]rhumb.BackendStats{}
+	for _, b := range t.Backends {
+		mine[b.Name], backends[b.Name] = true, rs.Backends[b.Name]
+		for _, e := range b.Endpoints {
+			open[e.Replica] = rs.Open[e.Replica]
+		}
+	}
+	rs.Open, rs.Backends = open, backends
+	t.Listeners = keep(t.Listeners, func(l rhumb.Listener) bool { return mine[l.Backend] })
+	rs.Unbound = keep(rs.Unbound, func(l rhumb.Listener) bool { return mine[l.Backend] })
+	t.Rules = keep(t.Rules, func(r rhumb.Rule) bool { return mine[r.Backend] })
+	t.Segments = keep(t.Segments, func(s rhumb.Segment) bool { return s.Stack == stack })
+	t.Certificates = keep(t.Certificates, func(c rhumb.Certificate) bool { return c.Stack == stack })
+	rs.Certificates = keep(rs.Certificates, func(c rhumb.CertificateStatus) bool { return c.Stack == stack })
+	return rs
+}
+
+// keep returns a copy of a list with what is wanted of it.
+func keep[T any](list []T, wanted func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(t T) bool { return !wanted(t) })
+}
+
 func listenerAddress(l rhumb.Listener) string {
 	p := rhumb.Port{Published: l.Addr.Port(), Protocol: l.Protocol}
 	if !l.Addr.Addr().IsUnspecified() {
@@ -50,6 +76,9 @@ func routeRow(rs rhumb.RouterStatus, address, backend string) []cell {
 	mean := "-"
 	if sum.Served > 0 && sum.Latency > 0 {
 		mean = (sum.Latency / time.Duration(sum.Served)).Round(100 * time.Microsecond).String()
+	}
+	if n := rs.Backends[backend].Waiting; n > 0 {
+		replicas += fmt.Sprintf(", %d wait", n)
 	}
 	row := plain(address, backend, replicas, strconv.Itoa(open), strconv.FormatUint(sum.Served, 10), strconv.FormatUint(sum.Errors, 10),
 		strconv.FormatUint(rs.Backends[backend].Lost(), 10), mean)

@@ -3,6 +3,9 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"time"
 
 	"rhumb"
 )
@@ -10,15 +13,13 @@ import (
 // Verdict prints the failure cards of a deployment, and gives its verdict in words, with a sign before it on a terminal.
 func Verdict(w io.Writer, d rhumb.Deployment) string {
 	v, p := d.Verdict(), paintOn(w)
-	cards := 0
-	for _, f := range d.Failures {
-		if d.Phase == rhumb.PhaseConverged && f.Ended {
-			continue // it was started again, and is there now; the verdict tells of it
-		}
-		card(w, p, d.Stack, f)
-		cards++
+	cards := alikes(slices.DeleteFunc(slices.Clone(d.Failures), func(f rhumb.Failure) bool {
+		return d.Phase == rhumb.PhaseConverged && f.Ended // it was started again, and is there now; the verdict tells of it
+	}))
+	for _, alike := range cards {
+		card(w, p, d.Stack, alike)
 	}
-	if cards > 0 {
+	if len(cards) > 0 {
 		fmt.Fprintln(w)
 	}
 	took := ""
@@ -26,6 +27,34 @@ func Verdict(w io.Writer, d rhumb.Deployment) string {
 		took = p.dim("  " + seconds(d.Ended.Sub(d.Started)))
 	}
 	return mark(p, v.Exit) + v.Text + took
+}
+
+// alikes gathers failures that tell the same: of one service, for one reason. The first of them stands for all.
+func alikes(failures []rhumb.Failure) [][]rhumb.Failure {
+	var groups [][]rhumb.Failure
+	for _, f := range failures {
+		i := slices.IndexFunc(groups, func(g []rhumb.Failure) bool {
+			return g[0].Service == f.Service && g[0].ExitCode == f.ExitCode && untimed(g[0].Reason) == untimed(f.Reason)
+		})
+		if i < 0 {
+			groups = append(groups, []rhumb.Failure{f})
+			continue
+		}
+		groups[i] = append(groups[i], f)
+	}
+	return groups
+}
+
+// untimed returns a reason without how long it took: "exited with 1 after 1.2s" is "exited with 1".
+func untimed(reason string) string {
+	i := strings.LastIndex(reason, " after ")
+	if i < 0 {
+		return reason
+	}
+	if _, err := time.ParseDuration(reason[i+len(" after "):]); err != nil {
+		return reason
+	}
+	return reason[:i]
 }
 
 // mark is the sign before a verdict, on a terminal.

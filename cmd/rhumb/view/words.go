@@ -15,6 +15,14 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }
 
+// holdWords says how many requests wait: "requests wait: 3 for 2s"; "" if none do.
+func holdWords(requests int, waited time.Duration) string {
+	if requests == 0 {
+		return ""
+	}
+	return fmt.Sprintf("requests wait: %d for %s", requests, rhumb.Span(waited))
+}
+
 // Ago tells how long ago a time is, in one unit.
 func Ago(t time.Time) string {
 	if t.IsZero() {

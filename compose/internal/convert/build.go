@@ -95,6 +95,7 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 		if b.Dockerfile != "" {
 			c.bad.At(path+".dockerfile_inline", "keep one of them", "dockerfile is said too")
 		}
+		here.Inline = c.lines.Find(path + ".dockerfile_inline")
 		return here
 	}
 	file := b.Dockerfile

@@ -59,6 +59,7 @@ type converter struct {
 	extras   map[string]extension.Service // x-rhumb by service
 	builds   map[string]Context
 	notes    []rhumb.Note
+	loose    []string // Stack.Unversioned
 }
 
 func newConverter(m Model) *converter {
@@ -94,6 +95,8 @@ func (c *converter) stack() rhumb.Stack {
 	c.keyNotes(c.in.Keys)
 	slices.SortStableFunc(c.notes, func(a, b rhumb.Note) int { return cmp.Or(place.Compare(a.At, b.At), cmp.Compare(a.Subject, b.Subject)) })
 	s.Notes = c.notes
+	slices.Sort(c.loose)
+	s.Unversioned = c.loose
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -119,8 +120,23 @@ func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) 
 		}
 		m.Propagation, m.SELinux, m.Recursive = v.Bind.Propagation, v.Bind.SELinux, v.Bind.Recursive
 	}
+	c.loosen(m.Source)
 	c.note(at, rhumb.Honoured, "%s is a path of the server, not versioned", m.Source)
 	return m, true
+}
+
+// loosen notes that a release doesn't hold a path, if that is the project's.
+func (c *converter) loosen(source string) {
+	rel, err := filepath.Rel(c.in.Dir, source)
+	if err != nil || !filepath.IsLocal(rel) {
+		return
+	}
+	if rel != "." {
+		rel = "./" + filepath.ToSlash(rel)
+	}
+	if !slices.Contains(c.loose, rel) {
+		c.loose = append(c.loose, rel)
+	}
 }
 
 // snapshot makes a FileProject of a regular file from inside the project folder, of at most 1 MB. A link that leads out
