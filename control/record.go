@@ -21,8 +21,11 @@ func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhum
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
 		Reason: s.Why, Ended: rep.State == rhumb.StateExited && rep.Error == "" && !rep.Started.IsZero(), ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Said(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
 	}
-	if f.Health != "" && rep.Alive() && svc != nil && svc.Ready.Kind != rhumb.ReadyHealth {
-		f.Reason, f.Health = f.Reason+": "+f.Health, "" // a line of ours, where a health check's output is the user's own
+	if svc == nil || svc.Ready.Kind != rhumb.ReadyHealth { // then it is a line of ours, where a health check's output is the user's own
+		if f.Health != "" && rep.Alive() {
+			f.Reason += ": " + f.Health
+		}
+		f.Health = ""
 	}
 	if f.Reason == "" {
 		f.Reason = card.End(rep)

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"slices"
 
 	"rhumb"
 	"rhumb/engine/docker/internal/observed"
 	"rhumb/engine/docker/internal/process"
 )
+
+// resolver is where the engine answers questions for names, in the network namespaces of containers.
+var resolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
 // Listening implements rhumb.Sockets. The API has no call for it, but tells the process's number on this machine.
 func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, error) {
@@ -27,5 +31,5 @@ func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, er
 	case err != nil:
 		return nil, err
 	}
-	return list, nil
+	return slices.DeleteFunc(list, func(at netip.AddrPort) bool { return at.Addr() == resolver }), nil
 }
