@@ -20,15 +20,18 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		return
 	}
 	if len(v.extending) >= maxDepth {
-		v.bad.Add(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "")
+		v.halt(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "")
 		return
 	}
 	service, file := ext, (*yaml.Node)(nil)
 	if ext.Kind == yaml.MappingNode {
 		service, file = child(ext, "service"), child(ext, "file")
 	}
-	if service == nil || service.Kind != yaml.ScalarNode || service.Value == "" {
-		v.bad.Add(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "")
+	if service != nil && kindOf(service) != keys.Text || file != nil && kindOf(file) != keys.Text {
+		return // told by the walk
+	}
+	if service == nil || service.Value == "" {
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "")
 		return
 	}
 	name, _, _ := interpolated(service.Value, s.lookup)
@@ -39,7 +42,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		if src == nil {
 			return
 		}
-		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen, foreign: true}
+		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen, foreign: true, partial: true}
 		services = src.top("services")
 	}
 	base := child(services, name)
@@ -49,7 +52,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	}
 	id := from.src.path + "\x00" + name
 	if slices.Contains(v.extending, id) {
-		v.bad.Add(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "")
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "")
 		return
 	}
 	from.again = from.src == s.src && !s.foreign
@@ -66,6 +69,6 @@ func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, pat
 	}
 	var names []string
 	v.eachPair(services, func(k, _ *yaml.Node) { names = append(names, k.Value) })
-	v.bad.Add(place.At(s.src.name, service.Line), place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
+	v.halt(place.At(s.src.name, service.Line), place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
 		place.DidYouMean(service.Value, names))
 }

@@ -48,6 +48,14 @@ func yamlReason(err error) string {
 	return s
 }
 
+// unplaced says in plain words what the library says without a place.
+func unplaced(msg string) string {
+	if strings.Contains(msg, "can't be understood") {
+		return "the file can't be understood"
+	}
+	return msg
+}
+
 var (
 	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name)\b`)
 	goPath    = regexp.MustCompile(`^'([a-z]+(?:\[[^\]]*\]|\.[A-Za-z0-9_-]+)*)'`)
@@ -58,23 +66,24 @@ var (
 	goDecode  = regexp.MustCompile(`^decoding failed due to the following error\(s\):\s*`)
 )
 
-// libraryErrors turns what the Compose library says into errors with places: each line that names a path of the model is
+// libraryErrors turns what the Compose library says into mistakes with places: each line that names a path of the model is
 // one, else the first line is.
-func (v *inspector) libraryErrors(err error) error {
+func (v *inspector) libraryErrors(err error) {
 	text := goDecode.ReplaceAllString(strings.TrimSpace(err.Error()), "")
-	var errs rhumb.Errors
+	found := false
 	for line := range strings.Lines(text) {
-		if e := v.libraryError(strings.TrimSpace(line), err); e.At != "" {
-			errs = append(errs, e)
+		found = v.libraryError(strings.TrimSpace(line), err) || found
+	}
+	if !found {
+		v.stuck = true
+		if v.bad.Count() == 0 {
+			v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: place.At(v.in.files[0].name, 1), Msg: unplaced(firstLine(text)), Err: err})
 		}
 	}
-	if len(errs) == 0 {
-		errs = rhumb.Errors{v.libraryError(firstLine(text), err)}
-	}
-	return place.Joined(errs)
 }
 
-func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
+// libraryError makes a mistake of a message, and reports whether its place is known.
+func (v *inspector) libraryError(msg string, err error) bool {
 	for wrappers.MatchString(msg) {
 		msg = wrappers.ReplaceAllString(msg, "")
 	}
@@ -94,16 +103,49 @@ func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
 	if path := v.quoted(msg); path != "" {
 		return v.libraryErrorAt(path, msg, err)
 	}
-	return &rhumb.Error{Code: rhumb.Invalid, Msg: msg, Err: err}
+	return false
 }
 
-func (v *inspector) libraryErrorAt(path, msg string, err error) *rhumb.Error {
+// libraryErrorAt makes a mistake of what is said of a path. The nearest value that the files have there is cut out.
+func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
+	at := v.lines.Find(path)
+	if at == "" {
+		return false
+	}
 	want, ofType := strings.CutPrefix(msg, "must be a ")
 	msg, hint := plainer(path, msg)
 	if ofType {
 		msg, hint = wrongType(path, want, v.nodes[path])
 	}
-	return &rhumb.Error{Code: rhumb.Invalid, At: v.lines.Find(path), Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err}
+	if n := v.nearest(wholeItem(path)); n != nil {
+		v.cut[n] = true
+	} else {
+		v.stuck = true
+	}
+	if v.bad.Follows(path) {
+		return true
+	}
+	v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: at, Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err})
+	return true
+}
+
+// wholeItem returns the path of the list item that a path is in, or the path: what is left of an item means something else.
+func wholeItem(path string) string {
+	if i := strings.LastIndexByte(path, ']'); i >= 0 {
+		return path[:i+1]
+	}
+	return path
+}
+
+// nearest returns the value at a path, or at the longest path above it, or nil.
+func (v *inspector) nearest(path string) *yaml.Node {
+	for path != "" {
+		if n := v.nodes[path]; n != nil {
+			return n
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return nil
 }
 
 // quoted finds the path of the longest value of the files that a message quotes. Some of the library's messages tell nothing else.

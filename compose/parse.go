@@ -58,18 +58,7 @@ var quiet = sync.OnceFunc(func() { logrus.SetOutput(io.Discard) })
 func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
 	quiet()
 	registerRaw()
-	m, err := load(ctx, in, v.lines)
-	if err != nil {
-		return nil, v.libraryErrors(err)
-	}
-	v.checkReferencedFiles(m.project)
-	if err := v.bad.Err(); err != nil {
-		return nil, err
-	}
-	if m.project, err = resolveFiles(m.project); err != nil {
-		return nil, v.libraryErrors(err)
-	}
-	return m, nil
+	return load(ctx, in, v.lines)
 }
 
 func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) {
@@ -160,14 +149,11 @@ func envFileHint(err error) string {
 	return ""
 }
 
-// withUnset puts the missing variables before an error that may well come of them.
-func (v *inspector) withUnset(err error) error {
-	required := slices.ContainsFunc(v.missing, func(m missing) bool { return m.required })
-	if v.in.opts.AllowUnset && !required || len(v.missing) == 0 {
-		return err
+// unsetOfAll reports the missing variables, as which services are active isn't known.
+func (v *inspector) unsetOfAll() {
+	if !v.in.opts.AllowUnset || slices.ContainsFunc(v.missing, func(m missing) bool { return m.required }) {
+		v.settleUnset(func(string) bool { return false })
 	}
-	v.settleUnset(func(string) bool { return false })
-	return v.bad.Err()
 }
 
 // settleUnset makes errors or warnings of the missing variables of the services that are active.

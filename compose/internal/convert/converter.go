@@ -48,7 +48,7 @@ type converter struct {
 	lines   *place.Lines
 	bad     *place.Problems
 	project *types.Project
-	unset   bool // variables were missing, so that values are empty that the user didn't leave empty
+	unset   bool // mistakes were found already, so that values are missing or empty that the user didn't leave out or empty
 
 	networks map[string]bool // used ones, by key
 	volumes  map[string]bool
@@ -79,8 +79,8 @@ func (c *converter) stack() rhumb.Stack {
 		s.Services = append(append(s.Services, svc), jobs...)
 	}
 	slices.SortFunc(s.Services, func(a, b rhumb.Service) int { return cmp.Compare(a.Name, b.Name) })
-	if len(s.Services) == 0 {
-		c.bad.Add(c.in.First, "services: there is none to run", c.noServices())
+	if len(s.Services) == 0 && (!c.unset || !c.bad.Said("services")) {
+		c.bad.Add(cmp.Or(c.lines.Find("services"), place.At(c.in.First, 1)), "services: there is none to run", c.noServices())
 	}
 	c.published(s.Services)
 	c.routed(s.Services)

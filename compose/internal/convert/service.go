@@ -183,7 +183,7 @@ func (c *converter) pull(s types.ServiceConfig) rhumb.PullPolicy {
 	case "never":
 		return rhumb.PullNever
 	case "build":
-		if s.Build == nil {
+		if s.Build == nil && !c.bad.Said("services."+s.Name+".build") {
 			c.bad.At("services."+s.Name+".pull_policy", "add build, or choose another policy", "build: there is nothing to build")
 		}
 		return rhumb.PullBuild

@@ -65,3 +65,11 @@ func SetHint(name string) string { return "set " + name + " in the environment o
 
 // TimeHint tells how a time is written.
 const TimeHint = "write it as 30s or 1m30s"
+
+// Or joins words: "a, b or c".
+func Or(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
