@@ -1,16 +1,12 @@
 package compose
 
 import (
-	"bytes"
-	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/loader"
 	"go.yaml.in/yaml/v4"
 
@@ -27,11 +23,6 @@ func environMap(environ []string) map[string]string {
 	}
 	return env
 }
-
-var (
-	atLine    = regexp.MustCompile(`line (\d+)`)
-	envPrefix = regexp.MustCompile(`^line \d+: `)
-)
 
 // readEnvironment reads env files in order, later ones over earlier ones, and puts environ over them all.
 func (in *input) readEnvironment(environ map[string]string, paths []string) (map[string]string, error) {
@@ -50,27 +41,12 @@ func (in *input) readEnvironment(environ map[string]string, paths []string) (map
 			return v, ok
 		})
 		if err != nil {
-			return nil, envError(name, err)
+			return nil, envError(name, b, err)
 		}
 		maps.Copy(env, vars)
 	}
 	maps.Copy(env, environ)
 	return env, nil
-}
-
-// parseEnv is the library's parser, with its panics made errors.
-func parseEnv(b []byte, lookup func(string) (string, bool)) (vars map[string]string, err error) {
-	defer recovered(&err)
-	if bytes.Count(b, []byte("$")) > maxDollars {
-		return nil, fmt.Errorf("more than %d variables in the values", maxDollars)
-	}
-	return dotenv.ParseWithLookup(bytes.NewReader(b), lookup)
-}
-
-func envError(name string, err error) *rhumb.Error {
-	reason := envPrefix.ReplaceAllString(firstLine(err.Error()), "")
-	return &rhumb.Error{Code: rhumb.Invalid, At: name + lastLine(err.Error()), Msg: "not an env file: " + reason,
-		Hint: "each line is NAME=value", Err: err}
 }
 
 func (in *input) lookup(k string) (string, bool) {

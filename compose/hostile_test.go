@@ -108,7 +108,7 @@ func TestAHostileEnvFileIsRefused(t *testing.T) {
 	write(t, dir, "compose.yaml", "services: {a: {image: x}}")
 	write(t, dir, ".env", "A=\""+strings.Repeat("${A:-", 100_000)+"\"\n")
 	_, err := Load(t.Context(), Options{Dir: dir})
-	if lines := told(err); len(lines) != 1 || !strings.HasPrefix(lines[0], ".env: not an env file: more than") {
+	if lines := told(err); len(lines) != 1 || !strings.HasPrefix(lines[0], ".env:1: not an env file: more than") {
 		t.Errorf("told %q", lines)
 	}
 }

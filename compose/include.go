@@ -115,6 +115,9 @@ func (v *inspector) open(s scope, n *yaml.Node, what, path string) *source {
 		v.bad.AddError(located(err, at, what))
 		return nil
 	}
+	if src.emptyLine > 0 { // the library reads this file itself
+		v.halt(place.At(src.name, src.emptyLine), "a document is empty", emptyHint)
+	}
 	return src
 }
 

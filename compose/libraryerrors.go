@@ -18,33 +18,8 @@ func recovered(err *error) {
 	}
 }
 
-// lastLine gives ":N" for the last line number that a message names: where the YAML library noticed, not where it began to read.
-func lastLine(msg string) string {
-	all := atLine.FindAllStringSubmatch(msg, -1)
-	if len(all) == 0 {
-		return ""
-	}
-	return ":" + all[len(all)-1][1]
-}
-
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
-	return s
-}
-
-var (
-	yamlPrefix   = regexp.MustCompile(`^(yaml: ?)?(unmarshal errors?:|construct errors?:|load errors?:)?\s*`)
-	yamlPosition = regexp.MustCompile(`(while [a-z ]+ at )?(line \d+(, column \d+)?|<unknown position>|offset \d+):? ?`)
-)
-
-// yamlReason gives what the YAML library says without its name and place.
-func yamlReason(err error) string {
-	s := yamlPrefix.ReplaceAllString(strings.TrimSpace(err.Error()), "")
-	s = strings.TrimSpace(yamlPosition.ReplaceAllString(firstLine(s), ""))
-	s = strings.TrimPrefix(s, "go-yaml ")
-	if s == "" {
-		return "it can't be parsed"
-	}
 	return s
 }
 
@@ -168,12 +143,32 @@ func plainer(path, s string) (msg, hint string) {
 	if word, _, ok := strings.Cut(s, " does not match pattern "); ok {
 		return word + " isn't allowed here", patternHints[path[strings.LastIndexByte(path, '.')+1:]]
 	}
+	if m := unconvertible.FindStringSubmatch(s); m != nil {
+		return "must be a " + kindOfGo(m[1]), ""
+	}
 	for _, m := range plainWords {
 		if rest, ok := strings.CutPrefix(s, m.library); ok {
 			return fmt.Sprintf(m.plain, strings.Trim(rest, `'" `)), m.hint
 		}
 	}
 	return s, ""
+}
+
+var unconvertible = regexp.MustCompile(`^expected type '([^']*)', got unconvertible type`)
+
+// kindOfGo says what a value of a type of Go's is in a file.
+func kindOfGo(name string) string {
+	switch {
+	case strings.Contains(name, "int"), strings.Contains(name, "float"):
+		return "number"
+	case strings.HasPrefix(name, "[]"):
+		return "list"
+	case strings.HasPrefix(name, "map"), strings.Contains(name, "."):
+		return "mapping"
+	case name == "bool":
+		return "true or false"
+	}
+	return "string"
 }
 
 var patternHints = map[string]string{"pull_policy": "choose always, missing, never or build"}

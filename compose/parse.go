@@ -125,11 +125,11 @@ func (v *inspector) checkFilesOf(path string, s types.ContainerSpec) {
 			v.bad.At(at, envFileHint(err), "%s", err)
 		case f.Format == "", f.Format == dotenv.DotEnv:
 			if _, err := parseEnv(b, func(string) (string, bool) { return "", true }); err != nil {
-				v.bad.AddError(envError(v.in.shown(f.Path), err))
+				v.bad.AddError(envError(v.in.shown(f.Path), b, err))
 			}
 		case f.Format == rawFormat:
 			if _, err := parseRaw(b, v.in.lookup); err != nil {
-				v.bad.AddError(envError(v.in.shown(f.Path), err))
+				v.bad.AddError(envError(v.in.shown(f.Path), b, err))
 			}
 		default:
 			v.bad.At(at+".format", "write raw, or leave it out", "there is no format %q", f.Format)

@@ -138,9 +138,14 @@ func (f *Field) below(name string) *Field {
 // correct takes back what the schema allows and the library can't work with.
 func (f *Field) correct() {
 	service := f.Child("services").Child("*")
+	service.Child("build").Child("additional_contexts").Child("*").Kinds = Text
 	service.Child("ports").Item().Required = []string{"target"}
 	for _, s := range []*Field{service, service.Child("pre_start").Child("[]")} {
 		s.Child("pid").Kinds &^= Null
+		s.Child("storage_opt").below("*").Kinds = Text | Int
+		blkio := s.Child("blkio_config")
+		blkio.Child("weight").Kinds = Int
+		blkio.Child("weight_device").Item().Child("weight").Kinds = Int
 		s.Child("volumes").Item().Required = []string{"type", "target"}
 	}
 }

@@ -83,7 +83,9 @@ func (b *Problems) AddError(e *rhumb.Error) {
 		return
 	}
 	b.seen[e.At+e.Msg] = true
-	b.errs = append(b.errs, e)
+	c := *e
+	c.At, c.Msg, c.Hint = Printable(e.At), Printable(e.Msg), Printable(e.Hint)
+	b.errs = append(b.errs, &c)
 }
 
 // Count returns how many mistakes there are.

@@ -2,7 +2,10 @@ package place
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Closest gives the candidate that name was probably meant to be, or "".
@@ -72,4 +75,23 @@ func Or(words []string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
+// Printable returns a text with what isn't printable escaped, as in \x1b: a file's text can't command a terminal.
+func Printable(s string) string {
+	printable := func(r rune) bool { return r != utf8.RuneError && (unicode.IsPrint(r) || r == ' ') }
+	if !strings.ContainsFunc(s, func(r rune) bool { return !printable(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for i, w := 0, 0; i < len(s); i += w {
+		var r rune
+		if r, w = utf8.DecodeRuneInString(s[i:]); printable(r) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.Quote(s[i : i+w])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
 }
