@@ -42,6 +42,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		if src == nil {
 			return
 		}
+		v.readable(scope{src: src}, src)
 		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen, foreign: true, partial: true}
 		services = src.top("services")
 	}
@@ -71,4 +72,37 @@ func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, pat
 	v.eachPair(services, func(k, _ *yaml.Node) { names = append(names, k.Value) })
 	v.halt(place.At(s.src.name, service.Line), place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
 		place.DidYouMean(service.Value, names))
+}
+
+// readable reports what keeps a file of which only some services count from being read: the library reads all of it.
+func (v *inspector) readable(s scope, src *source) {
+	if v.read[src] {
+		return
+	}
+	v.read[src] = true
+	var visit func(path string, n *yaml.Node)
+	visit = func(path string, n *yaml.Node) {
+		if msg, hint := badScalar(n); msg != "" {
+			v.wrong(s, n, n.Line, subject(path)+": "+msg, hint)
+		}
+		known := map[string]int{}
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			k, val := target(n.Content[i]), n.Content[i+1]
+			if k.Value == "<<" && slices.ContainsFunc(mergedNodes(val), func(m *yaml.Node) bool { return target(m).Kind != yaml.MappingNode }) {
+				v.wrong(s, k, k.Line, subject(path)+": "+mergeMistake, mergeHint)
+			} else if msg, hint := keyMistake(path, k, known[k.Value], nil, true); msg != "" && k.Value != "<<" {
+				v.wrong(s, k, k.Line, msg, hint)
+			}
+			known[k.Value] = k.Line
+			visit(place.Join(path, k.Value), val)
+		}
+		for _, item := range n.Content {
+			if n.Kind == yaml.SequenceNode {
+				visit(path, item)
+			}
+		}
+	}
+	for _, root := range src.roots {
+		visit("", root)
+	}
 }

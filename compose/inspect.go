@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	maxNodes = 100_000 // YAML nodes looked at in all files: aliases can multiply
-	maxDepth = 50      // of YAML nodes, and of includes and extends
-	maxPath  = 512     // bytes of a path whose line is remembered
-	maxKey   = 256     // bytes of a key
+	maxNodes   = 100_000 // YAML nodes looked at in all files: aliases can multiply
+	maxAliased = 10_000  // the same where all but one of a hundred are looked at by way of aliases
+	maxDepth   = 50      // of YAML nodes, and of includes and extends
+	maxPath    = 512     // bytes of a path whose line is remembered
+	maxKey     = 256     // bytes of a key
 )
 
 // inspector looks through the files, and the files that they include and extend, before the library does: it finds
@@ -40,10 +41,19 @@ type inspector struct {
 	told     map[*yaml.Node]bool // what is wrong and reported; an anchor's nodes are met again and again
 	cut      map[*yaml.Node]bool // what is wrong in the files of in.files: see prune
 	stuck    bool                // something is wrong that can't be cut out
+	read     map[*source]bool    // files that readable has looked at
 	empty    map[string]emptied  // keys of extended services in other files that have no value, by path
 	aliases  []*yaml.Node        // those that are being followed
+	aliased  int                 // how many nodes were looked at by way of aliases
+	widest   width               // the alias that leads to the most nodes
 
 	including, extending []string
+}
+
+// width is how many nodes an alias leads to.
+type width struct {
+	src         *source
+	line, nodes int
 }
 
 // emptied is a value that is missing, unless an extending service has it.
@@ -82,7 +92,8 @@ func inspect(in *input, bad *place.Problems) *inspector {
 	l := place.NewLines()
 	bad.SetLines(l)
 	v := &inspector{in: in, lines: l, bad: bad, told: map[*yaml.Node]bool{}, cut: map[*yaml.Node]bool{}, values: map[string]string{},
-		nodes: map[string]*yaml.Node{}, empty: map[string]emptied{}}
+		nodes: map[string]*yaml.Node{}, empty: map[string]emptied{},
+		read: map[*source]bool{}}
 	for _, src := range in.files {
 		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}, partial: len(in.files) > 1})
 	}
@@ -141,7 +152,11 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	if v.bad.Full() {
 		return
 	}
-	if v.looked++; v.looked > maxNodes {
+	v.looked++
+	if len(v.aliases) > 0 {
+		v.aliased++
+	}
+	if v.looked > maxNodes || v.looked > maxAliased && v.aliased*100 > v.looked*99 {
 		v.tooMany(s, n)
 		return
 	}
@@ -152,17 +167,18 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 		return
 	}
 	if n.Kind == yaml.AliasNode {
+		before := v.looked
 		v.aliases = append(v.aliases, n)
 		v.walk(s, path, key, n.Alias, spec)
 		v.aliases = v.aliases[:len(v.aliases)-1]
+		if w := v.looked - before; len(v.aliases) == 0 && w > v.widest.nodes {
+			v.widest = width{s.src, n.Line, w}
+		}
 		return
 	}
 	s.partial = s.partial || spec == keys.Service() && child(n, "extends") != nil
 	fits := v.fits(s, path, key, n, spec)
-	if path != "" && len(path) <= maxPath {
-		v.lines.Mark(path, place.At(s.src.name, lineOf(key, n)), n)
-		v.nodes[path] = n
-	}
+	v.mark(s, path, key, n)
 	if !fits {
 		return
 	}
@@ -176,16 +192,25 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	}
 }
 
+// mark remembers where a path is said.
+func (v *inspector) mark(s scope, path string, key, n *yaml.Node) {
+	if path != "" && len(path) <= maxPath {
+		v.lines.Mark(path, place.At(s.src.name, lineOf(key, n)), n)
+		v.nodes[path] = n
+	}
+}
+
 // tooMany reports, once, that there is no end of values: at the alias that makes them so many, if there is one.
 func (v *inspector) tooMany(s scope, n *yaml.Node) {
 	if v.looked > maxNodes+1 {
 		return
 	}
+	v.looked = maxNodes + 1
 	hint := "write fewer, or split the stack"
 	if len(v.aliases) > 0 {
 		n, hint = v.aliases[0], "use fewer aliases of aliases"
 	}
-	v.halt(place.At(s.src.name, n.Line), fmt.Sprintf("the files have more than %d values once aliases, includes and extends are followed", maxNodes), hint)
+	v.halt(place.At(s.src.name, n.Line), "the files have too many values once aliases, includes and extends are followed", hint)
 }
 
 func lineOf(key, n *yaml.Node) int {
@@ -204,16 +229,25 @@ func (v *inspector) tooDeep(at string) {
 }
 
 func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field) {
+	merged := 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if k, val := n.Content[i], n.Content[i+1]; k.Value == "<<" {
+		k, val := n.Content[i], n.Content[i+1]
+		switch {
+		case k.Value != "<<":
+			continue
+		case merged > 0:
+			v.wrong(s, k, k.Line, fmt.Sprintf("%s: << is said twice, first in line %d", subject(path), merged), mergeHint)
+		default:
 			v.merge(s, path, k, val, spec)
 		}
+		merged = k.Line
 	}
 	known := map[string]int{}
 	v.eachPair(n, func(k, val *yaml.Node) {
 		next, ok := spec.Key(k.Value)
 		if msg, hint := keyMistake(path, k, known[k.Value], spec, ok); msg != "" {
 			v.wrong(s, k, k.Line, msg, hint)
+			v.mark(s, place.Join(path, k.Value), k, val)
 			return
 		}
 		known[k.Value] = k.Line
@@ -228,12 +262,18 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field
 	})
 }
 
+const (
+	mergeMistake = "<< merges mappings, and this isn't one"
+	mergeHint    = "name a mapping: <<: *name, or a list of them: <<: [*one, *two]"
+)
+
 // merge walks what a merge key merges.
 func (v *inspector) merge(s scope, path string, k, val *yaml.Node, spec *keys.Field) {
 	list := mergedNodes(val)
 	for _, m := range list {
 		if target(m).Kind != yaml.MappingNode {
-			v.wrong(s, k, k.Line, subject(path)+": << merges mappings, and this isn't one", "name a mapping: <<: *name, or a list of them: <<: [*one, *two]")
+			v.wrong(s, k, k.Line, subject(path)+": "+mergeMistake, mergeHint)
+			v.mark(s, place.Join(path, "<<"), k, val)
 			return
 		}
 	}
@@ -255,7 +295,7 @@ func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known b
 		return what + ": said twice, first in line " + strconv.Itoa(before), "keep one of them"
 	case !known:
 		return what + ": unknown field", spec.Hint(k.Value)
-	case k.Value == keys.Extension && spec != keys.Service():
+	case k.Value == keys.Extension && spec != nil && spec != keys.Service():
 		return what + ": only services have it", "move it below a service"
 	}
 	return "", ""

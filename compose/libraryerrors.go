@@ -33,6 +33,7 @@ func unplaced(msg string) string {
 
 var (
 	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name)\b`)
+	unparsed  = regexp.MustCompile(`(?s)failed to parse ([^:]+): (yaml: .*)`)
 	goPath    = regexp.MustCompile(`^'([a-z]+(?:\[[^\]]*\]|\.[A-Za-z0-9_-]+)*)'`)
 	goIndex   = regexp.MustCompile(`\[([^\]]*[^\]\d][^\]]*)\]`)
 	numbers   = regexp.MustCompile(`\.(\d+)\b`)
@@ -45,6 +46,10 @@ var (
 // one, else the first line is.
 func (v *inspector) libraryErrors(err error) {
 	text := goDecode.ReplaceAllString(strings.TrimSpace(err.Error()), "")
+	if m := unparsed.FindStringSubmatch(text); m != nil && v.in.sources[m[1]] != nil {
+		v.unparsed(v.in.sources[m[1]], m[2], err)
+		return
+	}
 	found := false
 	for line := range strings.Lines(text) {
 		found = v.libraryError(strings.TrimSpace(line), err) || found
@@ -55,6 +60,16 @@ func (v *inspector) libraryErrors(err error) {
 			v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: place.At(v.in.files[0].name, 1), Msg: unplaced(firstLine(text)), Err: err})
 		}
 	}
+}
+
+// unparsed makes a mistake of what the library says of a file that it can't parse, though it is YAML.
+func (v *inspector) unparsed(src *source, text string, err error) {
+	e := yamlError(src.name, src.content, strings.ReplaceAll(text, "\n", " "), err)
+	if strings.Contains(text, "excessive aliasing") && v.widest.src == src {
+		e.At = place.At(src.name, v.widest.line)
+	}
+	v.stuck = true
+	v.bad.AddError(e)
 }
 
 // libraryError makes a mistake of a message, and reports whether its place is known.

@@ -53,6 +53,9 @@ func (p *pruning) prune(n *yaml.Node) {
 		return
 	}
 	p.seen[n] = true
+	if n.Kind == yaml.ScalarNode && n.Value == "" && n.ShortTag() == "!!null" {
+		n.Value = "null" // an empty one would be written as an empty text
+	}
 	width := 1
 	if n.Kind == yaml.MappingNode {
 		width = 2
@@ -64,8 +67,11 @@ func (p *pruning) prune(n *yaml.Node) {
 			p.changed = true
 			continue
 		}
-		kept = append(kept, part...)
 		for _, e := range part {
+			if !p.seen[target(e)] {
+				e = target(e) // an alias of what has been cut out: it stands here from now on
+			}
+			kept = append(kept, e)
 			p.prune(target(e))
 		}
 	}

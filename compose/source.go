@@ -36,7 +36,7 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 			break
 		}
 		if err != nil {
-			return nil, yamlError(name, content, err)
+			return nil, yamlError(name, content, err.Error(), err)
 		}
 		if len(doc.Content) == 0 || empty(doc.Content[0]) {
 			src.emptyLine = max(doc.Line, 1)

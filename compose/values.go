@@ -272,6 +272,7 @@ func nameMistake(path string, k *yaml.Node, spec *keys.Field) (msg, hint string)
 		return subject(path) + ": a key has no name", "write one before the colon"
 	case kindOf(k) != keys.Text:
 		return fmt.Sprintf("%s: the key %s isn't text", subject(path), short(k.Value)), fmt.Sprintf("write it in quotes: %q", short(k.Value))
+	case spec == nil:
 	case k.Value == "" && spec.Named():
 		return subject(path) + ": a name is empty", "write one before the colon"
 	case !spec.Names(k.Value) && spec.Named():

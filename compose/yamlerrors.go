@@ -14,14 +14,17 @@ import (
 var yamlMessage = regexp.MustCompile(`^(?:while ([a-z]+ [^:]*?) at (?:line (\d+)(?:, column \d+)?|<unknown position>): )?` +
 	`(?:line (\d+)(?:, column \d+)?: |<unknown position>: |offset (\d+): )?(.*)$`)
 
-var yamlPrefix = regexp.MustCompile(`^(go-)?(yaml:?\s*)?((unmarshal|construct|load) errors?:)?\s*`)
+var yamlPrefix = regexp.MustCompile(`^((go-)?yaml:?\s*)?((unmarshal|construct|load) errors?:)?\s*`)
 
 // yamlError makes a mistake of what the YAML library says of a file, at the line that people look for.
-func yamlError(name string, content []byte, err error) *rhumb.Error {
-	text := yamlPrefix.ReplaceAllString(strings.TrimSpace(err.Error()), "")
+func yamlError(name string, content []byte, text string, err error) *rhumb.Error {
+	text = yamlPrefix.ReplaceAllString(strings.TrimSpace(text), "")
 	m := yamlMessage.FindStringSubmatch(firstLine(text))
-	doing, reason := m[1], m[5]
+	doing, reason := m[1], yamlPrefix.ReplaceAllString(m[5], "")
 	began, line := number(m[2]), number(m[3])
+	for again := atLine.FindStringSubmatch(reason); again != nil && strings.HasPrefix(reason, again[0]+": "); again = atLine.FindStringSubmatch(reason) {
+		line, reason = number(again[1]), reason[len(again[0])+2:]
+	}
 	switch {
 	case m[4] != "":
 		line = 1 + bytes.Count(content[:min(number(m[4]), len(content))], []byte("\n"))
@@ -86,6 +89,7 @@ var yamlWords = []struct{ library, plain, hint string }{
 	{"did not find expected node content", "a value was expected here", "look for a comma too many"},
 	{"found character that cannot start any token", "a value can't begin so", "put it in quotes"},
 	{"found unknown escape character", "there is no such escape", "write \\\\ for a backslash, or use single quotes"},
+	{"document contains excessive aliasing", "aliases of aliases make too many values", "use fewer aliases of aliases"},
 	{"unknown anchor ", "there is no anchor ", "define it above with &, or put the value in quotes"},
 }
 
