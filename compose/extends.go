@@ -20,7 +20,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		return
 	}
 	if len(v.extending) >= maxDepth {
-		v.halt(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "")
+		v.halt(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "extend fewer services")
 		return
 	}
 	service, file := ext, (*yaml.Node)(nil)
@@ -31,7 +31,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		return // told by the walk
 	}
 	if service == nil || service.Value == "" {
-		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "")
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "write extends: NAME, or {service: NAME, file: FILE}")
 		return
 	}
 	name, _, _ := interpolated(service.Value, s.lookup)
@@ -53,7 +53,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	}
 	id := from.src.path + "\x00" + name
 	if slices.Contains(v.extending, id) {
-		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "")
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "leave one of the extends out")
 		return
 	}
 	from.again = from.src == s.src && !s.foreign

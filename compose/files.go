@@ -220,6 +220,9 @@ func (in *input) content(path string) (string, []byte, error) {
 	if path != "-" {
 		name := in.shown(path)
 		b, err := diskfile.Read(path, name, diskfile.MaxFile)
+		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() && !info.Mode().IsRegular() && rhumb.ErrorHint(err) == "" {
+			err = err.(*rhumb.Error).WithHint("write it to a file, or give it to -f - on the standard input")
+		}
 		return name, b, err
 	}
 	if in.opts.Stdin == nil {

@@ -42,7 +42,7 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 	for i, n := range paths {
 		p := v.filePath(s, n, s.dir)
 		if slices.Contains(v.including, p) {
-			v.halt(place.At(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "")
+			v.halt(place.At(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "leave one of the includes out")
 			return
 		}
 		src := v.open(s, n, "include", p)
@@ -106,7 +106,7 @@ func (v *inspector) open(s scope, n *yaml.Node, what, path string) *source {
 		return nil
 	}
 	if len(v.including)+len(v.extending) > maxDepth {
-		v.halt(at, what+": more than "+strconv.Itoa(maxDepth)+" files deep", "")
+		v.halt(at, what+": more than "+strconv.Itoa(maxDepth)+" files deep", "include or extend fewer files")
 		return nil
 	}
 	src, err := v.in.read(path)

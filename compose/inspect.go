@@ -223,7 +223,7 @@ func lineOf(key, n *yaml.Node) int {
 // tooDeep reports, once, values inside values without end: an alias inside what it names, if nothing else.
 func (v *inspector) tooDeep(at string) {
 	if !v.endless {
-		v.halt(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "")
+		v.halt(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "look for an alias of what it is in")
 	}
 	v.endless = true
 }
@@ -313,6 +313,9 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 		if ports && t.Kind == yaml.ScalarNode {
 			width = v.port(s, path, t)
 		}
+		if t.Kind == yaml.ScalarNode && spec != nil && spec == keys.Service().Child("volumes") {
+			v.volume(s, path, t)
+		}
 		if name, _, _ := strings.Cut(t.Value, "="); name != "" && spec.Named() && len(path)+len(name) < maxPath {
 			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line), t) // a mapping, written as a list
 		}
@@ -326,15 +329,48 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 
 // port checks a port in the short syntax, which the library reports without its place, and tells how many ports it is.
 func (v *inspector) port(s scope, path string, n *yaml.Node) int {
-	value, _, err := interpolated(n.Value, s.lookup)
-	if err != nil || value == "" {
-		return 1 // said elsewhere
+	value, absents, err := interpolated(n.Value, s.lookup)
+	if err != nil || len(absents) > 0 && !v.in.opts.AllowUnset {
+		return 1 // told elsewhere
 	}
 	count, reason, hint := convert.ShortPort(value)
+	if value == "" {
+		reason = "it is empty" + because(absents)
+	}
 	if reason != "" {
 		v.wrong(s, n, n.Line, place.Subject(path)+": "+reason, hint)
 	}
 	return count
+}
+
+// volume checks a volume in the short syntax for parts that are empty.
+func (v *inspector) volume(s scope, path string, n *yaml.Node) {
+	value, absents, err := interpolated(n.Value, s.lookup)
+	if err != nil || len(absents) > 0 && !v.in.opts.AllowUnset {
+		return // told elsewhere
+	}
+	switch {
+	case value == "":
+		v.wrong(s, n, n.Line, place.Subject(path)+": it is empty"+because(absents), volumeHint)
+	case value[0] == ':':
+		v.wrong(s, n, n.Line, place.Subject(path)+": the source before the colon is empty"+because(absents), volumeHint)
+	case strings.HasSuffix(value, ":"), strings.Contains(value, "::"):
+		v.wrong(s, n, n.Line, place.Subject(path)+": nothing stands between colons, or after the last"+because(absents), volumeHint)
+	}
+}
+
+const volumeHint = "write it as source:/target, with :ro if it isn't written to"
+
+// because names the variables that a value lacks.
+func because(absents []absent) string {
+	var names []string
+	for _, a := range absents {
+		names = append(names, a.name)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return ", as nothing sets " + place.Or(names)
 }
 
 func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
@@ -352,6 +388,9 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 		return
 	}
 	for _, a := range absents {
+		if a.required || !v.in.opts.AllowUnset {
+			v.bad.MarkUnset(path)
+		}
 		v.missing = append(v.missing, missing{a, at, path, s.again})
 	}
 }

@@ -24,11 +24,14 @@ func firstLine(s string) string {
 }
 
 // unplaced says in plain words what the library says without a place.
-func unplaced(msg string) string {
-	if strings.Contains(msg, "can't be understood") {
-		return "the file can't be understood"
+func unplaced(msg string) (plain, hint string) {
+	switch {
+	case strings.Contains(msg, "can't be understood"):
+		return "the file can't be understood", "look for keys without a value, and for lists and mappings in each other's place"
+	case strings.Contains(msg, "empty compose file"):
+		return "services: there is none to run", "write at least one below services:"
 	}
-	return msg
+	return msg, ""
 }
 
 var (
@@ -57,7 +60,8 @@ func (v *inspector) libraryErrors(err error) {
 	if !found {
 		v.stuck = true
 		if v.bad.Count() == 0 {
-			v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: place.At(v.in.files[0].name, 1), Msg: unplaced(firstLine(text)), Err: err})
+			msg, hint := unplaced(firstLine(text))
+			v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: place.At(v.in.files[0].name, 1), Msg: msg, Hint: hint, Err: err})
 		}
 	}
 }
@@ -112,7 +116,7 @@ func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
 	} else {
 		v.stuck = true
 	}
-	if v.bad.Follows(path) {
+	if v.bad.Follows(path) || v.bad.Unset(path) {
 		return true
 	}
 	v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: at, Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err})
@@ -227,6 +231,8 @@ var timeKeys = regexp.MustCompile(`\.(interval|timeout|start_period|start_interv
 var plainWords = []struct{ library, plain, hint string }{
 	{"time: invalid duration ", "%q is not a time", place.TimeHint},
 	{"time: missing unit in duration ", "%q is not a time", place.TimeHint},
+	{"time: unknown unit ", "there is no unit %s", place.TimeHint},
+	{"json: unsupported value: ", "%s is a number without a value", "write it in quotes, or write a number"},
 	{"invalid size: ", "%q is not a size", "write it as 64m or 1g"},
 	{"invalid suffix: ", "%q is not a unit", "write it as 64m or 1g"},
 	{"invalid boolean:", "%q is neither true nor false", ""},

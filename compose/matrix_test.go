@@ -24,13 +24,13 @@ var wrongValues = []string{
 	strings.Repeat("long", 100), `"\e[31mred\0"`, "99999999999999999999", "!!int text", `"${UNSET}"`,
 }
 
-// A run tries one of eight, another one for each seed; RHUMB_TEST_LONG=1 tries all.
+// A run tries one of sixteen, others for each seed; RHUMB_TEST_LONG=1 tries all.
 func TestEveryKeyWithAWrongValueIsToldWithItsLine(t *testing.T) {
-	paths, stride := schema.AttributePaths(), 8
+	paths, stride := schema.AttributePaths(), 16
 	if os.Getenv("RHUMB_TEST_LONG") != "" {
 		stride = 1
 	}
-	offset := int(seeded(t).Uint64() % 8)
+	offset := int(seeded(t).Uint64() % 16)
 	const parts = 8
 	for part := range parts {
 		t.Run(fmt.Sprint(part), func(t *testing.T) {
@@ -84,7 +84,7 @@ func fileWith(path tree.Path, value string) string {
 }
 
 // foreignText matches what only programmers understand.
-var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.|<nil>|json:|reflect|runtime error|mapstructure|` +
+var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.|<nil>|[ (]json: |reflect|runtime error|mapstructure|` +
 	`nil pointer|unmarshal|construct|!!str|unconvertible|expected type|unexpected type|types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|can't be understood`)
 
 // badlyTold says what is wrong with what is told of a file; "": nothing.

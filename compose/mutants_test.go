@@ -18,14 +18,14 @@ import (
 // says how many.
 func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	folders := stackFolders(t, "testdata/mutants")
-	count := 1000
+	count := 500
 	if s := os.Getenv("RHUMB_TEST_MUTANTS"); s != "" {
 		count, _ = strconv.Atoi(s)
 	} else if os.Getenv("RHUMB_TEST_LONG") != "" {
 		count = 20_000
 	}
 	r := seeded(t)
-	if count > 1000 {
+	if count > 500 {
 		folders = append(folders, stackFolders(t, "testdata/stacks")...)
 	}
 	var m mutants

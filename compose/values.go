@@ -59,6 +59,9 @@ func (v *inspector) said(s scope, path string, key, n *yaml.Node) bool {
 		v.empty[path] = emptied{s, n, lineOf(key, n)}
 		return true
 	}
+	if s.src.top("include") != nil && !strings.Contains(path, ".") {
+		return false // what is included isn't merged with it
+	}
 	before := v.nodes[path]
 	return before != nil && before != n && kindOf(before) != keys.Null
 }
@@ -99,6 +102,9 @@ func short(s string) string {
 
 // subject names a path as messages do; the top of a file is "the file".
 func subject(path string) string {
+	if serviceName.MatchString(path) {
+		return path
+	}
 	if path == "" {
 		return "the file"
 	}
@@ -117,7 +123,7 @@ func wrongKind(path string, n *yaml.Node, want keys.Kind) (msg, hint string) {
 	}
 	var names []string
 	for _, k := range kindWords {
-		if want&k.kind != 0 && (k.kind != keys.Text || want&keys.Bool == 0) {
+		if want&k.kind != 0 && (k.kind != keys.Text || want&(keys.Bool|keys.Int) != keys.Bool) {
 			names = append(names, k.word)
 		}
 	}
@@ -125,7 +131,12 @@ func wrongKind(path string, n *yaml.Node, want keys.Kind) (msg, hint string) {
 	if len(names) > 0 && names[0] != "true or false" {
 		msg = "must be a " + place.Or(names)
 	}
-	if kindOf(n) == keys.Float && want&keys.Int != 0 {
+	switch kind := kindOf(n); {
+	case serviceName.MatchString(path):
+		msg = "a service must be a mapping"
+	case kind == keys.Date && want&keys.Text != 0:
+		msg = "a date isn't a string"
+	case kind == keys.Float && want&keys.Int != 0:
 		msg = "must be a whole number"
 	}
 	return msg, kindHint(path, n, want)
@@ -155,6 +166,8 @@ func kindHint(path string, n *yaml.Node, want keys.Kind) string {
 		return misplaced(path, n)
 	case n.Kind == yaml.MappingNode && want == keys.Text && strings.HasSuffix(path, "]"):
 		return mappingInList(n)
+	case n.Kind == yaml.MappingNode && want == keys.List:
+		return "write its items below it, each after a -"
 	case n.Kind == yaml.MappingNode && strings.HasSuffix(place.Unindexed(path), ".volumes"):
 		return "a mapping needs target, and a type: volume, bind or tmpfs"
 	case scalar && timeKeys.MatchString(path):

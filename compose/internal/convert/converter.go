@@ -142,6 +142,7 @@ func (c *converter) stackNetworks() []rhumb.Network {
 	for _, key := range slices.Sorted(maps.Keys(c.networks)) {
 		n := c.project.Networks[key]
 		out := rhumb.Network{Key: key, Name: n.Name, External: bool(n.External)}
+		c.named("networks."+key, n.Name)
 		if !n.External {
 			out.Driver, out.DriverOpts = n.Driver, filled(n.DriverOpts)
 			out.Internal, out.Attachable = n.Internal, n.Attachable
@@ -158,12 +159,20 @@ func (c *converter) stackVolumes() []rhumb.Volume {
 	for _, key := range slices.Sorted(maps.Keys(c.volumes)) {
 		v := c.project.Volumes[key]
 		out := rhumb.Volume{Key: key, Name: v.Name, External: bool(v.External)}
+		c.named("volumes."+key, v.Name)
 		if !v.External {
 			out.Driver, out.DriverOpts, out.Labels = v.Driver, filled(v.DriverOpts), filled(v.Labels)
 		}
 		list = append(list, out)
 	}
 	return list
+}
+
+// named reports a name that is said and empty, such as a variable that isn't set.
+func (c *converter) named(path, name string) {
+	if name == "" && c.lines.Has(path+".name") {
+		c.bad.At(path+".name", "write the name, or leave the key out", "it is empty")
+	}
 }
 
 // filled gives the map, or nil if it is empty, so that saying nothing and saying {} hash alike.

@@ -19,10 +19,13 @@ type Problems struct {
 	whole *Lines // before anything wrong was left out; nil: nothing was
 	errs  rhumb.Errors
 	seen  map[any]bool
+	unset map[string]bool // paths of values that lack a variable: what else is wrong with them comes of it
 }
 
 // NewProblems makes an empty collection; l tells the places of paths.
-func NewProblems(l *Lines) *Problems { return &Problems{lines: l, seen: map[any]bool{}} }
+func NewProblems(l *Lines) *Problems {
+	return &Problems{lines: l, seen: map[any]bool{}, unset: map[string]bool{}}
+}
 
 // SetLines replaces the places of paths, after what is wrong has been left out of the files.
 func (b *Problems) SetLines(l *Lines) {
@@ -36,6 +39,12 @@ func (b *Problems) SetLines(l *Lines) {
 func (b *Problems) Said(path string) bool {
 	return b.lines.Has(path) || b.whole != nil && b.whole.Has(path)
 }
+
+// MarkUnset remembers that the value at a path lacks a variable, which is a mistake of its own.
+func (b *Problems) MarkUnset(path string) { b.unset[path] = true }
+
+// Unset reports whether the value at a path lacks a variable.
+func (b *Problems) Unset(path string) bool { return b.unset[path] }
 
 // Follows reports whether something wrong has been left out below a path, so that what is wrong with the rest may come of it.
 func (b *Problems) Follows(path string) bool {
@@ -52,7 +61,7 @@ func (b *Problems) Follows(path string) bool {
 
 // At adds a mistake at a path of the model, such as services.web.ports[0]. What several services extend is told once.
 func (b *Problems) At(path, hint, format string, args ...any) {
-	if b.Follows(path) {
+	if b.Follows(path) || b.Unset(path) {
 		return
 	}
 	msg := fmt.Sprintf(format, args...)

@@ -14,6 +14,7 @@ func Closest(name string, candidates []string) string {
 	if len(name) > 3 {
 		most = 2 + len(name)/9
 	}
+	most = min(most, len(name)-1) // other letters altogether are another word
 	best, bestDistance := "", most+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), c); d < bestDistance {
