@@ -44,6 +44,7 @@ type inspector struct {
 	read     map[*source]bool    // files that readable has looked at
 	empty    map[string]emptied  // keys of extended services in other files that have no value, by path
 	aliases  []*yaml.Node        // those that are being followed
+	unplaced *rhumb.Error        // what the library says without a place: told if nothing else is
 	aliased  int                 // how many nodes were looked at by way of aliases
 	widest   width               // the alias that leads to the most nodes
 

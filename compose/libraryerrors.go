@@ -59,10 +59,8 @@ func (v *inspector) libraryErrors(err error) {
 	}
 	if !found {
 		v.stuck = true
-		if v.bad.Count() == 0 {
-			msg, hint := unplaced(firstLine(text))
-			v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: place.At(v.in.files[0].name, 1), Msg: msg, Hint: hint, Err: err})
-		}
+		msg, hint := unplaced(firstLine(text))
+		v.unplaced = &rhumb.Error{Code: rhumb.Invalid, At: place.At(v.in.files[0].name, 1), Msg: msg, Hint: hint, Err: err}
 	}
 }
 
@@ -162,6 +160,9 @@ func plainer(path, s string) (msg, hint string) {
 	if word, _, ok := strings.Cut(s, " does not match pattern "); ok {
 		return word + " isn't allowed here", patternHints[path[strings.LastIndexByte(path, '.')+1:]]
 	}
+	if m := unknownUnit.FindStringSubmatch(s); m != nil {
+		return m[1] + " is not a time", place.TimeHint
+	}
 	if m := unconvertible.FindStringSubmatch(s); m != nil {
 		return "must be a " + kindOfGo(m[1]), ""
 	}
@@ -172,6 +173,8 @@ func plainer(path, s string) (msg, hint string) {
 	}
 	return s, ""
 }
+
+var unknownUnit = regexp.MustCompile(`^time: unknown unit .* in duration (".*")$`)
 
 var unconvertible = regexp.MustCompile(`^expected type '([^']*)', got unconvertible type`)
 
@@ -231,7 +234,6 @@ var timeKeys = regexp.MustCompile(`\.(interval|timeout|start_period|start_interv
 var plainWords = []struct{ library, plain, hint string }{
 	{"time: invalid duration ", "%q is not a time", place.TimeHint},
 	{"time: missing unit in duration ", "%q is not a time", place.TimeHint},
-	{"time: unknown unit ", "there is no unit %s", place.TimeHint},
 	{"json: unsupported value: ", "%s is a number without a value", "write it in quotes, or write a number"},
 	{"invalid size: ", "%q is not a size", "write it as 64m or 1g"},
 	{"invalid suffix: ", "%q is not a unit", "write it as 64m or 1g"},

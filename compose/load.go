@@ -79,6 +79,7 @@ const (
 
 func (l *loading) run(ctx context.Context) (*Project, error) {
 	var p *Project
+	var unplaced *rhumb.Error
 	work := 0
 	for range maxRounds {
 		v := inspect(l.in, l.bad)
@@ -89,6 +90,7 @@ func (l *loading) run(ctx context.Context) (*Project, error) {
 		}
 		if len(v.cut) == 0 && !v.stuck {
 			p = l.project(ctx, v)
+			unplaced = v.unplaced
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, rhumb.Errorf(rhumb.Cancelled, "loading was stopped: %w", err)
@@ -97,8 +99,11 @@ func (l *loading) run(ctx context.Context) (*Project, error) {
 			break
 		}
 	}
-	if l.model == nil && l.bad.Count() > 0 {
+	if l.model == nil {
 		l.first.unsetOfAll()
+	}
+	if l.bad.Count() == 0 {
+		l.bad.AddError(unplaced)
 	}
 	if err := l.bad.Err(); err != nil {
 		return nil, err

@@ -84,7 +84,7 @@ func fileWith(path tree.Path, value string) string {
 }
 
 // foreignText matches what only programmers understand.
-var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.|<nil>|[ (]json: |reflect|runtime error|mapstructure|` +
+var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.[A-Z]|<nil>|[ (]json: |reflect|runtime error|mapstructure|` +
 	`nil pointer|unmarshal|construct|!!str|unconvertible|expected type|unexpected type|types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|can't be understood`)
 
 // badlyTold says what is wrong with what is told of a file; "": nothing.

@@ -176,7 +176,7 @@ func kindHint(path string, n *yaml.Node, want keys.Kind) string {
 		return fmt.Sprintf("write it in quotes: %q", short(n.Value))
 	case scalar && want&keys.List != 0 && want&keys.Mapping == 0:
 		return fmt.Sprintf("write it as a list: [%q]", short(n.Value))
-	case scalar && want&keys.Mapping != 0:
+	case want&keys.Mapping != 0:
 		return "write name: value, a line each, below it"
 	case n.Kind == yaml.SequenceNode && want == keys.Text && len(n.Content) == 1:
 		return "take the item out of the list"
