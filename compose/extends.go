@@ -23,15 +23,8 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		v.halt(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "extend fewer services")
 		return
 	}
-	service, file := ext, (*yaml.Node)(nil)
-	if ext.Kind == yaml.MappingNode {
-		service, file = child(ext, "service"), child(ext, "file")
-	}
-	if service != nil && kindOf(service) != keys.Text || file != nil && kindOf(file) != keys.Text {
-		return // told by the walk
-	}
-	if service == nil || service.Value == "" {
-		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "write extends: NAME, or {service: NAME, file: FILE}")
+	service, file, ok := v.extended(s, path, ext)
+	if !ok {
 		return
 	}
 	name, _, _ := interpolated(service.Value, s.lookup)
@@ -61,6 +54,23 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	v.extends(from, services, path, base)
 	v.extending = v.extending[:len(v.extending)-1]
 	v.walk(from, path, nil, base, keys.Service())
+}
+
+// extended returns the nodes that name what a service extends, and the file if it is in another one; false: one is wrong, which
+// has been reported.
+func (v *inspector) extended(s scope, path string, ext *yaml.Node) (service, file *yaml.Node, ok bool) {
+	service = ext
+	if ext.Kind == yaml.MappingNode {
+		service, file = child(ext, "service"), child(ext, "file")
+	}
+	switch {
+	case service != nil && kindOf(service) != keys.Text, file != nil && kindOf(file) != keys.Text:
+		return nil, nil, false // the walk tells it
+	case service == nil, service.Value == "":
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "write extends: NAME, or {service: NAME, file: FILE}")
+		return nil, nil, false
+	}
+	return service, file, true
 }
 
 // notExtended reports a base that isn't there, unless an include may have brought it.
