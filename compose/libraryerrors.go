@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
+	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
 )
 
@@ -26,7 +27,7 @@ func firstLine(s string) string {
 // unplaced says in plain words what the library says without a place.
 func unplaced(msg string) (plain, hint string) {
 	switch {
-	case strings.Contains(msg, "can't be understood"):
+	case strings.Contains(msg, "can't be understood"), goText.MatchString(msg):
 		return "the file can't be understood", "look for keys without a value, and for lists and mappings in each other's place"
 	case strings.Contains(msg, "empty compose file"):
 		return "services: there is none to run", "write at least one below services:"
@@ -35,7 +36,7 @@ func unplaced(msg string) (plain, hint string) {
 }
 
 var (
-	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name)\b`)
+	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name|jobs|models|version)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name|jobs|models|version)\b`)
 	unparsed  = regexp.MustCompile(`(?s)failed to parse ([^:]+): (yaml: .*)`)
 	goPath    = regexp.MustCompile(`^'([a-z]+(?:\[[^\]]*\]|\.[A-Za-z0-9_-]+)*)'`)
 	goIndex   = regexp.MustCompile(`\[([^\]]*[^\]\d][^\]]*)\]`)
@@ -105,7 +106,7 @@ func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
 		return false
 	}
 	want, ofType := strings.CutPrefix(msg, "must be a ")
-	msg, hint := plainer(path, msg)
+	msg, hint := plainer(msg)
 	if ofType {
 		msg, hint = wrongType(path, want, v.nodes[path])
 	}
@@ -116,6 +117,9 @@ func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
 	}
 	if v.bad.Follows(path) || v.bad.Unset(path) {
 		return true
+	}
+	if goText.MatchString(msg) {
+		msg, hint = "the value is of a wrong kind", "look at what the key takes in the specification"
 	}
 	v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: at, Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err})
 	return true
@@ -144,7 +148,8 @@ func (v *inspector) nearest(path string) *yaml.Node {
 func (v *inspector) quoted(msg string) string {
 	best, path := "", ""
 	for value, p := range v.values {
-		if len(value) > len(best) && strings.Contains(msg, value) {
+		longer := len(value) > len(best) || len(value) == len(best) && value < best
+		if longer && strings.Contains(msg, value) {
 			best, path = value, p
 		}
 	}
@@ -152,13 +157,10 @@ func (v *inspector) quoted(msg string) string {
 }
 
 // plainer says the library's frequent messages in plain words, with a hint where there is one.
-func plainer(path, s string) (msg, hint string) {
+func plainer(s string) (msg, hint string) {
 	s = strings.TrimPrefix(s, "failed to cast to expected type: ")
 	if word, ok := strings.CutSuffix(s, ": invalid syntax"); ok {
 		return word + " is not a number", ""
-	}
-	if word, _, ok := strings.Cut(s, " does not match pattern "); ok {
-		return word + " isn't allowed here", patternHints[path[strings.LastIndexByte(path, '.')+1:]]
 	}
 	if m := unknownUnit.FindStringSubmatch(s); m != nil {
 		return m[1] + " is not a time", place.TimeHint
@@ -173,6 +175,9 @@ func plainer(path, s string) (msg, hint string) {
 	}
 	return s, ""
 }
+
+// goText matches what only programmers understand.
+var goText = regexp.MustCompile(`interface ?\{|map\[|%!|<nil>|reflect|\btypes\.|\btime\.[A-Z]|strconv|^json: `)
 
 var unknownUnit = regexp.MustCompile(`^time: unknown unit .* in duration (".*")$`)
 
@@ -193,38 +198,22 @@ func kindOfGo(name string) string {
 	return "string"
 }
 
-var patternHints = map[string]string{"pull_policy": "choose always, missing, never or build"}
+// libraryKinds are the library's words for kinds of values.
+var libraryKinds = map[string]keys.Kind{"null": keys.Null, "boolean": keys.Bool, "integer": keys.Int, "number": keys.Int | keys.Float,
+	"string": keys.Text, "array": keys.List, "mapping": keys.Mapping}
+
+var word = regexp.MustCompile(`[a-z]+`)
 
 // wrongType says what to do about a value n, if it is known, where the library wants one of another kind.
 func wrongType(path, want string, n *yaml.Node) (msg, hint string) {
-	want = strings.ReplaceAll(want, "array", "list")
-	switch {
-	case strings.HasPrefix(want, "null"):
-		msg = "it has the wrong type"
-	case strings.HasPrefix(want, "integer"):
-		msg = "must be an " + want
-	default:
-		msg = "must be a " + want
+	if n == nil {
+		return "must be a " + strings.ReplaceAll(want, "array", "list"), ""
 	}
-	switch {
-	case n == nil:
-	case n.ShortTag() == "!!null":
-		return "it has no value", "write one, or leave the key out"
-	case n.Kind == yaml.MappingNode && strings.HasSuffix(place.Unindexed(path), ".volumes"):
-		hint = "a mapping needs target, and a type: volume, bind or tmpfs"
-	case n.Kind == yaml.MappingNode && strings.Contains(path, ".ulimits."):
-		hint = "a mapping needs soft and hard"
-	case n.Kind != yaml.ScalarNode:
-	case timeKeys.MatchString(path):
-		hint = place.TimeHint
-	case strings.HasPrefix(want, "list"):
-		hint = fmt.Sprintf("write it as a list: [%q]", n.Value)
-	case strings.HasPrefix(want, "mapping"):
-		hint = "write name: value, a line each, below it"
-	case n.ShortTag() != "!!str":
-		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
+	var kind keys.Kind
+	for _, name := range word.FindAllString(want, -1) {
+		kind |= libraryKinds[name]
 	}
-	return msg, hint
+	return wrongKind(path, n, kind)
 }
 
 // timeKeys matches the keys whose values are times.

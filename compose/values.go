@@ -242,6 +242,9 @@ func (v *inspector) badWord(s scope, path string, n *yaml.Node, spec *keys.Field
 	return "", ""
 }
 
+var patternHints = map[string]string{"pull_policy": "choose always, missing, never or build",
+	"container_name": "use at least two letters or digits"}
+
 func choose(value string, words []string) string {
 	if c := place.Closest(value, words); c != "" && value != "" {
 		return "did you mean " + c + "?"
