@@ -12,6 +12,7 @@ import (
 
 	"rhumb"
 	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
 )
 
@@ -28,8 +29,8 @@ func (v *inspector) includes(s scope, n *yaml.Node) {
 		paths, dir, env := []*yaml.Node{item}, "", []*yaml.Node(nil)
 		if item.Kind == yaml.MappingNode {
 			paths = scalars(child(item, "path"))
-			env = scalars(child(item, "env_file"))
-			if d := child(item, "project_directory"); d != nil {
+			env = slices.DeleteFunc(scalars(child(item, "env_file")), func(n *yaml.Node) bool { return kindOf(n) == keys.Null })
+			if d := child(item, "project_directory"); d != nil && kindOf(d) != keys.Null {
 				dir = v.filePath(s, d, s.dir)
 			}
 		}

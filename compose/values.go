@@ -36,7 +36,7 @@ func (v *inspector) fits(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 		return true
 	}
 	msg, hint := badScalar(n)
-	if kind := kindOf(n); msg == "" && spec != nil && spec.Kinds != 0 && spec.Kinds&kind == 0 {
+	if kind := kindOf(n); msg == "" && spec != nil && spec.Kinds != 0 && spec.Kinds&kind == 0 && (spec.Kinds&keys.Int == 0 || !whole(n)) {
 		if kind == keys.Null && v.said(s, path, key, n) {
 			return true
 		}
@@ -51,6 +51,12 @@ func (v *inspector) fits(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	}
 	v.wrong(s, n, lineOf(key, n), subject(path)+": "+msg, hint)
 	return false
+}
+
+// whole reports whether a value is a number without a fraction, such as 2.0.
+func whole(n *yaml.Node) bool {
+	var f float64
+	return kindOf(n) == keys.Float && n.Decode(&f) == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53
 }
 
 // said reports whether a key without a value does no harm: an earlier file has given it one, or an extending service may.

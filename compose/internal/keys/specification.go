@@ -135,8 +135,12 @@ func (f *Field) below(name string) *Field {
 	return f.keys[name]
 }
 
-// correct takes back what the schema allows and the library can't work with.
+// correct takes back what the schema allows and the library can't work with, and adds what the library takes beyond it.
 func (f *Field) correct() {
+	include := f.Child("include")
+	for _, empty := range []*Field{include, include.Item().Child("env_file"), include.Item().Child("project_directory")} {
+		empty.Kinds |= Null
+	}
 	service := f.Child("services").Child("*")
 	service.Child("build").Child("additional_contexts").Child("*").Kinds = Text
 	service.Child("ports").Item().Required = []string{"target"}
