@@ -37,12 +37,11 @@ func TestHostileFilesEndInErrorsSoon(t *testing.T) {
 	}
 	for name, content := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			dir := t.TempDir()
 			write(t, dir, "compose.yaml", content)
-			begin := time.Now()
+			begin := cpu(t)
 			_, err := Load(t.Context(), Options{Dir: dir, AllowUnset: true})
-			took := time.Since(begin)
+			took := cpu(t) - begin
 			t.Logf("%v: %.200v", took.Round(time.Millisecond), err)
 			var one *rhumb.Error
 			if err != nil && (!errors.As(err, &one) || len(err.Error()) > 100_000) {
@@ -61,12 +60,12 @@ func TestIncludesThatMultiplyEndInAnErrorSoon(t *testing.T) {
 	for i := range 10 {
 		write(t, dir, fmt.Sprintf("%d.yaml", i), "include: ["+strings.Repeat(fmt.Sprintf("%d.yaml, ", i+1), 9)+"]\n")
 	}
-	begin := time.Now()
+	begin := cpu(t)
 	_, err := Load(t.Context(), Options{Dir: dir, Files: []string{"0.yaml"}})
 	if lines := told(err); len(lines) != 1 || !strings.Contains(lines[0], ": the files have too many values") {
 		t.Errorf("told %q", lines)
 	}
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := cpu(t) - begin; took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }

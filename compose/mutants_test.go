@@ -17,7 +17,6 @@ import (
 // Mutants of the stacks in testdata are loaded: whatever is wrong with one is told with its line, and soon. RHUMB_TEST_MUTANTS
 // says how many.
 func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
-	t.Parallel()
 	folders := stackFolders(t, "testdata/mutants")
 	count := 500
 	if s := os.Getenv("RHUMB_TEST_MUTANTS"); s != "" {
