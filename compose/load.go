@@ -73,7 +73,7 @@ type loading struct {
 
 // How often files with mistakes are loaded again: bounds for what a file can make us spend.
 const (
-	maxRounds = 20
+	maxRounds = 10
 	maxWork   = 20_000 // YAML nodes looked at in all rounds after the first
 )
 
