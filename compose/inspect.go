@@ -244,6 +244,9 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field
 	}
 	known := map[string]int{}
 	v.eachPair(n, func(k, val *yaml.Node) {
+		if v.bad.Full() {
+			return
+		}
 		next, ok := spec.Key(k.Value)
 		if msg, hint := keyMistake(path, k, known[k.Value], spec, ok); msg != "" {
 			v.wrong(s, k, k.Line, msg, hint)

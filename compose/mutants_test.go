@@ -18,15 +18,18 @@ import (
 // says how many.
 func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	folders := stackFolders(t, "testdata/mutants")
-	count := 500
+	count := 400
 	if s := os.Getenv("RHUMB_TEST_MUTANTS"); s != "" {
 		count, _ = strconv.Atoi(s)
 	} else if os.Getenv("RHUMB_TEST_LONG") != "" {
 		count = 20_000
 	}
 	r := seeded(t)
-	if count > 500 {
+	if count > 400 {
 		folders = append(folders, stackFolders(t, "testdata/stacks")...)
+	}
+	if count < 20_000 {
+		t.Parallel() // the time of the processor is then that of other tests too
 	}
 	var m mutants
 	for _, dir := range folders {
