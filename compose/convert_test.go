@@ -162,12 +162,7 @@ func TestDrainAndHoldFitWhetherTheProxyLeadsThere(t *testing.T) {
 
 // Shuffling the keys of all mappings changes nothing but the lines of notes.
 func TestTheOrderOfKeysDoesNotMatter(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("RHUMB_TEST_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Logf("RHUMB_TEST_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := seeded(t)
 	dir, err := filepath.Abs("testdata/long")
 	if err != nil {
 		t.Fatal(err)
@@ -287,4 +282,15 @@ func TestAnImageThatIsToBeRefreshedIsAlwaysAskedFor(t *testing.T) {
 			t.Errorf("%s: %s", says, s.Pull)
 		}
 	}
+}
+
+// seeded returns random numbers whose seed is logged, and can be given as RHUMB_TEST_SEED.
+func seeded(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv("RHUMB_TEST_SEED"); s != "" {
+		seed, _ = strconv.ParseUint(s, 10, 64)
+	}
+	t.Logf("RHUMB_TEST_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
 }

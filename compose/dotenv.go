@@ -35,7 +35,7 @@ type dotenvReader struct {
 func (f *envFile) readDotenv(b []byte) {
 	text := strings.TrimPrefix(string(b), "\ufeff")
 	if strings.Count(text, "$") > maxDollars {
-		f.noEnvFile(0, "more than "+strconv.Itoa(maxDollars)+" variables in the values")
+		f.noEnvFile(1, "more than "+strconv.Itoa(maxDollars)+" variables in the values")
 		return
 	}
 	r := &dotenvReader{envFile: f, rest: text, line: 1}

@@ -3,7 +3,6 @@ package compose
 import (
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +24,6 @@ func environMap(environ []string) map[string]string {
 	}
 	return env
 }
-
-var atLine = regexp.MustCompile(`line (\d+)`)
 
 // readEnvironment reads env files in order, later ones over earlier ones, and puts environ over them all.
 func (in *input) readEnvironment(environ map[string]string, paths []string) (map[string]string, []missing, error) {

@@ -20,15 +20,11 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		return
 	}
 	if len(v.extending) >= maxDepth {
-		v.bad.Add(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "")
+		v.halt(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "extend fewer services")
 		return
 	}
-	service, file := ext, (*yaml.Node)(nil)
-	if ext.Kind == yaml.MappingNode {
-		service, file = child(ext, "service"), child(ext, "file")
-	}
-	if service == nil || service.Kind != yaml.ScalarNode || service.Value == "" {
-		v.bad.Add(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "")
+	service, file, ok := v.extended(s, path, ext)
+	if !ok {
 		return
 	}
 	name, _, _ := interpolated(service.Value, s.lookup)
@@ -39,7 +35,8 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		if src == nil {
 			return
 		}
-		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen, foreign: true}
+		v.readable(scope{src: src}, src)
+		from = scope{src: src, dir: filepath.Dir(p), lookup: s.lookup, seen: s.seen, foreign: true, partial: true}
 		services = src.top("services")
 	}
 	base := child(services, name)
@@ -49,7 +46,7 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	}
 	id := from.src.path + "\x00" + name
 	if slices.Contains(v.extending, id) {
-		v.bad.Add(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "")
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "leave one of the extends out")
 		return
 	}
 	from.again = from.src == s.src && !s.foreign
@@ -59,6 +56,23 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	v.walk(from, path, nil, base, keys.Service())
 }
 
+// extended returns the nodes that name what a service extends, and the file if it is in another one; false: one is wrong, which
+// has been reported.
+func (v *inspector) extended(s scope, path string, ext *yaml.Node) (service, file *yaml.Node, ok bool) {
+	service = ext
+	if ext.Kind == yaml.MappingNode {
+		service, file = child(ext, "service"), child(ext, "file")
+	}
+	switch {
+	case service != nil && kindOf(service) != keys.Text, file != nil && kindOf(file) != keys.Text:
+		return nil, nil, false // the walk tells it
+	case service == nil, service.Value == "":
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "write extends: NAME, or {service: NAME, file: FILE}")
+		return nil, nil, false
+	}
+	return service, file, true
+}
+
 // notExtended reports a base that isn't there, unless an include may have brought it.
 func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, path string) {
 	if from.src == s.src && (s.src.top("include") != nil || v.lines.Has("services."+service.Value)) {
@@ -66,6 +80,39 @@ func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, pat
 	}
 	var names []string
 	v.eachPair(services, func(k, _ *yaml.Node) { names = append(names, k.Value) })
-	v.bad.Add(place.At(s.src.name, service.Line), place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
+	v.halt(place.At(s.src.name, service.Line), place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
 		place.DidYouMean(service.Value, names))
+}
+
+// readable reports what keeps a file of which only some services count from being read: the library reads all of it.
+func (v *inspector) readable(s scope, src *source) {
+	if v.read[src] {
+		return
+	}
+	v.read[src] = true
+	var visit func(path string, n *yaml.Node)
+	visit = func(path string, n *yaml.Node) {
+		if msg, hint := badScalar(n); msg != "" {
+			v.wrong(s, n, n.Line, subject(path)+": "+msg, hint)
+		}
+		known := map[string]int{}
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			k, val := target(n.Content[i]), n.Content[i+1]
+			if k.Value == "<<" && slices.ContainsFunc(mergedNodes(val), func(m *yaml.Node) bool { return target(m).Kind != yaml.MappingNode }) {
+				v.wrong(s, k, k.Line, subject(path)+": "+mergeMistake, mergeHint)
+			} else if msg, hint := keyMistake(path, k, known[k.Value], nil, true); msg != "" && k.Value != "<<" {
+				v.wrong(s, k, k.Line, msg, hint)
+			}
+			known[k.Value] = k.Line
+			visit(place.Join(path, k.Value), val)
+		}
+		for _, item := range n.Content {
+			if n.Kind == yaml.SequenceNode {
+				visit(path, item)
+			}
+		}
+	}
+	for _, root := range src.roots {
+		visit("", root)
+	}
 }

@@ -15,9 +15,9 @@ import (
 
 var (
 	// These are looked for in the order of docker compose.
-	baseNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
-	overrideNames = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
-	envName       = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+	baseNames       = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
+	overrideNames   = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
+	environmentName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 )
 
 // input is all that was gathered before the first file is understood.
@@ -38,7 +38,7 @@ type input struct {
 // gather finds and reads the files and the environment, and names the stack.
 func gather(o Options, start string) (*input, error) {
 	in := &input{opts: o, start: start, sources: map[string]*source{}}
-	if o.Env != "" && !envName.MatchString(o.Env) {
+	if o.Env != "" && !environmentName.MatchString(o.Env) {
 		return nil, rhumb.Errorf(rhumb.Invalid, "environment %q: not a name", o.Env).
 			WithHint("use lower-case letters, digits, - and _, as in production")
 	}
@@ -222,6 +222,9 @@ func (in *input) content(path string) (string, []byte, error) {
 	if path != "-" {
 		name := in.shown(path)
 		b, err := diskfile.Read(path, name, diskfile.MaxFile)
+		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() && !info.Mode().IsRegular() && rhumb.ErrorHint(err) == "" {
+			err = err.(*rhumb.Error).WithHint("write it to a file, or give it to -f - on the standard input")
+		}
 		return name, b, err
 	}
 	if in.opts.Stdin == nil {

@@ -3,6 +3,7 @@ package compose
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +13,10 @@ import (
 
 // What a person would never write, and what must neither hang, nor panic, nor eat the memory.
 func TestHostileFilesEndInErrorsSoon(t *testing.T) {
-	const most = 4 << 20
+	most := 1 << 20
+	if os.Getenv("RHUMB_TEST_LONG") != "" {
+		most = 4 << 20
+	}
 	service := "services:\n  a:\n    image: x\n"
 	cases := map[string]string{
 		"nested flow lists":       "services: " + strings.Repeat("[", most),
@@ -28,7 +32,7 @@ func TestHostileFilesEndInErrorsSoon(t *testing.T) {
 		"many ports":              service + "    ports: [\"1-65535:1-65535\"]\n",
 		"many ports in parts":     service + "    ports:\n" + strings.Repeat("      - 1000-1999\n", 200),
 		"many mistakes":           service + strings.Repeat("    k: 1\n", 20_000),
-		"many services":           "services:\n" + many(2_000, "  s%d: {image: x}\n"),
+		"many services":           "services:\n" + many(500, "  s%d: {image: x}\n"),
 		"a long chain of extends": "services:\n  s4000: {image: x}\n" + chain(4_000),
 		"many documents":          strings.Repeat("---\nservices: {a: {image: x}}\n", 20_000),
 		"control characters":      strings.Repeat("\x01", most),
@@ -39,9 +43,9 @@ func TestHostileFilesEndInErrorsSoon(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "compose.yaml", content)
-			begin := time.Now()
+			begin := cpu(t)
 			_, err := Load(t.Context(), Options{Dir: dir, AllowUnset: true})
-			took := time.Since(begin)
+			took := cpu(t) - begin
 			t.Logf("%v: %.200v", took.Round(time.Millisecond), err)
 			var one *rhumb.Error
 			if err != nil && (!errors.As(err, &one) || len(err.Error()) > 100_000) {
@@ -60,12 +64,12 @@ func TestIncludesThatMultiplyEndInAnErrorSoon(t *testing.T) {
 	for i := range 10 {
 		write(t, dir, fmt.Sprintf("%d.yaml", i), "include: ["+strings.Repeat(fmt.Sprintf("%d.yaml, ", i+1), 9)+"]\n")
 	}
-	begin := time.Now()
+	begin := cpu(t)
 	_, err := Load(t.Context(), Options{Dir: dir, Files: []string{"0.yaml"}})
-	if lines := told(err); len(lines) != 1 || !strings.Contains(lines[0], ".yaml: the files have more than 100000 values") {
+	if lines := told(err); len(lines) != 1 || !strings.Contains(lines[0], ": the files have too many values") {
 		t.Errorf("told %q", lines)
 	}
-	if took := time.Since(begin); took > 20*time.Second {
+	if took := cpu(t) - begin; took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 }
@@ -108,7 +112,7 @@ func TestAHostileEnvFileIsRefused(t *testing.T) {
 	write(t, dir, "compose.yaml", "services: {a: {image: x}}")
 	write(t, dir, ".env", "A=\""+strings.Repeat("${A:-", 100_000)+"\"\n")
 	_, err := Load(t.Context(), Options{Dir: dir})
-	if lines := told(err); len(lines) != 1 || !strings.HasPrefix(lines[0], ".env: not an env file: more than") {
+	if lines := told(err); len(lines) != 1 || !strings.HasPrefix(lines[0], ".env:1: not an env file: more than") {
 		t.Errorf("told %q", lines)
 	}
 }

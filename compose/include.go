@@ -12,25 +12,25 @@ import (
 
 	"rhumb"
 	"rhumb/compose/internal/diskfile"
+	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
 )
 
 // includes inspects the files that an include names.
 func (v *inspector) includes(s scope, n *yaml.Node) {
-	if n == nil || n.ShortTag() == "!!null" {
-		return
-	}
-	if n.Kind != yaml.SequenceNode {
-		v.bad.Add(place.At(s.src.name, n.Line), "include: must be a list", "write it as include: [file.yaml]")
-		return
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return // told by the walk
 	}
 	for _, item := range n.Content {
 		item = target(item)
+		if item.ShortTag() == "!!null" || item.Kind == yaml.SequenceNode {
+			continue
+		}
 		paths, dir, env := []*yaml.Node{item}, "", []*yaml.Node(nil)
 		if item.Kind == yaml.MappingNode {
 			paths = scalars(child(item, "path"))
-			env = scalars(child(item, "env_file"))
-			if d := child(item, "project_directory"); d != nil {
+			env = slices.DeleteFunc(scalars(child(item, "env_file")), func(n *yaml.Node) bool { return kindOf(n) == keys.Null })
+			if d := child(item, "project_directory"); d != nil && kindOf(d) != keys.Null {
 				dir = v.filePath(s, d, s.dir)
 			}
 		}
@@ -43,7 +43,7 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 	for i, n := range paths {
 		p := v.filePath(s, n, s.dir)
 		if slices.Contains(v.including, p) {
-			v.bad.Add(place.At(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "")
+			v.halt(place.At(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "leave one of the includes out")
 			return
 		}
 		src := v.open(s, n, "include", p)
@@ -58,7 +58,7 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 				return
 			}
 		}
-		v.file(scope{src: src, dir: dir, lookup: lookup, seen: map[seen]bool{}})
+		v.file(scope{src: src, dir: dir, lookup: lookup, seen: map[seen]bool{}, partial: len(paths) > 1})
 	}
 }
 
@@ -75,6 +75,9 @@ func (v *inspector) includedLookup(s scope, env []*yaml.Node, dir string) func(s
 	}
 	own, unset, err := v.in.readEnvFiles(files, s.lookup)
 	v.missing = append(v.missing, unset...)
+	if err != nil {
+		v.stuck = true
+	}
 	var several rhumb.Errors
 	switch {
 	case errors.As(err, &several):
@@ -106,17 +109,21 @@ func firstNode(list []*yaml.Node, other *yaml.Node) *yaml.Node {
 func (v *inspector) open(s scope, n *yaml.Node, what, path string) *source {
 	at := place.At(s.src.name, n.Line)
 	if strings.Contains(n.Value, "://") || strings.HasPrefix(n.Value, "git@") {
-		v.bad.Add(at, what+": "+n.Value+" is elsewhere", "fetch it beside your files: rhumb reads only files")
+		v.halt(at, what+": "+n.Value+" is elsewhere", "fetch it beside your files: rhumb reads only files")
 		return nil
 	}
 	if len(v.including)+len(v.extending) > maxDepth {
-		v.bad.Add(at, what+": more than "+strconv.Itoa(maxDepth)+" files deep", "")
+		v.halt(at, what+": more than "+strconv.Itoa(maxDepth)+" files deep", "include or extend fewer files")
 		return nil
 	}
 	src, err := v.in.read(path)
 	if err != nil {
+		v.stuck = true
 		v.bad.AddError(located(err, at, what))
 		return nil
+	}
+	if src.emptyLine > 0 { // the library reads this file itself
+		v.halt(place.At(src.name, src.emptyLine), "a document is empty", emptyHint)
 	}
 	return src
 }

@@ -3,6 +3,8 @@ package compose
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,16 +12,16 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
-	"rhumb/compose/internal/convert"
 	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
 )
 
 const (
-	maxNodes = 100_000 // YAML nodes looked at in all files: aliases can multiply
-	maxDepth = 50      // of YAML nodes, and of includes and extends
-	maxPath  = 512     // bytes of a path whose line is remembered
-	maxKey   = 256     // bytes of a key
+	maxNodes   = 100_000 // YAML nodes looked at in all files: aliases can multiply
+	maxAliased = 10_000  // the same where all but one of a hundred are looked at by way of aliases
+	maxDepth   = 50      // of YAML nodes, and of includes and extends
+	maxPath    = 512     // bytes of a path whose line is remembered
+	maxKey     = 256     // bytes of a key
 )
 
 // inspector looks through the files, and the files that they include and extend, before the library does: it finds
@@ -35,9 +37,30 @@ type inspector struct {
 	looked   int                   // how many nodes were looked at
 	depth    int                   // of the one that is looked at
 	endless  bool
-	told     map[*yaml.Node]bool // keys already reported; an anchor's are met again and again
+	told     map[*yaml.Node]bool // what is wrong and reported; an anchor's nodes are met again and again
+	cut      map[*yaml.Node]bool // what is wrong in the files of in.files: see prune
+	stuck    bool                // something is wrong that can't be cut out
+	read     map[*source]bool    // files that readable has looked at
+	empty    map[string]emptied  // keys of extended services in other files that have no value, by path
+	aliases  []*yaml.Node        // those that are being followed
+	unplaced *rhumb.Error        // what the library says without a place: told if nothing else is
+	aliased  int                 // how many nodes were looked at by way of aliases
+	widest   width               // the alias that leads to the most nodes
 
 	including, extending []string
+}
+
+// width is how many nodes an alias leads to.
+type width struct {
+	src         *source
+	line, nodes int
+}
+
+// emptied is a value that is missing, unless an extending service has it.
+type emptied struct {
+	scope
+	node *yaml.Node
+	line int
 }
 
 // missing is a variable that isn't set, with the value that wants it.
@@ -55,6 +78,7 @@ type scope struct {
 	lookup  func(string) (string, bool)
 	foreign bool          // read because of an extends: only the services that are extended count
 	again   bool          // on behalf of a service that extends one of this very file: its mistakes are told there
+	partial bool          // another file or service may add keys
 	seen    map[seen]bool // scalars looked at; an anchor's are met again and again
 }
 
@@ -64,13 +88,37 @@ type seen struct {
 	path string
 }
 
-func inspect(in *input) *inspector {
+// inspect looks through the files; mistakes go to bad.
+func inspect(in *input, bad *place.Problems) *inspector {
 	l := place.NewLines()
-	v := &inspector{in: in, missing: in.missing, lines: l, bad: place.NewProblems(l), told: map[*yaml.Node]bool{}, values: map[string]string{}, nodes: map[string]*yaml.Node{}}
+	bad.SetLines(l)
+	v := &inspector{in: in, missing: in.missing, lines: l, bad: bad, told: map[*yaml.Node]bool{}, cut: map[*yaml.Node]bool{}, values: map[string]string{},
+		nodes: map[string]*yaml.Node{}, empty: map[string]emptied{},
+		read: map[*source]bool{}}
 	for _, src := range in.files {
-		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}})
+		v.file(scope{src: src, dir: in.dir, lookup: in.lookup, seen: map[seen]bool{}, partial: len(in.files) > 1})
+	}
+	for _, path := range slices.Sorted(maps.Keys(v.empty)) {
+		e := v.empty[path]
+		v.wrong(e.scope, e.node, e.line, subject(path)+": it has no value", "write one here, or in the services that extend this one")
 	}
 	return v
+}
+
+// wrong reports a mistake, once, and remembers the node that makes it.
+func (v *inspector) wrong(s scope, n *yaml.Node, line int, msg, hint string) {
+	v.stuck = v.stuck || !slices.Contains(v.in.files, s.src)
+	v.cut[n] = true
+	if !s.again && !v.told[n] {
+		v.told[n] = true
+		v.bad.Add(place.At(s.src.name, line), msg, hint)
+	}
+}
+
+// halt reports a mistake after which the library would fail, whatever is cut out.
+func (v *inspector) halt(at, msg, hint string) {
+	v.stuck = true
+	v.bad.Add(at, msg, hint)
 }
 
 // file inspects a file: what it includes, what its services extend, then its own words, which go over those.
@@ -95,7 +143,7 @@ func (v *inspector) eachPair(n *yaml.Node, f func(k, v *yaml.Node)) {
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value != "<<" {
-			f(n.Content[i], n.Content[i+1])
+			f(target(n.Content[i]), n.Content[i+1])
 		}
 	}
 }
@@ -105,10 +153,12 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	if v.bad.Full() {
 		return
 	}
-	if v.looked++; v.looked > maxNodes {
-		if v.looked == maxNodes+1 {
-			v.bad.Add(s.src.name, fmt.Sprintf("the files have more than %d values once aliases, includes and extends are followed", maxNodes), "")
-		}
+	v.looked++
+	if len(v.aliases) > 0 {
+		v.aliased++
+	}
+	if v.looked > maxNodes || v.looked > maxAliased && v.aliased*100 > v.looked*99 {
+		v.tooMany(s, n)
 		return
 	}
 	v.depth++
@@ -117,13 +167,23 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 		v.tooDeep(place.At(s.src.name, n.Line))
 		return
 	}
-	if path != "" && len(path) <= maxPath {
-		v.lines.Mark(path, place.At(s.src.name, lineOf(key, n)))
-		v.nodes[path] = target(n)
+	if n.Kind == yaml.AliasNode {
+		before := v.looked
+		v.aliases = append(v.aliases, n)
+		v.walk(s, path, key, n.Alias, spec)
+		v.aliases = v.aliases[:len(v.aliases)-1]
+		if w := v.looked - before; len(v.aliases) == 0 && w > v.widest.nodes {
+			v.widest = width{s.src, n.Line, w}
+		}
+		return
+	}
+	s.partial = s.partial || spec == keys.Service() && child(n, "extends") != nil
+	fits := v.fits(s, path, key, n, spec)
+	v.mark(s, path, key, n)
+	if !fits {
+		return
 	}
 	switch n.Kind {
-	case yaml.AliasNode:
-		v.walk(s, path, key, n.Alias, spec)
 	case yaml.MappingNode:
 		v.mapping(s, path, n, spec)
 	case yaml.SequenceNode:
@@ -131,6 +191,27 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	case yaml.ScalarNode:
 		v.scalar(s, path, n)
 	}
+}
+
+// mark remembers where a path is said.
+func (v *inspector) mark(s scope, path string, key, n *yaml.Node) {
+	if path != "" && len(path) <= maxPath {
+		v.lines.Mark(path, place.At(s.src.name, lineOf(key, n)), n)
+		v.nodes[path] = n
+	}
+}
+
+// tooMany reports, once, that there is no end of values: at the alias that makes them so many, if there is one.
+func (v *inspector) tooMany(s scope, n *yaml.Node) {
+	if v.looked > maxNodes+1 {
+		return
+	}
+	v.looked = maxNodes + 1
+	hint := "write fewer, or split the stack"
+	if len(v.aliases) > 0 {
+		n, hint = v.aliases[0], "use fewer aliases of aliases"
+	}
+	v.halt(place.At(s.src.name, n.Line), "the files have too many values once aliases, includes and extends are followed", hint)
 }
 
 func lineOf(key, n *yaml.Node) int {
@@ -143,37 +224,74 @@ func lineOf(key, n *yaml.Node) int {
 // tooDeep reports, once, values inside values without end: an alias inside what it names, if nothing else.
 func (v *inspector) tooDeep(at string) {
 	if !v.endless {
-		v.bad.Add(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "")
+		v.halt(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "look for an alias of what it is in")
 	}
 	v.endless = true
 }
 
 func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field) {
+	merged := 0
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if k, val := n.Content[i], n.Content[i+1]; k.Value == "<<" {
-			for _, m := range mergedNodes(val) {
-				v.walk(s, path, k, m, spec)
-			}
+		k, val := n.Content[i], n.Content[i+1]
+		switch {
+		case k.Value != "<<":
+			continue
+		case merged > 0:
+			v.wrong(s, k, k.Line, fmt.Sprintf("%s: << is said twice, first in line %d", subject(path), merged), mergeHint)
+		default:
+			v.merge(s, path, k, val, spec)
 		}
+		merged = k.Line
 	}
 	known := map[string]int{}
 	v.eachPair(n, func(k, val *yaml.Node) {
+		if v.bad.Full() {
+			return
+		}
 		next, ok := spec.Key(k.Value)
 		if msg, hint := keyMistake(path, k, known[k.Value], spec, ok); msg != "" {
-			if !s.again && !v.told[k] {
-				v.told[k] = true
-				v.bad.Add(place.At(s.src.name, k.Line), msg, hint)
-			}
+			v.wrong(s, k, k.Line, msg, hint)
+			v.mark(s, place.Join(path, k.Value), k, val)
 			return
 		}
 		known[k.Value] = k.Line
+		if key := keys.Refused(place.Join(path, k.Value)); key != nil && len(target(val).Content) > 0 {
+			v.wrong(s, k, k.Line, k.Value+": "+key.Refusal(), key.Hint())
+			return
+		}
 		v.walk(s, place.Join(path, k.Value), k, val, next)
+		if spec != nil && v.cut[target(val)] && slices.Contains(spec.Required, k.Value) {
+			v.cut[n] = true // without the key it would be wrong for another reason
+		}
 	})
+}
+
+const (
+	mergeMistake = "<< merges mappings, and this isn't one"
+	mergeHint    = "name a mapping: <<: *name, or a list of them: <<: [*one, *two]"
+)
+
+// merge walks what a merge key merges.
+func (v *inspector) merge(s scope, path string, k, val *yaml.Node, spec *keys.Field) {
+	list := mergedNodes(val)
+	for _, m := range list {
+		if target(m).Kind != yaml.MappingNode {
+			v.wrong(s, k, k.Line, subject(path)+": "+mergeMistake, mergeHint)
+			v.mark(s, place.Join(path, "<<"), k, val)
+			return
+		}
+	}
+	for _, m := range list {
+		v.walk(s, path, k, m, spec)
+	}
 }
 
 // keyMistake says what is wrong with a key: said twice (first in line before), unknown, misplaced or endless.
 func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known bool) (msg, hint string) {
 	what := place.Subject(place.Join(path, k.Value))
+	if msg, hint := nameMistake(path, k, spec); msg != "" && len(k.Value) <= maxKey {
+		return msg, hint
+	}
 	switch {
 	case len(k.Value) > maxKey:
 		return place.Subject(path) + ": a key of " + strconv.Itoa(len(k.Value)) + " bytes", "keys have at most " + strconv.Itoa(maxKey)
@@ -181,7 +299,7 @@ func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known b
 		return what + ": said twice, first in line " + strconv.Itoa(before), "keep one of them"
 	case !known:
 		return what + ": unknown field", spec.Hint(k.Value)
-	case k.Value == keys.Extension && spec != keys.Service():
+	case k.Value == keys.Extension && spec != nil && spec != keys.Service():
 		return what + ": only services have it", "move it below a service"
 	}
 	return "", ""
@@ -201,10 +319,10 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 			width = v.port(s, path, t)
 		}
 		if volumes && t.Kind == yaml.ScalarNode {
-			v.volumeModes(s, path, t)
+			v.volume(s, path, t)
 		}
 		if name, _, _ := strings.Cut(t.Value, "="); name != "" && spec.Named() && len(path)+len(name) < maxPath {
-			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line)) // a mapping, written as a list
+			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line), t) // a mapping, written as a list
 		}
 		for range max(width, 1) {
 			v.walk(s, path+"["+strconv.Itoa(i)+"]", nil, item, spec.Item())
@@ -212,30 +330,6 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 		}
 	}
 	v.lines.Count[path] = i
-}
-
-// port checks a port in the short syntax, which the library reports without its place, and tells how many ports it is.
-func (v *inspector) port(s scope, path string, n *yaml.Node) int {
-	value, _, err := interpolated(n.Value, s.lookup)
-	if err != nil || value == "" {
-		return 1 // said elsewhere
-	}
-	count, reason, hint := convert.ShortPort(value)
-	if reason != "" && !s.again {
-		v.bad.Add(place.At(s.src.name, n.Line), place.Subject(path)+": "+reason, hint)
-	}
-	return count
-}
-
-// volumeModes checks the modes of a volume in the short syntax.
-func (v *inspector) volumeModes(s scope, path string, n *yaml.Node) {
-	value, _, err := interpolated(n.Value, s.lookup)
-	if err != nil || s.again {
-		return // reported elsewhere
-	}
-	if reason, hint := convert.VolumeModes(value); reason != "" {
-		v.bad.Add(place.At(s.src.name, n.Line), place.Subject(path)+": "+reason, hint)
-	}
 }
 
 func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
@@ -249,25 +343,27 @@ func (v *inspector) scalar(s scope, path string, n *yaml.Node) {
 	}
 	at := place.At(s.src.name, n.Line)
 	if err != nil {
-		v.badValue(at, path, n.Value, err)
+		v.badValue(s, path, n, err)
 		return
 	}
 	for _, a := range absents {
+		if a.required || !v.in.opts.AllowUnset {
+			v.bad.MarkUnset(path)
+		}
 		v.missing = append(v.missing, missing{absent: a, at: at, path: path, again: s.again})
 	}
 }
 
 // badValue reports a value whose variables can't be replaced.
-func (v *inspector) badValue(at, path, value string, err error) {
+func (v *inspector) badValue(s scope, path string, n *yaml.Node, err error) {
 	var invalid *template.InvalidTemplateError
 	if !errors.As(err, &invalid) {
-		v.bad.Add(at, place.Subject(path)+": "+err.Error(), "put large text into a file")
+		v.wrong(s, n, n.Line, place.Subject(path)+": "+err.Error(), "put large text into a file")
 		return
 	}
-	if len(value) > 60 {
-		value = "the value"
-	} else {
-		value = strconv.Quote(value)
+	value := "the value"
+	if len(n.Value) <= 60 {
+		value = strconv.Quote(n.Value)
 	}
-	v.bad.Add(at, place.Subject(path)+": "+value+" has a $ that begins no variable", "write $$ for a plain $")
+	v.wrong(s, n, n.Line, place.Subject(path)+": "+value+" has a $ that begins no variable", "write $$ for a plain $")
 }

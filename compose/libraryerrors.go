@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"rhumb"
+	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
 )
 
@@ -18,38 +19,25 @@ func recovered(err *error) {
 	}
 }
 
-// lastLine gives ":N" for the last line number that a message names: where the YAML library noticed, not where it began to read.
-func lastLine(msg string) string {
-	all := atLine.FindAllStringSubmatch(msg, -1)
-	if len(all) == 0 {
-		return ""
-	}
-	return ":" + all[len(all)-1][1]
-}
-
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
 	return s
 }
 
-var (
-	yamlPrefix   = regexp.MustCompile(`^(yaml: ?)?(unmarshal errors?:|construct errors?:|load errors?:)?\s*`)
-	yamlPosition = regexp.MustCompile(`(while [a-z ]+ at )?(line \d+(, column \d+)?|<unknown position>|offset \d+):? ?`)
-)
-
-// yamlReason gives what the YAML library says without its name and place.
-func yamlReason(err error) string {
-	s := yamlPrefix.ReplaceAllString(strings.TrimSpace(err.Error()), "")
-	s = strings.TrimSpace(yamlPosition.ReplaceAllString(firstLine(s), ""))
-	s = strings.TrimPrefix(s, "go-yaml ")
-	if s == "" {
-		return "it can't be parsed"
+// unplaced says in plain words what the library says without a place.
+func unplaced(msg string) (plain, hint string) {
+	switch {
+	case strings.Contains(msg, "can't be understood"), goText.MatchString(msg):
+		return "the file can't be understood", "look for keys without a value, and for lists and mappings in each other's place"
+	case strings.Contains(msg, "empty compose file"):
+		return "services: there is none to run", "write at least one below services:"
 	}
-	return s
+	return msg, ""
 }
 
 var (
-	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name)\b`)
+	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name|jobs|models|version)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name|jobs|models|version)\b`)
+	unparsed  = regexp.MustCompile(`(?s)failed to parse ([^:]+): (yaml: .*)`)
 	goPath    = regexp.MustCompile(`^'([a-z]+(?:\[[^\]]*\]|\.[A-Za-z0-9_-]+)*)'`)
 	goIndex   = regexp.MustCompile(`\[([^\]]*[^\]\d][^\]]*)\]`)
 	numbers   = regexp.MustCompile(`\.(\d+)\b`)
@@ -58,23 +46,37 @@ var (
 	goDecode  = regexp.MustCompile(`^decoding failed due to the following error\(s\):\s*`)
 )
 
-// libraryErrors turns what the Compose library says into errors with places: each line that names a path of the model is
+// libraryErrors turns what the Compose library says into mistakes with places: each line that names a path of the model is
 // one, else the first line is.
-func (v *inspector) libraryErrors(err error) error {
+func (v *inspector) libraryErrors(err error) {
 	text := goDecode.ReplaceAllString(strings.TrimSpace(err.Error()), "")
-	var errs rhumb.Errors
+	if m := unparsed.FindStringSubmatch(text); m != nil && v.in.sources[m[1]] != nil {
+		v.unparsed(v.in.sources[m[1]], m[2], err)
+		return
+	}
+	found := false
 	for line := range strings.Lines(text) {
-		if e := v.libraryError(strings.TrimSpace(line), err); e.At != "" {
-			errs = append(errs, e)
-		}
+		found = v.libraryError(strings.TrimSpace(line), err) || found
 	}
-	if len(errs) == 0 {
-		errs = rhumb.Errors{v.libraryError(firstLine(text), err)}
+	if !found {
+		v.stuck = true
+		msg, hint := unplaced(firstLine(text))
+		v.unplaced = &rhumb.Error{Code: rhumb.Invalid, At: place.At(v.in.files[0].name, 1), Msg: msg, Hint: hint, Err: err}
 	}
-	return place.Joined(errs)
 }
 
-func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
+// unparsed makes a mistake of what the library says of a file that it can't parse, though it is YAML.
+func (v *inspector) unparsed(src *source, text string, err error) {
+	e := yamlError(src.name, src.content, strings.ReplaceAll(text, "\n", " "), err)
+	if strings.Contains(text, "excessive aliasing") && v.widest.src == src {
+		e.At = place.At(src.name, v.widest.line)
+	}
+	v.stuck = true
+	v.bad.AddError(e)
+}
+
+// libraryError makes a mistake of a message, and reports whether its place is known.
+func (v *inspector) libraryError(msg string, err error) bool {
 	for wrappers.MatchString(msg) {
 		msg = wrappers.ReplaceAllString(msg, "")
 	}
@@ -94,23 +96,60 @@ func (v *inspector) libraryError(msg string, err error) *rhumb.Error {
 	if path := v.quoted(msg); path != "" {
 		return v.libraryErrorAt(path, msg, err)
 	}
-	return &rhumb.Error{Code: rhumb.Invalid, Msg: msg, Err: err}
+	return false
 }
 
-func (v *inspector) libraryErrorAt(path, msg string, err error) *rhumb.Error {
+// libraryErrorAt makes a mistake of what is said of a path. The nearest value that the files have there is cut out.
+func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
+	at := v.lines.Find(path)
+	if at == "" {
+		return false
+	}
 	want, ofType := strings.CutPrefix(msg, "must be a ")
-	msg, hint := plainer(path, msg)
+	msg, hint := plainer(msg)
 	if ofType {
 		msg, hint = wrongType(path, want, v.nodes[path])
 	}
-	return &rhumb.Error{Code: rhumb.Invalid, At: v.lines.Find(path), Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err}
+	if n := v.nearest(wholeItem(path)); n != nil {
+		v.cut[n] = true
+	} else {
+		v.stuck = true
+	}
+	if v.bad.Follows(path) || v.bad.Unset(path) {
+		return true
+	}
+	if goText.MatchString(msg) {
+		msg, hint = "the value is of a wrong kind", "look at what the key takes in the specification"
+	}
+	v.bad.AddError(&rhumb.Error{Code: rhumb.Invalid, At: at, Msg: place.Subject(path) + ": " + msg, Hint: hint, Err: err})
+	return true
+}
+
+// wholeItem returns the path of the list item that a path is in, or the path: what is left of an item means something else.
+func wholeItem(path string) string {
+	if i := strings.LastIndexByte(path, ']'); i >= 0 {
+		return path[:i+1]
+	}
+	return path
+}
+
+// nearest returns the value at a path, or at the longest path above it, or nil.
+func (v *inspector) nearest(path string) *yaml.Node {
+	for path != "" {
+		if n := v.nodes[path]; n != nil {
+			return n
+		}
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return nil
 }
 
 // quoted finds the path of the longest value of the files that a message quotes. Some of the library's messages tell nothing else.
 func (v *inspector) quoted(msg string) string {
 	best, path := "", ""
 	for value, p := range v.values {
-		if len(value) > len(best) && strings.Contains(msg, value) {
+		longer := len(value) > len(best) || len(value) == len(best) && value < best
+		if longer && strings.Contains(msg, value) {
 			best, path = value, p
 		}
 	}
@@ -118,13 +157,16 @@ func (v *inspector) quoted(msg string) string {
 }
 
 // plainer says the library's frequent messages in plain words, with a hint where there is one.
-func plainer(path, s string) (msg, hint string) {
+func plainer(s string) (msg, hint string) {
 	s = strings.TrimPrefix(s, "failed to cast to expected type: ")
 	if word, ok := strings.CutSuffix(s, ": invalid syntax"); ok {
 		return word + " is not a number", ""
 	}
-	if word, _, ok := strings.Cut(s, " does not match pattern "); ok {
-		return word + " isn't allowed here", patternHints[path[strings.LastIndexByte(path, '.')+1:]]
+	if m := unknownUnit.FindStringSubmatch(s); m != nil {
+		return m[1] + " is not a time", place.TimeHint
+	}
+	if m := unconvertible.FindStringSubmatch(s); m != nil {
+		return "must be a " + kindOfGo(m[1]), ""
 	}
 	for _, m := range plainWords {
 		if rest, ok := strings.CutPrefix(s, m.library); ok {
@@ -134,38 +176,44 @@ func plainer(path, s string) (msg, hint string) {
 	return s, ""
 }
 
-var patternHints = map[string]string{"pull_policy": "choose always, missing, never or build"}
+// goText matches what only programmers understand.
+var goText = regexp.MustCompile(`interface ?\{|map\[|%!|<nil>|reflect|\btypes\.|\btime\.[A-Z]|strconv|^json: `)
+
+var unknownUnit = regexp.MustCompile(`^time: unknown unit .* in duration (".*")$`)
+
+var unconvertible = regexp.MustCompile(`^expected type '([^']*)', got unconvertible type`)
+
+// kindOfGo says what a value of a type of Go's is in a file.
+func kindOfGo(name string) string {
+	switch {
+	case strings.Contains(name, "int"), strings.Contains(name, "float"):
+		return "number"
+	case strings.HasPrefix(name, "[]"):
+		return "list"
+	case strings.HasPrefix(name, "map"), strings.Contains(name, "."):
+		return "mapping"
+	case name == "bool":
+		return "true or false"
+	}
+	return "string"
+}
+
+// libraryKinds are the library's words for kinds of values.
+var libraryKinds = map[string]keys.Kind{"null": keys.Null, "boolean": keys.Bool, "integer": keys.Int, "number": keys.Int | keys.Float,
+	"string": keys.Text, "array": keys.List, "mapping": keys.Mapping}
+
+var word = regexp.MustCompile(`[a-z]+`)
 
 // wrongType says what to do about a value n, if it is known, where the library wants one of another kind.
 func wrongType(path, want string, n *yaml.Node) (msg, hint string) {
-	want = strings.ReplaceAll(want, "array", "list")
-	switch {
-	case strings.HasPrefix(want, "null"):
-		msg = "it has the wrong type"
-	case strings.HasPrefix(want, "integer"):
-		msg = "must be an " + want
-	default:
-		msg = "must be a " + want
+	if n == nil {
+		return "must be a " + strings.ReplaceAll(want, "array", "list"), ""
 	}
-	switch {
-	case n == nil:
-	case n.ShortTag() == "!!null":
-		return "it has no value", "write one, or leave the key out"
-	case n.Kind == yaml.MappingNode && strings.HasSuffix(place.Unindexed(path), ".volumes"):
-		hint = "a mapping needs target, and a type: volume, bind or tmpfs"
-	case n.Kind == yaml.MappingNode && strings.Contains(path, ".ulimits."):
-		hint = "a mapping needs soft and hard"
-	case n.Kind != yaml.ScalarNode:
-	case timeKeys.MatchString(path):
-		hint = place.TimeHint
-	case strings.HasPrefix(want, "list"):
-		hint = fmt.Sprintf("write it as a list: [%q]", n.Value)
-	case strings.HasPrefix(want, "mapping"):
-		hint = "write name: value, a line each, below it"
-	case n.ShortTag() != "!!str":
-		hint = fmt.Sprintf("write it in quotes: %q", n.Value)
+	var kind keys.Kind
+	for _, name := range word.FindAllString(want, -1) {
+		kind |= libraryKinds[name]
 	}
-	return msg, hint
+	return wrongKind(path, n, kind)
 }
 
 // timeKeys matches the keys whose values are times.
@@ -175,6 +223,7 @@ var timeKeys = regexp.MustCompile(`\.(interval|timeout|start_period|start_interv
 var plainWords = []struct{ library, plain, hint string }{
 	{"time: invalid duration ", "%q is not a time", place.TimeHint},
 	{"time: missing unit in duration ", "%q is not a time", place.TimeHint},
+	{"json: unsupported value: ", "%s is a number without a value", "write it in quotes, or write a number"},
 	{"invalid size: ", "%q is not a size", "write it as 64m or 1g"},
 	{"invalid suffix: ", "%q is not a unit", "write it as 64m or 1g"},
 	{"invalid boolean:", "%q is neither true nor false", ""},

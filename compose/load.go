@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/compose/internal/convert"
+	"rhumb/compose/internal/place"
 )
 
 // Options says what to load.
@@ -58,34 +59,91 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := inspect(in)
-	if err := v.bad.Err(); err != nil {
-		return nil, v.withUnset(err)
+	l := loading{in: in, bad: place.NewProblems(place.NewLines())}
+	return l.run(ctx)
+}
+
+// loading is one Load. What is wrong is cut out of the files and what is left is loaded again, so that the first mistake
+// hides none of the others.
+type loading struct {
+	in    *input
+	bad   *place.Problems
+	first *inspector // of the whole files
+	model *model     // nil: the library hasn't made one
+}
+
+// How often files with mistakes are loaded again: bounds for what a file can make us spend.
+const (
+	maxRounds = 10
+	maxWork   = 20_000 // YAML nodes looked at in all rounds after the first
+)
+
+func (l *loading) run(ctx context.Context) (*Project, error) {
+	var p *Project
+	var unplaced *rhumb.Error
+	work := 0
+	for range maxRounds {
+		v := inspect(l.in, l.bad)
+		if l.first == nil {
+			l.first = v
+		} else {
+			work += v.looked
+		}
+		if len(v.cut) == 0 && !v.stuck {
+			p = l.project(ctx, v)
+			unplaced = v.unplaced
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, rhumb.Errorf(rhumb.Cancelled, "loading was stopped: %w", err)
+		}
+		if len(v.cut) == 0 || v.stuck || work > maxWork || l.bad.Full() || !l.in.prune(v.cut) {
+			break
+		}
 	}
+	if l.model == nil {
+		l.first.unsetOfAll()
+	}
+	if l.bad.Count() == 0 {
+		l.bad.AddError(unplaced)
+	}
+	if err := l.bad.Err(); err != nil {
+		return nil, err
+	}
+	p.Warnings = append(l.in.warnings, l.first.warnings...)
+	return p, nil
+}
+
+// project has the library merge and resolve the files, and makes the stack. Mistakes go to l.bad; those that stop the library
+// are cut out if possible, and others make the project useless.
+func (l *loading) project(ctx context.Context, v *inspector) *Project {
+	in := l.in
 	m, err := parse(ctx, in, v)
 	if err != nil {
-		return nil, v.withUnset(err)
+		v.libraryErrors(err)
+		return nil
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, rhumb.Errorf(rhumb.Cancelled, "loading was stopped: %w", err)
+	v.readReferencedFiles(m.project)
+	if v != l.first {
+		l.first.missing = append(l.first.missing, v.missing...) // what env files lack isn't known before
 	}
-	v.settleUnset(m.inactive)
+	l.model = m
+	l.first.settleUnset(m.inactive)
 	in.warnings = append(in.warnings, m.unknownProfiles(in.opts.Profiles)...)
 	stack, builds := convert.Stack(convert.Model{Name: in.name, Dir: in.dir, First: in.files[0].name, Env: in.env, Shown: in.shown,
-		Project: m.project, Keys: m.used, Lines: v.lines, Bad: v.bad})
-	if err := v.bad.Err(); err != nil {
-		return nil, err
+		Project: m.project, Keys: m.used, Lines: v.lines, Bad: l.bad})
+	if l.bad.Count() > 0 {
+		return nil
 	}
 	text, err := resolved(m.project, in.dir, v.lines.Has)
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "the resolved model can't be written: %w", err)
+		l.bad.Add(in.files[0].name, "the resolved model can't be written: "+err.Error(), "")
+		return nil
 	}
-	p := &Project{Stack: stack, Dir: in.dir, Named: in.named(), Builds: builds, Resolved: text, Warnings: in.warnings}
-	p.Warnings = append(p.Warnings, v.warnings...)
+	p := &Project{Stack: stack, Dir: in.dir, Named: in.named(), Builds: builds, Resolved: text}
 	for _, f := range in.files {
 		p.Files = append(p.Files, f.name)
 	}
-	return p, nil
+	return p
 }
 
 // Context is what a build needs from the client's disk: its folder, its Dockerfile, and the contents of its secrets.

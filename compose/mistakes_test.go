@@ -110,7 +110,7 @@ func TestABinaryFileIsNotYAML(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "compose.yaml", "PK\x00\x03\x04")
 	_, err := Load(t.Context(), Options{Dir: dir})
-	if lines := told(err); len(lines) != 1 || !strings.HasPrefix(lines[0], "compose.yaml: not YAML: ") {
+	if lines := told(err); len(lines) != 1 || !strings.HasPrefix(lines[0], "compose.yaml:1: not YAML: ") {
 		t.Errorf("told %q", lines)
 	}
 }

@@ -47,12 +47,7 @@ func (m *model) unknownProfiles(asked []string) []rhumb.Note {
 
 // parse has the library merge and resolve the files.
 func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
-	m, err := load(ctx, in, v.lines)
-	if err != nil {
-		return nil, v.libraryErrors(err)
-	}
-	v.readReferencedFiles(m.project)
-	return m, v.bad.Err()
+	return load(ctx, in, v.lines)
 }
 
 func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) {
@@ -84,14 +79,11 @@ func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) 
 	return &model{project, used}, nil
 }
 
-// withUnset puts the missing variables before an error that may well come of them.
-func (v *inspector) withUnset(err error) error {
-	required := slices.ContainsFunc(v.missing, func(m missing) bool { return m.required })
-	if v.in.opts.AllowUnset && !required || len(v.missing) == 0 {
-		return err
+// unsetOfAll reports the missing variables, as which services are active isn't known.
+func (v *inspector) unsetOfAll() {
+	if !v.in.opts.AllowUnset || slices.ContainsFunc(v.missing, func(m missing) bool { return m.required }) {
+		v.settleUnset(func(string) bool { return false })
 	}
-	v.settleUnset(func(string) bool { return false })
-	return v.bad.Err()
 }
 
 // settleUnset makes errors or warnings of the missing variables of the services that are active.

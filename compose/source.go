@@ -21,6 +21,8 @@ type source struct {
 	path    string // absolute, or "-"
 	content []byte
 	roots   []*yaml.Node // the mapping of each document
+	// emptyLine is the line of a document that is empty, such as what follows a --- at the end. The library takes none.
+	emptyLine int
 }
 
 // parseSource parses a Compose file; the error is a *rhumb.Error.
@@ -34,9 +36,10 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 			break
 		}
 		if err != nil {
-			return nil, yamlError(name, err)
+			return nil, yamlError(name, content, err.Error(), err)
 		}
 		if len(doc.Content) == 0 || empty(doc.Content[0]) {
+			src.emptyLine = max(doc.Line, 1)
 			continue
 		}
 		root := doc.Content[0]
@@ -50,10 +53,15 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 		src.roots = append(src.roots, root)
 	}
 	if len(src.roots) == 0 {
-		return nil, &rhumb.Error{Code: rhumb.Invalid, At: name, Msg: "the file is empty", Hint: "it needs at least services:"}
+		return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, 1), Msg: "the file is empty", Hint: "it needs at least services:"}
+	}
+	if src.emptyLine > 0 && !src.encode() {
+		return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, src.emptyLine), Msg: "a document is empty", Hint: emptyHint}
 	}
 	return src, nil
 }
+
+const emptyHint = "take its --- out"
 
 // decode is the YAML library's decoder, with its panics made errors.
 func decode(dec *yaml.Decoder, n *yaml.Node) (err error) {
@@ -63,11 +71,6 @@ func decode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 
 func empty(n *yaml.Node) bool {
 	return n.Kind == 0 || n.Kind == yaml.ScalarNode && (n.Tag == "!!null" || n.Value == "")
-}
-
-func yamlError(name string, err error) *rhumb.Error {
-	return &rhumb.Error{Code: rhumb.Invalid, At: name + lastLine(err.Error()), Msg: "not YAML: " + yamlReason(err), Err: err,
-		Hint: "look at the indentation, colons and quotes there and just above"}
 }
 
 // top gives the value of a top-level key, or nil.

@@ -78,6 +78,9 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 		return Context{}
 	}
 	here := Context{Dir: b.Context}
+	if c.bad.Follows(path) {
+		return here // what was wrong has been left out: another folder is meant
+	}
 	out.Context = filepath.ToSlash(c.relative(b.Context))
 	info, err := os.Stat(b.Context)
 	switch {

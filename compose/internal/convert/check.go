@@ -18,7 +18,7 @@ func (c *converter) check() {
 	for _, name := range c.project.ServiceNames() {
 		s := c.project.Services[name]
 		path := "services." + name
-		if s.Build == nil && s.Image == "" && s.Provider == nil && (!c.unset || !c.lines.Has(path+".image")) {
+		if s.Build == nil && s.Image == "" && s.Provider == nil && (!c.unset || !c.bad.Said(path+".image")) {
 			c.bad.At(path, "add image or build", "it has neither image nor build")
 		}
 		if of, n, ok := rhumb.HookOf(name); ok {
@@ -134,7 +134,7 @@ func (c *converter) dependencyPlace(s types.ServiceConfig, path, other string) s
 
 // refer reports a name that isn't among the known ones.
 func refer[V any](c *converter, at, what, name string, known map[string]V) {
-	if _, ok := known[name]; ok {
+	if _, ok := known[name]; ok || c.bad.Said(what+"s."+name) {
 		return
 	}
 	hint := place.DidYouMean(name, slices.Collect(maps.Keys(known)))
@@ -149,7 +149,7 @@ func (c *converter) referService(at, name string) {
 		c.bad.At(at, "name the profile with --profile, or say required: false", "service %s has a profile that isn't active", name)
 		return
 	}
-	if _, ok := c.project.Services[name]; !ok {
+	if _, ok := c.project.Services[name]; !ok && !c.bad.Said("services."+name) {
 		c.bad.At(at, place.DidYouMean(name, c.project.ServiceNames()), "there is no service %s", name)
 	}
 }

@@ -48,7 +48,7 @@ type converter struct {
 	lines   *place.Lines
 	bad     *place.Problems
 	project *types.Project
-	unset   bool // variables were missing, so that values are empty that the user didn't leave empty
+	unset   bool // mistakes were found already, so that values are missing or empty that the user didn't leave out or empty
 
 	networks map[string]bool // used ones, by key
 	volumes  map[string]bool
@@ -80,8 +80,8 @@ func (c *converter) stack() rhumb.Stack {
 		s.Services = append(append(s.Services, svc), jobs...)
 	}
 	slices.SortFunc(s.Services, func(a, b rhumb.Service) int { return cmp.Compare(a.Name, b.Name) })
-	if len(s.Services) == 0 {
-		c.bad.Add(c.in.First, "services: there is none to run", c.noServices())
+	if len(s.Services) == 0 && (!c.unset || !c.bad.Said("services")) {
+		c.bad.Add(cmp.Or(c.lines.Find("services"), place.At(c.in.First, 1)), "services: there is none to run", c.noServices())
 	}
 	c.published(s.Services)
 	c.routed(s.Services)
@@ -144,8 +144,8 @@ func (c *converter) stackNetworks() []rhumb.Network {
 	var list []rhumb.Network
 	for _, key := range slices.Sorted(maps.Keys(c.networks)) {
 		n := c.project.Networks[key]
-		c.named("networks."+key, n.Name)
 		out := rhumb.Network{Key: key, Name: n.Name, External: bool(n.External)}
+		c.named("networks."+key, n.Name)
 		if !n.External {
 			out.Driver, out.DriverOpts = n.Driver, filled(n.DriverOpts)
 			out.Internal, out.Attachable = n.Internal, n.Attachable
@@ -164,8 +164,8 @@ func (c *converter) stackVolumes() []rhumb.Volume {
 	var list []rhumb.Volume
 	for _, key := range slices.Sorted(maps.Keys(c.volumes)) {
 		v := c.project.Volumes[key]
-		c.named("volumes."+key, v.Name)
 		out := rhumb.Volume{Key: key, Name: v.Name, External: bool(v.External)}
+		c.named("volumes."+key, v.Name)
 		if !v.External {
 			out.Driver, out.DriverOpts, out.Labels = v.Driver, filled(v.DriverOpts), filled(v.Labels)
 		}
@@ -174,10 +174,10 @@ func (c *converter) stackVolumes() []rhumb.Volume {
 	return list
 }
 
-// named reports a name that is empty. Where variables are missing, that is reported already.
+// named reports a name that is said and empty, such as a variable that isn't set.
 func (c *converter) named(path, name string) {
-	if name == "" && !c.unset {
-		c.bad.At(path+".name", "name it, or leave the key out", "it is empty")
+	if name == "" && c.lines.Has(path+".name") {
+		c.bad.At(path+".name", "write the name, or leave the key out", "it is empty")
 	}
 }
 

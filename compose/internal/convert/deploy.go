@@ -187,9 +187,14 @@ func (c *converter) ready(s types.ServiceConfig, out *rhumb.Service) rhumb.Ready
 	}
 	r := c.extras[s.Name].Ready
 	if (r.Kind == rhumb.ReadyHTTP || r.Kind == rhumb.ReadyTCP) && r.Port == 0 {
-		if r.Port = firstPort(out.Container.Expose); r.Port == 0 {
+		if r.Port = firstPort(out.Container.Expose); r.Port == 0 && !c.portsLeftOut(s.Name) {
 			c.bad.At("services."+s.Name+"."+keys.Extension+".ready", "add port", "no port to ask is known")
 		}
 	}
 	return r
+}
+
+// portsLeftOut reports whether a service may have ports that were left out because something is wrong with them.
+func (c *converter) portsLeftOut(name string) bool {
+	return c.bad.Follows("services."+name+".ports") || c.bad.Follows("services."+name+".expose") || c.unset && c.bad.Said("services."+name+".ports")
 }

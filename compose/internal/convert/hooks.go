@@ -127,7 +127,7 @@ func (c *converter) after(s types.ServiceConfig, out *rhumb.Service) *rhumb.Chec
 		c.bad.At(path, "give it to a service that stays", "%s is a job: it has ended by then", s.Name)
 	}
 	if check.Path != "" && check.Port == 0 {
-		if check.Port = firstPort(out.Container.Expose); check.Port == 0 {
+		if check.Port = firstPort(out.Container.Expose); check.Port == 0 && !c.portsLeftOut(s.Name) {
 			c.bad.At(path, "add port", "no port to ask is known")
 		}
 	}

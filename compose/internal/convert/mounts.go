@@ -160,7 +160,7 @@ func (c *converter) snapshot(at string, m rhumb.Mount) (rhumb.Mount, bool) {
 	}
 	content, err := diskfile.Read(real, name, diskfile.MaxSnapshot)
 	if err != nil {
-		c.bad.At(at, "", "%s", err)
+		c.bad.At(at, "make it readable for you", "%s", err)
 		return m, false
 	}
 	f := c.keep(fileKey{rhumb.FileProject, filepath.ToSlash(name)}, content)

@@ -43,7 +43,7 @@ func (c *converter) address(path, s string) {
 		return
 	}
 	if _, err := netip.ParseAddr(s); err != nil {
-		c.bad.At(path, "", "%q is not an IP address", s)
+		c.bad.At(path, "write it as 172.28.0.5 or fd00::5", "%q is not an IP address", s)
 	}
 }
 

@@ -128,11 +128,21 @@ func ulimits(m map[string]*types.UlimitsConfig) []rhumb.Ulimit {
 	return list
 }
 
+func notADevice(source string) string {
+	switch {
+	case source == "":
+		return "the device's path is empty"
+	case strings.Contains(source, "="):
+		return source + ": CDI devices: needs Engine 25"
+	}
+	return fmt.Sprintf("%q is not the path of a device", source)
+}
+
 func (c *converter) devices(s types.ServiceConfig) []rhumb.Device {
 	var list []rhumb.Device
 	for i, d := range s.Devices {
 		if !strings.HasPrefix(d.Source, "/") {
-			c.bad.At(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s: CDI devices: needs Engine 25", d.Source)
+			c.bad.At(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s", notADevice(d.Source))
 		}
 		list = append(list, rhumb.Device{Source: d.Source, Target: d.Target, Permissions: d.Permissions})
 	}
@@ -183,12 +193,12 @@ func (c *converter) seccomp(path, file string) string {
 	file = c.pathOf(file)
 	b, err := diskfile.Read(file, c.in.Shown(file), diskfile.MaxSnapshot)
 	if err != nil {
-		c.bad.At(path, "", "%s", err)
+		c.bad.At(path, "name a file beside the Compose file, or write unconfined", "%s", err)
 		return ""
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, b); err != nil {
-		c.bad.At(path, "", "%s: the profile is not JSON: %s", c.in.Shown(file), err)
+		c.bad.At(path, "a profile is a JSON file", "%s: the profile is not JSON: %s", c.in.Shown(file), err)
 	}
 	return compact.String()
 }

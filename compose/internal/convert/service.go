@@ -13,6 +13,7 @@ import (
 
 	"rhumb"
 	"rhumb/compose/internal/extension"
+	"rhumb/compose/internal/place"
 )
 
 const (
@@ -165,7 +166,7 @@ func (c *converter) duration(path string, d *types.Duration) time.Duration {
 		return 0
 	}
 	if *d < 0 {
-		c.bad.At(path, "", "a time can't be negative")
+		c.bad.At(path, place.TimeHint, "a time can't be negative")
 	}
 	return time.Duration(*d)
 }
@@ -182,7 +183,7 @@ func (c *converter) pull(s types.ServiceConfig) rhumb.PullPolicy {
 	case "never":
 		return rhumb.PullNever
 	case "build":
-		if s.Build == nil {
+		if s.Build == nil && !c.bad.Said("services."+s.Name+".build") {
 			c.bad.At("services."+s.Name+".pull_policy", "add build, or choose another policy", "build: there is nothing to build")
 		}
 		return rhumb.PullBuild
@@ -215,7 +216,7 @@ func (c *converter) replicas(s types.ServiceConfig) int {
 	}
 	switch {
 	case n < 0 || n > 1000:
-		c.bad.At(path, "", "%d replicas: it must be from 0 to 1000", n)
+		c.bad.At(path, "write a number from 0 to 1000", "%d replicas are out of range", n)
 	case c.awaited[s.Name] && n != 1:
 		c.note(path, rhumb.Ignored, "others await the service's completion: it runs once")
 	}

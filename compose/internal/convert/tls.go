@@ -132,7 +132,7 @@ func (c *converter) pem(path, name string) ([]byte, bool) {
 	file := c.pathOf(name)
 	b, err := diskfile.Read(file, c.in.Shown(file), maxCertificate)
 	if err != nil {
-		c.bad.At(path, "", "%s", err)
+		c.bad.At(path, "name a file, relative to the project folder", "%s", err)
 	}
 	return b, err == nil
 }

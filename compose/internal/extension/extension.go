@@ -96,6 +96,19 @@ func (r reader) fields(v any, known ...string) map[string]any {
 	return good
 }
 
+// shown returns a value as messages show it.
+func shown(v any) string {
+	switch v.(type) {
+	case nil:
+		return "nothing"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "a mapping"
+	}
+	return fmt.Sprint(v)
+}
+
 func (r reader) text(v any) string {
 	s, ok := v.(string)
 	if !ok {
@@ -111,7 +124,7 @@ func (r reader) time(v any) *time.Duration {
 	s, ok := v.(string)
 	d, err := time.ParseDuration(s)
 	if !ok || err != nil || d < 0 || d > 24*time.Hour {
-		r.wrong(place.TimeHint, "%v is not a time from 0s to 24h", v)
+		r.wrong(place.TimeHint, "%v is not a time from 0s to 24h", shown(v))
 		return nil
 	}
 	return &d
@@ -126,7 +139,7 @@ func (r reader) port(v any) uint16 {
 		ok = err == nil
 	}
 	if !ok || n < 1 || n > math.MaxUint16 {
-		r.wrong("ports go from 1 to 65535", "%v is not a port", v)
+		r.wrong("ports go from 1 to 65535", "%v is not a port", shown(v))
 		return 0
 	}
 	return uint16(n)

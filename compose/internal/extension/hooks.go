@@ -68,7 +68,7 @@ func (r reader) command(v any) []string {
 	}
 	var words types.ShellCommand
 	if err := words.DecodeMapstructure(v); err != nil || len(words) == 0 {
-		r.wrong("write it as [smoke-test, --quick]", "%v is not a command", v)
+		r.wrong("write it as [smoke-test, --quick]", "%v is not a command", shown(v))
 	}
 	return []string(words)
 }

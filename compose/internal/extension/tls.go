@@ -48,7 +48,7 @@ func (r reader) tls(v any) *TLS {
 	if v, ok := fields["redirect"]; ok {
 		on, ok := v.(bool)
 		if !ok {
-			r.below("redirect").wrong("write true or false", "%v is neither true nor false", v)
+			r.below("redirect").wrong("write true or false", "%v is neither true nor false", shown(v))
 		}
 		plain := !on
 		w.Plain = &plain
@@ -87,6 +87,6 @@ func (r reader) days(v any) time.Duration {
 	if d, err := time.ParseDuration(s); err == nil && d > 0 && d <= longest*24*time.Hour {
 		return d
 	}
-	r.wrong("write it as 180d or 12h", "%v is not a time up to %dd", v, longest)
+	r.wrong("write it as 180d or 12h", "%v is not a time up to %dd", shown(v), longest)
 	return 0
 }

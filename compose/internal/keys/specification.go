@@ -1,7 +1,9 @@
 package keys
 
 import (
+	"encoding/json"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -17,35 +19,148 @@ const Extension = "x-rhumb"
 // ExtensionFields are what the extension may have.
 var ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls"}
 
-// Field is a place in the specification: which keys may be there. A nil field is a place where anything may be.
+// Kind is a set of kinds of YAML values.
+type Kind uint8
+
+// The kinds. Int and Float are both numbers; a Date is a plain 2020-01-01.
+const (
+	Null Kind = 1 << iota
+	Bool
+	Int
+	Float
+	Date
+	Text
+	List
+	Mapping
+)
+
+// Field is a place in the specification: which keys and values may be there. A nil field is a place where anything may be.
 type Field struct {
-	keys map[string]*Field // "*" stands for any name, "[]" for a list's items
+	keys     map[string]*Field // "*" stands for any name, "[]" for a list's items
+	Kinds    Kind              // 0: any kind
+	Words    []string          // the only texts; nil: any
+	Pattern  *regexp.Regexp    // that a text matches; nil: any
+	Min, Max *float64          // of a number; nil: no bound
+	Required []string          // keys that a mapping must have
+	name     *regexp.Regexp    // that names at "*" match; nil: any
 }
+
+// definition is the part of a JSON schema that the Compose specification's schema uses.
+type definition struct {
+	Ref                  string                 `json:"$ref"`
+	Defs                 map[string]*definition `json:"$defs"`
+	Type                 words                  `json:"type"`
+	Properties           map[string]*definition `json:"properties"`
+	PatternProperties    map[string]*definition `json:"patternProperties"`
+	AdditionalProperties *bool                  `json:"additionalProperties"`
+	Items                *definition            `json:"items"`
+	OneOf, AllOf         []*definition
+	Enum                 []string `json:"enum"`
+	Pattern              string   `json:"pattern"`
+	Minimum, Maximum     *float64
+	Required             []string `json:"required"`
+}
+
+// words is a string or a list of strings.
+type words []string
+
+func (w *words) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*w = words{one}
+		return nil
+	}
+	return json.Unmarshal(b, (*[]string)(w))
+}
+
+var kindNames = map[string]Kind{"null": Null, "boolean": Bool, "integer": Int, "number": Int | Float, "string": Text, "array": List, "object": Mapping}
 
 // Specification is the root of all that the Compose specification's schema declares.
 var Specification = sync.OnceValue(func() *Field {
-	root := &Field{keys: map[string]*Field{}}
-	for _, path := range schema.AttributePaths() {
-		at := root
-		for _, part := range path.Parts() {
-			next := at.keys[part]
-			if next == nil {
-				next = &Field{keys: map[string]*Field{}}
-				at.keys[part] = next
-			}
-			at = next
-		}
+	var top definition
+	if err := json.Unmarshal([]byte(schema.Schema), &top); err != nil {
+		panic(err) // the schema is part of the program
 	}
+	root := &Field{}
+	root.add(&top, top.Defs)
+	root.correct()
 	return root
 })
+
+// add makes what d declares part of the field. Alternatives are merged, as each is of another kind of value.
+func (f *Field) add(d *definition, defs map[string]*definition) {
+	if d.Ref != "" {
+		f.add(defs[strings.TrimPrefix(d.Ref, "#/$defs/")], defs)
+	}
+	for _, list := range [][]*definition{d.OneOf, d.AllOf} {
+		for _, part := range list {
+			f.add(part, defs)
+		}
+	}
+	for _, t := range d.Type {
+		f.Kinds |= kindNames[t]
+	}
+	f.Words = append(f.Words, d.Enum...)
+	f.Required = append(f.Required, d.Required...)
+	if d.Pattern != "" {
+		f.Pattern = regexp.MustCompile(d.Pattern)
+	}
+	if d.Minimum != nil {
+		f.Min, f.Max = d.Minimum, d.Maximum
+	}
+	for name, part := range d.Properties {
+		f.below(name).add(part, defs)
+	}
+	for pattern, part := range d.PatternProperties {
+		if pattern == "^x-" {
+			continue
+		}
+		f.below("*").add(part, defs)
+		if d.AdditionalProperties != nil && !*d.AdditionalProperties {
+			f.name = regexp.MustCompile(pattern)
+		}
+	}
+	if d.Items != nil {
+		f.below("[]").add(d.Items, defs)
+	}
+}
+
+func (f *Field) below(name string) *Field {
+	if f.keys == nil {
+		f.keys = map[string]*Field{}
+	}
+	if f.keys[name] == nil {
+		f.keys[name] = &Field{}
+	}
+	return f.keys[name]
+}
+
+// correct takes back what the schema allows and the library can't work with, and adds what the library takes beyond it.
+func (f *Field) correct() {
+	include := f.Child("include")
+	for _, empty := range []*Field{include, include.Item().Child("env_file"), include.Item().Child("project_directory")} {
+		empty.Kinds |= Null
+	}
+	service := f.Child("services").Child("*")
+	service.Child("build").Child("additional_contexts").Child("*").Kinds = Text
+	service.Child("ports").Item().Required = []string{"target"}
+	for _, s := range []*Field{service, service.Child("pre_start").Child("[]")} {
+		s.Child("pid").Kinds &^= Null
+		s.Child("storage_opt").below("*").Kinds = Text | Int
+		blkio := s.Child("blkio_config")
+		blkio.Child("weight").Kinds = Int
+		blkio.Child("weight_device").Item().Child("weight").Kinds = Int
+		s.Child("volumes").Item().Required = []string{"type", "target"}
+	}
+}
 
 // Service is what a service may have.
 func Service() *Field { return Specification().Child("services").Child("*") }
 
-// Child gives the field of a name that is known to be there.
+// Child returns the field of a name that is known to be there.
 func (f *Field) Child(name string) *Field { return f.keys[name] }
 
-// Key gives the field below a key, and whether the key may be there.
+// Key returns the field below a key, and whether the key may be there.
 func (f *Field) Key(name string) (*Field, bool) {
 	if f == nil || len(f.keys) == 0 {
 		return nil, true
@@ -62,10 +177,13 @@ func (f *Field) Key(name string) (*Field, bool) {
 	return nil, len(f.names()) == 0
 }
 
-// Named tells whether names of the user's may be there.
+// Named reports whether names of the user's may be there.
 func (f *Field) Named() bool { return f != nil && f.keys["*"] != nil }
 
-// Item gives the field of a list's items.
+// Names reports whether the user may give something there this name.
+func (f *Field) Names(name string) bool { return f == nil || f.name == nil || f.name.MatchString(name) }
+
+// Item returns the field of a list's items.
 func (f *Field) Item() *Field {
 	if f == nil {
 		return nil
@@ -83,8 +201,16 @@ func (f *Field) names() []string {
 	return names
 }
 
+// formerly are keys of older files and of other tools, with what the specification calls them.
+var formerly = map[string]string{"net": "network_mode", "depends": "depends_on", "environments": "environment", "env": "environment",
+	"envs": "environment", "port": "ports", "volume": "volumes", "cmd": "command", "dockerfile": "build.dockerfile", "log_driver": "logging.driver",
+	"log_opt": "logging.options", "cpu": "cpus", "memory": "mem_limit", "user_ns": "userns_mode", "workdir": "working_dir"}
+
 // Hint helps with an unknown key: a name that is close, or the place in a service where the key belongs.
 func (f *Field) Hint(key string) string {
+	if now, ok := formerly[key]; ok && f == Service() {
+		return "did you mean " + now + "?"
+	}
 	if c := place.Closest(key, f.names()); c != "" {
 		return "did you mean " + c + "?"
 	}

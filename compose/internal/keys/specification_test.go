@@ -2,6 +2,7 @@ package keys
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,4 +88,30 @@ func TestMappingsOfTheSpecificationAreClosed(t *testing.T) {
 		}
 	}
 	visit("", doc)
+}
+
+func TestTheSpecificationIsReadWhole(t *testing.T) {
+	for _, path := range schema.AttributePaths() {
+		at := Specification()
+		for _, part := range path.Parts() {
+			if at = at.keys[part]; at == nil {
+				t.Fatalf("%s is missing", path)
+			}
+		}
+		if at.Kinds == 0 && len(at.keys) == 0 {
+			t.Errorf("%s takes any value", path)
+		}
+	}
+	if k := Service().Child("environment").Kinds; k != List|Mapping {
+		t.Errorf("environment takes %b", k)
+	}
+	condition := Service().Child("depends_on").Child("*").Child("condition")
+	if len(condition.Words) != 3 || !slices.Equal(Service().Child("depends_on").Child("*").Required, []string{"condition"}) {
+		t.Errorf("depends_on takes %v", condition.Words)
+	}
+	for name, ok := range map[string]bool{"web-1.a_B": true, "my web": false, "": false, "dé": false} {
+		if Specification().Child("services").Names(name) != ok {
+			t.Errorf("%q as a service's name: %v", name, !ok)
+		}
+	}
 }

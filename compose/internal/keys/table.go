@@ -59,6 +59,7 @@ var rows = []row{
 	{"services.*", "annotations", refused, "needs Engine 24"},
 	{"services.*", "umask", refused, "needs Engine 29.8"},
 	{"services.*", "use_api_socket", refused, "mount /var/run/docker.sock yourself if the service may rule the server"},
+	{"services.*", "use_api_socket=false", honoured, ""},
 	{"services.*", "models", refused, "rhumb runs no language models"},
 	{"services.*", "provider", refused, "rhumb runs containers only"},
 	{"services.*", "pre_start post_start pre_stop", honoured, ""},

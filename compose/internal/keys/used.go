@@ -21,7 +21,7 @@ type Use struct {
 func Used(dict map[string]any, l *place.Lines) []Use {
 	w := usage{lines: l, seen: map[string]bool{}}
 	for _, k := range Table() {
-		if !strings.ContainsAny(k.Path, "*[") && k.Fate != rhumb.Honoured && l.Has(k.Path) {
+		if !strings.ContainsAny(k.Path, "*[") && k.Fate == rhumb.Ignored && l.Has(k.Path) {
 			w.found = append(w.found, Use{Path: k.Path, Key: k}) // such as version, which the library takes away
 			w.seen[k.Path] = true
 		}
@@ -70,10 +70,32 @@ func (w *usage) note(path string, value any, at *branch) bool {
 	if k == nil || k.Fate == rhumb.Honoured || !w.lines.Has(path) {
 		return false
 	}
+	if k.Fate == rhumb.Refused && nothing(value) {
+		return true
+	}
 	id := place.General(path) + k.Value
 	if !w.seen[id] {
 		w.seen[id] = true
 		w.found = append(w.found, Use{path, w.section, w.name, k})
 	}
 	return k.Fate == rhumb.Refused || k.Fate == rhumb.Ignored
+}
+
+// nothing reports whether a value asks for nothing: {} or [].
+func nothing(value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// Refused returns the top-level key at a path if the table refuses it, or nil.
+func Refused(path string) *Key {
+	if at := root().below[path]; at != nil && at.any != nil && at.any.Fate == rhumb.Refused {
+		return at.any
+	}
+	return nil
 }

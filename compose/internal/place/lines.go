@@ -8,15 +8,19 @@ import "strings"
 // say a path, the last one counts. Items of lists are counted over all files, as merging appends them.
 type Lines struct {
 	at    map[string]string
+	what  map[string]any // what says the path: a key for telling whether two paths are said by one thing
 	Count map[string]int // how many items of a list earlier files gave
 }
 
 // NewLines makes lines that remember nothing yet.
-func NewLines() *Lines { return &Lines{at: map[string]string{}, Count: map[string]int{}} }
+func NewLines() *Lines {
+	return &Lines{at: map[string]string{}, what: map[string]any{}, Count: map[string]int{}}
+}
 
-// Mark records a path, and the same path without its last list position, and without any, for those who can't know them.
-func (l *Lines) Mark(path, at string) {
-	l.at[path] = at
+// Mark records where a path is said and what says it, and the same of the path without its last list position, and without
+// any, for callers that can't know them.
+func (l *Lines) Mark(path, at string, what any) {
+	l.at[path], l.what[path] = at, what
 	if strings.Contains(path, "[") {
 		l.at[lastGeneral(path)], l.at[General(path)] = at, at
 	}
@@ -31,7 +35,7 @@ func (l *Lines) Has(path string) bool {
 	return ok
 }
 
-// Find gives the place of a path, or of the nearest thing around it that has one; "" if there is none.
+// Find returns the place of a path, or of the nearest thing around it that has one; "" if there is none.
 func (l *Lines) Find(path string) string {
 	for path != "" {
 		if at, ok := l.at[path]; ok {

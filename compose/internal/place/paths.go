@@ -28,7 +28,7 @@ var trailingIndex = regexp.MustCompile(`(\[\d*\])+$`)
 
 // Subject names a path as messages do: services.web.ports[0] is web.ports, networks.back.driver stays.
 func Subject(path string) string {
-	return strings.TrimPrefix(Unindexed(path), "services.")
+	return strings.ReplaceAll(strings.TrimPrefix(Unindexed(path), "services."), "[]", "")
 }
 
 // Unindexed gives a path without the position at its end: services.web.ports[0] is services.web.ports.

@@ -16,34 +16,89 @@ const (
 // Problems collects mistakes with their places.
 type Problems struct {
 	lines *Lines
+	whole *Lines // before anything wrong was left out; nil: nothing was
 	errs  rhumb.Errors
-	seen  map[string]bool
+	seen  map[any]bool
+	unset map[string]bool // paths of values that lack a variable: what else is wrong with them comes of it
 }
 
 // NewProblems makes an empty collection; l tells the places of paths.
-func NewProblems(l *Lines) *Problems { return &Problems{lines: l, seen: map[string]bool{}} }
+func NewProblems(l *Lines) *Problems {
+	return &Problems{lines: l, seen: map[any]bool{}, unset: map[string]bool{}}
+}
 
-// At adds a mistake at a path of the model, such as services.web.ports[0].
+// SetLines replaces the places of paths, after what is wrong has been left out of the files.
+func (b *Problems) SetLines(l *Lines) {
+	if b.whole == nil && len(b.lines.at) > 0 {
+		b.whole = b.lines
+	}
+	b.lines = l
+}
+
+// Said reports whether the files say a path, be it something wrong that has been left out.
+func (b *Problems) Said(path string) bool {
+	return b.lines.Has(path) || b.whole != nil && b.whole.Has(path)
+}
+
+// MarkUnset remembers that the value at a path lacks a variable, which is a mistake of its own.
+func (b *Problems) MarkUnset(path string) { b.unset[path] = true }
+
+// Unset reports whether the value at a path lacks a variable.
+func (b *Problems) Unset(path string) bool { return b.unset[path] }
+
+// Follows reports whether something wrong has been left out below a path, so that what is wrong with the rest may come of it.
+func (b *Problems) Follows(path string) bool {
+	if b.whole == nil {
+		return false
+	}
+	for said := range b.whole.at {
+		if _, still := b.lines.at[said]; !still && len(said) > len(path) && said[:len(path)] == path && (said[len(path)] == '.' || said[len(path)] == '[') {
+			return true
+		}
+	}
+	return false
+}
+
+// At adds a mistake at a path of the model, such as services.web.ports[0]. What several services extend is told once.
 func (b *Problems) At(path, hint, format string, args ...any) {
-	b.Add(b.lines.Find(path), Subject(path)+": "+fmt.Sprintf(format, args...), hint)
+	if b.Follows(path) || b.Unset(path) {
+		return
+	}
+	msg := fmt.Sprintf(format, args...)
+	if what := b.lines.what[path]; what != nil {
+		id := said{what, msg}
+		if b.seen[id] {
+			return
+		}
+		b.seen[id] = true
+	}
+	b.Add(b.lines.Find(path), Subject(path)+": "+msg, hint)
+}
+
+// said is a mistake by what makes it.
+type said struct {
+	what any
+	msg  string
 }
 
 // Add adds a mistake at a place in the files.
 func (b *Problems) Add(at, msg, hint string) {
-	if b.seen[at+msg] {
-		return
-	}
-	b.seen[at+msg] = true
-	b.errs = append(b.errs, &rhumb.Error{Code: rhumb.Invalid, At: at, Msg: msg, Hint: hint})
+	b.AddError(&rhumb.Error{Code: rhumb.Invalid, At: at, Msg: msg, Hint: hint})
 }
 
 // AddError adds an error that is ready made.
 func (b *Problems) AddError(e *rhumb.Error) {
-	if e != nil && !b.seen[e.At+e.Msg] {
-		b.seen[e.At+e.Msg] = true
-		b.errs = append(b.errs, e)
+	if e == nil || b.seen[e.At+e.Msg] {
+		return
 	}
+	b.seen[e.At+e.Msg] = true
+	c := *e
+	c.At, c.Msg, c.Hint = Printable(e.At), Printable(e.Msg), Printable(e.Hint)
+	b.errs = append(b.errs, &c)
 }
+
+// Count returns how many mistakes there are.
+func (b *Problems) Count() int { return len(b.errs) }
 
 // Full tells whether there are so many mistakes that more would help nobody.
 func (b *Problems) Full() bool { return len(b.errs) >= manyProblems }

@@ -2,7 +2,10 @@ package place
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Closest gives the candidate that name was probably meant to be, or "".
@@ -11,6 +14,7 @@ func Closest(name string, candidates []string) string {
 	if len(name) > 3 {
 		most = 2 + len(name)/9
 	}
+	most = min(most, len(name)-1) // other letters altogether are another word
 	best, bestDistance := "", most+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), c); d < bestDistance {
@@ -65,3 +69,30 @@ func SetHint(name string) string { return "set " + name + " in the environment o
 
 // TimeHint tells how a time is written.
 const TimeHint = "write it as 30s or 1m30s"
+
+// Or joins words: "a, b or c".
+func Or(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
+// Printable returns a text with what isn't printable escaped, as in \x1b: a file's text can't command a terminal.
+func Printable(s string) string {
+	printable := func(r rune) bool { return r != utf8.RuneError && (unicode.IsPrint(r) || r == ' ') }
+	if !strings.ContainsFunc(s, func(r rune) bool { return !printable(r) }) {
+		return s
+	}
+	var b strings.Builder
+	for i, w := 0, 0; i < len(s); i += w {
+		var r rune
+		if r, w = utf8.DecodeRuneInString(s[i:]); printable(r) {
+			b.WriteRune(r)
+		} else {
+			quoted := strconv.Quote(s[i : i+w])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
+}
