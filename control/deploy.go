@@ -132,10 +132,14 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 	if rel != nil {
 		c.care.KeepImages(ctx, d.Stack, d.To, rel.Images)
 	}
-	c.events.Tell(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
-		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))})
+	c.tellBegun(ctx, d)
 	r.Wake()
 	return d, nil
+}
+
+func (c *Control) tellBegun(ctx context.Context, d rhumb.Deployment) {
+	c.events.Tell(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
+		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))})
 }
 
 func orNothing(release int) string {

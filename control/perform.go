@@ -80,20 +80,11 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 		if !ok {
 			return nil
 		}
-		svc, wanted := g.definition(rep)
-		if svc == nil {
-			return rhumb.Errorf(rhumb.Internal, "%s: no release at hand says how it is reached", rep.Name())
-		}
-		at, err := g.address(rep)
+		route, err := r.route(g, rep)
 		if err != nil {
 			return err
 		}
-		edit = func(t *rhumb.Table) {
-			routing.Route(t, r.stack, svc, rep, at, wanted)
-			if refused = nil; !routing.RouteInside(t, r.stack, rep) && !svc.Served() {
-				refused = rhumb.Errorf(rhumb.Unavailable, "%s: none of its networks leads to it", rep.Name())
-			}
-		}
+		edit = func(t *rhumb.Table) { refused = route(t) }
 	case rhumb.StepDrain, rhumb.StepUnroute:
 		if err := r.awaitQuiet(ctx, g, s); err != nil {
 			return err
@@ -110,6 +101,25 @@ func (r *runner) reroute(ctx context.Context, g *goal, s rhumb.Step) error {
 		r.tellStep(ctx, g, s, rhumb.EventDraining, s.Why)
 	}
 	return nil
+}
+
+// route returns the edit that has a replica get new connections. The edit fails if the replica can't be reached at all.
+func (r *runner) route(g *goal, rep rhumb.Replica) (func(*rhumb.Table) error, error) {
+	svc, wanted := g.definition(rep)
+	if svc == nil {
+		return nil, rhumb.Errorf(rhumb.Internal, "%s: no release at hand says how it is reached", rep.Name())
+	}
+	at, err := g.address(rep)
+	if err != nil {
+		return nil, err
+	}
+	return func(t *rhumb.Table) error {
+		routing.Route(t, r.stack, svc, rep, at, wanted)
+		if !routing.RouteInside(t, r.stack, rep) && !svc.Served() {
+			return rhumb.Errorf(rhumb.Unavailable, "%s can't be reached: it shares no network with the proxy", rep.Name())
+		}
+		return nil
+	}, nil
 }
 
 // withdraw drains or unroutes a replica. If it leaves its service without anybody by plan, callers wait for the next.

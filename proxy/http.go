@@ -127,7 +127,7 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	s := h.balancer.served.Load()
-	name, ok := h.backendOf(s, r)
+	name, known := h.backendOf(s, r)
 	if r.ProtoMajor == 2 {
 		leave, ok := h.admit(r, name)
 		if !ok {
@@ -146,17 +146,19 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	insist, done := h.entrance(s, p, r)
-	if done {
-		return
-	}
-	if !ok {
+	switch {
+	case done:
+	case !known:
 		page.NotFound(r).Write(p, r)
-		return
-	}
-	if r.Method == http.MethodConnect {
+	case r.Method == http.MethodConnect:
 		page.NotAllowed().Write(p, r)
-		return
+	default:
+		h.forward(p, r, name, insist)
 	}
+}
+
+// forward sends a request to a replica of the backend.
+func (h *httpServer) forward(p *inbound.Progress, r *http.Request, name, insist string) {
 	c := &call{backend: name, body: p.Body(), insist: insist}
 	defer c.end()
 	out, err := p.Request(context.WithValue(r.Context(), callKey{}, c))

@@ -40,11 +40,7 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 			log.Error("store not closed", "err", err)
 		}
 	}()
-	box, err := conf.folder().Box()
-	if err != nil {
-		return err
-	}
-	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Key: box.Key("names of contents"), Log: log})
+	box, engine, err := openEngine(conf, log)
 	if err != nil {
 		return err
 	}
@@ -71,6 +67,16 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	err = together.Run(ctx, keeper.run, d.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
 	log.Info("server stopped", "err", err)
 	return err
+}
+
+// openEngine opens the server's key and its engine, which names contents by it.
+func openEngine(conf Config, log *slog.Logger) (*seal.Box, *docker.Engine, error) {
+	box, err := conf.folder().Box()
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Key: box.Key("names of contents"), Log: log})
+	return box, engine, err
 }
 
 // assemble makes the daemon, and removes the build contexts that one which died has left.

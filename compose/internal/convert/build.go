@@ -101,6 +101,12 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 		here.Inline = c.lines.Find(path + ".dockerfile_inline")
 		return here
 	}
+	here.Dockerfile = c.dockerfile(path, b, out)
+	return here
+}
+
+// dockerfile finds the Dockerfile of a context that is a folder.
+func (c *converter) dockerfile(path string, b *types.BuildConfig, out *rhumb.Build) string {
 	file := b.Dockerfile
 	if file == "" {
 		file = "Dockerfile"
@@ -111,11 +117,10 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(b.Context, file)
 	}
-	here.Dockerfile = file
 	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
 		c.bad.At(path+".dockerfile", "write it, or name it with dockerfile:", "%s: there is no such file", c.in.Shown(file))
 	}
-	return here
+	return file
 }
 
 // remoteDockerfile takes the Dockerfile's name where the engine fetches the context.
