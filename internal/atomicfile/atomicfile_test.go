@@ -101,7 +101,8 @@ func TestWhatAFailingWriterWroteIsNotSeen(t *testing.T) {
 
 func TestAFileIsReadWholeOrNotAtAll(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
-	for content, limit := range map[string]int64{"": 0, "abc": 3} {
+	for _, content := range []string{"", "abc"} { // the longer one stays for what follows
+		limit := int64(len(content))
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
