@@ -23,11 +23,13 @@ func manyServices(o options, n int) string {
 	return b.String()
 }
 
+// service has an HTTP check: a connect alone counts only after rhumb.ReadyWindow.
 func service(o options, i, round int) string {
 	return fmt.Sprintf(`  web%d:
     image: %s
     pull_policy: never
     environment: {ADDR: ":8000", START_DELAY: "%s", ROUND: "%d"}
     ports: ["127.0.0.1:%d:8000"]
+    x-rhumb: {ready: {http: /}}
 `, i, o.image, o.delay, round, firstPort+i)
 }
