@@ -128,7 +128,7 @@ func (s *Service) HoldOrUsual() time.Duration {
 }
 
 // Gap returns how long a planned change may leave a stop-first service without a replica. The start of the new one is a
-// guess: nobody knows how long an application takes.
+// guess: how long an application takes isn't known.
 func (s *Service) Gap() time.Duration { return s.GapDrain() + s.Container.Grace() + gapStart }
 
 // GapDrain returns how long the last replica of a stop-first service may drain.

@@ -15,7 +15,7 @@ const (
 	soonest = 10 * time.Millisecond
 	Latest  = 250 * time.Millisecond
 	timeout = 2 * time.Second
-	patient = 10 * time.Second // for a request that nobody wrote as a check: the first page may be slow
+	patient = 10 * time.Second // for a request that wasn't written as a check: the first page may be slow
 )
 
 // Prober is one way to ask a replica whether it is ready.

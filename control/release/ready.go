@@ -34,7 +34,7 @@ func chooseReady(s *rhumb.Service, img rhumb.Image) {
 	}
 }
 
-// chooseCheck finds the best check of a service for which nobody wrote one: an HTTP request, a connect to a port that
+// chooseCheck finds the best check of a service that has none of its own: an HTTP request, a connect to a port that
 // is published, or a connect to one that is exposed.
 func chooseCheck(s *rhumb.Service, img rhumb.Image) {
 	r := &s.Ready
