@@ -126,6 +126,7 @@ services:
     environment: {ADDR: none, EXIT_AFTER: 100ms}
     ports: [{target: 8000, published: "${PORT}", app_protocol: http}]
     depends_on: [store]
+    x-rhumb: {ready: {http: /, timeout: 3s}} # for as long it is started again
 volumes: {kept: }
 `)
 	k.must(3, "deploy")
