@@ -20,7 +20,7 @@ type flow struct {
 	asked atomic.Bool    // the last bytes were the client's: an answer may be due
 	due   time.Duration  // for how long; 0: until it comes
 	ends  []*net.TCPConn // what the kernel holds of them counts too; may be empty
-	close func()         // nil: it isn't worth closing, for a client that comes back isn't held
+	close func()         // nil: closing it helps no one: its client isn't held, or the replica has a better good-bye
 }
 
 // moment is how long nothing must have moved until a connection counts as quiet.
@@ -149,9 +149,10 @@ type upgraded struct {
 	leased lease
 }
 
-// upgrade makes a flow of an upgraded connection; it ends when that is closed.
+// upgrade makes a flow of an upgraded connection; it ends when that is closed. A replica that stops says good-bye in the
+// words of that protocol, so the proxy doesn't close it.
 func upgrade(c io.ReadWriteCloser, l lease) *upgraded {
-	u := &upgraded{ReadWriteCloser: c, leased: l, flow: newFlow(func() { c.Close() })}
+	u := &upgraded{ReadWriteCloser: c, leased: l, flow: newFlow(nil)}
 	l.replica.flows.add(u.flow)
 	return u
 }

@@ -165,8 +165,13 @@ func TestAQuietWebSocketIsNotBusy(t *testing.T) {
 	said <- "a "
 	c.hears("a hello")
 	eventually(t, "it is quiet again", func() bool { return open(t, p, "a") == 1 && busy(t, p, "a") == 0 })
-	apply(t, p, one(2, addr, rhumb.HTTP, 0))
-	c.ends()
+	leaving := draining(it)
+	leaving.Leave = true
+	apply(t, p, one(2, addr, rhumb.HTTP, 0, leaving))
+	time.Sleep(200 * time.Millisecond)
+	c.say("still there?") // the replica says good-bye, not the proxy
+	said <- "a "
+	c.hears("a still there?")
 }
 
 func TestBytesThatTheClientHasNotTakenAreUnderWay(t *testing.T) {
