@@ -120,7 +120,7 @@ func (r *replica) dismiss(ctx context.Context, leaving func() bool) {
 	defer r.dismissing.Store(false)
 	for leaving() && r.open.Load() > 0 { // one that is counted may become a flow yet
 		for _, f := range r.flows.quiet(time.Now()) {
-			if f.close != nil {
+			if f.close != nil && f.quiet(time.Now()) { // closing the others takes a while
 				f.close()
 			}
 		}

@@ -91,6 +91,9 @@ func (s *service) mayComeUp() bool {
 		return false
 	}
 	for _, n := range slices.Sorted(maps.Keys(s.tallies)) {
+		if s.cameUp(n) {
+			continue
+		}
 		c := s.tallies[n]
 		tried := s.Restart.MaxAttempts > 0 && c.count > s.Restart.MaxAttempts
 		if n == 0 || c.final || tried || s.t.passed(c.first.Add(s.limit())) {
@@ -98,6 +101,17 @@ func (s *service) mayComeUp() bool {
 		}
 	}
 	return true
+}
+
+// cameUp reports whether what failed in a slot is over, as far as can be seen: its replica is ready, or becomes so unless it
+// fails by itself.
+func (s *service) cameUp(n int) bool {
+	if n < 1 || n > len(s.slots) || s.slots[n-1].main == nil {
+		return false
+	}
+	r := s.slots[n-1].main
+	_, ready := s.ready(r)
+	return ready || r.Alive() && (s.t.o.Accepts[r.ID] || s.Ready.Kind == rhumb.ReadyRunning)
 }
 
 // gaveUp tells whether a slot that failed isn't tried again.

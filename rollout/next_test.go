@@ -350,12 +350,16 @@ func TestAConnectAloneProvesLittle(t *testing.T) {
 		o.Replicas, o.Ready, o.Routes = nil, map[string]time.Time{}, map[string]Route{}
 		return accepts(o.plus(young(&stopFirst.Services[0], 42, 1, ago), false), "web.42.1")
 	}
+	refuses := alone(time.Minute)
+	refuses.Accepts = nil
 	checkAll(t, []look{
-		{name: "the old one serves until the window has passed", w: deploy(42, steady("a", rhumb.StartFirst), rolling), o: beside(time.Second), wait: "0/1 ready", wake: 59 * time.Second},
+		{name: "the old one serves until the window has passed", w: deploy(42, steady("a", rhumb.StartFirst), rolling), o: beside(time.Second), wait: "0/1 ready"},
 		{name: "where nothing else is there callers don't wait for it", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second),
 			want: []string{"route shop-web.42.1 (nobody else is there)"}, wait: "0/1 ready"},
-		{name: "but it isn't done before", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second).route("web.42.1", Route{}), wait: "0/1 ready", wake: 59 * time.Second},
-		{name: "and must be ready in time", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Minute).route("web.42.1", Route{}),
+		{name: "but it isn't done before", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second).route("web.42.1", Route{}), wait: "0/1 ready"},
+		{name: "the window may end after its time if it accepts in time", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst),
+			o: alone(time.Minute).route("web.42.1", Route{}), wait: "0/1 ready"},
+		{name: "but it must go on accepting", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: refuses.route("web.42.1", Route{}),
 			want: []string{"unroute shop-web.42.1 (was not ready within 1m0s)"}, wait: "0/1 ready"},
 	})
 }
@@ -384,11 +388,19 @@ func TestAFirstDeploymentBearsExitsUntilTheTimeIsOver(t *testing.T) {
 		o.Recorded["web.1.1"] = true
 		return o
 	}
+	again := func(ready bool) Observed { // a replica that goes on failing, or came up, long after the first one had ended
+		return o().plus(young(&one.Services[0], 1, 1, 3*time.Second), ready).route("web.1.1", Route{})
+	}
+	accepting := again(false)
+	accepting.Accepts = map[string]bool{"web.1.1": true}
 	const why = "web.1 exited with 1 after 1s"
-	left := []string{"shop-web.1.1: exited with 1 after 3s"}
+	left := []string{"shop-web.1.1: exited with 1 after 1s"}
 	checkAll(t, []look{
 		{name: "it is started again after a moment", w: w(failed(0, 1, true), nil, nil), o: dead(), wake: time.Second, wait: "web.1 exited with 1 after 3s; started again at 12:00:01"},
 		{name: "until its time is over", w: w(failed(time.Minute, 1, true), nil, nil), o: dead(), fail: why, left: left},
+		{name: "also if it runs and isn't ready then", w: w(failed(time.Minute, 1, true), nil, nil), o: again(false), fail: why, left: left},
+		{name: "unless it is ready by then", w: w(failed(time.Minute, 1, true), nil, nil), o: again(true), done: true},
+		{name: "or accepts", w: w(failed(time.Minute, 1, true), nil, nil), o: accepting, wait: "0/1 ready"},
 		{name: "not where a release serves", w: w(failed(0, 1, true), stack(web(1, "b")), nil), o: dead(), fail: why, left: left},
 		{name: "not if it isn't to be started again", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.Condition = rhumb.RestartNone }), o: dead(), fail: why, left: left},
 		{name: "not if its tries are used up", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.MaxAttempts = 1 }), o: dead(), wake: time.Second},

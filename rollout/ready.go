@@ -68,6 +68,9 @@ func (s *service) failing(r *rhumb.Replica) string {
 	if t.o.Watched.After(from) {
 		from = t.o.Watched
 	}
+	if t.o.Accepts[r.ID] {
+		return "" // it came in time; once its window is over it is ready, or doesn't accept any more
+	}
 	if t.passed(from.Add(s.limit())) {
 		return fmt.Sprintf("was not ready within %s", s.limit())
 	}

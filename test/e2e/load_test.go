@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,12 +26,16 @@ type loadPlan struct {
 	rate   int      // requests a second
 	slow   string   // a URL that takes long: always being asked twice; "": none
 	socket string   // a WebSocket that echoes and always stays open; "": none
+	idle   string   // an address to which a connection stays open that says nothing; "": none
+	raw    bool     // nothing ends the kept connections in HTTP's own way, see loadraw_test.go
+	gap    bool     // requests may wait for longer than a second
 	inner  string   // asked half as often as the others together, on new connections only: no proxy keeps the old ones; "": none
 }
 
 // tally is what became of a load.
 type tally struct {
 	sent, failed, slow, echoes, reconnects int
+	idles, closed, crossed                 int           // see loadraw_test.go
 	longest                                time.Duration // of the plain requests
 	errors                                 map[string]int
 	firsts                                 map[string]time.Duration // when an error was first seen
@@ -39,8 +44,9 @@ type tally struct {
 
 func (y *tally) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d requests, %d slow ones, %d echoes, %d reconnects, longest %s, %d releases seen, %d failed",
-		y.sent, y.slow, y.echoes, y.reconnects, y.longest.Round(time.Millisecond), len(y.releases), y.failed)
+	fmt.Fprintf(&b, "%d requests, %d slow ones, %d echoes, %d reconnects, %d idle ones, %d closed between requests, %d crossed, "+
+		"longest %s, %d releases seen, %d failed", y.sent, y.slow, y.echoes, y.reconnects, y.idles, y.closed, y.crossed,
+		y.longest.Round(time.Millisecond), len(y.releases), y.failed)
 	texts := make([]string, 0, len(y.errors))
 	for text := range y.errors {
 		texts = append(texts, text)
@@ -52,7 +58,8 @@ func (y *tally) String() string {
 	return b.String()
 }
 
-// load sends requests until it is stopped. It retries nothing: a reused connection that turns out closed is a failure too.
+// load sends requests until it is stopped. It retries nothing: a reused connection that turns out closed is a failure too, unless
+// the plan is raw.
 type load struct {
 	plan  loadPlan
 	began time.Time
@@ -72,7 +79,11 @@ func startLoad(t *testing.T, plan loadPlan) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{plan: plan, began: time.Now(), stop: cancel}
 	l.errors, l.releases, l.firsts = map[string]int{}, map[string]int{}, map[string]time.Duration{}
-	turns := make(chan string, plan.rate) // at most a second behind
+	room := plan.rate // at most a second behind
+	if plan.gap {
+		room *= 30
+	}
+	turns := make(chan string, room)
 	l.done.Add(1)
 	go l.pace(ctx, turns)
 	for range keptConns {
@@ -88,6 +99,10 @@ func startLoad(t *testing.T, plan loadPlan) *load {
 	if plan.socket != "" {
 		l.done.Add(1)
 		go l.echo(ctx)
+	}
+	if plan.idle != "" {
+		l.done.Add(1)
+		go l.stayIdle(ctx)
 	}
 	t.Cleanup(func() { l.end() })
 	return l
@@ -161,6 +176,12 @@ func (l *load) keepAsking(turns <-chan string) {
 			continue
 		}
 		c := conns[u.Host]
+		reused := c != nil
+		if reused && l.plan.raw && c.ended() {
+			_ = c.Close()
+			c, reused = nil, false
+			l.note(&l.closed)
+		}
 		if c == nil {
 			if c, err = newConn(target, 30*time.Second); err != nil {
 				l.fail("kept connection: " + clean(err))
@@ -169,6 +190,13 @@ func (l *load) keepAsking(turns <-chan string) {
 		}
 		start := time.Now()
 		release, keep, err := c.ask(target, false, 30*time.Second)
+		if reused && l.plan.raw && errors.Is(err, errCrossed) {
+			l.note(&l.crossed)
+			_ = c.Close()
+			delete(conns, u.Host)
+			l.askOnce(target, 30*time.Second)
+			continue
+		}
 		l.count(release, time.Since(start), err, "kept connection: ")
 		conns[u.Host] = c
 		if err != nil || !keep {
@@ -197,9 +225,7 @@ func (l *load) askSlowly(ctx context.Context, delay time.Duration) {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		l.mu.Lock()
-		l.slow++
-		l.mu.Unlock()
+		l.note(&l.slow)
 	}
 }
 
@@ -211,9 +237,7 @@ func (l *load) echo(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 		case websocket.CloseStatus(err) == websocket.StatusGoingAway:
-			l.mu.Lock()
-			l.reconnects++
-			l.mu.Unlock()
+			l.note(&l.reconnects)
 		default:
 			l.fail("WebSocket: " + clean(err))
 			time.Sleep(100 * time.Millisecond)
@@ -242,9 +266,7 @@ func (l *load) echoUntilClosed(ctx context.Context) error {
 		case string(got) != text:
 			return fmt.Errorf("%q came back as %q", text, got)
 		}
-		l.mu.Lock()
-		l.echoes++
-		l.mu.Unlock()
+		l.note(&l.echoes)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -264,6 +286,13 @@ func (l *load) count(release string, took time.Duration, err error, how string) 
 	if err == nil {
 		l.releases[release]++
 	}
+}
+
+// note counts one more of something.
+func (l *load) note(n *int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*n++
 }
 
 func (l *load) fail(text string) {
@@ -318,7 +347,14 @@ func (c *conn) ask(target string, last bool, limit time.Duration) (release strin
 		return "", false, err
 	}
 	req.Close = last
-	if err := req.Write(c); err != nil {
+	err = req.Write(c)
+	if err == nil {
+		_, err = c.r.Peek(1)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return "", false, fmt.Errorf("%w: %w", errCrossed, err)
+	}
+	if err != nil {
 		return "", false, err
 	}
 	resp, err := http.ReadResponse(c.r, req)

@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -27,6 +30,7 @@ func routes(stopping <-chan struct{}) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", whoami)
 	mux.HandleFunc("/health", health)
+	mux.HandleFunc("/db", db)
 	mux.HandleFunc("/slow", slow)
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { echoWebSocket(w, r, stopping) })
 	mux.HandleFunc("/file", file)
@@ -44,6 +48,9 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Release", os.Getenv("RELEASE"))
+	if status, err := strconv.Atoi(os.Getenv("STATUS")); err == nil && r.URL.Path == "/" {
+		w.WriteHeader(status)
+	}
 	a := answer{Release: os.Getenv("RELEASE"), Host: host, Proto: r.Proto, Remote: r.RemoteAddr, Header: r.Header}
 	if err := json.NewEncoder(w).Encode(a); err != nil {
 		fmt.Fprintln(os.Stderr, "answer:", err)
@@ -70,6 +77,31 @@ func slow(w http.ResponseWriter, r *http.Request) {
 		whoami(w, r)
 	case <-r.Context().Done():
 	}
+}
+
+// db asks the echo at DB, and answers once that has answered.
+func db(w http.ResponseWriter, r *http.Request) {
+	if err := askEcho(os.Getenv("DB")); err != nil {
+		http.Error(w, "error establishing a database connection: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	whoami(w, r)
+}
+
+// askEcho sends a line to an echo, and fails unless it comes back.
+func askEcho(addr string) error {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	const line = "select 1\n"
+	if _, err := io.WriteString(c, line); err != nil {
+		return err
+	}
+	got := make([]byte, len(line))
+	_, err = io.ReadFull(c, got)
+	return err
 }
 
 // file gives a file of the container, so that a test can see what is mounted.

@@ -5,6 +5,11 @@
 //	ADDR         where it serves HTTP (":8000"); "none": nowhere
 //	TCP, UDP     where it echoes raw bytes; empty: nowhere
 //	START_DELAY  how long it takes before it listens
+//	WORKERS      how many processes serve at one listener, which it opens at once; START_DELAY and EXIT_AFTER are theirs, and it
+//	             fails as soon as one of them ends
+//	NEEDS        the address of what must accept connections at the start; it fails if that doesn't
+//	DB           the address of an echo that /db asks, on a connection of its own
+//	STATUS       what / is answered with (200)
 //	HEALTH       "bad": /health answers 503; a file's path: 503 as soon as that file exists
 //	EXIT_AFTER   how long after its start it exits with EXIT_CODE (1)
 //	STOP_DELAY   how long it goes on after its stop signal, at least; it always finishes its requests
@@ -82,26 +87,49 @@ func check(url string) {
 }
 
 func serve(ctx context.Context) error {
+	if n := os.Getenv("WORKERS"); n != "" {
+		return prefork(ctx, n)
+	}
 	fmt.Println("starting", os.Getenv("RELEASE"))
 	note("started " + os.Getenv("RELEASE"))
 	exitLater()
 	time.Sleep(duration(os.Getenv("START_DELAY"), 0))
+	if err := needs(os.Getenv("NEEDS")); err != nil {
+		return err
+	}
 	if err := echoTCP(os.Getenv("TCP")); err != nil {
 		return err
 	}
 	if err := echoUDP(os.Getenv("UDP")); err != nil {
 		return err
 	}
-	addr := os.Getenv("ADDR")
-	switch addr {
-	case "none":
+	addr := address()
+	if addr == "none" {
 		<-ctx.Done()
 		note("stopping " + os.Getenv("RELEASE"))
 		return nil
-	case "":
-		addr = ":8000"
 	}
 	return serveHTTP(ctx, addr)
+}
+
+// address is where HTTP is served.
+func address() string {
+	if addr := os.Getenv("ADDR"); addr != "" {
+		return addr
+	}
+	return ":8000"
+}
+
+// needs fails unless an address accepts connections.
+func needs(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return fmt.Errorf("connection to %s failed: %w", addr, err)
+	}
+	return c.Close()
 }
 
 // exitLater crashes the program as EXIT_AFTER asks.
@@ -121,7 +149,7 @@ func exitLater() {
 }
 
 func serveHTTP(ctx context.Context, addr string) error {
-	l, err := net.Listen("tcp", addr)
+	l, err := listen(addr)
 	if err != nil {
 		return err
 	}
