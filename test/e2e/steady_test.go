@@ -32,7 +32,7 @@ var replaced = []struct {
 	},
 	{
 		name: "a master that listens before its workers serve", port: rawPort, raw: true,
-		old: "WORKERS: 2, START_DELAY: 1500ms", new: "WORKERS: 2, START_DELAY: 1500ms",
+		old: "WORKERS: 2, START_DELAY: 3s", new: "WORKERS: 2, START_DELAY: 3s",
 	},
 	{
 		name: "a server that migrates first", port: rawPort, raw: true,
@@ -81,7 +81,7 @@ func TestOnlyWhatGoesOnServingReplacesTheOldRelease(t *testing.T) {
 			time.Sleep(time.Second)
 			y := l.end()
 			t.Logf("%v", y)
-			if y.failed > 0 || y.crossed > 2 || y.releases["one"] == 0 || (y.releases["two"] == 0) != c.never || y.longest > time.Second {
+			if y.failed > 0 || y.crossed > 2 || y.releases["one"] == 0 || (y.releases["two"] == 0) != c.never || y.longest > 2*time.Second {
 				t.Errorf("by release: %v\n%s", y.releases, out)
 			}
 			if !strings.Contains(out, c.says) || strings.Contains(out, "weren't served") {
