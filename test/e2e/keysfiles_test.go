@@ -100,6 +100,7 @@ services:
       secrets: [{source: token, target: word}]
   inline:
     init: true
+    use_api_socket: false
     command: sleep infinity
     healthcheck: {test: [CMD, "true"], interval: 60s}
     build:
@@ -133,6 +134,7 @@ RUN touch /unwanted
 		{keys: "build.extra_hosts", of: "box", run: "cat /hosts", want: `(?s).*10\.1\.2\.3\s+far\.example.*`},
 		{keys: "build.secrets[].source build.secrets[].target", of: "box", run: "cat /size", want: "5"},
 		{keys: "build.no_cache build.pull build.platforms build.privileged=false", of: "box", run: "true", want: "", why: "that the image is there, and built of one that no registry has, is the proof"},
+		{keys: "use_api_socket=false", of: "inline", run: "ls /var/run/docker.sock", want: ".*No such file or directory"},
 		{keys: "build.dockerfile_inline build.no_cache_filter build.cache_from", of: "inline", run: "cat /word.txt", want: "from the context"},
 	},
 }
