@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,6 +13,20 @@ import (
 	"rhumb/internal/seal"
 	"rhumb/sqlite"
 )
+
+// TestMain keeps the databases in memory where it can: each commit would wait for a disk that others use too, and no test
+// here loses power.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("/dev/shm", "rhumb-control-*")
+	if err == nil {
+		os.Setenv("TMPDIR", dir)
+	}
+	code := m.Run()
+	if err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
 
 // bed is a Control on a fake engine and a fake router, with a real store.
 type bed struct {

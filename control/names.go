@@ -23,14 +23,18 @@ func (r *runner) names(ctx context.Context, g *goal, k *rhumb.Container) (map[st
 	return g.directory(st.Table).Names(k), nil
 }
 
-// tellNames gives the replicas that run the names that hold now, beside the turn.
+// tellNames gives the replicas that run the names that hold now, beside the turn. A replica whose start is still under way
+// has them already, but that is not noted yet; the look may also have been before it was there.
 func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *goal, t rhumb.Table, now time.Time) {
 	d := g.directory(t)
 	want := map[string]map[string]string{}
 	for _, rep := range g.replicas {
-		if s, _ := g.definition(rep); s != nil && rep.Alive() && rep.Joined == "" {
+		if s, _ := g.definition(rep); s != nil && rep.Alive() && rep.Joined == "" && !r.starts(rep) {
 			want[rep.ID] = d.Names(&s.Container)
 		}
+	}
+	if !r.making() {
+		r.naming.Keep(want)
 	}
 	stale := r.naming.Stale(want, now)
 	if len(stale) == 0 {
@@ -51,4 +55,14 @@ func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *goal, t
 		r.naming.Done(failed)
 		r.Nudge()
 	})
+}
+
+// starts reports whether the start of a replica is under way.
+func (r *runner) starts(rep rhumb.Replica) bool {
+	for s := range r.flying {
+		if s.Kind == rhumb.StepStart && s.Service == rep.Service && s.Slot == rep.Slot && s.Release == rep.Release {
+			return true
+		}
+	}
+	return false
 }

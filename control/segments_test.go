@@ -25,6 +25,7 @@ type land struct {
 	none    bool              // there is no room
 	cut     map[string]string // by replica ID: the network that it was cut off from
 	set     map[string]int    // how often a replica was given names
+	slow    time.Duration     // how long a start and a look go on after what they do
 }
 
 func newLand(b *bed) *land {
@@ -55,6 +56,7 @@ func (l *land) Holdings(ctx context.Context, stack string) (rhumb.Holdings, erro
 
 func (l *land) Replicas(ctx context.Context, stack string) ([]rhumb.Replica, error) {
 	list, err := l.Engine.Replicas(ctx, stack)
+	l.drag()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, r := range list {
@@ -62,6 +64,19 @@ func (l *land) Replicas(ctx context.Context, stack string) ([]rhumb.Replica, err
 		delete(list[i].Addrs, l.cut[r.ID])
 	}
 	return list, err
+}
+
+func (l *land) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error) {
+	r, err := l.Engine.Start(ctx, spec)
+	l.drag()
+	return r, err
+}
+
+func (l *land) drag() {
+	l.mu.Lock()
+	d := l.slow
+	l.mu.Unlock()
+	time.Sleep(d)
 }
 
 func (l *land) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
@@ -232,6 +247,26 @@ func TestCallersWaitAcrossAPlannedGapOnly(t *testing.T) {
 			t.Errorf("after a crash %d tables have callers wait, %d don't", waits, refuses)
 		}
 	})
+}
+
+func TestAReplicaIsNotGivenAgainWhatItStartedWith(t *testing.T) {
+	for _, slow := range []time.Duration{0, 30 * time.Millisecond, 300 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBed(t)
+			l := newLand(b)
+			l.does(func() { l.slow = slow })
+			for _, image := range []string{"api:1", "api:2"} {
+				if d := b.deploy(inner(image)); d.Phase != rhumb.PhaseConverged {
+					t.Fatalf("%s: got %s: %s", image, d.Phase, d.Why)
+				}
+			}
+			l.does(func() {
+				if len(l.set) > 0 {
+					t.Errorf("with an engine that takes %v: %v", slow, l.set)
+				}
+			})
+		})
+	}
 }
 
 func TestALaterServiceIsMadeKnownToReplicasThatRun(t *testing.T) {

@@ -200,11 +200,10 @@ func TestAHundredDownloadsOnOneConnectionAreFine(t *testing.T) {
 }
 
 func TestManyConnectionsOfOneClientGetFewerStreamsEach(t *testing.T) {
-	addr := freeAddr(t)
 	local := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	for name, trusted := range map[string][]netip.Prefix{"a client": nil, "a trusted peer": local} {
 		t.Run(name, func(t *testing.T) {
-			p := start(t, proxy.Options{TrustedProxies: trusted})
+			p, addr := start(t, proxy.Options{TrustedProxies: trusted}), freeAddr(t)
 			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
 			var streams []uint32
 			for range 20 {

@@ -17,6 +17,7 @@ import (
 type flow struct {
 	last  atomic.Int64   // Unix nanoseconds of the last bytes, either way
 	write atomic.Int32   // directions in which bytes wait to be taken
+	spoke atomic.Bool    // bytes have moved
 	asked atomic.Bool    // the last bytes were the client's: an answer may be due
 	due   time.Duration  // for how long; 0: until it comes
 	ends  []*net.TCPConn // what the kernel holds of them counts too; may be empty
@@ -26,6 +27,9 @@ type flow struct {
 // moment is how long nothing must have moved until a connection counts as quiet.
 const moment = 50 * time.Millisecond
 
+// greeting is how long a new flow isn't quiet although nothing has moved: in many a protocol the replica speaks first.
+const greeting = 2 * time.Second
+
 func newFlow(end func()) *flow {
 	f := &flow{close: end}
 	f.last.Store(time.Now().UnixNano())
@@ -34,6 +38,7 @@ func newFlow(end func()) *flow {
 
 // note notes that bytes have moved.
 func (f *flow) note(fromClient bool) {
+	f.spoke.Store(true)
 	f.asked.Store(fromClient)
 	f.last.Store(time.Now().UnixNano())
 }
@@ -58,6 +63,9 @@ func (f *flow) quiet(now time.Time) bool {
 
 func (f *flow) still(now time.Time) bool {
 	still := now.UnixNano() - f.last.Load()
+	if !f.spoke.Load() && still < int64(greeting) {
+		return false
+	}
 	return f.write.Load() == 0 && still >= int64(moment) && (!f.asked.Load() || f.due > 0 && still >= int64(f.due))
 }
 

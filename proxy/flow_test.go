@@ -70,6 +70,23 @@ func (c *caller) ends() {
 	}
 }
 
+func TestAReplicaThatSpeaksFirstMayStillDoSoWhenItLeaves(t *testing.T) {
+	p, addr := start(t, proxy.Options{}), freeAddr(t)
+	leave := make(chan struct{})
+	greets := tcp(t, "a", func(c net.Conn) {
+		<-leave
+		time.Sleep(300 * time.Millisecond)
+		io.WriteString(c, "a\n")
+	})
+	apply(t, p, one(1, addr, rhumb.TCP, 0, greets))
+	c := call(t, addr.String())
+	eventually(t, "the connection is there", func() bool { return open(t, p, "a") == 1 })
+	apply(t, p, one(2, addr, rhumb.TCP, 0, tcp(t, "b", echo("b"))))
+	close(leave)
+	c.hears("a")
+	c.ends()
+}
+
 func busy(t *testing.T, p *proxy.Proxy, replica string) int {
 	t.Helper()
 	st, err := p.Status(t.Context())

@@ -32,8 +32,8 @@ type httpServer struct {
 	conns    inbound.Conns
 	clients  inbound.Clients
 	streams  *streams
-	requests sync.WaitGroup // also those that became WebSockets
-	leaving  atomic.Bool    // each answer asks its client to come back on another connection
+	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
+	leaving  atomic.Bool  // each answer asks its client to come back on another connection
 }
 
 func newHTTPServer(b *balancer, o Options, certs Certificates) *httpServer {
@@ -116,8 +116,8 @@ func (h *httpServer) serve(c *inbound.Conn) {
 
 // ServeHTTP leads one request to a replica.
 func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.requests.Add(1)
-	defer h.requests.Done()
+	h.requests.RLock()
+	defer h.requests.RUnlock()
 	if r.Method == "PRI" { // half a preface of HTTP/2, which the server takes for a request of that version
 		page.Bad().Write(w, r)
 		return
@@ -155,6 +155,13 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.forward(p, r, name, insist)
 	}
+}
+
+// finish waits for the requests that have begun. A WaitGroup would not do: a stream that was already read may begin its
+// request after the connection has gone.
+func (h *httpServer) finish() {
+	h.requests.Lock()
+	defer h.requests.Unlock()
 }
 
 // forward sends a request to a replica of the backend.

@@ -64,21 +64,21 @@ func TestClientsThatDawdleAreShed(t *testing.T) {
 }
 
 func TestASlowButSteadyBodyIsNotCut(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 200 * time.Millisecond, Progress: 1}})
+	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: time.Second, Progress: 1}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
-		time.Sleep(400 * time.Millisecond) // a replica may think for longer than a client may dawdle
+		time.Sleep(1500 * time.Millisecond) // a replica may think for longer than a client may dawdle
 		for range 5 {
 			fmt.Fprint(w, n, err, ";")
 			w.(http.Flusher).Flush()
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(250 * time.Millisecond)
 		}
 	})))
 	r, w := io.Pipe()
 	go func() {
 		for range 8 {
-			time.Sleep(80 * time.Millisecond)
+			time.Sleep(150 * time.Millisecond) // far below the limit, on a slow machine too
 			w.Write([]byte("x"))
 		}
 		w.Close()

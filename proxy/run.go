@@ -235,7 +235,7 @@ func (p *Proxy) finishHTTP(quiet time.Duration) {
 	for _, s := range p.http.servers {
 		s.queue.Close()
 	}
-	p.http.requests.Wait()
+	p.http.finish()
 }
 
 var _ rhumb.Router = (*Proxy)(nil)

@@ -394,7 +394,7 @@ func TestAFirstDeploymentBearsExitsUntilTheTimeIsOver(t *testing.T) {
 	accepting := again(false)
 	accepting.Accepts = map[string]bool{"web.1.1": true}
 	const why = "web.1 exited with 1 after 1s"
-	left := []string{"shop-web.1.1: exited with 1 after 1s"}
+	left := []string{"shop-web.1.1: exited with 1 after 1s"} // the first failure's own reason
 	checkAll(t, []look{
 		{name: "it is started again after a moment", w: w(failed(0, 1, true), nil, nil), o: dead(), wake: time.Second, wait: "web.1 exited with 1 after 3s; started again at 12:00:01"},
 		{name: "until its time is over", w: w(failed(time.Minute, 1, true), nil, nil), o: dead(), fail: why, left: left},

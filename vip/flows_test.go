@@ -87,17 +87,18 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 	l := newLab(t)
 	b := l.start("b", "TCP=:7000")
 	l.ready(b)
-	for name, c := range map[string]struct {
+	for _, c := range []struct { // all on the same segment
+		name      string
 		drains    bool // long before it dies
 		gap       bool // what begins then would wait
 		survivors []rhumb.Endpoint
 	}{
-		"another is there": {survivors: []rhumb.Endpoint{b.endpoint}},
-		"none is there":    {},
-		"in a gap":         {gap: true},
-		"it drained":       {drains: true, survivors: []rhumb.Endpoint{b.endpoint}},
+		{name: "another is there", survivors: []rhumb.Endpoint{b.endpoint}},
+		{name: "none is there"},
+		{name: "in a gap", gap: true},
+		{name: "it drained", drains: true, survivors: []rhumb.Endpoint{b.endpoint}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			a := l.start("a", "TCP=:7000")
 			l.ready(a)
 			l.serve([]rhumb.Endpoint{a.endpoint})

@@ -40,20 +40,23 @@ func TestWhatIsRemovedByHandIsMadeAgainWithoutALoss(t *testing.T) {
 	l.looking()
 	name, link := namespaceName(l.room[4:], l.segment.ID), linkName(l.room[4:], l.segment.ID)
 	whole := insideOf(t, name)
-	for what, args := range map[string][]string{
-		"the namespace": {"ip", "netns", "del", name},
-		"the link":      {"ip", "link", "del", link},
-		"the port":      {"ip", "link", "set", link, "nomaster"},
-		"an address":    {"ip", "netns", "exec", name, "ip", "addr", "flush", "dev", inside},
-		"the rules":     {"ip", "netns", "exec", name, "nft", "flush", "ruleset"},
-		"a rule":        {"ip", "netns", "exec", name, "nft", "flush", "chain", tableName, "postrouting"},
-		"a route":       {"ip", "netns", "exec", name, "ip", "route", "flush", "table", "100"},
-		"a link inside": {"ip", "netns", "exec", name, "ip", "link", "del", nowhere},
-		"the link's up": {"ip", "netns", "exec", name, "ip", "link", "set", inside, "down"},
+	for _, c := range []struct { // one after the other, on the same segment
+		what string
+		args []string
+	}{
+		{"the namespace", []string{"ip", "netns", "del", name}},
+		{"the link", []string{"ip", "link", "del", link}},
+		{"the port", []string{"ip", "link", "set", link, "nomaster"}},
+		{"an address", []string{"ip", "netns", "exec", name, "ip", "addr", "flush", "dev", inside}},
+		{"the rules", []string{"ip", "netns", "exec", name, "nft", "flush", "ruleset"}},
+		{"a rule", []string{"ip", "netns", "exec", name, "nft", "flush", "chain", tableName, "postrouting"}},
+		{"a route", []string{"ip", "netns", "exec", name, "ip", "route", "flush", "table", "100"}},
+		{"a link inside", []string{"ip", "netns", "exec", name, "ip", "link", "del", nowhere}},
+		{"the link's up", []string{"ip", "netns", "exec", name, "ip", "link", "set", inside, "down"}},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(c.what, func(t *testing.T) {
 			mac := neighbourOf(t, caller, vipAt(l.segment, 1))
-			if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			if out, err := exec.Command(c.args[0], c.args[1:]...).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
 			// A connection that is there when its namespace goes is lost with it; one that begins never is.

@@ -25,15 +25,20 @@ func (n *Told) Note(id string, names map[string]string) {
 	n.given[id] = names
 }
 
-// Stale lists the replicas whose names aren't the given ones, and forgets those that are gone. It gives nothing while
-// somebody is at work on the last ones.
+// Keep forgets the replicas that are not among these.
+func (n *Told) Keep(here map[string]map[string]string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	maps.DeleteFunc(n.given, func(id string, _ map[string]string) bool { _, ok := here[id]; return !ok })
+}
+
+// Stale returns the replicas whose names aren't the given ones. It returns none while the last ones are being told.
 func (n *Told) Stale(want map[string]map[string]string, now time.Time) []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.busy || now.Before(n.next) {
 		return nil
 	}
-	maps.DeleteFunc(n.given, func(id string, _ map[string]string) bool { _, here := want[id]; return !here })
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(want)) {
 		if given, ok := n.given[id]; !ok || !maps.Equal(given, want[id]) {

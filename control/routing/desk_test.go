@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
@@ -21,9 +22,9 @@ func deskOf(r rhumb.Router) *Desk {
 func led(hosts map[string][]string) func(*rhumb.Table) {
 	return func(t *rhumb.Table) {
 		t.Rules, t.Backends = nil, nil
-		for stack, hs := range hosts {
+		for _, stack := range slices.Sorted(maps.Keys(hosts)) {
 			t.Backends = append(t.Backends, rhumb.Backend{Name: stack + "/web:80", Stack: stack, Service: "web"})
-			for _, h := range hs {
+			for _, h := range hosts[stack] {
 				t.Rules = append(t.Rules, rhumb.Rule{Host: h, Backend: stack + "/web:80"})
 			}
 		}
@@ -172,7 +173,8 @@ func TestHTTPSIsServedBesideAUDPPortOfThatNumber(t *testing.T) {
 	if err := d.Certify(t.Context(), "shop", []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}); err != nil {
 		t.Fatal(err)
 	}
-	for protocol, want := range map[rhumb.Protocol]bool{rhumb.UDP: true, rhumb.TCP: false} {
+	for _, protocol := range []rhumb.Protocol{rhumb.UDP, rhumb.TCP} {
+		want := protocol == rhumb.UDP
 		err := d.Edit(t.Context(), func(t *rhumb.Table) {
 			led(map[string][]string{"shop": {"a.test"}})(t)
 			t.Listeners = []rhumb.Listener{{Addr: d.https, Protocol: protocol, Backend: "shop/web:80"}}
