@@ -30,7 +30,7 @@ test: check images
 	go test -tags failpoints ./internal/failpoint
 	CI=true go test $(RACE) -p 3 -timeout 15m $$(go list ./... | grep -v /test/e2e)
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy
-	CI=true go test $(RACE) -timeout 30m ./test/e2e
+	CI=true go test $(RACE) -timeout 50m ./test/e2e
 
 # What is killed and broken here is named in the tests' logs, with the seeds.
 soak: images
