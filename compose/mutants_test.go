@@ -19,6 +19,9 @@ import (
 func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	folders := stackFolders(t, "testdata/mutants")
 	count := 400
+	if testing.Short() {
+		count = 100
+	}
 	if s := os.Getenv("RHUMB_TEST_MUTANTS"); s != "" {
 		count, _ = strconv.Atoi(s)
 	} else if os.Getenv("RHUMB_TEST_LONG") != "" {
