@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,7 +170,9 @@ func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 		}
 	})))
 	var wg sync.WaitGroup
+	var told, all atomic.Int64
 	for cut := 1; cut < len(good)+len(bad); cut += 3 {
+		all.Add(1)
 		wg.Go(func() {
 			c, err := net.Dial("tcp", addr.String())
 			if err != nil {
@@ -189,10 +192,17 @@ func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 					return
 				}
 				io.Copy(io.Discard, resp.Body)
+				if resp.Close && want == 200 {
+					return // the replica answered before the proxy had read the body's end: what follows is not read at all
+				}
 			}
+			told.Add(1)
 		})
 	}
 	wg.Wait()
+	if told.Load() < all.Load()/2 {
+		t.Errorf("%d of %d were told", told.Load(), all.Load())
+	}
 }
 
 // An upgrade that is not done leaves the connection to HTTP, and to its rules.
