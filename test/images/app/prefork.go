@@ -49,7 +49,7 @@ func prefork(ctx context.Context, n string) error {
 		_ = w.Process.Signal(syscall.SIGTERM)
 	}
 	for range workers {
-		<-ended
+		_ = <-ended
 	}
 	return nil
 }
