@@ -49,7 +49,9 @@ func prefork(ctx context.Context, n string) error {
 		_ = w.Process.Signal(syscall.SIGTERM)
 	}
 	for range workers {
-		_ = <-ended
+		if err := <-ended; err != nil {
+			fmt.Println("a worker ended:", err)
+		}
 	}
 	return nil
 }
