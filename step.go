@@ -23,7 +23,7 @@ const (
 	StepRemoveVolume  StepKind = "remove volume"  // only when a person asked
 )
 
-// Step is one idempotent thing to do. It is a value: it prints, compares, travels, and is its own key.
+// Step is one idempotent thing to do. It is a value: it prints, compares and travels. Key identifies it.
 type Step struct {
 	Kind     StepKind
 	Stack    string
@@ -34,6 +34,12 @@ type Step struct {
 	Replica  string `json:",omitzero"` // the ID of the replica it is about; StepStart: the dead one that it replaces, or ""
 	Restarts int    `json:",omitzero"` // StepStart: crashes in a row so far
 	Why      string `json:",omitzero"` // in plain words
+}
+
+// Key returns what identifies the step: all of it but the reason. Two steps with one key are the same work.
+func (s Step) Key() Step {
+	s.Why = ""
+	return s
 }
 
 // String gives the step in plain words: "start shop-web.42.1 (image changed)".
