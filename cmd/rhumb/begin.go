@@ -10,8 +10,8 @@ import (
 	"rhumb/cmd/rhumb/view"
 )
 
-// begin asks for a deployment and follows it. When the connection broke or the user stopped while the server was asked, it
-// finds out whether the deployment began all the same.
+// begin requests a deployment and follows it. If the connection breaks or the user interrupts during the request, begin
+// finds out whether the deployment began anyway.
 func (a *app) begin(ctx context.Context, s rhumb.Server, v view.Deployment, opts following, stack string, ask func(context.Context) (rhumb.Deployment, error)) error {
 	before, err := s.Deployment(ctx, stack, 0)
 	if err != nil && rhumb.ErrorCode(err) != rhumb.NotFound {

@@ -12,7 +12,7 @@ import (
 
 func (a *app) cancelCommand() *cobra.Command {
 	var opts following
-	cmd := a.command("cancel [flags]", "Have the deployment that goes on put back", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	cmd := a.command("cancel [flags]", "Roll back the open deployment", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		c, err := a.client()
 		if err != nil {
 			return err
@@ -27,7 +27,7 @@ func (a *app) cancelCommand() *cobra.Command {
 			return err
 		}
 		if d.Phase.Ended() {
-			return rhumb.Errorf(rhumb.NotFound, "no deployment of %s goes on", stack)
+			return rhumb.Errorf(rhumb.NotFound, "%s has no open deployment", stack)
 		}
 		st, err := c.Status(ctx, stack)
 		if err != nil {
@@ -43,7 +43,7 @@ func (a *app) cancelCommand() *cobra.Command {
 	return cmd
 }
 
-// cancelled makes a deployment that was cancelled a success: that is what was asked for.
+// cancelled turns a cancelled deployment into success: the user asked for it.
 func cancelled(err error) error {
 	if o := (*outcome)(nil); errors.As(err, &o) && o.exit == rhumb.ExitCancelled {
 		return &outcome{words: o.words}

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) certsCommand() *cobra.Command {
-	cmd := a.command("certs [flags]", "Show the certificates of the hosts that are served over TLS", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	cmd := a.command("certs [flags]", "Show the certificates of hosts served over TLS", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		return a.with(func(c *client.Client) error {
 			list, err := c.Certificates(ctx)
 			if err != nil {
@@ -30,7 +30,7 @@ func (a *app) certsCommand() *cobra.Command {
 }
 
 func (a *app) caCommand() *cobra.Command {
-	cmd := a.command("ca [flags]", "Print the root certificate of the server's own authority, for clients to trust", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	cmd := a.command("ca [flags]", "Print the root certificate of the server's internal authority", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		return a.with(func(c *client.Client) error {
 			pem, err := c.RootCertificate(ctx)
 			if err == nil {
@@ -39,7 +39,8 @@ func (a *app) caCommand() *cobra.Command {
 			return err
 		})
 	})
-	cmd.Long = "Print the root certificate of the server's own authority in PEM. Clients that trust it trust the certificates that the server gives to hosts which aren't public."
+	cmd.Long = "Print the root certificate of the server's internal authority in PEM. Clients that trust it also trust the certificates\n" +
+		"that the server issues for hosts that aren't public."
 	a.hostFlag(cmd)
 	return cmd
 }

@@ -9,7 +9,7 @@ import (
 	"rhumb/cmd/rhumb/view"
 )
 
-// changing makes a command that asks for a change of a stack and follows it. ask fills in what is asked for.
+// changing makes a command that changes a stack and follows the deployment. ask fills in the request.
 func (a *app) changing(use, short string, args cobra.PositionalArgs, ask func(r *rhumb.ChangeRequest, args []string) error) *cobra.Command {
 	var opts following
 	cmd := a.command(use, short, args, func(ctx context.Context, args []string) error {
@@ -51,7 +51,7 @@ func (a *app) change(ctx context.Context, r rhumb.ChangeRequest, opts following)
 	st, err := c.Status(ctx, r.Stack)
 	switch {
 	case rhumb.ErrorCode(err) == rhumb.NotFound && r.Cause == rhumb.CauseDown:
-		st = rhumb.StackInfo{Name: r.Stack} // volumes may be left of it: only the server knows
+		st = rhumb.StackInfo{Name: r.Stack} // it may still have volumes: only the server knows
 	case err != nil:
 		return err
 	}

@@ -12,10 +12,10 @@ import (
 	"rhumb/httpapi/client"
 )
 
-// completeTime is how long a shell waits for the server's answer.
+// completeTime is how long a completion waits for the server.
 const completeTime = 2 * time.Second
 
-// completeServices has a command's arguments completed with the services of the stack, at most limit of them (0: any number).
+// completeServices completes a command's arguments with the services of the stack, at most limit of them (0: any number).
 func (a *app) completeServices(cmd *cobra.Command, limit int, suffix string) *cobra.Command {
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if limit > 0 && len(args) >= limit {
@@ -44,7 +44,7 @@ func (a *app) completeServices(cmd *cobra.Command, limit int, suffix string) *co
 	return cmd
 }
 
-// completeReleases has a command's arguments completed with the numbers of the stack's releases.
+// completeReleases completes a command's arguments with the numbers of the stack's releases.
 func (a *app) completeReleases(cmd *cobra.Command) *cobra.Command {
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		var numbers []string
@@ -66,7 +66,7 @@ func (a *app) completeReleases(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// completeStacks has -p completed with the stacks that the server has.
+// completeStacks completes -p with the stacks of the server.
 func (a *app) completeStacks(cmd *cobra.Command) {
 	err := cmd.RegisterFlagCompletionFunc("project-name", func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		var names []string
@@ -86,7 +86,7 @@ func (a *app) completeStacks(cmd *cobra.Command) {
 	}
 }
 
-// quietly asks the server something for a completion: what goes wrong is nothing to complete.
+// quietly queries the server for a completion. After an error there is nothing to complete.
 func (a *app) quietly(ctx context.Context, do func(context.Context, *client.Client) error) {
 	if ctx == nil {
 		ctx = context.Background()

@@ -36,7 +36,7 @@ func (a *app) configCommand() *cobra.Command {
 	})
 	a.projectFlags(cmd)
 	a.formats(cmd, "yaml", "json")
-	cmd.Flags().BoolVar(&services, "services", false, "print only the services' names")
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing: only tell whether the files are right")
+	cmd.Flags().BoolVar(&services, "services", false, "print only the names of the services")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing; the exit status reports whether the files are valid")
 	return cmd
 }

@@ -15,10 +15,10 @@ import (
 	"rhumb/httpapi/client"
 )
 
-// dialStdioCommand is what ssh runs at the other end: it joins its standard streams to the server's socket.
+// dialStdioCommand is the command that ssh runs at the other end. It connects its standard streams to the server's socket.
 func (a *app) dialStdioCommand() *cobra.Command {
 	var socket string
-	cmd := a.command("dial-stdio", "Join the standard streams to the server's socket", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	cmd := a.command("dial-stdio", "Connect the standard streams to the server's socket", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		if socket == "" {
 			var err error
 			if socket, err = ownSocket(); err != nil {
@@ -31,8 +31,8 @@ func (a *app) dialStdioCommand() *cobra.Command {
 			return rhumb.Errorf(rhumb.Unavailable, "no server answers at %s: %w", socket, err)
 		}
 		defer conn.Close()
-		go func() { // a read of the standard input can't be interrupted: it ends with the process at the latest
-			_, _ = io.Copy(conn, a.stdin) // the other direction tells how it ended
+		go func() { // a read of the standard input can't be interrupted: it may last until the process ends
+			_, _ = io.Copy(conn, a.stdin) // the other direction reports the error
 			if c, ok := conn.(*net.UnixConn); ok {
 				_ = c.CloseWrite()
 			}
@@ -45,7 +45,7 @@ func (a *app) dialStdioCommand() *cobra.Command {
 		return nil
 	})
 	cmd.Hidden = true
-	cmd.Flags().StringVar(&socket, "socket", "", "the server's socket (RHUMB_HOST)")
+	cmd.Flags().StringVar(&socket, "socket", "", "use this `SOCKET` of the server (RHUMB_HOST)")
 	return cmd
 }
 
@@ -57,8 +57,8 @@ func ownSocket() (string, error) {
 	}
 	path, ok := strings.CutPrefix(host, "unix://")
 	if !ok {
-		return "", rhumb.Errorf(rhumb.Invalid, "RHUMB_HOST there is %s, which is no socket", host).
-			WithHint("name the socket: ssh://USER@HOST/PATH/TO/SOCKET")
+		return "", rhumb.Errorf(rhumb.Invalid, "RHUMB_HOST on the remote machine is %s, not a socket", host).
+			WithHint("add the socket to the URL: ssh://USER@HOST/PATH/TO/SOCKET")
 	}
 	return path, nil
 }

@@ -21,26 +21,27 @@ import (
 func (a *app) doctorCommand() *cobra.Command {
 	conf := server.DefaultConfig()
 	var cmd *cobra.Command
-	cmd = a.command("doctor [flags]", "Look at the server's machine and tell what is wrong with it", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		if err := lookedAt(&conf, install.Machine{}, cmd.Flags()); err != nil {
+	cmd = a.command("doctor [flags]", "Check the server's machine and report problems", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if err := completeConfig(&conf, install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
 		return a.with(func(c *client.Client) error {
-			askedEngine(ctx, &conf, c, cmd.Flags())
+			serverEngine(ctx, &conf, c, cmd.Flags())
 			return a.examine(ctx, conf, c)
 		})
 	})
-	cmd.Long = "Look at the machine, its engine and its rhumb server, and tell what is wrong and what to do. It changes nothing, and runs on the\n" +
-		"server's own machine, as root to see everything. It ends with 0 if nothing is a problem, and with 1 otherwise."
-	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "the state folder, should the server not answer")
-	cmd.Flags().StringVar(&conf.DockerHost, "docker-host", conf.DockerHost, "the engine: a local unix:// socket")
+	cmd.Long = "Check the machine, its engine and its rhumb server, and report what is wrong and what to do. It changes nothing. Run it\n" +
+		"on the server's own machine, as root to see everything. It exits with 0 if there is no problem, and with 1 otherwise."
+	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "use this state `FOLDER` if the server doesn't answer")
+	cmd.Flags().StringVar(&conf.DockerHost, "docker-host", conf.DockerHost, "check the engine at this local unix:// `SOCKET`")
 	a.hostFlag(cmd)
 	a.formatFlag(cmd)
 	return cmd
 }
 
-// lookedAt fills in what the command line leaves open: from the environment, or from the installation, as far as one may read its settings.
-func lookedAt(conf *server.Config, m install.Machine, fs *pflag.FlagSet) error {
+// completeConfig fills in settings that are not on the command line, from the environment or the installation. Settings that the
+// user may not read are skipped.
+func completeConfig(conf *server.Config, m install.Machine, fs *pflag.FlagSet) error {
 	if err := conf.Installed(m, fs); err != nil && rhumb.ErrorCode(err) != rhumb.Denied {
 		return err
 	}
@@ -50,33 +51,34 @@ func lookedAt(conf *server.Config, m install.Machine, fs *pflag.FlagSet) error {
 	return nil
 }
 
-// askedEngine takes the engine that the running server uses, where the user names none.
-func askedEngine(ctx context.Context, conf *server.Config, s rhumb.Inspector, fs *pflag.FlagSet) {
+// serverEngine sets conf to the engine that the running server uses, unless the user named one.
+func serverEngine(ctx context.Context, conf *server.Config, s rhumb.Inspector, fs *pflag.FlagSet) {
 	if _, ok := os.LookupEnv("RHUMB_DOCKER_HOST"); ok || fs.Changed("docker-host") {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	if info, err := s.Info(ctx); err == nil && info.Engine.Host != "" { // an error is told by examine; an older server doesn't say
+	if info, err := s.Info(ctx); err == nil && info.Engine.Host != "" { // examine reports an error; an older server doesn't name its engine
 		conf.DockerHost = info.Engine.Host
 	}
 }
 
-// askTimeout is how long the server may take to say which engine it uses.
+// askTimeout limits the query for the engine that the server uses.
 const askTimeout = 10 * time.Second
 
-// examine gathers the facts and prints what they mean.
+// examine gathers the facts and prints the findings.
 func (a *app) examine(ctx context.Context, conf server.Config, c *client.Client) error {
 	host := a.o.host
 	if host == "" {
 		host = os.Getenv("RHUMB_HOST")
 	}
 	if host != "" && !strings.HasPrefix(host, "unix://") {
-		return rhumb.Errorf(rhumb.Invalid, "doctor looks at the machine it runs on, and %s is elsewhere", host).
+		return rhumb.Errorf(rhumb.Invalid, "rhumb doctor checks only its own machine, and %s is elsewhere", host).
 			WithHint("run it there: ssh USER@HOST rhumb doctor")
 	}
 	if !strings.HasPrefix(conf.DockerHost, "unix://") {
-		return rhumb.Errorf(rhumb.Invalid, "docker host %q is not a unix socket", conf.DockerHost).WithHint("write unix:///var/run/docker.sock")
+		return rhumb.Errorf(rhumb.Invalid, "docker host %q is not a unix socket", conf.DockerHost).
+			WithHint("use unix:///var/run/docker.sock")
 	}
 	engine, err := moby.New(moby.WithHost(conf.DockerHost))
 	if err != nil {
@@ -89,7 +91,7 @@ func (a *app) examine(ctx context.Context, conf server.Config, c *client.Client)
 		Dial: func(socket string) (rhumb.Inspector, error) { return client.New("unix://" + socket) },
 	}))
 	if err := ctx.Err(); err != nil {
-		return err // what was cut off looks like a problem
+		return err // findings of an interrupted check would look like problems
 	}
 	if !a.o.json() {
 		view.Findings(a.stdout, found)

@@ -14,7 +14,7 @@ import (
 	"rhumb/install"
 )
 
-func TestDoctorLooksAtTheEngineThatTheInstallationUses(t *testing.T) {
+func TestDoctorChecksTheEngineOfTheInstallation(t *testing.T) {
 	m := install.Machine{Root: t.TempDir()}
 	path := filepath.Join(m.Root, install.Settings)
 	looked := func(args ...string) string {
@@ -25,20 +25,20 @@ func TestDoctorLooksAtTheEngineThatTheInstallationUses(t *testing.T) {
 		if err := fs.Parse(args); err != nil {
 			t.Fatal(err)
 		}
-		if err := lookedAt(&conf, m, fs); err != nil {
+		if err := completeConfig(&conf, m, fs); err != nil {
 			t.Fatal(err)
 		}
 		return conf.DockerHost
 	}
 	usual := server.DefaultConfig().DockerHost
 	if got := looked(); got != usual {
-		t.Errorf("without an installation it looks at %s", got)
+		t.Errorf("without an installation it checks %s", got)
 	}
-	if err := os.MkdirAll(path, 0o755); err != nil { // settings that can't be read
+	if err := os.MkdirAll(path, 0o755); err != nil { // a folder: unreadable settings
 		t.Fatal(err)
 	}
 	if got := looked(); got != usual {
-		t.Errorf("without a right to its settings it looks at %s", got)
+		t.Errorf("without access to its settings it checks %s", got)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -47,18 +47,18 @@ func TestDoctorLooksAtTheEngineThatTheInstallationUses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := looked(); got != "unix:///kept" {
-		t.Errorf("it looks at %s", got)
+		t.Errorf("it checks %s", got)
 	}
 	t.Setenv("RHUMB_DOCKER_HOST", "unix:///environment")
 	if got := looked(); got != "unix:///environment" {
-		t.Errorf("with a variable it looks at %s", got)
+		t.Errorf("with a variable it checks %s", got)
 	}
 	if got := looked("--docker-host", "unix:///flag"); got != "unix:///flag" {
-		t.Errorf("with a flag it looks at %s", got)
+		t.Errorf("with a flag it checks %s", got)
 	}
 }
 
-// using is a server that uses an engine.
+// using is a server that uses engine.
 type using struct {
 	rhumb.Inspector
 	engine string
@@ -69,7 +69,7 @@ func (u using) Info(context.Context) (rhumb.ServerInfo, error) {
 	return rhumb.ServerInfo{Engine: rhumb.EngineInfo{Host: u.engine}}, u.err
 }
 
-func TestDoctorLooksAtTheEngineThatTheRunningServerUses(t *testing.T) {
+func TestDoctorChecksTheEngineOfTheRunningServer(t *testing.T) {
 	asked := func(s using, args ...string) string {
 		t.Helper()
 		conf := server.DefaultConfig()
@@ -79,23 +79,23 @@ func TestDoctorLooksAtTheEngineThatTheRunningServerUses(t *testing.T) {
 		if err := fs.Parse(args); err != nil {
 			t.Fatal(err)
 		}
-		askedEngine(t.Context(), &conf, s, fs)
+		serverEngine(t.Context(), &conf, s, fs)
 		return conf.DockerHost
 	}
 	if got := asked(using{engine: "unix:///its"}); got != "unix:///its" {
-		t.Errorf("it looks at %s", got)
+		t.Errorf("it checks %s", got)
 	}
 	if got := asked(using{}); got != "unix:///settings" {
-		t.Errorf("with an older server it looks at %s", got)
+		t.Errorf("with an older server it checks %s", got)
 	}
 	if got := asked(using{engine: "unix:///its", err: errors.New("away")}); got != "unix:///settings" {
-		t.Errorf("without a server it looks at %s", got)
+		t.Errorf("without a server it checks %s", got)
 	}
 	if got := asked(using{engine: "unix:///its"}, "--docker-host", "unix:///flag"); got != "unix:///flag" {
-		t.Errorf("with a flag it looks at %s", got)
+		t.Errorf("with a flag it checks %s", got)
 	}
 	t.Setenv("RHUMB_DOCKER_HOST", "unix:///environment")
 	if got := asked(using{engine: "unix:///its"}); got != "unix:///settings" {
-		t.Errorf("with a variable, which was read before, it looks at %s", got)
+		t.Errorf("with a variable, which was read before, it checks %s", got)
 	}
 }

@@ -8,10 +8,10 @@ import (
 
 func (a *app) downCommand() *cobra.Command {
 	var volumes bool
-	cmd := a.changing("down [flags]", "Take a stack down; its volumes stay unless you say otherwise", cobra.NoArgs, func(r *rhumb.ChangeRequest, _ []string) error {
+	cmd := a.changing("down [flags]", "Take a stack down; its volumes stay unless you pass --volumes", cobra.NoArgs, func(r *rhumb.ChangeRequest, _ []string) error {
 		r.Cause, r.Volumes = rhumb.CauseDown, volumes
 		return nil
 	})
-	cmd.Flags().BoolVarP(&volumes, "volumes", "v", false, "remove its volumes, with all their data")
+	cmd.Flags().BoolVarP(&volumes, "volumes", "v", false, "also remove its volumes, with all their data")
 	return cmd
 }

@@ -29,16 +29,16 @@ func (a *app) eventsCommand() *cobra.Command {
 			return a.printEvents(ctx, c, f, all)
 		})
 	})
-	cmd.Flags().BoolVarP(&f.Follow, "follow", "f", false, "go on with what happens")
-	cmd.Flags().IntVarP(&f.Limit, "tail", "n", 0, "the last `N`; 0 is all")
-	cmd.Flags().Int64Var(&f.Deployment, "deployment", 0, "only of the deployment with this `ID`")
-	cmd.Flags().Int64Var(&f.After, "from", 0, "only those after this `ID`")
-	cmd.Flags().StringVar(&since, "since", "", "only since `WHEN`: 10m ago, or 2026-01-02T15:04:05Z")
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "of all stacks")
+	cmd.Flags().BoolVarP(&f.Follow, "follow", "f", false, "keep printing new events")
+	cmd.Flags().IntVarP(&f.Limit, "tail", "n", 0, "show only the last `N` events; 0: all")
+	cmd.Flags().Int64Var(&f.Deployment, "deployment", 0, "show only events of the deployment with this `ID`")
+	cmd.Flags().Int64Var(&f.After, "from", 0, "show only events after this `ID`")
+	cmd.Flags().StringVar(&since, "since", "", "show only events since `WHEN`: 10m (ago) or 2026-01-02T15:04:05Z")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "show the events of all stacks")
 	return a.looking(cmd)
 }
 
-// printEvents prints events. A follower goes on after a broken connection, from the last event it saw.
+// printEvents prints events. After a broken connection, a follower resumes at the last event that it printed.
 func (a *app) printEvents(ctx context.Context, c *client.Client, f rhumb.EventFilter, all bool) error {
 	for {
 		var broken error
@@ -73,7 +73,7 @@ func (a *app) printEvent(e rhumb.Event, several bool) error {
 	return view.Event(a.stdout, e, several)
 }
 
-// moment reads a time: a duration before now, or a time as RFC 3339 has it, or a day.
+// moment parses a time: a duration before now, a time in RFC 3339, or a day.
 func moment(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -86,5 +86,5 @@ func moment(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, rhumb.Errorf(rhumb.Invalid, "%q is not a time", s).WithHint("write 10m, 2026-01-02 or 2026-01-02T15:04:05Z")
+	return time.Time{}, rhumb.Errorf(rhumb.Invalid, "%q is not a time", s).WithHint("use 10m, 2026-01-02 or 2026-01-02T15:04:05Z")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 
@@ -14,7 +13,7 @@ import (
 	"rhumb/httpapi/client"
 )
 
-// commandFlags are those of exec and run.
+// commandFlags holds the flags of exec and run.
 type commandFlags struct {
 	interactive, tty, noTTY, rm bool
 	env                         []string
@@ -25,17 +24,17 @@ type commandFlags struct {
 
 func (f *commandFlags) flags(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.SetInterspersed(false) // what comes after the service is the command's own
-	fs.BoolVarP(&f.interactive, "interactive", "i", true, "join the standard input")
-	fs.BoolVarP(&f.tty, "tty", "t", false, "give the command a terminal (the default when there is one)")
-	fs.BoolVarP(&f.noTTY, "no-tty", "T", false, "give the command no terminal")
-	fs.BoolVar(&f.noTTY, "no-TTY", false, "as docker compose spells it")
+	fs.SetInterspersed(false) // flags after the service belong to the command
+	fs.BoolVarP(&f.interactive, "interactive", "i", true, "pass the standard input to the command")
+	fs.BoolVarP(&f.tty, "tty", "t", false, "run the command in a terminal (default if the standard input and output are terminals)")
+	fs.BoolVarP(&f.noTTY, "no-tty", "T", false, "run the command without a terminal")
+	fs.BoolVar(&f.noTTY, "no-TTY", false, "spelling of docker compose")
 	if err := fs.MarkHidden("no-TTY"); err != nil {
 		panic(err) // it was defined a line above
 	}
-	fs.StringArrayVarP(&f.env, "env", "e", nil, "a variable, `NAME=VALUE`; may be repeated")
-	fs.StringVarP(&f.user, "user", "u", "", "the `USER`, or USER:GROUP")
-	fs.StringVarP(&f.workdir, "workdir", "w", "", "the `FOLDER`")
+	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable, `NAME=VALUE`; repeatable")
+	fs.StringVarP(&f.user, "user", "u", "", "run as this `USER`, or USER:GROUP")
+	fs.StringVarP(&f.workdir, "workdir", "w", "", "run in this `FOLDER`")
 }
 
 func (a *app) execCommand() *cobra.Command {
@@ -46,8 +45,8 @@ func (a *app) execCommand() *cobra.Command {
 		})
 	})
 	f.flags(cmd)
-	cmd.Flags().IntVar(&f.index, "index", 0, "which replica: its slot's `NUMBER`; 0 is the first that is ready")
-	cmd.Flags().BoolVar(&f.privileged, "privileged", false, "with all capabilities")
+	cmd.Flags().IntVar(&f.index, "index", 0, "run in the replica of slot `NUMBER`; 0: the first replica that is ready")
+	cmd.Flags().BoolVar(&f.privileged, "privileged", false, "run with all capabilities")
 	a.stackFlags(cmd)
 	a.hostFlag(cmd)
 	return a.completeServices(cmd, 1, "")
@@ -58,9 +57,10 @@ func (a *app) runCommand() *cobra.Command {
 	var entrypoint string
 	var noDeps bool
 	var number string
-	cmd := a.command("run [flags] SERVICE [COMMAND] [ARG...]", "Run a command in one more replica of a service, and remove that", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
+	cmd := a.command("run [flags] SERVICE [COMMAND] [ARG...]", "Run a command in one more replica of a service, which is then removed", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
 		if !f.rm {
-			return rhumb.Errorf(rhumb.Invalid, "a one-off is always removed when it ends").WithHint("leave --rm=false out; what it writes to named volumes stays")
+			return rhumb.Errorf(rhumb.Invalid, "a one-off is always removed when it ends").
+				WithHint("omit --rm=false; what the command writes to named volumes stays")
 		}
 		of := 0
 		if number != "" {
@@ -74,7 +74,7 @@ func (a *app) runCommand() *cobra.Command {
 			if entrypoint != "" {
 				o.Entrypoint = strings.Fields(entrypoint)
 			}
-			if !o.TTY { // a terminal's Ctrl-C goes to the command by itself
+			if !o.TTY { // on a terminal, Ctrl-C reaches the command directly
 				signals, give := a.interrupts.TakeOne()
 				defer give()
 				o.Streams.Signals = signals
@@ -84,11 +84,11 @@ func (a *app) runCommand() *cobra.Command {
 	})
 	f.flags(cmd)
 	cmd.Flags().StringVar(&number, "release", "",
-		"as this `RELEASE` has the service, also one that never served; the default is the one that serves")
-	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "another `COMMAND` than the service's")
-	cmd.Flags().BoolVar(&f.rm, "rm", true, "remove it when it ends (it always is)")
-	cmd.Flags().BoolVar(&noDeps, "no-deps", true, "start nothing else (nothing ever is)")
-	for _, known := range []string{"rm", "no-deps"} { // for fingers that know them
+		"run the service of this `RELEASE`, even if it never served (default: the release that serves)")
+	cmd.Flags().StringVar(&entrypoint, "entrypoint", "", "use this `COMMAND` instead of the service's entrypoint")
+	cmd.Flags().BoolVar(&f.rm, "rm", true, "remove the container when it ends (always)")
+	cmd.Flags().BoolVar(&noDeps, "no-deps", true, "start no other services (never)")
+	for _, known := range []string{"rm", "no-deps"} { // accepted out of habit from docker compose
 		if err := cmd.Flags().MarkHidden(known); err != nil {
 			panic(err) // it was defined a line above
 		}
@@ -98,7 +98,7 @@ func (a *app) runCommand() *cobra.Command {
 	return a.completeServices(cmd, 1, "")
 }
 
-// inside runs a command with the user's streams joined; its exit code becomes the program's.
+// inside runs a command with the user's streams. The command's exit code becomes the exit status.
 func (a *app) inside(ctx context.Context, f commandFlags, args []string,
 	do func(context.Context, *client.Client, string, rhumb.ExecOptions) (int, error)) error {
 	env, err := variables(f.env)
@@ -113,7 +113,7 @@ func (a *app) inside(ctx context.Context, f commandFlags, args []string,
 		o := rhumb.ExecOptions{Command: args[1:], Env: env, User: f.user, WorkingDir: f.workdir, Privileged: f.privileged}
 		o.TTY = !f.noTTY && terminal.Is(a.stdin) && terminal.Is(a.stdout)
 		if f.tty && !o.TTY && !f.noTTY {
-			return rhumb.Errorf(rhumb.Invalid, "the standard input or output is not a terminal").WithHint("leave -t away, or give -T")
+			return rhumb.Errorf(rhumb.Invalid, "the standard input or output is not a terminal").WithHint("omit -t, or pass -T")
 		}
 		leave, err := a.join(&o, f.interactive)
 		if err != nil {
@@ -128,7 +128,7 @@ func (a *app) inside(ctx context.Context, f commandFlags, args []string,
 	})
 }
 
-// join connects the streams; with a terminal it goes raw until leave is called.
+// join connects the streams. With a terminal, it sets raw mode until leave is called.
 func (a *app) join(o *rhumb.ExecOptions, interactive bool) (leave func(), err error) {
 	if interactive {
 		o.Streams.In = a.stdin
@@ -141,17 +141,17 @@ func (a *app) join(o *rhumb.ExecOptions, interactive bool) (leave func(), err er
 	in, out := a.stdin.(*os.File), a.rawOut.(*os.File)
 	before, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
-		return nil, fmt.Errorf("use the terminal: %w", err)
+		return nil, rhumb.Errorf(rhumb.Internal, "can't set the terminal to raw mode: %w", err)
 	}
 	sizes, stop := terminal.Sizes(out)
 	o.Streams.Resize = sizes
 	return func() {
 		stop()
-		_ = term.Restore(int(in.Fd()), before) // nothing can be done about it
+		_ = term.Restore(int(in.Fd()), before) // there is no remedy
 	}, nil
 }
 
-// variables checks NAME=VALUE; a bare NAME takes its value from here.
+// variables checks NAME=VALUE. A NAME without a value takes it from the environment.
 func variables(env []string) ([]string, error) {
 	var out []string
 	for _, e := range env {

@@ -10,7 +10,7 @@ import (
 	"rhumb/cmd/rhumb/view"
 )
 
-// conclude follows a deployment that has begun, and says how it ended.
+// conclude follows a deployment that has begun and reports how it ended.
 func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, v view.Deployment, opts following) error {
 	if d.ID == 0 {
 		v.Close()
@@ -25,12 +25,12 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 	if f.Asking() {
 		v.Answered()
 		if !a.o.json() {
-			fmt.Fprintln(a.stderr) // the question's line ends here
+			fmt.Fprintln(a.stderr) // end the question's line
 		}
 	}
 	v.Close()
 	if errors.Is(err, follow.ErrDetached) {
-		words := fmt.Sprintf("left to itself: deployment %d of %s goes on (rhumb ps -p %[2]s shows how, rhumb cancel -p %[2]s puts it back)",
+		words := fmt.Sprintf("no longer followed: deployment %d of %s goes on (rhumb ps -p %[2]s shows it, rhumb cancel -p %[2]s rolls it back)",
 			d.ID, d.Stack)
 		return a.leave(d, words, rhumb.ExitTimeout)
 	}
@@ -40,7 +40,7 @@ func (a *app) conclude(ctx context.Context, s rhumb.Server, d rhumb.Deployment, 
 	return a.verdict(d)
 }
 
-// follow gives a follower the interrupts as long as it follows.
+// follow passes interrupts to the follower while it follows.
 func (a *app) follow(ctx context.Context, f *follow.Follower) (rhumb.Deployment, error) {
 	interrupts, give := a.interrupts.Take()
 	defer give()
@@ -58,7 +58,7 @@ func (a *app) unchanged(d rhumb.Deployment) error {
 	return &outcome{words: fmt.Sprintf("nothing changed: %s@%d serves", d.Stack, d.To)}
 }
 
-// leave ends the program while a deployment goes on.
+// leave ends the command while the deployment goes on.
 func (a *app) leave(d rhumb.Deployment, words string, exit int) error {
 	if a.o.json() {
 		if err := view.Line(a.stdout, map[string]any{"deployment": d}); err != nil {
@@ -69,7 +69,7 @@ func (a *app) leave(d rhumb.Deployment, words string, exit int) error {
 	return &outcome{exit: exit, words: words}
 }
 
-// verdict prints the failure cards and says the verdict.
+// verdict prints the failure cards and returns the verdict as an outcome.
 func (a *app) verdict(d rhumb.Deployment) error {
 	v := d.Verdict()
 	if !a.o.json() {

@@ -33,21 +33,22 @@ func (a *app) installCommand() *cobra.Command {
 		}
 		return a.install(ctx, conf, given, dryRun, noStart)
 	})
-	cmd.Long = "Install this very program as /usr/local/bin/rhumb with two systemd services, rhumb (the daemon) and rhumb-proxy, and start them.\n" +
-		"Run it again with a newer program or other flags to bring the machine to that. Flags that are given are kept in " + install.Settings + "."
+	cmd.Long = "Install this program as /usr/local/bin/rhumb with two systemd services, rhumb (the daemon) and rhumb-proxy, and\n" +
+		"start them. Run it again with a newer program or other flags to update the installation. It keeps the flags in\n" +
+		install.Settings + "."
 	conf.Flags(cmd.Flags())
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
-	cmd.Flags().BoolVar(&noStart, "no-start", false, "start, reload and restart nothing")
+	cmd.Flags().BoolVar(&noStart, "no-start", false, "don't start, reload or restart the services")
 	return cmd
 }
 
-// install brings this machine to the program that runs and the settings given.
+// install brings this machine to the running program and the given settings.
 func (a *app) install(ctx context.Context, conf server.Config, given map[string]string, dryRun, noStart bool) error {
 	m := install.Machine{}
 	want := install.Wanted{Settings: given, Data: conf.Data, Stopped: noStart}
 	var err error
 	if want.Binary, err = os.ReadFile("/proc/self/exe"); err != nil {
-		return rhumb.Errorf(rhumb.Internal, "this program can't be read: %w", err)
+		return rhumb.Errorf(rhumb.Internal, "can't read this program: %w", err)
 	}
 	if want.Completions, err = a.completions(); err != nil {
 		return err
@@ -73,7 +74,7 @@ func (a *app) install(ctx context.Context, conf server.Config, given map[string]
 		}
 	}
 	if len(steps) == 0 {
-		return &outcome{words: "rhumb " + version + " is installed already, and nothing is to be changed"}
+		return &outcome{words: "nothing changed: rhumb " + version + " is installed"}
 	}
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.stdout, s) }); err != nil {
 		return err
@@ -94,14 +95,14 @@ func (a *app) completions() (map[string][]byte, error) {
 	} {
 		var b bytes.Buffer
 		if err := generate(&b); err != nil {
-			return nil, rhumb.Errorf(rhumb.Internal, "the completion for %s can't be made: %w", shell, err)
+			return nil, rhumb.Errorf(rhumb.Internal, "can't generate the completion for %s: %w", shell, err)
 		}
 		made[shell] = b.Bytes()
 	}
 	return made, nil
 }
 
-// welcome waits for the server and says what there is now.
+// welcome waits for the server and describes the installation.
 func (a *app) welcome(ctx context.Context, conf server.Config) error {
 	c, err := client.New("unix://" + conf.Socket)
 	if err != nil {
@@ -116,7 +117,7 @@ func (a *app) welcome(ctx context.Context, conf server.Config) error {
 			break
 		}
 		if !pause.For(ctx, 200*time.Millisecond) {
-			return rhumb.Errorf(rhumb.Unavailable, "the services were started, but don't answer: %w", errors.Join(err, ctx.Err())).
+			return rhumb.Errorf(rhumb.Unavailable, "the services were started but don't answer: %w", errors.Join(err, ctx.Err())).
 				WithHint("see why: journalctl -n 30 -u rhumb -u rhumb-proxy")
 		}
 	}

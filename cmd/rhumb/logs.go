@@ -25,17 +25,17 @@ type logsOptions struct {
 
 func (a *app) logsCommand() *cobra.Command {
 	var o logsOptions
-	cmd := a.command("logs [SERVICE...] [flags]", "Show what the replicas say, merged by time", cobra.ArbitraryArgs, func(ctx context.Context, args []string) error {
+	cmd := a.command("logs [SERVICE...] [flags]", "Show the logs of the replicas, merged by time", cobra.ArbitraryArgs, func(ctx context.Context, args []string) error {
 		return a.logs(ctx, args, o)
 	})
 	fs := cmd.Flags()
-	fs.BoolVarP(&o.Follow, "follow", "f", false, "go on with what they say")
-	fs.StringVarP(&o.tail, "tail", "n", "all", "the last `N` lines of each replica")
-	fs.StringVar(&o.since, "since", "", "only since `WHEN`: 10m ago, or 2026-01-02T15:04:05Z")
-	fs.StringVar(&o.until, "until", "", "only until `WHEN`")
-	fs.StringVar(&o.grep, "grep", "", "only lines that match this regular `EXPRESSION`")
-	fs.BoolVarP(&o.times, "timestamps", "t", false, "show when")
-	fs.BoolVar(&o.noPrefix, "no-log-prefix", false, "don't show who")
+	fs.BoolVarP(&o.Follow, "follow", "f", false, "keep printing new lines")
+	fs.StringVarP(&o.tail, "tail", "n", "all", "show only the last `N` lines of each replica")
+	fs.StringVar(&o.since, "since", "", "show only lines since `WHEN`: 10m (ago) or 2026-01-02T15:04:05Z")
+	fs.StringVar(&o.until, "until", "", "show only lines until `WHEN`")
+	fs.StringVar(&o.grep, "grep", "", "show only lines that match this regular `EXPRESSION`")
+	fs.BoolVarP(&o.times, "timestamps", "t", false, "show the time of each line")
+	fs.BoolVar(&o.noPrefix, "no-log-prefix", false, "don't show the replica of each line")
 	return a.completeServices(a.looking(cmd), 0, "")
 }
 
@@ -89,7 +89,7 @@ func (a *app) logWriter(ctx context.Context, c *client.Client, stack string, ser
 	w := &view.Log{W: a.rawOut, Bare: o.noPrefix, Times: o.times}
 	st, err := c.Status(ctx, stack)
 	if err != nil {
-		return w.Write // the logs' own call tells why
+		return w.Write // the call for the logs reports the error
 	}
 	for _, svc := range st.Services {
 		for _, r := range svc.Slots {
@@ -101,7 +101,7 @@ func (a *app) logWriter(ctx context.Context, c *client.Client, stack string, ser
 	return w.Write
 }
 
-// read understands what the flags say.
+// read parses the flags.
 func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
 	var err error
 	if o.Since, err = moment(o.since, now); err != nil {
@@ -116,7 +116,7 @@ func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
 			return nil, rhumb.Errorf(rhumb.Invalid, "--tail: %q is not a number of lines", o.tail)
 		}
 		if o.Tail = n; n == 0 {
-			o.Tail = -1 // none of the old ones
+			o.Tail = -1 // no old lines
 		}
 	}
 	if o.grep == "" {

@@ -39,7 +39,7 @@ func (f format) String() string {
 
 func (f format) Type() string { return "FORMAT" }
 
-// Set takes only what the command can print.
+// Set implements pflag.Value. It rejects formats that the command cannot print.
 func (f format) Set(s string) error {
 	if !slices.Contains(f.words, s) {
 		return fmt.Errorf("the formats are %s", strings.Join(f.words, " and "))
@@ -48,19 +48,20 @@ func (f format) Set(s string) error {
 	return nil
 }
 
-// hostFlag lets a command choose the server.
+// hostFlag adds --host, which chooses the server.
 func (a *app) hostFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.o.host, "host", a.o.host, "the server's `URL`: unix:///PATH, ssh://USER@HOST or https://HOST (RHUMB_HOST)")
+	cmd.Flags().StringVar(&a.o.host, "host", a.o.host,
+		"the server's `URL`: unix:///PATH, ssh://USER@HOST or https://HOST (RHUMB_HOST)")
 }
 
-// formatFlag lets a command print JSON.
+// formatFlag adds --format, with table and json.
 func (a *app) formatFlag(cmd *cobra.Command) {
 	a.formats(cmd, "table", "json")
 }
 
-// formats defines --format for a command that prints these; the first is the default.
+// formats adds --format with these formats; the first is the default.
 func (a *app) formats(cmd *cobra.Command, words ...string) {
-	cmd.Flags().Var(format{&a.o.format, words}, "format", strings.Join(words, " or "))
+	cmd.Flags().Var(format{&a.o.format, words}, "format", "print "+strings.Join(words, " or "))
 	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return words, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -69,28 +70,28 @@ func (a *app) formats(cmd *cobra.Command, words ...string) {
 	}
 }
 
-// projectFlags let a command choose the Compose files. The flags are the command's own and not inherited, because some
-// commands use the letters otherwise, as Compose's do: they are then given before the command ("rhumb -f FILE logs -f").
+// projectFlags adds the flags that choose the Compose files. They are not inherited, because some commands use the same
+// letters for other flags, as in Compose. There, give them before the command: "rhumb -f FILE logs -f".
 func (a *app) projectFlags(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	a.stackFlags(cmd)
-	fs.StringArrayVar(&a.o.profiles, "profile", nil, "activate this `PROFILE`; may be repeated")
-	fs.StringArrayVar(&a.o.envFiles, "env-file", nil, "read variables from this `FILE` instead of .env; may be repeated")
-	fs.BoolVar(&a.o.allowUnset, "allow-unset", false, "make a variable that isn't set a warning, and empty")
+	fs.StringArrayVar(&a.o.profiles, "profile", nil, "activate this `PROFILE`; repeatable")
+	fs.StringArrayVar(&a.o.envFiles, "env-file", nil, "read variables from this `FILE` instead of .env; repeatable")
+	fs.BoolVar(&a.o.allowUnset, "allow-unset", false, "warn about unset variables and use \"\"")
 }
 
-// stackFlags let a command choose the stack.
+// stackFlags adds the flags that choose the stack.
 func (a *app) stackFlags(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	arrayVar(fs, &a.o.files, "file", "f", "a Compose `FILE`; may be repeated; - is the standard input")
+	arrayVar(fs, &a.o.files, "file", "f", "read this Compose `FILE`; repeatable; - is the standard input")
 	if fs.Lookup("env") == nil {
-		fs.StringVarP(&a.o.env, "env", "e", "", "the environment: merges compose.`ENV`.yaml and reads .env.ENV")
+		fs.StringVarP(&a.o.env, "env", "e", "", "merge compose.`ENV`.yaml and read .env.ENV")
 	}
-	fs.StringVarP(&a.o.name, "project-name", "p", "", "the `STACK`'s name")
+	fs.StringVarP(&a.o.name, "project-name", "p", "", "use this `STACK` name")
 	a.completeStacks(cmd)
 }
 
-// arrayVar defines a repeatable flag, without its letter where the command uses that otherwise.
+// arrayVar adds a repeatable flag. It omits the letter if the command uses that for another flag.
 func arrayVar(fs *pflag.FlagSet, to *[]string, name, letter, usage string) {
 	if fs.ShorthandLookup(letter) != nil {
 		letter = ""
@@ -98,7 +99,7 @@ func arrayVar(fs *pflag.FlagSet, to *[]string, name, letter, usage string) {
 	fs.StringArrayVarP(to, name, letter, nil, usage)
 }
 
-// looking makes a command one that looks at a stack of a server.
+// looking adds the flags of a command that looks at a stack.
 func (a *app) looking(cmd *cobra.Command) *cobra.Command {
 	a.stackFlags(cmd)
 	a.hostFlag(cmd)
@@ -106,7 +107,7 @@ func (a *app) looking(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// following are the flags of commands that start a deployment and follow it.
+// following holds the flags of commands that start a deployment and follow it.
 type following struct {
 	detach      bool
 	yes         bool
@@ -117,9 +118,9 @@ type following struct {
 
 func (f *following) flags(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.BoolVarP(&f.detach, "detach", "d", false, "return once the deployment has begun")
-	fs.BoolVarP(&f.yes, "yes", "y", false, "ask nothing: Ctrl-C puts back at once")
+	fs.BoolVarP(&f.detach, "detach", "d", false, "return as soon as the deployment has begun")
+	fs.BoolVarP(&f.yes, "yes", "y", false, "don't ask; Ctrl-C rolls back at once")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "print the plan and change nothing")
-	fs.DurationVar(&f.waitTimeout, "wait-timeout", 10*time.Minute, "how long to follow; the deployment goes on afterwards")
-	fs.DurationVar(&f.waitLock, "wait-lock", 0, "how long to wait for another deployment of the stack")
+	fs.DurationVar(&f.waitTimeout, "wait-timeout", 10*time.Minute, "stop following after this time; the deployment goes on")
+	fs.DurationVar(&f.waitLock, "wait-lock", 0, "wait this long for another deployment of the stack to end")
 }

@@ -20,7 +20,7 @@ func (a *app) composeOptions() compose.Options {
 		EnvFiles: a.o.envFiles, Environ: os.Environ(), Stdin: a.stdin}
 }
 
-// load reads the Compose files and says what is worth a warning.
+// load reads the Compose files and prints their warnings.
 func (a *app) load(ctx context.Context) (*compose.Project, error) {
 	p, err := compose.Load(ctx, a.composeOptions())
 	if err != nil {
@@ -32,14 +32,14 @@ func (a *app) load(ctx context.Context) (*compose.Project, error) {
 	return p, nil
 }
 
-// stack finds which stack a command is about: the one that -p names, else the one of the Compose file here, else the
-// only one that the server has.
+// stack returns the name of the stack that a command is about: the value of -p, else the name in the Compose file here,
+// else the only stack of the server.
 func (a *app) stack(ctx context.Context, s rhumb.Inspector) (string, error) {
 	n, err := a.namedStack(ctx, s)
 	return n.Stack, err
 }
 
-// namedStack is stack with how the stack came to its name.
+// namedStack is like stack and also returns where the name comes from.
 func (a *app) namedStack(ctx context.Context, s rhumb.Inspector) (compose.Named, error) {
 	if a.o.name != "" {
 		return compose.Named{Stack: a.o.name}, nil
@@ -54,7 +54,7 @@ func (a *app) namedStack(ctx context.Context, s rhumb.Inspector) (compose.Named,
 	}
 	switch len(stacks) {
 	case 0:
-		return n, rhumb.Errorf(rhumb.NotFound, "the server has no stack").WithHint("rhumb deploy makes one")
+		return n, rhumb.Errorf(rhumb.NotFound, "the server has no stack").WithHint("deploy one: rhumb deploy")
 	case 1:
 		return compose.Named{Stack: stacks[0].Name}, nil
 	}
@@ -62,12 +62,12 @@ func (a *app) namedStack(ctx context.Context, s rhumb.Inspector) (compose.Named,
 	for i, st := range stacks {
 		names[i] = st.Name
 	}
-	return n, rhumb.Errorf(rhumb.Invalid, "there is no Compose file here, and the server has several stacks: %s", strings.Join(names, ", ")).
-		WithHint("name one with -p")
+	return n, rhumb.Errorf(rhumb.Invalid, "no Compose file here, and the server has several stacks: %s",
+		strings.Join(names, ", ")).WithHint("choose one with -p")
 }
 
-// sameProject makes sure that a stack which is named after its folder is the project that the user means: there may be
-// another folder of that name. Where the last release came from elsewhere it asks, or only warns if yes.
+// sameProject guards a stack whose name is only its folder's: another project may be in a folder of the same name. If the
+// last release came from elsewhere, it asks the user. With yes it only warns. Without a terminal it returns Conflict.
 func (a *app) sameProject(ctx context.Context, s rhumb.Inspector, n compose.Named, yes bool) error {
 	if !n.ByFolder {
 		return nil
@@ -85,15 +85,15 @@ func (a *app) sameProject(ctx context.Context, s rhumb.Inspector, n compose.Name
 		return nil
 	case !a.user().There():
 		return rhumb.Errorf(rhumb.Conflict, "%s", what).
-			WithHint("if it is another project, write name: in its Compose file or give -p; if it is the same one, say -y")
+			WithHint("another project: write name: into its Compose file, or pass -p; the same project: pass -y")
 	case !a.user().Sure(ctx, what+"\nis it the same project?"):
-		return rhumb.Errorf(rhumb.Cancelled, "nothing was changed").WithHint("write name: in the Compose file, or give -p")
+		return rhumb.Errorf(rhumb.Cancelled, "nothing was changed").WithHint("write name: into the Compose file, or pass -p")
 	}
 	return nil
 }
 
-// otherOrigin returns where the stack's release came from, the one that serves or else the last; "" if it came from
-// origin, or if it isn't known.
+// otherOrigin returns where the release that serves, or else the last one, came from. It returns "" if that is origin or
+// unknown.
 func otherOrigin(ctx context.Context, s rhumb.Inspector, stack, origin string) (string, error) {
 	rs, err := s.Releases(ctx, stack)
 	switch {
@@ -109,7 +109,7 @@ func otherOrigin(ctx context.Context, s rhumb.Inspector, stack, origin string) (
 	return last.Origin, nil
 }
 
-// named adds to a broken Compose file's error that a name would do.
+// named adds a hint to the error of a broken Compose file: the command needs only a name.
 func named(err error) error {
 	var e *rhumb.Error
 	if errors.As(err, &e) && e.Hint == "" {
@@ -118,7 +118,7 @@ func named(err error) error {
 	return err
 }
 
-// who names the person at the keyboard: "ada@laptop".
+// who returns the user's own name and machine: "ada@laptop".
 func who() string {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {

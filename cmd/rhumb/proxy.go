@@ -13,9 +13,9 @@ import (
 	"rhumb/cmd/rhumb/state"
 )
 
-// proxyFlags are what "rhumb proxy" is told.
+// proxyFlags holds the flags of "rhumb proxy".
 type proxyFlags struct {
-	conf            server.Config // only what a proxy shares with its server
+	conf            server.Config // only the settings that a proxy shares with its server
 	state, socket   string
 	succeed, orphan bool
 }
@@ -23,7 +23,7 @@ type proxyFlags struct {
 func (a *app) proxyCommand() *cobra.Command {
 	f := proxyFlags{conf: server.DefaultConfig()}
 	var cmd *cobra.Command
-	cmd = a.command("proxy [flags]", "Run the data plane; the server starts it by itself", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	cmd = a.command("proxy [flags]", "Run the data plane; the server starts it automatically", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		if err := f.complete(cmd.Flags()); err != nil {
 			return err
 		}
@@ -32,28 +32,30 @@ func (a *app) proxyCommand() *cobra.Command {
 		}
 		return a.proxy(ctx, f)
 	})
-	cmd.Long = "Run the data plane. It serves the last table that it was given, and takes the sockets over from a proxy that runs on the same folder."
+	cmd.Long = "Run the data plane. It serves the last table that it received. If another proxy runs on the same folder, it takes over\n" +
+		"its sockets."
 	f.flags(cmd)
 	return cmd
 }
 
 func (f *proxyFlags) flags(cmd *cobra.Command) {
 	fs := cmd.Flags()
-	fs.StringVar(&f.state, "state", state.Folder(f.conf.Data).Proxy(), "the folder of its last table")
-	fs.StringVar(&f.socket, "socket", "", "where the server tells it what to serve (default: control.sock in the state folder)")
-	fs.StringSliceVar(&f.conf.TrustedProxies, "trusted-proxies", nil, "networks whose X-Forwarded-* headers are believed")
-	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost, "the engine that tells which replicas die: a local unix:// socket")
-	fs.StringVar(&f.conf.LogFormat, "log-format", f.conf.LogFormat, "text or json")
-	fs.BoolVar(&f.succeed, "succeed", false, "start a successor of the proxy that runs, and return once it serves")
+	fs.StringVar(&f.state, "state", state.Folder(f.conf.Data).Proxy(), "keep the last table in this `FOLDER`")
+	fs.StringVar(&f.socket, "socket", "", "receive tables at this `SOCKET` (default: control.sock in the folder of --state)")
+	fs.StringSliceVar(&f.conf.TrustedProxies, "trusted-proxies", nil, "believe X-Forwarded-* headers from these `NETWORKS`")
+	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost, "watch for dead replicas at this engine: a local unix:// `SOCKET`")
+	fs.StringVar(&f.conf.LogFormat, "log-format", f.conf.LogFormat, "log as text or json")
+	fs.BoolVar(&f.succeed, "succeed", false, "start a successor of the running proxy, and return once it serves")
 	fs.BoolVar(&f.orphan, "orphan", false, "")
 	if err := fs.MarkHidden("orphan"); err != nil {
 		panic(err) // it was defined a line above
 	}
 }
 
-// complete fills in what the command line leaves open.
+// complete fills in settings that are not on the command line from the environment.
 func (f *proxyFlags) complete(fs *pflag.FlagSet) error {
-	err := errors.Join(server.FromEnvironment(fs, "RHUMB_PROXY_"), server.FromEnvironment(fs, "RHUMB_", "state", "socket")) // what isn't its own it shares with the server
+	// The proxy shares all settings with the server, except its own folder and socket.
+	err := errors.Join(server.FromEnvironment(fs, "RHUMB_PROXY_"), server.FromEnvironment(fs, "RHUMB_", "state", "socket"))
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (a *app) psCommand() *cobra.Command {
 		})
 	})
 	a.completeServices(a.looking(cmd), 0, "")
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "of all stacks")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "list the replicas of all stacks")
 	return cmd
 }
 
@@ -60,7 +60,7 @@ func (a *app) psStacks(ctx context.Context, c *client.Client, all bool) ([]rhumb
 	return stacks, nil
 }
 
-// only keeps the services that are named; all, if none is.
+// only returns the named services, or all if there are no names. A lenient only ignores unknown names.
 func only(st rhumb.StackInfo, names []string, lenient bool) ([]rhumb.ServiceStatus, error) {
 	if len(names) == 0 {
 		return st.Services, nil
@@ -85,5 +85,5 @@ func noService(st rhumb.StackInfo, name string) error {
 	for _, s := range st.Services {
 		names = append(names, s.Name)
 	}
-	return rhumb.Errorf(rhumb.NotFound, "stack %s has no service %q", st.Name, name).WithHint("it has %s", strings.Join(names, ", "))
+	return rhumb.Errorf(rhumb.NotFound, "stack %s has no service %q", st.Name, name).WithHint("its services are %s", strings.Join(names, ", "))
 }

@@ -15,7 +15,7 @@ func (a *app) releasesCommand() *cobra.Command {
 	cmd := a.command("releases [flags]", "List a stack's releases", cobra.NoArgs, list)
 	a.looking(cmd)
 	ls := a.command("ls [flags]", "List a stack's releases", cobra.NoArgs, list)
-	diff := a.command("diff A B [flags]", "Tell how release B differs from release A", cobra.ExactArgs(2), a.diffReleases)
+	diff := a.command("diff A B [flags]", "Show how release B differs from release A", cobra.ExactArgs(2), a.diffReleases)
 	cmd.AddCommand(a.looking(ls), a.completeReleases(a.looking(diff)))
 	return cmd
 }

@@ -12,49 +12,36 @@ import (
 
 	"rhumb"
 	"rhumb/backup"
-	"rhumb/cmd/rhumb/keys"
-	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/state"
-	"rhumb/install"
 )
 
 func (a *app) restoreCommand() *cobra.Command {
-	conf := server.DefaultConfig()
-	var given keys.Given
-	var force bool
-	var cmd *cobra.Command
-	cmd = a.command("restore [flags] FILE", "Put a backup of the server's state back", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
-			return err
-		}
-		f, err := os.Open(args[0])
-		if errors.Is(err, fs.ErrNotExist) {
-			return rhumb.Errorf(rhumb.Invalid, "%s: there is no such file", args[0])
-		}
-		if err != nil {
-			return rhumb.Errorf(rhumb.Denied, "%s can't be read: %w", args[0], err)
-		}
-		defer f.Close()
-		unlock, err := state.Folder(conf.Data).ToRestore(ctx, force)
-		if err != nil {
-			return err
-		}
-		defer unlock()
-		given.User = a.user()
-		return a.restore(ctx, f, state.Folder(conf.Data), given)
-	})
-	cmd.Long = "Put releases, secrets, certificates and their key back into the state folder of a server that is stopped. The backup is looked through\n" +
-		"to its end before anything changes. State that is there is replaced only with --force, and then set aside, not deleted."
-	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "the state `FOLDER`")
-	cmd.Flags().StringVar(&given.Identities, "identity", "", "open it with the age identities in this `FILE`")
-	cmd.Flags().StringVar(&given.PassphraseFile, "passphrase-file", "", "read the passphrase from the first line of this `FILE`")
-	cmd.Flags().BoolVar(&force, "force", false, "replace the state that is there; it is set aside")
+	var s sealed
+	cmd := a.sealedCommand("restore [flags] FILE", "Restore the server's state from a backup", "replace existing state, which is set aside", &s,
+		func(ctx context.Context, file string) error { return a.restore(ctx, &s, file) })
+	cmd.Long = "Restore releases, secrets, certificates and their key into the state folder of a server that is stopped. The backup is\n" +
+		"verified to its end before anything changes. Existing state is replaced only with --force. It is set aside, not deleted."
+	cmd.Flags().StringVar(&s.given.Identities, "identity", "", "open the backup with the age identities in this `FILE`")
 	return cmd
 }
 
-// restore puts the backup back, if this rhumb can work with it.
-func (a *app) restore(ctx context.Context, f *os.File, folder state.Folder, given keys.Given) error {
-	with, err := given.ToOpen(ctx, folder)
+// restore restores a backup if this version of rhumb knows its database.
+func (a *app) restore(ctx context.Context, s *sealed, file string) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return rhumb.Errorf(rhumb.Invalid, "%s: there is no such file", file)
+	}
+	if err != nil {
+		return rhumb.Errorf(rhumb.Denied, "%s: can't be read: %w", file, err)
+	}
+	defer f.Close()
+	folder := s.folder()
+	unlock, err := folder.ToRestore(ctx, s.force)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	with, err := s.given.ToOpen(ctx, folder)
 	if err != nil {
 		return err
 	}
@@ -64,9 +51,10 @@ func (a *app) restore(ctx context.Context, f *os.File, folder state.Folder, give
 	}
 	words := fmt.Sprintf("restored: the state of %s, %s, by rhumb %s", info.Host, info.Made.Local().Format(time.DateTime), info.Version)
 	if aside != "" {
-		words += "\nwhat was there is in " + aside
+		words += "\nthe previous state is in " + aside
 	}
 	words += "\nnow start the server: systemctl start rhumb\n" +
-		"It finds the replicas that run, and starts those that don't, if their images are here or can be pulled. Volumes are restored apart."
+		"it finds running replicas and starts the others if their images are here or can be pulled\n" +
+		"volumes are not in a backup: restore them separately"
 	return &outcome{words: words}
 }

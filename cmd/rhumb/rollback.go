@@ -19,16 +19,16 @@ func (a *app) rollbackCommand() *cobra.Command {
 		r.Release, err = releaseNumber(args[0])
 		return err
 	})
-	cmd.Long = "Return to an older release: its images, configs, secrets and project files.\n" +
-		"Without a number it is the one that served before. What applications did to data is not undone."
+	cmd.Long = "Return to an older release: its images, configs, secrets and project files. The default is the release that\n" +
+		"served before. It does not undo what applications did to data."
 	return a.completeReleases(cmd)
 }
 
-// releaseNumber reads "42" or "shop@42".
+// releaseNumber parses "42" or "shop@42".
 func releaseNumber(s string) (int, error) {
 	n, err := strconv.Atoi(s[strings.LastIndex(s, "@")+1:])
 	if err != nil || n < 1 {
-		return 0, rhumb.Errorf(rhumb.Invalid, "%q is not a release", s).WithHint("rhumb releases lists their numbers")
+		return 0, rhumb.Errorf(rhumb.Invalid, "%q is not a release number", s).WithHint("rhumb releases lists the numbers")
 	}
 	return n, nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) routesCommand() *cobra.Command {
-	cmd := a.command("routes [flags]", "Show what the proxy serves, and how well", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	cmd := a.command("routes [flags]", "Show what the proxy serves, with statistics", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		return a.with(func(c *client.Client) error {
 			rs, err := c.Routes(ctx)
 			if err != nil {
@@ -26,7 +26,7 @@ func (a *app) routesCommand() *cobra.Command {
 			return nil
 		})
 	})
-	cmd.Flags().StringVarP(&a.o.name, "project-name", "p", "", "only what leads to this `STACK`")
+	cmd.Flags().StringVarP(&a.o.name, "project-name", "p", "", "show only routes of this `STACK`")
 	a.completeStacks(cmd)
 	a.hostFlag(cmd)
 	a.formatFlag(cmd)

@@ -21,14 +21,14 @@ import (
 type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer // screens
-	rawOut, rawErr io.Writer // the same as they are, for data and for what applications write
+	rawOut, rawErr io.Writer // the same streams unfiltered, for data and for the output of applications
 	interrupts     *terminal.Interrupts
 	o              options
 	detailed       bool // plan --detailed-exitcode: a mistake must not look like changes
-	began          bool // a command's own code runs: what goes wrong from here on isn't a matter of usage
+	began          bool // the command's own code has started: errors from here on are not usage errors
 }
 
-// run is the program: it carries out args and gives the exit status.
+// run is the program: it executes args and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: view.NewScreen(stdout), stderr: view.NewScreen(stderr), rawOut: stdout, rawErr: stderr, interrupts: terminal.NewInterrupts()}
 	ctx, stop := a.interrupts.Watch(ctx)
@@ -42,23 +42,24 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "rhumb",
-		Short: "Bring the system on your servers to what a Compose file says, and hold it there",
-		Long: "Rhumb brings the system on your servers to what a Compose file says, and holds it there,\n" +
-			"without dropping a request, or puts it back as it was.",
+		Short: "Bring a server to the state that a Compose file describes, and hold it there",
+		Long: "Rhumb brings a server to the state that a Compose file describes and holds it there, without dropping\n" +
+			"a request. If a deployment fails, rhumb puts everything back as it was.",
 		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true, SuggestionsMinimumDistance: 2,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return rhumb.Errorf(rhumb.Invalid, "there is no command %q", args[0]).WithHint("rhumb --help lists them%s", didYouMean(cmd, args[0]))
+			return rhumb.Errorf(rhumb.Invalid, "unknown command %q", args[0]).
+				WithHint("rhumb --help lists the commands%s", didYouMean(cmd, args[0]))
 		},
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return rhumb.Errorf(rhumb.Invalid, "%v", err).WithHint("%s --help tells how it is used", cmd.CommandPath())
+		return rhumb.Errorf(rhumb.Invalid, "%v", err).WithHint("see %s --help", cmd.CommandPath())
 	})
 	a.projectFlags(root)
 	a.hostFlag(root)
@@ -86,7 +87,7 @@ func didYouMean(cmd *cobra.Command, word string) string {
 	return ""
 }
 
-// command makes a command. Its do gets a context that ends with an interrupt.
+// command makes a command. The context of do ends with an interrupt.
 func (a *app) command(use, short string, args cobra.PositionalArgs, do func(context.Context, []string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: fitting(args), DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -95,7 +96,7 @@ func (a *app) command(use, short string, args cobra.PositionalArgs, do func(cont
 		}}
 }
 
-// fitting tells how a command is used when its arguments don't fit.
+// fitting wraps a check of arguments: its error shows how the command is used.
 func fitting(args cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if args(cmd, given) == nil {
@@ -103,13 +104,13 @@ func fitting(args cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		err := rhumb.Errorf(rhumb.Invalid, "arguments are missing")
 		if len(given) > 0 {
-			err = rhumb.Errorf(rhumb.Invalid, "these arguments don't fit: %s", strings.Join(given, " "))
+			err = rhumb.Errorf(rhumb.Invalid, "wrong arguments: %s", strings.Join(given, " "))
 		}
-		return err.WithHint("the usage is: %s", cmd.UseLine())
+		return err.WithHint("usage: %s", cmd.UseLine())
 	}
 }
 
-// client gives the server's other end.
+// client returns a client of the server that --host or RHUMB_HOST names.
 func (a *app) client() (*client.Client, error) {
 	host := a.o.host
 	if host == "" {
@@ -118,10 +119,10 @@ func (a *app) client() (*client.Client, error) {
 	return client.New(host)
 }
 
-// user is who sits at the terminal, if anybody does.
+// user returns the user at the terminal; there may be none.
 func (a *app) user() terminal.User { return terminal.User{In: a.stdin, Out: a.stderr} }
 
-// outcome is how a command ended without being an error: an exit status of its own, and perhaps words.
+// outcome ends a command without an error message: with an exit status, and words if there are any.
 type outcome struct {
 	exit  int
 	words string
@@ -129,7 +130,7 @@ type outcome struct {
 
 func (o *outcome) Error() string { return o.words }
 
-// finish turns how a command ended into words and the exit status. Nothing else decides about either.
+// finish prints how a command ended and returns the exit status. Nothing else decides about either.
 func (a *app) finish(err error) int {
 	var o *outcome
 	var several rhumb.Errors
@@ -147,8 +148,8 @@ func (a *app) finish(err error) int {
 		return o.exit
 	case a.interrupts.Interrupted() && (errors.Is(err, context.Canceled) || rhumb.ErrorCode(err) == rhumb.Cancelled):
 		return rhumb.ExitCancelled
-	case !a.began && rhumb.ErrorCode(err) == rhumb.Internal: // the flag parser's own words
-		err = rhumb.Errorf(rhumb.Invalid, "%v", err).WithHint("rhumb COMMAND --help tells how it is used")
+	case !a.began && rhumb.ErrorCode(err) == rhumb.Internal: // an error of the flag parser
+		err = rhumb.Errorf(rhumb.Invalid, "%v", err).WithHint("see rhumb COMMAND --help")
 	case errors.As(err, &several):
 		for _, e := range several {
 			view.Error(a.stderr, e)

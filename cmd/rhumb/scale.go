@@ -16,7 +16,7 @@ func (a *app) scaleCommand() *cobra.Command {
 			name, count, _ := strings.Cut(arg, "=")
 			n, err := strconv.Atoi(count)
 			if err != nil || n < 0 || name == "" {
-				return rhumb.Errorf(rhumb.Invalid, "%q doesn't say how many replicas of which service", arg).WithHint("write web=3")
+				return rhumb.Errorf(rhumb.Invalid, "%q is not SERVICE=N", arg).WithHint("for example: web=3")
 			}
 			r.Scale[name] = n
 		}

@@ -15,7 +15,7 @@ import (
 func (a *app) secretCommand() *cobra.Command {
 	cmd := a.command("secret COMMAND", "Keep values for external secrets and configs", cobra.NoArgs, nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	create := a.command("create NAME FILE|-", "Keep a value, from a file or the standard input; one of that name is replaced", cobra.ExactArgs(2), func(ctx context.Context, args []string) error {
+	create := a.command("create NAME FILE|-", "Set a value from a file or the standard input", cobra.ExactArgs(2), func(ctx context.Context, args []string) error {
 		content, err := a.user().Open(args[1])
 		if err != nil {
 			return err
@@ -23,7 +23,7 @@ func (a *app) secretCommand() *cobra.Command {
 		defer content.Close()
 		return a.with(func(c *client.Client) error { return c.SetValue(ctx, args[0], content) })
 	})
-	ls := a.command("ls [flags]", "List the names of the values that are kept", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	ls := a.command("ls [flags]", "List the names of the values", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		return a.with(func(c *client.Client) error {
 			names, err := c.Values(ctx)
 			if err != nil {
@@ -39,7 +39,7 @@ func (a *app) secretCommand() *cobra.Command {
 		})
 	})
 	a.formatFlag(ls)
-	rm := a.command("rm NAME...", "Forget values", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
+	rm := a.command("rm NAME...", "Remove values", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
 		return a.with(func(c *client.Client) error { return removeValues(ctx, c, args) })
 	})
 	for _, sub := range []*cobra.Command{create, ls, rm} {
@@ -49,7 +49,7 @@ func (a *app) secretCommand() *cobra.Command {
 	return cmd
 }
 
-// removeValues forgets all that it can, and tells of each that it can't.
+// removeValues removes the values of these names and returns the errors of all that fail.
 func removeValues(ctx context.Context, s rhumb.Operator, names []string) error {
 	var errs rhumb.Errors
 	for _, name := range names {

@@ -24,13 +24,13 @@ func (a *app) serverCommand() *cobra.Command {
 		}
 		return server.Serve(ctx, conf, version, newLog(a.stderr, conf.LogFormat))
 	})
-	cmd.Long = "Run the daemon. Each flag may also be given as a variable: --docker-host as RHUMB_DOCKER_HOST."
+	cmd.Long = "Run the daemon. Each flag can also be set as a variable: --docker-host as RHUMB_DOCKER_HOST."
 	conf.Flags(cmd.Flags())
-	cmd.Flags().StringVar(&conf.Proxy, "proxy", conf.Proxy, "own: start it and look after it; external: another service does")
+	cmd.Flags().StringVar(&conf.Proxy, "proxy", conf.Proxy, "own: start the proxy and keep it running; external: the proxy is another service")
 	return cmd
 }
 
-// newLog returns the log of a process that serves. What libraries write to the standard loggers goes there too.
+// newLog returns the log of a server or proxy. It also takes what libraries write to the standard loggers.
 func newLog(w io.Writer, format string) *slog.Logger {
 	var h slog.Handler = slog.NewTextHandler(w, nil)
 	if format == "json" {
@@ -43,11 +43,12 @@ func newLog(w io.Writer, format string) *slog.Logger {
 	return l
 }
 
-// libraryLog logs what libraries say, up to the first quotation mark: what they quote came over a connection, and may be a secret.
+// libraryLog logs messages of libraries up to the first quotation mark. Quoted text came over a connection and may be a
+// secret.
 type libraryLog struct{ log *slog.Logger }
 
 func (l libraryLog) Write(line []byte) (int, error) {
 	text, _, _ := strings.Cut(string(line), `"`)
-	l.log.Info("library's message", "text", strings.TrimSpace(text))
+	l.log.Info("library message", "text", strings.TrimSpace(text))
 	return len(line), nil
 }

@@ -9,7 +9,7 @@ import (
 	"rhumb/httpapi/client"
 )
 
-// with gives do a client, and closes it afterwards.
+// with calls do with a client and closes the client afterwards.
 func (a *app) with(do func(*client.Client) error) error {
 	c, err := a.client()
 	if err != nil {

@@ -49,29 +49,30 @@ func (a *app) uninstallCommand() *cobra.Command {
 		}
 		return a.farewell(ctx, conf, purge)
 	})
-	cmd.Long = "Stop and remove the services, the program and the completions. Volumes stay, and the state folder, the settings and the user rhumb\n" +
-		"stay unless you say --purge. It refuses while stacks are deployed; with --force their containers go on running, behind nothing."
-	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "the state folder")
+	cmd.Long = "Stop and remove the services, the program and the completions. Volumes stay. The state folder, the settings and the\n" +
+		"user rhumb stay unless you pass --purge. It refuses while stacks are deployed. With --force it goes on, and their\n" +
+		"containers keep running without a proxy."
+	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "use this state `FOLDER`")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
-	cmd.Flags().BoolVar(&force, "force", false, "also while stacks are deployed")
-	cmd.Flags().BoolVar(&purge, "purge", false, "remove the state folder, the settings and the user too")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "ask nothing")
+	cmd.Flags().BoolVar(&force, "force", false, "uninstall even while stacks are deployed")
+	cmd.Flags().BoolVar(&purge, "purge", false, "also remove the state folder, the settings and the user")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask for confirmation")
 	return cmd
 }
 
-// farewell removes what lies in memory, if nothing mounts it, and says what is left.
+// farewell removes the contents in memory, if nothing mounts them, and reports what is left.
 func (a *app) farewell(ctx context.Context, conf server.Config, purged bool) error {
 	containers, volumes, err := ofStacks(ctx, conf.DockerHost)
 	if err == nil && containers == 0 {
-		_ = os.RemoveAll(install.RunFolder) // it goes with the next start of the machine at the latest
+		_ = os.RemoveAll(install.RunFolder) // the next boot removes it anyway
 	}
-	left := []string{"rhumb is removed; left are"}
+	left := []string{"rhumb is removed; what stays:"}
 	if !purged {
-		left = append(left, "  the state   "+conf.Data+" (releases, secrets, certificates), settings in "+install.Settings+", the user "+install.User+": --purge removes them")
+		left = append(left, "  the state   "+conf.Data+" (releases, secrets, certificates), settings in "+install.Settings+", the user "+install.User+" (--purge removes them)")
 	}
 	switch {
 	case err != nil:
-		left = append(left, "  in Docker   whatever the stacks had: it can't be asked: "+err.Error())
+		left = append(left, "  in Docker   containers and volumes of stacks: unknown, Docker can't be queried: "+err.Error())
 	default:
 		left = append(left, fmt.Sprintf("  in Docker   volumes of stacks: %d (docker volume ls --filter label=dev.rhumb.stack)", volumes))
 		if containers > 0 {

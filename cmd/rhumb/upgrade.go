@@ -20,7 +20,7 @@ import (
 	"rhumb/sqlite"
 )
 
-// upgradeFlags are what an upgrade is told.
+// upgradeFlags holds the flags of an upgrade.
 type upgradeFlags struct {
 	file    string
 	binary  string
@@ -33,7 +33,7 @@ func (a *app) upgradeCommand() *cobra.Command {
 	conf := server.DefaultConfig()
 	var f upgradeFlags
 	var cmd *cobra.Command
-	cmd = a.command("upgrade [flags] FILE", "Replace this server's rhumb by another version, and go back if that isn't well", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+	cmd = a.command("upgrade [flags] FILE", "Replace this server's rhumb with another version; go back if that isn't well", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 		if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 			return err
 		}
@@ -43,16 +43,17 @@ func (a *app) upgradeCommand() *cobra.Command {
 		f.file = args[0]
 		return a.upgrade(ctx, conf, f)
 	})
-	cmd.Long = "FILE is the new program, or a release archive with its SHA256SUMS beside it. The state is backed up, the program is replaced, the proxy\n" +
-		"hands its connections to its successor, and the daemon is restarted. If the new daemon isn't well in time, everything is put back.\n" +
-		"It ends with 0 if the new version serves, 3 if everything is as it was, 4 if that isn't so either, 1 if nothing was changed."
+	cmd.Long = "FILE is the new program, or a release archive with its SHA256SUMS beside it. The state is backed up, the program is\n" +
+		"replaced, the proxy hands its connections to its successor, and the daemon is restarted. If the new daemon isn't\n" +
+		"well in time, everything is put back. It exits with 0 if the new version serves, with 3 if everything is as it was,\n" +
+		"with 4 if putting back failed too, and with 1 if nothing was changed."
 	fs := cmd.Flags()
-	fs.StringVar(&conf.Data, "data", conf.Data, "the state folder")
-	fs.StringVar(&conf.Socket, "socket", conf.Socket, "where the server answers")
-	fs.StringVar(&f.binary, "binary", install.Binary, "the program that is replaced")
-	fs.StringVar(&f.restart, "restart", "", "without systemd: a shell command that restarts the server")
-	fs.DurationVar(&f.within, "within", time.Minute, "how long the new daemon has until it must be well")
-	fs.BoolVar(&f.force, "force", false, "also to an older version, and from a server that isn't well")
+	fs.StringVar(&conf.Data, "data", conf.Data, "use this state `FOLDER`")
+	fs.StringVar(&conf.Socket, "socket", conf.Socket, "reach the server at this `SOCKET`")
+	fs.StringVar(&f.binary, "binary", install.Binary, "replace this `PROGRAM`")
+	fs.StringVar(&f.restart, "restart", "", "without systemd: restart the server with this shell `COMMAND`")
+	fs.DurationVar(&f.within, "within", time.Minute, "go back if the new daemon isn't well after this time")
+	fs.BoolVar(&f.force, "force", false, "allow an older version, and a server that isn't well")
 	return cmd
 }
 
@@ -75,7 +76,7 @@ func (a *app) upgrade(ctx context.Context, conf server.Config, f upgradeFlags) e
 		return err
 	}
 	if slices.Equal(old.Content, next.Content) {
-		return &outcome{words: "rhumb " + old.Version + " is what runs here already"}
+		return &outcome{words: "nothing changed: rhumb " + old.Version + " already runs here"}
 	}
 	c, err := client.New("unix://" + conf.Socket)
 	if err != nil {
@@ -92,7 +93,7 @@ func (a *app) upgrade(ctx context.Context, conf server.Config, f upgradeFlags) e
 	return upgraded(old, next, result, err)
 }
 
-// upgraded puts an upgrade's end into words and an exit status.
+// upgraded returns the outcome of an upgrade.
 func upgraded(old, next install.Program, result install.Result, err error) error {
 	switch {
 	case err != nil:
@@ -100,7 +101,7 @@ func upgraded(old, next install.Program, result install.Result, err error) error
 	case result.Failed == nil:
 		return &outcome{words: fmt.Sprintf("upgraded: rhumb %s to %s", old.Version, next.Version)}
 	case result.Left != nil:
-		words := fmt.Sprintf("failed and not fully put back: %s; and then: %s", result.Failed, result.Left)
+		words := fmt.Sprintf("failed and not fully put back: %s; then: %s", result.Failed, result.Left)
 		if hint := rhumb.ErrorHint(result.Left); hint != "" {
 			words += "\nhint: " + hint
 		}
@@ -110,23 +111,23 @@ func upgraded(old, next install.Program, result install.Result, err error) error
 		old.Version, result.Failed)}
 }
 
-// servicesOf tells how the server is restarted.
+// servicesOf returns the services that an upgrade restarts.
 func servicesOf(f upgradeFlags) (install.Services, error) {
 	m := install.Machine{}
 	if f.restart != "" {
 		return install.ByCommand{Machine: m, Path: f.binary, Again: f.restart}, nil
 	}
 	if !m.Installed() {
-		return nil, rhumb.Errorf(rhumb.Unsupported, "rhumb is no systemd service here, so how the server is restarted isn't known").
-			WithHint("say --binary PATH and --restart COMMAND; or by hand: stop the server, put the new program in the old one's place, start it")
+		return nil, rhumb.Errorf(rhumb.Unsupported, "rhumb is not a systemd service here, so upgrade can't restart the server").
+			WithHint("pass --binary PATH and --restart COMMAND; or by hand: stop the server, replace the program, start the server")
 	}
 	if f.binary != install.Binary {
-		return nil, rhumb.Errorf(rhumb.Invalid, "--binary goes with --restart: the services run %s", install.Binary)
+		return nil, rhumb.Errorf(rhumb.Invalid, "--binary needs --restart: the services run %s", install.Binary)
 	}
 	return install.Systemd{Machine: m}, nil
 }
 
-// keepState has the state and the old program kept, and the state put back if need be.
+// keepState makes the upgrade back up the state and keep the old program, and restore the state when it goes back.
 func keepState(u *install.Upgrade, folder state.Folder) {
 	var kept string
 	u.Backup = func(ctx context.Context) error {
@@ -151,7 +152,7 @@ func keepState(u *install.Upgrade, folder state.Folder) {
 		defer unlock()
 		f, err := os.Open(kept)
 		if err != nil {
-			return rhumb.Errorf(rhumb.Denied, "the backup can't be read: %w", err)
+			return rhumb.Errorf(rhumb.Denied, "can't read the backup: %w", err)
 		}
 		defer f.Close()
 		ids, err := state.Identities(folder.Key())

@@ -46,6 +46,6 @@ func (a *app) versionCommand() *cobra.Command {
 	})
 	a.hostFlag(cmd)
 	a.formatFlag(cmd)
-	cmd.Flags().BoolVar(&onlyClient, "client", false, "ask no server")
+	cmd.Flags().BoolVar(&onlyClient, "client", false, "print only the client's version")
 	return cmd
 }

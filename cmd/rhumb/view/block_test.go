@@ -12,7 +12,7 @@ import (
 	"rhumb"
 )
 
-// screen plays what was written to a terminal: lines, cursor up, erase below.
+// screen returns what a terminal shows after written: it plays lines, cursor up and erase below.
 func screen(written string) string {
 	var lines []string
 	up := regexp.MustCompile(`\x1b\[G\x1b\[(\d+)A\x1b\[J`)
@@ -37,7 +37,7 @@ func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
 	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{name: "db", replicas: 1}, {name: "migrate", replicas: 1, job: true}, {name: "web", replicas: 3}}}, func() time.Time { return now })
-	tell := func(kind rhumb.EventKind, service string, release, slot int) {
+	send := func(kind rhumb.EventKind, service string, release, slot int) {
 		now = now.Add(time.Second)
 		b.Event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot, Replica: rhumb.ReplicaName("shop", service, release, slot)})
 	}
@@ -56,21 +56,21 @@ func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 	now = now.Add(time.Second)
 	b.Event(rhumb.Event{Kind: rhumb.EventPull, Stack: "shop", Service: "migrate", Done: 34, Total: 100})
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
-	tell(rhumb.EventCompleted, "migrate", 42, 1)
-	tell(rhumb.EventStarting, "web", 42, 1)
-	tell(rhumb.EventReady, "web", 42, 1)
-	tell(rhumb.EventDraining, "web", 41, 1)
-	tell(rhumb.EventStarted, "web", 42, 2)
+	send(rhumb.EventCompleted, "migrate", 42, 1)
+	send(rhumb.EventStarting, "web", 42, 1)
+	send(rhumb.EventReady, "web", 42, 1)
+	send(rhumb.EventDraining, "web", 41, 1)
+	send(rhumb.EventStarted, "web", 42, 2)
 	check("rolling", `bringing up shop@42  6.0s
  · db       waiting
  ✔ migrate  completed  1.0s
  ⠋ web      starting 2/3, draining 1  6.0s
 `)
 	b.Event(rhumb.Event{Kind: rhumb.EventWarning, Stack: "shop", Service: "web", Text: "slow to stop"})
-	tell(rhumb.EventFailed, "web", 42, 2)
+	send(rhumb.EventFailed, "web", 42, 2)
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRollingBack})
-	tell(rhumb.EventStopped, "web", 42, 1)
-	tell(rhumb.EventReady, "web", 41, 1)
+	send(rhumb.EventStopped, "web", 42, 1)
+	send(rhumb.EventReady, "web", 41, 1)
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseRolledBack})
 	b.Close()
 	check("rolled back", `! web: slow to stop
@@ -81,7 +81,7 @@ shop  9.0s
 `)
 }
 
-func TestTheBlockNamesWhatIsWaitedForAndWhoWaits(t *testing.T) {
+func TestTheBlockNamesDependenciesThatAServiceWaitsFor(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
 	b := newBlock(&w, paint{on: true}, SubjectOf(rhumb.Stack{Name: "shop", Services: []rhumb.Service{
@@ -115,7 +115,7 @@ func TestNothingTurnsOnceTheDeploymentHasEnded(t *testing.T) {
 	}
 }
 
-func TestALineIsCutAtTheTerminalsEdgeAndItsColoursTakeNoRoom(t *testing.T) {
+func TestALineIsCutAtTheTerminalsWidthNotCountingColours(t *testing.T) {
 	if got := cut("\x1b[31mabcdef\x1b[0m", 3, "\x1b[0m"); got != "\x1b[31mabc\x1b[0m" {
 		t.Errorf("got %q", got)
 	}

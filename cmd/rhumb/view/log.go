@@ -8,19 +8,19 @@ import (
 	"rhumb"
 )
 
-// Log prints log lines, each with its replica's name in its service's colour.
+// Log prints log lines. Each begins with the replica's name in the colour of its service.
 type Log struct {
 	W     io.Writer
-	Bare  bool // don't show who
-	Times bool // show when
+	Bare  bool // omit the replica's name
+	Times bool // show the time
 
 	wide int
 }
 
-// Expect makes room for a replica's name, so that lines which come before its own stand in one column with them.
+// Expect widens the column of names for a replica. Call it before the first line to align all lines.
 func (l *Log) Expect(stack, replica string) { l.wide = max(l.wide, len(shortName(stack, replica))) }
 
-// Write prints a line.
+// Write prints one line.
 func (l *Log) Write(line rhumb.LogLine) error {
 	p, prefix, when := paintOn(l.W), "", ""
 	if !l.Bare {
