@@ -40,8 +40,8 @@ var ErrDetached = errors.New("detached")
 // lookAgain is the interval between looks at the deployment itself: a daemon that dies may lose its last event.
 const lookAgain = 2 * time.Second
 
-// Follow shows the deployment until it ends, the timeout passes, or the user leaves it (ErrDetached). It returns the last
-// known state of the deployment.
+// Follow shows the deployment until it ends, the timeout passes, or the user leaves it (ErrDetached). It returns the
+// last known state of the deployment.
 func (f *Follower) Follow(ctx context.Context) (rhumb.Deployment, error) {
 	if ctx.Err() != nil { // an interrupt came before the follower took them over
 		ctx = context.WithoutCancel(ctx)
@@ -183,7 +183,8 @@ func (f *Follower) holds(ctx context.Context) {
 // Asking reports whether a question is still open.
 func (f *Follower) Asking() bool { return f.answers != nil }
 
-// interrupt handles Ctrl-C. On a terminal the first one asks and the second one leaves. Without a terminal it rolls back.
+// interrupt handles Ctrl-C. On a terminal the first one asks and the second one leaves. Without a terminal it rolls
+// back.
 func (f *Follower) interrupt(ctx context.Context) error {
 	switch {
 	case f.putBack && terminal.Is(f.Stdin), f.answers != nil:

@@ -11,7 +11,8 @@ import (
 	"rhumb/cmd/rhumb/terminal"
 )
 
-// Given holds the keys on the command line. With the zero values, the passphrase comes from the environment or the user.
+// Given holds the keys on the command line. With the zero values, the passphrase comes from the environment or the
+// user.
 type Given struct {
 	User           terminal.User
 	PassphraseFile string   // its first line is the passphrase
@@ -47,8 +48,8 @@ func (g Given) ToSeal(ctx context.Context) ([]age.Recipient, error) {
 	return []age.Recipient{r}, nil
 }
 
-// ToOpen returns the identities that may open a backup: those of the file Identities; without one, the folder's own key,
-// which "rhumb upgrade" uses, and the passphrase.
+// ToOpen returns the identities that may open a backup: those of the file Identities; without one, the folder's own
+// key, which "rhumb upgrade" uses, and the passphrase.
 func (g Given) ToOpen(ctx context.Context, folder state.Folder) ([]age.Identity, error) {
 	if g.Identities != "" {
 		return state.Identities(g.Identities)

@@ -21,7 +21,7 @@ import (
 func Systemd(m install.Machine) error {
 	if !m.Systemd() {
 		return rhumb.Errorf(rhumb.Unsupported, "rhumb install needs systemd, which is not this machine's init system").
-			WithHint("let your own supervisor run \"rhumb server\" as root, which starts the proxy automatically (docs/install.md)")
+			WithHint("let your own supervisor run \"rhumb server\" as root; it also starts the proxy (docs/install.md)")
 	}
 	return nil
 }
@@ -71,7 +71,8 @@ func portsFree(ctx context.Context, conf server.Config) error {
 	}
 	err = p.Check(ctx, []rhumb.Listener{{Addr: entry, Protocol: rhumb.HTTP}})
 	if err != nil {
-		return rhumb.Errorf(rhumb.Conflict, "%w", err).WithHint("stop the program that holds it, or choose another port: rhumb install --http :8080")
+		return rhumb.Errorf(rhumb.Conflict, "%w", err).
+			WithHint("stop the program that holds it, or choose another port: rhumb install --http :8080")
 	}
 	return nil
 }

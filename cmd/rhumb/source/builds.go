@@ -26,8 +26,8 @@ import (
 const maxBuilds = 4
 
 // buildImages builds the images of services with a build, in parallel, and puts their names and IDs into the request.
-func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rhumb.DeployRequest, config *dockerauth.Config,
-	progress func(rhumb.BuildProgress)) error {
+func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rhumb.DeployRequest,
+	config *dockerauth.Config, progress func(rhumb.BuildProgress)) error {
 	r.Model.Services = slices.Clone(r.Model.Services)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxBuilds)
@@ -106,8 +106,8 @@ func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, d
 // blockStart matches the line of a key whose value is a literal block: the lines below, unchanged.
 var blockStart = regexp.MustCompile(`:\s+\|[-+0-9]*\s*(#.*)?$`)
 
-// inComposeFile turns the place of an error in an inline Dockerfile into a place in the Compose file. inline is where the
-// Dockerfile is, such as "compose.yaml:12". Other errors are returned unchanged.
+// inComposeFile turns the place of an error in an inline Dockerfile into a place in the Compose file. inline is where
+// the Dockerfile is, such as "compose.yaml:12". Other errors are returned unchanged.
 func inComposeFile(err error, inline string) error {
 	var e *rhumb.Error
 	if inline == "" || !errors.As(err, &e) {

@@ -25,7 +25,8 @@ func (f Folder) Readable() error {
 			WithHint("pass the server's state folder with --data")
 	}
 	if err != nil {
-		return rhumb.Errorf(rhumb.Denied, "can't read the state folder: %w", err).WithHint("run it as root, on the server's machine")
+		return rhumb.Errorf(rhumb.Denied, "can't read the state folder: %w", err).
+			WithHint("run it as root, on the server's machine")
 	}
 	file.Close()
 	return backup.Settled(string(f))
@@ -53,8 +54,8 @@ func (f Folder) Source(by string) backup.Source {
 	}
 }
 
-// ToRestore makes the folder if it doesn't exist and locks it. It returns Locked if a server uses the folder. Unless force,
-// it returns Conflict if the folder holds releases.
+// ToRestore makes the folder if it doesn't exist and locks it. It returns Locked if a server uses the folder. Unless
+// force, it returns Conflict if the folder holds releases.
 func (f Folder) ToRestore(ctx context.Context, force bool) (unlock func(), err error) {
 	if err := os.MkdirAll(string(f), 0o700); err != nil {
 		return nil, rhumb.Errorf(rhumb.Denied, "can't make the state folder: %w", err).WithHint("run it as root")
@@ -88,7 +89,8 @@ func (f Folder) ToRestore(ctx context.Context, force bool) (unlock func(), err e
 // KnowsSchema returns nil if this version of rhumb knows the backup's database, and Unsupported otherwise.
 func KnowsSchema(info backup.Info) error {
 	if info.Schema > sqlite.Schema() {
-		return rhumb.Errorf(rhumb.Unsupported, "the backup is from rhumb %s, and this version doesn't know its database", info.Version).
+		return rhumb.Errorf(rhumb.Unsupported,
+			"the backup is from rhumb %s, and this version doesn't know its database", info.Version).
 			WithHint("install rhumb %s or a later one first", info.Version)
 	}
 	return nil

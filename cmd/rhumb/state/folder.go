@@ -64,7 +64,8 @@ func (f Folder) Claim() (unlock func(), err error) {
 	return unlock, nil
 }
 
-// Lock makes this the only process that changes the folder, until unlock. It returns Locked if another process holds it.
+// Lock makes this the only process that changes the folder, until unlock. It returns Locked if another process holds
+// it.
 func (f Folder) Lock() (unlock func(), err error) {
 	file, err := os.OpenFile(f.path("lock"), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {

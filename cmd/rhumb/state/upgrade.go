@@ -45,8 +45,8 @@ func (f Folder) KeepProgram(content []byte) error {
 	return nil
 }
 
-// BackUpToUpgrade writes a backup of the state of the version old, sealed to the folder's own key, and removes the oldest
-// such backups. by is the version of rhumb that writes it.
+// BackUpToUpgrade writes a backup of the state of the version old, sealed to the folder's own key, and removes the
+// oldest such backups. by is the version of rhumb that writes it.
 func (f Folder) BackUpToUpgrade(ctx context.Context, old, by string) (file string, err error) {
 	ids, err := Identities(f.Key())
 	if err != nil {

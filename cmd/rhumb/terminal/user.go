@@ -24,8 +24,8 @@ type User struct {
 // There reports whether both streams are terminals, so that a question can be answered.
 func (u User) There() bool { return Is(u.In) && Is(u.Out) }
 
-// Sure asks a question and reports whether the answer is yes. Without a terminal it reports true: the command line is the
-// answer.
+// Sure asks a question and reports whether the answer is yes. Without a terminal it reports true: the command line is
+// the answer.
 func (u User) Sure(ctx context.Context, question string) bool {
 	if !u.There() {
 		return true
@@ -36,8 +36,8 @@ func (u User) Sure(ctx context.Context, question string) bool {
 	return err == nil && (line == "y" || line == "yes")
 }
 
-// Confirm asks the user to type a word before something is deleted. It returns Invalid without a terminal, and Cancelled
-// if the user types another word.
+// Confirm asks the user to type a word before something is deleted. It returns Invalid without a terminal, and
+// Cancelled if the user types another word.
 func (u User) Confirm(ctx context.Context, warning, word string) error {
 	if !u.There() {
 		return rhumb.Errorf(rhumb.Invalid, "confirmation needed, but stdin is not a terminal").WithHint("pass --yes")

@@ -52,7 +52,8 @@ func newRow(w wanted) *row {
 	return &row{wanted: w, replicas: map[string]rhumb.EventKind{}, release: map[string]int{}}
 }
 
-// row returns a service's line. It adds one for a service that is not in the Subject, such as a service that is removed.
+// row returns a service's line. It adds one for a service that is not in the Subject, such as a service that is
+// removed.
 func (b *block) row(service string) *row {
 	for _, r := range b.rows {
 		if r.name == service {

@@ -36,10 +36,13 @@ func screen(written string) string {
 func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{name: "db", replicas: 1}, {name: "migrate", replicas: 1, job: true}, {name: "web", replicas: 3}}}, func() time.Time { return now })
+	subject := Subject{"shop", []wanted{{name: "db", replicas: 1}, {name: "migrate", replicas: 1, job: true},
+		{name: "web", replicas: 3}}}
+	b := newBlock(&w, paint{on: true}, subject, func() time.Time { return now })
 	send := func(kind rhumb.EventKind, service string, release, slot int) {
 		now = now.Add(time.Second)
-		b.Event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot, Replica: rhumb.ReplicaName("shop", service, release, slot)})
+		b.Event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot,
+			Replica: rhumb.ReplicaName("shop", service, release, slot)})
 	}
 	check := func(what, want string) {
 		t.Helper()
@@ -84,19 +87,31 @@ shop  9.0s
 func TestTheBlockNamesDependenciesThatAServiceWaitsFor(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, SubjectOf(rhumb.Stack{Name: "shop", Services: []rhumb.Service{
+	subject := SubjectOf(rhumb.Stack{Name: "shop", Services: []rhumb.Service{
 		{Name: "cache", Replicas: 1}, {Name: "db", Replicas: 1},
-		{Name: "web", Replicas: 1, DependsOn: []rhumb.Dependency{{Service: "cache"}, {Service: "db"}}}}}), func() time.Time { return now })
+		{Name: "web", Replicas: 1, DependsOn: []rhumb.Dependency{{Service: "cache"}, {Service: "db"}}}}})
+	b := newBlock(&w, paint{on: true}, subject, func() time.Time { return now })
+	db := rhumb.Event{Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42}
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
-	b.Event(rhumb.Event{Kind: rhumb.EventStarting, Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42})
+	db.Kind = rhumb.EventStarting
+	b.Event(db)
 	b.Hold("db", 3, 2*time.Second)
-	const begun = "bringing up shop@42  0.0s\n · cache  waiting\n ⠋ db     starting 1/1; requests wait: 3 for 2s  0.0s\n · web    waiting for db\n"
+	const begun = `bringing up shop@42  0.0s
+ · cache  waiting
+ ⠋ db     starting 1/1; requests wait: 3 for 2s  0.0s
+ · web    waiting for db
+`
 	if got := screen(w.String()); got != begun {
 		t.Errorf("got\n%swant\n%s", got, begun)
 	}
 	b.Hold("db", 0, 0)
-	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42})
-	const ready = "bringing up shop@42  0.0s\n · cache  waiting\n ✔ db     ready 1/1  0.0s\n · web    waiting\n"
+	db.Kind = rhumb.EventReady
+	b.Event(db)
+	const ready = `bringing up shop@42  0.0s
+ · cache  waiting
+ ✔ db     ready 1/1  0.0s
+ · web    waiting
+`
 	if got := screen(w.String()); got != ready {
 		t.Errorf("got\n%swant\n%s", got, ready)
 	}
@@ -105,9 +120,12 @@ func TestTheBlockNamesDependenciesThatAServiceWaitsFor(t *testing.T) {
 func TestNothingTurnsOnceTheDeploymentHasEnded(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{name: "web", replicas: 1}}}, func() time.Time { return now })
-	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Slot: 1, Release: 42})
-	b.Event(rhumb.Event{Kind: rhumb.EventDraining, Stack: "shop", Service: "web", Replica: "shop-web.41.1", Slot: 1, Release: 41})
+	subject := Subject{"shop", []wanted{{name: "web", replicas: 1}}}
+	b := newBlock(&w, paint{on: true}, subject, func() time.Time { return now })
+	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Slot: 1,
+		Release: 42})
+	b.Event(rhumb.Event{Kind: rhumb.EventDraining, Stack: "shop", Service: "web", Replica: "shop-web.41.1", Slot: 1,
+		Release: 41})
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseConverged})
 	b.Close()
 	if got, want := screen(w.String()), "shop  0.0s\n ✔ web  ready 1/1, draining 1  0.0s\n"; got != want {

@@ -11,8 +11,8 @@ import (
 // cardLines is how many log lines a failure card shows.
 const cardLines = 20
 
-// card prints why a replica failed: the reason, its exit code, the output of its health check, its last lines, and what to
-// do next. It counts the other failures in alike.
+// card prints why a replica failed: the reason, its exit code, the output of its health check, its last lines, and
+// what to do next. It counts the other failures in alike.
 func card(w io.Writer, p paint, stack string, alike []rhumb.Failure) {
 	f := alike[0]
 	name := nameOf(stack, f)

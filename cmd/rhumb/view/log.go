@@ -27,7 +27,8 @@ func (l *Log) Write(line rhumb.LogLine) error {
 		l.Expect(line.Stack, line.Replica)
 		h := fnv.New32a()
 		h.Write([]byte(line.Service))
-		prefix = p.hue(int(h.Sum32()%uint32(len(hues))), fmt.Sprintf("%-*s |", l.wide, shortName(line.Stack, line.Replica))) + " "
+		name := fmt.Sprintf("%-*s |", l.wide, shortName(line.Stack, line.Replica))
+		prefix = p.hue(int(h.Sum32()%uint32(len(hues))), name) + " "
 	}
 	if l.Times {
 		when = p.dim(line.Time.UTC().Format("2006-01-02T15:04:05.000Z")) + " "

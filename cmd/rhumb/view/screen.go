@@ -9,12 +9,13 @@ import (
 	"rhumb/cmd/rhumb/terminal"
 )
 
-// ink is the beginning of rhumb's own colour codes on a Screen. It is random, so that no text from a file, server or engine
-// can contain it.
+// ink is the beginning of rhumb's own colour codes on a Screen. It is random, so that no text from a file, server or
+// engine can contain it.
 var ink = "\x1b" + rand.Text() + "["
 
-// Screen is a stream that people read. It removes control characters and escape sequences from everything written to it,
-// except line ends, tabs, and the colours of paint. Data and the output of applications do not go through a Screen.
+// Screen is a stream that people read. It removes control characters and escape sequences from everything written to
+// it, except line ends, tabs, and the colours of paint. Data and the output of applications do not go through a
+// Screen.
 type Screen struct {
 	w      io.Writer
 	colour bool

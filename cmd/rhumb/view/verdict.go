@@ -10,7 +10,8 @@ import (
 	"rhumb"
 )
 
-// Verdict prints the failure cards of a deployment and returns its verdict in words, on a terminal with a sign before it.
+// Verdict prints the failure cards of a deployment and returns its verdict in words, on a terminal with a sign before
+// it.
 func Verdict(w io.Writer, d rhumb.Deployment) string {
 	v, p := d.Verdict(), paintOn(w)
 	cards := alikes(slices.DeleteFunc(slices.Clone(d.Failures), func(f rhumb.Failure) bool {
