@@ -83,8 +83,8 @@ func logs(ctx context.Context, a *cli.App, services []string, o logsOptions) err
 	})
 }
 
-// logWriter gives what prints a line. The names of the replicas that are there now stand in one column; later ones
-// may be longer.
+// logWriter returns a function that prints a line. It aligns the names of the replicas that exist now; names of later
+// replicas may be longer.
 func logWriter(ctx context.Context, a *cli.App, s rhumb.Inspector, stack string, services []string,
 	o logsOptions) func(rhumb.LogLine) error {
 	if a.JSON() {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"testing"
-	"time"
 )
 
 // net/http quotes data from an idle connection in a message to the standard logger.
@@ -24,6 +23,7 @@ func TestQuotesOfLibrariesAreNotLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	idle := make(chan struct{})
 	go func() {
 		c, err := l.Accept()
 		if err != nil {
@@ -32,7 +32,7 @@ func TestQuotesOfLibrariesAreNotLogged(t *testing.T) {
 		defer c.Close()
 		c.Read(make([]byte, 4096))
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-		time.Sleep(50 * time.Millisecond) // until the connection is idle
+		<-idle
 		io.WriteString(c, "password=SECRET")
 		io.Copy(io.Discard, c)
 	}()
@@ -42,6 +42,7 @@ func TestQuotesOfLibrariesAreNotLogged(t *testing.T) {
 	}
 	io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
+	close(idle)
 	var line struct{ Level, Msg, Text string }
 	if err := json.NewDecoder(lines).Decode(&line); err != nil {
 		t.Fatal(err)

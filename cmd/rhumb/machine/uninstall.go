@@ -16,51 +16,59 @@ import (
 	"rhumb/install"
 )
 
+// uninstallFlags holds the flags of uninstall.
+type uninstallFlags struct{ dryRun, force, purge, yes bool }
+
 func uninstallCommand(a *cli.App) *cobra.Command {
 	conf := server.DefaultConfig()
-	var dryRun, force, purge, yes bool
+	var f uninstallFlags
 	var cmd *cobra.Command
 	cmd = a.Command("uninstall [flags]", "Remove rhumb from this machine; volumes and the state folder stay", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
-			m := install.Machine{}
-			if err := conf.Installed(m, cmd.Flags()); err != nil {
+			if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 				return err
 			}
-			facts, err := m.Look(ctx, conf.Data)
-			if err != nil {
-				return err
-			}
-			steps := install.PlanRemoval(facts, purge, conf.Data)
-			if dryRun {
-				fmt.Fprint(a.Stdout, install.Text(steps))
-				return nil
-			}
-			if err := preflight.Root("uninstall"); err != nil {
-				return err
-			}
-			if err := preflight.Uninstall(ctx, conf, facts, force); err != nil {
-				return err
-			}
-			if purge && !yes {
-				warning := "this deletes all releases, secrets and certificates in " + conf.Data
-				if err := a.User().Confirm(ctx, warning, conf.Data); err != nil {
-					return err
-				}
-			}
-			if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
-				return err
-			}
-			return farewell(ctx, a, conf, purge)
+			return uninstall(ctx, a, conf, f)
 		})
 	cmd.Long = "Stop and remove the services, the program and the completions. Volumes stay. The state folder, the\n" +
 		"settings and the user rhumb stay unless you pass --purge. It refuses while stacks are deployed.\n" +
 		"With --force it goes on, and their containers keep running without a proxy."
 	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "use this state `FOLDER`")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
-	cmd.Flags().BoolVar(&force, "force", false, "uninstall even while stacks are deployed")
-	cmd.Flags().BoolVar(&purge, "purge", false, "also remove the state folder, the settings and the user")
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "don't ask for confirmation")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print what would be done and do nothing")
+	cmd.Flags().BoolVar(&f.force, "force", false, "uninstall even while stacks are deployed")
+	cmd.Flags().BoolVar(&f.purge, "purge", false, "also remove the state folder, the settings and the user")
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "don't ask for confirmation")
 	return cmd
+}
+
+// uninstall removes the installation, after a confirmation if that deletes the state.
+func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallFlags) error {
+	m := install.Machine{}
+	facts, err := m.Look(ctx, conf.Data)
+	if err != nil {
+		return err
+	}
+	steps := install.PlanRemoval(facts, f.purge, conf.Data)
+	if f.dryRun {
+		fmt.Fprint(a.Stdout, install.Text(steps))
+		return nil
+	}
+	if err := preflight.Root("uninstall"); err != nil {
+		return err
+	}
+	if err := preflight.Uninstall(ctx, conf, facts, f.force); err != nil {
+		return err
+	}
+	if f.purge && !f.yes {
+		warning := "this deletes all releases, secrets and certificates in " + conf.Data
+		if err := a.User().Confirm(ctx, warning, conf.Data); err != nil {
+			return err
+		}
+	}
+	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
+		return err
+	}
+	return farewell(ctx, a, conf, f.purge)
 }
 
 // farewell removes the contents in memory, if nothing mounts them, and reports what is left.
