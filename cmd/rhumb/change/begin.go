@@ -26,7 +26,7 @@ func begin(ctx context.Context, a *cli.App, s rhumb.Server, v view.Deployment, o
 	}
 	d, err := ask(ctx)
 	if err != nil {
-		if d, err = follow.Adopt(ctx, s, stack, who(), before.ID, err); err != nil {
+		if d, err = follow.Adopt(ctx, s, stack, userAtHost(), before.ID, err); err != nil {
 			v.Close()
 			return err
 		}

@@ -40,7 +40,7 @@ func cancel(ctx context.Context, a *cli.App, s rhumb.Server, opts following) err
 	if err != nil {
 		return err
 	}
-	if err := s.Cancel(ctx, stack, d.ID, who()); err != nil {
+	if err := s.Cancel(ctx, stack, d.ID, userAtHost()); err != nil {
 		return err
 	}
 	v := view.New(a.JSON(), a.Stdout, a.Stderr, view.SubjectOfStatus(st, rhumb.ChangeRequest{}))

@@ -16,7 +16,7 @@ func changing(a *cli.App, use, short string, args cobra.PositionalArgs,
 	ask func(r *rhumb.ChangeRequest, args []string) error) *cobra.Command {
 	var opts following
 	cmd := a.Command(use, short, args, func(ctx context.Context, args []string) error {
-		r := rhumb.ChangeRequest{By: who(), WaitLock: opts.waitLock}
+		r := rhumb.ChangeRequest{By: userAtHost(), WaitLock: opts.waitLock}
 		if err := ask(&r, args); err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func conclude(ctx context.Context, a *cli.App, s rhumb.Server, d rhumb.Deploymen
 		return leave(a, d, words, rhumb.ExitConverged)
 	}
 	f := &follow.Follower{Server: s, View: v, Deployment: d, Stdin: a.Stdin, Timeout: opts.waitTimeout, Yes: opts.yes,
-		By: who()}
+		By: userAtHost()}
 	d, err := takeInterrupts(ctx, a, f)
 	if f.Asking() {
 		v.Answered()

@@ -58,8 +58,8 @@ func otherOrigin(ctx context.Context, s rhumb.Inspector, stack, origin string) (
 	return last.Origin, nil
 }
 
-// who returns the user's own name and machine: "ada@laptop".
-func who() string {
+// userAtHost returns the user's own name and machine: "ada@laptop".
+func userAtHost() string {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username

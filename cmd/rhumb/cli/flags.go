@@ -48,7 +48,7 @@ func (f format) Set(s string) error {
 // HostFlag adds --host, which chooses the server.
 func (a *App) HostFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.Host, "host", a.Host,
-		"the server's `URL`: unix:///PATH, ssh://USER@HOST or https://HOST (RHUMB_HOST)")
+		"use the server at this `URL`: unix:///PATH, ssh://USER@HOST or https://HOST (RHUMB_HOST)")
 }
 
 // FormatFlag adds --format, with table and json.
