@@ -14,10 +14,8 @@ import (
 
 func cancelCommand(a *cli.App) *cobra.Command {
 	var opts following
-	cmd := a.Command("cancel [flags]", "Roll back the open deployment", cobra.NoArgs,
-		func(ctx context.Context, _ []string) error {
-			return a.With(func(c *client.Client) error { return cancel(ctx, a, c, opts) })
-		})
+	cmd := a.Query("cancel [flags]", "Roll back the open deployment", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error { return cancel(ctx, a, c, opts) })
 	a.Looking(cmd)
 	opts.flags(cmd)
 	return cmd

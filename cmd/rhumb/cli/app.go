@@ -46,6 +46,14 @@ func (a *App) Command(use, short string, args cobra.PositionalArgs,
 		}}
 }
 
+// Query makes a command whose do gets a client of the server.
+func (a *App) Query(use, short string, args cobra.PositionalArgs,
+	do func(context.Context, *client.Client, []string) error) *cobra.Command {
+	return a.Command(use, short, args, func(ctx context.Context, args []string) error {
+		return a.With(func(c *client.Client) error { return do(ctx, c, args) })
+	})
+}
+
 // fitting wraps a check of arguments: its error shows how the command is used.
 func fitting(args cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {

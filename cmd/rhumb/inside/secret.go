@@ -25,26 +25,23 @@ func secretCommand(a *cli.App) *cobra.Command {
 			defer content.Close()
 			return a.With(func(c *client.Client) error { return c.SetValue(ctx, args[0], content) })
 		})
-	ls := a.Command("ls [flags]", "List the names of the values", cobra.NoArgs,
-		func(ctx context.Context, _ []string) error {
-			return a.With(func(c *client.Client) error {
-				names, err := c.Values(ctx)
-				if err != nil {
-					return err
-				}
-				if a.JSON() {
-					return view.JSON(a.Stdout, view.List(names))
-				}
-				for _, n := range names {
-					fmt.Fprintln(a.Stdout, view.OneLine(n))
-				}
-				return nil
-			})
+	ls := a.Query("ls [flags]", "List the names of the values", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error {
+			names, err := c.Values(ctx)
+			if err != nil {
+				return err
+			}
+			if a.JSON() {
+				return view.JSON(a.Stdout, view.List(names))
+			}
+			for _, n := range names {
+				fmt.Fprintln(a.Stdout, view.OneLine(n))
+			}
+			return nil
 		})
 	a.FormatFlag(ls)
-	rm := a.Command("rm NAME...", "Remove values", cobra.MinimumNArgs(1), func(ctx context.Context, args []string) error {
-		return a.With(func(c *client.Client) error { return removeValues(ctx, c, args) })
-	})
+	rm := a.Query("rm NAME...", "Remove values", cobra.MinimumNArgs(1),
+		func(ctx context.Context, c *client.Client, args []string) error { return removeValues(ctx, c, args) })
 	for _, sub := range []*cobra.Command{create, ls, rm} {
 		a.HostFlag(sub)
 		cmd.AddCommand(sub)

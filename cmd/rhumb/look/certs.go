@@ -12,19 +12,17 @@ import (
 )
 
 func certsCommand(a *cli.App) *cobra.Command {
-	cmd := a.Command("certs [flags]", "Show the certificates of hosts served over TLS", cobra.NoArgs,
-		func(ctx context.Context, _ []string) error {
-			return a.With(func(c *client.Client) error {
-				list, err := c.Certificates(ctx)
-				if err != nil {
-					return err
-				}
-				if a.JSON() {
-					return view.JSON(a.Stdout, list)
-				}
-				view.Certificates(a.Stdout, list)
-				return nil
-			})
+	cmd := a.Query("certs [flags]", "Show the certificates of hosts served over TLS", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error {
+			list, err := c.Certificates(ctx)
+			if err != nil {
+				return err
+			}
+			if a.JSON() {
+				return view.JSON(a.Stdout, list)
+			}
+			view.Certificates(a.Stdout, list)
+			return nil
 		})
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)
@@ -32,15 +30,13 @@ func certsCommand(a *cli.App) *cobra.Command {
 }
 
 func caCommand(a *cli.App) *cobra.Command {
-	cmd := a.Command("ca [flags]", "Print the root certificate of the server's internal authority", cobra.NoArgs,
-		func(ctx context.Context, _ []string) error {
-			return a.With(func(c *client.Client) error {
-				pem, err := c.RootCertificate(ctx)
-				if err == nil {
-					fmt.Fprint(a.RawOut, pem)
-				}
-				return err
-			})
+	cmd := a.Query("ca [flags]", "Print the root certificate of the server's internal authority", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error {
+			pem, err := c.RootCertificate(ctx)
+			if err == nil {
+				fmt.Fprint(a.RawOut, pem)
+			}
+			return err
 		})
 	cmd.Long = "Print the root certificate of the server's internal authority in PEM. Clients that trust it also\n" +
 		"trust the certificates that the server issues for hosts that aren't public."

@@ -16,8 +16,8 @@ func eventsCommand(a *cli.App) *cobra.Command {
 	var f rhumb.EventFilter
 	var since string
 	var all bool
-	cmd := a.Command("events [flags]", "Show what happened", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		return a.With(func(c *client.Client) error {
+	cmd := a.Query("events [flags]", "Show what happened", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error {
 			var err error
 			if f.Since, err = moment(since, time.Now()); err != nil {
 				return err
@@ -29,7 +29,6 @@ func eventsCommand(a *cli.App) *cobra.Command {
 			}
 			return printEvents(ctx, a, c, f, all)
 		})
-	})
 	cmd.Flags().BoolVarP(&f.Follow, "follow", "f", false, "keep printing new events")
 	cmd.Flags().IntVarP(&f.Limit, "tail", "n", 0, "show only the last `N` events; 0: all")
 	cmd.Flags().Int64Var(&f.Deployment, "deployment", 0, "show only events of the deployment with this `ID`")

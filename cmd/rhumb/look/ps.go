@@ -14,27 +14,25 @@ import (
 
 func psCommand(a *cli.App) *cobra.Command {
 	var all bool
-	cmd := a.Command("ps [SERVICE...] [flags]", "List a stack's replicas", cobra.ArbitraryArgs,
-		func(ctx context.Context, args []string) error {
-			return a.With(func(c *client.Client) error {
-				stacks, err := psStacks(ctx, a, c, all)
-				if err != nil {
+	cmd := a.Query("ps [SERVICE...] [flags]", "List a stack's replicas", cobra.ArbitraryArgs,
+		func(ctx context.Context, c *client.Client, args []string) error {
+			stacks, err := psStacks(ctx, a, c, all)
+			if err != nil {
+				return err
+			}
+			for i := range stacks {
+				if stacks[i].Services, err = only(stacks[i], args, all); err != nil {
 					return err
 				}
-				for i := range stacks {
-					if stacks[i].Services, err = only(stacks[i], args, all); err != nil {
-						return err
-					}
-				}
-				switch {
-				case a.JSON() && all:
-					return view.JSON(a.Stdout, view.List(stacks))
-				case a.JSON():
-					return view.JSON(a.Stdout, stacks[0])
-				}
-				view.Replicas(a.Stdout, stacks, all)
-				return nil
-			})
+			}
+			switch {
+			case a.JSON() && all:
+				return view.JSON(a.Stdout, view.List(stacks))
+			case a.JSON():
+				return view.JSON(a.Stdout, stacks[0])
+			}
+			view.Replicas(a.Stdout, stacks, all)
+			return nil
 		})
 	a.CompleteServices(a.Looking(cmd), 0, "")
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "list the replicas of all stacks")

@@ -11,8 +11,8 @@ import (
 )
 
 func stacksCommand(a *cli.App) *cobra.Command {
-	cmd := a.Command("stacks [flags]", "List the stacks", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		return a.With(func(c *client.Client) error {
+	cmd := a.Query("stacks [flags]", "List the stacks", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error {
 			stacks, err := c.Stacks(ctx)
 			if err != nil {
 				return err
@@ -23,7 +23,6 @@ func stacksCommand(a *cli.App) *cobra.Command {
 			view.Stacks(a.Stdout, stacks)
 			return nil
 		})
-	})
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)
 	return cmd

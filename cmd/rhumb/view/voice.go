@@ -4,8 +4,8 @@
 // # Rules of speech
 //
 // The result of a command goes to standard output: tables, JSON, the plan, the verdict of a success. Everything about
-// the run itself goes to standard error: progress, questions, warnings, errors, failure cards, the verdict of a failure.
-// With --format json, progress and failures are lines of JSON on standard output.
+// the run itself goes to standard error: progress, questions, warnings, errors, failure cards, the verdict of a
+// failure. With --format json, progress and failures are lines of JSON on standard output.
 //
 // A message begins in lower case and ends without a full stop. It names its subject, and then what is wrong:
 // "shop: deployment 7 goes on". A hint is a line of its own and says what to do, as an imperative or a command:
