@@ -1,8 +1,20 @@
 package rhumb
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// EventKind is what happened. Progress on a terminal, the daemon's log, the API's stream and the audit log all read the same events.
+// EventLog keeps events.
+type EventLog interface {
+	// Append stores an event and returns it with its ID. About the last 10,000 are kept. Progress of a pull (EventPull)
+	// is not stored and keeps the ID 0.
+	Append(ctx context.Context, e Event) (Event, error)
+	// Events returns the stored events that f chooses, oldest first. It ignores f.Follow.
+	Events(ctx context.Context, f EventFilter) ([]Event, error)
+}
+
+// EventKind is what happened. Progress on a terminal, the daemon's log and the API's stream all show the same events.
 type EventKind string
 
 const (

@@ -25,8 +25,8 @@ const (
 	dialTimeout = time.Second
 )
 
-// server is the part of a daemon that is asked.
-type server interface {
+// Client is the part of a daemon's client that Gather uses.
+type Client interface {
 	Info(ctx context.Context) (rhumb.ServerInfo, error)
 	Stacks(ctx context.Context) ([]rhumb.StackInfo, error)
 	Routes(ctx context.Context) (rhumb.RouterStatus, error)
@@ -71,14 +71,14 @@ type network interface {
 
 // Deps is whom Gather asks.
 type Deps struct {
-	Server  server
+	Server  Client
 	Engine  engine
 	Files   files
 	Kernel  kernel
 	Network network
-	Docker  string                                       // the engine's address: "unix:///path"
-	Dial    func(socket string) (rhumb.Inspector, error) // reaches another server of this machine
-	Data    string                                       // the state folder, unless the server names it
+	Docker  string                              // the engine's address: "unix:///path"
+	Dial    func(socket string) (Client, error) // reaches another server of this machine
+	Data    string                              // the state folder, unless the server names it
 }
 
 // Gather asks everybody. It fails at nothing: who can't be asked leaves an error in the facts.

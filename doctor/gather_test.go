@@ -21,7 +21,7 @@ import (
 
 // told is a server that answers what it was told to.
 type told struct {
-	rhumb.Inspector
+	rhumb.Server
 	info   rhumb.ServerInfo
 	stacks []rhumb.StackInfo
 	routes rhumb.RouterStatus
@@ -108,7 +108,7 @@ func TestWhatAnotherServersStacksHaveIsNotLeftOver(t *testing.T) {
 	m := odd{files: map[string]string{"/proc/11/cmdline": "rhumb\x00server\x00--socket=/ours\x00", "/proc/12/cmdline": "rhumb\x00server\x00--socket=/other\x00",
 		"/proc/13/cmdline": "rhumb\x00server\x00--socket=/far\x00--docker-host=unix:///far\x00"}}
 	servers := map[string]told{"/ours": {stacks: []rhumb.StackInfo{{Name: "shop"}}}, "/other": {stacks: []rhumb.StackInfo{{Name: "blog"}}}}
-	d := Deps{Server: servers["/ours"], Files: m, Docker: usualEngine, Dial: func(socket string) (rhumb.Inspector, error) {
+	d := Deps{Server: servers["/ours"], Files: m, Docker: usualEngine, Dial: func(socket string) (Client, error) {
 		if s, ok := servers[socket]; ok {
 			return s, nil
 		}

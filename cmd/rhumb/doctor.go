@@ -51,7 +51,7 @@ func lookedAt(conf *server.Config, m install.Machine, fs *pflag.FlagSet) error {
 }
 
 // askedEngine takes the engine that the running server uses, where the user names none.
-func askedEngine(ctx context.Context, conf *server.Config, s rhumb.Inspector, fs *pflag.FlagSet) {
+func askedEngine(ctx context.Context, conf *server.Config, s rhumb.Stacks, fs *pflag.FlagSet) {
 	if _, ok := os.LookupEnv("RHUMB_DOCKER_HOST"); ok || fs.Changed("docker-host") {
 		return
 	}
@@ -86,7 +86,7 @@ func (a *app) examine(ctx context.Context, conf server.Config, c *client.Client)
 	here := doctor.Machine{}
 	found := doctor.Examine(doctor.Gather(ctx, doctor.Deps{
 		Server: c, Engine: engine, Files: here, Kernel: here, Network: here, Docker: conf.DockerHost, Data: conf.Data,
-		Dial: func(socket string) (rhumb.Inspector, error) { return client.New("unix://" + socket) },
+		Dial: func(socket string) (doctor.Client, error) { return client.New("unix://" + socket) },
 	}))
 	if err := ctx.Err(); err != nil {
 		return err // what was cut off looks like a problem

@@ -60,7 +60,7 @@ func TestDoctorLooksAtTheEngineThatTheInstallationUses(t *testing.T) {
 
 // using is a server that uses an engine.
 type using struct {
-	rhumb.Inspector
+	rhumb.Server
 	engine string
 	err    error
 }

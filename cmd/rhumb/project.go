@@ -34,13 +34,13 @@ func (a *app) load(ctx context.Context) (*compose.Project, error) {
 
 // stack finds which stack a command is about: the one that -p names, else the one of the Compose file here, else the
 // only one that the server has.
-func (a *app) stack(ctx context.Context, s rhumb.Inspector) (string, error) {
+func (a *app) stack(ctx context.Context, s rhumb.Stacks) (string, error) {
 	n, err := a.namedStack(ctx, s)
 	return n.Stack, err
 }
 
 // namedStack is stack with how the stack came to its name.
-func (a *app) namedStack(ctx context.Context, s rhumb.Inspector) (compose.Named, error) {
+func (a *app) namedStack(ctx context.Context, s rhumb.Stacks) (compose.Named, error) {
 	if a.o.name != "" {
 		return compose.Named{Stack: a.o.name}, nil
 	}
@@ -68,7 +68,7 @@ func (a *app) namedStack(ctx context.Context, s rhumb.Inspector) (compose.Named,
 
 // sameProject makes sure that a stack which is named after its folder is the project that the user means: there may be
 // another folder of that name. Where the last release came from elsewhere it asks, or only warns if yes.
-func (a *app) sameProject(ctx context.Context, s rhumb.Inspector, n compose.Named, yes bool) error {
+func (a *app) sameProject(ctx context.Context, s rhumb.History, n compose.Named, yes bool) error {
 	if !n.ByFolder {
 		return nil
 	}
@@ -94,7 +94,7 @@ func (a *app) sameProject(ctx context.Context, s rhumb.Inspector, n compose.Name
 
 // otherOrigin returns where the stack's release came from, the one that serves or else the last; "" if it came from
 // origin, or if it isn't known.
-func otherOrigin(ctx context.Context, s rhumb.Inspector, stack, origin string) (string, error) {
+func otherOrigin(ctx context.Context, s rhumb.History, stack, origin string) (string, error) {
 	rs, err := s.Releases(ctx, stack)
 	switch {
 	case rhumb.ErrorCode(err) == rhumb.NotFound:

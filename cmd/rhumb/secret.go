@@ -50,7 +50,7 @@ func (a *app) secretCommand() *cobra.Command {
 }
 
 // removeValues forgets all that it can, and tells of each that it can't.
-func removeValues(ctx context.Context, s rhumb.Operator, names []string) error {
+func removeValues(ctx context.Context, s rhumb.Values, names []string) error {
 	var errs rhumb.Errors
 	for _, name := range names {
 		err := s.RemoveValue(ctx, name)

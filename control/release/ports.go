@@ -74,10 +74,10 @@ func (k *Maker) choosePorts(ctx context.Context, model, old *rhumb.Stack, look b
 		if look {
 			return nil
 		}
-		if err := k.Store.SetSetting(ctx, ownerKey(hostPortOf(*p)), key); err != nil {
+		if err := k.Store.SetSetting(ctx, daemonScope, ownerKey(hostPortOf(*p)), key); err != nil {
 			return err
 		}
-		return k.Store.SetSetting(ctx, key, strconv.Itoa(int(n)))
+		return k.Store.SetSetting(ctx, daemonScope, key, strconv.Itoa(int(n)))
 	})
 }
 
@@ -183,6 +183,9 @@ func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 	return all, nil
 }
 
+// daemonScope keeps the chosen ports when their stack is removed: its users know the number, and come back to it.
+const daemonScope = ""
+
 // portKey is the setting that keeps the number of an open port.
 func portKey(stack string, s *rhumb.Service, p *rhumb.Port) string {
 	return fmt.Sprintf("port/%s/%s/%s/%d/%s/%d-%d", stack, s.Name, p.HostIP, p.Target, p.Protocol, p.Published, p.PublishedEnd)
@@ -198,7 +201,7 @@ func ownerKey(h hostPort) string {
 
 // keptPort returns the number that a setting keeps; 0: none.
 func (k *Maker) keptPort(ctx context.Context, key string) (uint16, error) {
-	kept, err := k.Store.Setting(ctx, key)
+	kept, err := k.Store.Setting(ctx, daemonScope, key)
 	if err != nil {
 		return 0, err
 	}
@@ -211,7 +214,7 @@ func (k *Maker) keptPort(ctx context.Context, key string) (uint16, error) {
 
 // keptByOther reports whether a port was chosen for another key than this one, which still keeps it.
 func (k *Maker) keptByOther(ctx context.Context, h hostPort, key string) (bool, error) {
-	owner, err := k.Store.Setting(ctx, ownerKey(h))
+	owner, err := k.Store.Setting(ctx, daemonScope, ownerKey(h))
 	if err != nil || owner == "" || owner == key {
 		return false, err
 	}

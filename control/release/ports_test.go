@@ -24,13 +24,13 @@ func (m *memory) Value(context.Context, string) ([]byte, error) {
 	return nil, rhumb.Errorf(rhumb.NotFound, "no value")
 }
 
-func (m *memory) Setting(_ context.Context, key string) (string, error) {
+func (m *memory) Setting(_ context.Context, _, key string) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.settings[key], nil
 }
 
-func (m *memory) SetSetting(_ context.Context, key, value string) error {
+func (m *memory) SetSetting(_ context.Context, _, key, value string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.settings[key] = value

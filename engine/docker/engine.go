@@ -52,8 +52,13 @@ type Engine struct {
 }
 
 var (
-	_ rhumb.Engine = (*Engine)(nil)
-	_ rhumb.Images = (*Engine)(nil)
+	_ rhumb.Engine        = (*Engine)(nil)
+	_ rhumb.Images        = (*Engine)(nil)
+	_ rhumb.Prober        = (*Engine)(nil)
+	_ rhumb.HostsSetter   = (*Engine)(nil)
+	_ rhumb.LogReader     = (*Engine)(nil)
+	_ rhumb.CommandRunner = (*Engine)(nil)
+	_ rhumb.Sockets       = (*Engine)(nil)
 )
 
 // New makes an engine. Nothing is called yet: an engine that is away shows at the first call. A host that isn't a unix

@@ -13,7 +13,7 @@ const comeBack = 15 * time.Second
 
 // Adopt finds the deployment that by asked for and that began after the one of that ID, when the asking ended with an error. If there is none,
 // the error stands.
-func Adopt(ctx context.Context, s rhumb.Deployer, stack, by string, after int64, err error) (rhumb.Deployment, error) {
+func Adopt(ctx context.Context, s rhumb.History, stack, by string, after int64, err error) (rhumb.Deployment, error) {
 	stopped := errors.Is(err, context.Canceled)
 	if !stopped && rhumb.ErrorCode(err) != rhumb.Unavailable {
 		return rhumb.Deployment{}, err

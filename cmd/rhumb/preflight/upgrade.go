@@ -9,7 +9,7 @@ import (
 )
 
 // Upgrade refuses a program that doesn't know the state's form and, unless it is forced, an older one and one for a server that isn't well.
-func Upgrade(ctx context.Context, s rhumb.Inspector, old, next install.Program, force bool) error {
+func Upgrade(ctx context.Context, s rhumb.Stacks, old, next install.Program, force bool) error {
 	switch {
 	case next.Schema < old.Schema:
 		return rhumb.Errorf(rhumb.Unsupported, "rhumb %s doesn't know the database of rhumb %s", next.Version, old.Version).
