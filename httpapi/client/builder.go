@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,41 +12,7 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// SetValue is rhumb.Operator's.
-func (c *Client) SetValue(ctx context.Context, name string, content io.Reader) error {
-	path, err := at("values", name)
-	if err != nil {
-		return err
-	}
-	b, err := io.ReadAll(io.LimitReader(content, wire.MaxValue+1))
-	if err != nil {
-		return rhumb.Errorf(rhumb.Invalid, "value %s: its content can't be read: %w", name, err)
-	}
-	if len(b) > wire.MaxValue {
-		return rhumb.Errorf(rhumb.Invalid, "value %s is larger than %d MB", name, wire.MaxValue>>20)
-	}
-	resp, err := c.do(ctx, http.MethodPut, path, http.Header{"Content-Type": {"application/octet-stream"}}, bytes.NewReader(b))
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
-
-// RemoveValue is rhumb.Operator's.
-func (c *Client) RemoveValue(ctx context.Context, name string) error {
-	path, err := at("values", name)
-	if err != nil {
-		return err
-	}
-	return c.call(ctx, http.MethodDelete, path, nil, nil)
-}
-
-// Values is rhumb.Operator's.
-func (c *Client) Values(ctx context.Context) ([]string, error) {
-	return get[[]string](ctx, c, "/values")
-}
-
-// Build is rhumb.Builder's.
+// Build implements rhumb.Builder.
 func (c *Client) Build(ctx context.Context, r rhumb.BuildRequest, tar io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
 	path, err := at("stacks", r.Stack, "services", r.Service, "builds")
 	if err != nil {
