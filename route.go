@@ -3,7 +3,6 @@ package rhumb
 import (
 	"context"
 	"net"
-	"net/netip"
 	"strconv"
 	"time"
 )
@@ -33,76 +32,6 @@ type Route struct {
 	Host string `json:",omitzero"` // "": any; "*.example.com": one label
 	Path string `json:",omitzero"` // a prefix that ends at a slash or the path's end; "": all
 	Port uint16 `json:",omitzero"` // the replica's port; 0: the first published or exposed one
-}
-
-// Table is everything the proxy does, whole. The proxy swaps to it atomically, keeps the last one on disk, and
-// refuses one that is older than its own. All lists are sorted.
-type Table struct {
-	Version   uint64
-	Listeners []Listener `json:",omitzero"`
-	Rules     []Rule     `json:",omitzero"` // for listeners of HTTP without a backend
-	Backends  []Backend  `json:",omitzero"`
-	Segments  []Segment  `json:",omitzero"` // the service addresses inside stacks
-
-	Certificates []Certificate `json:",omitzero"` // by host
-	Authority    Authority     `json:",omitzero"` // where those of CertACME come from
-}
-
-// Segment is a network of a stack in which services have addresses of their own. The proxy gives them a network
-// namespace on the network's bridge, where new connections to a service address are spread over its active endpoints.
-type Segment struct {
-	Network  string           // the engine's name for it
-	ID       string           // the engine's ID: another one is another network, even under the same name
-	Stack    string           // whose it is
-	Bridge   string           // the server's interface that its replicas hang on
-	Subnet   netip.Prefix     // of the network
-	Services []ServiceAddress `json:",omitzero"` // by service
-}
-
-// ServiceAddress is the stable virtual address of a service in one network. All TCP and UDP ports are led alike.
-type ServiceAddress struct {
-	Service   string
-	Addr      netip.Addr
-	Endpoints []Endpoint `json:",omitzero"` // their port is 0
-	// Gap is until when new connections wait (their SYNs are dropped, and clients send them again) while no endpoint is
-	// active, because a new replica is on its way. Otherwise, and after it, they are rejected at once.
-	Gap time.Time `json:",omitzero"`
-}
-
-// Listener is one bound address of the proxy.
-type Listener struct {
-	Addr     netip.AddrPort // an unspecified IPv6 address ("[::]:80") takes IPv4 too
-	Protocol Protocol
-	Backend  string `json:",omitzero"` // "": requests are led by the rules (HTTP only)
-}
-
-// Rule leads requests of one host and path to a backend.
-type Rule struct {
-	Host    string `json:",omitzero"`
-	Path    string `json:",omitzero"`
-	Backend string
-}
-
-// Backend is a set of endpoints that can answer for one another: one service's replicas on one target port.
-type Backend struct {
-	Name      string // "shop/web:8000"
-	Stack     string
-	Service   string
-	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
-	Endpoints []Endpoint    `json:",omitzero"`
-}
-
-// Endpoint is the address of one replica's port.
-type Endpoint struct {
-	Replica  string // the replica's ID
-	Name     string // the replica's name, for people
-	Release  int
-	Addr     netip.AddrPort
-	Draining bool      `json:",omitzero"` // gets no new connections, finishes those it has
-	Since    time.Time `json:",omitzero"` // when it began to drain
-	// Leave, with Draining, has connections closed as soon as they are quiet: nothing else serves, and their clients come
-	// back and wait for the next replica.
-	Leave bool `json:",omitzero"`
 }
 
 // RouterStatus is what the proxy serves now.

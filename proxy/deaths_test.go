@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/proxy/internal/table"
 )
 
 // livesFrom tells what comes.
@@ -80,7 +79,7 @@ func TestADeadReplicaGetsNothingAndItsTableStays(t *testing.T) {
 	apply(with(1, "r1", "r2"))
 	told(Life{ID: "r1"})
 	active("r2")
-	if st, err := p.Status(t.Context()); err != nil || !table.Same(st.Table, with(1, "r1", "r2")) {
+	if st, err := p.Status(t.Context()); err != nil || !st.Table.Equal(with(1, "r1", "r2")) {
 		t.Errorf("the table isn't the daemon's: %+v, %v", st.Table, err)
 	}
 	apply(with(2, "r1", "r2", "r3"))

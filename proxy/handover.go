@@ -58,7 +58,7 @@ func (p *Proxy) Successor() int { return int(p.successor.Load()) }
 func (p *Proxy) follow(t *rhumb.Table) (open, busy map[string]int) {
 	if t != nil && table.Validate(*t) == nil {
 		p.mu.Lock()
-		p.swap(table.Clone(*t), nil)
+		p.swap(t.Clone(), nil)
 		p.mu.Unlock()
 	}
 	return p.open(t)
@@ -86,7 +86,7 @@ func (p *Proxy) inherit(ctx context.Context) (*wire.Inheritance, error) {
 	if got == nil {
 		return nil, err
 	}
-	t := table.Clone(got.Table)
+	t := got.Table.Clone()
 	err = table.Validate(t)
 	if err == nil {
 		err = p.saved.Save(t)

@@ -112,14 +112,14 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 	case <-ctx.Done():
 		return rhumb.Errorf(rhumb.Unavailable, "the proxy isn't serving yet: %w", context.Cause(ctx))
 	}
-	t = table.Clone(t)
+	t = t.Clone()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
 		return wire.ErrLeaving
 	}
 	if now := p.served.Load().table; t.Version <= now.Version {
-		if table.Same(t, now) {
+		if t.Equal(now) {
 			return nil
 		}
 		return rhumb.Errorf(rhumb.Conflict, "routing table: version %d isn't above the served one, %d", t.Version, now.Version)

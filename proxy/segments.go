@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"rhumb"
-	"rhumb/proxy/internal/table"
 )
 
 // Segments makes the service addresses inside stacks true.
@@ -79,7 +78,7 @@ func (p *Proxy) serveSegments(ctx context.Context, t rhumb.Table) error {
 	}
 	errs := p.segments.Apply(ctx, living(slices.AppendSeq(slices.Clone(t.Segments), maps.Values(leaving)), p.dead.hides))
 	for _, s := range t.Segments {
-		if err := errs[s.ID]; err != nil && !table.Same(s, old[s.ID]) {
+		if err := errs[s.ID]; err != nil && !s.Equal(old[s.ID]) {
 			p.restoreSegments(ctx)
 			return rhumb.Errorf(rhumb.Unavailable, "%w", err)
 		}
@@ -104,7 +103,7 @@ func (p *Proxy) dropSegments(ctx context.Context, before, t rhumb.Table) {
 
 // living gives the segments without the endpoints at which nobody answers.
 func living(ss []rhumb.Segment, hidden func(rhumb.Endpoint) bool) []rhumb.Segment {
-	ss = table.CloneSegments(ss)
+	ss = rhumb.Table{Segments: ss}.Clone().Segments
 	for _, s := range ss {
 		for i := range s.Services {
 			es := &s.Services[i].Endpoints

@@ -54,12 +54,12 @@ func FuzzTable(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := emptySnapshot().next(table.Clone(tb), nobody) // what is valid can be served
+		s := emptySnapshot().next(tb.Clone(), nobody) // what is valid can be served
 		s.next(tb, nobody)
 		for _, b := range s.backends {
 			b.pick(nil)
 		}
-		if !table.Same(table.Clone(tb), table.Clone(tb)) {
+		if !tb.Equal(tb.Clone()) {
 			t.Fatal("a table differs from itself")
 		}
 	})

@@ -21,7 +21,7 @@ func TestAnAddressOfAnotherStackStaysThatOnes(t *testing.T) {
 	if errs := publish("shop", web); errs != nil {
 		t.Fatal(errs)
 	}
-	before := cloneTable(table)
+	before := table.Clone()
 	near := web
 	near.Ports = []rhumb.Port{{HostIP: "127.0.0.1", Published: 8080, Target: 80, Protocol: rhumb.TCP}} // within [::]:8080
 	for _, s := range []rhumb.Service{web, near} {

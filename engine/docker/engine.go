@@ -21,7 +21,6 @@ const (
 	startTimeout = 5 * time.Minute  // making a replica may copy an image's files into a volume
 	stopMargin   = 30 * time.Second // beyond a replica's own grace
 	cleanTimeout = 30 * time.Second // for undoing what a failed call left
-	defaultGrace = 10 * time.Second // the engine's own default
 )
 
 // Options are what an engine needs to know. The zero value is the engine of this machine.

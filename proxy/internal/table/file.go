@@ -69,7 +69,7 @@ func (f File) Load() (rhumb.Table, error) {
 	}
 	t, err := readTable(b)
 	if err == nil {
-		return Clone(t), nil
+		return t.Clone(), nil
 	}
 	aside := path + "." + time.Now().UTC().Format("20060102T150405") + ".bad"
 	f.Log.Warn("table on disk isn't understood, set aside; starting without", "file", aside, "error", err)
