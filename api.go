@@ -53,7 +53,7 @@ type DeployRequest struct {
 	Model    Stack
 	Git      Git                    `json:",omitzero"`
 	Origin   string                 `json:",omitzero"` // where the model's files came from, as ReleaseInfo has it
-	By       string                 `json:",omitzero"`
+	By       string                 `json:",omitzero"` // the client's own claim, a note beside the user: Actor.By
 	Strategy Strategy               `json:",omitzero"` // "": as the model says
 	Auth     map[string]Credentials `json:",omitzero"`
 	WaitLock time.Duration          `json:",omitzero"` // how long to wait for another deployment of the stack; 0: refuse at once
@@ -76,7 +76,7 @@ type ChangeRequest struct {
 	Services []string       `json:",omitzero"` // restart: which; empty: all
 	Release  int            `json:",omitzero"` // rollback: where to; 0: the one that served before
 	Volumes  bool           `json:",omitzero"` // down: remove its volumes too
-	By       string         `json:",omitzero"`
+	By       string         `json:",omitzero"` // as in DeployRequest
 	WaitLock time.Duration  `json:",omitzero"`
 }
 

@@ -13,7 +13,7 @@ type ReleaseInfo struct {
 	Stack  string
 	Number int // from 1
 	At     time.Time
-	By     string // "ada@laptop"
+	By     string // the user, and what the client says: "ada (ada@laptop)"
 	Git    Git    `json:",omitzero"`
 	// Origin is where the files came from: a git remote with the folder in it ("github.com/acme/shop/deploy"), or where
 	// there is none, a folder of a machine ("laptop:/home/ada/shop"). "": not known.

@@ -25,7 +25,7 @@ func Adopt(ctx context.Context, s rhumb.History, stack, by string, after int64, 
 	for {
 		d, lookErr := s.Deployment(ctx, stack, 0)
 		switch {
-		case lookErr == nil && d.ID > after && d.By == by:
+		case lookErr == nil && d.ID > after && rhumb.MayBeBy(d.By, by):
 			return d, nil
 		case lookErr == nil, stopped, rhumb.ErrorCode(lookErr) != rhumb.Unavailable:
 			return rhumb.Deployment{}, err
