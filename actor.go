@@ -33,7 +33,9 @@ func MayBeBy(by, claim string) bool {
 type actorKey struct{}
 
 // WithActor returns a context for calls of an actor.
-func WithActor(ctx context.Context, a Actor) context.Context { return context.WithValue(ctx, actorKey{}, a) }
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
 
 // ActorOf returns the actor of a call; the zero Actor if the context has none.
 func ActorOf(ctx context.Context) Actor {

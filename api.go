@@ -12,7 +12,7 @@ import (
 //
 // Beside the codes that its own comment names, every method returns Cancelled or Timeout if its context ended,
 // Unavailable if the server, its engine or its proxy can't be reached, Unsupported if the server doesn't offer the
-// method, and Internal for what nobody foresaw.
+// method, and Internal for an error that was not foreseen.
 type Server interface {
 	Deployer
 	Stacks
@@ -27,12 +27,13 @@ type Server interface {
 // goes on. Repeating such a call asks for another deployment.
 type Deployer interface {
 	// Plan returns what Deploy would do, and changes nothing. It looks images up but doesn't pull them.
-	// Invalid: the model can't be deployed. NotFound: an image, an external network or volume, or a value doesn't exist.
-	// Conflict: a port, host, network or volume belongs to something else. Denied: a registry rejects the credentials.
+	// Invalid: the model can't be deployed. NotFound: an image, an external network or volume, or a value doesn't
+	// exist. Conflict: a port, host, network or volume belongs to something else. Denied: a registry rejects the
+	// credentials.
 	Plan(ctx context.Context, r DeployRequest) (Plan, error)
-	// Deploy resolves images, makes a release and begins to roll it out. While it pulls images it reports progress, which
-	// may be nil. If the stack is already as the model asks, no release is made, and the deployment has ID 0 and phase
-	// converged.
+	// Deploy resolves images, makes a release and begins to roll it out. While it pulls images it reports progress,
+	// which may be nil. If the stack is already as the model asks, no release is made, and the deployment has ID 0
+	// and phase converged.
 	// Locked: another deployment of the stack is open, and stayed open for r.WaitLock. Unavailable: the disk is nearly
 	// full. Otherwise as Plan.
 	Deploy(ctx context.Context, r DeployRequest, progress func(Event)) (Deployment, error)
@@ -43,7 +44,8 @@ type Deployer interface {
 	// PlanChange returns what Change would do, and changes nothing. Its errors are those of Change, except Locked.
 	PlanChange(ctx context.Context, r ChangeRequest) (Plan, error)
 	// Cancel rolls an open deployment back; with id 0, the stack's last one. Cancelling a deployment that is already
-	// rolling back changes nothing. by is only a note beside the user whom the server knows from the connection.
+	// rolling back changes nothing. The server records the user that it knows from
+	// the connection; by is only a note beside it.
 	// NotFound: there is no such deployment. Conflict: it has ended.
 	Cancel(ctx context.Context, stack string, id int64, by string) error
 }
@@ -56,7 +58,7 @@ type DeployRequest struct {
 	By       string                 `json:",omitzero"` // the client's own claim, a note beside the user: Actor.By
 	Strategy Strategy               `json:",omitzero"` // "": as the model says
 	Auth     map[string]Credentials `json:",omitzero"`
-	WaitLock time.Duration          `json:",omitzero"` // how long to wait for another deployment of the stack; 0: refuse at once
+	WaitLock time.Duration          `json:",omitzero"` // how long to wait for another deployment; 0: refuse at once
 	Note     string                 `json:",omitzero"`
 }
 
@@ -74,7 +76,7 @@ type ChangeRequest struct {
 	Cause    Cause          // scale, restart, rollback or down
 	Scale    map[string]int `json:",omitzero"` // scale: replicas by service
 	Services []string       `json:",omitzero"` // restart: which; empty: all
-	Release  int            `json:",omitzero"` // rollback: where to; 0: the one that served before
+	Release  int            `json:",omitzero"` // rollback: to which release; 0: the last that served before
 	Volumes  bool           `json:",omitzero"` // down: remove its volumes too
 	By       string         `json:",omitzero"` // as in DeployRequest
 	WaitLock time.Duration  `json:",omitzero"`
@@ -100,8 +102,8 @@ type History interface {
 	Releases(ctx context.Context, stack string) ([]ReleaseInfo, error)
 	// Diff returns how release b differs from release a. NotFound: the stack has no such release.
 	Diff(ctx context.Context, stack string, a, b int) ([]Difference, error)
-	// Events returns stored events, oldest first, and with f.Follow those that follow, until ctx ends. The sequence ends
-	// after its first error.
+	// Events returns stored events, oldest first, and with f.Follow those that follow, until ctx ends. The sequence
+	// ends after its first error.
 	Events(ctx context.Context, f EventFilter) iter.Seq2[Event, error]
 }
 
@@ -127,9 +129,9 @@ type Insides interface {
 	// Invalid: there is no command, or it is too long. NotFound: the stack isn't deployed, or has no such service.
 	// Unavailable: no such replica runs.
 	Exec(ctx context.Context, stack, service string, slot int, o ExecOptions) (int, error)
-	// Run starts one more replica of a service with a command of its own, joins its streams, removes it when the command
-	// has ended, and returns the exit code. With o.Release it takes the service from that release, which need never have
-	// served.
+	// Run starts one more replica of a service with a command of its own, joins its streams, removes it when the
+	// command has ended, and returns the exit code. With o.Release it takes the service from that release, which need
+	// never have served.
 	// Invalid: the command is too long, or can't be started. NotFound: the stack, the release or the service doesn't
 	// exist.
 	Run(ctx context.Context, stack, service string, o ExecOptions) (int, error)
@@ -137,8 +139,8 @@ type Insides interface {
 
 // Values are the contents that external secrets and configs name. They can be set and removed, but not read back.
 type Values interface {
-	// SetValue stores a value in place of the one with that name. Invalid: the name can't be a value's, or the content is
-	// too long.
+	// SetValue stores a value in place of the one with that name. Invalid: the name can't be a value's, or the
+	// content is too long.
 	SetValue(ctx context.Context, name string, content io.Reader) error
 	// RemoveValue removes a value; releases that used it keep their copy. NotFound: there is no such value.
 	RemoveValue(ctx context.Context, name string) error
@@ -161,7 +163,7 @@ type ServerInfo struct {
 type StackInfo struct {
 	Name       string
 	Release    int             // the current one; 0: none
-	Deployment *Deployment     `json:",omitzero"` // the one that goes on, or the last
+	Deployment *Deployment     `json:",omitzero"` // the open one, or the last
 	Services   []ServiceStatus `json:",omitzero"`
 }
 

@@ -32,20 +32,20 @@ type Engine interface {
 // ReplicaEngine is the part of an engine that runs replicas. A replica exists from Start to Remove; Stop, or its own
 // exit, leaves it behind, dead, with its exit code and logs.
 type ReplicaEngine interface {
-	// Replicas returns the replicas of a stack, dead ones too, sorted by service, release and slot; with "" those of all
-	// stacks.
+	// Replicas returns the replicas of a stack, dead ones too, sorted by service, release and slot; with "" those of
+	// all stacks.
 	Replicas(ctx context.Context, stack string) ([]Replica, error)
 	// Start creates and starts a replica. Its files are in place before it starts. Volumes without a name of their own,
 	// from its mounts or declared by its image, belong to the slot: AnonymousVolumeName. It joins a network of
 	// spec.Beside only if the network still exists and does not become the replica's default route.
 	// If a replica of that name and spec already exists, Start starts it if it has never run, and returns it as it is
-	// otherwise. If the replica is created but does not start, Start returns it in state exited with Error set, and a nil
-	// error.
+	// otherwise. If the replica is created but does not start, Start returns it in state exited with Error set, and a
+	// nil error.
 	// Conflict: a replica of that name has another spec, or a host port is taken. Invalid: the replica can't be created
 	// and retrying can't help, for example because a volume, a network or the image is missing.
 	Start(ctx context.Context, spec ReplicaSpec) (Replica, error)
-	// Stop sends the replica its stop signal, waits for its StopGrace, and kills it. A replica that is gone or has exited
-	// is not an error.
+	// Stop sends the replica its stop signal, waits for its StopGrace, and kills it. A replica that is gone or has
+	// exited is not an error.
 	Stop(ctx context.Context, id string) error
 	// Remove removes a dead replica but not its volumes. A replica that is gone is not an error. Conflict: it runs.
 	Remove(ctx context.Context, id string) error
@@ -57,10 +57,10 @@ type ReplicaEngine interface {
 // NetworkEngine is the part of an engine that has networks. External networks are the user's: they are neither made nor
 // removed.
 type NetworkEngine interface {
-	// EnsureNetwork creates the stack's network unless it exists. On a bridge of the stack's own it leaves a part of the
-	// addresses to the services, if the definition has room for that: Bridge.
-	// NotFound: an external network is missing. Conflict: a network of that name belongs to something else or is defined
-	// otherwise.
+	// EnsureNetwork creates the stack's network unless it exists. On a bridge of the stack's own it leaves a part of
+	// the addresses to the services, if the definition has room for that: Bridge.
+	// NotFound: an external network is missing. Conflict: a network of that name belongs to something else or is
+	// defined otherwise.
 	EnsureNetwork(ctx context.Context, stack string, n Network) error
 	// CheckNetwork returns the NotFound and Conflict that EnsureNetwork would, and creates nothing.
 	CheckNetwork(ctx context.Context, stack string, n Network) error
@@ -78,8 +78,8 @@ type VolumeEngine interface {
 	EnsureVolume(ctx context.Context, stack string, v Volume) error
 	// CheckVolume returns the NotFound and Conflict that EnsureVolume would, and creates nothing.
 	CheckVolume(ctx context.Context, stack string, v Volume) error
-	// RemoveVolume removes a volume of the stack with all its data. Rhumb calls it only if a user asked for that. A volume
-	// that is gone is not an error. Conflict: it is in use.
+	// RemoveVolume removes a volume of the stack with all its data. Rhumb calls it only if a user asked for that. A
+	// volume that is gone is not an error. Conflict: it is in use.
 	RemoveVolume(ctx context.Context, stack, name string) error
 }
 
@@ -93,9 +93,9 @@ type Prober interface {
 
 // HostsSetter is an Engine that can change the hosts files of running replicas.
 type HostsSetter interface {
-	// SetHosts replaces the names that Start or an earlier SetHosts added to a running replica's hosts file by these, each
-	// with its address. The engine's own lines and the container's ExtraHosts stay, and win. A dead replica, or one that
-	// shares another's network namespace, is left as it is.
+	// SetHosts replaces the names that Start or an earlier SetHosts added to a running replica's hosts file by these,
+	// each with its address. The engine's own lines and the container's ExtraHosts stay, and win. A dead replica, or
+	// one that shares another's network namespace, is left as it is.
 	// Invalid: a name or address can't be in a hosts file. NotFound: the replica is gone.
 	SetHosts(ctx context.Context, id string, hosts map[string]string) error
 }
@@ -112,8 +112,8 @@ type CommandRunner interface {
 	// Exec runs a command in a running replica and returns its exit code. It is not idempotent, except with o.Once.
 	// NotFound: the replica is gone. Conflict: it doesn't run. Invalid: the command can't be started.
 	Exec(ctx context.Context, id string, o ExecOptions) (int, error)
-	// Run starts a one-off replica (spec.OneOff), waits for its end, removes it, also when ctx ends, and returns its exit
-	// code. Invalid: it can't be created or started.
+	// Run starts a one-off replica (spec.OneOff), waits for its end, removes it, also when ctx ends, and returns its
+	// exit code. Invalid: it can't be created or started.
 	Run(ctx context.Context, spec ReplicaSpec, s Streams) (int, error)
 }
 
@@ -136,23 +136,22 @@ type EngineInfo struct {
 	Memory     int64 // bytes
 }
 
-// Holdings is what a stack has in an engine beside its replicas.
+// Holdings are what a stack has in an engine beside its replicas.
 type Holdings struct {
 	Networks []string
-	Volumes  []string // slots' own ones too
-	Bridges  []Bridge `json:",omitzero"` // those of the networks that are bridges of this machine, never external ones
+	Volumes  []string // those of slots too
+	Bridges  []Bridge `json:",omitzero"` // the networks that are bridges of this machine; never external ones
 }
 
-// Bridge is a network of the stack as it is on this machine.
+// Bridge is a network of a stack on this machine.
 type Bridge struct {
 	Network   string       // the engine's name
 	ID        string       // the engine's
 	Interface string       // the server's bridge
 	Subnet    netip.Prefix // IPv4
 	Gateway   netip.Addr
-	// Addresses is the part of the subnet from which the engine gives nothing to replicas, so that services can have
-	// addresses there; the zero Prefix: there is none. The subnet's last address, its broadcast, may be in it, and so may
-	// addresses that replicas are given by name (Attachment.IPv4).
+	// Addresses is the part of the subnet that the engine leaves to service addresses; the zero Prefix: there is
+	// none. It may contain the subnet's broadcast address, and static addresses of replicas (Attachment.IPv4).
 	Addresses netip.Prefix
 }
 
@@ -160,19 +159,21 @@ type Bridge struct {
 type ReplicaSpec struct {
 	Stack, Service string
 	Release, Slot  int
-	OneOff         string // for Run: a word that makes the name unique; such a replica has slot 0 and is nobody's
+	OneOff         string // for Run: a word that makes the name unique; a one-off has slot 0 and belongs to no service
 	Restarts       int    // kept with the replica
-	PostStart      bool   // kept with the replica: commands are to run in it before it counts as ready
+	PostStart      bool   // kept with the replica: commands must run in it before it counts as ready
 	VolumesOf      string // the service whose slot's nameless volumes it mounts; "": its own
 	Container      Container
 	Spec           string            // Container.Hash(), kept with the replica
-	Files          []File            // with their contents: those that Container.Mounts name
-	Joined         map[string]string // by service: the ID of the replica that "service:NAME" modes and VolumesFrom mean
-	Beside         []Attachment      // networks that it is in, beside its own, until they are removed; not part of the spec
-	Hosts          map[string]string // further names for the hosts file, with their addresses; not part of the spec, and replaced by SetHosts
+	Files          []File            // those that Container.Mounts name, with their contents
+	Joined         map[string]string // by service: the ID of the replica behind "service:NAME" modes and VolumesFrom
+	Beside         []Attachment      // networks that it joins beside its own, until they are removed; not part of the spec
+	// Hosts are further names for the hosts file, with their addresses. They are not part of the spec; SetHosts
+	// replaces them.
+	Hosts map[string]string
 }
 
-// Name gives the replica's name.
+// Name returns the replica's name.
 func (s *ReplicaSpec) Name() string {
 	if s.OneOff != "" {
 		return s.Stack + "-" + s.Service + ".run." + s.OneOff
@@ -211,10 +212,10 @@ type ExecOptions struct {
 	Privileged bool     `json:",omitzero"`
 	TTY        bool     `json:",omitzero"`
 	Entrypoint []string `json:",omitzero"` // of a one-off; nil: the service's; not nil and empty: none
-	Release    int      `json:",omitzero"` // of a one-off: whose definition of the service; 0: the one that serves
+	Release    int      `json:",omitzero"` // of a one-off: the release that defines the service; 0: the one that serves
 	Streams    Streams  `json:"-"`
-	// Once is a word for the command. One that was begun under the same word in the same replica and still runs, because
-	// who began it has died, is killed first. "": any number of them may run.
+	// Once is a word for the command. If a command with the same word still runs in the same replica, because the
+	// daemon that began it has died, it is killed first. "": any number of commands may run.
 	Once string `json:"-"`
 }
 
@@ -223,8 +224,8 @@ type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Resize   <-chan Size // the terminal's size, and each change of it
-	Begun    func()      // called once the command of a one-off runs; nil: nobody asks
-	// Signals are passed on to the command of a one-off, which takes them as it likes; nil: none are.
+	Begun    func()      // called once the command of a one-off runs; may be nil
+	// Signals are passed on to the command of a one-off. nil: none are.
 	Signals <-chan os.Signal
 }
 

@@ -26,10 +26,10 @@ const (
 	EventDraining   EventKind = "draining"
 	EventStopped    EventKind = "stopped"
 	EventFailed     EventKind = "failed"    // Failure is its card
-	EventBackoff    EventKind = "backoff"   // it crashes repeatedly and is started again later
+	EventBackoff    EventKind = "backoff"   // it crashes repeatedly, and is started again later
 	EventCompleted  EventKind = "completed" // a job exited with 0
 	EventHook       EventKind = "hook"      // a hook has ended: Hook is how it went
-	EventWarning    EventKind = "warning"   // a step failed and is tried again, or something is not quite as it was asked for
+	EventWarning    EventKind = "warning"   // a step failed and is tried again, or something is not quite as asked
 )
 
 // Event is something that happened to a stack.
@@ -52,7 +52,7 @@ type Event struct {
 	Hook       *HookRun `json:",omitzero"`
 }
 
-// EventFilter chooses events. The zero value is all that are stored.
+// EventFilter chooses events. The zero value chooses all that are stored.
 type EventFilter struct {
 	Stack      string
 	Deployment int64

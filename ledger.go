@@ -48,8 +48,8 @@ type DeploymentLedger interface {
 	Save(ctx context.Context, d Deployment) (Deployment, error)
 	// Deployment returns a deployment; with id 0, the stack's last one. NotFound: there is none.
 	Deployment(ctx context.Context, stack string, id int64) (Deployment, error)
-	// Deployments returns a stack's deployments, newest first, at most limit (0: all). The last 500 are kept. An unknown
-	// stack has none.
+	// Deployments returns a stack's deployments, newest first, at most limit (0: all). The last 500 are kept. An
+	// unknown stack has none.
 	Deployments(ctx context.Context, stack string, limit int) ([]Deployment, error)
 }
 

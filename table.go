@@ -50,8 +50,8 @@ type Endpoint struct {
 	Addr     netip.AddrPort
 	Draining bool      `json:",omitzero"` // gets no new connections, finishes those it has
 	Since    time.Time `json:",omitzero"` // when it began to drain
-	// Leave, with Draining, closes connections as soon as they are quiet. Nothing else serves: their clients come back and
-	// wait for the next replica.
+	// Leave, with Draining, closes connections as soon as they are quiet. Nothing else serves: their clients come
+	// back and wait for the next replica.
 	Leave bool `json:",omitzero"`
 }
 
@@ -71,12 +71,13 @@ type ServiceAddress struct {
 	Service   string
 	Addr      netip.Addr
 	Endpoints []Endpoint `json:",omitzero"` // their port is 0
-	// Gap is until when new connections wait while no endpoint is active, because a new replica is on its way: their SYNs
-	// are dropped, and clients send them again. Otherwise, and later, they are rejected at once.
+	// Gap is until when new connections wait while no endpoint is active, because a new replica is on its way: their
+	// SYNs are dropped, and clients send them again. Otherwise, and later, they are rejected at once.
 	Gap time.Time `json:",omitzero"`
 }
 
-// Clone returns a copy that shares nothing with t and has nil for each empty list, so that equal tables have equal JSON.
+// Clone returns a copy that shares nothing with t and has nil for each empty list, so that equal tables have equal
+// JSON.
 func (t Table) Clone() Table {
 	t.Listeners = cloneList(t.Listeners)
 	t.Rules = cloneList(t.Rules)

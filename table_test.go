@@ -14,21 +14,26 @@ import (
 func fullTable() rhumb.Table {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	endpoint := rhumb.Endpoint{
-		Replica: "r", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.0.0.2:80"), Draining: true, Since: at, Leave: true,
+		Replica: "r", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.0.0.2:80"),
+		Draining: true, Since: at, Leave: true,
 	}
 	return rhumb.Table{
 		Version:   7,
 		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b"}},
 		Rules:     []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
-		Backends:  []rhumb.Backend{{Name: "b", Stack: "shop", Service: "web", Hold: time.Second, Endpoints: []rhumb.Endpoint{endpoint}}},
+		Backends: []rhumb.Backend{{
+			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, Endpoints: []rhumb.Endpoint{endpoint},
+		}},
 		Segments: []rhumb.Segment{{
 			Network: "n", ID: "i", Stack: "shop", Bridge: "br", Subnet: netip.MustParsePrefix("10.0.0.0/24"),
 			Services: []rhumb.ServiceAddress{{
 				Service: "web", Addr: netip.MustParseAddr("10.0.0.9"), Endpoints: []rhumb.Endpoint{endpoint}, Gap: at,
 			}},
 		}},
-		Certificates: []rhumb.Certificate{{Host: "h", Source: rhumb.CertACME, Given: "p", Stack: "shop", HSTS: time.Hour, Plain: true}},
-		Authority:    rhumb.Authority{Directory: "d", Email: "e", Root: "r"},
+		Certificates: []rhumb.Certificate{{
+			Host: "h", Source: rhumb.CertACME, Given: "p", Stack: "shop", HSTS: time.Hour, Plain: true,
+		}},
+		Authority: rhumb.Authority{Directory: "d", Email: "e", Root: "r"},
 	}
 }
 
@@ -94,7 +99,10 @@ func TestEmptyListsAreClonedAsNil(t *testing.T) {
 		Backends: []rhumb.Backend{{Endpoints: []rhumb.Endpoint{}}},
 		Segments: []rhumb.Segment{{Services: []rhumb.ServiceAddress{{Endpoints: []rhumb.Endpoint{}}}}},
 	}
-	bare := rhumb.Table{Backends: make([]rhumb.Backend, 1), Segments: []rhumb.Segment{{Services: make([]rhumb.ServiceAddress, 1)}}}
+	bare := rhumb.Table{
+		Backends: make([]rhumb.Backend, 1),
+		Segments: []rhumb.Segment{{Services: make([]rhumb.ServiceAddress, 1)}},
+	}
 	if clone := empty.Clone(); !reflect.DeepEqual(clone, bare) || !empty.Equal(bare) {
 		t.Errorf("cloned as %+v; equal: %v", clone, empty.Equal(bare))
 	}
