@@ -43,9 +43,12 @@ func stack(services ...rhumb.Service) *rhumb.Stack {
 	return &rhumb.Stack{Name: "shop", Services: services}
 }
 
+// world is an Observed that tests change step by step.
+type world Observed
+
 // serving is the world in which a release of the model serves.
-func serving(release int, m *rhumb.Stack) Observed {
-	o := Observed{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{}}
+func serving(release int, m *rhumb.Stack) world {
+	o := world{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{}}
 	for _, n := range m.Networks {
 		o.Networks = append(o.Networks, n.Name)
 	}
@@ -80,7 +83,7 @@ func replica(s *rhumb.Service, release, slot int) rhumb.Replica {
 }
 
 // with changes the replica of that ID.
-func (o Observed) with(id string, change func(r *rhumb.Replica)) Observed {
+func (o world) with(id string, change func(r *rhumb.Replica)) world {
 	for i := range o.Replicas {
 		if o.Replicas[i].ID == id {
 			change(&o.Replicas[i])

@@ -22,12 +22,12 @@ func TestHooksRunBeforeTheirServiceChanges(t *testing.T) {
 	one, two := hooked("a", "x"), hooked("b", "y")
 	hook := young(two.Service("web.pre_start.1"), 42, 1, time.Second)
 	running := serving(41, one).plus(hook, false)
-	ended := func(code int) Observed {
+	ended := func(code int) world {
 		r := hook
 		died(code)(&r)
 		return serving(41, one).plus(r, false)
 	}
-	long := func(state rhumb.ReplicaState) Observed {
+	long := func(state rhumb.ReplicaState) world {
 		r := hook
 		r.Started = noon.Add(-5 * time.Minute)
 		if state == rhumb.StateExited {
@@ -35,7 +35,7 @@ func TestHooksRunBeforeTheirServiceChanges(t *testing.T) {
 		}
 		return serving(41, one).plus(r, false)
 	}
-	first := Observed{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{"*:80/tcp": "web"}}
+	first := world{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{"*:80/tcp": "web"}}
 	failed := deploy(42, one, two)
 	failed.Failures = []rhumb.Failure{{At: noon, Service: "web.pre_start.1", Slot: 1, Release: 42, ID: hook.ID, Reason: "exited with 1"}}
 	none := serving(41, one)
@@ -59,7 +59,7 @@ func TestHooksRunBeforeTheirServiceChanges(t *testing.T) {
 func TestAReplicaIsNotReadyBeforeItsPostStartHooks(t *testing.T) {
 	one, two := stack(web(1, "a")), stack(web(1, "b"))
 	r := young(&two.Services[0], 42, 1, 2*time.Minute)
-	with := func(done time.Time, ready bool) Observed {
+	with := func(done time.Time, ready bool) world {
 		o := serving(41, one).plus(r, ready)
 		o.PostStart = map[string]time.Time{r.ID: done}
 		return o

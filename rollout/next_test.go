@@ -14,7 +14,7 @@ import (
 type look struct {
 	name string
 	w    Wanted
-	o    Observed
+	o    world
 	now  time.Time // zero: noon
 	want []string  // steps
 	wait string    // for web, if set
@@ -30,7 +30,7 @@ func (l look) check(t *testing.T) {
 	if now.IsZero() {
 		now = noon
 	}
-	d := Next(l.w, l.o, now)
+	d := Next(l.w, Observed(l.o), now)
 	if diff := cmp.Diff(l.want, words(d.Steps)); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
@@ -55,7 +55,7 @@ func checkAll(t *testing.T, looks []look) {
 }
 
 // plus adds a replica, ready or not.
-func (o Observed) plus(r rhumb.Replica, ready bool) Observed {
+func (o world) plus(r rhumb.Replica, ready bool) world {
 	o.Replicas = append(o.Replicas, r)
 	if ready {
 		o.Ready[r.ID] = noon
@@ -64,7 +64,7 @@ func (o Observed) plus(r rhumb.Replica, ready bool) Observed {
 }
 
 // route puts a replica into the table.
-func (o Observed) route(id string, r Route) Observed {
+func (o world) route(id string, r Route) world {
 	o.Routes[id] = r
 	return o
 }
@@ -82,7 +82,7 @@ func TestASlotChangesStepByStep(t *testing.T) {
 	w := deploy(42, one, two)
 	again := stack(web(1, "a"))
 	again.Services[0].Container.RestartedAt = noon
-	draining := func(open int, ago time.Duration) Observed {
+	draining := func(open int, ago time.Duration) world {
 		return serving(41, one).plus(young(now, 42, 1, time.Minute), true).route("web.42.1", Route{}).
 			route("web.41.1", Route{Draining: true, Since: noon.Add(-ago), Open: open})
 	}
@@ -97,7 +97,7 @@ func TestASlotChangesStepByStep(t *testing.T) {
 		{name: "connections are waited for, and the deployment is done", w: w, o: draining(3, time.Second), done: true, wake: 9 * time.Second},
 		{name: "it leaves the table once they have ended", w: w, o: draining(0, time.Second), want: []string{"unroute shop-web.41.1 (image changed)"}, done: true},
 		{name: "or once its time is over", w: w, o: draining(3, 10*time.Second), want: []string{"unroute shop-web.41.1 (image changed)"}, done: true},
-		{name: "a network and a free address come first", w: w, o: func() Observed { o := serving(41, one); delete(o.Published, "*:80/tcp"); return o }(),
+		{name: "a network and a free address come first", w: w, o: func() world { o := serving(41, one); delete(o.Published, "*:80/tcp"); return o }(),
 			want: []string{"publish *:80/tcp (new address)"}},
 		{name: "a restart is told as one", w: deploy(42, one, again), o: serving(41, one), want: []string{"start shop-web.42.1 (restart asked for)"}, wait: "0/1 ready"},
 	})
@@ -108,7 +108,7 @@ func TestParallelismAndDelayHoldSlotsBack(t *testing.T) {
 	two.Services[0].Update = rhumb.Policy{Parallelism: 2, Delay: 10 * time.Second}
 	now := &two.Services[0]
 	w := deploy(42, one, two)
-	begun := func() Observed {
+	begun := func() world {
 		return serving(41, one).plus(young(now, 42, 1, time.Second), true).route("web.42.1", Route{}).plus(young(now, 42, 2, time.Second), false).
 			route("web.41.1", Route{Draining: true, Since: noon, Open: 1})
 	}
@@ -127,7 +127,7 @@ func TestStopFirstSlotsAreNeverTwiceAlive(t *testing.T) {
 	checkAll(t, []look{
 		{name: "the old one drains first", w: w, o: serving(41, one), want: []string{"drain shop-web.41.1 (image changed)"}},
 		{name: "then leaves", w: w, o: serving(41, one).route("web.41.1", Route{Draining: true, Since: noon}), want: []string{"unroute shop-web.41.1 (image changed)"}},
-		{name: "the new one starts once it is dead", w: w, o: func() Observed {
+		{name: "the new one starts once it is dead", w: w, o: func() world {
 			o := serving(41, one).with("web.41.1", died(0))
 			delete(o.Routes, "web.41.1")
 			return o
@@ -148,7 +148,7 @@ func TestFailuresAreCountedAgainstTheRatio(t *testing.T) {
 		return rhumb.Failure{At: noon, Service: "web", Slot: slot, Release: 42, ID: id, Reason: "exited with 1 before it was ready"}
 	}
 	with := func(fs ...rhumb.Failure) Wanted { x := w; x.Failures = fs; return x }
-	recorded := func() Observed {
+	recorded := func() world {
 		o := serving(41, one).plus(dead, false)
 		o.Recorded[dead.ID] = true
 		return o
@@ -174,7 +174,7 @@ func TestFailuresAreCountedAgainstTheRatio(t *testing.T) {
 			fail: "web: *:80/tcp is taken", left: []string{"shop-web.42.1: isn't ready", "shop-web.42.2: isn't ready", "shop-web.42.3: isn't ready", "shop-web.42.4: isn't ready", "web: *:80/tcp is taken"}},
 	})
 	for action, want := range map[rhumb.FailureAction]rhumb.FailureAction{"": rhumb.ActionRollback, rhumb.ActionPause: rhumb.ActionPause} {
-		if d := Next(ratio(action), recorded(), noon); d.Action != want {
+		if d := Next(ratio(action), Observed(recorded()), noon); d.Action != want {
 			t.Errorf("on failure %q: %q", action, d.Action)
 		}
 	}
@@ -184,7 +184,7 @@ func TestReadinessHasATimeLimit(t *testing.T) {
 	one := stack(web(1, "a"))
 	def := &one.Services[0]
 	w := deploy(1, nil, one)
-	empty := func() Observed { o := serving(1, one); o.Replicas = nil; clear(o.Routes); clear(o.Ready); return o }
+	empty := func() world { o := serving(1, one); o.Replicas = nil; clear(o.Routes); clear(o.Ready); return o }
 	sick := young(def, 1, 1, time.Second)
 	sick.Health = rhumb.HealthUnhealthy
 	plain := stack(web(1, "a"))
@@ -207,7 +207,7 @@ func TestJobsRunOnceAndBeforeAnythingChanges(t *testing.T) {
 	one, two := model("a"), model("b")
 	w := deploy(42, one, two)
 	job := young(two.Service("migrate"), 42, 1, time.Second)
-	ended := func(code int) Observed {
+	ended := func(code int) world {
 		r := job
 		died(code)(&r)
 		return serving(41, one).plus(r, false)
@@ -230,8 +230,8 @@ func TestJobsRunOnceAndBeforeAnythingChanges(t *testing.T) {
 func TestHoldHealsWhatDied(t *testing.T) {
 	one := stack(web(2, "a"))
 	w := Wanted{Stack: "shop", Release: 41, Model: one, Mode: Hold}
-	noted := func(o Observed, id string) Observed { delete(o.Routes, id); o.Recorded[id] = true; return o }
-	crashed := func(restarts int) Observed {
+	noted := func(o world, id string) world { delete(o.Routes, id); o.Recorded[id] = true; return o }
+	crashed := func(restarts int) world {
 		return noted(serving(41, one).with("web.41.1", func(r *rhumb.Replica) {
 			died(1)(r)
 			r.Restarts, r.Started = restarts, noon.Add(-time.Second)
@@ -260,7 +260,7 @@ func TestADeploymentLeavesNothingDeadBehind(t *testing.T) {
 		m.Services[0].Restart.Condition = rhumb.RestartNone
 		return m
 	}
-	dead := func(code int) Observed {
+	dead := func(code int) world {
 		o := serving(41, model(2)).with("web.41.2", died(code))
 		delete(o.Routes, "web.41.2")
 		return o
@@ -284,12 +284,12 @@ func TestRestorePutsBackAndLeavesNothing(t *testing.T) {
 	two := stack(web(2, "b"), db("x"))
 	two.Services[0].Replicas = 3
 	w := Wanted{Stack: "shop", Release: 41, Model: one, Previous: two, Mode: Restore}
-	half := func() Observed { // slot 1 has changed, slot 2 begins, the old one of slot 1 still drains
+	half := func() world { // slot 1 has changed, slot 2 begins, the old one of slot 1 still drains
 		o := serving(41, one).plus(replica(&two.Services[0], 42, 1), true).route("web.42.1", Route{})
 		o.route("web.41.1", Route{Draining: true, Since: noon, Open: 1})
 		return o.plus(young(&two.Services[0], 42, 2, time.Second), false).plus(replica(&two.Services[1], 42, 1), true)
 	}
-	gone := func() Observed { // the old one of slot 1 is gone already
+	gone := func() world { // the old one of slot 1 is gone already
 		o := serving(41, one).plus(replica(&two.Services[0], 42, 1), true).route("web.42.1", Route{})
 		o.Replicas = o.Replicas[1:]
 		delete(o.Routes, "web.41.1")
@@ -315,7 +315,7 @@ func TestAReplicaWhoseNetworkIsGoneIsReplaced(t *testing.T) {
 	side.Container = rhumb.Container{Image: "s", NetworkMode: "service:web"}
 	one := stack(side, web(1, "a"))
 	w := Wanted{Stack: "shop", Release: 41, Model: one, Mode: Hold}
-	joined := func(id string) Observed {
+	joined := func(id string) world {
 		return serving(41, one).with("side.41.1", func(r *rhumb.Replica) { r.Joined = id })
 	}
 	checkAll(t, []look{
@@ -328,7 +328,7 @@ func TestWordsOfPlansDontCarryValues(t *testing.T) {
 	a, b := stack(web(1, "a")), stack(web(1, "a"))
 	a.Services[0].Container.Env = map[string]string{"TOKEN": "hunter2", "SAME": "x"}
 	b.Services[0].Container.Env = map[string]string{"TOKEN": "hunter3", "SAME": "x"}
-	all := strings.Join(words(Plan(deploy(42, a, b), serving(41, a), noon)), "\n")
+	all := strings.Join(words(Plan(deploy(42, a, b), Observed(serving(41, a)), noon)), "\n")
 	if strings.Contains(all, "hunter") || !strings.Contains(all, "environment TOKEN changed") {
 		t.Error(all)
 	}
@@ -340,12 +340,12 @@ func TestAConnectAloneProvesLittle(t *testing.T) {
 		s.Ready.Window, s.Order = 5*time.Second, order
 		return stack(s)
 	}
-	accepts := func(o Observed, id string) Observed { o.Accepts = map[string]bool{id: true}; return o }
+	accepts := func(o world, id string) world { o.Accepts = map[string]bool{id: true}; return o }
 	rolling, stopFirst := steady("b", rhumb.StartFirst), steady("b", rhumb.StopFirst)
-	beside := func(ago time.Duration) Observed {
+	beside := func(ago time.Duration) world {
 		return accepts(serving(41, steady("a", rhumb.StartFirst)).plus(young(&rolling.Services[0], 42, 1, ago), false), "web.42.1")
 	}
-	alone := func(ago time.Duration) Observed {
+	alone := func(ago time.Duration) world {
 		o := serving(41, stopFirst)
 		o.Replicas, o.Ready, o.Routes = nil, map[string]time.Time{}, map[string]Route{}
 		return accepts(o.plus(young(&stopFirst.Services[0], 42, 1, ago), false), "web.42.1")
@@ -378,17 +378,17 @@ func TestAFirstDeploymentBearsExitsUntilTheTimeIsOver(t *testing.T) {
 		}
 		return w
 	}
-	o := func() Observed {
+	o := func() world {
 		o := serving(1, one)
 		o.Replicas, o.Ready, o.Routes = nil, map[string]time.Time{}, map[string]Route{}
 		return o
 	}
-	dead := func() Observed {
+	dead := func() world {
 		o := o().plus(young(&one.Services[0], 1, 1, 3*time.Second), false).with("web.1.1", died(1))
 		o.Recorded["web.1.1"] = true
 		return o
 	}
-	again := func(ready bool) Observed { // a replica that goes on failing, or came up, long after the first one had ended
+	again := func(ready bool) world { // a replica that goes on failing, or came up, long after the first one had ended
 		return o().plus(young(&one.Services[0], 1, 1, 3*time.Second), ready).route("web.1.1", Route{})
 	}
 	accepting := again(false)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
 // Plan gives all steps from here to the end if nothing fails: what Next would give, in that order. It lets a copy of
@@ -136,7 +137,7 @@ func (p *rehearsal) start(s rhumb.Step) {
 
 // joined gives the ID of a replica of the wanted spec whose network the service's shall share.
 func (p *rehearsal) joined(def *rhumb.Service) string {
-	on := p.w.Model.Service(networkOf(def))
+	on := p.w.Model.Service(standing.NetworkOf(def))
 	if on == nil {
 		return ""
 	}

@@ -22,7 +22,7 @@ func TestPlanTellsEveryStepInOrder(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		w    Wanted
-		o    Observed
+		o    world
 		want []string
 	}{
 		{"start-first, one slot after the other", deploy(42, one, two), serving(41, one), []string{
@@ -39,7 +39,7 @@ func TestPlanTellsEveryStepInOrder(t *testing.T) {
 			"stop shop-web.41.2 (image changed)",
 			"remove shop-web.41.2 (image changed)",
 		}},
-		{"a first deployment goes by dependencies, the job before the web", deploy(1, nil, full), Observed{}, []string{
+		{"a first deployment goes by dependencies, the job before the web", deploy(1, nil, full), world{}, []string{
 			"create network shop_default (missing)",
 			"create volume shop_data (missing)",
 			"publish *:80/tcp (new address)",
@@ -86,7 +86,7 @@ func TestPlanTellsEveryStepInOrder(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := words(Plan(tc.w, tc.o, noon))
+			got := words(Plan(tc.w, Observed(tc.o), noon))
 			if d := cmp.Diff(tc.want, got); d != "" {
 				t.Errorf("plan (-want +got):\n%s", d)
 			}
@@ -97,16 +97,16 @@ func TestPlanTellsEveryStepInOrder(t *testing.T) {
 func TestPlanChangesNothingOfWhatItWasGiven(t *testing.T) {
 	one, two := stack(web(2, "a")), stack(web(2, "b"))
 	o, same := serving(41, one), serving(41, one)
-	Plan(deploy(42, one, two), o, noon)
+	Plan(deploy(42, one, two), Observed(o), noon)
 	if d := cmp.Diff(same, o); d != "" {
-		t.Errorf("observed world changed:\n%s", d)
+		t.Errorf("the observed world changed:\n%s", d)
 	}
 }
 
 func TestPlanEndsWhenDelaysAndMonitorsAreLong(t *testing.T) {
 	one, two := stack(web(5, "a")), stack(web(5, "b"))
 	two.Services[0].Update.Delay, two.Services[0].Update.Monitor = time.Hour, time.Hour
-	if got := len(Plan(deploy(42, one, two), serving(41, one), noon)); got != 6*5 {
+	if got := len(Plan(deploy(42, one, two), Observed(serving(41, one)), noon)); got != 6*5 {
 		t.Errorf("%d steps, want 30", got)
 	}
 }

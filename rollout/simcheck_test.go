@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
 // simCheck holds the world against what DESIGN.md promises. It knows the truth, which Next only sees at a look.
@@ -78,7 +79,7 @@ func joinsStopFirst(a, b *rhumb.Stack, service string) bool {
 	if def == nil {
 		return false
 	}
-	on := networkOf(def)
+	on := standing.NetworkOf(def)
 	for _, m := range []*rhumb.Stack{a, b} {
 		if x := m.Service(on); x != nil && x.Order == rhumb.StopFirst {
 			return true

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
 // advance lets time pass until something happens, and lets it happen. Sometimes nobody hears of it.
@@ -183,7 +184,7 @@ func (s *sim) performStart(f *simFlight) bool {
 // prepare joins a created replica to the network that it shares, and has it started a little later.
 func (s *sim) prepare(f *simFlight, r *simReplica, def *rhumb.Service) bool {
 	st, rel := f.step, s.release(f.step.Release)
-	if on := networkOf(def); on != "" && r.Joined == "" {
+	if on := standing.NetworkOf(def); on != "" && r.Joined == "" {
 		r.Joined = s.joinable(on, rel)
 		if r.Joined == "" {
 			s.remove(r) // nothing to join: the engine refuses, it is tried again, and given up in the end

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
 // quality is how the replicas of one image behave.
@@ -214,7 +215,7 @@ func (g *simStacks) finish(r *simRelease) {
 		for j, d := range s.DependsOn {
 			s.DependsOn[j].Condition = conditionOn(m.Service(d.Service), d.Condition)
 		}
-		if on := networkOf(s); on != "" {
+		if on := standing.NetworkOf(s); on != "" {
 			if x := m.Service(on); !earlier(m, i, on) || x.Job || x.Replicas == 0 {
 				s.Container.NetworkMode = ""
 			} else {

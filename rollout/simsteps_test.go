@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
 // starts checks what must hold when a replica begins to run.
@@ -227,14 +228,14 @@ func (c *simCheck) jobsFirst(w Wanted, d Decision) {
 	}
 	needed := map[string]bool{}
 	pending := false
-	g := newGraph(w.Model)
-	for i := len(g.order) - 1; i >= 0; i-- {
-		def := g.order[i]
+	g := standing.NewGraph(w.Model)
+	for i := len(g.Order) - 1; i >= 0; i-- {
+		def := g.Order[i]
 		if def.Job && !c.jobDone(w, def) {
 			pending, needed[def.Name] = true, true
 		}
 		_, _, hook := rhumb.HookOf(def.Name)
-		for _, dep := range g.edges[def.Name] {
+		for _, dep := range g.Edges[def.Name] {
 			if hook && c.stands(dep.Service) {
 				continue // it migrates what is there
 			}
