@@ -53,18 +53,19 @@ func TestRandomDeploymentsKeepTheirPromises(t *testing.T) {
 }
 
 // runSeed simulates one stack's life.
-func runSeed(seed uint64, trace func(string, ...any)) (s *sim, err error) {
-	s = newSim(seed, trace)
+func runSeed(seed uint64, trace func(string, ...any)) (*sim, error) {
+	s := newSim(seed, trace)
+	return s, s.live()
+}
+
+// live simulates the stack's life to its end. It returns the first broken promise.
+func (s *sim) live() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(error); ok {
 				panic(p)
 			}
-			for _, r := range s.replicas {
-				route, routed := s.routes[r.ID]
-				s.log("%s [%s] spec %.6s %s %s joined %q ready %v ends %v stopping %v routed %v %v", r.Name(), r.ID, r.Spec, r.State, r.Health, r.Joined,
-					r.readyAt.Sub(noon), r.endsAt.Sub(noon), r.stopping, routed, route.Draining)
-			}
+			s.logReplicas()
 			err = fmt.Errorf("at %s, turn %d: %v", s.now.Sub(noon), s.turns, p)
 		}
 	}()
@@ -77,7 +78,15 @@ func runSeed(seed uint64, trace func(string, ...any)) (s *sim, err error) {
 		s.hold(s.rng.IntN(6))
 	}
 	s.holdUntilQuiet()
-	return s, nil
+	return nil
+}
+
+func (s *sim) logReplicas() {
+	for _, r := range s.replicas {
+		route, routed := s.routes[r.ID]
+		s.log("%s [%s] spec %.6s %s %s joined %q ready %v ends %v stopping %v routed %v %v", r.Name(), r.ID, r.Spec,
+			r.State, r.Health, r.Joined, r.readyAt.Sub(noon), r.endsAt.Sub(noon), r.stopping, routed, route.Draining)
+	}
 }
 
 // oneOff is a container that somebody runs by hand: nobody may touch it.

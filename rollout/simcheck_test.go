@@ -12,13 +12,14 @@ import (
 type simCheck struct {
 	s        *sim
 	promised []promise
-	steady   []string        // addresses that both releases have and that were published when the deployment began
-	most     map[string]int  // replicas alive at most, by service
-	wounded  map[place]bool  // slots that lost their replica by themselves, or had none when the deployment began
-	excused  map[place]bool  // wounded slots that nothing heals: ended with 0, which may count as done, or being stopped when the daemon died
-	failed   map[place]bool  // slots that have a failure in this deployment
-	ran      map[string]int  // jobs' successes by service, in this deployment
-	asked    map[string]bool // replicas that a decision in this phase has let stop
+	steady   []string                         // addresses that both releases have and that were published when the deployment began
+	most     map[string]int                   // replicas alive at most, by service
+	wounded  map[place]bool                   // slots that lost their replica by themselves, or had none when the deployment began
+	excused  map[place]bool                   // wounded slots that nothing heals: ended with 0, which may count as done, or being stopped when the daemon died
+	failed   map[place]bool                   // slots that have a failure in this deployment
+	ran      map[string]int                   // jobs' successes by service, in this deployment
+	asked    map[string]bool                  // replicas that a decision in this phase has let stop
+	each     func(Wanted, Observed, Decision) // called for every decision; nil: nothing more is checked
 }
 
 type place struct {

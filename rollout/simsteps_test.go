@@ -139,6 +139,9 @@ func (c *simCheck) launched(st rhumb.Step) {
 // decision checks what a look led to.
 func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 	s := c.s
+	if c.each != nil {
+		c.each(w, o, d)
+	}
 	if s.turns%8 == 0 || s.trace != nil {
 		if again := Next(w, o, s.now); !reflect.DeepEqual(d, again) {
 			c.fail("the same look gave another decision:\n%v\n%v", d, again)
