@@ -30,8 +30,8 @@ func (t *turn) cleanUp() {
 	}
 	if routed == 0 && settled && t.Calm() {
 		for _, a := range t.Unwanted() {
-			t.step(rhumb.Step{Kind: rhumb.StepUnpublish, Name: a, Service: t.Observed.Published[a], Release: t.Wanted.Release,
-				Why: t.why.gone()})
+			t.step(rhumb.Step{Kind: rhumb.StepUnpublish, Name: a, Service: t.Observed.Published[a],
+				Release: t.Wanted.Release, Why: t.why.gone()})
 		}
 	}
 	if leavers == 0 {
@@ -69,7 +69,7 @@ func (t *turn) surplusMayGo(s *standing.Service, r *rhumb.Replica, settled bool)
 // retireOrphans takes out the replicas of services that the wanted release doesn't have, dependents first.
 func (t *turn) retireOrphans(settled bool) {
 	before := t.Before()
-	givenUp := t.AnyGivenUp()
+	givenUp := t.AnyGivenUp() // an old replica in a slot that is given up may never leave, so don't wait for it
 	for _, r := range t.Orphans {
 		if !r.Alive() {
 			if !t.Keeps(r) {
@@ -82,7 +82,7 @@ func (t *turn) retireOrphans(settled bool) {
 		if !going {
 			continue
 		}
-		if by := before[r.Service]; by != "" && !(settled && givenUp) { // a replica in a slot that is given up may never leave
+		if by := before[r.Service]; by != "" && !(settled && givenUp) {
 			t.wait(r.Service, "waits for "+by+" to stop")
 			continue
 		}

@@ -34,7 +34,7 @@ func (t *turn) watch() {
 	}
 }
 
-// check asks for the checks that haven't passed, once nothing but they keeps the deployment from having converged.
+// check adds the checks that haven't passed, once every other condition of having converged holds.
 func (t *turn) check() {
 	if !t.InPlace() || !t.Calm() || t.OldServes() {
 		return

@@ -11,7 +11,7 @@ func run(t *turn, s *standing.Service) {
 	for _, r := range s.All {
 		switch {
 		case s.Due && r.Release != t.Wanted.Release && r.Spec != s.Spec && s.Completed(r):
-			// It stays until this job has completed: if that fails, nothing was changed.
+			// It stays until the new job has completed. If that fails, nothing was changed.
 		case !s.CurrentJob(r):
 			inTheWay = inTheWay || r.Alive() && len(t.Joiners(r.ID)) == 0 || r.Release == t.Wanted.Release
 			t.retire(r, 0, t.why.old(s), false)
@@ -29,7 +29,7 @@ func run(t *turn, s *standing.Service) {
 	t.step(rhumb.Step{Kind: rhumb.StepRun, Service: s.Name, Release: t.Wanted.Release, Slot: 1, Why: t.why.run(s)})
 }
 
-// attend does what the replica of a job that is due needs, and returns whether the job can't be run beside it.
+// attend does what the current replica of a job that is due needs. It reports whether the job can't be run beside it.
 func (t *turn) attend(s *standing.Service, r *rhumb.Replica) (inTheWay bool) {
 	switch {
 	case r.State == rhumb.StateCreated:

@@ -16,7 +16,7 @@ func (t *turn) prepare() {
 	}
 }
 
-// moveAddresses gives an address that another service has to the service that is to have it, once that can answer.
+// moveAddresses moves addresses from the services that have them to those that are to have them, once these can answer.
 func (t *turn) moveAddresses() {
 	for _, a := range t.Addresses {
 		holder, held := t.Observed.Published[a.Name]

@@ -59,14 +59,14 @@ func (t *turn) retire(r *rhumb.Replica, drain time.Duration, why string, cascade
 	}
 }
 
-// drained reports whether a draining replica may leave the table, and until when it may drain at most. Where nothing else
-// serves, callers wait already or aren't wanted any more: then kept connections between two requests don't count.
+// drained reports whether a draining replica may leave the table, and until when it may drain at most. Where no other
+// replica serves, callers wait already, or the service goes: kept connections between two requests don't count then.
 func (t *turn) drained(r *rhumb.Replica, route Route, drain time.Duration) (drained bool, until time.Time) {
 	if t.OthersServe(r) {
 		return route.Open <= 0, route.Since.Add(drain)
 	}
 	if s := t.Service(r.Service); s != nil && s.Order == rhumb.StopFirst && s.Replicas > 0 {
-		drain = min(drain, s.GapDrain()) // callers wait: the rest of the gap is for the application's own stop and start
+		drain = min(drain, s.GapDrain()) // callers wait: the rest of the gap is for the application's stop and start
 	}
 	return route.Busy <= 0, route.Since.Add(drain)
 }

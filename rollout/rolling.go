@@ -9,8 +9,8 @@ import (
 	"rhumb/rollout/standing"
 )
 
-// rolling is the strategy that changes a service slot by slot, start-first or stop-first, as many slots at a time as its
-// policy says.
+// rolling is the strategy that changes a service slot by slot, start-first or stop-first, as many slots at a time as
+// its policy says.
 type rolling struct {
 	*turn
 	s *standing.Service
@@ -75,15 +75,15 @@ func (m *rolling) tend(sl *standing.Slot) {
 	}
 }
 
-// mayRoute reports whether the table may get a route to the slot's replica. While jobs must run, old replicas that serve
-// go on alone.
+// mayRoute reports whether the table may get a route to the slot's replica. While jobs must run, an old replica that
+// serves gets all connections.
 func (m *rolling) mayRoute(sl *standing.Slot) bool {
-	return m.s.Led && !(m.s.WaitsForJobs() && sl.OldServes())
+	return m.s.HasRoutes && !(m.s.WaitsForJobs() && sl.OldServes())
 }
 
 // unwatched reports whether callers should reach a replica before it counts as ready: no other replica is in the table,
 // so that keeping callers away for the length of a window would only refuse them. Its check must pass already. Where
-// nothing checks it, neither the proxy nor a planned gap may be holding the callers.
+// nothing checks it, neither the proxy nor a planned gap may be holding the callers anyway.
 func (m *rolling) unwatched(sl *standing.Slot) bool {
 	o, r := m.Observed, sl.Main
 	if sl.Reason != "" || o.Pending(r) || o.Routed(r) || slices.ContainsFunc(m.s.All, o.Active) {
@@ -127,11 +127,11 @@ func (m *rolling) start(sl *standing.Slot, replaces string, restarts int) {
 		Replica: replaces, Restarts: restarts, Why: m.why.start(s, sl.N, restarts)})
 }
 
-// mayRun reports whether a replica runs, or may run by now: the start of a created one may be on its way.
+// mayRun reports whether a replica runs, or may run by now: a created one may be about to start.
 func mayRun(r *rhumb.Replica) bool { return r.Alive() || r.State == rhumb.StateCreated }
 
-// heldAsItIs reports whether Hold leaves the slot as it is: it has an old release's replica, and none of the wanted one.
-// That is how a paused deployment stays.
+// heldAsItIs reports whether Hold leaves the slot as it is, because a replica of another spec is alive there: that is
+// how a paused deployment leaves slots.
 func (m *rolling) heldAsItIs(sl *standing.Slot) bool {
 	return m.Wanted.Mode == Hold && slices.ContainsFunc(sl.Old, func(r *rhumb.Replica) bool {
 		return r.Alive() && r.Spec != m.s.Spec
@@ -142,7 +142,7 @@ func (m *rolling) heldAsItIs(sl *standing.Slot) bool {
 func (m *rolling) replace(sl *standing.Slot, free int) int {
 	inTheWay := sl.InTheWay()
 	if len(inTheWay) > 0 && !slices.ContainsFunc(inTheWay, m.s.Serves) {
-		m.goAll(inTheWay) // nothing is lost by that
+		m.retireAll(inTheWay) // nothing is lost by that
 		if m.s.Order != rhumb.StopFirst && sl.OldServes() {
 			free-- // the slot changes as soon as the name is free
 		}
@@ -160,15 +160,15 @@ func (m *rolling) replace(sl *standing.Slot, free int) int {
 		return free
 	}
 	if len(inTheWay) > 0 {
-		m.goAll(inTheWay)
+		m.retireAll(inTheWay)
 	} else {
 		m.start(sl, "", 0)
 	}
 	return free - 1
 }
 
-// goAll takes the replicas out.
-func (m *rolling) goAll(rs []*rhumb.Replica) {
+// retireAll retires the replicas, and those that share their networks.
+func (m *rolling) retireAll(rs []*rhumb.Replica) {
 	for _, r := range rs {
 		m.retire(r, m.s.Drain, m.why.old(m.s), true)
 	}
@@ -177,7 +177,8 @@ func (m *rolling) goAll(rs []*rhumb.Replica) {
 // crowded reports whether the service is stop-first, and an old replica stands beside one of the wanted spec that isn't
 // in place. The old one then goes as if the slot were empty.
 func (m *rolling) crowded(sl *standing.Slot) bool {
-	return m.s.Order == rhumb.StopFirst && (sl.Status == standing.Broken || sl.Status == standing.Starting) && sl.OldAlive()
+	coming := sl.Status == standing.Broken || sl.Status == standing.Starting
+	return coming && m.s.Order == rhumb.StopFirst && sl.OldAlive()
 }
 
 // free returns how many more slots may begin to change.
@@ -249,10 +250,11 @@ func (m *rolling) restart(sl *standing.Slot) {
 	at = at.Add(standing.BackOff(s.Service, crashes))
 	switch {
 	case m.Now.Before(at):
-		m.waitUntil(s.Name, fmt.Sprintf("%s.%d %s; started again at %s", s.Name, sl.N, sl.Reason, at.UTC().Format(time.TimeOnly)), at)
+		what := fmt.Sprintf("%s.%d %s; started again at %s", s.Name, sl.N, sl.Reason, at.UTC().Format(time.TimeOnly))
+		m.waitUntil(s.Name, what, at)
 	case !m.mayTryAgain(sl):
 	case s.Order != rhumb.StopFirst && sl.NameTaken():
-		m.goAll(sl.InTheWay()) // for example a replica that was cut off from a network
+		m.retireAll(sl.InTheWay()) // for example a replica that was cut off from a network
 	default:
 		m.start(sl, r.ID, crashes+1)
 	}
@@ -311,8 +313,8 @@ func (m *rolling) mayGo(sl *standing.Slot, r *rhumb.Replica) bool {
 	if !s.AwaitsRoute(r) {
 		return false
 	}
-	// It neither blocks nor helps: an earlier deployment, or the one that is put back, left it before it was in the table.
-	// Hold leaves those of a paused deployment as they are.
+	// It neither blocks nor helps: an earlier deployment, or the one that is put back, ended before it was routed.
+	// Hold leaves the replicas of a paused deployment as they are.
 	return !s.Serves(r) && (m.Wanted.Mode != Hold || sl.Main != nil)
 }
 

@@ -77,8 +77,8 @@ func decide(st *standing.Stack) Decision {
 	return t.decision()
 }
 
-// strategy brings one service one move nearer to the wanted release. A file holds one strategy and the words that only it
-// uses: its moves, what it waits for, and what it takes out.
+// strategy brings one service one move nearer to the wanted release. Each has a file of its own, with all of its moves:
+// what it starts, what it waits for, and what it retires.
 type strategy func(t *turn, s *standing.Service)
 
 // strategyOf is the only place that knows which strategies there are.

@@ -12,7 +12,7 @@ type turn struct {
 	*standing.Stack
 	d       Decision
 	why     reasons
-	look    time.Time          // when the question whether too much has failed must be asked again
+	look    time.Time          // when to decide again whether too much has failed
 	waiting []wait             // in the order in which they were found
 	leaving map[string]leaving // by replica ID: how this turn has decided to retire it
 }
@@ -28,7 +28,7 @@ func newTurn(st *standing.Stack) *turn {
 	return &turn{Stack: st, why: reasons{st: st}, leaving: map[string]leaving{}}
 }
 
-// decision returns the decision with all that is waited for. Of several waits of one service the first one is told.
+// decision returns the decision with all that is waited for. Of several waits of one service, people read the first.
 func (t *turn) decision() Decision {
 	t.d.Wake = t.wake()
 	for _, w := range t.waiting {
@@ -42,7 +42,7 @@ func (t *turn) decision() Decision {
 	return t.d
 }
 
-// wake returns when to look again at the latest: the one place where all times come together.
+// wake returns when to look again at the latest. All times come together here, and nowhere else.
 func (t *turn) wake() time.Time {
 	at := standing.Earliest(t.Look(), t.look)
 	for _, w := range t.waiting {

@@ -49,7 +49,9 @@ func (as Addresses) owner(name string) *Service {
 
 // Published reports whether all wanted addresses are their services' in the table.
 func (st *Stack) Published() bool {
-	return !slices.ContainsFunc(st.Addresses, func(a Address) bool { return st.Observed.Published[a.Name] != a.Of.Name })
+	return !slices.ContainsFunc(st.Addresses, func(a Address) bool {
+		return st.Observed.Published[a.Name] != a.Of.Name
+	})
 }
 
 // Unwanted returns the published addresses that no wanted service has, sorted.
@@ -71,7 +73,7 @@ func (st *Stack) HoldsWanted(service string) bool {
 	})
 }
 
-// Answers reports whether the service has a replica in place, or can't have one.
+// Answers reports whether the service has a replica in place, or won't have one.
 func (s *Service) Answers() bool {
 	settled := true
 	for i := range s.Slots {

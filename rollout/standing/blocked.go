@@ -2,7 +2,7 @@ package standing
 
 import "rhumb"
 
-// Blocked says what must be there before the service's empty slots may be filled and its old replicas replaced, in plain
+// Blocked says what the service waits for before its empty slots may be filled and its old replicas replaced, in plain
 // words; "": nothing.
 func (s *Service) Blocked() string {
 	st := s.st
@@ -44,7 +44,7 @@ func (s *Service) Unjoined() string {
 	return ""
 }
 
-// unmet says in which way the service doesn't meet the condition; "": it does. A slot that is given up isn't waited for.
+// unmet says in which way the service doesn't meet the condition; "": it does. Slots that are given up are passed over.
 func (s *Service) unmet(c rhumb.Condition) string {
 	if s.Job {
 		if s.Due {
@@ -57,7 +57,7 @@ func (s *Service) unmet(c rhumb.Condition) string {
 		sl := &s.Slots[i]
 		switch {
 		case sl.Status == Resting || sl.Status == GivenUp:
-		case c == rhumb.DependsHealthy && (!sl.Ready || s.Led && !o.Active(sl.Main)):
+		case c == rhumb.DependsHealthy && (!sl.Ready || s.HasRoutes && !o.Active(sl.Main)):
 			return s.Name + " to be healthy"
 		case sl.Main == nil || !sl.Main.Alive() || o.Stopping[sl.Main.ID] || o.Pending(sl.Main):
 			return s.Name + " to be started"

@@ -95,7 +95,10 @@ func (st *Stack) OldServes() bool {
 // Removed reports whether nothing of the stack is left but its volumes, and those neither if they are to be removed.
 func (st *Stack) Removed() bool {
 	o := st.Observed
-	return !st.anyLeaver() && len(o.Published) == 0 && len(o.Networks) == 0 && (!st.Wanted.Volumes || len(o.Volumes) == 0)
+	if st.Wanted.Volumes && len(o.Volumes) > 0 {
+		return false
+	}
+	return !st.anyLeaver() && len(o.Published) == 0 && len(o.Networks) == 0
 }
 
 // PutBack reports whether everything is as in the wanted release, and nothing else is left.
@@ -138,7 +141,7 @@ func (st *Stack) Left() []string {
 			if sl.Status == InPlace || sl.Status == Resting {
 				continue
 			}
-			what := s.Failures.In(sl.N).Reason // the first failure's: later the replica may have ended because it was stopped
+			what := s.Failures.In(sl.N).Reason // a later reason may only be that the replica was stopped
 			if what == "" {
 				what = sl.Reason
 			}

@@ -90,7 +90,13 @@ func mendable(def *rhumb.Service, f rhumb.Failure) bool {
 	if !f.Ended || f.Slot == 0 || f.ExitCode == 126 || f.ExitCode == 127 {
 		return false
 	}
-	return def.Restart.Condition != rhumb.RestartNone && (def.Restart.Condition != rhumb.RestartOnFailure || f.ExitCode != 0)
+	switch def.Restart.Condition {
+	case rhumb.RestartNone:
+		return false
+	case rhumb.RestartOnFailure:
+		return f.ExitCode != 0
+	}
+	return true
 }
 
 // tooMany reports whether more of the service's slots failed than its policy allows.

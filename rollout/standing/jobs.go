@@ -8,8 +8,8 @@ import (
 	"rhumb"
 )
 
-// due reports whether the service is a job that has yet to complete in this deployment. Only a deployment that was asked
-// to runs jobs. look is when the first of its running replicas has taken too long.
+// due reports whether the service is a job that has yet to complete in this deployment. Not every deployment runs jobs.
+// look is when the first of its running replicas has taken too long.
 func (s *Service) due() (due bool, look time.Time) {
 	w := &s.st.Wanted
 	if !s.Job || w.Mode != Deploy || !w.RunJobs || slices.Contains(w.Jobs, s.Name) {
@@ -41,9 +41,9 @@ func (s *Service) HookOf() *Service {
 	return s.st.byName[of]
 }
 
-// dueBefore reports whether a hook must run before its service's replicas change. Either its own spec has changed, which
-// contains the service's hash. Or no replica of the service's spec was ever started, because an earlier deployment ended
-// before that.
+// dueBefore reports whether a hook must run before its service's replicas change. Its own spec may have changed, which
+// contains the service's hash. Or an earlier deployment ended too soon, and no replica of the service's spec was ever
+// started.
 func (s *Service) dueBefore(of *Service) bool {
 	if s.Changed() {
 		return true
@@ -55,7 +55,10 @@ func (s *Service) dueBefore(of *Service) bool {
 
 // CurrentJob reports whether a job's replica is of the wanted spec and can be used.
 func (s *Service) CurrentJob(r *rhumb.Replica) bool {
-	return r.Spec == s.Spec && r.Slot == 1 && (r.State != rhumb.StateCreated || r.Release == s.st.Wanted.Release && s.Due)
+	if r.Spec != s.Spec || r.Slot != 1 {
+		return false
+	}
+	return r.State != rhumb.StateCreated || r.Release == s.st.Wanted.Release && s.Due
 }
 
 // Overdue says that a job's replica has run longer than it may; "": it hasn't.

@@ -21,7 +21,7 @@ type Observed struct {
 	Segments  map[string]bool      // networks in which services have addresses of their own, or will have
 	Severed   map[string]bool      // by replica ID: it is cut off from a network that its spec names
 	PostStart map[string]time.Time // of replicas with post_start hooks, by ID: when these completed; zero: not yet
-	Watched   time.Time            // when the daemon began to watch readiness; time limits start no earlier; zero: always
+	Watched   time.Time            // when the daemon began to watch; time limits start no earlier; zero: always
 }
 
 // Route is a replica's place in the acknowledged table.
@@ -50,9 +50,9 @@ func (o *Observed) Pending(r *rhumb.Replica) bool {
 	return has && at.IsZero()
 }
 
-// leads reports whether the table has, or will have, routes to a service's replicas: by ports, by host names, or by a
-// service address in one of its networks.
-func (o *Observed) leads(def *rhumb.Service) bool {
+// routesTo reports whether the table has, or will have, routes to a service's replicas: from ports, from host names, or
+// from a service address in one of its networks.
+func (o *Observed) routesTo(def *rhumb.Service) bool {
 	if def.Served() || def.Job || def.Container.NetworkMode != "" {
 		return def.Served()
 	}

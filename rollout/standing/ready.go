@@ -15,9 +15,9 @@ type readiness struct {
 	look    time.Time // when that changes though nothing else happens; zero: no time is known
 }
 
-// readiness returns how far the replica has come. A replica that has been recorded as failed, or is being stopped, isn't
-// ready. A replica in the table was ready once, and is left alone until the engine calls it unhealthy. A replica with a
-// window is an exception: it may have been routed because no other one was there, and must still become ready in time.
+// readiness returns how far the replica has come. A replica whose failure has been recorded, or that is being stopped,
+// isn't ready. A replica in the table was ready once, and is left alone until the engine calls it unhealthy. One with a
+// window may have been routed only because no other was there, so it must still become ready in time.
 func (s *Service) readiness(r *rhumb.Replica) readiness {
 	o := s.st.Observed
 	switch {

@@ -28,7 +28,10 @@ func RetryAt(def *rhumb.Service, r rhumb.Replica) time.Time {
 
 // endedWell reports whether a replica has exited with 0, and in time, and is not to be started again.
 func endedWell(def *rhumb.Service, r *rhumb.Replica) bool {
-	if r.State != rhumb.StateExited || r.ExitCode != 0 || r.Error != "" || r.OOM || r.Started.IsZero() || ranTooLong(def, r) {
+	if r.State != rhumb.StateExited || r.ExitCode != 0 || r.Error != "" || r.OOM {
+		return false
+	}
+	if r.Started.IsZero() || ranTooLong(def, r) {
 		return false
 	}
 	return def.Job || def.Restart.Condition == rhumb.RestartOnFailure || def.Restart.Condition == rhumb.RestartNone
@@ -49,7 +52,8 @@ func comesBack(def *rhumb.Service) bool {
 
 // leftDead reports whether the restart policy leaves the dead replica as it is.
 func leftDead(def *rhumb.Service, r *rhumb.Replica) bool {
-	return def.Restart.Condition == rhumb.RestartNone || def.Restart.MaxAttempts > 0 && Crashes(r) >= def.Restart.MaxAttempts
+	most := def.Restart.MaxAttempts
+	return def.Restart.Condition == rhumb.RestartNone || most > 0 && Crashes(r) >= most
 }
 
 // Crashes returns how often the replica's slot had crashed in a row before the replica was started; 0 if it ran well.

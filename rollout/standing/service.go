@@ -10,16 +10,16 @@ import (
 // Service is one wanted service and how its slots stand.
 type Service struct {
 	*rhumb.Service
-	Prev     *rhumb.Service   // in the release that is left behind; nil: it isn't there
-	Spec     string           // the wanted spec hash
-	Order    rhumb.Order      // stop-first if either release calls the service so: the old replica holds the same data
-	Policy   rhumb.Policy     // how it changes now: its rollback policy while the stack is put back
-	Led      bool             // the table has, or will have, routes to its replicas
-	All      []*rhumb.Replica // every replica of that name, in the order of the look
-	Slots    []Slot           // by number - 1
-	Surplus  []*rhumb.Replica // in slots beyond the wanted number
-	Due      bool             // it is a job that must run in this deployment and hasn't completed
-	Failures Failures         // of this deployment
+	Prev      *rhumb.Service   // in the release that is left behind; nil: it isn't there
+	Spec      string           // the wanted spec hash
+	Order     rhumb.Order      // stop-first if either release calls the service so: the old replica holds the same data
+	Policy    rhumb.Policy     // how it changes now: its rollback policy while the stack is put back
+	HasRoutes bool             // the table has, or will have, routes to its replicas
+	All       []*rhumb.Replica // every replica of that name, in the order of the look
+	Slots     []Slot           // by number - 1
+	Surplus   []*rhumb.Replica // in slots beyond the wanted number
+	Due       bool             // it is a job that must run in this deployment and hasn't completed
+	Failures  Failures         // of this deployment
 
 	st     *Stack
 	deps   []rhumb.Dependency
@@ -39,7 +39,7 @@ func newService(st *Stack, def *rhumb.Service, deps []rhumb.Dependency) *Service
 			s.was = s.Prev.Container.Hash()
 		}
 	}
-	s.Led = st.Observed.leads(def)
+	s.HasRoutes = st.Observed.routesTo(def)
 	s.Policy = def.Update
 	if w.Mode == Restore {
 		s.Policy = def.Rollback
@@ -58,14 +58,14 @@ func (s *Service) Changed() bool { return s.was != s.Spec }
 // Former reports whether the replica is of the spec that the release that is left behind has.
 func (s *Service) Former(r *rhumb.Replica) bool { return r.Spec == s.was }
 
-// AwaitsRoute reports whether the replica is known to be of no use outside the table. Nothing is known of a replica that
-// neither the wanted release nor the one that is left behind has made.
+// AwaitsRoute reports whether the replica is known to be of no use outside the table. Nothing is known of a replica
+// that neither the wanted release nor the one that is left behind has made.
 func (s *Service) AwaitsRoute(r *rhumb.Replica) bool {
 	switch r.Spec {
 	case s.Spec:
-		return s.Led
+		return s.HasRoutes
 	case s.was:
-		return s.Prev != nil && s.st.Observed.leads(s.Prev)
+		return s.Prev != nil && s.st.Observed.routesTo(s.Prev)
 	}
 	return false
 }

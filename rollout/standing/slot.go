@@ -75,7 +75,7 @@ func (sl *Slot) judge() {
 	s, r := sl.of, sl.Main
 	switch {
 	case r == nil || r.State == rhumb.StateCreated:
-		if sl.givenUp() {
+		if sl.judgeGivenUp() {
 			sl.Status = GivenUp
 		} else if r != nil {
 			sl.Status = Starting
@@ -97,15 +97,15 @@ func (sl *Slot) judgeAlive() Status {
 	switch {
 	case sl.Reason != "":
 		return Broken
-	case sl.Ready && (!sl.of.Led || sl.of.st.Observed.Active(sl.Main)):
+	case sl.Ready && (!sl.of.HasRoutes || sl.of.st.Observed.Active(sl.Main)):
 		return InPlace
 	}
 	return Starting
 }
 
 // judgeDead decides whether a dead replica rests, is given up, or will be replaced. Holding and putting back leave what
-// the restart policy leaves. A deployment leaves only a replica that has done its work: a converged deployment has every
-// replica running.
+// the restart policy leaves. A deployment leaves only a replica that has done its work: once it has converged, every
+// other one runs.
 func (sl *Slot) judgeDead() Status {
 	r, s := sl.Main, sl.of
 	w := &s.st.Wanted
@@ -115,14 +115,14 @@ func (sl *Slot) judgeDead() Status {
 		return Resting
 	case s.Completed(r) && mayEnd(s.Service):
 		return Resting
-	case s.st.Observed.Recorded[r.ID] && sl.givenUp():
+	case s.st.Observed.Recorded[r.ID] && sl.judgeGivenUp():
 		return GivenUp
 	}
 	return Broken
 }
 
-// givenUp reports whether the slot has failed and isn't tried again. If that depends on the time, the slot's look has it.
-func (sl *Slot) givenUp() bool {
+// judgeGivenUp decides whether the slot has failed and isn't tried again.
+func (sl *Slot) judgeGivenUp() bool {
 	f := &sl.of.Failures
 	sl.look = Earliest(sl.look, f.look)
 	return f.givenUp(sl.N)
@@ -151,7 +151,7 @@ func (s *Service) deal() {
 				best, other = r, sl.Main
 			}
 			sl.Main, sl.Old = best, append(sl.Old, other)
-			sl.look = Earliest(sl.look, s.readiness(other).look) // it may be the better one then
+			sl.look = Earliest(sl.look, s.readiness(other).look) // it may be the better one by then
 		}
 	}
 }
@@ -164,8 +164,8 @@ func (s *Service) judge() {
 	}
 }
 
-// current reports whether the replica is as wanted. A created replica of another release has another name, so it can't be
-// started as the wanted one.
+// current reports whether the replica is as wanted. A created replica of another release has another name, so it can't
+// be started as the wanted one.
 func (s *Service) current(r *rhumb.Replica) bool {
 	if r.Spec != s.Spec || r.State == rhumb.StateCreated && r.Release != s.st.Wanted.Release {
 		return false

@@ -1,6 +1,6 @@
 // Package standing works out how each slot of a stack stands. It is pure: the same look has the same standing, asking
-// changes nothing, and questions may be asked in any order. It adds no step and sets no timer. What changes only because
-// time passes has a time at which to look again, and Look returns the earliest.
+// changes nothing, and questions may be asked in any order. It adds no step and sets no timer. Where an answer changes
+// only because time passes, it is known when, and Look returns the earliest of these times.
 package standing
 
 import (

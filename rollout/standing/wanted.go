@@ -33,7 +33,7 @@ type Wanted struct {
 	Volumes  bool              // with Release 0: remove volumes too
 	Specs    map[string]string // Model's spec hashes by service; those that are missing are computed
 	OldSpecs map[string]string // Previous's, likewise
-	Since    time.Time         // when the deployment began; a replica that started earlier can't fail it; zero: not known
+	Since    time.Time         // when the deployment began; replicas started earlier can't fail it; zero: not known
 }
 
 // Made reports whether this deployment has made the replica.
