@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// The tests' stacks and worlds are built with these.
+// This file holds what the tests build their stacks and worlds with.
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -21,7 +21,7 @@ func web(replicas int, image string) rhumb.Service {
 	}
 }
 
-// db is a stop-first service that nobody is led to.
+// db is a stop-first service without ports.
 func db(image string) rhumb.Service {
 	return rhumb.Service{
 		Name: "db", Replicas: 1, Container: rhumb.Container{Image: image}, Order: rhumb.StopFirst, OrderWhy: "mounts volume data read-write",
@@ -46,7 +46,7 @@ func stack(services ...rhumb.Service) *rhumb.Stack {
 // world is an Observed that tests change step by step.
 type world Observed
 
-// serving is the world in which a release of the model serves.
+// serving returns the world in which a release of the model serves.
 func serving(release int, m *rhumb.Stack) world {
 	o := world{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{}}
 	for _, n := range m.Networks {
@@ -76,7 +76,7 @@ func serving(release int, m *rhumb.Stack) world {
 	return o
 }
 
-// replica is one that has run for an hour. Its ID is "web.41.1".
+// replica is a replica that has run for an hour. Its ID is "web.41.1".
 func replica(s *rhumb.Service, release, slot int) rhumb.Replica {
 	return rhumb.Replica{ID: fmt.Sprintf("%s.%d.%d", s.Name, release, slot), Stack: "shop", Service: s.Name, Release: release, Slot: slot,
 		Spec: s.Container.Hash(), State: rhumb.StateRunning, Created: noon.Add(-time.Hour), Started: noon.Add(-time.Hour)}

@@ -10,7 +10,7 @@ import (
 	"rhumb"
 )
 
-// look is one call of Next and what it must give.
+// look is one call of Next and the decision that it must return.
 type look struct {
 	name string
 	w    Wanted
@@ -69,7 +69,7 @@ func (o world) route(id string, r Route) world {
 	return o
 }
 
-// young is a replica that was started a while ago.
+// young returns a replica that was started that long ago.
 func young(s *rhumb.Service, release, slot int, ago time.Duration) rhumb.Replica {
 	r := replica(s, release, slot)
 	r.Created, r.Started = noon.Add(-ago), noon.Add(-ago)
@@ -89,17 +89,17 @@ func TestASlotChangesStepByStep(t *testing.T) {
 	checkAll(t, []look{
 		{name: "the new one is started", w: w, o: serving(41, one), want: []string{"start shop-web.42.1 (image changed)"}, wait: "0/1 ready"},
 		{name: "nothing happens until it is ready", w: w, o: serving(41, one).plus(young(now, 42, 1, time.Second), false), wait: "0/1 ready", wake: 59 * time.Second},
-		{name: "a start that was cut off is made again", w: w, o: serving(41, one).plus(rhumb.Replica{ID: "c", Stack: "shop", Service: "web", Release: 42, Slot: 1,
+		{name: "a start that was cut off is repeated", w: w, o: serving(41, one).plus(rhumb.Replica{ID: "c", Stack: "shop", Service: "web", Release: 42, Slot: 1,
 			Spec: now.Container.Hash(), State: rhumb.StateCreated}, false), want: []string{"start shop-web.42.1 (image changed)"}},
 		{name: "it is routed before the old one drains", w: w, o: serving(41, one).plus(young(now, 42, 1, time.Second), true), want: []string{"route shop-web.42.1 (ready)"}},
 		{name: "then the old one drains", w: w, o: serving(41, one).plus(young(now, 42, 1, time.Second), true).route("web.42.1", Route{}),
 			want: []string{"drain shop-web.41.1 (image changed)"}},
-		{name: "connections are waited for, and the deployment is done", w: w, o: draining(3, time.Second), done: true, wake: 9 * time.Second},
+		{name: "it waits for connections, and the deployment is done", w: w, o: draining(3, time.Second), done: true, wake: 9 * time.Second},
 		{name: "it leaves the table once they have ended", w: w, o: draining(0, time.Second), want: []string{"unroute shop-web.41.1 (image changed)"}, done: true},
 		{name: "or once its time is over", w: w, o: draining(3, 10*time.Second), want: []string{"unroute shop-web.41.1 (image changed)"}, done: true},
-		{name: "a network and a free address come first", w: w, o: func() world { o := serving(41, one); delete(o.Published, "*:80/tcp"); return o }(),
+		{name: "a missing address comes first", w: w, o: func() world { o := serving(41, one); delete(o.Published, "*:80/tcp"); return o }(),
 			want: []string{"publish *:80/tcp (new address)"}},
-		{name: "a restart is told as one", w: deploy(42, one, again), o: serving(41, one), want: []string{"start shop-web.42.1 (restart asked for)"}, wait: "0/1 ready"},
+		{name: "a restart has its own reason", w: deploy(42, one, again), o: serving(41, one), want: []string{"start shop-web.42.1 (restart asked for)"}, wait: "0/1 ready"},
 	})
 }
 
@@ -120,7 +120,7 @@ func TestParallelismAndDelayHoldSlotsBack(t *testing.T) {
 	})
 }
 
-func TestStopFirstSlotsAreNeverTwiceAlive(t *testing.T) {
+func TestAStopFirstSlotHasOneAliveReplicaAtMost(t *testing.T) {
 	one, two := stack(web(2, "a")), stack(web(2, "b"))
 	two.Services[0].Order = rhumb.StopFirst
 	w := deploy(42, one, two)
@@ -160,17 +160,17 @@ func TestFailuresAreCountedAgainstTheRatio(t *testing.T) {
 		return x
 	}
 	checkAll(t, []look{
-		{name: "a dead one is written down first", w: w, o: serving(41, one).plus(dead, false), want: []string{"record shop-web.42.1 (exited with 1 after 3s)"}},
+		{name: "a dead replica is recorded first", w: w, o: serving(41, one).plus(dead, false), want: []string{"record shop-web.42.1 (exited with 1 after 3s)"}},
 		{name: "within the ratio it is tried again, later", w: with(failure(1, "web.42.1")), o: recorded(), wake: time.Second,
 			wait: "web.1 exited with 1 after 3s; started again at 12:00:01"},
-		{name: "then it is", w: with(failure(1, "web.42.1")), o: recorded(), now: noon.Add(time.Second), want: []string{"start shop-web.42.1 (it had ended)"}},
-		{name: "one told twice counts once", w: with(failure(1, "web.42.1"), failure(1, "web.42.1")), o: recorded(), wake: time.Second},
+		{name: "then it is started", w: with(failure(1, "web.42.1")), o: recorded(), now: noon.Add(time.Second), want: []string{"start shop-web.42.1 (it had ended)"}},
+		{name: "a failure that is recorded twice counts once", w: with(failure(1, "web.42.1"), failure(1, "web.42.1")), o: recorded(), wake: time.Second},
 		{name: "beyond it the deployment fails", w: with(failure(1, "web.42.1"), failure(1, "x")), o: recorded(), fail: "web.1 exited with 1 before it was ready",
 			left: []string{"shop-web.42.1: exited with 1 before it was ready", "shop-web.42.2: isn't ready", "shop-web.42.3: isn't ready", "shop-web.42.4: isn't ready"}},
 		{name: "continue goes on with the other slots", w: ratio(rhumb.ActionContinue), o: recorded(), want: []string{"start shop-web.42.2 (image changed)"}},
-		{name: "what is routed leaves the table first", w: w, o: serving(41, one).plus(dead, false).route("web.42.1", Route{}),
+		{name: "a routed replica leaves the table first", w: w, o: serving(41, one).plus(dead, false).route("web.42.1", Route{}),
 			want: []string{"unroute shop-web.42.1 (exited with 1 after 3s)"}},
-		{name: "an address that can't be had always fails", w: with(rhumb.Failure{At: noon, Service: "web", Release: 42, Reason: "*:80/tcp is taken"}), o: serving(41, one),
+		{name: "an address that can't be bound always fails", w: with(rhumb.Failure{At: noon, Service: "web", Release: 42, Reason: "*:80/tcp is taken"}), o: serving(41, one),
 			fail: "web: *:80/tcp is taken", left: []string{"shop-web.42.1: isn't ready", "shop-web.42.2: isn't ready", "shop-web.42.3: isn't ready", "shop-web.42.4: isn't ready", "web: *:80/tcp is taken"}},
 	})
 	for action, want := range map[rhumb.FailureAction]rhumb.FailureAction{"": rhumb.ActionRollback, rhumb.ActionPause: rhumb.ActionPause} {
@@ -193,9 +193,9 @@ func TestReadinessHasATimeLimit(t *testing.T) {
 	late.Watched = noon.Add(-10 * time.Second)
 	checkAll(t, []look{
 		{name: "a minute", w: w, o: empty().plus(young(def, 1, 1, time.Minute), false), want: []string{"record shop-web.1.1 (was not ready within 1m0s)"}},
-		{name: "that begins anew with the daemon", w: w, o: late, wake: 50 * time.Second},
-		{name: "what the engine calls unhealthy isn't ready", w: w, o: empty().plus(sick, true), want: []string{"record shop-web.1.1 (is unhealthy)"}},
-		{name: "what has no check must run for a while", w: deploy(1, nil, plain), o: empty().plus(young(&plain.Services[0], 1, 1, 2*time.Second), false), wake: 3 * time.Second},
+		{name: "which starts again with the daemon", w: w, o: late, wake: 50 * time.Second},
+		{name: "an unhealthy replica isn't ready", w: w, o: empty().plus(sick, true), want: []string{"record shop-web.1.1 (is unhealthy)"}},
+		{name: "a replica without a check must run for a while", w: deploy(1, nil, plain), o: empty().plus(young(&plain.Services[0], 1, 1, 2*time.Second), false), wake: 3 * time.Second},
 		{name: "and is ready then", w: deploy(1, nil, plain), o: empty().plus(young(&plain.Services[0], 1, 1, 5*time.Second), false), want: []string{"route shop-web.1.1 (ready)"}},
 	})
 }
@@ -218,16 +218,16 @@ func TestJobsRunOnceAndBeforeAnythingChanges(t *testing.T) {
 	failed.Failures = []rhumb.Failure{{At: noon, Service: "migrate", Slot: 1, Release: 42, ID: job.ID, Reason: "exited with 1"}}
 	checkAll(t, []look{
 		{name: "the job first, and nothing else", w: w, o: serving(41, one), wait: "waits for job migrate", want: []string{"run shop-migrate.42.1 (image changed)"}},
-		{name: "it is waited for", w: w, o: serving(41, one).plus(job, false), wait: "waits for job migrate"},
-		{name: "then all others, and the old one's container goes", w: w, o: ended(0), want: []string{"remove shop-migrate.41.1 (image changed)", "start shop-web.42.1 (image changed)", "start shop-admin.42.1 (image changed)"}},
-		{name: "its failure is written down", w: w, o: ended(1), want: []string{"record shop-migrate.42.1 (exited with 1 after 1s)"}},
+		{name: "everything waits for it", w: w, o: serving(41, one).plus(job, false), wait: "waits for job migrate"},
+		{name: "then everything else changes, and the old job's container goes", w: w, o: ended(0), want: []string{"remove shop-migrate.41.1 (image changed)", "start shop-web.42.1 (image changed)", "start shop-admin.42.1 (image changed)"}},
+		{name: "its failure is recorded", w: w, o: ended(1), want: []string{"record shop-migrate.42.1 (exited with 1 after 1s)"}},
 		{name: "and fails the deployment", w: failed, o: ended(1), fail: "migrate.1 exited with 1", left: []string{"shop-web.42.1: isn't ready", "shop-admin.42.1: isn't ready"}},
-		{name: "unless jobs aren't to be run", w: noJobs, o: serving(41, one), want: []string{"remove shop-migrate.41.1 (image changed)", "start shop-web.42.1 (image changed)", "start shop-admin.42.1 (image changed)"}},
+		{name: "unless the deployment runs no jobs", w: noJobs, o: serving(41, one), want: []string{"remove shop-migrate.41.1 (image changed)", "start shop-web.42.1 (image changed)", "start shop-admin.42.1 (image changed)"}},
 		{name: "an unchanged job doesn't run again", w: deploy(42, one, one), o: serving(41, one), done: true},
 	})
 }
 
-func TestHoldHealsWhatDied(t *testing.T) {
+func TestHoldReplacesDeadReplicas(t *testing.T) {
 	one := stack(web(2, "a"))
 	w := Wanted{Stack: "shop", Release: 41, Model: one, Mode: Hold}
 	noted := func(o world, id string) world { delete(o.Routes, id); o.Recorded[id] = true; return o }
@@ -247,14 +247,14 @@ func TestHoldHealsWhatDied(t *testing.T) {
 		{name: "it is started again after a second", w: w, o: crashed(0), wake: time.Second, wait: "web.1 exited with 1 after 1s; started again at 12:00:01"},
 		{name: "the wait doubles", w: w, o: crashed(3), wake: 8 * time.Second},
 		{name: "up to a minute", w: w, o: crashed(60), wake: time.Minute},
-		{name: "what ran well starts counting anew", w: w, o: noted(serving(41, one).with("web.41.1", func(r *rhumb.Replica) { died(1)(r); r.Restarts = 9 }), "web.41.1"), wake: time.Second},
-		{name: "a missing one is started at once", w: w, o: gone, want: []string{"start shop-web.41.1 (missing)"}},
+		{name: "a replica that ran well resets the count", w: w, o: noted(serving(41, one).with("web.41.1", func(r *rhumb.Replica) { died(1)(r); r.Restarts = 9 }), "web.41.1"), wake: time.Second},
+		{name: "a missing replica is started at once", w: w, o: gone, want: []string{"start shop-web.41.1 (missing)"}},
 		{name: "restart none leaves it, out of the table", w: Wanted{Stack: "shop", Release: 41, Model: never}, o: noted(serving(41, never).with("web.41.1", died(1)), "web.41.1"), done: true},
-		{name: "an old release's is left where the wanted one has none: paused", w: Wanted{Stack: "shop", Release: 42, Model: stack(web(2, "b"))}, o: serving(41, one)},
+		{name: "a slot that a paused deployment didn't change stays", w: Wanted{Stack: "shop", Release: 42, Model: stack(web(2, "b"))}, o: serving(41, one)},
 	})
 }
 
-func TestADeploymentLeavesNothingDeadBehind(t *testing.T) {
+func TestADeploymentReplacesDeadReplicas(t *testing.T) {
 	model := func(n int) *rhumb.Stack {
 		m := stack(web(n, "a"))
 		m.Services[0].Restart.Condition = rhumb.RestartNone
@@ -272,14 +272,14 @@ func TestADeploymentLeavesNothingDeadBehind(t *testing.T) {
 	once := stack(web(1, "a"))
 	once.Services[0].Ports, once.Services[0].Ready, once.Services[0].Restart.Condition = nil, rhumb.Ready{Kind: rhumb.ReadyRunning}, rhumb.RestartNone
 	checkAll(t, []look{
-		{name: "what the restart policy has left dead is tried again", w: deploy(42, model(2), model(2)), o: shown, now: noon.Add(time.Second),
+		{name: "a replica that the restart policy left dead is tried again", w: deploy(42, model(2), model(2)), o: shown, now: noon.Add(time.Second),
 			want: []string{"start shop-web.42.2 (it had ended)"}},
-		{name: "what an earlier deployment stopped is replaced without a word", w: back, o: dead(143), want: []string{"remove shop-web.41.2 (replaced by shop@41)"}},
-		{name: "what has done its work stays", w: deploy(42, once, once), o: serving(41, once).with("web.41.1", died(0)), done: true},
+		{name: "a replica that an earlier deployment stopped isn't recorded", w: back, o: dead(143), want: []string{"remove shop-web.41.2 (replaced by shop@41)"}},
+		{name: "a replica that has done its work stays", w: deploy(42, once, once), o: serving(41, once).with("web.41.1", died(0)), done: true},
 	})
 }
 
-func TestRestorePutsBackAndLeavesNothing(t *testing.T) {
+func TestRestorePutsBackAndLeavesNothingElse(t *testing.T) {
 	one := stack(web(2, "a"))
 	two := stack(web(2, "b"), db("x"))
 	two.Services[0].Replicas = 3
@@ -300,7 +300,7 @@ func TestRestorePutsBackAndLeavesNothing(t *testing.T) {
 		lost.Failures = append(lost.Failures, rhumb.Failure{At: noon.Add(-time.Hour), Service: "web", Slot: 1, Release: 41, ID: string(rune('a' + i)), Reason: "exited with 1"})
 	}
 	checkAll(t, []look{
-		{name: "the old one gets connections again, what never served goes, and what only the new release has", w: w, o: half(),
+		{name: "the old one gets connections again; replicas that never served go", w: w, o: half(),
 			want: []string{"route shop-web.41.1 (ready)", "stop shop-web.42.2 (replaced by shop@41)", "stop shop-db.42.1 (not in shop@41)"}},
 		{name: "new ones serve until an old one is back", w: w, o: gone(), want: []string{"start shop-web.41.1 (back to shop@41)"}},
 		{name: "after three more tries it is given up", w: lost, o: gone(), fail: "it can't be put back", left: []string{"shop-web.41.1: exited with 1", "shop-web.42.1: still there"}},
@@ -319,12 +319,12 @@ func TestAReplicaWhoseNetworkIsGoneIsReplaced(t *testing.T) {
 		return serving(41, one).with("side.41.1", func(r *rhumb.Replica) { r.Joined = id })
 	}
 	checkAll(t, []look{
-		{name: "it shares the one that is there", w: w, o: joined("web.41.1"), done: true},
-		{name: "it shares one that is gone", w: w, o: joined("web.40.1"), want: []string{"stop shop-side.41.1 (replaced by shop@41)"}},
+		{name: "it shares the network of a replica that is there", w: w, o: joined("web.41.1"), done: true},
+		{name: "it shares the network of a replica that is gone", w: w, o: joined("web.40.1"), want: []string{"stop shop-side.41.1 (replaced by shop@41)"}},
 	})
 }
 
-func TestWordsOfPlansDontCarryValues(t *testing.T) {
+func TestReasonsDoNotContainValues(t *testing.T) {
 	a, b := stack(web(1, "a")), stack(web(1, "a"))
 	a.Services[0].Container.Env = map[string]string{"TOKEN": "hunter2", "SAME": "x"}
 	b.Services[0].Container.Env = map[string]string{"TOKEN": "hunter3", "SAME": "x"}
@@ -334,7 +334,7 @@ func TestWordsOfPlansDontCarryValues(t *testing.T) {
 	}
 }
 
-func TestAConnectAloneProvesLittle(t *testing.T) {
+func TestATCPCheckMustPassForItsWindow(t *testing.T) {
 	steady := func(image string, order rhumb.Order) *rhumb.Stack {
 		s := web(1, image)
 		s.Ready.Window, s.Order = 5*time.Second, order
@@ -354,7 +354,7 @@ func TestAConnectAloneProvesLittle(t *testing.T) {
 	refuses.Accepts = nil
 	checkAll(t, []look{
 		{name: "the old one serves until the window has passed", w: deploy(42, steady("a", rhumb.StartFirst), rolling), o: beside(time.Second), wait: "0/1 ready"},
-		{name: "where nothing else is there callers don't wait for it", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second),
+		{name: "where no other replica is there callers don't wait for it", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second),
 			want: []string{"route shop-web.42.1 (nobody else is there)"}, wait: "0/1 ready"},
 		{name: "but it isn't done before", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second).route("web.42.1", Route{}), wait: "0/1 ready"},
 		{name: "the window may end after its time if it accepts in time", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst),
@@ -364,7 +364,7 @@ func TestAConnectAloneProvesLittle(t *testing.T) {
 	})
 }
 
-func TestAFirstDeploymentBearsExitsUntilTheTimeIsOver(t *testing.T) {
+func TestAFirstDeploymentToleratesExitsForAWhile(t *testing.T) {
 	one := stack(web(1, "a"))
 	one.Services[0].Restart.Condition = rhumb.RestartAny
 	failed := func(ago time.Duration, code int, ended bool) rhumb.Failure {
@@ -398,12 +398,12 @@ func TestAFirstDeploymentBearsExitsUntilTheTimeIsOver(t *testing.T) {
 	checkAll(t, []look{
 		{name: "it is started again after a moment", w: w(failed(0, 1, true), nil, nil), o: dead(), wake: time.Second, wait: "web.1 exited with 1 after 3s; started again at 12:00:01"},
 		{name: "until its time is over", w: w(failed(time.Minute, 1, true), nil, nil), o: dead(), fail: why, left: left},
-		{name: "also if it runs and isn't ready then", w: w(failed(time.Minute, 1, true), nil, nil), o: again(false), fail: why, left: left},
+		{name: "also if it runs and isn't ready by then", w: w(failed(time.Minute, 1, true), nil, nil), o: again(false), fail: why, left: left},
 		{name: "unless it is ready by then", w: w(failed(time.Minute, 1, true), nil, nil), o: again(true), done: true},
 		{name: "or accepts", w: w(failed(time.Minute, 1, true), nil, nil), o: accepting, wait: "0/1 ready"},
 		{name: "not where a release serves", w: w(failed(0, 1, true), stack(web(1, "b")), nil), o: dead(), fail: why, left: left},
-		{name: "not if it isn't to be started again", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.Condition = rhumb.RestartNone }), o: dead(), fail: why, left: left},
-		{name: "not if its tries are used up", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.MaxAttempts = 1 }), o: dead(), wake: time.Second},
+		{name: "not if the restart policy doesn't start it again", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.Condition = rhumb.RestartNone }), o: dead(), fail: why, left: left},
+		{name: "not if its attempts are used up", w: w(failed(0, 1, true), nil, func(r *rhumb.Restart) { r.MaxAttempts = 1 }), o: dead(), wake: time.Second},
 		{name: "not if the command isn't there", w: w(failed(0, 127, true), nil, nil), o: dead(), fail: why, left: left},
 		{name: "not if it was never ready", w: w(failed(0, 0, false), nil, nil), o: dead(), fail: why, left: left},
 	})

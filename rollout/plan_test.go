@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-func TestPlanTellsEveryStepInOrder(t *testing.T) {
+func TestPlanReturnsEveryStepInOrder(t *testing.T) {
 	one, two := stack(web(2, "a")), stack(web(2, "b"))
 	data := rhumb.Volume{Key: "data", Name: "shop_data"}
 	net := rhumb.Network{Key: "default", Name: "shop_default"}
@@ -94,7 +94,7 @@ func TestPlanTellsEveryStepInOrder(t *testing.T) {
 	}
 }
 
-func TestPlanChangesNothingOfWhatItWasGiven(t *testing.T) {
+func TestPlanDoesNotChangeTheObservedWorld(t *testing.T) {
 	one, two := stack(web(2, "a")), stack(web(2, "b"))
 	o, same := serving(41, one), serving(41, one)
 	Plan(deploy(42, one, two), Observed(o), noon)
@@ -103,7 +103,7 @@ func TestPlanChangesNothingOfWhatItWasGiven(t *testing.T) {
 	}
 }
 
-func TestPlanEndsWhenDelaysAndMonitorsAreLong(t *testing.T) {
+func TestPlanEndsDespiteLongDelaysAndMonitors(t *testing.T) {
 	one, two := stack(web(5, "a")), stack(web(5, "b"))
 	two.Services[0].Update.Delay, two.Services[0].Update.Monitor = time.Hour, time.Hour
 	if got := len(Plan(deploy(42, one, two), Observed(serving(41, one)), noon)); got != 6*5 {

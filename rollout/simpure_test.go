@@ -119,7 +119,7 @@ func TestQuestionsMayBeAskedInAnyOrder(t *testing.T) {
 	t.Logf("%d looks, %d of them converged", checked, converged)
 }
 
-func TestADecisionDoesNotDependOnQuestions(t *testing.T) {
+func TestAskingDoesNotChangeADecision(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i := range 500 {
 		w, o, now := anyWorld(rng)

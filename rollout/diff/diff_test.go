@@ -27,7 +27,7 @@ func stack(services ...rhumb.Service) *rhumb.Stack {
 	return &rhumb.Stack{Name: "shop", Services: services}
 }
 
-func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
+func TestStacksNamesDifferencesAndNoValues(t *testing.T) {
 	a, b := stack(db("a"), web(1, "a")), stack(web(3, "b"), migrate("m"))
 	b.Networks = []rhumb.Network{{Key: "back", Name: "shop_back"}}
 	b.Volumes = []rhumb.Volume{{Key: "data", Name: "data", Driver: "nfs"}}
@@ -60,7 +60,7 @@ func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 	}
 }
 
-func TestDiffOfTheSameIsEmpty(t *testing.T) {
+func TestEqualStacksDoNotDiffer(t *testing.T) {
 	m := stack(db("a"), web(1, "a"))
 	if d := Stacks(m, stack(db("a"), web(1, "a"))); len(d) != 0 {
 		t.Errorf("%v", d)
@@ -73,18 +73,18 @@ func TestDiffOfTheSameIsEmpty(t *testing.T) {
 	}
 }
 
-func TestFieldsAreToldInComposesSpelling(t *testing.T) {
+func TestFieldsAreNamedAsInCompose(t *testing.T) {
 	for name, want := range map[string]string{
 		"TLS": "tls", "PreStart": "pre_start", "WorkingDir": "working_dir", "TTY": "tty", "PID": "pid", "DNS": "dns", "DNSSearch": "dns_search",
 		"MacAddress": "mac_address", "DeviceCgroupRules": "device_cgroup_rules", "StopGrace": "stop_grace_period",
 	} {
 		if got := fieldWord(name); got != want {
-			t.Errorf("%s is told as %q, want %q", name, got, want)
+			t.Errorf("%s is named %q, want %q", name, got, want)
 		}
 	}
 }
 
-func TestWhatChangedOfANetworkIsTold(t *testing.T) {
+func TestNetworkNamesWhatChanged(t *testing.T) {
 	pool := func(subnet string) rhumb.IPAM { return rhumb.IPAM{Pools: []rhumb.Pool{{Subnet: subnet}}} }
 	for name, c := range map[string]struct {
 		was, is rhumb.Network
@@ -105,7 +105,7 @@ func TestWhatChangedOfANetworkIsTold(t *testing.T) {
 	}
 }
 
-func TestANetworkIsToldByItsKey(t *testing.T) {
+func TestANetworkIsNamedByItsKey(t *testing.T) {
 	on := func(network string) *rhumb.Stack {
 		m := stack(web(1, "a"))
 		m.Networks = []rhumb.Network{{Key: "n", Name: network, Internal: network != "shop_n"}}
