@@ -15,7 +15,7 @@ const (
 	StepDrain         StepKind = "drain"          // a replica gets no new connections
 	StepUnroute       StepKind = "unroute"        // a replica leaves the routing table
 	StepStop          StepKind = "stop"           // a replica gets its stop signal, and is killed after its grace time
-	StepCheck         StepKind = "check"          // a service's check, which must pass before the deployment has converged
+	StepCheck         StepKind = "check"          // a service's check, before the deployment has converged
 	StepRecord        StepKind = "record"         // a replica's failure is stored as a failure card
 	StepRemove        StepKind = "remove"         // a dead replica
 	StepUnpublish     StepKind = "unpublish"      // close an address that the wanted release doesn't have

@@ -19,7 +19,8 @@ func ExampleNext() {
 			Ports: []rhumb.Port{{Published: 80, Target: 80, Protocol: rhumb.TCP}},
 		}}}
 	}
-	wanted := rollout.Wanted{Stack: "shop", Release: 2, Model: release("web:2"), Previous: release("web:1"), Mode: rollout.Deploy}
+	wanted := rollout.Wanted{Stack: "shop", Release: 2, Model: release("web:2"), Previous: release("web:1"),
+		Mode: rollout.Deploy}
 	seen := rollout.Observed{
 		Replicas: []rhumb.Replica{{ID: "old", Stack: "shop", Service: "web", Release: 1, Slot: 1,
 			Spec: wanted.Previous.Specs()["web"], State: rhumb.StateRunning, Started: now.Add(-time.Hour)}},
@@ -33,8 +34,9 @@ func ExampleNext() {
 			fmt.Println(step)
 			switch step.Kind {
 			case rhumb.StepStart:
-				seen.Replicas = append(seen.Replicas, rhumb.Replica{ID: "new", Stack: "shop", Service: "web", Release: 2, Slot: 1,
-					Spec: wanted.Model.Specs()["web"], State: rhumb.StateRunning, Started: now})
+				seen.Replicas = append(seen.Replicas,
+					rhumb.Replica{ID: "new", Stack: "shop", Service: "web", Release: 2, Slot: 1,
+						Spec: wanted.Model.Specs()["web"], State: rhumb.StateRunning, Started: now})
 				seen.Ready["new"] = now
 			case rhumb.StepRoute:
 				seen.Routes[step.Replica] = rollout.Route{}

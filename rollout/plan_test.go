@@ -13,7 +13,8 @@ func TestPlanReturnsEveryStepInOrder(t *testing.T) {
 	one, two := stack(web(2, "a")), stack(web(2, "b"))
 	data := rhumb.Volume{Key: "data", Name: "shop_data"}
 	net := rhumb.Network{Key: "default", Name: "shop_default"}
-	full := stack(db("a"), migrate("a"), after(after(web(1, "a"), "db", rhumb.DependsHealthy), "migrate", rhumb.DependsCompleted))
+	full := stack(db("a"), migrate("a"),
+		after(after(web(1, "a"), "db", rhumb.DependsHealthy), "migrate", rhumb.DependsCompleted))
 	full.Networks, full.Volumes = []rhumb.Network{net}, []rhumb.Volume{data}
 	full.Services[1] = after(full.Services[1], "db", rhumb.DependsHealthy)
 	moved := stack(web(1, "a"))
@@ -48,11 +49,12 @@ func TestPlanReturnsEveryStepInOrder(t *testing.T) {
 			"start shop-web.1.1 (new)",
 			"route shop-web.1.1 (ready)",
 		}},
-		{"stop-first goes before it comes", deploy(42, stack(db("a")), stack(db("b"))), serving(41, stack(db("a"))), []string{
-			"stop shop-db.41.1 (image changed)",
-			"start shop-db.42.1 (image changed)",
-			"remove shop-db.41.1 (image changed)",
-		}},
+		{"stop-first goes before it comes", deploy(42, stack(db("a")), stack(db("b"))), serving(41, stack(db("a"))),
+			[]string{
+				"stop shop-db.41.1 (image changed)",
+				"start shop-db.42.1 (image changed)",
+				"remove shop-db.41.1 (image changed)",
+			}},
 		{"scaled up", deploy(42, one, stack(web(3, "a"))), serving(41, one), []string{
 			"start shop-web.42.3 (replicas 2 -> 3)",
 			"route shop-web.42.3 (ready)",
@@ -63,15 +65,16 @@ func TestPlanReturnsEveryStepInOrder(t *testing.T) {
 			"stop shop-web.41.2 (replicas 2 -> 1)",
 			"remove shop-web.41.2 (replicas 2 -> 1)",
 		}},
-		{"an address moves with a service's name", deploy(42, stack(web(1, "a")), moved), serving(41, stack(web(1, "a"))), []string{
-			"start shop-edge.42.1 (new)",
-			"route shop-edge.42.1 (ready)",
-			"publish *:80/tcp (moves from web)",
-			"drain shop-web.41.1 (not in shop@42 any more)",
-			"unroute shop-web.41.1 (not in shop@42 any more)",
-			"stop shop-web.41.1 (not in shop@42 any more)",
-			"remove shop-web.41.1 (not in shop@42 any more)",
-		}},
+		{"an address moves with a service's name", deploy(42, stack(web(1, "a")), moved),
+			serving(41, stack(web(1, "a"))), []string{
+				"start shop-edge.42.1 (new)",
+				"route shop-edge.42.1 (ready)",
+				"publish *:80/tcp (moves from web)",
+				"drain shop-web.41.1 (not in shop@42 any more)",
+				"unroute shop-web.41.1 (not in shop@42 any more)",
+				"stop shop-web.41.1 (not in shop@42 any more)",
+				"remove shop-web.41.1 (not in shop@42 any more)",
+			}},
 		{"nothing changed", deploy(42, one, one), serving(41, one), nil},
 		{"down, dependents first", Wanted{Stack: "shop", Previous: full, Mode: Deploy}, serving(41, full), []string{
 			"remove shop-migrate.41.1 (nothing shall be left)",

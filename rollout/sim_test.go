@@ -21,7 +21,8 @@ var (
 // every step it checks what DESIGN.md promises. Every failure names its seed.
 func TestRandomDeploymentsKeepTheirPromises(t *testing.T) {
 	if *simSeed != 0 {
-		if _, err := runSeed(*simSeed, func(format string, args ...any) { fmt.Printf(format+"\n", args...) }); err != nil {
+		if _, err := runSeed(*simSeed,
+			func(format string, args ...any) { fmt.Printf(format+"\n", args...) }); err != nil {
 			t.Errorf("seed %d: %v", *simSeed, err)
 		}
 		return
@@ -121,13 +122,15 @@ const (
 // deploy runs one deployment to its end.
 func (s *sim) deploy(to int, cause rhumb.Cause) {
 	s.settleFlights()
-	s.dep = rhumb.Deployment{Stack: "shop", From: s.current, To: to, Cause: cause, Started: s.now, Phase: rhumb.PhaseRolling}
+	s.dep = rhumb.Deployment{Stack: "shop", From: s.current, To: to, Cause: cause, Started: s.now,
+		Phase: rhumb.PhaseRolling}
 	s.log("deploy %d -> %d (%s)", s.current, to, cause)
 	if m := s.release(to).model; m != nil && s.trace != nil {
 		for _, d := range m.Services {
 			s.log("  %s x%d %s %.6s %v job %v net %q routes %v drain %v quality %d restart %s deps %v update %+v",
-				d.Name, d.Replicas, d.Order, s.release(to).specs[d.Name], d.Ready, d.Job, d.Container.NetworkMode, s.hasRoutes(&d),
-				d.Drain, s.release(to).quality[d.Name], d.Restart.Condition, d.DependsOn, d.Update)
+				d.Name, d.Replicas, d.Order, s.release(to).specs[d.Name], d.Ready, d.Job,
+				d.Container.NetworkMode, s.hasRoutes(&d), d.Drain, s.release(to).quality[d.Name],
+				d.Restart.Condition, d.DependsOn, d.Update)
 		}
 	}
 	s.check.begin()

@@ -74,7 +74,7 @@ func (c *simCheck) begin() {
 	c.excuse()
 }
 
-// joinsStopFirst reports whether in model a the service shares the network of a stop-first service. It then goes with it.
+// joinsStopFirst reports whether in model a the service shares the network of a stop-first service, and goes with it.
 func joinsStopFirst(a, b *rhumb.Stack, service string) bool {
 	def := a.Service(service)
 	if def == nil {

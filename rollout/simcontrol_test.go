@@ -114,7 +114,10 @@ func (s *sim) steady(r *simReplica, routes map[string]Route) bool {
 		since, s.accepted[r.ID] = s.now, s.now
 	}
 	route, routed := routes[r.ID]
-	return s.now.Sub(since) >= def.Ready.Window || routed && !route.Draining && s.now.Sub(r.Started) >= rhumb.ReadyWindow && !known
+	if s.now.Sub(since) >= def.Ready.Window {
+		return true
+	}
+	return routed && !route.Draining && s.now.Sub(r.Started) >= rhumb.ReadyWindow && !known
 }
 
 // steadyAt is when the first window ends; zero: none is under way.
@@ -297,7 +300,8 @@ func isStart(st rhumb.Step) bool { return st.Kind == rhumb.StepStart || st.Kind 
 func newSim(seed uint64, trace func(string, ...any)) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	calm := seed%4 == 0
-	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{},
+	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{},
+		ready:    map[string]time.Time{},
 		accepted: map[string]time.Time{}, watched: noon, postStarts: map[string]time.Time{}}
 	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}, hooked: map[string]bool{}}
 	for i, n := range simNames {

@@ -64,7 +64,8 @@ func (s *sim) runPostStarts(o *Observed) {
 		case s.now.Before(due):
 		case !s.calm && s.chance(0.03):
 			delete(s.postStarts, r.ID)
-			s.record(rhumb.Failure{Service: r.Service, Slot: r.Slot, Release: r.Release, ID: r.ID, Reason: "its hook fails"})
+			s.record(rhumb.Failure{Service: r.Service, Slot: r.Slot, Release: r.Release, ID: r.ID,
+				Reason: "its hook fails"})
 		default:
 			r.hooksDone = s.now
 		}

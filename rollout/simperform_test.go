@@ -9,7 +9,7 @@ import (
 	"rhumb/rollout/standing"
 )
 
-// advance lets time pass until something happens, and lets it happen. Sometimes the daemon misses it and time passes on.
+// advance lets time pass until something happens, and lets it happen. Sometimes the daemon misses that.
 func (s *sim) advance(wake time.Time) {
 	for {
 		next := s.now.Add(10 * time.Second)
@@ -189,7 +189,8 @@ func (s *sim) prepare(f *simFlight, r *simReplica, def *rhumb.Service) bool {
 		if r.Joined == "" {
 			s.remove(r) // nothing to join: the engine refuses
 			if s.chance(0.2) {
-				s.record(rhumb.Failure{Service: st.Service, Slot: st.Slot, Release: st.Release, Reason: "there is no replica of " + on + " to join"})
+				s.record(rhumb.Failure{Service: st.Service, Slot: st.Slot, Release: st.Release,
+					Reason: "there is no replica of " + on + " to join"})
 			}
 			return false
 		}

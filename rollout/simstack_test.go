@@ -216,7 +216,8 @@ func (g *simStacks) finish(r *simRelease) {
 		if r.number == 1 || s.DependsOn == nil {
 			g.depend(m, i)
 		}
-		s.DependsOn = slices.DeleteFunc(slices.Clone(s.DependsOn), func(d rhumb.Dependency) bool { return !earlier(m, i, d.Service) })
+		s.DependsOn = slices.DeleteFunc(slices.Clone(s.DependsOn),
+			func(d rhumb.Dependency) bool { return !earlier(m, i, d.Service) })
 		for j, d := range s.DependsOn {
 			s.DependsOn[j].Condition = conditionOn(m.Service(d.Service), d.Condition)
 		}

@@ -255,7 +255,10 @@ func (c *simCheck) jobsFirst(w Wanted, d Decision) {
 	for _, st := range d.Steps {
 		r := c.s.find(st.Replica)
 		takesOut := r != nil && r.Joined == "" && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop)
-		if pending && !needed[st.Service] && takesOut && c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r) {
+		if !pending || needed[st.Service] || !takesOut {
+			continue
+		}
+		if c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r) {
 			c.fail("%s before all jobs have run", st)
 		}
 	}
