@@ -32,7 +32,8 @@ type service struct {
 }
 
 func (t *turn) newService(def *rhumb.Service, deps []rhumb.Dependency) *service {
-	s := &service{Service: def, t: t, deps: deps, spec: t.w.Specs[def.Name], prev: t.w.Previous.Service(def.Name)}
+	def = def.Applied()
+	s := &service{Service: def, t: t, deps: deps, spec: t.w.Specs[def.Name], prev: t.w.Previous.Service(def.Name).Applied()}
 	if s.spec == "" {
 		s.spec = def.Container.Hash()
 	}
