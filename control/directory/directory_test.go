@@ -9,13 +9,18 @@ import (
 	"rhumb"
 )
 
-// in attaches to a network, with aliases.
+// in returns an attachment to a network, with aliases.
 func in(network string, aliases ...string) rhumb.Attachment {
 	return rhumb.Attachment{Network: network, Aliases: aliases}
 }
 
+// on returns a service in some networks.
 func on(name string, networks ...rhumb.Attachment) rhumb.Service {
 	return rhumb.Service{Name: name, Replicas: 1, Container: rhumb.Container{Networks: networks}}
+}
+
+func at(service, addr string) rhumb.ServiceAddress {
+	return rhumb.ServiceAddress{Service: service, Addr: netip.MustParseAddr(addr)}
 }
 
 // town is a stack in the segments front and back, and in the network outside, where services have no addresses.
@@ -24,12 +29,19 @@ func town() Directory {
 	job.Job = true
 	return Directory{
 		segments: []rhumb.Segment{
-			{Network: "back", Services: []rhumb.ServiceAddress{{Service: "api", Addr: netip.MustParseAddr("10.2.0.1")}, {Service: "db", Addr: netip.MustParseAddr("10.2.0.2")}}},
-			{Network: "front", Services: []rhumb.ServiceAddress{{Service: "api", Addr: netip.MustParseAddr("10.1.0.1")}, {Service: "web", Addr: netip.MustParseAddr("10.1.0.3")}}},
+			{Network: "back", Services: []rhumb.ServiceAddress{at("api", "10.2.0.1"), at("db", "10.2.0.2")}},
+			{Network: "front", Services: []rhumb.ServiceAddress{at("api", "10.1.0.1"), at("web", "10.1.0.3")}},
 		},
 		models: []*rhumb.Stack{
-			{Services: []rhumb.Service{on("api", in("back", "api", "backend"), in("front", "api", "v1")), on("db", in("back", "db", "store", "no name")), job}},
-			{Services: []rhumb.Service{on("db", in("back", "db", "old")), on("web", in("front", "web"), in("outside", "web", "shared"))}},
+			{Services: []rhumb.Service{
+				on("api", in("back", "api", "backend"), in("front", "api", "v1")),
+				on("db", in("back", "db", "store", "no name")),
+				job,
+			}},
+			{Services: []rhumb.Service{
+				on("db", in("back", "db", "old")),
+				on("web", in("front", "web"), in("outside", "web", "shared")),
+			}},
 		},
 	}
 }
@@ -62,7 +74,7 @@ func TestNamesAreThoseOfServicesInSharedNetworks(t *testing.T) {
 	}
 }
 
-func TestANameThatTwoServicesShareIsNobodys(t *testing.T) {
+func TestANameThatTwoServicesShareIsLeftOut(t *testing.T) {
 	d := town()
 	d.models[0].Services[1].Container.Networks[0].Aliases = []string{"db", "backend", "store"}
 	got := d.Names(&rhumb.Container{Networks: []rhumb.Attachment{in("back")}})
