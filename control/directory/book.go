@@ -56,7 +56,7 @@ func (b *Book) addresses(
 	if used == nil {
 		used = map[netip.Addr]bool{}
 	}
-	kept := p.usable(n, used)
+	kept := p.remaining(n, used)
 	addrs = map[string]netip.Addr{}
 	for _, name := range slices.Sorted(slices.Values(services)) {
 		if !kept.Services[name].IsValid() {
@@ -74,9 +74,9 @@ func (b *Book) addresses(
 	return addrs, true, b.keep(ctx, n.Network, p, kept)
 }
 
-// usable returns the page with those of its addresses that the network still has and nothing uses. It adds them to
+// remaining returns the page with those of its addresses that the network still has and nothing uses. It adds them to
 // used.
-func (p page) usable(n rhumb.Bridge, used map[netip.Addr]bool) page {
+func (p page) remaining(n rhumb.Bridge, used map[netip.Addr]bool) page {
 	kept := page{Subnet: n.Subnet, Services: map[string]netip.Addr{}}
 	if p.Subnet != n.Subnet {
 		return kept

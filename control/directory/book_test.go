@@ -28,11 +28,14 @@ func newSettings() *settings { return &settings{kept: map[string]string{}} }
 // bridge returns a network with a pool of addresses for services.
 func bridge(subnet, addresses string) rhumb.Bridge {
 	p := netip.MustParsePrefix(subnet)
-	return rhumb.Bridge{Network: "shop_default", Subnet: p, Gateway: p.Addr().Next(), Addresses: netip.MustParsePrefix(addresses)}
+	pool := netip.MustParsePrefix(addresses)
+	return rhumb.Bridge{Network: "shop_default", Subnet: p, Gateway: p.Addr().Next(), Addresses: pool}
 }
 
 // addressesOf returns the addresses of services in a network; nil: it has too few.
-func addressesOf(t *testing.T, b *Book, n rhumb.Bridge, taken map[netip.Addr]bool, services ...string) map[string]netip.Addr {
+func addressesOf(
+	t *testing.T, b *Book, n rhumb.Bridge, taken map[netip.Addr]bool, services ...string,
+) map[string]netip.Addr {
 	t.Helper()
 	got, ok, err := b.addresses(t.Context(), n, services, taken)
 	if err != nil {
@@ -52,7 +55,8 @@ func TestAnAddressIsChosenOnceAndKept(t *testing.T) {
 		t.Errorf("first %v, with one more %v", first, more)
 	}
 	writes := s.writes
-	if again := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "db", "web"); !maps.Equal(again, first) || s.writes != writes {
+	again := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "db", "web")
+	if !maps.Equal(again, first) || s.writes != writes {
 		t.Errorf("first %v, again %v, %d writes", first, again, s.writes-writes)
 	}
 	if lost := addressesOf(t, NewBook(newSettings(), "shop"), n, nil, "web", "db", "api"); !maps.Equal(lost, first) {
@@ -76,7 +80,7 @@ func TestAnAddressBelongsToOneService(t *testing.T) {
 	b := NewBook(newSettings(), "shop")
 	seen := map[netip.Addr]string{}
 	for name, a := range addressesOf(t, b, n, taken, services...) {
-		if a == n.Gateway || a == n.Subnet.Addr() || a == netip.MustParseAddr("10.9.0.15") || taken[a] || seen[a] != "" {
+		if a == n.Gateway || a == n.Subnet.Addr() || a == lastOf(n.Subnet) || taken[a] || seen[a] != "" {
 			t.Errorf("%s has %s, as has %q", name, a, seen[a])
 		}
 		seen[a] = name
@@ -122,7 +126,8 @@ func TestANetworkHasRoomForAsManyServicesAsItSays(t *testing.T) {
 	var services []string
 	for i := range 8 {
 		services = append(services, fmt.Sprint("s", i))
-		if got := addressesOf(t, NewBook(newSettings(), "shop"), n, taken, services...); (got != nil) != (len(services) <= 6) {
+		got := addressesOf(t, NewBook(newSettings(), "shop"), n, taken, services...)
+		if (got != nil) != (len(services) <= 6) {
 			t.Errorf("%d services: %v", len(services), got)
 		}
 	}

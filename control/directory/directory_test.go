@@ -49,6 +49,9 @@ func town() Directory {
 func TestNamesAreThoseOfServicesInSharedNetworks(t *testing.T) {
 	first := in("front")
 	first.Priority = 10
+	all := map[string]string{
+		"api": "10.2.0.1", "backend": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3",
+	}
 	for _, c := range []struct {
 		name   string
 		caller rhumb.Container
@@ -57,12 +60,15 @@ func TestNamesAreThoseOfServicesInSharedNetworks(t *testing.T) {
 		{"one network", rhumb.Container{Networks: []rhumb.Attachment{in("back")}},
 			map[string]string{"api": "10.2.0.1", "backend": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2"}},
 		{"two networks, by name", rhumb.Container{Networks: []rhumb.Attachment{in("front"), in("back")}},
-			map[string]string{"api": "10.2.0.1", "backend": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3"}},
+			all},
 		{"two networks, by priority", rhumb.Container{Networks: []rhumb.Attachment{in("back"), first}},
-			map[string]string{"api": "10.1.0.1", "v1": "10.1.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3"}},
-		{"a network without addresses", rhumb.Container{Networks: []rhumb.Attachment{in("outside")}}, map[string]string{}},
+			map[string]string{
+				"api": "10.1.0.1", "v1": "10.1.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3",
+			}},
+		{"a network without addresses", rhumb.Container{Networks: []rhumb.Attachment{in("outside")}},
+			map[string]string{}},
 		{"the server's own network", rhumb.Container{NetworkMode: "host"},
-			map[string]string{"api": "10.2.0.1", "backend": "10.2.0.1", "db": "10.2.0.2", "store": "10.2.0.2", "web": "10.1.0.3"}},
+			all},
 		{"no network", rhumb.Container{NetworkMode: "none"}, map[string]string{}},
 		{"another's network", rhumb.Container{NetworkMode: "service:api"}, map[string]string{}},
 	} {
