@@ -73,14 +73,16 @@ func TestAHintsCommandCanBeTypedAsPrinted(t *testing.T) {
 	exited := rhumb.Replica{Stack: "shop", Service: "web", Release: 2, Slot: 1, State: rhumb.StateExited, ExitCode: 3}
 	sick := exited
 	sick.State = rhumb.StateRunning
-	const is, lines, hook = "its health check is: ", "look at the lines above", "; run it by hand: rhumb run -p shop --release 2 "
+	const is, lines = "its health check is: ", "look at the lines above"
+	const hook = "; run it by hand: rhumb run -p shop --release 2 "
+	words, shell := checked("CMD", "app probe /health", "-q"), checked("CMD-SHELL", `test "$A" = it's`)
 	shares := &rhumb.Service{Container: rhumb.Container{NetworkMode: "service:db"}}
 	for name, c := range map[string]struct{ got, want string }{
 		"exited":         {Hint(exited, &rhumb.Service{}), lines + "; " + start},
 		"shares":         {Hint(exited, shares), lines},
 		"unknown":        {Hint(exited, nil), lines},
-		"words":          {Hint(sick, checked("CMD", "app probe /health", "-q")), is + "'app probe /health' -q; " + start},
-		"shell":          {Hint(sick, checked("CMD-SHELL", `test "$A" = it's`)), is + `sh -c 'test "$A" = it'\''s'; ` + start},
+		"words":          {Hint(sick, words), is + "'app probe /health' -q; " + start},
+		"shell":          {Hint(sick, shell), is + `sh -c 'test "$A" = it'\''s'; ` + start},
 		"hook":           {HookHint("shop", 2, "web", []string{"a b"}), lines + hook + "web 'a b'"},
 		"hook's service": {HookHint("shop", 2, "web.pre_start.1", nil), lines + hook + "web.pre_start.1"},
 		"no command":     {HookHint("shop", 2, "web", nil), ""},
