@@ -24,8 +24,8 @@ func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 		ds = append(ds, rhumb.Difference{Verb: "changed", What: what})
 	}
 	for i := range b.Services {
-		now := &b.Services[i]
-		was := a.Service(now.Name)
+		now := b.Services[i].Applied()
+		was := a.Service(now.Name).Applied()
 		if was == nil {
 			ds = append(ds, rhumb.Difference{Service: now.Name, Verb: "added", Order: now.Order, Why: now.OrderWhy})
 		} else if what := serviceDiff(was, now, a, b); len(what) > 0 {
@@ -37,7 +37,7 @@ func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 		}
 	}
 	for i := range a.Services {
-		if was := &a.Services[i]; b.Service(was.Name) == nil {
+		if was := a.Services[i].Applied(); b.Service(was.Name) == nil {
 			ds = append(ds, rhumb.Difference{Service: was.Name, Verb: "removed", Order: was.Order, Why: was.OrderWhy})
 		}
 	}
@@ -56,7 +56,9 @@ var fieldWords = map[string]string{
 }
 
 // notNamed are fields of a service that say nothing about what runs, or that appear in another way.
-var notNamed = map[string]bool{"Name": true, "Container": true, "Build": true, "Pull": true, "OrderWhy": true}
+var notNamed = map[string]bool{
+	"Name": true, "Container": true, "Build": true, "Pull": true, "OrderWhy": true, "Strategy": true,
+}
 
 // serviceDiff names what differs between two stacks' definitions of one service.
 func serviceDiff(a, b *rhumb.Service, in, of *rhumb.Stack) []string {

@@ -30,7 +30,8 @@ type Service struct {
 
 func newService(st *Stack, def *rhumb.Service, deps []rhumb.Dependency) *Service {
 	w := &st.Wanted
-	s := &Service{Service: def, st: st, deps: deps, Spec: w.Specs[def.Name], Prev: w.Previous.Service(def.Name)}
+	def = def.Applied()
+	s := &Service{Service: def, st: st, deps: deps, Spec: w.Specs[def.Name], Prev: w.Previous.Service(def.Name).Applied()}
 	if s.Spec == "" {
 		s.Spec = def.Container.Hash()
 	}

@@ -1,4 +1,5 @@
-// Package upkeep keeps a server from filling up: it gives room back, and tells whether there is room for something new.
+// Package upkeep keeps a server from filling up. A Caretaker removes images, releases and files that nothing needs, and
+// Disks reports whether there is enough space for something new.
 package upkeep
 
 import (
@@ -10,25 +11,25 @@ import (
 	"rhumb"
 )
 
-// Deps is what a Caretaker works with.
+// Deps are the parts that a Caretaker uses.
 type Deps struct {
 	Images Images
 	Store  Store
 	Log    *slog.Logger
 	Keep   int                                  // releases kept per stack, the current one included
 	Files  func(context.Context) error          // removes mounted files that nothing uses; nil: nothing to do
-	Cache  func(context.Context) (int64, error) // cuts the engine's build cache back, and gives the bytes; nil: nothing to do
-	Forget func(stack string, except ...int)    // hears which releases of a stack are still looked at
+	Cache  func(context.Context) (int64, error) // trims the build cache, returns the freed bytes; nil: nothing to do
+	Forget func(stack string, except ...int)    // drops what is cached of a stack's releases except these
 }
 
-// Images keeps images, and lets them go.
+// Images marks images that releases need, and removes others. rhumb.Images describes the methods.
 type Images interface {
 	Keep(ctx context.Context, stack, service string, release int, id string) error
 	Release(ctx context.Context, stack, service string, release int, remove bool) error
 	Sweep(ctx context.Context, needed []string, unused time.Duration) (freed int64, err error)
 }
 
-// Store says what is needed, and forgets what isn't.
+// Store has the releases, which need images, and removes them.
 type Store interface {
 	Stacks(ctx context.Context) ([]rhumb.StackState, error)
 	Releases(ctx context.Context, stack string) ([]rhumb.ReleaseInfo, error)
@@ -37,17 +38,17 @@ type Store interface {
 	RemoveStack(ctx context.Context, stack string) error
 }
 
-// Caretaker removes what nothing needs any more.
+// Caretaker removes what nothing needs any longer.
 type Caretaker struct {
 	Deps
-	fetching sync.RWMutex  // read-held from resolving images until their release is stored
-	litter   chan struct{} // one place: a deployment has ended, and there may be images to clear away
+	fetching sync.RWMutex  // held for reading from when images are resolved until their release is stored
+	litter   chan struct{} // one place: a deployment has ended, and there may be images to prune
 }
 
-// New makes a Caretaker. It removes images only while Run runs, or when it is told of a deployment's end.
+// New returns a Caretaker. It removes nothing until Run, Tidy or Sweep is called.
 func New(d Deps) *Caretaker { return &Caretaker{Deps: d, litter: make(chan struct{}, 1)} }
 
-// Fetching keeps images that no release has yet from being removed, until done is called.
+// Fetching protects images from being removed until done is called. It is for images that no stored release has yet.
 func (c *Caretaker) Fetching() (done func()) {
 	c.fetching.RLock()
 	return c.fetching.RUnlock
@@ -55,11 +56,12 @@ func (c *Caretaker) Fetching() (done func()) {
 
 const (
 	clearEvery   = time.Hour
-	unneededFor  = time.Hour   // how long an image must have had no use: one that was just built is about to be deployed
-	clearTimeout = time.Minute // for one clearing, which keeps deployments waiting
+	unneededFor  = time.Hour   // how long an image must have been unused; a new one may be about to be deployed
+	clearTimeout = time.Minute // for pruning images once, during which deployments wait
 )
 
-// Run gives room back until ctx ends: once an hour, and images after each deployment too.
+// Run prunes images and trims the build cache once an hour, and prunes images after each deployment too, until ctx
+// ends.
 func (c *Caretaker) Run(ctx context.Context) error {
 	t := time.NewTicker(clearEvery)
 	defer t.Stop()
@@ -71,13 +73,13 @@ func (c *Caretaker) Run(ctx context.Context) error {
 			c.trim(ctx)
 		case <-c.litter:
 		}
-		if err := c.clearImages(ctx); err != nil && ctx.Err() == nil {
-			c.Log.Warn("images not cleared", "err", err)
+		if err := c.pruneImages(ctx); err != nil && ctx.Err() == nil {
+			c.Log.Warn("images not pruned", "err", err)
 		}
 	}
 }
 
-// trim cuts the engine's build cache back.
+// trim trims the engine's build cache.
 func (c *Caretaker) trim(ctx context.Context) {
 	if c.Cache == nil {
 		return
@@ -91,12 +93,12 @@ func (c *Caretaker) trim(ctx context.Context) {
 	}
 }
 
-// clearImages removes the images that rhumb fetched and that no release needs any more, such as those of deployments
-// that never became one.
-func (c *Caretaker) clearImages(ctx context.Context) error {
+// pruneImages removes images that rhumb pulled or built and that no release needs, such as those of deployments that
+// failed before their release was stored.
+func (c *Caretaker) pruneImages(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, clearTimeout)
 	defer cancel()
-	if !c.fetching.TryLock() { // an image that is being resolved must not be removed under its release
+	if !c.fetching.TryLock() { // a deployment needs images that its release doesn't protect yet
 		return nil
 	}
 	defer c.fetching.Unlock()
@@ -106,12 +108,12 @@ func (c *Caretaker) clearImages(ctx context.Context) error {
 	}
 	freed, err := c.Images.Sweep(ctx, needed, unneededFor)
 	if freed > 0 {
-		c.Log.Info("images cleared", "bytes", freed)
+		c.Log.Info("images pruned", "bytes", freed)
 	}
 	return err
 }
 
-// neededImages lists the images of all releases that are kept.
+// neededImages returns the images of all kept releases.
 func (c *Caretaker) neededImages(ctx context.Context) ([]string, error) {
 	stacks, err := c.Store.Stacks(ctx)
 	if err != nil {
