@@ -72,13 +72,18 @@ var (
 
 // balancer finds endpoints. It reads the table that is served and never changes it.
 type balancer struct {
-	served    *atomic.Pointer[snapshot]
+	served    *served
 	limits    Limits
 	retries   time.Duration // between two rounds over endpoints that all failed
 	upstreams slots         // for connections to endpoints
 	sessions  slots         // for UDP sessions
 	tcp       tcpConns
 	swept     atomic.Int64 // Unix nanoseconds: when idle connections were last closed to make room
+}
+
+func newBalancer(s *served, l Limits) *balancer {
+	return &balancer{served: s, limits: l, retries: 100 * time.Millisecond, upstreams: make(slots, l.Upstreams),
+		sessions: make(slots, l.TotalSessions)}
 }
 
 // reach calls try with an endpoint of the backend, least connections first, until try returns something else than a
@@ -90,7 +95,7 @@ func (b *balancer) reach(ctx context.Context, name string, try func(lease) error
 	var tried []*target
 	var failure error // the last dialError of this round
 	for {
-		s := b.served.Load()
+		s := b.served.load()
 		be := s.backends[name]
 		if be == nil {
 			return errNoBackend
@@ -103,7 +108,7 @@ func (b *balancer) reach(ctx context.Context, name string, try func(lease) error
 			tried = tried[:0]
 			continue
 		}
-		if b.served.Load() != s {
+		if b.served.load() != s {
 			// The table was replaced between the look and the count: whoever asked for the drain may already have
 			// read a zero. Look again.
 			l.drop()

@@ -146,7 +146,7 @@ func (p *Proxy) dismissLeaving(s *snapshot) {
 		if s.stays[id] || r.open.Load() == 0 || !r.dismissing.CompareAndSwap(false, true) {
 			continue
 		}
-		p.work.Go(func() { r.dismiss(p.life, func() bool { return !p.served.Load().stays[id] }) })
+		p.conns.work.Go(func() { r.dismiss(p.conns.ctx, func() bool { return !p.served.load().stays[id] }) })
 	}
 }
 

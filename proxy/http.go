@@ -126,7 +126,7 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.leaving.Load() && r.Header.Get("Upgrade") == "" {
 		w.Header().Set("Connection", "close")
 	}
-	s := h.balancer.served.Load()
+	s := h.balancer.served.load()
 	name, known := h.backendOf(s, r)
 	if r.ProtoMajor == 2 {
 		leave, ok := h.admit(r, name)
@@ -155,6 +155,23 @@ func (h *httpServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.forward(p, r, name, insist)
 	}
+}
+
+// closeQuiet closes connections once they have been quiet for the given time, and waits for all of them to end, or for
+// ctx. Then it waits for the requests.
+func (h *httpServer) closeQuiet(ctx context.Context, quiet time.Duration) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for h.conns.CloseQuiet(quiet) > 0 && ctx.Err() == nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+	for _, s := range h.servers {
+		_ = s.queue.Close()
+	}
+	h.finish()
 }
 
 // finish waits for the requests that have begun. A WaitGroup would not do: a stream that was already read may begin its
@@ -269,7 +286,7 @@ func (a *answerBody) Read(b []byte) (int, error) {
 func (h *httpServer) failed(w http.ResponseWriter, r *http.Request, err error) {
 	c := r.Context().Value(callKey{}).(*call)
 	stack := "The service"
-	if be := h.balancer.served.Load().backends[c.backend]; be != nil && be.spec.Stack != "" {
+	if be := h.balancer.served.load().backends[c.backend]; be != nil && be.spec.Stack != "" {
 		stack = be.spec.Stack
 	}
 	var answer page.Page

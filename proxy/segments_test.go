@@ -100,6 +100,12 @@ func running(t *testing.T, o Options) (p *Proxy, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p, runs(t, p)
+}
+
+// runs runs the proxy until the test ends, or stop is called.
+func runs(t *testing.T, p *Proxy) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
@@ -113,7 +119,7 @@ func running(t *testing.T, o Options) (p *Proxy, stop func()) {
 	}
 	t.Cleanup(stop)
 	<-p.running
-	return p, stop
+	return stop
 }
 
 func equalMade(t *testing.T, m *madeSegments, want map[string][]string) {

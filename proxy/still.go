@@ -34,11 +34,11 @@ func (t *tcpConns) remove(c *inbound.Conn) {
 
 // makeRoom closes the connection that has been still for the longest, of those that came in at such an address, if it
 // has been still for the least time.
-func (t *tcpConns) makeRoom(at func(socket.Binding) bool, least time.Duration) {
+func (t *tcpConns) makeRoom(at socket.Binding, least time.Duration) {
 	var stillest *inbound.Conn
 	t.mu.Lock()
 	for c := range t.conns {
-		if !at(c.Bound) {
+		if !c.Bound.In(at) {
 			continue
 		}
 		if d := still(c); d >= least {

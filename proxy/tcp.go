@@ -45,7 +45,7 @@ func (b *balancer) serveTCP(ctx context.Context, c *inbound.Conn, name string) e
 	f.ends = []*net.TCPConn{c.TCPConn, up.TCPConn}
 	l.replica.flows.add(f)
 	defer l.replica.flows.remove(f)
-	if short, reset := b.join(c.TCPConn, up.TCPConn, f); short && (reset || !b.served.Load().stays[l.replica.id]) {
+	if short, reset := b.join(c.TCPConn, up.TCPConn, f); short && (reset || !b.served.load().stays[l.replica.id]) {
 		l.backend.cut.Add(1)
 	}
 	return nil

@@ -242,7 +242,7 @@ func (u *udpListener) end() {
 // now gives an endpoint without waiting for one: a datagram that finds none is lost, as datagrams are.
 func (b *balancer) now(name string) (lease, bool) {
 	for {
-		s := b.served.Load()
+		s := b.served.load()
 		be := s.backends[name]
 		if be == nil {
 			return lease{}, false
@@ -252,7 +252,7 @@ func (b *balancer) now(name string) (lease, bool) {
 			be.counters.unserved.Add(1)
 			return l, false
 		}
-		if b.served.Load() == s {
+		if b.served.load() == s {
 			return l, true
 		}
 		l.drop()

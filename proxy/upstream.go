@@ -57,7 +57,7 @@ func (b *balancer) closeIdle() {
 	if now-last < int64(sweepTime) || !b.swept.CompareAndSwap(last, now) {
 		return
 	}
-	for _, t := range b.served.Load().targets {
+	for _, t := range b.served.load().targets {
 		t.http.closeIdle()
 	}
 }

@@ -58,9 +58,9 @@ func (t *Conns) CloseQuiet(quiet time.Duration) (left int) {
 // roomTime is how long a kept-alive connection must have been without a request to be closed for the sake of a new one.
 const roomTime = 5 * time.Second
 
-// MakeRoom closes connections that nobody uses, of those that came in at such an address.
-func (t *Conns) MakeRoom(at func(socket.Binding) bool) {
-	t.closeWhere(func(c *Conn) bool { return at(c.Bound) && c.quiet(roomTime) })
+// MakeRoom closes kept-alive connections without a request that came in at the address; the zero Binding is any address.
+func (t *Conns) MakeRoom(at socket.Binding) {
+	t.closeWhere(func(c *Conn) bool { return c.Bound.In(at) && c.quiet(roomTime) })
 }
 
 func (t *Conns) closeWhere(is func(*Conn) bool) (left int) {

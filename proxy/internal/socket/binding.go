@@ -27,7 +27,10 @@ func (b Binding) String() string {
 	return b.Addr.String() + "/tcp"
 }
 
-// Overlaps tells whether the kernel would refuse one beside the other.
+// In reports whether b is at; every binding is in the zero Binding.
+func (b Binding) In(at Binding) bool { return at == Binding{} || b == at }
+
+// Overlaps reports whether the kernel would refuse one beside the other.
 func (b Binding) Overlaps(o Binding) bool {
 	if b.UDP != o.UDP || b.Addr.Port() != o.Addr.Port() {
 		return false

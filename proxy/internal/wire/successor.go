@@ -85,11 +85,11 @@ func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Pre
 		o.Sockets = append(o.Sockets, offeredSocket{UDP: l.Bound.UDP, Addr: l.Bound.Addr})
 		files = append(files, l.Descriptor())
 	}
-	before.mu.Lock()
-	defer before.mu.Unlock()
-	o.Before = len(before.conns)
-	for _, c := range before.conns {
-		files = append(files, c)
+	held, release := before.hold()
+	defer release()
+	o.Before = len(held)
+	for _, p := range held {
+		files = append(files, p.conn)
 	}
 	if err := writeFrame(s.conn, o); err != nil {
 		return err
