@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/inbound"
+	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/socket"
 )
 
@@ -18,13 +19,13 @@ func (p *Proxy) serve(s *socket.Socket) *listener {
 	l := &listener{Socket: s}
 	if s.UDP != nil {
 		l.udp = newUDPListener(s.UDP)
-		u := &udpServer{udpListener: l.udp, balancer: p.balancer, log: p.log,
-			backend: func() string { return p.served.load().listeners[s.Bound].Backend }}
+		u := &udpServer{udpListener: l.udp, balancer: p.balancer, limits: p.limits,
+			backend: func() string { return p.served.load().Listeners[s.Bound].Backend }}
 		p.conns.work.Go(u.run)
 		return l
 	}
 	p.conns.accepting.Add(1)
-	loop := &acceptLoop{socket: s, total: p.places, own: make(slots, p.limits.Conns), serve: p.serveConn,
+	loop := &acceptLoop{socket: s, total: p.places, own: make(limits.Places, p.limits.Conns), serve: p.serveConn,
 		full: p.makeRoom, ended: p.conns.accepting.Done, log: p.log}
 	p.conns.work.Go(loop.run)
 	return l
@@ -33,25 +34,25 @@ func (p *Proxy) serve(s *socket.Socket) *listener {
 // serveConn treats a connection as the table says of its listener. It returns what the connection's own goroutine does,
 // if it needs one.
 func (p *Proxy) serveConn(c *inbound.Conn) (rest func()) {
-	l, ok := p.served.load().listeners[c.Bound]
+	l, ok := p.served.load().Listeners[c.Bound]
 	switch {
 	case !ok:
 		c.Close()
 		return nil
 	case l.Protocol == rhumb.HTTP:
-		p.http.serve(c)
+		p.http.Serve(c)
 		return nil
 	case l.Protocol == rhumb.HTTPS:
 		p.conns.shaking.Add(1)
 		return func() {
 			defer p.conns.shaking.Done()
 			if c.Handshake(p.conns.ctx, p.tls, p.limits.HeaderTime, p.log) {
-				p.http.serve(c)
+				p.http.Serve(c)
 			}
 		}
 	}
 	return func() {
-		if err := p.balancer.serveTCP(p.conns.ctx, c, l.Backend); err != nil {
+		if err := p.tcp.serve(p.conns.ctx, c, l.Backend); err != nil {
 			p.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
 		}
 	}
@@ -59,15 +60,15 @@ func (p *Proxy) serveConn(c *inbound.Conn) (rest func()) {
 
 // makeRoom closes idle connections that came in at the address; the zero Binding is any address.
 func (p *Proxy) makeRoom(at socket.Binding) {
-	p.http.conns.MakeRoom(at)
-	p.balancer.tcp.makeRoom(at, p.limits.StillTime)
+	p.http.MakeRoom(at)
+	p.tcp.flows.MakeRoom(at, p.limits.StillTime)
 }
 
 // acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.
 type acceptLoop struct {
 	socket *socket.Socket
-	total  slots
-	own    slots
+	total  limits.Places
+	own    limits.Places
 	serve  func(*inbound.Conn) (rest func()) // rest, if any, is the connection's own goroutine
 	full   func(at socket.Binding)           // makes room while there is no place for another connection; zero: anywhere
 	ended  func()                            // called when no more are accepted
@@ -85,7 +86,7 @@ func (a *acceptLoop) run() {
 		}
 		c, err := a.socket.TCP.AcceptTCP()
 		if err != nil {
-			a.own.release()
+			a.own.Release()
 			if backoff = a.pause(err, backoff); backoff == 0 {
 				return
 			}
@@ -94,8 +95,8 @@ func (a *acceptLoop) run() {
 		backoff = 0
 		a.place(a.total, socket.Binding{}, nil) // even if the socket closes: an accepted connection is owed an answer
 		cc := inbound.New(c, a.socket.Bound, func() {
-			a.own.release()
-			a.total.release()
+			a.own.Release()
+			a.total.Release()
 		})
 		if rest := a.serve(cc); rest != nil {
 			conns.Go(rest)
@@ -104,9 +105,9 @@ func (a *acceptLoop) run() {
 }
 
 // place waits for a place, and has room made at an address meanwhile. It returns false if givenUp is closed first.
-func (a *acceptLoop) place(among slots, at socket.Binding, givenUp <-chan struct{}) bool {
+func (a *acceptLoop) place(among limits.Places, at socket.Binding, givenUp <-chan struct{}) bool {
 	for {
-		if among.take() {
+		if among.Take() {
 			return true
 		}
 		a.full(at)

@@ -5,6 +5,7 @@ import (
 
 	"rhumb"
 	"rhumb/internal/failpoint"
+	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/table"
 	"rhumb/proxy/internal/wire"
@@ -28,7 +29,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 	if p.ended {
 		return wire.ErrLeaving
 	}
-	if now := p.served.load().table; t.Version <= now.Version {
+	if now := p.served.load().Table; t.Version <= now.Version {
 		if table.Same(t, now) {
 			return nil
 		}
@@ -54,7 +55,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 		return err
 	}
 	bound = append(bound, moved...)
-	before := p.served.load().table.Segments
+	before := p.served.load().Table.Segments
 	if err := p.segments.serve(ctx, before, t.Segments); err != nil {
 		closeAll(bound)
 		p.listeners.restore(ctx, bs.inTheWay)
@@ -87,21 +88,22 @@ func (p *Proxy) swap(t rhumb.Table, bound []*socket.Socket) {
 }
 
 // letGo closes idle connections to endpoints that get no new requests, and UDP sessions to endpoints that are gone.
-func (p *Proxy) letGo(old, next *snapshot, hidden func(rhumb.Endpoint) bool) {
-	active := next.activeTargets()
-	for _, t := range old.targets {
-		if !active[t] {
-			t.http.closeIdle()
-		}
-	}
+func (p *Proxy) letGo(old, next *backend.Snapshot, hidden func(rhumb.Endpoint) bool) {
+	next.CloseUnused(old)
 	for _, l := range p.listeners.udp() {
-		keep := map[*target]bool{}
-		if be := next.backends[next.listeners[l.Bound].Backend]; be != nil {
-			for _, e := range be.spec.Endpoints {
-				keep[next.targets[targetKey{e.Replica, e.Addr}]] = !hidden(e)
-			}
+		keep := next.Endpoints(next.Listeners[l.Bound].Backend, hidden)
+		l.udp.keepOnly(func(e *backend.Endpoint) bool { return keep[e] })
+	}
+}
+
+// dismissLeaving closes the quiet connections of replicas that the served table wants gone, as they become quiet.
+func (p *Proxy) dismissLeaving(s *backend.Snapshot) {
+	for _, r := range s.Leaving() {
+		if r.BeginDismissing() {
+			p.conns.work.Go(func() {
+				r.Dismiss(p.conns.ctx, func() bool { return !p.served.load().Stays(r.ID) })
+			})
 		}
-		l.udp.keepOnly(func(t *target) bool { return keep[t] })
 	}
 }
 

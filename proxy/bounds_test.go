@@ -53,7 +53,7 @@ func TestATCPConnectionTakesNoPipes(t *testing.T) {
 }
 
 func TestOnlySoManyConnectionsToEndpoints(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{Upstreams: 2}})
+	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 2}})
 	addr := freeAddr(t)
 	asked, answer := make(chan struct{}, 2), make(chan struct{})
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +89,7 @@ func status(t *testing.T, r rhumb.Router) rhumb.RouterStatus {
 }
 
 func TestIdleConnectionsToEndpointsMakeRoom(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{Upstreams: 1}})
+	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 1}})
 	a, b := freeAddr(t), freeAddr(t)
 	table := one(1, a, rhumb.HTTP, 0, web(t, "a", nil))
 	other := one(1, b, rhumb.TCP, 0, tcp(t, "b", echo("b")))
@@ -108,10 +108,10 @@ func TestIdleConnectionsToEndpointsMakeRoom(t *testing.T) {
 
 func TestTheSharesOfDescriptorsLeaveAReserve(t *testing.T) {
 	l := proxy.DefaultLimits()
-	if l.Upstreams < l.TotalConns {
-		t.Errorf("%d connections of clients, and %d to endpoints", l.TotalConns, l.Upstreams)
+	if l.EndpointConns < l.TotalConns {
+		t.Errorf("%d connections of clients, and %d to endpoints", l.TotalConns, l.EndpointConns)
 	}
-	all := l.TotalConns + l.Upstreams + l.TotalSessions
+	all := l.TotalConns + l.EndpointConns + l.TotalSessions
 	if reserve := all / 19; reserve < 1 || l.Conns > l.TotalConns/2 || l.Sessions > l.TotalSessions/2 {
 		t.Errorf("%d in all: %+v", all, l)
 	}
@@ -278,7 +278,7 @@ func TestTheStillestTCPConnectionGivesWay(t *testing.T) {
 
 // What was taken is given back, or the fourth round finds no place.
 func TestPlacesAtEndpointsComeBack(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{Upstreams: 3}})
+	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 3}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", echoWebSocket)))
 	post, version := freeAddr(t), uint64(1)

@@ -257,7 +257,7 @@ func TestADeathTakesEffectWhileAPredecessorHangs(t *testing.T) {
 	defer unlock()
 	applied := make(chan error, 1)
 	go func() { applied <- next.Apply(t.Context(), held(3)) }()
-	awaitThat(t, "the new proxy serves the table", func() bool { return next.served.load().table.Version == 3 })
+	awaitThat(t, "the new proxy serves the table", func() bool { return next.served.load().Table.Version == 3 })
 	dies(t, next, lives, "r1", applied)
 	unlock()
 	if err := <-applied; err != nil {
@@ -291,9 +291,4 @@ func dies(t *testing.T, p *Proxy, lives chan<- Life, replica string, applied <-c
 }
 
 // activeReplicas returns the replicas that get new requests.
-func activeReplicas(p *Proxy) (ids []string) {
-	for _, e := range p.served.load().backends["shop/web:80"].active {
-		ids = append(ids, e.replica.id)
-	}
-	return ids
-}
+func activeReplicas(p *Proxy) []string { return p.served.load().Active("shop/web:80") }

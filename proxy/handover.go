@@ -40,7 +40,7 @@ func (p *Proxy) offer(s *wire.Successor) error {
 	for _, l := range p.listeners.all() {
 		sockets = append(sockets, l.Socket)
 	}
-	if err := s.Give(p.served.load().table, sockets, &p.before); err != nil {
+	if err := s.Give(p.served.load().Table, sockets, &p.before); err != nil {
 		return err
 	}
 	p.ended = true

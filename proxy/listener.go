@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/socket"
 )
 
@@ -151,23 +152,23 @@ func (ls *listeners) drop(b socket.Binding) {
 }
 
 // keep closes the sockets that the snapshot has no listener for.
-func (ls *listeners) keep(s *snapshot) {
+func (ls *listeners) keep(s *backend.Snapshot) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for b, l := range ls.bound {
-		if _, ok := s.listeners[b]; !ok {
+		if _, ok := s.Listeners[b]; !ok {
 			l.close()
 			delete(ls.bound, b)
 		}
 	}
-	maps.DeleteFunc(ls.missing, func(b socket.Binding, _ bool) bool { _, ok := s.listeners[b]; return !ok })
+	maps.DeleteFunc(ls.missing, func(b socket.Binding, _ bool) bool { _, ok := s.Listeners[b]; return !ok })
 	ls.noteUnbound(s)
 }
 
 // bindMissing binds the listeners of the snapshot that have no socket, as far as possible.
-func (ls *listeners) bindMissing(ctx context.Context, snap *snapshot) {
+func (ls *listeners) bindMissing(ctx context.Context, snap *backend.Snapshot) {
 	failed := map[socket.Binding]error{} // for the first time
-	for b := range snap.listeners {
+	for b := range snap.Listeners {
 		if ls.bound[b] != nil {
 			continue
 		}
@@ -192,9 +193,9 @@ func (ls *listeners) bindMissing(ctx context.Context, snap *snapshot) {
 }
 
 // noteUnbound keeps the missing listeners for Status. The caller holds mu.
-func (ls *listeners) noteUnbound(s *snapshot) {
+func (ls *listeners) noteUnbound(s *backend.Snapshot) {
 	var unbound []rhumb.Listener
-	for _, l := range s.table.Listeners {
+	for _, l := range s.Table.Listeners {
 		if ls.missing[socket.Of(l)] {
 			unbound = append(unbound, l)
 		}

@@ -14,9 +14,12 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/inbound"
+	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/table"
+	"rhumb/proxy/internal/web"
 	"rhumb/proxy/internal/wire"
 )
 
@@ -42,11 +45,12 @@ type Proxy struct {
 	served    *served
 	listeners *listeners
 	segments  *segmentKeeper
-	balancer  *balancer
-	http      *httpServer
+	balancer  *backend.Balancer
+	http      *web.Server
+	tcp       *tcpServer
 	certs     Certificates
 	tls       *tls.Config
-	places    slots // for client connections in all
+	places    limits.Places // for client connections in all
 	conns     conns
 	started   time.Time
 	running   chan struct{} // closed once tables are taken
@@ -106,16 +110,18 @@ func New(o Options) (*Proxy, error) {
 	if o.Segments == nil {
 		o.Segments = noSegments{}
 	}
-	p := &Proxy{options: o, limits: o.Limits.withDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
+	p := &Proxy{options: o, limits: o.Limits.WithDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
 		certs: o.Certificates, tls: inbound.TLSConfig(o.Certificates.Certificate), running: make(chan struct{}),
 		turn: make(turn, 1), succeeded: make(chan struct{}), before: wire.Predecessors{Log: o.Log}}
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())
-	p.places = make(slots, p.limits.TotalConns)
+	p.places = make(limits.Places, p.limits.TotalConns)
 	p.listeners = newListeners(p.serve, o.Log)
 	p.served = newServed(p.letGo)
 	p.segments = newSegmentKeeper(o.Segments, p.served, o.Log)
-	p.balancer = newBalancer(p.served, p.limits)
-	p.http = newHTTPServer(p.balancer, o, p.certs)
+	p.balancer = backend.New(&p.served.now, p.limits)
+	p.tcp = &tcpServer{served: p.served, balancer: p.balancer, limits: p.limits}
+	p.http = web.New(web.Deps{Served: &p.served.now, Balancer: p.balancer, Certificates: p.certs,
+		Trusted: o.TrustedProxies, Limits: p.limits, Log: o.Log})
 	return p, nil
 }
 
@@ -139,18 +145,13 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	}
 	s := p.served.load()
 	open, busy := p.open(nil)
-	st := rhumb.RouterStatus{Table: s.table, Open: open, Busy: busy,
-		Backends:     make(map[string]rhumb.BackendStats, len(s.backends)),
-		Certificates: p.certs.Status(), Unbound: p.listeners.unboundNow(), Started: p.started,
-		PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
+	st := rhumb.RouterStatus{Table: s.Table, Open: open, Busy: busy, Backends: s.Stats(), Certificates: p.certs.Status(),
+		Unbound: p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
 	innerOpen, innerBusy := p.segments.Open(ctx)
 	add(open, innerOpen)
 	add(busy, innerBusy)
 	if err := p.segments.Supported(); err != nil {
 		st.NoSegments = err.Error()
-	}
-	for name, b := range s.backends {
-		st.Backends[name] = b.counters.stats()
 	}
 	return st, nil
 }
@@ -159,7 +160,7 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 // serve it first.
 func (p *Proxy) open(t *rhumb.Table) (open, busy map[string]int) {
 	oldOpen, oldBusy := p.before.Ask(t)
-	open, busy = p.served.load().open()
+	open, busy = p.served.load().Open()
 	add(open, oldOpen)
 	add(busy, oldBusy)
 	return open, busy
@@ -175,7 +176,7 @@ func add(to, counts map[string]int) {
 func (p *Proxy) Check(_ context.Context, ls []rhumb.Listener) error {
 	for _, l := range ls {
 		b := socket.Of(l)
-		if _, ok := p.served.load().listeners[b]; ok {
+		if _, ok := p.served.load().Listeners[b]; ok {
 			continue
 		}
 		if err := socket.Try(b); err != nil {

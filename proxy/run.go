@@ -2,9 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -24,15 +21,17 @@ func (p *Proxy) Run(ctx context.Context) error {
 	defer running.Wait()
 	defer stopTasks()
 
-	for _, s := range p.http.servers {
-		p.conns.work.Go(func() { p.serveHTTP(s) })
-	}
+	p.conns.work.Go(func() {
+		if err := p.http.Run(p.conns.ctx); err != nil {
+			p.log.Error("HTTP server ended", "err", err)
+		}
+	})
 	control, err := p.start(ctx)
 	if err != nil {
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 		return err
 	}
-	p.segments.own(tasks, p.served.load().table) // before a successor can take over
+	p.segments.own(tasks, p.served.load().Table) // before a successor can take over
 	defer p.segments.disown()
 	if p.options.Lives != nil {
 		running.Go(func() { p.watchDeaths(tasks) })
@@ -89,19 +88,11 @@ func (p *Proxy) start(ctx context.Context) (_ *wire.Listener, err error) {
 	return control, control.Publish()
 }
 
-func (p *Proxy) serveHTTP(s webServer) {
-	s.BaseContext = func(net.Listener) context.Context { return p.conns.ctx }
-	err := s.Serve(s.queue)
-	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
-		p.log.Error("HTTP server ended", "err", err)
-	}
-}
-
 // stop ends the proxy. Nothing new is accepted; open connections finish, and idle ones are closed once they have been
 // quiet for the given time. What is left at the limit, or StopTime after hurry, is cut. It returns when all of it is
 // over.
 func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
-	p.http.leaving.Store(true)
+	p.http.Leave()
 	p.turn.wait()
 	p.ended = true
 	p.turn.end()
@@ -118,14 +109,12 @@ func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 		defer close(done)
 		p.conns.accepting.Wait()
 		p.conns.shaking.Wait() // they have a deadline; the connections that they open are still served
-		p.http.closeQuiet(p.conns.ctx, quiet)
+		p.http.CloseQuiet(p.conns.ctx, quiet)
 		p.conns.work.Wait()
 	}()
 	p.await(done, limit, hurry)
 	p.conns.cut()
-	for _, s := range p.http.servers {
-		s.Close()
-	}
+	p.http.Close()
 	for _, l := range p.listeners.all() {
 		l.close()
 	}
@@ -144,7 +133,7 @@ func (p *Proxy) await(done <-chan struct{}, limit time.Duration, hurry <-chan st
 			hurry = nil
 			timer.Reset(min(limit, p.limits.StopTime))
 		case <-timer.C:
-			open, _ := p.served.load().open()
+			open, _ := p.served.load().Open()
 			p.log.Warn("connections cut", "open", open)
 			return
 		}

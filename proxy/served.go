@@ -6,32 +6,33 @@ import (
 	"sync/atomic"
 
 	"rhumb"
+	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/table"
 )
 
 // served is the snapshot that is served now. A new table replaces it, and so does the death of a replica. Both take mu
 // only to swap memory: no I/O happens under it, so that a death takes effect at once.
 type served struct {
-	now atomic.Pointer[snapshot]
+	now atomic.Pointer[backend.Snapshot]
 
 	mu      sync.Mutex
 	dead    *dead
-	swapped func(old, next *snapshot, hidden func(rhumb.Endpoint) bool) // called under mu after each swap
+	swapped func(old, next *backend.Snapshot, hidden func(rhumb.Endpoint) bool) // called under mu after each swap
 }
 
-func newServed(swapped func(old, next *snapshot, hidden func(rhumb.Endpoint) bool)) *served {
+func newServed(swapped func(old, next *backend.Snapshot, hidden func(rhumb.Endpoint) bool)) *served {
 	s := &served{dead: newDead(), swapped: swapped}
-	s.now.Store(emptySnapshot())
+	s.now.Store(backend.Empty())
 	return s
 }
 
-func (s *served) load() *snapshot { return s.now.Load() }
+func (s *served) load() *backend.Snapshot { return s.now.Load() }
 
 // swap serves t from now on and returns its snapshot.
-func (s *served) swap(t rhumb.Table) *snapshot {
+func (s *served) swap(t rhumb.Table) *backend.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead.forgetLeft(s.load().table, t)
+	s.dead.forgetLeft(s.load().Table, t)
 	return s.replace(t)
 }
 
@@ -42,7 +43,7 @@ func (s *served) note(l Life) (news, inTable bool) {
 	if !s.dead.note(l) {
 		return false, false
 	}
-	t := s.load().table
+	t := s.load().Table
 	if inTable = replicasOf(t)[l.ID]; inTable {
 		s.replace(t)
 	}
@@ -50,11 +51,11 @@ func (s *served) note(l Life) (news, inTable bool) {
 }
 
 // replace serves a new snapshot of t. The caller holds mu.
-func (s *served) replace(t rhumb.Table) *snapshot {
+func (s *served) replace(t rhumb.Table) *backend.Snapshot {
 	old := s.load()
-	next := old.next(t, s.dead.hides)
+	next := old.Next(t, s.dead.hides)
 	s.now.Store(next)
-	close(old.replaced)
+	old.Retire()
 	s.swapped(old, next, s.dead.hides)
 	return next
 }

@@ -3,7 +3,6 @@ package inbound
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -59,8 +58,8 @@ func (b *Body) Cut() bool { return b.cut.Load() }
 func (b *Body) Malformed() bool { return b.malformed.Load() }
 
 // Request gives the request to pass on. Its error is the client's: the body broke off or came too slowly.
-func (p *Progress) Request(ctx context.Context) (*http.Request, error) {
-	r := p.r.WithContext(ctx)
+func (p *Progress) Request() (*http.Request, error) {
+	r := p.r.WithContext(p.r.Context())
 	switch {
 	case p.body == nil:
 	case r.ContentLength > 0 && r.ContentLength <= smallBody && r.Header.Get("Expect") == "":
