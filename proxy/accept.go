@@ -70,9 +70,10 @@ type acceptLoop struct {
 	total  limits.Places
 	own    limits.Places
 	serve  func(*inbound.Conn) (rest func()) // rest, if any, is the connection's own goroutine
-	full   func(at socket.Binding)           // makes room while there is no place for another connection; zero: anywhere
-	ended  func()                            // called when no more are accepted
-	log    *slog.Logger
+	// makes room while there is no place for another connection; zero: anywhere
+	full  func(at socket.Binding)
+	ended func() // called when no more are accepted
+	log   *slog.Logger
 }
 
 func (a *acceptLoop) run() {

@@ -33,7 +33,8 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 		if table.Same(t, now) {
 			return nil
 		}
-		return rhumb.Errorf(rhumb.Conflict, "routing table: version %d isn't above the served version %d", t.Version, now.Version)
+		return rhumb.Errorf(rhumb.Conflict, "routing table: version %d isn't above the served version %d", t.Version,
+			now.Version)
 	}
 	if err := p.change(ctx, t); err != nil {
 		return err
@@ -74,8 +75,8 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 	return nil
 }
 
-// swap serves t from now on with the sockets that were bound for it, and lets go of what t doesn't use. The caller holds
-// the turn.
+// swap serves t from now on with the sockets that were bound for it, and lets go of what t doesn't use. The caller
+// holds the turn.
 func (p *Proxy) swap(t rhumb.Table, bound []*socket.Socket) {
 	p.certs.Manage(t)
 	next := p.served.swap(t)
@@ -107,8 +108,8 @@ func (p *Proxy) dismissLeaving(s *backend.Snapshot) {
 	}
 }
 
-// serveSaved serves the table on disk as far as its addresses can be bound. An address that can't be bound must not keep
-// the others from serving; keepBinding retries it.
+// serveSaved serves the table on disk as far as its addresses can be bound. An address that can't be bound must not
+// keep the others from serving; keepBinding retries it.
 func (p *Proxy) serveSaved(ctx context.Context) error {
 	t, err := p.saved.Load()
 	if err != nil {

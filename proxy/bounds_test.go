@@ -230,7 +230,8 @@ func TestOfManyThatTakeNothingSomeAreCutSooner(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 40 * time.Second}}) // of which a twentieth is waited for
+	// of which a twentieth is waited for
+	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 40 * time.Second}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", bigPage)))
 	var conns []*net.TCPConn

@@ -18,7 +18,8 @@ type Life struct {
 	Addrs []netip.Addr // of a replica that is alive; empty: it has none of its own
 }
 
-// Lives yields the replicas that are dead, and then each death and start as it happens, until ctx ends or with an error.
+// Lives yields the replicas that are dead, and then each death and start as it happens, until ctx ends or with an
+// error.
 type Lives func(ctx context.Context) iter.Seq2[Life, error]
 
 // Between two attempts to open the engine's event stream.
@@ -27,8 +28,8 @@ const (
 	livesLatest  = 5 * time.Second
 )
 
-// watchDeaths stops routing to replicas as they die, until ctx ends. If the engine's stream ends with an error, it opens
-// another one.
+// watchDeaths stops routing to replicas as they die, until ctx ends. If the engine's stream ends with an error, it
+// opens another one.
 func (p *Proxy) watchDeaths(ctx context.Context) {
 	wait, failing := livesSoonest, false
 	for ctx.Err() == nil {
@@ -54,8 +55,8 @@ func (p *Proxy) watchDeaths(ctx context.Context) {
 	}
 }
 
-// noteLife takes a dead replica's endpoints out at once, or puts those of a restarted replica back. It waits for no I/O:
-// the segments follow in a goroutine of their own.
+// noteLife takes a dead replica's endpoints out at once, or puts those of a restarted replica back. It waits for no
+// I/O: the segments follow in a goroutine of their own.
 func (p *Proxy) noteLife(l Life) {
 	news, inTable := p.served.note(l)
 	switch {
@@ -72,8 +73,8 @@ func (p *Proxy) noteLife(l Life) {
 // maxDead is how many dead replicas are remembered that never were in a table.
 const maxDead = 4096
 
-// dead are the replicas that died and didn't start again. They get nothing new, whatever the table says. The table itself
-// stays as the daemon sent it.
+// dead are the replicas that died and didn't start again. They get nothing new, whatever the table says. The table
+// itself stays as the daemon sent it.
 type dead struct {
 	ids       map[string]bool
 	order     []string                // as they died

@@ -199,7 +199,10 @@ func (s slowSegments) Apply(ctx context.Context, ss []rhumb.Segment) map[string]
 func TestADeathTakesEffectWhileATableIsBeingApplied(t *testing.T) {
 	for name, slow := range map[string]func(p *Proxy, g *gate){
 		"written to a slow disk": func(p *Proxy, g *gate) { p.saved = slowDisk{p.saved, g} },
-		"made into segments":     func(p *Proxy, g *gate) { p.segments.Segments = slowSegments{p.segments.Segments, g} },
+		"made into segments": func(p *Proxy, g *gate) {
+			p.segments.Segments = slowSegments{p.segments.Segments,
+				g}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, lives := &gate{}, make(chan Life)
@@ -232,7 +235,8 @@ func TestADeathTakesEffectWhileATableIsBeingApplied(t *testing.T) {
 func TestADeathTakesEffectWhileAPredecessorHangs(t *testing.T) {
 	dir, lives := t.TempDir(), make(chan Life)
 	socket := dir + "/s"
-	old, _ := running(t, Options{State: dir, Socket: socket, Segments: &madeSegments{}, Limits: Limits{StopTime: 100 * time.Millisecond}})
+	old, _ := running(t, Options{State: dir, Socket: socket, Segments: &madeSegments{},
+		Limits: Limits{StopTime: 100 * time.Millisecond}})
 	at := free(t)
 	held := func(version uint64) rhumb.Table {
 		tb := twoReplicas(version)
@@ -269,9 +273,11 @@ func TestADeathTakesEffectWhileAPredecessorHangs(t *testing.T) {
 func twoReplicas(version uint64) rhumb.Table {
 	b := rhumb.Backend{Name: "shop/web:80", Stack: "shop", Service: "web"}
 	for _, r := range []string{"r1", "r2"} {
-		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{Replica: r, Name: r, Addr: netip.MustParseAddrPort("127.0.0.1:9")})
+		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{Replica: r, Name: r,
+			Addr: netip.MustParseAddrPort("127.0.0.1:9")})
 	}
-	return rhumb.Table{Version: version, Backends: []rhumb.Backend{b}, Segments: []rhumb.Segment{segmentOf("a", 1, "r1", "r2")}}
+	return rhumb.Table{Version: version, Backends: []rhumb.Backend{b},
+		Segments: []rhumb.Segment{segmentOf("a", 1, "r1", "r2")}}
 }
 
 // dies sends the replica's death, and fails unless the proxy takes the replica out while Apply is still under way.

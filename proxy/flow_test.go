@@ -127,7 +127,8 @@ func TestQuietConnectionsLeaveWithTheLastReplica(t *testing.T) {
 	apply(t, p, one(2, addr, rhumb.TCP, 10*time.Second, leaving))
 	silent.ends()
 	kept.ends()
-	eventually(t, "the one that is answered yet is left", func() bool { return open(t, p, "a") == 1 && busy(t, p, "a") == 1 })
+	eventually(t, "the one that is answered yet is left",
+		func() bool { return open(t, p, "a") == 1 && busy(t, p, "a") == 1 })
 	back := call(t, addr.String()) // it is held
 	back.say("hello")
 	close(slow)

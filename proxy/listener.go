@@ -37,8 +37,8 @@ func (l *listener) quit() {
 	l.close()
 }
 
-// listeners are the sockets of the served table. Only the holder of the proxy's turn changes them; mu guards the maps for
-// those who read them without it.
+// listeners are the sockets of the served table. Only the holder of the proxy's turn changes them; mu guards the maps
+// for those who read them without it.
 type listeners struct {
 	serve   func(*socket.Socket) *listener
 	log     *slog.Logger

@@ -33,7 +33,8 @@ func TestWhenAnAddressIsTakenNothingChangesAndTheErrorNamesWho(t *testing.T) {
 	comm, _ := os.ReadFile("/proc/self/comm")
 	who := fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(comm)), os.Getpid())
 	for _, err := range []error{p.Apply(t.Context(), tb), p.Check(t.Context(), tb.Listeners)} {
-		if rhumb.ErrorCode(err) != rhumb.Conflict || !strings.Contains(err.Error(), taken.String()+"/tcp is in use by "+who) {
+		if rhumb.ErrorCode(err) != rhumb.Conflict || !strings.Contains(err.Error(),
+			taken.String()+"/tcp is in use by "+who) {
 			t.Errorf("%v", err)
 		}
 	}
@@ -44,7 +45,8 @@ func TestWhenAnAddressIsTakenNothingChangesAndTheErrorNamesWho(t *testing.T) {
 		c.Close()
 		t.Error("a listener of the refused table is there")
 	}
-	if err := p.Check(t.Context(), []rhumb.Listener{{Addr: mine, Protocol: rhumb.TCP}, {Addr: other, Protocol: rhumb.UDP}, {Addr: other, Protocol: rhumb.TCP}}); err != nil {
+	if err := p.Check(t.Context(), []rhumb.Listener{{Addr: mine, Protocol: rhumb.TCP},
+		{Addr: other, Protocol: rhumb.UDP}, {Addr: other, Protocol: rhumb.TCP}}); err != nil {
 		t.Errorf("check of what is free or ours: %v", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package proxy is the data plane. It owns the published ports, routes what comes in to the replicas that are ready, and
-// lets draining replicas finish. See DESIGN.md beside this file.
+// Package proxy is the data plane. It owns the published ports, routes what comes in to the replicas that are ready,
+// and lets draining replicas finish. See DESIGN.md beside this file.
 package proxy
 
 import (
@@ -71,8 +71,8 @@ type conns struct {
 	shaking   sync.WaitGroup // TLS handshakes
 }
 
-// turn lets one goroutine at a time change the proxy. Unlike a mutex it may be held over I/O, and waiting for it ends with
-// a context. Connections, Status and deaths of replicas never wait for it.
+// turn lets one goroutine at a time change the proxy. Unlike a mutex it may be held over I/O, and waiting for it ends
+// with a context. Connections, Status and deaths of replicas never wait for it.
 type turn chan struct{}
 
 // take waits for the turn.
@@ -125,8 +125,8 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Dial returns a Router that calls the proxy on the control socket. It connects at each call and keeps no connection. Its
-// errors are those of the Proxy, or Unavailable if the proxy can't be reached.
+// Dial returns a Router that calls the proxy on the control socket. It connects at each call and keeps no connection.
+// Its errors are those of the Proxy, or Unavailable if the proxy can't be reached.
 func Dial(socket string) rhumb.Router { return wire.Dial(socket) }
 
 // Serving is closed once Run serves what a predecessor handed over, or the table on disk.
@@ -145,8 +145,9 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	}
 	s := p.served.load()
 	open, busy := p.open(nil)
-	st := rhumb.RouterStatus{Table: s.Table, Open: open, Busy: busy, Backends: s.Stats(), Certificates: p.certs.Status(),
-		Unbound: p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
+	st := rhumb.RouterStatus{Table: s.Table, Open: open, Busy: busy, Backends: s.Stats(),
+		Certificates: p.certs.Status(),
+		Unbound:      p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
 	innerOpen, innerBusy := p.segments.Open(ctx)
 	add(open, innerOpen)
 	add(busy, innerBusy)
@@ -156,8 +157,8 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	return st, nil
 }
 
-// open counts what is in flight here and in earlier proxies, and what of it is busy. If t isn't nil, the earlier proxies
-// serve it first.
+// open counts what is in flight here and in earlier proxies, and what of it is busy. If t isn't nil, the earlier
+// proxies serve it first.
 func (p *Proxy) open(t *rhumb.Table) (open, busy map[string]int) {
 	oldOpen, oldBusy := p.before.Ask(t)
 	open, busy = p.served.load().Open()

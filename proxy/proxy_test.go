@@ -106,7 +106,8 @@ func draining(e rhumb.Endpoint) rhumb.Endpoint {
 }
 
 // one makes a table with one listener and one backend.
-func one(version uint64, addr netip.AddrPort, proto rhumb.Protocol, hold time.Duration, es ...rhumb.Endpoint) rhumb.Table {
+func one(version uint64, addr netip.AddrPort, proto rhumb.Protocol, hold time.Duration,
+	es ...rhumb.Endpoint) rhumb.Table {
 	return rhumb.Table{Version: version,
 		Listeners: []rhumb.Listener{{Addr: addr, Protocol: proto, Backend: "shop/web:80"}},
 		Backends:  []rhumb.Backend{{Name: "shop/web:80", Stack: "shop", Service: "web", Hold: hold, Endpoints: es}}}

@@ -8,9 +8,9 @@ import (
 	"rhumb/proxy/internal/wire"
 )
 
-// Run serves until ctx ends or another process takes over through the control socket. It then stops accepting, lets open
-// connections finish, cuts what is left after Limits.StopTime or HandoverTime, and returns nil. It begins with what the
-// proxy that already listens on Socket hands over, or with the table on disk. A Proxy runs once.
+// Run serves until ctx ends or another process takes over through the control socket. It then stops accepting, lets
+// open connections finish, cuts what is left after Limits.StopTime or HandoverTime, and returns nil. It begins with
+// what the proxy that already listens on Socket hands over, or with the table on disk. A Proxy runs once.
 func (p *Proxy) Run(ctx context.Context) error {
 	defer p.conns.cut()
 	defer p.before.Close()

@@ -12,8 +12,8 @@ import (
 
 // Segments makes the service addresses inside stacks.
 type Segments interface {
-	// Apply makes these segments, removes all others, and returns the errors by network ID. It is idempotent and repairs
-	// what it finds.
+	// Apply makes these segments, removes all others, and returns the errors by network ID. It is idempotent and
+	// repairs what it finds.
 	Apply(ctx context.Context, ss []rhumb.Segment) map[string]error
 	// Open counts the connections of draining endpoints, and those of them over which something has moved of late, by
 	// replica ID.
@@ -58,8 +58,8 @@ func newSegmentKeeper(s Segments, served *served, log *slog.Logger) *segmentKeep
 		making: make(turn, 1)}
 }
 
-// own makes the segments of t and keeps them so until disown. Without a table it waits for one: segments that exist aren't
-// removed only because the table was lost.
+// own makes the segments of t and keeps them so until disown. Without a table it waits for one: segments that exist
+// aren't removed only because the table was lost.
 func (k *segmentKeeper) own(ctx context.Context, t rhumb.Table) {
 	ctx, cancel := context.WithCancel(ctx)
 	if err := k.Supported(); err != nil {

@@ -36,7 +36,8 @@ func (s *served) swap(t rhumb.Table) *backend.Snapshot {
 	return s.replace(t)
 }
 
-// note takes a replica's death or start. It reports whether that is news, and whether the replica is in the served table.
+// note takes a replica's death or start. It reports whether that is news, and whether the replica is in the served
+// table.
 func (s *served) note(l Life) (news, inTable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -235,7 +235,8 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 		fmt.Fprint(w, "done")
 	})
 	table := rhumb.Table{Version: 5,
-		Listeners: []rhumb.Listener{{Addr: httpAddr, Protocol: rhumb.HTTP, Backend: "w"}, {Addr: tcpAddr, Protocol: rhumb.TCP, Backend: "t"}},
+		Listeners: []rhumb.Listener{{Addr: httpAddr, Protocol: rhumb.HTTP, Backend: "w"},
+			{Addr: tcpAddr, Protocol: rhumb.TCP, Backend: "t"}},
 		Backends: []rhumb.Backend{{Name: "w", Stack: "shop", Endpoints: []rhumb.Endpoint{slow}},
 			{Name: "t", Stack: "shop", Endpoints: []rhumb.Endpoint{tcp(t, "e", echo("e"))}}}}
 	apply(t, c, table)

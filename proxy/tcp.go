@@ -18,8 +18,8 @@ type tcpServer struct {
 	flows    flow.Flows
 }
 
-// serve connects a client to an endpoint of the backend. It returns when both directions have ended, or when ctx cuts the
-// connection, and closes c.
+// serve connects a client to an endpoint of the backend. It returns when both directions have ended, or when ctx cuts
+// the connection, and closes c.
 func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName string) error {
 	defer c.Close()
 	var conn *backend.Conn

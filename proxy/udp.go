@@ -87,8 +87,8 @@ func (s *udpServer) run() {
 	}
 }
 
-// session returns the session of a client from which a datagram came. It begins one if there is none, and returns nil if
-// there can be none now.
+// session returns the session of a client from which a datagram came. It begins one if there is none, and returns nil
+// if there can be none now.
 func (s *udpServer) session(c udpClient) *udpSession {
 	s.mu.Lock()
 	defer s.mu.Unlock()

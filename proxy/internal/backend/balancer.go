@@ -136,8 +136,8 @@ func (b *Balancer) verdict(err, failure error) error {
 	return err
 }
 
-// pick returns the active member with the fewest connections among those not tried yet, and counts the new one. Endpoints
-// that failed a moment ago come last. It returns nil if there is none.
+// pick returns the active member with the fewest connections among those not tried yet, and counts the new one.
+// Endpoints that failed a moment ago come last. It returns nil if there is none.
 func (be *backend) pick(tried []*Endpoint) *Member {
 	n := len(be.active)
 	if n == 0 {

@@ -14,8 +14,8 @@ import (
 	"rhumb/proxy/internal/limits"
 )
 
-// idleTime is how long an idle connection to an endpoint is kept. It is below the 5 s after which Node, uvicorn and Apache
-// close theirs. gunicorn's 2 s is shorter, but requests that could suffer don't use idle connections (see Send).
+// idleTime is how long an idle connection to an endpoint is kept. It is below the 5 s after which Node, uvicorn and
+// Apache close theirs. gunicorn's 2 s is shorter, but requests that could suffer don't use idle connections (see Send).
 const idleTime = 4 * time.Second
 
 // Conn is a connection to an endpoint. It gives its place back when it is closed.
@@ -104,8 +104,8 @@ func (b *Balancer) transportsTo(e *Endpoint) *transports {
 	return e.transports.Load()
 }
 
-// patientConn goes on to the answer when a replica has closed its side before it has read all of the body. The transport
-// would report the failed write, and lose an answer that has arrived.
+// patientConn goes on to the answer when a replica has closed its side before it has read all of the body. The
+// transport would report the failed write, and lose an answer that has arrived.
 type patientConn struct {
 	net.Conn
 	deaf bool // only the transport's one writer uses it
@@ -124,8 +124,8 @@ func (c *patientConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Send sends one request to the endpoint. A replica may close an idle connection just as the request is written to it; the
-// transport then repeats what may be repeated (GET, HEAD, OPTIONS, TRACE without a body). All other requests get a
+// Send sends one request to the endpoint. A replica may close an idle connection just as the request is written to it;
+// the transport then repeats what may be repeated (GET, HEAD, OPTIONS, TRACE without a body). All other requests get a
 // connection of their own: a dial costs some 50 µs here, a POST that is lost or done twice costs more.
 func (b *Balancer) Send(e *Endpoint, r *http.Request) (*http.Response, error) {
 	ts := b.transportsTo(e)

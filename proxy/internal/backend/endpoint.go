@@ -48,8 +48,8 @@ func (r *Replica) BeginDismissing() bool {
 }
 
 // Dismiss closes each flow as soon as it is quiet, for as long as leaving returns true. Its client comes back and is
-// served by the replicas that stay, or waits for the next one. A client that is cut between two requests loses nothing. A
-// client whose replica is stopped loses the request that it sends at that very moment.
+// served by the replicas that stay, or waits for the next one. A client that is cut between two requests loses nothing.
+// A client whose replica is stopped loses the request that it sends at that very moment.
 func (r *Replica) Dismiss(ctx context.Context, leaving func() bool) {
 	defer r.dismissing.Store(false)
 	for leaving() && r.open.Load() > 0 { // a connection that is counted may become a flow yet

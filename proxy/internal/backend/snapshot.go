@@ -29,8 +29,8 @@ func Empty() *Snapshot {
 	return (&Snapshot{}).Next(rhumb.Table{}, func(rhumb.Endpoint) bool { return false })
 }
 
-// Next returns the snapshot of t without the hidden endpoints. Counters, failures and idle connections of what stays come
-// from s.
+// Next returns the snapshot of t without the hidden endpoints. Counters, failures and idle connections of what stays
+// come from s.
 func (s *Snapshot) Next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *Snapshot {
 	endpoints := 0
 	for _, b := range t.Backends {

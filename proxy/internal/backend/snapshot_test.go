@@ -17,7 +17,8 @@ func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
 	table := func(release int, backends ...string) rhumb.Table {
 		var tb rhumb.Table
 		for _, b := range backends {
-			e := rhumb.Endpoint{Replica: fmt.Sprint("r", release), Release: release, Addr: netip.MustParseAddrPort("10.0.0.1:1")}
+			e := rhumb.Endpoint{Replica: fmt.Sprint("r", release), Release: release,
+				Addr: netip.MustParseAddrPort("10.0.0.1:1")}
 			tb.Backends = append(tb.Backends, rhumb.Backend{Name: b, Endpoints: []rhumb.Endpoint{e}})
 		}
 		return tb

@@ -15,7 +15,8 @@ type releaseCounters struct {
 }
 
 func (c *releaseCounters) stats() rhumb.ReleaseStats {
-	return rhumb.ReleaseStats{Served: c.served.Load(), Errors: c.errors.Load(), Latency: time.Duration(c.latency.Load())}
+	return rhumb.ReleaseStats{Served: c.served.Load(), Errors: c.errors.Load(),
+		Latency: time.Duration(c.latency.Load())}
 }
 
 // keptReleases is how many releases without endpoints a backend remembers the counts of.

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reader reads from a socket and holds a buffer only while there is something in it, so that an idle connection needs no
-// buffer. The kernel could splice TCP instead, but a splice takes a pipe, which is two descriptors, and holds it while
-// it waits.
+// Reader reads from a socket and holds a buffer only while there is something in it, so that an idle connection needs
+// no buffer. The kernel could splice TCP instead, but a splice takes a pipe, which is two descriptors, and holds it
+// while it waits.
 type Reader struct {
 	raw  syscall.RawConn
 	pool *bufferPool
@@ -27,8 +27,8 @@ func newReader(c syscall.Conn, pool *bufferPool) (*Reader, error) {
 	return &Reader{raw: raw, pool: pool}, err
 }
 
-// Next waits for bytes or a datagram and returns them. They are the caller's until it calls Done, which it must do after
-// a nil error. No bytes and no error is the end of a TCP connection, or an empty datagram.
+// Next waits for bytes or a datagram and returns them. They are the caller's until it calls Done, which it must do
+// after a nil error. No bytes and no error is the end of a TCP connection, or an empty datagram.
 func (r *Reader) Next() ([]byte, error) {
 	if err := r.raw.Read(r.try); err != nil {
 		return nil, err
@@ -66,8 +66,8 @@ type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
 
-// copyTCP copies until src ends, and returns how many bytes it copied. It calls came when bytes have come, and what came
-// returned when they have gone. An error of dst is a writeError.
+// copyTCP copies until src ends, and returns how many bytes it copied. It calls came when bytes have come, and what
+// came returned when they have gone. An error of dst is a writeError.
 func copyTCP(dst io.Writer, src *net.TCPConn, came func() (gone func())) (copied int64, err error) {
 	r, err := newReader(src, copyBuffers)
 	if err != nil {

@@ -146,8 +146,8 @@ func (fs *Flows) Dismiss() {
 	}
 }
 
-// MakeRoom closes the flow that has been still for the longest, of those that came in at the address, if that is at least
-// the given time. The zero Binding is any address.
+// MakeRoom closes the flow that has been still for the longest, of those that came in at the address, if that is at
+// least the given time. The zero Binding is any address.
 func (fs *Flows) MakeRoom(at socket.Binding, least time.Duration) {
 	var stillest *Flow
 	fs.mu.Lock()

@@ -27,10 +27,11 @@ type Limits struct {
 	IdleTime     time.Duration // a kept-alive client connection without a request
 	ProgressTime time.Duration // a request's or answer's body in which nothing moves on the client's side
 	HalfTime     time.Duration // a TCP connection that one side has ended, and in which no byte moves
-	StillTime    time.Duration // a TCP connection without a byte, after which it makes room once the last place is taken
-	DialTime     time.Duration // one attempt to connect to an endpoint
-	FailTime     time.Duration // how long an endpoint that could not be connected to is avoided
-	SessionTime  time.Duration // a UDP session without a datagram
+	// a TCP connection without a byte, after which it makes room once the last place is taken
+	StillTime   time.Duration
+	DialTime    time.Duration // one attempt to connect to an endpoint
+	FailTime    time.Duration // how long an endpoint that could not be connected to is avoided
+	SessionTime time.Duration // a UDP session without a datagram
 
 	QuietTime    time.Duration // after a handover: an idle client connection is closed once quiet for this long
 	HandoverTime time.Duration // after a handover: what is still open then is cut

@@ -10,9 +10,9 @@ import (
 // streamWait is how long a stream waits for its place.
 const streamWait = 5 * time.Second
 
-// Streams counts the requests of HTTP/2 that are under way. A request of HTTP/1 is bounded with its connection, and so is
-// one request of each connection of HTTP/2. All others take places here; each of them also stands for a connection to an
-// endpoint. A client that has all its places at a backend waits for the next one, while other clients don't.
+// Streams counts the requests of HTTP/2 that are under way. A request of HTTP/1 is bounded with its connection, and so
+// is one request of each connection of HTTP/2. All others take places here; each of them also stands for a connection
+// to an endpoint. A client that has all its places at a backend waits for the next one, while other clients don't.
 type Streams struct {
 	limits Limits
 
@@ -40,8 +40,8 @@ func NewStreams(l Limits) *Streams {
 	return &Streams{limits: l, backends: map[string]*streamCount{}, clients: map[StreamKey]*streamCount{}}
 }
 
-// Enter takes a place, and reports whether there was one, for Leave to give back. If the client has all its places, Enter
-// waits for the next one.
+// Enter takes a place, and reports whether there was one, for Leave to give back. If the client has all its places,
+// Enter waits for the next one.
 func (s *Streams) Enter(ctx context.Context, k StreamKey) bool {
 	s.mu.Lock()
 	be, cl := s.count(k)

@@ -1,5 +1,5 @@
-// Package socket has the addresses of this host that are served: binding them, saying who else holds them, and making sockets of
-// what another process has handed over.
+// Package socket has the addresses of this host that are served: binding them, saying who else holds them, and making
+// sockets of what another process has handed over.
 package socket
 
 import (
@@ -24,10 +24,12 @@ type Socket struct {
 	closed chan struct{}
 }
 
-// Listen binds the address. A host without IPv6 takes "[::]" as all of IPv4. Errors are the kernel's: Explain explains them.
+// Listen binds the address. A host without IPv6 takes "[::]" as all of IPv4. Errors are the kernel's: Explain explains
+// them.
 func Listen(ctx context.Context, b Binding) (*Socket, error) {
 	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // it has no TCP_USER_TIMEOUT, and outlives its closing: a slow client would hold what we let go of
+	// it has no TCP_USER_TIMEOUT, and outlives its closing: a slow client would hold what we let go of
+	lc.SetMultipathTCP(false)
 	network, addr := networkOf(b)
 	if b.UDP {
 		c, err := lc.ListenPacket(ctx, network, addr)
@@ -49,7 +51,8 @@ func Listen(ctx context.Context, b Binding) (*Socket, error) {
 	return ofTCP(b, l), nil
 }
 
-// Inherit makes a socket of a file descriptor that another process bound. It works on a duplicate: f stays the caller's.
+// Inherit makes a socket of a file descriptor that another process bound. It works on a duplicate: f stays the
+// caller's.
 func Inherit(b Binding, f *os.File) (*Socket, error) {
 	if b.UDP {
 		c, err := net.FilePacketConn(f)
@@ -99,9 +102,11 @@ func Explain(b Binding, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		if who := holder(b); who != "" {
-			return rhumb.Errorf(rhumb.Conflict, "%s is in use by %s", b, who).WithHint("stop it, or publish another port")
+			return rhumb.Errorf(rhumb.Conflict, "%s is in use by %s", b,
+				who).WithHint("stop it, or publish another port")
 		}
-		return rhumb.Errorf(rhumb.Conflict, "%s is in use by another process", b).WithHint("stop it, or publish another port")
+		return rhumb.Errorf(rhumb.Conflict, "%s is in use by another process",
+			b).WithHint("stop it, or publish another port")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return rhumb.Errorf(rhumb.Conflict, "%s can't be bound: this host doesn't have the address", b)
 	case errors.Is(err, syscall.EACCES):

@@ -33,7 +33,8 @@ func sum(table []byte) []byte {
 func readTable(b []byte) (rhumb.Table, error) {
 	table, rest, _ := bytes.Cut(b, []byte("\n"))
 	if len(rest) > 0 && !bytes.Equal(sum(table), b) {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: the checksum is another one's: it was changed, or is damaged")
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid,
+			"routing table: the checksum is another one's: it was changed, or is damaged")
 	}
 	return Decode(table, false)
 }
@@ -53,8 +54,8 @@ func (f File) Save(t rhumb.Table) error {
 	return nil
 }
 
-// Load gives the table on disk, the empty one if there is none. One that isn't understood is set aside, not deleted: the
-// daemon sends its own soon.
+// Load gives the table on disk, the empty one if there is none. One that isn't understood is set aside, not deleted:
+// the daemon sends its own soon.
 func (f File) Load() (rhumb.Table, error) {
 	if f.Dir == "" {
 		return rhumb.Table{}, nil

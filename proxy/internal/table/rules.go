@@ -31,7 +31,8 @@ func Compile(rules []rhumb.Rule) Rules {
 }
 
 // Match gives the backend for a request's Host header and path. Hosts are tried from the most exact to the least, and
-// the first that has a rule for the path wins, with its longest: an exact name's rule for /v1 doesn't hide what "" says of /.
+// the first that has a rule for the path wins, with its longest: an exact name's rule for /v1 doesn't hide what "" says
+// of /.
 func (s Rules) Match(hostport, path string) (backend string, ok bool) {
 	host := RequestHost(hostport)
 	if b, ok := matchPath(s.hosts[host], path); ok && host != "" {
@@ -87,7 +88,8 @@ func RequestHost(hostport string) string {
 // nameBytes are those of a registered name.
 const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;="
 
-// ValidHost reports whether a Host header names a host, with or without a port, as RFC 3986 has it; "" names none and is valid.
+// ValidHost reports whether a Host header names a host, with or without a port, as RFC 3986 has it; "" names none and
+// is valid.
 func ValidHost(hostport string) bool {
 	if hostport == "" {
 		return true
@@ -102,5 +104,6 @@ func ValidHost(hostport string) bool {
 		name, rest = hostport[:at], hostport[at:]
 	}
 	port, ok := strings.CutPrefix(rest, ":")
-	return name != "" && (ok || rest == "") && strings.Trim(port, "0123456789") == "" && (hostport[0] == '[' || strings.Trim(name, nameBytes) == "")
+	return name != "" && (ok || rest == "") && strings.Trim(port, "0123456789") == "" &&
+		(hostport[0] == '[' || strings.Trim(name, nameBytes) == "")
 }

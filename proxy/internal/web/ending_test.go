@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A request may begin after its connection has gone, at the same moment as the server ends. Nothing synchronizes the two
-// here, so that the race detector sees whether that is allowed.
+// A request may begin after its connection has gone, at the same moment as the server ends. Nothing synchronizes the
+// two here, so that the race detector sees whether that is allowed.
 func TestARequestMayBeginWhileTheServerEnds(t *testing.T) {
 	s := New(Deps{Log: slog.New(slog.DiscardHandler)})
 	for range 100 {

@@ -49,7 +49,8 @@ func (f *forwarding) RoundTrip(r *http.Request) (resp *http.Response, err error)
 		sent := time.Now()
 		resp, err = f.server.deps.Balancer.Send(m.Endpoint, r)
 		if err != nil {
-			if !errors.As(err, new(*backend.DialError)) && !errors.Is(err, backend.ErrBusy) && !f.clientFailed(r.Context()) {
+			if !errors.As(err, new(*backend.DialError)) && !errors.Is(err, backend.ErrBusy) &&
+				!f.clientFailed(r.Context()) {
 				m.NoteError()
 				m.NoteCut()
 			}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// rewrite makes the request that a replica gets from the one that came in. Host and query stay to the letter, and so does
-// the path but for bytes that no URI may have (RFC 3986). Those are percent-encoded, because servers refuse them raw or
-// read them in different ways.
+// rewrite makes the request that a replica gets from the one that came in. Host and query stay to the letter, and so
+// does the path but for bytes that no URI may have (RFC 3986). Those are percent-encoded, because servers refuse them
+// raw or read them in different ways.
 func (s *Server) rewrite(pr *httputil.ProxyRequest) {
 	in, out := pr.In, pr.Out
 	out.URL.Scheme, out.URL.Host = "http", "replica" // Send replaces the host
@@ -37,8 +37,8 @@ func calledAt(r *http.Request) string {
 	return strings.TrimSuffix(at, ":80")
 }
 
-// setOrigin sets the headers that say who the client is and what it asked for. What the request itself claims is believed
-// only from a trusted peer, and only in X-Forwarded-*: other fields may have passed such a peer unseen.
+// setOrigin sets the headers that say who the client is and what it asked for. What the request itself claims is
+// believed only from a trusted peer, and only in X-Forwarded-*: other fields may have passed such a peer unseen.
 func (s *Server) setOrigin(in, out *http.Request) {
 	peer := addrPortOf(in.RemoteAddr).Addr()
 	trusted := s.trusts(peer)
@@ -66,8 +66,8 @@ func (s *Server) setOrigin(in, out *http.Request) {
 	out.Header["X-Real-Ip"] = []string{client.String()}
 }
 
-// lastStranger follows a chain of X-Forwarded-For back from a trusted peer to the first address that isn't trusted. That is
-// the client as the last trusted peer saw it; what stands before it is the client's own claim.
+// lastStranger follows a chain of X-Forwarded-For back from a trusted peer to the first address that isn't trusted.
+// That is the client as the last trusted peer saw it; what stands before it is the client's own claim.
 func (s *Server) lastStranger(chain string, peer netip.Addr) netip.Addr {
 	for more := true; more && s.trusts(peer); {
 		at := strings.LastIndexByte(chain, ',')
@@ -80,8 +80,9 @@ func (s *Server) lastStranger(chain string, peer netip.Addr) netip.Addr {
 	return peer
 }
 
-// carriesHTTP reports whether a client asks to change to a protocol that carries requests again: HTTP/2, or TLS with HTTP
-// in it. Those would reach the replica as the client wrote them, past all rules. Such a client goes on without the change.
+// carriesHTTP reports whether a client asks to change to a protocol that carries requests again: HTTP/2, or TLS with
+// HTTP in it. Those would reach the replica as the client wrote them, past all rules. Such a client goes on without the
+// change.
 func carriesHTTP(upgrade string) bool {
 	for protocol := range strings.SplitSeq(strings.ToLower(upgrade), ",") {
 		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
@@ -92,8 +93,8 @@ func carriesHTTP(upgrade string) bool {
 	return false
 }
 
-// claimsOrigin reports whether a header says where a request comes from. CGI and WSGI turn "-" into "_", so that a replica
-// can't tell X_Forwarded_For from the real one. Both spellings count.
+// claimsOrigin reports whether a header says where a request comes from. CGI and WSGI turn "-" into "_", so that a
+// replica can't tell X_Forwarded_For from the real one. Both spellings count.
 func claimsOrigin(header string) bool {
 	k := http.CanonicalHeaderKey(strings.ReplaceAll(header, "_", "-"))
 	return k == "Forwarded" || k == "X-Real-Ip" || strings.HasPrefix(k, "X-Forwarded-")

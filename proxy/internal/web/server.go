@@ -93,8 +93,8 @@ func (s *Server) newServer(streams int) webServer {
 	}}
 }
 
-// serverLog logs the HTTP server's messages. Most are about single clients, which can cause as many as they like: they are
-// for debugging. A panic is the proxy's own fault and an error.
+// serverLog logs the HTTP server's messages. Most are about single clients, which can cause as many as they like: they
+// are for debugging. A panic is the proxy's own fault and an error.
 type serverLog struct{ log *slog.Logger }
 
 func (l serverLog) Write(line []byte) (int, error) {
@@ -106,8 +106,8 @@ func (l serverLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// http2Config bounds what one connection may have under way. The pings find connections that have sent a part of a frame
-// and nothing since.
+// http2Config bounds what one connection may have under way. The pings find connections that have sent a part of a
+// frame and nothing since.
 func http2Config(l limits.Limits, streams int) *http.HTTP2Config {
 	return &http.HTTP2Config{MaxConcurrentStreams: streams,
 		SendPingTimeout: l.HeaderTime * 3 / 4, PingTimeout: l.HeaderTime / 2}

@@ -21,8 +21,8 @@ func suspect(r *http.Request) bool {
 	return !wellAimed(r) || !table.ValidHost(r.Host) || lengthDoubtful(r.Header)
 }
 
-// wellAimed reports whether a request's URI is a path, a URL of HTTP, or what its method needs. The transport would make
-// "GET 80" of "GET shop.test:80", and two words of a path with a space in its query.
+// wellAimed reports whether a request's URI is a path, a URL of HTTP, or what its method needs. The transport would
+// make "GET 80" of "GET shop.test:80", and two words of a path with a space in its query.
 func wellAimed(r *http.Request) bool {
 	uri := r.RequestURI
 	switch {
@@ -47,8 +47,8 @@ func lengthDoubtful(h http.Header) bool {
 	return len(length) > 1 || len(length) == 1 && !inbound.IsNumber(length[0])
 }
 
-// ofTheServer answers a request about the proxy itself, which has no options. net/http would do so before any handler, and
-// the connection's requests would be counted wrong.
+// ofTheServer answers a request about the proxy itself, which has no options. net/http would do so before any handler,
+// and the connection's requests would be counted wrong.
 func ofTheServer(w http.ResponseWriter, r *http.Request) bool {
 	if r.RequestURI != "*" {
 		return false

@@ -87,7 +87,8 @@ func (c *Client) once(ctx context.Context, method, path string, data []byte, out
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return rhumb.Errorf(rhumb.Unavailable, "the proxy at %s doesn't answer: %w", c.socket, err).WithHint("is rhumb proxy running?")
+		return rhumb.Errorf(rhumb.Unavailable, "the proxy at %s doesn't answer: %w", c.socket,
+			err).WithHint("is rhumb proxy running?")
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))

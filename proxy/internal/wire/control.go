@@ -1,5 +1,5 @@
-// Package wire is what is said over a proxy's control socket: a rhumb.Router at both ends, and the takeover, in which one process
-// hands its sockets to the next.
+// Package wire is what is said over a proxy's control socket: a rhumb.Router at both ends, and the takeover, in which
+// one process hands its sockets to the next.
 package wire
 
 import (
@@ -29,7 +29,8 @@ type wireError struct {
 // maxAnswer bounds what a client of the control socket reads.
 const maxAnswer = 2 * table.MaxBytes
 
-// ErrLeaving is the answer of a proxy that is stopping, or that has a successor: a Client asks again and reaches that one.
+// ErrLeaving is the answer of a proxy that is stopping, or that has a successor: a Client asks again and reaches that
+// one.
 var ErrLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
 
 // Lock keeps two processes from starting at once: the second one takes over from the first.

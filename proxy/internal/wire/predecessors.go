@@ -66,11 +66,14 @@ func (o *Predecessors) hold() (held []*predecessor, release func()) {
 		p.exchange.Lock()
 		held = append(held, p)
 	}
-	return slices.DeleteFunc(slices.Clone(held), func(p *predecessor) bool { return !slices.Contains(o.list(), p) }), func() {
-		for _, p := range held {
-			p.exchange.Unlock()
+	return slices.DeleteFunc(slices.Clone(held), func(p *predecessor) bool {
+			return !slices.Contains(o.list(),
+				p)
+		}), func() {
+			for _, p := range held {
+				p.exchange.Unlock()
+			}
 		}
-	}
 }
 
 // Close lets go of them: this proxy ends, or a successor has them. An exchange under way is finished first, because a
@@ -83,8 +86,8 @@ func (o *Predecessors) Close() {
 	}
 }
 
-// Ask adds up what the old proxies have open, and what of it is busy, by replica ID, and forgets those that are gone. If
-// t isn't nil, they serve it from now on. It asks all of them at the same time.
+// Ask adds up what the old proxies have open, and what of it is busy, by replica ID, and forgets those that are gone.
+// If t isn't nil, they serve it from now on. It asks all of them at the same time.
 func (o *Predecessors) Ask(t *rhumb.Table) (open, busy map[string]int) {
 	open, busy = map[string]int{}, map[string]int{}
 	var mu sync.Mutex

@@ -37,11 +37,12 @@ func (s *Successor) Decline() error {
 	return errors.New("stopping already")
 }
 
-// Give hands over the sockets and the proxies before this one, and returns once the successor serves. Without an error all of it is
-// the successor's, who waits for Agree. The caller sees to it that no table is taken meanwhile.
+// Give hands over the sockets and the proxies before this one, and returns once the successor serves. Without an error
+// all of it is the successor's, who waits for Agree. The caller sees to it that no table is taken meanwhile.
 func (s *Successor) Give(t rhumb.Table, sockets []*socket.Socket, before *Predecessors) error {
 	s.conn.SetDeadline(time.Now().Add(takeoverTime))
-	if _, err := io.WriteString(s.conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: takeover\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(s.conn,
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: takeover\r\n\r\n"); err != nil {
 		return err
 	}
 	if err := expect(s.conn, byteGo); err != nil {
@@ -76,8 +77,8 @@ func (s *Successor) PID() (pid int) {
 	return pid
 }
 
-// sendAll sends the offer and all file descriptors. Nobody may talk to the older proxies before it is known whose they are: the caller takes no
-// table, and a question is one message at a time.
+// sendAll sends the offer and all file descriptors. Nobody may talk to the older proxies before it is known whose they
+// are: the caller takes no table, and a question is one message at a time.
 func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Predecessors) error {
 	o := offer{PID: os.Getpid(), Table: t}
 	var files []syscall.Conn
@@ -102,8 +103,8 @@ func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Pre
 	return nil
 }
 
-// Follow answers the successor's questions until its connection is closed: serve serves its table, if it is given one, to
-// the connections that are still here, and returns how many they are and how many of them are busy.
+// Follow answers the successor's questions until its connection is closed: serve serves its table, if it is given one,
+// to the connections that are still here, and returns how many they are and how many of them are busy.
 func (s *Successor) Follow(serve func(t *rhumb.Table) (open, busy map[string]int)) {
 	s.conn.SetDeadline(time.Time{}) // its end closes the connection, or this proxy's own
 	for {

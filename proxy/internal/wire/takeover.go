@@ -26,8 +26,9 @@ import (
 //	new  a byte: go on                      old  the offer, then a byte with a file descriptor for each socket
 //	new  accepts on them; a byte: I serve   old  a byte: so be it; stops accepting, finishes what it has
 //
-// Until the last byte either may die and the other just goes on. Afterwards the connection stays: the new proxy sends each table to the
-// old one, whose kept-alive connections must not lead to replicas that left, and asks it what it still has open.
+// Until the last byte either may die and the other just goes on. Afterwards the connection stays: the new proxy sends
+// each table to the old one, whose kept-alive connections must not lead to replicas that left, and asks it what it
+// still has open.
 
 // offer is what the old proxy hands over.
 type offer struct {
@@ -144,7 +145,8 @@ func (i *Inheritance) receiveSocket(b socket.Binding) (*socket.Socket, error) {
 	return socket.Inherit(b, f)
 }
 
-// Accept tells the old proxy that this one serves; from then on it is one of before. After an error the old one goes on.
+// Accept tells the old proxy that this one serves; from then on it is one of before. After an error the old one goes
+// on.
 func (i *Inheritance) Accept(before *Predecessors) error {
 	_, err := i.conn.Write([]byte{byteServing})
 	if err == nil {
@@ -175,8 +177,8 @@ func receiveFile(conn *net.UnixConn) (*os.File, error) {
 	return os.NewFile(uintptr(fds[0]), "inherited"), nil
 }
 
-// sendFile gives the other process a duplicate of the file descriptor of c. It is sent from inside Control, because net's File would put
-// the socket, our own with it, into blocking mode.
+// sendFile gives the other process a duplicate of the file descriptor of c. It is sent from inside Control, because
+// net's File would put the socket, our own with it, into blocking mode.
 func sendFile(conn *net.UnixConn, c syscall.Conn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
