@@ -1,4 +1,4 @@
-// Package table reads, checks, compares and keeps the tables that a proxy is told to serve, and compiles their rules.
+// Package table parses, validates, compares and saves routing tables, and compiles their rules.
 package table
 
 import (
@@ -9,8 +9,7 @@ import (
 	"rhumb"
 )
 
-// Clone copies all that whoever gave the table might change afterwards, with no empty lists in it, so that
-// equal tables have equal JSON.
+// Clone returns a deep copy of t without empty lists, so that equal tables have equal JSON.
 func Clone(t rhumb.Table) rhumb.Table {
 	t.Listeners = cloneList(t.Listeners)
 	t.Rules = cloneList(t.Rules)
@@ -30,7 +29,7 @@ func cloneList[T any](l []T) []T {
 	return slices.Clone(l)
 }
 
-// Same tells whether two that were cloned say the same.
+// Same reports whether two that were cloned are equal.
 func Same[T rhumb.Table | rhumb.Segment](a, b T) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
@@ -40,8 +39,8 @@ func Same[T rhumb.Table | rhumb.Segment](a, b T) bool {
 // MaxBytes is how many bytes of JSON a table may have; 10,000 endpoints have about 2 MB.
 const MaxBytes = 64 << 20
 
-// Decode reads a table that came over the wire or from disk. Unknown fields are an error when strict: a
-// daemon newer than the proxy must not believe that what it asked for is served.
+// Decode parses a table that came over the wire or from disk. If strict, unknown fields are an error: a daemon newer
+// than the proxy must not believe that what it asked for is served.
 func Decode(data []byte, strict bool) (rhumb.Table, error) {
 	var t rhumb.Table
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -49,15 +48,15 @@ func Decode(data []byte, strict bool) (rhumb.Table, error) {
 		d.DisallowUnknownFields()
 	}
 	if err := d.Decode(&t); err != nil {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: not understood: %w", err)
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: can't be parsed: %w", err)
 	}
 	if d.More() {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: something follows it")
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: unexpected data after it")
 	}
 	return t, Validate(t)
 }
 
-// CloneSegments copies them with all that is in them.
+// CloneSegments returns a deep copy of them.
 func CloneSegments(ss []rhumb.Segment) []rhumb.Segment {
 	ss = cloneList(ss)
 	for i := range ss {

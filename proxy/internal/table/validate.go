@@ -8,7 +8,7 @@ import (
 	"rhumb/proxy/internal/socket"
 )
 
-// Validate tells whether t can be served at all.
+// Validate returns an error with the code Invalid if t can't be served.
 func Validate(t rhumb.Table) error {
 	backends := make(map[string]bool, len(t.Backends))
 	for _, b := range t.Backends {
@@ -40,7 +40,7 @@ func Validate(t rhumb.Table) error {
 	return nil
 }
 
-// endpointKey is what a backend has only once.
+// endpointKey is unique within a backend.
 type endpointKey struct {
 	replica string
 	addr    netip.AddrPort
@@ -63,7 +63,7 @@ func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 				b.Name, e.Name)
 		}
 		if keys[key] {
-			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: endpoint %q is there twice", b.Name, e.Name)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: duplicate endpoint %q", b.Name, e.Name)
 		}
 		keys[key] = true
 	}
@@ -83,16 +83,16 @@ func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
 		case rhumb.HTTPS:
 			if l.Backend != "" {
 				return rhumb.Errorf(rhumb.Invalid,
-					"routing table: listener %s: over TLS requests are led by rules only", b)
+					"routing table: listener %s: an HTTPS listener can't name a backend", b)
 			}
 		default:
-			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: no such protocol: %q", l.Addr, l.Protocol)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: unknown protocol %q", l.Addr, l.Protocol)
 		}
 		if !l.Addr.IsValid() || l.Addr.Port() == 0 || l.Addr.Addr().Is4In6() {
 			return rhumb.Errorf(rhumb.Invalid, "routing table: listener address %s can't be bound", l.Addr)
 		}
 		if l.Backend != "" && !backends[l.Backend] {
-			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s leads to the unknown backend %q", b,
+			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s names the unknown backend %q", b,
 				l.Backend)
 		}
 		for _, o := range ports[l.Addr.Port()] {
@@ -107,7 +107,7 @@ func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
 
 func validateRule(r rhumb.Rule, backends map[string]bool) error {
 	if !backends[r.Backend] {
-		return rhumb.Errorf(rhumb.Invalid, "routing table: rule %s%s leads to the unknown backend %q", r.Host, r.Path,
+		return rhumb.Errorf(rhumb.Invalid, "routing table: rule %s%s names the unknown backend %q", r.Host, r.Path,
 			r.Backend)
 	}
 	if r.Path != "" && !strings.HasPrefix(r.Path, "/") {
@@ -159,7 +159,7 @@ func validateServices(s rhumb.Segment) error {
 			at := e.Addr.Addr()
 			if e.Replica == "" || replicas[e.Replica] || !s.Subnet.Contains(at) || addrs[at] {
 				return rhumb.Errorf(rhumb.Invalid,
-					"routing table: network %s: service %s: endpoint %q is there twice, or has no replica or a wrong address",
+					"routing table: network %s: service %s: endpoint %q is a duplicate or has no replica or a wrong address",
 					s.Network, a.Service, e.Name)
 			}
 			replicas[e.Replica] = true
@@ -168,7 +168,7 @@ func validateServices(s rhumb.Segment) error {
 	return nil
 }
 
-// validateCertificates tells whether the certificates can be kept.
+// validateCertificates returns an error if the certificates can't be kept.
 func validateCertificates(cs []rhumb.Certificate) error {
 	seen := make(map[string]bool, len(cs))
 	for _, c := range cs {
@@ -182,7 +182,7 @@ func validateCertificates(cs []rhumb.Certificate) error {
 		case c.Source == rhumb.CertGiven && (c.Given == "" || strings.Trim(c.Given, "0123456789abcdef") != ""):
 			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: %q is not a hash", c.Host, c.Given)
 		case c.Source != rhumb.CertGiven && c.Source != rhumb.CertInternal && c.Source != rhumb.CertACME:
-			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: there is no source %q", c.Host,
+			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: unknown source %q", c.Host,
 				c.Source)
 		}
 		seen[host] = true

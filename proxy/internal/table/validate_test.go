@@ -27,11 +27,11 @@ func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
 		"rule a.test/x":    func(t *rhumb.Table) { t.Rules[0].Backend = "x" },
 		"overlap":          func(t *rhumb.Table) { t.Listeners[1].Addr = ap("1.2.3.4:80") },
 		"no backend":       func(t *rhumb.Table) { t.Listeners[1].Backend = "" },
-		"no such protocol": func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
+		"unknown protocol": func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
 		"can't be bound":   func(t *rhumb.Table) { t.Listeners[0].Addr = netip.AddrPort{} },
 		"two backends":     func(t *rhumb.Table) { t.Backends = append(t.Backends, t.Backends[0]) },
 		"has no name":      func(t *rhumb.Table) { t.Backends = append(t.Backends, rhumb.Backend{}) },
-		"is there twice": func(t *rhumb.Table) {
+		"duplicate endpoint": func(t *rhumb.Table) {
 			b := &t.Backends[0]
 			b.Endpoints = append(b.Endpoints,
 				b.Endpoints[0])
