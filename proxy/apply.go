@@ -70,15 +70,16 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 		return err
 	}
 	failpoint.Here("proxy after it saved a table")
-	p.swap(t, bound)
-	p.segments.drop(context.WithoutCancel(ctx), before, t.Segments)
+	ctx = context.WithoutCancel(ctx) // the table is saved: finish
+	p.swap(ctx, t, bound)
+	p.segments.drop(ctx, before, t.Segments)
 	return nil
 }
 
 // swap serves t from now on with the sockets that were bound for it, and lets go of what t doesn't use. The caller
 // holds the turn.
-func (p *Proxy) swap(t rhumb.Table, bound []*socket.Socket) {
-	p.certs.Manage(t)
+func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket) {
+	p.certs.Manage(ctx, t)
 	next := p.served.swap(t)
 	for _, s := range bound {
 		p.listeners.begin(s)
@@ -117,7 +118,7 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	}
 	p.turn.wait()
 	defer p.turn.end()
-	p.certs.Manage(t)
+	p.certs.Manage(ctx, t)
 	p.listeners.bindMissing(ctx, p.served.swap(t))
 	return nil
 }

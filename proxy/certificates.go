@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http"
 
@@ -11,7 +12,7 @@ import (
 // concurrently, and wait for nothing outside this machine.
 type Certificates interface {
 	// Manage keeps the certificates of the table, and no others.
-	Manage(t rhumb.Table)
+	Manage(ctx context.Context, t rhumb.Table)
 	// Certificate returns the certificate for a handshake. nil without an error refuses the name.
 	Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	// Good reports whether a host can be visited over TLS.
@@ -27,7 +28,7 @@ type Certificates interface {
 // noCertificates has none: no handshake succeeds.
 type noCertificates struct{}
 
-func (noCertificates) Manage(rhumb.Table)                                         {}
+func (noCertificates) Manage(context.Context, rhumb.Table)                        {}
 func (noCertificates) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil }
 func (noCertificates) Good(string) bool                                           { return false }
 func (noCertificates) Challenge(http.ResponseWriter, *http.Request) bool          { return false }

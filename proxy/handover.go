@@ -25,7 +25,7 @@ func (p *Proxy) handOver(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.log.Info("handed over")
-	s.Follow(p.follow)
+	s.Follow(func(t *rhumb.Table) (open, busy map[string]int) { return p.follow(r.Context(), t) })
 }
 
 // offer hands over sockets and table. Once the new proxy serves, this one accepts nothing more. It holds the turn: no
@@ -53,10 +53,10 @@ func (p *Proxy) offer(s *wire.Successor) error {
 }
 
 // follow serves the successor's table, if there is a new one, to the connections that are still here, and counts them.
-func (p *Proxy) follow(t *rhumb.Table) (open, busy map[string]int) {
+func (p *Proxy) follow(ctx context.Context, t *rhumb.Table) (open, busy map[string]int) {
 	if t != nil && table.Validate(*t) == nil {
 		p.turn.wait()
-		p.swap(table.Clone(*t), nil)
+		p.swap(ctx, table.Clone(*t), nil)
 		p.turn.end()
 	}
 	return p.open(t)
@@ -80,6 +80,6 @@ func (p *Proxy) inherit(ctx context.Context) (*wire.Inheritance, error) {
 	p.log.Info("taking over", "pid", got.PID, "version", t.Version, "sockets", len(got.Sockets))
 	p.turn.wait()
 	defer p.turn.end()
-	p.swap(t, got.Sockets)
+	p.swap(ctx, t, got.Sockets)
 	return got, nil
 }

@@ -70,10 +70,10 @@ func makePocket(lists ...[]string) (*pocket, error) {
 	return p, nil
 }
 
-func (p *pocket) Manage(rhumb.Table)                { p.managed.Add(1) }
-func (p *pocket) Good(host string) bool             { return p.certs[host] != nil && !p.away.Load() }
-func (p *pocket) Rest()                             { p.resting.Store(true) }
-func (p *pocket) Status() []rhumb.CertificateStatus { return nil }
+func (p *pocket) Manage(context.Context, rhumb.Table) { p.managed.Add(1) }
+func (p *pocket) Good(host string) bool               { return p.certs[host] != nil && !p.away.Load() }
+func (p *pocket) Rest()                               { p.resting.Store(true) }
+func (p *pocket) Status() []rhumb.CertificateStatus   { return nil }
 func (p *pocket) Certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return p.certs[h.ServerName], nil
 }
