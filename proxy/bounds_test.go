@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -260,20 +261,27 @@ func TestTheStillestTCPConnectionGivesWay(t *testing.T) {
 	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "e", echo("e"))))
 	still, _, _ := dialLine(t, addr)
 	speaks, r, _ := dialLine(t, addr)
-	time.Sleep(400 * time.Millisecond) // the kernel keeps this time
-	fmt.Fprintln(speaks, "hello")
-	if line, err := r.ReadString('\n'); line != "hello\n" {
-		t.Fatalf("%q, %v", line, err)
-	}
 	if _, _, who := dialLine(t, addr); who != "e" { // which takes the last place
 		t.Fatal(who)
 	}
-	if n, err := still.Read(make([]byte, 1)); err == nil {
-		t.Errorf("the still one got %d bytes", n)
-	}
-	fmt.Fprintln(speaks, "again")
-	if line, err := r.ReadString('\n'); line != "again\n" {
-		t.Errorf("the one that spoke: %q, %v", line, err)
+	closed := make(chan error)
+	go func() {
+		_, err := still.Read(make([]byte, 1))
+		closed <- err
+	}()
+	for {
+		fmt.Fprintln(speaks, "hello")
+		if line, err := r.ReadString('\n'); line != "hello\n" {
+			t.Fatalf("the connection that speaks: %q, %v", line, err)
+		}
+		select {
+		case err := <-closed:
+			if !errors.Is(err, io.EOF) {
+				t.Errorf("the still connection: %v", err)
+			}
+			return
+		default:
+		}
 	}
 }
 

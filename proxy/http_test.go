@@ -68,7 +68,7 @@ func TestWhileAllReplicasRefuseRequestsAreHeld(t *testing.T) {
 	addr, at := freeAddr(t), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 10*time.Second, endpoint("a", at.String())))
 	go func() {
-		time.Sleep(300 * time.Millisecond)
+		eventually(t, "the request waits", func() bool { return waiting(t, p) == 1 })
 		l, err := net.Listen("tcp", at.String())
 		if err != nil {
 			t.Error(err)
@@ -290,7 +290,10 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 			tb.Backends[1].Endpoints = nil
 		}
 		apply(t, p, tb)
-		time.Sleep(3 * time.Millisecond)
+		served := l.requests.Load()
+		eventually(t, "requests are served or held", func() bool {
+			return l.requests.Load() > served || l.failed.Load() > 0 || waiting(t, p) > 0
+		})
 	}
 	apply(t, p, table(v+1))
 	l.end(t)

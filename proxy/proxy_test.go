@@ -129,12 +129,29 @@ func open(t testing.TB, r rhumb.Router, replica string) int {
 	return st.Open[replica]
 }
 
-// eventually waits until what is true.
+// waiting returns how many requests and connections are held.
+func waiting(t testing.TB, r rhumb.Router) (n int) {
+	t.Helper()
+	st, err := r.Status(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, b := range st.Backends {
+		n += b.Waiting
+	}
+	return n
+}
+
+// eventually waits until is returns true.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
+	late, tick := time.After(5*time.Second), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("not within 5 s: %s", what)
 		}
 	}
 }
@@ -229,10 +246,13 @@ func TestARequestIsHeldUntilAReplicaIsThere(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 10*time.Second))
-	go func() {
-		time.Sleep(100 * time.Millisecond)
-		p.Apply(context.Background(), one(2, addr, rhumb.HTTP, 10*time.Second, web(t, "a", nil)))
-	}()
+	a := web(t, "a", nil)
+	var applied sync.WaitGroup
+	defer applied.Wait()
+	applied.Go(func() {
+		eventually(t, "the request waits", func() bool { return waiting(t, p) == 1 })
+		apply(t, p, one(2, addr, rhumb.HTTP, 10*time.Second, a))
+	})
 	if code, body := get(t, "http://"+addr.String()); code != 200 || body != "a" {
 		t.Fatalf("%d %q", code, body)
 	}
@@ -260,13 +280,16 @@ func TestAConnectionIsHeldToo(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 10*time.Second))
-	go func() {
-		time.Sleep(100 * time.Millisecond)
-		p.Apply(context.Background(), one(2, addr, rhumb.TCP, 10*time.Second, tcp(t, "a", echo("a"))))
-	}()
+	a := tcp(t, "a", echo("a"))
+	var applied sync.WaitGroup
+	applied.Go(func() {
+		eventually(t, "the connection waits", func() bool { return waiting(t, p) == 1 })
+		apply(t, p, one(2, addr, rhumb.TCP, 10*time.Second, a))
+	})
 	if _, _, who := dialLine(t, addr); who != "a" {
 		t.Fatal(who)
 	}
+	applied.Wait()
 	apply(t, p, one(3, addr, rhumb.TCP, 50*time.Millisecond))
 	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
@@ -274,7 +297,7 @@ func TestAConnectionIsHeldToo(t *testing.T) {
 	}
 	defer c.Close()
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
-		t.Fatalf("held in vain: %v", err)
+		t.Fatalf("after the hold: %v", err)
 	}
 }
 
