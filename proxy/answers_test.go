@@ -30,8 +30,8 @@ func (w *words) String() string {
 	return w.b.String()
 }
 
-// TestImpossibleStatusesAreTheReplicasFailure sends first lines that no server should.
-func TestImpossibleStatusesAreTheReplicasFailure(t *testing.T) {
+// TestInvalidStatusesAreTheReplicasFailure sends first lines that no server should.
+func TestInvalidStatusesAreTheReplicasFailure(t *testing.T) {
 	var log words
 	var line string
 	e := tcp(t, "odd", func(c net.Conn) {

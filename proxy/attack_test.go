@@ -23,7 +23,7 @@ import (
 	"rhumb/proxy"
 )
 
-func TestTheDefaultsShedWhoMakesNoProgressWithin15Seconds(t *testing.T) {
+func TestTheDefaultsCutIdleRequestsWithin15Seconds(t *testing.T) {
 	l := proxy.DefaultLimits()
 	for name, d := range map[string]time.Duration{"header": l.HeaderTime, "body and answer": l.ProgressTime} {
 		if d > 15*time.Second {
@@ -75,7 +75,7 @@ var attacks = []struct{ name, first, more string }{
 		"\x00\x00\x08\x06\x00\x00\x00", ""},
 }
 
-func TestSlowConnectionsAreShedWhileOthersAreServed(t *testing.T) {
+func TestSlowConnectionsAreCutWhileOthersAreServed(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", big)))
@@ -117,7 +117,7 @@ func TestSlowConnectionsAreShedWhileOthersAreServed(t *testing.T) {
 }
 
 // What the proxy answers itself doesn't read the body.
-func TestABodyThatNobodyWantsIsNotWaitedFor(t *testing.T) {
+func TestABodyThatIsNotReadIsNotWaitedFor(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow, Certificates: newPocket(t, []string{"tls.test"})})
 	plain, over := freeAddr(t), freeAddr(t)
 	apply(t, p, secure(1, plain, over, web(t, "a", big), "tls.test"))
@@ -137,7 +137,7 @@ func TestABodyThatNobodyWantsIsNotWaitedFor(t *testing.T) {
 
 // An answer that the kernel's buffers hold keeps no handler waiting; yet its connection and the memory would be held.
 // The kernel gives up without a word, so that only the host knows.
-func TestAnAnswerThatNobodyTakesFromTheKernelIsDropped(t *testing.T) {
+func TestAnAnswerThatStaysInTheKernelIsDropped(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", big)))

@@ -53,7 +53,7 @@ func TestATCPConnectionTakesNoPipes(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyConnectionsToEndpoints(t *testing.T) {
+func TestConnectionsToEndpointsAreLimited(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 2}})
 	addr := freeAddr(t)
 	asked, answer := make(chan struct{}, 2), make(chan struct{})
@@ -227,7 +227,7 @@ func TestManyConnectionsOfOneClientGetFewerStreamsEach(t *testing.T) {
 	}
 }
 
-func TestOfManyThatTakeNothingSomeAreCutSooner(t *testing.T) {
+func TestStalledClientsAreCutSoonerWhenThereAreMany(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -255,7 +255,7 @@ func TestOfManyThatTakeNothingSomeAreCutSooner(t *testing.T) {
 	}
 }
 
-func TestTheStillestTCPConnectionGivesWay(t *testing.T) {
+func TestTheStillestTCPConnectionMakesRoom(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{Conns: 3, StillTime: 300 * time.Millisecond}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "e", echo("e"))))
@@ -286,7 +286,7 @@ func TestTheStillestTCPConnectionGivesWay(t *testing.T) {
 }
 
 // What was taken is given back, or the fourth round finds no place.
-func TestPlacesAtEndpointsComeBack(t *testing.T) {
+func TestPlacesForEndpointConnectionsAreGivenBack(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 3}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", echoWebSocket)))

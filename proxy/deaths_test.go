@@ -95,7 +95,7 @@ func awaitThat(t *testing.T, what string, is func() bool) {
 	}
 }
 
-func TestWhoStartedAgainElsewhereGetsNothingAtItsOldAddress(t *testing.T) {
+func TestARestartedReplicaGetsNothingAtItsOldAddress(t *testing.T) {
 	d := newDead()
 	at := func(s string) rhumb.Endpoint {
 		return rhumb.Endpoint{Replica: "r", Addr: netip.AddrPortFrom(netip.MustParseAddr(s), 80)}
@@ -115,7 +115,7 @@ func TestWhoStartedAgainElsewhereGetsNothingAtItsOldAddress(t *testing.T) {
 	}
 }
 
-func TestTheDeadAreForgottenWhenThereAreTooMany(t *testing.T) {
+func TestOnlySoManyDeathsAreRemembered(t *testing.T) {
 	d := newDead()
 	for i := range maxDead + 10 {
 		if !d.note(Life{ID: string(rune(i + 256))}) {
@@ -130,7 +130,7 @@ func TestTheDeadAreForgottenWhenThereAreTooMany(t *testing.T) {
 	}
 }
 
-func TestTheEngineIsAskedAgainWhenItWentAway(t *testing.T) {
+func TestALostEngineEventStreamIsReopened(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	gone := make(chan Life)
 	close(gone)

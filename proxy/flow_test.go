@@ -71,7 +71,7 @@ func (c *caller) ends() {
 	}
 }
 
-func TestAReplicaThatSpeaksFirstMayStillDoSoWhenItLeaves(t *testing.T) {
+func TestAReplicaThatSpeaksFirstIsGivenTimeWhenItLeaves(t *testing.T) {
 	p, addr := start(t, proxy.Options{}), freeAddr(t)
 	greet := make(chan struct{})
 	first := true
@@ -196,7 +196,7 @@ func TestAQuietWebSocketIsNotBusy(t *testing.T) {
 	c.hears("a still there?")
 }
 
-func TestBytesThatTheClientHasNotTakenAreUnderWay(t *testing.T) {
+func TestUnreadBytesKeepAConnectionBusy(t *testing.T) {
 	var sent atomic.Int64
 	p, addr := start(t, proxy.Options{}), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "a", func(c net.Conn) {
@@ -223,7 +223,7 @@ func TestBytesThatTheClientHasNotTakenAreUnderWay(t *testing.T) {
 	c.conn.Close()
 }
 
-func TestWhatIsLostWithAReplicaIsCounted(t *testing.T) {
+func TestLossesWithAReplicaAreCounted(t *testing.T) {
 	lost := func(p *proxy.Proxy) uint64 {
 		st, err := p.Status(t.Context())
 		if err != nil {

@@ -16,7 +16,7 @@ import (
 	"rhumb/proxy"
 )
 
-func TestHopByHopHeadersEndHere(t *testing.T) {
+func TestHopByHopHeadersAreNotPassedOn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	got := make(chan http.Header, 1)
@@ -126,7 +126,7 @@ func TestInterimAnswersPass(t *testing.T) {
 	}
 }
 
-func TestAnExpectationThatIsRefusedCostsNoBody(t *testing.T) {
+func TestARefusedExpectationSendsNoBody(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -142,7 +142,7 @@ func TestAnExpectationThatIsRefusedCostsNoBody(t *testing.T) {
 	}
 }
 
-func TestAnswersWithoutBodiesKeepTheConnectionInStep(t *testing.T) {
+func TestAnswersWithoutBodiesKeepTheConnectionUsable(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {

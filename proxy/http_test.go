@@ -28,7 +28,7 @@ func deadEndpoint(t testing.TB, name string) rhumb.Endpoint {
 	return endpoint(name, freeAddr(t).String())
 }
 
-func TestAConnectThatFailsIsTriedElsewhereAlsoForPosts(t *testing.T) {
+func TestAFailedConnectIsRetriedElsewhereEvenForPOST(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	a := web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,7 @@ func TestAConnectThatFailsIsTriedElsewhereAlsoForPosts(t *testing.T) {
 	}
 }
 
-func TestATCPConnectThatFailsIsTriedElsewhere(t *testing.T) {
+func TestAFailedTCPConnectIsRetriedElsewhere(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, deadEndpoint(t, "dead"), tcp(t, "a", echo("a"))))
@@ -86,7 +86,7 @@ func TestWhileAllReplicasRefuseRequestsAreHeld(t *testing.T) {
 	}
 }
 
-func TestARequestThatFailsAfterItWasSentIsNotRepeated(t *testing.T) {
+func TestASentRequestIsNotRepeatedAfterAFailure(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	var mu sync.Mutex
@@ -151,7 +151,7 @@ func TestAWebSocketOutlivesTheTable(t *testing.T) {
 	eventually(t, "a is free", func() bool { return open(t, p, "a") == 0 })
 }
 
-func TestWhoTheClientIsIsSaidByTheProxy(t *testing.T) {
+func TestTheProxySaysWhoTheClientIs(t *testing.T) {
 	type headers map[string]string
 	sent := http.Header{"X-Forwarded-For": {"6.6.6.6"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"evil"},
 		"X-Real-Ip": {"6.6.6.6"}, "X_forwarded_for": {"7.7.7.7"}, "Forwarded": {"for=6.6.6.6"}, "X-Forwarded-Prefix": {"/x"}, "X-Other": {"kept"}}
@@ -195,7 +195,7 @@ func TestWhoTheClientIsIsSaidByTheProxy(t *testing.T) {
 	}
 }
 
-func TestHTTP2WithoutTLSIsSpoken(t *testing.T) {
+func TestHTTP2WithoutTLSIsServed(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
@@ -212,7 +212,7 @@ func TestHTTP2WithoutTLSIsSpoken(t *testing.T) {
 	}
 }
 
-func TestThePagesSayWhatIsGoingOn(t *testing.T) {
+func TestThePagesExplainWhatIsGoingOn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	ruled, held, failing := freeAddr(t), freeAddr(t), freeAddr(t)
 	apply(t, p, rhumb.Table{Version: 1,

@@ -20,7 +20,7 @@ import (
 	"rhumb/proxy"
 )
 
-func TestClientsThatDawdleAreShed(t *testing.T) {
+func TestIdleClientsAreCut(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond,
 		ProgressTime: 300 * time.Millisecond,
 		IdleTime:     200 * time.Millisecond, Header: 8 << 10}})
@@ -115,7 +115,7 @@ func TestAnAnswerBeforeTheBodysEndComesThrough(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyWait(t *testing.T) {
+func TestWaitingRequestsAreLimited(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{Waiting: 2}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 10*time.Second))
@@ -151,7 +151,7 @@ func TestOnlySoManyWait(t *testing.T) {
 
 // Many applications answer a POST without reading its body. That must not cost the client the answer, or its next
 // request.
-func TestAReplicaNeedNotReadTheBody(t *testing.T) {
+func TestAReplicaMayAnswerWithoutReadingTheBody(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	closes := tcp(t, "closes", func(c net.Conn) { // like gunicorn's sync workers
@@ -210,7 +210,7 @@ func TestAnUpgradedConnectionMayBeIdle(t *testing.T) {
 	}
 }
 
-func TestTheClientOfAnUpgradedConnectionMayStandStill(t *testing.T) {
+func TestTheClientOfAnUpgradedConnectionMayStopReading(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, tcp(t, "a", func(c net.Conn) {
@@ -227,7 +227,7 @@ func TestTheClientOfAnUpgradedConnectionMayStandStill(t *testing.T) {
 	}
 }
 
-func TestAConnectionThatOneSideHasLeftEnds(t *testing.T) {
+func TestAHalfClosedConnectionEnds(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{HalfTime: 200 * time.Millisecond}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "a", func(c net.Conn) { fmt.Fprintln(c, "bye") })))

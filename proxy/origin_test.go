@@ -10,9 +10,9 @@ import (
 	"rhumb/proxy"
 )
 
-// TestTheClientsAddressIsTheLastThatIsNotTrusted looks at what the replica is told when a trusted balancer, 127.0.0.1,
+// TestTheClientsAddressIsTheLastUntrustedOne looks at what the replica is told when a trusted balancer, 127.0.0.1,
 // sends a request.
-func TestTheClientsAddressIsTheLastThatIsNotTrusted(t *testing.T) {
+func TestTheClientsAddressIsTheLastUntrustedOne(t *testing.T) {
 	p := start(t, proxy.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"),
 		netip.MustParsePrefix("10.0.0.0/8"),
 		netip.MustParsePrefix("fd00::/8")}})

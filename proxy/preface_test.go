@@ -66,7 +66,7 @@ func TestTheMethodOfThePrefaceIsRefusedOverHTTP2(t *testing.T) {
 }
 
 // On a connection over TLS only what was agreed on in the handshake is spoken.
-func TestTheAgreedProtocolIsTheOneSpoken(t *testing.T) {
+func TestTheAgreedProtocolIsUsed(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	h2 := overHTTP2(fs)

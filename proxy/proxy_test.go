@@ -187,7 +187,7 @@ func dialLine(t testing.TB, addr netip.AddrPort) (net.Conn, *bufio.Reader, strin
 	return c, r, strings.TrimSpace(line)
 }
 
-func TestADrainingReplicaKeepsItsConnectionAndGetsNoNew(t *testing.T) {
+func TestADrainingReplicaKeepsConnectionsAndGetsNoNewOnes(t *testing.T) {
 	p := start(t, proxy.Options{})
 	a, b, addr := tcp(t, "a", echo("a")), tcp(t, "b", echo("b")), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, a))
@@ -209,7 +209,7 @@ func TestADrainingReplicaKeepsItsConnectionAndGetsNoNew(t *testing.T) {
 	eventually(t, "a is free", func() bool { return open(t, p, "a") == 0 })
 }
 
-func TestTheLeastConnectionsWin(t *testing.T) {
+func TestTheReplicaWithTheFewestConnectionsIsChosen(t *testing.T) {
 	p := start(t, proxy.Options{})
 	a, b, addr := tcp(t, "a", echo("a")), tcp(t, "b", echo("b")), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, a, b))
@@ -221,7 +221,7 @@ func TestTheLeastConnectionsWin(t *testing.T) {
 	}
 }
 
-func TestAConnectionsHalvesEndOneByOne(t *testing.T) {
+func TestTheSidesOfAConnectionEndSeparately(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	sum := tcp(t, "sum", func(c net.Conn) {
@@ -262,7 +262,7 @@ func TestARequestIsHeldUntilAReplicaIsThere(t *testing.T) {
 	}
 }
 
-func TestARequestHeldInVainIsTold(t *testing.T) {
+func TestARequestHeldTooLongIsAnswered503(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 50*time.Millisecond))

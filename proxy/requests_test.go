@@ -18,7 +18,7 @@ import (
 )
 
 // RFC 9112, 2.2: old clients send an empty line after a body.
-func TestOneEmptyLineBeforeARequestIsPassedOver(t *testing.T) {
+func TestOneEmptyLineBeforeARequestIsSkipped(t *testing.T) {
 	_, fs := fronts(t, proxy.Options{}, record(t).Endpoint)
 	get := "GET /a HTTP/1.1\r\nHost: front.test\r\n\r\n"
 	post := "POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 2\r\n\r\nxy\r\n"
@@ -41,8 +41,8 @@ func TestOneEmptyLineBeforeARequestIsPassedOver(t *testing.T) {
 	}
 }
 
-// TestTargetsAndHostsThatAreNoneAreRefused sends first lines and hosts that servers read in different ways.
-func TestTargetsAndHostsThatAreNoneAreRefused(t *testing.T) {
+// TestInvalidURIsAndHostsAreRefused sends first lines and hosts that servers read in different ways.
+func TestInvalidURIsAndHostsAreRefused(t *testing.T) {
 	r := record(t)
 	p, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	for _, f := range fs {
@@ -81,7 +81,7 @@ func TestTargetsAndHostsThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
-func TestTargetsAndHostsOfEveryFormReachTheReplica(t *testing.T) {
+func TestValidURIsAndHostsReachTheReplica(t *testing.T) {
 	for _, c := range []struct{ line, host, want string }{
 		{"GET http://front.test/abs?q", "front.test", "GET /abs?q HTTP/1.1\r\nHost: front.test\r\n"},
 		{"GET HTTPS://front.test", "other.test", "GET / HTTP/1.1\r\nHost: front.test\r\n"},
@@ -114,9 +114,9 @@ func TestTargetsAndHostsOfEveryFormReachTheReplica(t *testing.T) {
 	}
 }
 
-// TestOptionsOfTheServerItselfAreCounted sends a request that is answered before any route is looked at, and then one
+// TestOptionsOfTheProxyItselfAreCounted sends a request that is answered before any route is looked at, and then one
 // that is refused: it must not be taken for one before the refusal.
-func TestOptionsOfTheServerItselfAreCounted(t *testing.T) {
+func TestOptionsOfTheProxyItselfAreCounted(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	for _, f := range fs {
@@ -135,7 +135,7 @@ func TestOptionsOfTheServerItselfAreCounted(t *testing.T) {
 }
 
 // A replica that gets its own address as Host leads its clients there.
-func TestARequestWithoutAHostGetsTheAddressItCalled(t *testing.T) {
+func TestARequestWithoutAHostGetsTheCalledAddress(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	for _, head := range []string{"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nHost:\r\n\r\n",
@@ -150,9 +150,9 @@ func TestARequestWithoutAHostGetsTheAddressItCalled(t *testing.T) {
 	}
 }
 
-// TestABodyThatTheServerCannotReadIsAnswered sends what the standard allows and the server refuses in the middle of a
+// TestAnUnreadableBodyIsAnswered sends what the standard allows and the server refuses in the middle of a
 // body.
-func TestABodyThatTheServerCannotReadIsAnswered(t *testing.T) {
+func TestAnUnreadableBodyIsAnswered(t *testing.T) {
 	_, fs := fronts(t, proxy.Options{}, web(t, "a", big))
 	for name, body := range map[string]string{
 		"a size of 17 digits":  "00000000000000003\r\nabc\r\n0\r\n\r\n",
@@ -210,8 +210,8 @@ func upgrading(c net.Conn) {
 	fmt.Fprintf(c, "%d bytes, the last LATER", len(got))
 }
 
-// TestAFaultyConnectionIsNoWarning sends frames that are none: any client could fill the log with warnings.
-func TestAFaultyConnectionIsNoWarning(t *testing.T) {
+// TestAFaultyConnectionLogsNoWarning sends frames that are none: any client could fill the log with warnings.
+func TestAFaultyConnectionLogsNoWarning(t *testing.T) {
 	var log words
 	_, fs := fronts(t, proxy.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, web(t, "a", nil))
 	before := log.String()
@@ -270,7 +270,7 @@ func endingItsSide(t testing.TB, f front, words string) string {
 }
 
 // A client that has left looks at first like one that waits.
-func TestARequestOfAClientThatLeftIsDropped(t *testing.T) {
+func TestTheRequestOfAClosedConnectionIsDropped(t *testing.T) {
 	p, fs := fronts(t, proxy.Options{Limits: slow}, web(t, "a",
 		func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	for _, f := range fs {

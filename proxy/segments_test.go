@@ -137,7 +137,7 @@ func equalMade(t *testing.T, m *madeSegments, want map[string][]string) {
 	}
 }
 
-func TestATableIsServedWithItsSegmentsOrNotAtAll(t *testing.T) {
+func TestATableIsServedOnlyWithItsSegments(t *testing.T) {
 	m := &madeSegments{fails: map[string]error{}}
 	p, _ := running(t, Options{Segments: m, State: t.TempDir()})
 	one, two := segmentOf("a", 1, "r1"), segmentOf("b", 2, "r2")
@@ -188,7 +188,7 @@ func listening(at netip.AddrPort, s rhumb.Segment) rhumb.Table {
 		Listeners: []rhumb.Listener{{Addr: at, Protocol: rhumb.TCP, Backend: "b"}}}
 }
 
-func TestAfterATableThatFailsAllIsAsItWas(t *testing.T) {
+func TestAFailedTableChangesNothing(t *testing.T) {
 	for name, fail := range map[string]func(t *testing.T, m *madeSegments, state string){
 		"its segment can't be made": func(_ *testing.T, m *madeSegments,
 			_ string) {
@@ -228,7 +228,7 @@ func TestAfterATableThatFailsAllIsAsItWas(t *testing.T) {
 	}
 }
 
-func TestAProxyThatStartsAloneMakesItsSegmentsAgain(t *testing.T) {
+func TestAProxyMakesItsSegmentsAtTheStart(t *testing.T) {
 	dir := t.TempDir()
 	p, stop := running(t, Options{Segments: &madeSegments{}, State: dir})
 	if err := p.Apply(t.Context(), rhumb.Table{Version: 1,
@@ -284,7 +284,7 @@ func TestASuccessorOwnsTheSegments(t *testing.T) {
 	}
 }
 
-func TestStatusTellsWhyThereAreNoSegments(t *testing.T) {
+func TestStatusSaysWhyThereAreNoSegments(t *testing.T) {
 	p, _ := running(t, Options{Segments: &madeSegments{reason: errors.New("the kernel has no nftables")}})
 	if st, err := p.Status(t.Context()); err != nil || st.NoSegments != "the kernel has no nftables" {
 		t.Errorf("%q, %v", st.NoSegments, err)

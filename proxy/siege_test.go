@@ -28,7 +28,7 @@ const closedWindow = http2.ClientPreface + "\x00\x00\x06\x04\x00\x00\x00\x00\x00
 	"\x00\x00\x0b\x01\x05\x00\x00\x00\x01" + "\x82\x86\x44\x04/big\x41\x01x"
 
 // The limits are the defaults here, and so is the time: it is what an operator would see.
-func TestTwoThousandSlowConnectionsAreShedWithin15SecondsAlone(t *testing.T) {
+func TestTwoThousandSlowConnectionsAreCutWithin15SecondsAlone(t *testing.T) {
 	if os.Getenv("RHUMB_TEST_ALONE") == "" {
 		t.Skip("measures time with 4,000 descriptors: make test runs it by itself, with RHUMB_TEST_ALONE=1")
 	}

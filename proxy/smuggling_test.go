@@ -116,7 +116,7 @@ var smuggled = []struct{ name, head, body string }{
 	{"a trailer with a length", "Transfer-Encoding: chunked\r\nTrailer: X", "0\r\nContent-Length: 34\r\n\r\n" + hidden},
 }
 
-func TestWhatCouldBeReadAsTwoRequestsIsRefused(t *testing.T) {
+func TestARequestWithTwoReadingsIsRefused(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	for i, c := range smuggled {
@@ -143,7 +143,7 @@ func refused(t *testing.T, name, answer string, r *recorder) {
 	}
 }
 
-func TestRequestLinesThatCanBeReadInTwoWaysAreRefused(t *testing.T) {
+func TestRequestLinesWithTwoReadingsAreRefused(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	r := record(t)
@@ -239,7 +239,7 @@ func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
 }
 
 // Only a connection's first bytes make it one of HTTP/2, which the guard doesn't read.
-func TestAfterARequestThereIsNoWayToHTTP2(t *testing.T) {
+func TestAConnectionCannotChangeToHTTP2AfterARequest(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	r := record(t)
@@ -255,7 +255,7 @@ func TestAfterARequestThereIsNoWayToHTTP2(t *testing.T) {
 }
 
 // Behind such an upgrade requests would reach the replica as the client wrote them.
-func TestNoUpgradeLeadsToHTTPAgain(t *testing.T) {
+func TestUpgradesToHTTPAreNotPassedOn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {

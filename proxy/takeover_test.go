@@ -322,7 +322,7 @@ func TestAnOldProxyServesTheNewOnesTables(t *testing.T) {
 	}
 }
 
-func TestATakeoverThatIsGivenUpChangesNothing(t *testing.T) {
+func TestAnAbandonedTakeoverChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "s")
 	first := spawn(t, dir)
@@ -350,7 +350,7 @@ func TestATakeoverThatIsGivenUpChangesNothing(t *testing.T) {
 	}
 }
 
-func TestProxiesThatStartTogetherSucceedOneAnother(t *testing.T) {
+func TestProxiesStartedTogetherSucceedOneAnother(t *testing.T) {
 	dir := t.TempDir()
 	c := proxy.Dial(filepath.Join(dir, "s"))
 	addr := freeAddr(t)

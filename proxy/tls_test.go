@@ -166,7 +166,7 @@ func TestRequestsOverTLSReachTheReplica(t *testing.T) {
 	}
 }
 
-func TestVisitorsAreLedToTLSOnlyWhereItIs(t *testing.T) {
+func TestVisitorsAreRedirectedToTLSOnlyIfItWorks(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	pocket := newPocket(t, []string{"a.test"}, []string{"both.test"})
 	p := start(t, proxy.Options{Certificates: pocket})
@@ -206,7 +206,7 @@ func TestVisitorsAreLedToTLSOnlyWhereItIs(t *testing.T) {
 	}
 }
 
-func TestTheGuardReadsWhatComesOverTLS(t *testing.T) {
+func TestTheGuardChecksRequestsOverTLS(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	var seen atomic.Int64
 	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"})})
@@ -234,7 +234,7 @@ func TestTheGuardReadsWhatComesOverTLS(t *testing.T) {
 	}
 }
 
-func TestClientsThatDawdleOverTLSAreShed(t *testing.T) {
+func TestIdleClientsOverTLSAreCut(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"}),
 		Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond, ProgressTime: 300 * time.Millisecond,
@@ -275,7 +275,7 @@ func TestClientsThatDawdleOverTLSAreShed(t *testing.T) {
 	})
 }
 
-func TestAHandshakeThatDoesNotEndIsCut(t *testing.T) {
+func TestAnUnfinishedHandshakeIsCut(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"}),
 		Limits: proxy.Limits{HeaderTime: 300 * time.Millisecond}})
@@ -313,7 +313,7 @@ func TestAWebSocketGoesThroughTLS(t *testing.T) {
 	}
 }
 
-func TestASuccessorTakesTLSOver(t *testing.T) {
+func TestASuccessorTakesOverTLS(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	socket := filepath.Join(t.TempDir(), "s")
 	first, second := newPocket(t, []string{"a.test"}), newPocket(t, []string{"a.test"})
@@ -335,7 +335,7 @@ func TestASuccessorTakesTLSOver(t *testing.T) {
 	}
 }
 
-func TestATableWithImpossibleCertificatesIsRefused(t *testing.T) {
+func TestATableWithInvalidCertificatesIsRefused(t *testing.T) {
 	p := start(t, proxy.Options{})
 	good := secure(1, freeAddr(t), freeAddr(t), endpoint("r", "127.0.0.1:1"), "a.test")
 	for what, spoil := range map[string]func(*rhumb.Table){

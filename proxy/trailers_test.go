@@ -14,7 +14,7 @@ var forged = []string{"X-Forwarded-For", "X_Forwarded_For", "x-real-ip", "Forwar
 	"Authorization", "Cookie", "Content-Type", "Content_Type", "Content-Encoding", "Content-Location", "Connection", "Keep-Alive",
 	"Proxy-Authorization", "Proxy", "Te", "Upgrade", "Expect", "Range", "If-Match", "Cache-Control"}
 
-func TestWhatBelongsInAHeaderIsNoTrailer(t *testing.T) {
+func TestHeaderFieldsAreNotPassedAsTrailers(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	for _, f := range fs {
@@ -51,7 +51,7 @@ func TestWhatBelongsInAHeaderIsNoTrailer(t *testing.T) {
 }
 
 // A checksum of what was sent is known only at its end.
-func TestTrailersOfOtherNamesPass(t *testing.T) {
+func TestOtherTrailersPass(t *testing.T) {
 	got := make(chan http.Header, 10)
 	_, fs := fronts(t, proxy.Options{}, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 100)

@@ -60,7 +60,7 @@ func ask(t testing.TB, c *net.UDPConn, words string) string {
 	return ""
 }
 
-func TestAUDPClientStaysWithItsReplicaWhileThatDrains(t *testing.T) {
+func TestAUDPClientStaysWithItsDrainingReplica(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{SessionTime: 500 * time.Millisecond}})
 	addr, a, b := freeAddr(t), datagrams(t, "a"), datagrams(t, "b")
 	apply(t, p, one(1, addr, rhumb.UDP, 0, a))
@@ -85,7 +85,7 @@ func TestAUDPClientStaysWithItsReplicaWhileThatDrains(t *testing.T) {
 	eventually(t, "idle sessions end", func() bool { return open(t, p, "a")+open(t, p, "b") == 0 })
 }
 
-func TestAUDPClientLeavesAReplicaThatDied(t *testing.T) {
+func TestAUDPClientIsMovedFromADeadReplica(t *testing.T) {
 	died := make(chan string)
 	p := start(t, proxy.Options{Lives: func(ctx context.Context) iter.Seq2[proxy.Life, error] {
 		return func(yield func(proxy.Life, error) bool) {
@@ -111,7 +111,7 @@ func TestAUDPClientLeavesAReplicaThatDied(t *testing.T) {
 	}
 }
 
-func TestUDPAnswersComeFromTheAddressThatWasAsked(t *testing.T) {
+func TestUDPAnswersComeFromTheCalledAddress(t *testing.T) {
 	p := start(t, proxy.Options{})
 	port := freeAddr(t).Port()
 	apply(t, p, one(1, netip.AddrPortFrom(netip.IPv6Unspecified(), port), rhumb.UDP, 0, datagrams(t, "a")))
@@ -123,7 +123,7 @@ func TestUDPAnswersComeFromTheAddressThatWasAsked(t *testing.T) {
 	}
 }
 
-func TestAUDPReplicaThatIsGoneIsLeft(t *testing.T) {
+func TestAUDPReplicaThatRefusesIsAvoided(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.UDP, 0, deadEndpoint(t, "dead"), datagrams(t, "a")))
@@ -143,7 +143,7 @@ func unanswered(t *testing.T, c *net.UDPConn) bool {
 	return err != nil
 }
 
-func TestOnlySoManyUDPSessions(t *testing.T) {
+func TestUDPSessionsAreLimited(t *testing.T) {
 	for name, limits := range map[string]proxy.Limits{"of a listener": {Sessions: 2}, "in all": {TotalSessions: 2}} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, proxy.Options{Limits: limits})
@@ -161,7 +161,7 @@ func TestOnlySoManyUDPSessions(t *testing.T) {
 	}
 }
 
-func TestAUDPClientThatSpokeOnceGivesWay(t *testing.T) {
+func TestAnUnsettledUDPSessionMakesRoom(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits until a session has had its time to settle")
 	}
@@ -185,7 +185,7 @@ func TestAUDPClientThatSpokeOnceGivesWay(t *testing.T) {
 	}
 }
 
-func TestUDPGoesOnAcrossATakeover(t *testing.T) {
+func TestUDPSessionsSurviveATakeover(t *testing.T) {
 	dir := t.TempDir()
 	spawn(t, dir)
 	addr := freeAddr(t)

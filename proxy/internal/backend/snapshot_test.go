@@ -13,7 +13,7 @@ import (
 // visible hides no endpoint.
 func visible(rhumb.Endpoint) bool { return false }
 
-func TestCountersOutliveTheTableAndTheBackendOnly(t *testing.T) {
+func TestCountersLastAsLongAsTheirBackend(t *testing.T) {
 	table := func(release int, backends ...string) rhumb.Table {
 		var tb rhumb.Table
 		for _, b := range backends {

@@ -75,7 +75,7 @@ func TestAStreamOverItsClientsShareWaits(t *testing.T) {
 	})
 }
 
-func TestOnlySoManyStreamsWait(t *testing.T) {
+func TestWaitingStreamsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewStreams(Limits{Streams: 9, BackendStreams: 9, ClientStreams: 2, Waiting: 3})
 		var wg sync.WaitGroup
@@ -97,7 +97,7 @@ func TestOnlySoManyStreamsWait(t *testing.T) {
 }
 
 // Whatever comes and goes, no bound is passed, and in the end nothing is left.
-func TestStreamsComeAndGo(t *testing.T) {
+func TestStreamCountsReturnToZero(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	synctest.Test(t, func(t *testing.T) {

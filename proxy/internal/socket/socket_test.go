@@ -7,7 +7,7 @@ import (
 )
 
 // With multipath TCP a client could hold more than our limits allow: see Listen.
-func TestAConnectionHasOnePath(t *testing.T) {
+func TestMultipathTCPIsDeclined(t *testing.T) {
 	var several net.ListenConfig
 	several.SetMultipathTCP(true)
 	l, err := several.Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -11,7 +11,7 @@ import (
 	"rhumb"
 )
 
-func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
+func TestADamagedTableOnDiskIsNotServed(t *testing.T) {
 	dir := t.TempDir()
 	f := File{Dir: dir, Log: slog.New(slog.DiscardHandler)}
 	table := rhumb.Table{

@@ -10,7 +10,7 @@ import (
 
 func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
+func TestAnInvalidTableIsRefusedWithTheReason(t *testing.T) {
 	good := func() rhumb.Table {
 		return rhumb.Table{Version: 1,
 			Listeners: []rhumb.Listener{{Addr: ap("[::]:80"), Protocol: rhumb.HTTP},
@@ -55,7 +55,7 @@ func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestWrongSegmentsAreRefused(t *testing.T) {
+func TestInvalidSegmentsAreRefused(t *testing.T) {
 	good := rhumb.Segment{Network: "a", ID: "id-a", Stack: "shop", Bridge: "br-a",
 		Subnet: netip.MustParsePrefix("10.0.1.0/24"),
 		Services: []rhumb.ServiceAddress{{Service: "web", Addr: netip.MustParseAddr("10.0.1.200"),
