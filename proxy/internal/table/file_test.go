@@ -11,14 +11,16 @@ import (
 	"rhumb"
 )
 
-func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
+func TestADamagedTableOnDiskIsNotServed(t *testing.T) {
 	dir := t.TempDir()
 	f := File{Dir: dir, Log: slog.New(slog.DiscardHandler)}
 	table := rhumb.Table{
-		Version:   41,
-		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:80"), Protocol: rhumb.HTTP, Backend: "shop/web:80"}},
+		Version: 41,
+		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:80"), Protocol: rhumb.HTTP,
+			Backend: "shop/web:80"}},
 		Backends: []rhumb.Backend{{Name: "shop/web:80", Stack: "shop", Service: "web",
-			Endpoints: []rhumb.Endpoint{{Replica: "id", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.1.2.3:80")}}}},
+			Endpoints: []rhumb.Endpoint{{Replica: "id", Name: "shop-web.1.1", Release: 1,
+				Addr: netip.MustParseAddrPort("10.1.2.3:80")}}}},
 	}
 	if err := f.Save(table); err != nil {
 		t.Fatal(err)

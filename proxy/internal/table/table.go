@@ -1,4 +1,4 @@
-// Package table reads, checks and keeps the tables that a proxy is told to serve, and compiles their rules.
+// Package table parses, validates, compares and saves routing tables, and compiles their rules.
 package table
 
 import (
@@ -11,8 +11,8 @@ import (
 // MaxBytes is how many bytes of JSON a table may have; 10,000 endpoints have about 2 MB.
 const MaxBytes = 64 << 20
 
-// Decode reads a table that came over the wire or from disk. Unknown fields are an error when strict: a
-// daemon newer than the proxy must not believe that what it asked for is served.
+// Decode parses a table that came over the wire or from disk. If strict, unknown fields are an error: a daemon newer
+// than the proxy must not believe that what it asked for is served.
 func Decode(data []byte, strict bool) (rhumb.Table, error) {
 	var t rhumb.Table
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -20,10 +20,10 @@ func Decode(data []byte, strict bool) (rhumb.Table, error) {
 		d.DisallowUnknownFields()
 	}
 	if err := d.Decode(&t); err != nil {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: not understood: %w", err)
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: can't be parsed: %w", err)
 	}
 	if d.More() {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: something follows it")
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: unexpected data after it")
 	}
 	return t, Validate(t)
 }

@@ -1,4 +1,4 @@
-package proxy
+package web
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// passTrailers lets the trailers of the request through that were declared and whose names may be a trailer's. The server fills in.Trailer
-// at the body's end, with undeclared ones too if the client speaks HTTP/1. Many servers then merge trailers into the header, so that a trailer
-// could forge what the proxy says of the client.
+// passTrailers lets through the trailers of the request that were declared and whose names may be a trailer's. The
+// server fills in.Trailer at the body's end, with undeclared ones too if the client speaks HTTP/1. Many servers then
+// merge trailers into the header, so that a trailer could forge what the proxy says of the client.
 func passTrailers(in, out *http.Request) {
 	out.Trailer = nil
 	for name := range in.Trailer {
@@ -43,12 +43,12 @@ func (b *trailedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// headerOnly are fields by which a message is framed, routed, authenticated or modified, which has been done before
-// its trailers come (RFC 9110, 6.5.1).
+// headerOnly are fields that frame, route, authenticate or modify a message. That has been done before its trailers
+// come (RFC 9110, 6.5.1).
 var headerOnly = map[string]bool{
-	"Authorization": true, "Cache-Control": true, "Connection": true, "Cookie": true, "Expect": true, "Host": true, "Keep-Alive": true,
-	"Max-Forwards": true, "Pragma": true, "Range": true, "Set-Cookie": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
-	"Upgrade": true, "Www-Authenticate": true,
+	"Authorization": true, "Cache-Control": true, "Connection": true, "Cookie": true, "Expect": true, "Host": true,
+	"Keep-Alive": true, "Max-Forwards": true, "Pragma": true, "Range": true, "Set-Cookie": true, "Te": true,
+	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Www-Authenticate": true,
 }
 
 // mayTrail reports whether a field of the name may be a trailer. Content-Digest is made to be one (RFC 9530).

@@ -1,4 +1,4 @@
-package proxy
+package backend
 
 import (
 	"sync"
@@ -8,26 +8,22 @@ import (
 	"rhumb"
 )
 
-// releaseCounters counts what one release's replicas served.
+// releaseCounters counts what the replicas of one release served.
 type releaseCounters struct {
 	served, errors atomic.Uint64
 	latency        atomic.Int64 // nanoseconds, summed
 }
 
-func (c *releaseCounters) answered(took time.Duration) {
-	c.served.Add(1)
-	c.latency.Add(int64(took))
-}
-
 func (c *releaseCounters) stats() rhumb.ReleaseStats {
-	return rhumb.ReleaseStats{Served: c.served.Load(), Errors: c.errors.Load(), Latency: time.Duration(c.latency.Load())}
+	return rhumb.ReleaseStats{Served: c.served.Load(), Errors: c.errors.Load(),
+		Latency: time.Duration(c.latency.Load())}
 }
 
 // keptReleases is how many releases without endpoints a backend remembers the counts of.
 const keptReleases = 10
 
-// backendCounters belongs to a backend's name and survives the tables while the backend is in them.
-type backendCounters struct {
+// counters belong to a backend's name. They outlive the tables while the backend is in them.
+type counters struct {
 	held, unserved, cut atomic.Uint64
 	waiting             atomic.Int64 // now
 	since               atomic.Int64 // Unix nanoseconds: when the first of those that wait came
@@ -36,8 +32,8 @@ type backendCounters struct {
 	releases map[int]*releaseCounters
 }
 
-// release gives the counters of one release.
-func (c *backendCounters) release(n int) *releaseCounters {
+// release returns the counters of one release.
+func (c *counters) release(n int) *releaseCounters {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.releases[n]
@@ -51,8 +47,8 @@ func (c *backendCounters) release(n int) *releaseCounters {
 	return r
 }
 
-// prune forgets the lowest releases that are not in use, down to keptReleases of them.
-func (c *backendCounters) prune(inUse map[int]bool) {
+// prune forgets the lowest releases that are not in use, until at most keptReleases of them are left.
+func (c *counters) prune(inUse map[int]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.releases) > len(inUse)+keptReleases {
@@ -69,7 +65,7 @@ func (c *backendCounters) prune(inUse map[int]bool) {
 	}
 }
 
-func (c *backendCounters) stats() rhumb.BackendStats {
+func (c *counters) stats() rhumb.BackendStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := rhumb.BackendStats{Releases: make(map[int]rhumb.ReleaseStats, len(c.releases)),

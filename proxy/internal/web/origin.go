@@ -1,4 +1,4 @@
-package proxy
+package web
 
 import (
 	"cmp"
@@ -8,25 +8,26 @@ import (
 	"strings"
 )
 
-// rewrite makes the request that a replica gets from the one that came in. Host and query stay to the letter, and so does the path but for
-// bytes that no URI may have (RFC 3986): those are percent-encoded, because servers refuse them raw or read them in different ways.
-func (h *httpServer) rewrite(pr *httputil.ProxyRequest) {
+// rewrite makes the request that a replica gets from the one that came in. Host and query stay to the letter, and so
+// does the path but for bytes that no URI may have (RFC 3986). Those are percent-encoded, because servers refuse them
+// raw or read them in different ways.
+func (s *Server) rewrite(pr *httputil.ProxyRequest) {
 	in, out := pr.In, pr.Out
-	out.URL.Scheme, out.URL.Host = "http", "replica" // the round tripper knows better
+	out.URL.Scheme, out.URL.Host = "http", "replica" // Send replaces the host
 	out.URL.RawQuery = in.URL.RawQuery               // ReverseProxy drops what it can't parse
 	passTrailers(in, out)
 	if carriesHTTP(out.Header.Get("Upgrade")) || !in.ProtoAtLeast(1, 1) {
 		out.Header.Del("Upgrade")
-		out.Header.Del("Connection") // which says no more than that
+		out.Header.Del("Connection") // which names only the upgrade
 	}
 	if out.Host == "" {
 		out.Host = calledAt(in)
 	}
-	h.sayOrigin(in, out)
+	s.setOrigin(in, out)
 }
 
-// calledAt returns the address that the client has called, for a request without a Host. The transport would put in the address of the
-// replica, to which redirects would then lead.
+// calledAt returns the address that the client has called, for a request without a Host. The transport would put in the
+// address of the replica, and the replica's redirects would then name that.
 func calledAt(r *http.Request) string {
 	c := connOf(r)
 	at := addrPortOf(c.LocalAddr().String()).String()
@@ -36,11 +37,11 @@ func calledAt(r *http.Request) string {
 	return strings.TrimSuffix(at, ":80")
 }
 
-// sayOrigin says who the client is and what it asked for. What the request itself claims is believed only from a trusted peer, and only in
-// X-Forwarded-*: other fields may have passed such a peer unseen.
-func (h *httpServer) sayOrigin(in, out *http.Request) {
+// setOrigin sets the headers that say who the client is and what it asked for. What the request itself claims is
+// believed only from a trusted peer, and only in X-Forwarded-*: other fields may have passed such a peer unseen.
+func (s *Server) setOrigin(in, out *http.Request) {
 	peer := addrPortOf(in.RemoteAddr).Addr()
-	trusted := h.trusts(peer)
+	trusted := s.trusts(peer)
 	for k := range out.Header {
 		if claimsOrigin(k) && !(trusted && strings.HasPrefix(k, "X-Forwarded-")) {
 			delete(out.Header, k)
@@ -53,7 +54,7 @@ func (h *httpServer) sayOrigin(in, out *http.Request) {
 	}
 	if trusted {
 		if before := strings.Join(in.Header["X-Forwarded-For"], ", "); before != "" {
-			client = h.lastStranger(before, peer)
+			client = s.lastStranger(before, peer)
 			chain = before + ", " + chain
 		}
 		host = cmp.Or(in.Header.Get("X-Forwarded-Host"), host)
@@ -65,10 +66,10 @@ func (h *httpServer) sayOrigin(in, out *http.Request) {
 	out.Header["X-Real-Ip"] = []string{client.String()}
 }
 
-// lastStranger follows a chain of X-Forwarded-For back from a trusted peer to the first address that isn't trusted. It is the client as
-// the last trusted peer saw it; what stands before it is that client's own word.
-func (h *httpServer) lastStranger(chain string, peer netip.Addr) netip.Addr {
-	for more := true; more && h.trusts(peer); {
+// lastStranger follows a chain of X-Forwarded-For back from a trusted peer to the first address that isn't trusted.
+// That is the client as the last trusted peer saw it; what stands before it is the client's own claim.
+func (s *Server) lastStranger(chain string, peer netip.Addr) netip.Addr {
+	for more := true; more && s.trusts(peer); {
 		at := strings.LastIndexByte(chain, ',')
 		before := addrPortOf(strings.Trim(chain[at+1:], " \t")).Addr()
 		if !before.IsValid() {
@@ -79,8 +80,9 @@ func (h *httpServer) lastStranger(chain string, peer netip.Addr) netip.Addr {
 	return peer
 }
 
-// carriesHTTP tells whether a client asks to change to what carries requests again: HTTP/2, or TLS with HTTP in it. They would reach the replica as
-// the client wrote them, led by no rule. Who doesn't get the change goes on without it.
+// carriesHTTP reports whether a client asks to change to a protocol that carries requests again: HTTP/2, or TLS with
+// HTTP in it. Those would reach the replica as the client wrote them, past all rules. Such a client goes on without the
+// change.
 func carriesHTTP(upgrade string) bool {
 	for protocol := range strings.SplitSeq(strings.ToLower(upgrade), ",") {
 		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
@@ -91,14 +93,14 @@ func carriesHTTP(upgrade string) bool {
 	return false
 }
 
-// claimsOrigin tells whether a header says where a request comes from. CGI and WSGI turn "-" into "_", so that a
-// replica can't tell X_Forwarded_For from the real one: it is dropped as well.
+// claimsOrigin reports whether a header says where a request comes from. CGI and WSGI turn "-" into "_", so that a
+// replica can't tell X_Forwarded_For from the real one. Both spellings count.
 func claimsOrigin(header string) bool {
 	k := http.CanonicalHeaderKey(strings.ReplaceAll(header, "_", "-"))
 	return k == "Forwarded" || k == "X-Real-Ip" || strings.HasPrefix(k, "X-Forwarded-")
 }
 
-// addrPortOf reads an address with or without a port; invalid if it is neither.
+// addrPortOf reads an address with or without a port. The result is invalid if s is neither.
 func addrPortOf(s string) netip.AddrPort {
 	ap, err := netip.ParseAddrPort(s)
 	if err != nil {
@@ -108,8 +110,8 @@ func addrPortOf(s string) netip.AddrPort {
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }
 
-func (h *httpServer) trusts(peer netip.Addr) bool {
-	for _, p := range h.trusted {
+func (s *Server) trusts(peer netip.Addr) bool {
+	for _, p := range s.deps.Trusted {
 		if p.Contains(peer) {
 			return true
 		}
