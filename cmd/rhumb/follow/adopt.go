@@ -8,11 +8,11 @@ import (
 	"rhumb"
 )
 
-// comeBack is how long a server that starts anew may take.
+// comeBack is how long a restarting server may take.
 const comeBack = 15 * time.Second
 
-// Adopt finds the deployment that by asked for and that began after the one of that ID, when the asking ended with an error. If there is none,
-// the error stands.
+// Adopt looks for a deployment that began although its request ended with err: one by the same author, later than the
+// deployment with ID after. If there is none, it returns err.
 func Adopt(ctx context.Context, s rhumb.History, stack, by string, after int64, err error) (rhumb.Deployment, error) {
 	stopped := errors.Is(err, context.Canceled)
 	if !stopped && rhumb.ErrorCode(err) != rhumb.Unavailable {
