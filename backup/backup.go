@@ -1,7 +1,9 @@
-// Package backup writes a server's state (releases, secrets, certificates, the key that opens them) into one sealed file, and puts it back.
+// Package backup writes a server's state (releases, secrets, certificates, the key that opens them) into one sealed
+// file, and puts it back.
 //
-// The file is age's (age-encryption.org/v1), sealed with a passphrase or to recipients, around a tar: first a description, then the files
-// of the state folder. Every 64 KiB of it are authenticated, and so is its end: what was changed or cut off doesn't open.
+// The file is age's (age-encryption.org/v1), sealed with a passphrase or to recipients, around a tar: first a
+// description, then the files of the state folder. Every 64 KiB of it are authenticated, and so is its end: what was
+// changed or cut off doesn't open.
 package backup
 
 import (
@@ -51,9 +53,10 @@ type Source struct {
 	Database func(context.Context) ([]byte, error) // a consistent copy of it
 }
 
-// leftOut are the entries of a state folder that aren't state: what runs, what is made anew, and other backups. The proxy's table names
-// addresses of replicas; the daemon makes it from the replicas that it finds.
-var leftOut = []string{"lock", database + "-wal", database + "-shm", "proxy", "proxy.log", "proxy.log.1", "builds", "backups", marker}
+// leftOut are the entries of a state folder that aren't state: what runs, what is made anew, and other backups. The
+// proxy's table names addresses of replicas; the daemon makes it from the replicas that it finds.
+var leftOut = []string{"lock", database + "-wal", database + "-shm", "proxy", "proxy.log", "proxy.log.1", "builds",
+	"backups", marker}
 
 // stays tells whether an entry of the state folder has no part in backups: neither read nor replaced.
 func stays(name string) bool {
@@ -131,7 +134,8 @@ func (w *writer) folder(ctx context.Context, root string) error {
 		}
 		info, err := os.Stat(path) // of what a link leads to
 		if err == nil && info.IsDir() && !e.IsDir() {
-			return rhumb.Errorf(rhumb.Unsupported, "backup: %s is a link to a folder, whose files would be missing", path).WithHint("put the folder in its place")
+			return rhumb.Errorf(rhumb.Unsupported, "backup: %s is a link to a folder, whose files would be missing", path).
+				WithHint("put the folder in its place")
 		}
 		if err == nil && !info.Mode().IsRegular() || name == database || temporary(e.Name()) {
 			return ctx.Err()

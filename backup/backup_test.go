@@ -22,9 +22,11 @@ import (
 
 // state is what a state folder of the tests holds; those that come last have no part in backups.
 var state = map[string]string{
-	"key": "AGE-SECRET-KEY-1CANARY\n", "certs/example.com/a.key": "canary of a key", "certs/example.com/a.crt": "certificate",
-	"certs/acme/account": strings.Repeat("long", 50_000),
-	"rhumb.db":           "not this one: the copy", "rhumb.db-wal": "log", "rhumb.db-shm": "", "lock": "", "proxy/table.json": "{}", "proxy.log": "lines",
+	"key": "AGE-SECRET-KEY-1CANARY\n", "certs/example.com/a.key": "canary of a key",
+	"certs/example.com/a.crt": "certificate",
+	"certs/acme/account":      strings.Repeat("long", 50_000),
+	"rhumb.db":                "not this one: the copy", "rhumb.db-wal": "log", "rhumb.db-shm": "", "lock": "",
+	"proxy/table.json": "{}", "proxy.log": "lines",
 	"builds/x/context": "context", "backups/old": "old", "before-2026/key": "older", "certs/.a.1.tmp": "half",
 }
 
@@ -38,7 +40,8 @@ func folder(t *testing.T, files map[string]string) string {
 	dir := t.TempDir()
 	for name, content := range files {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700),
+			os.WriteFile(path, []byte(content), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,7 +102,8 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 			t.Errorf("%q is in the backup in clear", words)
 		}
 	}
-	there := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log", "proxy/table.json": "serves", "backups/one": "one"}
+	there := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log",
+		"proxy/table.json": "serves", "backups/one": "one"}
 	dir := folder(t, there)
 	info, aside, err := backup.Restore(bytes.NewReader(b), dir, nil, id)
 	if err != nil {
@@ -109,7 +113,8 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 		t.Errorf("it is described as %+v", info)
 	}
 	old := files(t, aside)
-	if want := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log"}; !maps.Equal(old, want) {
+	if want := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log"}; !maps.Equal(old,
+		want) {
 		t.Errorf("set aside are %v, want %v", old, want)
 	}
 	if err := os.RemoveAll(aside); err != nil {
@@ -158,7 +163,8 @@ func TestWhatLinksLeadToIsInABackupOrMissed(t *testing.T) {
 		t.Error(err)
 	}
 	link(t.TempDir(), filepath.Join(there, "certs", "more"))
-	if _, err := backup.Write(t.Context(), io.Discard, source(there), id.Recipient()); rhumb.ErrorCode(err) != rhumb.Unsupported {
+	if _, err := backup.Write(t.Context(), io.Discard, source(there),
+		id.Recipient()); rhumb.ErrorCode(err) != rhumb.Unsupported {
 		t.Errorf("a folder elsewhere: %v", err)
 	}
 }
@@ -240,18 +246,22 @@ func TestABackupThatHoldsWhatNoneHasIsRefusedAndNothingChanges(t *testing.T) {
 		t.Fatalf("a good one: %v, %v", got, err)
 	}
 	for name, h := range map[string]tar.Header{
-		"a way out": {Name: "../out"}, "another way out": {Name: "certs/../../out"}, "an absolute path": {Name: "/out"}, "a crooked path": {Name: "certs//a"},
-		"a file twice": {Name: "key"}, "a link": {Name: "certs", Typeflag: tar.TypeSymlink, Linkname: "/"}, "a folder": {Name: "certs/", Typeflag: tar.TypeDir},
+		"a way out": {Name: "../out"}, "another way out": {Name: "certs/../../out"}, "an absolute path": {Name: "/out"},
+		"a crooked path": {Name: "certs//a"},
+		"a file twice":   {Name: "key"}, "a link": {Name: "certs", Typeflag: tar.TypeSymlink, Linkname: "/"},
+		"a folder":          {Name: "certs/", Typeflag: tar.TypeDir},
 		"the proxy's table": {Name: "proxy/table.json"}, "the marker": {Name: "restoring"},
 	} {
-		if got, err := restore(`{"Format":1}`, append(slices.Clone(good), h)...); rhumb.ErrorCode(err) != rhumb.Invalid || len(got) > 0 {
+		if got, err := restore(`{"Format":1}`, append(slices.Clone(good), h)...); rhumb.ErrorCode(err) != rhumb.Invalid ||
+			len(got) > 0 {
 			t.Errorf("%s: %v, left are %v", name, err, got)
 		}
 	}
 	if got, err := restore(`{"Format":1}`, good[:2]...); rhumb.ErrorCode(err) != rhumb.Invalid || len(got) > 0 {
 		t.Errorf("no database: %v, left are %v", err, got)
 	}
-	if got, err := restore(`{"Format":2,"Version":"v9"}`, good...); rhumb.ErrorCode(err) != rhumb.Unsupported || !strings.Contains(rhumb.ErrorHint(err), "v9") || len(got) > 0 {
+	if got, err := restore(`{"Format":2,"Version":"v9"}`, good...); rhumb.ErrorCode(err) != rhumb.Unsupported ||
+		!strings.Contains(rhumb.ErrorHint(err), "v9") || len(got) > 0 {
 		t.Errorf("another format: %v, left are %v", err, got)
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"rhumb"
 )
 
-// Verify reads a backup to its end and tells what it is. What doesn't open with any of the identities, was changed or is cut off is an
-// error, and nothing is written anywhere.
+// Verify reads a backup to its end and tells what it is. What doesn't open with any of the identities, was changed or
+// is cut off is an error, and nothing is written anywhere.
 func Verify(r io.Reader, with ...age.Identity) (Info, error) {
 	return read(r, with, func(string, io.Reader) error { return nil })
 }
 
-// read calls each with every file, by its name in the state folder, and drains what it leaves. That the file is whole is known only when
-// read has returned.
+// read calls each with every file, by its name in the state folder, and drains what it leaves. That the file is whole
+// is known only when read has returned.
 func read(r io.Reader, with []age.Identity, each func(name string, content io.Reader) error) (Info, error) {
 	plain, err := age.Decrypt(r, with...)
 	var other *age.NoIdentityMatchError
@@ -76,7 +76,8 @@ func describe(t *tar.Reader) (Info, error) {
 		return Info{}, rhumb.Errorf(rhumb.Invalid, "the file is sealed, but holds no backup of rhumb's")
 	}
 	if info.Format != format {
-		return Info{}, rhumb.Errorf(rhumb.Unsupported, "the backup has the format %d, and this rhumb knows %d", info.Format, format).
+		return Info{}, rhumb.Errorf(rhumb.Unsupported, "the backup has the format %d, and this rhumb knows %d", info.Format,
+			format).
 			WithHint("restore it with rhumb %s, which made it", info.Version)
 	}
 	return info, nil

@@ -30,13 +30,15 @@ func Settled(folder string) error {
 	if err != nil {
 		return rhumb.Errorf(rhumb.Denied, "the state folder can't be read: %w", err)
 	}
-	return rhumb.Errorf(rhumb.Conflict, "a restore into %s was cut off", folder).WithHint("finish it: rhumb restore --force FILE")
+	return rhumb.Errorf(rhumb.Conflict, "a restore into %s was cut off", folder).
+		WithHint("finish it: rhumb restore --force FILE")
 }
 
-// Restore puts a backup's files into a state folder that no daemon uses. What they replace is moved into a folder beside them, which it
-// names ("" if there was nothing). The backup is read twice: nothing changes before it is known to be whole, and accept (nil: any) has
-// seen what it is.
-func Restore(r io.ReadSeeker, folder string, accept func(Info) error, with ...age.Identity) (info Info, aside string, err error) {
+// Restore puts a backup's files into a state folder that no daemon uses. What they replace is moved into a folder
+// beside them, which it names ("" if there was nothing). The backup is read twice: nothing changes before it is known
+// to be whole, and accept (nil: any) has seen what it is.
+func Restore(r io.ReadSeeker, folder string, accept func(Info) error,
+	with ...age.Identity) (info Info, aside string, err error) {
 	if info, err = Verify(r, with...); err == nil && accept != nil {
 		err = accept(info)
 	}
@@ -54,7 +56,8 @@ func Restore(r io.ReadSeeker, folder string, accept func(Info) error, with ...ag
 		return info, "", refused(folder, err)
 	}
 	defer removeStages(folder)
-	if _, err := read(r, with, func(name string, content io.Reader) error { return unpack(stage, name, content) }); err != nil {
+	if _, err := read(r, with,
+		func(name string, content io.Reader) error { return unpack(stage, name, content) }); err != nil {
 		return info, "", err
 	}
 	aside, err = swap(folder, stage)
@@ -87,7 +90,8 @@ func unpack(stage, name string, content io.Reader) error {
 	return nil
 }
 
-// swap moves what is in the folder aside, and what is in the stage in. The marker keeps a daemon from starting in between.
+// swap moves what is in the folder aside, and what is in the stage in. The marker keeps a daemon from starting in
+// between.
 func swap(folder, stage string) (aside string, err error) {
 	if err := atomicfile.Write(filepath.Join(folder, marker), nil, 0o600); err != nil {
 		return "", refused(folder, err)

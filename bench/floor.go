@@ -30,7 +30,8 @@ func newFloor(ctx context.Context, o options) (*floor, error) {
 	return &floor{o: o, d: d}, nil
 }
 
-// network is the floor's own: Compose files give their services one, and it costs more than the engine's default bridge.
+// network is the floor's own: Compose files give their services one, and it costs more than the engine's default
+// bridge.
 const network = "rhumb-bench-floor"
 
 func (f *floor) network(ctx context.Context) error {
@@ -81,7 +82,8 @@ func (f *floor) start(ctx context.Context, name string) (string, error) {
 	c, err := f.d.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: name,
 		Config: &container.Config{
-			Image: f.o.image, Env: []string{"ADDR=:8000", "START_DELAY=" + f.o.delay.String()}, Labels: map[string]string{floorLabel: "1"},
+			Image: f.o.image, Env: []string{"ADDR=:8000", "START_DELAY=" + f.o.delay.String()},
+			Labels: map[string]string{floorLabel: "1"},
 		},
 		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network)},
 	})

@@ -32,9 +32,11 @@ func newRhumb(ctx context.Context, o options) (*rhumb, error) {
 		return nil, err
 	}
 	defer log.Close()
-	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http", "127.0.0.1:24499", "--https", "")
+	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http",
+		"127.0.0.1:24499", "--https", "")
 	r.server.Stdout, r.server.Stderr = log, log
-	r.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for this program, which then takes the stack down
+	// an interrupt is for this program, which then takes the stack down
+	r.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := r.server.Start(); err != nil {
 		return nil, err
 	}
@@ -91,7 +93,8 @@ type compose struct{ o options }
 func newCompose(o options) *compose { return &compose{o} }
 
 func (c *compose) up(ctx context.Context, file string) error {
-	file = strings.ReplaceAll(file, fmt.Sprintf(":%d", firstPort/100), fmt.Sprintf(":%d", firstPort/100+1)) // ports of its own
+	// ports of its own
+	file = strings.ReplaceAll(file, fmt.Sprintf(":%d", firstPort/100), fmt.Sprintf(":%d", firstPort/100+1))
 	cmd := exec.CommandContext(ctx, "docker-compose", "-f", "-", "-p", "composebench", "up", "-d")
 	if err := output(cmd, "version: '3.8'\n"+strings.ReplaceAll(file, "    pull_policy: never\n", "")); err != nil {
 		return err

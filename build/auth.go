@@ -10,8 +10,8 @@ import (
 	"rhumb/internal/dockerauth"
 )
 
-// registryAuth answers the engine's questions for credentials during a build. The engine fetches tokens itself, so that nothing is written
-// anywhere here.
+// registryAuth answers the engine's questions for credentials during a build. The engine fetches tokens itself, so
+// that nothing is written anywhere here.
 type registryAuth struct {
 	auth.UnimplementedAuthServer
 	known map[string]rhumb.Credentials // by bare host

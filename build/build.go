@@ -1,5 +1,5 @@
-// Package build turns Dockerfiles into images. Tar is the client's half: it sends the context. Builder is the server's: it builds through
-// the BuildKit that is in the engine.
+// Package build turns Dockerfiles into images. Tar is the client's half: it sends the context. Builder is the
+// server's: it builds through the BuildKit that is in the engine.
 package build
 
 import (
@@ -51,9 +51,11 @@ func New(dialer Dialer, log *slog.Logger) *Builder {
 	return &Builder{dialer: dialer, log: log, limits: defaultLimits}
 }
 
-// Build builds an image from a context as Tar writes it: at most 2 GB and 200,000 files. It is unpacked into a temporary folder, which is
-// gone when Build returns. A context that the engine fetches itself isn't read. progress, unless nil, is called from one goroutine at a time.
-func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
+// Build builds an image from a context as Tar writes it: at most 2 GB and 200,000 files. It is unpacked into a
+// temporary folder, which is gone when Build returns. A context that the engine fetches itself isn't read. progress,
+// unless nil, is called from one goroutine at a time.
+func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Reader,
+	progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
 	o, err := options(r)
 	if err != nil {
 		return rhumb.Image{}, err
@@ -74,7 +76,8 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 }
 
 // unpack unpacks a context into a temporary folder, which is there until done is called, and hands it to the build.
-func (b *Builder) unpack(ctx context.Context, r rhumb.BuildRequest, context io.Reader, o *solveOptions) (done func(), err error) {
+func (b *Builder) unpack(ctx context.Context, r rhumb.BuildRequest, context io.Reader,
+	o *solveOptions) (done func(), err error) {
 	dir, err := os.MkdirTemp(b.Dir, temporary)
 	if err != nil {
 		return func() {}, rhumb.Errorf(rhumb.Unavailable, "build of service %s: %w", r.Service, err)
@@ -117,11 +120,13 @@ func (b *Builder) image(ctx context.Context, name, id string) (rhumb.Image, erro
 }
 
 // solve runs the build and gives the image's ID.
-func (b *Builder) solve(ctx context.Context, r rhumb.BuildRequest, o solveOptions, progress func(rhumb.BuildProgress)) (string, error) {
+func (b *Builder) solve(ctx context.Context, r rhumb.BuildRequest, o solveOptions,
+	progress func(rhumb.BuildProgress)) (string, error) {
 	d := &watchedDialer{Dialer: b.dialer}
 	bk, err := bkclient.New(ctx, "", bkclient.WithContextDialer(d.grpc), bkclient.WithSessionDialer(d.session))
 	if err != nil {
-		return "", rhumb.Errorf(rhumb.Unavailable, "build of service %s: the engine's builder can't be reached: %w", r.Service, err)
+		return "", rhumb.Errorf(rhumb.Unavailable, "build of service %s: the engine's builder can't be reached: %w",
+			r.Service, err)
 	}
 	defer bk.Close()
 	o.Session = []session.Attachable{newRegistryAuth(r.Auth), secretsprovider.FromMap(r.Secrets)}
@@ -146,7 +151,8 @@ func (b *Builder) solve(ctx context.Context, r rhumb.BuildRequest, o solveOption
 			return id, nil
 		}
 	}
-	return "", rhumb.Errorf(rhumb.Internal, "build of service %s: the engine did not name the image that it built", r.Service)
+	return "", rhumb.Errorf(rhumb.Internal, "build of service %s: the engine did not name the image that it built",
+		r.Service)
 }
 
 // watchedDialer remembers that the engine could not be reached, which gets lost on the way through the client.
@@ -191,7 +197,8 @@ func (o *solveOptions) mount(tree unpacked, r rhumb.BuildRequest) error {
 	}
 	var err error
 	if o.dockerfile, err = readDockerfile(folder, dockerfile); err != nil {
-		return rhumb.Errorf(rhumb.Invalid, "service %s: the build context %s has no Dockerfile %s: %w", r.Service, r.Build.Context, dockerfile, err).
+		return rhumb.Errorf(rhumb.Invalid, "service %s: the build context %s has no Dockerfile %s: %w", r.Service,
+			r.Build.Context, dockerfile, err).
 			WithHint("build.dockerfile names another one, relative to the context")
 	}
 	o.SharedKey = tree.digest // the engine takes only the very same files for those it already has
@@ -229,10 +236,11 @@ func rootFS(dir string) (fsutil.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fsutil.NewFilterFS(confined{files, dir}, &fsutil.FilterOpt{Map: func(_ string, s *fstypes.Stat) fsutil.MapResult {
-		s.Uid, s.Gid = 0, 0
-		return fsutil.MapResultKeep
-	}})
+	return fsutil.NewFilterFS(confined{files, dir},
+		&fsutil.FilterOpt{Map: func(_ string, s *fstypes.Stat) fsutil.MapResult {
+			s.Uid, s.Gid = 0, 0
+			return fsutil.MapResultKeep
+		}})
 }
 
 // confined opens files beneath dir only, also where a symbolic link says otherwise.

@@ -53,7 +53,8 @@ func (f failure) explain(ctx context.Context, err error) error {
 		line, instruction = locate(f.dockerfile, f.request.Build.Args, failing, err.Error())
 	}
 	if frontend.MatchString(failing) {
-		hint = "the engine can't get the Dockerfile's frontend: remove that line, as the engine's builder has one of its own, " +
+		hint = "the engine can't get the Dockerfile's frontend: remove that line, as the engine's builder has one of " +
+			"its own, " +
 			"or name one that it can pull"
 	}
 	if instruction != "" {
@@ -90,7 +91,8 @@ func rootCause(err error) error {
 }
 
 // chaff is what BuildKit puts before the reason as an error passes through it.
-var chaff = regexp.MustCompile(`^(failed to solve(?: with frontend [\w.]+)?|rpc error: code = \w+ desc =|failed to (?:create LLB definition|` +
+var chaff = regexp.MustCompile(`^(failed to solve(?: with frontend [\w.]+)?|rpc error: code = \w+ desc =|` +
+	`failed to (?:create LLB definition|` +
 	`compute cache key|load cache key|calculate checksum of ref \S+)|dockerfile parse error (?:on )?line \d+):? `)
 
 // reason says in few words what went wrong.
@@ -111,7 +113,8 @@ func classify(reason string) (code rhumb.Code, hint string) {
 		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(reason, w) })
 	}
 	switch {
-	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed", "no basic auth credentials", "insufficient_scope"):
+	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed",
+		"no basic auth credentials", "insufficient_scope"):
 		return rhumb.Denied, "log in to the registry with docker login, and check the image's name"
 	case says("failed to fetch remote"):
 		return rhumb.Invalid, "the server's engine fetches the repository: it must find it, and be let in without a password"

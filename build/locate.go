@@ -12,8 +12,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
 
-// Engines of 20.10 don't say which line of the Dockerfile failed. They name the step, "[tools 3/4] RUN make", and from that and the
-// Dockerfile the line is found again.
+// Engines of 20.10 don't say which line of the Dockerfile failed. They name the step, "[tools 3/4] RUN make", and
+// from that and the Dockerfile the line is found again.
 
 var (
 	parseError = regexp.MustCompile(`dockerfile parse error (?:on )?line (\d+): `)
@@ -81,8 +81,8 @@ func failingNode(nodes []*parser.Node, args map[string]string, failing, reason s
 	return nil
 }
 
-// numberedStep finds the i-th of n numbered steps of a stage. The base image is numbered too unless it is scratch or another stage, so the steps
-// are counted from the end.
+// numberedStep finds the i-th of n numbered steps of a stage. The base image is numbered too unless it is scratch or
+// another stage, so the steps are counted from the end.
 func numberedStep(nodes []*parser.Node, stage string, i, n int) *parser.Node {
 	var from *parser.Node
 	var steps []*parser.Node

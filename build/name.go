@@ -34,8 +34,8 @@ func Name(stack, service string, git rhumb.Git, content string) string {
 	return stack + "-" + service + ":" + tag
 }
 
-// RemoteName names the image of a service whose context the engine fetches: STACK-SERVICE:remote-HASH. The hash is the context's
-// URL, so that the name stays while the project's own files change.
+// RemoteName names the image of a service whose context the engine fetches: STACK-SERVICE:remote-HASH. The hash is
+// the context's URL, so that the name stays while the project's own files change.
 func RemoteName(stack, service, context string) string {
 	sum := sha256.Sum256([]byte(context))
 	return stack + "-" + service + ":remote-" + hex.EncodeToString(sum[:6])

@@ -74,8 +74,9 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	}
 	for key, value := range b.Args {
 		if key == "BUILDKIT_INLINE_CACHE" {
-			return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.BUILDKIT_INLINE_CACHE is not supported: engines of 20.10 make broken images with it", r.Service).
-				WithHint("leave it out; the engine keeps its own cache")
+			return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.%s is not supported: "+
+				"Engine 20.10 builds broken images with it", r.Service, key).
+				WithHint("remove it; the engine keeps its own cache")
 		}
 		attrs["build-arg:"+key] = value
 	}
@@ -149,7 +150,8 @@ func extraHosts(r rhumb.BuildRequest) (string, error) {
 		}
 		name, addr := h[:i], strings.Trim(h[i+1:], "[]")
 		if addr == "host-gateway" {
-			return "", rhumb.Errorf(rhumb.Unsupported, "service %s: build.extra_hosts: host-gateway is not supported in builds", r.Service).
+			return "", rhumb.Errorf(rhumb.Unsupported, "service %s: build.extra_hosts: host-gateway is not supported in builds",
+				r.Service).
 				WithHint("name the address itself")
 		}
 		list = append(list, name+"="+addr)
@@ -169,7 +171,8 @@ func cacheFrom(service, from string) (bkclient.CacheOptionsEntry, error) {
 		if key = strings.TrimSpace(key); key != "type" {
 			entry.Attrs[key] = value
 		} else if entry.Type = value; value != "registry" {
-			return entry, rhumb.Errorf(rhumb.Unsupported, "service %s: build.cache_from: type %s is not supported", service, value).
+			return entry, rhumb.Errorf(rhumb.Unsupported, "service %s: build.cache_from: type %s is not supported", service,
+				value).
 				WithHint("type=registry is")
 		}
 	}

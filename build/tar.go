@@ -20,13 +20,14 @@ import (
 
 const maxIgnore = 1 << 20 // bytes of a .dockerignore
 
-// errStop ends a walk whose error is told elsewhere: the walk itself takes a file that vanished for the end of its folder.
+// errStop ends a walk whose error is told elsewhere: the walk itself takes a file that vanished for the end of its
+// folder.
 var errStop = errors.New("stop")
 
-// Tar writes the build context in dir to w, as Builder.Build wants it: without what .dockerignore (or DOCKERFILE.dockerignore) names, in a
-// fixed order, with modes and symbolic links kept, owned by root, without sockets and devices. dockerfile is relative to dir; "" means
-// Dockerfile, if there is one. One outside of dir is added. What
-// can't be read is Invalid, by its name; an error of w is given back within the answer.
+// Tar writes the build context in dir to w, as Builder.Build wants it: without what .dockerignore (or
+// DOCKERFILE.dockerignore) names, in a fixed order, with modes and symbolic links kept, owned by root, without
+// sockets and devices. dockerfile is relative to dir; "" means Dockerfile, if there is one. One outside of dir is
+// added. What can't be read is Invalid, by its name; an error of w is given back within the answer.
 func Tar(w io.Writer, dir string, dockerfile string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -89,7 +90,8 @@ func ignored(dir, dockerfile string) (patterns []string, ignore string, err erro
 	// These are needed to build, also where they are named as not to be copied.
 	patterns = append(patterns, "!.dockerignore")
 	if filepath.IsLocal(dockerfile) {
-		patterns = append(patterns, "!"+filepath.ToSlash(filepath.Clean(dockerfile)), "!"+filepath.ToSlash(filepath.Clean(dockerfile))+".dockerignore")
+		patterns = append(patterns, "!"+filepath.ToSlash(filepath.Clean(dockerfile)),
+			"!"+filepath.ToSlash(filepath.Clean(dockerfile))+".dockerignore")
 	}
 	return patterns, ignore, nil
 }
@@ -193,7 +195,8 @@ func (p *packer) content(f *os.File, size int64) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errWrite, err)
 	case n != size:
-		return rhumb.Errorf(rhumb.Invalid, "%s changed while it was read", f.Name()).WithHint("wait until whatever writes it is done, or name it in .dockerignore")
+		return rhumb.Errorf(rhumb.Invalid, "%s changed while it was read", f.Name()).
+			WithHint("wait until whatever writes it is done, or name it in .dockerignore")
 	}
 	return nil
 }

@@ -42,8 +42,8 @@ type unpacked struct {
 	digest  string // over all names, modes, times and contents: equal contexts have equal digests
 }
 
-// unpack writes a tar stream into dir. Whatever it holds, nothing outside dir is touched or read: names that lead out are refused, links
-// are made but never followed, and there are neither devices nor hard links.
+// unpack writes a tar stream into dir. Whatever it holds, nothing outside dir is touched or read: names that lead out
+// are refused, links are made but never followed, and there are neither devices nor hard links.
 func unpack(ctx context.Context, r io.Reader, dir string, max limits) (unpacked, error) {
 	out := unpacked{context: filepath.Join(dir, "context"), beside: filepath.Join(dir, "beside")}
 	u := unpacker{left: max, max: max, hash: sha256.New(), dirs: map[string]*tar.Header{".": nil}}

@@ -57,7 +57,8 @@ type workshop struct {
 
 func newWorkshop(t *testing.T) *workshop {
 	c := docker(t)
-	w := &workshop{T: t, docker: c, builder: New(c, slog.New(slog.DiscardHandler)), stack: fmt.Sprintf("build-%06x", rand.Uint32N(1<<24))}
+	w := &workshop{T: t, docker: c, builder: New(c, slog.New(slog.DiscardHandler)),
+		stack: fmt.Sprintf("build-%06x", rand.Uint32N(1<<24))}
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Cleanup(func() {
 		for _, name := range w.made {
@@ -71,7 +72,8 @@ func newWorkshop(t *testing.T) *workshop {
 }
 
 func (w *workshop) request(service string) rhumb.BuildRequest {
-	return rhumb.BuildRequest{Stack: w.stack, Service: service, Name: Name(w.stack, service, rhumb.Git{}, "1"), Build: rhumb.Build{Context: "./" + service}}
+	return rhumb.BuildRequest{Stack: w.stack, Service: service, Name: Name(w.stack, service, rhumb.Git{}, "1"),
+		Build: rhumb.Build{Context: "./" + service}}
 }
 
 // build builds what is in dir and collects the news.

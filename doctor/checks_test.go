@@ -19,13 +19,15 @@ func well() Facts {
 	listener := rhumb.Listener{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}
 	return Facts{
 		Docker: "unix:///run/docker.sock", Daemons: []Daemon{{PID: 1, Engine: "unix:///run/docker.sock"}},
-		Server:    Server{Info: rhumb.ServerInfo{Version: "1", Proxy: true}, Routes: rhumb.RouterStatus{PID: 7, Table: rhumb.Table{Listeners: []rhumb.Listener{listener}}}},
+		Server: Server{Info: rhumb.ServerInfo{Version: "1", Proxy: true},
+			Routes: rhumb.RouterStatus{PID: 7, Table: rhumb.Table{Listeners: []rhumb.Listener{listener}}}},
 		Engine:    Engine{Version: "28.0", API: "1.48", Driver: "overlay2", LiveRestore: true},
 		Kernel:    Kernel{Overlay: true, Bridge: true, BridgeNF: "1", Forward: "1"},
 		Sockets:   Sockets{Bound: []Socket{{Addr: listener.Addr, Proxy: true}}},
 		Names:     []Name{{"a.example", []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil}},
 		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
-		Disks:     []Disk{{What: "state folder", Path: "/d", Usage: disk.Usage{Used: 79, Usable: 100, Inodes: 100, Free: 21}}},
+		Disks: []Disk{{What: "state folder", Path: "/d",
+			Usage: disk.Usage{Used: 79, Usable: 100, Inodes: 100, Free: 21}}},
 		Memory:    Memory{Total: 100, Available: 50},
 		Clock:     Clock{Synced: true, Error: time.Second},
 		Leftovers: Leftovers{Containers: []Owned{{"shop-web.1.1", "shop"}}, Stacks: []string{"shop"}},
@@ -57,29 +59,40 @@ func TestEachThingThatIsWrongIsTold(t *testing.T) {
 		level Level
 		text  string // a part of it
 	}{
-		{"the engine is away", func(f *Facts) { f.Engine = Engine{Err: errBroken} }, "engine", Problem, "can't be reached: broken"},
+		{"the engine is away", func(f *Facts) { f.Engine = Engine{Err: errBroken} }, "engine", Problem,
+			"can't be reached: broken"},
 		{"the engine is old", func(f *Facts) { f.Engine.API = "1.40" }, "engine", Problem, "too old"},
 		{"no live-restore", func(f *Facts) { f.Engine.LiveRestore = false }, "engine", Warning, "live-restore is off"},
-		{"no live-restore in a swarm", func(f *Facts) { f.Engine.LiveRestore, f.Engine.Swarm = false, true }, "engine", Warning, "live-restore is off"},
+		{"no live-restore in a swarm", func(f *Facts) { f.Engine.LiveRestore, f.Engine.Swarm = false, true }, "engine",
+			Warning, "live-restore is off"},
 		{"no overlay", func(f *Facts) { f.Kernel.Overlay = false }, "kernel", Problem, "no overlay"},
 		{"no bridges", func(f *Facts) { f.Kernel.Bridge = false }, "kernel", Problem, "no bridges"},
 		{"no br_netfilter", func(f *Facts) { f.Kernel.BridgeNF = "" }, "kernel", Warning, "br_netfilter"},
 		{"no forwarding", func(f *Facts) { f.Kernel.Forward = "0" }, "kernel", Problem, "aren't forwarded"},
 		{"forwarding unknown", func(f *Facts) { f.Kernel.Forward = "" }, "kernel", Warning, "can't be looked at"},
 		{"no nftables", func(f *Facts) { f.Kernel.Namespace = errBroken }, "kernel", Problem, "broken"},
-		{"not allowed", func(f *Facts) { f.Kernel.Namespace, f.Kernel.Denied = errBroken, true }, "kernel", Warning, "not allowed"},
+		{"not allowed", func(f *Facts) { f.Kernel.Namespace, f.Kernel.Denied = errBroken, true }, "kernel", Warning,
+			"not allowed"},
 		{"the proxy is away", func(f *Facts) { f.Server.Info.Proxy = false }, "proxy", Problem, "does not answer"},
-		{"two servers", func(f *Facts) { f.Daemons = append(f.Daemons, Daemon{PID: 2, Engine: "unix:///var/run/docker.sock"}) }, "server", Warning, "processes 1, 2"},
+		{"two servers", func(f *Facts) {
+			f.Daemons = append(f.Daemons, Daemon{PID: 2, Engine: "unix:///var/run/docker.sock"})
+		}, "server", Warning, "processes 1, 2"},
 		{"nobody listens", func(f *Facts) { f.Sockets.Bound = nil }, "ports", Problem, "*:80/http: nobody listens"},
 		{"only UDP listens", func(f *Facts) { f.Sockets.Bound[0].UDP = true }, "ports", Problem, "nobody listens"},
 		{"another process listens", func(f *Facts) { f.Sockets.Bound[0].Proxy = false }, "ports", Problem, "not the proxy"},
-		{"unbound", func(f *Facts) { f.Server.Routes.Unbound = f.Server.Routes.Table.Listeners }, "ports", Problem, "doesn't have it"},
-		{"mute", func(f *Facts) { f.Sockets.Mute = []netip.AddrPort{f.Sockets.Bound[0].Addr} }, "ports", Problem, "takes no connections"},
-		{"no right to see the proxy", func(f *Facts) { f.Sockets.ProxyErr, f.Sockets.Bound[0].Proxy = errBroken, false }, "ports", Warning, "can't be looked at"},
+		{"unbound", func(f *Facts) { f.Server.Routes.Unbound = f.Server.Routes.Table.Listeners }, "ports", Problem,
+			"doesn't have it"},
+		{"mute", func(f *Facts) { f.Sockets.Mute = []netip.AddrPort{f.Sockets.Bound[0].Addr} }, "ports", Problem,
+			"takes no connections"},
+		{"no right to see the proxy", func(f *Facts) { f.Sockets.ProxyErr, f.Sockets.Bound[0].Proxy = errBroken, false },
+			"ports", Warning, "can't be looked at"},
 		{"no sockets", func(f *Facts) { f.Sockets.Err = errBroken }, "ports", Warning, "broken"},
-		{"iptables drops", func(f *Facts) { f.Firewall.Bases = []Base{drops("iptables")} }, "firewall", Problem, "*:80/http: kept out by iptables"},
-		{"nft drops", func(f *Facts) { f.Firewall.Bases = []Base{drops("nft inet mine")} }, "firewall", Problem, "kept out by nft inet mine"},
-		{"firewalld drops", func(f *Facts) { f.Firewall.Bases = []Base{drops("nft inet firewalld")} }, "firewall", Problem, "kept out by"},
+		{"iptables drops", func(f *Facts) { f.Firewall.Bases = []Base{drops("iptables")} }, "firewall", Problem,
+			"*:80/http: kept out by iptables"},
+		{"nft drops", func(f *Facts) { f.Firewall.Bases = []Base{drops("nft inet mine")} }, "firewall", Problem,
+			"kept out by nft inet mine"},
+		{"firewalld drops", func(f *Facts) { f.Firewall.Bases = []Base{drops("nft inet firewalld")} }, "firewall", Problem,
+			"kept out by"},
 		{"no firewall to ask", func(f *Facts) { f.Firewall.Err = errBroken }, "firewall", Warning, "broken"},
 		{"a name leads elsewhere", func(f *Facts) { f.Addresses = nil }, "names", Warning, "a.example leads to 192.0.2.1"},
 		{"a name leads nowhere", func(f *Facts) { f.Names[0].Err = errBroken }, "names", Warning, "can't be looked up"},
@@ -95,11 +108,15 @@ func TestEachThingThatIsWrongIsTold(t *testing.T) {
 		{"no memory", func(f *Facts) { f.Memory.Available = 1 }, "memory", Problem, "available"},
 		{"the clock runs free", func(f *Facts) { f.Clock.Synced = false }, "clock", Warning, "nothing keeps it right"},
 		{"the clock is far off", func(f *Facts) { f.Clock.Error = time.Minute }, "clock", Warning, "1m0s"},
-		{"a container is left", func(f *Facts) { f.Leftovers.Stacks = nil }, "leftovers", Warning, "1 container of stacks that no server here knows: shop-web.1.1"},
-		{"a network is left", func(f *Facts) { f.Leftovers.Networks = []Owned{{"n", "old"}} }, "leftovers", Warning, "1 network"},
-		{"a volume is left", func(f *Facts) { f.Leftovers.Volumes = []Owned{{"v", "old"}, {"w", "old"}} }, "leftovers", Warning, "2 volumes"},
+		{"a container is left", func(f *Facts) { f.Leftovers.Stacks = nil }, "leftovers", Warning,
+			"1 container of stacks that no server here knows: shop-web.1.1"},
+		{"a network is left", func(f *Facts) { f.Leftovers.Networks = []Owned{{"n", "old"}} }, "leftovers", Warning,
+			"1 network"},
+		{"a volume is left", func(f *Facts) { f.Leftovers.Volumes = []Owned{{"v", "old"}, {"w", "old"}} }, "leftovers",
+			Warning, "2 volumes"},
 		{"stacks unknown", func(f *Facts) { f.Leftovers.StacksErr = errBroken }, "leftovers", Warning, "not looked at"},
-		{"images without a name", func(f *Facts) { f.Leftovers.Dangling, f.Leftovers.DanglingBytes = 2, 3e9 }, "leftovers", OK, "2 images without a name, 3.0 GB"},
+		{"images without a name", func(f *Facts) { f.Leftovers.Dangling, f.Leftovers.DanglingBytes = 2, 3e9 }, "leftovers",
+			OK, "2 images without a name, 3.0 GB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := well()
@@ -110,7 +127,8 @@ func TestEachThingThatIsWrongIsTold(t *testing.T) {
 					told = append(told, x)
 				}
 			}
-			if len(told) != 1 || told[0].Check != c.check || told[0].Level != c.level || !strings.Contains(told[0].Text, c.text) {
+			if len(told) != 1 || told[0].Check != c.check || told[0].Level != c.level ||
+				!strings.Contains(told[0].Text, c.text) {
 				t.Fatalf("told %+v, want one %s of %s with %q", told, c.level, c.check, c.text)
 			}
 			if told[0].Hint == "" && !strings.Contains(c.text, "broken") {

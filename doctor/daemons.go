@@ -29,7 +29,8 @@ func daemons(f files) []Daemon {
 		}
 		environ, err := f.Read("/proc/" + n + "/environ")
 		d := Daemon{PID: pid, Engine: given(args, string(environ), "docker-host", usualEngine)}
-		if d.Socket = given(args, string(environ), "socket", ""); d.Socket == "" && err == nil { // else it may be in what isn't ours to read
+		// else it may be in what isn't ours to read
+		if d.Socket = given(args, string(environ), "socket", ""); d.Socket == "" && err == nil {
 			d.Socket = usualSocket
 		}
 		if d.Socket != "" && !filepath.IsAbs(d.Socket) {

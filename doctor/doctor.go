@@ -1,5 +1,5 @@
-// Package doctor looks at the machine that a server runs on and tells what is wrong with it, and what to do. Gather asks the
-// machine, the engine and the server for facts; Examine decides about them and asks nobody.
+// Package doctor looks at the machine that a server runs on and tells what is wrong with it, and what to do. Gather
+// asks the machine, the engine and the server for facts; Examine decides about them and asks nobody.
 package doctor
 
 // Level says how much a finding matters.

@@ -2,8 +2,8 @@ package doctor
 
 import "slices"
 
-// Base is a chain where packets to this machine's own sockets begin: iptables' INPUT, or a chain of nftables with the hook input.
-// What any base drops is dropped.
+// Base is a chain where packets to this machine's own sockets begin: iptables' INPUT, or a chain of nftables with the
+// hook input. What any base drops is dropped.
 type Base struct {
 	From   string // who told: "iptables", "ip6tables", "nft inet firewalld"
 	V4, V6 bool   // whose packets it sees
@@ -74,8 +74,8 @@ type walk struct {
 // maxSteps ends walks through chains that call each other in many ways.
 const maxSteps = 20_000
 
-// chain follows connections through a chain: the ends that they may come to, and the one that those come to which meet no
-// condition of Partly: Accept, Drop, or Continue where the chain leaves it open.
+// chain follows connections through a chain: the ends that they may come to, and the one that those come to which
+// meet no condition of Partly: Accept, Drop, or Continue where the chain leaves it open.
 func (w *walk) chain(name string, depth int) (ends ways, usual Verdict) {
 	if depth > maxDepth {
 		return ways{through: true}, Continue
@@ -101,8 +101,8 @@ func (w *walk) chain(name string, depth int) (ends ways, usual Verdict) {
 	return ends, usual
 }
 
-// rule follows connections through one rule that they meet: whether some stay in its chain, whether some leave it undecided, and
-// what usually becomes of them.
+// rule follows connections through one rule that they meet: whether some stay in its chain, whether some leave it
+// undecided, and what usually becomes of them.
 func (w *walk) rule(r Rule, depth int, ends *ways) (stay, leave bool, usual Verdict) {
 	switch r.Verdict {
 	case Accept:

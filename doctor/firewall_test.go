@@ -67,7 +67,8 @@ func TestChainsThatCallEachOtherEnd(t *testing.T) {
 }
 
 func TestRulesThatNftablesShowsTwiceAreReadOnce(t *testing.T) {
-	text := []byte(`{"nftables":[{"chain":{"family":"ip","table":"filter","name":"INPUT","hook":"input","policy":"drop"}}]}`)
+	text := []byte(`{"nftables":[{"chain":{"family":"ip","table":"filter","name":"INPUT",` +
+		`"hook":"input","policy":"drop"}}]}`)
 	bases, err := parseNft(text, func(family, table string) bool { return table == "filter" })
 	if err != nil || len(bases) != 0 {
 		t.Errorf("%v, %v", bases, err)

@@ -119,8 +119,8 @@ func (d Deps) askServer(ctx context.Context, l *Leftovers) Server {
 	return s
 }
 
-// askOthers asks the other servers that use the engine for their stacks. The server that was asked already is one of the daemons: asking
-// it again does no harm.
+// askOthers asks the other servers that use the engine for their stacks. The server that was asked already is one of
+// the daemons: asking it again does no harm.
 func (d Deps) askOthers(ctx context.Context, daemons []Daemon, l *Leftovers) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -160,7 +160,8 @@ func (d Deps) askEngine(ctx context.Context) Engine {
 	if err != nil {
 		return Engine{Err: err}
 	}
-	return Engine{Version: r.Info.ServerVersion, API: d.Engine.ClientVersion(), Root: r.Info.DockerRootDir, Driver: r.Info.Driver,
+	return Engine{Version: r.Info.ServerVersion, API: d.Engine.ClientVersion(), Root: r.Info.DockerRootDir,
+		Driver:      r.Info.Driver,
 		LiveRestore: r.Info.LiveRestoreEnabled, Swarm: r.Info.Swarm.LocalNodeState == "active"}
 }
 
@@ -201,7 +202,8 @@ func (d Deps) askLeftovers(ctx context.Context) Leftovers {
 }
 
 func (d Deps) askKernel() Kernel {
-	k := Kernel{BridgeNF: word(d.Files, "/proc/sys/net/bridge/bridge-nf-call-iptables"), Forward: word(d.Files, "/proc/sys/net/ipv4/ip_forward")}
+	k := Kernel{BridgeNF: word(d.Files, "/proc/sys/net/bridge/bridge-nf-call-iptables"),
+		Forward: word(d.Files, "/proc/sys/net/ipv4/ip_forward")}
 	for _, line := range strings.Split(word(d.Files, "/proc/filesystems"), "\n") {
 		fields := strings.Fields(line)
 		k.Overlay = k.Overlay || len(fields) > 0 && fields[len(fields)-1] == "overlay"

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parseIptables reads what iptables-save prints, and gives the chain INPUT of the table filter; no base if there is none. byNft says
-// that the rules lie in nftables, where nft shows them again in another form.
+// parseIptables reads what iptables-save prints, and gives the chain INPUT of the table filter; no base if there is
+// none. byNft says that the rules lie in nftables, where nft shows them again in another form.
 func parseIptables(text, from string, v6 bool) (bases []Base, byNft bool) {
 	b := Base{From: from, V4: !v6, V6: v6, Chain: "INPUT", Chains: map[string][]Rule{}}
 	table, found := "", false

@@ -11,9 +11,11 @@ func leftoversCheck(f Facts) []Finding {
 	l := f.Leftovers
 	switch {
 	case l.Err != nil:
-		return []Finding{{"leftovers", Warning, "not looked at: " + l.Err.Error(), "run doctor again once the engine answers"}}
+		return []Finding{{"leftovers", Warning, "not looked at: " + l.Err.Error(),
+			"run doctor again once the engine answers"}}
 	case l.StacksErr != nil:
-		return []Finding{{"leftovers", Warning, "not looked at: the server doesn't say which stacks it has", "run doctor again once it answers"}}
+		return []Finding{{"leftovers", Warning, "not looked at: the server doesn't say which stacks it has",
+			"run doctor again once it answers"}}
 	}
 	var found []Finding
 	add := func(kind, kinds string, all []Owned, hint string) {
@@ -24,7 +26,9 @@ func leftoversCheck(f Facts) []Finding {
 		if l.Strangers {
 			hint = "another server uses this engine and doesn't say which stacks it has: they may be its. If not, " + hint
 		}
-		found = append(found, Finding{"leftovers", Warning, counted(len(names), kind, kinds) + " of stacks that no server here knows: " + few(names), hint})
+		found = append(found,
+			Finding{"leftovers", Warning, counted(len(names), kind, kinds) + " of stacks that no server here knows: " +
+				few(names), hint})
 	}
 	add("container", "containers", l.Containers, "when nobody needs them: docker rm -f NAME")
 	add("network", "networks", l.Networks, "when nobody needs them: docker network rm NAME")
@@ -33,8 +37,11 @@ func leftoversCheck(f Facts) []Finding {
 		found = []Finding{{"leftovers", OK, "none", ""}}
 	}
 	if l.Dangling > 0 {
-		found = append(found, Finding{"leftovers", OK, fmt.Sprintf("%s without a name, %s at most", counted(l.Dangling, "image", "images"), gigabytes(uint64(max(l.DanglingBytes, 0)))),
-			"docker image prune removes those that no container uses"})
+		found = append(found,
+			Finding{"leftovers", OK,
+				fmt.Sprintf("%s without a name, %s at most", counted(l.Dangling, "image", "images"),
+					gigabytes(uint64(max(l.DanglingBytes, 0)))),
+				"docker image prune removes those that no container uses"})
 	}
 	return found
 }

@@ -71,7 +71,8 @@ func (Machine) Clock() (Clock, error) {
 	if err != nil {
 		return Clock{}, err
 	}
-	return Clock{Synced: state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0, Error: time.Duration(t.Maxerror) * time.Microsecond}, nil
+	return Clock{Synced: state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0,
+		Error: time.Duration(t.Maxerror) * time.Microsecond}, nil
 }
 
 // Namespace makes a network namespace for a moment and asks nftables in it for its generation.
@@ -82,8 +83,9 @@ func (Machine) Namespace() (err error, denied bool) {
 	return err, errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 }
 
-// inNamespace runs do on a thread with a network namespace of its own, and brings the thread back: it may be the process's first one, which
-// doesn't end with its goroutine and stands for the whole process in /proc. The goroutine must end afterwards.
+// inNamespace runs do on a thread with a network namespace of its own, and brings the thread back: it may be the
+// process's first one, which doesn't end with its goroutine and stands for the whole process in /proc. The goroutine
+// must end afterwards.
 func inNamespace(do func() error) error {
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
@@ -98,7 +100,8 @@ func inNamespace(do func() error) error {
 	}
 	err = do()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		return errors.Join(err, fmt.Errorf("no way back from the namespace: %w", back)) // the thread stays locked, and ends with the goroutine
+		// the thread stays locked, and ends with the goroutine
+		return errors.Join(err, fmt.Errorf("no way back from the namespace: %w", back))
 	}
 	runtime.UnlockOSThread()
 	return err

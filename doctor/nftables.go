@@ -18,7 +18,8 @@ type nftItem struct {
 	}
 }
 
-// parseNft reads what "nft -j list ruleset" prints and gives the chains with the hook input. Tables for which skip answers true are left out.
+// parseNft reads what "nft -j list ruleset" prints and gives the chains with the hook input. Tables for which skip
+// answers true are left out.
 func parseNft(text []byte, skip func(family, table string) bool) ([]Base, error) {
 	var doc struct{ Nftables []nftItem }
 	if err := json.Unmarshal(text, &doc); err != nil {
@@ -37,7 +38,8 @@ func parseNft(text []byte, skip func(family, table string) bool) ([]Base, error)
 		switch {
 		case it.Chain != nil && it.Chain.Hook == "input" && !skip(it.Chain.Family, it.Chain.Table):
 			c := it.Chain
-			b := Base{From: "nft " + c.Family + " " + c.Table, V4: c.Family == "ip" || c.Family == "inet", V6: c.Family == "ip6" || c.Family == "inet",
+			b := Base{From: "nft " + c.Family + " " + c.Table, V4: c.Family == "ip" || c.Family == "inet",
+				V6:    c.Family == "ip6" || c.Family == "inet",
 				Drops: c.Policy == "drop", Chain: c.Name, Chains: in(c.Family, c.Table)}
 			if b.V4 || b.V6 {
 				bases = append(bases, b)

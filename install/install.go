@@ -1,5 +1,5 @@
-// Package install puts rhumb on a machine with systemd, takes it away again, and replaces it by another version. What is to be done is a
-// plan: a list of values that can be printed. Perform carries it out.
+// Package install puts rhumb on a machine with systemd, takes it away again, and replaces it by another version. What
+// is to be done is a plan: a list of values that can be printed. Perform carries it out.
 package install
 
 import (
@@ -89,7 +89,8 @@ func Plan(w Wanted, f Facts) []Step {
 		p.run("its members may use the server", "groupadd", "--system", Group)
 	}
 	if !f.User {
-		p.run("to deploy as from elsewhere", "useradd", "--system", "--gid", Group, "--create-home", "--home-dir", homeFolder, "--shell", "/bin/sh", User)
+		p.run("to deploy as from elsewhere", "useradd", "--system", "--gid", Group, "--create-home", "--home-dir", homeFolder,
+			"--shell", "/bin/sh", User)
 	}
 	if !f.Data {
 		p.steps = append(p.steps, Step{Kind: Folder, Path: w.Data, Mode: 0o700, Note: "the state folder"})
@@ -125,8 +126,8 @@ func Plan(w Wanted, f Facts) []Step {
 	return p.steps
 }
 
-// PlanRemoval lists what takes rhumb away. The state folder, the settings and the user stay, unless purge is set; data is that folder then.
-// Containers and volumes are Docker's: they stay.
+// PlanRemoval lists what takes rhumb away. The state folder, the settings and the user stay, unless purge is set;
+// data is that folder then. Containers and volumes are Docker's: they stay.
 func PlanRemoval(f Facts, purge bool, data string) []Step {
 	p := &planner{facts: f}
 	for _, unit := range []string{Daemon, Proxy} {
@@ -149,7 +150,8 @@ func PlanRemoval(f Facts, purge bool, data string) []Step {
 			p.run("its home stays", "userdel", User)
 		}
 		if f.Group {
-			p.steps = append(p.steps, Step{Kind: Run, Args: []string{"sh", "-c", "! getent group " + Group + " >/dev/null || groupdel " + Group}})
+			p.steps = append(p.steps,
+				Step{Kind: Run, Args: []string{"sh", "-c", "! getent group " + Group + " >/dev/null || groupdel " + Group}})
 		}
 	}
 	p.remove(Binary)

@@ -25,8 +25,8 @@ import (
 
 const askTime = 20 * time.Second // for a program to tell its version
 
-// ReadProgram reads a program from a file, or from a release archive with its SHA256SUMS beside it, and has it tell its version. It is tried
-// in dir, where programs may run.
+// ReadProgram reads a program from a file, or from a release archive with its SHA256SUMS beside it, and has it tell
+// its version. It is tried in dir, where programs may run.
 func ReadProgram(ctx context.Context, file, dir string) (Program, error) {
 	b, err := readFile(file)
 	if err != nil {
@@ -56,11 +56,13 @@ func fromArchive(path string, archive []byte) ([]byte, error) {
 	sums := filepath.Join(filepath.Dir(path), "SHA256SUMS")
 	list, err := readFile(sums)
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be verified: %w", path, err).WithHint("put the release's SHA256SUMS beside it")
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be verified: %w", path, err).
+			WithHint("put the release's SHA256SUMS beside it")
 	}
 	sum := sha256.Sum256(archive)
 	if !listed(string(list), filepath.Base(path), hex.EncodeToString(sum[:])) {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s is not what %s says: it was changed, or is not of that release", path, sums).WithHint("download both again")
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s is not what %s says: it was changed, or is not of that release", path,
+			sums).WithHint("download both again")
 	}
 	z, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
@@ -85,7 +87,8 @@ func fromArchive(path string, archive []byte) ([]byte, error) {
 // listed tells whether a list as sha256sum writes it has the file with that sum.
 func listed(list, name, sum string) bool {
 	for line := range strings.Lines(list) {
-		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == sum && strings.TrimPrefix(fields[1], "*") == name {
+		if fields := strings.Fields(line); len(fields) == 2 && fields[0] == sum &&
+			strings.TrimPrefix(fields[1], "*") == name {
 			return true
 		}
 	}
@@ -103,7 +106,8 @@ func runsHere(path string, program []byte) error {
 	}
 	defer func() { _ = f.Close() }() // it only read
 	if want, known := machines[runtime.GOARCH]; known && f.Machine != want {
-		return rhumb.Errorf(rhumb.Invalid, "%s is a program for another machine: %s, and this is %s", path, f.Machine, runtime.GOARCH)
+		return rhumb.Errorf(rhumb.Invalid, "%s is a program for another machine: %s, and this is %s", path, f.Machine,
+			runtime.GOARCH)
 	}
 	return nil
 }
@@ -149,7 +153,8 @@ func described(ctx context.Context, name, dir string, content []byte) (Program, 
 	return p, nil
 }
 
-// OlderThan tells whether its version is older than q's, as far as both are numbers: v1.2.3. What a build adds after a dash doesn't count.
+// OlderThan tells whether its version is older than q's, as far as both are numbers: v1.2.3. What a build adds after
+// a dash doesn't count.
 func (p Program) OlderThan(q Program) bool {
 	x, ok1 := numbers(p.Version)
 	y, ok2 := numbers(q.Version)

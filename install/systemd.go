@@ -40,7 +40,8 @@ func (c ByCommand) Restart(ctx context.Context) error { return c.run(ctx, "sh", 
 
 // Stop is not known.
 func (c ByCommand) Stop(context.Context) error {
-	return rhumb.Errorf(rhumb.Unsupported, "the database was changed by the new program, and how the server is stopped isn't known").
+	return rhumb.Errorf(rhumb.Unsupported, "the database was changed by the new program, and how the server is "+
+		"stopped isn't known").
 		WithHint("stop it, run rhumb restore --force with the newest file in the state folder's backups, and start it")
 }
 

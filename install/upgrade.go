@@ -27,7 +27,8 @@ type server interface {
 type Services interface {
 	// Place puts a program where the services start it from, whole or not at all.
 	Place(ctx context.Context, p Program) error
-	// Reload has the proxy replaced by one of the program in place. Where the daemon does that at its start, it does nothing.
+	// Reload has the proxy replaced by one of the program in place. Where the daemon does that at its start, it does
+	// nothing.
 	Reload(ctx context.Context) error
 	// Restart begins to restart the daemon; it may return before the new one answers.
 	Restart(ctx context.Context) error
@@ -176,7 +177,8 @@ func (u *Upgrade) look(ctx context.Context) (health, error) {
 	if err != nil {
 		return health{}, err
 	}
-	h := health{version: info.Version, started: info.Started, proxy: routes.Version, ready: map[string]int{}, wanted: map[string]int{}}
+	h := health{version: info.Version, started: info.Started, proxy: routes.Version, ready: map[string]int{},
+		wanted: map[string]int{}}
 	for _, stack := range stacks {
 		for _, s := range stack.Services {
 			h.ready[stack.Name+"/"+s.Name], h.wanted[stack.Name+"/"+s.Name] = s.Ready, s.Replicas

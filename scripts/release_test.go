@@ -28,7 +28,8 @@ func release(t *testing.T) (dir, archive string) {
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
 	program := "#!/bin/sh\necho client rhumb v1.2.3\n"
-	if err := w.WriteHeader(&tar.Header{Name: name + "/rhumb", Mode: 0o755, Size: int64(len(program)), Typeflag: tar.TypeReg}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: name + "/rhumb", Mode: 0o755, Size: int64(len(program)),
+		Typeflag: tar.TypeReg}); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = w.Write([]byte(program))
@@ -36,7 +37,8 @@ func release(t *testing.T) (dir, archive string) {
 	_ = z.Close()
 	archive = filepath.Join(dir, name+".tar.gz")
 	write(t, archive, b.Bytes())
-	write(t, filepath.Join(dir, "SHA256SUMS"), fmt.Appendf(nil, "%x  %s\n%x  other\n", sha256.Sum256(b.Bytes()), filepath.Base(archive), sha256.Sum256(nil)))
+	write(t, filepath.Join(dir, "SHA256SUMS"),
+		fmt.Appendf(nil, "%x  %s\n%x  other\n", sha256.Sum256(b.Bytes()), filepath.Base(archive), sha256.Sum256(nil)))
 	return dir, archive
 }
 
@@ -132,7 +134,8 @@ func TestWhatIsNotWhatTheChecksumsSayIsNotInstalled(t *testing.T) {
 			t.Fatal(err)
 		}
 		spoil(dir, archive, b)
-		if out, there, err := install(t, "--from", dir, "--version", "v1.2.3"); err == nil || there || !strings.Contains(out, "install.sh: ") {
+		if out, there, err := install(t, "--from", dir, "--version", "v1.2.3"); err == nil || there ||
+			!strings.Contains(out, "install.sh: ") {
 			t.Errorf("%s: %v, installed: %v\n%s", name, err, there, out)
 		}
 	}
@@ -188,7 +191,8 @@ func bill(t *testing.T, path string) {
 	}
 	found := map[string]bool{}
 	for _, p := range d.Packages {
-		found[p.Name] = p.VersionInfo != "" && (p.Name == "std" || len(p.Checksums) == 1 && len(p.Checksums[0].ChecksumValue) == 64)
+		found[p.Name] = p.VersionInfo != "" &&
+			(p.Name == "std" || len(p.Checksums) == 1 && len(p.Checksums[0].ChecksumValue) == 64)
 	}
 	for _, name := range []string{"rhumb", "std", "modernc.org/sqlite", "filippo.io/age", "github.com/moby/moby/client"} {
 		if !found[name] {

@@ -151,7 +151,8 @@ func (e Entry) credentials(key string) (rhumb.Credentials, error) {
 func ask(ctx context.Context, helper, key string) (rhumb.Credentials, error) {
 	var cred rhumb.Credentials
 	if strings.ContainsAny(helper, `/\`) {
-		return cred, rhumb.Errorf(rhumb.Invalid, "the Docker configuration names a credential helper %q, which is not a name", helper)
+		return cred, rhumb.Errorf(rhumb.Invalid, "the Docker configuration names a credential helper %q, which is not a name",
+			helper)
 	}
 	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()

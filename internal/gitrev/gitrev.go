@@ -15,8 +15,8 @@ import (
 
 const deadline = 5 * time.Second // for each call of git
 
-// Of tells the revision of the repository that dir is in. It is zero when there is no repository, no commit yet, or no git. An error says
-// that there is one that can't be read; a deployment may go on without.
+// Of tells the revision of the repository that dir is in. It is zero when there is no repository, no commit yet, or
+// no git. An error says that there is one that can't be read; a deployment may go on without.
 func Of(ctx context.Context, dir string) (rhumb.Git, error) {
 	commit, err := git(ctx, dir, "rev-parse", "--verify", "HEAD")
 	if err != nil || commit == "" {

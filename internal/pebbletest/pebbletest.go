@@ -1,4 +1,5 @@
-// Package pebbletest runs an ACME authority for tests: pebble, its DNS server, and before them a proxy that makes them behave badly.
+// Package pebbletest runs an ACME authority for tests: pebble, its DNS server, and before them a proxy that makes
+// them behave badly.
 package pebbletest
 
 import (
@@ -74,10 +75,12 @@ func Start(t *testing.T, o Options) *Authority {
 	a := &Authority{HTTPPort: freePort(t), TLSPort: freePort(t)}
 	cert := selfSigned(t, dir)
 	dns, listen, management := freePort(t), freePort(t), freePort(t)
-	run(t, dir, nil, filepath.Join(bin, "pebble-challtestsrv"), "-dnsserver", at(dns), "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
+	run(t, dir, nil, filepath.Join(bin, "pebble-challtestsrv"), "-dnsserver", at(dns), "-http01", "", "-https01", "",
+		"-tlsalpn01", "", "-doh", "",
 		"-management", at(management), "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1")
 	conf := a.config(dir, listen, o)
-	env := append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT="+strconv.Itoa(o.Nonces))
+	env := append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0",
+		"PEBBLE_WFE_NONCEREJECT="+strconv.Itoa(o.Nonces))
 	run(t, dir, env, filepath.Join(bin, "pebble"), "-config", conf, "-dnsserver", at(dns))
 	a.front(t, cert, listen)
 	a.await(t, listen)
@@ -103,9 +106,12 @@ func (a *Authority) config(dir string, listen int, o Options) string {
 		validity = 90 * 24 * time.Hour
 	}
 	conf := map[string]any{"pebble": map[string]any{
-		"listenAddress": at(listen), "managementListenAddress": "", "certificate": filepath.Join(dir, "cert.pem"), "privateKey": filepath.Join(dir, "key.pem"),
-		"httpPort": a.HTTPPort, "tlsPort": a.TLSPort, "keyAlgorithm": "ecdsa", "retryAfter": map[string]int{"authz": 1, "order": 1},
-		"profiles": map[string]any{"default": map[string]any{"description": "all", "validityPeriod": int(validity.Seconds())}},
+		"listenAddress": at(listen), "managementListenAddress": "", "certificate": filepath.Join(dir, "cert.pem"),
+		"privateKey": filepath.Join(dir, "key.pem"),
+		"httpPort":   a.HTTPPort, "tlsPort": a.TLSPort, "keyAlgorithm": "ecdsa",
+		"retryAfter": map[string]int{"authz": 1, "order": 1},
+		"profiles": map[string]any{"default": map[string]any{"description": "all",
+			"validityPeriod": int(validity.Seconds())}},
 	}}
 	b, err := json.Marshal(conf)
 	if err != nil {
@@ -167,7 +173,8 @@ func (a *Authority) front(t *testing.T, cert tls.Certificate, listen int) {
 			r.SetURL(&url.URL{Scheme: "https", Host: at(listen)})
 			r.Out.Host = r.In.Host // pebble makes its URLs of it
 		},
-		Transport:      &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, // it is ours, and on this machine
+		// it is ours, and on this machine
+		Transport:      &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 		ModifyResponse: a.rewrite,
 	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +189,8 @@ func (a *Authority) front(t *testing.T, cert tls.Certificate, listen int) {
 		case order && a.limited.Load():
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusTooManyRequests)
-			_, _ = io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders","status":429}`)
+			_, _ = io.WriteString(w,
+				`{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders","status":429}`)
 			return
 		}
 		behind.ServeHTTP(w, r)
@@ -240,8 +248,10 @@ func selfSigned(t *testing.T, dir string) tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +260,8 @@ func selfSigned(t *testing.T, dir string) tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: b}} {
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der},
+		"key.pem": {Type: "PRIVATE KEY", Bytes: b}} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

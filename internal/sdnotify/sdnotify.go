@@ -16,7 +16,8 @@ func Ready() error {
 	return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()))
 }
 
-// Succeeded tells that another process is the main one from now on. What a process says reaches systemd before its end does.
+// Succeeded tells that another process is the main one from now on. What a process says reaches systemd before its
+// end does.
 func Succeeded(pid int) error {
 	return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d", pid))
 }

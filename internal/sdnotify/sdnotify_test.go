@@ -17,7 +17,8 @@ func TestSystemdHearsWhoServes(t *testing.T) {
 		}
 		defer l.Close()
 		t.Setenv("NOTIFY_SOCKET", name)
-		for want, tell := range map[string]func() error{fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()): Ready, "MAINPID=42": func() error { return Succeeded(42) }} {
+		for want, tell := range map[string]func() error{fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()): Ready,
+			"MAINPID=42": func() error { return Succeeded(42) }} {
 			if err := tell(); err != nil {
 				t.Fatal(err)
 			}

@@ -1,5 +1,6 @@
-// Package seal seals byte slices with a key that lives in a file of its own, so that what reaches the disk elsewhere can't be read
-// without it. The format is age's (age-encryption.org/v1) with one X25519 key; "age -d -i KEYFILE" opens it too.
+// Package seal seals byte slices with a key that lives in a file of its own, so that what reaches the disk elsewhere
+// can't be read without it. The format is age's (age-encryption.org/v1) with one X25519 key; "age -d -i KEYFILE"
+// opens it too.
 package seal
 
 import (
@@ -30,8 +31,8 @@ type Box struct {
 	path     string
 }
 
-// Open loads the key file at path, or makes it with mode 0600 if it isn't there. A file that others may read is Denied, one that
-// doesn't hold exactly one key is Invalid; neither is ever overwritten.
+// Open loads the key file at path, or makes it with mode 0600 if it isn't there. A file that others may read is
+// Denied, one that doesn't hold exactly one key is Invalid; neither is ever overwritten.
 func Open(path string) (*Box, error) {
 	unlock, err := lockFolder(filepath.Dir(path))
 	if err != nil {
@@ -74,7 +75,8 @@ func (x *Box) Key(purpose string) []byte {
 // ErrDamaged is what Open's error is if the key is the right one, but what was sealed isn't whole any more.
 var ErrDamaged = errors.New("changed or damaged")
 
-// Open gives what was sealed. It fails with Internal if b was sealed with another key, cut short or changed by a single bit.
+// Open gives what was sealed. It fails with Internal if b was sealed with another key, cut short or changed by a
+// single bit.
 func (x *Box) Open(b []byte) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(b), x.identity)
 	var other *age.NoIdentityMatchError
@@ -117,7 +119,8 @@ func load(path string) (*age.X25519Identity, error) {
 		return nil, rhumb.Errorf(rhumb.Invalid, "key file %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, rhumb.Errorf(rhumb.Denied, "key file %s may be read by others: its mode is %04o", path, info.Mode().Perm()).
+		return nil, rhumb.Errorf(rhumb.Denied, "key file %s may be read by others: its mode is %04o", path,
+			info.Mode().Perm()).
 			WithHint("if nobody has copied it: chmod 600 %s", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
@@ -157,7 +160,8 @@ func create(path string) (*age.X25519Identity, error) {
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Internal, "key file %s: %w", path, err)
 	}
-	text := fmt.Sprintf("# The key of this rhumb server, made %s. Keep a copy elsewhere: without it nothing sealed can be opened.\n# public key: %s\n%s\n",
+	text := fmt.Sprintf("# The key of this rhumb server, made %s. Keep a copy elsewhere: without it nothing sealed "+
+		"can be opened.\n# public key: %s\n%s\n",
 		time.Now().UTC().Format(time.RFC3339), identity.Recipient(), identity)
 	if err := atomicfile.Write(path, []byte(text), 0o600); err != nil {
 		return nil, rhumb.Errorf(rhumb.Internal, "key file %s can't be written: %w", path, err)

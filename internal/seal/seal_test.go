@@ -76,7 +76,8 @@ func TestAnotherKeySaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = open(t, filepath.Join(dir, "two")).Open(sealed)
-	if err == nil || !strings.Contains(err.Error(), "another key") || rhumb.ErrorHint(err) == "" || errors.Is(err, seal.ErrDamaged) {
+	if err == nil || !strings.Contains(err.Error(), "another key") || rhumb.ErrorHint(err) == "" ||
+		errors.Is(err, seal.ErrDamaged) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Command sbom writes the bill of materials of a Go program, as SPDX 2.3 in JSON: the modules that the linker wrote into it, with their
-// checksums. The time in it is SOURCE_DATE_EPOCH, so that it is the same whenever it is made.
+// Command sbom writes the bill of materials of a Go program, as SPDX 2.3 in JSON: the modules that the linker wrote
+// into it, with their checksums. The time in it is SOURCE_DATE_EPOCH, so that it is the same whenever it is made.
 //
 //	sbom -version VERSION PROGRAM
 package main
@@ -121,6 +121,7 @@ func describe(info *debug.BuildInfo, version string, sum [32]byte, made time.Tim
 }
 
 func module(path, version, id string) pkg {
-	return pkg{Name: path, ID: id, Version: version, Download: noAssertion, Concluded: noAssertion, Declared: noAssertion, Copyright: noAssertion,
-		Refs: []ref{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + path + "@" + version}}}
+	return pkg{Name: path, ID: id, Version: version, Download: noAssertion, Concluded: noAssertion, Declared: noAssertion,
+		Copyright: noAssertion,
+		Refs:      []ref{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + path + "@" + version}}}
 }
