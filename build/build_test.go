@@ -52,7 +52,7 @@ COPY missing /
 		return p.Done && !p.Cached && strings.Contains(p.Step, "RUN echo") && p.Service == "web"
 	}
 	if !slices.ContainsFunc(news, ran) {
-		t.Fatalf("no step is told to be done: %+v", news)
+		t.Fatalf("no step is reported as done: %+v", news)
 	}
 	if !bytes.Contains(w.content(r.Name), []byte("made.txt")) {
 		t.Fatal("the file isn't in the image")
@@ -132,7 +132,7 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 	}
 }
 
-func TestAMissingDockerfileOrOneThatLeadsOutIsRefused(t *testing.T) {
+func TestAMissingOrEscapingDockerfileIsRefused(t *testing.T) {
 	w := newWorkshop(t)
 	for name, files := range map[string]map[string]string{
 		"missing": {"a": ""}, "leads out": {"Dockerfile": "-> /etc/passwd"},
@@ -145,7 +145,7 @@ func TestAMissingDockerfileOrOneThatLeadsOutIsRefused(t *testing.T) {
 	}
 }
 
-func TestAContextThatLinksOutCopiesTheLinkOnly(t *testing.T) {
+func TestALinkOutOfTheContextIsCopiedAsALink(t *testing.T) {
 	w := newWorkshop(t)
 	dir := tree(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n", "hosts": "-> /etc/passwd",
 		"folder": "-> /etc"})
@@ -223,13 +223,14 @@ func TestASecondBuildIsCachedAndAChangeIsSeen(t *testing.T) {
 	}
 }
 
-func TestSeveralBuildSideBySide(t *testing.T) {
+func TestSeveralBuildsRunAtOnce(t *testing.T) {
 	w := newWorkshop(t)
 	var wg sync.WaitGroup
 	for i := range 6 {
 		wg.Go(func() {
 			service := fmt.Sprintf("s%d", i)
-			// The same names, sizes and nearly the same times: each image must have its own content.
+			// The contexts have the same names, sizes and nearly the same times; each image must have its own
+			// content.
 			dir := tree(t, map[string]string{"who": service, "Dockerfile": "FROM " + base + "\nCOPY who /who\nRUN cat /who # " +
 				w.stack + "\n"})
 			r := w.request(service)
@@ -238,7 +239,7 @@ func TestSeveralBuildSideBySide(t *testing.T) {
 				t.Errorf("%s: %v", service, err)
 				return
 			}
-			// The image is asked, not the output: an engine under load forgets some of it.
+			// Look into the image, not at the output: an engine under load loses some of the output.
 			out, err := exec.Command("docker", "run", "--rm", r.Name, "cat", "/who").CombinedOutput()
 			if err != nil || string(out) != service || w.inspect(r.Name).ID != img.ID {
 				t.Errorf("%s: %q is in it, %v", service, out, err)
@@ -271,20 +272,20 @@ func TestNetworkHostsAndPlatformReachTheBuild(t *testing.T) {
 	}
 }
 
-func TestWhatABuildCannotDoIsRefused(t *testing.T) {
+func TestUnsupportedOptionsAreRefused(t *testing.T) {
 	b := New(nil, slog.New(slog.DiscardHandler))
 	for want, change := range map[string]func(*rhumb.BuildRequest){
 		"BUILDKIT_INLINE_CACHE": func(r *rhumb.BuildRequest) {
 			r.Build.Args = map[string]string{"BUILDKIT_INLINE_CACHE": "1"}
 		},
-		"host-gateway":     func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a:host-gateway"} },
-		"not name:address": func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a"} },
-		"build.network":    func(r *rhumb.BuildRequest) { r.Build.Network = "mine" },
-		"type gha":         func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=gha"} },
-		"names no ref":     func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=registry"} },
-		"image's name":     func(r *rhumb.BuildRequest) { r.Build.Tags = []string{"Not A Name"} },
-		"both dockerfile":  func(r *rhumb.BuildRequest) { r.Build.Inline, r.Build.Dockerfile = "FROM x", "y" },
-		"tar stream":       func(*rhumb.BuildRequest) {},
+		"host-gateway":         func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a:host-gateway"} },
+		"must be name:address": func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a"} },
+		"build.network":        func(r *rhumb.BuildRequest) { r.Build.Network = "mine" },
+		"type gha":             func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=gha"} },
+		"has no ref":           func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=registry"} },
+		"invalid image name":   func(r *rhumb.BuildRequest) { r.Build.Tags = []string{"Not A Name"} },
+		"both dockerfile":      func(r *rhumb.BuildRequest) { r.Build.Inline, r.Build.Dockerfile = "FROM x", "y" },
+		"tar stream":           func(*rhumb.BuildRequest) {},
 	} {
 		r := rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "shop-web:1"}
 		change(&r)

@@ -14,7 +14,8 @@ import (
 	"rhumb"
 )
 
-// repository serves a git repository with those files over HTTP, and returns its URL and what commits a change.
+// repository serves a git repository with those files over HTTP. It returns its URL and a function that commits a
+// change.
 func repository(t *testing.T, files map[string]string) (url string, commit func(files map[string]string)) {
 	t.Helper()
 	dir := tree(t, files)
@@ -109,7 +110,7 @@ func refusesWrongGitContexts(t *testing.T, url string, build func(context, docke
 	}
 }
 
-func TestTheNameOfARemoteImageIsItsContexts(t *testing.T) {
+func TestARemoteImageIsNamedByItsContext(t *testing.T) {
 	a, b := RemoteName("shop", "web", "https://x/a.git#main"), RemoteName("shop", "web", "https://x/a.git#next")
 	if a == b || a != RemoteName("shop", "web", "https://x/a.git#main") || !strings.HasPrefix(a, "shop-web:remote-") {
 		t.Errorf("%s, %s", a, b)

@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-func TestImageNames(t *testing.T) {
+func TestAnImageIsNamedByCommitOrContent(t *testing.T) {
 	long := rhumb.Git{Commit: "1f3c9a2bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}
 	dirty := long
 	dirty.Dirty = true
@@ -21,7 +21,7 @@ func TestImageNames(t *testing.T) {
 	}
 }
 
-func TestTheTagOfAContentChangesWithItOnly(t *testing.T) {
+func TestATagChangesOnlyWithTheContent(t *testing.T) {
 	files := map[string]string{"Dockerfile": "FROM scratch\nCOPY a /\n", "a": "one", ".dockerignore": "noise\n",
 		"noise": "1"}
 	content := func(b rhumb.Build) string {

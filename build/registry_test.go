@@ -14,8 +14,8 @@ import (
 	"rhumb"
 )
 
-// privateRegistry serves one image, "base:1", to ada with the password "lovelace". asked counts what it was asked for
-// in her name.
+// privateRegistry serves one image, "base:1", to the user ada with the password "lovelace". asked counts the requests
+// with these credentials.
 func privateRegistry(t *testing.T) (host string, asked *atomic.Int32) {
 	t.Helper()
 	layer := stream(t, &tar.Header{Name: "from-the-registry", Size: 3})
@@ -94,7 +94,7 @@ func TestAPrivateBaseImageNeedsTheRequestsCredentials(t *testing.T) {
 	if !strings.Contains(string(w.content(r.Name)), "from-the-registry") || img.ID == "" {
 		t.Fatal("the base image's file isn't in the image")
 	}
-	// A cache that isn't there is asked for with the same credentials, and doesn't fail the build.
+	// A cache that doesn't exist is requested with the same credentials, and doesn't fail the build.
 	before := asked.Load()
 	r.Build.CacheFrom = []string{host + "/cache:none", "type=registry,ref=" + host + "/cache:other"}
 	w.must(w.build(dir, r))

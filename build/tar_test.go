@@ -23,7 +23,7 @@ import (
 	"rhumb"
 )
 
-// tree writes files into a new folder. A name that ends in a slash is a folder; content that begins with "-> " is a
+// tree writes files into a new folder. A name that ends with a slash is a folder; content that begins with "-> " is a
 // link.
 func tree(t testing.TB, files map[string]string) string {
 	t.Helper()
@@ -90,7 +90,7 @@ func TestDockerignoreIsHonoured(t *testing.T) {
 	}
 }
 
-func TestWhatIsPackedComesOutAsItWas(t *testing.T) {
+func TestAPackedContextIsUnpackedUnchanged(t *testing.T) {
 	dir := tree(t, map[string]string{
 		"Dockerfile": "FROM scratch", "run.sh": "#!/bin/sh", "empty/": "", "inner/link": "-> ../run.sh",
 		"abs":                              "-> /etc/passwd",
@@ -179,11 +179,11 @@ func TestADockerfileOutsideOfTheContextIsAdded(t *testing.T) {
 	}
 }
 
-func TestMistakesInAContextAreNamed(t *testing.T) {
+func TestErrorsInAContextNameTheFile(t *testing.T) {
 	dir := tree(t, map[string]string{"bad/.dockerignore": "a[\n", "file": "", "folder/x": "", "bad/Dockerfile": ""})
 	for _, c := range []struct{ dir, dockerfile, want string }{
 		{"none", "", "none"}, {"file", "", "not a folder"}, {"folder", "Dockerfile", "Dockerfile"},
-		{"folder", "../folder", "not a file"}, {"bad", "", ".dockerignore: a pattern is wrong"},
+		{"folder", "../folder", "not a file"}, {"bad", "", ".dockerignore: invalid pattern"},
 	} {
 		err := Tar(io.Discard, filepath.Join(dir, c.dir), c.dockerfile)
 		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), c.want) {
@@ -192,7 +192,7 @@ func TestMistakesInAContextAreNamed(t *testing.T) {
 	}
 }
 
-func TestAReceiverThatFailsIsToldAsSuch(t *testing.T) {
+func TestAnErrorOfTheReceiverIsReturned(t *testing.T) {
 	dir := tree(t, map[string]string{"Dockerfile": strings.Repeat("x", 1<<20)})
 	r, w := io.Pipe()
 	gone := errors.New("gone")
@@ -223,7 +223,7 @@ func stream(t testing.TB, headers ...*tar.Header) []byte {
 	return b.Bytes()
 }
 
-func TestNothingLeadsOutOfTheContext(t *testing.T) {
+func TestNoEntryEscapesTheContext(t *testing.T) {
 	victim := tree(t, map[string]string{"kept": "kept"})
 	for name, headers := range map[string][]*tar.Header{
 		"dots":               {{Name: "../x"}},
@@ -267,7 +267,7 @@ func TestAContextHasLimits(t *testing.T) {
 		headers []*tar.Header
 		want    string
 	}{
-		"bytes":          {limits{9, 10}, []*tar.Header{{Name: "a", Size: 5}, {Name: "b", Size: 5}}, "bigger than"},
+		"bytes":          {limits{9, 10}, []*tar.Header{{Name: "a", Size: 5}, {Name: "b", Size: 5}}, "larger than"},
 		"files":          {limits{9, 2}, []*tar.Header{{Name: "a"}, {Name: "b"}, {Name: "c"}}, "more than 2 files"},
 		"nested folders": {limits{9, 2}, []*tar.Header{{Name: "a/b/c/d"}}, "more than 2 files"},
 		"links": {limits{9, 1},
@@ -300,7 +300,7 @@ func TestAStreamThatIsCutShortIsRefused(t *testing.T) {
 	}
 }
 
-func TestEqualContextsHaveEqualDigestsAndOthersOthers(t *testing.T) {
+func TestOnlyEqualContextsHaveEqualDigests(t *testing.T) {
 	digest := func(h ...*tar.Header) string {
 		out, err := unpack(t.Context(), bytes.NewReader(stream(t, h...)), t.TempDir(), defaultLimits)
 		if err != nil {
@@ -347,7 +347,7 @@ func FuzzNoStreamEscapesOrPanics(f *testing.F) {
 	})
 }
 
-func TestWhatADeadDaemonLeftIsSweptAway(t *testing.T) {
+func TestSweepRemovesTheContextsOfADeadDaemon(t *testing.T) {
 	dir := tree(t, map[string]string{"rhumb-build-1/context/locked/x": "x", "rhumb-build-2/": "", "kept": "kept"})
 	if err := os.Chmod(filepath.Join(dir, "rhumb-build-1/context/locked"), 0); err != nil {
 		t.Fatal(err)
@@ -362,7 +362,7 @@ func TestWhatADeadDaemonLeftIsSweptAway(t *testing.T) {
 	}
 }
 
-func TestAFullDiskUnderABuildContextIsTold(t *testing.T) {
+func TestAFullDiskIsReportedAsSuch(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to mount a small disk")
 	}
