@@ -20,7 +20,7 @@ import (
 	"rhumb/backup"
 )
 
-// state is what a state folder of the tests holds; those that come last have no part in backups.
+// state are the files of a state folder. The last ones are not part of backups.
 var state = map[string]string{
 	"key": "AGE-SECRET-KEY-1CANARY\n", "certs/example.com/a.key": "canary of a key",
 	"certs/example.com/a.crt": "certificate",
@@ -30,7 +30,7 @@ var state = map[string]string{
 	"builds/x/context": "context", "backups/old": "old", "before-2026/key": "older", "certs/.a.1.tmp": "half",
 }
 
-// kept are those that a backup keeps.
+// kept are the files that a backup contains.
 var kept = []string{"certs/acme/account", "certs/example.com/a.crt", "certs/example.com/a.key", "key", "rhumb.db"}
 
 const copied = "the database"
@@ -48,7 +48,7 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// files reads a folder, without those that were set aside.
+// files returns the files in a folder, without those set aside.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -94,7 +94,7 @@ func made(t *testing.T, id *age.X25519Identity) []byte {
 	return b.Bytes()
 }
 
-func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
+func TestARestoreSetsAsideTheFilesThatItReplaces(t *testing.T) {
 	id := identity(t)
 	b := made(t, id)
 	for _, words := range []string{"canary", "certificate", copied, "acme"} {
@@ -139,7 +139,7 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 	}
 }
 
-func TestWhatLinksLeadToIsInABackupOrMissed(t *testing.T) {
+func TestALinkedFileIsInABackupAndALinkedFolderRefused(t *testing.T) {
 	id := identity(t)
 	there := folder(t, state)
 	link := func(to, at string) string {
@@ -169,7 +169,7 @@ func TestWhatLinksLeadToIsInABackupOrMissed(t *testing.T) {
 	}
 }
 
-func TestABackupThatWasChangedOrCutIsRefusedAndNothingChanges(t *testing.T) {
+func TestADamagedBackupIsRefusedAndNothingChanges(t *testing.T) {
 	id := identity(t)
 	whole := made(t, id)
 	there := map[string]string{"key": "another", "rhumb.db": "other"}
@@ -207,8 +207,8 @@ func TestABackupThatWasChangedOrCutIsRefusedAndNothingChanges(t *testing.T) {
 	refuse("something else", other.Bytes(), id)
 }
 
-// Anybody who knows the recipient can seal something to it.
-func TestABackupThatHoldsWhatNoneHasIsRefusedAndNothingChanges(t *testing.T) {
+// Anyone who knows the recipient can seal a file to it.
+func TestAForgedBackupIsRefusedAndNothingChanges(t *testing.T) {
 	id := identity(t)
 	good := []tar.Header{{Name: "rhumb-backup.json"}, {Name: "key"}, {Name: "rhumb.db"}}
 	restore := func(about string, headers ...tar.Header) (map[string]string, error) {
@@ -266,7 +266,7 @@ func TestABackupThatHoldsWhatNoneHasIsRefusedAndNothingChanges(t *testing.T) {
 	}
 }
 
-func TestARestoreThatWasCutOffKeepsTheDaemonFromStarting(t *testing.T) {
+func TestAnUnfinishedRestoreKeepsTheDaemonFromStarting(t *testing.T) {
 	id := identity(t)
 	b := made(t, id)
 	dir := folder(t, map[string]string{"restoring": "", "key": "half", ".restore-1/rhumb.db": "staged"})
@@ -292,7 +292,7 @@ func FuzzABackupOfAnyBytesChangesNothing(f *testing.F) {
 	f.Add([]byte("age-encryption.org/v1\n-> X25519 a\n"), true)
 	f.Add([]byte("rhumb-backup.json"), false)
 	f.Fuzz(func(t *testing.T, b []byte, seal bool) {
-		if seal { // so that the fuzzer reaches what is inside
+		if seal { // so that the fuzzer reaches the tar inside
 			var out bytes.Buffer
 			w, err := age.Encrypt(&out, id.Recipient())
 			if err == nil {
@@ -305,7 +305,7 @@ func FuzzABackupOfAnyBytesChangesNothing(f *testing.F) {
 		}
 		dir := t.TempDir()
 		if _, _, err := backup.Restore(bytes.NewReader(b), dir, nil, id); err == nil {
-			return // it found out how a tar is made
+			return // the fuzzer has made a valid tar
 		}
 		if left := files(t, dir); len(left) > 0 {
 			t.Errorf("left are %v", left)

@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// certificatesCheck tells of certificates that are missing, expired, or will be because they can't be renewed.
+// certificatesCheck reports certificates that are missing, expired, or about to expire because they can't be renewed.
 func certificatesCheck(f Facts) []Finding {
 	const check = "certificates"
 	if found, yes := unseen(f, check); yes {
@@ -30,12 +30,12 @@ func certificatesCheck(f Facts) []Finding {
 }
 
 func certificateFinding(c rhumb.CertificateStatus, now time.Time) (Finding, bool) {
-	hint := "it is tried again by itself; rhumb certs tells when"
+	hint := "rhumb retries automatically; rhumb certs shows when"
 	switch {
 	case c.Source == rhumb.CertGiven:
-		hint = "put the renewed files in their place and deploy " + c.Stack + " again"
+		hint = "replace the files by renewed ones and deploy " + c.Stack + " again"
 	case c.Source == rhumb.CertACME:
-		hint = "the authority must reach " + c.Host + " at ports 80 or 443 of this server; rhumb certs tells when it is " +
+		hint = "the authority must reach " + c.Host + " at ports 80 or 443 of this server; rhumb certs shows when it is " +
 			"tried again"
 	}
 	why := ""
@@ -52,7 +52,7 @@ func certificateFinding(c rhumb.CertificateStatus, now time.Time) (Finding, bool
 	case now.After(c.NotAfter):
 		return Finding{"certificates", Problem, c.Host + " has one that expired on " + c.NotAfter.Format(time.DateOnly) + why,
 			hint}, true
-	case c.Error != "", c.NotAfter.Sub(now) < life/6: // it should have been renewed when a third was left
+	case c.Error != "", c.NotAfter.Sub(now) < life/6: // it should have been renewed with a third left
 		return Finding{"certificates", Warning, c.Host + " has one that expires on " + c.NotAfter.Format(time.DateOnly) + why,
 			hint}, true
 	}

@@ -14,11 +14,11 @@ import (
 	"rhumb/internal/disk"
 )
 
-// What is called full, in percent.
+// Limits of what counts as full, in percent.
 const (
 	fullWarning  = 80
 	fullProblem  = 90
-	memoryFull   = 97 // of memory more may be used: the kernel gives back what it caches
+	memoryFull   = 97 // higher than for disks: the kernel frees its caches
 	memoryScarce = 90
 )
 
@@ -32,8 +32,8 @@ func serverCheck(f Facts) []Finding {
 	}
 	found := []Finding{{"server", OK, "rhumb " + f.Server.Info.Version + " answers", ""}}
 	if !f.Server.Info.Proxy {
-		return append(found, Finding{"proxy", Problem, "it does not answer: what it serves can't be changed",
-			"the server starts it again by itself; if it doesn't, proxy.log in " + f.Server.Info.Data + " says why"})
+		return append(found, Finding{"proxy", Problem, "it doesn't answer: routes can't be changed",
+			"the server restarts it automatically; if it doesn't, proxy.log in " + f.Server.Info.Data + " has the reason"})
 	}
 	return append(found, Finding{"proxy", OK, "it answers", ""})
 }
@@ -50,10 +50,10 @@ func daemonsCheck(f Facts) []Finding {
 	}
 	return []Finding{{"server", Warning,
 		fmt.Sprintf("%d servers use this engine: processes %s", len(pids), strings.Join(pids, ", ")),
-		"keep one: two servers with a stack of the same name would each hold it their way"}}
+		"keep one: two servers with a stack of the same name would undo each other's changes"}}
 }
 
-// sameSocket knows that /var/run is another name of /run.
+// sameSocket reports whether two addresses are the same socket: /var/run is another name of /run.
 func sameSocket(a, b string) bool {
 	return strings.Replace(a, "/var/run/", "/run/", 1) == strings.Replace(b, "/var/run/", "/run/", 1)
 }
@@ -64,7 +64,7 @@ const oldestAPI = 41
 func engineCheck(f Facts) []Finding {
 	e := f.Engine
 	if e.Err != nil {
-		hint := "start it (systemctl start docker), or name its socket with --docker-host"
+		hint := "start it (systemctl start docker), or set its socket with --docker-host"
 		if strings.Contains(e.Err.Error(), "permission denied") {
 			hint = "run doctor as root"
 		}
@@ -79,11 +79,11 @@ func engineCheck(f Facts) []Finding {
 	}
 	switch {
 	case e.LiveRestore:
-		return append(found, Finding{"engine", OK, "live-restore is on: containers go on while dockerd restarts", ""})
+		return append(found, Finding{"engine", OK, "live-restore is on: containers keep running while dockerd restarts", ""})
 	case e.Swarm:
 		return append(found, Finding{"engine", Warning, "live-restore is off: when dockerd restarts, all containers " +
 			"stop, and rhumb starts them again afterwards",
-			"the engine is part of a swarm, which can't have it: restart dockerd only when nobody minds"})
+			"the engine is part of a swarm, which doesn't support it: restart dockerd only when an outage is acceptable"})
 	}
 	return append(found, Finding{"engine", Warning, "live-restore is off: when dockerd restarts, all containers " +
 		"stop, and rhumb starts them again afterwards",
@@ -102,24 +102,24 @@ func kernelCheck(f Facts) []Finding {
 	}
 	if f.Engine.Driver == "" || strings.HasPrefix(f.Engine.Driver, "overlay") {
 		add(k.Overlay, Problem, "overlay file systems", "no overlay file systems",
-			"modprobe overlay; a kernel without it makes images slow and large")
+			"modprobe overlay; without it images are slow and large")
 	}
 	add(k.Bridge, Problem, "bridges", "no bridges: containers have no networks", "modprobe bridge")
 	found = append(found, bySwitch(k.BridgeNF,
 		Finding{"kernel", OK, "bridge-nf-call-iptables is 1", ""},
-		Finding{"kernel", OK, "bridge-nf-call-iptables is 0: rules don't see what passes inside one network; rhumb " +
-			"works either way", ""},
+		Finding{"kernel", OK, "bridge-nf-call-iptables is 0: rules don't apply inside one network; rhumb works either way",
+			""},
 		Finding{"kernel", Warning, "br_netfilter isn't loaded: Docker can't keep containers of one network apart",
-			"modprobe br_netfilter; name it in /etc/modules-load.d to keep it"},
+			"modprobe br_netfilter; add it to /etc/modules-load.d to keep it"},
 	), bySwitch(k.Forward,
 		Finding{"kernel", OK, "IPv4 packets are forwarded", ""},
-		Finding{"kernel", Problem, "IPv4 packets aren't forwarded: containers reach nothing outside",
-			"sysctl -w net.ipv4.ip_forward=1; put it into /etc/sysctl.d to keep it"},
-		Finding{"kernel", Warning, "whether IPv4 packets are forwarded can't be looked at",
+		Finding{"kernel", Problem, "IPv4 packets aren't forwarded: containers can't reach other machines",
+			"sysctl -w net.ipv4.ip_forward=1; add it to /etc/sysctl.d to keep it"},
+		Finding{"kernel", Warning, "can't read whether IPv4 packets are forwarded",
 			"sysctl net.ipv4.ip_forward must be 1"},
 	))
 	if k.Denied {
-		return append(found, Finding{"kernel", Warning, "network namespaces and nftables could not be tried: not allowed",
+		return append(found, Finding{"kernel", Warning, "network namespaces and nftables not checked: permission denied",
 			"run doctor as root"})
 	}
 	why := ""
@@ -132,7 +132,7 @@ func kernelCheck(f Facts) []Finding {
 	return found
 }
 
-// bySwitch chooses the finding for a switch of the kernel's; "" is one that can't be seen.
+// bySwitch returns the finding for a kernel switch; "" is an unknown value.
 func bySwitch(value string, on, off, unknown Finding) Finding {
 	switch value {
 	case "":
@@ -143,13 +143,13 @@ func bySwitch(value string, on, off, unknown Finding) Finding {
 	return on
 }
 
-// unseen is the finding of checks that need the routes when there are none to be had.
+// unseen returns a finding, and true, if a check needs the routes and they aren't known.
 func unseen(f Facts, check string) ([]Finding, bool) {
 	switch {
 	case f.Server.Err != nil:
-		return []Finding{{check, Warning, "not looked at: the server doesn't answer", "run doctor again once it does"}}, true
+		return []Finding{{check, Warning, "not checked: the server doesn't answer", "run doctor again once it does"}}, true
 	case f.Server.RoutesErr != nil:
-		return []Finding{{check, Warning, "not looked at: " + f.Server.RoutesErr.Error(),
+		return []Finding{{check, Warning, "not checked: " + f.Server.RoutesErr.Error(),
 			"run doctor again once the proxy answers"}}, true
 	}
 	return nil, false
@@ -165,22 +165,22 @@ func namesCheck(f Facts) []Finding {
 		switch {
 		case n.Err != nil:
 			found = append(found,
-				Finding{"names", Warning, n.Host + ": it can't be looked up: " + lookupError(n.Err),
+				Finding{"names", Warning, n.Host + ": lookup failed: " + lookupError(n.Err),
 					"give it an A or AAAA record with this machine's address"})
 		case !own:
-			found = append(found, Finding{"names", Warning, n.Host + " leads to " + joined(n.Addrs) + ", which isn't this " +
-				"machine's",
-				"that is right behind a load balancer or address translation; otherwise correct its A and AAAA records"})
+			found = append(found, Finding{"names", Warning, n.Host + " resolves to " + joined(n.Addrs) + ", not to this machine",
+				"ignore this behind a load balancer or NAT; otherwise correct its A and AAAA records"})
 		}
 	}
 	if len(found) == 0 && len(f.Names) > 0 {
-		return []Finding{{"names", OK, counted(len(f.Names), "route name leads", "route names lead") + " to this machine",
+		return []Finding{{"names", OK, counted(len(f.Names), "route name resolves", "route names resolve") +
+			" to this machine",
 			""}}
 	}
 	return found
 }
 
-// lookupError leaves out what a resolver's error says beside the reason.
+// lookupError returns the reason in a resolver's error, without the rest.
 func lookupError(err error) string {
 	var e *net.DNSError
 	if errors.As(err, &e) {
@@ -195,7 +195,7 @@ func diskCheck(f Facts) []Finding {
 		who := d.What + " " + d.Path
 		if d.Err != nil {
 			found = append(found,
-				Finding{"disk", Warning, who + " can't be looked at: " + d.Err.Error(),
+				Finding{"disk", Warning, who + " can't be read: " + d.Err.Error(),
 					"run doctor on the server's machine, as root"})
 			continue
 		}
@@ -207,7 +207,7 @@ func diskCheck(f Facts) []Finding {
 		l := grade(max(space, nodes), fullWarning, fullProblem)
 		hint := ""
 		if l != OK {
-			hint = "make room: du -xsh " + d.Path + "/* shows what takes it; docker image prune and docker builder prune " +
+			hint = "free space: du -xsh " + d.Path + "/* shows what uses it; docker image prune and docker builder prune " +
 				"remove what no container uses"
 		}
 		found = append(found, Finding{"disk", l, text, hint})
@@ -218,14 +218,14 @@ func diskCheck(f Facts) []Finding {
 func memoryCheck(f Facts) []Finding {
 	m := f.Memory
 	if m.Err != nil {
-		return []Finding{{"memory", Warning, "not looked at: " + m.Err.Error(), ""}}
+		return []Finding{{"memory", Warning, "not checked: " + m.Err.Error(), ""}}
 	}
 	used := disk.Percent(m.Total-min(m.Available, m.Total), m.Total)
 	l := grade(used, memoryScarce, memoryFull)
 	hint := ""
 	if l != OK {
-		hint = "docker stats shows who takes it; give services a deploy.resources.limits.memory: the kernel kills what " +
-			"it likes when there is none left"
+		hint = "docker stats shows which containers use it; set deploy.resources.limits.memory of services: without free " +
+			"memory the kernel kills processes of its choice"
 	}
 	return []Finding{{"memory", l, fmt.Sprintf("%s of %s available", gigabytes(m.Available), gigabytes(m.Total)), hint}}
 }
@@ -234,17 +234,17 @@ func memoryCheck(f Facts) []Finding {
 const farOff = 10 * time.Second
 
 func clockCheck(f Facts) []Finding {
-	const hint = "let something keep it: timedatectl set-ntp true, or install chrony; certificates and the order of " +
-		"logs rest on it"
+	const hint = "synchronize it: timedatectl set-ntp true, or install chrony; certificates and the order of logs " +
+		"depend on it"
 	switch c := f.Clock; {
 	case c.Err != nil:
-		return []Finding{{"clock", Warning, "not looked at: " + c.Err.Error(), ""}}
+		return []Finding{{"clock", Warning, "not checked: " + c.Err.Error(), ""}}
 	case !c.Synced:
-		return []Finding{{"clock", Warning, "nothing keeps it right", hint}}
+		return []Finding{{"clock", Warning, "it isn't synchronized", hint}}
 	case c.Error > farOff:
 		return []Finding{{"clock", Warning, "it may be wrong by " + c.Error.Round(time.Second).String(), hint}}
 	}
-	return []Finding{{"clock", OK, "it is kept right", ""}}
+	return []Finding{{"clock", OK, "it is synchronized", ""}}
 }
 
 func grade(n, warning, problem int) Level {

@@ -19,7 +19,7 @@ import (
 	"rhumb"
 )
 
-// told is a server that answers what it was told to.
+// told is a server with fixed answers.
 type told struct {
 	rhumb.Inspector
 	info   rhumb.ServerInfo
@@ -32,11 +32,11 @@ func (s told) Info(context.Context) (rhumb.ServerInfo, error)     { return s.inf
 func (s told) Stacks(context.Context) ([]rhumb.StackInfo, error)  { return s.stacks, s.err }
 func (s told) Routes(context.Context) (rhumb.RouterStatus, error) { return s.routes, s.err }
 
-// odd is this machine, with some files and tools of its own.
+// odd is this machine with some other files and tools.
 type odd struct {
 	Machine
 	files map[string]string
-	tools map[string]string // what they print; "!": they fail
+	tools map[string]string // their output; "!": they fail
 }
 
 func (o odd) Read(path string) ([]byte, error) {
@@ -91,7 +91,7 @@ func dockerClient(t *testing.T, host string) *client.Client {
 	return c
 }
 
-func TestGatheringFailsAtNothingWhenNobodyAnswers(t *testing.T) {
+func TestGatherReportsSourcesThatDoNotAnswer(t *testing.T) {
 	m := odd{}
 	f := Gather(t.Context(), Deps{Server: told{err: errBroken}, Engine: dockerClient(t, "unix://"+t.TempDir()+"/none"),
 		Files: m, Kernel: m, Network: m,
@@ -106,7 +106,7 @@ func TestGatheringFailsAtNothingWhenNobodyAnswers(t *testing.T) {
 	}
 }
 
-func TestWhatAnotherServersStacksHaveIsNotLeftOver(t *testing.T) {
+func TestObjectsOfAnotherServersStacksAreNotLeftovers(t *testing.T) {
 	m := odd{files: map[string]string{"/proc/11/cmdline": "rhumb\x00server\x00--socket=/ours\x00",
 		"/proc/12/cmdline": "rhumb\x00server\x00--socket=/other\x00",
 		"/proc/13/cmdline": "rhumb\x00server\x00--socket=/far\x00--docker-host=unix:///far\x00"}}
@@ -132,7 +132,7 @@ func TestWhatAnotherServersStacksHaveIsNotLeftOver(t *testing.T) {
 	delete(servers, "/other")
 	found = look()
 	if len(found) != 1 || !strings.HasSuffix(found[0].Text, ": blog-web.1.1, old-web.1.1") ||
-		!strings.HasPrefix(found[0].Hint, "another server uses this engine") {
+		!strings.HasPrefix(found[0].Hint, "they may belong to another server") {
 		t.Errorf("without it: %+v", found)
 	}
 }
@@ -178,7 +178,7 @@ func TestToolsThatFailLeaveTheFirewallUnknown(t *testing.T) {
 	}
 }
 
-func TestOneOfTheSocketsIsTheProxys(t *testing.T) {
+func TestTheProxysSocketIsRecognized(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -200,17 +200,17 @@ func TestOneOfTheSocketsIsTheProxys(t *testing.T) {
 	ln.Close()
 	f.Sockets = d.askSockets(t.Context(), routes)
 	if found := portsCheck(f); len(found) != 1 || found[0].Level != Problem ||
-		!strings.Contains(found[0].Text, "nobody listens") {
+		!strings.Contains(found[0].Text, "no process listens") {
 		t.Errorf("closed: %+v", found)
 	}
 }
 
-func TestAfterItsTrialTheProcessIsStillInItsNamespace(t *testing.T) {
+func TestTheProcessReturnsToItsNamespace(t *testing.T) {
 	before, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Skip(err)
 	}
-	for range 20 { // now and then the first thread makes it
+	for range 20 { // sometimes it runs on the first thread
 		if err, denied := (Machine{}).Namespace(); denied {
 			t.Skip(err)
 		}
@@ -240,7 +240,7 @@ func TestNetlinkAnswersThatAreErrorsAreErrors(t *testing.T) {
 	}
 }
 
-func TestMemoryIsReadAsTheKernelTellsIt(t *testing.T) {
+func TestMemoryIsReadFromTheKernel(t *testing.T) {
 	m := parseMemory("MemTotal:  2000 kB\nMemFree: 1 kB\nMemAvailable: 1000 kB\nHugePages: x\n\n")
 	if m != (Memory{Total: 2000 << 10, Available: 1000 << 10}) {
 		t.Errorf("%+v", m)
@@ -262,7 +262,7 @@ func FuzzSockets(f *testing.F) {
 	})
 }
 
-// A real engine and this machine, with a volume that belongs to nobody.
+// A real engine on this machine, with a volume of an unknown stack.
 func TestLeftoversOfARealEngineAreFound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Docker")

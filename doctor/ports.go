@@ -14,7 +14,7 @@ func portsCheck(f Facts) []Finding {
 		return found
 	}
 	if f.Sockets.Err != nil {
-		return []Finding{{"ports", Warning, "not looked at: " + f.Sockets.Err.Error(), ""}}
+		return []Finding{{"ports", Warning, "not checked: " + f.Sockets.Err.Error(), ""}}
 	}
 	var found []Finding
 	for _, l := range f.Server.Routes.Table.Listeners {
@@ -28,7 +28,7 @@ func portsCheck(f Facts) []Finding {
 	}
 	if f.Sockets.ProxyErr != nil {
 		found = append(found,
-			Finding{"ports", Warning, "whether it is the proxy that answers can't be looked at: " + f.Sockets.ProxyErr.Error(),
+			Finding{"ports", Warning, "can't check that the proxy answers: " + f.Sockets.ProxyErr.Error(),
 				"run doctor as root"})
 	}
 	if len(found) == 0 {
@@ -37,7 +37,7 @@ func portsCheck(f Facts) []Finding {
 	return found
 }
 
-// portFinding tells what is wrong with a listener of the table, if anything is.
+// portFinding returns what is wrong with a listener of the table, and whether anything is.
 func portFinding(s Sockets, routes rhumb.RouterStatus, l rhumb.Listener) (Finding, bool) {
 	name := addressOf(l)
 	held := func(proxy bool) bool {
@@ -45,7 +45,7 @@ func portFinding(s Sockets, routes rhumb.RouterStatus, l rhumb.Listener) (Findin
 			return b.UDP == (l.Protocol == rhumb.UDP) && sameAddress(b.Addr, l.Addr) && (!proxy || b.Proxy)
 		})
 	}
-	wait := "stop whoever holds it (ss -lnp shows them): the proxy goes on trying"
+	wait := "stop that process (ss -lnp shows it): the proxy keeps trying"
 	switch {
 	case slices.ContainsFunc(routes.Unbound, func(u rhumb.Listener) bool {
 		return u.Addr == l.Addr && (u.Protocol == rhumb.UDP) == (l.Protocol == rhumb.UDP)
@@ -53,18 +53,20 @@ func portFinding(s Sockets, routes rhumb.RouterStatus, l rhumb.Listener) (Findin
 		return Finding{"ports", Problem, name + ": the proxy doesn't have it, because another process held it when the " +
 			"proxy started", wait}, true
 	case !held(false):
-		return Finding{"ports", Problem, name + ": nobody listens there",
-			"rhumb events and the proxy's log tell why; is the server on this machine?"}, true
+		return Finding{"ports", Problem, name + ": no process listens there",
+			"rhumb events and the proxy's log have the reason; is the server on this machine?"}, true
 	case s.ProxyErr == nil && !held(true):
 		return Finding{"ports", Problem, name + ": another process listens there, not the proxy", wait}, true
 	case slices.Contains(s.Mute, l.Addr):
-		return Finding{"ports", Problem, name + ": it takes no connections", "proxy.log in the state folder may tell why"},
+		return Finding{"ports", Problem, name + ": it accepts no connections",
+				"proxy.log in the state folder may have the reason"},
 			true
 	}
 	return Finding{}, false
 }
 
-// sameAddress takes all addresses of IPv4 for all of IPv6 too: that is how it is where IPv6 is switched off.
+// sameAddress reports whether two addresses are the same. All of IPv4 and all of IPv6 count as the same: without
+// IPv6, a socket for both is bound to IPv4 only.
 func sameAddress(a, b netip.AddrPort) bool {
 	return a.Port() == b.Port() &&
 		(a.Addr().Unmap() == b.Addr().Unmap() || a.Addr().IsUnspecified() && b.Addr().IsUnspecified())
@@ -83,8 +85,8 @@ func firewallCheck(f Facts) []Finding {
 		return found
 	}
 	if f.Firewall.Err != nil {
-		return []Finding{{"firewall", Warning, "not looked at: " + f.Firewall.Err.Error(),
-			"run doctor as root, or make sure by hand that the published ports are let in: they pass the INPUT rules"}}
+		return []Finding{{"firewall", Warning, "not checked: " + f.Firewall.Err.Error(),
+			"run doctor as root, or check by hand that the INPUT rules accept the published ports"}}
 	}
 	var found []Finding
 	open, some := 0, 0
@@ -96,7 +98,7 @@ func firewallCheck(f Facts) []Finding {
 		switch {
 		case len(by) > 0:
 			found = append(found,
-				Finding{"firewall", Problem, addressOf(l) + ": kept out by " + strings.Join(by, " and "), allowHint(by, l)})
+				Finding{"firewall", Problem, addressOf(l) + ": blocked by " + strings.Join(by, " and "), allowHint(by, l)})
 		case unsure:
 			some++
 		default:
@@ -104,20 +106,20 @@ func firewallCheck(f Facts) []Finding {
 		}
 	}
 	if len(found) == 0 && open+some == 0 {
-		return []Finding{{"firewall", OK, "no port is published to others", ""}}
+		return []Finding{{"firewall", OK, "no port is published to other machines", ""}}
 	}
 	if len(found) == 0 && some > 0 {
 		return []Finding{{"firewall", OK,
-			fmt.Sprintf("%s open, %d of them to some callers only, or by rules that aren't understood",
+			fmt.Sprintf("%s open, %d of them only to some clients, or by rules that doctor can't evaluate",
 				counted(open+some, "port", "ports"), some), ""}}
 	}
 	if len(found) == 0 {
-		return []Finding{{"firewall", OK, counted(open, "port is", "ports are") + " let in", ""}}
+		return []Finding{{"firewall", OK, counted(open, "port is", "ports are") + " open", ""}}
 	}
 	return found
 }
 
-// shut tells which firewalls drop what comes to a listener, and whether what is let in is so only perhaps.
+// shut returns the firewalls that drop connections to a listener. unsure means that a firewall may drop some of them.
 func shut(bases []Base, l rhumb.Listener) (by []string, unsure bool) {
 	protocol := "tcp"
 	if l.Protocol == rhumb.UDP {
@@ -145,14 +147,14 @@ func allowHint(by []string, l rhumb.Listener) string {
 		protocol = "udp"
 	}
 	port := fmt.Sprintf("%d/%s", l.Addr.Port(), protocol)
-	only := "; if nobody outside shall use it, publish it on 127.0.0.1"
+	only := "; or publish it on 127.0.0.1, if only this machine uses it"
 	switch {
 	case slices.ContainsFunc(by, func(s string) bool { return strings.HasSuffix(s, "firewalld") }):
-		return "let it in: firewall-cmd --permanent --add-port=" + port + " && firewall-cmd --reload" + only
+		return "open it: firewall-cmd --permanent --add-port=" + port + " && firewall-cmd --reload" + only
 	case strings.HasPrefix(by[0], "nft "):
-		return fmt.Sprintf("let it in with a rule of that table's input chain: %s dport %d accept%s", protocol, l.Addr.Port(),
+		return fmt.Sprintf("open it with a rule in that table's input chain: %s dport %d accept%s", protocol, l.Addr.Port(),
 			only)
 	}
-	return fmt.Sprintf("let it in: ufw allow %s, or %s -I INPUT -p %s --dport %d -j ACCEPT%s", port, by[0], protocol,
+	return fmt.Sprintf("open it: ufw allow %s, or %s -I INPUT -p %s --dport %d -j ACCEPT%s", port, by[0], protocol,
 		l.Addr.Port(), only)
 }

@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// host is a machine whose files are a folder, and whose commands only change what is told of it.
+// host is a machine whose files are in a folder, and whose commands only change state.
 type host struct {
 	Machine
 	said  []string
@@ -63,7 +63,7 @@ func (h *host) command(_ context.Context, args ...string) (string, error) {
 	return "", nil
 }
 
-// plan gives what is to be done, without the notes.
+// plan returns what is to be done, without the notes.
 func (h *host) plan(t *testing.T, w Wanted) []Step {
 	t.Helper()
 	f, err := h.Look(t.Context(), w.Data)
@@ -91,7 +91,7 @@ func wanted() Wanted {
 		Completions: map[string][]byte{"bash": []byte("b"), "fish": []byte("f"), "zsh": []byte("z")}}
 }
 
-func TestAMachineIsBroughtToWhatIsWantedAndThenNothingIsToDo(t *testing.T) {
+func TestAnInstallationIsCompleteAfterOnePlan(t *testing.T) {
 	h := newHost(t)
 	w := wanted()
 	if said := h.bring(t, w); len(said) != 6 || said[5] != "systemctl start rhumb.service" {
@@ -147,7 +147,7 @@ func TestARemovalLeavesTheStateUnlessItIsPurged(t *testing.T) {
 	}
 }
 
-func TestACommandThatFailsEndsTheInstallationAndSaysWhereToLook(t *testing.T) {
+func TestAFailedCommandEndsTheInstallationWithAHint(t *testing.T) {
 	h := newHost(t)
 	h.fails = "systemctl start rhumb.service"
 	f, err := h.Look(t.Context(), "/d")
@@ -161,11 +161,11 @@ func TestACommandThatFailsEndsTheInstallationAndSaysWhereToLook(t *testing.T) {
 	}
 }
 
-func TestACommandIsNotWaitedForWhenItHasEndedAndWhatItStartedGoesOn(t *testing.T) {
+func TestProcessesStartedByACommandOutliveIt(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	// What it leaves behind writes to the same output, and must not die of it.
+	// The process in the background writes to the same output, and must survive the command's end.
 	if err := (ByCommand{Again: "(for i in $(seq 300); do sleep 0.1; [ -e " + file +
 		" ] && break; done; echo more; echo on >" + file + ".2) & echo started"}).Restart(ctx); err != nil {
 		t.Fatal(err)
@@ -179,10 +179,10 @@ func TestACommandIsNotWaitedForWhenItHasEndedAndWhatItStartedGoesOn(t *testing.T
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("what it started has died")
+	t.Error("the process in the background has died")
 }
 
-func TestACommandThatTakesTooLongIsEnded(t *testing.T) {
+func TestACommandThatTakesTooLongIsKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	err := ByCommand{Again: "sleep 60; echo"}.Restart(ctx)
@@ -191,7 +191,7 @@ func TestACommandThatTakesTooLongIsEnded(t *testing.T) {
 	}
 }
 
-func TestWhatAPersonWroteIntoTheSettingsStays(t *testing.T) {
+func TestOtherSettingsStayAsTheyAre(t *testing.T) {
 	old := "# mine\nRHUMB_HTTP=:80\nOTHER=\"a b\"\n; RHUMB_HTTP=no\nRHUMB_HTTP=:81"
 	got := string(mergeSettings([]byte(old), map[string]string{"RHUMB_HTTP": ":8080", "RHUMB_NEW": `a "b" \ $c`}))
 	want := "# mine\nRHUMB_HTTP=:8080\nOTHER=\"a b\"\n; RHUMB_HTTP=no\nRHUMB_NEW=\"a \\\"b\\\" \\\\ \\$c\"\n"
@@ -223,7 +223,7 @@ func FuzzASettingSurvivesTheFile(f *testing.F) {
 	})
 }
 
-func TestStepsPrintInALine(t *testing.T) {
+func TestAStepIsPrintedAsOneLine(t *testing.T) {
 	for want, s := range map[string]Step{
 		"make    /a (0700)  # why": {Kind: Folder, Path: "/a", Mode: 0o700, Note: "why"},
 		"write   /a":               {Kind: Write, Path: "/a", Content: []byte("x")},

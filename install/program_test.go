@@ -29,7 +29,7 @@ func TestVersionsAreComparedAsNumbers(t *testing.T) {
 	}
 }
 
-// program writes one that tells a version and a schema.
+// program writes a program that prints a version and a schema.
 func program(t *testing.T, name, version string, schema int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -40,7 +40,7 @@ func program(t *testing.T, name, version string, schema int) string {
 	return path
 }
 
-func TestAProgramIsTakenOnlyIfItRunsAndSaysWhatItIs(t *testing.T) {
+func TestAProgramIsReadOnlyIfItPrintsItsVersion(t *testing.T) {
 	dir := t.TempDir()
 	p, err := ReadProgram(t.Context(), program(t, "new", "v1.2.3", 7), dir)
 	if err != nil || p.Version != "v1.2.3" || p.Schema != 7 {
@@ -65,7 +65,7 @@ func TestAProgramIsTakenOnlyIfItRunsAndSaysWhatItIs(t *testing.T) {
 	}
 }
 
-func TestAnArchiveIsTakenOnlyWithItsChecksum(t *testing.T) {
+func TestAnArchiveIsReadOnlyWithItsChecksum(t *testing.T) {
 	content, err := os.ReadFile(program(t, "rhumb", "v2.0.0", 1))
 	if err != nil {
 		t.Fatal(err)

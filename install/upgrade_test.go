@@ -12,8 +12,8 @@ import (
 	"rhumb"
 )
 
-// world is a machine on which an upgrade happens. A program serves as its version says; proxy and daemon take a
-// second to change.
+// world is a machine on which an upgrade runs. A program behaves as its version says; proxy and daemon take a second
+// to change.
 type world struct {
 	placed, daemon, proxy string
 	schema                int
@@ -103,7 +103,7 @@ func newWorld(broken string) *world {
 		broken: map[string]string{"v2": broken}}
 }
 
-func TestAnUpgradeEndsWithTheNewProgramWellOrTheOldOne(t *testing.T) {
+func TestAnUpgradeEndsWithANewOrOldProgramThatIsWell(t *testing.T) {
 	back := []string{"back up", "place v2", "reload", "restart", "place v1", "restart", "reload"}
 	for broken, want := range map[string][]string{
 		"":                {"back up", "place v2", "reload", "restart"},
@@ -150,7 +150,7 @@ func TestAnUpgradeThatIsInterruptedGoesBack(t *testing.T) {
 	})
 }
 
-func TestWhatCanNotBePutBackIsSaid(t *testing.T) {
+func TestAFailureToGoBackIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("crashes")
 		for _, why := range []string{"no restart", "restart hangs"} {
@@ -162,7 +162,7 @@ func TestWhatCanNotBePutBackIsSaid(t *testing.T) {
 	})
 }
 
-func TestADaemonIsWellIfItHoldsWhatWasHeldBefore(t *testing.T) {
+func TestADaemonIsWellIfItHasTheReplicasOfBefore(t *testing.T) {
 	before := health{version: "v1", proxy: "v1", ready: map[string]int{"a/web": 2}, wanted: map[string]int{"a/web": 2}}
 	for words, now := range map[string]health{
 		"": {version: "v2", proxy: "v2", ready: map[string]int{"a/web": 2},

@@ -1,4 +1,4 @@
-// Package scripts tests the scripts that make and install releases.
+// Package scripts tests the scripts that build and install releases.
 package scripts
 
 import (
@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-// release makes a folder as scripts/release does, with a program that only knows its version.
+// release makes a folder as scripts/release does, with a program that only prints its version.
 func release(t *testing.T) (dir, archive string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -49,7 +49,7 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// install runs the script and gives what it says and whether a program is there afterwards.
+// install runs the script. It returns the output, and whether the program is installed afterwards.
 func install(t *testing.T, args ...string) (out string, there bool, err error) {
 	t.Helper()
 	to := t.TempDir()
@@ -85,7 +85,7 @@ func TestAReleaseIsInstalledFromAFolderAndFromTheNetwork(t *testing.T) {
 	}
 }
 
-func TestAReleaseThatIsAskedForOverTLSIsNotTakenWithoutIt(t *testing.T) {
+func TestADownloadOverTLSIsNotRedirectedToPlainHTTP(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
 	}
@@ -110,7 +110,7 @@ func TestAReleaseThatIsAskedForOverTLSIsNotTakenWithoutIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotWhatTheChecksumsSayIsNotInstalled(t *testing.T) {
+func TestAnArchiveWithAWrongChecksumIsNotInstalled(t *testing.T) {
 	for name, spoil := range map[string]func(dir, archive string, content []byte){
 		"a flipped byte": func(_, archive string, b []byte) { b[len(b)/2] ^= 1; write(t, archive, b) },
 		"the first byte": func(_, archive string, b []byte) { b[0] ^= 0x80; write(t, archive, b) },
@@ -141,8 +141,8 @@ func TestWhatIsNotWhatTheChecksumsSayIsNotInstalled(t *testing.T) {
 	}
 }
 
-// "make release-check" compares more: both machines, and with nothing built before.
-func TestAReleaseIsTheSameBytesInAnotherFolder(t *testing.T) {
+// "make release-check" compares more: both machines, and a build without a cache.
+func TestAReleaseBuiltInAnotherFolderIsIdentical(t *testing.T) {
 	if os.Getenv("RHUMB_TEST_LONG") != "1" {
 		t.Skip("it builds the program twice; RHUMB_TEST_LONG=1 does")
 	}
@@ -172,7 +172,7 @@ func TestAReleaseIsTheSameBytesInAnotherFolder(t *testing.T) {
 	}
 }
 
-// bill looks into an SBOM.
+// bill checks a bill of materials.
 func bill(t *testing.T, path string) {
 	t.Helper()
 	b, err := os.ReadFile(path)

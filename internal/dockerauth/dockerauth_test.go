@@ -64,7 +64,7 @@ func make64() []byte {
 	return b
 }
 
-func TestAMissingConfigurationHasNoCredentialsAndABrokenOneIsAnError(t *testing.T) {
+func TestAMissingConfigurationIsEmptyAndABrokenOneAnError(t *testing.T) {
 	dir := t.TempDir()
 	c, err := dockerauth.Load(dir)
 	if err != nil {

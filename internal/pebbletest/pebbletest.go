@@ -1,5 +1,5 @@
-// Package pebbletest runs an ACME authority for tests: pebble, its DNS server, and before them a proxy that makes
-// them behave badly.
+// Package pebbletest runs an ACME authority for tests: pebble, its DNS server, and in front of pebble a proxy that
+// can make it misbehave.
 package pebbletest
 
 import (
@@ -32,25 +32,25 @@ import (
 	"time"
 )
 
-// Options are the authority's habits.
+// Options configure an authority.
 type Options struct {
 	Validity time.Duration // of its certificates; 0: 90 days
 	Nonces   int           // percent of good nonces that it refuses
 }
 
-// Authority is one that runs as long as its test.
+// Authority is an ACME authority that runs until its test ends.
 type Authority struct {
 	Directory string // the directory's URL
-	Root      string // PEM of what its HTTPS is trusted by
+	Root      string // PEM of the certificate of its HTTPS
 	HTTPPort  int    // where it looks for answers to HTTP-01
 	TLSPort   int    // and to TLS-ALPN-01
 
-	Requests atomic.Int64 // all that came in
+	Requests atomic.Int64 // all requests
 	Orders   atomic.Int64 // requests for new orders
-	Placed   atomic.Int64 // new orders that were taken
+	Placed   atomic.Int64 // new orders that were accepted
 	Nonces   atomic.Int64 // nonces that were refused
-	Dates    atomic.Int64 // answers with a date in Retry-After
-	Seconds  atomic.Int64 // and with seconds
+	Dates    atomic.Int64 // answers whose Retry-After is a date
+	Seconds  atomic.Int64 // answers whose Retry-After is in seconds
 	away     atomic.Bool
 	limited  atomic.Bool
 }
@@ -58,7 +58,7 @@ type Authority struct {
 // version is that of scripts/pebble.
 const version = "v2.10.1"
 
-// Start runs an authority. Where pebble can't be had the test is skipped, or fails where it must run.
+// Start starts an authority. Without pebble it skips the test, or fails it where it must run.
 func Start(t *testing.T, o Options) *Authority {
 	t.Helper()
 	if testing.Short() {
@@ -89,7 +89,7 @@ func Start(t *testing.T, o Options) *Authority {
 
 func at(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// tools gives the folder of the programs.
+// tools returns the folder with the programs.
 var tools = sync.OnceValues(func() (string, error) {
 	_, file, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(file), "..", "..")
@@ -115,7 +115,7 @@ func (a *Authority) config(dir string, listen int, o Options) string {
 	}}
 	b, err := json.Marshal(conf)
 	if err != nil {
-		panic(err) // of words and numbers
+		panic(err) // strings and numbers always encode
 	}
 	path := filepath.Join(dir, "pebble.json")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -124,7 +124,7 @@ func (a *Authority) config(dir string, listen int, o Options) string {
 	return path
 }
 
-// run runs a program until the test ends. Its output is shown when the test fails.
+// run runs a program until the test ends. If the test fails, it logs the program's output.
 func run(t *testing.T, dir string, env []string, program string, args ...string) {
 	t.Helper()
 	var out lockedBuffer
@@ -163,17 +163,18 @@ func (l *lockedBuffer) tail(n int) string {
 // Away makes the authority unreachable, or lets it come back.
 func (a *Authority) Away(away bool) { a.away.Store(away) }
 
-// Limited makes the authority refuse new orders because there are too many, or take them again.
+// Limited makes the authority refuse new orders because of a rate limit, or accept them again.
 func (a *Authority) Limited(limited bool) { a.limited.Store(limited) }
 
-// front is the proxy before pebble: it counts, is away, and says Retry-After now in seconds, now as a date.
+// front is the proxy in front of pebble. It counts requests, can be away, and alternates between seconds and dates in
+// Retry-After.
 func (a *Authority) front(t *testing.T, cert tls.Certificate, listen int) {
 	behind := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "https", Host: at(listen)})
-			r.Out.Host = r.In.Host // pebble makes its URLs of it
+			r.Out.Host = r.In.Host // pebble derives its URLs from it
 		},
-		// it is ours, and on this machine
+		// it is our own, on this machine
 		Transport:      &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 		ModifyResponse: a.rewrite,
 	}
@@ -241,7 +242,7 @@ func (a *Authority) await(t *testing.T, listen int) {
 	t.Fatal("pebble does not listen")
 }
 
-// selfSigned makes a certificate for 127.0.0.1, and leaves it in the folder.
+// selfSigned returns a certificate for 127.0.0.1, and stores it in the folder.
 func selfSigned(t *testing.T, dir string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -269,7 +270,7 @@ func selfSigned(t *testing.T, dir string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// freePort gives a port of 127.0.0.1 that nothing listens on.
+// freePort returns a port of 127.0.0.1 that is not in use.
 func freePort(t *testing.T) int {
 	t.Helper()
 	var lc net.ListenConfig

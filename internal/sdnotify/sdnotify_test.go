@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestSystemdHearsWhoServes(t *testing.T) {
+func TestSystemdLearnsTheMainProcess(t *testing.T) {
 	for _, name := range []string{filepath.Join(t.TempDir(), "s"), fmt.Sprintf("@rhumb-test-%d", os.Getpid())} {
 		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 		if err != nil {
@@ -32,7 +32,7 @@ func TestSystemdHearsWhoServes(t *testing.T) {
 	}
 }
 
-func TestWhereNobodyListensNothingIsTold(t *testing.T) {
+func TestWithoutASocketNothingIsSent(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	if err := Ready(); err != nil {
 		t.Error(err)
