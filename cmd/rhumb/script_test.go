@@ -43,7 +43,7 @@ func serveStage(t *testing.T, env *testscript.Env) error {
 	done := make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
 	stage := newStage()
-	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(stage, log), log) }()
+	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(httpapi.All(stage), log), log) }()
 	env.Defer(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -17,7 +17,7 @@ import (
 // sameProject guards a stack whose name is only its folder's: another project may be in a folder of the same name. If
 // the last release came from elsewhere, it asks the user. With yes it only warns. Without a terminal it returns
 // Conflict.
-func sameProject(ctx context.Context, a *cli.App, s rhumb.Inspector, n compose.Named, yes bool) error {
+func sameProject(ctx context.Context, a *cli.App, s rhumb.History, n compose.Named, yes bool) error {
 	if !n.ByFolder {
 		return nil
 	}
@@ -43,7 +43,7 @@ func sameProject(ctx context.Context, a *cli.App, s rhumb.Inspector, n compose.N
 
 // otherOrigin returns where the release that serves, or else the last one, came from. It returns "" if that is origin
 // or unknown.
-func otherOrigin(ctx context.Context, s rhumb.Inspector, stack, origin string) (string, error) {
+func otherOrigin(ctx context.Context, s rhumb.History, stack, origin string) (string, error) {
 	rs, err := s.Releases(ctx, stack)
 	switch {
 	case rhumb.ErrorCode(err) == rhumb.NotFound:

@@ -31,13 +31,13 @@ func (a *App) Load(ctx context.Context) (*compose.Project, error) {
 
 // Stack returns the name of the stack that a command is about: the value of -p, else the name in the Compose file here,
 // else the only stack of the server.
-func (a *App) Stack(ctx context.Context, s rhumb.Inspector) (string, error) {
+func (a *App) Stack(ctx context.Context, s rhumb.Stacks) (string, error) {
 	n, err := a.NamedStack(ctx, s)
 	return n.Stack, err
 }
 
 // NamedStack is like Stack and also returns where the name comes from.
-func (a *App) NamedStack(ctx context.Context, s rhumb.Inspector) (compose.Named, error) {
+func (a *App) NamedStack(ctx context.Context, s rhumb.Stacks) (compose.Named, error) {
 	if a.Name != "" {
 		return compose.Named{Stack: a.Name}, nil
 	}

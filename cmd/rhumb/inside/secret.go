@@ -50,7 +50,7 @@ func secretCommand(a *cli.App) *cobra.Command {
 }
 
 // removeValues removes the values of these names and returns the errors of all that fail.
-func removeValues(ctx context.Context, s rhumb.Operator, names []string) error {
+func removeValues(ctx context.Context, s rhumb.Values, names []string) error {
 	var errs rhumb.Errors
 	for _, name := range names {
 		err := s.RemoveValue(ctx, name)

@@ -85,7 +85,7 @@ func logs(ctx context.Context, a *cli.App, services []string, o logsOptions) err
 
 // logWriter returns a function that prints a line. It aligns the names of the replicas that exist now; names of later
 // replicas may be longer.
-func logWriter(ctx context.Context, a *cli.App, s rhumb.Inspector, stack string, services []string,
+func logWriter(ctx context.Context, a *cli.App, s rhumb.Stacks, stack string, services []string,
 	o logsOptions) func(rhumb.LogLine) error {
 	if a.JSON() {
 		return func(l rhumb.LogLine) error { return view.Line(a.Stdout, l) }

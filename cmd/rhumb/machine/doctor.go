@@ -56,7 +56,7 @@ func completeConfig(conf *server.Config, m install.Machine, fs *pflag.FlagSet) e
 }
 
 // serverEngine sets conf to the engine that the running server uses, unless the user named one.
-func serverEngine(ctx context.Context, conf *server.Config, s rhumb.Inspector, fs *pflag.FlagSet) {
+func serverEngine(ctx context.Context, conf *server.Config, s rhumb.Stacks, fs *pflag.FlagSet) {
 	if _, ok := os.LookupEnv("RHUMB_DOCKER_HOST"); ok || fs.Changed("docker-host") {
 		return
 	}
@@ -93,7 +93,7 @@ func examine(ctx context.Context, a *cli.App, conf server.Config, c *client.Clie
 	here := doctor.Machine{}
 	found := doctor.Examine(doctor.Gather(ctx, doctor.Deps{
 		Server: c, Engine: engine, Files: here, Kernel: here, Network: here, Docker: conf.DockerHost, Data: conf.Data,
-		Dial: func(socket string) (rhumb.Inspector, error) { return client.New("unix://" + socket) },
+		Dial: func(socket string) (doctor.Client, error) { return client.New("unix://" + socket) },
 	}))
 	if err := ctx.Err(); err != nil {
 		return err // findings of an interrupted check would look like problems

@@ -60,7 +60,7 @@ func TestDoctorChecksTheEngineOfTheInstallation(t *testing.T) {
 
 // using is a server that uses engine.
 type using struct {
-	rhumb.Inspector
+	rhumb.Server
 	engine string
 	err    error
 }

@@ -10,7 +10,7 @@ import (
 
 // Upgrade returns Unsupported if the new program doesn't know the state's database. Unless force, it returns Invalid
 // for an older program, and Unavailable if the server isn't well.
-func Upgrade(ctx context.Context, s rhumb.Inspector, old, next install.Program, force bool) error {
+func Upgrade(ctx context.Context, s rhumb.Stacks, old, next install.Program, force bool) error {
 	switch {
 	case next.Schema < old.Schema:
 		return rhumb.Errorf(rhumb.Unsupported, "rhumb %s doesn't know the database of rhumb %s", next.Version, old.Version).

@@ -10,7 +10,7 @@ import (
 )
 
 // ill is a server whose proxy doesn't answer.
-type ill struct{ rhumb.Inspector }
+type ill struct{ rhumb.Server }
 
 func (ill) Info(context.Context) (rhumb.ServerInfo, error) { return rhumb.ServerInfo{}, nil }
 
