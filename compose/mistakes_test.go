@@ -12,8 +12,8 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// Each archive of testdata/mistakes holds wrong files, and all that is told of them: "place: message | hint".
-func TestMistakesAreToldWithTheirPlaceAndAWayOut(t *testing.T) {
+// Each archive of testdata/mistakes has wrong files and all mistakes reported for them: "place: message | hint".
+func TestMistakesHaveAPlaceAndAHint(t *testing.T) {
 	for name, a := range archives(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
 			o := archiveOptions(t, a)
@@ -59,7 +59,7 @@ func archives(t testing.TB) map[string]*txtar.Archive {
 	return all
 }
 
-// archiveOptions reads the line "options: name=x env=y" of an archive's comment.
+// archiveOptions parses the line "options: name=x env=y" in an archive's comment.
 func archiveOptions(t *testing.T, a *txtar.Archive) Options {
 	t.Helper()
 	o := Options{Dir: t.TempDir()}
@@ -115,7 +115,7 @@ func TestABinaryFileIsNotYAML(t *testing.T) {
 	}
 }
 
-// endless never ends.
+// endless is a reader that never ends.
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }

@@ -9,12 +9,12 @@ var owed = map[string][]string{
 		"httpapi", "proxy", "rollout", "scripts", "sqlite", "test", "vip",
 	},
 	"words": {
-		".", "certs", "cmd", "compose", "control", "docs", "engine",
+		".", "certs", "cmd", "control", "docs", "engine",
 		"examples", "httpapi", "internal", "proxy", "rollout", "scripts", "sqlite", "test",
 		"vip",
 	},
 	"verbs of doc comments": {
-		".", "certs", "cmd", "compose", "control", "engine", "httpapi",
+		".", "certs", "cmd", "control", "engine", "httpapi",
 		"internal", "proxy", "rollout", "sqlite", "test", "vip",
 	},
 	"names of types":   {"control", "proxy"},
