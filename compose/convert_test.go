@@ -33,6 +33,7 @@ func only(t *testing.T, dir, yaml string) rhumb.Service {
 }
 
 func TestTheOrderIsStopFirstIfTwoReplicasWouldConflict(t *testing.T) {
+	t.Parallel()
 	const recreate = "x-rhumb.strategy is recreate"
 	cases := []struct {
 		says  string
@@ -165,6 +166,7 @@ func TestDrainAndHoldDependOnWhetherAServiceIsRouted(t *testing.T) {
 
 // Shuffling the keys of all mappings changes only the lines of notes.
 func TestTheOrderOfKeysDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	r := seeded(t)
 	dir, err := filepath.Abs("testdata/long")
 	if err != nil {
@@ -240,6 +242,7 @@ func TestNotesHaveTheLineOfTheirKey(t *testing.T) {
 }
 
 func TestConcurrentLoadsDoNotAffectEachOther(t *testing.T) {
+	t.Parallel()
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {

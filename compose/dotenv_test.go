@@ -20,6 +20,7 @@ import (
 
 // The library itself reads the env files of includes, and docker compose reads all env files with it.
 func TestEnvFilesMeanTheSameAsInCompose(t *testing.T) {
+	t.Parallel()
 	logrus.SetOutput(io.Discard)
 	defer logrus.SetOutput(os.Stderr)
 	seed := rand.Uint64()

@@ -110,6 +110,7 @@ func caseFile(text string) (yaml, at string) {
 }
 
 func TestRefusedAndIgnoredKeysHaveAPlaceAndAReason(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "file", "x")
 	write(t, dir, "Dockerfile", "FROM scratch\n")

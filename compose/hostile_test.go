@@ -13,6 +13,7 @@ import (
 
 // Files that no user would write must neither hang, nor panic, nor use up the memory.
 func TestHostileFilesSoonEndInErrors(t *testing.T) {
+	t.Parallel()
 	most := 1 << 20
 	if os.Getenv("RHUMB_TEST_LONG") != "" {
 		most = 4 << 20
@@ -41,6 +42,7 @@ func TestHostileFilesSoonEndInErrors(t *testing.T) {
 	}
 	for name, content := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			write(t, dir, "compose.yaml", content)
 			begin := cpu(t)
@@ -59,6 +61,7 @@ func TestHostileFilesSoonEndInErrors(t *testing.T) {
 }
 
 func TestIncludesThatMultiplySoonEndInAnError(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "10.yaml", "services: {a: {image: x}}\n")
 	for i := range 10 {

@@ -28,6 +28,7 @@ type golden struct {
 }
 
 func TestStacksMatchTheirGoldenFiles(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		folder string
 		opts   Options
@@ -47,6 +48,7 @@ func TestStacksMatchTheirGoldenFiles(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir, err := filepath.Abs(filepath.Join("testdata", tc.folder))
 			if err != nil {
 				t.Fatal(err)
@@ -89,6 +91,7 @@ func compareGolden(t *testing.T, file string, got []byte) {
 }
 
 func TestLoadingTwiceReturnsTheSameStack(t *testing.T) {
+	t.Parallel()
 	for range 5 {
 		var first []byte
 		for range 2 {

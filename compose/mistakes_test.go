@@ -14,8 +14,10 @@ import (
 
 // Each archive of testdata/mistakes has wrong files and all mistakes reported for them: "place: message | hint".
 func TestMistakesHaveAPlaceAndAHint(t *testing.T) {
+	t.Parallel()
 	for name, a := range archives(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			t.Parallel()
 			o := archiveOptions(t, a)
 			want := ""
 			for _, f := range a.Files {
@@ -83,6 +85,7 @@ func archiveOptions(t *testing.T, a *txtar.Archive) Options {
 }
 
 func TestLargeInputIsRefusedBeforeItIsParsed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "compose.yaml", "services: {a: {image: x, configs: [c]}}\nconfigs: {c: {file: big}}")
 	write(t, dir, "fifty.yaml", strings.Repeat("# "+strings.Repeat("x", 1021)+"\n", 50<<10))

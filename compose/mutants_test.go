@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 // Mutants of the stacks in testdata are loaded. Every mistake must have its line, and no load may take long.
 // RHUMB_TEST_MUTANTS sets their number.
 func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
+	t.Parallel()
 	folders := stackFolders(t, "testdata/mutants")
 	count := 400
 	if testing.Short() {
@@ -30,9 +32,6 @@ func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	r := seeded(t)
 	if count > 400 {
 		folders = append(folders, stackFolders(t, "testdata/stacks")...)
-	}
-	if count < 20_000 {
-		t.Parallel() // the measured CPU time then includes other tests
 	}
 	var m mutants
 	for _, dir := range folders {
@@ -51,11 +50,13 @@ func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	}
 }
 
-// cpu returns the CPU time of this process, so that other processes don't count.
+// cpu returns the CPU time of the test's thread, so that other tests and processes don't count. Load starts no
+// goroutine.
 func cpu(t *testing.T) time.Duration {
 	t.Helper()
+	runtime.LockOSThread() // until the test ends
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if err := syscall.Getrusage(syscall.RUSAGE_THREAD, &u); err != nil {
 		t.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -43,6 +43,7 @@ func withoutPlaces(s rhumb.Stack) rhumb.Stack {
 }
 
 func TestThePrintedFormLoadsAsTheSameStack(t *testing.T) {
+	t.Parallel()
 	cases := map[string]Options{
 		"guestbook":    {Dir: "testdata/guestbook", Environ: []string{"TOKEN=a$b"}},
 		"long":         {Dir: "testdata/long", Environ: []string{"CFG=x=1"}},
@@ -65,6 +66,7 @@ func TestThePrintedFormLoadsAsTheSameStack(t *testing.T) {
 	}
 	for name, o := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p, err := Load(t.Context(), o)
 			if err != nil {
 				t.Fatal(told(err))
@@ -75,6 +77,7 @@ func TestThePrintedFormLoadsAsTheSameStack(t *testing.T) {
 }
 
 func TestAnyTextSurvivesPrintingAndReading(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -112,6 +115,7 @@ func TestAnyTextSurvivesPrintingAndReading(t *testing.T) {
 }
 
 func TestEveryKeySurvivesPrintingAndReading(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "file", "x")
 	write(t, dir, "Dockerfile", "FROM scratch\n")

@@ -66,8 +66,10 @@ var stacks = map[string]struct {
 }
 
 func TestRealisticStacksAreUnderstood(t *testing.T) {
+	t.Parallel()
 	for name, tc := range stacks {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir, err := filepath.Abs(filepath.Join("testdata", "stacks", tc.folder))
 			if err != nil {
 				t.Fatal(err)
