@@ -25,8 +25,8 @@ const (
 	dialTimeout = time.Second
 )
 
-// server is the part of a daemon that Gather queries.
-type server interface {
+// Client is the part of a daemon's client that Gather queries.
+type Client interface {
 	Info(ctx context.Context) (rhumb.ServerInfo, error)
 	Stacks(ctx context.Context) ([]rhumb.StackInfo, error)
 	Routes(ctx context.Context) (rhumb.RouterStatus, error)
@@ -71,14 +71,14 @@ type network interface {
 
 // Deps are the sources that Gather queries.
 type Deps struct {
-	Server  server
+	Server  Client
 	Engine  engine
 	Files   files
 	Kernel  kernel
 	Network network
-	Docker  string                                       // the engine's address: "unix:///path"
-	Dial    func(socket string) (rhumb.Inspector, error) // connects to another server on this machine
-	Data    string                                       // the state folder, if the server doesn't report it
+	Docker  string                              // the engine's address: "unix:///path"
+	Dial    func(socket string) (Client, error) // connects to another server on this machine
+	Data    string                              // the state folder, if the server doesn't report it
 }
 
 // Gather queries all sources. It never fails: a source that doesn't answer leaves an error in the facts.

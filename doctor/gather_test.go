@@ -21,7 +21,7 @@ import (
 
 // told is a server with fixed answers.
 type told struct {
-	rhumb.Inspector
+	rhumb.Server
 	info   rhumb.ServerInfo
 	stacks []rhumb.StackInfo
 	routes rhumb.RouterStatus
@@ -112,7 +112,7 @@ func TestObjectsOfAnotherServersStacksAreNotLeftovers(t *testing.T) {
 		"/proc/13/cmdline": "rhumb\x00server\x00--socket=/far\x00--docker-host=unix:///far\x00"}}
 	servers := map[string]told{"/ours": {stacks: []rhumb.StackInfo{{Name: "shop"}}},
 		"/other": {stacks: []rhumb.StackInfo{{Name: "blog"}}}}
-	d := Deps{Server: servers["/ours"], Files: m, Docker: usualEngine, Dial: func(socket string) (rhumb.Inspector, error) {
+	d := Deps{Server: servers["/ours"], Files: m, Docker: usualEngine, Dial: func(socket string) (Client, error) {
 		if s, ok := servers[socket]; ok {
 			return s, nil
 		}
