@@ -24,7 +24,7 @@ const (
 	documentEnd = "<!-- The table ends here. -->\n"
 )
 
-func TestTheDocumentHasTheTable(t *testing.T) {
+func TestTheDocumentContainsTheTable(t *testing.T) {
 	b, err := os.ReadFile(documentFile)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestTheDocumentHasTheTable(t *testing.T) {
 	}
 }
 
-// documentTable gives the table as Markdown, a part for each path that keys are under.
+// documentTable returns the table as Markdown, a section for each path.
 func documentTable() string {
 	var out strings.Builder
 	var order []string

@@ -1,5 +1,5 @@
-// Package keys has what the Compose specification's keys are and what becomes of each: the table from which notes,
-// refusals and the table in docs/stack-file.md are made.
+// Package keys has the keys of the Compose specification and what rhumb does with each. Notes, refusals and the table
+// in docs/stack-file.md come from this table.
 package keys
 
 import (
@@ -14,13 +14,13 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// row sorts keys of the Compose specification. A key without a row of its own shares the fate of the nearest one above it that is
-// ignored or refused; specification_test.go sees to it that no key of the schema is forgotten.
+// row is the fate of some keys. A key without a row has the fate of the nearest key above it that is ignored or
+// refused; specification_test.go checks that no key of the schema is missing.
 type row struct {
-	under string // the path above the names; "*" stands for any name, "[]" for a list's items
-	names string // separated by spaces; name=value sorts only that value, a * at the value's end any ending
+	under string // the path above the names; "*" is any name, "[]" are the items of a list
+	names string // separated by spaces; name=value is only that value, and a * at its end matches any ending
 	fate  rhumb.Fate
-	why   string // refused: what it needs, or the reason
+	why   string // if refused: what it needs, or the reason
 }
 
 const (
@@ -30,27 +30,38 @@ const (
 	refused  = rhumb.Refused
 )
 
-// rows is the table from which notes, refusals and the document are made.
+// rows is the table of the notes, the refusals and the document.
 var rows = []row{
 	{"", "name include services networks volumes secrets configs", honoured, ""},
 	{"", "version", ignored, "it is obsolete: the specification has one version"},
 	{"", "models", refused, "rhumb runs no language models"},
-	{"", "jobs", refused, "jobs come with a later version; a service that others await with service_completed_successfully runs once"},
+	{"", "jobs", refused, "jobs come with a later version; a service that others await with " +
+		"service_completed_successfully runs once"},
 	{"include[]", "path env_file project_directory", honoured, ""},
 
-	{"services.*", "image command entrypoint environment env_file label_file labels working_dir user group_add hostname domainname", honoured, ""},
-	{"services.*", "platform pull_policy init tty stdin_open read_only stop_signal stop_grace_period profiles extends scale restart", honoured, ""},
-	{"services.*", "pull_policy=daily pull_policy=weekly pull_policy=every_* pull_policy=refresh pull_refresh_after", emulated, "the registry is asked at every deployment"},
-	{"services.*", "build depends_on deploy healthcheck ports expose networks volumes tmpfs configs secrets logging", honoured, ""},
+	{"services.*", "image command entrypoint environment env_file label_file labels working_dir user group_add " +
+		"hostname domainname", honoured, ""},
+	{"services.*", "platform pull_policy init tty stdin_open read_only stop_signal stop_grace_period profiles " +
+		"extends scale restart", honoured, ""},
+	{"services.*", "pull_policy=daily pull_policy=weekly pull_policy=every_* pull_policy=refresh pull_refresh_after",
+		emulated, "the registry is asked at every deployment"},
+	{"services.*", "build depends_on deploy healthcheck ports expose networks volumes tmpfs configs secrets logging",
+		honoured, ""},
 	{"services.*", "volumes_from network_mode pid ipc uts userns_mode cgroup cgroup_parent runtime", honoured, ""},
-	{"services.*", "network_mode=bridge network_mode=default", emulated, "the service joins the stack's default network, where names work and rhumb can lead to it"},
-	{"services.*", "privileged cap_add cap_drop security_opt sysctls ulimits devices device_cgroup_rules gpus", honoured, ""},
+	{"services.*", "network_mode=bridge network_mode=default", emulated,
+		"the service joins the stack's default network, where names resolve and rhumb can reach it"},
+	{"services.*", "privileged cap_add cap_drop security_opt sysctls ulimits devices device_cgroup_rules gpus", honoured,
+		""},
 	{"services.*", "cpus cpu_shares cpu_quota cpu_period cpu_rt_period cpu_rt_runtime cpuset blkio_config", honoured, ""},
-	{"services.*", "mem_limit mem_reservation mem_swappiness memswap_limit oom_kill_disable oom_score_adj pids_limit shm_size storage_opt", honoured, ""},
+	{"services.*", "mem_limit mem_reservation mem_swappiness memswap_limit oom_kill_disable oom_score_adj pids_limit " +
+		"shm_size storage_opt", honoured, ""},
 	{"services.*", "dns dns_opt dns_search extra_hosts mac_address", honoured, ""},
-	{"services.*", "container_name", emulated, "replicas have names of their own; the name is a further alias on the service's networks"},
-	{"services.*", "links", emulated, "services reach each other by name on their networks; a link's alias is a further one there"},
-	{"services.*", "external_links", refused, "containers outside the stack are reached over a network: join it with external: true"},
+	{"services.*", "container_name", emulated, "replicas have names of their own; the name is a further alias on the " +
+		"service's networks"},
+	{"services.*", "links", emulated, "services reach each other by name on their networks; a link's alias is a " +
+		"further one there"},
+	{"services.*", "external_links", refused, "containers outside the stack are reached over a network: join it with " +
+		"external: true"},
 	{"services.*", "attach", ignored, "rhumb logs shows what services write"},
 	{"services.*", "develop", ignored, "it is for docker compose watch"},
 	{"services.*", "cpu_count cpu_percent", ignored, "only Windows knows them; use cpus"},
@@ -71,7 +82,8 @@ var rows = []row{
 	{"services.*.depends_on.*", "condition restart required", honoured, ""},
 	{"services.*.devices[]", "source target permissions", honoured, ""},
 	{"services.*.gpus[]", "capabilities count device_ids driver options", honoured, ""},
-	{"services.*.blkio_config", "weight weight_device device_read_bps device_read_iops device_write_bps device_write_iops", honoured, ""},
+	{"services.*.blkio_config", "weight weight_device device_read_bps device_read_iops device_write_bps device_write_iops",
+		honoured, ""},
 	{"services.*.blkio_config.weight_device[]", "path weight", honoured, ""},
 	{"services.*.blkio_config.device_read_bps[]", "path rate", honoured, ""},
 	{"services.*.blkio_config.device_read_iops[]", "path rate", honoured, ""},
@@ -80,7 +92,7 @@ var rows = []row{
 	{"services.*.configs[]", "source target uid gid mode", honoured, ""},
 	{"services.*.secrets[]", "source target uid gid mode", honoured, ""},
 
-	{"services.*.pre_start[]", "per_replica", honoured, ""}, // what makes a container has the fates that it has in a service
+	{"services.*.pre_start[]", "per_replica", honoured, ""}, // the keys of a container have the same fates as in a service
 	{"services.*.post_start[]", "command user privileged working_dir environment", honoured, ""},
 	{"services.*.pre_stop[]", "command user privileged working_dir environment", honoured, ""},
 
@@ -91,7 +103,7 @@ var rows = []row{
 	{"services.*.ports[]", "name", ignored, "it is for people"},
 	{"services.*.ports[]", "app_protocol=*", ignored, "bytes are passed on as they are; only http is understood"},
 	{"services.*.ports[]", "app_protocol=http app_protocol=HTTP app_protocol=http/1.1", honoured, ""},
-	{"services.*.ports[]", "protocol=sctp", refused, "the proxy passes tcp and udp"},
+	{"services.*.ports[]", "protocol=sctp", refused, "the proxy supports tcp and udp"},
 
 	{"services.*.networks.*", "aliases ipv4_address ipv6_address link_local_ips driver_opts priority", honoured, ""},
 	{"services.*.networks.*", "mac_address", emulated, "it is the container's; with several networks it needs Engine 25"},
@@ -114,28 +126,31 @@ var rows = []row{
 	{"services.*.build", "context dockerfile dockerfile_inline args target labels tags network extra_hosts", honoured, ""},
 	{"services.*.build", "cache_from no_cache pull secrets", honoured, ""},
 	{"services.*.build", "no_cache_filter", emulated, "the whole image is built without the cache"},
-	{"services.*.build", "platforms", emulated, "an engine keeps one platform of an image: the service's platform, else the only one named, else the server's"},
+	{"services.*.build", "platforms", emulated, "an engine keeps one platform of an image: the service's platform, " +
+		"else the only one named, else the server's"},
 	{"services.*.build", "additional_contexts", refused, "needs Engine 23"},
 	{"services.*.build", "ssh", refused, "the builder gets no SSH agent; pass a key as a build secret"},
 	{"services.*.build", "entitlements privileged", refused, "the engine's builder grants no privileges"},
 	{"services.*.build", "privileged=false", honoured, ""},
 	{"services.*.build", "ulimits shm_size", refused, "needs Engine 23"},
-	{"services.*.build", "cache_to", ignored, "exporting the cache crashes Engine 20.10; layers stay in the engine's own cache"},
+	{"services.*.build", "cache_to", ignored, "exporting the cache crashes Engine 20.10; layers stay in the engine's " +
+		"own cache"},
 	{"services.*.build", "provenance sbom", ignored, "the engine's image store keeps no attestations"},
 	{"services.*.build", "isolation", ignored, "only Windows has it"},
 	{"services.*.build.secrets[]", "source target", honoured, ""},
-	{"services.*.build.secrets[]", "uid gid mode", ignored, "the Dockerfile says it, in RUN --mount=type=secret"},
+	{"services.*.build.secrets[]", "uid gid mode", ignored, "the Dockerfile sets them, in RUN --mount=type=secret"},
 
 	{"services.*.deploy", "replicas resources restart_policy update_config rollback_config mode", honoured, ""},
 	{"services.*.deploy", "mode=global", emulated, "one replica runs on the one node"},
 	{"services.*.deploy", "mode=replicated-job mode=global-job", emulated, "the service runs once per release"},
 	{"services.*.deploy", "labels", emulated, "the service's containers carry them, as an engine knows no services"},
 	{"services.*.deploy", "placement", ignored, "there is one node"},
-	{"services.*.deploy", "endpoint_mode", ignored, "names lead to ready replicas in rhumb's own way"},
+	{"services.*.deploy", "endpoint_mode", ignored, "names resolve to ready replicas in rhumb's own way"},
 	{"services.*.deploy.resources", "limits reservations", honoured, ""},
 	{"services.*.deploy.resources.limits", "cpus memory pids", honoured, ""},
 	{"services.*.deploy.resources.reservations", "memory devices", honoured, ""},
-	{"services.*.deploy.resources.reservations", "cpus generic_resources", ignored, "there is one node, and nothing to choose"},
+	{"services.*.deploy.resources.reservations", "cpus generic_resources", ignored,
+		"there is one node, and nothing to choose"},
 	{"services.*.deploy.resources.reservations.devices[]", "capabilities count device_ids driver options", honoured, ""},
 	{"services.*.deploy.restart_policy", "condition delay max_attempts", honoured, ""},
 	{"services.*.deploy.restart_policy", "window", ignored, "rhumb waits longer after each crash in a row"},
@@ -162,15 +177,15 @@ var rows = []row{
 	{"secrets.*", "driver driver_opts template_driver", refused, "needs Docker Swarm"},
 }
 
-// Key is one key, or one value of it, and its fate.
+// Key is a key, or one value of it, and its fate.
 type Key struct {
 	Path  string // services.*.deploy.mode
-	Value string // only this value; "": any
+	Value string // only this value; "" is any
 	Fate  rhumb.Fate
 	Why   string
 }
 
-// Table is rows, a key each, in their order.
+// Table is rows with one entry for each key, in their order.
 var Table = sync.OnceValue(func() []*Key {
 	var keys []*Key
 	for _, row := range rows {
@@ -186,7 +201,7 @@ var Table = sync.OnceValue(func() []*Key {
 	return keys
 })
 
-// inHook gives the path that a key of a service has in a pre_start hook, if hooks have it: what makes a container.
+// inHook returns the path of a service's key in a pre_start hook, if hooks have it: the keys of a container.
 func inHook(path string) (string, bool) {
 	below, ok := strings.CutPrefix(path, "services.*.")
 	if !ok {
@@ -228,7 +243,7 @@ var root = sync.OnceValue(func() *branch {
 	return top
 })
 
-// next gives the branch below a name, or nil.
+// next returns the branch below a name, or nil.
 func (b *branch) next(name string) *branch {
 	if n, ok := b.below[name]; ok {
 		return n
@@ -236,7 +251,7 @@ func (b *branch) next(name string) *branch {
 	return b.below["*"]
 }
 
-// key gives the key for a value: the longest row for the value itself, else the one for any.
+// key returns the key for a value: the longest row that matches the value, or else the row for any value.
 func (b *branch) key(value any) *Key {
 	best := b.any
 	for _, k := range b.values {
@@ -252,7 +267,7 @@ func (b *branch) key(value any) *Key {
 	return best
 }
 
-// Refusal says why the key is refused.
+// Refusal returns the reason why the key is refused.
 func (k *Key) Refusal() string {
 	if k.Value != "" && !strings.HasSuffix(k.Value, "*") {
 		return k.Value + " " + verb(k.Why)
@@ -267,7 +282,7 @@ func verb(why string) string {
 	return "isn't supported: " + why
 }
 
-// Hint gives the next move for a refused key.
+// Hint returns the hint for a refused key.
 func (k *Key) Hint() string {
 	if strings.HasPrefix(k.Why, "needs Engine") {
 		return "leave it out: rhumb works with Engine 20.10 and what it can do"
