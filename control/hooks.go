@@ -91,9 +91,6 @@ func (r *runner) postStarts(ctx context.Context, o *rollout.Observed) error {
 			at = rep.Started
 		}
 		o.PostStart[rep.ID] = at
-		if at.IsZero() {
-			delete(o.Ready, rep.ID)
-		}
 	}
 	return nil
 }
@@ -131,7 +128,7 @@ func (h *hooking) abandon() {
 
 // greet runs a replica's post_start hooks, one after the other, unless they have ended since the look that asks for them.
 func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb.Service) {
-	if done, err := r.completed(ctx); err != nil || !done[rep.ID].IsZero() || r.ready.RecordedIDs()[rep.ID] {
+	if done, err := r.completed(ctx); err != nil || !done[rep.ID].IsZero() || r.ready.Recorded(rep.ID) {
 		return
 	}
 	for i, h := range s.PostStart {

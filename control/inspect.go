@@ -73,8 +73,8 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 	if err != nil {
 		return info, err
 	}
-	g.replicas = o.Replicas
 	now := time.Now()
+	r.learn(g, &o, now)
 	info.Services = serviceStatuses(g, o, now)
 	noteHolds(info.Services, s.Name, seen.router, now)
 	return info, nil
@@ -131,13 +131,9 @@ func serviceStatuses(g *goal, o rollout.Observed, now time.Time) []rhumb.Service
 
 func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time) rhumb.ReplicaStatus {
 	rs := rhumb.ReplicaStatus{Replica: rep, Name: rep.Name()}
-	since, ready := o.Ready[rep.ID]
 	s, wanted := g.definition(rep)
-	if s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
-		since, ready = ranLong(o, rep, s)
-		ready = ready && !since.After(now)
-	}
-	rs.Ready = ready && rep.Alive()
+	since, ready := rollout.ReadySince(&o, s, rep)
+	rs.Ready = ready && !since.After(now)
 	if rt, ok := o.Routes[rep.ID]; ok {
 		rs.Routed, rs.Open = "active", rt.Open
 		if rt.Draining {
@@ -145,7 +141,7 @@ func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time
 		}
 	}
 	switch {
-	case rep.Alive() && !wanted && rs.Routed == "":
+	case rep.Alive() && !wanted && rs.Routed == "", o.Stopping[rep.ID]:
 		rs.Status = "leaving"
 	case rep.Alive() && rs.Routed == "draining":
 		rs.Status = fmt.Sprintf("draining, %d open", rs.Open)

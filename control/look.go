@@ -74,7 +74,6 @@ func (r *runner) model(ctx context.Context, number int) (*rhumb.Stack, map[strin
 
 // see observes the stack in the engine and in the proxy.
 func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err error) {
-	o.Recorded = map[string]bool{}
 	if o.Replicas, err = r.c.Engine.Replicas(ctx, r.stack); err != nil {
 		return o, s, err
 	}
@@ -97,7 +96,6 @@ func (r *runner) see(ctx context.Context) (o rollout.Observed, s sight, err erro
 			delete(o.Routes, rep.ID)
 		}
 	}
-	o.Ready = r.ready.Since(o)
 	return o, s, r.postStarts(ctx, &o)
 }
 
@@ -129,34 +127,36 @@ func (h *holdings) forget() {
 	h.seen = time.Time{}
 }
 
-// observe completes a look with what the goal and the deployment's record say.
-func (g *goal) observe(r *runner, o *rollout.Observed, now time.Time) {
+// learn completes a look with what the deployment's record says and what the runner remembers. It changes nothing of
+// the runner: a status does the same.
+func (r *runner) learn(g *goal, o *rollout.Observed, now time.Time) {
 	g.replicas, g.volumes = o.Replicas, o.Volumes
 	o.Networks = slices.DeleteFunc(slices.Clone(o.Networks), func(n string) bool { return r.loans.lent(n) && !g.uses(n) })
+	known := r.ready.Snapshot(*o)
+	o.Ready, o.Accepts = known.Since, known.Accepts
+	for id, hooked := range o.PostStart {
+		if hooked.IsZero() {
+			delete(o.Ready, id)
+		}
+	}
 	for _, rep := range o.Replicas {
 		if s, _ := g.definition(rep); s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
-			delete(o.Ready, rep.ID) // it may be led to before, but is ready once its window has passed
-			if since, ok := ranLong(*o, rep, s); ok && !since.After(now) {
+			delete(o.Ready, rep.ID) // it may be routed before, but is ready only once its window has passed
+			if since, ok := rollout.ReadySince(o, s, rep); ok && !since.After(now) {
 				o.Ready[rep.ID] = since
 			}
 		}
 	}
-	o.Accepts = r.ready.Accepts()
+	o.Recorded, o.Stopping = known.Recorded, r.flying.stopping()
 	if g.open != nil {
 		for _, f := range g.open.Failures {
 			o.Recorded[f.ID] = true
 		}
 	}
-	for id := range r.ready.RecordedIDs() {
-		o.Recorded[id] = true
-	}
-	o.Stopping = map[string]bool{}
-	for s := range r.flying {
-		if s.Kind == rhumb.StepStop {
-			o.Stopping[s.Replica] = true
-		}
-	}
-	o.Watched = r.watched
+}
+
+// withEnsured adds the volumes that are there although they carry no label of the stack.
+func (r *runner) withEnsured(g *goal, o *rollout.Observed) {
 	for name := range r.ensured {
 		if !slices.Contains(o.Volumes, name) && g.wanted.Model != nil {
 			o.Volumes = append(o.Volumes, name)
@@ -191,18 +191,6 @@ func cutOff(s *rhumb.Service, rep rhumb.Replica, bridges []rhumb.Bridge) string 
 		}
 	}
 	return ""
-}
-
-// ranLong tells since when a replica without a check counts as ready; ok is false while its post_start hooks run.
-func ranLong(o rollout.Observed, rep rhumb.Replica, s *rhumb.Service) (since time.Time, ok bool) {
-	since = rep.Started
-	if at, has := o.PostStart[rep.ID]; has {
-		if at.IsZero() {
-			return at, false
-		}
-		since = at
-	}
-	return since.Add(s.Ready.Runs()), true
 }
 
 // completed lists the replicas of this deployment's jobs that have done their work and aren't noted yet: also one that was about to be

@@ -59,10 +59,7 @@ func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *goal, t
 
 // starts reports whether the start of a replica is under way.
 func (r *runner) starts(rep rhumb.Replica) bool {
-	for s := range r.flying {
-		if s.Kind == rhumb.StepStart && s.Service == rep.Service && s.Slot == rep.Slot && s.Release == rep.Release {
-			return true
-		}
-	}
-	return false
+	return r.flying.any(func(s rhumb.Step) bool {
+		return s.Kind == rhumb.StepStart && s.Service == rep.Service && s.Slot == rep.Slot && s.Release == rep.Release
+	})
 }

@@ -297,7 +297,7 @@ func (r *runner) tellStep(ctx context.Context, g *goal, s rhumb.Step, kind rhumb
 
 // sweep follows the removal of replicas: one that drained may go long after its deployment has ended, and its secrets go with it.
 func (r *runner) sweep(ctx context.Context, work *sync.WaitGroup) {
-	if r.swept || len(r.flying) > 0 {
+	if r.swept || r.flying.any(func(rhumb.Step) bool { return true }) {
 		return
 	}
 	r.swept = true

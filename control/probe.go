@@ -24,7 +24,7 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 		if at, has := o.PostStart[rep.ID]; has && at.IsZero() {
 			leaves := !wanted && g.wanted.Mode == rollout.Restore // it won't serve any more
 			if !o.Recorded[rep.ID] && !o.Stopping[rep.ID] && !leaves {
-				r.ready.Once(ctx, rep.ID, func(ctx context.Context) { r.greet(ctx, g, rep, s) }, r.Wake)
+				r.ready.StartOnce(ctx, rep.ID, func(ctx context.Context) { r.greet(ctx, g, rep, s) }, r.Wake)
 			}
 			continue
 		}

@@ -19,7 +19,7 @@ func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhum
 	svc, _ := g.definition(rep)
 	f := rhumb.Failure{
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
-		Reason: s.Why, Ended: rep.State == rhumb.StateExited && rep.Error == "" && !rep.Started.IsZero(), ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Said(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
+		Reason: s.Why, Ended: rep.State == rhumb.StateExited && rep.Error == "" && !rep.Started.IsZero(), ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Output(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
 	}
 	if svc == nil || svc.Ready.Kind != rhumb.ReadyHealth { // then it is a line of ours, where a health check's output is the user's own
 		if f.Health != "" && rep.Alive() {
@@ -66,7 +66,7 @@ func (g *goal) lacking(r *runner, o rollout.Observed, rep rhumb.Replica, svc *rh
 			if other.Service != d.Service || other.Slot == 0 || ready && on.Ready.Kind != rhumb.ReadyRunning {
 				continue
 			}
-			return card.Lacking(svc.Name, on, r.ready.Said(other.ID))
+			return card.Lacking(svc.Name, on, r.ready.Output(other.ID))
 		}
 	}
 	return ""
@@ -95,7 +95,7 @@ func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
 		e.Deployment = g.open.ID
 	}
 	r.c.events.Tell(ctx, e)
-	r.ready.Recorded(f.ID)
+	r.ready.Record(f.ID)
 	return nil
 }
 

@@ -27,10 +27,10 @@ type runner struct {
 
 	ready  *ready.Readiness
 	hooks  hooking
-	flying map[rhumb.Step]bool // steps under way; only the turn touches it
-	swept  bool                // no replica was removed since the last sweep
-	landed chan result         // steps that ended
-	again  map[rhumb.Step]retry
+	flying flights
+	swept  bool                 // no replica was removed since the last sweep
+	landed chan result          // steps that ended
+	again  map[rhumb.Step]retry // by the steps' keys
 	told   map[telling]bool
 
 	book   *directory.Book
@@ -66,7 +66,7 @@ func newRunner(c *Control, stack string) *runner {
 		wake:   make(chan struct{}, 1),
 		nudge:  make(chan struct{}, 1),
 		ready:  ready.New(),
-		flying: map[rhumb.Step]bool{},
+		flying: flights{steps: map[rhumb.Step]bool{}},
 		landed: make(chan result),
 		again:  map[rhumb.Step]retry{},
 		told:   map[telling]bool{},
@@ -174,7 +174,8 @@ func (r *runner) landAll() {
 
 // land notes how a step ended.
 func (r *runner) land(res result) {
-	delete(r.flying, res.step)
+	r.flying.remove(res.step)
+	key := res.step.Key()
 	switch res.step.Kind {
 	case rhumb.StepNetwork, rhumb.StepVolume, rhumb.StepRemoveNetwork, rhumb.StepRemoveVolume, rhumb.StepStart:
 		r.held.forget()
@@ -182,7 +183,7 @@ func (r *runner) land(res result) {
 		r.swept = false
 	}
 	if res.err == nil {
-		delete(r.again, res.step)
+		delete(r.again, key)
 		if res.step.Kind == rhumb.StepVolume {
 			r.ensured[res.step.Name] = true
 		}
@@ -191,10 +192,10 @@ func (r *runner) land(res result) {
 	if res.step.Kind == rhumb.StepStart {
 		clear(r.ensured) // it may be for a volume that isn't there any more
 	}
-	a := r.again[res.step]
+	a := r.again[key]
 	a.tries++
 	a.at = time.Now().Add(min(time.Minute, 200*time.Millisecond<<min(a.tries, 9)))
-	r.again[res.step] = a
+	r.again[key] = a
 	r.log.Warn("step failed", "step", res.step.String(), "tries", a.tries, "err", res.err)
 }
 
@@ -213,8 +214,11 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	if err != nil {
 		return time.Time{}, err
 	}
+	r.ready.Update(o)
 	now := time.Now()
-	g.observe(r, &o, now)
+	r.learn(g, &o, now)
+	r.withEnsured(g, &o)
+	o.Watched = r.watched
 	r.withoutRemoved(&o, &seen)
 	o.Severed = r.severed(g, seen.held.Bridges)
 	led, stop, err := r.leading(ctx, g, o, seen, now)
@@ -271,15 +275,15 @@ func heals(s rhumb.Step, o rollout.Observed) bool {
 func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o rollout.Observed, steps []rhumb.Step, now time.Time) time.Time {
 	var next time.Time
 	for _, s := range steps {
-		if r.flying[s] || r.blocked(s) {
+		if r.flying.has(s) || r.blocked(s) {
 			continue
 		}
-		if a, ok := r.again[s]; ok && now.Before(a.at) {
+		if a, ok := r.again[s.Key()]; ok && now.Before(a.at) {
 			next = earliest(next, a.at)
 			continue
 		}
-		r.flying[s] = true
-		tries := r.again[s].tries
+		r.flying.add(s)
+		tries := r.again[s.Key()].tries
 		work.Go(func() {
 			failpoint.Here("before", string(s.Kind), s.Service)
 			err := r.perform(ctx, g, o, s)
@@ -302,10 +306,7 @@ func (r *runner) blocked(s rhumb.Step) bool {
 	if s.Slot == 0 {
 		return r.opposed(s)
 	}
-	for f := range r.flying {
-		if f.Service == s.Service && f.Slot == s.Slot && (starting(f) || f.Replica == s.Replica) {
-			return true
-		}
-	}
-	return false
+	return r.flying.any(func(f rhumb.Step) bool {
+		return f.Service == s.Service && f.Slot == s.Slot && (starting(f) || f.Replica == s.Replica)
+	})
 }

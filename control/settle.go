@@ -94,14 +94,13 @@ func phaseAfter(open *rhumb.Deployment, d rollout.Decision) (to rhumb.Phase, why
 	return "", ""
 }
 
-// making tells whether something is under way that the next look must not miss: a phase doesn't change over it.
+// making reports whether a step that creates something is under way. The phase must not change until it has landed.
 func (r *runner) making() bool {
-	for s := range r.flying {
+	return r.flying.any(func(s rhumb.Step) bool {
 		switch s.Kind {
 		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepRecord, rhumb.StepCheck:
-		default:
-			return true
+			return false
 		}
-	}
-	return false
+		return true
+	})
 }

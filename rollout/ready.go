@@ -7,29 +7,10 @@ import (
 	"rhumb"
 )
 
-// ready tells whether the replica is ready, and since when. What has been recorded as failed, or is being stopped, isn't.
+// ready reports whether the replica is ready, and since when.
 func (s *service) ready(r *rhumb.Replica) (time.Time, bool) {
-	t := s.t
-	if !r.Alive() || r.Health == rhumb.HealthUnhealthy || t.o.Recorded[r.ID] || t.o.Stopping[r.ID] {
-		return time.Time{}, false
-	}
-	pending, hooked := t.beforeReady(r)
-	if pending {
-		return time.Time{}, false
-	}
-	if s.Ready.Kind == rhumb.ReadyRunning {
-		since := r.Started
-		if hooked.After(since) {
-			since = hooked
-		}
-		if t.o.Watched.After(since) && !t.active(r) {
-			since = t.o.Watched // somebody may have told it to stop before
-		}
-		since = since.Add(s.Ready.Runs())
-		return since, t.passed(since)
-	}
-	since, ok := t.o.Ready[r.ID]
-	return since, ok
+	since, ok := ReadySince(s.t.o, s.Service, *r)
+	return since, ok && s.t.passed(since)
 }
 
 // limit is how long a replica may take until it is ready.
