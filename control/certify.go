@@ -5,17 +5,18 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/control/scene"
 )
 
 // certify sees to it that the proxy has the certificates that the wanted release asks for. What it can't do now the next turn tries again:
 // a certificate must not keep replicas from being healed.
-func (r *runner) certify(ctx context.Context, g *goal) {
+func (r *runner) certify(ctx context.Context, g *scene.Scene) {
 	d := r.c.desk
-	wishes := d.Wishes(r.stack, g.wanted.Model)
+	wishes := d.Wishes(r.stack, g.Wanted.Model)
 	if d.Has(r.stack, wishes) {
 		return
 	}
-	err := r.c.keepPairs(ctx, g.wanted.Model, wishes)
+	err := r.c.keepPairs(ctx, g.Wanted.Model, wishes)
 	if err == nil {
 		err = d.Certify(ctx, r.stack, wishes)
 	}

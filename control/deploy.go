@@ -10,6 +10,7 @@ import (
 	"rhumb"
 	"rhumb/control/directory"
 	"rhumb/control/release"
+	"rhumb/control/scene"
 	"rhumb/control/upkeep"
 	"rhumb/internal/failpoint"
 	"rhumb/internal/pause"
@@ -191,16 +192,17 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 		}
 	}
 	p.Changes = diff.Stacks(from, model)
-	o, seen, err := c.runner(d.Stack).see(ctx)
-	if err != nil {
+	src := c.sources()
+	src.Holdings, src.Hooked = c.Engine.Holdings, c.runner(d.Stack).sources().Hooked
+	s := &scene.Scene{Wanted: rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
+		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}}
+	if err := src.Look(ctx, s); err != nil {
 		return p, err
 	}
-	segments, notes := directory.Foretell(model, from, o.Replicas, seen.held, seen.router)
-	o.Segments, p.Notes = segments, slices.Concat(p.Notes, notes, release.GapNotes(model))
-	w := rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
-		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}
+	segments, notes := directory.Foretell(model, from, s.Observed.Replicas, s.Held, s.Router)
+	s.Observed.Segments, p.Notes = segments, slices.Concat(p.Notes, notes, release.GapNotes(model))
 	if len(p.Changes) > 0 {
-		p.Steps = rollout.Plan(w, o, time.Now())
+		p.Steps = rollout.Plan(s.Wanted, s.Observed, time.Now())
 	}
 	return p, nil
 }

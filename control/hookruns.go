@@ -12,8 +12,8 @@ import (
 	"rhumb"
 	"rhumb/control/card"
 	"rhumb/control/ready"
+	"rhumb/control/scene"
 	"rhumb/internal/pause"
-	"rhumb/rollout"
 )
 
 // hookError is the failure of a hook that stood before a step.
@@ -26,10 +26,10 @@ func (e *hookError) Error() string { return e.err.Error() }
 func (e *hookError) Unwrap() error { return e.err }
 
 // preStart runs the hooks that stand before each start of a service's replica, with the volumes of its slot.
-func (r *runner) preStart(ctx context.Context, g *goal, o rollout.Observed, s rhumb.Step, svc *rhumb.Service) error {
+func (r *runner) preStart(ctx context.Context, g *scene.Scene, s rhumb.Step, svc *rhumb.Service) error {
 	for _, h := range svc.PreStart {
 		run := rhumb.HookRun{Kind: rhumb.HookPreStart, Number: h.Number, Service: svc.Name, Release: s.Release, Slot: s.Slot}
-		spec := r.besideSpec(g, o, svc, h.Container, s.Slot)
+		spec := r.besideSpec(g, svc, h.Container, s.Slot)
 		spec.Release, spec.VolumesOf, spec.OneOff = s.Release, svc.Name, fmt.Sprintf("pre_start%d.%d.%d", h.Number, s.Release, s.Slot)
 		run, err := r.runBeside(ctx, g, spec, run, h.Timeout)
 		if err != nil {
@@ -45,20 +45,20 @@ func (r *runner) preStart(ctx context.Context, g *goal, o rollout.Observed, s rh
 }
 
 // besideSpec gives what the engine needs for a container beside a service's replicas.
-func (r *runner) besideSpec(g *goal, o rollout.Observed, svc *rhumb.Service, k rhumb.Container, slot int) rhumb.ReplicaSpec {
+func (r *runner) besideSpec(g *scene.Scene, svc *rhumb.Service, k rhumb.Container, slot int) rhumb.ReplicaSpec {
 	beside := *svc
 	beside.Container = k
-	spec := replicaSpec(g.wanted.Model, &beside)
-	spec.Slot, spec.Joined = slot, g.joined(&beside, slot, o)
+	spec := scene.Spec(g.Wanted.Model, &beside)
+	spec.Slot, spec.Joined = slot, g.Joined(&beside, slot)
 	return spec
 }
 
 // runBeside runs a hook in a container of its own, and tells how it went. What an earlier daemon has left of it is ended first. An error
 // says that it isn't known how it goes: the engine is away, or nobody waits for it any more.
-func (r *runner) runBeside(ctx context.Context, g *goal, spec rhumb.ReplicaSpec, run rhumb.HookRun, limit time.Duration) (rhumb.HookRun, error) {
+func (r *runner) runBeside(ctx context.Context, g *scene.Scene, spec rhumb.ReplicaSpec, run rhumb.HookRun, limit time.Duration) (rhumb.HookRun, error) {
 	limited, done, end := r.hooks.abandonable(ctx)
 	defer done()
-	for _, rep := range g.replicas {
+	for _, rep := range g.Observed.Replicas {
 		if rep.OneOff == spec.OneOff && rep.Service == spec.Service {
 			if err := r.c.endOneOff(limited, rep); err != nil {
 				return run, err
@@ -112,9 +112,9 @@ func (r *runner) endOneOffs(ctx context.Context) {
 }
 
 // check finds out whether a service's check passes, and writes it down either way.
-func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb.Step) error {
-	svc := g.wanted.Model.Service(s.Service)
-	if svc == nil || svc.After == nil || g.open == nil {
+func (r *runner) check(ctx context.Context, g *scene.Scene, s rhumb.Step) error {
+	svc := g.Wanted.Model.Service(s.Service)
+	if svc == nil || svc.After == nil || g.Open == nil {
 		return nil
 	}
 	run := rhumb.HookRun{Kind: rhumb.HookAfter, Number: 1, Service: svc.Name, Release: s.Release}
@@ -122,7 +122,7 @@ func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	if err == nil && run.Failed == "" && len(svc.After.Command) > 0 {
 		k := svc.Container
 		k.Command = svc.After.Command
-		spec := r.besideSpec(g, o, svc, oneOff(k, rhumb.ExecOptions{}), 1)
+		spec := r.besideSpec(g, svc, oneOff(k, rhumb.ExecOptions{}), 1)
 		spec.Release, spec.OneOff = s.Release, fmt.Sprintf("after.%d", s.Release)
 		run, err = r.runBeside(ctx, g, spec, run, svc.After.Timeout)
 	}
@@ -134,7 +134,7 @@ func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 		return r.fail(ctx, g, rhumb.Failure{At: run.At, Service: svc.Name, Release: s.Release, Reason: "the check after it is in place failed: " + run.Failed,
 			Logs: card.Ending(run.Logs), Hint: card.HookHint(r.stack, s.Release, svc.Name, svc.After.Command)})
 	}
-	_, err = r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
+	_, err = r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 		if d.Phase == rhumb.PhaseRolling && !slices.Contains(d.Checked, svc.Name) {
 			d.Checked = append(d.Checked, svc.Name)
 		}
@@ -144,17 +144,17 @@ func (r *runner) check(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 }
 
 // ask asks all replicas of a service over HTTP, again and again until each has answered or the time is up.
-func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb.HookRun) (rhumb.HookRun, error) {
+func (r *runner) ask(ctx context.Context, g *scene.Scene, svc *rhumb.Service, run rhumb.HookRun) (rhumb.HookRun, error) {
 	limited, done, end := r.hooks.abandonable(ctx)
 	defer done()
 	defer time.AfterFunc(svc.After.Timeout, func() { end(card.ErrTooLong) }).Stop()
 	began := time.Now()
 	var out card.Tail
-	for _, rep := range g.replicas {
-		if svc.After.Path == "" || rep.Service != svc.Name || rep.Spec != g.wanted.Specs[svc.Name] || rep.Slot == 0 || !rep.Alive() {
+	for _, rep := range g.Observed.Replicas {
+		if svc.After.Path == "" || rep.Service != svc.Name || rep.Spec != g.Wanted.Specs[svc.Name] || rep.Slot == 0 || !rep.Alive() {
 			continue
 		}
-		at, err := g.address(rep)
+		at, err := g.Address(rep)
 		if err != nil {
 			return run, err
 		}
@@ -176,13 +176,13 @@ func (r *runner) ask(ctx context.Context, g *goal, svc *rhumb.Service, run rhumb
 }
 
 // noteJobs writes down which jobs have completed, before anything can remove their containers.
-func (r *runner) noteJobs(ctx context.Context, g *goal) error {
+func (r *runner) noteJobs(ctx context.Context, g *scene.Scene) error {
 	var fresh []string
 	var events []rhumb.Event
-	for _, rep := range g.completed() {
+	for _, rep := range g.Completed() {
 		fresh = append(fresh, rep.Service)
 		if run, ok := r.jobRun(ctx, rep, ""); ok {
-			e := g.event(rep, rhumb.EventCompleted, fmt.Sprintf("completed after %s", run.Took))
+			e := g.Event(rep, rhumb.EventCompleted, fmt.Sprintf("completed after %s", run.Took))
 			e.Hook = &run
 			events = append(events, e)
 		}
@@ -190,7 +190,7 @@ func (r *runner) noteJobs(ctx context.Context, g *goal) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	d, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
+	d, err := r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 		d.Jobs = append(d.Jobs, fresh...)
 		for _, e := range events {
 			card.KeepHook(d, *e.Hook)
@@ -200,8 +200,8 @@ func (r *runner) noteJobs(ctx context.Context, g *goal) error {
 	if err != nil {
 		return fmt.Errorf("note completed jobs %s: %w", strings.Join(fresh, ", "), err)
 	}
-	g.open = &d
-	g.wanted.Jobs = d.Jobs
+	g.Open = &d
+	g.Wanted.Jobs = d.Jobs
 	for _, e := range events {
 		r.c.events.Tell(ctx, e)
 	}

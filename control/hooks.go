@@ -12,8 +12,8 @@ import (
 
 	"rhumb"
 	"rhumb/control/card"
+	"rhumb/control/scene"
 	"rhumb/internal/pause"
-	"rhumb/rollout"
 )
 
 // hooking is what a runner knows of its stack's hooks.
@@ -72,29 +72,6 @@ func (r *runner) complete(ctx context.Context, id string) error {
 	return err
 }
 
-// postStarts tells of the replicas that have post_start hooks when they had completed; zero: not yet. One that is led to, or
-// was, has them behind it.
-func (r *runner) postStarts(ctx context.Context, o *rollout.Observed) error {
-	for _, rep := range o.Replicas {
-		if !rep.PostStart || rep.Slot == 0 || !rep.Alive() {
-			continue
-		}
-		done, err := r.completed(ctx)
-		if err != nil {
-			return err
-		}
-		if o.PostStart == nil {
-			o.PostStart = map[string]time.Time{}
-		}
-		at := done[rep.ID]
-		if _, routed := o.Routes[rep.ID]; routed && at.IsZero() {
-			at = rep.Started
-		}
-		o.PostStart[rep.ID] = at
-	}
-	return nil
-}
-
 // abandonable gives a context for something that a deployment waits for: it ends when that goes another way, or by end. done must be called.
 func (h *hooking) abandonable(ctx context.Context) (_ context.Context, done func(), end func(error)) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -127,7 +104,7 @@ func (h *hooking) abandon() {
 }
 
 // greet runs a replica's post_start hooks, one after the other, unless they have ended since the look that asks for them.
-func (r *runner) greet(ctx context.Context, g *goal, rep rhumb.Replica, s *rhumb.Service) {
+func (r *runner) greet(ctx context.Context, g *scene.Scene, rep rhumb.Replica, s *rhumb.Service) {
 	if done, err := r.completed(ctx); err != nil || !done[rep.ID].IsZero() || r.ready.Recorded(rep.ID) {
 		return
 	}
@@ -168,15 +145,15 @@ func (r *runner) fell(ctx context.Context, rep rhumb.Replica, err error) bool {
 }
 
 // bid runs a replica's pre_stop hooks. One that fails is told, and holds nothing up; those after it aren't run.
-func (r *runner) bid(ctx context.Context, g *goal, o rollout.Observed, id string) error {
-	rep, ok := g.replica(id)
+func (r *runner) bid(ctx context.Context, g *scene.Scene, id string) error {
+	rep, ok := g.Replica(id)
 	if !ok || rep.State != rhumb.StateRunning || rep.Slot == 0 {
 		return nil
 	}
-	if at, has := o.PostStart[id]; has && at.IsZero() {
+	if at, has := g.Observed.PostStart[id]; has && at.IsZero() {
 		return nil // it never got as far as to serve
 	}
-	s, _ := g.definition(rep)
+	s, _ := g.Definition(rep)
 	if s == nil {
 		return nil
 	}
@@ -226,7 +203,7 @@ func assignments(env map[string]string) []string {
 }
 
 // noteHook tells how a hook went, and keeps it with the open deployment.
-func (r *runner) noteHook(ctx context.Context, g *goal, run rhumb.HookRun) {
+func (r *runner) noteHook(ctx context.Context, g *scene.Scene, run rhumb.HookRun) {
 	text := fmt.Sprintf("hook %q completed after %s", run.Title(), run.Took)
 	if run.Failed != "" {
 		text = fmt.Sprintf("hook %q failed: %s", run.Title(), run.Failed)
@@ -235,9 +212,9 @@ func (r *runner) noteHook(ctx context.Context, g *goal, run rhumb.HookRun) {
 	if run.Slot > 0 {
 		e.Replica = rhumb.ReplicaName(r.stack, run.Service, run.Release, run.Slot)
 	}
-	if g.open != nil {
-		e.Deployment = g.open.ID
-		_, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
+	if g.Open != nil {
+		e.Deployment = g.Open.ID
+		_, err := r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 			card.KeepHook(d, run)
 			return nil
 		})

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/scene"
 	"rhumb/engine/enginefake"
+	"rhumb/rollout"
 )
 
 // diary notes what hooks did, in their order.
@@ -235,7 +237,7 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 		b.hooking(d, nil)
 		b.deploy(hookedShop("web:1"))
 		r := b.runner("shop")
-		g, err := r.goal(t.Context()) // as before there was any replica
+		g, err := r.sources().Wanted(t.Context(), "shop") // as before there was any replica
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +249,7 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 			if rep.Service != "web" {
 				continue
 			}
-			r.greet(t.Context(), g, rep, g.wanted.Model.Service("web"))
+			r.greet(t.Context(), g, rep, g.Wanted.Model.Service("web"))
 			if err := r.complete(t.Context(), rep.ID); err != nil {
 				t.Fatal(err)
 			}
@@ -309,7 +311,7 @@ func TestACheckReachesReplicasThatHaveOnlyIPv6(t *testing.T) {
 	at := l.Addr().(*net.TCPAddr).AddrPort()
 	web := rhumb.Service{Name: "web", After: &rhumb.Check{Path: "/alive?deep=1", Port: at.Port(), Timeout: time.Second}}
 	rep := rhumb.Replica{Service: "web", Slot: 1, State: rhumb.StateRunning, Addrs: map[string]netip.Addr{"shop_default": at.Addr()}}
-	run, err := newBed(t).runner("shop").ask(t.Context(), &goal{replicas: []rhumb.Replica{rep}}, &web, rhumb.HookRun{})
+	run, err := newBed(t).runner("shop").ask(t.Context(), &scene.Scene{Observed: rollout.Observed{Replicas: []rhumb.Replica{rep}}}, &web, rhumb.HookRun{})
 	if err != nil || run.Failed != "" {
 		t.Errorf("%v; %+v", err, run)
 	}

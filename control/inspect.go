@@ -1,17 +1,13 @@
 package control
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"time"
 
 	"rhumb"
-	"rhumb/control/card"
-	"rhumb/rollout"
+	"rhumb/control/status"
 	"rhumb/rollout/diff"
 )
 
@@ -65,110 +61,19 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 		return info, err
 	}
 	r := c.runner(s.Name)
-	g, err := r.goal(ctx)
+	src := r.sources()
+	src.Holdings = nil
+	g, err := src.Wanted(ctx, s.Name)
 	if err != nil {
 		return info, err
 	}
-	o, seen, err := r.see(ctx)
-	if err != nil {
+	if err := src.Look(ctx, g); err != nil {
 		return info, err
 	}
 	now := time.Now()
-	r.learn(g, &o, now)
-	info.Services = serviceStatuses(g, o, now)
-	noteHolds(info.Services, s.Name, seen.router, now)
+	g.Learn(r.memory(), now)
+	info.Services = status.Services(g, now)
 	return info, nil
-}
-
-// noteHolds tells of how many requests wait in the proxy for a replica of a service.
-func noteHolds(services []rhumb.ServiceStatus, stack string, st rhumb.RouterStatus, now time.Time) {
-	for _, b := range st.Table.Backends {
-		held := st.Backends[b.Name]
-		i := slices.IndexFunc(services, func(s rhumb.ServiceStatus) bool { return s.Name == b.Service })
-		if b.Stack != stack || held.Waiting == 0 || i < 0 {
-			continue
-		}
-		services[i].Waiting += held.Waiting
-		services[i].Waited = max(services[i].Waited, now.Sub(held.WaitingSince))
-	}
-}
-
-// serviceStatuses tells how the services of the wanted release stand, and those that are only left over.
-func serviceStatuses(g *goal, o rollout.Observed, now time.Time) []rhumb.ServiceStatus {
-	byName := map[string]*rhumb.ServiceStatus{}
-	var order []*rhumb.ServiceStatus
-	at := func(name string) *rhumb.ServiceStatus {
-		if byName[name] == nil {
-			byName[name] = &rhumb.ServiceStatus{Name: name}
-			order = append(order, byName[name])
-		}
-		return byName[name]
-	}
-	if g.wanted.Model != nil {
-		for _, s := range g.wanted.Model.Services {
-			st := at(s.Name)
-			st.Image, st.Replicas, st.Job, st.Order, st.Address = s.Container.Image, s.Replicas, s.Job, s.Order, s.Addresses()
-		}
-	}
-	for _, rep := range o.Replicas {
-		if rep.Slot == 0 {
-			continue
-		}
-		st := at(rep.Service)
-		rs := replicaStatus(g, o, rep, now)
-		if _, wanted := g.definition(rep); rs.Ready && wanted {
-			st.Ready++
-		}
-		st.Slots = append(st.Slots, rs)
-	}
-	list := make([]rhumb.ServiceStatus, len(order))
-	for i, st := range order {
-		list[i] = *st
-	}
-	slices.SortFunc(list, func(a, b rhumb.ServiceStatus) int { return cmp.Compare(a.Name, b.Name) })
-	return list
-}
-
-func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time) rhumb.ReplicaStatus {
-	rs := rhumb.ReplicaStatus{Replica: rep, Name: rep.Name()}
-	s, wanted := g.definition(rep)
-	since, ready := rollout.ReadySince(&o, s, rep)
-	rs.Ready = ready && !since.After(now)
-	if rt, ok := o.Routes[rep.ID]; ok {
-		rs.Routed, rs.Open = "active", rt.Open
-		if rt.Draining {
-			rs.Routed = "draining"
-		}
-	}
-	switch {
-	case rep.Alive() && !wanted && rs.Routed == "", o.Stopping[rep.ID]:
-		rs.Status = "leaving"
-	case rep.Alive() && rs.Routed == "draining":
-		rs.Status = fmt.Sprintf("draining, %d open", rs.Open)
-	case rep.State == rhumb.StatePaused:
-		rs.Status = "paused by hand"
-	case rs.Ready:
-		rs.Status = "ready for " + rhumb.Span(now.Sub(since))
-	case rep.Health == rhumb.HealthUnhealthy && rep.Alive():
-		rs.Status = "unhealthy"
-	case rep.Alive():
-		rs.Status = "starting for " + rhumb.Span(now.Sub(rep.Started))
-	case rep.State == rhumb.StateCreated:
-		rs.Status = "created"
-	case s != nil && rollout.Completed(s, rep):
-		rs.Status = "completed"
-	case !wanted:
-		rs.Status = "ended"
-	default:
-		rs.Status = card.End(rep)
-		if s != nil && !s.Job {
-			rs.Retry = rollout.RetryAt(s, rep)
-		}
-		if rs.Retry.After(now) {
-			rs.Status += ", again in " + rhumb.Span(rs.Retry.Sub(now))
-		}
-	}
-	return rs
 }
 
 // Events lists stored events, oldest first, and with Follow those that come.

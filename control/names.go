@@ -6,30 +6,25 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/control/directory"
+	"rhumb/control/scene"
 )
 
-// directory gives the names that hold now.
-func (g *goal) directory(t rhumb.Table) directory.Directory {
-	return directory.Of(t, g.wanted.Stack, g.wanted.Model, g.wanted.Previous)
-}
-
 // names gives the names for a container that is about to start.
-func (r *runner) names(ctx context.Context, g *goal, k *rhumb.Container) (map[string]string, error) {
+func (r *runner) names(ctx context.Context, g *scene.Scene, k *rhumb.Container) (map[string]string, error) {
 	st, err := r.c.desk.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return g.directory(st.Table).Names(k), nil
+	return g.Directory(st.Table).Names(k), nil
 }
 
 // tellNames gives the replicas that run the names that hold now, beside the turn. A replica whose start is still under way
 // has them already, but that is not noted yet; the look may also have been before it was there.
-func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *goal, t rhumb.Table, now time.Time) {
-	d := g.directory(t)
+func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *scene.Scene, t rhumb.Table, now time.Time) {
+	d := g.Directory(t)
 	want := map[string]map[string]string{}
-	for _, rep := range g.replicas {
-		if s, _ := g.definition(rep); s != nil && rep.Alive() && rep.Joined == "" && !r.starts(rep) {
+	for _, rep := range g.Observed.Replicas {
+		if s, _ := g.Definition(rep); s != nil && rep.Alive() && rep.Joined == "" && !r.starts(rep) {
 			want[rep.ID] = d.Names(&s.Container)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 	"rhumb"
 	"rhumb/control/release"
-	"rhumb/rollout"
+	"rhumb/control/scene"
 )
 
 // Run starts one more replica of a service with its own command, and removes it when it ends. It joins the
@@ -32,22 +32,22 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 		return 0, release.NoService(m, service)
 	}
 	r := c.runner(stack)
-	g, err := r.goal(ctx)
+	g, err := r.sources().Wanted(ctx, r.stack)
 	if err != nil {
 		return 0, err
 	}
-	if g.wanted.Release != number {
+	if g.Wanted.Release != number {
 		giveBack, err := r.lend(ctx, m, &s.Container)
 		defer giveBack()
 		if err != nil {
 			return 0, err
 		}
 	}
-	if g.replicas, err = c.Engine.Replicas(ctx, stack); err != nil {
+	if g.Observed.Replicas, err = c.Engine.Replicas(ctx, stack); err != nil {
 		return 0, err
 	}
-	spec := replicaSpec(m, s)
-	spec.Release, spec.OneOff, spec.Joined = number, word(), g.joined(s, 1, rollout.Observed{})
+	spec := scene.Spec(m, s)
+	spec.Release, spec.OneOff, spec.Joined = number, word(), g.Joined(s, 1)
 	spec.Container = oneOff(s.Container, o)
 	if spec.Hosts, err = r.names(ctx, g, &spec.Container); err != nil {
 		return 0, err
@@ -158,13 +158,13 @@ func (r *runner) lend(ctx context.Context, m *rhumb.Stack, k *rhumb.Container) (
 func (r *runner) removeLoans(ctx context.Context, names []string) {
 	r.begin.Lock() // no deployment begins meanwhile that would want them
 	defer r.begin.Unlock()
-	g, err := r.goal(ctx)
+	g, err := r.sources().Wanted(ctx, r.stack)
 	if err != nil {
 		r.log.Warn("networks of a one-off not removed", "err", err)
 		return
 	}
 	for _, name := range names {
-		if r.loans.lent(name) || g.uses(name) {
+		if r.loans.lent(name) || g.Uses(name) {
 			continue
 		}
 		if err := r.c.Engine.RemoveNetwork(ctx, r.stack, name); err != nil && rhumb.ErrorCode(err) != rhumb.Conflict {
@@ -172,14 +172,6 @@ func (r *runner) removeLoans(ctx context.Context, names []string) {
 		}
 	}
 	r.held.forget()
-}
-
-// uses reports whether what is wanted has a network of that name, or what an open deployment leaves.
-func (g *goal) uses(network string) bool {
-	has := func(m *rhumb.Stack) bool {
-		return m != nil && slices.ContainsFunc(m.Networks, func(n rhumb.Network) bool { return n.Name == network })
-	}
-	return has(g.wanted.Model) || g.open != nil && has(g.wanted.Previous)
 }
 
 // oneOff gives a service's container with another command, without what only one replica can have.

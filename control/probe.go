@@ -8,27 +8,29 @@ import (
 	"rhumb"
 	"rhumb/control/ready"
 	"rhumb/control/release"
+	"rhumb/control/scene"
 	"rhumb/rollout"
 )
 
 // probe begins to probe the replicas that run and aren't ready yet.
-func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
+func (r *runner) probe(ctx context.Context, g *scene.Scene) {
+	o := &g.Observed
 	for _, rep := range o.Replicas {
 		if _, is := o.Ready[rep.ID]; is || rep.State != rhumb.StateRunning || rep.Slot == 0 {
 			continue
 		}
-		s, wanted := g.definition(rep)
+		s, wanted := g.Definition(rep)
 		if s == nil {
 			continue
 		}
 		if at, has := o.PostStart[rep.ID]; has && at.IsZero() {
-			leaves := !wanted && g.wanted.Mode == rollout.Restore // it won't serve any more
+			leaves := !wanted && g.Wanted.Mode == rollout.Restore // it won't serve any more
 			if !o.Recorded[rep.ID] && !o.Stopping[rep.ID] && !leaves {
 				r.ready.StartOnce(ctx, rep.ID, func(ctx context.Context) { r.greet(ctx, g, rep, s) }, r.Wake)
 			}
 			continue
 		}
-		if p, pace := r.prober(g, o, rep, s); p != nil {
+		if p, pace := r.prober(g, rep, s); p != nil {
 			r.ready.Start(ctx, rep, p, pace, s.Ready.Window, r.Wake)
 		}
 	}
@@ -36,10 +38,10 @@ func (r *runner) probe(ctx context.Context, g *goal, o rollout.Observed) {
 
 // prober returns the way in which a service's replica is asked, and how long to wait before the next time given how
 // long it has run; nil if it isn't asked.
-func (r *runner) prober(g *goal, o rollout.Observed, rep rhumb.Replica, s *rhumb.Service) (ready.Prober, ready.Pace) {
+func (r *runner) prober(g *scene.Scene, rep rhumb.Replica, s *rhumb.Service) (ready.Prober, ready.Pace) {
 	switch s.Ready.Kind {
 	case rhumb.ReadyTCP, rhumb.ReadyExposed, rhumb.ReadyHTTP, rhumb.ReadyAnswer:
-		at, err := g.address(rep)
+		at, err := g.Address(rep)
 		if err != nil {
 			return nil, nil
 		}
@@ -49,7 +51,7 @@ func (r *runner) prober(g *goal, o rollout.Observed, rep rhumb.Replica, s *rhumb
 				return ready.Ask(ctx, netip.AddrPortFrom(at, s.Ready.Port), s.Ready.Path)
 			}, ready.Quick
 		case rhumb.ReadyAnswer:
-			peers := g.serving(o, rep, s.Ready.Port)
+			peers := g.Peers(rep, s.Ready.Port)
 			return func(ctx context.Context) error {
 				return ready.Answer(ctx, netip.AddrPortFrom(at, s.Ready.Port), s.Ready.Host, s.Ready.Path, peers)
 			}, ready.Quick
@@ -71,22 +73,4 @@ func (r *runner) prober(g *goal, o rollout.Observed, rep rhumb.Replica, s *rhumb
 		}, grow
 	}
 	return nil, nil
-}
-
-// serving returns where the replicas of another spec answer that serve the replica's service now.
-func (g *goal) serving(o rollout.Observed, rep rhumb.Replica, port uint16) []netip.AddrPort {
-	var peers []netip.AddrPort
-	for _, other := range o.Replicas {
-		route, routed := o.Routes[other.ID]
-		if other.Service != rep.Service || other.Spec == rep.Spec || !other.Alive() || !routed || route.Draining {
-			continue
-		}
-		if s, _ := g.definition(other); s != nil && s.Ready.Kind == rhumb.ReadyAnswer {
-			port = s.Ready.Port
-		}
-		if at, err := g.address(other); err == nil {
-			peers = append(peers, netip.AddrPortFrom(at, port))
-		}
-	}
-	return peers
 }

@@ -6,6 +6,7 @@ import (
 
 	"rhumb"
 	"rhumb/control/routing"
+	"rhumb/control/scene"
 	"rhumb/internal/pause"
 )
 
@@ -19,9 +20,9 @@ const (
 // awaitQuiet waits, before the last replica of a stop-first service drains, until nothing is under way at it: from then on
 // callers wait until the next replica is there, and what takes long had better be over. Meanwhile the replica serves on. A
 // service that is never quiet is waited for as long as quietLimit, or as its Drain if that is less.
-func (r *runner) awaitQuiet(ctx context.Context, g *goal, s rhumb.Step) error {
-	svc := g.wanted.Model.Service(s.Service)
-	if s.Kind != rhumb.StepDrain || svc == nil || svc.Replicas == 0 || !g.stopFirst(s.Service) {
+func (r *runner) awaitQuiet(ctx context.Context, g *scene.Scene, s rhumb.Step) error {
+	svc := g.Wanted.Model.Service(s.Service)
+	if s.Kind != rhumb.StepDrain || svc == nil || svc.Replicas == 0 || !g.StopFirst(s.Service) {
 		return nil
 	}
 	ctx, done, _ := r.hooks.abandonable(ctx)
@@ -39,15 +40,4 @@ func (r *runner) awaitQuiet(ctx context.Context, g *goal, s rhumb.Step) error {
 		}
 	}
 	return nil
-}
-
-// stopFirst reports whether the service is stop-first in either of the releases at hand: then it is in a change from one to
-// the other.
-func (g *goal) stopFirst(service string) bool {
-	for _, m := range []*rhumb.Stack{g.wanted.Model, g.wanted.Previous} {
-		if s := m.Service(service); s != nil && s.Order == rhumb.StopFirst {
-			return true
-		}
-	}
-	return false
 }

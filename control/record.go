@@ -7,16 +7,17 @@ import (
 
 	"rhumb"
 	"rhumb/control/card"
+	"rhumb/control/scene"
 	"rhumb/rollout"
 )
 
 // record writes down why a replica failed, while its container can still be asked.
-func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhumb.Step) error {
-	rep, ok := g.replica(s.Replica)
+func (r *runner) record(ctx context.Context, g *scene.Scene, s rhumb.Step) error {
+	rep, ok := g.Replica(s.Replica)
 	if !ok {
 		return nil
 	}
-	svc, _ := g.definition(rep)
+	svc, _ := g.Definition(rep)
 	f := rhumb.Failure{
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
 		Reason: s.Why, Ended: rep.State == rhumb.StateExited && rep.Error == "" && !rep.Started.IsZero(), ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Output(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
@@ -31,7 +32,7 @@ func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhum
 		f.Reason = card.End(rep)
 	}
 	f.Hint = card.Hint(rep, svc)
-	if why := g.lacking(r, o, rep, svc); why != "" {
+	if why := r.lacking(g, rep, svc); why != "" {
 		f.Hint = why + "; " + f.Hint
 	}
 	if run, ok := r.jobRun(ctx, rep, f.Reason); ok {
@@ -41,10 +42,10 @@ func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhum
 	if err := r.fail(ctx, g, f); err != nil {
 		return err
 	}
-	if g.open == nil && svc != nil && rep.Restarts > 0 {
+	if g.Open == nil && svc != nil && rep.Restarts > 0 {
 		if at := rollout.RetryAt(svc, rep); at.After(f.At) {
 			text := fmt.Sprintf("crashed %d times in a row; started again in %s", rep.Restarts+1, rhumb.Span(at.Sub(f.At)+time.Second/2))
-			r.c.events.Tell(ctx, g.event(rep, rhumb.EventBackoff, text))
+			r.c.events.Tell(ctx, g.Event(rep, rhumb.EventBackoff, text))
 		}
 	}
 	return nil
@@ -52,12 +53,13 @@ func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhum
 
 // lacking says which of the services that a failed replica depends on may not have been ready when it failed, and why; "":
 // none. What a dependency waits for anyway was ready.
-func (g *goal) lacking(r *runner, o rollout.Observed, rep rhumb.Replica, svc *rhumb.Service) string {
+func (r *runner) lacking(g *scene.Scene, rep rhumb.Replica, svc *rhumb.Service) string {
+	o := &g.Observed
 	if svc == nil || o.Routes[rep.ID] != (rollout.Route{}) {
 		return ""
 	}
 	for _, d := range svc.DependsOn {
-		on := g.wanted.Model.Service(d.Service)
+		on := g.Wanted.Model.Service(d.Service)
 		if on == nil || on.Job || d.Condition != rhumb.DependsStarted {
 			continue
 		}
@@ -73,9 +75,9 @@ func (g *goal) lacking(r *runner, o rollout.Observed, rep rhumb.Replica, svc *rh
 }
 
 // fail puts a failure into the open deployment, if it is about that, and tells it.
-func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
-	if g.open != nil && (f.Release == g.open.To || f.Release == g.open.From) {
-		_, err := r.c.update(ctx, r.stack, g.open.ID, func(d *rhumb.Deployment) error {
+func (r *runner) fail(ctx context.Context, g *scene.Scene, f rhumb.Failure) error {
+	if g.Open != nil && (f.Release == g.Open.To || f.Release == g.Open.From) {
+		_, err := r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 			for _, old := range d.Failures {
 				if f.ID != "" && old.ID == f.ID {
 					return nil
@@ -91,24 +93,12 @@ func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
 		}
 	}
 	e := rhumb.Event{Kind: rhumb.EventFailed, Stack: r.stack, Service: f.Service, Replica: f.Replica, Slot: f.Slot, Release: f.Release, Text: f.Reason, Failure: &f}
-	if g.open != nil {
-		e.Deployment = g.open.ID
+	if g.Open != nil {
+		e.Deployment = g.Open.ID
 	}
 	r.c.events.Tell(ctx, e)
 	r.ready.Record(f.ID)
 	return nil
-}
-
-// noteRemains writes down what a deployment that moves to a phase leaves as it is: volumes where nothing else is left,
-// and mounted paths that no release holds where an older release is to serve again.
-func (g *goal) noteRemains(d *rhumb.Deployment, to rhumb.Phase) {
-	back := to == rhumb.PhaseRolledBack || to == rhumb.PhaseStuck || to == rhumb.PhaseConverged && d.Cause == rhumb.CauseRollback
-	switch {
-	case g.wanted.Model == nil && to != rhumb.PhaseStuck:
-		d.Kept = g.volumes
-	case g.wanted.Model != nil && back:
-		d.Loose = g.wanted.Model.Unversioned
-	}
 }
 
 // maxFailures bounds a deployment's record: a service of many slots that all crash tells enough with these.

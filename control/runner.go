@@ -11,6 +11,7 @@ import (
 	"rhumb"
 	"rhumb/control/directory"
 	"rhumb/control/ready"
+	"rhumb/control/scene"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
@@ -203,44 +204,45 @@ func (r *runner) land(res result) {
 func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, error) {
 	r.landAll() // what has ended by now must not count as under way after the look
 	r.sweep(ctx, work)
-	g, err := r.goal(ctx)
+	src := r.sources()
+	g, err := src.Wanted(ctx, r.stack)
 	if err != nil {
 		return time.Time{}, err
 	}
-	if g.open == nil && g.wanted.Release == 0 {
-		return time.Time{}, nil // nothing is wanted, and nobody said that anything must go
+	if g.Idle() {
+		return time.Time{}, nil
 	}
-	o, seen, err := r.see(ctx)
-	if err != nil {
+	if err := src.Look(ctx, g); err != nil {
 		return time.Time{}, err
 	}
-	r.ready.Update(o)
+	r.ready.Update(g.Observed)
 	now := time.Now()
-	r.learn(g, &o, now)
-	r.withEnsured(g, &o)
-	o.Watched = r.watched
-	r.withoutRemoved(&o, &seen)
-	o.Severed = r.severed(g, seen.held.Bridges)
-	led, stop, err := r.leading(ctx, g, o, seen, now)
+	g.Learn(r.memory(), now)
+	r.withEnsured(g)
+	r.withoutRemoved(g)
+	g.Observed.Watched = r.watched
+	g.Observed.Severed = g.Severed(func(id string) bool { return r.told[telling{id, rhumb.EventWarning}] })
+	led, stop, err := r.leading(ctx, g, now)
 	if stop || err != nil {
 		return led, err
 	}
-	r.tellNames(ctx, work, g, seen.router.Table, now)
-	r.tell(ctx, g, o)
-	r.tellUnserved(ctx, g, seen.router, now)
+	r.tellNames(ctx, work, g, g.Router.Table, now)
+	r.tell(ctx, g)
+	r.tellUnserved(ctx, g, now)
 	r.certify(ctx, g)
-	d := rollout.Next(g.wanted, o, now)
+	o := g.Observed
+	d := rollout.Next(g.Wanted, o, now)
 	switch {
-	case g.paused:
+	case g.Paused:
 		d.Steps = slices.DeleteFunc(d.Steps, func(s rhumb.Step) bool { return !heals(s, o) })
-	case g.cancelled(): // what is begun now would only put off the way back
+	case g.Cancelled(): // what is begun now would only put off the way back
 		d.Steps = slices.DeleteFunc(d.Steps, func(s rhumb.Step) bool { return s.Kind != rhumb.StepUnroute || !heals(s, o) })
 	}
-	if moved, err := r.settle(ctx, work, g, seen.router, d, now); moved || err != nil {
+	if moved, err := r.settle(ctx, work, g, d, now); moved || err != nil {
 		return now, err
 	}
-	r.probe(ctx, g, o) // it and the steps have g from here on: nothing of it changes any more
-	next := r.launch(ctx, work, g, o, d.Steps, now)
+	r.probe(ctx, g) // it and the steps have g from here on: nothing of it changes any more
+	next := r.launch(ctx, work, g, d.Steps, now)
 	return earliest(next, led, d.Wake, r.pollDrain(o, now)), nil
 }
 
@@ -272,7 +274,7 @@ func heals(s rhumb.Step, o rollout.Observed) bool {
 }
 
 // launch begins the steps that aren't under way, and returns when to look again for those that must wait.
-func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o rollout.Observed, steps []rhumb.Step, now time.Time) time.Time {
+func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *scene.Scene, steps []rhumb.Step, now time.Time) time.Time {
 	var next time.Time
 	for _, s := range steps {
 		if r.flying.has(s) || r.blocked(s) {
@@ -286,9 +288,9 @@ func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, g *goal, o ro
 		tries := r.again[s.Key()].tries
 		work.Go(func() {
 			failpoint.Here("before", string(s.Kind), s.Service)
-			err := r.perform(ctx, g, o, s)
+			err := r.perform(ctx, g, s)
 			failpoint.Here("after", string(s.Kind), s.Service)
-			if err != nil && g.open != nil && starting(s) && (tries+1 >= maxTries || hopeless(err)) {
+			if err != nil && g.Open != nil && starting(s) && (tries+1 >= maxTries || hopeless(err)) {
 				err = r.giveUp(ctx, g, s, err)
 			}
 			if err != nil && tries == 0 && ctx.Err() == nil && !errors.Is(err, context.Canceled) && rhumb.ErrorCode(err) != rhumb.Cancelled {

@@ -6,33 +6,36 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/scene"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
 
 // settle moves the open deployment on to its next phase if the decision says so.
-func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *goal, st rhumb.RouterStatus, d rollout.Decision, now time.Time) (moved bool, err error) {
-	if g.open == nil {
+func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *scene.Scene, d rollout.Decision, now time.Time) (moved bool, err error) {
+	if g.Open == nil {
 		return false, nil
 	}
 	if err := r.noteJobs(ctx, g); err != nil {
 		return false, err
 	}
-	to, why := phaseAfter(g.open, d)
+	to, why := phaseAfter(g.Open, d)
 	if to == "" {
 		return false, nil
 	}
 	if r.hooks.abandon(); r.making() {
 		return false, nil
 	}
-	open := *g.open
+	open := *g.Open
 	if to == rhumb.PhaseStuck || to == rhumb.PhaseIncomplete {
 		open.Left = d.Left
 	}
 	if to.Ended() {
-		open.Unserved = since(open.Before, st, r.stack)
+		open.Unserved = since(open.Before, g.Router, r.stack)
 	}
-	g.noteRemains(&open, to)
+	if kept, loose := g.Remains(&open, to); len(kept)+len(loose) > 0 {
+		open.Kept, open.Loose = kept, loose
+	}
 	if err := open.Move(to, now, why); err != nil {
 		return false, err
 	}

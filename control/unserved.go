@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/scene"
 )
 
 // unserved adds up the connections and requests of a stack that the proxy could not serve, by service, since it began.
@@ -49,7 +50,8 @@ func since(before rhumb.Tally, st rhumb.RouterStatus, stack string) map[string]u
 }
 
 // tellUnserved tells of connections and requests that weren't served since the last time, at most once a minute.
-func (r *runner) tellUnserved(ctx context.Context, g *goal, st rhumb.RouterStatus, now time.Time) {
+func (r *runner) tellUnserved(ctx context.Context, g *scene.Scene, now time.Time) {
+	st := g.Router
 	if r.counted.Proxy.IsZero() { // what the proxy counted before is no news
 		r.counted = rhumb.Tally{Proxy: st.Started, Unserved: unserved(st, r.stack)}
 	}
@@ -59,7 +61,7 @@ func (r *runner) tellUnserved(ctx context.Context, g *goal, st rhumb.RouterStatu
 	}
 	r.counted, r.lostTold = rhumb.Tally{Proxy: st.Started, Unserved: unserved(st, r.stack)}, now
 	for _, service := range slices.Sorted(maps.Keys(lost)) {
-		e := g.event(rhumb.Replica{Stack: r.stack, Service: service}, rhumb.EventWarning, rhumb.Unserved(service, lost[service]))
+		e := g.Event(rhumb.Replica{Stack: r.stack, Service: service}, rhumb.EventWarning, rhumb.Unserved(service, lost[service]))
 		r.c.events.Tell(ctx, e)
 	}
 }
