@@ -171,7 +171,7 @@ func (c *Control) update(ctx context.Context, stack string, id int64, change fun
 			continue
 		}
 		if err == nil {
-			c.runner(stack).Wake()
+			c.stacks.Wake(stack)
 		}
 		return saved, err
 	}

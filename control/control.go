@@ -56,10 +56,12 @@ type Control struct {
 	probes  chan struct{} // a token per health check that runs
 	started time.Time
 
-	mu      sync.Mutex
-	runners map[string]*runner
-	spawn   func(*runner) // set while Hold runs
-	models  map[modelKey]*rhumb.Release
+	stacks *supervisor
+	begins locks // by stack: while a deployment is opened
+	loans  loans
+
+	mu     sync.Mutex
+	models map[modelKey]*rhumb.Release
 }
 
 type modelKey struct {
@@ -98,10 +100,10 @@ func New(d Deps) *Control {
 		starts:  make(chan struct{}, maxStarts),
 		probes:  make(chan struct{}, maxProbes),
 		started: time.Now(),
-		runners: map[string]*runner{},
 		models:  map[modelKey]*rhumb.Release{},
 	}
 	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.current, Key: d.Key}
+	c.stacks = newSupervisor(func(stack string) *runner { return newRunner(c, stack) })
 	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep, Files: d.Sweep, Cache: d.Trim, Forget: c.forget})
 	return c
 }
@@ -114,41 +116,18 @@ func (c *Control) Hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.spawn = func(r *runner) { g.Go(func() error { return r.Run(ctx) }) }
-	for _, r := range c.runners { // those asked for before Hold
-		c.spawn(r)
-	}
-	c.mu.Unlock()
 	for _, s := range stacks {
-		c.runner(s.Name)
+		c.stacks.For(s.Name)
 	}
+	g.Go(func() error { c.stacks.Run(ctx); return nil })
 	g.Go(func() error { return c.watch(ctx) })
 	g.Go(func() error { c.care.Sweep(ctx); return nil }) // what a daemon that died has left
 	g.Go(func() error { return c.care.Run(ctx) })
 	err = g.Wait()
-	c.mu.Lock()
-	c.spawn = nil
-	c.mu.Unlock()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err
-}
-
-// runner gives the stack's runner, and starts one if there is none.
-func (c *Control) runner(stack string) *runner {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := c.runners[stack]
-	if r == nil {
-		r = newRunner(c, stack)
-		c.runners[stack] = r
-		if c.spawn != nil {
-			c.spawn(r)
-		}
-	}
-	return r
 }
 
 // watch wakes the runners whose replicas may have changed, for as long as the engine tells.
@@ -160,31 +139,14 @@ func (c *Control) watch(ctx context.Context) error {
 			pause.For(ctx, time.Second)
 			continue
 		}
-		c.wakeAll() // what happened while nobody watched
+		c.stacks.Changed(rhumb.Change{}) // whatever happened before the watch began
 		for ch := range changes {
-			c.heard(ch)
+			c.stacks.Changed(ch)
 		}
 		pause.For(ctx, 100*time.Millisecond)
 	}
 	return nil
 }
-
-// heard has the runners look that a change is about. One that isn't about a replica may be about a network or a volume.
-func (c *Control) heard(ch rhumb.Change) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for stack, r := range c.runners {
-		if ch.Stack != "" && ch.Stack != stack {
-			continue
-		}
-		if ch.Replica == "" {
-			r.held.forget()
-		}
-		r.Nudge()
-	}
-}
-
-func (c *Control) wakeAll() { c.heard(rhumb.Change{}) }
 
 // release gives a release with its model, from memory once it has been read: releases are immutable.
 func (c *Control) release(ctx context.Context, stack string, number int) (*rhumb.Release, error) {

@@ -93,9 +93,7 @@ func (c *Control) begin(ctx context.Context, wait time.Duration, made func() (*r
 }
 
 func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Deployment) (rhumb.Deployment, error) {
-	r := c.runner(d.Stack)
-	r.begin.Lock() // one daemon, one beginning at a time: what was compared is what is stored
-	defer r.begin.Unlock()
+	defer c.begins.lock(d.Stack)() // one beginning at a time: what was compared is what is stored
 	state, err := c.Store.StackState(ctx, d.Stack)
 	if err != nil {
 		return d, err
@@ -122,7 +120,7 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 	d.Before = c.tally(ctx, d.Stack)
 	d, err = c.Store.Begin(ctx, rel, d)
 	if rhumb.ErrorCode(err) == rhumb.Conflict {
-		if now, err := c.Store.StackState(ctx, r.stack); err == nil && now.Current != from {
+		if now, err := c.Store.StackState(ctx, d.Stack); err == nil && now.Current != from {
 			return d, errMoved // another deployment has ended since
 		}
 	}
@@ -134,7 +132,7 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 		c.care.KeepImages(ctx, d.Stack, d.To, rel.Images)
 	}
 	c.tellBegun(ctx, d)
-	r.Wake()
+	c.stacks.For(d.Stack)
 	return d, nil
 }
 
@@ -193,7 +191,7 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 	}
 	p.Changes = diff.Stacks(from, model)
 	src := c.sources()
-	src.Holdings, src.Hooked = c.Engine.Holdings, c.runner(d.Stack).sources().Hooked
+	src.Holdings = c.Engine.Holdings
 	s := &scene.Scene{Wanted: rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
 		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}}
 	if err := src.Look(ctx, s); err != nil {

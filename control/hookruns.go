@@ -65,7 +65,7 @@ func (r *runner) runBeside(ctx context.Context, g *scene.Scene, spec rhumb.Repli
 			}
 		}
 	}
-	names, err := r.names(limited, g, &spec.Container)
+	names, err := r.c.names(limited, g, &spec.Container)
 	if err != nil {
 		return run, err
 	}

@@ -28,21 +28,37 @@ type hooking struct {
 // for ready whose hooks were cut off.
 func doneKey(stack string) string { return "post_start/" + stack }
 
-// completed gives the replicas whose post_start hooks have completed.
+// hooked returns when replicas' post_start hooks had completed, by replica ID, as the store has it.
+func (c *Control) hooked(ctx context.Context, stack string) (map[string]time.Time, error) {
+	text, err := c.Store.Setting(ctx, doneKey(stack))
+	if err != nil {
+		return nil, err
+	}
+	done := map[string]time.Time{}
+	if text != "" && json.Unmarshal([]byte(text), &done) != nil {
+		c.Log.Warn("can't read completed post_start hooks, running them again", "stack", stack)
+	}
+	return done, nil
+}
+
+// completed is hooked, from memory once it was read.
 func (r *runner) completed(ctx context.Context) (map[string]time.Time, error) {
 	h := &r.hooks
 	h.mu.Lock()
+	known := h.read
+	done := maps.Clone(h.done)
+	h.mu.Unlock()
+	if known {
+		return done, nil
+	}
+	done, err := r.c.hooked(ctx, r.stack)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.read {
-		text, err := r.c.Store.Setting(ctx, doneKey(r.stack))
-		if err != nil {
-			return nil, err
-		}
-		h.done = map[string]time.Time{}
-		if text != "" && json.Unmarshal([]byte(text), &h.done) != nil {
-			r.log.Warn("which post_start hooks have completed can't be read; they run again")
-		}
-		h.read = true
+		h.done, h.read = done, true
 	}
 	return maps.Clone(h.done), nil
 }

@@ -236,7 +236,7 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, nil)
 		b.deploy(hookedShop("web:1"))
-		r := b.runner("shop")
+		r := b.stacks.of("shop")
 		g, err := r.sources().Wanted(t.Context(), "shop") // as before there was any replica
 		if err != nil {
 			t.Fatal(err)
@@ -311,7 +311,7 @@ func TestACheckReachesReplicasThatHaveOnlyIPv6(t *testing.T) {
 	at := l.Addr().(*net.TCPAddr).AddrPort()
 	web := rhumb.Service{Name: "web", After: &rhumb.Check{Path: "/alive?deep=1", Port: at.Port(), Timeout: time.Second}}
 	rep := rhumb.Replica{Service: "web", Slot: 1, State: rhumb.StateRunning, Addrs: map[string]netip.Addr{"shop_default": at.Addr()}}
-	run, err := newBed(t).runner("shop").ask(t.Context(), &scene.Scene{Observed: rollout.Observed{Replicas: []rhumb.Replica{rep}}}, &web, rhumb.HookRun{})
+	run, err := newRunner(newBed(t).Control, "shop").ask(t.Context(), &scene.Scene{Observed: rollout.Observed{Replicas: []rhumb.Replica{rep}}}, &web, rhumb.HookRun{})
 	if err != nil || run.Failed != "" {
 		t.Errorf("%v; %+v", err, run)
 	}

@@ -60,9 +60,7 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 	} else if rhumb.ErrorCode(err) != rhumb.NotFound {
 		return info, err
 	}
-	r := c.runner(s.Name)
-	src := r.sources()
-	src.Holdings = nil
+	src := c.sources()
 	g, err := src.Wanted(ctx, s.Name)
 	if err != nil {
 		return info, err
@@ -71,7 +69,7 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 		return info, err
 	}
 	now := time.Now()
-	g.Learn(r.memory(), now)
+	g.Learn(c.stacks.Memory(s.Name), now)
 	info.Services = status.Services(g, now)
 	return info, nil
 }

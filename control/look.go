@@ -12,7 +12,7 @@ import (
 
 // sources are what the stack's scenes are read from.
 func (c *Control) sources() scene.Sources {
-	return scene.Sources{Store: c.Store, Release: c.release, Replicas: c.Engine.Replicas, Router: c.desk.Status}
+	return scene.Sources{Store: c.Store, Release: c.release, Replicas: c.Engine.Replicas, Router: c.desk.Status, Hooked: c.hooked}
 }
 
 // sources are those of the runner's turns.
@@ -27,7 +27,7 @@ func (r *runner) sources() scene.Sources {
 
 // memory is what the runner remembers of its stack.
 func (r *runner) memory() scene.Memory {
-	return scene.Memory{Ready: r.ready, Stopping: r.flying.stopping(), Lent: r.loans.lent}
+	return scene.Memory{Ready: r.ready, Stopping: r.flying.stopping(), Lent: func(network string) bool { return r.c.loans.lent(r.stack, network) }}
 }
 
 // withEnsured adds the volumes that are there although they carry no label of the stack.

@@ -10,8 +10,8 @@ import (
 )
 
 // names gives the names for a container that is about to start.
-func (r *runner) names(ctx context.Context, g *scene.Scene, k *rhumb.Container) (map[string]string, error) {
-	st, err := r.c.desk.Status(ctx)
+func (c *Control) names(ctx context.Context, g *scene.Scene, k *rhumb.Container) (map[string]string, error) {
+	st, err := c.desk.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *scene.S
 	if len(stale) == 0 {
 		return
 	}
-	work.Go(func() {
+	r.beside(work, func() {
 		failed := false
 		for _, id := range stale {
 			err := r.c.Engine.SetHosts(ctx, id, want[id])
@@ -48,7 +48,6 @@ func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *scene.S
 			}
 		}
 		r.naming.Done(failed)
-		r.Nudge()
 	})
 }
 

@@ -71,7 +71,7 @@ func TestANetworkThatIsBeingRemovedIsMadeAgainFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 10 { // turns of the runner, each of which could begin to start replicas
-		b.runner("shop").Wake()
+		b.stacks.Wake("shop")
 		<-e.looks
 	}
 	close(e.proceed)

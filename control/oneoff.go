@@ -31,13 +31,12 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 	if s == nil {
 		return 0, release.NoService(m, service)
 	}
-	r := c.runner(stack)
-	g, err := r.sources().Wanted(ctx, r.stack)
+	g, err := c.sources().Wanted(ctx, stack)
 	if err != nil {
 		return 0, err
 	}
 	if g.Wanted.Release != number {
-		giveBack, err := r.lend(ctx, m, &s.Container)
+		giveBack, err := c.lend(ctx, m, &s.Container)
 		defer giveBack()
 		if err != nil {
 			return 0, err
@@ -49,7 +48,7 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 	spec := scene.Spec(m, s)
 	spec.Release, spec.OneOff, spec.Joined = number, word(), g.Joined(s, 1)
 	spec.Container = oneOff(s.Container, o)
-	if spec.Hosts, err = r.names(ctx, g, &spec.Container); err != nil {
+	if spec.Hosts, err = c.names(ctx, g, &spec.Container); err != nil {
 		return 0, err
 	}
 	defer c.care.Sweep(context.WithoutCancel(ctx)) // a deployment may have replaced its secrets meanwhile
@@ -99,42 +98,45 @@ func runnable(m *rhumb.Stack, name string) *rhumb.Service {
 // loans are the networks that one-offs of other releases use. The runner leaves them alone while they are lent.
 type loans struct {
 	mu    sync.Mutex
-	count map[string]int // by network: how many one-offs use it
+	count map[loan]int // how many one-offs use it
 }
 
-func (l *loans) add(network string, n int) {
+type loan struct{ stack, network string }
+
+func (l *loans) add(stack, network string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.count == nil {
-		l.count = map[string]int{}
+		l.count = map[loan]int{}
 	}
-	if l.count[network] += n; l.count[network] <= 0 {
-		delete(l.count, network)
+	key := loan{stack, network}
+	if l.count[key] += n; l.count[key] <= 0 {
+		delete(l.count, key)
 	}
 }
 
-func (l *loans) lent(network string) bool {
+func (l *loans) lent(stack, network string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.count[network] > 0
+	return l.count[loan{stack, network}] > 0
 }
 
 // lend makes the networks and volumes that a container of any release needs. giveBack, which is never nil, removes
 // the networks that neither a release nor another one-off needs; volumes stay.
-func (r *runner) lend(ctx context.Context, m *rhumb.Stack, k *rhumb.Container) (giveBack func(), err error) {
+func (c *Control) lend(ctx context.Context, m *rhumb.Stack, k *rhumb.Container) (giveBack func(), err error) {
 	var names []string
 	giveBack = func() {
 		for _, name := range names {
-			r.loans.add(name, -1)
+			c.loans.add(m.Name, name, -1)
 		}
-		r.removeLoans(context.WithoutCancel(ctx), names)
+		c.removeLoans(context.WithoutCancel(ctx), m.Name, names)
 	}
 	for _, v := range m.Volumes {
 		uses := func(mt rhumb.Mount) bool { return mt.Type == rhumb.MountVolume && mt.Source == v.Name }
 		if !slices.ContainsFunc(k.Mounts, uses) {
 			continue
 		}
-		if err := r.c.Engine.EnsureVolume(ctx, r.stack, v); err != nil {
+		if err := c.Engine.EnsureVolume(ctx, m.Name, v); err != nil {
 			return giveBack, err
 		}
 	}
@@ -144,34 +146,33 @@ func (r *runner) lend(ctx context.Context, m *rhumb.Stack, k *rhumb.Container) (
 		}
 		if !n.External {
 			names = append(names, n.Name)
-			r.loans.add(n.Name, 1)
+			c.loans.add(m.Name, n.Name, 1)
 		}
-		if err := r.c.Engine.EnsureNetwork(ctx, r.stack, n); err != nil {
+		if err := c.Engine.EnsureNetwork(ctx, m.Name, n); err != nil {
 			return giveBack, fmt.Errorf("network %s: %w", n.Name, err)
 		}
 	}
-	r.held.forget()
+	c.stacks.Changed(rhumb.Change{Stack: m.Name})
 	return giveBack, nil
 }
 
 // removeLoans removes the networks that no release wants now. One that another one-off uses stays.
-func (r *runner) removeLoans(ctx context.Context, names []string) {
-	r.begin.Lock() // no deployment begins meanwhile that would want them
-	defer r.begin.Unlock()
-	g, err := r.sources().Wanted(ctx, r.stack)
+func (c *Control) removeLoans(ctx context.Context, stack string, names []string) {
+	defer c.begins.lock(stack)() // no deployment that wants them begins meanwhile
+	g, err := c.sources().Wanted(ctx, stack)
 	if err != nil {
-		r.log.Warn("networks of a one-off not removed", "err", err)
+		c.Log.Warn("networks of a one-off not removed", "stack", stack, "err", err)
 		return
 	}
 	for _, name := range names {
-		if r.loans.lent(name) || g.Uses(name) {
+		if c.loans.lent(stack, name) || g.Uses(name) {
 			continue
 		}
-		if err := r.c.Engine.RemoveNetwork(ctx, r.stack, name); err != nil && rhumb.ErrorCode(err) != rhumb.Conflict {
-			r.log.Warn("network of a one-off not removed", "network", name, "err", err)
+		if err := c.Engine.RemoveNetwork(ctx, stack, name); err != nil && rhumb.ErrorCode(err) != rhumb.Conflict {
+			c.Log.Warn("network of a one-off not removed", "stack", stack, "network", name, "err", err)
 		}
 	}
-	r.held.forget()
+	c.stacks.Changed(rhumb.Change{Stack: stack})
 }
 
 // oneOff gives a service's container with another command, without what only one replica can have.

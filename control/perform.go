@@ -160,7 +160,7 @@ func (r *runner) start(ctx context.Context, g *scene.Scene, s rhumb.Step) error 
 	spec.Release, spec.Slot, spec.Restarts, spec.PostStart = s.Release, s.Slot, s.Restarts, len(svc.PostStart) > 0
 	spec.VolumesOf, _, _ = rhumb.HookOf(svc.Name)
 	spec.Joined, spec.Beside = g.Joined(svc, s.Slot), g.Beside(svc)
-	names, err := r.names(ctx, g, &spec.Container)
+	names, err := r.c.names(ctx, g, &spec.Container)
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (r *runner) sweep(ctx context.Context, work *sync.WaitGroup) {
 		return
 	}
 	r.swept = true
-	work.Go(func() { r.c.care.Sweep(ctx) })
+	r.beside(work, func() { r.c.care.Sweep(ctx) })
 }
 
 func starting(s rhumb.Step) bool {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rhumb"
@@ -24,11 +25,12 @@ type runner struct {
 	log   *slog.Logger
 	wake  chan struct{}
 	nudge chan struct{}
-	begin sync.Mutex // held while a deployment is opened
 
 	ready  *ready.Readiness
 	hooks  hooking
 	flying flights
+	busy   atomic.Int32         // what goes on beside the turns, other than steps
+	idle   bool                 // the last turn found that nothing is wanted and no step is under way
 	swept  bool                 // no replica was removed since the last sweep
 	landed chan result          // steps that ended
 	again  map[rhumb.Step]retry // by the steps' keys
@@ -39,7 +41,6 @@ type runner struct {
 
 	ensured map[string]bool // volumes that are there, but carry nobody's label
 	held    holdings
-	loans   loans
 	watched time.Time // since when looks have succeeded
 
 	counted  rhumb.Tally // what the proxy had counted when it was last told of
@@ -98,17 +99,18 @@ func (r *runner) Nudge() {
 	}
 }
 
-// Run takes turns until ctx ends, and waits for the steps and probes that it began.
-func (r *runner) Run(ctx context.Context) error {
+// Run takes turns until ctx ends, or until nothing is wanted of the stack and idle says that it must end. It waits for
+// the steps and probes that it began.
+func (r *runner) Run(ctx context.Context, idle func(*runner) bool) {
 	var work sync.WaitGroup
 	defer r.drainLanded(&work)
 	defer r.ready.Stop()
-	work.Go(func() { r.endOneOffs(ctx) })
+	r.beside(&work, func() { r.endOneOffs(ctx) })
 	failed := 0
 	for {
 		next, err := r.turn(ctx, &work)
-		if ctx.Err() != nil {
-			return nil
+		if ctx.Err() != nil || err == nil && r.idle && r.busy.Load() == 0 && idle(r) {
+			return
 		}
 		if err != nil {
 			failed++
@@ -122,6 +124,16 @@ func (r *runner) Run(ctx context.Context) error {
 		}
 		r.await(ctx, next)
 	}
+}
+
+// beside does something beside the turns. Then the runner looks again: it may be idle now.
+func (r *runner) beside(work *sync.WaitGroup, do func()) {
+	r.busy.Add(1)
+	work.Go(func() {
+		do()
+		r.busy.Add(-1)
+		r.Nudge()
+	})
 }
 
 // drainLanded waits for the steps under way; they end soon, for their context has.
@@ -209,7 +221,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	if err != nil {
 		return time.Time{}, err
 	}
-	if g.Idle() {
+	if r.idle = g.Idle() && !r.flying.any(func(rhumb.Step) bool { return true }); g.Idle() {
 		return time.Time{}, nil
 	}
 	if err := src.Look(ctx, g); err != nil {

@@ -245,7 +245,7 @@ func TestASegmentFollowsItsNetwork(t *testing.T) {
 		b.deploy(inner("api:1"))
 		_, before := b.address("api")
 		l.does(func() { l.renewed["shop_default"] = "-anew" })
-		b.wakeAll() // the engine tells of networks
+		b.stacks.Changed(rhumb.Change{}) // the engine tells of networks
 		b.eventually(func() bool { seg, _ := b.address("api"); return seg.ID == "shop_default-anew" })
 		if _, a := b.address("api"); a.Addr != before.Addr || !b.leads("api", "shop-api.1.1", "shop-api.1.2") {
 			t.Errorf("after its network was made anew: %+v", a)

@@ -64,7 +64,7 @@ func (r *runner) tellPhase(ctx context.Context, work *sync.WaitGroup, saved rhum
 		r.c.care.Tidy(ctx, saved)
 	case to.Ended():
 		e.Text = saved.Verdict().Text
-		work.Go(func() { r.c.care.Tidy(ctx, saved) })
+		r.beside(work, func() { r.c.care.Tidy(ctx, saved) })
 	}
 	r.c.events.Tell(ctx, e)
 }

@@ -1,0 +1,126 @@
+package control
+
+import (
+	"context"
+	"sync"
+
+	"rhumb"
+	"rhumb/control/ready"
+	"rhumb/control/scene"
+)
+
+// supervisor has one runner for each stack that needs one. Run owns their goroutines: nothing else starts one, and
+// Run returns after the last of them. A runner whose stack is down ends.
+type supervisor struct {
+	make func(stack string) *runner
+
+	mu      sync.Mutex
+	runners map[string]*runner
+	fresh   []*runner     // not started yet
+	asked   chan struct{} // there are fresh ones
+}
+
+func newSupervisor(runnerOf func(stack string) *runner) *supervisor {
+	return &supervisor{make: runnerOf, runners: map[string]*runner{}, asked: make(chan struct{}, 1)}
+}
+
+// Run runs the runners that For asks for until ctx ends, and waits for them.
+func (v *supervisor) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		for _, r := range v.takeFresh() {
+			running.Go(func() {
+				r.Run(ctx, v.retire)
+				v.remove(r)
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-v.asked:
+		}
+	}
+}
+
+func (v *supervisor) takeFresh() []*runner {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	fresh := v.fresh
+	v.fresh = nil
+	return fresh
+}
+
+// For has a stack's runner look again soon. A stack that has no runner gets one. It never blocks.
+func (v *supervisor) For(stack string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r := v.runners[stack]; r != nil {
+		r.Wake()
+		return
+	}
+	r := v.make(stack)
+	v.runners[stack] = r
+	v.fresh = append(v.fresh, r)
+	select {
+	case v.asked <- struct{}{}:
+	default:
+	}
+}
+
+// Wake has a stack's runner look again soon, if the stack has one. It never blocks.
+func (v *supervisor) Wake(stack string) {
+	if r := v.of(stack); r != nil {
+		r.Wake()
+	}
+}
+
+func (v *supervisor) of(stack string) *runner {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.runners[stack]
+}
+
+// retire removes an idle runner, and reports whether it must end. A runner that was asked for since it looked goes on.
+func (v *supervisor) retire(r *runner) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(r.wake) > 0 {
+		return false
+	}
+	delete(v.runners, r.stack)
+	return true
+}
+
+// remove forgets a runner that has ended.
+func (v *supervisor) remove(r *runner) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.runners[r.stack] == r {
+		delete(v.runners, r.stack)
+	}
+}
+
+// Changed has the runners look that a change is about; all if it names no stack. A change that isn't about a replica may
+// be about a network or a volume.
+func (v *supervisor) Changed(ch rhumb.Change) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for stack, r := range v.runners {
+		if ch.Stack != "" && ch.Stack != stack {
+			continue
+		}
+		if ch.Replica == "" {
+			r.held.forget()
+		}
+		r.Nudge()
+	}
+}
+
+// Memory returns what is remembered of a stack; without a runner, nothing is.
+func (v *supervisor) Memory(stack string) scene.Memory {
+	if r := v.of(stack); r != nil {
+		return r.memory()
+	}
+	return scene.Memory{Ready: ready.New(), Lent: func(string) bool { return false }}
+}
