@@ -6,13 +6,13 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
 	"rhumb/control/events"
+	"rhumb/control/ledger"
 	"rhumb/control/release"
 	"rhumb/control/routing"
 	"rhumb/control/upkeep"
@@ -57,16 +57,8 @@ type Control struct {
 	started time.Time
 
 	stacks *supervisor
-	begins locks // by stack: while a deployment is opened
+	ledger *ledger.Ledger
 	loans  loans
-
-	mu     sync.Mutex
-	models map[modelKey]*rhumb.Release
-}
-
-type modelKey struct {
-	stack  string
-	number int
 }
 
 // How many replicas are started, and how many health checks run, at a time on one node: more is slower (2 cores
@@ -100,11 +92,18 @@ func New(d Deps) *Control {
 		starts:  make(chan struct{}, maxStarts),
 		probes:  make(chan struct{}, maxProbes),
 		started: time.Now(),
-		models:  map[modelKey]*rhumb.Release{},
 	}
-	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.current, Key: d.Key}
+	c.ledger = ledger.New(ledger.Deps{
+		Store: d.Store, Check: c.desk.Check, Router: c.desk.Status, Announce: c.events.Tell,
+		Keep: func(ctx context.Context, d rhumb.Deployment, r *rhumb.Release) {
+			c.care.KeepImages(ctx, d.Stack, d.To, r.Images)
+		},
+		Begun:   func(stack string) { c.stacks.For(stack) },
+		Changed: func(stack string) { c.stacks.Wake(stack) },
+	})
+	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.ledger.Current, Key: d.Key}
 	c.stacks = newSupervisor(func(stack string) *runner { return newRunner(c, stack) })
-	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep, Files: d.Sweep, Cache: d.Trim, Forget: c.forget})
+	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep, Files: d.Sweep, Cache: d.Trim, Forget: c.ledger.Forget})
 	return c
 }
 
@@ -146,53 +145,6 @@ func (c *Control) watch(ctx context.Context) error {
 		pause.For(ctx, 100*time.Millisecond)
 	}
 	return nil
-}
-
-// release gives a release with its model, from memory once it has been read: releases are immutable.
-func (c *Control) release(ctx context.Context, stack string, number int) (*rhumb.Release, error) {
-	key := modelKey{stack, number}
-	c.mu.Lock()
-	r := c.models[key]
-	c.mu.Unlock()
-	if r != nil {
-		return r, nil
-	}
-	got, err := c.Store.Release(ctx, stack, number)
-	if err != nil {
-		return nil, err
-	}
-	got.Specs = got.Model.Specs() // as this daemon labels replicas, not as the one that made it
-	c.mu.Lock()
-	c.models[key] = &got
-	c.mu.Unlock()
-	return &got, nil
-}
-
-// current gives the release that serves; nil: none does.
-func (c *Control) current(ctx context.Context, stack string) (*rhumb.Release, error) {
-	state, err := c.Store.StackState(ctx, stack)
-	if err != nil || state.Current == 0 {
-		return nil, err
-	}
-	return c.release(ctx, stack, state.Current)
-}
-
-// forget drops the stack's models from memory, except the given releases.
-func (c *Control) forget(stack string, except ...int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for key := range c.models {
-		if key.stack != stack {
-			continue
-		}
-		keep := false
-		for _, n := range except {
-			keep = keep || key.number == n
-		}
-		if !keep {
-			delete(c.models, key)
-		}
-	}
 }
 
 // earliest gives the first of the times that aren't zero.

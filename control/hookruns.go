@@ -134,7 +134,7 @@ func (r *runner) check(ctx context.Context, g *scene.Scene, s rhumb.Step) error 
 		return r.fail(ctx, g, rhumb.Failure{At: run.At, Service: svc.Name, Release: s.Release, Reason: "the check after it is in place failed: " + run.Failed,
 			Logs: card.Ending(run.Logs), Hint: card.HookHint(r.stack, s.Release, svc.Name, svc.After.Command)})
 	}
-	_, err = r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
+	_, err = r.c.ledger.Update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 		if d.Phase == rhumb.PhaseRolling && !slices.Contains(d.Checked, svc.Name) {
 			d.Checked = append(d.Checked, svc.Name)
 		}
@@ -190,7 +190,7 @@ func (r *runner) noteJobs(ctx context.Context, g *scene.Scene) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	d, err := r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
+	d, err := r.c.ledger.Update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 		d.Jobs = append(d.Jobs, fresh...)
 		for _, e := range events {
 			card.KeepHook(d, *e.Hook)

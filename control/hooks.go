@@ -230,7 +230,7 @@ func (r *runner) noteHook(ctx context.Context, g *scene.Scene, run rhumb.HookRun
 	}
 	if g.Open != nil {
 		e.Deployment = g.Open.ID
-		_, err := r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
+		_, err := r.c.ledger.Update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 			card.KeepHook(d, run)
 			return nil
 		})

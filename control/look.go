@@ -12,7 +12,14 @@ import (
 
 // sources are what the stack's scenes are read from.
 func (c *Control) sources() scene.Sources {
-	return scene.Sources{Store: c.Store, Release: c.release, Replicas: c.Engine.Replicas, Router: c.desk.Status, Hooked: c.hooked}
+	return scene.Sources{Store: c.Store, Release: c.ledger.Release, Replicas: c.Engine.Replicas, Router: c.desk.Status, Hooked: c.hooked}
+}
+
+// withHoldings are sources that list networks and volumes, too.
+func (c *Control) withHoldings() scene.Sources {
+	f := c.sources()
+	f.Holdings = c.Engine.Holdings
+	return f
 }
 
 // sources are those of the runner's turns.

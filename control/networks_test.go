@@ -288,7 +288,7 @@ func TestReplicasOfBothReleasesMeetInTheOldNetwork(t *testing.T) {
 // serving returns the model that the shop serves.
 func (b *bed) serving(t *testing.T) *rhumb.Stack {
 	t.Helper()
-	r, err := b.current(t.Context(), "shop")
+	r, err := b.ledger.Current(t.Context(), "shop")
 	if err != nil || r == nil {
 		t.Fatalf("%v, %v", r, err)
 	}

@@ -58,7 +58,7 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 // modelToRun returns a release's number and model; for 0 those of the release that serves.
 func (c *Control) modelToRun(ctx context.Context, stack string, number int) (int, *rhumb.Stack, error) {
 	if number != 0 {
-		rel, err := c.release(ctx, stack, number)
+		rel, err := c.ledger.Release(ctx, stack, number)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -158,7 +158,7 @@ func (c *Control) lend(ctx context.Context, m *rhumb.Stack, k *rhumb.Container) 
 
 // removeLoans removes the networks that no release wants now. One that another one-off uses stays.
 func (c *Control) removeLoans(ctx context.Context, stack string, names []string) {
-	defer c.begins.lock(stack)() // no deployment that wants them begins meanwhile
+	defer c.ledger.Lock(stack)() // no deployment that wants them begins meanwhile
 	g, err := c.sources().Wanted(ctx, stack)
 	if err != nil {
 		c.Log.Warn("networks of a one-off not removed", "stack", stack, "err", err)

@@ -97,7 +97,7 @@ func (c *Control) currentModel(ctx context.Context, stack string) (int, *rhumb.S
 	if state.Current == 0 {
 		return 0, nil, notDeployed(stack)
 	}
-	rel, err := c.release(ctx, stack, state.Current)
+	rel, err := c.ledger.Release(ctx, stack, state.Current)
 	if err != nil {
 		return 0, nil, err
 	}

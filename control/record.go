@@ -77,7 +77,7 @@ func (r *runner) lacking(g *scene.Scene, rep rhumb.Replica, svc *rhumb.Service) 
 // fail puts a failure into the open deployment, if it is about that, and tells it.
 func (r *runner) fail(ctx context.Context, g *scene.Scene, f rhumb.Failure) error {
 	if g.Open != nil && (f.Release == g.Open.To || f.Release == g.Open.From) {
-		_, err := r.c.update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
+		_, err := r.c.ledger.Update(ctx, r.stack, g.Open.ID, func(d *rhumb.Deployment) error {
 			for _, old := range d.Failures {
 				if f.ID != "" && old.ID == f.ID {
 					return nil

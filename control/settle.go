@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/ledger"
 	"rhumb/control/scene"
-	"rhumb/internal/failpoint"
 	"rhumb/rollout"
 )
 
@@ -31,7 +31,7 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *scene.Scen
 		open.Left = d.Left
 	}
 	if to.Ended() {
-		open.Unserved = since(open.Before, g.Router, r.stack)
+		open.Unserved = ledger.Since(open.Before, g.Router, r.stack)
 	}
 	if kept, loose := g.Remains(&open, to); len(kept)+len(loose) > 0 {
 		open.Kept, open.Loose = kept, loose
@@ -39,15 +39,13 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *scene.Scen
 	if err := open.Move(to, now, why); err != nil {
 		return false, err
 	}
-	failpoint.Here("before it is", string(to))
-	saved, err := r.c.Store.Save(ctx, open)
+	saved, err := r.c.ledger.Move(ctx, open)
 	if rhumb.ErrorCode(err) == rhumb.Conflict {
 		return true, nil // it was cancelled meanwhile: look again
 	}
 	if err != nil {
 		return false, err
 	}
-	failpoint.Here("after it is", string(to))
 	clear(r.again)
 	clear(r.ensured)
 	r.tellPhase(ctx, work, saved)

@@ -198,3 +198,12 @@ func (s *Scene) StepEvent(step rhumb.Step, kind rhumb.EventKind, text string) rh
 	rep := rhumb.Replica{Stack: s.Stack(), Service: step.Service, Release: step.Release, Slot: step.Slot}
 	return s.Event(rep, kind, text)
 }
+
+// Names returns the names that a container which is about to start finds, with the table that the proxy serves now.
+func (f Sources) Names(ctx context.Context, s *Scene, k *rhumb.Container) (map[string]string, error) {
+	st, err := f.Router(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Directory(st.Table).Names(k), nil
+}
