@@ -1,5 +1,5 @@
-// Package control brings stacks to what is wanted and holds them there. One runner per stack looks at the engine
-// and the proxy, lets rollout decide, and performs the steps; it remembers nothing that it can't look up again.
+// Package control brings stacks to what is wanted and holds them there. It wires the rooms below it, and answers what
+// people ask for: deploying, changing, looking, and running commands.
 package control
 
 import (
@@ -11,10 +11,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
+	"rhumb/control/act"
 	"rhumb/control/events"
+	"rhumb/control/hooks"
 	"rhumb/control/ledger"
+	"rhumb/control/oneoff"
 	"rhumb/control/release"
 	"rhumb/control/routing"
+	"rhumb/control/run"
+	"rhumb/control/scene"
 	"rhumb/control/upkeep"
 	"rhumb/internal/disk"
 	"rhumb/internal/pause"
@@ -30,48 +35,46 @@ type Deps struct {
 
 	Entry        netip.AddrPort              // where HTTP routes by host and path are served; the zero value: [::]:80
 	HTTPS        netip.AddrPort              // where they are served over TLS; the zero value: nowhere
-	ACME         rhumb.Authority             // where public certificates come from; the zero value: nowhere
+	ACME         rhumb.Authority             // issues public certificates; the zero value: none
 	Keep         int                         // releases kept per stack, the current one included; 0: ten
 	Version      string                      // for Info
 	Data         string                      // for Info
-	Key          []byte                      // of the hashes of configs, secrets and project files, which others see
+	Key          []byte                      // of the hashes of configs, secrets and project files, which others can see
 	Certificates rhumb.CertificateStore      // nil: there are neither given certificates nor an internal authority
 	Sweep        func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
 
-	Trim func(context.Context) (int64, error) // cuts the engine's build cache back, and gives the bytes; nil: nothing to do
+	Trim func(context.Context) (int64, error) // prunes the engine's build cache, and returns the freed bytes; nil: nothing to do
 
-	DiskLimit int                                   // how full, in percent, a disk may be for anything new to begin; 0: 90; 100: as full as can be
+	DiskLimit int                                   // how full, in percent, a disk may be for anything new to begin; 0: 90; 100: no limit
 	Space     func(path string) (disk.Usage, error) // nil: disk.Look
-	Usage     func(context.Context) (string, error) // what takes the engine's room, in words; nil: unknown
+	Usage     func(context.Context) (string, error) // what takes the engine's space, in words; nil: unknown
 }
 
 // Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
 type Control struct {
 	Deps
+	started time.Time
 	events  *events.Bus
 	desk    *routing.Desk
+	ledger  *ledger.Ledger
 	maker   *release.Maker
 	care    *upkeep.Caretaker
-	starts  chan struct{} // a token per replica that is being started
-	probes  chan struct{} // a token per health check that runs
-	started time.Time
-
-	stacks *supervisor
-	ledger *ledger.Ledger
-	loans  loans
+	oneoffs *oneoff.Room
+	sources scene.Sources
+	stacks  *run.Supervisor
 }
 
-// How many replicas are started, and how many health checks run, at a time on one node: more is slower (2 cores
-// saturate at four starts).
+// How many replicas are started, and how many health checks run, at a time on one node. More is slower: four starts
+// saturate two cores.
 const (
 	maxStarts = 4
 	maxProbes = 4
 )
 
-// lookEvery is how often a stack is looked at when nothing is heard of it: events can be lost.
-const lookEvery = 10 * time.Second
+// defaultDiskLimit is the percentage at which a file system is too full for anything new.
+const defaultDiskLimit = 90
 
-// New makes a Control.
+// New returns a Control.
 func New(d Deps) *Control {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
@@ -87,12 +90,11 @@ func New(d Deps) *Control {
 	}
 	c := &Control{
 		Deps:    d,
+		started: time.Now(),
 		events:  events.New(d.Store, d.Log),
 		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
-		starts:  make(chan struct{}, maxStarts),
-		probes:  make(chan struct{}, maxProbes),
-		started: time.Now(),
 	}
+	changed := func(stack string) { c.stacks.Changed(rhumb.Change{Stack: stack}) }
 	c.ledger = ledger.New(ledger.Deps{
 		Store: d.Store, Check: c.desk.Check, Router: c.desk.Status, Announce: c.events.Tell,
 		Keep: func(ctx context.Context, d rhumb.Deployment, r *rhumb.Release) {
@@ -102,15 +104,30 @@ func New(d Deps) *Control {
 		Changed: func(stack string) { c.stacks.Wake(stack) },
 	})
 	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.ledger.Current, Key: d.Key}
-	c.stacks = newSupervisor(func(stack string) *runner { return newRunner(c, stack) })
 	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep, Files: d.Sweep, Cache: d.Trim, Forget: c.ledger.Forget})
+	c.sources = scene.Sources{Store: d.Store, Release: c.ledger.Release, Replicas: d.Engine.Replicas, Router: c.desk.Status,
+		Holdings: d.Engine.Holdings, Hooked: func(ctx context.Context, stack string) (map[string]time.Time, error) {
+			return hooks.Completed(ctx, d.Store, d.Log, stack)
+		}}
+	c.oneoffs = oneoff.New(oneoff.Deps{Engine: d.Engine, Sources: c.sources, Started: c.started, Lock: c.ledger.Lock, Changed: changed, Log: d.Log})
+	c.stacks = run.New(c.runs())
 	return c
 }
 
-// Hold holds all stacks until ctx ends, and returns once everything it started has ended. Deployments that are cut
-// off by its end go on when it runs again.
+// runs returns what the runners work with.
+func (c *Control) runs() run.Deps {
+	performs := act.Deps{Engine: c.Engine, Desk: c.desk, Ledger: c.ledger, Store: c.Store, Oneoffs: c.oneoffs, Sources: c.sources,
+		Announce: c.events.Tell, Starts: make(chan struct{}, maxStarts), Log: c.Log}
+	if c.Deps.Certificates != nil {
+		performs.KeepPair = c.Deps.Certificates.KeepPair
+	}
+	return run.Deps{Engine: c.Engine, Act: performs, Ledger: c.ledger, Oneoffs: c.oneoffs, Care: c.care, Sources: c.sources,
+		Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log}
+}
+
+// Hold holds all stacks until ctx ends, and returns after everything that it started has ended. Deployments that are cut
+// off continue when Hold runs again.
 func (c *Control) Hold(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
 	stacks, err := c.Store.Stacks(ctx)
 	if err != nil {
 		return err
@@ -118,9 +135,10 @@ func (c *Control) Hold(ctx context.Context) error {
 	for _, s := range stacks {
 		c.stacks.For(s.Name)
 	}
+	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { c.stacks.Run(ctx); return nil })
-	g.Go(func() error { return c.watch(ctx) })
-	g.Go(func() error { c.care.Sweep(ctx); return nil }) // what a daemon that died has left
+	g.Go(func() error { c.watch(ctx); return nil })
+	g.Go(func() error { c.care.Sweep(ctx); return nil }) // an earlier daemon may have died before it swept
 	g.Go(func() error { return c.care.Run(ctx) })
 	err = g.Wait()
 	if ctx.Err() != nil {
@@ -129,8 +147,9 @@ func (c *Control) Hold(ctx context.Context) error {
 	return err
 }
 
-// watch wakes the runners whose replicas may have changed, for as long as the engine tells.
-func (c *Control) watch(ctx context.Context) error {
+// watch has the runners look whose replicas the engine says may have changed. It watches again when the engine's stream
+// ends.
+func (c *Control) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		changes, err := c.Engine.Watch(ctx)
 		if err != nil {
@@ -144,19 +163,4 @@ func (c *Control) watch(ctx context.Context) error {
 		}
 		pause.For(ctx, 100*time.Millisecond)
 	}
-	return nil
 }
-
-// earliest gives the first of the times that aren't zero.
-func earliest(ts ...time.Time) time.Time {
-	var first time.Time
-	for _, t := range ts {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-	}
-	return first
-}
-
-// defaultDiskLimit is the percentage at which a file system is too full for anything new.
-const defaultDiskLimit = 90

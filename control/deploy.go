@@ -84,7 +84,7 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 	p.Changes = diff.Stacks(from, model)
 	s := &scene.Scene{Wanted: rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
 		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}}
-	if err := c.withHoldings().Look(ctx, s); err != nil {
+	if err := c.sources.Look(ctx, s); err != nil {
 		return p, err
 	}
 	segments, notes := directory.Foretell(model, from, s.Observed.Replicas, s.Held, s.Router)

@@ -2,9 +2,6 @@ package control
 
 import (
 	"context"
-	"net"
-	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -14,9 +11,9 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/control/scene"
+	"rhumb/control/act"
+	"rhumb/control/ready"
 	"rhumb/engine/enginefake"
-	"rhumb/rollout"
 )
 
 // diary notes what hooks did, in their order.
@@ -236,8 +233,8 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, nil)
 		b.deploy(hookedShop("web:1"))
-		r := b.stacks.of("shop")
-		g, err := r.sources().Wanted(t.Context(), "shop") // as before there was any replica
+		p := act.New(b.runs().Act, "shop", ready.New())
+		g, err := b.sources.Wanted(t.Context(), "shop") // as before there was any replica
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -249,12 +246,12 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 			if rep.Service != "web" {
 				continue
 			}
-			r.greet(t.Context(), g, rep, g.Wanted.Model.Service("web"))
-			if err := r.complete(t.Context(), rep.ID); err != nil {
+			p.PostStart(t.Context(), g, rep, g.Wanted.Model.Service("web"))
+			if err := p.Done.Complete(t.Context(), rep.ID, b.engine.Replicas); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if done, err := r.completed(t.Context()); len(done) != 2 || d.count("greet") != 2 || err != nil {
+		if done, err := p.Done.Completed(t.Context()); len(done) != 2 || d.count("greet") != 2 || err != nil {
 			t.Errorf("kept: %v, %v; greet ran %d times, not 2", done, err, d.count("greet"))
 		}
 	})
@@ -298,21 +295,4 @@ func TestAHookWhoseFailureCannotBeWrittenDownIsNotRunWithoutAPause(t *testing.T)
 			t.Errorf("%s: %s", got.Phase, got.Why)
 		}
 	})
-}
-
-func TestACheckReachesReplicasThatHaveOnlyIPv6(t *testing.T) {
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip("no IPv6 here:", err)
-	}
-	server := &http.Server{Handler: http.RedirectHandler("/elsewhere", http.StatusFound), ReadHeaderTimeout: time.Second}
-	go func() { _ = server.Serve(l) }() // ends with Close
-	defer server.Close()
-	at := l.Addr().(*net.TCPAddr).AddrPort()
-	web := rhumb.Service{Name: "web", After: &rhumb.Check{Path: "/alive?deep=1", Port: at.Port(), Timeout: time.Second}}
-	rep := rhumb.Replica{Service: "web", Slot: 1, State: rhumb.StateRunning, Addrs: map[string]netip.Addr{"shop_default": at.Addr()}}
-	run, err := newRunner(newBed(t).Control, "shop").ask(t.Context(), &scene.Scene{Observed: rollout.Observed{Replicas: []rhumb.Replica{rep}}}, &web, rhumb.HookRun{})
-	if err != nil || run.Failed != "" {
-		t.Errorf("%v; %+v", err, run)
-	}
 }

@@ -40,7 +40,7 @@ func (c *Control) Stacks(ctx context.Context) ([]rhumb.StackInfo, error) {
 	return infos, nil
 }
 
-// Status tells how a stack stands.
+// Status returns how a stack stands; NotFound if it isn't deployed. It changes nothing, and starts no runner.
 func (c *Control) Status(ctx context.Context, stack string) (rhumb.StackInfo, error) {
 	state, err := c.Store.StackState(ctx, stack)
 	if err != nil {
@@ -52,6 +52,7 @@ func (c *Control) Status(ctx context.Context, stack string) (rhumb.StackInfo, er
 	return c.status(ctx, state)
 }
 
+// status reads how a stack stands.
 func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackInfo, error) {
 	info := rhumb.StackInfo{Name: s.Name, Release: s.Current}
 	d, err := c.Store.Deployment(ctx, s.Name, s.Open)
@@ -60,7 +61,8 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 	} else if rhumb.ErrorCode(err) != rhumb.NotFound {
 		return info, err
 	}
-	src := c.sources()
+	src := c.sources
+	src.Holdings = nil // they cost the engine more than the replicas, and a status doesn't show them
 	g, err := src.Wanted(ctx, s.Name)
 	if err != nil {
 		return info, err
@@ -74,7 +76,7 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 	return info, nil
 }
 
-// Events lists stored events, oldest first, and with Follow those that come.
+// Events lists stored events, oldest first, and with Follow those that come later.
 func (c *Control) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
 	return c.events.Events(ctx, f)
 }
@@ -88,7 +90,7 @@ func (c *Control) Releases(ctx context.Context, stack string) ([]rhumb.ReleaseIn
 	return list, err
 }
 
-// Diff tells how release b differs from release a.
+// Diff returns how release b differs from release a.
 func (c *Control) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Difference, error) {
 	ra, err := c.Store.Release(ctx, stack, a)
 	if err != nil {
@@ -101,5 +103,25 @@ func (c *Control) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Dif
 	return diff.Stacks(&ra.Model, &rb.Model), nil
 }
 
-// Routes tells what the proxy serves.
+// Routes returns what the proxy serves.
 func (c *Control) Routes(ctx context.Context) (rhumb.RouterStatus, error) { return c.desk.Status(ctx) }
+
+// Certificates returns the state of all hosts' certificates.
+func (c *Control) Certificates(ctx context.Context) ([]rhumb.CertificateStatus, error) {
+	st, err := c.desk.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.Certificates == nil {
+		return []rhumb.CertificateStatus{}, nil
+	}
+	return st.Certificates, nil
+}
+
+// RootCertificate returns the internal authority's certificate; NotFound if the server has no such authority.
+func (c *Control) RootCertificate(ctx context.Context) (string, error) {
+	if c.Deps.Certificates == nil {
+		return "", rhumb.Errorf(rhumb.NotFound, "this server has no authority of its own")
+	}
+	return c.Deps.Certificates.Root(ctx)
+}

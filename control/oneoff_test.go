@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/run"
 	"rhumb/engine/enginefake"
 )
 
@@ -61,7 +62,7 @@ func TestARunOfAnotherReleaseLeavesTheServingOneAlone(t *testing.T) {
 		if d := b.deploy(m); d.Phase != rhumb.PhaseRolledBack {
 			t.Fatalf("got %s", d.Phase)
 		}
-		b.engine.Behave("web", "web:2", enginefake.Behaviour{ExitAfter: 3 * lookEvery, ExitCode: 3})
+		b.engine.Behave("web", "web:2", enginefake.Behaviour{ExitAfter: 3 * run.LookEvery, ExitCode: 3})
 		done := make(chan error, 1)
 		go func() {
 			code, err := b.Run(context.Background(), "shop", "web", rhumb.ExecOptions{Release: 2})
@@ -70,7 +71,7 @@ func TestARunOfAnotherReleaseLeavesTheServingOneAlone(t *testing.T) {
 			}
 			done <- err
 		}()
-		time.Sleep(2 * lookEvery) // the runner looks meanwhile
+		time.Sleep(2 * run.LookEvery) // the runner looks meanwhile
 		if held, err := b.engine.Holdings(t.Context(), "shop"); err != nil || !slices.Equal(held.Networks, []string{"shop_back", "shop_default"}) {
 			t.Errorf("meanwhile: %+v, %v", held, err)
 		}
@@ -107,15 +108,4 @@ func TestOfReleasesThatNeverServedTheLastFewAreKept(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestAHookCanBeRunByHand(t *testing.T) {
-	m := shop("web:1")
-	m.Services[1].PreStart = []rhumb.PreStart{{Number: 2, Container: rhumb.Container{Image: "tool"}}}
-	if s := runnable(&m, "web.pre_start.2"); s == nil || s.Container.Image != "tool" || s.Name != "web" {
-		t.Errorf("got %+v", s)
-	}
-	if runnable(&m, "web.pre_start.1") != nil || runnable(&m, "nope") != nil {
-		t.Error("what isn't there is runnable")
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/run"
 )
 
 // inner is a stack of two services that publish nothing, a database and an API, start-first.
@@ -253,7 +254,7 @@ func TestASegmentFollowsItsNetwork(t *testing.T) {
 		if err := b.router.Apply(context.Background(), rhumb.Table{Version: 10_000}); err != nil { // a proxy that has lost everything
 			t.Fatal(err)
 		}
-		time.Sleep(lookEvery)
+		time.Sleep(run.LookEvery)
 		b.eventually(func() bool { return b.leads("api", "shop-api.1.1", "shop-api.1.2") && b.leads("db", "shop-db.1.1") })
 	})
 }

@@ -11,17 +11,6 @@ import (
 	"rhumb"
 )
 
-// watched lists the stacks that have a runner.
-func (b *bed) watched() []string {
-	b.stacks.mu.Lock()
-	defer b.stacks.mu.Unlock()
-	var names []string
-	for name := range b.stacks.runners {
-		names = append(names, name)
-	}
-	return names
-}
-
 func TestPlansAndQuestionsStartNoRunner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
@@ -40,7 +29,7 @@ func TestPlansAndQuestionsStartNoRunner(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if names := b.watched(); len(names) != 0 {
+		if names := b.stacks.Stacks(); len(names) != 0 {
 			t.Errorf("runners of stacks that were never deployed: %q", names)
 		}
 	})
@@ -53,16 +42,16 @@ func TestAStackThatIsDownHasNoRunner(t *testing.T) {
 			if d := b.deploy(shop("web:1")); d.Phase != rhumb.PhaseConverged {
 				t.Fatalf("%s: %s", d.Phase, d.Why)
 			}
-			if names := b.watched(); len(names) != 1 {
+			if names := b.stacks.Stacks(); len(names) != 1 {
 				t.Errorf("while it is up: %q", names)
 			}
 			b.change(rhumb.ChangeRequest{Cause: rhumb.CauseDown, Volumes: true})
-			b.eventually(func() bool { return len(b.watched()) == 0 })
+			b.eventually(func() bool { return len(b.stacks.Stacks()) == 0 })
 		}
 		b.stop()
 		b.start()
 		synctest.Wait()
-		if names := b.watched(); len(names) != 0 {
+		if names := b.stacks.Stacks(); len(names) != 0 {
 			t.Errorf("after a restart: %q", names)
 		}
 	})
@@ -74,7 +63,7 @@ func TestAStackWhoseFirstDeploymentFailedHasNoRunner(t *testing.T) {
 		if d := b.failing("web:1"); d.Phase != rhumb.PhaseRolledBack {
 			t.Fatalf("%s: %s", d.Phase, d.Why)
 		}
-		b.eventually(func() bool { return len(b.watched()) == 0 })
+		b.eventually(func() bool { return len(b.stacks.Stacks()) == 0 })
 	})
 }
 
@@ -106,9 +95,9 @@ func TestNothingOutlivesHold(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		b.stop()
 		synctest.Wait()
-		before := len(b.watched())
+		before := len(b.stacks.Stacks())
 		time.Sleep(time.Minute) // what is asked for now waits for the next Hold
-		if after := b.watched(); len(after) < before || len(after) > 20 {
+		if after := b.stacks.Stacks(); len(after) < before || len(after) > 20 {
 			t.Errorf("%d stacks wait for a runner, and then %d", before, len(after))
 		}
 		cancel()

@@ -163,17 +163,16 @@ func (s *Scene) Completed() []rhumb.Replica {
 	return fresh
 }
 
-// Remains returns what a deployment leaves as it is when it moves to a phase. Of a stack that is down, those are its
+// NoteRemains notes in a deployment that moves to a phase what it leaves as it is. Of a stack that is down, those are its
 // volumes. Where an older release serves again, they are the mounted paths that no release holds.
-func (s *Scene) Remains(d *rhumb.Deployment, to rhumb.Phase) (kept, loose []string) {
+func (s *Scene) NoteRemains(d *rhumb.Deployment, to rhumb.Phase) {
 	back := to == rhumb.PhaseRolledBack || to == rhumb.PhaseStuck || to == rhumb.PhaseConverged && d.Cause == rhumb.CauseRollback
 	switch {
 	case s.Wanted.Model == nil && to != rhumb.PhaseStuck:
-		return s.Held.Volumes, nil
+		d.Kept = s.Held.Volumes
 	case s.Wanted.Model != nil && back:
-		return nil, s.Wanted.Model.Unversioned
+		d.Loose = s.Wanted.Model.Unversioned
 	}
-	return nil, nil
 }
 
 // Directory returns the names by which the stack's services find each other with this table.

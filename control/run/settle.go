@@ -1,4 +1,4 @@
-package control
+package run
 
 import (
 	"context"
@@ -11,35 +11,37 @@ import (
 	"rhumb/rollout"
 )
 
-// settle moves the open deployment on to its next phase if the decision says so.
-func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *scene.Scene, d rollout.Decision, now time.Time) (moved bool, err error) {
-	if g.Open == nil {
+// settle moves the open deployment on to its next phase if the decision says so. If moved is true the turn ends here.
+func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, s *scene.Scene, d rollout.Decision, now time.Time) (moved bool, err error) {
+	if s.Open == nil {
 		return false, nil
 	}
-	if err := r.noteJobs(ctx, g); err != nil {
+	recorded, err := r.act.Jobs(ctx, s)
+	if err != nil {
 		return false, err
 	}
-	to, why := phaseAfter(g.Open, d)
+	if recorded != nil {
+		s.Open, s.Wanted.Jobs = recorded, recorded.Jobs
+	}
+	to, why := phaseAfter(s.Open, d)
 	if to == "" {
 		return false, nil
 	}
-	if r.hooks.abandon(); r.making() {
+	if r.act.Abandon(); r.flying.making() {
 		return false, nil
 	}
-	open := *g.Open
+	open := *s.Open
 	if to == rhumb.PhaseStuck || to == rhumb.PhaseIncomplete {
 		open.Left = d.Left
 	}
 	if to.Ended() {
-		open.Unserved = ledger.Since(open.Before, g.Router, r.stack)
+		open.Unserved = ledger.Since(open.Before, s.Router, r.stack)
 	}
-	if kept, loose := g.Remains(&open, to); len(kept)+len(loose) > 0 {
-		open.Kept, open.Loose = kept, loose
-	}
+	s.NoteRemains(&open, to)
 	if err := open.Move(to, now, why); err != nil {
 		return false, err
 	}
-	saved, err := r.c.ledger.Move(ctx, open)
+	saved, err := r.Ledger.Move(ctx, open)
 	if rhumb.ErrorCode(err) == rhumb.Conflict {
 		return true, nil // it was cancelled meanwhile: look again
 	}
@@ -48,26 +50,26 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, g *scene.Scen
 	}
 	clear(r.again)
 	clear(r.ensured)
-	r.tellPhase(ctx, work, saved)
+	r.settled(ctx, work, saved)
 	return true, nil
 }
 
-// tellPhase tells of a deployment's phase, and tidies up after one that has ended.
-func (r *runner) tellPhase(ctx context.Context, work *sync.WaitGroup, saved rhumb.Deployment) {
-	to := saved.Phase
+// settled announces a deployment's phase, and tidies up after a deployment that has ended.
+func (r *runner) settled(ctx context.Context, work *sync.WaitGroup, saved rhumb.Deployment) {
 	e := rhumb.Event{Kind: rhumb.EventDeployment, Stack: r.stack, Deployment: saved.ID, Release: saved.To, Phase: saved.Phase, By: saved.By, Text: saved.Why}
-	switch {
-	case to.Ended() && saved.To == 0: // who hears that it is down must not find it any more
+	if saved.Phase.Ended() {
 		e.Text = saved.Verdict().Text
-		r.c.care.Tidy(ctx, saved)
-	case to.Ended():
-		e.Text = saved.Verdict().Text
-		r.beside(work, func() { r.c.care.Tidy(ctx, saved) })
 	}
-	r.c.events.Tell(ctx, e)
+	switch {
+	case saved.Phase.Ended() && saved.To == 0:
+		r.Care.Tidy(ctx, saved) // once the event says that the stack is down, it must be gone
+	case saved.Phase.Ended():
+		r.beside(work, func() { r.Care.Tidy(ctx, saved) })
+	}
+	r.Act.Announce(ctx, e)
 }
 
-// phaseAfter gives the phase that follows from a decision, or "".
+// phaseAfter returns the phase that follows from a decision, or "".
 func phaseAfter(open *rhumb.Deployment, d rollout.Decision) (to rhumb.Phase, why string) {
 	if open.Phase == rhumb.PhaseRollingBack {
 		switch {
@@ -93,15 +95,4 @@ func phaseAfter(open *rhumb.Deployment, d rollout.Decision) (to rhumb.Phase, why
 		return rhumb.PhaseConverged, ""
 	}
 	return "", ""
-}
-
-// making reports whether a step that creates something is under way. The phase must not change until it has landed.
-func (r *runner) making() bool {
-	return r.flying.any(func(s rhumb.Step) bool {
-		switch s.Kind {
-		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepRecord, rhumb.StepCheck:
-			return false
-		}
-		return true
-	})
 }

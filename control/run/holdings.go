@@ -1,4 +1,4 @@
-package control
+package run
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // holdings caches the networks and volumes of a stack. They change seldom and cost the engine more than its replicas, so
-// they are listed again only after something may have changed them, or after lookEvery.
+// they are listed again only after something may have changed them, or after LookEvery.
 type holdings struct {
 	mu      sync.Mutex
 	last    rhumb.Holdings
@@ -22,7 +22,7 @@ func (h *holdings) look(ctx context.Context, stack string, list func(context.Con
 	h.mu.Lock()
 	last, seen, changes := h.last, h.seen, h.changes
 	h.mu.Unlock()
-	if time.Since(seen) < lookEvery {
+	if time.Since(seen) < LookEvery {
 		return last, nil
 	}
 	asked := time.Now()
