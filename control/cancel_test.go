@@ -12,7 +12,8 @@ import (
 	"rhumb/engine/enginefake"
 )
 
-// laggard is an engine that takes its time to start a service's replicas of the second release, and to stop any. It notes all starts.
+// laggard is an engine that takes its time to start a service's replicas of the second release, and to stop any. It
+// notes all starts.
 type laggard struct {
 	rhumb.Engine
 	service string

@@ -13,9 +13,10 @@ import (
 
 // Change scales, restarts, rolls back or takes down a stack.
 func (c *Control) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
-	return c.ledger.Begin(ctx, r.Stack, r.WaitLock, func(ctx context.Context, now rhumb.StackState) (ledger.Proposal, error) {
+	propose := func(ctx context.Context, now rhumb.StackState) (ledger.Proposal, error) {
 		return c.proposal(ctx, r, now)
-	})
+	}
+	return c.ledger.Begin(ctx, r.Stack, r.WaitLock, propose)
 }
 
 // PlanChange returns what Change would do.
@@ -41,7 +42,9 @@ func (c *Control) PlanChange(ctx context.Context, r rhumb.ChangeRequest) (rhumb.
 }
 
 // proposal returns the deployment that a change asks for. Scaling and restarting make a release of the one that serves.
-func (c *Control) proposal(ctx context.Context, r rhumb.ChangeRequest, state rhumb.StackState) (p ledger.Proposal, err error) {
+func (c *Control) proposal(
+	ctx context.Context, r rhumb.ChangeRequest, state rhumb.StackState,
+) (p ledger.Proposal, err error) {
 	d := &p.Deployment
 	*d = rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, By: r.By, Volumes: r.Volumes, From: state.Current}
 	if r.Cause == rhumb.CauseDown {
@@ -84,7 +87,8 @@ func (c *Control) present(ctx context.Context, s rhumb.StackState) error {
 }
 
 func notDeployed(stack string) error {
-	return rhumb.Errorf(rhumb.NotFound, "stack %s isn't deployed", stack).WithHint("rhumb stacks lists those that are; rhumb deploy brings one up")
+	return rhumb.Errorf(rhumb.NotFound, "stack %s isn't deployed", stack).
+		WithHint("rhumb stacks lists those that are; rhumb deploy brings one up")
 }
 
 // rollbackTarget returns the number of the release to go back to: the requested one, or for 0 the last release that
@@ -99,7 +103,8 @@ func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want i
 		if !r.Served {
 			if r.Number == want {
 				return 0, rhumb.Errorf(rhumb.Invalid, "%s@%d never served", s.Name, want).
-					WithHint("rhumb releases -p %[1]s shows which did; rhumb run -p %[1]s --release %[2]d SERVICE runs it by hand", s.Name, want)
+					WithHint("rhumb releases -p %[1]s shows which did; "+
+						"rhumb run -p %[1]s --release %[2]d SERVICE runs it by hand", s.Name, want)
 			}
 			continue
 		}
@@ -112,7 +117,8 @@ func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want i
 		return 0, rhumb.Errorf(rhumb.NotFound, "no release of %s before %d is kept that served", s.Name, s.Current).
 			WithHint("rhumb releases -p %s lists those that are kept", s.Name)
 	}
-	return 0, rhumb.Errorf(rhumb.NotFound, "release %d of %s isn't kept", want, s.Name).WithHint("kept are %s", strings.Join(served, ", "))
+	return 0, rhumb.Errorf(rhumb.NotFound, "release %d of %s isn't kept", want, s.Name).
+		WithHint("kept are %s", strings.Join(served, ", "))
 }
 
 // checkReturn refuses a rollback to networks and volumes that can't be used any more. Those that the current release

@@ -33,19 +33,22 @@ type Deps struct {
 	Router rhumb.Router
 	Log    *slog.Logger // nil: silent
 
-	Entry        netip.AddrPort              // where HTTP routes by host and path are served; the zero value: [::]:80
-	HTTPS        netip.AddrPort              // where they are served over TLS; the zero value: nowhere
-	ACME         rhumb.Authority             // issues public certificates; the zero value: none
-	Keep         int                         // releases kept per stack, the current one included; 0: ten
-	Version      string                      // for Info
-	Data         string                      // for Info
-	Key          []byte                      // of the hashes of configs, secrets and project files, which others can see
+	Entry   netip.AddrPort  // where HTTP routes by host and path are served; the zero value: [::]:80
+	HTTPS   netip.AddrPort  // where they are served over TLS; the zero value: nowhere
+	ACME    rhumb.Authority // issues public certificates; the zero value: none
+	Keep    int             // releases kept per stack, the current one included; 0: ten
+	Version string          // for Info
+	Data    string          // for Info
+	// of the hashes of configs, secrets and project files, which others can see
+	Key          []byte
 	Certificates rhumb.CertificateStore      // nil: there are neither given certificates nor an internal authority
 	Sweep        func(context.Context) error // removes mounted files that nothing uses; nil: nothing to do
 
-	Trim func(context.Context) (int64, error) // prunes the engine's build cache, and returns the freed bytes; nil: nothing to do
+	// prunes the engine's build cache, and returns the freed bytes; nil: nothing to do
+	Trim func(context.Context) (int64, error)
 
-	DiskLimit int                                   // how full, in percent, a disk may be for anything new to begin; 0: 90; 100: no limit
+	// how full, in percent, a disk may be for anything new to begin; 0: 90; 100: no limit
+	DiskLimit int
 	Space     func(path string) (disk.Usage, error) // nil: disk.Look
 	Usage     func(context.Context) (string, error) // what takes the engine's space, in words; nil: unknown
 }
@@ -94,39 +97,49 @@ func New(d Deps) *Control {
 		events:  events.New(d.Store, d.Log),
 		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
 	}
-	changed := func(stack string) { c.stacks.Changed(rhumb.Change{Stack: stack}) }
 	c.ledger = ledger.New(ledger.Deps{
-		Store: d.Store, Check: c.desk.Check, Router: c.desk.Status, Announce: c.events.Tell,
-		Keep: func(ctx context.Context, d rhumb.Deployment, r *rhumb.Release) {
-			c.care.KeepImages(ctx, d.Stack, d.To, r.Images)
-		},
+		Store: d.Store, Check: c.desk.Check, Router: c.desk.Status, Announce: c.events.Tell, Keep: c.keep,
 		Begun:   func(stack string) { c.stacks.For(stack) },
 		Changed: func(stack string) { c.stacks.Wake(stack) },
 	})
-	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk, Current: c.ledger.Current, Key: d.Key}
-	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep, Files: d.Sweep, Cache: d.Trim, Forget: c.ledger.Forget})
-	c.sources = scene.Sources{Store: d.Store, Release: c.ledger.Release, Replicas: d.Engine.Replicas, Router: c.desk.Status,
-		Holdings: d.Engine.Holdings, Hooked: func(ctx context.Context, stack string) (map[string]time.Time, error) {
-			return hooks.Completed(ctx, d.Store, d.Log, stack)
-		}}
-	c.oneoffs = oneoff.New(oneoff.Deps{Engine: d.Engine, Sources: c.sources, Started: c.started, Lock: c.ledger.Lock, Changed: changed, Log: d.Log})
+	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk,
+		Current: c.ledger.Current, Key: d.Key}
+	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep,
+		Files: d.Sweep, Cache: d.Trim, Forget: c.ledger.Forget})
+	c.sources = scene.Sources{Store: d.Store, Release: c.ledger.Release, Replicas: d.Engine.Replicas,
+		Router: c.desk.Status, Holdings: d.Engine.Holdings, Hooked: c.hooked}
+	c.oneoffs = oneoff.New(oneoff.Deps{Engine: d.Engine, Sources: c.sources, Started: c.started,
+		Lock: c.ledger.Lock, Changed: c.changed, Log: d.Log})
 	c.stacks = run.New(c.runs())
 	return c
 }
 
+// keep keeps the images of a deployment's new release.
+func (c *Control) keep(ctx context.Context, d rhumb.Deployment, r *rhumb.Release) {
+	c.care.KeepImages(ctx, d.Stack, d.To, r.Images)
+}
+
+// hooked reads when the post_start hooks of a stack's replicas had completed.
+func (c *Control) hooked(ctx context.Context, stack string) (map[string]time.Time, error) {
+	return hooks.Completed(ctx, c.Store, c.Log, stack)
+}
+
+// changed has a stack's runner look, because a network or a volume may have changed.
+func (c *Control) changed(stack string) { c.stacks.Changed(rhumb.Change{Stack: stack}) }
+
 // runs returns what the runners work with.
 func (c *Control) runs() run.Deps {
-	performs := act.Deps{Engine: c.Engine, Desk: c.desk, Ledger: c.ledger, Store: c.Store, Oneoffs: c.oneoffs, Sources: c.sources,
-		Announce: c.events.Tell, Starts: make(chan struct{}, maxStarts), Log: c.Log}
+	performs := act.Deps{Engine: c.Engine, Desk: c.desk, Ledger: c.ledger, Store: c.Store, Oneoffs: c.oneoffs,
+		Sources: c.sources, Announce: c.events.Tell, Starts: make(chan struct{}, maxStarts), Log: c.Log}
 	if c.Deps.Certificates != nil {
 		performs.KeepPair = c.Deps.Certificates.KeepPair
 	}
-	return run.Deps{Engine: c.Engine, Act: performs, Ledger: c.ledger, Oneoffs: c.oneoffs, Care: c.care, Sources: c.sources,
-		Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log}
+	return run.Deps{Engine: c.Engine, Act: performs, Ledger: c.ledger, Oneoffs: c.oneoffs, Care: c.care,
+		Sources: c.sources, Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log}
 }
 
-// Hold holds all stacks until ctx ends, and returns after everything that it started has ended. Deployments that are cut
-// off continue when Hold runs again.
+// Hold holds all stacks until ctx ends, and returns after everything that it started has ended. Deployments that are
+// cut off continue when Hold runs again.
 func (c *Control) Hold(ctx context.Context) error {
 	stacks, err := c.Store.Stacks(ctx)
 	if err != nil {
@@ -138,7 +151,7 @@ func (c *Control) Hold(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { c.stacks.Run(ctx); return nil })
 	g.Go(func() error { c.watch(ctx); return nil })
-	g.Go(func() error { c.care.Sweep(ctx); return nil }) // an earlier daemon may have died before it swept
+	g.Go(func() error { c.care.Sweep(ctx); return nil }) // an earlier daemon may have died before it did
 	g.Go(func() error { return c.care.Run(ctx) })
 	err = g.Wait()
 	if ctx.Err() != nil {

@@ -15,15 +15,18 @@ import (
 	"rhumb/rollout/diff"
 )
 
-// Room returns an Unavailable error if there is no room for anything new, such as a deployment or a build: a file system
-// that holds the engine's or the daemon's data is too full. What serves and what frees room must not ask.
+// Room returns an Unavailable error if there is no room for anything new, such as a deployment or a build: a file
+// system that holds the engine's or the daemon's data is too full. What serves and what frees room must not ask.
 func (c *Control) Room(ctx context.Context) error {
-	disks := upkeep.Disks{Engine: c.Engine, Data: c.Data, Limit: c.DiskLimit, Look: c.Space, Takers: c.Usage, Log: c.Log}
+	disks := upkeep.Disks{Engine: c.Engine, Data: c.Data, Limit: c.DiskLimit, Look: c.Space, Takers: c.Usage,
+		Log: c.Log}
 	return disks.Room(ctx)
 }
 
 // Deploy makes a release of the model and begins to roll it out.
-func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
+func (c *Control) Deploy(
+	ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event),
+) (rhumb.Deployment, error) {
 	if err := release.Validate(r.Model); err != nil {
 		return rhumb.Deployment{}, err
 	}
@@ -39,10 +42,11 @@ func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fu
 		return rhumb.Deployment{}, err
 	}
 	stack := r.Model.Name
-	return c.ledger.Begin(ctx, stack, r.WaitLock, func(_ context.Context, now rhumb.StackState) (ledger.Proposal, error) {
+	propose := func(_ context.Context, now rhumb.StackState) (ledger.Proposal, error) {
 		d := rhumb.Deployment{Stack: stack, Cause: rhumb.CauseDeploy, By: r.By, From: now.Current}
 		return ledger.Proposal{Release: rel, Deployment: d}, nil
-	})
+	}
+	return c.ledger.Begin(ctx, stack, r.WaitLock, propose)
 }
 
 // Plan returns what Deploy would do. Images that haven't been pulled count as changed.
@@ -82,8 +86,8 @@ func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 		}
 	}
 	p.Changes = diff.Stacks(from, model)
-	s := &scene.Scene{Wanted: rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from, Mode: rollout.Deploy,
-		RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}}
+	s := &scene.Scene{Wanted: rollout.Wanted{Stack: d.Stack, Release: p.To, Model: model, Previous: from,
+		Mode: rollout.Deploy, RunJobs: d.Cause == rhumb.CauseDeploy, Volumes: d.Volumes}}
 	if err := c.sources.Look(ctx, s); err != nil {
 		return p, err
 	}

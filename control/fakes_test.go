@@ -14,8 +14,8 @@ import (
 	"rhumb/sqlite"
 )
 
-// TestMain keeps the databases in memory where it can: each commit would wait for a disk that others use too, and no test
-// here loses power.
+// TestMain keeps the databases in memory where it can: each commit would wait for a disk that others use too, and no
+// test here loses power.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("/dev/shm", "rhumb-control-*")
 	if err == nil {

@@ -40,7 +40,8 @@ func (d *diary) count(line string) int {
 	return n
 }
 
-// hooking makes the bed's replicas write down what runs in them and beside them; fails gives the exit codes of commands.
+// hooking makes the bed's replicas write down what runs in them and beside them; fails gives the exit codes of
+// commands.
 func (b *bed) hooking(d *diary, fails map[string]int) {
 	b.engine.Interpret(func(s rhumb.ReplicaSpec) enginefake.Behaviour {
 		if s.OneOff != "" || strings.Contains(s.Service, ".pre_start.") {

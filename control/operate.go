@@ -8,8 +8,8 @@ import (
 	"rhumb/control/release"
 )
 
-// maxCommand is how long a command may be with its variables, in bytes. Docker Engine passes both to its helper through a
-// pipe of 64 kB. If the helper dies while more is on its way, the engine never releases the container.
+// maxCommand is how long a command may be with its variables, in bytes. Docker Engine passes both to its helper
+// through a pipe of 64 kB. If the helper dies while more is on its way, the engine never releases the container.
 const maxCommand = 60_000
 
 // checkCommand returns an Invalid error for a command that is too long for the engine.
@@ -19,7 +19,8 @@ func checkCommand(o rhumb.ExecOptions) error {
 		size += len(word)
 	}
 	if size > maxCommand {
-		return rhumb.Errorf(rhumb.Invalid, "the command with its variables is too long: %d bytes, and %d can be passed on", size, maxCommand).
+		return rhumb.Errorf(rhumb.Invalid,
+			"the command with its variables is too long: %d bytes, and %d can be passed on", size, maxCommand).
 			WithHint("pass long text on the standard input, or in a file")
 	}
 	return nil
@@ -98,8 +99,9 @@ func (c *Control) currentModel(ctx context.Context, stack string) (int, *rhumb.S
 }
 
 // Run starts one more replica of a service with its own command, and removes it when it ends. It joins the service's
-// networks and mounts, not its published ports and routes. The service may be a pre_start hook: "web.pre_start.1". For a
-// release that doesn't serve, the networks and volumes that it needs are made; the networks are removed with it.
+// networks and mounts, not its published ports and routes. The service may be a pre_start hook: "web.pre_start.1".
+// For a release that doesn't serve, the networks and volumes that it needs are made; the networks are removed with
+// it.
 func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOptions) (int, error) {
 	if err := checkCommand(o); err != nil {
 		return 0, err
@@ -127,7 +129,8 @@ func (c *Control) modelToRun(ctx context.Context, stack string, number int) (int
 	}
 	if kept, listErr := c.Store.Releases(ctx, stack); listErr == nil && len(kept) > 0 {
 		return 0, nil, rhumb.Errorf(rhumb.NotFound, "no release of stack %s serves", stack).
-			WithHint("rhumb run -p %s --release %d SERVICE runs one of a release that never served", stack, kept[0].Number)
+			WithHint("rhumb run -p %s --release %d SERVICE runs one of a release that never served",
+				stack, kept[0].Number)
 	}
 	return 0, nil, err
 }

@@ -24,8 +24,10 @@ func checkName(name string) error {
 	case name == "":
 		return rhumb.Errorf(rhumb.Invalid, "the value has no name")
 	case len(name) > maxName:
-		return rhumb.Errorf(rhumb.Invalid, "the value's name is too long: it has %d bytes", len(name)).WithHint("names have at most %d", maxName)
-	case name == "." || name == ".." || strings.TrimSpace(name) != name || !utf8.ValidString(name) || strings.ContainsFunc(name, odd):
+		return rhumb.Errorf(rhumb.Invalid, "the value's name is too long: it has %d bytes", len(name)).
+			WithHint("names have at most %d", maxName)
+	case name == "." || name == ".." || strings.TrimSpace(name) != name || !utf8.ValidString(name),
+		strings.ContainsFunc(name, odd):
 		return rhumb.Errorf(rhumb.Invalid, "%q can't be a value's name", name).
 			WithHint("use letters, digits, and what stands between them: db/password, shop_token")
 	}

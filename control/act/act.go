@@ -1,5 +1,5 @@
-// Package act performs steps: each becomes calls of the engine, the proxy's desk and the ledger. It decides nothing, tries
-// nothing again and starts no goroutines. Performing a step twice does no harm.
+// Package act performs steps: each becomes calls of the engine, the proxy's desk and the ledger. It decides nothing,
+// tries nothing again and starts no goroutines. Performing a step twice does no harm.
 package act
 
 import (
@@ -64,7 +64,7 @@ type Performer struct {
 	*Recorder
 	Deps
 	Done  *hooks.Done     // the replicas whose post_start hooks have completed
-	Names *directory.Told // the names that replicas were given
+	Names *directory.Told // the names in the replicas' hosts files
 	book  *directory.Book // the addresses of services
 	stack string
 	waits waits
@@ -74,8 +74,9 @@ type Performer struct {
 func New(d Deps, stack string, ready *ready.Readiness) *Performer {
 	d.Log = d.Log.With("stack", stack)
 	return &Performer{
-		Recorder: &Recorder{stack: stack, engine: d.Engine, ledger: d.Ledger, announce: d.Announce, ready: ready, log: d.Log},
-		Deps:     d, Done: hooks.NewDone(d.Store, d.Log, stack), Names: directory.NewTold(),
+		Recorder: &Recorder{stack: stack, engine: d.Engine, ledger: d.Ledger, announce: d.Announce, ready: ready,
+			log: d.Log},
+		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), Names: directory.NewTold(),
 		book: directory.NewBook(d.Store, stack), stack: stack,
 	}
 }
@@ -152,7 +153,8 @@ func (p *Performer) start(ctx context.Context, s *scene.Scene, step rhumb.Step) 
 		}
 	}
 	spec := scene.Spec(s.Wanted.Model, svc)
-	spec.Release, spec.Slot, spec.Restarts, spec.PostStart = step.Release, step.Slot, step.Restarts, len(svc.PostStart) > 0
+	spec.Release, spec.Slot, spec.Restarts = step.Release, step.Slot, step.Restarts
+	spec.PostStart = len(svc.PostStart) > 0
 	spec.VolumesOf, _, _ = rhumb.HookOf(svc.Name)
 	spec.Joined, spec.Beside = s.Joined(svc, step.Slot), s.Beside(svc)
 	var err error

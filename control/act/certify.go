@@ -20,7 +20,8 @@ func (p *Performer) Certify(ctx context.Context, s *scene.Scene) error {
 			continue
 		}
 		files := s.Wanted.Model.Files
-		i := slices.IndexFunc(files, func(f rhumb.File) bool { return f.Kind == rhumb.FileCertificate && f.Hash == w.Given })
+		given := func(f rhumb.File) bool { return f.Kind == rhumb.FileCertificate && f.Hash == w.Given }
+		i := slices.IndexFunc(files, given)
 		if i < 0 || p.KeepPair == nil {
 			return rhumb.Errorf(rhumb.Internal, "the release doesn't hold the certificate of %s", w.Host)
 		}

@@ -49,7 +49,9 @@ func (p *Performer) check(ctx context.Context, s *scene.Scene, step rhumb.Step) 
 }
 
 // ask sends HTTP requests to all replicas of a service until each has answered or the time is up.
-func (p *Performer) ask(ctx context.Context, s *scene.Scene, svc *rhumb.Service, run rhumb.HookRun) (rhumb.HookRun, error) {
+func (p *Performer) ask(
+	ctx context.Context, s *scene.Scene, svc *rhumb.Service, run rhumb.HookRun,
+) (rhumb.HookRun, error) {
 	waited, done := p.waits.context(ctx)
 	defer done()
 	limited, cancel := context.WithTimeoutCause(waited, svc.After.Timeout, card.ErrTooLong)
@@ -57,7 +59,8 @@ func (p *Performer) ask(ctx context.Context, s *scene.Scene, svc *rhumb.Service,
 	began := time.Now()
 	var out card.Tail
 	for _, rep := range s.Observed.Replicas {
-		if svc.After.Path == "" || rep.Service != svc.Name || rep.Spec != s.Wanted.Specs[svc.Name] || rep.Slot == 0 || !rep.Alive() {
+		ours := rep.Service == svc.Name && rep.Spec == s.Wanted.Specs[svc.Name] && rep.Slot != 0
+		if svc.After.Path == "" || !ours || !rep.Alive() {
 			continue
 		}
 		at, err := s.Address(rep)
@@ -65,9 +68,10 @@ func (p *Performer) ask(ctx context.Context, s *scene.Scene, svc *rhumb.Service,
 			return run, err
 		}
 		addr := netip.AddrPortFrom(at, svc.After.Port)
-		for err = ready.Ask(limited, addr, svc.After.Path); err != nil && limited.Err() == nil; err = ready.Ask(limited, addr, svc.After.Path) {
+		for err = ready.Ask(limited, addr, svc.After.Path); err != nil && limited.Err() == nil; {
 			pause.For(limited, ready.Latest)
 			_, _ = fmt.Fprintf(&out, "%s: %v\n", rep.Name(), err) // into memory, it can't fail
+			err = ready.Ask(limited, addr, svc.After.Path)
 		}
 		if oneoff.Abandoned(limited) {
 			return run, limited.Err()

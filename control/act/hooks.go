@@ -26,7 +26,8 @@ func (e *hookError) Unwrap() error { return e.err }
 // preStart runs the hooks that precede each start of a service's replica, with the volumes of its slot.
 func (p *Performer) preStart(ctx context.Context, s *scene.Scene, step rhumb.Step, svc *rhumb.Service) error {
 	for _, h := range svc.PreStart {
-		run := rhumb.HookRun{Kind: rhumb.HookPreStart, Number: h.Number, Service: svc.Name, Release: step.Release, Slot: step.Slot}
+		run := rhumb.HookRun{Kind: rhumb.HookPreStart, Number: h.Number, Service: svc.Name,
+			Release: step.Release, Slot: step.Slot}
 		spec := oneoff.ForHook(s, svc, h.Container, step.Slot)
 		spec.Release, spec.VolumesOf = step.Release, svc.Name
 		spec.OneOff = fmt.Sprintf("pre_start%d.%d.%d", h.Number, step.Release, step.Slot)
@@ -37,14 +38,17 @@ func (p *Performer) preStart(ctx context.Context, s *scene.Scene, step rhumb.Ste
 		p.Hook(ctx, s, run)
 		if run.Failed != "" {
 			hint := card.HookHint(p.stack, step.Release, rhumb.HookService(svc.Name, h.Number), nil)
-			return &hookError{rhumb.Errorf(rhumb.Invalid, "hook %q %s", run.Title(), run.Failed).WithHint("%s", hint), run}
+			return &hookError{rhumb.Errorf(rhumb.Invalid, "hook %q %s", run.Title(), run.Failed).
+				WithHint("%s", hint), run}
 		}
 	}
 	return nil
 }
 
 // beside runs a hook in a container of its own, until the deployment goes another way.
-func (p *Performer) beside(ctx context.Context, s *scene.Scene, spec rhumb.ReplicaSpec, run rhumb.HookRun, limit time.Duration) (rhumb.HookRun, error) {
+func (p *Performer) beside(
+	ctx context.Context, s *scene.Scene, spec rhumb.ReplicaSpec, run rhumb.HookRun, limit time.Duration,
+) (rhumb.HookRun, error) {
 	ctx, done := p.waits.context(ctx)
 	defer done()
 	return p.Oneoffs.Beside(ctx, s, spec, run, limit)
@@ -63,8 +67,9 @@ func (p *Performer) PostStart(ctx context.Context, s *scene.Scene, rep rhumb.Rep
 		}
 		p.Hook(ctx, s, run)
 		if run.Failed != "" {
-			f := rhumb.Failure{At: run.At, Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
-				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed), Logs: card.Ending(run.Logs),
+			f := rhumb.Failure{At: run.At, Service: rep.Service, Slot: rep.Slot, Release: rep.Release,
+				Replica: rep.Name(), ID: rep.ID, Logs: card.Ending(run.Logs),
+				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed),
 				Hint: card.HookHint(p.stack, rep.Release, rep.Service, h.Command)}
 			if err := p.Fail(ctx, s, f); err != nil {
 				p.log.Error("can't record a failed hook, running it again", "replica", rep.Name(), "err", err)
@@ -90,7 +95,9 @@ func (p *Performer) lost(ctx context.Context, rep rhumb.Replica, err error) bool
 	if listErr != nil {
 		return true
 	}
-	return !slices.ContainsFunc(list, func(now rhumb.Replica) bool { return now.ID == rep.ID && now.State == rhumb.StateRunning })
+	return !slices.ContainsFunc(list, func(now rhumb.Replica) bool {
+		return now.ID == rep.ID && now.State == rhumb.StateRunning
+	})
 }
 
 // preStop runs a replica's pre_stop hooks. A hook that fails is recorded and delays nothing; those after it don't run.

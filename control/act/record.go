@@ -48,7 +48,8 @@ func (r *Recorder) Record(ctx context.Context, s *scene.Scene, step rhumb.Step) 
 	}
 	if s.Open == nil && svc != nil && rep.Restarts > 0 {
 		if at := rollout.RetryAt(svc, rep); at.After(f.At) {
-			text := fmt.Sprintf("crashed %d times in a row; started again in %s", rep.Restarts+1, rhumb.Span(at.Sub(f.At)+time.Second/2))
+			text := fmt.Sprintf("crashed %d times in a row; started again in %s",
+				rep.Restarts+1, rhumb.Span(at.Sub(f.At)+time.Second/2))
 			r.announce(ctx, s.Event(rep, rhumb.EventBackoff, text))
 		}
 	}
@@ -60,7 +61,8 @@ func (r *Recorder) failure(ctx context.Context, rep rhumb.Replica, svc *rhumb.Se
 	f := rhumb.Failure{
 		At: time.Now(), Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Replica: rep.Name(), ID: rep.ID,
 		Reason: why, Ended: rep.State == rhumb.StateExited && rep.Error == "" && !rep.Started.IsZero(),
-		ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Output(rep.ID), Logs: r.lastLines(ctx, rep.ID, card.Lines),
+		ExitCode: rep.ExitCode, OOM: rep.OOM, Health: r.ready.Output(rep.ID),
+		Logs: r.lastLines(ctx, rep.ID, card.Lines),
 	}
 	if svc == nil || svc.Ready.Kind != rhumb.ReadyHealth { // the output is a line of ours, not of the user's own check
 		if f.Health != "" && rep.Alive() {
@@ -75,8 +77,8 @@ func (r *Recorder) failure(ctx context.Context, rep rhumb.Replica, svc *rhumb.Se
 	return f
 }
 
-// lacking names a service that a failed replica depends on and that may not have been ready when it failed, and says why;
-// "": there is none. A dependency that the replica's start waited for was ready.
+// lacking names a service that a failed replica depends on and that may not have been ready when it failed, and says
+// why; "": there is none. A dependency that the replica's start waited for was ready.
 func (r *Recorder) lacking(s *scene.Scene, rep rhumb.Replica, svc *rhumb.Service) string {
 	o := &s.Observed
 	if svc == nil || o.Routes[rep.ID] != (rollout.Route{}) {
@@ -125,7 +127,8 @@ func (r *Recorder) Fail(ctx context.Context, s *scene.Scene, f rhumb.Failure) er
 	return nil
 }
 
-// GiveUp records that a step can't be done, so that its deployment fails. In a deployment that has ended it returns cause.
+// GiveUp records that a step can't be done, so that its deployment fails. In a deployment that has ended it returns
+// cause.
 func (r *Recorder) GiveUp(ctx context.Context, s *scene.Scene, step rhumb.Step, cause error) error {
 	if s.Open.Phase.Ended() {
 		return cause
@@ -213,7 +216,8 @@ func (r *Recorder) jobRun(ctx context.Context, rep rhumb.Replica, failed string)
 	if !ok {
 		return run, false
 	}
-	run = rhumb.HookRun{At: rep.Finished, Kind: rhumb.HookPreStart, Number: n, Service: service, Release: rep.Release, Failed: failed}
+	run = rhumb.HookRun{At: rep.Finished, Kind: rhumb.HookPreStart, Number: n, Service: service,
+		Release: rep.Release, Failed: failed}
 	if !rep.Started.IsZero() && rep.Finished.After(rep.Started) {
 		run.Took = rep.Finished.Sub(rep.Started).Round(time.Millisecond)
 	}

@@ -7,7 +7,6 @@ import (
 	"rhumb"
 	"rhumb/control/routing"
 	"rhumb/control/scene"
-	"rhumb/internal/pause"
 )
 
 // reroute changes the routing table and returns once the proxy serves it.
@@ -55,7 +54,8 @@ func (p *Performer) reroute(ctx context.Context, s *scene.Scene, step rhumb.Step
 func (p *Performer) route(s *scene.Scene, rep rhumb.Replica) (func(*rhumb.Table) error, error) {
 	svc, wanted := s.Definition(rep)
 	if svc == nil {
-		return nil, rhumb.Errorf(rhumb.Internal, "%s: neither the wanted nor the previous release has its spec", rep.Name())
+		return nil, rhumb.Errorf(rhumb.Internal,
+			"%s: neither the wanted nor the previous release has its spec", rep.Name())
 	}
 	at, err := s.Address(rep)
 	if err != nil {
@@ -64,7 +64,8 @@ func (p *Performer) route(s *scene.Scene, rep rhumb.Replica) (func(*rhumb.Table)
 	return func(t *rhumb.Table) error {
 		routing.Route(t, p.stack, svc, rep, at, wanted)
 		if !routing.RouteInside(t, p.stack, rep) && !svc.Served() {
-			return rhumb.Errorf(rhumb.Unavailable, "%s can't be reached: it shares no network with the proxy", rep.Name())
+			return rhumb.Errorf(rhumb.Unavailable,
+				"%s can't be reached: it shares no network with the proxy", rep.Name())
 		}
 		return nil
 	}, nil
@@ -83,35 +84,4 @@ func (p *Performer) withdraw(t *rhumb.Table, s *scene.Scene, step rhumb.Step, no
 	if wait := s.Wait(step.Service); planned && wait > 0 {
 		routing.Expect(t, p.stack, step.Service, now.Add(wait))
 	}
-}
-
-const (
-	// quietLimit is how long the last replica of a stop-first service goes on serving at most before it drains.
-	quietLimit = 10 * time.Second
-	quietPoll  = 20 * time.Millisecond
-)
-
-// awaitQuiet waits, before the last replica of a stop-first service drains, until it has no requests in flight. From then
-// on callers wait for the next replica, and requests that take long should be over by then. Meanwhile the replica goes on
-// serving. awaitQuiet waits no longer than quietLimit and the service's Drain.
-func (p *Performer) awaitQuiet(ctx context.Context, s *scene.Scene, step rhumb.Step) error {
-	svc := s.Wanted.Model.Service(step.Service)
-	if step.Kind != rhumb.StepDrain || svc == nil || svc.Replicas == 0 || !s.StopFirst(step.Service) {
-		return nil
-	}
-	ctx, done := p.waits.context(ctx)
-	defer done()
-	for began := time.Now(); time.Since(began) < min(svc.Drain, quietLimit); {
-		st, err := p.Desk.Status(ctx)
-		if err != nil {
-			return err
-		}
-		if routing.BusyOf(st)[step.Replica] == 0 || routing.OthersServe(&st.Table, p.stack, step.Replica) {
-			return nil
-		}
-		if !pause.For(ctx, quietPoll) {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }

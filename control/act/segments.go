@@ -10,8 +10,8 @@ import (
 )
 
 // Segments brings the service addresses in the routing table in line with the engine's networks, the releases and the
-// replicas, and removes endpoints of replicas that are gone. It reports whether it has changed the table: then the scene
-// is out of date.
+// replicas, and removes endpoints of replicas that are gone. It reports whether it has changed the table: then the
+// scene is out of date.
 func (p *Performer) Segments(ctx context.Context, s *scene.Scene, now time.Time) (changed bool, err error) {
 	var want []rhumb.Segment
 	replicas := s.Observed.Replicas

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// waits are the contexts of what a deployment waits for, such as hooks and checks. They all end when the deployment goes
-// another way: a rollback doesn't wait ten minutes for a hook.
+// waits are the contexts of what a deployment waits for, such as hooks and checks. They all end when the deployment
+// goes another way: a rollback doesn't wait ten minutes for a hook.
 type waits struct {
 	mu   sync.Mutex
 	ends map[int]context.CancelCauseFunc

@@ -1,4 +1,5 @@
-// Package hooks runs the hooks of single replicas inside them, and knows which replicas' post_start hooks have completed.
+// Package hooks runs the hooks of single replicas inside them, and knows which replicas' post_start hooks have
+// completed.
 package hooks
 
 import (
@@ -19,8 +20,8 @@ type Store interface {
 	SetSetting(ctx context.Context, key, value string) error
 }
 
-// doneKey is the setting in which a stack's completed post_start hooks are kept. A daemon that comes back must not take a
-// replica for ready whose hooks were cut off.
+// doneKey is the setting in which a stack's completed post_start hooks are kept. A daemon that comes back must not
+// take a replica for ready whose hooks were cut off.
 func doneKey(stack string) string { return "post_start/" + stack }
 
 // Completed reads when the post_start hooks of a stack's replicas had completed, by replica ID.
@@ -74,7 +75,9 @@ func (d *Done) Completed(ctx context.Context) (map[string]time.Time, error) {
 
 // Complete records that a replica's post_start hooks have completed, and forgets replicas that are gone. It lists the
 // replicas itself: the look with which the hooks began may be older than a replica whose hooks completed sooner.
-func (d *Done) Complete(ctx context.Context, id string, list func(context.Context, string) ([]rhumb.Replica, error)) error {
+func (d *Done) Complete(
+	ctx context.Context, id string, list func(context.Context, string) ([]rhumb.Replica, error),
+) error {
 	select {
 	case d.writing <- struct{}{}:
 		defer func() { <-d.writing }()

@@ -21,8 +21,8 @@ func Of(rep rhumb.Replica, kind rhumb.HookKind, number int) rhumb.HookRun {
 	return rhumb.HookRun{Kind: kind, Number: number, Service: rep.Service, Release: rep.Release, Slot: rep.Slot}
 }
 
-// Inside runs a hook in a replica and returns the record of how it went. The engine kills what an earlier daemon began of
-// the hook first. The error is the engine's, if it could not run the hook at all.
+// Inside runs a hook in a replica and returns the record of how it went. The engine kills what an earlier daemon
+// began of the hook first. The error is the engine's, if it could not run the hook at all.
 func Inside(ctx context.Context, engine Execer, id string, run rhumb.HookRun, h rhumb.Hook) (rhumb.HookRun, error) {
 	limited, cancel := context.WithTimeoutCause(ctx, h.Timeout, card.ErrTooLong)
 	defer cancel()

@@ -23,8 +23,9 @@ type Store interface {
 
 // Deps is what a Ledger works with. All are required.
 type Deps struct {
-	Store    Store
-	Check    func(ctx context.Context, m *rhumb.Stack) error                 // whether the proxy can serve what a model publishes
+	Store Store
+	// whether the proxy can serve what a model publishes
+	Check    func(ctx context.Context, m *rhumb.Stack) error
 	Router   func(ctx context.Context) (rhumb.RouterStatus, error)           // what the proxy has counted
 	Announce func(ctx context.Context, e rhumb.Event)                        // a deployment began
 	Keep     func(ctx context.Context, d rhumb.Deployment, r *rhumb.Release) // its new release must keep its images
@@ -41,11 +42,12 @@ type Ledger struct {
 
 // New returns a Ledger.
 func New(d Deps) *Ledger {
-	return &Ledger{Deps: d, releases: releases{known: map[releaseKey]*rhumb.Release{}}, begins: locks{used: map[string]*lock{}}}
+	known, used := map[releaseKey]*rhumb.Release{}, map[string]*lock{}
+	return &Ledger{Deps: d, releases: releases{known: known}, begins: locks{used: used}}
 }
 
-// Proposal is a deployment that is to be opened. Release is the new release; nil: the deployment goes to an older one, or
-// to none.
+// Proposal is a deployment that is to be opened. Release is the new release; nil: the deployment goes to an older
+// one, or to none.
 type Proposal struct {
 	Release    *rhumb.Release
 	Deployment rhumb.Deployment
@@ -57,7 +59,9 @@ type Propose func(ctx context.Context, state rhumb.StackState) (Proposal, error)
 
 // Begin opens the deployment that propose returns, unless nothing would change: then the deployment that it returns has
 // ended and no ID. While another deployment of the stack is open Begin waits, at most for wait; then it returns Locked.
-func (l *Ledger) Begin(ctx context.Context, stack string, wait time.Duration, propose Propose) (rhumb.Deployment, error) {
+func (l *Ledger) Begin(
+	ctx context.Context, stack string, wait time.Duration, propose Propose,
+) (rhumb.Deployment, error) {
 	for deadline := time.Now().Add(wait); ; {
 		d, moved, err := l.tryBegin(ctx, stack, propose)
 		switch {
@@ -73,7 +77,9 @@ func (l *Ledger) Begin(ctx context.Context, stack string, wait time.Duration, pr
 }
 
 // tryBegin opens the deployment once. moved is true if another release serves by now than the proposal is made from.
-func (l *Ledger) tryBegin(ctx context.Context, stack string, propose Propose) (d rhumb.Deployment, moved bool, err error) {
+func (l *Ledger) tryBegin(
+	ctx context.Context, stack string, propose Propose,
+) (d rhumb.Deployment, moved bool, err error) {
 	defer l.Lock(stack)() // what is compared is what is stored
 	state, err := l.Store.StackState(ctx, stack)
 	if err != nil {
@@ -151,7 +157,8 @@ func (l *Ledger) unchanged(ctx context.Context, rel *rhumb.Release, state rhumb.
 
 // begun returns the event of a deployment that was opened.
 func begun(d rhumb.Deployment) rhumb.Event {
-	return rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
+	return rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase,
+		By:   d.By,
 		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))}
 }
 
@@ -164,7 +171,9 @@ func orNothing(release int) string {
 
 // Update changes a stored deployment. If it was changed by another call meanwhile, change is called again with what is
 // stored then. An error of change is returned as it is, and nothing is stored.
-func (l *Ledger) Update(ctx context.Context, stack string, id int64, change func(*rhumb.Deployment) error) (rhumb.Deployment, error) {
+func (l *Ledger) Update(
+	ctx context.Context, stack string, id int64, change func(*rhumb.Deployment) error,
+) (rhumb.Deployment, error) {
 	for {
 		d, err := l.Store.Deployment(ctx, stack, id)
 		if err != nil {

@@ -12,7 +12,8 @@ func Tally(st rhumb.RouterStatus, stack string) rhumb.Tally {
 	return rhumb.Tally{Proxy: st.Started, Unserved: unserved(st, stack)}
 }
 
-// unserved returns, by service, how many of a stack's connections and requests the proxy could not serve since it began.
+// unserved returns, by service, how many of a stack's connections and requests the proxy could not serve since it
+// began.
 func unserved(st rhumb.RouterStatus, stack string) map[string]uint64 {
 	counts := map[string]uint64{}
 	for _, b := range st.Table.Backends {
@@ -23,8 +24,8 @@ func unserved(st rhumb.RouterStatus, stack string) map[string]uint64 {
 	return counts
 }
 
-// tally returns what the proxy has counted, for a deployment that begins. If the proxy can't be asked it returns the zero
-// Tally: then nothing will be known of what the deployment cost.
+// tally returns what the proxy has counted, for a deployment that begins. If the proxy can't be asked it returns the
+// zero Tally: then nothing will be known of what the deployment cost.
 func (l *Ledger) tally(ctx context.Context, stack string) rhumb.Tally {
 	st, err := l.Router(ctx)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package oneoff runs containers beside a stack's replicas: hooks that run before a start, checks, and what people run by
-// hand. They have slot 0, join the networks and mounts of a service, and serve nothing.
+// Package oneoff runs containers beside a stack's replicas: hooks that run before a start, checks, and what people
+// run by hand. They have slot 0, join the networks and mounts of a service, and serve nothing.
 package oneoff
 
 import (
@@ -57,9 +57,12 @@ func ForHook(s *scene.Scene, svc *rhumb.Service, k rhumb.Container, slot int) rh
 	return spec
 }
 
-// Beside runs a hook in a container of its own and returns the record of how it went. It ends what an earlier daemon left
-// of the hook first. After an error it isn't known how the hook went: the engine can't be reached, or ctx has ended.
-func (r *Room) Beside(ctx context.Context, s *scene.Scene, spec rhumb.ReplicaSpec, run rhumb.HookRun, limit time.Duration) (rhumb.HookRun, error) {
+// Beside runs a hook in a container of its own and returns the record of how it went. It ends what an earlier daemon
+// left of the hook first. After an error it isn't known how the hook went: the engine can't be reached, or ctx has
+// ended.
+func (r *Room) Beside(
+	ctx context.Context, s *scene.Scene, spec rhumb.ReplicaSpec, run rhumb.HookRun, limit time.Duration,
+) (rhumb.HookRun, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	for _, rep := range s.Observed.Replicas {
@@ -102,14 +105,15 @@ func (r *Room) end(ctx context.Context, rep rhumb.Replica) error {
 	return r.Engine.Remove(ctx, rep.ID)
 }
 
-// EndOlder ends the one-offs of a stack that an earlier daemon left: no client is attached to them. It tries until it has
-// succeeded or ctx ends.
+// EndOlder ends the one-offs of a stack that an earlier daemon left: no client is attached to them. It tries until it
+// has succeeded or ctx ends.
 func (r *Room) EndOlder(ctx context.Context, stack string) {
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
 		list, err := r.Engine.Replicas(ctx, stack)
 		for _, rep := range list {
 			if rep.OneOff != "" && rep.Created.Before(r.Started) {
-				r.Log.Info("one-off of an earlier daemon ended", "stack", stack, "service", rep.Service, "oneoff", rep.OneOff)
+				r.Log.Info("one-off of an earlier daemon ended",
+					"stack", stack, "service", rep.Service, "oneoff", rep.OneOff)
 				err = errors.Join(err, r.end(ctx, rep))
 			}
 		}

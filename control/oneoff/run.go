@@ -93,7 +93,8 @@ func Container(k rhumb.Container, o rhumb.ExecOptions) rhumb.Container {
 	k.HostPorts, k.Health, k.MacAddress = nil, &rhumb.Healthcheck{Test: []string{"NONE"}}, ""
 	nets := make([]rhumb.Attachment, len(k.Networks))
 	for i, n := range k.Networks {
-		nets[i] = rhumb.Attachment{Network: n.Network, Priority: n.Priority} // no alias: it must not answer for the service
+		// no alias: it must not answer for the service
+		nets[i] = rhumb.Attachment{Network: n.Network, Priority: n.Priority}
 	}
 	k.Networks = nets
 	return k

@@ -10,7 +10,9 @@ import (
 // Start probes a replica until it is ready, unless a probe or other work runs for it. The replica is ready once p has
 // passed for as long as window without a failure; with a window of 0, once p has passed. Then, and whenever the check
 // begins or stops to pass, wake is called.
-func (y *Readiness) Start(ctx context.Context, rep rhumb.Replica, p Prober, pace Pace, window time.Duration, wake func()) {
+func (y *Readiness) Start(
+	ctx context.Context, rep rhumb.Replica, p Prober, pace Pace, window time.Duration, wake func(),
+) {
 	y.start(ctx, rep.ID, wake, func(ctx context.Context) {
 		err := y.until(ctx, rep, p, pace)
 		for err == nil && window > 0 {

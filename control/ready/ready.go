@@ -31,8 +31,8 @@ type Snapshot struct {
 
 // New returns a Readiness that knows no replicas.
 func New() *Readiness {
-	return &Readiness{ready: map[string]time.Time{}, accepts: map[string]bool{}, running: map[string]context.CancelFunc{},
-		output: map[string]string{}, recorded: map[string]bool{}}
+	return &Readiness{ready: map[string]time.Time{}, accepts: map[string]bool{},
+		running: map[string]context.CancelFunc{}, output: map[string]string{}, recorded: map[string]bool{}}
 }
 
 // Update remembers which of the observed replicas are ready and forgets those that are gone, whose probes and other

@@ -37,14 +37,16 @@ func (a *announcer) look(ctx context.Context, s *scene.Scene) {
 			continue
 		}
 		if since, ok := s.Observed.Ready[rep.ID]; ok && rep.Alive() {
-			a.once(ctx, s, rep, rhumb.EventReady, "ready after "+since.Sub(rep.Started).Round(10*time.Millisecond).String())
+			took := since.Sub(rep.Started).Round(10 * time.Millisecond)
+			a.once(ctx, s, rep, rhumb.EventReady, "ready after "+took.String())
 		}
 		if cut := (announced{rep.ID, rhumb.EventWarning}); s.Observed.Severed[rep.ID] && !a.done[cut] {
 			a.done[cut] = true
 			a.send(ctx, s.Event(rep, rhumb.EventWarning, "was disconnected by hand from a network of its stack"))
 		}
 		svc, _ := s.Definition(rep)
-		if _, _, hook := rhumb.HookOf(rep.Service); svc != nil && rollout.Completed(svc, rep) && !hook { // the recorder announces hooks
+		// the recorder announces hooks
+		if _, _, hook := rhumb.HookOf(rep.Service); svc != nil && rollout.Completed(svc, rep) && !hook {
 			a.once(ctx, s, rep, rhumb.EventCompleted, "")
 		}
 	}
@@ -73,7 +75,8 @@ func (a *announcer) retry(ctx context.Context, s *scene.Scene, step rhumb.Step, 
 	a.send(ctx, s.StepEvent(step, rhumb.EventWarning, act.Reason(step, err)+"; trying again"))
 }
 
-// unserved announces connections and requests that the proxy could not serve since the last time, at most once a minute.
+// unserved announces connections and requests that the proxy could not serve since the last time, at most once a
+// minute.
 func (a *announcer) unserved(ctx context.Context, s *scene.Scene, now time.Time) {
 	if a.counted.Proxy.IsZero() { // the proxy may have counted before this daemon started
 		a.counted = ledger.Tally(s.Router, a.stack)

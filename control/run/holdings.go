@@ -8,8 +8,8 @@ import (
 	"rhumb"
 )
 
-// holdings caches the networks and volumes of a stack. They change seldom and cost the engine more than its replicas, so
-// they are listed again only after something may have changed them, or after LookEvery.
+// holdings caches the networks and volumes of a stack. They change seldom and cost the engine more than its replicas,
+// so they are listed again only after something may have changed them, or after LookEvery.
 type holdings struct {
 	mu      sync.Mutex
 	last    rhumb.Holdings
@@ -18,7 +18,9 @@ type holdings struct {
 }
 
 // look returns the stack's networks and volumes.
-func (h *holdings) look(ctx context.Context, stack string, list func(context.Context, string) (rhumb.Holdings, error)) (rhumb.Holdings, error) {
+func (h *holdings) look(
+	ctx context.Context, stack string, list func(context.Context, string) (rhumb.Holdings, error),
+) (rhumb.Holdings, error) {
 	h.mu.Lock()
 	last, seen, changes := h.last, h.seen, h.changes
 	h.mu.Unlock()

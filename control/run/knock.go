@@ -63,7 +63,8 @@ func (k *knock) try(ctx context.Context) error {
 
 // amongPorts returns the addresses that have one of the ports.
 func amongPorts(addrs []netip.AddrPort, ports []uint16) []netip.AddrPort {
-	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.AddrPort) bool { return !slices.Contains(ports, a.Port()) })
+	other := func(a netip.AddrPort) bool { return !slices.Contains(ports, a.Port()) }
+	return slices.DeleteFunc(slices.Clone(addrs), other)
 }
 
 // refused says why no port of a replica accepts. inside are the addresses with one of the ports, all are all that it

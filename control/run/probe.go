@@ -56,7 +56,9 @@ func (d Deps) prober(s *scene.Scene, rep rhumb.Replica, svc *rhumb.Service) (rea
 		return func(ctx context.Context) error { return ready.Ask(ctx, at, check.Path) }, ready.Quick
 	case rhumb.ReadyAnswer:
 		peers := s.Peers(rep, check.Port)
-		return func(ctx context.Context) error { return ready.Answer(ctx, at, check.Host, check.Path, peers) }, ready.Quick
+		return func(ctx context.Context) error {
+			return ready.Answer(ctx, at, check.Host, check.Path, peers)
+		}, ready.Quick
 	}
 	return (&knock{engine: d.Engine, rep: rep, at: addr, ready: check}).try, ready.Quick
 }

@@ -28,7 +28,7 @@ type Deps struct {
 	Log     *slog.Logger
 }
 
-// Engine probes replicas and gives them names.
+// Engine probes replicas and writes their hosts files.
 type Engine interface {
 	Probe(ctx context.Context, id string, h rhumb.Healthcheck) error
 	SetHosts(ctx context.Context, id string, hosts map[string]string) error
@@ -43,8 +43,8 @@ type Care interface {
 // LookEvery is how often a stack is looked at if nothing is heard of it: the engine's events can be lost.
 const LookEvery = 10 * time.Second
 
-// runner brings one stack to what is wanted, and holds it there. Its turns follow one another; the steps that they launch
-// run beside them. Its maps belong to the turn.
+// runner brings one stack to what is wanted, and holds it there. Its turns follow one another; the steps that they
+// launch run beside them. Its maps belong to the turn.
 type runner struct {
 	Deps
 	stack string
@@ -63,7 +63,7 @@ type runner struct {
 
 	busy    atomic.Int32    // work beside the turns that is no step
 	idle    bool            // nothing is wanted and no step is under way
-	swept   bool            // no replica was removed since the last sweep
+	pruned  bool            // no replica was removed since files were last pruned
 	ensured map[string]bool // volumes that exist without the stack's label
 	watched time.Time       // since when looks have succeeded
 }
@@ -84,13 +84,17 @@ func newRunner(d Deps, stack string) *runner {
 		landed:  make(chan result),
 		again:   retries{},
 		ensured: map[string]bool{},
-		watched: time.Now(), swept: true,
+		watched: time.Now(), pruned: true,
 	}
 	r.act = act.New(d.Act, stack, r.ready)
 	r.announce = &announcer{stack: stack, since: d.Started, send: d.Act.Announce, done: map[announced]bool{}}
 	list := d.Sources.Holdings
-	r.Sources.Holdings = func(ctx context.Context, stack string) (rhumb.Holdings, error) { return r.held.look(ctx, stack, list) }
-	r.Sources.Hooked = func(ctx context.Context, _ string) (map[string]time.Time, error) { return r.act.Done.Completed(ctx) }
+	r.Sources.Holdings = func(ctx context.Context, stack string) (rhumb.Holdings, error) {
+		return r.held.look(ctx, stack, list)
+	}
+	r.Sources.Hooked = func(ctx context.Context, _ string) (map[string]time.Time, error) {
+		return r.act.Done.Completed(ctx)
+	}
 	return r
 }
 
@@ -116,8 +120,8 @@ func (r *runner) Nudge() {
 	}
 }
 
-// Run takes turns until ctx ends, or until nothing is wanted of the stack and retire reports that the runner must end. It
-// waits for the steps and probes that it began.
+// Run takes turns until ctx ends, or until nothing is wanted of the stack and retire reports that the runner must
+// end. It waits for the steps and probes that it began.
 func (r *runner) Run(ctx context.Context, retire func(*runner) bool) {
 	var work sync.WaitGroup
 	defer r.drain(&work)
@@ -212,7 +216,7 @@ func (r *runner) land(res result) {
 	case rhumb.StepNetwork, rhumb.StepVolume, rhumb.StepRemoveNetwork, rhumb.StepRemoveVolume, rhumb.StepStart:
 		r.held.forget()
 	case rhumb.StepRemove:
-		r.swept = false
+		r.pruned = false
 	}
 	if res.err == nil {
 		r.again.done(res.step)

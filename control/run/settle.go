@@ -12,7 +12,9 @@ import (
 )
 
 // settle moves the open deployment on to its next phase if the decision says so. If moved is true the turn ends here.
-func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, s *scene.Scene, d rollout.Decision, now time.Time) (moved bool, err error) {
+func (r *runner) settle(
+	ctx context.Context, work *sync.WaitGroup, s *scene.Scene, d rollout.Decision, now time.Time,
+) (moved bool, err error) {
 	if s.Open == nil {
 		return false, nil
 	}
@@ -56,7 +58,8 @@ func (r *runner) settle(ctx context.Context, work *sync.WaitGroup, s *scene.Scen
 
 // settled announces a deployment's phase, and tidies up after a deployment that has ended.
 func (r *runner) settled(ctx context.Context, work *sync.WaitGroup, saved rhumb.Deployment) {
-	e := rhumb.Event{Kind: rhumb.EventDeployment, Stack: r.stack, Deployment: saved.ID, Release: saved.To, Phase: saved.Phase, By: saved.By, Text: saved.Why}
+	e := rhumb.Event{Kind: rhumb.EventDeployment, Stack: r.stack, Deployment: saved.ID, Release: saved.To,
+		Phase: saved.Phase, By: saved.By, Text: saved.Why}
 	if saved.Phase.Ended() {
 		e.Text = saved.Verdict().Text
 	}

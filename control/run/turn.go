@@ -17,7 +17,7 @@ import (
 // turn looks, decides and launches steps once. It returns when to look again at the latest.
 func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, error) {
 	r.landAll() // a step that has ended by now must not count as under way after the look
-	r.sweep(ctx, work)
+	r.prune(ctx, work)
 	s, now, err := r.look(ctx)
 	if err != nil || s == nil {
 		return time.Time{}, err
@@ -104,13 +104,17 @@ func heals(step rhumb.Step, o rollout.Observed) bool {
 		_, routed := o.Routes[step.Replica]
 		return !routed
 	case rhumb.StepUnroute:
-		return !slices.ContainsFunc(o.Replicas, func(rep rhumb.Replica) bool { return rep.ID == step.Replica && rep.Alive() })
+		return !slices.ContainsFunc(o.Replicas, func(rep rhumb.Replica) bool {
+			return rep.ID == step.Replica && rep.Alive()
+		})
 	}
 	return false
 }
 
 // launch begins the steps that aren't under way, and returns when to look again for those that must wait.
-func (r *runner) launch(ctx context.Context, work *sync.WaitGroup, s *scene.Scene, steps []rhumb.Step, now time.Time) time.Time {
+func (r *runner) launch(
+	ctx context.Context, work *sync.WaitGroup, s *scene.Scene, steps []rhumb.Step, now time.Time,
+) time.Time {
 	var next time.Time
 	for _, step := range steps {
 		if r.flying.has(step) || r.flying.block(step) {
@@ -136,24 +140,26 @@ func (r *runner) perform(ctx context.Context, s *scene.Scene, step rhumb.Step, t
 	if err != nil && s.Open != nil && creates(step) && (tries+1 >= maxTries || hopeless(err)) {
 		err = r.act.GiveUp(ctx, s, step, err)
 	}
-	if err != nil && tries == 0 && ctx.Err() == nil && !errors.Is(err, context.Canceled) && rhumb.ErrorCode(err) != rhumb.Cancelled {
+	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || rhumb.ErrorCode(err) == rhumb.Cancelled
+	if err != nil && tries == 0 && !cancelled {
 		r.announce.retry(ctx, s, step, err)
 	}
 	return err
 }
 
-// sweep follows the removal of replicas. A replica that drained may be removed long after its deployment has ended, and
+// prune follows the removal of replicas. A replica that drained may be removed long after its deployment has ended, and
 // its secrets are removed with it.
-func (r *runner) sweep(ctx context.Context, work *sync.WaitGroup) {
-	if r.swept || !r.flying.none() {
+func (r *runner) prune(ctx context.Context, work *sync.WaitGroup) {
+	if r.pruned || !r.flying.none() {
 		return
 	}
-	r.swept = true
+	r.pruned = true
 	r.beside(work, func() { r.Care.Sweep(ctx) })
 }
 
-// segments brings the service addresses up to date. If stop is true the turn ends here: because the table has changed, or
-// because a deployment can't go on without them. Otherwise the stack is looked after as well as it can be without them.
+// segments brings the service addresses up to date. If stop is true the turn ends here: because the table has
+// changed, or because a deployment can't go on without them. Otherwise the stack is looked after as well as it can be
+// without them.
 func (r *runner) segments(ctx context.Context, s *scene.Scene, now time.Time) (next time.Time, stop bool, err error) {
 	key := rhumb.Step{Kind: rhumb.StepPublish, Stack: r.stack, Name: "service addresses"}
 	a := r.again.of(key)

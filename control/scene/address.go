@@ -35,7 +35,8 @@ func (s *Scene) Address(rep rhumb.Replica) (netip.Addr, error) {
 // names reports whether a container's definition names a network. A replica may be in others for a while; a definition
 // that names none accepts all.
 func names(c *rhumb.Container, network string) bool {
-	return len(c.Networks) == 0 || slices.ContainsFunc(c.Networks, func(a rhumb.Attachment) bool { return a.Network == network })
+	in := func(a rhumb.Attachment) bool { return a.Network == network }
+	return len(c.Networks) == 0 || slices.ContainsFunc(c.Networks, in)
 }
 
 // internal reports whether a network has no way out.

@@ -6,8 +6,8 @@ import (
 	"rhumb"
 )
 
-// Wait returns how long callers inside the stack wait for a service after a step of a planned change; 0: no replica will
-// come.
+// Wait returns how long callers inside the stack wait for a service after a step of a planned change; 0: no replica
+// will come.
 func (s *Scene) Wait(service string) time.Duration {
 	svc := s.Wanted.Model.Service(service)
 	if svc == nil || svc.Job || svc.Replicas == 0 {
@@ -33,8 +33,8 @@ func (s *Scene) Arriving(now time.Time) map[string]time.Time {
 	return until
 }
 
-// StopFirst reports whether the service is stop-first in the wanted or in the previous release. A change between the two
-// has a gap then.
+// StopFirst reports whether the service is stop-first in the wanted or in the previous release. A change between the
+// two has a gap then.
 func (s *Scene) StopFirst(service string) bool {
 	for _, m := range []*rhumb.Stack{s.Wanted.Model, s.Wanted.Previous} {
 		if svc := m.Service(service); svc != nil && svc.Order == rhumb.StopFirst {

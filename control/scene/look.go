@@ -48,8 +48,8 @@ func (f Sources) Look(ctx context.Context, s *Scene) (err error) {
 	return f.lookAtHooks(ctx, s)
 }
 
-// lookAtHooks adds when the replicas' post_start hooks had completed; zero: not yet. A replica that is or was routed has
-// completed its hooks.
+// lookAtHooks adds when the replicas' post_start hooks had completed; zero: not yet. A replica that is or was routed
+// has completed its hooks.
 func (f Sources) lookAtHooks(ctx context.Context, s *Scene) error {
 	var done map[string]time.Time
 	for _, rep := range s.Observed.Replicas {
@@ -122,7 +122,7 @@ func (s *Scene) Severed(known func(id string) bool) map[string]bool {
 // cutOff reports whether a replica lacks a network that it should be in.
 func (s *Scene) cutOff(svc *rhumb.Service, rep rhumb.Replica) bool {
 	return svc.Container.NetworkMode == "" && slices.ContainsFunc(s.Held.Bridges, func(b rhumb.Bridge) bool {
-		in := slices.ContainsFunc(svc.Container.Networks, func(a rhumb.Attachment) bool { return a.Network == b.Network })
-		return in && !rep.Addrs[b.Network].IsValid()
+		in := func(a rhumb.Attachment) bool { return a.Network == b.Network }
+		return slices.ContainsFunc(svc.Container.Networks, in) && !rep.Addrs[b.Network].IsValid()
 	})
 }

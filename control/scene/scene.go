@@ -1,5 +1,5 @@
-// Package scene is what one turn sees of a stack: what the store says is wanted, and what the engine and the proxy show.
-// A scene is a value. Reading one changes nothing, so that a status can read one beside the turns.
+// Package scene is what one turn sees of a stack: what the store says is wanted, and what the engine and the proxy
+// show. A scene is a value. Reading one changes nothing, so that a status can read one beside the turns.
 package scene
 
 import (
@@ -30,7 +30,8 @@ type Sources struct {
 	Router   func(ctx context.Context) (rhumb.RouterStatus, error)
 	// Holdings lists the stack's networks and volumes; nil: the scene has none.
 	Holdings func(ctx context.Context, stack string) (rhumb.Holdings, error)
-	// Hooked returns when replicas' post_start hooks had completed, by replica ID. It is called only if a replica has hooks.
+	// Hooked returns when replicas' post_start hooks had completed, by replica ID. It is called only if a replica has
+	// hooks.
 	Hooked func(ctx context.Context, stack string) (map[string]time.Time, error)
 }
 
@@ -82,7 +83,8 @@ func (s *Scene) pursue(d rhumb.Deployment) (to, from int) {
 	w.Jobs, w.Since, w.Checked = d.Jobs, d.Started, d.Checked
 	if d.Phase == rhumb.PhaseRollingBack {
 		w.Mode = rollout.Restore
-		w.Failures = slices.DeleteFunc(slices.Clone(d.Failures), func(f rhumb.Failure) bool { return f.Release != d.From })
+		others := func(f rhumb.Failure) bool { return f.Release != d.From }
+		w.Failures = slices.DeleteFunc(slices.Clone(d.Failures), others)
 		return d.From, d.To
 	}
 	w.Mode, w.RunJobs, w.Volumes, w.Failures = rollout.Deploy, d.Cause == rhumb.CauseDeploy, d.Volumes, d.Failures
@@ -142,8 +144,8 @@ func (s *Scene) Uses(network string) bool {
 	return has(s.Wanted.Model) || s.Open != nil && has(s.Wanted.Previous)
 }
 
-// Completed returns the replicas whose job has completed in the open deployment and isn't recorded there yet. A job that
-// completed just before its deployment was rolled back is one of them.
+// Completed returns the replicas whose job has completed in the open deployment and isn't recorded there yet. A job
+// that completed just before its deployment was rolled back is one of them.
 func (s *Scene) Completed() []rhumb.Replica {
 	if s.Open == nil || s.Open.Phase.Ended() {
 		return nil
@@ -163,10 +165,11 @@ func (s *Scene) Completed() []rhumb.Replica {
 	return fresh
 }
 
-// NoteRemains notes in a deployment that moves to a phase what it leaves as it is. Of a stack that is down, those are its
-// volumes. Where an older release serves again, they are the mounted paths that no release holds.
+// NoteRemains notes in a deployment that moves to a phase what it leaves as it is. Of a stack that is down, those are
+// its volumes. Where an older release serves again, they are the mounted paths that no release holds.
 func (s *Scene) NoteRemains(d *rhumb.Deployment, to rhumb.Phase) {
-	back := to == rhumb.PhaseRolledBack || to == rhumb.PhaseStuck || to == rhumb.PhaseConverged && d.Cause == rhumb.CauseRollback
+	back := to == rhumb.PhaseRolledBack || to == rhumb.PhaseStuck ||
+		to == rhumb.PhaseConverged && d.Cause == rhumb.CauseRollback
 	switch {
 	case s.Wanted.Model == nil && to != rhumb.PhaseStuck:
 		d.Kept = s.Held.Volumes
@@ -182,7 +185,8 @@ func (s *Scene) Directory(t rhumb.Table) directory.Directory {
 
 // Event returns an event about a replica, or about the stack if the replica has no slot.
 func (s *Scene) Event(rep rhumb.Replica, kind rhumb.EventKind, text string) rhumb.Event {
-	e := rhumb.Event{Kind: kind, Stack: rep.Stack, Service: rep.Service, Slot: rep.Slot, Release: rep.Release, Text: text}
+	e := rhumb.Event{Kind: kind, Stack: rep.Stack, Service: rep.Service, Slot: rep.Slot, Release: rep.Release,
+		Text: text}
 	if rep.Slot != 0 {
 		e.Replica = rep.Name()
 	}

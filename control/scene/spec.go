@@ -53,7 +53,10 @@ func (s *Scene) Beside(svc *rhumb.Service) []rhumb.Attachment {
 		}
 		n := s.Wanted.Model.Networks[i]
 		old := s.Wanted.Previous.Network(n.Key)
-		if n.External || old == nil || old.External || old.Name == n.Name || !slices.Contains(s.Observed.Networks, old.Name) {
+		if n.External || old == nil || old.External || old.Name == n.Name {
+			continue
+		}
+		if !slices.Contains(s.Observed.Networks, old.Name) {
 			continue
 		}
 		inOld := func(r rhumb.Replica) bool { return r.Alive() && r.Addrs[old.Name].IsValid() }

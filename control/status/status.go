@@ -1,4 +1,4 @@
-// Package status tells people how a stack stands. It is pure: a scene goes in, what people see comes out.
+// Package status says how a stack stands. It is pure: a scene goes in, what people see comes out.
 package status
 
 import (
