@@ -15,7 +15,7 @@ import (
 // laggard is an engine that takes its time to start a service's replicas of the second release, and to stop any. It
 // notes all starts.
 type laggard struct {
-	rhumb.Engine
+	*enginefake.Engine
 	service string
 	ready   chan struct{} // closed: they are started
 
@@ -34,7 +34,7 @@ func (e *laggard) Start(ctx context.Context, s rhumb.ReplicaSpec) (rhumb.Replica
 }
 
 func (e *laggard) Stop(ctx context.Context, id string) error {
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	return e.Engine.Stop(ctx, id)
 }
 
@@ -74,7 +74,8 @@ func TestACancelledDeploymentBeginsNothingMoreWhileWhatIsUnderWayEnds(t *testing
 		if d = b.ends(d); d.Verdict().Exit != rhumb.ExitCancelled {
 			t.Errorf("got %+v", d.Verdict())
 		}
-		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2", "shop-web.1.3", "shop-web.1.4", "shop-web.1.5", "shop-web.1.6")
+		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2", "shop-web.1.3", "shop-web.1.4", "shop-web.1.5",
+			"shop-web.1.6")
 	})
 }
 
@@ -136,7 +137,8 @@ func TestNobodyWaitsForAHookOfACancelledDeployment(t *testing.T) {
 					t.Fatal(err)
 				}
 				dep = b.ends(dep)
-				if v, took := dep.Verdict(), time.Since(at); v.Exit != rhumb.ExitCancelled || took > 3*time.Second || len(dep.Failures) > 0 {
+				if v, took := dep.Verdict(), time.Since(at); v.Exit != rhumb.ExitCancelled || took > 3*time.Second ||
+					len(dep.Failures) > 0 {
 					t.Errorf("after %s: %+v, %+v", took, v, dep.Failures)
 				}
 				if d.count(what) > begun {

@@ -13,6 +13,7 @@ import (
 
 // Change scales, restarts, rolls back or takes down a stack.
 func (c *Control) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
+	r.By = rhumb.ActorOf(ctx).By(r.By)
 	propose := func(ctx context.Context, now rhumb.StackState) (ledger.Proposal, error) {
 		return c.proposal(ctx, r, now)
 	}
@@ -146,7 +147,7 @@ func (c *Control) checkReturn(ctx context.Context, d rhumb.Deployment) error {
 
 // Cancel rolls back an open deployment. It returns Conflict if the deployment has ended.
 func (c *Control) Cancel(ctx context.Context, stack string, id int64, by string) error {
-	return c.ledger.Cancel(ctx, stack, id, by)
+	return c.ledger.Cancel(ctx, stack, id, rhumb.ActorOf(ctx).By(by))
 }
 
 // Deployment returns a deployment; the stack's last one if id is 0.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -56,6 +57,7 @@ type Deps struct {
 // Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
 type Control struct {
 	Deps
+	Engine  engine // that of Deps, with all capabilities
 	started time.Time
 	events  *events.Bus
 	desk    *routing.Desk
@@ -93,6 +95,7 @@ func New(d Deps) *Control {
 	}
 	c := &Control{
 		Deps:    d,
+		Engine:  engine{d.Engine},
 		started: time.Now(),
 		events:  events.New(d.Store, d.Log),
 		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
@@ -105,10 +108,10 @@ func New(d Deps) *Control {
 	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk,
 		Current: c.ledger.Current, Key: d.Key}
 	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep,
-		Files: d.Sweep, Cache: d.Trim, Forget: c.ledger.Forget})
+		Files: d.Sweep, Cache: d.Trim, Forget: c.forget})
 	c.sources = scene.Sources{Store: d.Store, Release: c.ledger.Release, Replicas: d.Engine.Replicas,
 		Router: c.desk.Status, Holdings: d.Engine.Holdings, Hooked: c.hooked}
-	c.oneoffs = oneoff.New(oneoff.Deps{Engine: d.Engine, Sources: c.sources, Started: c.started,
+	c.oneoffs = oneoff.New(oneoff.Deps{Engine: c.Engine, Sources: c.sources, Started: c.started,
 		Lock: c.ledger.Lock, Changed: c.changed, Log: d.Log})
 	c.stacks = run.New(c.runs())
 	return c
@@ -117,6 +120,14 @@ func New(d Deps) *Control {
 // keep keeps the images of a deployment's new release.
 func (c *Control) keep(ctx context.Context, d rhumb.Deployment, r *rhumb.Release) {
 	c.care.KeepImages(ctx, d.Stack, d.To, r.Images)
+}
+
+// forget drops what is cached of a stack's releases except these. Where none serves, the store has forgotten the stack.
+func (c *Control) forget(stack string, except ...int) {
+	if !slices.ContainsFunc(except, func(n int) bool { return n != 0 }) {
+		c.stacks.Forget(stack)
+	}
+	c.ledger.Forget(stack, except...)
 }
 
 // hooked reads when the post_start hooks of a stack's replicas had completed.

@@ -27,6 +27,7 @@ func (c *Control) Room(ctx context.Context) error {
 func (c *Control) Deploy(
 	ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event),
 ) (rhumb.Deployment, error) {
+	r.By = rhumb.ActorOf(ctx).By(r.By)
 	if err := release.Validate(r.Model); err != nil {
 		return rhumb.Deployment{}, err
 	}

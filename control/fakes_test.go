@@ -60,7 +60,8 @@ func newBed(t *testing.T) *bed {
 
 // start runs a Control; stop ends it as a crash would: nothing is finished.
 func (b *bed) start() {
-	b.run(context.Background(), Deps{Engine: b.sees(), Images: b.engine, Store: b.store, Router: b.router, Sweep: b.sweep})
+	b.run(context.Background(), Deps{Engine: b.sees(), Images: b.engine, Store: b.store, Router: b.router,
+		Sweep: b.sweep})
 }
 
 // run is start with parts of the caller's.
@@ -72,8 +73,17 @@ func (b *bed) run(ctx context.Context, d Deps) {
 	b.stop = func() { cancel(); <-done }
 }
 
-// sees gives the engine as the daemon sees it.
-func (b *bed) sees() rhumb.Engine {
+// fullEngine is an engine with all the capabilities that tests replace.
+type fullEngine interface {
+	rhumb.Engine
+	rhumb.Prober
+	rhumb.HostsSetter
+	rhumb.LogReader
+	rhumb.CommandRunner
+}
+
+// sees returns the engine as the daemon sees it.
+func (b *bed) sees() fullEngine {
 	if b.land != nil {
 		return b.land
 	}
@@ -126,8 +136,10 @@ func shop(image string) rhumb.Stack {
 		Volumes:  []rhumb.Volume{{Key: "db", Name: "shop_db"}},
 		Services: []rhumb.Service{
 			{
-				Name: "db", Replicas: 1, Order: rhumb.StopFirst, OrderWhy: "mounts volume db read-write", Ready: quick, Update: policy, Rollback: policy,
-				Container: rhumb.Container{Image: "postgres", Networks: net, Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Source: "shop_db", Target: "/data"}}},
+				Name: "db", Replicas: 1, Order: rhumb.StopFirst, OrderWhy: "mounts volume db read-write",
+				Ready: quick, Update: policy, Rollback: policy,
+				Container: rhumb.Container{Image: "postgres", Networks: net,
+					Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Source: "shop_db", Target: "/data"}}},
 			},
 			{
 				Name: "web", Replicas: 2, Order: rhumb.StartFirst, Ready: quick, Update: policy, Rollback: policy,

@@ -40,14 +40,15 @@ func (d *diary) count(line string) int {
 	return n
 }
 
-// hooking makes the bed's replicas write down what runs in them and beside them; fails gives the exit codes of
+// hooking makes the bed's replicas write down what runs in them and beside them; fails has the exit codes of
 // commands.
 func (b *bed) hooking(d *diary, fails map[string]int) {
 	b.engine.Interpret(func(s rhumb.ReplicaSpec) enginefake.Behaviour {
 		if s.OneOff != "" || strings.Contains(s.Service, ".pre_start.") {
 			what := strings.Join(s.Container.Command, " ")
 			d.note(what)
-			return enginefake.Behaviour{Output: []string{what + " says so"}, ExitAtOnce: s.OneOff == "", ExitCode: fails[what]}
+			return enginefake.Behaviour{Output: []string{what + " says so"}, ExitAtOnce: s.OneOff == "",
+				ExitCode: fails[what]}
 		}
 		return enginefake.Behaviour{Exec: func(o rhumb.ExecOptions) int {
 			what := strings.Join(o.Command, " ")
@@ -69,10 +70,14 @@ func (b *bed) hooking(d *diary, fails map[string]int) {
 func hookedShop(image string) rhumb.Stack {
 	m := shop(image)
 	web := m.Service("web")
-	hook := rhumb.Service{Name: "web.pre_start.1", Job: true, Replicas: 1, DependsOn: web.DependsOn, Order: rhumb.StartFirst,
-		Container: rhumb.Container{Command: []string{"migrate"}, Networks: web.Container.Networks}, Ready: rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: time.Minute}}
-	web.DependsOn = append(slices.Clone(web.DependsOn), rhumb.Dependency{Service: hook.Name, Condition: rhumb.DependsCompleted})
-	web.PreStart = []rhumb.PreStart{{Number: 2, Container: rhumb.Container{Command: []string{"prepare"}}, Timeout: time.Minute}}
+	hook := rhumb.Service{Name: "web.pre_start.1", Job: true, Replicas: 1, DependsOn: web.DependsOn,
+		Order:     rhumb.StartFirst,
+		Container: rhumb.Container{Command: []string{"migrate"}, Networks: web.Container.Networks},
+		Ready:     rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: time.Minute}}
+	web.DependsOn = append(slices.Clone(web.DependsOn), rhumb.Dependency{Service: hook.Name,
+		Condition: rhumb.DependsCompleted})
+	web.PreStart = []rhumb.PreStart{{Number: 2, Container: rhumb.Container{Command: []string{"prepare"}},
+		Timeout: time.Minute}}
 	web.PostStart = []rhumb.Hook{{Command: []string{"greet"}, Timeout: 10 * time.Second}}
 	web.PreStop = []rhumb.Hook{{Command: []string{"leave"}, Timeout: time.Minute}}
 	web.After = &rhumb.Check{Command: []string{"smoke"}, Timeout: time.Minute}
@@ -90,7 +95,8 @@ func TestHooksRunAndAreKeptWithTheDeployment(t *testing.T) {
 			t.Fatalf("%s: %s", got.Phase, got.Why)
 		}
 		b.wantReplicas("shop-db.1.1", "shop-web.2.1", "shop-web.2.2", "shop-web.pre_start.1.2.1")
-		for what, times := range map[string]int{"migrate": 2, "prepare": 4, "greet": 4, "smoke": 2, "leave": 2, "without a word": 0} {
+		for what, times := range map[string]int{"migrate": 2, "prepare": 4, "greet": 4, "smoke": 2, "leave": 2,
+			"without a word": 0} {
 			if d.count(what) != times {
 				t.Errorf("%s ran %d times, not %d", what, d.count(what), times)
 			}
@@ -102,13 +108,15 @@ func TestHooksRunAndAreKeptWithTheDeployment(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		}
-		if kinds[rhumb.HookPreStart] != 3 || kinds[rhumb.HookPostStart] != 2 || kinds[rhumb.HookAfter] != 1 || !slices.Equal(got.Checked, []string{"web"}) {
+		if kinds[rhumb.HookPreStart] != 3 || kinds[rhumb.HookPostStart] != 2 || kinds[rhumb.HookAfter] != 1 ||
+			!slices.Equal(got.Checked, []string{"web"}) {
 			t.Errorf("kept: %v, checked %v", kinds, got.Checked)
 		}
 		quiet := hookedShop("web:2")
 		quiet.Service("db").Container.Image = "postgres:2"
 		b.deploy(quiet)
-		if _, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3}}); err != nil {
+		if _, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale,
+			Scale: map[string]int{"web": 3}}); err != nil {
 			t.Fatal(err)
 		}
 		b.wantReplicas("shop-db.3.1", "shop-web.2.1", "shop-web.2.2", "shop-web.4.3", "shop-web.pre_start.1.2.1")
@@ -156,7 +164,8 @@ func TestAHookThatTakesTooLongIsEndedAndHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, map[string]int{"greet": -1})
-		if got := b.deploy(hookedShop("web:1")); got.Phase != rhumb.PhaseRolledBack || !strings.Contains(got.Why, `hook "post_start of web" took longer than 10s`) {
+		if got := b.deploy(hookedShop("web:1")); got.Phase != rhumb.PhaseRolledBack ||
+			!strings.Contains(got.Why, `hook "post_start of web" took longer than 10s`) {
 			t.Errorf("%s: %s", got.Phase, got.Why)
 		}
 		time.Sleep(time.Minute) // the fake's own command goes on
@@ -169,7 +178,8 @@ func TestAPreStopThatFailsIsToldAndHoldsNothingUp(t *testing.T) {
 		b.hooking(d, map[string]int{"leave": 4})
 		b.deploy(hookedShop("web:1"))
 		got := b.deploy(hookedShop("web:2"))
-		if v := got.Verdict(); v.Exit != 0 || !strings.Contains(v.Text, `hook "pre_stop of web" of shop@1 failed: exited with 4`) {
+		if v := got.Verdict(); v.Exit != 0 || !strings.Contains(v.Text,
+			`hook "pre_stop of web" of shop@1 failed: exited with 4`) {
 			t.Errorf("%+v", v)
 		}
 	})
@@ -184,12 +194,13 @@ func TestAReplicaWhoseHookWasCutOffIsNotReady(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.eventually(func() bool { return d.count("greet") == 2 })
-		b.stop() // amid the hooks
+		b.stop() // during the hooks
 		time.Sleep(30 * time.Second)
 		b.start()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if st, _ := b.router.Status(context.Background()); d.count("greet") != 4 || len(st.Table.Backends) != 1 || len(st.Table.Backends[0].Endpoints) > 0 {
+		if st, _ := b.router.Status(context.Background()); d.count("greet") != 4 || len(st.Table.Backends) != 1 ||
+			len(st.Table.Backends[0].Endpoints) > 0 {
 			t.Errorf("hooks ran %d times; table: %+v", d.count("greet"), st.Table.Backends)
 		}
 		if err := b.Cancel(context.Background(), "shop", dep.ID, "test"); err != nil {

@@ -18,12 +18,22 @@ import (
 
 // Engine starts and stops replicas, and makes and removes what they need.
 type Engine interface {
+	Replicas
+	Holdings
 	hooks.Execer
+	Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error]
+}
+
+// Replicas starts and stops replicas.
+type Replicas interface {
 	Replicas(ctx context.Context, stack string) ([]rhumb.Replica, error)
 	Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error)
 	Stop(ctx context.Context, id string) error
 	Remove(ctx context.Context, id string) error
-	Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error]
+}
+
+// Holdings makes and removes networks and volumes.
+type Holdings interface {
 	EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error
 	EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error
 	RemoveNetwork(ctx context.Context, stack, name string) error

@@ -70,7 +70,7 @@ func (p *Performer) PostStart(ctx context.Context, s *scene.Scene, rep rhumb.Rep
 			f := rhumb.Failure{At: run.At, Service: rep.Service, Slot: rep.Slot, Release: rep.Release,
 				Replica: rep.Name(), ID: rep.ID, Logs: card.Ending(run.Logs),
 				Reason: fmt.Sprintf("hook %q %s", run.Title(), run.Failed),
-				Hint: card.HookHint(p.stack, rep.Release, rep.Service, h.Command)}
+				Hint:   card.HookHint(p.stack, rep.Release, rep.Service, h.Command)}
 			if err := p.Fail(ctx, s, f); err != nil {
 				p.log.Error("can't record a failed hook, running it again", "replica", rep.Name(), "err", err)
 				pause.For(ctx, time.Second)

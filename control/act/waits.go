@@ -32,6 +32,12 @@ func (w *waits) context(ctx context.Context) (_ context.Context, done func()) {
 	}
 }
 
+// Forget drops what is cached of the store's settings about the stack.
+func (p *Performer) Forget() {
+	p.book.Forget()
+	p.Done.Forget()
+}
+
 // Abandon ends the hooks and checks that the deployment waits for.
 func (p *Performer) Abandon() {
 	p.waits.mu.Lock()

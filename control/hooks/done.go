@@ -16,17 +16,17 @@ import (
 
 // Store keeps a stack's completed post_start hooks.
 type Store interface {
-	Setting(ctx context.Context, key string) (string, error)
-	SetSetting(ctx context.Context, key, value string) error
+	Setting(ctx context.Context, stack, key string) (string, error)
+	SetSetting(ctx context.Context, stack, key, value string) error
 }
 
-// doneKey is the setting in which a stack's completed post_start hooks are kept. A daemon that comes back must not
+// doneKey is the stack's setting in which completed post_start hooks are kept. A daemon that comes back must not take a
 // take a replica for ready whose hooks were cut off.
-func doneKey(stack string) string { return "post_start/" + stack }
+const doneKey = "post_start"
 
 // Completed reads when the post_start hooks of a stack's replicas had completed, by replica ID.
 func Completed(ctx context.Context, store Store, log *slog.Logger, stack string) (map[string]time.Time, error) {
-	text, err := store.Setting(ctx, doneKey(stack))
+	text, err := store.Setting(ctx, stack, doneKey)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +73,13 @@ func (d *Done) Completed(ctx context.Context) (map[string]time.Time, error) {
 	return maps.Clone(d.known), nil
 }
 
+// Forget has the store read again, which has forgotten the stack.
+func (d *Done) Forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known = nil
+}
+
 // Complete records that a replica's post_start hooks have completed, and forgets replicas that are gone. It lists the
 // replicas itself: the look with which the hooks began may be older than a replica whose hooks completed sooner.
 func (d *Done) Complete(
@@ -95,7 +102,7 @@ func (d *Done) Complete(
 	known[id] = time.Now()
 	text, err := json.Marshal(known)
 	if err == nil {
-		err = d.store.SetSetting(ctx, doneKey(d.stack), string(text))
+		err = d.store.SetSetting(ctx, d.stack, doneKey, string(text))
 	}
 	if err != nil {
 		return err

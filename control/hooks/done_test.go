@@ -19,17 +19,17 @@ type settings struct {
 	kept map[string]string
 }
 
-func (s *settings) Setting(_ context.Context, key string) (string, error) {
+func (s *settings) Setting(_ context.Context, stack, key string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.kept[key], nil
+	return s.kept[stack+" "+key], nil
 }
 
-func (s *settings) SetSetting(_ context.Context, key, value string) error {
+func (s *settings) SetSetting(_ context.Context, stack, key, value string) error {
 	time.Sleep(time.Second)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kept[key] = value
+	s.kept[stack+" "+key] = value
 	return nil
 }
 
@@ -101,7 +101,7 @@ func TestATurnDoesNotWaitForARecordThatIsWritten(t *testing.T) {
 }
 
 func TestADamagedRecordHasTheHooksRunAgain(t *testing.T) {
-	d := NewDone(&settings{kept: map[string]string{doneKey("shop"): "{"}}, slog.New(slog.DiscardHandler), "shop")
+	d := NewDone(&settings{kept: map[string]string{"shop " + doneKey: "{"}}, slog.New(slog.DiscardHandler), "shop")
 	if got := known(t, d); len(got) != 0 {
 		t.Errorf("completed: %q", got)
 	}

@@ -48,7 +48,8 @@ func newBook(t *testing.T) *book {
 
 // model is a stack of one service.
 func model(image string) rhumb.Stack {
-	return rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Replicas: 1, Container: rhumb.Container{Image: image}}}}
+	return rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Replicas: 1,
+		Container: rhumb.Container{Image: image}}}}
 }
 
 // to proposes a deployment of a new release with this image.
@@ -88,7 +89,8 @@ func TestADeploymentThatChangesNothingIsNotOpened(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 	back, err := b.Begin(t.Context(), "shop", 0, func(_ context.Context, now rhumb.StackState) (Proposal, error) {
-		return Proposal{Deployment: rhumb.Deployment{Stack: "shop", Cause: rhumb.CauseRollback, From: now.Current, To: 1}}, nil
+		return Proposal{Deployment: rhumb.Deployment{Stack: "shop", Cause: rhumb.CauseRollback, From: now.Current,
+			To: 1}}, nil
 	})
 	if err != nil || back.ID != 0 || back.Phase != rhumb.PhaseConverged {
 		t.Errorf("a rollback to the release that serves: %+v, %v", back, err)
@@ -193,7 +195,8 @@ func TestOnlyAnOpenDeploymentIsCancelled(t *testing.T) {
 func TestATallyOfAnEarlierProxyCountsFromZero(t *testing.T) {
 	began := time.Now()
 	st := func(lost uint64) rhumb.RouterStatus {
-		return rhumb.RouterStatus{Started: began, Table: rhumb.Table{Backends: []rhumb.Backend{{Name: "b", Stack: "shop", Service: "web"}}},
+		return rhumb.RouterStatus{Started: began,
+			Table:    rhumb.Table{Backends: []rhumb.Backend{{Name: "b", Stack: "shop", Service: "web"}}},
 			Backends: map[string]rhumb.BackendStats{"b": {Unserved: lost}}}
 	}
 	before := Tally(st(3), "shop")

@@ -17,10 +17,20 @@ import (
 
 // Engine runs one-offs and makes the networks and volumes that they need.
 type Engine interface {
+	Replicas
+	Holdings
+}
+
+// Replicas runs one-offs and ends them.
+type Replicas interface {
 	Replicas(ctx context.Context, stack string) ([]rhumb.Replica, error)
 	Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Streams) (int, error)
 	Stop(ctx context.Context, id string) error
 	Remove(ctx context.Context, id string) error
+}
+
+// Holdings makes the networks and volumes of a release that doesn't serve.
+type Holdings interface {
 	EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error
 	EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error
 	RemoveNetwork(ctx context.Context, stack, name string) error

@@ -54,8 +54,9 @@ func TestAReplicaIsReadyOnceAProbePasses(t *testing.T) {
 func TestARoutedReplicaIsReadyWithoutAProbe(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	seen := rollout.Observed{
-		Replicas: []rhumb.Replica{{ID: "routed", State: rhumb.StateRunning, Started: began}, {ID: "leaving", State: rhumb.StateRunning}, {ID: "dead", State: rhumb.StateExited}},
-		Routes:   map[string]rollout.Route{"routed": {}, "leaving": {Draining: true}, "dead": {}},
+		Replicas: []rhumb.Replica{{ID: "routed", State: rhumb.StateRunning, Started: began},
+			{ID: "leaving", State: rhumb.StateRunning}, {ID: "dead", State: rhumb.StateExited}},
+		Routes: map[string]rollout.Route{"routed": {}, "leaving": {Draining: true}, "dead": {}},
 	}
 	got := New().refresh(seen)
 	if len(got) != 1 || !got["routed"].Equal(began) {
@@ -86,7 +87,8 @@ func TestAReplicaMustPassForTheWholeOfItsWindow(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		at, ready := y.refresh(seen)["a"]
 		y.Stop()
-		if after := at.Sub(began); !ready || after < 8500*time.Millisecond || after > 9*time.Second || len(y.Snapshot(seen).Accepts) != 0 {
+		if after := at.Sub(began); !ready || after < 8500*time.Millisecond || after > 9*time.Second ||
+			len(y.Snapshot(seen).Accepts) != 0 {
 			t.Errorf("ready %v after %s, accepts %v", ready, after, y.Snapshot(seen).Accepts)
 		}
 	})

@@ -36,16 +36,25 @@ func TestAStepWaitsForTheOneThatItMustNotMeet(t *testing.T) {
 		flying, step rhumb.Step
 		waits        bool
 	}{
-		{"a start in the slot of another release's start", start, rhumb.Step{Kind: rhumb.StepStart, Service: "web", Release: 1, Slot: 1}, true},
-		{"a start in another slot", start, rhumb.Step{Kind: rhumb.StepStart, Service: "web", Release: 2, Slot: 2}, false},
+		{"a start in the slot of another release's start", start,
+			rhumb.Step{Kind: rhumb.StepStart, Service: "web", Release: 1, Slot: 1}, true},
+		{"a start in another slot", start, rhumb.Step{Kind: rhumb.StepStart, Service: "web", Release: 2, Slot: 2},
+			false},
 		{"a stop in the slot of a start", start, stop, true},
-		{"two steps of one replica", stop, rhumb.Step{Kind: rhumb.StepRemove, Service: "web", Slot: 1, Replica: "old"}, true},
-		{"steps of two replicas of a slot", stop, rhumb.Step{Kind: rhumb.StepRoute, Service: "web", Slot: 1, Replica: "new"}, false},
-		{"a network that is being removed", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"}, rhumb.Step{Kind: rhumb.StepNetwork, Name: "a"}, true},
-		{"a network that is being made", rhumb.Step{Kind: rhumb.StepNetwork, Name: "a"}, rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"}, true},
-		{"a volume that is being removed", rhumb.Step{Kind: rhumb.StepRemoveVolume, Name: "a"}, rhumb.Step{Kind: rhumb.StepVolume, Name: "a"}, true},
-		{"another network", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"}, rhumb.Step{Kind: rhumb.StepNetwork, Name: "b"}, false},
-		{"a volume of that name", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"}, rhumb.Step{Kind: rhumb.StepVolume, Name: "a"}, false},
+		{"two steps of one replica", stop, rhumb.Step{Kind: rhumb.StepRemove, Service: "web", Slot: 1,
+			Replica: "old"}, true},
+		{"steps of two replicas of a slot", stop, rhumb.Step{Kind: rhumb.StepRoute, Service: "web", Slot: 1,
+			Replica: "new"}, false},
+		{"a network that is being removed", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"},
+			rhumb.Step{Kind: rhumb.StepNetwork, Name: "a"}, true},
+		{"a network that is being made", rhumb.Step{Kind: rhumb.StepNetwork, Name: "a"},
+			rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"}, true},
+		{"a volume that is being removed", rhumb.Step{Kind: rhumb.StepRemoveVolume, Name: "a"},
+			rhumb.Step{Kind: rhumb.StepVolume, Name: "a"}, true},
+		{"another network", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"},
+			rhumb.Step{Kind: rhumb.StepNetwork, Name: "b"}, false},
+		{"a volume of that name", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"},
+			rhumb.Step{Kind: rhumb.StepVolume, Name: "a"}, false},
 	} {
 		f := flights{steps: map[rhumb.Step]bool{}}
 		f.add(c.flying)
@@ -57,8 +66,9 @@ func TestAStepWaitsForTheOneThatItMustNotMeet(t *testing.T) {
 
 func TestOnlyStepsThatCreateHoldThePhaseBack(t *testing.T) {
 	for kind, making := range map[rhumb.StepKind]bool{
-		rhumb.StepStart: true, rhumb.StepRun: true, rhumb.StepNetwork: true, rhumb.StepRoute: true, rhumb.StepDrain: true,
-		rhumb.StepStop: false, rhumb.StepRemove: false, rhumb.StepRecord: false, rhumb.StepCheck: false,
+		rhumb.StepStart: true, rhumb.StepRun: true, rhumb.StepNetwork: true, rhumb.StepRoute: true,
+		rhumb.StepDrain: true,
+		rhumb.StepStop:  false, rhumb.StepRemove: false, rhumb.StepRecord: false, rhumb.StepCheck: false,
 	} {
 		f := flights{steps: map[rhumb.Step]bool{}}
 		f.add(rhumb.Step{Kind: kind})

@@ -22,7 +22,8 @@ func TestHoldingsThatMayBeOlderThanAChangeAreNotKept(t *testing.T) {
 		}
 		go func() { time.Sleep(time.Second / 2); h.forget() }() // a network is removed while they are listed
 		for range 3 {
-			if got, err := h.look(t.Context(), "shop", list); err != nil || !slices.Equal(got.Networks, []string{"shop_default"}) {
+			if got, err := h.look(t.Context(), "shop", list); err != nil ||
+				!slices.Equal(got.Networks, []string{"shop_default"}) {
 				t.Errorf("%+v, %v", got, err)
 			}
 		}

@@ -131,6 +131,13 @@ func (v *Supervisor) Changed(ch rhumb.Change) {
 	}
 }
 
+// Forget drops what is cached of a stack that the store has forgotten.
+func (v *Supervisor) Forget(stack string) {
+	if r := v.of(stack); r != nil {
+		r.act.Forget()
+	}
+}
+
 // Memory returns what is remembered of a stack. Without a runner, nothing is.
 func (v *Supervisor) Memory(stack string) scene.Memory {
 	if r := v.of(stack); r != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/rollout"
 )
 
 // Address returns the address at which the proxy and the probes reach a replica. A replica without one is Unavailable.
@@ -21,8 +22,8 @@ func (s *Scene) Address(rep rhumb.Replica) (netip.Addr, error) {
 		if !a.IsValid() || svc != nil && !names(&svc.Container, name) {
 			continue
 		}
-		outer := !s.internal(name)
-		if !best.IsValid() || outer && a.Less(best) || outer && s.isInternal(rep, best) {
+		outer := !internal(&s.Wanted, name)
+		if !best.IsValid() || outer && a.Less(best) || outer && inInternal(&s.Wanted, rep, best) {
 			best = a
 		}
 	}
@@ -40,8 +41,8 @@ func names(c *rhumb.Container, network string) bool {
 }
 
 // internal reports whether a network has no way out.
-func (s *Scene) internal(network string) bool {
-	for _, m := range []*rhumb.Stack{s.Wanted.Model, s.Wanted.Previous} {
+func internal(w *rollout.Wanted, network string) bool {
+	for _, m := range []*rhumb.Stack{w.Model, w.Previous} {
 		if m == nil {
 			continue
 		}
@@ -54,11 +55,11 @@ func (s *Scene) internal(network string) bool {
 	return false
 }
 
-// isInternal reports whether an address of a replica is in an internal network.
-func (s *Scene) isInternal(rep rhumb.Replica, a netip.Addr) bool {
+// inInternal reports whether an address of a replica is in an internal network.
+func inInternal(w *rollout.Wanted, rep rhumb.Replica, a netip.Addr) bool {
 	for name, x := range rep.Addrs {
 		if x == a {
-			return s.internal(name)
+			return internal(w, name)
 		}
 	}
 	return false

@@ -37,7 +37,7 @@ func (s *Scene) Arriving(now time.Time) map[string]time.Time {
 // two has a gap then.
 func (s *Scene) StopFirst(service string) bool {
 	for _, m := range []*rhumb.Stack{s.Wanted.Model, s.Wanted.Previous} {
-		if svc := m.Service(service); svc != nil && svc.Order == rhumb.StopFirst {
+		if svc := m.Service(service).Applied(); svc != nil && svc.Order == rhumb.StopFirst {
 			return true
 		}
 	}

@@ -112,16 +112,16 @@ func (s *Scene) Severed(known func(id string) bool) map[string]bool {
 			}
 			continue
 		}
-		if svc, _ := s.Definition(rep); svc != nil && s.cutOff(svc, rep) {
+		if svc, _ := s.Definition(rep); svc != nil && cutOff(svc, rep, s.Held.Bridges) {
 			cut[rep.ID] = true
 		}
 	}
 	return cut
 }
 
-// cutOff reports whether a replica lacks a network that it should be in.
-func (s *Scene) cutOff(svc *rhumb.Service, rep rhumb.Replica) bool {
-	return svc.Container.NetworkMode == "" && slices.ContainsFunc(s.Held.Bridges, func(b rhumb.Bridge) bool {
+// cutOff reports whether a replica lacks a network of the stack that it should be in.
+func cutOff(svc *rhumb.Service, rep rhumb.Replica, bridges []rhumb.Bridge) bool {
+	return svc.Container.NetworkMode == "" && slices.ContainsFunc(bridges, func(b rhumb.Bridge) bool {
 		in := func(a rhumb.Attachment) bool { return a.Network == b.Network }
 		return slices.ContainsFunc(svc.Container.Networks, in) && !rep.Addrs[b.Network].IsValid()
 	})

@@ -56,7 +56,7 @@ func (f Sources) Wanted(ctx context.Context, stack string) (*Scene, error) {
 	s.Paused = state.Open == 0 && d.Phase == rhumb.PhasePaused
 	if state.Open != 0 {
 		s.Open = &d
-		to, from = s.pursue(d)
+		to, from = pursue(&s.Wanted, d)
 	}
 	s.Wanted.Release = to
 	if s.Wanted.Model, s.Wanted.Specs, err = f.model(ctx, stack, to); err != nil {
@@ -78,8 +78,7 @@ func other(d rhumb.Deployment, release int) int {
 }
 
 // pursue fills in what an open deployment wants, and returns the release that it goes to and the one that it leaves.
-func (s *Scene) pursue(d rhumb.Deployment) (to, from int) {
-	w := &s.Wanted
+func pursue(w *rollout.Wanted, d rhumb.Deployment) (to, from int) {
 	w.Jobs, w.Since, w.Checked = d.Jobs, d.Started, d.Checked
 	if d.Phase == rhumb.PhaseRollingBack {
 		w.Mode = rollout.Restore

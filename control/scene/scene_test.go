@@ -40,7 +40,8 @@ func (s store) wanted(t *testing.T) *Scene {
 }
 
 func TestWhatIsWantedFollowsFromTheLastDeployment(t *testing.T) {
-	deployment := func(phase rhumb.Phase, from, to int) *rhumb.Deployment {
+	const hold, deploy, restore = rollout.Hold, rollout.Deploy, rollout.Restore
+	last := func(phase rhumb.Phase, from, to int) *rhumb.Deployment {
 		return &rhumb.Deployment{ID: 7, Stack: "shop", Cause: rhumb.CauseDeploy, Phase: phase, From: from, To: to,
 			Failures: []rhumb.Failure{{Release: to}, {Release: from}}}
 	}
@@ -54,15 +55,15 @@ func TestWhatIsWantedFollowsFromTheLastDeployment(t *testing.T) {
 		previous bool
 		idle     bool
 	}{
-		"never deployed":                {0, false, nil, rollout.Hold, 0, false, false, true},
-		"held":                          {2, false, deployment(rhumb.PhaseConverged, 1, 2), rollout.Hold, 2, true, true, false},
-		"held after a rollback":         {1, false, deployment(rhumb.PhaseRolledBack, 1, 2), rollout.Hold, 1, true, true, false},
-		"held, and the other is pruned": {1, false, deployment(rhumb.PhaseRolledBack, 1, 4), rollout.Hold, 1, true, false, false},
-		"a first deployment":            {0, true, deployment(rhumb.PhaseRolling, 0, 1), rollout.Deploy, 1, true, false, false},
-		"a deployment":                  {1, true, deployment(rhumb.PhaseRolling, 1, 2), rollout.Deploy, 2, true, true, false},
-		"one that is rolling back":      {1, true, deployment(rhumb.PhaseRollingBack, 1, 2), rollout.Restore, 1, true, true, false},
-		"a down":                        {2, true, deployment(rhumb.PhaseRolling, 2, 0), rollout.Deploy, 0, false, true, false},
-		"down":                          {0, false, deployment(rhumb.PhaseConverged, 2, 0), rollout.Hold, 0, false, true, true},
+		"never deployed":                {0, false, nil, hold, 0, false, false, true},
+		"held":                          {2, false, last(rhumb.PhaseConverged, 1, 2), hold, 2, true, true, false},
+		"held after a rollback":         {1, false, last(rhumb.PhaseRolledBack, 1, 2), hold, 1, true, true, false},
+		"held, and the other is pruned": {1, false, last(rhumb.PhaseRolledBack, 1, 4), hold, 1, true, false, false},
+		"a first deployment":            {0, true, last(rhumb.PhaseRolling, 0, 1), deploy, 1, true, false, false},
+		"a deployment":                  {1, true, last(rhumb.PhaseRolling, 1, 2), deploy, 2, true, true, false},
+		"one that is rolling back":      {1, true, last(rhumb.PhaseRollingBack, 1, 2), restore, 1, true, true, false},
+		"a down":                        {2, true, last(rhumb.PhaseRolling, 2, 0), deploy, 0, false, true, false},
+		"down":                          {0, false, last(rhumb.PhaseConverged, 2, 0), hold, 0, false, true, true},
 	} {
 		s := store{state: rhumb.StackState{Name: "shop", Current: c.current}, last: c.last}
 		if c.open {
@@ -71,7 +72,8 @@ func TestWhatIsWantedFollowsFromTheLastDeployment(t *testing.T) {
 		got := s.wanted(t)
 		w := got.Wanted
 		if w.Mode != c.mode || w.Release != c.to || (w.Model != nil) != c.model || (w.Previous != nil) != c.previous {
-			t.Errorf("%s: mode %v, release %d, model %t, previous %t", name, w.Mode, w.Release, w.Model != nil, w.Previous != nil)
+			t.Errorf("%s: mode %v, release %d, model %t, previous %t", name, w.Mode, w.Release, w.Model != nil,
+				w.Previous != nil)
 		}
 		if got.Idle() != c.idle || (got.Open != nil) != c.open {
 			t.Errorf("%s: idle %t, open %+v", name, got.Idle(), got.Open)
@@ -83,12 +85,15 @@ func TestWhatIsWantedFollowsFromTheLastDeployment(t *testing.T) {
 }
 
 func TestAnAddressOutsideInternalNetworksComesFirst(t *testing.T) {
-	m := &rhumb.Stack{Name: "shop", Networks: []rhumb.Network{{Key: "in", Name: "shop_in", Internal: true}, {Key: "out", Name: "shop_out"}},
-		Services: []rhumb.Service{{Name: "web", Container: rhumb.Container{Networks: []rhumb.Attachment{{Network: "shop_in"}, {Network: "shop_out"}}}}}}
+	m := &rhumb.Stack{Name: "shop", Networks: []rhumb.Network{{Key: "in", Name: "shop_in", Internal: true},
+		{Key: "out", Name: "shop_out"}},
+		Services: []rhumb.Service{{Name: "web",
+			Container: rhumb.Container{Networks: []rhumb.Attachment{{Network: "shop_in"}, {Network: "shop_out"}}}}}}
 	s := &Scene{Wanted: rollout.Wanted{Stack: "shop", Model: m, Specs: m.Specs()}}
 	web := rhumb.Replica{ID: "web", Service: "web", Spec: s.Wanted.Specs["web"], Slot: 1, State: rhumb.StateRunning,
-		Addrs: map[string]netip.Addr{"shop_in": netip.MustParseAddr("10.0.0.2"), "shop_out": netip.MustParseAddr("10.9.0.2"),
-			"bridge": netip.MustParseAddr("10.0.0.1")}}
+		Addrs: map[string]netip.Addr{"shop_in": netip.MustParseAddr("10.0.0.2"),
+			"shop_out": netip.MustParseAddr("10.9.0.2"),
+			"bridge":   netip.MustParseAddr("10.0.0.1")}}
 	sidecar := rhumb.Replica{ID: "side", Service: "side", Joined: "web", State: rhumb.StateRunning}
 	s.Observed.Replicas = []rhumb.Replica{web, sidecar}
 	for _, rep := range s.Observed.Replicas { // a replica in another's network has its address
@@ -103,12 +108,14 @@ func TestAnAddressOutsideInternalNetworksComesFirst(t *testing.T) {
 }
 
 func TestLeavingReplicasAreNotJoined(t *testing.T) {
-	m := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web"}, {Name: "side", Container: rhumb.Container{NetworkMode: "service:web"}}}}
+	m := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web"},
+		{Name: "side", Container: rhumb.Container{NetworkMode: "service:web"}}}}
 	s := &Scene{Wanted: rollout.Wanted{Stack: "shop", Model: m, Specs: m.Specs()}}
 	web := func(id string, slot int) rhumb.Replica {
 		return rhumb.Replica{ID: id, Service: "web", Spec: s.Wanted.Specs["web"], Slot: slot, State: rhumb.StateRunning}
 	}
-	s.Observed = rollout.Observed{Replicas: []rhumb.Replica{web("stopping", 1), web("one", 1), web("two", 2), web("by hand", 0)},
+	s.Observed = rollout.Observed{Replicas: []rhumb.Replica{web("stopping", 1), web("one", 1), web("two", 2),
+		web("by hand", 0)},
 		Stopping: map[string]bool{"stopping": true}}
 	side := m.Service("side")
 	for slot, want := range map[int]string{1: "one", 2: "two", 3: "one"} {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/rollout"
 )
 
 // Spec returns what the engine needs for any replica of a service of a model.
@@ -25,7 +26,7 @@ func (s *Scene) Joined(svc *rhumb.Service, slot int) map[string]string {
 	ids := map[string]string{}
 	for _, name := range svc.Container.Joins() {
 		for _, rep := range s.Observed.Replicas {
-			if rep.Service != name || s.leaving(rep) || ids[name] != "" && rep.Slot != slot {
+			if rep.Service != name || leaving(&s.Observed, rep) || ids[name] != "" && rep.Slot != slot {
 				continue
 			}
 			if def, wanted := s.Definition(rep); def != nil && wanted {
@@ -37,8 +38,7 @@ func (s *Scene) Joined(svc *rhumb.Service, slot int) map[string]string {
 }
 
 // leaving reports whether a replica is no replica of a slot, or not for long.
-func (s *Scene) leaving(rep rhumb.Replica) bool {
-	o := &s.Observed
+func leaving(o *rollout.Observed, rep rhumb.Replica) bool {
 	return !rep.Alive() || rep.Slot == 0 || o.Stopping[rep.ID] || o.Recorded[rep.ID] || o.Routes[rep.ID].Draining
 }
 

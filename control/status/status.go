@@ -25,7 +25,7 @@ func Services(s *scene.Scene, now time.Time) []rhumb.ServiceStatus {
 	if s.Wanted.Model != nil {
 		for _, svc := range s.Wanted.Model.Services {
 			st := at(svc.Name)
-			st.Image, st.Replicas, st.Job, st.Order = svc.Container.Image, svc.Replicas, svc.Job, svc.Order
+			st.Image, st.Replicas, st.Job, st.Order = svc.Container.Image, svc.Replicas, svc.Job, svc.Applied().Order
 			st.Address = svc.Addresses()
 		}
 	}

@@ -14,7 +14,8 @@ func TestAStatusSaysHowManyRequestsWaitForAService(t *testing.T) {
 	st := rhumb.RouterStatus{
 		Table: rhumb.Table{Backends: []rhumb.Backend{
 			{Name: "shop/web:80", Stack: "shop", Service: "web"}, {Name: "shop/web:81", Stack: "shop", Service: "web"},
-			{Name: "blog/web:80", Stack: "blog", Service: "web"}, {Name: "shop/gone:80", Stack: "shop", Service: "gone"}}},
+			{Name: "blog/web:80", Stack: "blog", Service: "web"}, {Name: "shop/gone:80", Stack: "shop",
+				Service: "gone"}}},
 		Backends: map[string]rhumb.BackendStats{
 			"shop/web:80":  {Waiting: 2, WaitingSince: now.Add(-time.Second)},
 			"shop/web:81":  {Waiting: 1, WaitingSince: now.Add(-3 * time.Second)},
@@ -36,11 +37,13 @@ func TestAStatusCountsNoReplicaReadyThatTheTurnDoesNot(t *testing.T) {
 	}}
 	s := &scene.Scene{Wanted: rollout.Wanted{Stack: "shop", Model: m, Specs: m.Specs()}}
 	rep := func(id, service string, slot int) rhumb.Replica {
-		return rhumb.Replica{ID: id, Stack: "shop", Service: service, Slot: slot, Release: 1, Spec: s.Wanted.Specs[service],
+		return rhumb.Replica{ID: id, Stack: "shop", Service: service, Slot: slot, Release: 1,
+			Spec:  s.Wanted.Specs[service],
 			State: rhumb.StateRunning, Started: now.Add(-time.Minute)}
 	}
 	s.Observed = rollout.Observed{
-		Replicas:  []rhumb.Replica{rep("db", "db", 1), rep("up", "web", 1), rep("failed", "web", 2), rep("stopping", "web", 3), rep("hooks", "web", 4)},
+		Replicas: []rhumb.Replica{rep("db", "db", 1), rep("up", "web", 1), rep("failed", "web", 2),
+			rep("stopping", "web", 3), rep("hooks", "web", 4)},
 		Ready:     map[string]time.Time{"up": now, "failed": now, "stopping": now, "hooks": now},
 		Recorded:  map[string]bool{"failed": true},
 		Stopping:  map[string]bool{"stopping": true},
