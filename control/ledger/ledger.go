@@ -80,7 +80,11 @@ func (l *Ledger) Begin(
 func (l *Ledger) tryBegin(
 	ctx context.Context, stack string, propose Propose,
 ) (d rhumb.Deployment, moved bool, err error) {
-	defer l.Lock(stack)() // what is compared is what is stored
+	unlock, err := l.Lock(ctx, stack) // what is compared is what is stored
+	if err != nil {
+		return d, false, err
+	}
+	defer unlock()
 	state, err := l.Store.StackState(ctx, stack)
 	if err != nil {
 		return d, false, err

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -148,6 +149,25 @@ func TestOfDeploymentsThatBeginAtOnceOneIsOpened(t *testing.T) {
 	}
 	if n := len(b.begins.used); n != 0 {
 		t.Errorf("%d locks are kept", n)
+	}
+}
+
+func TestABeginningThatWaitsForAnotherEndsWithItsContext(t *testing.T) {
+	b := newBook(t)
+	unlock, err := b.Lock(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := b.Begin(ctx, "shop", time.Minute, to("web:1")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if other, err := b.Lock(ctx, "blog"); err == nil { // free, but the context may be seen first
+		other()
+	}
+	if unlock(); len(b.begins.used) != 0 {
+		t.Errorf("%d locks are kept", len(b.begins.used))
 	}
 }
 

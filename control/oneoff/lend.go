@@ -62,7 +62,12 @@ func (r *Room) lend(ctx context.Context, m *rhumb.Stack, k *rhumb.Container) (gi
 
 // removeUnused removes those of the networks that no release and no one-off needs now.
 func (r *Room) removeUnused(ctx context.Context, stack string, names []string) {
-	defer r.Lock(stack)() // no deployment that wants them begins meanwhile
+	unlock, err := r.Lock(ctx, stack) // no deployment that wants them begins meanwhile
+	if err != nil {
+		r.Log.Warn("networks of a one-off not removed", "stack", stack, "err", err)
+		return
+	}
+	defer unlock()
 	s, err := r.Sources.Wanted(ctx, stack)
 	if err != nil {
 		r.Log.Warn("networks of a one-off not removed", "stack", stack, "err", err)

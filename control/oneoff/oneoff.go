@@ -40,9 +40,10 @@ type Holdings interface {
 type Deps struct {
 	Engine  Engine
 	Sources scene.Sources
-	Started time.Time                 // when the daemon started: older one-offs are an earlier daemon's
-	Lock    func(stack string) func() // keeps deployments of a stack from beginning until it is undone
-	Changed func(stack string)        // a network or volume of the stack was made or removed
+	Started time.Time // when the daemon started: older one-offs are an earlier daemon's
+	// Lock keeps deployments of a stack from being opened until unlock is called.
+	Lock    func(ctx context.Context, stack string) (unlock func(), err error)
+	Changed func(stack string) // a network or volume of the stack was made or removed
 	Log     *slog.Logger
 }
 
