@@ -1,4 +1,4 @@
-package control
+package run
 
 import (
 	"context"
@@ -14,25 +14,25 @@ import (
 	"rhumb/control/ready"
 )
 
-// knock is the check of a replica that is ready once a port accepts connections.
+// knock is the probe of a replica that is ready once one of its ports accepts connections.
 type knock struct {
-	engine rhumb.Engine
+	engine any // may be a rhumb.Sockets
 	rep    rhumb.Replica
 	at     netip.Addr
 	ready  rhumb.Ready
 	looked time.Time // when its sockets were last looked at
-	why    error     // what that has shown
+	why    error     // what they showed
 }
 
 const (
-	// silent is how long a replica must have run for which only its image names ports, and which listens nowhere, before it
-	// counts as one that serves nothing.
+	// silent is how long a replica must have run before it counts as one that serves nothing, if only its image names
+	// ports and it listens on none of them.
 	silent = 3 * rhumb.ReadyWindow
-	// lookAgain is how long what the sockets have shown is good for: looking costs the engine more than a connect.
+	// lookAgain is how long a look at the sockets is reused: it costs the engine more than a connect.
 	lookAgain = time.Second
 )
 
-// try tries once. Where nothing accepts, its error says who listens instead, if that can be found out.
+// try connects once. If no port accepts, the error says where the replica listens instead, if that can be found out.
 func (k *knock) try(ctx context.Context) error {
 	ports := k.ready.Ports
 	if len(ports) == 0 {
@@ -63,10 +63,12 @@ func (k *knock) try(ctx context.Context) error {
 
 // amongPorts returns the addresses that have one of the ports.
 func amongPorts(addrs []netip.AddrPort, ports []uint16) []netip.AddrPort {
-	return slices.DeleteFunc(slices.Clone(addrs), func(a netip.AddrPort) bool { return !slices.Contains(ports, a.Port()) })
+	other := func(a netip.AddrPort) bool { return !slices.Contains(ports, a.Port()) }
+	return slices.DeleteFunc(slices.Clone(addrs), other)
 }
 
-// refused says in plain words why no port of a replica accepts, given what it listens on.
+// refused says why no port of a replica accepts. inside are the addresses with one of the ports, all are all that it
+// listens on.
 func refused(ports []uint16, inside, all []netip.AddrPort) error {
 	names := make([]string, len(ports))
 	for i, p := range ports {
