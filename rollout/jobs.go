@@ -9,6 +9,9 @@ import (
 func run(t *turn, s *standing.Service) {
 	inTheWay := false
 	for _, r := range s.All {
+		if s.Due && r.Release != t.Wanted.Release && r.Spec != s.Spec {
+			t.look = standing.Earliest(t.look, s.RunsUntil(r)) // its time is over then, unless it ends before
+		}
 		switch {
 		case s.Due && r.Release != t.Wanted.Release && r.Spec != s.Spec && s.Completed(r):
 			// It stays until the new job has completed. If that fails, nothing was changed.
@@ -16,7 +19,7 @@ func run(t *turn, s *standing.Service) {
 			inTheWay = inTheWay || r.Alive() && len(t.Joiners(r.ID)) == 0 || r.Release == t.Wanted.Release
 			t.retire(r, 0, t.why.old(s), false)
 		case s.Due:
-			inTheWay = t.attend(s, r) || inTheWay
+			inTheWay = attend(t, s, r) || inTheWay
 		}
 	}
 	if !s.Due || inTheWay || s.Failures.Count > 0 {
@@ -30,7 +33,7 @@ func run(t *turn, s *standing.Service) {
 }
 
 // attend does what the current replica of a job that is due needs. It reports whether the job can't be run beside it.
-func (t *turn) attend(s *standing.Service, r *rhumb.Replica) (inTheWay bool) {
+func attend(t *turn, s *standing.Service, r *rhumb.Replica) (inTheWay bool) {
 	switch {
 	case r.State == rhumb.StateCreated:
 		return false

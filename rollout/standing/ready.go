@@ -30,7 +30,7 @@ func (s *Service) readiness(r *rhumb.Replica) readiness {
 	case o.Stopping[r.ID], o.Pending(r): // post_start hooks have a limit of their own
 		return readiness{}
 	case s.Ready.Kind == rhumb.ReadyRunning:
-		return s.runs(r)
+		return runs(s, r)
 	}
 	if since, ok := o.Ready[r.ID]; ok {
 		return readiness{ready: true, since: since}
@@ -38,15 +38,15 @@ func (s *Service) readiness(r *rhumb.Replica) readiness {
 	if o.Routed(r) && s.Ready.Window == 0 || o.Accepts[r.ID] { // what accepts came in time; its window decides the rest
 		return readiness{}
 	}
-	late := latest(r.Started, o.PostStart[r.ID], o.Watched).Add(s.limit())
+	late := latest(r.Started, o.PostStart[r.ID], o.Watched).Add(limit(s.Service))
 	if s.st.Now.Before(late) {
 		return readiness{look: late}
 	}
-	return readiness{failing: fmt.Sprintf("was not ready within %s", s.limit())}
+	return readiness{failing: fmt.Sprintf("was not ready within %s", limit(s.Service))}
 }
 
 // runs returns the readiness of an alive replica that nothing checks: it is ready once it has run for long enough.
-func (s *Service) runs(r *rhumb.Replica) readiness {
+func runs(s *Service, r *rhumb.Replica) readiness {
 	o := s.st.Observed
 	since := latest(r.Started, o.PostStart[r.ID])
 	if !o.Active(r) {
@@ -59,9 +59,9 @@ func (s *Service) runs(r *rhumb.Replica) readiness {
 }
 
 // limit is how long a replica may take until it is ready.
-func (s *Service) limit() time.Duration {
-	if s.Ready.Timeout > 0 && s.Ready.Kind != rhumb.ReadyRunning {
-		return s.Ready.Timeout
+func limit(def *rhumb.Service) time.Duration {
+	if def.Ready.Timeout > 0 && def.Ready.Kind != rhumb.ReadyRunning {
+		return def.Ready.Timeout
 	}
 	return rhumb.ReadyTimeout
 }
