@@ -7,8 +7,8 @@ import (
 	"rhumb/rollout/standing"
 )
 
-// cleanup takes out what the wanted release doesn't have: surplus replicas, orphans, addresses, networks, in that order,
-// and only once everything that is wanted is in place.
+// cleanup takes out what the wanted release doesn't have: surplus replicas, orphans, addresses and networks. It keeps
+// this order, and waits until everything that is wanted is in place.
 type cleanup struct {
 	*turn
 	settled bool // everything that is wanted is in place, with its addresses
