@@ -138,18 +138,17 @@ func (f *Failures) cameUp(n int) bool {
 	return s.readiness(r).ready || r.Alive() && (s.st.Observed.Accepts[r.ID] || s.Ready.Kind == rhumb.ReadyRunning)
 }
 
-// givenUp reports whether a slot that failed isn't tried again.
-func (f *Failures) givenUp(slot int) bool {
-	if f.mayComeUp {
-		return false
+// givenUp reports whether a slot that failed isn't tried again. look is when to decide again.
+func (f *Failures) givenUp(slot int) (is bool, look time.Time) {
+	count, mode := f.bySlot[slot].Count, f.of.st.Wanted.Mode
+	switch {
+	case f.mayComeUp:
+	case mode == Deploy:
+		is = f.of.Policy.OnFailure == rhumb.ActionContinue && count > 0 && f.tooMany()
+	case mode == Restore:
+		is = count > maxRestores
 	}
-	switch f.of.st.Wanted.Mode {
-	case Deploy:
-		return f.of.Policy.OnFailure == rhumb.ActionContinue && f.bySlot[slot].Count > 0 && f.tooMany()
-	case Restore:
-		return f.bySlot[slot].Count > maxRestores
-	}
-	return false
+	return is, f.look
 }
 
 // Failure is why a deployment can't go on, and what the policy of the service that failed asks for.

@@ -74,14 +74,17 @@ func (sl *Slot) judge() {
 	s, r := sl.of, sl.Main
 	switch {
 	case r == nil || r.State == rhumb.StateCreated:
-		if sl.judgeGivenUp() {
+		givenUp, look := s.Failures.givenUp(sl.N)
+		sl.look = Earliest(sl.look, look)
+		if givenUp {
 			sl.Status = GivenUp
 		} else if r != nil {
 			sl.Status = Starting
 		}
 	case !r.Alive():
-		sl.Reason = DeathOf(r)
-		sl.Status = sl.judgeDead()
+		status, look := sl.judgeDead()
+		sl.Status, sl.Reason = status, DeathOf(r)
+		sl.look = Earliest(sl.look, look)
 	case s.st.Observed.Stopping[r.ID]:
 		sl.Status, sl.Reason = Broken, "is being stopped"
 	default:
@@ -104,25 +107,22 @@ func (sl *Slot) judgeAlive() Status {
 
 // judgeDead decides whether a dead replica rests, is given up, or will be replaced. Holding and putting back leave what
 // the restart policy leaves. A deployment leaves only a replica that has done its work: once it has converged, every
-// other one runs.
-func (sl *Slot) judgeDead() Status {
+// other one runs. look is when to decide again.
+func (sl *Slot) judgeDead() (is Status, look time.Time) {
 	r, s := sl.Main, sl.of
 	w := &s.st.Wanted
 	asItWas := w.Mode == Hold || w.Mode == Restore && !w.Made(r)
 	switch {
 	case asItWas && (s.Completed(r) || leftDead(s.Service, r)) && (w.Mode == Hold || !sl.OldAlive()):
-		return Resting
+		return Resting, look
 	case s.Completed(r) && mayEnd(s.Service):
-		return Resting
-	case s.st.Observed.Recorded[r.ID] && sl.judgeGivenUp():
-		return GivenUp
+		return Resting, look
+	case !s.st.Observed.Recorded[r.ID]:
+		return Broken, look
 	}
-	return Broken
-}
-
-// judgeGivenUp decides whether the slot has failed and isn't tried again.
-func (sl *Slot) judgeGivenUp() bool {
-	f := &sl.of.Failures
-	sl.look = Earliest(sl.look, f.look)
-	return f.givenUp(sl.N)
+	givenUp, look := s.Failures.givenUp(sl.N)
+	if givenUp {
+		return GivenUp, look
+	}
+	return Broken, look
 }
