@@ -78,7 +78,7 @@ func decide(st *standing.Stack) Decision {
 		strategyOf(s)(t, s)
 	}
 	t.moveAddresses()
-	t.cleanUp()
+	cleanup{t, st.Settled() && st.Published()}.run()
 	t.conclude()
 	return t.decision()
 }

@@ -39,11 +39,11 @@ func (s *Service) readiness(r *rhumb.Replica) readiness {
 	if o.Routed(r) && s.Ready.Window == 0 || o.Accepts[r.ID] { // what accepts came in time; its window decides the rest
 		return readiness{}
 	}
-	late := latest(r.Started, o.PostStart[r.ID], o.Watched).Add(s.limit())
+	late := latest(r.Started, o.PostStart[r.ID], o.Watched).Add(limit(s.Service))
 	if s.st.Now.Before(late) {
 		return readiness{look: late}
 	}
-	return readiness{failing: fmt.Sprintf("was not ready within %s", s.limit())}
+	return readiness{failing: fmt.Sprintf("was not ready within %s", limit(s.Service))}
 }
 
 // ReadySince reports whether a replica counts as ready, and since when. If since is still to come, the replica counts
@@ -66,9 +66,9 @@ func ReadySince(o *Observed, def *rhumb.Service, r *rhumb.Replica) (since time.T
 }
 
 // limit is how long a replica may take until it is ready.
-func (s *Service) limit() time.Duration {
-	if s.Ready.Timeout > 0 && s.Ready.Kind != rhumb.ReadyRunning {
-		return s.Ready.Timeout
+func limit(def *rhumb.Service) time.Duration {
+	if def.Ready.Timeout > 0 && def.Ready.Kind != rhumb.ReadyRunning {
+		return def.Ready.Timeout
 	}
 	return rhumb.ReadyTimeout
 }
