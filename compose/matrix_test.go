@@ -86,9 +86,10 @@ func fileWith(path tree.Path, value string) string {
 }
 
 // foreignText matches text that only programmers understand.
-var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.[A-Z]|<nil>|[ (]json: |reflect|` +
-	`runtime error|mapstructure|nil pointer|unmarshal|construct|!!str|unconvertible|expected type|unexpected type|` +
-	`types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|can't be understood`)
+var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.[A-Z]|<nil>|` +
+	`[ (]json: |reflect|runtime error|mapstructure|nil pointer|unmarshal|construct|!!str|unconvertible|` +
+	`expected type|unexpected type|types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|` +
+	`can't be understood`)
 
 // badlyTold returns what is wrong with the mistakes reported for a file, or "".
 func badlyTold(err error) string {

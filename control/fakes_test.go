@@ -9,7 +9,7 @@ import (
 
 	"rhumb"
 	"rhumb/engine/enginefake"
-	"rhumb/internal/routerfake"
+	"rhumb/internal/routertest"
 	"rhumb/internal/seal"
 	"rhumb/sqlite"
 )
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 type bed struct {
 	*Control
 	engine *enginefake.Engine
-	router *routerfake.Router
+	router *routertest.Router
 	store  *sqlite.Store
 	land   *land // what the daemon sees of the engine, if that is more; nil: the engine itself
 	sweep  func(context.Context) error
@@ -52,7 +52,7 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	b := &bed{engine: enginefake.New(time.Now), router: routerfake.New(), store: store, t: t}
+	b := &bed{engine: enginefake.New(time.Now), router: routertest.New(), store: store, t: t}
 	b.start()
 	t.Cleanup(func() { b.stop() })
 	return b

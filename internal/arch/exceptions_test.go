@@ -25,8 +25,8 @@ var manyMethods = map[string]exception{
 	"proxy.Proxy":                            {25, "to be split"},
 	"proxy/internal/inbound.Conn":            {27, "a net.Conn has eight methods of its own"},
 	"engine/enginetest.bench":                {26, "one method for each thing that a test does with an engine"},
-	"rollout/standing.Service":               {33, "questions about one service: each is a pure function of what is observed"},
-	"rollout/standing.Stack":                 {29, "questions about one stack: each is a pure function of what is observed"},
+	"rollout/standing.Service":               {33, "questions about one service, each a pure function"},
+	"rollout/standing.Stack":                 {29, "questions about one stack, each a pure function"},
 	"rollout.turn":                           {24, "to be split"},
 	"sqlite.Store":                           {43, "the store's ports, one method each"},
 }

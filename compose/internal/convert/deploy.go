@@ -40,7 +40,8 @@ func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy,
 	// The library rounds to 32 bits; format the number as the user wrote it.
 	out.MaxFailureRatio, _ = strconv.ParseFloat(strconv.FormatFloat(float64(u.MaxFailureRatio), 'g', -1, 32), 64)
 	if math.IsNaN(out.MaxFailureRatio) || out.MaxFailureRatio < 0 || out.MaxFailureRatio > 1 {
-		c.bad.At(path+".max_failure_ratio", "write a number from 0 to 1: with 0.25 a quarter of the replicas may fail", "%v is not a ratio",
+		c.bad.At(path+".max_failure_ratio",
+			"write a number from 0 to 1: with 0.25 a quarter of the replicas may fail", "%v is not a ratio",
 			u.MaxFailureRatio)
 		out.MaxFailureRatio = 0
 	}

@@ -71,7 +71,8 @@ func (c *converter) gpus(s types.ServiceConfig, requests []types.DeviceRequest, 
 	var list []rhumb.GPU
 	for i, r := range requests {
 		if r.Count != 0 && len(r.IDs) > 0 {
-			c.bad.At(fmt.Sprintf("services.%s.%s[%d]", s.Name, key, i), "keep one of them", "count and device_ids can't be combined")
+			c.bad.At(fmt.Sprintf("services.%s.%s[%d]", s.Name, key, i), "keep one of them",
+				"count and device_ids can't be combined")
 		}
 		count := int(r.Count)
 		if count == 0 && len(r.IDs) == 0 {

@@ -49,7 +49,8 @@ func (c *converter) certified(services []rhumb.Service) {
 				c.bad.At(path, "write internal, or set cert and key",
 					"%s can't have a certificate over ACME: it isn't a public name", h)
 			case other != nil && !sameTLS(other.TLS, s.TLS):
-				c.bad.At(path, "use the same settings for both, or set them once", "%s has other TLS settings for %s", other.Name, h)
+				c.bad.At(path, "use the same settings for both, or set them once", "%s has other TLS settings for %s", other.Name,
+					h)
 			}
 			held[h] = s.Name
 		}

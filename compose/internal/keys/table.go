@@ -20,7 +20,7 @@ type row struct {
 	under string // the path above the names; "*" is any name, "[]" are the items of a list
 	names string // separated by spaces; name=value is only that value, and a * at its end matches any ending
 	fate  rhumb.Fate
-	why   string // if refused: what it needs, or the reason
+	why   string // refused: what it needs, or the reason
 }
 
 const (
@@ -35,33 +35,22 @@ var rows = []row{
 	{"", "name include services networks volumes secrets configs", honoured, ""},
 	{"", "version", ignored, "it is obsolete: the specification has one version"},
 	{"", "models", refused, "rhumb runs no language models"},
-	{"", "jobs", refused, "jobs come with a later version; a service that others await with " +
-		"service_completed_successfully runs once"},
+	{"", "jobs", refused, "jobs come with a later version; a service that others await with service_completed_successfully runs once"},
 	{"include[]", "path env_file project_directory", honoured, ""},
 
-	{"services.*", "image command entrypoint environment env_file label_file labels working_dir user group_add " +
-		"hostname domainname", honoured, ""},
-	{"services.*", "platform pull_policy init tty stdin_open read_only stop_signal stop_grace_period profiles " +
-		"extends scale restart", honoured, ""},
-	{"services.*", "pull_policy=daily pull_policy=weekly pull_policy=every_* pull_policy=refresh pull_refresh_after",
-		emulated, "the registry is asked at every deployment"},
-	{"services.*", "build depends_on deploy healthcheck ports expose networks volumes tmpfs configs secrets logging",
-		honoured, ""},
+	{"services.*", "image command entrypoint environment env_file label_file labels working_dir user group_add hostname domainname", honoured, ""},
+	{"services.*", "platform pull_policy init tty stdin_open read_only stop_signal stop_grace_period profiles extends scale restart", honoured, ""},
+	{"services.*", "pull_policy=daily pull_policy=weekly pull_policy=every_* pull_policy=refresh pull_refresh_after", emulated, "the registry is asked at every deployment"},
+	{"services.*", "build depends_on deploy healthcheck ports expose networks volumes tmpfs configs secrets logging", honoured, ""},
 	{"services.*", "volumes_from network_mode pid ipc uts userns_mode cgroup cgroup_parent runtime", honoured, ""},
-	{"services.*", "network_mode=bridge network_mode=default", emulated,
-		"the service joins the stack's default network, where names resolve and rhumb can reach it"},
-	{"services.*", "privileged cap_add cap_drop security_opt sysctls ulimits devices device_cgroup_rules gpus", honoured,
-		""},
+	{"services.*", "network_mode=bridge network_mode=default", emulated, "the service joins the stack's default network, where names resolve and rhumb can reach it"},
+	{"services.*", "privileged cap_add cap_drop security_opt sysctls ulimits devices device_cgroup_rules gpus", honoured, ""},
 	{"services.*", "cpus cpu_shares cpu_quota cpu_period cpu_rt_period cpu_rt_runtime cpuset blkio_config", honoured, ""},
-	{"services.*", "mem_limit mem_reservation mem_swappiness memswap_limit oom_kill_disable oom_score_adj pids_limit " +
-		"shm_size storage_opt", honoured, ""},
+	{"services.*", "mem_limit mem_reservation mem_swappiness memswap_limit oom_kill_disable oom_score_adj pids_limit shm_size storage_opt", honoured, ""},
 	{"services.*", "dns dns_opt dns_search extra_hosts mac_address", honoured, ""},
-	{"services.*", "container_name", emulated, "replicas have names of their own; the name is a further alias on the " +
-		"service's networks"},
-	{"services.*", "links", emulated, "services reach each other by name on their networks; a link's alias is a " +
-		"further one there"},
-	{"services.*", "external_links", refused, "containers outside the stack are reached over a network: join it with " +
-		"external: true"},
+	{"services.*", "container_name", emulated, "replicas have names of their own; the name is a further alias on the service's networks"},
+	{"services.*", "links", emulated, "services reach each other by name on their networks; a link's alias is a further one there"},
+	{"services.*", "external_links", refused, "containers outside the stack are reached over a network: join it with external: true"},
 	{"services.*", "attach", ignored, "rhumb logs shows what services write"},
 	{"services.*", "develop", ignored, "it is for docker compose watch"},
 	{"services.*", "cpu_count cpu_percent", ignored, "only Windows knows them; use cpus"},
@@ -82,8 +71,7 @@ var rows = []row{
 	{"services.*.depends_on.*", "condition restart required", honoured, ""},
 	{"services.*.devices[]", "source target permissions", honoured, ""},
 	{"services.*.gpus[]", "capabilities count device_ids driver options", honoured, ""},
-	{"services.*.blkio_config", "weight weight_device device_read_bps device_read_iops device_write_bps device_write_iops",
-		honoured, ""},
+	{"services.*.blkio_config", "weight weight_device device_read_bps device_read_iops device_write_bps device_write_iops", honoured, ""},
 	{"services.*.blkio_config.weight_device[]", "path weight", honoured, ""},
 	{"services.*.blkio_config.device_read_bps[]", "path rate", honoured, ""},
 	{"services.*.blkio_config.device_read_iops[]", "path rate", honoured, ""},
@@ -126,15 +114,13 @@ var rows = []row{
 	{"services.*.build", "context dockerfile dockerfile_inline args target labels tags network extra_hosts", honoured, ""},
 	{"services.*.build", "cache_from no_cache pull secrets", honoured, ""},
 	{"services.*.build", "no_cache_filter", emulated, "the whole image is built without the cache"},
-	{"services.*.build", "platforms", emulated, "an engine keeps one platform of an image: the service's platform, " +
-		"else the only one named, else the server's"},
+	{"services.*.build", "platforms", emulated, "an engine keeps one platform of an image: the service's platform, else the only one named, else the server's"},
 	{"services.*.build", "additional_contexts", refused, "needs Engine 23"},
 	{"services.*.build", "ssh", refused, "the builder gets no SSH agent; pass a key as a build secret"},
 	{"services.*.build", "entitlements privileged", refused, "the engine's builder grants no privileges"},
 	{"services.*.build", "privileged=false", honoured, ""},
 	{"services.*.build", "ulimits shm_size", refused, "needs Engine 23"},
-	{"services.*.build", "cache_to", ignored, "exporting the cache crashes Engine 20.10; layers stay in the engine's " +
-		"own cache"},
+	{"services.*.build", "cache_to", ignored, "exporting the cache crashes Engine 20.10; layers stay in the engine's own cache"},
 	{"services.*.build", "provenance sbom", ignored, "the engine's image store keeps no attestations"},
 	{"services.*.build", "isolation", ignored, "only Windows has it"},
 	{"services.*.build.secrets[]", "source target", honoured, ""},
@@ -149,8 +135,7 @@ var rows = []row{
 	{"services.*.deploy.resources", "limits reservations", honoured, ""},
 	{"services.*.deploy.resources.limits", "cpus memory pids", honoured, ""},
 	{"services.*.deploy.resources.reservations", "memory devices", honoured, ""},
-	{"services.*.deploy.resources.reservations", "cpus generic_resources", ignored,
-		"there is one node, and nothing to choose"},
+	{"services.*.deploy.resources.reservations", "cpus generic_resources", ignored, "there is one node, and nothing to choose"},
 	{"services.*.deploy.resources.reservations.devices[]", "capabilities count device_ids driver options", honoured, ""},
 	{"services.*.deploy.restart_policy", "condition delay max_attempts", honoured, ""},
 	{"services.*.deploy.restart_policy", "window", ignored, "rhumb waits longer after each crash in a row"},
@@ -282,7 +267,7 @@ func verb(why string) string {
 	return "isn't supported: " + why
 }
 
-// Hint returns the hint for a refused key.
+// Hint gives the next move for a refused key.
 func (k *Key) Hint() string {
 	if strings.HasPrefix(k.Why, "needs Engine") {
 		return "leave it out: rhumb works with Engine 20.10 and what it can do"

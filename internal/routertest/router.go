@@ -1,5 +1,5 @@
-// Package routerfake is a rhumb.Router in memory, for tests: it serves nothing, and says what it would serve.
-package routerfake
+// Package routertest implements rhumb.Router in memory, for tests. It serves nothing; it records the tables.
+package routertest
 
 import (
 	"context"
@@ -11,19 +11,19 @@ import (
 	"rhumb"
 )
 
-// Router acknowledges tables. The zero value is not used; see New.
+// Router acknowledges tables. Use New: the zero value doesn't work.
 type Router struct {
 	mu     sync.Mutex
 	table  rhumb.Table
 	open   map[string]int
-	held   map[string]bool // addresses that somebody else holds
-	refuse map[string]bool // networks whose segments can't be made
+	held   map[string]bool // addresses that another process holds
+	refuse map[string]bool // networks whose segments can't be created
 	reason string          // why there are no segments at all
 	away   bool
 	notify func(rhumb.Table)
 }
 
-// New makes a router that serves an empty table.
+// New returns a router with an empty table.
 func New() *Router {
 	return &Router{open: map[string]int{}, held: map[string]bool{}, refuse: map[string]bool{}}
 }
@@ -35,29 +35,28 @@ func (r *Router) Open(replica string, n int) {
 	r.open[replica] = n
 }
 
-// Hold has somebody else hold an address such as "[::]:80".
+// Hold makes another process hold an address such as "[::]:80".
 func (r *Router) Hold(addr string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[addr] = true
 }
 
-// Free has nobody else hold the address any more.
+// Free makes an address available again.
 func (r *Router) Free(addr string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.held, addr)
 }
 
-// NoSegments has the machine be one without service addresses, for the reason; "": it can have them, as from the
-// beginning.
+// NoSegments makes all segments impossible on this machine, for a reason; "" makes them possible again.
 func (r *Router) NoSegments(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reason = reason
 }
 
-// Refuse has the segment of a network's name be one that can't be made when it changes, or that can.
+// Refuse makes changes of a network's segment fail, or succeed again.
 func (r *Router) Refuse(network string, refuse bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -71,14 +70,14 @@ func (r *Router) Away(away bool) {
 	r.away = away
 }
 
-// OnApply has f called with each table that is acknowledged, before it is.
+// OnApply sets a function to call with each table just before it is acknowledged.
 func (r *Router) OnApply(f func(rhumb.Table)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.notify = f
 }
 
-// Apply acknowledges a table by the contract of rhumb.Router.
+// Apply acknowledges a table, by the contract of rhumb.Router.
 func (r *Router) Apply(_ context.Context, t rhumb.Table) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,7 +100,7 @@ func (r *Router) Apply(_ context.Context, t rhumb.Table) error {
 	return nil
 }
 
-// Status tells the acknowledged table.
+// Status returns the acknowledged table.
 func (r *Router) Status(context.Context) (rhumb.RouterStatus, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,7 +114,7 @@ func (r *Router) Status(context.Context) (rhumb.RouterStatus, error) {
 	return rhumb.RouterStatus{Table: r.table, Open: open, Started: time.Unix(0, 0), NoSegments: r.reason}, nil
 }
 
-// Check tells whether the addresses are free.
+// Check reports a listener whose address is held by another process.
 func (r *Router) Check(_ context.Context, ls []rhumb.Listener) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -125,7 +124,7 @@ func (r *Router) Check(_ context.Context, ls []rhumb.Listener) error {
 	return r.taken(ls)
 }
 
-// made tells whether the segments can be made. Those that stay as they were don't stand in the way.
+// made reports a segment that can't be created. Unchanged segments don't matter.
 func (r *Router) made(ss []rhumb.Segment) error {
 	for _, s := range ss {
 		same := slices.ContainsFunc(r.table.Segments, func(o rhumb.Segment) bool { return reflect.DeepEqual(o, s) })
