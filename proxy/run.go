@@ -105,7 +105,7 @@ func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 		}
 	}
 	done := make(chan struct{})
-	go func() { // ends when the connections do, which the cut sees to
+	go func() { // ends with the connections, which the cut ends
 		defer close(done)
 		p.conns.accepting.Wait()
 		p.conns.shaking.Wait() // they have a deadline; the connections that they open are still served

@@ -18,7 +18,7 @@ import (
 	"rhumb/proxy/internal/socket"
 )
 
-// Conn is an accepted connection that gives its places back when it is closed.
+// Conn is an accepted connection. Closing it releases its places.
 type Conn struct {
 	*net.TCPConn
 	Bound   socket.Binding
@@ -98,7 +98,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection and gives its places back.
+// Close closes the connection and releases its places.
 func (c *Conn) Close() error {
 	c.ending.Store(true)
 	c.wakeUp()
