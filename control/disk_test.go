@@ -30,7 +30,7 @@ func TestAFullDiskStopsWhatIsNewAndNothingElse(t *testing.T) {
 	}{
 		{"/nowhere", disk.Usage{Used: 45e9, Usable: 50e9}, "the disk of /nowhere (the engine's data) is 90% full, 45.0 GB of 50.0 GB: images 12.3 GB"},
 		{"/data", disk.Usage{Used: 95e6, Usable: 100e6}, "the disk of /data (rhumb's data) is 95% full, 95 MB of 100 MB"},
-		{"/data", disk.Usage{Used: 1, Usable: 100, Inodes: 1000, Free: 20}, "of the inodes of /data (rhumb's data) 98% are used, 980 of 1000"},
+		{"/data", disk.Usage{Used: 1, Usable: 100, Inodes: 1000, Free: 20}, "the disk of /data (rhumb's data) has 98% of its inodes in use, 980 of 1000"},
 	} {
 		was := usage[c.path]
 		usage[c.path] = c.usage

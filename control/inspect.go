@@ -107,7 +107,7 @@ func serviceStatuses(g *goal, o rollout.Observed, now time.Time) []rhumb.Service
 	if g.wanted.Model != nil {
 		for _, s := range g.wanted.Model.Services {
 			st := at(s.Name)
-			st.Image, st.Replicas, st.Job, st.Order, st.Address = s.Container.Image, s.Replicas, s.Job, s.Order, s.Addresses()
+			st.Image, st.Replicas, st.Job, st.Order, st.Address = s.Container.Image, s.Replicas, s.Job, s.Applied().Order, s.Addresses()
 		}
 	}
 	for _, rep := range o.Replicas {

@@ -221,7 +221,7 @@ func TestWhatCantChangeIsRefusedBeforeAnythingHappens(t *testing.T) {
 		"a network with a name": {named(onNetwork("web:1", false)), named(onNetwork("web:1", true)),
 			[]string{"network default: shared can't be changed: internal false to true", "rhumb down"}},
 		"a network in the same subnet": {subnet(onNetwork("web:1", false), "10.1.0.0/24"), subnet(onNetwork("web:1", true), "10.1.0.0/24"),
-			[]string{"network default: it (internal false to true) can't be made beside shop_default", "10.1.0.0/24 and 10.1.0.0/24 overlap", "rhumb down"}},
+			[]string{"network default: it (internal false to true) can't be created beside shop_default", "10.1.0.0/24 and 10.1.0.0/24 overlap", "rhumb down"}},
 		"a volume's options": {options("10m"), options("20m"),
 			[]string{"volume shop_db: it is there and defined otherwise: driver_opts.o"}},
 	} {

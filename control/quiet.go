@@ -45,7 +45,7 @@ func (r *runner) awaitQuiet(ctx context.Context, g *goal, s rhumb.Step) error {
 // the other.
 func (g *goal) stopFirst(service string) bool {
 	for _, m := range []*rhumb.Stack{g.wanted.Model, g.wanted.Previous} {
-		if s := m.Service(service); s != nil && s.Order == rhumb.StopFirst {
+		if s := m.Service(service).Applied(); s != nil && s.Order == rhumb.StopFirst {
 			return true
 		}
 	}

@@ -21,7 +21,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 	case <-ctx.Done():
 		return rhumb.Errorf(rhumb.Unavailable, "the proxy isn't serving yet: %w", context.Cause(ctx))
 	}
-	t = table.Clone(t)
+	t = t.Clone()
 	if err := p.turn.take(ctx); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (p *Proxy) Apply(ctx context.Context, t rhumb.Table) error {
 		return wire.ErrLeaving
 	}
 	if now := p.served.load().Table; t.Version <= now.Version {
-		if table.Same(t, now) {
+		if t.Equal(now) {
 			return nil
 		}
 		return rhumb.Errorf(rhumb.Conflict, "routing table: version %d isn't above the served version %d", t.Version,

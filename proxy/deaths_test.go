@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/proxy/internal/table"
 )
 
 // livesFrom yields what comes from the channel, and an error once it is closed.
@@ -64,7 +63,7 @@ func TestADeadReplicaGetsNothingAndItsTableStays(t *testing.T) {
 	apply(with(1, "r1", "r2"))
 	lives <- Life{ID: "r1"}
 	active("r2")
-	if st, err := p.Status(t.Context()); err != nil || !table.Same(st.Table, with(1, "r1", "r2")) {
+	if st, err := p.Status(t.Context()); err != nil || !st.Table.Equal(with(1, "r1", "r2")) {
 		t.Errorf("the table isn't the daemon's: %+v, %v", st.Table, err)
 	}
 	apply(with(2, "r1", "r2", "r3"))

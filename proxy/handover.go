@@ -56,7 +56,7 @@ func (p *Proxy) offer(s *wire.Successor) error {
 func (p *Proxy) follow(ctx context.Context, t *rhumb.Table) (open, busy map[string]int) {
 	if t != nil && table.Validate(*t) == nil {
 		p.turn.wait()
-		p.swap(ctx, table.Clone(*t), nil)
+		p.swap(ctx, t.Clone(), nil)
 		p.turn.end()
 	}
 	return p.open(t)
@@ -68,7 +68,7 @@ func (p *Proxy) inherit(ctx context.Context) (*wire.Inheritance, error) {
 	if got == nil {
 		return nil, err
 	}
-	t := table.Clone(got.Table)
+	t := got.Table.Clone()
 	err = table.Validate(t)
 	if err == nil {
 		err = p.saved.Save(t)

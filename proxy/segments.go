@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"rhumb"
-	"rhumb/proxy/internal/table"
 )
 
 // Segments makes the service addresses inside stacks.
@@ -123,7 +122,7 @@ func (k *segmentKeeper) serve(ctx context.Context, before, now []rhumb.Segment) 
 	}
 	errs := k.apply(ctx, append(slices.Clone(now), without(before, now)...))
 	for _, s := range now {
-		if err := errs[s.ID]; err != nil && !table.Same(s, old[s.ID]) {
+		if err := errs[s.ID]; err != nil && !s.Equal(old[s.ID]) {
 			k.apply(context.WithoutCancel(ctx), before)
 			return rhumb.Errorf(rhumb.Unavailable, "%w", err)
 		}

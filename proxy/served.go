@@ -7,7 +7,6 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
-	"rhumb/proxy/internal/table"
 )
 
 // served is the snapshot that is served now. A new table replaces it, and so does the death of a replica. Both take mu
@@ -65,7 +64,7 @@ func (s *served) replace(t rhumb.Table) *backend.Snapshot {
 func (s *served) living(ss []rhumb.Segment) []rhumb.Segment {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ss = table.CloneSegments(ss)
+	ss = rhumb.Table{Segments: ss}.Clone().Segments
 	for _, seg := range ss {
 		for i := range seg.Services {
 			es := &seg.Services[i].Endpoints

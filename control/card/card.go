@@ -1,4 +1,5 @@
-// Package card writes down what people read of a failure, and of a hook that ran.
+// Package card writes the texts that people read about a failure or a hook: its reason, its last lines, and what to do
+// next.
 package card
 
 import (
@@ -15,7 +16,7 @@ const (
 	lineMax = 1000
 )
 
-// End says how a replica ended.
+// End describes how a replica ended, or its state if it has not.
 func End(rep rhumb.Replica) string {
 	switch {
 	case rep.Error != "":
@@ -47,9 +48,12 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	case svc == nil:
 		return ""
 	case svc.Ready.Kind == rhumb.ReadyTCP, svc.Ready.Kind == rhumb.ReadyExposed:
-		return "have the application listen on 0.0.0.0 and on the port that ports: and expose: name; if it only takes longer, raise x-rhumb.ready.timeout"
+		return "have the application listen on 0.0.0.0 and on the port that ports: and expose: name; " +
+			"if it only takes longer, raise x-rhumb.ready.timeout"
 	case svc.Ready.Kind == rhumb.ReadyAnswer:
-		return fmt.Sprintf("GET %s on port %d must answer below 500; a healthcheck, or x-rhumb.ready.http, can ask something else", svc.Ready.Path, svc.Ready.Port)
+		const words = "GET %s on port %d must answer below 500; " +
+			"a healthcheck, or x-rhumb.ready.http, can ask something else"
+		return fmt.Sprintf(words, svc.Ready.Path, svc.Ready.Port)
 	case svc.Ready.Kind == rhumb.ReadyHTTP:
 		return fmt.Sprintf("GET %s on port %d must answer with 200 to 399", svc.Ready.Path, svc.Ready.Port)
 	case svc.Ready.Kind == rhumb.ReadyHealth:
@@ -58,21 +62,22 @@ func Hint(rep rhumb.Replica, svc *rhumb.Service) string {
 	return ""
 }
 
-// Lacking says that a service that another one depends on may not have been ready, and how to have it waited for. said is
-// what its last check has said; "": nothing.
+// Lacking says that a service may not have been ready when a service that depends on it failed, and how to have that
+// one wait for it. said is the output of the last check; "": none.
 func Lacking(service string, on *rhumb.Service, said string) string {
 	wait := fmt.Sprintf("have %s wait for it: depends_on: {%s: {condition: service_healthy}}", service, on.Name)
 	switch {
 	case on.Ready.Kind == rhumb.ReadyRunning:
-		return fmt.Sprintf("%s may not have been ready: nothing checks it; give it a healthcheck, and %s", on.Name, wait)
+		const words = "%s may not have been ready: nothing checks it; give it a healthcheck, and %s"
+		return fmt.Sprintf(words, on.Name, wait)
 	case said != "":
 		return fmt.Sprintf("%s was not ready (%s); %s", on.Name, said, wait)
 	}
 	return fmt.Sprintf("%s was not ready; %s", on.Name, wait)
 }
 
-// byHand says how to start a replica's service by hand, as its release has it: that release may not serve, or never
-// have. It is empty where that can't work, because the service shares what only its replicas have.
+// byHand says how to start a replica's service by hand, in the replica's release, which need not be the one that
+// serves. It is empty for a service that shares a namespace, because a container started by hand can't join it.
 func byHand(rep rhumb.Replica, svc *rhumb.Service) string {
 	if svc == nil || len(svc.Container.Joins()) > 0 {
 		return ""
@@ -80,7 +85,8 @@ func byHand(rep rhumb.Replica, svc *rhumb.Service) string {
 	return "; start it by hand: " + runCommand(rep.Stack, rep.Release, rep.Service, nil)
 }
 
-// runCommand returns the command line that runs a service of a release by hand.
+// runCommand returns the command line that runs a service of a release by hand, with its own command if command is
+// empty.
 func runCommand(stack string, release int, service string, command []string) string {
 	line := fmt.Sprintf("rhumb run -p %s --release %d %s", stack, release, service)
 	if len(command) > 0 {
@@ -89,8 +95,8 @@ func runCommand(stack string, release int, service string, command []string) str
 	return line
 }
 
-// checkCommand returns the command of a health check. Docker appends all words of a CMD-SHELL check to "sh -c": the first
-// one is the line, the others are its $0, $1 and so on.
+// checkCommand returns the command of a health check. Docker appends all words of a CMD-SHELL check to "sh -c": the
+// first word is the command line, the others are its $0, $1 and so on.
 func checkCommand(h *rhumb.Healthcheck) []string {
 	if h == nil || len(h.Test) == 0 {
 		return nil
@@ -104,8 +110,8 @@ func checkCommand(h *rhumb.Healthcheck) []string {
 	return h.Test
 }
 
-// HookHint says what to do next about a hook that failed: it names the command that runs it by hand. The service is
-// that of the hook's container, such as "web.pre_start.1", or the one in whose replicas command runs.
+// HookHint says what to do next about a hook that failed, with the command that runs it by hand. The service is that of
+// the hook's own container, such as "web.pre_start.1", or the one in whose replicas the hook's command runs.
 func HookHint(stack string, release int, service string, command []string) string {
 	if _, _, alone := rhumb.HookOf(service); !alone && len(command) == 0 {
 		return ""
@@ -113,7 +119,7 @@ func HookHint(stack string, release int, service string, command []string) strin
 	return "look at the lines above; run it by hand: " + runCommand(stack, release, service, command)
 }
 
-// quoted returns a command as a person would type it: each word that a shell would split or expand is quoted.
+// quoted returns a command as a user would type it: each word that a shell would split or expand is quoted.
 func quoted(command []string) string {
 	words := make([]string, len(command))
 	for i, w := range command {
@@ -124,7 +130,7 @@ func quoted(command []string) string {
 	return strings.Join(words, " ")
 }
 
-// special reports whether a shell may take a letter for something else than itself.
+// special reports whether a character may have a meaning of its own in a shell.
 func special(r rune) bool {
 	plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r > unicode.MaxASCII
 	return !plain && !strings.ContainsRune("@%+=:,./_-", r)

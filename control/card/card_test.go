@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-func TestOfALongOutputTheEndIsKept(t *testing.T) {
+func TestTheEndOfALongOutputIsKept(t *testing.T) {
 	var out Tail
 	for i := range 10_000 {
 		fmt.Fprintf(&out, "line %d\n", i)
@@ -19,18 +19,18 @@ func TestOfALongOutputTheEndIsKept(t *testing.T) {
 		t.Errorf("%d lines, the last %q, %d bytes kept", len(got), got[len(got)-1], out.b.Len())
 	}
 	if len(Ending(got)) != Lines || len(Ending(got[:3])) != 3 {
-		t.Error("a card holds other lines")
+		t.Error("a card has another number of lines")
 	}
 }
 
-func TestALineIsBoundedAndText(t *testing.T) {
+func TestALineIsCutAndValidText(t *testing.T) {
 	got := Line(strings.Repeat("ä\xff", lineMax))
 	if len(got) > lineMax+10 || !utf8.ValidString(got) {
 		t.Errorf("%d bytes", len(got))
 	}
 }
 
-func TestADeploymentKeepsSomeHooksAndOfThemTheLoudFew(t *testing.T) {
+func TestADeploymentKeepsTheOutputOfItsFirstHooks(t *testing.T) {
 	var d rhumb.Deployment
 	for range maxHookRuns + 5 {
 		KeepHook(&d, rhumb.HookRun{Logs: []string{"x"}})
@@ -40,7 +40,7 @@ func TestADeploymentKeepsSomeHooksAndOfThemTheLoudFew(t *testing.T) {
 	}
 }
 
-func TestACardShowsWhichWordsACheckHas(t *testing.T) {
+func TestACardQuotesTheCommandOfACheck(t *testing.T) {
 	for _, c := range []struct {
 		test []string
 		want string
@@ -52,30 +52,39 @@ func TestACardShowsWhichWordsACheckHas(t *testing.T) {
 		{[]string{"CMD-SHELL", "pg_isready -q || exit 1"}, "sh -c 'pg_isready -q || exit 1'"},
 		{[]string{"CMD-SHELL", "pg_isready", "-U", "shop"}, "sh -c pg_isready -U shop"},
 	} {
-		svc := &rhumb.Service{Ready: rhumb.Ready{Kind: rhumb.ReadyHealth}, Container: rhumb.Container{Health: &rhumb.Healthcheck{Test: c.test}}}
-		got := Hint(rhumb.Replica{Stack: "shop", Service: "web", Release: 2, State: rhumb.StateRunning}, svc)
-		if want := "its health check is: " + c.want + "; start it by hand: rhumb run -p shop --release 2 web"; got != want {
+		rep := rhumb.Replica{Stack: "shop", Service: "web", Release: 2, State: rhumb.StateRunning}
+		got := Hint(rep, checked(c.test...))
+		if want := "its health check is: " + c.want + "; " + start; got != want {
 			t.Errorf("%q: %s, want %s", c.test, got, want)
 		}
 	}
 }
 
-func TestAHintIsACommandThatWorksAsItIsPrinted(t *testing.T) {
+const start = "start it by hand: rhumb run -p shop --release 2 web"
+
+// checked returns a service with a health check.
+func checked(test ...string) *rhumb.Service {
+	s := &rhumb.Service{Ready: rhumb.Ready{Kind: rhumb.ReadyHealth}}
+	s.Container.Health = &rhumb.Healthcheck{Test: test}
+	return s
+}
+
+func TestAHintsCommandCanBeTypedAsPrinted(t *testing.T) {
 	exited := rhumb.Replica{Stack: "shop", Service: "web", Release: 2, Slot: 1, State: rhumb.StateExited, ExitCode: 3}
 	sick := exited
 	sick.State = rhumb.StateRunning
-	checked := func(test ...string) *rhumb.Service {
-		return &rhumb.Service{Ready: rhumb.Ready{Kind: rhumb.ReadyHealth}, Container: rhumb.Container{Health: &rhumb.Healthcheck{Test: test}}}
-	}
-	const start = "start it by hand: rhumb run -p shop --release 2 web"
+	const is, lines = "its health check is: ", "look at the lines above"
+	const hook = "; run it by hand: rhumb run -p shop --release 2 "
+	words, shell := checked("CMD", "app probe /health", "-q"), checked("CMD-SHELL", `test "$A" = it's`)
+	shares := &rhumb.Service{Container: rhumb.Container{NetworkMode: "service:db"}}
 	for name, c := range map[string]struct{ got, want string }{
-		"exited":         {Hint(exited, &rhumb.Service{}), "look at the lines above; " + start},
-		"shares":         {Hint(exited, &rhumb.Service{Container: rhumb.Container{NetworkMode: "service:db"}}), "look at the lines above"},
-		"unknown":        {Hint(exited, nil), "look at the lines above"},
-		"words":          {Hint(sick, checked("CMD", "app probe /health", "-q")), "its health check is: 'app probe /health' -q; " + start},
-		"shell":          {Hint(sick, checked("CMD-SHELL", `test "$A" = it's`)), `its health check is: sh -c 'test "$A" = it'\''s'; ` + start},
-		"hook":           {HookHint("shop", 2, "web", []string{"sh", "-c", "true `x`"}), "look at the lines above; run it by hand: rhumb run -p shop --release 2 web sh -c 'true `x`'"},
-		"hook's service": {HookHint("shop", 2, "web.pre_start.1", nil), "look at the lines above; run it by hand: rhumb run -p shop --release 2 web.pre_start.1"},
+		"exited":         {Hint(exited, &rhumb.Service{}), lines + "; " + start},
+		"shares":         {Hint(exited, shares), lines},
+		"unknown":        {Hint(exited, nil), lines},
+		"words":          {Hint(sick, words), is + "'app probe /health' -q; " + start},
+		"shell":          {Hint(sick, shell), is + `sh -c 'test "$A" = it'\''s'; ` + start},
+		"hook":           {HookHint("shop", 2, "web", []string{"a b"}), lines + hook + "web 'a b'"},
+		"hook's service": {HookHint("shop", 2, "web.pre_start.1", nil), lines + hook + "web.pre_start.1"},
 		"no command":     {HookHint("shop", 2, "web", nil), ""},
 	} {
 		if c.got != c.want {

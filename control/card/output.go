@@ -12,20 +12,20 @@ import (
 	"rhumb"
 )
 
-// Ending gives as many of the last lines as a failure card holds.
+// Ending returns the last lines, as many as a failure card has room for.
 func Ending(lines []string) []string { return last(lines, Lines) }
 
 func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }
 
-// How much of hooks a deployment's record keeps.
+// How much a deployment's record keeps of its hooks.
 const (
 	maxHookRuns   = 100
-	maxLoudHooks  = 20 // this many with their output; of later ones only failures
+	maxLoudHooks  = 20 // the first ones keep their output; later ones only if they failed
 	HookLines     = 100
 	maxHookOutput = 16 << 10 // bytes
 )
 
-// KeepHook adds a hook to a deployment's record.
+// KeepHook adds a hook to a deployment's record, within the limits of that.
 func KeepHook(d *rhumb.Deployment, run rhumb.HookRun) {
 	if len(d.Hooks) >= maxHookRuns {
 		return
@@ -36,13 +36,14 @@ func KeepHook(d *rhumb.Deployment, run rhumb.HookRun) {
 	d.Hooks = append(d.Hooks, run)
 }
 
-// Finish writes down how a hook went.
+// Finish records how a hook went that began at began. failed is what Failed returned.
 func Finish(run *rhumb.HookRun, out *Tail, began time.Time, failed string) {
 	run.At, run.Failed, run.Logs = time.Now(), failed, out.lines()
 	run.Took = run.At.Sub(began).Round(time.Millisecond)
 }
 
-// Failed says in which way something has failed; "": it hasn't.
+// Failed describes how a command with a time limit failed; "": it succeeded. ctx is the command's context, whose cause
+// is ErrTooLong once the limit has passed.
 func Failed(ctx context.Context, limit time.Duration, code int, err error) string {
 	switch {
 	case err != nil && errors.Is(context.Cause(ctx), ErrTooLong):
@@ -55,16 +56,16 @@ func Failed(ctx context.Context, limit time.Duration, code int, err error) strin
 	return ""
 }
 
-// ErrTooLong is why something was ended that took longer than it may.
+// ErrTooLong is the cause with which a context ends when a command exceeds its time limit.
 var ErrTooLong = errors.New("it took too long")
 
-// Tail keeps the last lines of what is written to it. It may be written to from several goroutines.
+// Tail is an io.Writer that keeps the last lines. It is safe for use by several goroutines.
 type Tail struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-// Write never fails.
+// Write returns no error.
 func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,7 +76,7 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lines gives the last lines.
+// lines returns the last lines, at most HookLines.
 func (t *Tail) lines() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,7 +92,7 @@ func (t *Tail) lines() []string {
 	return last(lines, HookLines)
 }
 
-// Line gives a replica's line as a failure card holds it.
+// Line returns a replica's line as a failure card shows it: valid UTF-8, and cut if it is long.
 func Line(text string) string {
 	if len(text) > lineMax {
 		text = text[:lineMax] + "…"

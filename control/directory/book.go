@@ -14,59 +14,54 @@ import (
 	"rhumb"
 )
 
-// Book knows which address each service of a stack has in each network. An address is chosen once and kept, like
-// the host ports that are chosen once.
+// Book keeps the address of each service of a stack in each network. An address is chosen once and kept for later
+// releases, as host ports are. It is safe for use by several goroutines.
 type Book struct {
 	store Store
 	stack string
 
 	mu    sync.Mutex
-	pages map[string]page // by network; what was read or written once
+	pages map[string]page // by network: those that were read or written
 }
 
-// Store keeps what a book holds.
+// Store keeps the pages of books.
 type Store interface {
-	Setting(ctx context.Context, key string) (string, error)
-	SetSetting(ctx context.Context, key, value string) error
+	Setting(ctx context.Context, stack, key string) (string, error)
+	SetSetting(ctx context.Context, stack, key, value string) error
 }
 
-// page is the book's page about a network. In another subnet everything is chosen anew.
+// page has the addresses of one network. If the network's subnet changes, all of them are chosen again.
 type page struct {
 	Subnet   netip.Prefix
 	Services map[string]netip.Addr
 }
 
-// NewBook opens a stack's book.
+// NewBook returns a stack's book. It reads a page when that is first needed.
 func NewBook(store Store, stack string) *Book {
 	return &Book{store: store, stack: stack, pages: map[string]page{}}
 }
 
-// addresses gives the services their addresses in a network; false if it has not enough for all of them. taken are
-// addresses that somebody has there already.
-func (b *Book) addresses(ctx context.Context, n rhumb.Bridge, services []string, taken map[netip.Addr]bool) (map[string]netip.Addr, bool, error) {
+// addresses returns the addresses of services in a network by their names, and chooses those that are missing. ok is
+// false if the network has too few addresses. taken are the addresses that replicas have.
+func (b *Book) addresses(
+	ctx context.Context, n rhumb.Bridge, services []string, taken map[netip.Addr]bool,
+) (addrs map[string]netip.Addr, ok bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	p, err := b.page(ctx, n.Network)
 	if err != nil {
 		return nil, false, err
 	}
-	kept := page{Subnet: n.Subnet, Services: map[string]netip.Addr{}}
 	used := maps.Clone(taken)
 	if used == nil {
 		used = map[netip.Addr]bool{}
 	}
-	if p.Subnet == n.Subnet {
-		for _, name := range slices.Sorted(maps.Keys(p.Services)) {
-			if a := p.Services[name]; usable(n, a) && !used[a] {
-				kept.Services[name], used[a] = a, true
-			}
-		}
-	}
-	given := map[string]netip.Addr{}
+	kept := p.remaining(n, used)
+	addrs = map[string]netip.Addr{}
 	for _, name := range slices.Sorted(slices.Values(services)) {
 		if !kept.Services[name].IsValid() {
 			a := choose(n, name, used)
-			if !a.IsValid() && kept.release(services, used) { // services that are gone have kept theirs in case they come back
+			if !a.IsValid() && kept.release(services, used) { // services that are gone kept theirs in case they return
 				a = choose(n, name, used)
 			}
 			if !a.IsValid() {
@@ -74,28 +69,44 @@ func (b *Book) addresses(ctx context.Context, n rhumb.Bridge, services []string,
 			}
 			kept.Services[name], used[a] = a, true
 		}
-		given[name] = kept.Services[name]
+		addrs[name] = kept.Services[name]
 	}
-	return given, true, b.keep(ctx, n.Network, p, kept)
+	return addrs, true, b.keep(ctx, n.Network, p, kept)
 }
 
-// page reads what is kept about a network.
+// remaining returns the page with those of its addresses that the network still has and nothing uses. It adds them to
+// used.
+func (p page) remaining(n rhumb.Bridge, used map[netip.Addr]bool) page {
+	kept := page{Subnet: n.Subnet, Services: map[string]netip.Addr{}}
+	if p.Subnet != n.Subnet {
+		return kept
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Services)) {
+		if a := p.Services[name]; usable(n, a) && !used[a] {
+			kept.Services[name], used[a] = a, true
+		}
+	}
+	return kept
+}
+
+// page returns the page of a network, empty if there is none.
 func (b *Book) page(ctx context.Context, network string) (page, error) {
 	if p, ok := b.pages[network]; ok {
 		return p, nil
 	}
-	text, err := b.store.Setting(ctx, b.key(network))
+	text, err := b.store.Setting(ctx, b.stack, pageKey(network))
 	if err != nil {
 		return page{}, err
 	}
 	var p page
 	if text != "" && json.Unmarshal([]byte(text), &p) != nil {
-		p = page{} // unreadable: chosen anew
+		p = page{} // unreadable: all addresses are chosen again
 	}
 	b.pages[network] = p
 	return p, nil
 }
 
+// keep stores the page of a network, unless it is the old one.
 func (b *Book) keep(ctx context.Context, network string, old, now page) error {
 	if old.Subnet == now.Subnet && maps.Equal(old.Services, now.Services) {
 		return nil
@@ -104,16 +115,25 @@ func (b *Book) keep(ctx context.Context, network string, old, now page) error {
 	if err != nil {
 		return err
 	}
-	if err := b.store.SetSetting(ctx, b.key(network), string(text)); err != nil {
+	if err := b.store.SetSetting(ctx, b.stack, pageKey(network), string(text)); err != nil {
 		return err
 	}
 	b.pages[network] = now
 	return nil
 }
 
-func (b *Book) key(network string) string { return "addresses/" + b.stack + "/" + network }
+// pageKey is the stack's setting that holds the page about a network. It goes with the stack: nothing that knew the
+// addresses outlives the stack's replicas, and the same names hash to the same addresses again.
+func pageKey(network string) string { return "addresses/" + network }
 
-// release gives up the addresses of services other than these, and tells whether there were any.
+// Forget makes the book read the store again, which has forgotten the stack.
+func (b *Book) Forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.pages)
+}
+
+// release removes the addresses of services other than these. It reports whether there were any.
 func (p *page) release(services []string, used map[netip.Addr]bool) bool {
 	before := len(p.Services)
 	maps.DeleteFunc(p.Services, func(name string, a netip.Addr) bool {
@@ -126,8 +146,8 @@ func (p *page) release(services []string, used map[netip.Addr]bool) bool {
 	return len(p.Services) < before
 }
 
-// choose gives a service a free address. The first one tried depends on its name alone, so that a daemon that has
-// lost its database mostly finds the same ones again.
+// choose returns a free address for a service; the zero Addr: there is none. The first candidate depends only on the
+// name of the service, so that a daemon that has lost its database mostly chooses the same addresses again.
 func choose(n rhumb.Bridge, service string, used map[netip.Addr]bool) netip.Addr {
 	h := fnv.New32a()
 	h.Write([]byte(service))
@@ -137,7 +157,7 @@ func choose(n rhumb.Bridge, service string, used map[netip.Addr]bool) netip.Addr
 	return netip.Addr{}
 }
 
-// room counts the addresses that a network has for services.
+// room returns how many free addresses a network has for services.
 func room(n rhumb.Bridge, used map[netip.Addr]bool) (count int) {
 	for range free(n, 0, used) {
 		count++
@@ -145,7 +165,7 @@ func room(n rhumb.Bridge, used map[netip.Addr]bool) (count int) {
 	return count
 }
 
-// free goes through the addresses for services that nobody has, from the one with this number.
+// free returns the free addresses for services, beginning with the address at index from and wrapping around.
 func free(n rhumb.Bridge, from uint32, used map[netip.Addr]bool) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		pool := n.Addresses.Masked()
@@ -164,16 +184,16 @@ func free(n rhumb.Bridge, from uint32, used map[netip.Addr]bool) iter.Seq[netip.
 	}
 }
 
-// maxTried bounds the search in a large network: no stack has so many services.
+// maxTried bounds the search in a large network. No stack has that many services.
 const maxTried = 1 << 16
 
-// usable tells whether a service may have the address: not the gateway's, nor the first or the last of the subnet.
+// usable reports whether a service may have the address. The gateway's and the subnet's first and last are excluded.
 func usable(n rhumb.Bridge, a netip.Addr) bool {
 	first, last := n.Subnet.Masked().Addr(), lastOf(n.Subnet)
 	return n.Addresses.Contains(a) && n.Subnet.Contains(a) && a != n.Gateway && a != first && a != last
 }
 
-// lastOf gives the last address of an IPv4 subnet, which is its broadcast address.
+// lastOf returns the last address of an IPv4 subnet, which is its broadcast address.
 func lastOf(p netip.Prefix) netip.Addr {
 	b := p.Masked().Addr().As4()
 	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])|uint32(uint64(1)<<(32-p.Bits())-1))

@@ -10,28 +10,34 @@ import (
 	"rhumb"
 )
 
-// settings are kept in memory.
+// settings is a Store in memory.
 type settings struct {
 	kept   map[string]string
 	writes int
 }
 
-func (s *settings) Setting(_ context.Context, key string) (string, error) { return s.kept[key], nil }
+func (s *settings) Setting(_ context.Context, stack, key string) (string, error) {
+	return s.kept[stack+" "+key], nil
+}
 
-func (s *settings) SetSetting(_ context.Context, key, value string) error {
-	s.kept[key], s.writes = value, s.writes+1
+func (s *settings) SetSetting(_ context.Context, stack, key, value string) error {
+	s.kept[stack+" "+key], s.writes = value, s.writes+1
 	return nil
 }
 
 func newSettings() *settings { return &settings{kept: map[string]string{}} }
 
-// bridge is a network of a subnet whose upper half is for services.
+// bridge returns a network with a pool of addresses for services.
 func bridge(subnet, addresses string) rhumb.Bridge {
 	p := netip.MustParsePrefix(subnet)
-	return rhumb.Bridge{Network: "shop_default", Subnet: p, Gateway: p.Addr().Next(), Addresses: netip.MustParsePrefix(addresses)}
+	pool := netip.MustParsePrefix(addresses)
+	return rhumb.Bridge{Network: "shop_default", Subnet: p, Gateway: p.Addr().Next(), Addresses: pool}
 }
 
-func addressesOf(t *testing.T, b *Book, n rhumb.Bridge, taken map[netip.Addr]bool, services ...string) map[string]netip.Addr {
+// addressesOf returns the addresses of services in a network; nil: it has too few.
+func addressesOf(
+	t *testing.T, b *Book, n rhumb.Bridge, taken map[netip.Addr]bool, services ...string,
+) map[string]netip.Addr {
 	t.Helper()
 	got, ok, err := b.addresses(t.Context(), n, services, taken)
 	if err != nil {
@@ -46,11 +52,13 @@ func addressesOf(t *testing.T, b *Book, n rhumb.Bridge, taken map[netip.Addr]boo
 func TestAnAddressIsChosenOnceAndKept(t *testing.T) {
 	s, n := newSettings(), bridge("172.18.0.0/16", "172.18.128.0/17")
 	first := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "db", "web")
-	if more := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "cache", "db", "web"); more["api"] != first["api"] || more["db"] != first["db"] || more["web"] != first["web"] {
+	more := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "cache", "db", "web")
+	if delete(more, "cache"); !maps.Equal(more, first) {
 		t.Errorf("first %v, with one more %v", first, more)
 	}
 	writes := s.writes
-	if again := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "db", "web"); !maps.Equal(again, first) || s.writes != writes {
+	again := addressesOf(t, NewBook(s, "shop"), n, nil, "api", "db", "web")
+	if !maps.Equal(again, first) || s.writes != writes {
 		t.Errorf("first %v, again %v, %d writes", first, again, s.writes-writes)
 	}
 	if lost := addressesOf(t, NewBook(newSettings(), "shop"), n, nil, "web", "db", "api"); !maps.Equal(lost, first) {
@@ -64,34 +72,34 @@ func TestAnAddressIsChosenOnceAndKept(t *testing.T) {
 	}
 }
 
-func TestAnAddressIsNobodyElses(t *testing.T) {
-	n := bridge("10.9.0.0/28", "10.9.0.0/28") // all of it, so that the ends and the gateway are in it
+func TestAnAddressBelongsToOneService(t *testing.T) {
+	n := bridge("10.9.0.0/28", "10.9.0.0/28") // all of it, with the ends and the gateway
 	taken := map[netip.Addr]bool{netip.MustParseAddr("10.9.0.5"): true}
 	var services []string
-	for i := range 12 { // 16, without the two ends, the gateway and the one taken
+	for i := range 12 { // 16 without the two ends, the gateway and the taken one
 		services = append(services, fmt.Sprintf("s%d", i))
 	}
 	b := NewBook(newSettings(), "shop")
 	seen := map[netip.Addr]string{}
 	for name, a := range addressesOf(t, b, n, taken, services...) {
-		if a == n.Gateway || a == n.Subnet.Addr() || a == netip.MustParseAddr("10.9.0.15") || taken[a] || seen[a] != "" {
+		if a == n.Gateway || a == n.Subnet.Addr() || a == lastOf(n.Subnet) || taken[a] || seen[a] != "" {
 			t.Errorf("%s has %s, as has %q", name, a, seen[a])
 		}
 		seen[a] = name
 	}
 	if len(seen) != 12 {
-		t.Errorf("%d have one", len(seen))
+		t.Errorf("%d services have an address", len(seen))
 	}
 	if got := addressesOf(t, b, n, taken, append(services, "more")...); got != nil {
-		t.Errorf("there is no room, but %v", got)
+		t.Errorf("in a full network: %v", got)
 	}
-	services[3] = "heir" // what s3 has kept goes to somebody else only now that there is no room
+	services[3] = "heir" // it gets the address kept for s3, because no other is left
 	if got := addressesOf(t, b, n, taken, services...); len(got) != 12 {
-		t.Errorf("one went and one came: %v", got)
+		t.Errorf("one service replaced another: %v", got)
 	}
 	taken[addressesOf(t, b, n, taken, "s1")["s1"]] = true
 	if got := addressesOf(t, b, n, taken, "s1")["s1"]; taken[got] {
-		t.Errorf("%s has become another's", got)
+		t.Errorf("a replica has %s too", got)
 	}
 }
 
@@ -100,8 +108,10 @@ func FuzzChosenAddressesAreUsable(f *testing.F) {
 	f.Add("db", byte(30), byte(31), uint32(0x0a000000))
 	f.Fuzz(func(t *testing.T, name string, bits, of byte, base uint32) {
 		bits, of = bits%33, of%33
-		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(base >> 24), byte(base >> 16), byte(base >> 8), byte(base)}), int(bits)).Masked()
-		n := rhumb.Bridge{Subnet: subnet, Gateway: subnet.Addr().Next(), Addresses: netip.PrefixFrom(subnet.Addr(), int(max(bits, of)))}
+		first := netip.AddrFrom4([4]byte{byte(base >> 24), byte(base >> 16), byte(base >> 8), byte(base)})
+		subnet := netip.PrefixFrom(first, int(bits)).Masked()
+		pool := netip.PrefixFrom(subnet.Addr(), int(max(bits, of)))
+		n := rhumb.Bridge{Subnet: subnet, Gateway: subnet.Addr().Next(), Addresses: pool}
 		a := choose(n, name, nil)
 		if a.IsValid() && (!subnet.Contains(a) || a == n.Gateway || a == subnet.Addr() || a == lastOf(subnet)) {
 			t.Errorf("%s in %s", a, subnet)
@@ -109,17 +119,29 @@ func FuzzChosenAddressesAreUsable(f *testing.F) {
 	})
 }
 
-func TestARoomIsCountedAsItIsGivenOut(t *testing.T) {
+func TestANetworkHasRoomForAsManyServicesAsItSays(t *testing.T) {
 	n := bridge("10.9.0.0/28", "10.9.0.8/29")
 	taken := map[netip.Addr]bool{netip.MustParseAddr("10.9.0.9"): true}
 	if room(n, taken) != 6 { // without the broadcast address
-		t.Errorf("room for %d", room(n, taken))
+		t.Errorf("room for %d services", room(n, taken))
 	}
 	var services []string
 	for i := range 8 {
 		services = append(services, fmt.Sprint("s", i))
-		if got := addressesOf(t, NewBook(newSettings(), "shop"), n, taken, services...); (got != nil) != (len(services) <= 6) {
+		got := addressesOf(t, NewBook(newSettings(), "shop"), n, taken, services...)
+		if (got != nil) != (len(services) <= 6) {
 			t.Errorf("%d services: %v", len(services), got)
 		}
+	}
+}
+
+func TestAForgottenBookIsWrittenAgain(t *testing.T) {
+	s, n := newSettings(), bridge("172.18.0.0/16", "172.18.128.0/17")
+	b := NewBook(s, "shop")
+	first := addressesOf(t, b, n, nil, "api", "web")
+	clear(s.kept) // as when the stack is removed
+	b.Forget()
+	if again := addressesOf(t, b, n, nil, "api", "web"); !maps.Equal(again, first) || len(s.kept) != 1 {
+		t.Errorf("first %v, again %v; %d pages are kept", first, again, len(s.kept))
 	}
 }

@@ -1,4 +1,9 @@
-// Package directory knows at which addresses, and by which names, a stack's services find one another.
+// Package directory chooses the addresses and names by which the services of a stack find each other.
+//
+// Each service has a service address in each segment: in each network of the stack that has room for such addresses.
+// A Book keeps the addresses that were chosen for a stack, on one page for each network. A Directory derives the names:
+// what a container's hosts file must contain, given the addresses in the routing table and the stack's models.
+// Announced records which names each running replica has in its hosts file.
 package directory
 
 import (
@@ -11,13 +16,14 @@ import (
 	"rhumb"
 )
 
-// Directory is what replicas are told of: the addresses of a stack's services, and the names they go by.
+// Directory has the addresses of a stack's services and the models that define their names.
 type Directory struct {
 	segments []rhumb.Segment
 	models   []*rhumb.Stack // the wanted one first
 }
 
-// Of gives the names that hold in a table, for a stack with these models, the wanted one first; a model may be nil.
+// Of returns the directory of a stack as a table has it. models are the wanted model and the others of which replicas
+// may run, the wanted one first; a model may be nil.
 func Of(t rhumb.Table, stack string, models ...*rhumb.Stack) Directory {
 	return Directory{
 		segments: slices.DeleteFunc(slices.Clone(t.Segments), func(s rhumb.Segment) bool { return s.Stack != stack }),
@@ -25,7 +31,7 @@ func Of(t rhumb.Table, stack string, models ...*rhumb.Stack) Directory {
 	}
 }
 
-// services lists the models' services, each as all models have it, the wanted one first.
+// services returns the models' services, each as a list of its definitions, the wanted model's first.
 func (d Directory) services() [][]*rhumb.Service {
 	var list [][]*rhumb.Service
 	at := map[string]int{}
@@ -43,8 +49,8 @@ func (d Directory) services() [][]*rhumb.Service {
 	return list
 }
 
-// joined returns how a service joins a network, as the first model has it in which it does. While a network is made again
-// under another name that is the old model for the old network, in which replicas still look for services.
+// joined returns how a service joins a network, from the first definition that does. While a network is replaced by one
+// with another name, the old network has only the old definition, and old replicas still look for services there.
 func joined(defs []*rhumb.Service, network string) (rhumb.Attachment, bool) {
 	for _, s := range defs {
 		if a, ok := attachment(s, network); ok {
@@ -54,12 +60,12 @@ func joined(defs []*rhumb.Service, network string) (rhumb.Attachment, bool) {
 	return rhumb.Attachment{}, false
 }
 
-// Names gives what a container's hosts file shall have beside the engine's own lines: each service of the stack
-// that it shares a network with, by all its names there, with its address in the first such network. A name that two
-// services share is left to the engine's name server.
+// Names returns the addresses by name that a container's hosts file must have beside the engine's own lines. They are
+// all names of the services that it shares a network with, each with the address in the first such network. The
+// engine's name server answers for a name that two services share.
 func (d Directory) Names(k *rhumb.Container) map[string]string {
 	networks := d.networks(k)
-	owners := map[string]string{} // by name: the service, or "" if there are several
+	owners := map[string]string{} // by name: the service; "": several
 	names := map[string]string{}
 	for _, defs := range d.services() {
 		service, found := defs[0].Name, false
@@ -86,8 +92,8 @@ func (d Directory) Names(k *rhumb.Container) map[string]string {
 	return names
 }
 
-// networks lists the networks that a container reaches, in the order in which it looks for services: by priority, then
-// by name. On the server's own network it reaches all of them.
+// networks returns the networks that a container reaches, in the order in which it looks for services: by priority,
+// then by name. A container on the server's own network reaches all of them.
 func (d Directory) networks(k *rhumb.Container) []string {
 	var list []string
 	switch k.NetworkMode {
@@ -108,7 +114,7 @@ func (d Directory) networks(k *rhumb.Container) []string {
 	return list
 }
 
-// address gives a service's address in a network; the zero Addr: it has none.
+// address returns a service's address in a network; the zero Addr: it has none.
 func (d Directory) address(network, service string) netip.Addr {
 	for _, s := range d.segments {
 		for _, a := range s.Services {
@@ -120,15 +126,16 @@ func (d Directory) address(network, service string) netip.Addr {
 	return netip.Addr{}
 }
 
-// hostName tells whether a name can stand in a hosts file.
+// hostName reports whether a hosts file can contain a name.
 func hostName(name string) bool {
 	return name != "" && len(name) <= 253 && !strings.ContainsFunc(name, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
+		plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !plain && !strings.ContainsRune("-_.", r)
 	})
 }
 
-// addressed gives the attachments by which a service has addresses in networks. Jobs have none, and neither has what
-// shares another's network or the server's.
+// addressed returns the attachments to networks in which a service can have addresses. Jobs have none, nor have
+// services that share the network of another container or of the server.
 func addressed(s *rhumb.Service) []rhumb.Attachment {
 	if s == nil || s.Job || s.Container.NetworkMode != "" {
 		return nil
@@ -136,6 +143,7 @@ func addressed(s *rhumb.Service) []rhumb.Attachment {
 	return s.Container.Networks
 }
 
+// attachment returns how a service joins a network in which it can have an address, and false if it does not.
 func attachment(s *rhumb.Service, network string) (rhumb.Attachment, bool) {
 	as := addressed(s)
 	i := slices.IndexFunc(as, func(a rhumb.Attachment) bool { return a.Network == network })

@@ -7,9 +7,12 @@ import (
 	"rhumb"
 )
 
-// Foretell tells in which networks of a model services have addresses of their own, or will have once it is deployed,
-// and notes why they have none in the others. It is deployed over previous (nil: nothing), of which these replicas are left.
-func Foretell(m, previous *rhumb.Stack, replicas []rhumb.Replica, held rhumb.Holdings, router rhumb.RouterStatus) (segments map[string]bool, notes []rhumb.Note) {
+// Foretell returns the networks in which the services of a model have service addresses, or will have once it is
+// deployed, and notes that say why they have none in the others. The model is deployed over previous (nil: nothing),
+// of which these replicas run.
+func Foretell(
+	m, previous *rhumb.Stack, replicas []rhumb.Replica, held rhumb.Holdings, router rhumb.RouterStatus,
+) (segments map[string]bool, notes []rhumb.Note) {
 	segments = map[string]bool{}
 	if m == nil {
 		return segments, nil
@@ -28,12 +31,13 @@ func Foretell(m, previous *rhumb.Stack, replicas []rhumb.Replica, held rhumb.Hol
 			continue
 		}
 		notes = append(notes, rhumb.Note{Subject: "networks." + n.Key, Fate: rhumb.Emulated,
-			Why: "services have no addresses of their own in it (" + why + "): their names lead straight to replicas, and a caller that keeps an address loses it with the replica"})
+			Why: "services have no addresses of their own in it (" + why + "): " +
+				"their names lead straight to replicas, and a caller that keeps an address loses it with the replica"})
 	}
 	return segments, notes
 }
 
-// withoutAddresses says why services have no addresses in a network; "": they have.
+// withoutAddresses returns why services can't have addresses in a network; "": they can.
 func withoutAddresses(n rhumb.Network, held rhumb.Holdings, router rhumb.RouterStatus) string {
 	switch {
 	case n.External:
@@ -46,12 +50,12 @@ func withoutAddresses(n rhumb.Network, held rhumb.Holdings, router rhumb.RouterS
 		return ""
 	}
 	if b, ok := bridgeOf(held, n.Name); !ok || !b.Addresses.IsValid() {
-		return "it leaves no room for them; rhumb down and rhumb deploy make it anew"
+		return "it leaves no room for them; rhumb down and rhumb deploy create it again"
 	}
 	return ""
 }
 
-// tooSmall says that a network hasn't enough addresses for its services; "": it has.
+// tooSmall returns why a network has too few addresses for its services; "": it has enough.
 func tooSmall(b rhumb.Bridge, m, previous *rhumb.Stack, replicas []rhumb.Replica) string {
 	wanted := len(members(b.Network, m, previous, replicas))
 	if has := room(b, taken(b, []*rhumb.Stack{m, previous}, replicas)); has < wanted {
@@ -60,6 +64,7 @@ func tooSmall(b rhumb.Bridge, m, previous *rhumb.Stack, replicas []rhumb.Replica
 	return ""
 }
 
+// bridgeOf returns a network of the engine by its name, and false if it is not there.
 func bridgeOf(held rhumb.Holdings, network string) (rhumb.Bridge, bool) {
 	i := slices.IndexFunc(held.Bridges, func(b rhumb.Bridge) bool { return b.Network == network })
 	if i < 0 {

@@ -9,9 +9,11 @@ import (
 	"rhumb"
 )
 
-// Segments gives the segments that there shall be: in each bridge with room for them, an address for each service of
-// the wanted release, and for those of the other one of which something still runs.
-func (b *Book) Segments(ctx context.Context, bridges []rhumb.Bridge, wanted, previous *rhumb.Stack, replicas []rhumb.Replica) ([]rhumb.Segment, error) {
+// Segments returns the segments that a stack must have, sorted by network: in each bridge with room for them, an
+// address for each service of the wanted release, and for each service of the previous one that still has replicas.
+func (b *Book) Segments(
+	ctx context.Context, bridges []rhumb.Bridge, wanted, previous *rhumb.Stack, replicas []rhumb.Replica,
+) ([]rhumb.Segment, error) {
 	var list []rhumb.Segment
 	for _, n := range bridges {
 		names := members(n.Network, wanted, previous, replicas)
@@ -35,7 +37,7 @@ func (b *Book) Segments(ctx context.Context, bridges []rhumb.Bridge, wanted, pre
 	return list, nil
 }
 
-// members lists the services that have an address in the network, sorted.
+// members returns the services that need an address in the network, sorted.
 func members(network string, wanted, previous *rhumb.Stack, replicas []rhumb.Replica) []string {
 	var names []string
 	add := func(m *rhumb.Stack, also func(name string) bool) {
@@ -51,13 +53,15 @@ func members(network string, wanted, previous *rhumb.Stack, replicas []rhumb.Rep
 	}
 	add(wanted, func(string) bool { return true })
 	add(previous, func(name string) bool {
-		return slices.ContainsFunc(replicas, func(r rhumb.Replica) bool { return r.Service == name && r.Slot > 0 && r.Alive() })
+		return slices.ContainsFunc(replicas, func(r rhumb.Replica) bool {
+			return r.Service == name && r.Slot > 0 && r.Alive()
+		})
 	})
 	slices.Sort(names)
 	return names
 }
 
-// taken lists the addresses of the network that replicas have, or shall have.
+// taken returns the addresses of the network that replicas have, or that models give them.
 func taken(n rhumb.Bridge, models []*rhumb.Stack, replicas []rhumb.Replica) map[netip.Addr]bool {
 	taken := map[netip.Addr]bool{}
 	for _, m := range models {

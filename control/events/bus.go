@@ -1,4 +1,4 @@
-// Package events stores events and passes them to those who follow.
+// Package events stores events and announces them to followers.
 package events
 
 import (
@@ -11,124 +11,159 @@ import (
 	"rhumb"
 )
 
-// Bus stores events and passes them to those who follow.
+// Bus stores events and announces them to followers. Stored events reach a follower through the store: an announcement
+// wakes the follower, which then reads what it has not seen yet. So a follower receives each stored event once and in
+// the order of IDs, in whichever order the events are announced and however far the follower lags behind. Unstored
+// events may overtake stored ones that a lagging follower has yet to read.
 type Bus struct {
 	store Store
 	log   *slog.Logger
 
-	mu   sync.Mutex
-	subs map[chan rhumb.Event]bool
+	mu        sync.Mutex // never held while the store works
+	followers map[*follower]bool
 }
 
-// Store keeps events, and gives each its ID.
+// Store keeps events. IDs become visible in ascending order: once Events has returned an event, no event with a lesser
+// ID can be added.
 type Store interface {
+	// Append stores an event and returns it with its ID.
 	Append(ctx context.Context, e rhumb.Event) (rhumb.Event, error)
+	// Events returns the stored events that match f, oldest first. It ignores f.Follow.
 	Events(ctx context.Context, f rhumb.EventFilter) ([]rhumb.Event, error)
 }
 
-// backlog is how far a follower may lag behind before it misses live events and has to read the store again.
+// backlog is how many unstored events wait for a follower. Further ones are dropped.
 const backlog = 256
 
-// New makes a Bus.
-func New(store Store, log *slog.Logger) *Bus {
-	return &Bus{store: store, log: log, subs: map[chan rhumb.Event]bool{}}
+// follower is a reader that waits for events.
+type follower struct {
+	filter rhumb.EventFilter
+
+	stored   chan struct{}    // one place: the store has events that the follower may not have read
+	unstored chan rhumb.Event // events that are not in the store
 }
 
-// Tell stores an event, logs it and passes it on. Pull progress is only passed on.
+// New returns a Bus without followers.
+func New(store Store, log *slog.Logger) *Bus {
+	return &Bus{store: store, log: log, followers: map[*follower]bool{}}
+}
+
+// Tell stores an event, logs it and announces it. Pull progress is only announced.
+// The events of one caller keep their order; the bus waits for the store without holding up other callers.
 func (b *Bus) Tell(ctx context.Context, e rhumb.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock() // IDs reach the followers in their order
+	stored := false
 	if e.Kind != rhumb.EventPull {
-		stored, err := b.store.Append(context.WithoutCancel(ctx), e)
-		if err != nil {
-			b.log.Error("event not stored", "kind", e.Kind, "stack", e.Stack, "err", err)
+		kept, err := b.store.Append(context.WithoutCancel(ctx), e)
+		if stored = err == nil; stored {
+			e = kept
 		} else {
-			e = stored
+			b.log.Error("event not stored", "kind", e.Kind, "stack", e.Stack, "err", err)
 		}
-		b.log.Info(string(e.Kind), "stack", e.Stack, "deployment", e.Deployment, "replica", e.Replica, "phase", e.Phase, "text", e.Text)
+		b.log.Info(string(e.Kind), "stack", e.Stack, "deployment", e.Deployment, "replica", e.Replica,
+			"phase", e.Phase, "text", e.Text)
 	}
-	for sub := range b.subs {
-		select {
-		case sub <- e:
-		default: // it lags: it is told so by the closed channel, and reads the store
-			delete(b.subs, sub)
-			close(sub)
-		}
-	}
-}
-
-func (b *Bus) join() chan rhumb.Event {
-	sub := make(chan rhumb.Event, backlog)
-	b.mu.Lock()
-	b.subs[sub] = true
-	b.mu.Unlock()
-	return sub
-}
-
-func (b *Bus) leave(sub chan rhumb.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.subs[sub] {
-		delete(b.subs, sub)
-		close(sub)
-	}
-}
-
-// Events lists stored events, oldest first, and with Follow those that come.
-func (b *Bus) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
-	return func(yield func(rhumb.Event, error) bool) {
-		for {
-			lagged, err := b.replay(ctx, &f, func(e rhumb.Event) bool { return yield(e, nil) })
-			if err != nil {
-				yield(rhumb.Event{}, err)
+	for f := range b.followers {
+		switch {
+		case !matches(f.filter, e):
+		case stored:
+			select {
+			case f.stored <- struct{}{}:
+			default: // the follower is about to read, and will find this event
 			}
-			if !lagged {
-				return
+		default:
+			select {
+			case f.unstored <- e:
+			default: // the follower lags, and nothing keeps the event for it
 			}
 		}
 	}
 }
 
-// replay gives what is stored after f.After and then, if asked, what comes. It reports true if it lagged behind and
-// must be called again; f.After then says from where.
-func (b *Bus) replay(ctx context.Context, f *rhumb.EventFilter, yield func(rhumb.Event) bool) (lagged bool, err error) {
-	var live chan rhumb.Event
-	if f.Follow {
-		live = b.join()
-		defer b.leave(live)
+func (b *Bus) join(f rhumb.EventFilter) *follower {
+	w := &follower{filter: f, stored: make(chan struct{}, 1), unstored: make(chan rhumb.Event, backlog)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.followers[w] = true
+	return w
+}
+
+func (b *Bus) leave(w *follower) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.followers, w)
+}
+
+// Events returns the stored events that match f, oldest first, and with Follow those that come until ctx ends.
+func (b *Bus) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
+	return func(yield func(rhumb.Event, error) bool) {
+		f := f
+		pass := func(e rhumb.Event) bool { return yield(e, nil) }
+		if !f.Follow {
+			b.replay(ctx, &f, yield)
+			return
+		}
+		w := b.join(f) // before the first read, so that no event falls between that and the first announcement
+		defer b.leave(w)
+		for b.replay(ctx, &f, yield) && w.wait(ctx, pass) {
+		}
 	}
+}
+
+// replay passes on the stored events that match f, and sets f to what comes after them. It reports whether the reader
+// wants more.
+func (b *Bus) replay(ctx context.Context, f *rhumb.EventFilter, yield func(rhumb.Event, error) bool) bool {
 	stored, err := b.store.Events(ctx, *f)
 	if err != nil {
-		return false, err
+		if !f.Follow || ctx.Err() == nil { // a follower ends without an error when ctx does
+			yield(rhumb.Event{}, err)
+		}
+		return false
 	}
 	f.Limit = 0
 	for _, e := range stored {
-		f.After = e.ID
-		if !yield(e) {
-			return false, nil
+		f.After, f.Since = e.ID, time.Time{} // from here on the ID decides, even if the clock is set back
+		if !yield(e, nil) {
+			return false
 		}
 	}
-	for f.Follow {
+	return true
+}
+
+// wait passes on unstored events until there are new stored ones. It reports whether the reader wants more: false once
+// ctx has ended.
+func (w *follower) wait(ctx context.Context, pass func(rhumb.Event) bool) bool {
+	for {
 		select {
 		case <-ctx.Done():
-			return false, nil
-		case e, ok := <-live:
-			if !ok {
-				return true, nil
+			return false
+		case e := <-w.unstored:
+			if !pass(e) {
+				return false
 			}
-			if e.ID != 0 && e.ID <= f.After || !matches(*f, e) {
-				continue
-			}
-			f.After = max(f.After, e.ID)
-			if !yield(e) {
-				return false, nil
-			}
+		case <-w.stored:
+			return w.drain(pass)
 		}
 	}
-	return false, nil
+}
+
+// drain passes on the unstored events that wait. They were announced before the stored one that woke the follower, or
+// at the same time.
+func (w *follower) drain(pass func(rhumb.Event) bool) bool {
+	for {
+		select {
+		case e := <-w.unstored:
+			if !pass(e) {
+				return false
+			}
+		default:
+			return true
+		}
+	}
 }
 
 func matches(f rhumb.EventFilter, e rhumb.Event) bool {

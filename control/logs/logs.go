@@ -1,58 +1,45 @@
-// Package logs puts together what several replicas write.
+// Package logs merges what several replicas write.
 package logs
 
 import (
 	"context"
 	"iter"
 	"slices"
-	"sync"
-	"time"
 
 	"rhumb"
 )
 
-// Source gives what one replica wrote, and with Follow what it writes.
+// Source returns the lines of a replica, and with Follow also those that it writes from now on. It ends with
+// Unavailable if the engine goes away, and may be called again once that is back.
 type Source func(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error]
 
-// Merge gives the lines that are there, by time. With a tail, the last n lines of each replica are read and the last
-// n of them all are given.
-func Merge(ctx context.Context, of Source, replicas []rhumb.Replica, o rhumb.LogOptions, yield func(rhumb.LogLine, error) bool) bool {
-	type source struct {
-		next func() (rhumb.LogLine, error, bool)
-		line rhumb.LogLine
-	}
-	var sources []*source
-	for _, rep := range replicas {
-		next, stop := iter.Pull2(of(ctx, rep.ID, o))
-		defer stop()
-		s := &source{next: next}
-		line, err, ok := next()
-		if err != nil {
-			yield(rhumb.LogLine{}, err)
-			return false
-		}
-		if ok {
-			s.line = line
-			sources = append(sources, s)
-		}
-	}
+// reader reads the lines of one replica.
+type reader struct {
+	line rhumb.LogLine // the one to merge next
+	next func() (rhumb.LogLine, error, bool)
+}
+
+// advance reads the next line. It reports false if there is none.
+func (r *reader) advance() (ok bool, err error) {
+	r.line, err, ok = r.next()
+	return ok, err
+}
+
+// Merge yields the existing lines of the replicas, by time. With o.Tail, it reads the last n lines of each replica and
+// yields the last n of all of them. It yields an error as the last element. It reports whether yield wants more.
+func Merge(
+	ctx context.Context, of Source, replicas []rhumb.Replica, o rhumb.LogOptions, yield func(rhumb.LogLine, error) bool,
+) bool {
 	var tail []rhumb.LogLine
-	for len(sources) > 0 {
-		s := slices.MinFunc(sources, func(a, b *source) int { return a.line.Time.Compare(b.line.Time) })
-		if o.Tail > 0 {
-			tail = append(tail, s.line)
-		} else if !yield(s.line, nil) {
-			return false
+	pass := func(l rhumb.LogLine, err error) bool {
+		if err != nil || o.Tail <= 0 {
+			return yield(l, err) && err == nil
 		}
-		line, err, ok := s.next()
-		if err != nil {
-			yield(rhumb.LogLine{}, err)
-			return false
-		}
-		s.line = line
-		if !ok {
-			sources = slices.DeleteFunc(sources, func(x *source) bool { return x == s })
-		}
+		tail = append(tail, l)
+		return true
+	}
+	if !merge(ctx, of, replicas, o, pass) {
+		return false
 	}
 	for _, l := range tail[max(0, len(tail)-max(o.Tail, 0)):] {
 		if !yield(l, nil) {
@@ -62,91 +49,35 @@ func Merge(ctx context.Context, of Source, replicas []rhumb.Replica, o rhumb.Log
 	return true
 }
 
-// Follow gives lines as they come, of replicas that are there and of those that come, until ctx ends. Where the engine goes away it goes on
-// once that is back.
-func Follow(ctx context.Context, of Source, list func(context.Context) ([]rhumb.Replica, error), from time.Time, yield func(rhumb.LogLine, error) bool) {
-	ctx, cancel := context.WithCancel(ctx)
-	lines, ends := make(chan rhumb.LogLine), make(chan end)
-	var work sync.WaitGroup
-	defer work.Wait()
-	defer cancel()
-	ts := tails{}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		replicas, err := list(ctx)
-		if err != nil && ctx.Err() == nil && rhumb.ErrorCode(err) != rhumb.Unavailable {
-			yield(rhumb.LogLine{}, err)
-			return
-		}
-		for _, rep := range replicas {
-			if t := ts.due(rep, from); t != nil {
-				work.Go(func() { tailInto(ctx, of, rep.ID, t.next, lines, ends) })
-			}
-		}
-		for waiting := true; waiting; {
-			select {
-			case <-ctx.Done():
-				return
-			case l := <-lines:
-				if !yield(l, nil) {
-					return
-				}
-			case e := <-ends:
-				*ts[e.id] = e.tail
-			case <-tick.C:
-				waiting = false
-			}
-		}
-	}
-}
-
-// tail is how far a replica's lines have been given.
-type tail struct {
-	next time.Time // from when on they are still to be given
-	cut  bool      // nobody reads them, and there may be more
-}
-
-// tails are those of replicas, by ID.
-type tails map[string]*tail
-
-// due gives the tail of a replica that somebody shall read now; nil: nobody.
-func (ts tails) due(rep rhumb.Replica, from time.Time) *tail {
-	t := ts[rep.ID]
-	switch {
-	case t != nil && t.cut:
-	case t == nil && (rep.Alive() || rep.Finished.After(from)):
-		t = &tail{next: from}
-		ts[rep.ID] = t
-	default:
-		return nil
-	}
-	t.cut = false
-	return t
-}
-
-// end is what becomes of a replica's tail when it ends.
-type end struct {
-	id string
-	tail
-}
-
-func tailInto(ctx context.Context, of Source, id string, from time.Time, lines chan<- rhumb.LogLine, ends chan<- end) {
-	t := tail{next: from}
-	for l, err := range of(ctx, id, rhumb.LogOptions{Follow: true, Since: from}) {
+// merge passes on all lines by time, and an error as the last element. It reports whether pass wants more.
+func merge(
+	ctx context.Context, of Source, replicas []rhumb.Replica, o rhumb.LogOptions, pass func(rhumb.LogLine, error) bool,
+) bool {
+	var readers []*reader
+	for _, rep := range replicas {
+		next, stop := iter.Pull2(of(ctx, rep.ID, o))
+		defer stop()
+		r := &reader{next: next}
+		ok, err := r.advance()
 		if err != nil {
-			t.cut = rhumb.ErrorCode(err) == rhumb.Unavailable // else the replica is gone, or the reader is
-			break
+			return pass(rhumb.LogLine{}, err)
 		}
-		select {
-		case lines <- l:
-			t.next = l.Time.Add(time.Nanosecond)
-		case <-ctx.Done():
-			return
+		if ok {
+			readers = append(readers, r)
 		}
 	}
-	select {
-	case ends <- end{id, t}:
-	case <-ctx.Done():
+	for len(readers) > 0 {
+		r := slices.MinFunc(readers, func(a, b *reader) int { return a.line.Time.Compare(b.line.Time) })
+		if !pass(r.line, nil) {
+			return false
+		}
+		ok, err := r.advance()
+		if err != nil {
+			return pass(rhumb.LogLine{}, err)
+		}
+		if !ok {
+			readers = slices.DeleteFunc(readers, func(x *reader) bool { return x == r })
+		}
 	}
+	return true
 }

@@ -10,12 +10,10 @@ import (
 	"rhumb"
 )
 
-// Change makes a release of the current one: with other numbers of replicas, or with services started anew.
+// Change makes a release from the current one: with other numbers of replicas (CauseScale), or with services whose
+// replicas are replaced (CauseRestart). It does not modify the current one. An unknown service is NotFound.
 func Change(cur *rhumb.Release, r rhumb.ChangeRequest) (*rhumb.Release, error) {
 	model := copyModel(cur.Model)
-	for i := range model.Services { // copyModel drops what linkServices fills
-		model.Services[i].Container.RestartOn = cur.Model.Services[i].Container.RestartOn
-	}
 	var note string
 	var err error
 	switch r.Cause {
@@ -47,7 +45,7 @@ func scale(m *rhumb.Stack, to map[string]int) (note string, err error) {
 		case s.Job:
 			return "", rhumb.Errorf(rhumb.Invalid, "service %s is a job: it runs once", name)
 		case n < 0 || n > maxReplicas:
-			return "", rhumb.Errorf(rhumb.Invalid, "service %s: %d replicas are out of range", name, n).WithHint("from 0 to %d", maxReplicas)
+			return "", outOfRange(name, n)
 		}
 		s.Replicas = n
 		words = append(words, fmt.Sprintf("%s=%d", name, n))
@@ -73,17 +71,15 @@ func restart(m *rhumb.Stack, names []string) (note string, err error) {
 		}
 		s.Container.RestartedAt = time.Now().UTC()
 	}
-	for i := range m.Services { // what shares a namespace with a restarted service goes with it
-		m.Services[i].Container.RestartOn = nil
-	}
-	return "restart " + strings.Join(names, " "), linkServices(m)
+	return "restart " + strings.Join(names, " "), linkServices(m) // services that share a namespace with these follow
 }
 
-// NoService says that a model has no service of this name, and which it has.
+// NoService returns the error for a service that a model doesn't have. Its hint lists the ones that it has.
 func NoService(m *rhumb.Stack, name string) error {
 	var names []string
 	for _, s := range m.Services {
 		names = append(names, s.Name)
 	}
-	return rhumb.Errorf(rhumb.NotFound, "stack %s has no service %q", m.Name, name).WithHint("it has %s", strings.Join(names, ", "))
+	return rhumb.Errorf(rhumb.NotFound, "stack %s has no service %q", m.Name, name).
+		WithHint("it has %s", strings.Join(names, ", "))
 }

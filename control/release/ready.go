@@ -1,6 +1,7 @@
 package release
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -8,7 +9,16 @@ import (
 	"rhumb"
 )
 
-// chooseReady decides how the service's replicas show that they are ready, unless the user said it.
+// chooseReady decides for each service which check its replicas must pass to be ready.
+func (d *draft) chooseReady(context.Context) error {
+	for i := range d.model.Services {
+		s := &d.model.Services[i]
+		chooseReady(s, d.images[s.Name])
+	}
+	return nil
+}
+
+// chooseReady fills in the service's check and its times, where the user has set none.
 func chooseReady(s *rhumb.Service, img rhumb.Image) {
 	r := &s.Ready
 	switch {
@@ -34,8 +44,8 @@ func chooseReady(s *rhumb.Service, img rhumb.Image) {
 	}
 }
 
-// chooseCheck finds the best check of a service that has none of its own: an HTTP request, a connect to a port that
-// is published, or a connect to one that is exposed.
+// chooseCheck chooses the check of a service that has none of its own: an HTTP request, a connect to a published port,
+// a connect to an exposed port, or else that the replica keeps running.
 func chooseCheck(s *rhumb.Service, img rhumb.Image) {
 	r := &s.Ready
 	for _, p := range s.Ports {
@@ -68,35 +78,35 @@ func chooseCheck(s *rhumb.Service, img rhumb.Image) {
 	r.Kind = rhumb.ReadyRunning
 }
 
-// serves reports whether a service may be taken for the server that its image is made for: it runs the image's own
-// command, and goes on for good. A worker of the same image listens nowhere.
+// serves reports whether the service probably listens on the ports that its image exposes: it runs the image's own
+// command and is restarted whenever it ends. A worker that runs another command of the image listens nowhere.
 func serves(s *rhumb.Service) bool {
 	c := &s.Container
 	return c.Command == nil && c.Entrypoint == nil && c.NetworkMode == "" &&
 		(s.Restart.Condition == "" || s.Restart.Condition == rhumb.RestartAny)
 }
 
-// tcpPorts returns the TCP ports of a list like "8000/tcp", at most maxAsked.
+// tcpPorts returns the TCP ports in a list like ["8000/tcp", "53/udp"], at most maxProbed.
 func tcpPorts(exposed []string) []uint16 {
 	var ports []uint16
 	for _, e := range exposed {
 		number, protocol, _ := strings.Cut(e, "/")
 		port, err := strconv.ParseUint(number, 10, 16)
-		if err == nil && port > 0 && (protocol == "" || protocol == "tcp") && len(ports) < maxAsked {
+		if err == nil && port > 0 && (protocol == "" || protocol == "tcp") && len(ports) < maxProbed {
 			ports = append(ports, uint16(port))
 		}
 	}
 	return ports
 }
 
-// maxAsked is how many ports of a replica are asked at most.
-const maxAsked = 16
+// maxProbed is how many ports of a replica are probed at most.
+const maxProbed = 16
 
 func checked(h *rhumb.Healthcheck) bool {
 	return h != nil && len(h.Test) > 0 && h.Test[0] != "NONE"
 }
 
-// readyLimit is the time by which a replica must be ready: what its health check allows, and a minute at least.
+// readyLimit returns how long a replica may take to become ready: as its health check allows, at least a minute.
 func readyLimit(s *rhumb.Service) time.Duration {
 	if s.Ready.Kind != rhumb.ReadyHealth {
 		return rhumb.ReadyTimeout
@@ -105,7 +115,7 @@ func readyLimit(s *rhumb.Service) time.Duration {
 	return max(rhumb.ReadyTimeout, h.StartPeriod+time.Duration(h.Retries)*(h.Interval+h.Timeout))
 }
 
-// WithDefaults fills in the defaults of the Docker Engine.
+// WithDefaults returns a health check with the Docker Engine's defaults where it sets nothing.
 func WithDefaults(h rhumb.Healthcheck) rhumb.Healthcheck {
 	if h.Interval == 0 {
 		h.Interval = 30 * time.Second

@@ -1,7 +1,6 @@
 package release
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"testing"
@@ -9,20 +8,19 @@ import (
 	"rhumb"
 )
 
-// kept is a Store of values.
-type kept struct {
-	memory
-	values map[string]string
+// filled fills in the files of a model, with this key and this token, over the current release (nil: none).
+func filled(t *testing.T, key, token string, current *rhumb.Release) rhumb.Stack {
+	t.Helper()
+	m := withSecrets(t)
+	k := Maker{Store: &memory{values: map[string]string{"token": token}}, Key: []byte(key)}
+	d := draft{Maker: &k, current: current, model: &m}
+	if err := d.fillFiles(t.Context()); err != nil || d.missing != nil {
+		t.Fatal(err, d.missing)
+	}
+	return m
 }
 
-func (k *kept) Value(_ context.Context, name string) ([]byte, error) {
-	return []byte(k.values[name]), nil
-}
-
-// nothing is the release that serves where none does.
-func nothing(context.Context, string) (*rhumb.Release, error) { return nil, nil }
-
-// withSecrets is a stack whose service mounts a secret, an empty config and a value of the server's.
+// withSecrets returns a stack whose service mounts a secret, an empty config and an external secret.
 func withSecrets(t *testing.T) rhumb.Stack {
 	t.Helper()
 	m := rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web"}}, Files: []rhumb.File{
@@ -32,7 +30,8 @@ func withSecrets(t *testing.T) rhumb.Stack {
 		{Kind: rhumb.FileCertificate, Name: "shop.pem", Content: []byte("pair"), Hash: plain("pair")},
 	}}
 	for _, f := range m.Files[:3] {
-		m.Services[0].Container.Mounts = append(m.Services[0].Container.Mounts, rhumb.Mount{Type: rhumb.MountFile, Kind: f.Kind, Source: f.Name, Target: "/" + f.Name})
+		mount := rhumb.Mount{Type: rhumb.MountFile, Kind: f.Kind, Source: f.Name, Target: "/" + f.Name}
+		m.Services[0].Container.Mounts = append(m.Services[0].Container.Mounts, mount)
 	}
 	return m
 }
@@ -42,14 +41,10 @@ func plain(content string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func TestWhatReplicasCarryOfASecretIsAKeyedHash(t *testing.T) {
+func TestMountsCarryAKeyedHashOfASecret(t *testing.T) {
 	hashes := map[string]bool{plain("1234"): true, plain(""): true, plain("abc"): true}
 	for _, key := range []string{"one", "two"} {
-		m := withSecrets(t)
-		k := Maker{Store: &kept{values: map[string]string{"token": "abc"}}, Current: nothing, Key: []byte(key)}
-		if _, err := k.fillValues(t.Context(), &m); err != nil {
-			t.Fatal(err)
-		}
+		m := filled(t, key, "abc", nil)
 		for i, mount := range m.Services[0].Container.Mounts {
 			if hashes[mount.Hash] || len(mount.Hash) != sha256.Size*2 || mount.Hash != m.Files[i].Hash {
 				t.Errorf("key %s: %s has the hash %s, its file %s", key, mount.Source, mount.Hash, m.Files[i].Hash)
@@ -62,15 +57,10 @@ func TestWhatReplicasCarryOfASecretIsAKeyedHash(t *testing.T) {
 	}
 }
 
-func TestAnUnchangedFileKeepsTheHashOfTheReleaseThatServes(t *testing.T) {
+func TestAnUnchangedFileKeepsItsHash(t *testing.T) {
 	old := withSecrets(t)
 	old.Files[2].Content, old.Files[2].Hash = []byte("abc"), plain("abc")
-	current := func(context.Context, string) (*rhumb.Release, error) { return &rhumb.Release{Model: old}, nil }
-	m := withSecrets(t)
-	k := Maker{Store: &kept{values: map[string]string{"token": "new"}}, Current: current, Key: []byte("one")}
-	if _, err := k.fillValues(t.Context(), &m); err != nil {
-		t.Fatal(err)
-	}
+	m := filled(t, "one", "new", &rhumb.Release{Model: old})
 	for i, same := range []bool{true, true, false} {
 		if mount := m.Services[0].Container.Mounts[i]; (mount.Hash == old.Files[i].Hash) != same {
 			t.Errorf("%s: the hash was %s and is %s", mount.Source, old.Files[i].Hash, mount.Hash)

@@ -11,32 +11,36 @@ import (
 	"rhumb"
 )
 
-// certificates gives what the services of a model wish for the hosts of their routes, by host. Where two services share a
-// host, one that says something counts; compose refuses two that say different things.
+// certificates returns the certificates that the services of a model wish for the hosts of their routes, sorted by
+// host. Of two services that share a host, the one with TLS settings counts; compose refuses two with different
+// settings.
 func certificates(stack string, m *rhumb.Stack, acme bool) []rhumb.Certificate {
 	if m == nil {
 		return nil
 	}
 	byHost := map[string]rhumb.Certificate{}
-	said := map[string]bool{}
+	set := map[string]bool{} // hosts whose certificate comes from TLS settings
 	for _, s := range m.Services {
 		for _, route := range s.Routes {
-			if route.Host == "" || said[route.Host] {
+			if route.Host == "" || set[route.Host] {
 				continue
 			}
-			said[route.Host] = s.TLS != rhumb.TLS{}
+			set[route.Host] = s.TLS != rhumb.TLS{}
 			byHost[route.Host] = certificateOf(stack, route.Host, s.TLS, acme)
 		}
 	}
 	maps.DeleteFunc(byHost, func(_ string, c rhumb.Certificate) bool { return c.Source == rhumb.CertOff })
-	return slices.SortedFunc(maps.Values(byHost), func(a, b rhumb.Certificate) int { return cmp.Compare(a.Host, b.Host) })
+	return slices.SortedFunc(maps.Values(byHost), byHostName)
 }
+
+func byHostName(a, b rhumb.Certificate) int { return cmp.Compare(a.Host, b.Host) }
 
 func certificateOf(stack, host string, t rhumb.TLS, acme bool) rhumb.Certificate {
 	c := rhumb.Certificate{Host: host, Source: t.Source, Given: t.Given, Stack: stack, HSTS: t.HSTS}
 	if c.Source == "" {
 		c.Source = rhumb.CertSourceOf(host, acme)
-		c.Plain = c.Source == rhumb.CertInternal // visitors who don't know the authority must not be led into a warning that nobody asked for
+		// A redirect to HTTPS would show a warning to visitors who don't trust the internal authority.
+		c.Plain = c.Source == rhumb.CertInternal
 	}
 	if t.Plain != nil {
 		c.Plain = *t.Plain
@@ -44,7 +48,7 @@ func certificateOf(stack, host string, t rhumb.TLS, acme bool) rhumb.Certificate
 	return c
 }
 
-// Wishes gives the certificates that a stack's model (nil: none) asks for; without TLS there are none.
+// Wishes returns the certificates that a stack's model (nil: none) asks for. Without TLS there are none.
 func (d *Desk) Wishes(stack string, m *rhumb.Stack) []rhumb.Certificate {
 	if !d.https.IsValid() {
 		return nil
@@ -52,8 +56,8 @@ func (d *Desk) Wishes(stack string, m *rhumb.Stack) []rhumb.Certificate {
 	return certificates(stack, m, d.acme != rhumb.Authority{})
 }
 
-// Has tells whether the desk has just these wishes of the stack, and has handed them on. An entry for TLS that could not be bound is to be
-// tried again after a pause.
+// Has reports whether the proxy has exactly these wishes of the stack. It reports false when it is time to try again to
+// open the entry for TLS, after that could not be bound.
 func (d *Desk) Has(stack string, wishes []rhumb.Certificate) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -62,7 +66,8 @@ func (d *Desk) Has(stack string, wishes []rhumb.Certificate) bool {
 	return ok && d.handed[stack] && !again && slices.Equal(had, wishes)
 }
 
-// Certify makes these the certificates of the stack's hosts, as far as routes lead to them: now, and at each later change.
+// Certify makes these the certificates of those hosts of the stack that have routes: now, and with each later change of
+// the table.
 func (d *Desk) Certify(ctx context.Context, stack string, wishes []rhumb.Certificate) error {
 	d.mu.Lock()
 	if d.wishes == nil {
@@ -79,33 +84,33 @@ func (d *Desk) Certify(ctx context.Context, stack string, wishes []rhumb.Certifi
 	return nil
 }
 
-// certify fills in the certificates. A stack that has said nothing yet, because the daemon has just begun, keeps what it has. A host belongs
-// to the stack that had it first. The caller holds mu.
+// certify fills in the certificates. After a start of the daemon, a stack keeps the certificates that it has in the
+// table until its wishes are known. A host belongs to the stack that had it first. The caller holds mu.
 func (d *Desk) certify(t *rhumb.Table) {
 	if !d.https.IsValid() {
 		t.Certificates, t.Authority = nil, rhumb.Authority{}
 		return
 	}
 	t.Authority = d.acme
-	led := map[[2]string]bool{} // by stack and host
+	routed := map[[2]string]bool{} // by stack and host
 	owner := owners(*t)
 	for _, r := range t.Rules {
-		led[[2]string{owner[r.Backend].Stack, r.Host}] = true
+		routed[[2]string{owner[r.Backend].Stack, r.Host}] = true
 	}
 	var next []rhumb.Certificate
 	taken := map[string]bool{}
 	add := func(c rhumb.Certificate) {
-		if led[[2]string{c.Stack, c.Host}] && !taken[c.Host] {
+		if routed[[2]string{c.Stack, c.Host}] && !taken[c.Host] {
 			taken[c.Host] = true
 			next = append(next, c)
 		}
 	}
 	for _, c := range t.Certificates {
-		wishes, spoken := d.wishes[c.Stack]
+		wishes, known := d.wishes[c.Stack]
 		i := slices.IndexFunc(wishes, func(w rhumb.Certificate) bool { return w.Host == c.Host })
 		if i >= 0 {
 			add(wishes[i])
-		} else if !spoken {
+		} else if !known {
 			add(c)
 		}
 	}
@@ -114,12 +119,12 @@ func (d *Desk) certify(t *rhumb.Table) {
 			add(c)
 		}
 	}
-	slices.SortFunc(next, func(a, b rhumb.Certificate) int { return cmp.Compare(a.Host, b.Host) })
+	slices.SortFunc(next, byHostName)
 	t.Certificates = next
 }
 
-// openHTTPS adds the entry for TLS while there are certificates to serve, unless its address is a stack's or, as was found out a moment
-// ago, somebody else's.
+// openHTTPS adds the entry for TLS while there are certificates, unless a stack has its address. If another process was
+// found to have it, openHTTPS waits until httpsFrom.
 func (d *Desk) openHTTPS(t *rhumb.Table) {
 	if time.Now().Before(d.httpsFrom) {
 		return
@@ -136,16 +141,17 @@ func (d *Desk) openHTTPS(t *rhumb.Table) {
 	t.Listeners = append(t.Listeners, rhumb.Listener{Addr: d.https, Protocol: rhumb.HTTPS})
 }
 
-// overlap tells whether two addresses can't be bound beside one another.
+// overlap reports whether two addresses can't both be bound.
 func overlap(a, b netip.AddrPort) bool {
 	return a.Port() == b.Port() && (a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
 }
 
-// httpsPause is how long the other addresses are changed without the entry for TLS once that could not be bound.
+// httpsPause is how long the desk waits before it tries again to open the entry for TLS.
 const httpsPause = 10 * time.Second
 
-// withoutHTTPS gives the table without the entry for TLS, if it is new in t: that it can't be had must not keep all else from changing.
-func (d *Desk) withoutHTTPS(t, served rhumb.Table) (rhumb.Table, bool) {
+// withoutHTTPS returns t without the entry for TLS, and false if t doesn't open it. Other changes must not fail because
+// that address can't be bound.
+func (d *Desk) withoutHTTPS(t, served rhumb.Table) (less rhumb.Table, ok bool) {
 	entry := rhumb.Listener{Addr: d.https, Protocol: rhumb.HTTPS}
 	if !slices.Contains(t.Listeners, entry) || slices.Contains(served.Listeners, entry) {
 		return t, false

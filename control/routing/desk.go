@@ -1,4 +1,5 @@
-// Package routing keeps the routing table: the desk at which it is changed, and the changes, which are pure functions.
+// Package routing changes the routing table. The desk sends changes to the proxy; each change is a pure function of the
+// table.
 package routing
 
 import (
@@ -11,26 +12,26 @@ import (
 	"rhumb"
 )
 
-// Desk is the one place where the routing table is changed. It keeps no table of its own: every change is made on
-// the one the proxy serves, so that a proxy or a daemon that starts anew is the ordinary case.
+// Desk is the one place where the routing table is changed. It keeps no table of its own: every change is made to the
+// table that the proxy serves, so a restart of the proxy or of the daemon needs no special case.
 type Desk struct {
 	router rhumb.Router
-	entry  netip.AddrPort
+	entry  netip.AddrPort  // for routes by host and path
 	https  netip.AddrPort  // the zero value: no TLS
 	acme   rhumb.Authority // the zero value: off
 
-	outgoing func() (from, to uint16) // the ports that the kernel gives to outgoing connections
+	outgoing func() (from, to uint16) // the ports that the kernel uses for outgoing connections
 
 	waiting changes
 	mu      sync.Mutex // one exchange with the proxy at a time
 
 	wishes    map[string][]rhumb.Certificate // by stack
 	handed    map[string]bool                // the stacks whose wishes the proxy has
-	httpsFrom time.Time                      // when the entry for TLS, which could not be bound, is tried again
+	httpsFrom time.Time                      // when to try again to open the entry for TLS, after it could not be bound
 }
 
-// NewDesk makes the desk of a router. Routes by host and path are served at entry, and at https over TLS (the zero value: nowhere) with
-// certificates of acme (the zero value: of none).
+// NewDesk returns the desk of a router. Routes by host and path are served at entry, and over TLS at https (the zero
+// value: nowhere). Certificates come from acme (the zero value: ACME is off).
 func NewDesk(r rhumb.Router, entry, https netip.AddrPort, acme rhumb.Authority) *Desk {
 	return &Desk{router: r, entry: entry, https: https, acme: acme, outgoing: outgoing}
 }
@@ -38,8 +39,10 @@ func NewDesk(r rhumb.Router, entry, https netip.AddrPort, acme rhumb.Authority) 
 // routeTimeout limits one exchange with the proxy.
 const routeTimeout = 10 * time.Second
 
-// Edit applies a change and returns once the proxy serves it. Nothing is sent if edit changes nothing. Changes that wait for each other are
-// sent together; if the proxy doesn't serve them so, each is sent alone, and edit is called again. It must be a function of the table and the time.
+// Edit applies a change and returns once the proxy serves it. Nothing is sent if edit changes nothing. Changes that
+// wait for each other are sent together. If the proxy refuses them together, each is sent alone and edit is called
+// again, so edit must depend on nothing but the table and the time. Errors are the router's: Conflict for an address
+// that the proxy can't have, Unavailable if the proxy doesn't answer.
 func (d *Desk) Edit(ctx context.Context, edit func(*rhumb.Table)) error {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()
@@ -65,7 +68,7 @@ func (d *Desk) send(ctx context.Context, cs ...*change) error {
 	if err != nil {
 		return err
 	}
-	t := cloneTable(st.Table)
+	t := st.Table.Clone()
 	for _, c := range cs {
 		c.edit(&t)
 	}
@@ -82,7 +85,7 @@ func (d *Desk) send(ctx context.Context, cs ...*change) error {
 	return nil
 }
 
-// apply has the proxy serve t instead of served, without HTTPS where somebody else holds its address.
+// apply has the proxy serve t instead of served. If another process has the address for TLS, that entry is left out.
 func (d *Desk) apply(ctx context.Context, t, served rhumb.Table) error {
 	if sameTable(t, served) {
 		return nil
@@ -102,14 +105,14 @@ func (d *Desk) apply(ctx context.Context, t, served rhumb.Table) error {
 	return d.router.Apply(ctx, less)
 }
 
-// change is one that somebody waits for. Its fields belong to who holds the desk's mu.
+// change is a change that a caller of Edit waits for. The desk's mu guards its fields.
 type change struct {
 	edit  func(*rhumb.Table)
 	taken bool // it was sent, together with others
 	done  bool // the proxy serves it
 }
 
-// changes are those that wait for their turn.
+// changes are the changes that wait to be sent.
 type changes struct {
 	mu  sync.Mutex
 	all []*change
@@ -121,7 +124,7 @@ func (q *changes) add(c *change) {
 	q.all = append(q.all, c)
 }
 
-// take gives all that wait, the first one first.
+// take removes and returns all changes that wait, in order.
 func (q *changes) take() []*change {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -133,7 +136,7 @@ func (q *changes) take() []*change {
 	return all
 }
 
-// Status gives what the proxy serves.
+// Status returns what the proxy serves.
 func (d *Desk) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, routeTimeout)
 	defer cancel()

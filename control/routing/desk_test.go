@@ -18,8 +18,8 @@ func deskOf(r rhumb.Router) *Desk {
 	return NewDesk(r, netip.MustParseAddrPort("[::]:80"), netip.MustParseAddrPort("[::]:443"), authority)
 }
 
-// led is a table in which each stack has a backend, and rules for its hosts.
-func led(hosts map[string][]string) func(*rhumb.Table) {
+// routes makes a table one in which each stack has a backend, and rules for its hosts.
+func routes(hosts map[string][]string) func(*rhumb.Table) {
 	return func(t *rhumb.Table) {
 		t.Rules, t.Backends = nil, nil
 		for _, stack := range slices.Sorted(maps.Keys(hosts)) {
@@ -31,6 +31,7 @@ func led(hosts map[string][]string) func(*rhumb.Table) {
 	}
 }
 
+// held returns the certificates in the proxy's table.
 func held(t *testing.T, r rhumb.Router) []string {
 	t.Helper()
 	st, err := r.Status(t.Context())
@@ -44,7 +45,7 @@ func held(t *testing.T, r rhumb.Router) []string {
 	return all
 }
 
-func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
+func TestHostsHaveCertificatesWhileTheyHaveRoutes(t *testing.T) {
 	r := routerfake.New()
 	d := deskOf(r)
 	wish := func(stack, host string, from rhumb.CertSource) {
@@ -56,11 +57,11 @@ func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
 	}
 	wish("shop", "a.example.com", rhumb.CertACME)
 	if got := held(t, r); got != nil {
-		t.Errorf("before the route is there: %v", got)
+		t.Errorf("before the host has a route: %v", got)
 	}
 	edit := func(hosts map[string][]string) {
 		t.Helper()
-		if err := d.Edit(t.Context(), led(hosts)); err != nil {
+		if err := d.Edit(t.Context(), routes(hosts)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,20 +70,21 @@ func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	st, _ := r.Status(t.Context())
-	if st.Table.Authority != authority || len(st.Table.Listeners) != 2 || st.Table.Listeners[1].Protocol != rhumb.HTTPS {
+	listeners := st.Table.Listeners
+	if st.Table.Authority != authority || len(listeners) != 2 || listeners[1].Protocol != rhumb.HTTPS {
 		t.Errorf("got %+v", st.Table)
 	}
 	edit(map[string][]string{"shop": {"a.example.com"}, "blog": {"a.example.com", "b.example.com"}})
 	wish("blog", "a.example.com", rhumb.CertInternal)
 	if got := held(t, r); !slices.Equal(got, []string{"a.example.com acme shop"}) {
-		t.Errorf("a host of two stacks is the first's: %v", got)
+		t.Errorf("a host of two stacks belongs to the first: %v", got)
 	}
-	other := deskOf(r) // a daemon that has just begun, before its stacks have spoken
+	other := deskOf(r) // of a daemon that has just started and doesn't know the wishes of its stacks
 	if err := other.Edit(t.Context(), func(t *rhumb.Table) { t.Rules = t.Rules[:len(t.Rules)-1] }); err != nil {
 		t.Fatal(err)
 	}
 	if got := held(t, r); len(got) != 1 {
-		t.Errorf("what was there is kept until a stack says otherwise: %v", got)
+		t.Errorf("certificates are kept until a stack wishes others: %v", got)
 	}
 	edit(nil)
 	if st, _ := r.Status(t.Context()); st.Table.Certificates != nil || len(st.Table.Listeners) != 0 {
@@ -90,14 +92,15 @@ func TestHostsHaveCertificatesWhileRoutesLeadToThem(t *testing.T) {
 	}
 }
 
-func TestAnHTTPSAddressThatIsTakenKeepsNothingElseFromChanging(t *testing.T) {
+func TestATakenHTTPSAddressHoldsUpNoOtherChange(t *testing.T) {
 	r := routerfake.New()
 	r.Hold("[::]:443")
 	d := deskOf(r)
-	if err := d.Edit(t.Context(), led(map[string][]string{"shop": {"a.test"}})); err != nil {
+	if err := d.Edit(t.Context(), routes(map[string][]string{"shop": {"a.test"}})); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Certify(t.Context(), "shop", []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}); err != nil {
+	w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
+	if err := d.Certify(t.Context(), "shop", w); err != nil {
 		t.Fatal(err)
 	}
 	st, _ := r.Status(t.Context())
@@ -105,7 +108,7 @@ func TestAnHTTPSAddressThatIsTakenKeepsNothingElseFromChanging(t *testing.T) {
 		t.Errorf("got %+v", st.Table)
 	}
 	if d.httpsFrom.Before(time.Now()) {
-		t.Error("it is tried again at once")
+		t.Error("the desk tries again at once")
 	}
 }
 
@@ -114,7 +117,7 @@ func TestAnHTTPSAddressIsTriedAgainUntilItIsFree(t *testing.T) {
 		r := routerfake.New()
 		r.Hold("[::]:443")
 		d := deskOf(r)
-		if err := d.Edit(t.Context(), led(map[string][]string{"shop": {"a.test"}})); err != nil {
+		if err := d.Edit(t.Context(), routes(map[string][]string{"shop": {"a.test"}})); err != nil {
 			t.Fatal(err)
 		}
 		w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
@@ -122,15 +125,15 @@ func TestAnHTTPSAddressIsTriedAgainUntilItIsFree(t *testing.T) {
 		r.OnApply(func(rhumb.Table) { tables++ })
 		for range 3 {
 			if d.Has("shop", w) {
-				t.Error("nobody would try again")
+				t.Error("the desk would not try again")
 			}
 			if err := d.Certify(t.Context(), "shop", w); err != nil || !d.Has("shop", w) {
-				t.Errorf("it is tried again at once (%v)", err)
+				t.Errorf("the desk tries again at once (%v)", err)
 			}
 			time.Sleep(httpsPause)
 		}
 		if tables != 1 {
-			t.Errorf("%d tables were served, one of them new", tables)
+			t.Errorf("%d tables were served, want 1", tables)
 		}
 		r.Free("[::]:443")
 		if err := d.Certify(t.Context(), "shop", w); err != nil {
@@ -143,7 +146,7 @@ func TestAnHTTPSAddressIsTriedAgainUntilItIsFree(t *testing.T) {
 	})
 }
 
-func TestWishesThatDidNotReachTheProxyAreHandedOnAgain(t *testing.T) {
+func TestWishesThatDidNotReachTheProxyAreSentAgain(t *testing.T) {
 	r := routerfake.New()
 	d := deskOf(r)
 	w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
@@ -157,40 +160,44 @@ func TestWishesThatDidNotReachTheProxyAreHandedOnAgain(t *testing.T) {
 	}
 }
 
-func TestAHostOfTwoServicesHasWhatOneOfThemSays(t *testing.T) {
-	said := rhumb.Service{Name: "said", TLS: rhumb.TLS{Source: rhumb.CertInternal}, Routes: []rhumb.Route{{Host: "a.rhumb.dev"}}}
+func TestAHostOfTwoServicesHasTheSettingsOfEither(t *testing.T) {
+	set := rhumb.Service{Name: "set", Routes: []rhumb.Route{{Host: "a.rhumb.dev"}}}
+	set.TLS.Source = rhumb.CertInternal
 	silent := rhumb.Service{Name: "silent", Routes: []rhumb.Route{{Host: "a.rhumb.dev", Path: "/api"}}}
-	for _, services := range [][]rhumb.Service{{said, silent}, {silent, said}} {
-		if w := deskOf(routerfake.New()).Wishes("shop", &rhumb.Stack{Services: services}); len(w) != 1 || w[0].Source != rhumb.CertInternal {
+	for _, services := range [][]rhumb.Service{{set, silent}, {silent, set}} {
+		w := deskOf(routerfake.New()).Wishes("shop", &rhumb.Stack{Services: services})
+		if len(w) != 1 || w[0].Source != rhumb.CertInternal {
 			t.Errorf("%s first: %+v", services[0].Name, w)
 		}
 	}
 }
 
-func TestHTTPSIsServedBesideAUDPPortOfThatNumber(t *testing.T) {
+func TestHTTPSIsServedBesideAUDPPortOfItsNumber(t *testing.T) {
 	r := routerfake.New()
 	d := deskOf(r)
-	if err := d.Certify(t.Context(), "shop", []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}); err != nil {
+	w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
+	if err := d.Certify(t.Context(), "shop", w); err != nil {
 		t.Fatal(err)
 	}
 	for _, protocol := range []rhumb.Protocol{rhumb.UDP, rhumb.TCP} {
 		want := protocol == rhumb.UDP
 		err := d.Edit(t.Context(), func(t *rhumb.Table) {
-			led(map[string][]string{"shop": {"a.test"}})(t)
+			routes(map[string][]string{"shop": {"a.test"}})(t)
 			t.Listeners = []rhumb.Listener{{Addr: d.https, Protocol: protocol, Backend: "shop/web:80"}}
 		})
 		st, _ := r.Status(t.Context())
-		if got := slices.Contains(st.Table.Listeners, rhumb.Listener{Addr: d.https, Protocol: rhumb.HTTPS}); err != nil || got != want {
+		got := slices.Contains(st.Table.Listeners, rhumb.Listener{Addr: d.https, Protocol: rhumb.HTTPS})
+		if err != nil || got != want {
 			t.Errorf("beside %s: %v (%v)", protocol, got, err)
 		}
 	}
 }
 
-func TestAServerThatHasTLSOffTakesItBack(t *testing.T) {
+func TestAServerWithTLSOffRemovesItFromTheTable(t *testing.T) {
 	r := routerfake.New()
 	m := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Routes: []rhumb.Route{{Host: "a.test"}}}}}
 	before := deskOf(r)
-	if err := before.Edit(t.Context(), led(map[string][]string{"shop": {"a.test"}})); err != nil {
+	if err := before.Edit(t.Context(), routes(map[string][]string{"shop": {"a.test"}})); err != nil {
 		t.Fatal(err)
 	}
 	if err := before.Certify(t.Context(), "shop", before.Wishes("shop", m)); err != nil {
@@ -202,7 +209,7 @@ func TestAServerThatHasTLSOffTakesItBack(t *testing.T) {
 	off := NewDesk(r, before.entry, netip.AddrPort{}, authority)
 	w := off.Wishes("shop", m)
 	if off.Has("shop", w) {
-		t.Error("nothing would be handed on")
+		t.Error("the desk would send nothing")
 	}
 	if err := off.Certify(t.Context(), "shop", w); err != nil || !off.Has("shop", w) {
 		t.Error(err)
@@ -212,7 +219,7 @@ func TestAServerThatHasTLSOffTakesItBack(t *testing.T) {
 	}
 }
 
-func TestTheSourceFollowsFromTheName(t *testing.T) {
+func TestACertificatesSourceFollowsFromTheHost(t *testing.T) {
 	plain := true
 	for _, c := range []struct {
 		host string
@@ -238,19 +245,22 @@ func TestTheSourceFollowsFromTheName(t *testing.T) {
 	}
 }
 
-func TestADeploymentThatCannotHaveItsTLSIsRefused(t *testing.T) {
+func TestADeploymentThatCannotHaveTLSIsRefused(t *testing.T) {
 	r := routerfake.New()
 	d := NewDesk(r, netip.MustParseAddrPort("[::]:80"), netip.MustParseAddrPort("[::]:443"), rhumb.Authority{})
-	check := func(m rhumb.Stack, served rhumb.Table) error {
+	refused := func(m rhumb.Stack, served rhumb.Table) error {
 		t.Helper()
-		return d.checkCertificates(t.Context(), &m, served)
+		c := check{desk: d, model: &m, table: served, owner: owners(served)}
+		return c.certificates(t.Context())
 	}
 	with := func(tls rhumb.TLS, ports ...rhumb.Port) rhumb.Stack {
-		return rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", TLS: tls, Ports: ports, Routes: []rhumb.Route{{Host: "shop.example.com"}}}}}
+		web := rhumb.Service{Name: "web", TLS: tls, Ports: ports, Routes: []rhumb.Route{{Host: "shop.example.com"}}}
+		return rhumb.Stack{Name: "shop", Services: []rhumb.Service{web}}
 	}
 	p443 := rhumb.Port{Published: 443, Target: 443, Protocol: rhumb.TCP}
 	entry := rhumb.Table{Listeners: []rhumb.Listener{{Addr: d.https, Protocol: rhumb.HTTPS}}}
-	other := rhumb.Table{Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:443"), Protocol: rhumb.TCP, Backend: "blog/web:443"}}}
+	blog := rhumb.Listener{Addr: netip.MustParseAddrPort("127.0.0.1:443"), Protocol: rhumb.TCP, Backend: "blog/web:443"}
+	other := rhumb.Table{Listeners: []rhumb.Listener{blog}}
 	off := rhumb.TLS{Source: rhumb.CertOff}
 	for _, k := range []struct {
 		what   string
@@ -258,8 +268,8 @@ func TestADeploymentThatCannotHaveItsTLSIsRefused(t *testing.T) {
 		served rhumb.Table
 		bad    bool
 	}{
-		{"all well", with(rhumb.TLS{}), rhumb.Table{}, false},
-		{"the entry is there", with(rhumb.TLS{}), entry, false},
+		{"nothing in the way", with(rhumb.TLS{}), rhumb.Table{}, false},
+		{"the entry is open", with(rhumb.TLS{}), entry, false},
 		{"ACME is off", with(rhumb.TLS{Source: rhumb.CertACME}), rhumb.Table{}, true},
 		{"another stack's port", with(rhumb.TLS{}), other, true},
 		{"another stack's port, without TLS", with(off), other, false},
@@ -267,13 +277,14 @@ func TestADeploymentThatCannotHaveItsTLSIsRefused(t *testing.T) {
 		{"its own port, without TLS", with(off, p443), rhumb.Table{}, false},
 		{"its own port, where others have TLS", with(off, p443), entry, true},
 	} {
-		err := check(k.m, k.served)
+		err := refused(k.m, k.served)
 		if (rhumb.ErrorCode(err) == rhumb.Conflict) != k.bad || k.bad && rhumb.ErrorHint(err) == "" {
 			t.Errorf("%s: got %v", k.what, err)
 		}
 	}
 	r.Hold("[::]:443")
-	if err := check(with(rhumb.TLS{}), rhumb.Table{}); rhumb.ErrorCode(err) != rhumb.Conflict || rhumb.ErrorHint(err) != withoutTLS {
+	err := refused(with(rhumb.TLS{}), rhumb.Table{})
+	if rhumb.ErrorCode(err) != rhumb.Conflict || rhumb.ErrorHint(err) != withoutTLS {
 		t.Errorf("another process's port: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"rhumb/rollout"
 )
 
-// backendName names the backend of a service's target port.
+// backendName returns the name of the backend of a service's target port.
 func backendName(stack, service string, port uint16, p rhumb.Protocol) string {
 	name := stack + "/" + service + ":" + strconv.Itoa(int(port))
 	if p == rhumb.UDP {
@@ -20,13 +20,13 @@ func backendName(stack, service string, port uint16, p rhumb.Protocol) string {
 	return name
 }
 
-// Target is one port of a service that the proxy leads to.
+// Target is a port of a service to which the proxy sends requests or connections.
 type Target struct {
 	Port     uint16
 	Protocol rhumb.Protocol
 }
 
-// Targets lists the ports of a service that the proxy leads to, each once.
+// Targets returns the ports of a service to which the proxy sends requests or connections, each once.
 func Targets(s *rhumb.Service) []Target {
 	var ts []Target
 	add := func(t Target) {
@@ -46,7 +46,7 @@ func Targets(s *rhumb.Service) []Target {
 	return ts
 }
 
-// backend gives the table's backend of that name, and makes it if it isn't there.
+// backend returns the table's backend of a service's target port. It adds the backend if the table lacks it.
 func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhumb.Protocol) *rhumb.Backend {
 	name := backendName(stack, s.Name, port, p)
 	for i := range t.Backends {
@@ -59,7 +59,8 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 	return &t.Backends[len(t.Backends)-1]
 }
 
-// Publish makes an address lead to the service; addr is one of s.Addresses(). One that another stack has stays as it is: that is Conflict.
+// Publish makes an address lead to the service; addr is one of s.Addresses(). If another stack has the address, Publish
+// returns Conflict and changes nothing.
 func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error {
 	owner := owners(*t)
 	for _, p := range s.Ports {
@@ -90,7 +91,7 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 
 func taken(addr string, by rhumb.Backend) error {
 	return rhumb.Errorf(rhumb.Conflict, "%s is published by %s/%s", addr, by.Stack, by.Service).
-		WithHint("choose another address, or take it away from %s first", by.Stack)
+		WithHint("choose another address, or remove it from %s first", by.Stack)
 }
 
 // Unpublish closes an address of the stack.
@@ -104,8 +105,8 @@ func Unpublish(t *rhumb.Table, stack, addr string) {
 	})
 }
 
-// Route adds a replica's endpoints, or makes them active again. With lead, the service's addresses lead to the
-// backends of this very definition from now on (its target ports may be others than the old ones).
+// Route adds a replica's endpoints, or makes them active again. With lead, it also makes the service's addresses lead
+// to the backends of this definition, whose target ports may differ from the old ones.
 func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr, lead bool) {
 	for _, tg := range Targets(s) {
 		b := backend(t, stack, s, tg.Port, tg.Protocol)
@@ -118,11 +119,11 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at n
 		return
 	}
 	for _, addr := range s.Addresses() {
-		_ = Publish(t, stack, s, addr) // another stack's stays that one's
+		_ = Publish(t, stack, s, addr) // an address of another stack stays with that stack
 	}
 }
 
-// Drain has a replica get no new connections. If nothing else of its service does, its quiet connections are closed too.
+// Drain makes a replica get no new connections. If no other replica gets them, its quiet connections are closed too.
 func Drain(t *rhumb.Table, stack, id string, now time.Time) {
 	leave := !OthersServe(t, stack, id)
 	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) {
@@ -132,7 +133,7 @@ func Drain(t *rhumb.Table, stack, id string, now time.Time) {
 	})
 }
 
-// OthersServe reports whether wherever new connections go to a replica, or went, they go to another one too.
+// OthersServe reports whether each backend and service address of a replica has another, active replica.
 func OthersServe(t *rhumb.Table, stack, id string) bool {
 	var lists [][]rhumb.Endpoint
 	for _, b := range t.Backends {
@@ -160,8 +161,8 @@ func OthersServe(t *rhumb.Table, stack, id string) bool {
 	return others
 }
 
-// BusyOf returns how many connections and requests aren't quiet, by replica ID. A proxy that doesn't tell has all of them
-// busy.
+// BusyOf returns how many connections and requests aren't quiet, by replica ID. An older proxy doesn't report that;
+// then all open ones count.
 func BusyOf(st rhumb.RouterStatus) map[string]int {
 	if st.Busy == nil {
 		return st.Open
@@ -169,32 +170,35 @@ func BusyOf(st rhumb.RouterStatus) map[string]int {
 	return st.Busy
 }
 
-// Draining tells whether any endpoint of a replica is being drained.
+// Draining reports whether any endpoint of a replica is draining.
 func Draining(t *rhumb.Table, stack, id string) (is bool) {
 	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) { is = is || e.Replica == id && e.Draining })
 	return is
 }
 
-// Unroute takes a replica out of the table.
+// Unroute removes a replica from the table.
 func Unroute(t *rhumb.Table, id string) {
+	gone := func(e rhumb.Endpoint) bool { return e.Replica == id }
 	for i := range t.Backends {
-		t.Backends[i].Endpoints = slices.DeleteFunc(t.Backends[i].Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == id })
+		t.Backends[i].Endpoints = slices.DeleteFunc(t.Backends[i].Endpoints, gone)
 	}
 	for _, s := range t.Segments {
 		for i := range s.Services {
-			s.Services[i].Endpoints = slices.DeleteFunc(s.Services[i].Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == id })
+			s.Services[i].Endpoints = slices.DeleteFunc(s.Services[i].Endpoints, gone)
 		}
 	}
 }
 
-// RoutesOf gives what a table says of one stack's replicas and addresses.
+// RoutesOf returns the routes of a stack's replicas, by replica ID, and the services that its addresses lead to.
 func RoutesOf(st rhumb.RouterStatus, stack string) (routes map[string]rollout.Route, published map[string]string) {
 	routes, published = map[string]rollout.Route{}, map[string]string{}
 	busy := BusyOf(st)
 	eachEndpointOf(&st.Table, stack, func(e *rhumb.Endpoint) {
-		if was, ok := routes[e.Replica]; !ok || was.Draining { // active somewhere is active
-			routes[e.Replica] = rollout.Route{Draining: e.Draining, Since: e.Since, Open: st.Open[e.Replica], Busy: busy[e.Replica]}
+		if was, ok := routes[e.Replica]; ok && !was.Draining {
+			return // a replica that is active anywhere is active
 		}
+		open, busy := st.Open[e.Replica], busy[e.Replica]
+		routes[e.Replica] = rollout.Route{Draining: e.Draining, Since: e.Since, Open: open, Busy: busy}
 	})
 	owner := owners(st.Table)
 	for _, l := range st.Table.Listeners {
@@ -210,10 +214,10 @@ func RoutesOf(st rhumb.RouterStatus, stack string) (routes map[string]rollout.Ro
 	return routes, published
 }
 
-// Elsewhere tells whether the table leads to an address that the replica doesn't have any more: somebody has restarted it by hand.
+// Elsewhere reports whether the table has an address that the replica has lost, because it was restarted by hand.
 func Elsewhere(t rhumb.Table, rep rhumb.Replica) bool {
 	if len(rep.Addrs) == 0 {
-		return false // it shares another's network
+		return false // it shares the network of another container
 	}
 	for _, b := range t.Backends {
 		for _, e := range b.Endpoints {

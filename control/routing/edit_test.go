@@ -2,13 +2,18 @@ package routing
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"rhumb"
 )
 
-func TestAnAddressOfAnotherStackStaysThatOnes(t *testing.T) {
-	web := rhumb.Service{Name: "web", Ports: []rhumb.Port{{Published: 8080, Target: 80, Protocol: rhumb.TCP}}, Routes: []rhumb.Route{{Host: "a.test", Port: 80}}}
+func TestAnAddressOfAnotherStackStaysThere(t *testing.T) {
+	web := rhumb.Service{
+		Name:   "web",
+		Ports:  []rhumb.Port{{Published: 8080, Target: 80, Protocol: rhumb.TCP}},
+		Routes: []rhumb.Route{{Host: "a.test", Port: 80}},
+	}
 	var table rhumb.Table
 	publish := func(stack string, s rhumb.Service) (errs []error) {
 		for _, addr := range s.Addresses() {
@@ -21,24 +26,31 @@ func TestAnAddressOfAnotherStackStaysThatOnes(t *testing.T) {
 	if errs := publish("shop", web); errs != nil {
 		t.Fatal(errs)
 	}
-	before := cloneTable(table)
+	before := table.Clone()
 	near := web
-	near.Ports = []rhumb.Port{{HostIP: "127.0.0.1", Published: 8080, Target: 80, Protocol: rhumb.TCP}} // within [::]:8080
+	near.Ports = slices.Clone(web.Ports)
+	near.Ports[0].HostIP = "127.0.0.1" // within [::]:8080
 	for _, s := range []rhumb.Service{web, near} {
 		errs := publish("blog", s)
-		if len(errs) != 2 || rhumb.ErrorCode(errs[0]) != rhumb.Conflict || rhumb.ErrorCode(errs[1]) != rhumb.Conflict || !reflect.DeepEqual(table, before) {
+		if len(errs) != 2 || !reflect.DeepEqual(table, before) {
 			t.Errorf("%v; %+v", errs, table)
+		}
+		for _, err := range errs {
+			if rhumb.ErrorCode(err) != rhumb.Conflict {
+				t.Error(err)
+			}
 		}
 	}
 	api := web
 	api.Name = "api"
-	if errs := publish("shop", api); errs != nil || table.Listeners[0].Backend != "shop/api:80" || table.Rules[0].Backend != "shop/api:80" {
+	errs := publish("shop", api)
+	if errs != nil || table.Listeners[0].Backend != "shop/api:80" || table.Rules[0].Backend != "shop/api:80" {
 		t.Errorf("within its stack it moves: %v; %+v", errs, table)
 	}
 	far := web
 	far.Ports = []rhumb.Port{{Published: 8080, Target: 80, Protocol: rhumb.UDP}}
 	far.Routes = []rhumb.Route{{Host: "a.test", Path: "/b", Port: 80}}
 	if errs := publish("blog", far); errs != nil {
-		t.Errorf("others are free: %v", errs)
+		t.Errorf("other addresses are free: %v", errs)
 	}
 }

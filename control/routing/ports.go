@@ -9,13 +9,13 @@ import (
 	"rhumb"
 )
 
-// The ports that are tried where the user names none: those that Linux doesn't give to outgoing connections by default.
+// The ports to choose from where the user names none: Linux by default doesn't use them for outgoing connections.
 const firstFreePort, lastFreePort = 20000, 32767
 
-// FreePort finds a host port for a port that names none, or a range of them. pick says which ones are taken, and which of
-// the others are better; the others are chosen only where there is no better one. A port that the kernel may give to an
-// outgoing connection isn't a good one, unless the user's range has it: after a restart of the machine such a connection
-// may be there first.
+// FreePort returns a host port for a port that names none, or a range of them. pick reports whether a number is taken,
+// and whether it is better than others; FreePort returns one that isn't better only if there is no better one. A
+// number that the kernel may use for an outgoing connection is not better, unless the user's range contains it: after
+// a restart of the machine such a connection may have it first. Without a free number, FreePort is Conflict.
 func (d *Desk) FreePort(ctx context.Context, p rhumb.Port, pick func(uint16) (taken, better bool)) (uint16, error) {
 	from, to := p.Published, p.PublishedEnd
 	outgoingFrom, outgoingTo := uint16(0), uint16(0)
@@ -46,24 +46,26 @@ func (d *Desk) FreePort(ctx context.Context, p rhumb.Port, pick func(uint16) (ta
 		}
 	}
 	return 0, rhumb.Errorf(rhumb.Conflict, "no host port from %d to %d is free for port %d", from, to, p.Target).
-		WithHint("rhumb routes shows which ports are published, ss -lntup which ones other processes have")
+		WithHint("rhumb routes lists published ports, ss -lntup the ports of other processes")
 }
 
-// listens reports whether the proxy listens on a port, on whatever address, or would for routes by host and path.
+// listens reports whether the proxy listens on a port of any address, or would for routes by host and path.
 func (d *Desk) listens(t rhumb.Table, n uint16, on rhumb.Protocol) bool {
 	if on != rhumb.UDP && (n == d.entry.Port() || n == d.https.Port()) {
 		return true
 	}
-	return slices.ContainsFunc(t.Listeners, func(l rhumb.Listener) bool { return l.Addr.Port() == n && sameWire(l.Protocol, on) })
+	return slices.ContainsFunc(t.Listeners, func(l rhumb.Listener) bool {
+		return l.Addr.Port() == n && sameWire(l.Protocol, on)
+	})
 }
 
-// bindable reports whether the proxy could listen on that port.
+// bindable reports whether the proxy could listen on host port n for p.
 func (d *Desk) bindable(ctx context.Context, p rhumb.Port, n uint16) bool {
 	p.Published = n
 	return d.router.Check(ctx, []rhumb.Listener{{Addr: bindAddr(p), Protocol: p.Protocol}}) == nil
 }
 
-// outgoing reads which ports the kernel gives to outgoing connections; zeros where that isn't known.
+// outgoing returns the ports that the kernel uses for outgoing connections; zeros: unknown.
 func outgoing() (from, to uint16) {
 	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	if err != nil {

@@ -8,13 +8,17 @@ import (
 	"rhumb"
 )
 
-// Relead rebuilds a stack's segments: what leads to a replica elsewhere in the table leads to it in all its networks.
-func Relead(t *rhumb.Table, stack string, want []rhumb.Segment, replicas []rhumb.Replica, arriving map[string]time.Time) {
+// Relead rebuilds a stack's segments. A replica that is an endpoint anywhere in the table becomes one in each of its
+// networks, in the same state. Replicas that are gone leave the table. A service that is new in its segment has a gap
+// until the time in arriving.
+func Relead(
+	t *rhumb.Table, stack string, want []rhumb.Segment, replicas []rhumb.Replica, arriving map[string]time.Time,
+) {
 	dropGone(t, stack, replicas)
-	led := map[string]rhumb.Endpoint{} // by replica ID
+	routed := map[string]rhumb.Endpoint{} // by replica ID
 	eachEndpointOf(t, stack, func(e *rhumb.Endpoint) {
-		if was, ok := led[e.Replica]; !ok || was.Draining {
-			led[e.Replica] = *e
+		if was, ok := routed[e.Replica]; !ok || was.Draining {
+			routed[e.Replica] = *e
 		}
 	})
 	old := map[[2]string]rhumb.ServiceAddress{}
@@ -36,7 +40,7 @@ func Relead(t *rhumb.Table, stack string, want []rhumb.Segment, replicas []rhumb
 			}
 			a.Endpoints = nil
 			for _, r := range replicas {
-				if e, ok := led[r.ID]; ok && r.Service == a.Service {
+				if e, ok := routed[r.ID]; ok && r.Service == a.Service {
 					joinSegment(s, a, e, r)
 				}
 			}
@@ -45,7 +49,8 @@ func Relead(t *rhumb.Table, stack string, want []rhumb.Segment, replicas []rhumb
 	}
 }
 
-// joinSegment leads a service address to a replica, if that has an address in the network.
+// joinSegment makes a replica an endpoint of a service address. It reports whether the replica has an address in the
+// network.
 func joinSegment(s rhumb.Segment, a *rhumb.ServiceAddress, e rhumb.Endpoint, r rhumb.Replica) bool {
 	at := r.Addrs[s.Network]
 	if !at.IsValid() || !s.Subnet.Contains(at) {
@@ -59,7 +64,7 @@ func joinSegment(s rhumb.Segment, a *rhumb.ServiceAddress, e rhumb.Endpoint, r r
 	return true
 }
 
-// dropGone takes out the endpoints of a stack's replicas that aren't there any more.
+// dropGone removes the endpoints of a stack's replicas that are gone.
 func dropGone(t *rhumb.Table, stack string, replicas []rhumb.Replica) {
 	here := map[string]bool{}
 	for _, r := range replicas {
@@ -73,8 +78,8 @@ func dropGone(t *rhumb.Table, stack string, replicas []rhumb.Replica) {
 	}
 }
 
-// RouteInside leads the addresses of a replica's service to it, and tells whether there are any.
-func RouteInside(t *rhumb.Table, stack string, r rhumb.Replica) (led bool) {
+// RouteInside makes a replica an active endpoint of its service's addresses. It reports whether there are any.
+func RouteInside(t *rhumb.Table, stack string, r rhumb.Replica) (routed bool) {
 	for i := range t.Segments {
 		s := &t.Segments[i]
 		for j := range s.Services {
@@ -84,14 +89,14 @@ func RouteInside(t *rhumb.Table, stack string, r rhumb.Replica) (led bool) {
 			}
 			a.Endpoints = slices.DeleteFunc(a.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
 			if joinSegment(*s, a, rhumb.Endpoint{Replica: r.ID, Name: r.Name(), Release: r.Release}, r) {
-				led = true
+				routed = true
 			}
 		}
 	}
-	return led
+	return routed
 }
 
-// Expect has connections to a service wait until a time, where nobody is there to take them.
+// Expect has connections to those addresses of a service that have no active replica wait until a time.
 func Expect(t *rhumb.Table, stack, service string, until time.Time) {
 	for i := range t.Segments {
 		for j := range t.Segments[i].Services {
@@ -104,7 +109,9 @@ func Expect(t *rhumb.Table, stack, service string, until time.Time) {
 	}
 }
 
-// DropSegment takes a network's segment out of the table, before the network goes.
+// DropSegment removes a network's segment from the table, before the network itself is removed.
 func DropSegment(t *rhumb.Table, stack, network string) {
-	t.Segments = slices.DeleteFunc(t.Segments, func(s rhumb.Segment) bool { return s.Stack == stack && s.Network == network })
+	t.Segments = slices.DeleteFunc(t.Segments, func(s rhumb.Segment) bool {
+		return s.Stack == stack && s.Network == network
+	})
 }

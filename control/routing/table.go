@@ -5,34 +5,25 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"rhumb"
 )
 
-func cloneTable(t rhumb.Table) rhumb.Table {
-	t.Listeners = slices.Clone(t.Listeners)
-	t.Rules = slices.Clone(t.Rules)
-	t.Backends = slices.Clone(t.Backends)
-	for i := range t.Backends {
-		t.Backends[i].Endpoints = slices.Clone(t.Backends[i].Endpoints)
-	}
-	t.Segments = cloneSegments(t.Segments)
-	return t
-}
-
-// prune drops backends that nothing leads to and that hold no endpoint any more.
+// prune drops backends without listeners, rules and endpoints.
 func prune(t *rhumb.Table) {
-	led := map[string]bool{}
+	used := map[string]bool{}
 	for _, l := range t.Listeners {
-		led[l.Backend] = true
+		used[l.Backend] = true
 	}
 	for _, r := range t.Rules {
-		led[r.Backend] = true
+		used[r.Backend] = true
 	}
-	t.Backends = slices.DeleteFunc(t.Backends, func(b rhumb.Backend) bool { return !led[b.Name] && len(b.Endpoints) == 0 })
+	t.Backends = slices.DeleteFunc(t.Backends, func(b rhumb.Backend) bool {
+		return !used[b.Name] && len(b.Endpoints) == 0
+	})
 }
 
+// arrange sorts everything in a table, so that equal tables are alike.
 func arrange(t *rhumb.Table) {
 	slices.SortFunc(t.Listeners, func(a, b rhumb.Listener) int {
 		if c := a.Addr.Compare(b.Addr); c != 0 {
@@ -55,29 +46,21 @@ func arrange(t *rhumb.Table) {
 
 func byReplica(a, b rhumb.Endpoint) int { return strings.Compare(a.Name+a.Replica, b.Name+b.Replica) }
 
-// Changes tells whether an edit changes a table, which it leaves as it is.
+// Changes reports whether an edit would change a table. It does not modify t.
 func Changes(t rhumb.Table, edit func(*rhumb.Table)) bool {
-	edited := cloneTable(t)
+	edited := t.Clone()
 	edit(&edited)
 	arrange(&edited)
 	return !sameTable(edited, t)
 }
 
+// sameTable reports whether two tables differ at most in their versions.
 func sameTable(a, b rhumb.Table) bool {
-	return slices.Equal(a.Listeners, b.Listeners) && slices.Equal(a.Rules, b.Rules) &&
-		slices.Equal(a.Certificates, b.Certificates) && a.Authority == b.Authority &&
-		slices.EqualFunc(a.Backends, b.Backends, func(x, y rhumb.Backend) bool {
-			return x.Name == y.Name && x.Stack == y.Stack && x.Service == y.Service && x.Hold == y.Hold && slices.EqualFunc(x.Endpoints, y.Endpoints, sameEndpoint)
-		}) && slices.EqualFunc(a.Segments, b.Segments, sameSegment)
+	a.Version = b.Version
+	return a.Equal(b)
 }
 
-func sameEndpoint(e, f rhumb.Endpoint) bool {
-	since := e.Since.Equal(f.Since)
-	e.Since, f.Since = time.Time{}, time.Time{}
-	return since && e == f
-}
-
-// owners gives the backends by name.
+// owners returns the backends by name.
 func owners(t rhumb.Table) map[string]rhumb.Backend {
 	m := make(map[string]rhumb.Backend, len(t.Backends))
 	for _, b := range t.Backends {
@@ -86,7 +69,7 @@ func owners(t rhumb.Table) map[string]rhumb.Backend {
 	return m
 }
 
-// bindAddr is what the proxy binds for a port. Without a host IP that is all addresses, IPv4 and IPv6.
+// bindAddr returns the address that the proxy binds for a port. Without a host IP that is all addresses, IPv4 and IPv6.
 func bindAddr(p rhumb.Port) netip.AddrPort {
 	ip := netip.IPv6Unspecified()
 	if p.HostIP != "" {
@@ -107,40 +90,24 @@ func listenerAddress(l rhumb.Listener) string {
 
 func ruleAddress(r rhumb.Rule) string { return rhumb.Route{Host: r.Host, Path: r.Path}.Address() }
 
-// sameWire tells whether two protocols can't share an address.
+// sameWire reports whether two protocols can't share an address.
 func sameWire(a, b rhumb.Protocol) bool { return (a == rhumb.UDP) == (b == rhumb.UDP) }
-
-func cloneSegments(list []rhumb.Segment) []rhumb.Segment {
-	list = slices.Clone(list)
-	for i := range list {
-		list[i].Services = slices.Clone(list[i].Services)
-		for j := range list[i].Services {
-			list[i].Services[j].Endpoints = slices.Clone(list[i].Services[j].Endpoints)
-		}
-	}
-	return list
-}
 
 func arrangeSegments(list []rhumb.Segment) {
 	slices.SortFunc(list, func(a, b rhumb.Segment) int {
 		return cmp.Or(strings.Compare(a.Network, b.Network), strings.Compare(a.Stack, b.Stack))
 	})
 	for _, s := range list {
-		slices.SortFunc(s.Services, func(a, b rhumb.ServiceAddress) int { return strings.Compare(a.Service, b.Service) })
+		slices.SortFunc(s.Services, func(a, b rhumb.ServiceAddress) int {
+			return strings.Compare(a.Service, b.Service)
+		})
 		for _, a := range s.Services {
 			slices.SortFunc(a.Endpoints, byReplica)
 		}
 	}
 }
 
-func sameSegment(x, y rhumb.Segment) bool {
-	return x.Network == y.Network && x.ID == y.ID && x.Stack == y.Stack && x.Bridge == y.Bridge && x.Subnet == y.Subnet &&
-		slices.EqualFunc(x.Services, y.Services, func(a, b rhumb.ServiceAddress) bool {
-			return a.Service == b.Service && a.Addr == b.Addr && a.Gap.Equal(b.Gap) && slices.EqualFunc(a.Endpoints, b.Endpoints, sameEndpoint)
-		})
-}
-
-// eachEndpointOf goes through a stack's endpoints, behind ports and in segments.
+// eachEndpointOf calls do for each of a stack's endpoints, in backends and in segments.
 func eachEndpointOf(t *rhumb.Table, stack string, do func(*rhumb.Endpoint)) {
 	for i := range t.Backends {
 		for j := range t.Backends[i].Endpoints {

@@ -11,7 +11,8 @@ import (
 	"rhumb/internal/routerfake"
 )
 
-// crowd has changes wait until the one before them has been served. It gives their errors, and how many tables were served after it.
+// crowd has changes wait for each other behind a first one. It returns their errors, and how many tables were served
+// after the first.
 func crowd(t *testing.T, r *routerfake.Router, edits []func(*rhumb.Table)) (errs []error, tables int) {
 	t.Helper()
 	d := deskOf(r)
@@ -26,7 +27,7 @@ func crowd(t *testing.T, r *routerfake.Router, edits []func(*rhumb.Table)) (errs
 	})
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err := d.Edit(t.Context(), led(map[string][]string{"first": {"first.test"}})); err != nil {
+		if err := d.Edit(t.Context(), routes(map[string][]string{"first": {"first.test"}})); err != nil {
 			t.Error(err)
 		}
 	})
@@ -50,7 +51,7 @@ func (q *changes) len() int {
 	return len(q.all)
 }
 
-// host adds a route.
+// host returns an edit that adds a route.
 func host(name string) func(*rhumb.Table) {
 	return func(t *rhumb.Table) {
 		t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: name, Service: "web"})
@@ -76,7 +77,7 @@ func TestChangesThatWaitForEachOtherAreSentTogether(t *testing.T) {
 	}
 }
 
-func TestAChangeThatCannotBeServedKeepsNoOtherFromIt(t *testing.T) {
+func TestARefusedChangeHoldsUpNoOtherChange(t *testing.T) {
 	r := routerfake.New()
 	r.Hold("[::]:7777")
 	var edits []func(*rhumb.Table)
@@ -85,7 +86,8 @@ func TestAChangeThatCannotBeServedKeepsNoOtherFromIt(t *testing.T) {
 	}
 	edits[3] = func(t *rhumb.Table) {
 		host("taken.test")(t)
-		t.Listeners = append(t.Listeners, rhumb.Listener{Addr: netip.MustParseAddrPort("[::]:7777"), Protocol: rhumb.TCP, Backend: "taken.test"})
+		l := rhumb.Listener{Addr: netip.MustParseAddrPort("[::]:7777"), Protocol: rhumb.TCP, Backend: "taken.test"}
+		t.Listeners = append(t.Listeners, l)
 	}
 	errs, tables := crowd(t, r, edits)
 	for i, err := range errs {

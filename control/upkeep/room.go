@@ -11,23 +11,24 @@ import (
 	"rhumb/internal/disk"
 )
 
-// Disks are the file systems that fill up.
+// Disks checks the file systems that can fill up.
 type Disks struct {
 	Engine Engine
-	Data   string                                // the daemon's
-	Limit  int                                   // how full, in percent, they may be for anything new to begin
+	Data   string                                // the state folder
+	Limit  int                                   // how full, in percent, they may be before Room refuses; 100: no limit
 	Look   func(path string) (disk.Usage, error) // nil: disk.Look
-	Takers func(context.Context) (string, error) // what takes the engine's room, in words; nil: unknown
+	Takers func(context.Context) (string, error) // what uses the engine's disk, in words; nil: unknown
 	Log    *slog.Logger
 }
 
-// Engine tells where its data are.
+// Engine knows where its data are.
 type Engine interface {
 	Info(ctx context.Context) (rhumb.EngineInfo, error)
 }
 
-// Room tells whether there is room for something new: a deployment, a build. It is Unavailable once a file system
-// that the engine's or the daemon's data lie on is too full. What serves, and what gives room back, must not ask.
+// Room reports whether there is enough disk space for something new, such as a deployment or a build. It is
+// Unavailable if a file system with data of the engine or of rhumb is too full. Callers that keep a stack serving, or
+// that free space, must not ask.
 func (d Disks) Room(ctx context.Context) error {
 	if d.Limit >= 100 {
 		return nil
@@ -37,20 +38,21 @@ func (d Disks) Room(ctx context.Context) error {
 		return err
 	}
 	if full := d.fullness(info.Root, "the engine's data"); full != "" {
-		return noRoom(full+d.takers(ctx), "docker system df shows what takes it, docker image prune and docker builder prune what no container uses; rhumb doctor looks again")
+		return noRoom(full+d.takers(ctx), "docker system df shows what uses it, "+
+			"docker image prune and docker builder prune free some; rhumb doctor checks again")
 	}
 	if full := d.fullness(d.Data, "rhumb's data"); full != "" {
-		return noRoom(full, fmt.Sprintf("du -xsh %s/* shows what takes it; rhumb doctor looks again", d.Data))
+		return noRoom(full, fmt.Sprintf("du -xsh %s/* shows what uses it; rhumb doctor checks again", d.Data))
 	}
 	return nil
 }
 
 func noRoom(full, hint string) error {
-	return rhumb.Errorf(rhumb.Unavailable, "no room for anything new: %s", full).
-		WithHint("%s. What runs goes on; --disk-limit of the server sets the limit", hint)
+	return rhumb.Errorf(rhumb.Unavailable, "not enough disk space: %s", full).
+		WithHint("%s. Stacks keep running; the server's --disk-limit sets the limit", hint)
 }
 
-// fullness says how full the file system of a folder is; "": not too full, or it can't be looked at.
+// fullness says how full the file system of a folder is; "": not too full, or unknown.
 func (d Disks) fullness(path, what string) string {
 	if path == "" {
 		return ""
@@ -62,27 +64,29 @@ func (d Disks) fullness(path, what string) string {
 	u, err := look(path)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			d.Log.Warn("disk not looked at", "path", path, "err", err)
+			d.Log.Warn("disk usage unknown", "path", path, "err", err)
 		}
 		return ""
 	}
 	switch {
 	case u.Space() >= d.Limit:
-		return fmt.Sprintf("the disk of %s (%s) is %d%% full, %s of %s", path, what, u.Space(), bytesOf(u.Used), bytesOf(u.Usable))
+		used, all := bytesOf(u.Used), bytesOf(u.Usable)
+		return fmt.Sprintf("the disk of %s (%s) is %d%% full, %s of %s", path, what, u.Space(), used, all)
 	case u.Nodes() >= d.Limit:
-		return fmt.Sprintf("of the inodes of %s (%s) %d%% are used, %d of %d", path, what, u.Nodes(), u.Inodes-u.Free, u.Inodes)
+		const words = "the disk of %s (%s) has %d%% of its inodes in use, %d of %d"
+		return fmt.Sprintf(words, path, what, u.Nodes(), u.Inodes-u.Free, u.Inodes)
 	}
 	return ""
 }
 
-// takers says what takes the engine's room, if that can be found out.
+// takers says what uses the engine's disk; "": unknown.
 func (d Disks) takers(ctx context.Context) string {
 	if d.Takers == nil {
 		return ""
 	}
 	text, err := d.Takers(ctx)
 	if err != nil || text == "" {
-		d.Log.Debug("what takes the engine's room is unknown", "err", err)
+		d.Log.Debug("disk usage of the engine unknown", "err", err)
 		return ""
 	}
 	return ": " + text

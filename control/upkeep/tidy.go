@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// KeepImages gives a new release's images names that protect them from pruning.
+// KeepImages marks the images of a new release, which protects them from pruning. Failures are logged.
 func (c *Caretaker) KeepImages(ctx context.Context, stack string, number int, images map[string]rhumb.Image) {
 	for service, img := range images {
 		if err := c.Images.Keep(ctx, stack, service, number, img.ID); err != nil {
@@ -16,20 +16,19 @@ func (c *Caretaker) KeepImages(ctx context.Context, stack string, number int, im
 	}
 }
 
-// Tidy removes what the end of a deployment has made superfluous: releases beyond the last few with their images, and
-// all that rhumb knows of a stack that is down. What can't be removed now is found again after the next deployment,
-// so it is logged and no more.
+// Tidy removes what nothing needs after the end of a deployment: old releases with their images, and everything about a
+// stack that is down. A failure is only logged, because the next Tidy finds the rest.
 func (c *Caretaker) Tidy(ctx context.Context, d rhumb.Deployment) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // half a tidying is worse than a slow end
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // finish even if the daemon ends
 	defer cancel()
-	alone := c.fetching.TryLock() // else somebody is about to deploy images, and those must not be removed under their release
+	alone := c.fetching.TryLock() // otherwise a deployment needs images that its release doesn't protect yet
 	if alone {
 		defer c.fetching.Unlock()
 	} else if d.To != 0 {
 		return
 	}
 	if err := c.tidyStack(ctx, d, alone); err != nil {
-		c.Log.Warn("not tidied", "stack", d.Stack, "err", err)
+		c.Log.Warn("stack not tidied", "stack", d.Stack, "err", err)
 	}
 	c.Sweep(ctx)
 	select {
@@ -38,18 +37,18 @@ func (c *Caretaker) Tidy(ctx context.Context, d rhumb.Deployment) {
 	}
 }
 
-// Sweep removes the contents of configs and secrets that no container mounts any more.
+// Sweep removes the contents of configs and secrets that no container mounts. Failures are logged.
 func (c *Caretaker) Sweep(ctx context.Context) {
 	if c.Files == nil {
 		return
 	}
 	if err := c.Files(ctx); err != nil && ctx.Err() == nil {
-		c.Log.Warn("files not swept", "err", err)
+		c.Log.Warn("mounted files not pruned", "err", err)
 	}
 }
 
-// tidyStack tidies after d, unless another deployment has begun since: the end of that one tidies after both. Without images those stay
-// for the next clearing.
+// tidyStack tidies after d, unless another deployment has begun since: then the end of that one tidies after both. With
+// images, it also removes images; otherwise they stay until the next pruning.
 func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment, images bool) error {
 	last, err := c.Store.Deployment(ctx, d.Stack, 0)
 	if err != nil || last.ID != d.ID {
@@ -80,11 +79,11 @@ func (c *Caretaker) tidyStack(ctx context.Context, d rhumb.Deployment, images bo
 	return nil
 }
 
-// keepFailed is how many releases that never served are kept: enough to try by hand what failed last.
+// keepFailed is how many releases that never served are kept, so that users can run by hand what failed.
 const keepFailed = 3
 
-// sort parts releases (newest first) into those kept, with their images, and those to forget. Of the releases that
-// served the last few are kept, and of those that never did.
+// sort divides releases (newest first) into those to keep and those to remove. It keeps the newest of the releases that
+// have served, and the newest of those that never did.
 func (c *Caretaker) sort(releases []rhumb.ReleaseInfo, current int, down bool) (kept, gone []rhumb.ReleaseInfo) {
 	served, failed := 0, 0
 	for _, r := range releases {
@@ -108,7 +107,8 @@ func (c *Caretaker) sort(releases []rhumb.ReleaseInfo, current int, down bool) (
 	return kept, gone
 }
 
-// releaseImages lets a release's images go; with remove those that rhumb fetched and that no kept release uses are removed.
+// releaseImages removes a release's marks from its images. With remove, it also removes the images that rhumb pulled or
+// built and that no kept release uses.
 func (c *Caretaker) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept []rhumb.ReleaseInfo, remove bool) {
 	used := map[string]bool{}
 	for _, k := range kept {
@@ -117,7 +117,8 @@ func (c *Caretaker) releaseImages(ctx context.Context, r rhumb.ReleaseInfo, kept
 		}
 	}
 	for service, img := range r.Images {
-		if err := c.Images.Release(ctx, r.Stack, service, r.Number, remove && img.Pulled && !used[img.ID]); err != nil {
+		unused := img.Pulled && !used[img.ID]
+		if err := c.Images.Release(ctx, r.Stack, service, r.Number, remove && unused); err != nil {
 			c.Log.Warn("image not released", "stack", r.Stack, "service", service, "release", r.Number, "err", err)
 		}
 	}

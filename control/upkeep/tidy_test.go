@@ -13,7 +13,7 @@ import (
 	"rhumb/sqlite"
 )
 
-func TestALateTidyingLeavesTheNextDeploymentItsImages(t *testing.T) {
+func TestALateTidyLeavesTheNextDeploymentItsImages(t *testing.T) {
 	dir := t.TempDir()
 	box, err := seal.Open(filepath.Join(dir, "key"))
 	if err != nil {
@@ -25,7 +25,8 @@ func TestALateTidyingLeavesTheNextDeploymentItsImages(t *testing.T) {
 	}
 	defer store.Close()
 	engine := enginefake.New(time.Now)
-	c := New(Deps{Images: engine, Store: store, Log: slog.New(slog.DiscardHandler), Keep: 10, Forget: func(string, ...int) {}})
+	log := slog.New(slog.DiscardHandler)
+	c := New(Deps{Images: engine, Store: store, Log: log, Keep: 10, Forget: func(string, ...int) {}})
 	begin := func(ref string) rhumb.Deployment {
 		t.Helper()
 		img, err := engine.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref}, nil)
@@ -33,7 +34,8 @@ func TestALateTidyingLeavesTheNextDeploymentItsImages(t *testing.T) {
 			t.Fatal(err)
 		}
 		images := map[string]rhumb.Image{"web": img}
-		d, err := store.Begin(t.Context(), &rhumb.Release{ReleaseInfo: rhumb.ReleaseInfo{Images: images}, Model: rhumb.Stack{Name: "shop"}}, rhumb.Deployment{Stack: "shop"})
+		rel := rhumb.Release{ReleaseInfo: rhumb.ReleaseInfo{Images: images}, Model: rhumb.Stack{Name: "shop"}}
+		d, err := store.Begin(t.Context(), &rel, rhumb.Deployment{Stack: "shop"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +51,8 @@ func TestALateTidyingLeavesTheNextDeploymentItsImages(t *testing.T) {
 	}
 	begin("web:2")
 	c.Tidy(t.Context(), d)
-	if kept := engine.Kept(); !slices.Equal(kept, []string{"rhumb.local/shop-web:1", "rhumb.local/shop-web:2"}) || !engine.Has(enginefake.ImageID("web:2")) {
+	want := []string{"rhumb.local/shop-web:1", "rhumb.local/shop-web:2"}
+	if kept := engine.Kept(); !slices.Equal(kept, want) || !engine.Has(enginefake.ImageID("web:2")) {
 		t.Errorf("kept: %q", kept)
 	}
 }

@@ -26,14 +26,14 @@ func TestAFullDiskStopsDeploymentsAndNothingElse(t *testing.T) {
 	}
 	k.write("compose.yaml", strings.Replace(two, "RELEASE: one", "RELEASE: three", 1))
 	out := k.must(1, "deploy")
-	for _, want := range []string{"no room for anything new", s.data, "% full", "hint", "rhumb doctor"} {
+	for _, want := range []string{"not enough disk space", s.data, "% full", "hint", "rhumb doctor"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in:\n%s", want, out)
 		}
 	}
 	k.write("api/Dockerfile", "FROM rhumb-test/app:1\n")
 	k.write("built.yaml", "services:\n  app:\n    build: ./api\n")
-	if r := s.rhumbEnv(k.dir, []string{"NAME=" + k.name}, "deploy", "-p", k.name, "-f", "built.yaml"); r.code != 1 || !strings.Contains(r.out, "no room for anything new") {
+	if r := s.rhumbEnv(k.dir, []string{"NAME=" + k.name}, "deploy", "-p", k.name, "-f", "built.yaml"); r.code != 1 || !strings.Contains(r.out, "not enough disk space") {
 		t.Errorf("a build exits with %d:\n%s", r.code, r.out)
 	}
 	if left := docker(t, "images", "-q", k.name+"-app"); left != "" {

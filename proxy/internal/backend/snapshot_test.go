@@ -59,12 +59,12 @@ func FuzzTable(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := Empty().Next(table.Clone(tb), visible) // what is valid can be served
+		s := Empty().Next(tb.Clone(), visible) // what is valid can be served
 		s.Next(tb, visible)
 		for _, b := range s.backends {
 			b.pick(nil)
 		}
-		if !table.Same(table.Clone(tb), table.Clone(tb)) {
+		if !tb.Equal(tb.Clone()) {
 			t.Fatal("a table differs from itself")
 		}
 	})

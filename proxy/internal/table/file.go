@@ -71,7 +71,7 @@ func (f File) Load() (rhumb.Table, error) {
 	}
 	t, err := readTable(b)
 	if err == nil {
-		return Clone(t), nil
+		return t.Clone(), nil
 	}
 	aside := path + "." + time.Now().UTC().Format("20060102T150405") + ".bad"
 	f.Log.Warn("routing table on disk can't be parsed: set aside, starting without one", "file", aside,

@@ -41,12 +41,12 @@ func TestADamagedTableOnDiskIsNotServed(t *testing.T) {
 		}
 		return got
 	}
-	if got := load(whole); !Same(got, table) {
+	if got := load(whole); !got.Equal(table) {
 		t.Fatalf("got %+v", got)
 	}
 	byHand, _, _ := bytes.Cut(whole, []byte("\n"))
 	for _, end := range []string{"", "\n"} {
-		if got := load(append(bytes.Clone(byHand), end...)); !Same(got, table) {
+		if got := load(append(bytes.Clone(byHand), end...)); !got.Equal(table) {
 			t.Errorf("without a checksum, ended by %q: %+v", end, got)
 		}
 	}
@@ -56,7 +56,7 @@ func TestADamagedTableOnDiskIsNotServed(t *testing.T) {
 		if got := load(changed); got.Version != 0 {
 			t.Errorf("byte %d is changed, and the table is served: %+v", i, got)
 		}
-		if got := load(whole[:i]); got.Version != 0 && !Same(got, table) {
+		if got := load(whole[:i]); got.Version != 0 && !got.Equal(table) {
 			t.Errorf("cut at %d it is taken for %+v", i, got)
 		}
 	}

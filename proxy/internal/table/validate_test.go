@@ -70,7 +70,7 @@ func TestInvalidSegmentsAreRefused(t *testing.T) {
 		"an endpoint without a replica": func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Replica = "" },
 		"an address twice":              func(s *rhumb.Segment) { s.Services = append(s.Services, s.Services[0]) },
 	} {
-		s := CloneSegments([]rhumb.Segment{good})
+		s := rhumb.Table{Segments: []rhumb.Segment{good}}.Clone().Segments
 		spoil(&s[0])
 		if err := Validate(rhumb.Table{Segments: s}); rhumb.ErrorCode(err) != rhumb.Invalid {
 			t.Errorf("%s: %v", what, err)
