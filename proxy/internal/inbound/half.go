@@ -3,7 +3,6 @@ package inbound
 import (
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"time"
 )
@@ -13,7 +12,7 @@ import (
 // answer, and the two look the same. So while the server is at work on a whole request, the end is held back
 // until the answer has been written, or for half of ProgressTime. This costs no more than a client that stays.
 func (c *Conn) heldEnd() error {
-	if http.ConnState(c.state.state.Load()) != http.StateActive || c.guard.state != atStart ||
+	if !c.state.active() || c.guard.state != atStart ||
 		c.guard.refused.Load() != 0 {
 		return io.EOF
 	}
