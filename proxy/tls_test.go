@@ -346,8 +346,8 @@ func TestATableWithInvalidCertificatesIsRefused(t *testing.T) {
 		"not a hash": func(t *rhumb.Table) {
 			t.Certificates = []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertGiven, Given: "../key"}}
 		},
-		"no source": func(t *rhumb.Table) { t.Certificates = []rhumb.Certificate{{Host: "a.test"}} },
-		"rules only": func(t *rhumb.Table) {
+		"unknown source": func(t *rhumb.Table) { t.Certificates = []rhumb.Certificate{{Host: "a.test"}} },
+		"name a backend": func(t *rhumb.Table) {
 			t.Listeners = []rhumb.Listener{{Addr: t.Listeners[1].Addr, Protocol: rhumb.HTTPS, Backend: "b"}}
 		},
 	} {
