@@ -51,7 +51,7 @@ func TestHopByHopHeadersAreNotPassedOn(t *testing.T) {
 	}
 }
 
-// Connection may name any header. What the proxy itself says of the client must not be taken away by it.
+// Connection may name any header. It must not remove what the proxy itself says about the client.
 func TestConnectionCannotNameTheProxysOwnHeaders(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)

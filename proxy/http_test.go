@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// deadAddr is an endpoint that nobody listens at.
+// deadAddr is an address at which no process listens.
 func deadEndpoint(t testing.TB, name string) rhumb.Endpoint {
 	return endpoint(name, freeAddr(t).String())
 }
@@ -148,7 +148,7 @@ func TestAWebSocketOutlivesTheTable(t *testing.T) {
 		t.Fatalf("the WebSocket counts as %d", n)
 	}
 	c.Close(websocket.StatusNormalClosure, "")
-	eventually(t, "a is free", func() bool { return open(t, p, "a") == 0 })
+	eventually(t, "nothing is open at the replica", func() bool { return open(t, p, "a") == 0 })
 }
 
 func TestTheProxySaysWhoTheClientIs(t *testing.T) {
@@ -304,7 +304,7 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 	})
 }
 
-// A replica is stopped as soon as it drains and nothing is open: no request may be on its way to it then.
+// A replica is stopped as soon as it drains and nothing is open. No request may be on its way to it then.
 func TestADrainedReplicaCanBeStoppedAtOnce(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)

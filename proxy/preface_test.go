@@ -10,7 +10,7 @@ import (
 	"rhumb/proxy"
 )
 
-// falsePrefaces begin as HTTP/2 does and go on in another way. None of them may turn the guard off.
+// falsePrefaces begin like HTTP/2 and go on differently. None of them may turn the guard off.
 var falsePrefaces = []string{
 	"PRI * HTTP/2.0\r\nHost: front.test\r\n\r\n",
 	"PRI * HTTP/2.0\r\nX: y\r\n\r\n",
@@ -39,7 +39,7 @@ func TestNoRequestLineTurnsTheGuardOff(t *testing.T) {
 		}
 	}
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 }
 
@@ -61,11 +61,11 @@ func TestTheMethodOfThePrefaceIsRefusedOverHTTP2(t *testing.T) {
 		}
 	}
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 }
 
-// On a connection over TLS only what was agreed on in the handshake is spoken.
+// On a connection over TLS only the protocol of the handshake is served.
 func TestTheAgreedProtocolIsUsed(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
@@ -82,14 +82,14 @@ func TestTheAgreedProtocolIsUsed(t *testing.T) {
 	}
 	refused(t, "HTTP/1.1 was agreed on", fs[2].say(t, http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00"), r)
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 	if status, _ := h2.ask2(t, ":path", "/right"); status != "200" || !strings.Contains(r.String(), "GET /right ") {
-		t.Errorf("HTTP/2 as agreed is answered %s; upstream got %q", status, r)
+		t.Errorf("HTTP/2 as agreed is answered %s; the replica got %q", status, r)
 	}
 }
 
-// A client that agreed on nothing may still begin with HTTP/2: the preface says so without a doubt.
+// A client that agreed on nothing may still begin with HTTP/2: the preface is unmistakable.
 func TestWithoutAnAgreementThePrefaceDecides(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)

@@ -52,7 +52,7 @@ func readStrictly(t testing.TB) *strictReplica {
 	return r
 }
 
-// note keeps what is new in a reading.
+// note keeps the new part of a reading.
 func (r *strictReplica) note(all string, got guardtest.Reading, heads, requests int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *strictReplica) note(all string, got guardtest.Reading, heads, requests 
 	}
 }
 
-// of returns what is kept of the client that a head names.
+// of returns what is kept for the client that a head names.
 func (r *strictReplica) of(head string) *guardtest.Reading {
 	client := "unknown"
 	if m := realIP.FindStringSubmatch(head); m != nil {
@@ -130,7 +130,7 @@ func FuzzNoSecondRequestReachesTheReplica(f *testing.F) {
 	})
 }
 
-// unexpected says what a replica got that a strict reader doesn't find in what the client sent, in that order. The
+// unexpected returns what a replica got that a strict reader doesn't find in what the client sent, in that order. The
 // proxy may have answered some of the requests itself.
 func unexpected(got, strict guardtest.Reading) string {
 	heads := strict.Heads
@@ -156,7 +156,7 @@ func unexpected(got, strict guardtest.Reading) string {
 	return ""
 }
 
-// sendFrom sends the bytes from an address of this host, and waits until all of them have been dealt with: until the
+// sendFrom sends the bytes from an address of this host, and waits until all of them have been handled: until the
 // proxy closes a connection that the client has ended, or is silent for a moment.
 func sendFrom(t testing.TB, f front, client string, in []byte, end bool) {
 	t.Helper()

@@ -46,7 +46,7 @@ func TestHeaderFieldsAreNotPassedAsTrailers(t *testing.T) {
 	got := r.String()
 	if strings.Contains(got, "evil") || strings.Count(got, "\r\nTrailer: X-Sum\r\n") != 11 ||
 		strings.Count(got, "\r\n0\r\nX-Sum: right\r\n\r\n") != 11 {
-		t.Errorf("upstream got %q", got)
+		t.Errorf("the replica got %q", got)
 	}
 }
 
