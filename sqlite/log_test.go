@@ -73,7 +73,8 @@ func reopened(t *testing.T, files map[string][]byte) (dir string, releases int, 
 	return dir, len(list), err
 }
 
-// lossless checks that files that were damaged are refused and kept, or hold all that was stored. It reports whether they were refused.
+// lossless checks that files that were damaged are refused and kept, or hold all that was stored. It reports whether
+// they were refused.
 func lossless(t *testing.T, what string, files map[string][]byte) bool {
 	t.Helper()
 	dir, releases, err := reopened(t, files)

@@ -274,7 +274,7 @@ func deploymentsListed(t *testing.T, s rhumb.Store) {
 	wantCode(t, err, rhumb.NotFound)
 }
 
-// Failure gives a card with what an application may have printed.
+// Failure returns a card with what an application may have printed.
 func Failure() rhumb.Failure {
 	return rhumb.Failure{
 		At: time.Date(2024, 5, 1, 10, 43, 0, 0, time.UTC), Service: "web", Slot: 1, Release: 1, Replica: "shop-web.1.1", ID: "c0ffee",

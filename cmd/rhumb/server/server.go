@@ -1,4 +1,4 @@
-// Package server is the process that decides and performs, with all its parts wired; it sees to it that the proxy runs.
+// Package server is the daemon as a process. It wires its parts and keeps the proxy running.
 package server
 
 import (
@@ -18,7 +18,7 @@ import (
 	"rhumb/proxy"
 )
 
-// Serve runs the server, which is of that version, until ctx ends.
+// Serve runs a server of that version until ctx ends.
 func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) error {
 	unlock, err := conf.folder().Claim()
 	if err != nil {
@@ -65,15 +65,16 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 		Builder:  b,
 	}, log)
 	if err := sdnotify.Ready(); err != nil {
-		log.Warn("systemd not told", "err", err)
+		log.Warn("systemd not notified", "err", err)
 	}
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
-	err = together.Run(ctx, keeper.run, c.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
+	serve := func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) }
+	err = together.Run(ctx, keeper.run, c.Hold, serve)
 	log.Info("server stopped", "err", err)
 	return err
 }
 
-// openEngine opens the server's key and its engine, which names contents by it.
+// openEngine opens the server's key, and its engine, which derives the names of contents from the key.
 func openEngine(conf Config, log *slog.Logger) (*seal.Box, *docker.Engine, error) {
 	box, err := conf.folder().Box()
 	if err != nil {
