@@ -138,7 +138,7 @@ func (c *Control) tryBegin(ctx context.Context, rel *rhumb.Release, d rhumb.Depl
 }
 
 func (c *Control) tellBegun(ctx context.Context, d rhumb.Deployment) {
-	c.events.Tell(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
+	c.events.Announce(ctx, rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase, By: d.By,
 		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))})
 }
 

@@ -203,7 +203,7 @@ func (r *runner) noteJobs(ctx context.Context, g *goal) error {
 	g.open = &d
 	g.wanted.Jobs = d.Jobs
 	for _, e := range events {
-		r.c.events.Tell(ctx, e)
+		r.c.events.Announce(ctx, e)
 	}
 	return nil
 }

@@ -248,7 +248,7 @@ func (r *runner) noteHook(ctx context.Context, g *goal, run rhumb.HookRun) {
 			r.log.Error("hook not written down", "hook", run.Title(), "err", err)
 		}
 	}
-	r.c.events.Tell(ctx, e)
+	r.c.events.Announce(ctx, e)
 }
 
 // jobRun tells how a hook that is a job went; ok is false for other replicas.

@@ -258,7 +258,7 @@ func (r *runner) tell(ctx context.Context, g *goal, o rollout.Observed) {
 		s, _ := g.definition(rep)
 		if cut := (telling{rep.ID, rhumb.EventWarning}); o.Severed[rep.ID] && !r.told[cut] {
 			r.told[cut] = true
-			r.c.events.Tell(ctx, g.event(rep, rhumb.EventWarning, "was disconnected by hand from a network of its stack"))
+			r.c.events.Announce(ctx, g.event(rep, rhumb.EventWarning, "was disconnected by hand from a network of its stack"))
 		}
 		if _, _, hook := rhumb.HookOf(rep.Service); s != nil && rollout.Completed(s, rep) && !hook { // of hooks noteJobs tells
 			r.once(ctx, g, rep, rhumb.EventCompleted, "")
@@ -288,7 +288,7 @@ func (r *runner) once(ctx context.Context, g *goal, rep rhumb.Replica, kind rhum
 	if g.open == nil && rep.Started.Before(r.c.started) {
 		return
 	}
-	r.c.events.Tell(ctx, g.event(rep, kind, text))
+	r.c.events.Announce(ctx, g.event(rep, kind, text))
 }
 
 // event makes an event about a replica.

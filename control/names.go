@@ -46,7 +46,7 @@ func (r *runner) tellNames(ctx context.Context, work *sync.WaitGroup, g *goal, t
 			err := r.c.Engine.SetHosts(ctx, id, want[id])
 			switch {
 			case err == nil || rhumb.ErrorCode(err) == rhumb.NotFound:
-				r.naming.Note(id, want[id])
+				r.naming.Record(id, want[id])
 			case ctx.Err() == nil:
 				failed = true
 				r.log.Warn("names not told", "replica", id, "err", err)

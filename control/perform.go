@@ -114,7 +114,10 @@ func (r *runner) route(g *goal, rep rhumb.Replica) (func(*rhumb.Table) error, er
 		return nil, err
 	}
 	return func(t *rhumb.Table) error {
-		routing.Route(t, r.stack, svc, rep, at, wanted)
+		routing.Route(t, r.stack, svc, rep, at)
+		if wanted {
+			routing.PublishAll(t, r.stack, svc)
+		}
 		if !routing.RouteInside(t, r.stack, rep) && !svc.Served() {
 			return rhumb.Errorf(rhumb.Unavailable, "%s can't be reached: it shares no network with the proxy", rep.Name())
 		}
@@ -218,7 +221,7 @@ func (r *runner) start(ctx context.Context, g *goal, o rollout.Observed, s rhumb
 	if err != nil {
 		return err
 	}
-	r.naming.Note(rep.ID, spec.Hosts)
+	r.naming.Record(rep.ID, spec.Hosts)
 	for _, w := range rep.Warnings {
 		if s.Slot == 1 { // the others are made alike
 			r.tellStep(ctx, g, s, rhumb.EventWarning, "the engine warns: "+w)
@@ -292,7 +295,7 @@ func reason(s rhumb.Step, cause error) string {
 // tellStep tells an event about the replica of a step.
 func (r *runner) tellStep(ctx context.Context, g *goal, s rhumb.Step, kind rhumb.EventKind, text string) {
 	rep := rhumb.Replica{Stack: r.stack, Service: s.Service, Release: s.Release, Slot: s.Slot}
-	r.c.events.Tell(ctx, g.event(rep, kind, text))
+	r.c.events.Announce(ctx, g.event(rep, kind, text))
 }
 
 // sweep follows the removal of replicas: one that drained may go long after its deployment has ended, and its secrets go with it.

@@ -44,7 +44,7 @@ func (r *runner) record(ctx context.Context, g *goal, o rollout.Observed, s rhum
 	if g.open == nil && svc != nil && rep.Restarts > 0 {
 		if at := rollout.RetryAt(svc, rep); at.After(f.At) {
 			text := fmt.Sprintf("crashed %d times in a row; started again in %s", rep.Restarts+1, rhumb.Span(at.Sub(f.At)+time.Second/2))
-			r.c.events.Tell(ctx, g.event(rep, rhumb.EventBackoff, text))
+			r.c.events.Announce(ctx, g.event(rep, rhumb.EventBackoff, text))
 		}
 	}
 	return nil
@@ -94,7 +94,7 @@ func (r *runner) fail(ctx context.Context, g *goal, f rhumb.Failure) error {
 	if g.open != nil {
 		e.Deployment = g.open.ID
 	}
-	r.c.events.Tell(ctx, e)
+	r.c.events.Announce(ctx, e)
 	r.ready.Recorded(f.ID)
 	return nil
 }

@@ -34,7 +34,7 @@ type runner struct {
 	told   map[telling]bool
 
 	book   *directory.Book
-	naming *directory.Told
+	naming *directory.Announced
 
 	ensured map[string]bool // volumes that are there, but carry nobody's label
 	held    holdings
@@ -71,7 +71,7 @@ func newRunner(c *Control, stack string) *runner {
 		again:  map[rhumb.Step]retry{},
 		told:   map[telling]bool{},
 
-		book: directory.NewBook(c.Store, stack), naming: directory.NewTold(),
+		book: directory.NewBook(c.Store, stack), naming: directory.NewAnnounced(),
 
 		ensured: map[string]bool{},
 		watched: time.Now(), swept: true,

@@ -24,7 +24,7 @@ func (r *runner) lead(ctx context.Context, g *goal, o rollout.Observed, s sight,
 			return false, err
 		}
 	}
-	edit := func(t *rhumb.Table) { routing.Relead(t, r.stack, want, o.Replicas, g.arriving(now)) }
+	edit := func(t *rhumb.Table) { routing.RebuildSegments(t, r.stack, want, o.Replicas, g.arriving(now)) }
 	if !routing.Changes(s.router.Table, edit) {
 		return false, nil
 	}

@@ -63,7 +63,7 @@ func (r *runner) tellPhase(ctx context.Context, work *sync.WaitGroup, saved rhum
 		e.Text = saved.Verdict().Text
 		work.Go(func() { r.c.care.Tidy(ctx, saved) })
 	}
-	r.c.events.Tell(ctx, e)
+	r.c.events.Announce(ctx, e)
 }
 
 // phaseAfter gives the phase that follows from a decision, or "".

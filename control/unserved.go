@@ -60,6 +60,6 @@ func (r *runner) tellUnserved(ctx context.Context, g *goal, st rhumb.RouterStatu
 	r.counted, r.lostTold = rhumb.Tally{Proxy: st.Started, Unserved: unserved(st, r.stack)}, now
 	for _, service := range slices.Sorted(maps.Keys(lost)) {
 		e := g.event(rhumb.Replica{Stack: r.stack, Service: service}, rhumb.EventWarning, rhumb.Unserved(service, lost[service]))
-		r.c.events.Tell(ctx, e)
+		r.c.events.Announce(ctx, e)
 	}
 }

@@ -89,6 +89,14 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 	return nil
 }
 
+// PublishAll makes all addresses of a service lead to the backends of this definition, whose target ports may differ
+// from those of an earlier one. Addresses that another stack has stay with it.
+func PublishAll(t *rhumb.Table, stack string, s *rhumb.Service) {
+	for _, addr := range s.Addresses() {
+		_ = Publish(t, stack, s, addr)
+	}
+}
+
 func taken(addr string, by rhumb.Backend) error {
 	return rhumb.Errorf(rhumb.Conflict, "%s is published by %s/%s", addr, by.Stack, by.Service).
 		WithHint("choose another address, or remove it from %s first", by.Stack)
@@ -105,21 +113,14 @@ func Unpublish(t *rhumb.Table, stack, addr string) {
 	})
 }
 
-// Route adds a replica's endpoints, or makes them active again. With lead, it also makes the service's addresses lead
-// to the backends of this definition, whose target ports may differ from the old ones.
-func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr, lead bool) {
+// Route adds a replica's endpoints, or makes them active again.
+func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr) {
 	for _, tg := range Targets(s) {
 		b := backend(t, stack, s, tg.Port, tg.Protocol)
 		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
 		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{
 			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, tg.Port),
 		})
-	}
-	if !lead {
-		return
-	}
-	for _, addr := range s.Addresses() {
-		_ = Publish(t, stack, s, addr) // an address of another stack stays with that stack
 	}
 }
 
