@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Container is what a replica is made of. Everything in it is part of the spec hash: two replicas with the same
-// hash are interchangeable, so what may change without a new replica (scale, policies, routes) is kept outside.
-// Fields that are zero don't enter the hash, so that a new field leaves old hashes as they are.
+// Container is what a replica is made of. Everything in it is part of the spec hash, and two replicas with the same
+// hash are interchangeable. What may change without a new replica (scale, policies, routes) is therefore not in it.
+// Zero fields don't enter the hash. A new field leaves existing hashes as they are.
 type Container struct {
-	Image       string            `json:",omitzero"` // as the user wrote it, or the name that the build gives it
+	Image       string            `json:",omitzero"` // as the user wrote it, or the name of the image that is built
 	ImageID     string            `json:",omitzero"` // "sha256:…", what really runs; filled when a release is made
 	Platform    string            `json:",omitzero"`
 	Command     []string          `json:",omitzero"` // nil: the image's
@@ -96,8 +96,8 @@ func (c *Container) Joins() []string {
 	return names
 }
 
-// Hash gives the spec hash: SHA-256 over the JSON of c, in hex. Map keys are sorted by encoding/json. Once the image's
-// ID is known its name doesn't count: the same image under another tag is no change.
+// Hash returns the spec hash: SHA-256 over the JSON of c, in hex. encoding/json sorts map keys. Once the image's ID is
+// known, its name doesn't count: the same image under another tag is no change.
 func (c *Container) Hash() string {
 	k := *c
 	if k.ImageID != "" {
@@ -105,7 +105,7 @@ func (c *Container) Hash() string {
 	}
 	b, err := json.Marshal(&k)
 	if err != nil {
-		panic(err) // only plain values in there
+		panic(err) // it has only plain values
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
@@ -134,7 +134,7 @@ const (
 // Mount is one mount of a container.
 type Mount struct {
 	Type        MountType
-	Source      string   `json:",omitzero"` // the engine's volume name ("": anonymous), the server's path, or the File's name
+	Source      string   `json:",omitzero"` // the volume's name ("": anonymous), the server's path, or the File's name
 	Target      string   // in the container, absolute
 	ReadOnly    bool     `json:",omitzero"`
 	Hash        string   `json:",omitzero"` // MountFile: the content's hash

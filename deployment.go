@@ -14,28 +14,28 @@ type Deployment struct {
 	Stack    string
 	Cause    Cause
 	From     int // the release that served before; 0: none
-	To       int // 0: nothing shall remain (down)
+	To       int // 0: nothing, the stack is taken down
 	By       string
 	Started  time.Time
 	Ended    time.Time `json:",omitzero"`
 	Phase    Phase
-	Why      string    `json:",omitzero"` // why it is put back or paused
+	Why      string    `json:",omitzero"` // why it is rolled back or paused
 	Failures []Failure `json:",omitzero"` // replicas that failed, oldest first
 	Jobs     []string  `json:",omitzero"` // jobs that completed: what they did to data remains
 	Hooks    []HookRun `json:",omitzero"` // hooks that ran, in the order of their ends; the first hundred or so
 	Checked  []string  `json:",omitzero"` // services whose check (Service.After) has passed
-	Left     []string  `json:",omitzero"` // what isn't as it should be, once it ended stuck
-	Kept     []string  `json:",omitzero"` // the volumes that are there, once it ended with nothing else of the stack
-	Loose    []string  `json:",omitzero"` // mounted paths (Stack.Unversioned) that going back left as they are
-	Cancel   bool      `json:",omitzero"` // somebody cancelled it; it is put back
-	Volumes  bool      `json:",omitzero"` // down: a person asked for the volumes to go too
+	Left     []string  `json:",omitzero"` // what isn't as it must be, once it ended stuck
+	Kept     []string  `json:",omitzero"` // the volumes that remain, once it ended with nothing else of the stack
+	Loose    []string  `json:",omitzero"` // mounted paths (Stack.Unversioned) that a rollback left as they are
+	Cancel   bool      `json:",omitzero"` // it was cancelled and is rolled back
+	Volumes  bool      `json:",omitzero"` // down: the user asked to remove the volumes too
 	Rev      int64     // of this record, for compare-and-swap
 
-	Before   Tally             `json:",omitzero"` // what the proxy had counted when it began
-	Unserved map[string]uint64 `json:",omitzero"` // by service: connections and requests that weren't served while it went on
+	Before   Tally             `json:",omitzero"` // what the proxy had counted when the deployment began
+	Unserved map[string]uint64 `json:",omitzero"` // by service: connections and requests that weren't served meanwhile
 }
 
-// Tally is what a proxy has counted of a stack. The zero Tally: it isn't known.
+// Tally is what a proxy has counted of a stack. The zero Tally is unknown.
 type Tally struct {
 	Proxy    time.Time         // when the proxy began to count
 	Unserved map[string]uint64 `json:",omitzero"` // by service
@@ -49,9 +49,9 @@ const (
 	PhaseRollingBack Phase = "rolling back" // towards the old one
 	PhaseConverged   Phase = "converged"    // ended: the new release serves
 	PhaseRolledBack  Phase = "rolled back"  // ended: the old release serves, nothing of the new one is left
-	PhaseStuck       Phase = "stuck"        // ended: neither wholly; Left says what
-	PhasePaused      Phase = "paused"       // ended: left as it is, as failure_action asked
-	PhaseIncomplete  Phase = "incomplete"   // ended: the new release, with failed replicas, as failure_action: continue asked
+	PhaseStuck       Phase = "stuck"        // ended: neither in full; Left says what is missing
+	PhasePaused      Phase = "paused"       // ended: left as it is, as failure_action asks
+	PhaseIncomplete  Phase = "incomplete"   // ended: the new release with failed replicas, as failure_action asks
 )
 
 // next is the one transition table.
@@ -62,13 +62,15 @@ var next = map[Phase][]Phase{
 
 // Phases lists all phases.
 func Phases() []Phase {
-	return []Phase{PhaseRolling, PhaseRollingBack, PhaseConverged, PhaseRolledBack, PhaseStuck, PhasePaused, PhaseIncomplete}
+	return []Phase{
+		PhaseRolling, PhaseRollingBack, PhaseConverged, PhaseRolledBack, PhaseStuck, PhasePaused, PhaseIncomplete,
+	}
 }
 
-// Ended tells whether nothing follows.
+// Ended reports whether no phase follows.
 func (p Phase) Ended() bool { return len(next[p]) == 0 }
 
-// Move brings the deployment to phase to, or refuses with Internal. It is the only thing that writes Phase.
+// Move brings the deployment to another phase, or returns Internal if none leads there. Only Move writes Phase.
 func (d *Deployment) Move(to Phase, now time.Time, why string) error {
 	if !slices.Contains(next[d.Phase], to) {
 		return Errorf(Internal, "deployment %d of %s can't go from %q to %q", d.ID, d.Stack, d.Phase, to)
@@ -92,7 +94,7 @@ type Failure struct {
 	Replica  string   // its name
 	ID       string   // the engine's
 	Reason   string   // "exited with 1 before it was ready"
-	Ended    bool     `json:",omitzero"` // it had started, and ended by itself
+	Ended    bool     `json:",omitzero"` // it had started, and ended of its own accord
 	ExitCode int      `json:",omitzero"`
 	OOM      bool     `json:",omitzero"`
 	Health   string   `json:",omitzero"` // the last output of the health check
@@ -118,7 +120,7 @@ type Verdict struct {
 	Text string
 }
 
-// Verdict tells how the deployment ended, or that it goes on.
+// Verdict returns how the deployment ended, or that it goes on.
 func (d *Deployment) Verdict() Verdict {
 	v := d.verdict()
 	v.Text += d.lost()
@@ -148,9 +150,12 @@ func (d *Deployment) verdict() Verdict {
 		return Verdict{ExitStuck, fmt.Sprintf("failed and not fully put back: %s; %s%s%s",
 			strings.Join(d.Left, "; "), d.because(), d.remains(), d.loose())}
 	case PhasePaused:
-		return Verdict{ExitPaused, fmt.Sprintf("paused between %s and %s, as failure_action asks: %s", from, to, d.because())}
+		text := fmt.Sprintf("paused between %s and %s, as failure_action asks: %s", from, to, d.because())
+		return Verdict{ExitPaused, text}
 	case PhaseIncomplete:
-		return Verdict{ExitStuck, fmt.Sprintf("incomplete: %s serves, as failure_action: continue asks, without %s", to, strings.Join(d.Left, ", "))}
+		text := fmt.Sprintf("incomplete: %s serves, as failure_action: continue asks, without %s",
+			to, strings.Join(d.Left, ", "))
+		return Verdict{ExitStuck, text}
 	default:
 		return Verdict{ExitTimeout, fmt.Sprintf("still %s: %s to %s", d.Phase, from, to)}
 	}
@@ -163,7 +168,7 @@ func (d *Deployment) because() string {
 	return d.Why
 }
 
-// remains names what a put-back deployment did to data, which rhumb never undoes.
+// remains names what a deployment that was put back did to data. Rhumb never undoes that.
 func (d *Deployment) remains() string {
 	var names []string
 	for _, j := range d.Jobs {
@@ -178,10 +183,11 @@ func (d *Deployment) remains() string {
 	if len(names) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s of %s had completed: what it did to data remains", strings.Join(names, ", "), ref(d.Stack, d.To))
+	return fmt.Sprintf("; %s of %s had completed: what it did to data remains",
+		strings.Join(names, ", "), ref(d.Stack, d.To))
 }
 
-// lost says how many connections and requests weren't served.
+// lost names the services whose connections or requests weren't served, and how many.
 func (d *Deployment) lost() string {
 	var text strings.Builder
 	for _, service := range slices.Sorted(maps.Keys(d.Unserved)) {
@@ -190,7 +196,7 @@ func (d *Deployment) lost() string {
 	return text.String()
 }
 
-// Unserved says that connections or requests to a service weren't served.
+// Unserved returns the words for n connections or requests to a service that weren't served.
 func Unserved(service string, n uint64) string {
 	if n == 1 {
 		return "1 connection or request to " + service + " wasn't served"
@@ -217,7 +223,7 @@ func (d *Deployment) endured() string {
 	return text.String()
 }
 
-// Times says how often: "once", "twice", "3 times".
+// Times returns the words for a number of times: "once", "twice", "3 times".
 func Times(n int) string {
 	switch n {
 	case 1:
@@ -228,7 +234,7 @@ func Times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// unheeded names the hooks whose failure held nothing up.
+// unheeded names the hooks that failed without stopping the deployment.
 func (d *Deployment) unheeded() string {
 	var names []string
 	for _, r := range d.Hooks {
@@ -252,10 +258,11 @@ func (d *Deployment) loose() string {
 	if len(d.Loose) > 1 {
 		is = "are"
 	}
-	return fmt.Sprintf("; %s %s bind-mounted and not part of a release: the content stays as it is", strings.Join(d.Loose, ", "), is)
+	return fmt.Sprintf("; %s %s bind-mounted and not part of a release: the content stays as it is",
+		strings.Join(d.Loose, ", "), is)
 }
 
-// kept names the volumes that are left, and the way to remove them.
+// kept names the volumes that remain, and the command that removes them.
 func (d *Deployment) kept(lead string) string {
 	if len(d.Kept) == 0 {
 		return ""

@@ -1,8 +1,20 @@
 package rhumb
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// EventKind is what happened. Progress on a terminal, the daemon's log, the API's stream and the audit log all read the same events.
+// EventLog keeps events.
+type EventLog interface {
+	// Append stores an event and returns it with its ID. About the last 10,000 are kept. Progress of a pull (EventPull)
+	// is not stored and keeps the ID 0.
+	Append(ctx context.Context, e Event) (Event, error)
+	// Events returns the stored events that f chooses, oldest first. It ignores f.Follow.
+	Events(ctx context.Context, f EventFilter) ([]Event, error)
+}
+
+// EventKind is what happened. Progress on a terminal, the daemon's log and the API's stream all show the same events.
 type EventKind string
 
 const (
@@ -14,10 +26,10 @@ const (
 	EventDraining   EventKind = "draining"
 	EventStopped    EventKind = "stopped"
 	EventFailed     EventKind = "failed"    // Failure is its card
-	EventBackoff    EventKind = "backoff"   // it crashes repeatedly and is started again later
+	EventBackoff    EventKind = "backoff"   // it crashes repeatedly, and is started again later
 	EventCompleted  EventKind = "completed" // a job exited with 0
 	EventHook       EventKind = "hook"      // a hook has ended: Hook is how it went
-	EventWarning    EventKind = "warning"   // a step failed and is tried again, or something is not quite as it was asked for
+	EventWarning    EventKind = "warning"   // a step failed and is tried again, or something is not quite as asked
 )
 
 // Event is something that happened to a stack.
@@ -40,7 +52,7 @@ type Event struct {
 	Hook       *HookRun `json:",omitzero"`
 }
 
-// EventFilter chooses events. The zero value is all that are stored.
+// EventFilter chooses events. The zero value chooses all that are stored.
 type EventFilter struct {
 	Stack      string
 	Deployment int64

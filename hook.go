@@ -11,10 +11,11 @@ import (
 type HookKind string
 
 const (
-	HookPreStart  HookKind = "pre_start"  // in a container of its own, before a service's replicas change, or before each replica's start
-	HookPostStart HookKind = "post_start" // in a replica, once it has been started; it isn't ready before
+	// In a container of its own, before a service's replicas change, or before each replica starts.
+	HookPreStart  HookKind = "pre_start"
+	HookPostStart HookKind = "post_start" // in a replica, after its start and before it counts as ready
 	HookPreStop   HookKind = "pre_stop"   // in a replica, before its stop signal
-	HookAfter     HookKind = "after"      // once all replicas are in place; a deployment hasn't converged before
+	HookAfter     HookKind = "after"      // once all replicas are in place, before a deployment has converged
 )
 
 // Hook is a command that runs in a replica.
@@ -24,18 +25,20 @@ type Hook struct {
 	User       string            `json:",omitzero"`
 	WorkingDir string            `json:",omitzero"`
 	Privileged bool              `json:",omitzero"`
-	Timeout    time.Duration     // past which it is killed and has failed
+	Timeout    time.Duration     // after which it is killed and has failed
 }
 
-// PreStart is a container that runs to its end before each start of a replica, with the volumes of the replica's slot.
+// PreStart is a container that runs to its end before each start of a replica. It has the volumes of the replica's
+// slot.
 type PreStart struct {
 	Number    int // of the service's pre_start hooks, from 1
 	Container Container
 	Pull      PullPolicy    `json:",omitzero"` // of an image of its own; "": as the service's
-	Timeout   time.Duration // past which it is killed and has failed
+	Timeout   time.Duration // after which it is killed and has failed
 }
 
-// Check is what must hold before a deployment counts as converged: a command that exits with 0, an answer over HTTP, or both.
+// Check is what must hold before a deployment has converged: a command exits with 0, replicas answer over HTTP, or
+// both.
 type Check struct {
 	Command []string      `json:",omitzero"` // runs in a container of its own, made like a replica
 	Path    string        `json:",omitzero"` // every replica answers GET with a status from 200 to 399
@@ -43,7 +46,7 @@ type Check struct {
 	Timeout time.Duration // for each of the two
 }
 
-// HookRun is how a hook went: what is kept of it once its container is gone.
+// HookRun is how a hook went. It is kept after the hook's container is gone.
 type HookRun struct {
 	At      time.Time // when it ended
 	Kind    HookKind
@@ -66,13 +69,14 @@ func hookTitle(kind HookKind, service string, n int) string {
 	return fmt.Sprintf("%s of %s", kind, service)
 }
 
-// A pre_start hook that runs once is a service of its own among the stack's, a job with a name that no service of a user's has.
+// A pre_start hook that runs once is a job among the stack's services. No service of a user can have its name.
 const hookInfix = "." + string(HookPreStart) + "."
 
-// HookService gives the name of the n-th pre_start hook of a service: "web.pre_start.1".
+// HookService returns the name of the n-th pre_start hook of a service: "web.pre_start.1".
 func HookService(service string, n int) string { return service + hookInfix + strconv.Itoa(n) }
 
-// HookOf tells whose pre_start hook, and the how manieth, a service is; ok is false for all other services.
+// HookOf reports which service a pre_start job belongs to, and its index among that service's hooks, from 1. For other
+// services ok is false.
 func HookOf(name string) (service string, n int, ok bool) {
 	i := strings.LastIndex(name, hookInfix)
 	if i <= 0 {
@@ -85,7 +89,7 @@ func HookOf(name string) (service string, n int, ok bool) {
 	return name[:i], n, true
 }
 
-// JobTitle names a job for people: `hook "pre_start of web"` for a hook, else its own name.
+// JobTitle returns a job's name for people: `hook "pre_start of web"` for a hook, otherwise its own name.
 func JobTitle(name string) string {
 	if service, n, ok := HookOf(name); ok {
 		return fmt.Sprintf("hook %q", hookTitle(HookPreStart, service, n))

@@ -72,19 +72,19 @@ func (s *Stack) Volume(key string) *Volume {
 	return nil
 }
 
-// Definition returns the hash of all that makes a network what it is, its name included. Labels don't.
+// Definition returns the hash of everything that defines a network, with its name and without its labels.
 func (n Network) Definition() string {
 	n.Key, n.Labels = "", nil
 	b, err := json.Marshal(n)
 	if err != nil {
-		panic(err) // only plain values in there
+		panic(err) // it has only plain values
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
 
-// Alike reports whether two networks are defined alike, under whatever names. A driver that is named is the same as the
-// engine's default.
+// Alike reports whether two networks are defined alike, whatever their names. Naming the default driver changes
+// nothing.
 func (n Network) Alike(o Network) bool {
 	for _, x := range []*Network{&n, &o} {
 		x.Name, x.Driver, x.IPAM.Driver = "", cmp.Or(x.Driver, "bridge"), cmp.Or(x.IPAM.Driver, "default")
@@ -92,8 +92,8 @@ func (n Network) Alike(o Network) bool {
 	return n.Definition() == o.Definition()
 }
 
-// Differs names what differs between a volume that is there, with this driver and these options, and v. Of options it
-// tells the names, since passwords may be among the values.
+// Differs returns what differs between an existing volume, with this driver and these options, and v. It names options
+// without their values, which may be passwords.
 func (v Volume) Differs(driver string, options map[string]string) []string {
 	var what []string
 	const own = "local" // the engine's own driver

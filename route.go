@@ -3,7 +3,6 @@ package rhumb
 import (
 	"context"
 	"net"
-	"net/netip"
 	"strconv"
 	"time"
 )
@@ -35,106 +34,40 @@ type Route struct {
 	Port uint16 `json:",omitzero"` // the replica's port; 0: the first published or exposed one
 }
 
-// Table is everything the proxy does, whole. The proxy swaps to it atomically, keeps the last one on disk, and
-// refuses one that is older than its own. All lists are sorted.
-type Table struct {
-	Version   uint64
-	Listeners []Listener `json:",omitzero"`
-	Rules     []Rule     `json:",omitzero"` // for listeners of HTTP without a backend
-	Backends  []Backend  `json:",omitzero"`
-	Segments  []Segment  `json:",omitzero"` // the service addresses inside stacks
-
-	Certificates []Certificate `json:",omitzero"` // by host
-	Authority    Authority     `json:",omitzero"` // where those of CertACME come from
-}
-
-// Segment is a network of a stack in which services have addresses of their own. The proxy gives them a network
-// namespace on the network's bridge, where new connections to a service address are spread over its active endpoints.
-type Segment struct {
-	Network  string           // the engine's name for it
-	ID       string           // the engine's ID: another one is another network, even under the same name
-	Stack    string           // whose it is
-	Bridge   string           // the server's interface that its replicas hang on
-	Subnet   netip.Prefix     // of the network
-	Services []ServiceAddress `json:",omitzero"` // by service
-}
-
-// ServiceAddress is the stable virtual address of a service in one network. All TCP and UDP ports are led alike.
-type ServiceAddress struct {
-	Service   string
-	Addr      netip.Addr
-	Endpoints []Endpoint `json:",omitzero"` // their port is 0
-	// Gap is until when new connections wait (their SYNs are dropped, and clients send them again) while no endpoint is
-	// active, because a new replica is on its way. Otherwise, and after it, they are rejected at once.
-	Gap time.Time `json:",omitzero"`
-}
-
-// Listener is one bound address of the proxy.
-type Listener struct {
-	Addr     netip.AddrPort // an unspecified IPv6 address ("[::]:80") takes IPv4 too
-	Protocol Protocol
-	Backend  string `json:",omitzero"` // "": requests are led by the rules (HTTP only)
-}
-
-// Rule leads requests of one host and path to a backend.
-type Rule struct {
-	Host    string `json:",omitzero"`
-	Path    string `json:",omitzero"`
-	Backend string
-}
-
-// Backend is a set of endpoints that can answer for one another: one service's replicas on one target port.
-type Backend struct {
-	Name      string // "shop/web:8000"
-	Stack     string
-	Service   string
-	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
-	Endpoints []Endpoint    `json:",omitzero"`
-}
-
-// Endpoint is the address of one replica's port.
-type Endpoint struct {
-	Replica  string // the replica's ID
-	Name     string // the replica's name, for people
-	Release  int
-	Addr     netip.AddrPort
-	Draining bool      `json:",omitzero"` // gets no new connections, finishes those it has
-	Since    time.Time `json:",omitzero"` // when it began to drain
-	// Leave, with Draining, has connections closed as soon as they are quiet: nothing else serves, and their clients come
-	// back and wait for the next replica.
-	Leave bool `json:",omitzero"`
-}
-
 // RouterStatus is what the proxy serves now.
 type RouterStatus struct {
 	Table Table
-	Open  map[string]int // connections and requests in flight, by replica ID; through service addresses only those of draining replicas
-	// Busy counts those of Open that aren't quiet: a request is under way, an answer may be due, or bytes have moved a moment
-	// ago. Kept connections between two requests aren't busy. nil: the proxy doesn't tell.
-	Busy         map[string]int
-	Unbound      []Listener `json:",omitzero"` // in the table, but not bound: when the proxy started another process held the address; it goes on trying
+	// Open are the connections and requests in flight, by replica ID. Of those through service addresses it counts only
+	// draining replicas'.
+	Open map[string]int
+	// Busy are those of Open that aren't quiet: a request is under way, an answer may be due, or bytes have just moved.
+	// Kept connections between two requests aren't busy. nil: unknown.
+	Busy map[string]int
+	// Unbound are listeners of the table that aren't bound, because another process held the address when the proxy
+	// started. The proxy keeps trying.
+	Unbound      []Listener `json:",omitzero"`
 	Backends     map[string]BackendStats
 	Started      time.Time
 	PID          int
 	Goroutines   int                 `json:",omitzero"` // of the proxy
 	Version      string              `json:",omitzero"` // of the proxy's binary
 	Certificates []CertificateStatus `json:",omitzero"` // by host
-	// NoSegments is why there can be no service addresses on this machine; "": there can.
+	// NoSegments is why there can be no service addresses on this machine. "": there can be.
 	NoSegments string `json:",omitzero"`
 }
 
-// BackendStats counts what a backend has served since the proxy began; it is reported per release.
+// BackendStats are the connections and requests of a backend since the proxy started.
 type BackendStats struct {
 	Releases map[int]ReleaseStats
-	Held     uint64 // waited for an endpoint and were served
-	Waiting  int    `json:",omitzero"` // wait for one now
-	// WaitingSince is since when at least one has waited all the time; only with Waiting.
+	Held     uint64 // those that waited for an endpoint and were served
+	Waiting  int    `json:",omitzero"` // those that wait for an endpoint now
+	// WaitingSince is when the first of an unbroken row of waiters began to wait. It is set only with Waiting.
 	WaitingSince time.Time `json:",omitzero"`
-	Unserved     uint64    // found no endpoint that took them, after they had waited for one as long as they may
-	Cut          uint64    `json:",omitzero"` // were lost with their replica while an answer was due
+	Unserved     uint64    // those that found no endpoint in time
+	Cut          uint64    `json:",omitzero"` // those that lost their replica while an answer was due
 }
 
-// Lost is how many connections and requests the backend could not serve.
+// Lost returns how many connections and requests the backend could not serve.
 func (s BackendStats) Lost() uint64 { return s.Unserved + s.Cut }
 
 // ReleaseStats counts the requests (HTTP) or connections (TCP, UDP) that one release's replicas served.
@@ -146,19 +79,21 @@ type ReleaseStats struct {
 
 // Router is the proxy as the daemon sees it.
 type Router interface {
-	// Apply makes the proxy serve t and returns once it does, all listeners bound. A table whose version isn't
-	// above the served one's is refused with Conflict, except the very same table, which is acknowledged again. When an address
-	// can't be bound nothing changes, and the error (Conflict) names the address and, if it can be found, who holds it; only
-	// those that are Unbound already don't stand in the way of other changes. In the same way a segment that is
-	// changed and can't be made so is an error (Unavailable, naming the network), one that stays as it was is not: the proxy goes on trying.
+	// Apply makes the proxy serve t, and returns once all its listeners are bound. It is idempotent: the table that is
+	// served is acknowledged again. After an error the proxy serves what it served before. Listeners that are Unbound
+	// already, and segments that failed before and don't change, cause no error: the proxy keeps trying.
+	// Conflict: t's version isn't above the served one's, or an address can't be bound; the message names the address
+	// and, if it is known, the process that holds it. Unavailable: the proxy doesn't answer, or a segment can't be
+	// made; the message names the network. Invalid: the table contradicts itself.
 	Apply(ctx context.Context, t Table) error
-	// Status tells what is served and how many connections each replica has.
+	// Status returns what the proxy serves, and the connections of each replica. Unavailable: the proxy doesn't answer.
 	Status(ctx context.Context) (RouterStatus, error)
-	// Check tells whether the addresses could be bound beside those served now: nil, or Conflict naming the first that can't.
+	// Check returns nil if the addresses could be bound beside those that are served now, and changes nothing.
+	// Conflict: an address can't be bound; the message names the first. Unavailable: the proxy doesn't answer.
 	Check(ctx context.Context, ls []Listener) error
 }
 
-// Address names what is bound for the port: "*:80/tcp", "127.0.0.1:5432/tcp", "*:8080/http".
+// Address returns the address that is bound for the port: "*:80/tcp", "127.0.0.1:5432/tcp", "*:8080/http".
 func (p Port) Address() string {
 	ip := p.HostIP
 	if ip == "" {
@@ -167,7 +102,7 @@ func (p Port) Address() string {
 	return net.JoinHostPort(ip, strconv.Itoa(int(p.Published))) + "/" + string(p.Protocol)
 }
 
-// Address names the route: "shop.example.com/v1", "*/api".
+// Address returns the route's address: "shop.example.com/v1", "*/api".
 func (r Route) Address() string {
 	host, path := r.Host, r.Path
 	if host == "" {
@@ -179,7 +114,7 @@ func (r Route) Address() string {
 	return host + path
 }
 
-// Addresses lists under what addresses the proxy leads to the service: its ports', then its routes'.
+// Addresses returns the addresses at which the proxy serves the service: its ports', then its routes'.
 func (s *Service) Addresses() []string {
 	var as []string
 	for _, p := range s.Ports {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Span tells a duration as people say it, in one unit: "3s", "5m", "2h", "3d". One that is negative is "0s".
+// Span returns a duration in words for people, in one unit: "3s", "5m", "2h", "3d". A negative one is "0s".
 func Span(d time.Duration) string {
 	switch {
 	case d < time.Minute:

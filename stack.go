@@ -1,5 +1,10 @@
-// Package rhumb is the domain: the nouns and the ports between the rooms.
-// It imports only the standard library and does no I/O.
+// Package rhumb is the domain: the nouns, and the ports between the packages. It imports only the standard library and
+// does no I/O.
+//
+// One set of types serves four purposes: they are the Go API, the format of the store, the format on the wire, and the
+// input of the spec hash. A stored release must stay readable and its hashes must stay the same, so no field of Stack,
+// or of anything in it, may be renamed, removed or given another form. A new field is omitted when it is zero
+// (json:",omitzero"). TestNoFieldOfAStackIsRenamed and TestSpecHashesStayAsTheyWereReleased hold this.
 package rhumb
 
 import (
@@ -8,20 +13,20 @@ import (
 	"time"
 )
 
-// Stack is a named set of services, networks, volumes, configs and secrets: one Compose project in one
-// environment, with nothing left to interpolate, merge or read. All lists are sorted by name.
+// Stack is a named set of services, networks, volumes, configs and secrets: one Compose project in one environment.
+// Nothing in it is left to interpolate, merge or read. All lists are sorted by name.
 type Stack struct {
 	Name     string
 	Services []Service
 	Networks []Network `json:",omitzero"`
 	Volumes  []Volume  `json:",omitzero"`
 	Files    []File    `json:",omitzero"` // configs, secrets and snapshotted project files
-	Notes    []Note    `json:",omitzero"` // what of the Compose files isn't honoured as written
-	// Unversioned are the paths in the project's folder ("./src") that services bind-mount and that no release holds.
+	Notes    []Note    `json:",omitzero"` // the keys of the Compose files that aren't honoured as written
+	// Unversioned are the paths in the project's folder ("./src") that services bind-mount but no release contains.
 	Unversioned []string `json:",omitzero"`
 }
 
-// Service gives the service of that name, or nil.
+// Service returns the service of that name, or nil.
 func (s *Stack) Service(name string) *Service {
 	if s == nil {
 		return nil
@@ -34,7 +39,7 @@ func (s *Stack) Service(name string) *Service {
 	return nil
 }
 
-// Specs gives the services' spec hashes, by name.
+// Specs returns the services' spec hashes, by name.
 func (s *Stack) Specs() map[string]string {
 	if s == nil {
 		return nil
@@ -46,7 +51,7 @@ func (s *Stack) Specs() map[string]string {
 	return hashes
 }
 
-// File gives the file of that kind and name, or nil.
+// File returns the file of that kind and name, or nil.
 func (s *Stack) File(kind FileKind, name string) *File {
 	for i := range s.Files {
 		if s.Files[i].Kind == kind && s.Files[i].Name == name {
@@ -56,7 +61,7 @@ func (s *Stack) File(kind FileKind, name string) *File {
 	return nil
 }
 
-// Note tells the user what becomes of a Compose key that isn't honoured as written.
+// Note is a message for the user about a Compose key that isn't honoured as written.
 type Note struct {
 	At      string `json:",omitzero"` // "compose.yaml:12"
 	Subject string // "services.web.container_name"
@@ -71,9 +76,9 @@ type Fate string
 
 const (
 	Honoured Fate = "honoured" // done as the specification says
-	Emulated Fate = "emulated" // the effect is reached in another way
-	Ignored  Fate = "ignored"  // it has no effect here, and why
-	Refused  Fate = "refused"  // an error: the engine can't do it
+	Emulated Fate = "emulated" // rhumb reaches the effect in another way
+	Ignored  Fate = "ignored"  // it has no effect; Why says why
+	Refused  Fate = "refused"  // an error: neither rhumb nor the engine can do it
 )
 
 // Service is one service of a stack: what a replica of it is, how many there are, and how they change.
@@ -96,28 +101,28 @@ type Service struct {
 	Routes    []Route       `json:",omitzero"` // HTTP routes by host and path
 	TLS       TLS           `json:",omitzero"` // the certificates of the routes' hosts
 	Drain     time.Duration `json:",omitzero"` // how long a draining replica may keep its connections; 0: none
-	Hold      time.Duration `json:",omitzero"` // how long requests wait while no replica is ready; 0: not at all; UsualHold: as long as is usual
-	PreStart  []PreStart    `json:",omitzero"` // before each replica's start, in this order; those that run once are jobs: HookService
-	PostStart []Hook        `json:",omitzero"` // in each replica that was started, in this order, before it counts as ready
-	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in this order
-	After     *Check        `json:",omitzero"` // nil: a deployment has converged once all replicas are in place
+	Hold      time.Duration `json:",omitzero"` // how long requests wait while no replica is ready; 0: not at all
+	PreStart  []PreStart    `json:",omitzero"` // before each replica's start, in order; one that runs once is a job
+	PostStart []Hook        `json:",omitzero"` // in each replica after its start, in order, before it counts as ready
+	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in order
+	After     *Check        `json:",omitzero"` // nil: a deployment converges once all replicas are in place
 }
 
-// Served tells whether the proxy leads to the service at all.
+// Served reports whether the proxy serves the service.
 func (s *Service) Served() bool { return len(s.Ports) > 0 || len(s.Routes) > 0 }
 
-// UsualHold stands for the hold of a service for which the user says none. It is chosen when a release is made.
+// UsualHold is the hold of a service for which the user sets none. Making a release replaces it by HoldOrUsual.
 const UsualHold time.Duration = -1
 
 const (
-	holdTime  = 10 * time.Second // while a replica that crashed is started again
-	gapDrain  = 5 * time.Second  // in a gap: what is under way at the last old replica
-	gapStart  = 20 * time.Second // in a gap: the start of the new one
+	holdTime  = 10 * time.Second // while a crashed replica is started again
+	gapDrain  = 5 * time.Second  // in a gap: the last old replica drains
+	gapStart  = 20 * time.Second // in a gap: the new replica starts
 	stopGrace = 10 * time.Second // the engines' own default
 )
 
-// HoldOrUsual returns how long requests wait while no replica is ready. A planned gap of a stop-first service takes what is
-// under way at the old replica, its stop and the start of the new one; what is usual covers all three.
+// HoldOrUsual returns how long requests wait while no replica is ready. A planned gap of a stop-first service lasts
+// until the old replica has drained and stopped and the new one has started; the usual hold covers all three.
 func (s *Service) HoldOrUsual() time.Duration {
 	switch {
 	case s.Hold >= 0:
@@ -128,8 +133,8 @@ func (s *Service) HoldOrUsual() time.Duration {
 	return holdTime
 }
 
-// Gap returns how long a planned change may leave a stop-first service without a replica. The start of the new one is a
-// guess: how long an application takes isn't known.
+// Gap returns how long a planned change may leave a stop-first service without a replica. It guesses how long the new
+// replica takes to start.
 func (s *Service) Gap() time.Duration { return s.GapDrain() + s.Container.Grace() + gapStart }
 
 // GapDrain returns how long the last replica of a stop-first service may drain.
@@ -147,7 +152,7 @@ const (
 type Policy struct {
 	Parallelism     int           // slots changed at a time; 0: all
 	Delay           time.Duration `json:",omitzero"` // between two batches
-	Monitor         time.Duration `json:",omitzero"` // a replica that fails within this time after it was ready counts as failed
+	Monitor         time.Duration `json:",omitzero"` // a replica that fails so soon after it was ready has failed
 	MaxFailureRatio float64       `json:",omitzero"` // of the service's slots; 0: none may fail
 	OnFailure       FailureAction
 }
@@ -164,7 +169,7 @@ const (
 // Restart is what happens when a replica exits (Compose's restart and deploy.restart_policy).
 type Restart struct {
 	Condition   RestartCondition
-	Delay       time.Duration `json:",omitzero"` // before the first restart; 0: one second, doubled after each crash up to a minute
+	Delay       time.Duration `json:",omitzero"` // before the first restart; 0: 1 s, doubled after each crash up to 1 min
 	MaxAttempts int           `json:",omitzero"` // 0: no limit
 }
 
@@ -182,7 +187,7 @@ type Dependency struct {
 	Service   string
 	Condition Condition
 	Optional  bool `json:",omitzero"` // required: false
-	Restart   bool `json:",omitzero"` // replace this service's replicas when that one's have changed
+	Restart   bool `json:",omitzero"` // replace this service's replicas when those of the other change
 }
 
 // Condition is what a dependency waits for.
@@ -194,17 +199,18 @@ const (
 	DependsCompleted Condition = "service_completed_successfully"
 )
 
-// Ready is when a replica counts as ready. The kind "" lets the daemon choose once it knows the image: the health check,
-// else an HTTP request to the first HTTP port or route, else a connect to the first TCP port that the service publishes
-// or exposes, else a connect to the ports that its image names, else "still running after the window".
+// Ready is when a replica counts as ready. With the kind "" the daemon chooses when it knows the image. It takes the
+// first of these that the service has: the health check, an HTTP request to the first HTTP port or route, a connect
+// to the first TCP port that the service publishes or exposes, a connect to the ports that its image names, "still
+// running after the window".
 type Ready struct {
 	Kind    ReadyKind     `json:",omitzero"`
 	Host    string        `json:",omitzero"` // for ReadyAnswer: the Host of the request; "": the replica's address
 	Path    string        `json:",omitzero"` // for ReadyHTTP and ReadyAnswer: "/alive"
 	Port    uint16        `json:",omitzero"` // for ReadyHTTP, ReadyAnswer and ReadyTCP
-	Ports   []uint16      `json:",omitzero"` // for ReadyTCP and ReadyExposed: it is enough that one of them accepts; Port is 0 then
-	Window  time.Duration `json:",omitzero"` // how long the check must go on passing before the replica counts as ready; 0: it must pass once
-	Timeout time.Duration `json:",omitzero"` // a replica that isn't ready by then has failed; 0: the daemon's default
+	Ports   []uint16      `json:",omitzero"` // for ReadyTCP and ReadyExposed: one of them must accept; Port is 0 then
+	Window  time.Duration `json:",omitzero"` // how long the check must pass; 0: once
+	Timeout time.Duration `json:",omitzero"` // a replica that isn't ready by then has failed; 0: ReadyTimeout
 }
 
 // ReadyKind is a way to find out whether a replica is ready.
@@ -212,20 +218,20 @@ type ReadyKind string
 
 const (
 	ReadyHTTP    ReadyKind = "http"        // a GET of Path answers with 200 to 399
-	ReadyAnswer  ReadyKind = "answer"      // a GET of Path answers below 500, or as the replicas that serve do
+	ReadyAnswer  ReadyKind = "answer"      // a GET of Path answers below 500, or like the replicas that serve
 	ReadyTCP     ReadyKind = "tcp"         // Port accepts connections
-	ReadyExposed ReadyKind = "exposed"     // like ReadyTCP, but a replica that listens nowhere counts as ready after a while
+	ReadyExposed ReadyKind = "exposed"     // like ReadyTCP, but a replica that listens nowhere is ready after a while
 	ReadyHealth  ReadyKind = "healthcheck" // Container.Health passes
-	ReadyRunning ReadyKind = "running"     // still running after Window; in releases made before there was one, after Timeout
+	ReadyRunning ReadyKind = "running"     // still running after Window; in old releases that have none, after Timeout
 	ReadyExit    ReadyKind = "exit"        // a job: exited with 0
 )
 
 const (
-	ReadyTimeout = time.Minute     // a replica that isn't ready by then has failed, where nothing else is said
-	ReadyWindow  = 5 * time.Second // how long a replica must accept connections, or just run, where nothing better checks it
+	ReadyTimeout = time.Minute     // the default time for a replica to become ready
+	ReadyWindow  = 5 * time.Second // the default time for which a weak check must pass: a connect, or running
 )
 
-// Runs returns how long a replica that nothing checks (ReadyRunning) must run before it counts as ready.
+// Runs returns how long a replica without a check (ReadyRunning) must run before it counts as ready.
 func (r Ready) Runs() time.Duration {
 	switch {
 	case r.Window > 0:
@@ -236,29 +242,29 @@ func (r Ready) Runs() time.Duration {
 	return ReadyWindow
 }
 
-// FileKind tells where the content of a mounted file comes from.
+// FileKind is where the content of a mounted file comes from.
 type FileKind string
 
 const (
 	FileConfig  FileKind = "config"
 	FileSecret  FileKind = "secret"
-	FileProject FileKind = "project" // a file that the stack bind-mounts read-only from its own folder
-	// FileCertificate is a certificate chain and its key, both in PEM, for the proxy: no replica gets it.
+	FileProject FileKind = "project" // a file that the stack bind-mounts read-only from its folder
+	// FileCertificate is a certificate chain and its key, both in PEM. It is for the proxy, not for replicas.
 	FileCertificate FileKind = "certificate"
 )
 
 // File is the content of a config, a secret or a snapshotted project file.
 type File struct {
 	Kind     FileKind
-	Name     string // the config's or secret's key, or the project file's path relative to the project folder
-	External string `json:",omitzero"` // the name of the value kept by the server; Content is then filled by the daemon
+	Name     string // the config's or secret's key, or the project file's path in the project folder
+	External string `json:",omitzero"` // the kept value whose content the daemon puts into Content
 	Hash     string `json:",omitzero"` // a hash of the content, in hex; in a release it is keyed
 	Content  []byte `json:",omitzero"`
 }
 
-// Build is how a service's image is built. The context itself travels beside it.
+// Build is how a service's image is built. The context is sent beside it.
 type Build struct {
-	Context    string            // the folder, as written, or the URL of one that the engine fetches
+	Context    string            // the folder as written, or a URL that the engine fetches
 	Dockerfile string            `json:",omitzero"` // relative to the context; "": Dockerfile
 	Inline     string            `json:",omitzero"` // dockerfile_inline
 	Args       map[string]string `json:",omitzero"`

@@ -1,7 +1,9 @@
-// Package backup writes a server's state (releases, secrets, certificates, the key that opens them) into one sealed file, and puts it back.
+// Package backup writes a server's state (releases, secrets, certificates, and the key that opens them) into one
+// sealed file, and restores it.
 //
-// The file is age's (age-encryption.org/v1), sealed with a passphrase or to recipients, around a tar: first a description, then the files
-// of the state folder. Every 64 KiB of it are authenticated, and so is its end: what was changed or cut off doesn't open.
+// The file is in age's format (age-encryption.org/v1), sealed with a passphrase or to recipients. It contains a tar:
+// first a description, then the files of the state folder. Every 64 KiB of it and its end are authenticated, so a
+// changed or truncated backup doesn't open.
 package backup
 
 import (
@@ -40,27 +42,29 @@ type Info struct {
 	Schema  int       // of the database
 	Host    string    // the machine
 	Made    time.Time // UTC
-	Files   int       `json:"-"` // how many there are
+	Files   int       `json:"-"` // number of files
 	Bytes   int64     `json:"-"` // of all files
 }
 
-// Source is a state folder that a daemon may be using.
+// Source is a state folder. A daemon may be using it.
 type Source struct {
 	Folder   string
 	Info     Info
-	Database func(context.Context) ([]byte, error) // a consistent copy of it
+	Database func(context.Context) ([]byte, error) // returns a consistent copy
 }
 
-// leftOut are the entries of a state folder that aren't state: what runs, what is made anew, and other backups. The proxy's table names
-// addresses of replicas; the daemon makes it from the replicas that it finds.
-var leftOut = []string{"lock", database + "-wal", database + "-shm", "proxy", "proxy.log", "proxy.log.1", "builds", "backups", marker}
+// leftOut are the entries of a state folder that aren't state: runtime files, files that are created again, and other
+// backups. The proxy's table has the addresses of replicas; the daemon builds it from the replicas that it finds.
+var leftOut = []string{"lock", database + "-wal", database + "-shm", "proxy", "proxy.log", "proxy.log.1", "builds",
+	"backups", marker}
 
-// stays tells whether an entry of the state folder has no part in backups: neither read nor replaced.
+// stays reports whether an entry of the state folder is not part of backups: a backup doesn't read it, a restore
+// doesn't replace it.
 func stays(name string) bool {
 	return slices.Contains(leftOut, name) || strings.HasPrefix(name, asidePrefix) || strings.HasPrefix(name, stagePrefix)
 }
 
-// temporary tells whether a file is one that was being written.
+// temporary reports whether a file was being written.
 func temporary(name string) bool {
 	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp")
 }
@@ -69,14 +73,14 @@ func temporary(name string) bool {
 func Write(ctx context.Context, w io.Writer, from Source, to ...age.Recipient) (Info, error) {
 	sealed, err := age.Encrypt(w, to...)
 	if err != nil {
-		return Info{}, rhumb.Errorf(rhumb.Internal, "backup: it can't be sealed: %w", err)
+		return Info{}, rhumb.Errorf(rhumb.Internal, "backup: sealing failed: %w", err)
 	}
 	t := &writer{tar: tar.NewWriter(sealed), info: from.Info}
 	if err := t.all(ctx, from); err != nil {
 		return Info{}, err
 	}
 	if err := errors.Join(t.tar.Close(), sealed.Close()); err != nil {
-		return Info{}, rhumb.Errorf(rhumb.Internal, "backup: it can't be written: %w", err)
+		return Info{}, rhumb.Errorf(rhumb.Internal, "backup: writing failed: %w", err)
 	}
 	return t.info, nil
 }
@@ -95,7 +99,7 @@ func (w *writer) all(ctx context.Context, from Source) error {
 	if err := w.add(description, about); err != nil {
 		return err
 	}
-	w.info.Files, w.info.Bytes = 0, 0 // the description isn't one of them
+	w.info.Files, w.info.Bytes = 0, 0 // without the description
 	b, err := from.Database(ctx)
 	if err != nil {
 		return err
@@ -106,7 +110,7 @@ func (w *writer) all(ctx context.Context, from Source) error {
 	return w.folder(ctx, from.Folder)
 }
 
-// folder adds what the state folder, or the one that a link in its place leads to, has beside the database.
+// folder adds the files of the state folder except the database. The folder may be a link.
 func (w *writer) folder(ctx context.Context, root string) error {
 	root, err := filepath.EvalSymlinks(root)
 	if err != nil {
@@ -114,7 +118,7 @@ func (w *writer) folder(ctx context.Context, root string) error {
 	}
 	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != root {
-			return nil // it went meanwhile
+			return nil // removed in the meantime
 		}
 		if err != nil {
 			return rhumb.Errorf(rhumb.Denied, "backup: %s can't be read: %w", path, err)
@@ -129,9 +133,10 @@ func (w *writer) folder(ctx context.Context, root string) error {
 			}
 			return nil
 		}
-		info, err := os.Stat(path) // of what a link leads to
+		info, err := os.Stat(path) // follows a link
 		if err == nil && info.IsDir() && !e.IsDir() {
-			return rhumb.Errorf(rhumb.Unsupported, "backup: %s is a link to a folder, whose files would be missing", path).WithHint("put the folder in its place")
+			return rhumb.Errorf(rhumb.Unsupported, "backup: %s is a link to a folder, whose files would be missing", path).
+				WithHint("replace the link by the folder itself")
 		}
 		if err == nil && !info.Mode().IsRegular() || name == database || temporary(e.Name()) {
 			return ctx.Err()
@@ -154,7 +159,7 @@ func (w *writer) add(name string, content []byte) error {
 		_, err = w.tar.Write(content)
 	}
 	if err != nil {
-		return rhumb.Errorf(rhumb.Internal, "backup: it can't be written: %w", err)
+		return rhumb.Errorf(rhumb.Internal, "backup: writing failed: %w", err)
 	}
 	w.info.Files++
 	w.info.Bytes += h.Size

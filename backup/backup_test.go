@@ -20,15 +20,17 @@ import (
 	"rhumb/backup"
 )
 
-// state is what a state folder of the tests holds; those that come last have no part in backups.
+// state are the files of a state folder. The last ones are not part of backups.
 var state = map[string]string{
-	"key": "AGE-SECRET-KEY-1CANARY\n", "certs/example.com/a.key": "canary of a key", "certs/example.com/a.crt": "certificate",
-	"certs/acme/account": strings.Repeat("long", 50_000),
-	"rhumb.db":           "not this one: the copy", "rhumb.db-wal": "log", "rhumb.db-shm": "", "lock": "", "proxy/table.json": "{}", "proxy.log": "lines",
+	"key": "AGE-SECRET-KEY-1CANARY\n", "certs/example.com/a.key": "canary of a key",
+	"certs/example.com/a.crt": "certificate",
+	"certs/acme/account":      strings.Repeat("long", 50_000),
+	"rhumb.db":                "not this one: the copy", "rhumb.db-wal": "log", "rhumb.db-shm": "", "lock": "",
+	"proxy/table.json": "{}", "proxy.log": "lines",
 	"builds/x/context": "context", "backups/old": "old", "before-2026/key": "older", "certs/.a.1.tmp": "half",
 }
 
-// kept are those that a backup keeps.
+// kept are the files that a backup contains.
 var kept = []string{"certs/acme/account", "certs/example.com/a.crt", "certs/example.com/a.key", "key", "rhumb.db"}
 
 const copied = "the database"
@@ -38,14 +40,15 @@ func folder(t *testing.T, files map[string]string) string {
 	dir := t.TempDir()
 	for name, content := range files {
 		path := filepath.Join(dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700),
+			os.WriteFile(path, []byte(content), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return dir
 }
 
-// files reads a folder, without those that were set aside.
+// files returns the files in a folder, without those set aside.
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -91,7 +94,7 @@ func made(t *testing.T, id *age.X25519Identity) []byte {
 	return b.Bytes()
 }
 
-func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
+func TestARestoreSetsAsideTheFilesThatItReplaces(t *testing.T) {
 	id := identity(t)
 	b := made(t, id)
 	for _, words := range []string{"canary", "certificate", copied, "acme"} {
@@ -99,7 +102,8 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 			t.Errorf("%q is in the backup in clear", words)
 		}
 	}
-	there := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log", "proxy/table.json": "serves", "backups/one": "one"}
+	there := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log",
+		"proxy/table.json": "serves", "backups/one": "one"}
 	dir := folder(t, there)
 	info, aside, err := backup.Restore(bytes.NewReader(b), dir, nil, id)
 	if err != nil {
@@ -109,7 +113,8 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 		t.Errorf("it is described as %+v", info)
 	}
 	old := files(t, aside)
-	if want := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log"}; !maps.Equal(old, want) {
+	if want := map[string]string{"key": "another", "rhumb.db": "other", "rhumb.db-wal": "its log"}; !maps.Equal(old,
+		want) {
 		t.Errorf("set aside are %v, want %v", old, want)
 	}
 	if err := os.RemoveAll(aside); err != nil {
@@ -134,7 +139,7 @@ func TestABackupBringsTheStateBackAndSetsAsideWhatWasThere(t *testing.T) {
 	}
 }
 
-func TestWhatLinksLeadToIsInABackupOrMissed(t *testing.T) {
+func TestALinkedFileIsInABackupAndALinkedFolderRefused(t *testing.T) {
 	id := identity(t)
 	there := folder(t, state)
 	link := func(to, at string) string {
@@ -158,12 +163,13 @@ func TestWhatLinksLeadToIsInABackupOrMissed(t *testing.T) {
 		t.Error(err)
 	}
 	link(t.TempDir(), filepath.Join(there, "certs", "more"))
-	if _, err := backup.Write(t.Context(), io.Discard, source(there), id.Recipient()); rhumb.ErrorCode(err) != rhumb.Unsupported {
+	if _, err := backup.Write(t.Context(), io.Discard, source(there),
+		id.Recipient()); rhumb.ErrorCode(err) != rhumb.Unsupported {
 		t.Errorf("a folder elsewhere: %v", err)
 	}
 }
 
-func TestABackupThatWasChangedOrCutIsRefusedAndNothingChanges(t *testing.T) {
+func TestADamagedBackupIsRefusedAndNothingChanges(t *testing.T) {
 	id := identity(t)
 	whole := made(t, id)
 	there := map[string]string{"key": "another", "rhumb.db": "other"}
@@ -201,8 +207,8 @@ func TestABackupThatWasChangedOrCutIsRefusedAndNothingChanges(t *testing.T) {
 	refuse("something else", other.Bytes(), id)
 }
 
-// Anybody who knows the recipient can seal something to it.
-func TestABackupThatHoldsWhatNoneHasIsRefusedAndNothingChanges(t *testing.T) {
+// Anyone who knows the recipient can seal a file to it.
+func TestAForgedBackupIsRefusedAndNothingChanges(t *testing.T) {
 	id := identity(t)
 	good := []tar.Header{{Name: "rhumb-backup.json"}, {Name: "key"}, {Name: "rhumb.db"}}
 	restore := func(about string, headers ...tar.Header) (map[string]string, error) {
@@ -240,23 +246,27 @@ func TestABackupThatHoldsWhatNoneHasIsRefusedAndNothingChanges(t *testing.T) {
 		t.Fatalf("a good one: %v, %v", got, err)
 	}
 	for name, h := range map[string]tar.Header{
-		"a way out": {Name: "../out"}, "another way out": {Name: "certs/../../out"}, "an absolute path": {Name: "/out"}, "a crooked path": {Name: "certs//a"},
-		"a file twice": {Name: "key"}, "a link": {Name: "certs", Typeflag: tar.TypeSymlink, Linkname: "/"}, "a folder": {Name: "certs/", Typeflag: tar.TypeDir},
+		"a way out": {Name: "../out"}, "another way out": {Name: "certs/../../out"}, "an absolute path": {Name: "/out"},
+		"a crooked path": {Name: "certs//a"},
+		"a file twice":   {Name: "key"}, "a link": {Name: "certs", Typeflag: tar.TypeSymlink, Linkname: "/"},
+		"a folder":          {Name: "certs/", Typeflag: tar.TypeDir},
 		"the proxy's table": {Name: "proxy/table.json"}, "the marker": {Name: "restoring"},
 	} {
-		if got, err := restore(`{"Format":1}`, append(slices.Clone(good), h)...); rhumb.ErrorCode(err) != rhumb.Invalid || len(got) > 0 {
+		if got, err := restore(`{"Format":1}`, append(slices.Clone(good), h)...); rhumb.ErrorCode(err) != rhumb.Invalid ||
+			len(got) > 0 {
 			t.Errorf("%s: %v, left are %v", name, err, got)
 		}
 	}
 	if got, err := restore(`{"Format":1}`, good[:2]...); rhumb.ErrorCode(err) != rhumb.Invalid || len(got) > 0 {
 		t.Errorf("no database: %v, left are %v", err, got)
 	}
-	if got, err := restore(`{"Format":2,"Version":"v9"}`, good...); rhumb.ErrorCode(err) != rhumb.Unsupported || !strings.Contains(rhumb.ErrorHint(err), "v9") || len(got) > 0 {
+	if got, err := restore(`{"Format":2,"Version":"v9"}`, good...); rhumb.ErrorCode(err) != rhumb.Unsupported ||
+		!strings.Contains(rhumb.ErrorHint(err), "v9") || len(got) > 0 {
 		t.Errorf("another format: %v, left are %v", err, got)
 	}
 }
 
-func TestARestoreThatWasCutOffKeepsTheDaemonFromStarting(t *testing.T) {
+func TestAnUnfinishedRestoreKeepsTheDaemonFromStarting(t *testing.T) {
 	id := identity(t)
 	b := made(t, id)
 	dir := folder(t, map[string]string{"restoring": "", "key": "half", ".restore-1/rhumb.db": "staged"})
@@ -282,7 +292,7 @@ func FuzzABackupOfAnyBytesChangesNothing(f *testing.F) {
 	f.Add([]byte("age-encryption.org/v1\n-> X25519 a\n"), true)
 	f.Add([]byte("rhumb-backup.json"), false)
 	f.Fuzz(func(t *testing.T, b []byte, seal bool) {
-		if seal { // so that the fuzzer reaches what is inside
+		if seal { // so that the fuzzer reaches the tar inside
 			var out bytes.Buffer
 			w, err := age.Encrypt(&out, id.Recipient())
 			if err == nil {
@@ -295,7 +305,7 @@ func FuzzABackupOfAnyBytesChangesNothing(f *testing.F) {
 		}
 		dir := t.TempDir()
 		if _, _, err := backup.Restore(bytes.NewReader(b), dir, nil, id); err == nil {
-			return // it found out how a tar is made
+			return // the fuzzer has made a valid tar
 		}
 		if left := files(t, dir); len(left) > 0 {
 			t.Errorf("left are %v", left)

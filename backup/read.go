@@ -14,19 +14,19 @@ import (
 	"rhumb"
 )
 
-// Verify reads a backup to its end and tells what it is. What doesn't open with any of the identities, was changed or is cut off is an
-// error, and nothing is written anywhere.
+// Verify reads a backup to its end and describes it. It returns an error if none of the identities opens the backup,
+// or if the backup was changed or truncated. It writes nothing.
 func Verify(r io.Reader, with ...age.Identity) (Info, error) {
 	return read(r, with, func(string, io.Reader) error { return nil })
 }
 
-// read calls each with every file, by its name in the state folder, and drains what it leaves. That the file is whole is known only when
-// read has returned.
+// read calls each for every file, with its name in the state folder, and drains what each leaves unread. Only after
+// read has returned is it known that the backup is complete.
 func read(r io.Reader, with []age.Identity, each func(name string, content io.Reader) error) (Info, error) {
 	plain, err := age.Decrypt(r, with...)
 	var other *age.NoIdentityMatchError
 	if errors.As(err, &other) {
-		return Info{}, rhumb.Errorf(rhumb.Denied, "the backup does not open: it was sealed with another key or passphrase")
+		return Info{}, rhumb.Errorf(rhumb.Denied, "the backup can't be opened: it was sealed with another key or passphrase")
 	}
 	if err != nil {
 		return Info{}, damaged(err)
@@ -57,7 +57,7 @@ func read(r io.Reader, with []age.Identity, each func(name string, content io.Re
 		info.Files++
 		info.Bytes += h.Size
 	}
-	if _, err := io.Copy(io.Discard, plain); err != nil { // up to the end, which is authenticated too
+	if _, err := io.Copy(io.Discard, plain); err != nil { // the end is authenticated too
 		return Info{}, damaged(err)
 	}
 	if !seen[key] || !seen[database] {
@@ -73,23 +73,25 @@ func describe(t *tar.Reader) (Info, error) {
 	}
 	var info Info
 	if h.Name != description || json.NewDecoder(io.LimitReader(t, maxDescription)).Decode(&info) != nil {
-		return Info{}, rhumb.Errorf(rhumb.Invalid, "the file is sealed, but holds no backup of rhumb's")
+		return Info{}, rhumb.Errorf(rhumb.Invalid, "the sealed file is not a backup of rhumb")
 	}
 	if info.Format != format {
-		return Info{}, rhumb.Errorf(rhumb.Unsupported, "the backup has the format %d, and this rhumb knows %d", info.Format, format).
+		return Info{}, rhumb.Errorf(rhumb.Unsupported, "the backup has format %d, and this rhumb reads format %d",
+			info.Format,
+			format).
 			WithHint("restore it with rhumb %s, which made it", info.Version)
 	}
 	return info, nil
 }
 
-// entry refuses what no backup of ours has.
+// entry refuses entries that no backup of ours contains.
 func entry(h *tar.Header, seen map[string]bool) error {
 	top, _, _ := strings.Cut(h.Name, "/")
 	switch {
 	case h.Typeflag != tar.TypeReg, !filepath.IsLocal(h.Name), path.Clean(h.Name) != h.Name, stays(top):
-		return errors.New("it holds what no backup has")
+		return errors.New("unexpected entry")
 	case seen[h.Name]:
-		return errors.New("it holds a file twice")
+		return errors.New("duplicate entry")
 	}
 	seen[h.Name] = true
 	return nil
@@ -100,6 +102,6 @@ func damaged(err error) error {
 	if errors.As(err, &own) {
 		return err
 	}
-	return rhumb.Errorf(rhumb.Invalid, "the backup was changed, is cut off, or isn't one: %w", err).
-		WithHint("use another copy of it; nothing was changed here")
+	return rhumb.Errorf(rhumb.Invalid, "the backup is damaged, incomplete, or not a backup: %w", err).
+		WithHint("use another copy; nothing was changed here")
 }

@@ -16,12 +16,13 @@ import (
 )
 
 const (
-	marker      = "restoring" // is there while files change places
+	marker      = "restoring" // exists while files are replaced
 	asidePrefix = "before-"
 	stagePrefix = ".restore-"
 )
 
-// Settled is an error if a restore of the folder was cut off while files changed places: then it holds neither state.
+// Settled returns an error if a restore into the folder was interrupted while it replaced files: the folder then has
+// a mix of two states.
 func Settled(folder string) error {
 	_, err := os.Stat(filepath.Join(folder, marker))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,13 +31,16 @@ func Settled(folder string) error {
 	if err != nil {
 		return rhumb.Errorf(rhumb.Denied, "the state folder can't be read: %w", err)
 	}
-	return rhumb.Errorf(rhumb.Conflict, "a restore into %s was cut off", folder).WithHint("finish it: rhumb restore --force FILE")
+	return rhumb.Errorf(rhumb.Conflict, "a restore into %s was interrupted", folder).
+		WithHint("finish it: rhumb restore --force FILE")
 }
 
-// Restore puts a backup's files into a state folder that no daemon uses. What they replace is moved into a folder beside them, which it
-// names ("" if there was nothing). The backup is read twice: nothing changes before it is known to be whole, and accept (nil: any) has
-// seen what it is.
-func Restore(r io.ReadSeeker, folder string, accept func(Info) error, with ...age.Identity) (info Info, aside string, err error) {
+// Restore replaces the files of a state folder, which no daemon may be using, by those of a backup. It moves the
+// replaced files into a new folder inside the state folder and returns its name, or "" if there were none. It reads
+// the backup twice: it changes nothing before it knows that the backup is complete and accept, unless nil, has
+// approved it.
+func Restore(r io.ReadSeeker, folder string, accept func(Info) error,
+	with ...age.Identity) (info Info, aside string, err error) {
 	if info, err = Verify(r, with...); err == nil && accept != nil {
 		err = accept(info)
 	}
@@ -54,14 +58,15 @@ func Restore(r io.ReadSeeker, folder string, accept func(Info) error, with ...ag
 		return info, "", refused(folder, err)
 	}
 	defer removeStages(folder)
-	if _, err := read(r, with, func(name string, content io.Reader) error { return unpack(stage, name, content) }); err != nil {
+	if _, err := read(r, with,
+		func(name string, content io.Reader) error { return unpack(stage, name, content) }); err != nil {
 		return info, "", err
 	}
 	aside, err = swap(folder, stage)
 	return info, aside, err
 }
 
-// removeStages removes what was unpacked, also by a restore that was killed.
+// removeStages removes unpacked files, also those of a restore that was killed.
 func removeStages(folder string) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -69,7 +74,7 @@ func removeStages(folder string) {
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), stagePrefix) {
-			_ = os.RemoveAll(filepath.Join(folder, e.Name())) // as above
+			_ = os.RemoveAll(filepath.Join(folder, e.Name())) // or the next restore does it
 		}
 	}
 }
@@ -87,7 +92,7 @@ func unpack(stage, name string, content io.Reader) error {
 	return nil
 }
 
-// swap moves what is in the folder aside, and what is in the stage in. The marker keeps a daemon from starting in between.
+// swap moves the folder's files aside and the stage's files in. The marker keeps a daemon from starting meanwhile.
 func swap(folder, stage string) (aside string, err error) {
 	if err := atomicfile.Write(filepath.Join(folder, marker), nil, 0o600); err != nil {
 		return "", refused(folder, err)
@@ -134,5 +139,6 @@ func syncFolder(path string) error {
 }
 
 func refused(what string, err error) error {
-	return rhumb.Errorf(rhumb.Denied, "restore: %s: %w", what, err).WithHint("is there room, and do you run it as root?")
+	return rhumb.Errorf(rhumb.Denied, "restore: %s: %w", what, err).
+		WithHint("check that there is free space, and run it as root")
 }

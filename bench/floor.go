@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// floor makes the same containers with nothing but API calls: no tool can be quicker.
+// floor starts the same containers with raw API calls: no tool can be faster.
 type floor struct {
 	o options
 	d *client.Client
@@ -25,12 +25,13 @@ func newFloor(ctx context.Context, o options) (*floor, error) {
 		return nil, err
 	}
 	if _, err := d.ImageInspect(ctx, o.image); err != nil {
-		return nil, fmt.Errorf("image %s: %w (scripts/test-images makes it)", o.image, err)
+		return nil, fmt.Errorf("image %s: %w (scripts/test-images builds it)", o.image, err)
 	}
 	return &floor{o: o, d: d}, nil
 }
 
-// network is the floor's own: Compose files give their services one, and it costs more than the engine's default bridge.
+// network is a network of the floor's own. Compose files have one, and it takes longer than the engine's default
+// bridge.
 const network = "rhumb-bench-floor"
 
 func (f *floor) network(ctx context.Context) error {
@@ -38,7 +39,7 @@ func (f *floor) network(ctx context.Context) error {
 	return err
 }
 
-// replica times create, start and the wait until the replica answers.
+// replica measures creating and starting a container until it answers.
 func (f *floor) replica(ctx context.Context, round int) (time.Duration, error) {
 	defer f.clean(ctx)
 	if err := f.network(ctx); err != nil {
@@ -53,7 +54,7 @@ func (f *floor) replica(ctx context.Context, round int) (time.Duration, error) {
 	})
 }
 
-// stack times n containers on a network of their own, side at a time.
+// stack measures n containers on a network of their own, side at a time.
 func (f *floor) stack(ctx context.Context, n, side int) (time.Duration, error) {
 	defer f.clean(ctx)
 	return timed(func() error {
@@ -81,7 +82,8 @@ func (f *floor) start(ctx context.Context, name string) (string, error) {
 	c, err := f.d.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: name,
 		Config: &container.Config{
-			Image: f.o.image, Env: []string{"ADDR=:8000", "START_DELAY=" + f.o.delay.String()}, Labels: map[string]string{floorLabel: "1"},
+			Image: f.o.image, Env: []string{"ADDR=:8000", "START_DELAY=" + f.o.delay.String()},
+			Labels: map[string]string{floorLabel: "1"},
 		},
 		HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(network)},
 	})
@@ -92,7 +94,7 @@ func (f *floor) start(ctx context.Context, name string) (string, error) {
 	return c.ID, err
 }
 
-// answer waits until the container's port takes a connection, looking every 2 ms.
+// answer waits until the container's port accepts a connection. It tries every 2 ms.
 func (f *floor) answer(ctx context.Context, id string) error {
 	got, err := f.d.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
@@ -114,7 +116,7 @@ func answers(ctx context.Context, addr string) error {
 	return fmt.Errorf("%s doesn't answer", addr)
 }
 
-// clean removes what the floor made.
+// clean removes what the floor created.
 func (f *floor) clean(ctx context.Context) {
 	mine := client.Filters{}.Add("label", floorLabel+"=1")
 	list, err := f.d.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: mine})

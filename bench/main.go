@@ -1,5 +1,5 @@
-// Command bench measures rhumb against the floor that the engine sets (raw API calls) and against docker-compose, all
-// in one run and in turns, because a ratio holds where the machine's speed drifts.
+// Command bench measures rhumb against the floor that the engine sets (raw API calls) and against docker-compose.
+// They take turns within one run, because ratios are stable even if the machine's speed drifts.
 //
 //	bench -rhumb bin/rhumb -image rhumb-test/app:1 [-n 10]
 //
@@ -25,12 +25,12 @@ func main() {
 	}
 }
 
-// options are what a run is made with.
+// options are the settings of a run.
 type options struct {
 	rhumb string        // the binary
 	image string        // an image whose program listens on ADDR after START_DELAY
 	n     int           // counted rounds of each measure
-	delay time.Duration // until a replica is ready after its start
+	delay time.Duration // between a replica's start and its readiness
 }
 
 func run(ctx context.Context) error {
@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.rhumb, "rhumb", "bin/rhumb", "the binary to measure")
 	flag.StringVar(&o.image, "image", "rhumb-test/app:1", "an image of test/images/app")
 	flag.IntVar(&o.n, "n", 10, "counted rounds")
-	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "until a replica is ready after its start")
+	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "time between a replica's start and its readiness")
 	flag.Parse()
 
 	f, err := newFloor(ctx, o)
@@ -61,10 +61,10 @@ func run(ctx context.Context) error {
 	return tenServices(ctx, o, f, r, c)
 }
 
-// oneReplica measures a deployment that changes one replica, until the new one answers.
+// oneReplica measures a deployment that changes one replica, until the new replica answers.
 func oneReplica(ctx context.Context, o options, f *floor, r *rhumb, c *compose) error {
 	var floorT, rhumbT, composeT series
-	if err := r.deploy(ctx, oneService(o, 0)); err != nil { // what the first round changes
+	if err := r.deploy(ctx, oneService(o, 0)); err != nil { // the first round changes it
 		return err
 	}
 	if err := c.up(ctx, oneService(o, 0)); err != nil {
@@ -95,7 +95,7 @@ func oneReplica(ctx context.Context, o options, f *floor, r *rhumb, c *compose) 
 	return nil
 }
 
-// tenServices measures a stack of ten services from nothing until all answer.
+// tenServices measures a new stack of ten services, until all of them answer.
 func tenServices(ctx context.Context, o options, f *floor, r *rhumb, c *compose) error {
 	var rhumbT, composeT series
 	floors := map[int]series{}
@@ -142,8 +142,8 @@ func tenServices(ctx context.Context, o options, f *floor, r *rhumb, c *compose)
 	return nil
 }
 
-// settling is how long the machine is left alone before each measure: what the last one left running in the
-// background (an old replica that stops) must not be charged to the next.
+// settling is the pause before each measurement. Work that the previous one left in the background, such as an old
+// replica that is stopping, must not slow down the next.
 const settling = 1500 * time.Millisecond
 
 func timed(do func() error) (time.Duration, error) {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// rhumb is a server of its own and the client that talks to it.
+// rhumb is a server of the benchmark's own, and its client.
 type rhumb struct {
 	o      options
 	dir    string
@@ -32,9 +32,11 @@ func newRhumb(ctx context.Context, o options) (*rhumb, error) {
 		return nil, err
 	}
 	defer log.Close()
-	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http", "127.0.0.1:24499", "--https", "")
+	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http",
+		"127.0.0.1:24499", "--https", "")
 	r.server.Stdout, r.server.Stderr = log, log
-	r.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for this program, which then takes the stack down
+	// an interrupt is for this program, which then takes the stack down
+	r.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := r.server.Start(); err != nil {
 		return nil, err
 	}
@@ -62,7 +64,7 @@ func (r *rhumb) run(ctx context.Context, stdin string, args ...string) error {
 	return output(cmd, stdin)
 }
 
-// close takes the stack down and ends the server and its proxy.
+// close takes the stack down and stops the server and its proxy.
 func (r *rhumb) close(ctx context.Context) {
 	_ = r.down(ctx)
 	if pid := r.proxyPID(ctx); pid > 1 {
@@ -73,7 +75,7 @@ func (r *rhumb) close(ctx context.Context) {
 	os.RemoveAll(r.dir)
 }
 
-// proxyPID asks for the proxy's process, which outlives the server; 0 if it isn't known.
+// proxyPID returns the process of the proxy, which outlives the server; 0 if it is unknown.
 func (r *rhumb) proxyPID(ctx context.Context) int {
 	cmd := exec.CommandContext(ctx, r.o.rhumb, "routes", "--format", "json")
 	cmd.Env = append(os.Environ(), "RHUMB_HOST=unix://"+r.socket())
@@ -85,20 +87,22 @@ func (r *rhumb) proxyPID(ctx context.Context) int {
 	return status.PID
 }
 
-// compose is docker-compose, which returns before what it started is ready: the wait for that is counted.
+// compose is docker-compose. It returns before its containers are ready, so the measurement includes waiting for
+// them.
 type compose struct{ o options }
 
 func newCompose(o options) *compose { return &compose{o} }
 
 func (c *compose) up(ctx context.Context, file string) error {
-	file = strings.ReplaceAll(file, fmt.Sprintf(":%d", firstPort/100), fmt.Sprintf(":%d", firstPort/100+1)) // ports of its own
+	// ports of its own
+	file = strings.ReplaceAll(file, fmt.Sprintf(":%d", firstPort/100), fmt.Sprintf(":%d", firstPort/100+1))
 	cmd := exec.CommandContext(ctx, "docker-compose", "-f", "-", "-p", "composebench", "up", "-d")
 	if err := output(cmd, "version: '3.8'\n"+strings.ReplaceAll(file, "    pull_policy: never\n", "")); err != nil {
 		return err
 	}
 	for i := range strings.Count(file, "image:") {
 		url := fmt.Sprintf("http://127.0.0.1:%d/", firstPort+100+i)
-		if err := answersHTTP(ctx, url); err != nil { // Docker's own proxy takes connections before the application does
+		if err := answersHTTP(ctx, url); err != nil { // Docker's own proxy accepts connections before the application does
 			return err
 		}
 	}
@@ -125,7 +129,7 @@ func answersHTTP(ctx context.Context, url string) error {
 	return fmt.Errorf("%s doesn't answer", url)
 }
 
-// output runs a command and puts what it printed into its error.
+// output runs a command and includes its output in the error.
 func output(cmd *exec.Cmd, stdin string) error {
 	cmd.Stdin = strings.NewReader(stdin)
 	out, err := cmd.CombinedOutput()

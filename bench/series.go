@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// series is one measure's rounds, in their order.
+// series is the results of one measurement, by round.
 type series []time.Duration
 
 func (s series) median() time.Duration {
@@ -14,7 +14,7 @@ func (s series) median() time.Duration {
 	return c[len(c)/2]
 }
 
-// report prints a measure and its ratio to the floor, round by round.
+// report prints a series and its ratio to the floor, round by round.
 func report(name string, s, floor series) {
 	ratios := make([]float64, len(s))
 	for i := range s {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// firstPort is the host port of the first service; the floor's containers publish none.
+// firstPort is the host port of the first service. The floor's containers publish none.
 const firstPort = 24500
 
-// oneService is a Compose file whose one service changes with the round.
+// oneService returns a Compose file with one service, which differs in each round.
 func oneService(o options, round int) string {
 	return "services:\n" + service(o, 0, round)
 }
 
-// manyServices is a Compose file of n services.
+// manyServices returns a Compose file with n services.
 func manyServices(o options, n int) string {
 	var b strings.Builder
 	b.WriteString("services:\n")
@@ -23,7 +23,7 @@ func manyServices(o options, n int) string {
 	return b.String()
 }
 
-// service has an HTTP check: a connect alone counts only after rhumb.ReadyWindow.
+// service has an HTTP check, because a connect alone counts only after rhumb.ReadyWindow.
 func service(o options, i, round int) string {
 	return fmt.Sprintf(`  web%d:
     image: %s

@@ -10,8 +10,8 @@ import (
 	"rhumb/internal/dockerauth"
 )
 
-// registryAuth answers the engine's questions for credentials during a build. The engine fetches tokens itself, so that nothing is written
-// anywhere here.
+// registryAuth provides registry credentials to the engine during a build. The engine exchanges them for tokens
+// itself, so nothing is stored here.
 type registryAuth struct {
 	auth.UnimplementedAuthServer
 	known map[string]rhumb.Credentials // by bare host
@@ -25,10 +25,11 @@ func newRegistryAuth(known map[string]rhumb.Credentials) *registryAuth {
 	return a
 }
 
-// Register is what a BuildKit session asks for.
+// Register adds the service to a BuildKit session.
 func (a *registryAuth) Register(s *grpc.Server) { auth.RegisterAuthServer(s, a) }
 
-// Credentials gives those of a host, or empty ones: the engine then asks as a stranger.
+// Credentials returns the credentials for a host. Without any it returns empty ones, and the engine pulls
+// anonymously.
 func (a *registryAuth) Credentials(_ context.Context, r *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {
 	c := a.known[dockerauth.Host(r.GetHost())]
 	if c.IdentityToken != "" {

@@ -1,5 +1,5 @@
-// Package build turns Dockerfiles into images. Tar is the client's half: it sends the context. Builder is the server's: it builds through
-// the BuildKit that is in the engine.
+// Package build turns Dockerfiles into images. On the client, Tar packs the build context. On the server, a Builder
+// builds it with the engine's own BuildKit.
 package build
 
 import (
@@ -27,16 +27,17 @@ const (
 	temporary     = "rhumb-build-*" // the names of folders with contexts
 )
 
-// Dialer opens streams to the engine's own services. Docker's client is one.
+// Dialer opens streams to the engine's services. Docker's client implements it.
 type Dialer interface {
 	DialHijack(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error)
 }
 
-// Builder builds images: rhumb.Builder. Builds may go on side by side.
+// Builder builds images; it implements rhumb.Builder. Several builds may run at once.
 type Builder struct {
-	// Inspect, unless it is nil, tells the rest of a built image: its size, ports, volumes and health check.
+	// Inspect returns a built image with its size, ports, volumes and health check. If it is nil, an image has only
+	// its name and ID.
 	Inspect func(ctx context.Context, ref string) (rhumb.Image, error)
-	// Dir is where contexts are unpacked; "" is the system's folder for temporary files.
+	// Dir is the folder in which contexts are unpacked; "" is the system's folder for temporary files.
 	Dir string
 
 	dialer Dialer
@@ -46,14 +47,19 @@ type Builder struct {
 
 var _ rhumb.Builder = (*Builder)(nil)
 
-// New makes a builder on the engine that dialer reaches.
+// New returns a builder that uses the engine behind dialer.
 func New(dialer Dialer, log *slog.Logger) *Builder {
 	return &Builder{dialer: dialer, log: log, limits: defaultLimits}
 }
 
-// Build builds an image from a context as Tar writes it: at most 2 GB and 200,000 files. It is unpacked into a temporary folder, which is
-// gone when Build returns. A context that the engine fetches itself isn't read. progress, unless nil, is called from one goroutine at a time.
-func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
+// Build builds an image from a context that Tar wrote, of at most 2 GB and 200,000 files. The context is unpacked
+// into a temporary folder, which Build removes before it returns. If the engine fetches the context itself, Build
+// doesn't read it. Calls of progress, which may be nil, never overlap.
+//
+// A mistake in the Dockerfile or the context is Invalid, a registry that refuses the credentials is Denied, and an
+// engine or a registry that can't be reached is Unavailable.
+func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Reader,
+	progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
 	o, err := options(r)
 	if err != nil {
 		return rhumb.Image{}, err
@@ -73,15 +79,17 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 	return b.image(ctx, r.Name, id)
 }
 
-// unpack unpacks a context into a temporary folder, which is there until done is called, and hands it to the build.
-func (b *Builder) unpack(ctx context.Context, r rhumb.BuildRequest, context io.Reader, o *solveOptions) (done func(), err error) {
+// unpack unpacks a context into a temporary folder and adds it to the build. The caller calls done to remove the
+// folder.
+func (b *Builder) unpack(ctx context.Context, r rhumb.BuildRequest, context io.Reader,
+	o *solveOptions) (done func(), err error) {
 	dir, err := os.MkdirTemp(b.Dir, temporary)
 	if err != nil {
 		return func() {}, rhumb.Errorf(rhumb.Unavailable, "build of service %s: %w", r.Service, err)
 	}
 	done = func() {
 		if err := discard(dir); err != nil {
-			b.log.Warn("build context not removed", "path", dir, "error", err)
+			b.log.Warn("build context not removed", "path", dir, "err", err)
 		}
 	}
 	tree, err := unpack(ctx, context, dir, b.limits)
@@ -91,10 +99,10 @@ func (b *Builder) unpack(ctx context.Context, r rhumb.BuildRequest, context io.R
 	return done, o.mount(tree, r)
 }
 
-// Sweep removes what builds left in Dir when the daemon died. It must not be called while builds go on.
+// Sweep removes the contexts that builds left in Dir when the daemon died. Don't call it while a build runs.
 func (b *Builder) Sweep() error {
 	if b.Dir == "" {
-		return nil // others may be building there
+		return nil // the system's folder may contain the contexts of other builders
 	}
 	left, err := filepath.Glob(filepath.Join(b.Dir, temporary))
 	for _, dir := range left {
@@ -116,40 +124,43 @@ func (b *Builder) image(ctx context.Context, name, id string) (rhumb.Image, erro
 	return img, nil
 }
 
-// solve runs the build and gives the image's ID.
-func (b *Builder) solve(ctx context.Context, r rhumb.BuildRequest, o solveOptions, progress func(rhumb.BuildProgress)) (string, error) {
+// solve runs the build and returns the image's ID.
+func (b *Builder) solve(ctx context.Context, r rhumb.BuildRequest, o solveOptions,
+	progress func(rhumb.BuildProgress)) (string, error) {
 	d := &watchedDialer{Dialer: b.dialer}
 	bk, err := bkclient.New(ctx, "", bkclient.WithContextDialer(d.grpc), bkclient.WithSessionDialer(d.session))
 	if err != nil {
-		return "", rhumb.Errorf(rhumb.Unavailable, "build of service %s: the engine's builder can't be reached: %w", r.Service, err)
+		return "", rhumb.Errorf(rhumb.Unavailable, "build of service %s: the engine's builder can't be reached: %w",
+			r.Service, err)
 	}
 	defer bk.Close()
 	o.Session = []session.Attachable{newRegistryAuth(r.Auth), secretsprovider.FromMap(r.Secrets)}
 
 	status := make(chan *bkclient.SolveStatus)
-	told := newTeller(r.Service, progress)
+	output := newReporter(r.Service, progress)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for s := range status { // Solve closes it, whatever happens
-			told.tell(s)
+		for s := range status { // Solve always closes it
+			output.status(s)
 		}
 	}()
 	res, err := bk.Solve(ctx, nil, o.SolveOpt, status)
 	<-done
 	if err != nil {
-		return "", failure{request: r, dockerfile: o.dockerfile, told: told, dial: d.failed()}.explain(ctx, err)
+		return "", failure{request: r, dockerfile: o.dockerfile, output: output, dial: d.failed()}.explain(ctx, err)
 	}
-	// With Docker's classic image store both are the image's ID, with containerd's only the former.
+	// With Docker's classic image store both are the image's ID; with containerd's store only the first is.
 	for _, key := range []string{"containerimage.digest", "containerimage.config.digest"} {
 		if id := res.ExporterResponse[key]; id != "" {
 			return id, nil
 		}
 	}
-	return "", rhumb.Errorf(rhumb.Internal, "build of service %s: the engine did not name the image that it built", r.Service)
+	return "", rhumb.Errorf(rhumb.Internal, "build of service %s: the engine did not return the ID of the image",
+		r.Service)
 }
 
-// watchedDialer remembers that the engine could not be reached, which gets lost on the way through the client.
+// watchedDialer remembers why the engine could not be reached: BuildKit's client drops the cause.
 type watchedDialer struct {
 	Dialer
 	mu  sync.Mutex
@@ -178,7 +189,7 @@ func (d *watchedDialer) failed() error {
 	return d.err
 }
 
-// mount hands the unpacked folders to the build and finds the Dockerfile in them.
+// mount adds the unpacked folders to the build and reads the Dockerfile.
 func (o *solveOptions) mount(tree unpacked, r rhumb.BuildRequest) error {
 	dockerfile, folder := o.FrontendAttrs["filename"], tree.context
 	if r.Build.Inline != "" || !filepath.IsLocal(r.Build.Dockerfile) && r.Build.Dockerfile != "" {
@@ -191,10 +202,11 @@ func (o *solveOptions) mount(tree unpacked, r rhumb.BuildRequest) error {
 	}
 	var err error
 	if o.dockerfile, err = readDockerfile(folder, dockerfile); err != nil {
-		return rhumb.Errorf(rhumb.Invalid, "service %s: the build context %s has no Dockerfile %s: %w", r.Service, r.Build.Context, dockerfile, err).
-			WithHint("build.dockerfile names another one, relative to the context")
+		return rhumb.Errorf(rhumb.Invalid, "service %s: the build context %s has no Dockerfile %s: %w", r.Service,
+			r.Build.Context, dockerfile, err).
+			WithHint("set build.dockerfile, relative to the context, if it has another name")
 	}
-	o.SharedKey = tree.digest // the engine takes only the very same files for those it already has
+	o.SharedKey = tree.digest // the engine reuses a context that it has only if the digest is the same
 	o.LocalMounts = map[string]fsutil.FS{}
 	for name, dir := range map[string]string{"context": tree.context, "dockerfile": folder} {
 		files, err := rootFS(dir)
@@ -206,7 +218,7 @@ func (o *solveOptions) mount(tree unpacked, r rhumb.BuildRequest) error {
 	return nil
 }
 
-// readDockerfile refuses one that is missing, huge or a link that leads out of the context.
+// readDockerfile reads a Dockerfile. It refuses a file that is missing, too big, or a link out of the context.
 func readDockerfile(dir, name string) ([]byte, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -218,24 +230,25 @@ func readDockerfile(dir, name string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxDockerfile {
-		return nil, fmt.Errorf("it is not a file, or bigger than %d MB", maxDockerfile>>20)
+		return nil, fmt.Errorf("it is not a regular file, or is larger than %d MB", maxDockerfile>>20)
 	}
 	return root.ReadFile(filepath.FromSlash(name))
 }
 
-// rootFS shows a folder as owned by root, whoever runs the daemon, and opens nothing outside of it.
+// rootFS returns a view of a folder in which root owns every file. It opens nothing outside the folder.
 func rootFS(dir string) (fsutil.FS, error) {
 	files, err := fsutil.NewFS(dir)
 	if err != nil {
 		return nil, err
 	}
-	return fsutil.NewFilterFS(confined{files, dir}, &fsutil.FilterOpt{Map: func(_ string, s *fstypes.Stat) fsutil.MapResult {
-		s.Uid, s.Gid = 0, 0
-		return fsutil.MapResultKeep
-	}})
+	return fsutil.NewFilterFS(confined{files, dir},
+		&fsutil.FilterOpt{Map: func(_ string, s *fstypes.Stat) fsutil.MapResult {
+			s.Uid, s.Gid = 0, 0
+			return fsutil.MapResultKeep
+		}})
 }
 
-// confined opens files beneath dir only, also where a symbolic link says otherwise.
+// confined opens only files beneath dir, even through symbolic links.
 type confined struct {
 	fsutil.FS
 	dir string

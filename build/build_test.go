@@ -34,7 +34,8 @@ FROM scratch AS other
 COPY missing /
 `})
 	r := w.request("web")
-	r.Build.Target, r.Build.Args, r.Build.Labels = "slim", map[string]string{"GREETING": "good morning, \"all\""}, map[string]string{"a.b": "c=d, e"}
+	r.Build.Target, r.Build.Args, r.Build.Labels = "slim", map[string]string{"GREETING": "good morning, \"all\""},
+		map[string]string{"a.b": "c=d, e"}
 	r.Build.Tags = []string{w.stack + "-extra:1"}
 	img, news := w.must(w.build(dir, r))
 	i := w.inspect(r.Name)
@@ -51,7 +52,7 @@ COPY missing /
 		return p.Done && !p.Cached && strings.Contains(p.Step, "RUN echo") && p.Service == "web"
 	}
 	if !slices.ContainsFunc(news, ran) {
-		t.Fatalf("no step is told to be done: %+v", news)
+		t.Fatalf("no step is reported as done: %+v", news)
 	}
 	if !bytes.Contains(w.content(r.Name), []byte("made.txt")) {
 		t.Fatal("the file isn't in the image")
@@ -60,7 +61,9 @@ COPY missing /
 
 func TestASecretIsThereDuringTheBuildAndNotInTheImage(t *testing.T) {
 	w := newWorkshop(t)
-	dir := tree(t, map[string]string{"Dockerfile": "FROM " + base + " AS b\nRUN --mount=type=secret,id=tok wc -c /run/secrets/tok && echo " + w.stack + " > /x\nFROM scratch\nCOPY --from=b /x /x\n"})
+	dir := tree(t, map[string]string{"Dockerfile": "FROM " + base +
+		" AS b\nRUN --mount=type=secret,id=tok wc -c /run/secrets/tok && echo " + w.stack +
+		" > /x\nFROM scratch\nCOPY --from=b /x /x\n"})
 	r := w.request("web")
 	r.Secrets = map[string][]byte{"tok": []byte("canary-secret-value")}
 	_, news := w.must(w.build(dir, r))
@@ -74,7 +77,8 @@ func TestASecretIsThereDuringTheBuildAndNotInTheImage(t *testing.T) {
 
 func TestAFailingRunShowsItsLineAndItsLastOutput(t *testing.T) {
 	w := newWorkshop(t)
-	dir := tree(t, map[string]string{"docker/web.df": "FROM " + base + "\n\n# a remark\nRUN seq 1 40 >&2 && \\\n    echo 'it is broken' >&2 && \\\n    exit 7\n"})
+	dir := tree(t, map[string]string{"docker/web.df": "FROM " + base +
+		"\n\n# a remark\nRUN seq 1 40 >&2 && \\\n    echo 'it is broken' >&2 && \\\n    exit 7\n"})
 	r := w.request("web")
 	r.Build.Dockerfile = "docker/web.df"
 	_, _, err := w.build(dir, r)
@@ -93,19 +97,30 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 		dockerfile, want string
 		code             rhumb.Code
 	}{
-		"instruction":    {"FROM " + base + "\nRUMBA x\n", "web/Dockerfile:2: unknown instruction: RUMBA", rhumb.Invalid},
-		"copy":           {"FROM scratch\nLABEL a=b\nCOPY none /\n", "web/Dockerfile:3: COPY none /: \"/none\" not found", rhumb.Invalid},
-		"empty":          {"", "Dockerfile cannot be empty", rhumb.Invalid},
-		"run in a stage": {"FROM " + base + " AS one\nRUN true\nFROM one\nWORKDIR /x\n\nRUN [\"false\"]\n", "web/Dockerfile:6: RUN [\"false\"]: exit code 1", rhumb.Invalid},
-		"with an arg":    {"ARG C=4\nFROM " + base + " AS one\nARG D=5\nENV E=1\nRUN true\nRUN exit $D\n", "web/Dockerfile:6: RUN exit $D: exit code 5", rhumb.Invalid},
-		"copy from":      {"FROM scratch\nCOPY --from=127.0.0.1:1/none:here /a /\n", "web/Dockerfile:2: COPY --from=127.0.0.1:1/none:here /a /: failed to do request", rhumb.Unavailable},
-		"from an arg":    {"ARG TAG\nFROM 127.0.0.1:1/none:${TAG:-7}\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:${TAG:-7}: failed to do request", rhumb.Unavailable},
-		"a mount":        {"FROM " + base + "\nRUN --mount=from=127.0.0.1:1/none:2,target=/x true\n", "web/Dockerfile:2: RUN --mount=from=127.0.0.1:1/none:2,target=/x true: failed to do request", rhumb.Unavailable},
-		"fetched":        {"FROM scratch\nADD http://127.0.0.1:1/x /x\n", "web/Dockerfile:2: ADD http://127.0.0.1:1/x /x: ", rhumb.Invalid},
-		"no stage":       {"FROM scratch\nCOPY --from=9 / /\n", "web/Dockerfile:2: COPY --from=9 / /: invalid stage index 9", rhumb.Invalid},
-		"blank base":     {"FROM ${NOPE}\n", "web/Dockerfile:1: FROM ${NOPE}: base name (${NOPE}) should not be blank", rhumb.Invalid},
-		"no frontend":    {"# syntax=127.0.0.1:1/docker/dockerfile:1.4\nFROM scratch\n", "web/Dockerfile:1: # syntax=127.0.0.1:1/docker/dockerfile:1.4: failed to do request", rhumb.Unavailable},
-		"image":          {"FROM scratch AS a\nFROM 127.0.0.1:1/none:1\nCOPY --from=a / /\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:1: failed to do request", rhumb.Unavailable},
+		"instruction": {"FROM " + base + "\nRUMBA x\n", "web/Dockerfile:2: unknown instruction: RUMBA", rhumb.Invalid},
+		"copy": {"FROM scratch\nLABEL a=b\nCOPY none /\n", "web/Dockerfile:3: COPY none /: \"/none\" not found",
+			rhumb.Invalid},
+		"empty": {"", "Dockerfile cannot be empty", rhumb.Invalid},
+		"run in a stage": {"FROM " + base + " AS one\nRUN true\nFROM one\nWORKDIR /x\n\nRUN [\"false\"]\n",
+			"web/Dockerfile:6: RUN [\"false\"]: exit code 1", rhumb.Invalid},
+		"with an arg": {"ARG C=4\nFROM " + base + " AS one\nARG D=5\nENV E=1\nRUN true\nRUN exit $D\n",
+			"web/Dockerfile:6: RUN exit $D: exit code 5", rhumb.Invalid},
+		"copy from": {"FROM scratch\nCOPY --from=127.0.0.1:1/none:here /a /\n",
+			"web/Dockerfile:2: COPY --from=127.0.0.1:1/none:here /a /: failed to do request", rhumb.Unavailable},
+		"from an arg": {"ARG TAG\nFROM 127.0.0.1:1/none:${TAG:-7}\n",
+			"web/Dockerfile:2: FROM 127.0.0.1:1/none:${TAG:-7}: failed to do request", rhumb.Unavailable},
+		"a mount": {"FROM " + base + "\nRUN --mount=from=127.0.0.1:1/none:2,target=/x true\n",
+			"web/Dockerfile:2: RUN --mount=from=127.0.0.1:1/none:2,target=/x true: failed to do request", rhumb.Unavailable},
+		"fetched": {"FROM scratch\nADD http://127.0.0.1:1/x /x\n", "web/Dockerfile:2: ADD http://127.0.0.1:1/x /x: ",
+			rhumb.Invalid},
+		"no stage": {"FROM scratch\nCOPY --from=9 / /\n", "web/Dockerfile:2: COPY --from=9 / /: invalid stage index 9",
+			rhumb.Invalid},
+		"blank base": {"FROM ${NOPE}\n", "web/Dockerfile:1: FROM ${NOPE}: base name (${NOPE}) should not be blank",
+			rhumb.Invalid},
+		"no frontend": {"# syntax=127.0.0.1:1/docker/dockerfile:1.4\nFROM scratch\n",
+			"web/Dockerfile:1: # syntax=127.0.0.1:1/docker/dockerfile:1.4: failed to do request", rhumb.Unavailable},
+		"image": {"FROM scratch AS a\nFROM 127.0.0.1:1/none:1\nCOPY --from=a / /\n",
+			"web/Dockerfile:2: FROM 127.0.0.1:1/none:1: failed to do request", rhumb.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := w.build(tree(t, map[string]string{"Dockerfile": c.dockerfile, "other": "x"}), w.request("web"))
@@ -117,10 +132,11 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 	}
 }
 
-func TestAMissingDockerfileOrOneThatLeadsOutIsRefused(t *testing.T) {
+func TestAMissingOrEscapingDockerfileIsRefused(t *testing.T) {
 	w := newWorkshop(t)
 	for name, files := range map[string]map[string]string{
-		"missing": {"a": ""}, "leads out": {"Dockerfile": "-> /etc/passwd"}, "leads out by dots": {"Dockerfile": "-> ../../../etc/passwd"},
+		"missing": {"a": ""}, "leads out": {"Dockerfile": "-> /etc/passwd"},
+		"leads out by dots": {"Dockerfile": "-> ../../../etc/passwd"},
 	} {
 		_, _, err := w.build(tree(t, files), w.request("web"))
 		if rhumb.ErrorCode(err) != rhumb.Invalid || strings.Contains(err.Error(), "root:") {
@@ -129,16 +145,18 @@ func TestAMissingDockerfileOrOneThatLeadsOutIsRefused(t *testing.T) {
 	}
 }
 
-func TestAContextThatLinksOutCopiesTheLinkOnly(t *testing.T) {
+func TestALinkOutOfTheContextIsCopiedAsALink(t *testing.T) {
 	w := newWorkshop(t)
-	dir := tree(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n", "hosts": "-> /etc/passwd", "folder": "-> /etc"})
+	dir := tree(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n", "hosts": "-> /etc/passwd",
+		"folder": "-> /etc"})
 	r := w.request("web")
 	w.must(w.build(dir, r))
 	if bytes.Contains(w.content(r.Name), []byte("root:x:0:0")) {
 		t.Fatal("a file of the server is in the image")
 	}
 	for _, from := range []string{"hosts", "folder/passwd"} {
-		dir := tree(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY " + from + " /x\n", "hosts": "-> /etc/passwd", "folder": "-> /etc"})
+		dir := tree(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY " + from + " /x\n", "hosts": "-> /etc/passwd",
+			"folder": "-> /etc"})
 		if _, _, err := w.build(dir, r); err == nil && bytes.Contains(w.content(r.Name), []byte("root:x:0:0")) {
 			t.Fatalf("COPY %s: a file of the server is in the image", from)
 		}
@@ -154,27 +172,33 @@ func TestAnInlineAndAnOutsideDockerfileWork(t *testing.T) {
 		t.Fatal("dockerfile_inline: the image holds something else")
 	}
 	r.Build.Inline = "FROM scratch\nNOPE\n"
-	if _, _, err := w.build(tree(t, map[string]string{"a": ""}), r); !strings.Contains(fmt.Sprint(err), "dockerfile_inline:2") {
+	if _, _, err := w.build(tree(t, map[string]string{"a": ""}), r); !strings.Contains(fmt.Sprint(err),
+		"dockerfile_inline:2") {
 		t.Fatalf("got %v", err)
 	}
 	out := w.request("outside")
 	out.Build.Dockerfile = "../docker/df"
-	dir := tree(t, map[string]string{"app/a.txt": "a", "app/b.txt": "b", "docker/df": "FROM scratch\nCOPY *.txt .rhumb* /app/\n", "docker/df.dockerignore": "b.txt"})
+	dir := tree(t, map[string]string{"app/a.txt": "a", "app/b.txt": "b",
+		"docker/df": "FROM scratch\nCOPY *.txt .rhumb* /app/\n", "docker/df.dockerignore": "b.txt"})
 	w.must(w.build(filepath.Join(dir, "app"), out))
-	if c := w.content(out.Name); !bytes.Contains(c, []byte("app/a.txt")) || bytes.Contains(c, []byte("b.txt")) || bytes.Contains(c, []byte("rhumb.dockerfile")) {
+	if c := w.content(out.Name); !bytes.Contains(c, []byte("app/a.txt")) || bytes.Contains(c, []byte("b.txt")) ||
+		bytes.Contains(c, []byte("rhumb.dockerfile")) {
 		t.Fatal("a Dockerfile outside: the image holds something else")
 	}
 }
 
 func TestASecondBuildIsCachedAndAChangeIsSeen(t *testing.T) {
 	w := newWorkshop(t)
-	dir := tree(t, map[string]string{"a.txt": "one", "salt": w.stack, "big": strings.Repeat("x", 8<<20), "Dockerfile": "FROM " + base + "\nCOPY . /app\nRUN cat /app/a.txt\n"})
+	dir := tree(t, map[string]string{"a.txt": "one", "salt": w.stack, "big": strings.Repeat("x", 8<<20),
+		"Dockerfile": "FROM " + base + "\nCOPY . /app\nRUN cat /app/a.txt\n"})
 	r := w.request("web")
 	one, _ := w.must(w.build(dir, r))
 	start := time.Now()
 	two, news := w.must(w.build(dir, r))
 	t.Logf("a build without a change took %v", time.Since(start).Round(time.Millisecond))
-	if one.ID != two.ID || !slices.ContainsFunc(news, func(p rhumb.BuildProgress) bool { return p.Cached && strings.Contains(p.Step, "RUN cat") }) {
+	if one.ID != two.ID ||
+		!slices.ContainsFunc(news,
+			func(p rhumb.BuildProgress) bool { return p.Cached && strings.Contains(p.Step, "RUN cat") }) {
 		t.Fatalf("%s, then %s; %+v", one.ID, two.ID, news)
 	}
 	// Same size, same time: only the content differs.
@@ -199,21 +223,23 @@ func TestASecondBuildIsCachedAndAChangeIsSeen(t *testing.T) {
 	}
 }
 
-func TestSeveralBuildSideBySide(t *testing.T) {
+func TestSeveralBuildsRunAtOnce(t *testing.T) {
 	w := newWorkshop(t)
 	var wg sync.WaitGroup
 	for i := range 6 {
 		wg.Go(func() {
 			service := fmt.Sprintf("s%d", i)
-			// The same names, sizes and nearly the same times: each image must have its own content.
-			dir := tree(t, map[string]string{"who": service, "Dockerfile": "FROM " + base + "\nCOPY who /who\nRUN cat /who # " + w.stack + "\n"})
+			// The contexts have the same names, sizes and nearly the same times; each image must have its own
+			// content.
+			dir := tree(t, map[string]string{"who": service, "Dockerfile": "FROM " + base + "\nCOPY who /who\nRUN cat /who # " +
+				w.stack + "\n"})
 			r := w.request(service)
 			img, _, err := w.build(dir, r)
 			if err != nil {
 				t.Errorf("%s: %v", service, err)
 				return
 			}
-			// The image is asked, not the output: an engine under load forgets some of it.
+			// Look into the image, not at the output: an engine under load loses some of the output.
 			out, err := exec.Command("docker", "run", "--rm", r.Name, "cat", "/who").CombinedOutput()
 			if err != nil || string(out) != service || w.inspect(r.Name).ID != img.ID {
 				t.Errorf("%s: %q is in it, %v", service, out, err)
@@ -246,23 +272,26 @@ func TestNetworkHostsAndPlatformReachTheBuild(t *testing.T) {
 	}
 }
 
-func TestWhatABuildCannotDoIsRefused(t *testing.T) {
+func TestUnsupportedOptionsAreRefused(t *testing.T) {
 	b := New(nil, slog.New(slog.DiscardHandler))
 	for want, change := range map[string]func(*rhumb.BuildRequest){
-		"BUILDKIT_INLINE_CACHE": func(r *rhumb.BuildRequest) { r.Build.Args = map[string]string{"BUILDKIT_INLINE_CACHE": "1"} },
-		"host-gateway":          func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a:host-gateway"} },
-		"not name:address":      func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a"} },
-		"build.network":         func(r *rhumb.BuildRequest) { r.Build.Network = "mine" },
-		"type gha":              func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=gha"} },
-		"names no ref":          func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=registry"} },
-		"image's name":          func(r *rhumb.BuildRequest) { r.Build.Tags = []string{"Not A Name"} },
-		"both dockerfile":       func(r *rhumb.BuildRequest) { r.Build.Inline, r.Build.Dockerfile = "FROM x", "y" },
-		"tar stream":            func(*rhumb.BuildRequest) {},
+		"BUILDKIT_INLINE_CACHE": func(r *rhumb.BuildRequest) {
+			r.Build.Args = map[string]string{"BUILDKIT_INLINE_CACHE": "1"}
+		},
+		"host-gateway":         func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a:host-gateway"} },
+		"must be name:address": func(r *rhumb.BuildRequest) { r.Build.ExtraHosts = []string{"a"} },
+		"build.network":        func(r *rhumb.BuildRequest) { r.Build.Network = "mine" },
+		"type gha":             func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=gha"} },
+		"has no ref":           func(r *rhumb.BuildRequest) { r.Build.CacheFrom = []string{"type=registry"} },
+		"invalid image name":   func(r *rhumb.BuildRequest) { r.Build.Tags = []string{"Not A Name"} },
+		"both dockerfile":      func(r *rhumb.BuildRequest) { r.Build.Inline, r.Build.Dockerfile = "FROM x", "y" },
+		"tar stream":           func(*rhumb.BuildRequest) {},
 	} {
 		r := rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "shop-web:1"}
 		change(&r)
 		_, err := b.Build(t.Context(), r, strings.NewReader("rubbish"), nil)
-		if code := rhumb.ErrorCode(err); code != rhumb.Invalid && code != rhumb.Unsupported || !strings.Contains(err.Error(), want) {
+		if code := rhumb.ErrorCode(err); code != rhumb.Invalid && code != rhumb.Unsupported ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", want, err)
 		}
 	}
@@ -299,7 +328,8 @@ func TestAnEngineThatIsAwayIsUnavailable(t *testing.T) {
 	}
 	defer c.Close()
 	dir := tree(t, map[string]string{"Dockerfile": "FROM scratch\n"})
-	_, err = New(c, slog.New(slog.DiscardHandler)).Build(t.Context(), rhumb.BuildRequest{Service: "web", Name: "x:1"}, bytes.NewReader(pack(t, dir, "")), nil)
+	_, err = New(c, slog.New(slog.DiscardHandler)).Build(t.Context(), rhumb.BuildRequest{Service: "web", Name: "x:1"},
+		bytes.NewReader(pack(t, dir, "")), nil)
 	if rhumb.ErrorCode(err) != rhumb.Unavailable {
 		t.Fatalf("got %v", err)
 	}
@@ -310,7 +340,8 @@ func BenchmarkABuildWithoutAChange(b *testing.B) {
 	c := docker(b)
 	dir := tree(b, map[string]string{"a.txt": "one", "Dockerfile": "FROM " + base + "\nCOPY . /app\nRUN cat /app/a.txt\n"})
 	for i := range 500 {
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("file", i)), []byte(strings.Repeat(fmt.Sprint(i), 2000)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("file", i)), []byte(strings.Repeat(fmt.Sprint(i), 2000)),
+			0o644); err != nil {
 			b.Fatal(err)
 		}
 	}

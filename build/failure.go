@@ -21,15 +21,15 @@ const maxInstruction = 160 // bytes of a Dockerfile line in an error
 
 var exitCode = regexp.MustCompile(`exit code: (\d+)`)
 
-// failure is all that is known of a build that failed.
+// failure is what is known about a failed build.
 type failure struct {
 	request    rhumb.BuildRequest
-	dockerfile []byte // its text; nil before it was unpacked
-	told       *teller
+	dockerfile []byte // its text; nil if it was not read yet
+	output     *reporter
 	dial       error // why the engine could not be reached
 }
 
-// explain gives an error that names the Dockerfile's line and shows the last output.
+// explain returns an error with the Dockerfile's line and the step's last output.
 func (f failure) explain(ctx context.Context, err error) error {
 	var own *rhumb.Error
 	subject := "build of service " + f.request.Service
@@ -37,13 +37,13 @@ func (f failure) explain(ctx context.Context, err error) error {
 	case errors.As(err, &own):
 		return err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return rhumb.Errorf(rhumb.Timeout, "%s: it took too long: %w", subject, err)
+		return rhumb.Errorf(rhumb.Timeout, "%s: timed out: %w", subject, err)
 	case ctx.Err() != nil:
 		return rhumb.Errorf(rhumb.Cancelled, "%s: cancelled: %w", subject, err)
 	case f.dial != nil:
 		return rhumb.Errorf(rhumb.Unavailable, "%s: the engine's builder can't be reached: %w", subject, f.dial)
 	case status.Code(rootCause(err)) == codes.Unavailable:
-		return rhumb.Errorf(rhumb.Unavailable, "%s: the engine's builder went away: %w", subject, err)
+		return rhumb.Errorf(rhumb.Unavailable, "%s: the connection to the engine's builder broke: %w", subject, err)
 	}
 	failing, output := f.step()
 	what := reason(err)
@@ -53,8 +53,8 @@ func (f failure) explain(ctx context.Context, err error) error {
 		line, instruction = locate(f.dockerfile, f.request.Build.Args, failing, err.Error())
 	}
 	if frontend.MatchString(failing) {
-		hint = "the engine can't get the Dockerfile's frontend: remove that line, as the engine's builder has one of its own, " +
-			"or name one that it can pull"
+		hint = "the engine can't pull the Dockerfile's frontend: remove this line to use the engine's own, " +
+			"or name an image that it can pull"
 	}
 	if instruction != "" {
 		what = instruction + ": " + what
@@ -71,15 +71,15 @@ func (f failure) explain(ctx context.Context, err error) error {
 	return &rhumb.Error{Code: code, Msg: what, Hint: hint, At: at, Err: err}
 }
 
-// step gives the name and the last output of the step that failed.
+// step returns the name and the last output of the failed step.
 func (f failure) step() (name string, output []string) {
-	if f.told == nil {
+	if f.output == nil {
 		return "", nil
 	}
-	return f.told.failed()
+	return f.output.failed()
 }
 
-// rootCause finds the error that has the remote end's code.
+// rootCause returns the error that carries the remote end's status code.
 func rootCause(err error) error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if _, ok := e.(interface{ GRPCStatus() *status.Status }); ok {
@@ -89,11 +89,12 @@ func rootCause(err error) error {
 	return err
 }
 
-// chaff is what BuildKit puts before the reason as an error passes through it.
-var chaff = regexp.MustCompile(`^(failed to solve(?: with frontend [\w.]+)?|rpc error: code = \w+ desc =|failed to (?:create LLB definition|` +
+// chaff matches the prefixes that BuildKit adds while an error passes through it.
+var chaff = regexp.MustCompile(`^(failed to solve(?: with frontend [\w.]+)?|rpc error: code = \w+ desc =|` +
+	`failed to (?:create LLB definition|` +
 	`compute cache key|load cache key|calculate checksum of ref \S+)|dockerfile parse error (?:on )?line \d+):? `)
 
-// reason says in few words what went wrong.
+// reason returns the cause without BuildKit's prefixes.
 func reason(err error) string {
 	text := err.Error()
 	if m := exitCode.FindStringSubmatch(text); m != nil {
@@ -105,26 +106,27 @@ func reason(err error) string {
 	return text
 }
 
-// classify tells what a registry said from what the Dockerfile got wrong.
+// classify returns the code and hint for a cause: a registry's answer, or a mistake in the Dockerfile.
 func classify(reason string) (code rhumb.Code, hint string) {
 	says := func(words ...string) bool {
 		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(reason, w) })
 	}
 	switch {
-	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed", "no basic auth credentials", "insufficient_scope"):
-		return rhumb.Denied, "log in to the registry with docker login, and check the image's name"
+	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed",
+		"no basic auth credentials", "insufficient_scope"):
+		return rhumb.Denied, "run docker login for the registry, and check the image's name"
 	case says("failed to fetch remote"):
-		return rhumb.Invalid, "the server's engine fetches the repository: it must find it, and be let in without a password"
+		return rhumb.Invalid, "the server's engine fetches the repository: it must be able to reach it, without a password"
 	case says("repository does not contain ref"):
-		return rhumb.Invalid, "name a branch, a tag or a commit after #"
+		return rhumb.Invalid, "put a branch, a tag or a commit after #"
 	case says("failed to do request: "):
-		return rhumb.Unavailable, "the image's registry can't be reached from the server"
+		return rhumb.Unavailable, "the server can't reach the image's registry"
 	default:
 		return rhumb.Invalid, ""
 	}
 }
 
-// place gives the line and the instruction that the engine itself names, or 0.
+// place returns the line and the instruction that the engine names, or 0.
 func place(err error) (line int, instruction string) {
 	sources := errdefs.Sources(err)
 	if len(sources) == 0 {
@@ -147,7 +149,7 @@ func place(err error) (line int, instruction string) {
 	return start, excerpt(s.Info.Data, start, end)
 }
 
-// dockerfileName gives the Dockerfile as the user knows it.
+// dockerfileName returns the Dockerfile's path as the user writes it.
 func dockerfileName(b rhumb.Build) string {
 	name := b.Dockerfile
 	switch {

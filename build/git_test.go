@@ -14,13 +14,15 @@ import (
 	"rhumb"
 )
 
-// repository serves a git repository with those files over HTTP, and returns its URL and what commits a change.
+// repository serves a git repository with those files over HTTP. It returns its URL and a function that commits a
+// change.
 func repository(t *testing.T, files map[string]string) (url string, commit func(files map[string]string)) {
 	t.Helper()
 	dir := tree(t, files)
 	git := func(args ...string) string {
 		t.Helper()
-		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
+		cmd := exec.Command("git",
+			append([]string{"-C", dir, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("git %v: %v: %s", args, err, out)
@@ -49,9 +51,11 @@ func repository(t *testing.T, files map[string]string) (url string, commit func(
 func TestTheEngineFetchesAGitContextItself(t *testing.T) {
 	w := newWorkshop(t)
 	salt := w.stack + time.Now().String()
-	url, commit := repository(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY a.txt /root.txt\n", "a.txt": "root " + salt,
-		"app/Dockerfile": "FROM scratch\nCOPY a.txt /app.txt\n", "app/a.txt": "app " + salt, "app/other.df": "FROM scratch\nCOPY a.txt /other.txt\n",
-		"app/wrong.df": "FROM scratch\nCOPY none /\n"})
+	url, commit := repository(t,
+		map[string]string{"Dockerfile": "FROM scratch\nCOPY a.txt /root.txt\n", "a.txt": "root " + salt,
+			"app/Dockerfile": "FROM scratch\nCOPY a.txt /app.txt\n", "app/a.txt": "app " + salt,
+			"app/other.df": "FROM scratch\nCOPY a.txt /other.txt\n",
+			"app/wrong.df": "FROM scratch\nCOPY none /\n"})
 	build := func(context, dockerfile string) (rhumb.Image, error) {
 		r := w.request("web")
 		r.Build = rhumb.Build{Context: context, Dockerfile: dockerfile}
@@ -63,7 +67,8 @@ func TestTheEngineFetchesAGitContextItself(t *testing.T) {
 		return img, err
 	}
 	for _, tc := range []struct{ fragment, dockerfile, want string }{
-		{"", "", "root.txt"}, {"#main", "", "root.txt"}, {"#:app", "", "app.txt"}, {"#main:./app/", "", "app.txt"}, {"#main:app", "", "app.txt"}, {"#main:app", "other.df", "other.txt"},
+		{"", "", "root.txt"}, {"#main", "", "root.txt"}, {"#:app", "", "app.txt"}, {"#main:./app/", "", "app.txt"},
+		{"#main:app", "", "app.txt"}, {"#main:app", "other.df", "other.txt"},
 	} {
 		img, err := build(url+tc.fragment, tc.dockerfile)
 		if err != nil {
@@ -93,17 +98,19 @@ func refusesWrongGitContexts(t *testing.T, url string, build func(context, docke
 		context, dockerfile, want string
 		hinted                    bool
 	}{
-		{url + "#nowhere", "", "nowhere", true}, {url + "#main:app", "wrong.df", "none", false}, {url + "#main", "missing.df", "missing.df", false},
+		{url + "#nowhere", "", "nowhere", true}, {url + "#main:app", "wrong.df", "none", false},
+		{url + "#main", "missing.df", "missing.df", false},
 		{strings.Replace(url, "/repo.git", "/none.git", 1), "", "build of service web", true},
 	} {
 		_, err := build(tc.context, tc.dockerfile)
-		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), tc.want) || rhumb.ErrorHint(err) == "" && tc.hinted {
+		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), tc.want) ||
+			rhumb.ErrorHint(err) == "" && tc.hinted {
 			t.Errorf("%s %s: got %v (hint: %s)", tc.context, tc.dockerfile, err, rhumb.ErrorHint(err))
 		}
 	}
 }
 
-func TestTheNameOfARemoteImageIsItsContexts(t *testing.T) {
+func TestARemoteImageIsNamedByItsContext(t *testing.T) {
 	a, b := RemoteName("shop", "web", "https://x/a.git#main"), RemoteName("shop", "web", "https://x/a.git#next")
 	if a == b || a != RemoteName("shop", "web", "https://x/a.git#main") || !strings.HasPrefix(a, "shop-web:remote-") {
 		t.Errorf("%s, %s", a, b)

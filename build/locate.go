@@ -12,8 +12,8 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
 
-// Engines of 20.10 don't say which line of the Dockerfile failed. They name the step, "[tools 3/4] RUN make", and from that and the
-// Dockerfile the line is found again.
+// Engine 20.10 doesn't say which line of the Dockerfile failed, but names the step: "[tools 3/4] RUN make". This file
+// finds the line from the step's name.
 
 var (
 	parseError = regexp.MustCompile(`dockerfile parse error (?:on )?line (\d+): `)
@@ -24,12 +24,12 @@ var (
 	noStage    = regexp.MustCompile(`invalid stage index (\d+)`)
 )
 
-// locate finds the failing step's instruction: its line and its text. The line is 0 if it can't be told. args are the
-// build's arguments.
+// locate returns the line and the text of the failing step's instruction; line 0 means that it is unknown. args are
+// the build's arguments.
 func locate(dockerfile []byte, args map[string]string, failing, reason string) (line int, instruction string) {
 	if m := parseError.FindStringSubmatch(reason); m != nil {
 		line, _ = strconv.Atoi(m[1])
-		return line, "" // the reason says it
+		return line, "" // the reason contains the instruction
 	}
 	if frontend.MatchString(failing) {
 		return syntaxLine(dockerfile)
@@ -45,7 +45,7 @@ func locate(dockerfile []byte, args map[string]string, failing, reason string) (
 	return node.StartLine, excerpt(dockerfile, node.StartLine, node.EndLine)
 }
 
-// syntaxLine finds the comment that names the Dockerfile's frontend.
+// syntaxLine returns the comment that names the Dockerfile's frontend.
 func syntaxLine(dockerfile []byte) (line int, instruction string) {
 	_, _, where, ok := parser.DetectSyntax(dockerfile)
 	if !ok || len(where) == 0 {
@@ -55,7 +55,7 @@ func syntaxLine(dockerfile []byte) (line int, instruction string) {
 	return line, excerpt(dockerfile, line, line)
 }
 
-// failingNode finds the instruction by the failing step's name, or else by the reason; nil: it can't be told.
+// failingNode returns the instruction that the failing step's name or the reason points to, or nil.
 func failingNode(nodes []*parser.Node, args map[string]string, failing, reason string) *parser.Node {
 	if m := image.FindStringSubmatch(failing); m != nil {
 		return naming(nodes, args, m[1])
@@ -70,7 +70,7 @@ func failingNode(nodes []*parser.Node, args map[string]string, failing, reason s
 		word = m[1]
 	} else if m := noStage.FindStringSubmatch(reason); m != nil {
 		word = "--from=" + m[1]
-	} else if strings.Contains(failing, "://") { // what ADD fetches is a step of its own
+	} else if strings.Contains(failing, "://") { // ADD of a URL is a step whose name is the URL
 		word = failing
 	}
 	for _, node := range nodes {
@@ -81,8 +81,8 @@ func failingNode(nodes []*parser.Node, args map[string]string, failing, reason s
 	return nil
 }
 
-// numberedStep finds the i-th of n numbered steps of a stage. The base image is numbered too unless it is scratch or another stage, so the steps
-// are counted from the end.
+// numberedStep returns the i-th of n numbered steps of a stage. A base image has a number too, unless it is scratch
+// or another stage, so numberedStep counts from the end.
 func numberedStep(nodes []*parser.Node, stage string, i, n int) *parser.Node {
 	var from *parser.Node
 	var steps []*parser.Node
@@ -93,7 +93,7 @@ func numberedStep(nodes []*parser.Node, stage string, i, n int) *parser.Node {
 		if part.name != stage && stage != "" {
 			continue
 		}
-		from, steps = part.from, nil // without a name there is one stage only
+		from, steps = part.from, nil // without a name there is only one stage
 		for _, node := range part.nodes {
 			if slices.Contains([]string{"run", "copy", "add", "workdir"}, strings.ToLower(node.Value)) {
 				steps = append(steps, node)
@@ -140,8 +140,8 @@ func arguments(node *parser.Node) (words []string) {
 	return words
 }
 
-// naming finds the instruction that names an image, in full or as people write it, with the arguments that are declared
-// before the first stage.
+// naming returns the instruction that names an image, in its full or short form, with the values of the arguments
+// declared before the first stage.
 func naming(nodes []*parser.Node, args map[string]string, image string) *parser.Node {
 	known := declared(nodes, args)
 	for _, node := range nodes {
@@ -157,7 +157,7 @@ func naming(nodes []*parser.Node, args map[string]string, image string) *parser.
 	return nil
 }
 
-// imageNamesOf lists the images that an instruction may name: FROM's, and what COPY and RUN --mount take files from.
+// imageNamesOf returns the images that an instruction may name: FROM's image and the sources of COPY and RUN --mount.
 func imageNamesOf(node *parser.Node) (names []string) {
 	if strings.EqualFold(node.Value, "from") {
 		words := arguments(node)
@@ -177,7 +177,7 @@ func imageNamesOf(node *parser.Node) (names []string) {
 	return names
 }
 
-// declared returns the arguments that stand before the first stage, with the build's own values or their defaults.
+// declared returns the arguments declared before the first stage, with the build's values or their defaults.
 func declared(nodes []*parser.Node, args map[string]string) shell.EnvGetter {
 	var known []string
 	for _, node := range nodes {
@@ -197,7 +197,7 @@ func declared(nodes []*parser.Node, args map[string]string) shell.EnvGetter {
 	return shell.EnvsFromSlice(known)
 }
 
-// excerpt gives lines of a Dockerfile as one, without what continues them.
+// excerpt returns lines of a Dockerfile joined into one, without their backslashes.
 func excerpt(dockerfile []byte, start, end int) (text string) {
 	lines := strings.Split(string(dockerfile), "\n")
 	if start < 1 || start > len(lines) {

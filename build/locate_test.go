@@ -67,7 +67,7 @@ func TestAStepIsFoundInTheDockerfile(t *testing.T) {
 	}
 }
 
-func TestWhatIsNamedByAnArgumentOrByAReasonIsFoundToo(t *testing.T) {
+func TestAnImageNamedByAnArgumentOrAReasonIsFound(t *testing.T) {
 	const dockerfile = `# a remark is no directive
 ARG REGISTRY=example.com
 ARG TAG
@@ -84,8 +84,10 @@ FROM ${NOPE}
 		line            int
 	}{
 		{failing: "[internal] load metadata for example.com/base:9", line: 5},
-		{failing: "[internal] load metadata for mirror/base:12", args: map[string]string{"REGISTRY": "mirror", "TAG": "12"}, line: 0},
-		{failing: "[internal] load metadata for docker.io/mirror/base:12", args: map[string]string{"REGISTRY": "mirror", "TAG": "12"}, line: 5},
+		{failing: "[internal] load metadata for mirror/base:12", args: map[string]string{"REGISTRY": "mirror", "TAG": "12"},
+			line: 0},
+		{failing: "[internal] load metadata for docker.io/mirror/base:12",
+			args: map[string]string{"REGISTRY": "mirror", "TAG": "12"}, line: 5},
 		{failing: "FROM example.com/tool:1", line: 6},
 		{failing: "https://example.com/x", line: 7},
 		{failing: "https://example.com/y", line: 0},
@@ -97,8 +99,10 @@ FROM ${NOPE}
 			t.Errorf("%s%s: got %d, %q", c.failing, c.reason, line, text)
 		}
 	}
-	for dockerfile, want := range map[string]int{"# syntax=docker/dockerfile:1\nFROM a\n": 1, "# escape=`\n#Syntax = docker/dockerfile:1\nFROM a\n": 2} {
-		line, text := locate([]byte(dockerfile), nil, "resolve image config for docker-image://docker.io/docker/dockerfile:1", "")
+	for dockerfile, want := range map[string]int{"# syntax=docker/dockerfile:1\nFROM a\n": 1,
+		"# escape=`\n#Syntax = docker/dockerfile:1\nFROM a\n": 2} {
+		line, text := locate([]byte(dockerfile), nil,
+			"resolve image config for docker-image://docker.io/docker/dockerfile:1", "")
 		if line != want || !strings.Contains(text, "docker/dockerfile:1") {
 			t.Errorf("%q: got %d, %q", dockerfile, line, text)
 		}
@@ -117,34 +121,41 @@ func FuzzNoDockerfileAndNoStepPanics(f *testing.F) {
 	})
 }
 
-func TestTheLineThatANewerEngineNamesIsTaken(t *testing.T) {
-	err := errdefs.WithSource(errors.New(`process "/bin/sh -c make" did not complete successfully: exit code: 2`), &errdefs.Source{
-		Info:   &pb.SourceInfo{Filename: "Dockerfile", Data: []byte("FROM a\n\nRUN make \\\n  all\n")},
-		Ranges: []*pb.Range{{Start: &pb.Position{Line: 3}, End: &pb.Position{Line: 4}}},
-	})
-	told := newTeller("web", nil)
+func TestTheLineThatANewerEngineReportsIsUsed(t *testing.T) {
+	err := errdefs.WithSource(errors.New(`process "/bin/sh -c make" did not complete successfully: exit code: 2`),
+		&errdefs.Source{
+			Info:   &pb.SourceInfo{Filename: "Dockerfile", Data: []byte("FROM a\n\nRUN make \\\n  all\n")},
+			Ranges: []*pb.Range{{Start: &pb.Position{Line: 3}, End: &pb.Position{Line: 4}}},
+		})
+	output := newReporter("web", nil)
 	d, now := digest.FromString("x"), time.Now()
-	told.tell(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: d, Name: "[2/2] RUN make all", Started: &now}}})
-	told.tell(&bkclient.SolveStatus{Logs: []*bkclient.VertexLog{{Vertex: d, Data: []byte("no rule\nstop")}}})
-	told.tell(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: d, Name: "[2/2] RUN make all", Started: &now, Completed: &now, Error: "exit code: 2"}}})
-	got := failure{request: rhumb.BuildRequest{Service: "web"}, told: told}.explain(t.Context(), fmt.Errorf("failed to solve: %w", err))
-	if want := "Dockerfile:3: RUN make all: exit code 2\n  | no rule\n  | stop"; got.Error() != want || rhumb.ErrorCode(got) != rhumb.Invalid {
+	output.status(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: d, Name: "[2/2] RUN make all",
+		Started: &now}}})
+	output.status(&bkclient.SolveStatus{Logs: []*bkclient.VertexLog{{Vertex: d, Data: []byte("no rule\nstop")}}})
+	output.status(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: d, Name: "[2/2] RUN make all", Started: &now,
+		Completed: &now, Error: "exit code: 2"}}})
+	got := failure{request: rhumb.BuildRequest{Service: "web"}, output: output}.explain(t.Context(),
+		fmt.Errorf("failed to solve: %w", err))
+	if want := "Dockerfile:3: RUN make all: exit code 2\n  | no rule\n  | stop"; got.Error() != want ||
+		rhumb.ErrorCode(got) != rhumb.Invalid {
 		t.Fatalf("got %v", got)
 	}
 }
 
-func TestOutputComesInLinesHoweverItIsCut(t *testing.T) {
+func TestOutputIsSplitIntoLines(t *testing.T) {
 	var got []string
-	told := newTeller("web", func(p rhumb.BuildProgress) {
+	output := newReporter("web", func(p rhumb.BuildProgress) {
 		if p.Output != "" {
 			got = append(got, p.Output)
 		}
 	})
 	d, now := digest.FromString("x"), time.Now()
-	for _, piece := range []string{"a", "b\nc\r\n", "\n\n10%\r20%\rdone\n", "bad \xff\n", strings.Repeat("long", maxLine), "\n", "end"} {
-		told.tell(&bkclient.SolveStatus{Logs: []*bkclient.VertexLog{{Vertex: d, Data: []byte(piece)}}})
+	for _, piece := range []string{"a", "b\nc\r\n", "\n\n10%\r20%\rdone\n", "bad \xff\n", strings.Repeat("long", maxLine),
+		"\n", "end"} {
+		output.status(&bkclient.SolveStatus{Logs: []*bkclient.VertexLog{{Vertex: d, Data: []byte(piece)}}})
 	}
-	told.tell(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: d, Name: "[1/1] RUN x", Started: &now, Completed: &now}}})
+	output.status(&bkclient.SolveStatus{Vertexes: []*bkclient.Vertex{{Digest: d, Name: "[1/1] RUN x", Started: &now,
+		Completed: &now}}})
 	if len(got) != 8 || len(got[6]) != maxLine {
 		t.Fatalf("got %d lines: %.200q", len(got), got)
 	}
@@ -152,8 +163,8 @@ func TestOutputComesInLinesHoweverItIsCut(t *testing.T) {
 	if want := []string{"ab", "c", "10%", "20%", "done", "bad \uFFFD", "long", "end"}; !slices.Equal(got, want) {
 		t.Fatalf("got %q", got)
 	}
-	told.output(told.vertex(d), []byte(strings.Repeat("x\n", 100)))
-	if n := len(told.vertex(d).last); n != keepLines {
+	output.output(output.vertex(d), []byte(strings.Repeat("x\n", 100)))
+	if n := len(output.vertex(d).last); n != keepLines {
 		t.Fatalf("%d lines are kept", n)
 	}
 }

@@ -18,8 +18,8 @@ const (
 	shortContent = 12 // characters
 )
 
-// Name names the image of a service: STACK-SERVICE:COMMIT, with "-dirty" when there are changes that aren't committed.
-// Outside of a git repository the tag is the content's, as Content returns it.
+// Name returns the name of a service's image: STACK-SERVICE:COMMIT, with "-dirty" if there are uncommitted changes.
+// Outside a git repository the tag is that of Content.
 func Name(stack, service string, git rhumb.Git, content string) string {
 	tag := git.Commit
 	if tag == "" {
@@ -34,15 +34,15 @@ func Name(stack, service string, git rhumb.Git, content string) string {
 	return stack + "-" + service + ":" + tag
 }
 
-// RemoteName names the image of a service whose context the engine fetches: STACK-SERVICE:remote-HASH. The hash is the context's
-// URL, so that the name stays while the project's own files change.
+// RemoteName returns the name of an image whose context the engine fetches: STACK-SERVICE:remote-HASH. The hash is
+// that of the context's URL, so the name doesn't change with the project's own files.
 func RemoteName(stack, service, context string) string {
 	sum := sha256.Sum256([]byte(context))
 	return stack + "-" + service + ":remote-" + hex.EncodeToString(sum[:6])
 }
 
-// Content returns a tag for what an image is built from: the context that Tar sends, and how it is built. Times don't
-// count, and neither does where the context lies.
+// Content returns a tag for what an image is built from: the context that Tar writes, and the build's options. Times
+// and the context's path don't matter.
 func Content(dir, dockerfile string, b rhumb.Build) (string, error) {
 	h := sha256.New()
 	b.Context = ""
@@ -52,7 +52,7 @@ func Content(dir, dockerfile string, b rhumb.Build) (string, error) {
 	context, w := io.Pipe()
 	var sending sync.WaitGroup
 	defer sending.Wait()
-	defer context.Close() // ends the sending, if it isn't done
+	defer context.Close() // ends Tar, if it still writes
 	sending.Go(func() { w.CloseWithError(Tar(w, dir, dockerfile)) })
 	for files := tar.NewReader(context); ; {
 		f, err := files.Next()

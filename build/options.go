@@ -14,13 +14,13 @@ import (
 	"rhumb"
 )
 
-// solveOptions is a build in BuildKit's words.
+// solveOptions are a build's options as BuildKit wants them.
 type solveOptions struct {
 	bkclient.SolveOpt
 	dockerfile []byte // its text, to find lines in
 }
 
-// options translates a request; what can't be translated is an error.
+// options returns BuildKit's options for a request, or an error if BuildKit can't do it.
 func options(r rhumb.BuildRequest) (solveOptions, error) {
 	names, err := imageNames(r)
 	if err != nil {
@@ -48,13 +48,13 @@ func options(r rhumb.BuildRequest) (solveOptions, error) {
 	return o, nil
 }
 
-// imageNames gives the image's names, joined by commas.
+// imageNames returns the image's names, joined by commas.
 func imageNames(r rhumb.BuildRequest) (string, error) {
 	all := append([]string{r.Name}, r.Build.Tags...)
 	for _, name := range all {
 		if _, err := reference.ParseNormalizedNamed(name); err != nil || strings.Contains(name, ",") {
-			return "", rhumb.Errorf(rhumb.Invalid, "service %s: %q can't be an image's name", r.Service, name).
-				WithHint("names look like registry.example.com/team/shop-web:1.0, in lower case")
+			return "", rhumb.Errorf(rhumb.Invalid, "service %s: invalid image name: %q", r.Service, name).
+				WithHint("write it like registry.example.com/team/shop-web:1.0, in lower case")
 		}
 	}
 	return strings.Join(all, ","), nil
@@ -74,8 +74,9 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	}
 	for key, value := range b.Args {
 		if key == "BUILDKIT_INLINE_CACHE" {
-			return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.BUILDKIT_INLINE_CACHE is not supported: engines of 20.10 make broken images with it", r.Service).
-				WithHint("leave it out; the engine keeps its own cache")
+			return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.%s is not supported: "+
+				"Engine 20.10 builds broken images with it", r.Service, key).
+				WithHint("remove it; the engine keeps its own cache")
 		}
 		attrs["build-arg:"+key] = value
 	}
@@ -100,12 +101,12 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	set("add-hosts", hosts, hosts != "")
 	if b.Network != "" && !slices.Contains([]string{"default", "none", "host"}, b.Network) {
 		return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.network %q is not supported", r.Service, b.Network).
-			WithHint("it may be default, none or host")
+			WithHint("use default, none or host")
 	}
 	return attrs, nil
 }
 
-// fetch has the engine fetch the context, if it is a remote one.
+// fetch sets the attributes of a remote context, which the engine fetches.
 func fetch(r rhumb.BuildRequest, attrs map[string]string) error {
 	b := r.Build
 	if !b.Remote() {
@@ -117,13 +118,14 @@ func fetch(r rhumb.BuildRequest, attrs map[string]string) error {
 	url, folder := remoteContext(b.Context)
 	attrs["context"] = url
 	if folder != "" {
-		// Engines of 20.10 know no folder of a repository. The Dockerfile's name begins at the repository's own.
+		// Engine 20.10 can't build a folder of a repository. So the Dockerfile's name starts at the root of the
+		// repository.
 		attrs["contextsubdir"], attrs["filename"] = folder, path.Join(folder, attrs["filename"])
 	}
 	return nil
 }
 
-// gitURL matches what the engine takes for a repository; anything else is an archive.
+// gitURL matches what the engine treats as a repository; it treats any other URL as an archive.
 var gitURL = regexp.MustCompile(`^(git://|git@|github\.com/)|\.git$`)
 
 // remoteContext splits URL#REF:FOLDER into URL#REF and the folder.
@@ -131,7 +133,7 @@ func remoteContext(context string) (url, folder string) {
 	url, fragment, _ := strings.Cut(context, "#")
 	ref, folder, _ := strings.Cut(fragment, ":")
 	if ref == "" && gitURL.MatchString(url) {
-		ref = "HEAD" // engines of 20.10 take master for the default branch
+		ref = "HEAD" // Engine 20.10 would use master
 	}
 	if ref != "" {
 		url += "#" + ref
@@ -139,25 +141,26 @@ func remoteContext(context string) (url, folder string) {
 	return url, path.Clean("/" + folder)[1:]
 }
 
-// extraHosts turns "name:address" and "name=address" into BuildKit's list.
+// extraHosts turns entries "name:address" and "name=address" into BuildKit's list.
 func extraHosts(r rhumb.BuildRequest) (string, error) {
 	var list []string
 	for _, h := range r.Build.ExtraHosts {
 		i := strings.IndexAny(h, ":=")
 		if i <= 0 || i == len(h)-1 {
-			return "", rhumb.Errorf(rhumb.Invalid, "service %s: build.extra_hosts: %q is not name:address", r.Service, h)
+			return "", rhumb.Errorf(rhumb.Invalid, "service %s: build.extra_hosts: %q must be name:address", r.Service, h)
 		}
 		name, addr := h[:i], strings.Trim(h[i+1:], "[]")
 		if addr == "host-gateway" {
-			return "", rhumb.Errorf(rhumb.Unsupported, "service %s: build.extra_hosts: host-gateway is not supported in builds", r.Service).
-				WithHint("name the address itself")
+			return "", rhumb.Errorf(rhumb.Unsupported, "service %s: build.extra_hosts: host-gateway is not supported in builds",
+				r.Service).
+				WithHint("write the address itself")
 		}
 		list = append(list, name+"="+addr)
 	}
 	return strings.Join(list, ","), nil
 }
 
-// cacheFrom takes "image" and "type=registry,ref=image".
+// cacheFrom parses "image" or "type=registry,ref=image".
 func cacheFrom(service, from string) (bkclient.CacheOptionsEntry, error) {
 	entry := bkclient.CacheOptionsEntry{Type: "registry", Attrs: map[string]string{}}
 	if !strings.Contains(from, "=") {
@@ -169,12 +172,13 @@ func cacheFrom(service, from string) (bkclient.CacheOptionsEntry, error) {
 		if key = strings.TrimSpace(key); key != "type" {
 			entry.Attrs[key] = value
 		} else if entry.Type = value; value != "registry" {
-			return entry, rhumb.Errorf(rhumb.Unsupported, "service %s: build.cache_from: type %s is not supported", service, value).
-				WithHint("type=registry is")
+			return entry, rhumb.Errorf(rhumb.Unsupported, "service %s: build.cache_from: type %s is not supported", service,
+				value).
+				WithHint("use type=registry")
 		}
 	}
 	if entry.Attrs["ref"] == "" {
-		return entry, rhumb.Errorf(rhumb.Invalid, "service %s: build.cache_from: %q names no ref", service, from)
+		return entry, rhumb.Errorf(rhumb.Invalid, "service %s: build.cache_from: %q has no ref", service, from)
 	}
 	return entry, nil
 }

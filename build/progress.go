@@ -15,32 +15,32 @@ const (
 	maxLine   = 4 << 10 // bytes of a line; the rest is cut off
 )
 
-// teller turns BuildKit's status into lines of news, and keeps the last output of each step.
-type teller struct {
+// reporter turns BuildKit's status into progress events, and keeps the last output of each step.
+type reporter struct {
 	service  string
 	progress func(rhumb.BuildProgress)
 	steps    map[digest.Digest]*vertex
 }
 
-// vertex is one step of the build, in BuildKit's word.
+// vertex is one step of the build, in BuildKit's terms.
 type vertex struct {
 	name          string
 	started, done bool
-	partial       []byte   // a line whose end hasn't come
+	partial       []byte   // a line without its end
 	last          []string // the last lines
 	err           string
 }
 
-func newTeller(service string, progress func(rhumb.BuildProgress)) *teller {
+func newReporter(service string, progress func(rhumb.BuildProgress)) *reporter {
 	if progress == nil {
 		progress = func(rhumb.BuildProgress) {}
 	}
-	return &teller{service: service, progress: progress, steps: map[digest.Digest]*vertex{}}
+	return &reporter{service: service, progress: progress, steps: map[digest.Digest]*vertex{}}
 }
 
-func (t *teller) tell(s *bkclient.SolveStatus) {
+func (r *reporter) status(s *bkclient.SolveStatus) {
 	for _, v := range s.Vertexes {
-		st := t.vertex(v.Digest)
+		st := r.vertex(v.Digest)
 		st.name = v.Name
 		if v.Error != "" {
 			st.err = v.Error
@@ -48,40 +48,40 @@ func (t *teller) tell(s *bkclient.SolveStatus) {
 		if v.Started != nil && !st.started {
 			st.started = true
 			if !v.Cached {
-				t.say(st, rhumb.BuildProgress{})
+				r.report(st, rhumb.BuildProgress{})
 			}
 		}
 		if v.Completed != nil && !st.done {
 			st.done = true
-			t.flush(st)
-			t.say(st, rhumb.BuildProgress{Cached: v.Cached, Done: true})
+			r.flush(st)
+			r.report(st, rhumb.BuildProgress{Cached: v.Cached, Done: true})
 		}
 	}
 	for _, l := range s.Logs {
-		t.output(t.vertex(l.Vertex), l.Data)
+		r.output(r.vertex(l.Vertex), l.Data)
 	}
 }
 
-func (t *teller) vertex(d digest.Digest) *vertex {
-	st, ok := t.steps[d]
+func (r *reporter) vertex(d digest.Digest) *vertex {
+	st, ok := r.steps[d]
 	if !ok {
 		st = &vertex{}
-		t.steps[d] = st
+		r.steps[d] = st
 	}
 	return st
 }
 
-// say passes news on, except of the builder's own chores.
-func (t *teller) say(st *vertex, p rhumb.BuildProgress) {
+// report calls progress, except for BuildKit's internal steps.
+func (r *reporter) report(st *vertex, p rhumb.BuildProgress) {
 	if strings.HasPrefix(st.name, "[internal]") || strings.HasPrefix(st.name, "[auth]") {
 		return
 	}
-	p.Service, p.Step = t.service, st.name
-	t.progress(p)
+	p.Service, p.Step = r.service, st.name
+	r.progress(p)
 }
 
-// output splits what a step prints into lines. A carriage return starts a line anew, as progress bars do.
-func (t *teller) output(st *vertex, data []byte) {
+// output splits a step's output into lines. A carriage return also ends a line: progress bars use it.
+func (r *reporter) output(st *vertex, data []byte) {
 	for len(data) > 0 {
 		i := bytes.IndexAny(data, "\r\n")
 		chunk := data
@@ -93,12 +93,12 @@ func (t *teller) output(st *vertex, data []byte) {
 			return
 		}
 		if data = data[i+1:]; len(st.partial) > 0 {
-			t.flush(st)
+			r.flush(st)
 		}
 	}
 }
 
-func (t *teller) flush(st *vertex) {
+func (r *reporter) flush(st *vertex) {
 	if len(st.partial) == 0 {
 		return
 	}
@@ -107,14 +107,14 @@ func (t *teller) flush(st *vertex) {
 	if st.last = append(st.last, line); len(st.last) > keepLines {
 		st.last = st.last[1:]
 	}
-	t.say(st, rhumb.BuildProgress{Output: line})
+	r.report(st, rhumb.BuildProgress{Output: line})
 }
 
-// failed gives the name and the last output of the step that failed, if one did.
-func (t *teller) failed() (name string, output []string) {
-	for _, st := range t.steps {
+// failed returns the name and the last output of the failed step, if there is one.
+func (r *reporter) failed() (name string, output []string) {
+	for _, st := range r.steps {
 		if st.err != "" && !strings.Contains(st.err, "context canceled") {
-			t.flush(st)
+			r.flush(st)
 			return st.name, st.last
 		}
 	}

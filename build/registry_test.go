@@ -14,7 +14,8 @@ import (
 	"rhumb"
 )
 
-// privateRegistry serves one image, "base:1", to ada with the password "lovelace". asked counts what it was asked for in her name.
+// privateRegistry serves one image, "base:1", to the user ada with the password "lovelace". asked counts the requests
+// with these credentials.
 func privateRegistry(t *testing.T) (host string, asked *atomic.Int32) {
 	t.Helper()
 	layer := stream(t, &tar.Header{Name: "from-the-registry", Size: 3})
@@ -37,7 +38,8 @@ func privateRegistry(t *testing.T) (host string, asked *atomic.Int32) {
 		return b
 	}
 	layerBlob := typed(put(layer), "application/vnd.docker.image.rootfs.diff.tar")
-	config := encode(map[string]any{"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": []any{layerBlob["digest"]}}})
+	config := encode(map[string]any{"architecture": "amd64", "os": "linux",
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []any{layerBlob["digest"]}}})
 	const manifestType = "application/vnd.docker.distribution.manifest.v2+json"
 	manifest := put(encode(map[string]any{
 		"schemaVersion": 2, "mediaType": manifestType,
@@ -76,11 +78,13 @@ func TestAPrivateBaseImageNeedsTheRequestsCredentials(t *testing.T) {
 	dir := tree(t, map[string]string{"a": w.stack, "Dockerfile": "FROM " + host + "/base:1\nCOPY a /a\n"})
 	r := w.request("web")
 	for name, auth := range map[string]map[string]rhumb.Credentials{
-		"none": nil, "wrong": {host: {Username: "ada", Password: "byron"}}, "another host's": {"example.com": {Username: "ada", Password: "lovelace"}},
+		"none": nil, "wrong": {host: {Username: "ada", Password: "byron"}},
+		"another host's": {"example.com": {Username: "ada", Password: "lovelace"}},
 	} {
 		r.Auth = auth
 		_, _, err := w.build(dir, r)
-		if rhumb.ErrorCode(err) != rhumb.Denied || !strings.Contains(rhumb.ErrorHint(err), "docker login") || strings.Contains(err.Error(), "byron") {
+		if rhumb.ErrorCode(err) != rhumb.Denied || !strings.Contains(rhumb.ErrorHint(err), "docker login") ||
+			strings.Contains(err.Error(), "byron") {
 			t.Fatalf("%s: got %q: %v", name, rhumb.ErrorCode(err), err)
 		}
 		t.Log(err)
@@ -90,7 +94,7 @@ func TestAPrivateBaseImageNeedsTheRequestsCredentials(t *testing.T) {
 	if !strings.Contains(string(w.content(r.Name)), "from-the-registry") || img.ID == "" {
 		t.Fatal("the base image's file isn't in the image")
 	}
-	// A cache that isn't there is asked for with the same credentials, and doesn't fail the build.
+	// A cache that doesn't exist is requested with the same credentials, and doesn't fail the build.
 	before := asked.Load()
 	r.Build.CacheFrom = []string{host + "/cache:none", "type=registry,ref=" + host + "/cache:other"}
 	w.must(w.build(dir, r))

@@ -20,13 +20,16 @@ import (
 
 const maxIgnore = 1 << 20 // bytes of a .dockerignore
 
-// errStop ends a walk whose error is told elsewhere: the walk itself takes a file that vanished for the end of its folder.
+// errStop ends a walk; packer.err has the cause. Returned from the walk, the cause could get lost: fsutil treats a
+// file that vanished as the end of its folder.
 var errStop = errors.New("stop")
 
-// Tar writes the build context in dir to w, as Builder.Build wants it: without what .dockerignore (or DOCKERFILE.dockerignore) names, in a
-// fixed order, with modes and symbolic links kept, owned by root, without sockets and devices. dockerfile is relative to dir; "" means
-// Dockerfile, if there is one. One outside of dir is added. What
-// can't be read is Invalid, by its name; an error of w is given back within the answer.
+// Tar writes the build context in dir to w, in the form that Builder.Build reads. It leaves out what .dockerignore
+// (or DOCKERFILE.dockerignore) names, and sockets and devices. The order is fixed, modes and symbolic links are kept,
+// and root owns everything. dockerfile is relative to dir, and "" means Dockerfile, if there is one; a Dockerfile
+// outside dir is added.
+//
+// A file that can't be read is Invalid, with its name. An error of w is returned wrapped.
 func Tar(w io.Writer, dir string, dockerfile string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -54,7 +57,7 @@ func Tar(w io.Writer, dir string, dockerfile string) error {
 	return nil
 }
 
-// ignored reads the patterns of what stays away. ignore is the file they come from, or "".
+// ignored returns the patterns of files to leave out, and the file that they come from, or "".
 func ignored(dir, dockerfile string) (patterns []string, ignore string, err error) {
 	if dockerfile != "" {
 		if info, err := os.Stat(resolve(dir, dockerfile)); err != nil {
@@ -78,7 +81,7 @@ func ignored(dir, dockerfile string) (patterns []string, ignore string, err erro
 			return nil, "", rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", name, err)
 		}
 		if _, err := patternmatcher.New(patterns); err != nil {
-			return nil, "", rhumb.Errorf(rhumb.Invalid, "%s: a pattern is wrong: %w", name, err)
+			return nil, "", rhumb.Errorf(rhumb.Invalid, "%s: invalid pattern: %w", name, err)
 		}
 		ignore = name
 		break
@@ -86,10 +89,11 @@ func ignored(dir, dockerfile string) (patterns []string, ignore string, err erro
 	if len(patterns) == 0 {
 		return nil, ignore, nil
 	}
-	// These are needed to build, also where they are named as not to be copied.
+	// The build needs these files even if the patterns exclude them.
 	patterns = append(patterns, "!.dockerignore")
 	if filepath.IsLocal(dockerfile) {
-		patterns = append(patterns, "!"+filepath.ToSlash(filepath.Clean(dockerfile)), "!"+filepath.ToSlash(filepath.Clean(dockerfile))+".dockerignore")
+		patterns = append(patterns, "!"+filepath.ToSlash(filepath.Clean(dockerfile)),
+			"!"+filepath.ToSlash(filepath.Clean(dockerfile))+".dockerignore")
 	}
 	return patterns, ignore, nil
 }
@@ -133,7 +137,7 @@ func (p *packer) all(patterns []string) error {
 	return err
 }
 
-// errWrite marks that the receiving end failed, not the files.
+// errWrite marks an error of the receiving end, as opposed to one of the files.
 var errWrite = errors.New("send the build context")
 
 func (p *packer) add(file, name string) error {
@@ -162,11 +166,11 @@ func (p *packer) add(file, name string) error {
 	return p.write(file, info, h)
 }
 
-// write leaves out of the header who owns the file and when it was read: the same files give the same stream.
+// write adds a file without its owner and access time, so that the same files produce the same stream.
 func (p *packer) write(file string, info fs.FileInfo, h *tar.Header) error {
 	h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "", ""
 	h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
-	h.Format = tar.FormatPAX // which has nanoseconds: an edit within the same second is seen
+	h.Format = tar.FormatPAX // has nanoseconds: an edit within the same second changes the stream
 	if !info.Mode().IsRegular() {
 		if err := p.tar.WriteHeader(h); err != nil {
 			return fmt.Errorf("%w: %w", errWrite, err)
@@ -193,7 +197,8 @@ func (p *packer) content(f *os.File, size int64) error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errWrite, err)
 	case n != size:
-		return rhumb.Errorf(rhumb.Invalid, "%s changed while it was read", f.Name()).WithHint("wait until whatever writes it is done, or name it in .dockerignore")
+		return rhumb.Errorf(rhumb.Invalid, "%s changed while it was being read", f.Name()).
+			WithHint("wait until it is complete, or add it to .dockerignore")
 	}
 	return nil
 }
@@ -212,7 +217,7 @@ func (s *sourceErrors) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// outside adds a Dockerfile that isn't in the context, and the ignore file that belongs to it.
+// outside adds a Dockerfile that isn't in the context, and its ignore file.
 func (p *packer) outside(dockerfile, ignore string) error {
 	files := map[string]string{outsideDockerfile: dockerfile}
 	if ignore == dockerfile+".dockerignore" {

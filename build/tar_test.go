@@ -23,7 +23,8 @@ import (
 	"rhumb"
 )
 
-// tree writes files into a new folder. A name that ends in a slash is a folder; content that begins with "-> " is a link.
+// tree writes files into a new folder. A name that ends with a slash is a folder; content that begins with "-> " is a
+// link.
 func tree(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,15 +83,17 @@ func TestDockerignoreIsHonoured(t *testing.T) {
 		t.Fatalf("got %q", got)
 	}
 	files["Dockerfile.dockerignore"] = "src\n"
-	want = []string{".dockerignore", "Dockerfile", "Dockerfile.dockerignore", "node_modules/", "node_modules/x/", "node_modules/x/y", "secret.txt"}
+	want = []string{".dockerignore", "Dockerfile", "Dockerfile.dockerignore", "node_modules/", "node_modules/x/",
+		"node_modules/x/y", "secret.txt"}
 	if got := names(t, pack(t, tree(t, files), "Dockerfile")); !slices.Equal(got, want) {
 		t.Fatalf("with Dockerfile.dockerignore: got %q", got)
 	}
 }
 
-func TestWhatIsPackedComesOutAsItWas(t *testing.T) {
+func TestAPackedContextIsUnpackedUnchanged(t *testing.T) {
 	dir := tree(t, map[string]string{
-		"Dockerfile": "FROM scratch", "run.sh": "#!/bin/sh", "empty/": "", "inner/link": "-> ../run.sh", "abs": "-> /etc/passwd",
+		"Dockerfile": "FROM scratch", "run.sh": "#!/bin/sh", "empty/": "", "inner/link": "-> ../run.sh",
+		"abs":                              "-> /etc/passwd",
 		"läng/" + strings.Repeat("n", 200): "long",
 	})
 	at := time.Date(2020, 2, 3, 4, 5, 6, 789, time.UTC)
@@ -158,7 +161,8 @@ func listing(t *testing.T, dir string) (list []string) {
 }
 
 func TestADockerfileOutsideOfTheContextIsAdded(t *testing.T) {
-	dir := tree(t, map[string]string{"app/a": "a", "app/b": "b", "docker/web": "FROM scratch", "docker/web.dockerignore": "b\n"})
+	dir := tree(t, map[string]string{"app/a": "a", "app/b": "b", "docker/web": "FROM scratch",
+		"docker/web.dockerignore": "b\n"})
 	packed := pack(t, filepath.Join(dir, "app"), "../docker/web")
 	if got := names(t, packed); !slices.Equal(got, []string{"a", outsideDockerfile, outsideIgnore}) {
 		t.Fatalf("got %q", got)
@@ -175,11 +179,11 @@ func TestADockerfileOutsideOfTheContextIsAdded(t *testing.T) {
 	}
 }
 
-func TestMistakesInAContextAreNamed(t *testing.T) {
+func TestErrorsInAContextNameTheFile(t *testing.T) {
 	dir := tree(t, map[string]string{"bad/.dockerignore": "a[\n", "file": "", "folder/x": "", "bad/Dockerfile": ""})
 	for _, c := range []struct{ dir, dockerfile, want string }{
 		{"none", "", "none"}, {"file", "", "not a folder"}, {"folder", "Dockerfile", "Dockerfile"},
-		{"folder", "../folder", "not a file"}, {"bad", "", ".dockerignore: a pattern is wrong"},
+		{"folder", "../folder", "not a file"}, {"bad", "", ".dockerignore: invalid pattern"},
 	} {
 		err := Tar(io.Discard, filepath.Join(dir, c.dir), c.dockerfile)
 		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), c.want) {
@@ -188,7 +192,7 @@ func TestMistakesInAContextAreNamed(t *testing.T) {
 	}
 }
 
-func TestAReceiverThatFailsIsToldAsSuch(t *testing.T) {
+func TestAnErrorOfTheReceiverIsReturned(t *testing.T) {
 	dir := tree(t, map[string]string{"Dockerfile": strings.Repeat("x", 1<<20)})
 	r, w := io.Pipe()
 	gone := errors.New("gone")
@@ -219,7 +223,7 @@ func stream(t testing.TB, headers ...*tar.Header) []byte {
 	return b.Bytes()
 }
 
-func TestNothingLeadsOutOfTheContext(t *testing.T) {
+func TestNoEntryEscapesTheContext(t *testing.T) {
 	victim := tree(t, map[string]string{"kept": "kept"})
 	for name, headers := range map[string][]*tar.Header{
 		"dots":               {{Name: "../x"}},
@@ -227,7 +231,8 @@ func TestNothingLeadsOutOfTheContext(t *testing.T) {
 		"absolute":           {{Name: "/etc/x"}},
 		"through a link":     {{Name: "out", Typeflag: tar.TypeSymlink, Linkname: victim}, {Name: "out/kept", Size: 3}},
 		"through a relative": {{Name: "out", Typeflag: tar.TypeSymlink, Linkname: "../.."}, {Name: "out/x", Size: 3}},
-		"a folder in a link": {{Name: "out", Typeflag: tar.TypeSymlink, Linkname: victim}, {Name: "out/new/", Typeflag: tar.TypeDir}},
+		"a folder in a link": {{Name: "out", Typeflag: tar.TypeSymlink, Linkname: victim},
+			{Name: "out/new/", Typeflag: tar.TypeDir}},
 		"over a link":        {{Name: "l", Typeflag: tar.TypeSymlink, Linkname: victim + "/kept"}, {Name: "l", Size: 3}},
 		"hard link":          {{Name: "l", Typeflag: tar.TypeLink, Linkname: victim + "/kept"}},
 		"device":             {{Name: "null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}},
@@ -262,15 +267,18 @@ func TestAContextHasLimits(t *testing.T) {
 		headers []*tar.Header
 		want    string
 	}{
-		"bytes":           {limits{9, 10}, []*tar.Header{{Name: "a", Size: 5}, {Name: "b", Size: 5}}, "bigger than"},
-		"files":           {limits{9, 2}, []*tar.Header{{Name: "a"}, {Name: "b"}, {Name: "c"}}, "more than 2 files"},
-		"nested folders":  {limits{9, 2}, []*tar.Header{{Name: "a/b/c/d"}}, "more than 2 files"},
-		"links":           {limits{9, 1}, []*tar.Header{{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "x"}, {Name: "b", Typeflag: tar.TypeSymlink, Linkname: "x"}}, "more than 1"},
+		"bytes":          {limits{9, 10}, []*tar.Header{{Name: "a", Size: 5}, {Name: "b", Size: 5}}, "larger than"},
+		"files":          {limits{9, 2}, []*tar.Header{{Name: "a"}, {Name: "b"}, {Name: "c"}}, "more than 2 files"},
+		"nested folders": {limits{9, 2}, []*tar.Header{{Name: "a/b/c/d"}}, "more than 2 files"},
+		"links": {limits{9, 1},
+			[]*tar.Header{{Name: "a", Typeflag: tar.TypeSymlink, Linkname: "x"},
+				{Name: "b", Typeflag: tar.TypeSymlink, Linkname: "x"}}, "more than 1"},
 		"within the most": {limits{10, 2}, []*tar.Header{{Name: "a", Size: 5}, {Name: "b", Size: 5}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := unpack(t.Context(), bytes.NewReader(stream(t, c.headers...)), t.TempDir(), c.max)
-			if c.want == "" && err != nil || c.want != "" && (rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), c.want)) {
+			if c.want == "" && err != nil ||
+				c.want != "" && (rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), c.want)) {
 				t.Fatalf("got %v", err)
 			}
 		})
@@ -292,7 +300,7 @@ func TestAStreamThatIsCutShortIsRefused(t *testing.T) {
 	}
 }
 
-func TestEqualContextsHaveEqualDigestsAndOthersOthers(t *testing.T) {
+func TestOnlyEqualContextsHaveEqualDigests(t *testing.T) {
 	digest := func(h ...*tar.Header) string {
 		out, err := unpack(t.Context(), bytes.NewReader(stream(t, h...)), t.TempDir(), defaultLimits)
 		if err != nil {
@@ -312,7 +320,8 @@ func TestEqualContextsHaveEqualDigestsAndOthersOthers(t *testing.T) {
 }
 
 func FuzzNoStreamEscapesOrPanics(f *testing.F) {
-	f.Add(stream(f, &tar.Header{Name: "a/b", Size: 10}, &tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/"}, &tar.Header{Name: "l/x"}))
+	f.Add(stream(f, &tar.Header{Name: "a/b", Size: 10}, &tar.Header{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/"},
+		&tar.Header{Name: "l/x"}))
 	f.Add(stream(f, &tar.Header{Name: "../x", Size: 1}))
 	f.Add(stream(f, &tar.Header{Name: outsideDockerfile, Size: 1}))
 	f.Add([]byte("not a tar"))
@@ -338,7 +347,7 @@ func FuzzNoStreamEscapesOrPanics(f *testing.F) {
 	})
 }
 
-func TestWhatADeadDaemonLeftIsSweptAway(t *testing.T) {
+func TestSweepRemovesTheContextsOfADeadDaemon(t *testing.T) {
 	dir := tree(t, map[string]string{"rhumb-build-1/context/locked/x": "x", "rhumb-build-2/": "", "kept": "kept"})
 	if err := os.Chmod(filepath.Join(dir, "rhumb-build-1/context/locked"), 0); err != nil {
 		t.Fatal(err)
@@ -353,7 +362,7 @@ func TestWhatADeadDaemonLeftIsSweptAway(t *testing.T) {
 	}
 }
 
-func TestAFullDiskUnderABuildContextIsTold(t *testing.T) {
+func TestAFullDiskIsReportedAsSuch(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to mount a small disk")
 	}
@@ -366,7 +375,8 @@ func TestAFullDiskUnderABuildContextIsTold(t *testing.T) {
 	b.Dir = dir
 	r := rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "shop-web:1", Build: rhumb.Build{Context: "."}}
 	_, err := b.Build(t.Context(), r, bytes.NewReader(stream(t, &tar.Header{Name: "big", Size: 100 << 10})), nil)
-	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "the disk is full: write "+dir) || rhumb.ErrorHint(err) == "" {
+	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "the disk is full: write "+dir) ||
+		rhumb.ErrorHint(err) == "" {
 		t.Errorf("%v; hint: %s", err, rhumb.ErrorHint(err))
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -19,15 +19,15 @@ import (
 	"rhumb"
 )
 
-// A Dockerfile from outside the context travels under these names; it is unpacked beside the context.
+// A Dockerfile from outside the context has these names in the stream. It is unpacked beside the context.
 const (
 	outsideDockerfile = ".rhumb.dockerfile"
 	outsideIgnore     = ".rhumb.dockerfile.dockerignore"
 )
 
-const maxName = 4096 // bytes of a path; what Linux takes
+const maxName = 4096 // bytes of a path; Linux's limit
 
-// limits bound what a stranger's tar may make of our disk.
+// limits bound the disk space that a client's stream may take.
 type limits struct {
 	bytes int64 // of all files together
 	files int   // files, folders and links
@@ -42,8 +42,8 @@ type unpacked struct {
 	digest  string // over all names, modes, times and contents: equal contexts have equal digests
 }
 
-// unpack writes a tar stream into dir. Whatever it holds, nothing outside dir is touched or read: names that lead out are refused, links
-// are made but never followed, and there are neither devices nor hard links.
+// unpack unpacks a tar stream into dir. No stream can make it touch or read anything outside dir: it refuses paths
+// that escape, creates links without following them, and creates no devices and no hard links.
 func unpack(ctx context.Context, r io.Reader, dir string, max limits) (unpacked, error) {
 	out := unpacked{context: filepath.Join(dir, "context"), beside: filepath.Join(dir, "beside")}
 	u := unpacker{left: max, max: max, hash: sha256.New(), dirs: map[string]*tar.Header{".": nil}}
@@ -69,11 +69,11 @@ type unpacker struct {
 	context, beside *os.Root
 	left, max       limits
 	hash            hash.Hash
-	dirs            map[string]*tar.Header // made; nil: it had no entry of its own yet
-	order           []string               // of dirs, as made
+	dirs            map[string]*tar.Header // created; nil: the stream has no entry for it yet
+	order           []string               // of creation
 }
 
-// interruptible ends with its context, also in the middle of a big file.
+// interruptible is a reader that fails once its context ends, even in the middle of a big file.
 type interruptible struct {
 	ctx context.Context
 	io.Reader
@@ -102,13 +102,14 @@ func (u *unpacker) all(t *tar.Reader) error {
 	}
 }
 
-// broken is about the stream. What the reader says of itself, such as that a request is too big, is kept.
+// broken returns the error of a stream that can't be read. An error of the reader itself, such as a request that is
+// too big, is kept.
 func broken(err error) error {
 	var own *rhumb.Error
 	if errors.As(err, &own) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
-	return rhumb.Errorf(rhumb.Invalid, "the build context is not a whole tar stream: %w", err)
+	return rhumb.Errorf(rhumb.Invalid, "the build context is not a complete tar stream: %w", err)
 }
 
 func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
@@ -117,7 +118,7 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	}
 	name := path.Clean(h.Name)
 	if len(h.Name) > maxName || len(h.Linkname) > maxName || !filepath.IsLocal(name) || strings.ContainsRune(name, 0) {
-		return rhumb.Errorf(rhumb.Invalid, "the build context holds a name that can't be: %.100q", h.Name)
+		return rhumb.Errorf(rhumb.Invalid, "invalid file name in the build context: %.100q", h.Name)
 	}
 	fmt.Fprintf(u.hash, "%c %q %o %d %d %q\n", h.Typeflag, name, h.Mode, h.Size, h.ModTime.UnixNano(), h.Linkname)
 	var err error
@@ -129,39 +130,40 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 	case tar.TypeSymlink:
 		err = u.symlink(name, h)
 	default:
-		return rhumb.Errorf(rhumb.Invalid, "the build context holds %q, which is no file, folder or symbolic link", name)
+		return rhumb.Errorf(rhumb.Invalid, "the build context contains %q, which is not a file, folder or symbolic link",
+			name)
 	}
 	return explain(name, err)
 }
 
-// explain sorts what the disk says: a full disk is ours, the rest comes from what the tar holds.
+// explain turns an error of the disk into ours. A full disk is the server's fault; other errors come from the stream.
 func explain(name string, err error) error {
 	var own *rhumb.Error
 	switch {
 	case err == nil, errors.As(err, &own), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrExist):
-		return rhumb.Errorf(rhumb.Invalid, "the build context holds %q twice", name)
+		return rhumb.Errorf(rhumb.Invalid, "the build context contains %q twice", name)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return rhumb.Errorf(rhumb.Unavailable, "unpack the build context: the disk is full: %w", err).
-			WithHint("make room on the server: rhumb doctor shows its disks")
+			WithHint("free space on the server: rhumb doctor shows its disks")
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, tar.ErrHeader):
 		return broken(err)
 	default:
-		return rhumb.Errorf(rhumb.Invalid, "the build context's %q can't be unpacked: %w", name, err)
+		return rhumb.Errorf(rhumb.Invalid, "%q in the build context can't be unpacked: %w", name, err)
 	}
 }
 
-// take counts one more entry of so many bytes.
+// take counts one more entry of the given size against the limits.
 func (u *unpacker) take(bytes int64) error {
 	u.left.files--
 	u.left.bytes -= bytes
-	hint := "name what the build doesn't need in .dockerignore"
+	hint := "add what the build doesn't need to .dockerignore"
 	if u.left.files < 0 {
 		return rhumb.Errorf(rhumb.Invalid, "the build context has more than %d files", u.max.files).WithHint("%s", hint)
 	}
 	if bytes < 0 || u.left.bytes < 0 {
-		return rhumb.Errorf(rhumb.Invalid, "the build context is bigger than %d MB", u.max.bytes>>20).WithHint("%s", hint)
+		return rhumb.Errorf(rhumb.Invalid, "the build context is larger than %d MB", u.max.bytes>>20).WithHint("%s", hint)
 	}
 	return nil
 }
@@ -232,7 +234,7 @@ func (u *unpacker) symlink(name string, h *tar.Header) error {
 	return u.context.Symlink(h.Linkname, name)
 }
 
-// finish gives the folders their modes and times, the inner ones first: until now they had to be writable.
+// finish sets the modes and times of the folders, inner ones first: until now the folders had to be writable.
 func (u *unpacker) finish() error {
 	for i := len(u.order) - 1; i >= 0; i-- {
 		name := u.order[i]
@@ -253,14 +255,14 @@ func (u *unpacker) finish() error {
 	return nil
 }
 
-// discard removes a folder with all that was unpacked in it, whatever modes that has.
+// discard removes a folder with everything unpacked in it, whatever the modes.
 func discard(dir string) error {
 	if os.RemoveAll(dir) == nil {
 		return nil
 	}
 	_ = filepath.WalkDir(dir, func(p string, e fs.DirEntry, _ error) error {
 		if e != nil && e.IsDir() {
-			_ = os.Chmod(p, 0o700) //nolint:gosec // folders of our own; RemoveAll below tells what is left
+			_ = os.Chmod(p, 0o700) //nolint:gosec // our own folders; RemoveAll below reports what is left
 		}
 		return nil
 	})

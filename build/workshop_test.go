@@ -19,7 +19,7 @@ import (
 
 const base = "debian:12-slim"
 
-// docker gives a client of the engine, and skips or fails the test where there is none.
+// docker returns a client of the engine. Without an engine it skips the test, or fails it where it must run.
 func docker(t testing.TB) *client.Client {
 	t.Helper()
 	if testing.Short() {
@@ -44,7 +44,7 @@ func docker(t testing.TB) *client.Client {
 	return nil
 }
 
-// workshop builds images of one random stack, and removes them after the test.
+// workshop builds images of one random stack and removes them after the test.
 type workshop struct {
 	*testing.T
 	docker  *client.Client
@@ -57,7 +57,8 @@ type workshop struct {
 
 func newWorkshop(t *testing.T) *workshop {
 	c := docker(t)
-	w := &workshop{T: t, docker: c, builder: New(c, slog.New(slog.DiscardHandler)), stack: fmt.Sprintf("build-%06x", rand.Uint32N(1<<24))}
+	w := &workshop{T: t, docker: c, builder: New(c, slog.New(slog.DiscardHandler)),
+		stack: fmt.Sprintf("build-%06x", rand.Uint32N(1<<24))}
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Cleanup(func() {
 		for _, name := range w.made {
@@ -71,10 +72,11 @@ func newWorkshop(t *testing.T) *workshop {
 }
 
 func (w *workshop) request(service string) rhumb.BuildRequest {
-	return rhumb.BuildRequest{Stack: w.stack, Service: service, Name: Name(w.stack, service, rhumb.Git{}, "1"), Build: rhumb.Build{Context: "./" + service}}
+	return rhumb.BuildRequest{Stack: w.stack, Service: service, Name: Name(w.stack, service, rhumb.Git{}, "1"),
+		Build: rhumb.Build{Context: "./" + service}}
 }
 
-// build builds what is in dir and collects the news.
+// build builds the context in dir and returns the progress events.
 func (w *workshop) build(dir string, r rhumb.BuildRequest) (rhumb.Image, []rhumb.BuildProgress, error) {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
@@ -108,7 +110,7 @@ func (w *workshop) must(img rhumb.Image, news []rhumb.BuildProgress, err error) 
 	return img, news
 }
 
-// content saves the image and gives all of it, layers and configuration.
+// content returns the saved image: layers and configuration.
 func (w *workshop) content(name string) []byte {
 	w.Helper()
 	r, err := w.docker.ImageSave(w.Context(), []string{name})

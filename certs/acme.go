@@ -15,8 +15,8 @@ import (
 	"rhumb"
 )
 
-// client orders certificates from one ACME authority, with certmagic. When to order is the keeper's business: certmagic's own loops, which
-// forget what failed when the process ends, never get a certificate to look after.
+// client orders certificates from one ACME authority with certmagic. The keeper decides when to order. certmagic's own
+// loops forget failures when the process ends, so they never get a certificate to maintain.
 type client struct {
 	authority rhumb.Authority
 	entries   entries
@@ -27,10 +27,10 @@ type client struct {
 	once      sync.Once
 }
 
-// entries are where challenges arrive. An invalid one: not there, and its challenge is off.
+// entries are where challenges arrive. An invalid entry doesn't exist, and its challenge is off.
 type entries struct{ http, https netip.AddrPort }
 
-// never is a pause that nobody sees the end of.
+// never is a pause longer than any process lives.
 const never = 100 * 365 * 24 * time.Hour
 
 func newClient(s *storage, a rhumb.Authority, e entries) *client {
@@ -39,7 +39,8 @@ func newClient(s *storage, a rhumb.Authority, e entries) *client {
 		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return c.config, nil },
 		RenewCheckInterval: never, OCSPCheckInterval: never, Logger: zap.NewNop(),
 	})
-	c.config = certmagic.New(c.cache, certmagic.Config{Storage: s, Logger: zap.NewNop(), DisableARI: true, OCSP: certmagic.OCSPConfig{DisableStapling: true}})
+	c.config = certmagic.New(c.cache, certmagic.Config{Storage: s, Logger: zap.NewNop(), DisableARI: true,
+		OCSP: certmagic.OCSPConfig{DisableStapling: true}})
 	template := certmagic.ACMEIssuer{
 		CA: a.Directory, TestCA: a.Directory, Email: a.Email, Agreed: true, Logger: zap.NewNop(), TrustedRoots: roots(a.Root),
 		DisableHTTPChallenge: !e.http.IsValid(), DisableTLSALPNChallenge: !e.https.IsValid(),
@@ -51,7 +52,7 @@ func newClient(s *storage, a rhumb.Authority, e entries) *client {
 	return c
 }
 
-// listenHost is where certmagic looks whether somebody, we, listens for challenges already.
+// listenHost is where certmagic checks whether a process, ours, listens for challenges already.
 func listenHost(e entries) string {
 	at := e.http
 	if !at.IsValid() {
@@ -63,7 +64,7 @@ func listenHost(e entries) string {
 	return at.Addr().String()
 }
 
-// roots gives the system's with one more; nil, which is the system's, without one.
+// roots returns the system's roots and one more. Without one more it returns nil, which means the system's.
 func roots(pem string) *x509.CertPool {
 	if pem == "" {
 		return nil
@@ -85,8 +86,8 @@ func (q quietIssuer) PreCheck(ctx context.Context, names []string, _ bool) error
 
 func (c *client) close() { c.once.Do(c.cache.Stop) }
 
-// order gets a certificate for the host, or a new one when that in the storage is due, and gives the storage's. Only one process at a time does so
-// for a host, and who comes second finds it done.
+// order obtains a certificate for the host, or a new one if that in the storage is due, and returns the one in the
+// storage. Only one process at a time orders for a host; the next one finds it done.
 func (c *client) order(ctx context.Context, s *storage, host string) (*tls.Certificate, error) {
 	if err := c.config.RenewCertSync(ctx, host, false); err != nil {
 		return nil, err
@@ -94,7 +95,7 @@ func (c *client) order(ctx context.Context, s *storage, host string) (*tls.Certi
 	return c.load(ctx, s, host)
 }
 
-// load gives the host's certificate from the storage.
+// load returns the host's certificate from the storage.
 func (c *client) load(ctx context.Context, s *storage, host string) (*tls.Certificate, error) {
 	return loadIssued(ctx, s, c.key, host)
 }
@@ -111,8 +112,8 @@ func loadIssued(ctx context.Context, s *storage, issuer, host string) (*tls.Cert
 	return parsePair(append(append(chain, '\n'), key...))
 }
 
-// loadAny gives the host's certificate of any authority that is still good, the one with the longest life: after a change of the authority
-// the old certificate serves until the new authority has given one.
+// loadAny returns the host's certificate with the longest life among those of all authorities that are still good.
+// After a change of the authority, the old certificate serves until the new authority has issued one.
 func loadAny(ctx context.Context, s *storage, host string) *tls.Certificate {
 	const prefix = "certificates"
 	issuers, err := s.List(ctx, prefix, false)
@@ -122,14 +123,15 @@ func loadAny(ctx context.Context, s *storage, host string) *tls.Certificate {
 	var best *tls.Certificate
 	for _, issuer := range issuers {
 		cert, err := loadIssued(ctx, s, strings.TrimPrefix(issuer, prefix+"/"), host)
-		if err == nil && time.Now().Before(cert.Leaf.NotAfter) && (best == nil || cert.Leaf.NotAfter.After(best.Leaf.NotAfter)) {
+		if err == nil && time.Now().Before(cert.Leaf.NotAfter) &&
+			(best == nil || cert.Leaf.NotAfter.After(best.Leaf.NotAfter)) {
 			best = cert
 		}
 	}
 	return best
 }
 
-// challengeProtocol is what the authority speaks when it looks for the answer to a challenge in TLS (RFC 8737).
+// challengeProtocol is the protocol by which an authority looks for the answer to a challenge in TLS (RFC 8737).
 const challengeProtocol = "acme-tls/1"
 
 func isChallenge(hello *tls.ClientHelloInfo) bool {

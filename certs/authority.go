@@ -18,10 +18,10 @@ import (
 	"rhumb"
 )
 
-// Lives of what the internal authority makes.
+// Lifetimes of what the internal authority makes.
 const (
 	rootLife    = 10 * 365 * 24 * time.Hour
-	rootRenewed = 180 * 24 * time.Hour // before its end a root gives way to a new one
+	rootRenewed = 180 * 24 * time.Hour // a root is replaced that long before its end
 	leafLife    = 90 * 24 * time.Hour
 	skew        = time.Hour // clients' clocks may be behind
 )
@@ -33,7 +33,7 @@ type authority struct {
 	now  func() time.Time
 }
 
-// openAuthority loads the authority, and makes it when there is none or when its end is near.
+// openAuthority loads the authority, and makes it if there is none or if its end is near.
 func openAuthority(ctx context.Context, s *storage) (*authority, error) {
 	if a, err := loadAuthority(ctx, s); a != nil || err != nil {
 		return a, err
@@ -52,7 +52,8 @@ func openAuthority(ctx context.Context, s *storage) (*authority, error) {
 	return a, s.Store(ctx, rootKey, b)
 }
 
-// loadAuthority gives nil without an error if there is none that may sign. One that is damaged is never replaced: clients trust it.
+// loadAuthority returns nil without an error if there is no authority that may sign. A damaged one is never replaced,
+// because clients trust it.
 func loadAuthority(ctx context.Context, s *storage) (*authority, error) {
 	b, err := s.Load(ctx, rootKey)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -81,7 +82,8 @@ func newAuthority(now time.Time) (*authority, []byte, error) {
 		name += " of " + host
 	}
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: name[:min(len(name), 64)]}, NotBefore: now.Add(-skew), NotAfter: now.Add(rootLife),
+		Subject: pkix.Name{CommonName: name[:min(len(name),
+			64)]}, NotBefore: now.Add(-skew), NotAfter: now.Add(rootLife),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, key, err := sign(template, nil, nil)
@@ -96,7 +98,7 @@ func newAuthority(now time.Time) (*authority, []byte, error) {
 	return &authority{root, key, time.Now}, pair, err
 }
 
-// issue makes a certificate for a host and gives it with its key and the root, in PEM.
+// issue makes a certificate for a host and returns it with its key and the root, in PEM.
 func (a *authority) issue(host string) ([]byte, error) {
 	now := a.now()
 	template := &x509.Certificate{

@@ -12,15 +12,17 @@ import (
 	"rhumb"
 )
 
-func TestTheInternalAuthorityGivesCertificatesThatItsRootVouchesFor(t *testing.T) {
+func TestTheInternalAuthoritysRootVerifiesItsCertificates(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Dir: filepath.Join(dir, "certs"), Box: newBox(t, dir)}
 	k := New(o)
 	stop := run(t, k)
-	spec := []rhumb.Certificate{{Host: "app.internal", Source: rhumb.CertInternal}, {Host: "*.lan", Source: rhumb.CertInternal}}
-	k.Manage(tableOf(spec...))
+	spec := []rhumb.Certificate{{Host: "app.internal", Source: rhumb.CertInternal},
+		{Host: "*.lan", Source: rhumb.CertInternal}}
+	k.Manage(t.Context(), tableOf(spec...))
 	st := awaitHost(t, k, func(s rhumb.CertificateStatus) bool { return s.Host == "app.internal" && s.Issuer != "" })
-	if life := st.NotAfter.Sub(st.NotBefore); life > 90*24*time.Hour || !st.Next.After(time.Now()) || !st.Next.Before(st.NotAfter) {
+	if life := st.NotAfter.Sub(st.NotBefore); life > 90*24*time.Hour || !st.Next.After(time.Now()) ||
+		!st.Next.Before(st.NotAfter) {
 		t.Errorf("it lives for %s, and is renewed %s", life, st.Next)
 	}
 	awaitHost(t, k, func(s rhumb.CertificateStatus) bool { return s.Host == "*.lan" && s.Issuer != "" })
@@ -35,7 +37,8 @@ func TestTheInternalAuthorityGivesCertificatesThatItsRootVouchesFor(t *testing.T
 		if err != nil || c == nil {
 			t.Fatalf("%s: %v %v", name, c, err)
 		}
-		if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: strings.ToLower(strings.TrimSuffix(name, "."))}); err != nil {
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: pool,
+			DNSName: strings.ToLower(strings.TrimSuffix(name, "."))}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -47,7 +50,7 @@ func TestTheInternalAuthorityGivesCertificatesThatItsRootVouchesFor(t *testing.T
 	before, _ := k.Certificate(hello("app.internal"))
 	stop()
 	k = New(o)
-	k.Manage(tableOf(spec...))
+	k.Manage(t.Context(), tableOf(spec...))
 	after, _ := k.Certificate(hello("app.internal")) // without Run: from the disk
 	if after == nil || !after.Leaf.Equal(before.Leaf) {
 		t.Error("another certificate after a restart")
@@ -80,7 +83,7 @@ func TestADamagedRootIsNotReplaced(t *testing.T) {
 	}
 }
 
-func TestARootTooLongToBeOneIsNotReplaced(t *testing.T) {
+func TestAnOversizedRootIsNotReplaced(t *testing.T) {
 	dir := t.TempDir()
 	s := OpenStore(dir, newBox(t, dir))
 	path, err := s.storage.path(rootKey)
@@ -101,7 +104,7 @@ func TestARootTooLongToBeOneIsNotReplaced(t *testing.T) {
 	}
 }
 
-func TestARootNearItsEndGivesWayAndItsLeavesFollow(t *testing.T) {
+func TestARootNearItsEndIsReplacedWithItsLeaves(t *testing.T) {
 	dir := t.TempDir()
 	k := New(Options{Dir: dir, Box: newBox(t, dir)})
 	old, pair, err := newAuthority(time.Now().Add(rootRenewed/2 - rootLife))
@@ -127,7 +130,9 @@ func TestARootNearItsEndGivesWayAndItsLeavesFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := openAuthority(t.Context(), k.storage)
-	if err != nil || a.root.Equal(old.root) || cert.Leaf.CheckSignatureFrom(a.root) != nil || !again.Leaf.Equal(cert.Leaf) {
-		t.Errorf("the root has changed: %v, the leaf is its own: %v, and one: %v (%v)", !a.root.Equal(old.root), cert.Leaf.CheckSignatureFrom(a.root), again.Leaf.Equal(cert.Leaf), err)
+	if err != nil || a.root.Equal(old.root) || cert.Leaf.CheckSignatureFrom(a.root) != nil ||
+		!again.Leaf.Equal(cert.Leaf) {
+		t.Errorf("the root has changed: %v, the leaf is its own: %v, and one: %v (%v)", !a.root.Equal(old.root),
+			cert.Leaf.CheckSignatureFrom(a.root), again.Leaf.Equal(cert.Leaf), err)
 	}
 }

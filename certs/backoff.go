@@ -10,7 +10,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 )
 
-// Times are the keeper's patience. Zero fields take those of DefaultTimes; tests are less patient.
+// Times are how long the keeper waits. Zero fields take their values from DefaultTimes.
 type Times struct {
 	Retry  time.Duration // after the first failure; each further one waits three times as long
 	Most   time.Duration // the longest wait
@@ -18,7 +18,7 @@ type Times struct {
 	AtOnce int           // orders under way at a time
 }
 
-// DefaultTimes leave a host at five tries in the first hour, as many as Let's Encrypt allows.
+// DefaultTimes allow a host five tries in the first hour, as many as Let's Encrypt allows.
 func DefaultTimes() Times {
 	return Times{Retry: time.Minute, Most: 12 * time.Hour, Order: 3 * time.Minute, AtOnce: 4}
 }
@@ -36,7 +36,7 @@ func (t Times) withDefaults() Times {
 	return t
 }
 
-// trial is what is remembered of failures, also across restarts. The zero value: none.
+// trial is what is remembered of failures, also across restarts. The zero value is none.
 type trial struct {
 	Tries int       `json:",omitzero"` // failures in a row
 	Next  time.Time `json:",omitzero"` // not to be tried before
@@ -44,8 +44,8 @@ type trial struct {
 	Error string    `json:",omitzero"`
 }
 
-// failed gives the memory after one more failure. The wait is up to a fifth shorter or longer, so that many that failed together don't
-// come back together.
+// failed returns the trial after one more failure. The wait is up to a fifth shorter or longer, so that hosts that
+// failed together aren't tried again together.
 func (t trial) failed(now time.Time, err error, times Times) trial {
 	wait := times.Retry
 	for range t.Tries {
@@ -56,20 +56,21 @@ func (t trial) failed(now time.Time, err error, times Times) trial {
 	return trial{Tries: t.Tries + 1, Next: now.Add(wait), At: now, Error: reason(err)}
 }
 
-// renewAt is when a certificate is due: when a third of its life is left, and a bit later by chance, so that those that were obtained
-// together aren't renewed together.
+// renewAt is when a certificate is due: when a third of its life is left, and a random bit later, so that certificates
+// that were obtained together aren't renewed together.
 func renewAt(notBefore, notAfter time.Time, chance float64) time.Time {
 	life := notAfter.Sub(notBefore)
-	return notAfter.Add(time.Second - life/3 + time.Duration(chance*float64(life)/30)) // certificates end at the end of their last second
+	// certificates end at the end of their last second
+	return notAfter.Add(time.Second - life/3 + time.Duration(chance*float64(life)/30))
 }
 
-// blame is whom a failure is about.
+// blame says what a failure is about.
 type blame int
 
 const (
 	ofAuthority blame = iota // it can't be reached, is overloaded, doesn't know us: every host would meet the same
 	ofHost                   // the authority's word about this one host
-	ofRate                   // a limit of the authority's, for this host or for all: it doesn't say
+	ofRate                   // a limit of the authority, for this host or for all: it doesn't say which
 )
 
 func blameFor(err error) blame {
@@ -96,7 +97,7 @@ func blameFor(err error) blame {
 // maxReason is how much of an error is kept.
 const maxReason = 500
 
-// reason says an error in one line, which may be an authority's: people see it on a terminal.
+// reason returns an error, which may be an authority's, as one line for a terminal.
 func reason(err error) string {
 	text := err.Error()
 	var p acme.Problem
@@ -106,6 +107,9 @@ func reason(err error) string {
 			text += "; " + s.Detail
 		}
 	}
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) ||
+			unicode.IsControl(r)
+	}), " ")
 	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
 }

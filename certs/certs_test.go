@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,7 @@ func newBox(t *testing.T, dir string) *seal.Box {
 	return box
 }
 
-// run runs a keeper until the test ends, or the function is called.
+// run runs a keeper until the test ends, or the returned function is called.
 func run(t *testing.T, k *Keeper) func() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -42,38 +43,52 @@ func run(t *testing.T, k *Keeper) func() {
 	return stop
 }
 
-func awaitHost(t *testing.T, k *Keeper, ok func(rhumb.CertificateStatus) bool) rhumb.CertificateStatus {
+// awaitHost waits until a host's status is as wanted, and returns it.
+func awaitHost(t *testing.T, k *Keeper, ok func(rhumb.CertificateStatus) bool) (found rhumb.CertificateStatus) {
 	t.Helper()
-	for range 500 {
-		for _, s := range k.Status() {
-			if ok(s) {
-				return s
-			}
+	eventually(t, func() bool {
+		i := slices.IndexFunc(k.Status(), ok)
+		if i >= 0 {
+			found = k.Status()[i]
 		}
-		time.Sleep(10 * time.Millisecond)
+		return i >= 0
+	})
+	return found
+}
+
+// eventually waits until is returns true.
+func eventually(t *testing.T, is func() bool) {
+	t.Helper()
+	late, tick := time.After(5*time.Second), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("not within 5 s")
+		}
 	}
-	t.Fatalf("not within 5 s: %+v", k.Status())
-	return rhumb.CertificateStatus{}
 }
 
 func tableOf(cs ...rhumb.Certificate) rhumb.Table {
-	return rhumb.Table{Certificates: cs, Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:1"), Protocol: rhumb.HTTP}}}
+	return rhumb.Table{Certificates: cs, Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:1"),
+		Protocol: rhumb.HTTP}}}
 }
 
 func hello(name string) *tls.ClientHelloInfo { return &tls.ClientHelloInfo{ServerName: name} }
 
-func TestWhatAnAuthorityGivesThatIsNotAskedAnyMoreServesUntilTheOtherHasGivenOne(t *testing.T) {
+func TestAFormerAuthoritysCertificateServesUntilTheNextOne(t *testing.T) {
 	dir := t.TempDir()
 	k := New(Options{Dir: dir, Box: newBox(t, dir)})
 	table := tableOf(rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME})
 	from := func(directory string) *client {
 		table.Authority = rhumb.Authority{Directory: directory}
-		k.Manage(table)
+		k.Manage(t.Context(), table)
 		t.Cleanup(k.client.Load().close)
 		return k.client.Load()
 	}
 	old := from("https://old.test/dir")
-	next := from("https://new.test/dir") // while the old one is being asked
+	next := from("https://new.test/dir") // while an order at the old one is under way
 	a, _, err := newAuthority(time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -87,20 +102,22 @@ func TestWhatAnAuthorityGivesThatIsNotAskedAnyMoreServesUntilTheOtherHasGivenOne
 		t.Fatal(err)
 	}
 	h := k.hosts["shop.example.com"]
-	k.obtained(h, h.spec, cert, old)
+	k.obtained(t.Context(), h, h.spec, cert, old)
 	if !k.Good("shop.example.com") || k.due(h).After(time.Now()) {
-		t.Errorf("it is served: %v, and the other is asked %s", k.Good("shop.example.com"), k.due(h))
+		t.Errorf("the certificate is served: %v, and the new authority is asked %s", k.Good("shop.example.com"),
+			k.due(h))
 	}
-	k.obtained(h, h.spec, cert, next)
+	k.obtained(t.Context(), h, h.spec, cert, next)
 	if !k.due(h).After(time.Now()) {
-		t.Errorf("it is asked again %s", k.due(h))
+		t.Errorf("the new authority is asked again %s", k.due(h))
 	}
 }
 
-func TestWhatIsDueIsNotDueSinceLongAgo(t *testing.T) {
+func TestTheNextAttemptIsNotLongAgo(t *testing.T) {
 	dir := t.TempDir()
 	k := New(Options{Dir: dir, Box: newBox(t, dir)})
-	k.Manage(tableOf(rhumb.Certificate{Host: "app.internal", Source: rhumb.CertInternal}, rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME}))
+	k.Manage(t.Context(), tableOf(rhumb.Certificate{Host: "app.internal", Source: rhumb.CertInternal},
+		rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME}))
 	before := time.Now()
 	st := k.Status()
 	if next := st[0].Next; next.Before(before.Add(-time.Minute)) || next.After(time.Now()) {
@@ -130,32 +147,29 @@ func TestAGivenPairServesAndANewOneTakesItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec := rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertGiven, Given: "aa"}
-	k.Manage(tableOf(spec))
+	k.Manage(t.Context(), tableOf(spec))
 	first, _ := k.Certificate(hello("shop.example.com"))
 	if first == nil || !k.Good("shop.example.com") {
-		t.Fatal("it isn't served")
+		t.Fatal("the pair isn't served")
 	}
 	spec.Given = "bb"
-	k.Manage(tableOf(spec)) // before the pair is there: the old one serves
+	k.Manage(t.Context(), tableOf(spec)) // before the pair is there: the old one serves
 	if c, _ := k.Certificate(hello("shop.example.com")); c != first {
 		t.Error("the old pair isn't kept")
 	}
 	if err := store.KeepPair(t.Context(), "bb", pairs[1]); err != nil {
 		t.Fatal(err)
 	}
-	for range 200 {
-		if c, _ := k.Certificate(hello("shop.example.com")); c != first {
-			if k.Manage(tableOf()); k.Good("shop.example.com") {
-				t.Error("a host that left is still served")
-			}
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	eventually(t, func() bool {
+		c, _ := k.Certificate(hello("shop.example.com"))
+		return c != first
+	})
+	if k.Manage(t.Context(), tableOf()); k.Good("shop.example.com") {
+		t.Error("a host that left is still served")
 	}
-	t.Error("the new pair isn't served")
 }
 
-func TestACertificateOfAnotherAuthorityServesAfterARestartTooAndIsReplaced(t *testing.T) {
+func TestAFormerAuthoritysCertificateServesAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	k := New(Options{Dir: dir, Box: newBox(t, dir)})
 	a, _, err := newAuthority(time.Now())
@@ -166,23 +180,26 @@ func TestACertificateOfAnotherAuthorityServesAfterARestartTooAndIsReplaced(t *te
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{certmagic.StorageKeys.SiteCert("old", "shop.example.com"), certmagic.StorageKeys.SitePrivateKey("old", "shop.example.com")} {
+	for _, key := range []string{certmagic.StorageKeys.SiteCert("old", "shop.example.com"),
+		certmagic.StorageKeys.SitePrivateKey("old", "shop.example.com")} {
 		if err := k.storage.Store(t.Context(), key, pair); err != nil {
 			t.Fatal(err)
 		}
 	}
 	table := tableOf(rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME})
 	table.Authority = rhumb.Authority{Directory: "https://new.test/dir"}
-	k.Manage(table)
+	k.Manage(t.Context(), table)
 	t.Cleanup(k.client.Load().close)
 	if h := k.hosts["shop.example.com"]; !k.Good("shop.example.com") || k.due(h).After(time.Now()) {
-		t.Errorf("it is served: %v, and the other is asked %s", k.Good("shop.example.com"), k.due(h))
+		t.Errorf("the certificate is served: %v, and the new authority is asked %s", k.Good("shop.example.com"),
+			k.due(h))
 	}
 }
 
-func TestAPairThatIsNoneIsRefused(t *testing.T) {
+func TestAMalformedPairIsRefused(t *testing.T) {
 	s := OpenStore(t.TempDir(), newBox(t, t.TempDir()))
-	for _, b := range []string{"", "x", string(pem.EncodeToMemory(&pem.Block{Type: certificateType, Bytes: []byte("x")}))} {
+	for _, b := range []string{"", "x", string(pem.EncodeToMemory(&pem.Block{Type: certificateType,
+		Bytes: []byte("x")}))} {
 		if err := s.KeepPair(t.Context(), "aa", []byte(b)); rhumb.ErrorCode(err) != rhumb.Invalid {
 			t.Errorf("%q: %v", b, err)
 		}
@@ -219,7 +236,7 @@ func pow3(n int) int64 {
 	return p
 }
 
-func TestAFailureIsBlamedOnWhomItIsAbout(t *testing.T) {
+func TestAFailureIsBlamedOnItsCause(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want blame
@@ -265,7 +282,7 @@ func TestAKeeperThatRestsOrdersNothing(t *testing.T) {
 	dir := t.TempDir()
 	k := New(Options{Dir: dir, Box: newBox(t, dir)})
 	k.Rest()
-	k.Manage(tableOf(rhumb.Certificate{Host: "app.internal", Source: rhumb.CertInternal}))
+	k.Manage(t.Context(), tableOf(rhumb.Certificate{Host: "app.internal", Source: rhumb.CertInternal}))
 	if err := k.Run(t.Context()); err != nil || len(k.Status()) != 0 {
 		t.Errorf("got %v, %v", err, k.Status())
 	}

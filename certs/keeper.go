@@ -1,5 +1,5 @@
-// Package certs sees to it that the hosts which the proxy serves over TLS have certificates: from an ACME authority, from the server's own,
-// or given by the user. Everything is sealed on the disk. See DESIGN.md beside this file.
+// Package certs keeps certificates for the hosts that the proxy serves over TLS: from an ACME authority, from the
+// server's own, or given by the user. Everything is sealed on disk. See DESIGN.md beside this file.
 package certs
 
 import (
@@ -18,7 +18,7 @@ import (
 	"rhumb"
 )
 
-// Options is what a Keeper is told.
+// Options configures a Keeper.
 type Options struct {
 	Dir   string // where everything is stored
 	Box   Sealer // what seals it
@@ -26,7 +26,8 @@ type Options struct {
 	Log   *slog.Logger // nil: silent
 }
 
-// Keeper keeps the certificates of the hosts that Manage names. It gives those it has at once; it gets and renews them while Run runs.
+// Keeper keeps the certificates of the hosts that Manage names. It serves those it has at once; it obtains and renews
+// certificates while Run runs.
 type Keeper struct {
 	storage *storage
 	times   Times
@@ -43,41 +44,51 @@ type Keeper struct {
 	resting   bool
 }
 
-// host is one that has, or shall have, a certificate.
+// host is a host that has a certificate, or will have one.
 type host struct {
 	spec   rhumb.Certificate
 	cert   *tls.Certificate // nil: none yet
-	source rhumb.CertSource // where cert is from: perhaps not where the next one will be from
-	issuer string           // the authority's key in the storage, for CertACME; "": another one's than the client's
-	chance float64          // from 0 to 1: moves the renewal
+	source rhumb.CertSource // where cert is from; the next one may come from elsewhere
+	// the authority's key in the storage, for CertACME; "": of another authority than the client's
+	issuer string
+	chance float64 // from 0 to 1: moves the renewal
 	trial  trial
 	busy   bool
 }
 
-// New makes a keeper. It starts nothing.
+// New returns a keeper that does nothing until Manage and Run.
 func New(o Options) *Keeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{storage: newStorage(o.Dir, o.Box), times: o.Times.withDefaults(), log: o.Log, wake: make(chan struct{}, 1), hosts: map[string]*host{}}
+	k := &Keeper{storage: newStorage(o.Dir, o.Box), times: o.Times.withDefaults(), log: o.Log,
+		wake: make(chan struct{}, 1), hosts: map[string]*host{}}
 	k.serving.Store(&map[string]*tls.Certificate{})
 	return k
 }
 
-// Manage makes the table's certificates those that are kept, and returns once those that are on the disk are served.
-func (k *Keeper) Manage(t rhumb.Table) {
+// Manage keeps the certificates of the table and no others, and returns once those that are on disk are served.
+func (k *Keeper) Manage(ctx context.Context, t rhumb.Table) {
+	if pairs, ok := k.manage(ctx, t); ok {
+		k.storage.prunePairs(ctx, pairs)
+		k.nudge()
+	}
+}
+
+// manage returns the given pairs that are in use. ok is false if a successor serves.
+func (k *Keeper) manage(ctx context.Context, t rhumb.Table) (pairs map[string]bool, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.resting {
-		return // nobody connects here any more
+		return nil, false
 	}
-	k.use(t)
+	k.use(ctx, t)
 	next := make(map[string]*host, len(t.Certificates))
-	pairs := map[string]bool{}
+	pairs = map[string]bool{}
 	for _, spec := range t.Certificates {
 		h := k.hosts[spec.Host]
 		if h == nil || h.spec.Source != spec.Source || h.spec.Given != spec.Given {
-			h = k.load(spec, h)
+			h = k.load(ctx, spec, h)
 		}
 		h.spec = spec
 		next[spec.Host] = h
@@ -85,12 +96,11 @@ func (k *Keeper) Manage(t rhumb.Table) {
 	}
 	k.hosts = next
 	k.publish()
-	k.storage.prunePairs(context.Background(), pairs)
-	k.nudge()
+	return pairs, true
 }
 
 // use makes the table's authority the one that is asked. The caller holds mu.
-func (k *Keeper) use(t rhumb.Table) {
+func (k *Keeper) use(ctx context.Context, t rhumb.Table) {
 	var e entries
 	for _, l := range t.Listeners {
 		switch {
@@ -110,7 +120,7 @@ func (k *Keeper) use(t rhumb.Table) {
 		c := newClient(k.storage, t.Authority, e)
 		k.client.Store(c)
 		if old == nil || old.key != c.key {
-			k.authority = k.recall(authorityKey(c.key))
+			k.authority = k.recall(ctx, authorityKey(c.key))
 			for _, h := range k.hosts {
 				if h.spec.Source == rhumb.CertACME {
 					h.trial, h.issuer = trial{}, ""
@@ -123,7 +133,7 @@ func (k *Keeper) use(t rhumb.Table) {
 	}
 }
 
-// publish makes what is there what is served. The caller holds mu.
+// publish serves the certificates that there are. The caller holds mu.
 func (k *Keeper) publish() {
 	m := make(map[string]*tls.Certificate, len(k.hosts))
 	for name, h := range k.hosts {
@@ -141,7 +151,8 @@ func (k *Keeper) nudge() {
 	}
 }
 
-// Certificate gives the certificate for a handshake; nil without an error if the host isn't ours or has none yet.
+// Certificate returns the certificate for a handshake. It returns nil without an error if the host isn't in the table
+// or has none yet.
 func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if isChallenge(hello) {
 		if c := k.client.Load(); c != nil {
@@ -152,7 +163,7 @@ func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return k.find(hello.ServerName), nil
 }
 
-// find gives the certificate of a host, or of the wildcard that covers it.
+// find returns the certificate of a host, or of the wildcard that covers it.
 func (k *Keeper) find(name string) *tls.Certificate {
 	m := *k.serving.Load()
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
@@ -165,19 +176,20 @@ func (k *Keeper) find(name string) *tls.Certificate {
 	return nil
 }
 
-// Good tells whether visitors of the host can be led to TLS: there is a certificate, and its time has not passed.
+// Good reports whether the host can be visited over TLS: there is a certificate, and it hasn't expired.
 func (k *Keeper) Good(name string) bool {
 	c := k.find(name)
 	return c != nil && time.Now().Before(c.Leaf.NotAfter)
 }
 
-// Challenge answers a request of an ACME authority that looks for the answer to a challenge; false if it isn't one.
+// Challenge answers a request of an ACME authority for the answer to a challenge. It returns false if the request isn't
+// one.
 func (k *Keeper) Challenge(w http.ResponseWriter, r *http.Request) bool {
 	c := k.client.Load()
 	return c != nil && c.issuer.HandleHTTPChallenge(w, r)
 }
 
-// Rest stops ordering for good, because another process has taken over. What is there is served on.
+// Rest stops ordering for good, because another process has taken over. Certificates are still served.
 func (k *Keeper) Rest() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -187,14 +199,15 @@ func (k *Keeper) Rest() {
 	}
 }
 
-// Status tells how the certificates stand, by host.
+// Status returns the state of the certificates, by host.
 func (k *Keeper) Status() []rhumb.CertificateStatus {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
 	list := make([]rhumb.CertificateStatus, 0, len(k.hosts))
 	for name, h := range k.hosts {
-		st := rhumb.CertificateStatus{Host: name, Source: h.spec.Source, Stack: h.spec.Stack, Error: h.trial.Error, Failed: h.trial.At}
+		st := rhumb.CertificateStatus{Host: name, Source: h.spec.Source, Stack: h.spec.Stack, Error: h.trial.Error,
+			Failed: h.trial.At}
 		if h.cert != nil {
 			leaf := h.cert.Leaf
 			st.NotBefore, st.NotAfter = leaf.NotBefore, leaf.NotAfter
@@ -209,16 +222,16 @@ func (k *Keeper) Status() []rhumb.CertificateStatus {
 	return list
 }
 
-// load gives what is on the disk for a host. A certificate that it had from another source serves until then. The caller holds mu.
-func (k *Keeper) load(spec rhumb.Certificate, before *host) *host {
-	ctx := context.Background()
+// load returns the host with what is on disk for it. A certificate that it had from another source serves until then.
+// The caller holds mu.
+func (k *Keeper) load(ctx context.Context, spec rhumb.Certificate, before *host) *host {
 	h := &host{spec: spec, chance: rand.Float64()}
 	if before != nil {
 		h.cert, h.issuer = before.cert, before.issuer // its source stays "": borrowed
 	}
 	cert, err := k.stored(ctx, spec)
 	if err != nil && !isMissing(err) {
-		k.log.Error("certificate not read", "host", spec.Host, "err", err)
+		k.log.Error("stored certificate can't be read", "host", spec.Host, "err", err)
 		h.trial = trial{}.failed(time.Now(), err, k.times)
 	}
 	if cert != nil {
@@ -228,7 +241,7 @@ func (k *Keeper) load(spec rhumb.Certificate, before *host) *host {
 		}
 	}
 	if spec.Source == rhumb.CertACME {
-		h.trial = k.recall(hostKey(spec.Host))
+		h.trial = k.recall(ctx, hostKey(spec.Host))
 		if cert == nil {
 			if any := loadAny(ctx, k.storage, spec.Host); any != nil {
 				h.cert, h.source, h.issuer = any, rhumb.CertACME, ""

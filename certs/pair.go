@@ -15,10 +15,12 @@ const (
 	leafKey  = "internal/leaves/"
 )
 
-// Store is what the daemon uses of the certificates: it implements rhumb.CertificateStore. The proxy of the same folder does the rest.
+// Store is the daemon's part of this room: it implements rhumb.CertificateStore. The proxy of the same folder does the
+// rest.
 type Store struct{ storage *storage }
 
-// OpenStore gives the store of a folder, which is made when something is first stored. Everything in it is sealed with box.
+// OpenStore returns the store of a folder, which is made when something is first stored. Everything in it is sealed
+// with box.
 func OpenStore(dir string, box Sealer) *Store { return &Store{newStorage(dir, box)} }
 
 // KeepPair implements rhumb.CertificateStore.
@@ -40,7 +42,7 @@ func (s *Store) Root(ctx context.Context) (string, error) {
 
 const certificateType = "CERTIFICATE"
 
-// parsePair reads a chain and its key from one run of PEM, in any order.
+// parsePair parses a chain and its key from one run of PEM, in any order.
 func parsePair(b []byte) (*tls.Certificate, error) {
 	c, err := tls.X509KeyPair(b, b)
 	if err != nil {

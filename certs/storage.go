@@ -27,8 +27,8 @@ type Sealer interface {
 	Open([]byte) ([]byte, error)
 }
 
-// storage keeps values under keys with slashes, each in a sealed file. Several processes may use one folder: locks are the kernel's, so that
-// they end with the process that has them. It implements certmagic.Storage.
+// storage keeps values under keys with slashes, each in a sealed file. Several processes may use one folder: locks are
+// the kernel's, so that they end with the process that holds them. It implements certmagic.Storage.
 type storage struct {
 	dir string
 	box Sealer
@@ -48,7 +48,8 @@ func newStorage(dir string, box Sealer) *storage {
 	return &storage{dir: dir, box: box, locks: map[string]*os.File{}}
 }
 
-// path gives the file of a key. Keys are made of hosts and of names of authorities; none may lead out of the folder.
+// path returns the file of a key. Keys are made of hosts and of names of authorities; none may name a file outside the
+// folder.
 func (s *storage) path(key string) (string, error) {
 	if !filepath.IsLocal(filepath.FromSlash(key)) || strings.ContainsRune(key, 0) {
 		return "", rhumb.Errorf(rhumb.Internal, "certificates: %q can't be a file's name", key)
@@ -75,7 +76,7 @@ func (s *storage) Store(_ context.Context, key string, value []byte) error {
 	return nil
 }
 
-// Load reads a value; fs.ErrNotExist is in the error's chain if there is none.
+// Load reads a value. If there is none, fs.ErrNotExist is in the error's chain.
 func (s *storage) Load(_ context.Context, key string) ([]byte, error) {
 	path, err := s.path(key)
 	if err != nil {
@@ -97,7 +98,7 @@ func (s *storage) Delete(_ context.Context, key string) error {
 	return os.RemoveAll(path)
 }
 
-// setAside moves a key and all below it out of the way, and tells where to.
+// setAside moves a key and all below it out of the way, and returns the new path.
 func (s *storage) setAside(key string) (string, error) {
 	from, err := s.path(key)
 	if err != nil {
@@ -110,7 +111,7 @@ func (s *storage) setAside(key string) (string, error) {
 	return to, nil
 }
 
-// Exists tells whether there is a value or something below the key.
+// Exists reports whether there is a value or something below the key.
 func (s *storage) Exists(_ context.Context, key string) bool {
 	path, err := s.path(key)
 	if err != nil {
@@ -123,8 +124,9 @@ func (s *storage) Exists(_ context.Context, key string) bool {
 // accountsFolder is where certmagic keeps the accounts of an authority.
 const accountsFolder = "users"
 
-// List gives the keys below a prefix. It hides the accounts: from their list certmagic guesses an address for the authority, and takes a folder of
-// an account without one, "default", for an address when its registration was cut off. The address is what the server was told, or none.
+// List returns the keys below a prefix. It hides the accounts. From their list certmagic guesses an address for the
+// authority, and takes a folder of an account without one, "default", for an address if its registration was
+// interrupted. The address is the configured one, or none.
 func (s *storage) List(_ context.Context, prefix string, recursive bool) ([]string, error) {
 	if path.Base(prefix) == accountsFolder {
 		return nil, fs.ErrNotExist
@@ -142,7 +144,7 @@ func (s *storage) List(_ context.Context, prefix string, recursive bool) ([]stri
 		if err != nil {
 			return err
 		}
-		if !strings.HasPrefix(d.Name(), ".") { // not what is being written
+		if !strings.HasPrefix(d.Name(), ".") { // not a file that is being written
 			keys = append(keys, filepath.ToSlash(rel))
 		}
 		if d.IsDir() && !recursive {
@@ -166,17 +168,18 @@ func (s *storage) Stat(_ context.Context, key string) (certmagic.KeyInfo, error)
 	return certmagic.KeyInfo{Key: key, Modified: info.ModTime(), Size: info.Size(), IsTerminal: !info.IsDir()}, nil
 }
 
-// lockPause is how often a lock that another has is tried.
+// lockPause is how often a lock that another process holds is tried.
 const lockPause = 50 * time.Millisecond
 
-// Lock waits until the name is ours, in this process and all others.
+// Lock waits until this process holds the name, alone in this process and among all others.
 func (s *storage) Lock(ctx context.Context, name string) error {
 	dir := filepath.Join(s.dir, locksFolder)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
 	}
 	sum := sha256.Sum256([]byte(name))
-	f, err := os.OpenFile(filepath.Join(dir, hex.EncodeToString(sum[:16])), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, hex.EncodeToString(sum[:16])), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC,
+		0o600)
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "certificates: %w", err)
 	}
@@ -213,7 +216,7 @@ func (s *storage) Unlock(_ context.Context, name string) error {
 	return f.Close() // which unlocks
 }
 
-// prunePairs removes given pairs that nothing uses. Those that are new may be those of a table that comes in a moment.
+// prunePairs removes given pairs that nothing uses. A new pair may belong to a table that comes in a moment.
 func (s *storage) prunePairs(ctx context.Context, used map[string]bool) {
 	keys, err := s.List(ctx, pairsKey, false)
 	if err != nil {
@@ -224,7 +227,7 @@ func (s *storage) prunePairs(ctx context.Context, used map[string]bool) {
 		return err != nil || used[strings.TrimPrefix(k, pairsKey+"/")] || time.Since(info.Modified) < time.Hour
 	})
 	for _, k := range keys {
-		_ = s.Delete(ctx, k) // it is tried again with the next table
+		_ = s.Delete(ctx, k) // the next table retries it
 	}
 }
 

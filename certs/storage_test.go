@@ -60,8 +60,8 @@ func TestStorageKeepsValuesSealedAndInItsFolder(t *testing.T) {
 	}
 }
 
-// A registration that was cut off leaves its account's key; the next order must not take the folder's name for somebody's address.
-func TestNobodyIsGuessedFromAnAccountThatWasCutOff(t *testing.T) {
+// An interrupted registration leaves its account's key. The next order must not take the folder's name for an address.
+func TestAnInterruptedAccountGivesNoAddress(t *testing.T) {
 	dir := t.TempDir()
 	s, ctx := newStorage(filepath.Join(dir, "certs"), newBox(t, dir)), t.Context()
 	key := "acme/authority/users/default/default.key"
@@ -104,7 +104,7 @@ func TestALockHasOneHolder(t *testing.T) {
 	}
 }
 
-func TestPairsThatNothingUsesGoOnceTheyAreOld(t *testing.T) {
+func TestOldPairsThatNothingUsesArePruned(t *testing.T) {
 	dir := t.TempDir()
 	k := New(Options{Dir: dir, Box: newBox(t, dir)})
 	for hash, age := range map[string]time.Duration{"used": 2 * time.Hour, "old": 2 * time.Hour, "new": 0} {
@@ -121,7 +121,7 @@ func TestPairsThatNothingUsesGoOnceTheyAreOld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	k.Manage(tableOf(rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertGiven, Given: "used"}))
+	k.Manage(t.Context(), tableOf(rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertGiven, Given: "used"}))
 	keys, err := k.storage.List(t.Context(), pairsKey, false)
 	if want := []string{"given/new", "given/used"}; err != nil || !slices.Equal(keys, want) {
 		t.Errorf("left are %v (%v), want %v", keys, err, want)

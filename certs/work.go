@@ -15,10 +15,10 @@ import (
 	"rhumb/internal/seal"
 )
 
-// lookEvery is how often the certificates are looked at when nothing is due.
+// lookEvery is how often the keeper looks at the certificates if nothing is due.
 const lookEvery = 10 * time.Minute
 
-// Run gets and renews certificates until ctx ends, and returns once nothing is under way.
+// Run obtains and renews certificates until ctx ends, and returns once nothing is under way.
 func (k *Keeper) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -47,7 +47,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// turn begins all that is due, and tells when the next is.
+// turn begins all that is due, and returns when the next is.
 func (k *Keeper) turn(ctx context.Context, work *sync.WaitGroup) time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -62,7 +62,7 @@ func (k *Keeper) turn(ctx context.Context, work *sync.WaitGroup) time.Time {
 				next = at
 			}
 		case h.spec.Source == rhumb.CertACME && k.orders >= k.atOnce():
-			// who ends one has us look again
+			// The end of an order nudges the keeper.
 		default:
 			h.busy = true
 			if h.spec.Source == rhumb.CertACME {
@@ -74,7 +74,8 @@ func (k *Keeper) turn(ctx context.Context, work *sync.WaitGroup) time.Time {
 	return next
 }
 
-// atOnce is how many orders may be under way: while the authority is in doubt, one that finds out. The caller holds mu.
+// atOnce is how many orders may be under way. While the authority is in doubt, one order finds out. The caller holds
+// mu.
 func (k *Keeper) atOnce() int {
 	if k.authority.Tries > 0 {
 		return 1
@@ -82,7 +83,7 @@ func (k *Keeper) atOnce() int {
 	return k.times.AtOnce
 }
 
-// due is when something is to be done for a host; zero: never. The caller holds mu.
+// due returns when something is to be done for a host; zero: never. The caller holds mu.
 func (k *Keeper) due(h *host) time.Time {
 	at := h.trial.Next
 	switch h.spec.Source {
@@ -105,7 +106,7 @@ func (k *Keeper) due(h *host) time.Time {
 	return at
 }
 
-// renewal is when the certificate, if there is one, is renewed.
+// renewal returns when the certificate is renewed; zero if there is none.
 func (h *host) renewal() time.Time {
 	if h.cert == nil || h.borrowed() {
 		return time.Time{}
@@ -113,7 +114,7 @@ func (h *host) renewal() time.Time {
 	return renewAt(h.cert.Leaf.NotBefore, h.cert.Leaf.NotAfter, h.chance)
 }
 
-// borrowed tells whether the certificate isn't from where it should be.
+// borrowed reports whether the certificate is from another source than it should be.
 func (h *host) borrowed() bool {
 	return h.source != h.spec.Source || h.source == rhumb.CertACME && h.issuer == ""
 }
@@ -125,7 +126,7 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// get gets one certificate and notes how it went.
+// get obtains one certificate and notes how it went.
 func (k *Keeper) get(ctx context.Context, h *host) {
 	k.mu.Lock()
 	spec, c := h.spec, k.client.Load()
@@ -133,6 +134,7 @@ func (k *Keeper) get(ctx context.Context, h *host) {
 	limited, cancel := context.WithTimeout(ctx, k.times.Order)
 	defer cancel()
 	cert, err := k.obtain(limited, spec, c)
+	kept := context.WithoutCancel(ctx) // how it went is stored even if the keeper ends
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer k.nudge()
@@ -142,9 +144,9 @@ func (k *Keeper) get(ctx context.Context, h *host) {
 	}
 	switch {
 	case err == nil:
-		k.obtained(h, spec, cert, c)
+		k.obtained(kept, h, spec, cert, c)
 	case ctx.Err() == nil: // what our own end has cut short has not failed
-		k.failed(h, spec, err, c)
+		k.failed(kept, h, spec, err, c)
 	}
 }
 
@@ -194,7 +196,8 @@ func (k *Keeper) issue(ctx context.Context, host string) (*tls.Certificate, erro
 	}
 	if b, err := k.storage.Load(ctx, leafKey+host); err == nil {
 		cert, err := parsePair(b)
-		if err == nil && cert.Leaf.CheckSignatureFrom(a.root) == nil && time.Now().Before(renewAt(cert.Leaf.NotBefore, cert.Leaf.NotAfter, 0)) {
+		if err == nil && cert.Leaf.CheckSignatureFrom(a.root) == nil &&
+			time.Now().Before(renewAt(cert.Leaf.NotBefore, cert.Leaf.NotAfter, 0)) {
 			return cert, nil
 		}
 	}
@@ -208,7 +211,7 @@ func (k *Keeper) issue(ctx context.Context, host string) (*tls.Certificate, erro
 	return parsePair(b)
 }
 
-// stored gives what is on the disk for a host.
+// stored returns the certificate that is on disk for a host.
 func (k *Keeper) stored(ctx context.Context, spec rhumb.Certificate) (*tls.Certificate, error) {
 	key := pairsKey + "/" + spec.Given
 	switch spec.Source {
@@ -230,26 +233,28 @@ func (k *Keeper) stored(ctx context.Context, spec rhumb.Certificate) (*tls.Certi
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // obtained serves a new certificate. The caller holds mu.
-func (k *Keeper) obtained(h *host, spec rhumb.Certificate, cert *tls.Certificate, c *client) {
+func (k *Keeper) obtained(ctx context.Context, h *host, spec rhumb.Certificate, cert *tls.Certificate, c *client) {
 	old := h.cert
 	h.cert, h.source, h.trial = cert, spec.Source, trial{}
 	if spec.Source == rhumb.CertACME {
 		h.issuer = ""
-		if now := k.client.Load(); now != nil && now.key == c.key { // else the one that is asked by now shall give one too
+		// else the authority that is asked now issues one too
+		if now := k.client.Load(); now != nil && now.key == c.key {
 			h.issuer = c.key
 		}
 		if old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) && h.renewal().Before(time.Now()) {
-			h.trial.Next = time.Now().Add(k.times.Retry) // the authority gave one that is due already: no loop
+			h.trial.Next = time.Now().Add(k.times.Retry) // it is due already: don't loop
 		}
-		k.remember(hostKey(spec.Host), trial{})
-		k.reached(c)
+		k.remember(ctx, hostKey(spec.Host), trial{})
+		k.reached(ctx, c)
 	}
 	k.publish()
-	k.log.Info("certificate obtained", "host", spec.Host, "source", spec.Source, "issuer", cert.Leaf.Issuer.CommonName, "until", cert.Leaf.NotAfter)
+	k.log.Info("certificate obtained", "host", spec.Host, "source", spec.Source, "issuer", cert.Leaf.Issuer.CommonName,
+		"until", cert.Leaf.NotAfter)
 }
 
-// failed notes a failure, of the host or of the authority. What there was before is served on. The caller holds mu.
-func (k *Keeper) failed(h *host, spec rhumb.Certificate, err error, c *client) {
+// failed notes a failure, of the host or of the authority. The old certificate is still served. The caller holds mu.
+func (k *Keeper) failed(ctx context.Context, h *host, spec rhumb.Certificate, err error, c *client) {
 	now := time.Now()
 	if spec.Source != rhumb.CertACME {
 		h.trial = h.trial.failed(now, err, k.times)
@@ -258,44 +263,44 @@ func (k *Keeper) failed(h *host, spec rhumb.Certificate, err error, c *client) {
 	}
 	if about := blameFor(err); about == ofAuthority {
 		h.trial.At, h.trial.Error = now, reason(err)
-		k.doubt(c, k.authority, err)
+		k.doubt(ctx, c, k.authority, err)
 	} else {
 		h.trial = h.trial.failed(now, err, k.times)
 		if about == ofRate {
-			k.doubt(c, trial{}, err) // for a short time: the limit may be this host's alone
+			k.doubt(ctx, c, trial{}, err) // for a short time: the limit may be this host's alone
 		} else {
-			k.reached(c)
+			k.reached(ctx, c)
 		}
 	}
-	k.remember(hostKey(spec.Host), h.trial)
-	k.log.Warn("no certificate", "host", spec.Host, "source", spec.Source, "tries", h.trial.Tries, "next", k.due(h), "err", err)
+	k.remember(ctx, hostKey(spec.Host), h.trial)
+	k.log.Warn("no certificate", "host", spec.Host, "source", spec.Source, "tries", h.trial.Tries, "next", k.due(h),
+		"err", err)
 }
 
-// doubt has everybody leave the authority alone for a while, and then one ask first. The caller holds mu.
-func (k *Keeper) doubt(c *client, before trial, err error) {
+// doubt stops all orders for a while, and then has one host try alone. The caller holds mu.
+func (k *Keeper) doubt(ctx context.Context, c *client, before trial, err error) {
 	if c == nil || c != k.client.Load() {
 		return
 	}
-	if now := time.Now(); k.authority.Next.Before(now) { // those that were under way together count once
+	if now := time.Now(); k.authority.Next.Before(now) { // orders that were under way together count once
 		k.authority = before.failed(now, err, k.times)
-		k.remember(authorityKey(c.key), k.authority)
+		k.remember(ctx, authorityKey(c.key), k.authority)
 	}
 }
 
 // reached notes that the authority answers. The caller holds mu.
-func (k *Keeper) reached(c *client) {
+func (k *Keeper) reached(ctx context.Context, c *client) {
 	if c != nil && c == k.client.Load() && k.authority.Tries > 0 {
 		k.authority = trial{}
-		k.remember(authorityKey(c.key), trial{})
+		k.remember(ctx, authorityKey(c.key), trial{})
 	}
 }
 
 func hostKey(host string) string     { return "trials/hosts/" + host }
 func authorityKey(key string) string { return "trials/authorities/" + key }
 
-// remember keeps a memory of failures across restarts.
-func (k *Keeper) remember(key string, t trial) {
-	ctx := context.Background()
+// remember stores a trial across restarts.
+func (k *Keeper) remember(ctx context.Context, key string, t trial) {
 	var err error
 	if t == (trial{}) {
 		err = k.storage.Delete(ctx, key)
@@ -306,16 +311,16 @@ func (k *Keeper) remember(key string, t trial) {
 		}
 	}
 	if err != nil {
-		k.log.Error("failure of a certificate not noted", "key", key, "err", err)
+		k.log.Error("failed attempt can't be recorded", "key", key, "err", err)
 	}
 }
 
-// recall gives what was remembered. A memory that can't be read is none.
-func (k *Keeper) recall(key string) trial {
+// recall returns the stored trial; the zero one if it can't be read.
+func (k *Keeper) recall(ctx context.Context, key string) trial {
 	var t trial
-	if b, err := k.storage.Load(context.Background(), key); err == nil {
+	if b, err := k.storage.Load(ctx, key); err == nil {
 		_ = json.Unmarshal(b, &t)
 	}
-	t.Next = earlier(t.Next, time.Now().Add(k.times.Most*6/5)) // whatever the clock was then
+	t.Next = earlier(t.Next, time.Now().Add(k.times.Most*6/5)) // the clock may have been wrong
 	return t
 }

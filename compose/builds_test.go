@@ -8,7 +8,8 @@ import (
 )
 
 func TestAContextThatTheEngineFetchesIsTakenAsItIs(t *testing.T) {
-	for _, url := range []string{"https://example.com/a/b.git#main:app", "http://example.com/a.tar.gz", "git@example.com:a/b.git", "github.com/a/b", "git://example.com/a.git"} {
+	for _, url := range []string{"https://example.com/a/b.git#main:app", "http://example.com/a.tar.gz", "git@example.com:a/b.git",
+		"github.com/a/b", "git://example.com/a.git"} {
 		for dockerfile, want := range map[string]string{"": "", "Dockerfile": "", "docker/df": "docker/df"} {
 			dir := t.TempDir()
 			yaml := "services: {web: {build: {context: \"" + url + "\""

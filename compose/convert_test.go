@@ -44,7 +44,8 @@ func TestTheOrderIsStopFirstWhereTwoReplicasCannotLiveSideBySide(t *testing.T) {
 		{"volumes: ['vol:/v:ro']", rhumb.StartFirst, ""},
 		{"volumes: [/v]", rhumb.StopFirst, "mounts an anonymous volume on /v read-write"},
 		{"volumes: ['./data:/v']", rhumb.StopFirst, "mounts folder data read-write"},
-		{"volumes: ['./data:/v:ro', '/var/run/docker.sock:/var/run/docker.sock', '/etc/localtime:/etc/localtime']", rhumb.StartFirst, ""},
+		{"volumes: ['./data:/v:ro', '/var/run/docker.sock:/var/run/docker.sock', '/etc/localtime:/etc/localtime']",
+			rhumb.StartFirst, ""},
 		{"tmpfs: [/v]", rhumb.StartFirst, ""},
 		{"devices: [/dev/ttyUSB0]", rhumb.StopFirst, "holds device /dev/ttyUSB0"},
 		{"network_mode: host", rhumb.StopFirst, "network_mode is host"},
@@ -84,7 +85,8 @@ func TestReadOnlyFilesOfTheProjectAreKeptWithTheRelease(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "small.conf"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	for link, to := range map[string]string{"in": filepath.Join(dir, "small.conf"), "out": filepath.Join(outside, "secret")} {
+	for link, to := range map[string]string{"in": filepath.Join(dir, "small.conf"),
+		"out": filepath.Join(outside, "secret")} {
 		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +110,8 @@ func TestReadOnlyFilesOfTheProjectAreKeptWithTheRelease(t *testing.T) {
 			kept[m.Target] = m
 		}
 	}
-	if len(kept) != 2 || kept["/small"].Source != "small.conf" || kept["/small"].Mode != 0o640 || kept["/in"].Source != "in" {
+	if len(kept) != 2 || kept["/small"].Source != "small.conf" || kept["/small"].Mode != 0o640 ||
+		kept["/in"].Source != "in" {
 		t.Errorf("kept %+v", kept)
 	}
 	before := s.Container.Hash()
@@ -180,7 +183,8 @@ func TestTheOrderOfKeysDoesNotMatter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := Load(t.Context(), Options{Dir: dir, Files: []string{"-"}, Stdin: bytes.NewReader(b), Name: "s", Environ: []string{"CFG=1"}})
+		p, err := Load(t.Context(),
+			Options{Dir: dir, Files: []string{"-"}, Stdin: bytes.NewReader(b), Name: "s", Environ: []string{"CFG=1"}})
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, b)
 		}
@@ -215,7 +219,8 @@ func shuffle(n *yaml.Node, r *rand.Rand) {
 
 // A note's line has the key that the note is about.
 func TestNotesNameTheLineWhereTheirKeyIs(t *testing.T) {
-	for folder, files := range map[string][]string{"guestbook": nil, "long": nil, "merge": {"compose.yaml", "second.yaml"}} {
+	for folder, files := range map[string][]string{"guestbook": nil, "long": nil,
+		"merge": {"compose.yaml", "second.yaml"}} {
 		p, err := Load(t.Context(), Options{Dir: "testdata/" + folder, Files: files, Environ: []string{"CFG=1", "TOKEN=1"}})
 		if err != nil {
 			t.Fatal(err)
@@ -255,8 +260,11 @@ func BenchmarkLoad(b *testing.B) {
 }
 
 func TestTheOnlyNetworksMacAddressIsTheContainers(t *testing.T) {
-	const file = "services:\n  web:\n    image: x\n    networks:\n      a: {mac_address: '%s'}\n%s\nnetworks: {a: {}, b: {}}\n"
-	if s := only(t, t.TempDir(), fmt.Sprintf(file, "02:42:ac:11:00:02", "")); s.Container.MacAddress != "02:42:ac:11:00:02" || s.Order != rhumb.StopFirst {
+	const file = "services:\n  web:\n    image: x\n    networks:\n      a: {mac_address: '%s'}\n%s\nnetworks: {a: " +
+		"{}, b: {}}\n"
+	if s := only(t, t.TempDir(),
+		fmt.Sprintf(file, "02:42:ac:11:00:02", "")); s.Container.MacAddress != "02:42:ac:11:00:02" ||
+		s.Order != rhumb.StopFirst {
 		t.Errorf("%q, %s", s.Container.MacAddress, s.Order)
 	}
 	for _, tc := range [][3]string{
@@ -276,7 +284,8 @@ func TestTheOnlyNetworksMacAddressIsTheContainers(t *testing.T) {
 func TestAnImageThatIsToBeRefreshedIsAlwaysAskedFor(t *testing.T) {
 	for says, want := range map[string]rhumb.PullPolicy{
 		"user: x": rhumb.PullMissing, "pull_policy: missing": rhumb.PullMissing, "pull_policy: never": rhumb.PullNever,
-		"pull_policy: daily": rhumb.PullAlways, "pull_policy: refresh\n    pull_refresh_after: 12h": rhumb.PullAlways, "pull_refresh_after: 12h": rhumb.PullAlways,
+		"pull_policy: daily": rhumb.PullAlways, "pull_policy: refresh\n    pull_refresh_after: 12h": rhumb.PullAlways,
+		"pull_refresh_after: 12h": rhumb.PullAlways,
 	} {
 		if s := only(t, t.TempDir(), "services:\n  web:\n    image: x\n    "+says+"\n"); s.Pull != want {
 			t.Errorf("%s: %s", says, s.Pull)

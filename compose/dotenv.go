@@ -135,8 +135,8 @@ func (r *dotenvReader) value(name string, line int) {
 	r.assign(name, line, value, quote == '"')
 }
 
-// quoted returns what stands between the quote that s begins with and the next one, and the length of it all; 0: it isn't
-// closed. A backslash before a quote makes it plain, and stays before anything else.
+// quoted returns what stands between the quote that s begins with and the next one, and the length of it all; 0: it
+// isn't closed. A backslash before a quote makes it plain, and stays before anything else.
 func quoted(s string, quote byte) (value string, length int) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
@@ -153,7 +153,8 @@ func quoted(s string, quote byte) (value string, length int) {
 	return "", 0
 }
 
-// unescaped replaces the escapes of a value in double quotes. \$ becomes $$, which is a plain $ when variables are replaced.
+// unescaped replaces the escapes of a value in double quotes. \$ becomes $$, which is a plain $ when variables are
+// replaced.
 func unescaped(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -200,7 +201,8 @@ func (r *dotenvReader) assign(name string, line int, value string, variables boo
 		return v, ok
 	})
 	if err != nil {
-		r.mistake(line, name+": it has a $ that begins no variable", "write $$ for a plain $, or put the value in single quotes")
+		r.mistake(line, name+": it has a $ that begins no variable",
+			"write $$ for a plain $, or put the value in single quotes")
 	}
 	for _, a := range absents {
 		r.unset = append(r.unset, missing{absent: a, at: place.At(r.name, line), path: name, envFile: true})

@@ -25,7 +25,8 @@ func TestEnvFilesMeanWhatTheyMeanToCompose(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	words := []string{"A", "B", "export ", "=", "=", ": ", "\n", "\n", "\r\n", "'", "\"", "#", " #", " ", "\t", "$A", "${B}", "${C:-x}", "$$", "\\$", "\\", "\\n", "\\101", "\\0101",
+	words := []string{"A", "B", "export ", "=", "=", ": ", "\n", "\n", "\r\n", "'", "\"", "#", " #", " ", "\t", "$A",
+		"${B}", "${C:-x}", "$$", "\\$", "\\", "\\n", "\\101", "\\0101",
 		"x y", "é", "[0]", "-", ".", "{", "1"}
 	for range 20_000 {
 		var b strings.Builder
@@ -45,7 +46,8 @@ func FuzzEnvFiles(f *testing.F) {
 // shortOctal is an escape that the library spoils: "\\01" loses its 0.
 var shortOctal = regexp.MustCompile(`\\0`)
 
-// sameAsCompose checks that a file that both readers take means the same to both, and that ours takes what the library takes.
+// sameAsCompose checks that a file that both readers take means the same to both, and that ours takes what the
+// library takes.
 func sameAsCompose(t *testing.T, b []byte) {
 	lookup := func(k string) (string, bool) { return "here", !slices.Contains([]string{"A", "B", "C"}, k) }
 	b = append(b, '\n') // the library takes a last name without a line's end for a value

@@ -25,8 +25,8 @@ func (v *inspector) readReferencedFiles(p *types.Project) {
 	}
 }
 
-// readFilesOf reads a container's files. Those that a hook has of its service come first in its lists, and what is wrong
-// with them is reported there.
+// readFilesOf reads a container's files. Those that a hook has of its service come first in its lists, and what is
+// wrong with them is reported there.
 func (v *inspector) readFilesOf(path string, s *types.ContainerSpec, inherited types.ContainerSpec) {
 	s.Environment = s.Environment.Resolve(v.in.lookup)
 	lookup := func(k string) (string, bool) {
@@ -66,8 +66,8 @@ func (v *inspector) readFilesOf(path string, s *types.ContainerSpec, inherited t
 	s.EnvFiles, s.LabelFiles = nil, nil
 }
 
-// readEnvFile adds a file's variables to vars, which later lines and files may use. Without a path of the model, a file that
-// can't be read has been reported.
+// readEnvFile adds a file's variables to vars, which later lines and files may use. Without a path of the model, a
+// file that can't be read has been reported.
 func (v *inspector) readEnvFile(at string, f types.EnvFile, vars types.Mapping, lookup func(string) (string, bool)) {
 	b, err := diskfile.Read(f.Path, v.in.shown(f.Path), diskfile.MaxEnvFile)
 	if err != nil {

@@ -35,9 +35,10 @@ func (in *input) readEnvironment(environ map[string]string, paths []string) (map
 	return env, unset, nil
 }
 
-// readEnvFiles reads env files in order, later ones over earlier ones. Their variables are those that lookup knows, else those of
-// the lines and files before.
-func (in *input) readEnvFiles(paths []string, lookup func(string) (string, bool)) (map[string]string, []missing, error) {
+// readEnvFiles reads env files in order, later ones over earlier ones. Their variables are those that lookup knows,
+// else those of the lines and files before.
+func (in *input) readEnvFiles(paths []string,
+	lookup func(string) (string, bool)) (map[string]string, []missing, error) {
 	env := map[string]string{}
 	var unset []missing
 	var bad rhumb.Errors
@@ -73,7 +74,8 @@ func (in *input) activeProfiles() []string {
 	return active
 }
 
-// nameStack names the stack: -p, COMPOSE_PROJECT_NAME, name: in the last file that has it, or the folder and environment.
+// nameStack names the stack: -p, COMPOSE_PROJECT_NAME, name: in the last file that has it, or the folder and
+// environment.
 func (in *input) nameStack() error {
 	name, from := in.opts.Name, "-p"
 	if name == "" {
@@ -95,7 +97,8 @@ func (in *input) nameStack() error {
 	}
 	base := loader.NormalizeProjectName(filepath.Base(in.dir))
 	if base == "" {
-		return rhumb.Errorf(rhumb.Invalid, "folder %s: no stack name can be made of it", in.dir).WithHint("name the stack with -p")
+		return rhumb.Errorf(rhumb.Invalid, "folder %s: no stack name can be made of it", in.dir).
+			WithHint("name the stack with -p")
 	}
 	if in.opts.Env != "" {
 		base += "-" + in.opts.Env

@@ -20,7 +20,8 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 		return
 	}
 	if len(v.extending) >= maxDepth {
-		v.halt(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth), "extend fewer services")
+		v.halt(place.At(s.src.name, ext.Line), fmt.Sprintf("extends: more than %d services deep", maxDepth),
+			"extend fewer services")
 		return
 	}
 	service, file, ok := v.extended(s, path, ext)
@@ -46,7 +47,8 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	}
 	id := from.src.path + "\x00" + name
 	if slices.Contains(v.extending, id) {
-		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself", "leave one of the extends out")
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: the service extends itself",
+			"leave one of the extends out")
 		return
 	}
 	from.again = from.src == s.src && !s.foreign
@@ -56,8 +58,8 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	v.walk(from, path, nil, base, keys.Service())
 }
 
-// extended returns the nodes that name what a service extends, and the file if it is in another one; false: one is wrong, which
-// has been reported.
+// extended returns the nodes that name what a service extends, and the file if it is in another one; false: one is
+// wrong, which has been reported.
 func (v *inspector) extended(s scope, path string, ext *yaml.Node) (service, file *yaml.Node, ok bool) {
 	service = ext
 	if ext.Kind == yaml.MappingNode {
@@ -67,7 +69,8 @@ func (v *inspector) extended(s scope, path string, ext *yaml.Node) (service, fil
 	case service != nil && kindOf(service) != keys.Text, file != nil && kindOf(file) != keys.Text:
 		return nil, nil, false // the walk tells it
 	case service == nil, service.Value == "":
-		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named", "write extends: NAME, or {service: NAME, file: FILE}")
+		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named",
+			"write extends: NAME, or {service: NAME, file: FILE}")
 		return nil, nil, false
 	}
 	return service, file, true
@@ -80,7 +83,8 @@ func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, pat
 	}
 	var names []string
 	v.eachPair(services, func(k, _ *yaml.Node) { names = append(names, k.Value) })
-	v.halt(place.At(s.src.name, service.Line), place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
+	v.halt(place.At(s.src.name, service.Line),
+		place.Subject(path)+".extends: there is no service "+service.Value+" in "+from.src.name,
 		place.DidYouMean(service.Value, names))
 }
 
@@ -98,7 +102,8 @@ func (v *inspector) readable(s scope, src *source) {
 		known := map[string]int{}
 		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
 			k, val := target(n.Content[i]), n.Content[i+1]
-			if k.Value == "<<" && slices.ContainsFunc(mergedNodes(val), func(m *yaml.Node) bool { return target(m).Kind != yaml.MappingNode }) {
+			if k.Value == "<<" &&
+				slices.ContainsFunc(mergedNodes(val), func(m *yaml.Node) bool { return target(m).Kind != yaml.MappingNode }) {
 				v.wrong(s, k, k.Line, subject(path)+": "+mergeMistake, mergeHint)
 			} else if msg, hint := keyMistake(path, k, known[k.Value], nil, true); msg != "" && k.Value != "<<" {
 				v.wrong(s, k, k.Line, msg, hint)

@@ -10,64 +10,85 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// fates has a case for each key, or value of one, that is refused or ignored. The key is in the line that ends with the mark.
-// What isn't at the top level is below services.web.
+// fates has a case for each key, or value of one, that is refused or ignored. The key is in the line that ends with
+// the mark. What isn't at the top level is below services.web.
 var fates = map[string]string{
-	"version":                                                    "/version: '3.8' #",
-	"models":                                                     "/models: {m: {model: x}} #",
-	"jobs":                                                       "/jobs: {j: {image: x, triggers: {manual: true}}} #",
-	"services.*.external_links":                                  "external_links: [other] #",
-	"services.*.attach":                                          "attach: false #",
-	"services.*.develop":                                         "develop: {watch: []} #",
-	"services.*.cpu_count":                                       "cpu_count: 2 #",
-	"services.*.cpu_percent":                                     "cpu_percent: 50 #",
-	"services.*.isolation":                                       "isolation: hyperv #",
-	"services.*.credential_spec":                                 "credential_spec: {file: x} #",
-	"services.*.annotations":                                     "annotations: {a: b} #",
-	"services.*.umask":                                           "umask: 22 #",
-	"services.*.use_api_socket":                                  "use_api_socket: true #",
-	"services.*.models":                                          "models: [m] #\n/models: {m: {model: x}}",
-	"services.*.provider":                                        "provider: {type: x} #",
-	"services.*.ports[].name":                                    "ports:\n  - target: 80\n    name: web #",
-	"services.*.ports[].app_protocol=*":                          "ports:\n  - target: 80\n    app_protocol: grpc #",
-	"services.*.ports[].protocol=sctp":                           "ports:\n  - target: 80\n    protocol: sctp #",
-	"services.*.networks.*.gw_priority":                          "networks:\n  default:\n    gw_priority: 1 #",
-	"services.*.networks.*.interface_name":                       "networks:\n  default:\n    interface_name: eth7 #",
-	"services.*.networks.*.use_service_name_alias=false":         "networks:\n  default:\n    use_service_name_alias: false #",
-	"services.*.volumes[].type=npipe":                            "volumes:\n  - type: npipe #\n    source: /a\n    target: /b",
-	"services.*.volumes[].type=cluster":                          "volumes:\n  - type: cluster #\n    source: a\n    target: /b",
-	"services.*.volumes[].type=image":                            "volumes:\n  - type: image #\n    source: a\n    target: /b",
-	"services.*.volumes[].image":                                 "volumes:\n  - type: volume\n    target: /b\n    image: {subpath: a} #",
-	"services.*.volumes[].consistency":                           "volumes:\n  - type: volume\n    target: /b\n    consistency: cached #",
-	"services.*.volumes[].bind.recursive=readonly":               "volumes:\n  - type: bind\n    source: /a\n    target: /b\n    bind:\n      recursive: readonly #",
-	"services.*.volumes[].volume.labels":                         "volumes:\n  - type: volume\n    target: /b\n    volume:\n      labels: {a: b} #",
-	"services.*.volumes[].volume.subpath":                        "volumes:\n  - type: volume\n    target: /b\n    volume:\n      subpath: a #",
-	"services.*.build.additional_contexts":                       "build:\n  context: .\n  additional_contexts: {a: .} #",
-	"services.*.build.ssh":                                       "build:\n  context: .\n  ssh: [default] #",
-	"services.*.build.entitlements":                              "build:\n  context: .\n  entitlements: [network.host] #",
-	"services.*.build.privileged":                                "build:\n  context: .\n  privileged: true #",
-	"services.*.build.ulimits":                                   "build:\n  context: .\n  ulimits: {nofile: 5} #",
-	"services.*.build.shm_size":                                  "build:\n  context: .\n  shm_size: 9m #",
-	"services.*.build.cache_to":                                  "build:\n  context: .\n  cache_to: [x] #",
-	"services.*.build.provenance":                                "build:\n  context: .\n  provenance: true #",
-	"services.*.build.sbom":                                      "build:\n  context: .\n  sbom: true #",
-	"services.*.build.isolation":                                 "build:\n  context: .\n  isolation: default #",
-	"services.*.build.secrets[].uid":                             "build:\n  context: .\n  secrets:\n    - source: s\n      uid: '5' #\n/secrets: {s: {file: ./file}}",
-	"services.*.build.secrets[].gid":                             "build:\n  context: .\n  secrets:\n    - source: s\n      gid: '5' #\n/secrets: {s: {file: ./file}}",
-	"services.*.build.secrets[].mode":                            "build:\n  context: .\n  secrets:\n    - source: s\n      mode: 0440 #\n/secrets: {s: {file: ./file}}",
-	"services.*.deploy.placement":                                "deploy:\n  placement: {max_replicas_per_node: 1} #",
-	"services.*.deploy.endpoint_mode":                            "deploy:\n  endpoint_mode: vip #",
-	"services.*.deploy.resources.reservations.cpus":              "deploy:\n  resources:\n    reservations:\n      cpus: '0.5' #",
-	"services.*.deploy.resources.reservations.generic_resources": "deploy:\n  resources:\n    reservations:\n      generic_resources: [{discrete_resource_spec: {kind: a, value: 1}}] #",
-	"services.*.deploy.restart_policy.window":                    "deploy:\n  restart_policy:\n    window: 9s #",
-	"services.*.deploy.rollback_config.order":                    "deploy:\n  rollback_config:\n    order: stop-first #",
-	"networks.*.enable_ipv4=false":                               "networks: [n]\n/networks:\n/  n:\n/    enable_ipv4: false #",
-	"configs.*.labels":                                           "configs: [c]\n/configs:\n/  c:\n/    content: x\n/    labels: {a: b} #",
-	"configs.*.template_driver":                                  "configs: [c]\n/configs:\n/  c:\n/    content: x\n/    template_driver: golang #",
-	"secrets.*.labels":                                           "secrets: [c]\n/secrets:\n/  c:\n/    file: ./file\n/    labels: {a: b} #",
-	"secrets.*.driver":                                           "secrets: [c]\n/secrets:\n/  c:\n/    file: ./file\n/    driver: x #",
-	"secrets.*.driver_opts":                                      "secrets: [c]\n/secrets:\n/  c:\n/    file: ./file\n/    driver_opts: {a: b} #",
-	"secrets.*.template_driver":                                  "secrets: [c]\n/secrets:\n/  c:\n/    file: ./file\n/    template_driver: golang #",
+	"version":                              "/version: '3.8' #",
+	"models":                               "/models: {m: {model: x}} #",
+	"jobs":                                 "/jobs: {j: {image: x, triggers: {manual: true}}} #",
+	"services.*.external_links":            "external_links: [other] #",
+	"services.*.attach":                    "attach: false #",
+	"services.*.develop":                   "develop: {watch: []} #",
+	"services.*.cpu_count":                 "cpu_count: 2 #",
+	"services.*.cpu_percent":               "cpu_percent: 50 #",
+	"services.*.isolation":                 "isolation: hyperv #",
+	"services.*.credential_spec":           "credential_spec: {file: x} #",
+	"services.*.annotations":               "annotations: {a: b} #",
+	"services.*.umask":                     "umask: 22 #",
+	"services.*.use_api_socket":            "use_api_socket: true #",
+	"services.*.models":                    "models: [m] #\n/models: {m: {model: x}}",
+	"services.*.provider":                  "provider: {type: x} #",
+	"services.*.ports[].name":              "ports:\n  - target: 80\n    name: web #",
+	"services.*.ports[].app_protocol=*":    "ports:\n  - target: 80\n    app_protocol: grpc #",
+	"services.*.ports[].protocol=sctp":     "ports:\n  - target: 80\n    protocol: sctp #",
+	"services.*.networks.*.gw_priority":    "networks:\n  default:\n    gw_priority: 1 #",
+	"services.*.networks.*.interface_name": "networks:\n  default:\n    interface_name: eth7 #",
+	"services.*.networks.*.use_service_name_alias=false": "networks:\n  default:\n    " +
+		"use_service_name_alias: false #",
+	"services.*.volumes[].type=npipe": "volumes:\n  - type: npipe #\n    source: /a\n    " +
+		"target: /b",
+	"services.*.volumes[].type=cluster": "volumes:\n  - type: cluster #\n    source: a\n    " +
+		"target: /b",
+	"services.*.volumes[].type=image": "volumes:\n  - type: image #\n    source: a\n    " +
+		"target: /b",
+	"services.*.volumes[].image": "volumes:\n  - type: volume\n    target: /b\n    " +
+		"image: {subpath: a} #",
+	"services.*.volumes[].consistency": "volumes:\n  - type: volume\n    target: /b\n    " +
+		"consistency: cached #",
+	"services.*.volumes[].bind.recursive=readonly": "volumes:\n  - type: bind\n    source: /a\n    " +
+		"target: /b\n    bind:\n      recursive: readonly #",
+	"services.*.volumes[].volume.labels": "volumes:\n  - type: volume\n    target: /b\n    " +
+		"volume:\n      labels: {a: b} #",
+	"services.*.volumes[].volume.subpath": "volumes:\n  - type: volume\n    target: /b\n    " +
+		"volume:\n      subpath: a #",
+	"services.*.build.additional_contexts": "build:\n  context: .\n  additional_contexts: {a: .} #",
+	"services.*.build.ssh":                 "build:\n  context: .\n  ssh: [default] #",
+	"services.*.build.entitlements":        "build:\n  context: .\n  entitlements: [network.host] #",
+	"services.*.build.privileged":          "build:\n  context: .\n  privileged: true #",
+	"services.*.build.ulimits":             "build:\n  context: .\n  ulimits: {nofile: 5} #",
+	"services.*.build.shm_size":            "build:\n  context: .\n  shm_size: 9m #",
+	"services.*.build.cache_to":            "build:\n  context: .\n  cache_to: [x] #",
+	"services.*.build.provenance":          "build:\n  context: .\n  provenance: true #",
+	"services.*.build.sbom":                "build:\n  context: .\n  sbom: true #",
+	"services.*.build.isolation":           "build:\n  context: .\n  isolation: default #",
+	"services.*.build.secrets[].uid": "build:\n  context: .\n  secrets:\n    - source: " +
+		"s\n      uid: '5' #\n/secrets: {s: {file: ./file}}",
+	"services.*.build.secrets[].gid": "build:\n  context: .\n  secrets:\n    - source: " +
+		"s\n      gid: '5' #\n/secrets: {s: {file: ./file}}",
+	"services.*.build.secrets[].mode": "build:\n  context: .\n  secrets:\n    - source: " +
+		"s\n      mode: 0440 #\n/secrets: {s: {file: ./file}}",
+	"services.*.deploy.placement":     "deploy:\n  placement: {max_replicas_per_node: 1} #",
+	"services.*.deploy.endpoint_mode": "deploy:\n  endpoint_mode: vip #",
+	"services.*.deploy.resources.reservations.cpus": "deploy:\n  resources:\n    reservations:\n      " +
+		"cpus: '0.5' #",
+	"services.*.deploy.resources.reservations.generic_resources": "deploy:\n  resources:\n    reservations:\n      " +
+		"generic_resources: [{discrete_resource_spec: {kind: a, value: 1}}] #",
+	"services.*.deploy.restart_policy.window": "deploy:\n  restart_policy:\n    window: 9s #",
+	"services.*.deploy.rollback_config.order": "deploy:\n  rollback_config:\n    order: stop-first #",
+	"networks.*.enable_ipv4=false": "networks: [n]\n/networks:\n/  n:\n/    " +
+		"enable_ipv4: false #",
+	"configs.*.labels": "configs: [c]\n/configs:\n/  c:\n/    content: " +
+		"x\n/    labels: {a: b} #",
+	"configs.*.template_driver": "configs: [c]\n/configs:\n/  c:\n/    content: " +
+		"x\n/    template_driver: golang #",
+	"secrets.*.labels": "secrets: [c]\n/secrets:\n/  c:\n/    file: " +
+		"./file\n/    labels: {a: b} #",
+	"secrets.*.driver": "secrets: [c]\n/secrets:\n/  c:\n/    file: " +
+		"./file\n/    driver: x #",
+	"secrets.*.driver_opts": "secrets: [c]\n/secrets:\n/  c:\n/    file: " +
+		"./file\n/    driver_opts: {a: b} #",
+	"secrets.*.template_driver": "secrets: [c]\n/secrets:\n/  c:\n/    file: " +
+		"./file\n/    template_driver: golang #",
 }
 
 // caseFile makes the stack file of a case, and gives the place of its mark.
@@ -94,7 +115,8 @@ func TestEveryRefusedOrIgnoredKeyIsToldWithItsPlaceAndReason(t *testing.T) {
 	write(t, dir, "Dockerfile", "FROM scratch\n")
 	done := map[string]bool{}
 	for _, k := range keys.Table() {
-		if k.Fate != rhumb.Refused && k.Fate != rhumb.Ignored || strings.Contains(k.Path, "pre_start[]") { // a hook's keys are a service's
+		// a hook's keys are a service's
+		if k.Fate != rhumb.Refused && k.Fate != rhumb.Ignored || strings.Contains(k.Path, "pre_start[]") {
 			continue
 		}
 		id := k.Path

@@ -15,8 +15,9 @@ import (
 
 var (
 	// These are looked for in the order of docker compose.
-	baseNames       = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
-	overrideNames   = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"}
+	baseNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
+	overrideNames = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
+		"docker-compose.override.yaml"}
 	environmentName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 )
 
@@ -145,7 +146,8 @@ func (in *input) warnAmbiguous(found []string) {
 }
 
 func (in *input) warn(path, why string, args ...any) {
-	in.warnings = append(in.warnings, rhumb.Note{Subject: in.shown(path), Fate: rhumb.Ignored, Why: fmt.Sprintf(why, args...)})
+	in.warnings = append(in.warnings,
+		rhumb.Note{Subject: in.shown(path), Fate: rhumb.Ignored, Why: fmt.Sprintf(why, args...)})
 }
 
 // environmentFiles adds the environment's Compose file to paths and gives the env files to read.
@@ -172,7 +174,8 @@ func (in *input) environmentFiles(paths *[]string) ([]string, error) {
 	}
 	extra := diskfile.Existing(filepath.Join(in.dir, ".env."+env))
 	if len(own)+len(extra) == 0 {
-		return nil, rhumb.Errorf(rhumb.Invalid, "environment %s: neither compose.%s.yaml nor .env.%s is in %s", env, env, env, in.dir).
+		return nil, rhumb.Errorf(rhumb.Invalid, "environment %s: neither compose.%s.yaml nor .env.%s is in %s", env, env, env,
+			in.dir).
 			WithHint("write one of them, or leave -e out")
 	}
 	return append(list, extra...), nil
@@ -222,7 +225,8 @@ func (in *input) content(path string) (string, []byte, error) {
 	if path != "-" {
 		name := in.shown(path)
 		b, err := diskfile.Read(path, name, diskfile.MaxFile)
-		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() && !info.Mode().IsRegular() && rhumb.ErrorHint(err) == "" {
+		if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() && !info.Mode().IsRegular() &&
+			rhumb.ErrorHint(err) == "" {
 			err = err.(*rhumb.Error).WithHint("write it to a file, or give it to -f - on the standard input")
 		}
 		return name, b, err

@@ -10,8 +10,8 @@ import (
 	"rhumb"
 )
 
-// FuzzLoad feeds files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Whatever is in them, it ends with a stack, whose
-// printed form is read as the same, or with an error of rhumb's own.
+// FuzzLoad feeds files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Whatever is in them, it ends
+// with a stack, whose printed form is read as the same, or with an error of rhumb's own.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/stacks/*/*compose.y*ml")
 	if err != nil || len(files) == 0 {
@@ -31,8 +31,10 @@ func FuzzLoad(f *testing.F) {
 		f.Add(a.Files[0].Data, []byte("services: {api: {image: api}}"), "TAG=1")
 	}
 	f.Add([]byte("services:\n  a: {image: &x [*x], <<: &m {<<: *m}}"), []byte("services: {a: !reset null}"), "")
-	f.Add([]byte("include: [compose.yaml]\nservices: {a: {extends: a, image: '${A:-${B:?no}}'}}"), []byte("---\n---\n{}"), "A")
-	f.Add([]byte("services: {a: {image: x, env_file: /dev/zero, x-rhumb: {routes: [a/b]}}}\nname: x"), []byte("volumes: {a: {external: {name: b}}}"), "A=$A")
+	f.Add([]byte("include: [compose.yaml]\nservices: {a: {extends: a, image: '${A:-${B:?no}}'}}"), []byte("---\n---\n{}"),
+		"A")
+	f.Add([]byte("services: {a: {image: x, env_file: /dev/zero, x-rhumb: {routes: [a/b]}}}\nname: x"),
+		[]byte("volumes: {a: {external: {name: b}}}"), "A=$A")
 	f.Fuzz(func(t *testing.T, first, second []byte, env string) {
 		dir := t.TempDir()
 		write(t, dir, "one.yaml", string(first))

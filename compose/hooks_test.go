@@ -65,7 +65,8 @@ func TestHooksBecomeJobsAndCommands(t *testing.T) {
 	for _, m := range k.Mounts {
 		targets[m.Target] = m.Source
 	}
-	same(t, "mounts", targets, map[string]string{"/data": "s_more", "/etc/app.conf": "app.conf", "/cache": "", "/run/secrets/token": "token"})
+	same(t, "mounts", targets,
+		map[string]string{"/data": "s_more", "/etc/app.conf": "app.conf", "/cache": "", "/run/secrets/token": "token"})
 	if k.Image != "" || web.PreStart[0].Container.Image != "tools" || len(k.HostPorts)+len(k.Expose)+len(one.Ports) > 0 {
 		t.Errorf("image %q, then %q; ports %v", k.Image, web.PreStart[0].Container.Image, k.Expose)
 	}
@@ -75,10 +76,13 @@ func TestHooksBecomeJobsAndCommands(t *testing.T) {
 	if x := web.PreStart[0]; x.Number != 2 || x.Timeout != 5*time.Minute || len(web.PreStart) != 1 {
 		t.Errorf("per replica: %+v", web.PreStart)
 	}
-	same(t, "post_start", web.PostStart, []rhumb.Hook{{Command: []string{"greet"}, Env: map[string]string{"C": "c"}, User: "root", Timeout: time.Minute}})
-	same(t, "pre_stop", web.PreStop, []rhumb.Hook{{Command: []string{"leave", "now"}, WorkingDir: "/w", Timeout: 7 * time.Second},
-		{Command: []string{"bye"}, Privileged: true, Timeout: 7 * time.Second}})
-	same(t, "after", web.After, &rhumb.Check{Command: []string{"smoke", "--all"}, Path: "/alive", Port: 80, Timeout: 20 * time.Second})
+	same(t, "post_start", web.PostStart,
+		[]rhumb.Hook{{Command: []string{"greet"}, Env: map[string]string{"C": "c"}, User: "root", Timeout: time.Minute}})
+	same(t, "pre_stop", web.PreStop,
+		[]rhumb.Hook{{Command: []string{"leave", "now"}, WorkingDir: "/w", Timeout: 7 * time.Second},
+			{Command: []string{"bye"}, Privileged: true, Timeout: 7 * time.Second}})
+	same(t, "after", web.After,
+		&rhumb.Check{Command: []string{"smoke", "--all"}, Path: "/alive", Port: 80, Timeout: 20 * time.Second})
 }
 
 func same(t *testing.T, what string, got, want any) {
@@ -90,7 +94,8 @@ func same(t *testing.T, what string, got, want any) {
 
 func TestHooksOfRunningReplicasAreNoPartOfTheSpec(t *testing.T) {
 	plain := only(t, t.TempDir(), "services: {web: {image: x}}")
-	hooked := only(t, t.TempDir(), "services: {web: {image: x, post_start: [{command: a}], pre_stop: [{command: b}], x-rhumb: {after: {command: c}}}}")
+	hooked := only(t, t.TempDir(), "services: {web: {image: x, post_start: [{command: a}], pre_stop: [{command: b}], "+
+		"x-rhumb: {after: {command: c}}}}")
 	if plain.Container.Hash() != hooked.Container.Hash() {
 		t.Error("they change the spec")
 	}

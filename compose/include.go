@@ -43,7 +43,8 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 	for i, n := range paths {
 		p := v.filePath(s, n, s.dir)
 		if slices.Contains(v.including, p) {
-			v.halt(place.At(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself", "leave one of the includes out")
+			v.halt(place.At(s.src.name, n.Line), "include: the file "+v.in.shown(p)+" includes itself",
+				"leave one of the includes out")
 			return
 		}
 		src := v.open(s, n, "include", p)

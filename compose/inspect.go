@@ -92,7 +92,8 @@ type seen struct {
 func inspect(in *input, bad *place.Problems) *inspector {
 	l := place.NewLines()
 	bad.SetLines(l)
-	v := &inspector{in: in, missing: in.missing, lines: l, bad: bad, told: map[*yaml.Node]bool{}, cut: map[*yaml.Node]bool{}, values: map[string]string{},
+	v := &inspector{in: in, missing: in.missing, lines: l, bad: bad, told: map[*yaml.Node]bool{},
+		cut: map[*yaml.Node]bool{}, values: map[string]string{},
 		nodes: map[string]*yaml.Node{}, empty: map[string]emptied{},
 		read: map[*source]bool{}}
 	for _, src := range in.files {
@@ -100,7 +101,8 @@ func inspect(in *input, bad *place.Problems) *inspector {
 	}
 	for _, path := range slices.Sorted(maps.Keys(v.empty)) {
 		e := v.empty[path]
-		v.wrong(e.scope, e.node, e.line, subject(path)+": it has no value", "write one here, or in the services that extend this one")
+		v.wrong(e.scope, e.node, e.line, subject(path)+": it has no value",
+			"write one here, or in the services that extend this one")
 	}
 	return v
 }
@@ -148,7 +150,8 @@ func (v *inspector) eachPair(n *yaml.Node, f func(k, v *yaml.Node)) {
 	}
 }
 
-// walk marks the places of a node and all below, and reports unknown fields, doubled keys, missing variables and bad ports.
+// walk marks the places of a node and all below, and reports unknown fields, doubled keys, missing variables and bad
+// ports.
 func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Field) {
 	if v.bad.Full() {
 		return
@@ -211,7 +214,8 @@ func (v *inspector) tooMany(s scope, n *yaml.Node) {
 	if len(v.aliases) > 0 {
 		n, hint = v.aliases[0], "use fewer aliases of aliases"
 	}
-	v.halt(place.At(s.src.name, n.Line), "the files have too many values once aliases, includes and extends are followed", hint)
+	v.halt(place.At(s.src.name, n.Line), "the files have too many values once aliases, includes and extends are followed",
+		hint)
 }
 
 func lineOf(key, n *yaml.Node) int {
@@ -224,7 +228,8 @@ func lineOf(key, n *yaml.Node) int {
 // tooDeep reports, once, values inside values without end: an alias inside what it names, if nothing else.
 func (v *inspector) tooDeep(at string) {
 	if !v.endless {
-		v.halt(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth), "look for an alias of what it is in")
+		v.halt(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth),
+			"look for an alias of what it is in")
 	}
 	v.endless = true
 }
@@ -294,7 +299,8 @@ func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known b
 	}
 	switch {
 	case len(k.Value) > maxKey:
-		return place.Subject(path) + ": a key of " + strconv.Itoa(len(k.Value)) + " bytes", "keys have at most " + strconv.Itoa(maxKey)
+		return place.Subject(path) + ": a key of " + strconv.Itoa(len(k.Value)) + " bytes", "keys have at most " +
+			strconv.Itoa(maxKey)
 	case before > 0:
 		return what + ": said twice, first in line " + strconv.Itoa(before), "keep one of them"
 	case !known:
@@ -311,7 +317,8 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 	}
 	i := v.lines.Count[path]
 	ports := spec != nil && spec == keys.Service().Child("ports")
-	volumes := spec != nil && (spec == keys.Service().Child("volumes") || spec == keys.Service().Child("pre_start").Item().Child("volumes"))
+	volumes := spec != nil &&
+		(spec == keys.Service().Child("volumes") || spec == keys.Service().Child("pre_start").Item().Child("volumes"))
 	for _, item := range n.Content {
 		width := 1
 		t := target(item)

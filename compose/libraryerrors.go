@@ -28,26 +28,30 @@ func firstLine(s string) string {
 func unplaced(msg string) (plain, hint string) {
 	switch {
 	case strings.Contains(msg, "can't be understood"), goText.MatchString(msg):
-		return "the file can't be understood", "look for keys without a value, and for lists and mappings in each other's place"
+		return "the file can't be understood", "look for keys without a value, and for lists and mappings in each " +
+			"other's place"
 	case strings.Contains(msg, "empty compose file"):
 		return "services: there is none to run", "write at least one below services:"
 	}
 	return msg, ""
 }
 
+const topKeys = `services|networks|volumes|configs|secrets|include|name|jobs|models|version`
+
 var (
-	modelPath = regexp.MustCompile(`\b(services|networks|volumes|configs|secrets|include|name|jobs|models|version)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(services|networks|volumes|configs|secrets|include|name|jobs|models|version)\b`)
+	modelPath = regexp.MustCompile(`\b(` + topKeys + `)((\.[A-Za-z0-9_*<-]+|\.?\[\d*\])+)|^(` + topKeys + `)\b`)
 	unparsed  = regexp.MustCompile(`(?s)failed to parse ([^:]+): (yaml: .*)`)
 	goPath    = regexp.MustCompile(`^'([a-z]+(?:\[[^\]]*\]|\.[A-Za-z0-9_-]+)*)'`)
 	goIndex   = regexp.MustCompile(`\[([^\]]*[^\]\d][^\]]*)\]`)
 	numbers   = regexp.MustCompile(`\.(\d+)\b`)
-	wrappers  = regexp.MustCompile(`^(validating [^:]+: |failed to parse [^:]+: |error while interpolating |[^ ]+: failed to load: )`)
-	goPrefix  = regexp.MustCompile(`strconv\.[A-Za-z]+: parsing `)
-	goDecode  = regexp.MustCompile(`^decoding failed due to the following error\(s\):\s*`)
+	wrappers  = regexp.MustCompile(`^(validating [^:]+: |failed to parse [^:]+: |error while interpolating |` +
+		`[^ ]+: failed to load: )`)
+	goPrefix = regexp.MustCompile(`strconv\.[A-Za-z]+: parsing `)
+	goDecode = regexp.MustCompile(`^decoding failed due to the following error\(s\):\s*`)
 )
 
-// libraryErrors turns what the Compose library says into mistakes with places: each line that names a path of the model is
-// one, else the first line is.
+// libraryErrors turns what the Compose library says into mistakes with places: each line that names a path of the
+// model is one, else the first line is.
 func (v *inspector) libraryErrors(err error) {
 	text := goDecode.ReplaceAllString(strings.TrimSpace(err.Error()), "")
 	if m := unparsed.FindStringSubmatch(text); m != nil && v.in.sources[m[1]] != nil {
@@ -125,7 +129,8 @@ func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
 	return true
 }
 
-// wholeItem returns the path of the list item that a path is in, or the path: what is left of an item means something else.
+// wholeItem returns the path of the list item that a path is in, or the path: what is left of an item means something
+// else.
 func wholeItem(path string) string {
 	if i := strings.LastIndexByte(path, ']'); i >= 0 {
 		return path[:i+1]
@@ -144,7 +149,8 @@ func (v *inspector) nearest(path string) *yaml.Node {
 	return nil
 }
 
-// quoted finds the path of the longest value of the files that a message quotes. Some of the library's messages tell nothing else.
+// quoted finds the path of the longest value of the files that a message quotes. Some of the library's messages tell
+// nothing else.
 func (v *inspector) quoted(msg string) string {
 	best, path := "", ""
 	for value, p := range v.values {
@@ -199,7 +205,8 @@ func kindOfGo(name string) string {
 }
 
 // libraryKinds are the library's words for kinds of values.
-var libraryKinds = map[string]keys.Kind{"null": keys.Null, "boolean": keys.Bool, "integer": keys.Int, "number": keys.Int | keys.Float,
+var libraryKinds = map[string]keys.Kind{"null": keys.Null, "boolean": keys.Bool, "integer": keys.Int,
+	"number": keys.Int | keys.Float,
 	"string": keys.Text, "array": keys.List, "mapping": keys.Mapping}
 
 var word = regexp.MustCompile(`[a-z]+`)
@@ -217,7 +224,8 @@ func wrongType(path, want string, n *yaml.Node) (msg, hint string) {
 }
 
 // timeKeys matches the keys whose values are times.
-var timeKeys = regexp.MustCompile(`\.(interval|timeout|start_period|start_interval|delay|monitor|window|stop_grace_period)$`)
+var timeKeys = regexp.MustCompile(`\.(interval|timeout|start_period|start_interval|delay|monitor|window|` +
+	`stop_grace_period)$`)
 
 // plainWords says what the beginnings of the library's messages mean; the rest of the message goes into the plain one.
 var plainWords = []struct{ library, plain, hint string }{
@@ -232,5 +240,6 @@ var plainWords = []struct{ library, plain, hint string }{
 	{"missing property ", "%s is missing", "add it"},
 	{"items at ", "items at %s", "keep one of them"},
 	{"invalid ip address: ", "%q is not an IP address", ""},
-	{"invalid mount config for type \"bind\": field Source must not be empty", "the source is missing%s", "write source: with a path"},
+	{"invalid mount config for type \"bind\": field Source must not be empty", "the source is missing%s",
+		"write source: with a path"},
 }

@@ -63,8 +63,8 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	return l.run(ctx)
 }
 
-// loading is one Load. What is wrong is cut out of the files and what is left is loaded again, so that the first mistake
-// hides none of the others.
+// loading is one Load. What is wrong is cut out of the files and what is left is loaded again, so that the first
+// mistake hides none of the others.
 type loading struct {
 	in    *input
 	bad   *place.Problems
@@ -113,8 +113,8 @@ func (l *loading) run(ctx context.Context) (*Project, error) {
 	return p, nil
 }
 
-// project has the library merge and resolve the files, and makes the stack. Mistakes go to l.bad; those that stop the library
-// are cut out if possible, and others make the project useless.
+// project has the library merge and resolve the files, and makes the stack. Mistakes go to l.bad; those that stop the
+// library are cut out if possible, and others make the project useless.
 func (l *loading) project(ctx context.Context, v *inspector) *Project {
 	in := l.in
 	m, err := parse(ctx, in, v)
@@ -129,7 +129,8 @@ func (l *loading) project(ctx context.Context, v *inspector) *Project {
 	l.model = m
 	l.first.settleUnset(m.inactive)
 	in.warnings = append(in.warnings, m.unknownProfiles(in.opts.Profiles)...)
-	stack, builds := convert.Stack(convert.Model{Name: in.name, Dir: in.dir, First: in.files[0].name, Env: in.env, Shown: in.shown,
+	stack, builds := convert.Stack(convert.Model{Name: in.name, Dir: in.dir, First: in.files[0].name, Env: in.env,
+		Shown:   in.shown,
 		Project: m.project, Keys: m.used, Lines: v.lines, Bad: l.bad})
 	if l.bad.Count() > 0 {
 		return nil

@@ -39,9 +39,11 @@ func TestStacksAreAsTheirGoldenFilesSay(t *testing.T) {
 		"merge":                   {"merge", Options{Files: []string{"compose.yaml", "second.yaml"}}},
 		"profiles":                {"profiles", Options{}},
 		"profiles.debug":          {"profiles", Options{Profiles: []string{"debug"}, AllowUnset: true, Name: "other"}},
-		"stdin": {"profiles", Options{Files: []string{"-", "extra.yaml"}, Environ: []string{"COMPOSE_PROJECT_NAME=piped", "DEBUG_TAG=1"},
-			Stdin: strings.NewReader("services:\n  web: {image: '${IMAGE:-web}'}\n")}},
-		"compose_file": {"profiles", Options{Environ: []string{"COMPOSE_FILE=compose.yaml:extra.yaml", "COMPOSE_PROFILES=debug", "DEBUG_TAG=1"}}},
+		"stdin": {"profiles",
+			Options{Files: []string{"-", "extra.yaml"}, Environ: []string{"COMPOSE_PROJECT_NAME=piped", "DEBUG_TAG=1"},
+				Stdin: strings.NewReader("services:\n  web: {image: '${IMAGE:-web}'}\n")}},
+		"compose_file": {"profiles",
+			Options{Environ: []string{"COMPOSE_FILE=compose.yaml:extra.yaml", "COMPOSE_PROFILES=debug", "DEBUG_TAG=1"}}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -61,8 +63,10 @@ func TestStacksAreAsTheirGoldenFilesSay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			compareGolden(t, filepath.Join("testdata", name+".json"), append(bytes.ReplaceAll(b, []byte(dir), []byte("DIR")), '\n'))
-			compareGolden(t, filepath.Join("testdata", name+".resolved"), bytes.ReplaceAll(p.Resolved, []byte(dir), []byte("DIR")))
+			compareGolden(t, filepath.Join("testdata", name+".json"),
+				append(bytes.ReplaceAll(b, []byte(dir), []byte("DIR")), '\n'))
+			compareGolden(t, filepath.Join("testdata", name+".resolved"),
+				bytes.ReplaceAll(p.Resolved, []byte(dir), []byte("DIR")))
 		})
 	}
 }

@@ -19,8 +19,10 @@ import (
 
 // wrongValues are values of many kinds, most of which are wrong for most keys.
 var wrongValues = []string{
-	"", "~", `""`, "[]", "[text]", "[1]", "[~]", "[[text]]", "[{a: b}]", "{}", "{a: b}", "{a: ~}", "{a: [b]}", "{1: b}", "{~: b}", "{2020-01-01: b}",
-	"{a: {b: {c: d}}}", "[2020-01-01]", "2020-01-01", "2020-01-01T10:00:00Z", "3", "-1", "3.5", ".inf", ".nan", "true", "text with spaces",
+	"", "~", `""`, "[]", "[text]", "[1]", "[~]", "[[text]]", "[{a: b}]", "{}", "{a: b}", "{a: ~}", "{a: [b]}", "{1: b}",
+	"{~: b}", "{2020-01-01: b}",
+	"{a: {b: {c: d}}}", "[2020-01-01]", "2020-01-01", "2020-01-01T10:00:00Z", "3", "-1", "3.5", ".inf", ".nan", "true",
+	"text with spaces",
 	strings.Repeat("long", 100), `"\e[31mred\0"`, "99999999999999999999", "!!int text", `"${UNSET}"`,
 }
 
@@ -84,8 +86,9 @@ func fileWith(path tree.Path, value string) string {
 }
 
 // foreignText matches what only programmers understand.
-var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.[A-Z]|<nil>|[ (]json: |reflect|runtime error|mapstructure|` +
-	`nil pointer|unmarshal|construct|!!str|unconvertible|expected type|unexpected type|types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|can't be understood`)
+var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.[A-Z]|<nil>|[ (]json: |reflect|` +
+	`runtime error|mapstructure|nil pointer|unmarshal|construct|!!str|unconvertible|expected type|unexpected type|` +
+	`types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|can't be understood`)
 
 // badlyTold says what is wrong with what is told of a file; "": nothing.
 func badlyTold(err error) string {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Mutants of the stacks in testdata are loaded: whatever is wrong with one is told with its line, and soon. RHUMB_TEST_MUTANTS
-// says how many.
+// Mutants of the stacks in testdata are loaded: whatever is wrong with one is told with its line, and soon.
+// RHUMB_TEST_MUTANTS says how many.
 func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	folders := stackFolders(t, "testdata/mutants")
 	count := 400
@@ -44,7 +44,8 @@ func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 			break
 		}
 	}
-	t.Logf("%d of %d were refused, %d told badly; the slowest took %v of the processor:\n%.400s", m.refused, m.loaded, m.bad, m.slowest.Round(time.Millisecond), m.slow)
+	t.Logf("%d of %d were refused, %d told badly; the slowest took %v of the processor:\n%.400s", m.refused, m.loaded,
+		m.bad, m.slowest.Round(time.Millisecond), m.slow)
 	if count >= 20_000 && m.slowest > time.Second { // far above what it takes, for slow machines
 		t.Errorf("one took %v", m.slowest)
 	}
@@ -115,7 +116,9 @@ func (m *mutants) load(t *testing.T, r *rand.Rand) {
 	}
 	write(t, s.dir, name, text)
 	begin := cpu(t)
-	_, err := Load(t.Context(), Options{Dir: s.dir, AllowUnset: r.IntN(2) == 0, Profiles: []string{"*"}, Environ: []string{"DB_PASSWORD=x", "DJANGO_KEY=x"}})
+	_, err := Load(t.Context(),
+		Options{Dir: s.dir, AllowUnset: r.IntN(2) == 0, Profiles: []string{"*"},
+			Environ: []string{"DB_PASSWORD=x", "DJANGO_KEY=x"}})
 	took := cpu(t) - begin
 	write(t, s.dir, name, s.texts[name])
 	m.loaded++
@@ -156,16 +159,20 @@ func mutated(text string, r *rand.Rand) string {
 		}
 	case 10:
 		if isKey {
-			lines[i] = strings.Repeat(" ", len(key)-len(strings.TrimLeft(key, " "))) + strings.TrimSpace(value) + ":" + strings.TrimPrefix(lines[i], key+":")
+			lines[i] = strings.Repeat(" ", len(key)-len(strings.TrimLeft(key, " "))) + strings.TrimSpace(value) + ":" +
+				strings.TrimPrefix(lines[i], key+":")
 		}
 	case 11:
 		lines[i] = strings.Repeat(" ", len(lines[i])-len(strings.TrimLeft(lines[i], " "))) + "- " + value
 	case 12:
 		if isKey {
-			lines = slices.Insert(lines, i+1, strings.Repeat(" ", len(key)-len(strings.TrimLeft(key, " "))+2)+"<<: *"+[]string{"base", "env", "none"}[r.IntN(3)])
+			lines = slices.Insert(lines, i+1,
+				strings.Repeat(" ", len(key)-len(strings.TrimLeft(key, " "))+2)+"<<: *"+[]string{"base", "env", "none"}[r.IntN(3)])
 		}
 	case 13:
-		lines = append(lines, []string{"---", "...", "services:", "--- " + value, "x-a: " + value, "jobs: {a: " + value + "}", "models: " + value, "version: " + value}[r.IntN(8)])
+		lines = append(lines,
+			[]string{"---", "...", "services:", "--- " + value, "x-a: " + value, "jobs: {a: " + value + "}", "models: " + value,
+				"version: " + value}[r.IntN(8)])
 	case 14:
 		lines = slices.Insert(lines, 0, bomb(2+r.IntN(10), 2+r.IntN(8)))
 	case 15:
@@ -203,7 +210,8 @@ func bomb(levels, width int) string {
 	var b strings.Builder
 	b.WriteString("x-b0: &b0 {k: v}")
 	for i := 1; i < levels; i++ {
-		b.WriteString("\nx-b" + strconv.Itoa(i) + ": &b" + strconv.Itoa(i) + " [" + strings.Repeat("*b"+strconv.Itoa(i-1)+", ", width) + "]")
+		b.WriteString("\nx-b" + strconv.Itoa(i) + ": &b" + strconv.Itoa(i) + " [" +
+			strings.Repeat("*b"+strconv.Itoa(i-1)+", ", width) + "]")
 	}
 	return b.String()
 }

@@ -25,7 +25,8 @@ func TestTheNameIsFoundAlthoughTheRestIsUnsettled(t *testing.T) {
 			t.Errorf("in %s: got %+v, %t, %v", d, n, found, err)
 		}
 	}
-	if n, _, err := compose.Name(compose.Options{Dir: dir, Name: "other"}); n.Stack != "other" || n.ByFolder || err != nil {
+	if n, _, err := compose.Name(compose.Options{Dir: dir, Name: "other"}); n.Stack != "other" || n.ByFolder ||
+		err != nil {
 		t.Errorf("with -p: got %+v, %v", n, err)
 	}
 }
@@ -63,7 +64,8 @@ func TestWhereNoComposeFileIsThereIsNoNameAndNoError(t *testing.T) {
 	if n, found, err := compose.Name(compose.Options{Dir: t.TempDir()}); n != (compose.Named{}) || found || err != nil {
 		t.Errorf("got %+v, %t, %v", n, found, err)
 	}
-	if _, found, err := compose.Name(compose.Options{Dir: t.TempDir(), Files: []string{"mine.yaml"}}); !found || rhumb.ErrorCode(err) != rhumb.Invalid {
+	if _, found, err := compose.Name(compose.Options{Dir: t.TempDir(), Files: []string{"mine.yaml"}}); !found ||
+		rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Errorf("one that is named and missing: got %t, %v", found, err)
 	}
 }

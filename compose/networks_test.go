@@ -33,10 +33,13 @@ networks:
 	if err != nil {
 		t.Fatal(told(err))
 	}
-	same(t, "networks", p.Stack.Networks, []rhumb.Network{{Key: "front", Name: "s_front", DriverOpts: map[string]string{"com.docker.network.driver.mtu": "1400"}}})
+	same(t, "networks", p.Stack.Networks,
+		[]rhumb.Network{{Key: "front", Name: "s_front",
+			DriverOpts: map[string]string{"com.docker.network.driver.mtu": "1400"}}})
 	same(t, "notes", notesOf(p), []string{
 		"compose.yaml:5: networks.front.driver emulated", "compose.yaml:6: networks.front.attachable ignored",
-		"compose.yaml:7: networks.front.driver_opts.com.docker.network.driver.overlay.vxlanid_list ignored", "compose.yaml:7: networks.front.driver_opts.encrypted ignored"})
+		"compose.yaml:7: networks.front.driver_opts.com.docker.network.driver.overlay.vxlanid_list ignored",
+		"compose.yaml:7: networks.front.driver_opts.encrypted ignored"})
 }
 
 func TestANetworkModeThatNamesANetworkJoinsIt(t *testing.T) {
@@ -54,15 +57,21 @@ networks: {mine: {}, other: {name: named}}
 		t.Fatal(told(err))
 	}
 	for service, want := range map[string]rhumb.Attachment{
-		"a": {Network: "s_mine", Aliases: []string{"a"}}, "b": {Network: "theirs", Aliases: []string{"b"}}, "c": {Network: "named", Aliases: []string{"c"}},
-		"c.pre_start.1": {Network: "named"}, "c.pre_start.2": {Network: "theirs"}, "d": {Network: "s_mine", Aliases: []string{"d"}}, "d.pre_start.1": {Network: "named"},
+		"a": {Network: "s_mine", Aliases: []string{"a"}}, "b": {Network: "theirs", Aliases: []string{"b"}},
+		"c":             {Network: "named", Aliases: []string{"c"}},
+		"c.pre_start.1": {Network: "named"}, "c.pre_start.2": {Network: "theirs"},
+		"d": {Network: "s_mine", Aliases: []string{"d"}}, "d.pre_start.1": {Network: "named"},
 	} {
 		k := container(p, service)
 		same(t, service, k.Networks, []rhumb.Attachment{want})
 		same(t, service+"'s mode", k.NetworkMode, "")
 	}
-	same(t, "networks", p.Stack.Networks, []rhumb.Network{{Key: "mine", Name: "s_mine"}, {Key: "other", Name: "named"}, {Key: "theirs", Name: "theirs", External: true}})
-	same(t, "notes", notesOf(p), []string{"compose.yaml:4: services.b.network_mode emulated", "compose.yaml:5: services.c.pre_start[1].network_mode emulated"})
+	same(t, "networks", p.Stack.Networks,
+		[]rhumb.Network{{Key: "mine", Name: "s_mine"}, {Key: "other", Name: "named"},
+			{Key: "theirs", Name: "theirs", External: true}})
+	same(t, "notes", notesOf(p),
+		[]string{"compose.yaml:4: services.b.network_mode emulated",
+			"compose.yaml:5: services.c.pre_start[1].network_mode emulated"})
 	again(t, Options{}, p)
 }
 
@@ -84,7 +93,8 @@ func TestNoNetworkIsNamedByAWrongMode(t *testing.T) {
 }
 
 func TestRestartPoliciesTakeTheWordsOfRestart(t *testing.T) {
-	for word, want := range map[string]rhumb.RestartCondition{"always": rhumb.RestartAny, "unless-stopped": rhumb.RestartAny, "any": rhumb.RestartAny,
+	for word, want := range map[string]rhumb.RestartCondition{"always": rhumb.RestartAny,
+		"unless-stopped": rhumb.RestartAny, "any": rhumb.RestartAny,
 		"no": rhumb.RestartNone, `"no"`: rhumb.RestartNone, "none": rhumb.RestartNone, "on-failure": rhumb.RestartOnFailure} {
 		svc := only(t, t.TempDir(), "services: {web: {image: x, deploy: {restart_policy: {condition: "+word+"}}}}")
 		if svc.Restart.Condition != want {

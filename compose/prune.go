@@ -6,7 +6,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// prune takes nodes out of the Compose files, with the keys that they belong to. It reports whether anything was taken out.
+// prune takes nodes out of the Compose files, with the keys that they belong to. It reports whether anything was
+// taken out.
 func (in *input) prune(cut map[*yaml.Node]bool) bool {
 	changed := false
 	for _, src := range in.files {

@@ -10,7 +10,8 @@ import (
 // rawFormat is the format of env files whose values are taken as they are: no quotes, no variables.
 const rawFormat = "raw"
 
-// readRaw reads lines NAME=value. A line with a name alone takes the value that lookup knows, as docker run --env-file does.
+// readRaw reads lines NAME=value. A line with a name alone takes the value that lookup knows, as docker run
+// --env-file does.
 func (f *envFile) readRaw(b []byte) {
 	number := 0
 	for line := range bytes.Lines(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))) {

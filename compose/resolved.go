@@ -17,8 +17,8 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// resolved writes the model as a Compose file that means the same wherever it is read: without profiles, because what it has is
-// active; with absolute paths; with $$ for $; and with the zeros that were said.
+// resolved writes the model as a Compose file that means the same wherever it is read: without profiles, because what
+// it has is active; with absolute paths; with $$ for $; and with the zeros that were said.
 func resolved(p *types.Project, dir string, said func(path string) bool) ([]byte, error) {
 	out := *p
 	out.Services = types.Services{}
@@ -154,8 +154,8 @@ func spread(n *yaml.Node, value bool) {
 	}
 }
 
-// style returns how a text is written: as a block if it has several lines and doesn't begin with a blank, plainly if that
-// means the same, else in quotes.
+// style returns how a text is written: as a block if it has several lines and doesn't begin with a blank, plainly if
+// that means the same, else in quotes.
 func style(text string) yaml.Style {
 	if strings.Contains(text, "\n") {
 		if strings.TrimLeftFunc(text, unicode.IsSpace) == text {

@@ -26,7 +26,8 @@ func again(t *testing.T, o Options, p *Project) {
 
 func againFrom(t *testing.T, dir string, o Options, p *Project) *Project {
 	t.Helper()
-	q, err := Load(t.Context(), Options{Dir: dir, Files: []string{"-"}, Stdin: bytes.NewReader(p.Resolved), Environ: o.Environ})
+	q, err := Load(t.Context(),
+		Options{Dir: dir, Files: []string{"-"}, Stdin: bytes.NewReader(p.Resolved), Environ: o.Environ})
 	if err != nil {
 		t.Fatalf("what was printed can't be read: %v\n%s", err, p.Resolved)
 	}
@@ -89,13 +90,15 @@ func TestAnyTextIsPrintedSoThatItIsReadAgain(t *testing.T) {
 			env[fmt.Sprintf("V%d", i)] = string(text)
 			command = append(command, string(text))
 		}
-		p := &types.Project{Name: "s", Services: types.Services{"web": {Name: "web", ContainerSpec: types.ContainerSpec{Image: "x", Command: command,
-			Environment: types.Mapping(env).ToMappingWithEquals()}}}}
+		p := &types.Project{Name: "s",
+			Services: types.Services{"web": {Name: "web", ContainerSpec: types.ContainerSpec{Image: "x", Command: command,
+				Environment: types.Mapping(env).ToMappingWithEquals()}}}}
 		b, err := resolved(p, "/", func(string) bool { return false })
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, err := Load(t.Context(), Options{Dir: t.TempDir(), Files: []string{"-"}, Stdin: bytes.NewReader(b), Environ: environ})
+		q, err := Load(t.Context(),
+			Options{Dir: t.TempDir(), Files: []string{"-"}, Stdin: bytes.NewReader(b), Environ: environ})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +144,8 @@ func TestCertificatesAreFoundFromWhatIsPrinted(t *testing.T) {
 // printed are stacks, file by file, whose printed form is easily another one.
 var printed = map[string]map[string]string{
 	"hooks": {"app.conf": "x", "compose.yaml": hooked},
-	"dollars": {".env": "FILED='c$d'\n", "web.env": "ENVFILE='e$f$$'\n", "labels": "labelled='$1'\n", "$conf/a$b.conf": "x", "compose.yaml": `
+	"dollars": {".env": "FILED='c$d'\n", "web.env": "ENVFILE='e$f$$'\n", "labels": "labelled='$1'\n",
+		"$conf/a$b.conf": "x", "compose.yaml": `
 x-top: {$key: "$$value", list: ["$$", "$${a:-b}"]}
 services:
   web:
@@ -172,7 +176,8 @@ secrets: {s: {environment: WORD}}
 networks: {n: {labels: {a: "$$b"}, driver_opts: {o: "$$p"}}}
 volumes: {data: {driver_opts: {o: "$$p", device: "$$d", type: none}}}
 `},
-	"paths": {"sub/web.env": "A=1\n", "sub/seccomp.json": "{}", "sub/app.conf": "x", "sub/Dockerfile": "FROM x\n", "compose.yaml": `
+	"paths": {"sub/web.env": "A=1\n", "sub/seccomp.json": "{}", "sub/app.conf": "x", "sub/Dockerfile": "FROM x\n",
+		"compose.yaml": `
 include: [sub/part.yaml]
 services:
   web: {extends: {file: sub/base.yaml, service: base}, security_opt: ["seccomp:./sub/seccomp.json", "apparmor=unconfined"]}

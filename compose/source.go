@@ -44,7 +44,8 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 		}
 		root := doc.Content[0]
 		if len(src.roots) == maxDocuments {
-			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, root.Line), Msg: fmt.Sprintf("more than %d documents in the file", maxDocuments)}
+			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, root.Line),
+				Msg: fmt.Sprintf("more than %d documents in the file", maxDocuments)}
 		}
 		if root.Kind != yaml.MappingNode {
 			return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, root.Line), Msg: "this is not a Compose file",
@@ -53,10 +54,12 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 		src.roots = append(src.roots, root)
 	}
 	if len(src.roots) == 0 {
-		return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, 1), Msg: "the file is empty", Hint: "it needs at least services:"}
+		return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, 1), Msg: "the file is empty",
+			Hint: "it needs at least services:"}
 	}
 	if src.emptyLine > 0 && !src.encode() {
-		return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, src.emptyLine), Msg: "a document is empty", Hint: emptyHint}
+		return nil, &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, src.emptyLine), Msg: "a document is empty",
+			Hint: emptyHint}
 	}
 	return src, nil
 }

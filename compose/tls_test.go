@@ -21,7 +21,8 @@ func pairFor(t *testing.T, dir, name string, life time.Duration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(life)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name},
+		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(life)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +37,8 @@ func pairFor(t *testing.T, dir, name string, life time.Duration) {
 
 func loadTLS(t *testing.T, dir, routes, tls string) (*Project, error) {
 	t.Helper()
-	write(t, dir, "compose.yaml", "services:\n  web:\n    image: x\n    x-rhumb:\n      routes: ["+routes+"]\n      tls: "+tls+"\n")
+	write(t, dir, "compose.yaml",
+		"services:\n  web:\n    image: x\n    x-rhumb:\n      routes: ["+routes+"]\n      tls: "+tls+"\n")
 	return Load(t.Context(), Options{Dir: dir, Name: "shop"})
 }
 
@@ -57,7 +59,8 @@ func TestWhatTLSIsWantedIsRead(t *testing.T) {
 			continue
 		}
 		got := p.Stack.Services[0].TLS
-		if got.Source != want.Source || got.HSTS != want.HSTS || (got.Plain == nil) != (want.Plain == nil) || got.Plain != nil && *got.Plain != *want.Plain {
+		if got.Source != want.Source || got.HSTS != want.HSTS || (got.Plain == nil) != (want.Plain == nil) ||
+			got.Plain != nil && *got.Plain != *want.Plain {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)
 		}
 	}
@@ -71,7 +74,8 @@ func TestAGivenPairIsPartOfTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := p.Stack.Services[0]
-	if len(p.Stack.Files) != 1 || p.Stack.Files[0].Kind != rhumb.FileCertificate || p.Stack.Files[0].Hash != s.TLS.Given || s.TLS.Source != rhumb.CertGiven {
+	if len(p.Stack.Files) != 1 || p.Stack.Files[0].Kind != rhumb.FileCertificate ||
+		p.Stack.Files[0].Hash != s.TLS.Given || s.TLS.Source != rhumb.CertGiven {
 		t.Errorf("got %+v, %+v", s.TLS, p.Stack.Files)
 	}
 	if strings.Contains(string(p.Resolved), "PRIVATE KEY") {
@@ -80,7 +84,8 @@ func TestAGivenPairIsPartOfTheStack(t *testing.T) {
 }
 
 func TestAPairThatIsOfNoUseIsRefusedWithItsPlace(t *testing.T) {
-	for words, life := range map[string]time.Duration{"shop.crt expired on": -time.Hour, "shop.crt isn't for shop.rhumb.dev": time.Hour} {
+	for words, life := range map[string]time.Duration{"shop.crt expired on": -time.Hour,
+		"shop.crt isn't for shop.rhumb.dev": time.Hour} {
 		dir := t.TempDir()
 		name := "shop.rhumb.dev"
 		if life > 0 {
@@ -88,7 +93,8 @@ func TestAPairThatIsOfNoUseIsRefusedWithItsPlace(t *testing.T) {
 		}
 		pairFor(t, dir, name, life)
 		_, err := loadTLS(t, dir, "shop.rhumb.dev", "{cert: shop.crt, key: shop.key}")
-		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), "compose.yaml:6: ") || !strings.Contains(err.Error(), words) {
+		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), "compose.yaml:6: ") ||
+			!strings.Contains(err.Error(), words) {
 			t.Errorf("got %v, want %q", err, words)
 		}
 	}
@@ -110,11 +116,13 @@ services:
 	pairFor(t, dir, "shop.rhumb.dev", time.Hour)
 	pairFor(t, dir+"/other", "shop.rhumb.dev", time.Hour)
 	file(".")
-	if p, err := Load(t.Context(), Options{Dir: dir, Name: "shop"}); err != nil || p.Stack.Services[0].TLS != p.Stack.Services[1].TLS {
+	if p, err := Load(t.Context(), Options{Dir: dir, Name: "shop"}); err != nil ||
+		p.Stack.Services[0].TLS != p.Stack.Services[1].TLS {
 		t.Errorf("the same: got %+v, %v", p, err)
 	}
 	file("other")
-	if _, err := Load(t.Context(), Options{Dir: dir, Name: "shop"}); err == nil || !strings.Contains(err.Error(), "one says something else of shop.rhumb.dev") {
+	if _, err := Load(t.Context(), Options{Dir: dir, Name: "shop"}); err == nil ||
+		!strings.Contains(err.Error(), "one says something else of shop.rhumb.dev") {
 		t.Errorf("another: %v", err)
 	}
 }

@@ -27,7 +27,8 @@ func TestAMemoryFileSystemHasTheOptionsOfMount(t *testing.T) {
 }
 
 func TestOptionsThatNoMemoryFileSystemHasAreMistakes(t *testing.T) {
-	for _, option := range []string{"exce", "uid=www", "size=big", "mode=9", "size", "remount", "exec=1", "uid=-1", "size=x%"} {
+	for _, option := range []string{"exce", "uid=www", "size=big", "mode=9", "size", "remount", "exec=1", "uid=-1",
+		"size=x%"} {
 		dir := t.TempDir()
 		write(t, dir, "compose.yaml", "services:\n  web:\n    image: x\n    tmpfs:\n      - /t:"+option+"\n")
 		_, err := Load(t.Context(), Options{Dir: dir})

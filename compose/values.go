@@ -15,7 +15,8 @@ import (
 )
 
 // kinds are the kinds of scalars by their tags. Tags that aren't here, such as !override, say nothing about a scalar.
-var kinds = map[string]keys.Kind{"!!null": keys.Null, "!!bool": keys.Bool, "!!int": keys.Int, "!!float": keys.Float, "!!timestamp": keys.Date}
+var kinds = map[string]keys.Kind{"!!null": keys.Null, "!!bool": keys.Bool, "!!int": keys.Int, "!!float": keys.Float,
+	"!!timestamp": keys.Date}
 
 func kindOf(n *yaml.Node) keys.Kind {
 	switch n.Kind {
@@ -30,13 +31,15 @@ func kindOf(n *yaml.Node) keys.Kind {
 	return keys.Text
 }
 
-// fits reports whether a value is of a kind that its key takes. If not, it is a mistake, and the library never sees the value.
+// fits reports whether a value is of a kind that its key takes. If not, it is a mistake, and the library never sees
+// the value.
 func (v *inspector) fits(s scope, path string, key, n *yaml.Node, spec *keys.Field) bool {
 	if n.Tag == "!reset" {
 		return true
 	}
 	msg, hint := badScalar(n)
-	if kind := kindOf(n); msg == "" && spec != nil && spec.Kinds != 0 && spec.Kinds&kind == 0 && (spec.Kinds&keys.Int == 0 || !whole(n)) {
+	if kind := kindOf(n); msg == "" && spec != nil && spec.Kinds != 0 && spec.Kinds&kind == 0 &&
+		(spec.Kinds&keys.Int == 0 || !whole(n)) {
 		if kind == keys.Null && v.said(s, path, key, n) {
 			return true
 		}
@@ -59,7 +62,8 @@ func whole(n *yaml.Node) bool {
 	return kindOf(n) == keys.Float && n.Decode(&f) == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53
 }
 
-// said reports whether a key without a value does no harm: an earlier file has given it one, or an extending service may.
+// said reports whether a key without a value does no harm: an earlier file has given it one, or an extending service
+// may.
 func (v *inspector) said(s scope, path string, key, n *yaml.Node) bool {
 	if s.foreign {
 		v.empty[path] = emptied{s, n, lineOf(key, n)}
@@ -120,7 +124,8 @@ func subject(path string) string {
 var kindWords = []struct {
 	kind keys.Kind
 	word string
-}{{keys.Text, "string"}, {keys.Int, "number"}, {keys.Bool, "true or false"}, {keys.List, "list"}, {keys.Mapping, "mapping"}}
+}{{keys.Text, "string"}, {keys.Int, "number"}, {keys.Bool, "true or false"}, {keys.List, "list"},
+	{keys.Mapping, "mapping"}}
 
 // wrongKind says what is wrong with a value of another kind than the wanted ones, and what to do about it.
 func wrongKind(path string, n *yaml.Node, want keys.Kind) (msg, hint string) {
@@ -212,7 +217,8 @@ func mappingInList(n *yaml.Node) string {
 	return "write it in quotes"
 }
 
-// incomplete says what is wrong with a value of the right kind: a word that isn't known, a number out of bounds, a missing key.
+// incomplete says what is wrong with a value of the right kind: a word that isn't known, a number out of bounds, a
+// missing key.
 func (v *inspector) incomplete(s scope, path string, n *yaml.Node, spec *keys.Field) (msg, hint string) {
 	if spec == nil {
 		return "", ""
@@ -293,7 +299,8 @@ func nameMistake(path string, k *yaml.Node, spec *keys.Field) (msg, hint string)
 	case k.ShortTag() == "!!null":
 		return subject(path) + ": a key has no name", "write one before the colon"
 	case kindOf(k) != keys.Text:
-		return fmt.Sprintf("%s: the key %s isn't text", subject(path), short(k.Value)), fmt.Sprintf("write it in quotes: %q", short(k.Value))
+		return fmt.Sprintf("%s: the key %s isn't text", subject(path), short(k.Value)),
+			fmt.Sprintf("write it in quotes: %q", short(k.Value))
 	case spec == nil:
 	case k.Value == "" && spec.Named():
 		return subject(path) + ": a name is empty", "write one before the colon"

@@ -49,8 +49,8 @@ func substitute(value string, lookup func(string) (string, bool)) (s string, err
 	return template.SubstituteWithOptions(value, lookup, template.WithoutLogging)
 }
 
-// unset scans a value for variables that aren't set and have no default. The library doesn't tell them from those that have
-// an empty one.
+// unset scans a value for variables that aren't set and have no default. The library doesn't tell them from those
+// that have an empty one.
 func unset(value string, lookup func(string) (string, bool), missing []absent, depth int) []absent {
 	for depth < 8 {
 		i := strings.IndexByte(value, '$')

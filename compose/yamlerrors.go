@@ -11,7 +11,8 @@ import (
 )
 
 // yamlMessage takes a message of the YAML library apart: what it was about and where that began, where it stopped, why.
-var yamlMessage = regexp.MustCompile(`^(?:while ([a-z]+ [^:]*?) at (?:line (\d+)(?:, column \d+)?|<unknown position>): )?` +
+var yamlMessage = regexp.MustCompile(`^(?:while ([a-z]+ [^:]*?) at ` +
+	`(?:line (\d+)(?:, column \d+)?|<unknown position>): )?` +
 	`(?:line (\d+)(?:, column \d+)?: |<unknown position>: |offset (\d+): )?(.*)$`)
 
 var yamlPrefix = regexp.MustCompile(`^((go-)?yaml:?\s*)?((unmarshal|construct|load) errors?:)?\s*`)
@@ -24,7 +25,8 @@ func yamlError(name string, content []byte, text string, err error) *rhumb.Error
 	m := yamlMessage.FindStringSubmatch(firstLine(text))
 	doing, reason := m[1], yamlPrefix.ReplaceAllString(m[5], "")
 	began, line := number(m[2]), number(m[3])
-	for again := atLine.FindStringSubmatch(reason); again != nil && strings.HasPrefix(reason, again[0]+": "); again = atLine.FindStringSubmatch(reason) {
+	for again := atLine.FindStringSubmatch(reason); again != nil &&
+		strings.HasPrefix(reason, again[0]+": "); again = atLine.FindStringSubmatch(reason) {
 		line, reason = number(again[1]), reason[len(again[0])+2:]
 	}
 	switch {
@@ -34,7 +36,8 @@ func yamlError(name string, content []byte, text string, err error) *rhumb.Error
 		began, line = began+1, max(line, began)+1 // the parser counts from 0, the scanner from 1
 	}
 	line, reason, hint := plainYAML(content, doing, reason, began, max(line, began, 1))
-	return &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, min(line, lineCount(content))), Msg: "not YAML: " + reason, Hint: hint, Err: err}
+	return &rhumb.Error{Code: rhumb.Invalid, At: place.At(name, min(line, lineCount(content))), Msg: "not YAML: " + reason,
+		Hint: hint, Err: err}
 }
 
 func number(s string) int {
@@ -53,10 +56,12 @@ const quoteHint = "close it, or take it away"
 func plainYAML(content []byte, doing, reason string, began, line int) (at int, plain, hint string) {
 	flow := map[string]string{"parsing a flow sequence": "[", "parsing a flow mapping": "{"}[doing]
 	switch {
-	case doing == "scanning a quoted scalar" && (strings.Contains(reason, "end of stream") || strings.Contains(reason, "document indicator")):
+	case doing == "scanning a quoted scalar" &&
+		(strings.Contains(reason, "end of stream") || strings.Contains(reason, "document indicator")):
 		return began, "the quote isn't closed", quoteHint
 	case flow != "" && began < line:
-		return began, "the " + flow + " isn't closed, or a comma is missing before line " + strconv.Itoa(line), "look at the brackets, commas and quotes from here on"
+		return began, "the " + flow + " isn't closed, or a comma is missing before line " + strconv.Itoa(line),
+			"look at the brackets, commas and quotes from here on"
 	case flow != "":
 		return line, "the " + flow + " isn't closed, or a comma is missing", "look at the brackets, commas and quotes"
 	case doing == "scanning a simple key":
@@ -85,9 +90,11 @@ func plainYAML(content []byte, doing, reason string, began, line int) (at int, p
 const yamlHint = "look at the indentation, colons and quotes there and just above"
 
 var yamlWords = []struct{ library, plain, hint string }{
-	{"mapping values are not allowed in this context", "a colon isn't allowed here", "put the value in quotes, or look at the indentation"},
+	{"mapping values are not allowed in this context", "a colon isn't allowed here",
+		"put the value in quotes, or look at the indentation"},
 	{"did not find expected key", "a key was expected here", yamlHint},
-	{"did not find expected '-' indicator", "an item of the list was expected here", "begin it with -, or look at the indentation"},
+	{"did not find expected '-' indicator", "an item of the list was expected here",
+		"begin it with -, or look at the indentation"},
 	{"did not find expected node content", "a value was expected here", "look for a comma too many"},
 	{"found character that cannot start any token", "a value can't begin so", "put it in quotes"},
 	{"found unknown escape character", "there is no such escape", "write \\\\ for a backslash, or use single quotes"},
@@ -104,8 +111,8 @@ func indentedByTab(content []byte, line int) bool {
 	return bytes.ContainsRune(text[:len(text)-len(bytes.TrimLeft(text, " \t"))], '\t')
 }
 
-// openQuote returns the line in which a quote opens that is closed, many a line later, in the line given: most probably by the
-// quote that opens the next value. 0: there is none.
+// openQuote returns the line in which a quote opens that is closed, many a line later, in the line given: most
+// probably by the quote that opens the next value. 0: there is none.
 func openQuote(content []byte, line int) int {
 	now, opened, before := 1, 0, byte('\n')
 	var quote byte

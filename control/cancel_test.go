@@ -14,7 +14,7 @@ import (
 
 // laggard is an engine that takes its time to start a service's replicas of the second release, and to stop any. It notes all starts.
 type laggard struct {
-	rhumb.Engine
+	*enginefake.Engine
 	service string
 	ready   chan struct{} // closed: they are started
 

@@ -13,6 +13,7 @@ import (
 
 // Change scales, restarts, rolls back or takes down a stack.
 func (c *Control) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
+	r.By = rhumb.ActorOf(ctx).By(r.By)
 	return c.begin(ctx, r.WaitLock, func() (*rhumb.Release, rhumb.Deployment, error) { return c.changed(ctx, r) })
 }
 
@@ -138,6 +139,7 @@ func (c *Control) checkReturn(ctx context.Context, d rhumb.Deployment) error {
 
 // Cancel has an open deployment put back.
 func (c *Control) Cancel(ctx context.Context, stack string, id int64, by string) error {
+	by = rhumb.ActorOf(ctx).By(by)
 	_, err := c.update(ctx, stack, id, func(d *rhumb.Deployment) error {
 		if d.Phase.Ended() {
 			return rhumb.Errorf(rhumb.Conflict, "deployment %d of %s has ended: %s", d.ID, stack, d.Phase)

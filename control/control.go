@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type Deps struct {
 // Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
 type Control struct {
 	Deps
+	Engine  engine // that of Deps, with all capabilities
 	events  *events.Bus
 	desk    *routing.Desk
 	maker   *release.Maker
@@ -93,6 +95,7 @@ func New(d Deps) *Control {
 	}
 	c := &Control{
 		Deps:    d,
+		Engine:  engine{d.Engine},
 		events:  events.New(d.Store, d.Log),
 		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
 		starts:  make(chan struct{}, maxStarts),
@@ -217,6 +220,12 @@ func (c *Control) current(ctx context.Context, stack string) (*rhumb.Release, er
 
 // forget drops the stack's models from memory, except the given releases.
 func (c *Control) forget(stack string, except ...int) {
+	c.mu.Lock()
+	r := c.runners[stack]
+	c.mu.Unlock()
+	if r != nil && !slices.ContainsFunc(except, func(n int) bool { return n != 0 }) { // nothing of it serves
+		r.book.Forget()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key := range c.models {

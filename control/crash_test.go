@@ -57,32 +57,32 @@ func (m *mortal) alive() bool {
 
 // mortalEngine, mortalRouter and mortalStore count what they change.
 type mortalEngine struct {
-	rhumb.Engine
+	fullEngine
 	m *mortal
 }
 
 func (e mortalEngine) Start(ctx context.Context, s rhumb.ReplicaSpec) (rhumb.Replica, error) {
-	return made(ctx, e.m, func() (rhumb.Replica, error) { return e.Engine.Start(ctx, s) })
+	return made(ctx, e.m, func() (rhumb.Replica, error) { return e.fullEngine.Start(ctx, s) })
 }
 
 func (e mortalEngine) Stop(ctx context.Context, id string) error {
-	return e.m.change(ctx, func() error { return e.Engine.Stop(ctx, id) })
+	return e.m.change(ctx, func() error { return e.fullEngine.Stop(ctx, id) })
 }
 
 func (e mortalEngine) Remove(ctx context.Context, id string) error {
-	return e.m.change(ctx, func() error { return e.Engine.Remove(ctx, id) })
+	return e.m.change(ctx, func() error { return e.fullEngine.Remove(ctx, id) })
 }
 
 func (e mortalEngine) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
-	return e.m.change(ctx, func() error { return e.Engine.SetHosts(ctx, id, hosts) })
+	return e.m.change(ctx, func() error { return e.fullEngine.SetHosts(ctx, id, hosts) })
 }
 
 func (e mortalEngine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error {
-	return e.m.change(ctx, func() error { return e.Engine.EnsureNetwork(ctx, stack, n) })
+	return e.m.change(ctx, func() error { return e.fullEngine.EnsureNetwork(ctx, stack, n) })
 }
 
 func (e mortalEngine) RemoveNetwork(ctx context.Context, stack, name string) error {
-	return e.m.change(ctx, func() error { return e.Engine.RemoveNetwork(ctx, stack, name) })
+	return e.m.change(ctx, func() error { return e.fullEngine.RemoveNetwork(ctx, stack, name) })
 }
 
 type mortalRouter struct {

@@ -26,6 +26,7 @@ func (c *Control) Room(ctx context.Context) error {
 
 // Deploy resolves the model into a release and begins to roll it out.
 func (c *Control) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
+	r.By = rhumb.ActorOf(ctx).By(r.By)
 	if err := release.Validate(r.Model); err != nil {
 		return rhumb.Deployment{}, err
 	}

@@ -72,8 +72,17 @@ func (b *bed) run(ctx context.Context, d Deps) {
 	b.stop = func() { cancel(); <-done }
 }
 
-// sees gives the engine as the daemon sees it.
-func (b *bed) sees() rhumb.Engine {
+// fullEngine is an engine with all the capabilities that tests replace.
+type fullEngine interface {
+	rhumb.Engine
+	rhumb.Prober
+	rhumb.HostsSetter
+	rhumb.LogReader
+	rhumb.CommandRunner
+}
+
+// sees returns the engine as the daemon sees it.
+func (b *bed) sees() fullEngine {
 	if b.land != nil {
 		return b.land
 	}

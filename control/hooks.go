@@ -24,9 +24,9 @@ type hooking struct {
 	under map[*context.CancelCauseFunc]bool
 }
 
-// doneKey is the setting that keeps which replicas' post_start hooks have completed: a daemon that comes back must not take a replica
+// doneKey is the stack's setting that keeps which replicas' post_start hooks have completed: a daemon that comes back must not take a replica
 // for ready whose hooks were cut off.
-func doneKey(stack string) string { return "post_start/" + stack }
+const doneKey = "post_start"
 
 // completed gives the replicas whose post_start hooks have completed.
 func (r *runner) completed(ctx context.Context) (map[string]time.Time, error) {
@@ -34,7 +34,7 @@ func (r *runner) completed(ctx context.Context) (map[string]time.Time, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.read {
-		text, err := r.c.Store.Setting(ctx, doneKey(r.stack))
+		text, err := r.c.Store.Setting(ctx, r.stack, doneKey)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,7 @@ func (r *runner) complete(ctx context.Context, id string) error {
 	}
 	b, err := json.Marshal(done)
 	if err == nil {
-		err = r.c.Store.SetSetting(ctx, doneKey(r.stack), string(b))
+		err = r.c.Store.SetSetting(ctx, r.stack, doneKey, string(b))
 	}
 	if err == nil {
 		h.done = done

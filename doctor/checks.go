@@ -14,11 +14,11 @@ import (
 	"rhumb/internal/disk"
 )
 
-// What is called full, in percent.
+// Limits of what counts as full, in percent.
 const (
 	fullWarning  = 80
 	fullProblem  = 90
-	memoryFull   = 97 // of memory more may be used: the kernel gives back what it caches
+	memoryFull   = 97 // higher than for disks: the kernel frees its caches
 	memoryScarce = 90
 )
 
@@ -32,8 +32,8 @@ func serverCheck(f Facts) []Finding {
 	}
 	found := []Finding{{"server", OK, "rhumb " + f.Server.Info.Version + " answers", ""}}
 	if !f.Server.Info.Proxy {
-		return append(found, Finding{"proxy", Problem, "it does not answer: what it serves can't be changed",
-			"the server starts it again by itself; if it doesn't, proxy.log in " + f.Server.Info.Data + " says why"})
+		return append(found, Finding{"proxy", Problem, "it doesn't answer: routes can't be changed",
+			"the server restarts it automatically; if it doesn't, proxy.log in " + f.Server.Info.Data + " has the reason"})
 	}
 	return append(found, Finding{"proxy", OK, "it answers", ""})
 }
@@ -48,11 +48,12 @@ func daemonsCheck(f Facts) []Finding {
 	if len(pids) < 2 {
 		return nil
 	}
-	return []Finding{{"server", Warning, fmt.Sprintf("%d servers use this engine: processes %s", len(pids), strings.Join(pids, ", ")),
-		"keep one: two servers with a stack of the same name would each hold it their way"}}
+	return []Finding{{"server", Warning,
+		fmt.Sprintf("%d servers use this engine: processes %s", len(pids), strings.Join(pids, ", ")),
+		"keep one: two servers with a stack of the same name would undo each other's changes"}}
 }
 
-// sameSocket knows that /var/run is another name of /run.
+// sameSocket reports whether two addresses are the same socket: /var/run is another name of /run.
 func sameSocket(a, b string) bool {
 	return strings.Replace(a, "/var/run/", "/run/", 1) == strings.Replace(b, "/var/run/", "/run/", 1)
 }
@@ -63,7 +64,7 @@ const oldestAPI = 41
 func engineCheck(f Facts) []Finding {
 	e := f.Engine
 	if e.Err != nil {
-		hint := "start it (systemctl start docker), or name its socket with --docker-host"
+		hint := "start it (systemctl start docker), or set its socket with --docker-host"
 		if strings.Contains(e.Err.Error(), "permission denied") {
 			hint = "run doctor as root"
 		}
@@ -78,12 +79,14 @@ func engineCheck(f Facts) []Finding {
 	}
 	switch {
 	case e.LiveRestore:
-		return append(found, Finding{"engine", OK, "live-restore is on: containers go on while dockerd restarts", ""})
+		return append(found, Finding{"engine", OK, "live-restore is on: containers keep running while dockerd restarts", ""})
 	case e.Swarm:
-		return append(found, Finding{"engine", Warning, "live-restore is off: when dockerd restarts, all containers stop, and rhumb starts them again afterwards",
-			"the engine is part of a swarm, which can't have it: restart dockerd only when nobody minds"})
+		return append(found, Finding{"engine", Warning, "live-restore is off: when dockerd restarts, all containers " +
+			"stop, and rhumb starts them again afterwards",
+			"the engine is part of a swarm, which doesn't support it: restart dockerd only when an outage is acceptable"})
 	}
-	return append(found, Finding{"engine", Warning, "live-restore is off: when dockerd restarts, all containers stop, and rhumb starts them again afterwards",
+	return append(found, Finding{"engine", Warning, "live-restore is off: when dockerd restarts, all containers " +
+		"stop, and rhumb starts them again afterwards",
 		`write "live-restore": true into /etc/docker/daemon.json, then: systemctl reload docker`})
 }
 
@@ -98,30 +101,38 @@ func kernelCheck(f Facts) []Finding {
 		found = append(found, Finding{"kernel", l, bad, hint})
 	}
 	if f.Engine.Driver == "" || strings.HasPrefix(f.Engine.Driver, "overlay") {
-		add(k.Overlay, Problem, "overlay file systems", "no overlay file systems", "modprobe overlay; a kernel without it makes images slow and large")
+		add(k.Overlay, Problem, "overlay file systems", "no overlay file systems",
+			"modprobe overlay; without it images are slow and large")
 	}
 	add(k.Bridge, Problem, "bridges", "no bridges: containers have no networks", "modprobe bridge")
 	found = append(found, bySwitch(k.BridgeNF,
 		Finding{"kernel", OK, "bridge-nf-call-iptables is 1", ""},
-		Finding{"kernel", OK, "bridge-nf-call-iptables is 0: rules don't see what passes inside one network; rhumb works either way", ""},
-		Finding{"kernel", Warning, "br_netfilter isn't loaded: Docker can't keep containers of one network apart", "modprobe br_netfilter; name it in /etc/modules-load.d to keep it"},
+		Finding{"kernel", OK, "bridge-nf-call-iptables is 0: rules don't apply inside one network; rhumb works either way",
+			""},
+		Finding{"kernel", Warning, "br_netfilter isn't loaded: Docker can't keep containers of one network apart",
+			"modprobe br_netfilter; add it to /etc/modules-load.d to keep it"},
 	), bySwitch(k.Forward,
 		Finding{"kernel", OK, "IPv4 packets are forwarded", ""},
-		Finding{"kernel", Problem, "IPv4 packets aren't forwarded: containers reach nothing outside", "sysctl -w net.ipv4.ip_forward=1; put it into /etc/sysctl.d to keep it"},
-		Finding{"kernel", Warning, "whether IPv4 packets are forwarded can't be looked at", "sysctl net.ipv4.ip_forward must be 1"},
+		Finding{"kernel", Problem, "IPv4 packets aren't forwarded: containers can't reach other machines",
+			"sysctl -w net.ipv4.ip_forward=1; add it to /etc/sysctl.d to keep it"},
+		Finding{"kernel", Warning, "can't read whether IPv4 packets are forwarded",
+			"sysctl net.ipv4.ip_forward must be 1"},
 	))
 	if k.Denied {
-		return append(found, Finding{"kernel", Warning, "network namespaces and nftables could not be tried: not allowed", "run doctor as root"})
+		return append(found, Finding{"kernel", Warning, "network namespaces and nftables not checked: permission denied",
+			"run doctor as root"})
 	}
 	why := ""
 	if k.Namespace != nil {
 		why = k.Namespace.Error()
 	}
-	add(k.Namespace == nil, Problem, "network namespaces with nftables", "network namespaces with nftables can't be used: "+why, "the kernel needs CONFIG_NET_NS and CONFIG_NF_TABLES: modprobe nf_tables, or another kernel")
+	add(k.Namespace == nil, Problem, "network namespaces with nftables",
+		"network namespaces with nftables can't be used: "+why, "the kernel needs CONFIG_NET_NS and CONFIG_NF_TABLES: "+
+			"modprobe nf_tables, or another kernel")
 	return found
 }
 
-// bySwitch chooses the finding for a switch of the kernel's; "" is one that can't be seen.
+// bySwitch returns the finding for a kernel switch; "" is an unknown value.
 func bySwitch(value string, on, off, unknown Finding) Finding {
 	switch value {
 	case "":
@@ -132,151 +143,16 @@ func bySwitch(value string, on, off, unknown Finding) Finding {
 	return on
 }
 
-// unseen is the finding of checks that need the routes when there are none to be had.
+// unseen returns a finding, and true, if a check needs the routes and they aren't known.
 func unseen(f Facts, check string) ([]Finding, bool) {
 	switch {
 	case f.Server.Err != nil:
-		return []Finding{{check, Warning, "not looked at: the server doesn't answer", "run doctor again once it does"}}, true
+		return []Finding{{check, Warning, "not checked: the server doesn't answer", "run doctor again once it does"}}, true
 	case f.Server.RoutesErr != nil:
-		return []Finding{{check, Warning, "not looked at: " + f.Server.RoutesErr.Error(), "run doctor again once the proxy answers"}}, true
+		return []Finding{{check, Warning, "not checked: " + f.Server.RoutesErr.Error(),
+			"run doctor again once the proxy answers"}}, true
 	}
 	return nil, false
-}
-
-func portsCheck(f Facts) []Finding {
-	if found, yes := unseen(f, "ports"); yes {
-		return found
-	}
-	if f.Sockets.Err != nil {
-		return []Finding{{"ports", Warning, "not looked at: " + f.Sockets.Err.Error(), ""}}
-	}
-	var found []Finding
-	for _, l := range f.Server.Routes.Table.Listeners {
-		if bad, is := portFinding(f.Sockets, f.Server.Routes, l); is {
-			found = append(found, bad)
-		}
-	}
-	n := len(f.Server.Routes.Table.Listeners)
-	if n == 0 {
-		return []Finding{{"ports", OK, "none is published", ""}}
-	}
-	if f.Sockets.ProxyErr != nil {
-		found = append(found, Finding{"ports", Warning, "whether it is the proxy that answers can't be looked at: " + f.Sockets.ProxyErr.Error(), "run doctor as root"})
-	}
-	if len(found) == 0 {
-		return []Finding{{"ports", OK, "the proxy answers on " + counted(n, "address", "addresses"), ""}}
-	}
-	return found
-}
-
-// portFinding tells what is wrong with a listener of the table, if anything is.
-func portFinding(s Sockets, routes rhumb.RouterStatus, l rhumb.Listener) (Finding, bool) {
-	name := addressOf(l)
-	held := func(proxy bool) bool {
-		return slices.ContainsFunc(s.Bound, func(b Socket) bool {
-			return b.UDP == (l.Protocol == rhumb.UDP) && sameAddress(b.Addr, l.Addr) && (!proxy || b.Proxy)
-		})
-	}
-	wait := "stop whoever holds it (ss -lnp shows them): the proxy goes on trying"
-	switch {
-	case slices.ContainsFunc(routes.Unbound, func(u rhumb.Listener) bool {
-		return u.Addr == l.Addr && (u.Protocol == rhumb.UDP) == (l.Protocol == rhumb.UDP)
-	}):
-		return Finding{"ports", Problem, name + ": the proxy doesn't have it, because another process held it when the proxy started", wait}, true
-	case !held(false):
-		return Finding{"ports", Problem, name + ": nobody listens there", "rhumb events and the proxy's log tell why; is the server on this machine?"}, true
-	case s.ProxyErr == nil && !held(true):
-		return Finding{"ports", Problem, name + ": another process listens there, not the proxy", wait}, true
-	case slices.Contains(s.Mute, l.Addr):
-		return Finding{"ports", Problem, name + ": it takes no connections", "proxy.log in the state folder may tell why"}, true
-	}
-	return Finding{}, false
-}
-
-// sameAddress takes all addresses of IPv4 for all of IPv6 too: that is how it is where IPv6 is switched off.
-func sameAddress(a, b netip.AddrPort) bool {
-	return a.Port() == b.Port() && (a.Addr().Unmap() == b.Addr().Unmap() || a.Addr().IsUnspecified() && b.Addr().IsUnspecified())
-}
-
-func addressOf(l rhumb.Listener) string {
-	p := rhumb.Port{Published: l.Addr.Port(), Protocol: l.Protocol}
-	if !l.Addr.Addr().IsUnspecified() {
-		p.HostIP = l.Addr.Addr().String()
-	}
-	return p.Address()
-}
-
-func firewallCheck(f Facts) []Finding {
-	if found, yes := unseen(f, "firewall"); yes {
-		return found
-	}
-	if f.Firewall.Err != nil {
-		return []Finding{{"firewall", Warning, "not looked at: " + f.Firewall.Err.Error(), "run doctor as root, or make sure by hand that the published ports are let in: they pass the INPUT rules"}}
-	}
-	var found []Finding
-	open, some := 0, 0
-	for _, l := range f.Server.Routes.Table.Listeners {
-		if l.Addr.Addr().IsLoopback() {
-			continue
-		}
-		by, unsure := shut(f.Firewall.Bases, l)
-		switch {
-		case len(by) > 0:
-			found = append(found, Finding{"firewall", Problem, addressOf(l) + ": kept out by " + strings.Join(by, " and "), allowHint(by, l)})
-		case unsure:
-			some++
-		default:
-			open++
-		}
-	}
-	if len(found) == 0 && open+some == 0 {
-		return []Finding{{"firewall", OK, "no port is published to others", ""}}
-	}
-	if len(found) == 0 && some > 0 {
-		return []Finding{{"firewall", OK, fmt.Sprintf("%s open, %d of them to some callers only, or by rules that aren't understood", counted(open+some, "port", "ports"), some), ""}}
-	}
-	if len(found) == 0 {
-		return []Finding{{"firewall", OK, counted(open, "port is", "ports are") + " let in", ""}}
-	}
-	return found
-}
-
-// shut tells which firewalls drop what comes to a listener, and whether what is let in is so only perhaps.
-func shut(bases []Base, l rhumb.Listener) (by []string, unsure bool) {
-	protocol := "tcp"
-	if l.Protocol == rhumb.UDP {
-		protocol = "udp"
-	}
-	a := l.Addr.Addr()
-	for _, b := range bases {
-		if !(b.V4 && (a.Is4() || a.IsUnspecified()) || b.V6 && a.Is6()) {
-			continue
-		}
-		p := b.pass(protocol, l.Addr.Port())
-		switch {
-		case p.verdict == Drop && !p.some:
-			by = append(by, b.From)
-		case p.verdict == Drop:
-			unsure = true
-		}
-	}
-	return by, unsure
-}
-
-func allowHint(by []string, l rhumb.Listener) string {
-	protocol := "tcp"
-	if l.Protocol == rhumb.UDP {
-		protocol = "udp"
-	}
-	port := fmt.Sprintf("%d/%s", l.Addr.Port(), protocol)
-	only := "; if nobody outside shall use it, publish it on 127.0.0.1"
-	switch {
-	case slices.ContainsFunc(by, func(s string) bool { return strings.HasSuffix(s, "firewalld") }):
-		return "let it in: firewall-cmd --permanent --add-port=" + port + " && firewall-cmd --reload" + only
-	case strings.HasPrefix(by[0], "nft "):
-		return fmt.Sprintf("let it in with a rule of that table's input chain: %s dport %d accept%s", protocol, l.Addr.Port(), only)
-	}
-	return fmt.Sprintf("let it in: ufw allow %s, or %s -I INPUT -p %s --dport %d -j ACCEPT%s", port, by[0], protocol, l.Addr.Port(), only)
 }
 
 func namesCheck(f Facts) []Finding {
@@ -288,19 +164,23 @@ func namesCheck(f Facts) []Finding {
 		own := slices.ContainsFunc(n.Addrs, func(a netip.Addr) bool { return slices.Contains(f.Addresses, a.Unmap()) })
 		switch {
 		case n.Err != nil:
-			found = append(found, Finding{"names", Warning, n.Host + ": it can't be looked up: " + lookupError(n.Err), "give it an A or AAAA record with this machine's address"})
+			found = append(found,
+				Finding{"names", Warning, n.Host + ": lookup failed: " + lookupError(n.Err),
+					"give it an A or AAAA record with this machine's address"})
 		case !own:
-			found = append(found, Finding{"names", Warning, n.Host + " leads to " + joined(n.Addrs) + ", which isn't this machine's",
-				"that is right behind a load balancer or address translation; otherwise correct its A and AAAA records"})
+			found = append(found, Finding{"names", Warning, n.Host + " resolves to " + joined(n.Addrs) + ", not to this machine",
+				"ignore this behind a load balancer or NAT; otherwise correct its A and AAAA records"})
 		}
 	}
 	if len(found) == 0 && len(f.Names) > 0 {
-		return []Finding{{"names", OK, counted(len(f.Names), "route name leads", "route names lead") + " to this machine", ""}}
+		return []Finding{{"names", OK, counted(len(f.Names), "route name resolves", "route names resolve") +
+			" to this machine",
+			""}}
 	}
 	return found
 }
 
-// lookupError leaves out what a resolver's error says beside the reason.
+// lookupError returns the reason in a resolver's error, without the rest.
 func lookupError(err error) string {
 	var e *net.DNSError
 	if errors.As(err, &e) {
@@ -314,7 +194,9 @@ func diskCheck(f Facts) []Finding {
 	for _, d := range f.Disks {
 		who := d.What + " " + d.Path
 		if d.Err != nil {
-			found = append(found, Finding{"disk", Warning, who + " can't be looked at: " + d.Err.Error(), "run doctor on the server's machine, as root"})
+			found = append(found,
+				Finding{"disk", Warning, who + " can't be read: " + d.Err.Error(),
+					"run doctor on the server's machine, as root"})
 			continue
 		}
 		space, nodes := d.Space(), d.Nodes()
@@ -325,7 +207,8 @@ func diskCheck(f Facts) []Finding {
 		l := grade(max(space, nodes), fullWarning, fullProblem)
 		hint := ""
 		if l != OK {
-			hint = "make room: du -xsh " + d.Path + "/* shows what takes it; docker image prune and docker builder prune remove what no container uses"
+			hint = "free space: du -xsh " + d.Path + "/* shows what uses it; docker image prune and docker builder prune " +
+				"remove what no container uses"
 		}
 		found = append(found, Finding{"disk", l, text, hint})
 	}
@@ -335,13 +218,14 @@ func diskCheck(f Facts) []Finding {
 func memoryCheck(f Facts) []Finding {
 	m := f.Memory
 	if m.Err != nil {
-		return []Finding{{"memory", Warning, "not looked at: " + m.Err.Error(), ""}}
+		return []Finding{{"memory", Warning, "not checked: " + m.Err.Error(), ""}}
 	}
 	used := disk.Percent(m.Total-min(m.Available, m.Total), m.Total)
 	l := grade(used, memoryScarce, memoryFull)
 	hint := ""
 	if l != OK {
-		hint = "docker stats shows who takes it; give services a deploy.resources.limits.memory: the kernel kills what it likes when there is none left"
+		hint = "docker stats shows which containers use it; set deploy.resources.limits.memory of services: without free " +
+			"memory the kernel kills processes of its choice"
 	}
 	return []Finding{{"memory", l, fmt.Sprintf("%s of %s available", gigabytes(m.Available), gigabytes(m.Total)), hint}}
 }
@@ -350,16 +234,17 @@ func memoryCheck(f Facts) []Finding {
 const farOff = 10 * time.Second
 
 func clockCheck(f Facts) []Finding {
-	const hint = "let something keep it: timedatectl set-ntp true, or install chrony; certificates and the order of logs rest on it"
+	const hint = "synchronize it: timedatectl set-ntp true, or install chrony; certificates and the order of logs " +
+		"depend on it"
 	switch c := f.Clock; {
 	case c.Err != nil:
-		return []Finding{{"clock", Warning, "not looked at: " + c.Err.Error(), ""}}
+		return []Finding{{"clock", Warning, "not checked: " + c.Err.Error(), ""}}
 	case !c.Synced:
-		return []Finding{{"clock", Warning, "nothing keeps it right", hint}}
+		return []Finding{{"clock", Warning, "it isn't synchronized", hint}}
 	case c.Error > farOff:
 		return []Finding{{"clock", Warning, "it may be wrong by " + c.Error.Round(time.Second).String(), hint}}
 	}
-	return []Finding{{"clock", OK, "it is kept right", ""}}
+	return []Finding{{"clock", OK, "it is synchronized", ""}}
 }
 
 func grade(n, warning, problem int) Level {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// daemons looks for servers among the processes.
+// daemons returns the servers among the processes.
 func daemons(f files) []Daemon {
 	names, err := f.Names("/proc")
 	if err != nil {
@@ -29,7 +29,8 @@ func daemons(f files) []Daemon {
 		}
 		environ, err := f.Read("/proc/" + n + "/environ")
 		d := Daemon{PID: pid, Engine: given(args, string(environ), "docker-host", usualEngine)}
-		if d.Socket = given(args, string(environ), "socket", ""); d.Socket == "" && err == nil { // else it may be in what isn't ours to read
+		// otherwise it may be in the environment, which we can't read
+		if d.Socket = given(args, string(environ), "socket", ""); d.Socket == "" && err == nil {
 			d.Socket = usualSocket
 		}
 		if d.Socket != "" && !filepath.IsAbs(d.Socket) {
@@ -43,7 +44,7 @@ func daemons(f files) []Daemon {
 	return found
 }
 
-// serves tells whether a command line is that of "rhumb server".
+// serves reports whether a command line is that of "rhumb server".
 func serves(args []string) bool {
 	if filepath.Base(args[0]) != "rhumb" {
 		return false
@@ -52,13 +53,13 @@ func serves(args []string) bool {
 	return i >= 0 && args[1:][i] == "server"
 }
 
-// Where servers look and answer unless told otherwise.
+// The defaults of a server.
 const (
 	usualEngine = "unix:///var/run/docker.sock"
 	usualSocket = "/run/rhumb/rhumb.sock"
 )
 
-// given returns what a server was told by a flag or its variable.
+// given returns the value of a server's flag or of its variable, or the usual value.
 func given(args []string, environ, flag, usual string) string {
 	for i, a := range args {
 		if v, ok := strings.CutPrefix(a, "--"+flag+"="); ok {

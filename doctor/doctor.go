@@ -1,25 +1,25 @@
-// Package doctor looks at the machine that a server runs on and tells what is wrong with it, and what to do. Gather asks the
-// machine, the engine and the server for facts; Examine decides about them and asks nobody.
+// Package doctor examines the machine of a server. It reports what is wrong and what to do. Gather collects facts
+// from the machine, the engine and the server; Examine is pure and turns facts into findings.
 package doctor
 
-// Level says how much a finding matters.
+// Level is how much a finding matters.
 type Level string
 
 const (
-	OK      Level = "ok"      // as it should be
-	Warning Level = "warning" // it works, but somebody should know
-	Problem Level = "problem" // something doesn't work, or soon won't
+	OK      Level = "ok"      // nothing to do
+	Warning Level = "warning" // it works, but deserves attention
+	Problem Level = "problem" // something doesn't work, or will soon fail
 )
 
-// Finding is one thing that a check found.
+// Finding is one result of a check.
 type Finding struct {
-	Check string // what was looked at: "engine", "disk"
+	Check string // the subject: "engine", "disk"
 	Level Level
-	Text  string // what is there
-	Hint  string `json:",omitzero"` // what to do next; "" where nothing is to be done
+	Text  string // what was found
+	Hint  string `json:",omitzero"` // what to do; "" for nothing
 }
 
-// check looks at one side of the facts. It is pure.
+// check examines one kind of facts. It is pure.
 type check func(Facts) []Finding
 
 var checks = []check{
@@ -27,7 +27,7 @@ var checks = []check{
 	namesCheck, certificatesCheck, diskCheck, memoryCheck, clockCheck, leftoversCheck,
 }
 
-// Examine runs all checks over the facts, in a fixed order.
+// Examine runs all checks on the facts, in a fixed order.
 func Examine(f Facts) []Finding {
 	var found []Finding
 	for _, c := range checks {
@@ -36,7 +36,7 @@ func Examine(f Facts) []Finding {
 	return found
 }
 
-// Count tells how many findings are of a level.
+// Count returns how many findings are of a level.
 func Count(found []Finding, l Level) int {
 	n := 0
 	for _, f := range found {

@@ -8,7 +8,7 @@ import (
 	"rhumb/internal/disk"
 )
 
-// Facts is what was seen. Where an Err is set, what stands beside it is not known.
+// Facts is what Gather found. If an Err field is set, the fields beside it are unknown.
 type Facts struct {
 	At        time.Time
 	Server    Server
@@ -18,7 +18,7 @@ type Facts struct {
 	Kernel    Kernel
 	Sockets   Sockets
 	Firewall  Firewall
-	Names     []Name // those that routes have
+	Names     []Name // the host names of routes
 	Addresses []netip.Addr
 	Disks     []Disk
 	Memory    Memory
@@ -26,12 +26,12 @@ type Facts struct {
 	Leftovers Leftovers
 }
 
-// Server is what the daemon says of itself.
+// Server is what the daemon reports of itself.
 type Server struct {
-	Err    error // it doesn't answer
+	Err    error // why it doesn't answer
 	Info   rhumb.ServerInfo
 	Routes rhumb.RouterStatus
-	// RoutesErr tells why the routes aren't known though the server answers.
+	// RoutesErr is why the routes are unknown although the server answers.
 	RoutesErr error
 }
 
@@ -39,36 +39,36 @@ type Server struct {
 type Daemon struct {
 	PID    int
 	Engine string // its --docker-host
-	Socket string // where it answers; "": unknown
+	Socket string // its socket; "" if unknown
 }
 
-// Engine is what Docker Engine says of itself.
+// Engine is what Docker Engine reports of itself.
 type Engine struct {
 	Err         error
 	Version     string
 	API         string // "1.41"
 	Root        string
-	Driver      string // of storage
+	Driver      string // the storage driver
 	LiveRestore bool
 	Swarm       bool
 }
 
-// Kernel is what the kernel can do.
+// Kernel is what the kernel supports.
 type Kernel struct {
 	Overlay   bool
 	Bridge    bool
 	BridgeNF  string // "0" or "1"; "": br_netfilter isn't loaded
 	Forward   string // net.ipv4.ip_forward; "": unknown
-	Namespace error  // making a network namespace and speaking to nftables in it
-	Denied    bool   // it could not be tried for want of rights
+	Namespace error  // of creating a network namespace and using nftables in it
+	Denied    bool   // Namespace was not tried, for lack of permission
 }
 
 // Sockets are the machine's listening sockets.
 type Sockets struct {
 	Err      error
 	Bound    []Socket
-	ProxyErr error            // which of them are the proxy's isn't known
-	Mute     []netip.AddrPort // addresses of HTTP that took no connection
+	ProxyErr error            // why the proxy's sockets are unknown
+	Mute     []netip.AddrPort // HTTP addresses that refused a connection
 }
 
 // Socket is a listening socket.
@@ -79,20 +79,20 @@ type Socket struct {
 	Proxy bool // the proxy holds it
 }
 
-// Firewall is what guards the way into the machine.
+// Firewall is the machine's packet filter for incoming connections.
 type Firewall struct {
-	Err   error // nobody could be asked
+	Err   error // no tool could list the rules
 	Bases []Base
 }
 
-// Name is a host name that a route has, looked up.
+// Name is the host name of a route and its addresses.
 type Name struct {
 	Host  string
 	Addrs []netip.Addr
 	Err   error
 }
 
-// Disk is a folder's file system.
+// Disk is the file system of a folder.
 type Disk struct {
 	What string // "state folder"
 	Path string
@@ -100,20 +100,20 @@ type Disk struct {
 	disk.Usage
 }
 
-// Memory is the machine's, in bytes.
+// Memory is the machine's memory, in bytes.
 type Memory struct {
 	Err              error
 	Total, Available uint64
 }
 
-// Clock is the kernel's.
+// Clock is the state of the kernel's clock.
 type Clock struct {
 	Err    error
 	Synced bool
-	Error  time.Duration // at most, as the kernel estimates it
+	Error  time.Duration // the kernel's estimate of the largest error
 }
 
-// Leftovers is what carries rhumb's labels in the engine, and images without a name.
+// Leftovers are the objects in the engine with rhumb's labels, and images without a name.
 type Leftovers struct {
 	Err           error
 	Containers    []Owned
@@ -121,10 +121,10 @@ type Leftovers struct {
 	Volumes       []Owned
 	Dangling      int
 	DanglingBytes int64
-	Stacks        []string // those that the daemon knows, and those of other servers that use the engine
-	Strangers     bool     // another server uses the engine and doesn't tell its stacks
+	Stacks        []string // of the daemon, and of other servers that use the engine
+	Strangers     bool     // another server uses the engine, and its stacks are unknown
 	StacksErr     error
 }
 
-// Owned is something of a stack's.
+// Owned is an object and the stack that it belongs to.
 type Owned struct{ Name, Stack string }

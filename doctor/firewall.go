@@ -2,17 +2,17 @@ package doctor
 
 import "slices"
 
-// Base is a chain where packets to this machine's own sockets begin: iptables' INPUT, or a chain of nftables with the hook input.
-// What any base drops is dropped.
+// Base is a chain in which packets to this machine's own sockets begin: iptables' INPUT, or a chain of nftables with
+// the hook input. A packet is dropped if any base drops it.
 type Base struct {
-	From   string // who told: "iptables", "ip6tables", "nft inet firewalld"
+	From   string // its source: "iptables", "ip6tables", "nft inet firewalld"
 	V4, V6 bool   // whose packets it sees
 	Drops  bool   // the policy
 	Chain  string
 	Chains map[string][]Rule
 }
 
-// Rule is a rule of a firewall as far as it matters to a new connection from elsewhere.
+// Rule is a firewall rule, reduced to what matters for a new connection from another machine.
 type Rule struct {
 	Protocols []string // nil: all
 	Ports     []Range  // destination; nil: all
@@ -22,11 +22,11 @@ type Rule struct {
 	Chain     string // of jumps
 }
 
-// Verdict is what a rule does.
+// Verdict is what a rule does with a packet.
 type Verdict int
 
 const (
-	Continue Verdict = iota // nothing that matters here: counting, logging
+	Continue Verdict = iota // nothing that matters here, such as counting or logging
 	Accept
 	Drop
 	Return
@@ -34,19 +34,19 @@ const (
 	Goto
 )
 
-// Range is a range of ports, both ends included.
+// Range is a range of ports, inclusive.
 type Range struct{ From, To uint16 }
 
-// passage is how a base decides about new connections to one port.
+// passage is a base's decision about new connections to one port.
 type passage struct {
-	verdict Verdict // Accept or Drop, if no condition of Partly is met
-	some    bool    // it is Drop, but not for all: some rule accepts whom its further conditions meet
+	verdict Verdict // Accept or Drop, for connections that meet no Partly condition
+	some    bool    // verdict is Drop, but a Partly rule accepts some of the connections
 }
 
-// maxDepth is how deep chains jump; the kernel allows 16.
+// maxDepth is how deep chains may jump; the kernel allows 16.
 const maxDepth = 16
 
-// pass tells what becomes of new connections from elsewhere.
+// pass returns what the base does with new connections from other machines.
 func (b Base) pass(protocol string, port uint16) passage {
 	w := walk{base: b, protocol: protocol, port: port}
 	ends, verdict := w.chain(b.Chain, 0)
@@ -61,7 +61,7 @@ func (b Base) pass(protocol string, port uint16) passage {
 	return passage{verdict, verdict == Drop && accepts}
 }
 
-// ways are the ends that connections may come to in a chain: all of those that some of them may meet.
+// ways are the possible ends of connections in a chain, over all connections.
 type ways struct{ accepted, through bool }
 
 type walk struct {
@@ -71,11 +71,11 @@ type walk struct {
 	steps    int
 }
 
-// maxSteps ends walks through chains that call each other in many ways.
+// maxSteps limits the walk through chains that call each other in many ways.
 const maxSteps = 20_000
 
-// chain follows connections through a chain: the ends that they may come to, and the one that those come to which meet no
-// condition of Partly: Accept, Drop, or Continue where the chain leaves it open.
+// chain follows connections through a chain. It returns their possible ends, and the end of those that meet no Partly
+// condition: Accept, Drop, or Continue if the chain doesn't decide.
 func (w *walk) chain(name string, depth int) (ends ways, usual Verdict) {
 	if depth > maxDepth {
 		return ways{through: true}, Continue
@@ -101,8 +101,8 @@ func (w *walk) chain(name string, depth int) (ends ways, usual Verdict) {
 	return ends, usual
 }
 
-// rule follows connections through one rule that they meet: whether some stay in its chain, whether some leave it undecided, and
-// what usually becomes of them.
+// rule follows connections through one rule. It returns whether some stay in its chain, whether some leave it
+// undecided, and what usually happens to them.
 func (w *walk) rule(r Rule, depth int, ends *ways) (stay, leave bool, usual Verdict) {
 	switch r.Verdict {
 	case Accept:
@@ -123,7 +123,7 @@ func (w *walk) rule(r Rule, depth int, ends *ways) (stay, leave bool, usual Verd
 	return true, false, Continue
 }
 
-// matches tells whether new connections from elsewhere may meet the rule.
+// matches reports whether new connections from other machines may match the rule.
 func (r Rule) matches(protocol string, port uint16) bool {
 	switch {
 	case r.Never:

@@ -7,7 +7,7 @@ import (
 
 func noSkip(string, string) bool { return false }
 
-// The files in testdata are rule sets as they are found: a plain one, ufw's, firewalld's, nftables' own.
+// The files in testdata are rule sets from real machines: a plain one, and those of ufw, firewalld and nftables.
 func TestFirewallsAreUnderstood(t *testing.T) {
 	for _, c := range []struct {
 		file     string
@@ -22,7 +22,7 @@ func TestFirewallsAreUnderstood(t *testing.T) {
 		{"plain.iptables", "tcp", 8011, Drop, false},
 		{"plain.iptables", "udp", 80, Drop, false},
 		{"plain.iptables", "udp", 53, Accept, false},
-		{"plain.iptables", "tcp", 5432, Drop, true}, // from one network only
+		{"plain.iptables", "tcp", 5432, Drop, true}, // only from one network
 		{"plain.iptables", "tcp", 25, Drop, false},  // refused before it is allowed
 		{"ufw.iptables", "tcp", 22, Accept, false},
 		{"ufw.iptables", "tcp", 80, Drop, false},
@@ -30,7 +30,7 @@ func TestFirewallsAreUnderstood(t *testing.T) {
 		{"nft.json", "tcp", 443, Accept, false},
 		{"nft.json", "tcp", 8005, Accept, false},
 		{"nft.json", "udp", 80, Drop, false},
-		{"nft.json", "tcp", 9000, Drop, true}, // those of a named set
+		{"nft.json", "tcp", 9000, Drop, true}, // from a named set
 		{"nft.json", "tcp", 81, Drop, false},
 		{"firewalld.json", "tcp", 22, Accept, false},
 		{"firewalld.json", "tcp", 80, Drop, false},
@@ -66,8 +66,9 @@ func TestChainsThatCallEachOtherEnd(t *testing.T) {
 	}
 }
 
-func TestRulesThatNftablesShowsTwiceAreReadOnce(t *testing.T) {
-	text := []byte(`{"nftables":[{"chain":{"family":"ip","table":"filter","name":"INPUT","hook":"input","policy":"drop"}}]}`)
+func TestRulesListedTwiceByNftablesAreReadOnce(t *testing.T) {
+	text := []byte(`{"nftables":[{"chain":{"family":"ip","table":"filter","name":"INPUT",` +
+		`"hook":"input","policy":"drop"}}]}`)
 	bases, err := parseNft(text, func(family, table string) bool { return table == "filter" })
 	if err != nil || len(bases) != 0 {
 		t.Errorf("%v, %v", bases, err)

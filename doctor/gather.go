@@ -17,7 +17,7 @@ import (
 	"rhumb/internal/disk"
 )
 
-// Deadlines of what is asked.
+// Deadlines of the queries.
 const (
 	askTimeout  = 10 * time.Second // the server and the engine
 	toolTimeout = 5 * time.Second
@@ -25,14 +25,14 @@ const (
 	dialTimeout = time.Second
 )
 
-// server is the part of a daemon that is asked.
-type server interface {
+// Client is the part of a daemon's client that Gather queries.
+type Client interface {
 	Info(ctx context.Context) (rhumb.ServerInfo, error)
 	Stacks(ctx context.Context) ([]rhumb.StackInfo, error)
 	Routes(ctx context.Context) (rhumb.RouterStatus, error)
 }
 
-// engine is the part of Docker's client that is asked; all of it only looks.
+// engine is the part of Docker's client that Gather queries. All of it only reads.
 type engine interface {
 	Ping(ctx context.Context, o client.PingOptions) (client.PingResult, error)
 	ClientVersion() string
@@ -43,9 +43,9 @@ type engine interface {
 	ImageList(ctx context.Context, o client.ImageListOptions) (client.ImageListResult, error)
 }
 
-// files are the machine's.
+// files are the machine's files.
 type files interface {
-	// Read gives a file's beginning, at most 16 MB of it.
+	// Read returns a file's beginning, at most 16 MB of it.
 	Read(path string) ([]byte, error)
 	Names(dir string) ([]string, error)
 	Link(path string) (string, error)
@@ -53,47 +53,47 @@ type files interface {
 	Space(path string) (disk.Usage, error)
 }
 
-// kernel is what only system calls and tools tell.
+// kernel is what only system calls and tools can report.
 type kernel interface {
 	Clock() (Clock, error)
-	// Namespace makes a network namespace and speaks to nftables in it. denied says that one may not try.
+	// Namespace creates a network namespace and uses nftables in it. denied means that it lacks the permission.
 	Namespace() (err error, denied bool)
-	// Output runs a tool and gives what it prints; exec.ErrNotFound if there is none.
+	// Output runs a tool and returns its output. It returns exec.ErrNotFound if the tool isn't installed.
 	Output(ctx context.Context, tool string, args ...string) ([]byte, error)
 }
 
-// network is names and addresses.
+// network is the machine's resolver and its addresses.
 type network interface {
 	Lookup(ctx context.Context, host string) ([]netip.Addr, error)
 	Addresses() ([]netip.Addr, error)
 	Dial(ctx context.Context, a netip.AddrPort) error
 }
 
-// Deps is whom Gather asks.
+// Deps are the sources that Gather queries.
 type Deps struct {
-	Server  server
+	Server  Client
 	Engine  engine
 	Files   files
 	Kernel  kernel
 	Network network
-	Docker  string                                       // the engine's address: "unix:///path"
-	Dial    func(socket string) (rhumb.Inspector, error) // reaches another server of this machine
-	Data    string                                       // the state folder, unless the server names it
+	Docker  string                              // the engine's address: "unix:///path"
+	Dial    func(socket string) (Client, error) // connects to another server on this machine
+	Data    string                              // the state folder, if the server doesn't report it
 }
 
-// Gather asks everybody. It fails at nothing: who can't be asked leaves an error in the facts.
+// Gather queries all sources. It never fails: a source that doesn't answer leaves an error in the facts.
 func Gather(ctx context.Context, d Deps) Facts {
 	f := Facts{At: time.Now(), Docker: d.Docker}
 	f.Daemons = daemons(d.Files)
 	f.Engine = d.askEngine(ctx)
 	f.Leftovers = d.askLeftovers(ctx)
-	f.Server = d.askServer(ctx, &f.Leftovers) // after the engine: what a new stack has made is of a stack known by now
+	f.Server = d.askServer(ctx, &f.Leftovers) // after the engine, so that the stacks of all leftovers are known
 	d.askOthers(ctx, f.Daemons, &f.Leftovers)
 	f.Kernel = d.askKernel()
 	f.Sockets = d.askSockets(ctx, f.Server.Routes)
 	f.Firewall = d.askFirewall(ctx)
 	f.Names = d.askNames(ctx, f.Server.Routes.Table.Rules)
-	f.Addresses, _ = d.Network.Addresses() // none: every name is said to lead elsewhere
+	f.Addresses, _ = d.Network.Addresses() // without addresses, no name resolves to this machine
 	f.Disks = d.askDisks(f)
 	f.Memory = readMemory(d.Files)
 	clock, err := d.Kernel.Clock()
@@ -119,8 +119,8 @@ func (d Deps) askServer(ctx context.Context, l *Leftovers) Server {
 	return s
 }
 
-// askOthers asks the other servers that use the engine for their stacks. The server that was asked already is one of the daemons: asking
-// it again does no harm.
+// askOthers queries the other servers that use the engine for their stacks. It queries the first server again, which
+// is harmless.
 func (d Deps) askOthers(ctx context.Context, daemons []Daemon, l *Leftovers) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -136,7 +136,7 @@ func (d Deps) askOthers(ctx context.Context, daemons []Daemon, l *Leftovers) {
 
 func (d Deps) stacksOf(ctx context.Context, o Daemon) ([]string, error) {
 	if o.Socket == "" {
-		return nil, errors.New("its socket isn't known")
+		return nil, errors.New("its socket is unknown")
 	}
 	s, err := d.Dial(o.Socket)
 	if err != nil {
@@ -160,11 +160,12 @@ func (d Deps) askEngine(ctx context.Context) Engine {
 	if err != nil {
 		return Engine{Err: err}
 	}
-	return Engine{Version: r.Info.ServerVersion, API: d.Engine.ClientVersion(), Root: r.Info.DockerRootDir, Driver: r.Info.Driver,
+	return Engine{Version: r.Info.ServerVersion, API: d.Engine.ClientVersion(), Root: r.Info.DockerRootDir,
+		Driver:      r.Info.Driver,
 		LiveRestore: r.Info.LiveRestoreEnabled, Swarm: r.Info.Swarm.LocalNodeState == "active"}
 }
 
-// labelStack is the label of everything that the Docker engine's room makes for a stack.
+// labelStack is the label of every object that the engine/docker package creates for a stack.
 const labelStack = "dev.rhumb.stack"
 
 func (d Deps) askLeftovers(ctx context.Context) Leftovers {
@@ -201,7 +202,8 @@ func (d Deps) askLeftovers(ctx context.Context) Leftovers {
 }
 
 func (d Deps) askKernel() Kernel {
-	k := Kernel{BridgeNF: word(d.Files, "/proc/sys/net/bridge/bridge-nf-call-iptables"), Forward: word(d.Files, "/proc/sys/net/ipv4/ip_forward")}
+	k := Kernel{BridgeNF: word(d.Files, "/proc/sys/net/bridge/bridge-nf-call-iptables"),
+		Forward: word(d.Files, "/proc/sys/net/ipv4/ip_forward")}
 	for _, line := range strings.Split(word(d.Files, "/proc/filesystems"), "\n") {
 		fields := strings.Fields(line)
 		k.Overlay = k.Overlay || len(fields) > 0 && fields[len(fields)-1] == "overlay"
@@ -213,7 +215,7 @@ func (d Deps) askKernel() Kernel {
 	return k
 }
 
-// word gives a file's content without blanks around it; "" if there is none.
+// word returns a file's content without surrounding space; "" if it can't be read.
 func word(f files, path string) string {
 	b, err := f.Read(path)
 	if err != nil {
@@ -233,7 +235,7 @@ func (d Deps) askSockets(ctx context.Context, routes rhumb.RouterStatus) Sockets
 	}
 	out := Sockets{Bound: s, ProxyErr: err}
 	for _, l := range routes.Table.Listeners {
-		if l.Protocol != rhumb.HTTP { // a connection to TCP would reach the application
+		if l.Protocol != rhumb.HTTP { // a TCP connection would reach the application
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -245,7 +247,7 @@ func (d Deps) askSockets(ctx context.Context, routes rhumb.RouterStatus) Sockets
 	return out
 }
 
-// reachable gives the address that leads to a listener from here.
+// reachable returns an address at which this machine can reach a listener.
 func reachable(a netip.AddrPort) netip.AddrPort {
 	if a.Addr().IsUnspecified() {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port())
@@ -253,10 +255,10 @@ func reachable(a netip.AddrPort) netip.AddrPort {
 	return a
 }
 
-// askFirewall asks iptables and nftables, as far as they are there.
+// askFirewall queries iptables and nftables, if they are installed.
 func (d Deps) askFirewall(ctx context.Context) Firewall {
 	var f Firewall
-	var answers []error // of each tool
+	var answers []error // one for each tool
 	byNft := false
 	for _, tool := range []string{"iptables", "ip6tables"} {
 		answers = append(answers, d.askTool(ctx, func(out []byte) error {
@@ -277,7 +279,7 @@ func (d Deps) askFirewall(ctx context.Context) Firewall {
 	return f
 }
 
-// askTool has what a tool prints read. exec.ErrNotFound means that there is no such tool.
+// askTool runs a tool and passes its output to read. It returns exec.ErrNotFound if the tool isn't installed.
 func (d Deps) askTool(ctx context.Context, read func([]byte) error, tool string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, toolTimeout)
 	defer cancel()
@@ -291,7 +293,7 @@ func (d Deps) askTool(ctx context.Context, read func([]byte) error, tool string,
 	return nil
 }
 
-// unanswered tells why the firewall isn't known: tools that are there have failed, or there is none.
+// unanswered returns why the firewall is unknown: an installed tool failed, or none is installed.
 func unanswered(answers []error) error {
 	var failed []string
 	missing := 0
@@ -307,18 +309,18 @@ func unanswered(answers []error) error {
 	case len(failed) > 0:
 		return errors.New(strings.Join(failed, "; "))
 	case missing == len(answers):
-		return errors.New("neither iptables-save nor nft is there")
+		return errors.New("neither iptables-save nor nft is installed")
 	}
 	return nil
 }
 
-// maxNames is how many names are looked up, and manyNames how many of them at once.
+// maxNames is how many names are looked up, and manyNames how many at once.
 const (
 	maxNames  = 200
 	manyNames = 8
 )
 
-// askNames looks up the host names of the rules; what stands for many is left out.
+// askNames looks up the host names of the rules, without wildcards.
 func (d Deps) askNames(ctx context.Context, rules []rhumb.Rule) []Name {
 	var hosts []string
 	for _, r := range rules {

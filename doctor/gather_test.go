@@ -19,9 +19,9 @@ import (
 	"rhumb"
 )
 
-// told is a server that answers what it was told to.
+// told is a server with fixed answers.
 type told struct {
-	rhumb.Inspector
+	rhumb.Server
 	info   rhumb.ServerInfo
 	stacks []rhumb.StackInfo
 	routes rhumb.RouterStatus
@@ -32,11 +32,11 @@ func (s told) Info(context.Context) (rhumb.ServerInfo, error)     { return s.inf
 func (s told) Stacks(context.Context) ([]rhumb.StackInfo, error)  { return s.stacks, s.err }
 func (s told) Routes(context.Context) (rhumb.RouterStatus, error) { return s.routes, s.err }
 
-// odd is this machine, with some files and tools of its own.
+// odd is this machine with some other files and tools.
 type odd struct {
 	Machine
 	files map[string]string
-	tools map[string]string // what they print; "!": they fail
+	tools map[string]string // their output; "!": they fail
 }
 
 func (o odd) Read(path string) ([]byte, error) {
@@ -91,11 +91,13 @@ func dockerClient(t *testing.T, host string) *client.Client {
 	return c
 }
 
-func TestGatheringFailsAtNothingWhenNobodyAnswers(t *testing.T) {
+func TestGatherReportsSourcesThatDoNotAnswer(t *testing.T) {
 	m := odd{}
-	f := Gather(t.Context(), Deps{Server: told{err: errBroken}, Engine: dockerClient(t, "unix://"+t.TempDir()+"/none"), Files: m, Kernel: m, Network: m,
+	f := Gather(t.Context(), Deps{Server: told{err: errBroken}, Engine: dockerClient(t, "unix://"+t.TempDir()+"/none"),
+		Files: m, Kernel: m, Network: m,
 		Docker: usualEngine, Data: t.TempDir()})
-	if f.Server.Err == nil || f.Engine.Err == nil || f.Leftovers.Err == nil || f.Firewall.Err == nil || f.Sockets.Err == nil || f.Memory.Err == nil {
+	if f.Server.Err == nil || f.Engine.Err == nil || f.Leftovers.Err == nil || f.Firewall.Err == nil ||
+		f.Sockets.Err == nil || f.Memory.Err == nil {
 		t.Errorf("%+v", f)
 	}
 	found := Examine(f)
@@ -104,11 +106,13 @@ func TestGatheringFailsAtNothingWhenNobodyAnswers(t *testing.T) {
 	}
 }
 
-func TestWhatAnotherServersStacksHaveIsNotLeftOver(t *testing.T) {
-	m := odd{files: map[string]string{"/proc/11/cmdline": "rhumb\x00server\x00--socket=/ours\x00", "/proc/12/cmdline": "rhumb\x00server\x00--socket=/other\x00",
+func TestObjectsOfAnotherServersStacksAreNotLeftovers(t *testing.T) {
+	m := odd{files: map[string]string{"/proc/11/cmdline": "rhumb\x00server\x00--socket=/ours\x00",
+		"/proc/12/cmdline": "rhumb\x00server\x00--socket=/other\x00",
 		"/proc/13/cmdline": "rhumb\x00server\x00--socket=/far\x00--docker-host=unix:///far\x00"}}
-	servers := map[string]told{"/ours": {stacks: []rhumb.StackInfo{{Name: "shop"}}}, "/other": {stacks: []rhumb.StackInfo{{Name: "blog"}}}}
-	d := Deps{Server: servers["/ours"], Files: m, Docker: usualEngine, Dial: func(socket string) (rhumb.Inspector, error) {
+	servers := map[string]told{"/ours": {stacks: []rhumb.StackInfo{{Name: "shop"}}},
+		"/other": {stacks: []rhumb.StackInfo{{Name: "blog"}}}}
+	d := Deps{Server: servers["/ours"], Files: m, Docker: usualEngine, Dial: func(socket string) (Client, error) {
 		if s, ok := servers[socket]; ok {
 			return s, nil
 		}
@@ -121,12 +125,14 @@ func TestWhatAnotherServersStacksHaveIsNotLeftOver(t *testing.T) {
 		return leftoversCheck(f)
 	}
 	found := look()
-	if len(found) != 1 || !strings.HasSuffix(found[0].Text, ": old-web.1.1") || strings.Contains(found[0].Hint, "another server") {
+	if len(found) != 1 || !strings.HasSuffix(found[0].Text, ": old-web.1.1") ||
+		strings.Contains(found[0].Hint, "another server") {
 		t.Errorf("with the other one's word: %+v", found)
 	}
 	delete(servers, "/other")
 	found = look()
-	if len(found) != 1 || !strings.HasSuffix(found[0].Text, ": blog-web.1.1, old-web.1.1") || !strings.HasPrefix(found[0].Hint, "another server uses this engine") {
+	if len(found) != 1 || !strings.HasSuffix(found[0].Text, ": blog-web.1.1, old-web.1.1") ||
+		!strings.HasPrefix(found[0].Hint, "they may belong to another server") {
 		t.Errorf("without it: %+v", found)
 	}
 }
@@ -136,13 +142,15 @@ func TestServersAreFoundAmongTheProcesses(t *testing.T) {
 		"/proc/11/cmdline": "/usr/bin/rhumb\x00server\x00", "/proc/11/environ": "",
 		"/proc/12/cmdline": "rhumb\x00server\x00--docker-host\x00unix:///other\x00",
 		"/proc/13/cmdline": "rhumb\x00server\x00--docker-host=unix:///third\x00--socket=run/s\x00", "/proc/13/cwd": "/srv",
-		"/proc/14/cmdline": "rhumb\x00server\x00", "/proc/14/environ": "A=b\x00RHUMB_DOCKER_HOST=unix:///fourth\x00RHUMB_SOCKET=/fourth.sock\x00",
+		"/proc/14/cmdline": "rhumb\x00server\x00",
+		"/proc/14/environ": "A=b\x00RHUMB_DOCKER_HOST=unix:///fourth\x00RHUMB_SOCKET=/fourth.sock\x00",
 		"/proc/15/cmdline": "rhumb\x00proxy\x00--state\x00server\x00",
 		"/proc/16/cmdline": "vi\x00server\x00",
 		"/proc/17/cmdline": "",
 		"/proc/net/tcp":    "",
 	}}
-	want := []Daemon{{11, usualEngine, usualSocket}, {12, "unix:///other", ""}, {13, "unix:///third", "/srv/run/s"}, {14, "unix:///fourth", "/fourth.sock"}}
+	want := []Daemon{{11, usualEngine, usualSocket}, {12, "unix:///other", ""},
+		{13, "unix:///third", "/srv/run/s"}, {14, "unix:///fourth", "/fourth.sock"}}
 	if got := daemons(m); !slices.Equal(got, want) {
 		t.Errorf("found %v, want %v", got, want)
 	}
@@ -160,7 +168,8 @@ func TestToolsThatFailLeaveTheFirewallUnknown(t *testing.T) {
 		{"nft isn't understood", map[string]string{"nft": "{"}, 0, true},
 		{"iptables", map[string]string{"iptables-save": "*filter\n:INPUT DROP [0:0]\n"}, 1, false},
 		{"both show the same", map[string]string{"iptables-save": "# (nf_tables)\n*filter\n:INPUT DROP [0:0]\n",
-			"nft": `{"nftables":[{"chain":{"family":"ip","table":"filter","name":"INPUT","hook":"input","policy":"drop"}}]}`}, 1, false},
+			"nft": `{"nftables":[{"chain":{"family":"ip","table":"filter","name":"INPUT","hook":"input","policy":"drop"}}]}`}, 1,
+			false},
 	} {
 		f := Deps{Kernel: odd{tools: c.tools}}.askFirewall(t.Context())
 		if len(f.Bases) != c.bases || (f.Err != nil) != c.fails {
@@ -169,7 +178,7 @@ func TestToolsThatFailLeaveTheFirewallUnknown(t *testing.T) {
 	}
 }
 
-func TestOneOfTheSocketsIsTheProxys(t *testing.T) {
+func TestTheProxysSocketIsRecognized(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -190,17 +199,18 @@ func TestOneOfTheSocketsIsTheProxys(t *testing.T) {
 	}
 	ln.Close()
 	f.Sockets = d.askSockets(t.Context(), routes)
-	if found := portsCheck(f); len(found) != 1 || found[0].Level != Problem || !strings.Contains(found[0].Text, "nobody listens") {
+	if found := portsCheck(f); len(found) != 1 || found[0].Level != Problem ||
+		!strings.Contains(found[0].Text, "no process listens") {
 		t.Errorf("closed: %+v", found)
 	}
 }
 
-func TestAfterItsTrialTheProcessIsStillInItsNamespace(t *testing.T) {
+func TestTheProcessReturnsToItsNamespace(t *testing.T) {
 	before, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Skip(err)
 	}
-	for range 20 { // now and then the first thread makes it
+	for range 20 { // sometimes it runs on the first thread
 		if err, denied := (Machine{}).Namespace(); denied {
 			t.Skip(err)
 		}
@@ -230,7 +240,7 @@ func TestNetlinkAnswersThatAreErrorsAreErrors(t *testing.T) {
 	}
 }
 
-func TestMemoryIsReadAsTheKernelTellsIt(t *testing.T) {
+func TestMemoryIsReadFromTheKernel(t *testing.T) {
 	m := parseMemory("MemTotal:  2000 kB\nMemFree: 1 kB\nMemAvailable: 1000 kB\nHugePages: x\n\n")
 	if m != (Memory{Total: 2000 << 10, Available: 1000 << 10}) {
 		t.Errorf("%+v", m)
@@ -252,7 +262,7 @@ func FuzzSockets(f *testing.F) {
 	})
 }
 
-// A real engine and this machine, with a volume that belongs to nobody.
+// A real engine on this machine, with a volume of an unknown stack.
 func TestLeftoversOfARealEngineAreFound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Docker")
@@ -274,18 +284,22 @@ func TestLeftoversOfARealEngineAreFound(t *testing.T) {
 		_, _ = c.VolumeRemove(context.WithoutCancel(t.Context()), v.Volume.Name, client.VolumeRemoveOptions{})
 	})
 	data := t.TempDir()
-	deps := Deps{Server: told{info: rhumb.ServerInfo{Version: "1", Proxy: true, Data: data}}, Engine: c, Files: Machine{}, Kernel: Machine{}, Network: Machine{}, Docker: dockerHost()}
+	deps := Deps{Server: told{info: rhumb.ServerInfo{Version: "1", Proxy: true, Data: data}}, Engine: c, Files: Machine{},
+		Kernel: Machine{}, Network: Machine{}, Docker: dockerHost()}
 	f := Gather(t.Context(), deps)
-	if f.Engine.Err != nil || f.Engine.Version == "" || f.Engine.API == "" || f.Engine.Root == "" || f.Leftovers.Err != nil {
+	if f.Engine.Err != nil || f.Engine.Version == "" || f.Engine.API == "" || f.Engine.Root == "" ||
+		f.Leftovers.Err != nil {
 		t.Fatalf("%+v %+v", f.Engine, f.Leftovers)
 	}
-	if !slices.Contains(f.Leftovers.Volumes, Owned{v.Volume.Name, stack}) || !slices.Contains(orphans(f.Leftovers.Volumes, nil), v.Volume.Name) {
+	if !slices.Contains(f.Leftovers.Volumes, Owned{v.Volume.Name, stack}) ||
+		!slices.Contains(orphans(f.Leftovers.Volumes, nil), v.Volume.Name) {
 		t.Errorf("volumes %v", f.Leftovers.Volumes)
 	}
 	if f.Kernel.Forward != "1" || !f.Kernel.Overlay || !f.Kernel.Bridge { // the engine runs on it
 		t.Errorf("%+v", f.Kernel)
 	}
-	if len(f.Disks) != 3 || f.Disks[0].Path != data || f.Disks[0].Usable == 0 || f.Memory.Total == 0 || len(f.Addresses) == 0 {
+	if len(f.Disks) != 3 || f.Disks[0].Path != data || f.Disks[0].Usable == 0 || f.Memory.Total == 0 ||
+		len(f.Addresses) == 0 {
 		t.Errorf("%+v %+v", f.Disks, f.Memory)
 	}
 	for _, x := range Examine(f) {
@@ -298,8 +312,10 @@ func TestLeftoversOfARealEngineAreFound(t *testing.T) {
 }
 
 func TestNamesAreLookedUpOnceAndNeverWildcards(t *testing.T) {
-	names := Deps{Network: Machine{}}.askNames(t.Context(), []rhumb.Rule{{Host: "localhost"}, {Host: "localhost", Path: "/x"}, {Host: "*.example.com"}, {Path: "/api"}})
-	if len(names) != 1 || names[0].Host != "localhost" || !slices.Contains(names[0].Addrs, netip.MustParseAddr("127.0.0.1")) {
+	names := Deps{Network: Machine{}}.askNames(t.Context(),
+		[]rhumb.Rule{{Host: "localhost"}, {Host: "localhost", Path: "/x"}, {Host: "*.example.com"}, {Path: "/api"}})
+	if len(names) != 1 || names[0].Host != "localhost" ||
+		!slices.Contains(names[0].Addrs, netip.MustParseAddr("127.0.0.1")) {
 		t.Errorf("%+v", names)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parseIptables reads what iptables-save prints, and gives the chain INPUT of the table filter; no base if there is none. byNft says
-// that the rules lie in nftables, where nft shows them again in another form.
+// parseIptables parses the output of iptables-save. It returns the chain INPUT of the table filter, if there is one.
+// byNft reports whether the rules are stored in nftables, where nft lists them again in another form.
 func parseIptables(text, from string, v6 bool) (bases []Base, byNft bool) {
 	b := Base{From: from, V4: !v6, V6: v6, Chain: "INPUT", Chains: map[string][]Rule{}}
 	table, found := "", false
@@ -39,7 +39,7 @@ func parseIptables(text, from string, v6 bool) (bases []Base, byNft bool) {
 	return bases, byNft
 }
 
-// shellWords splits a line as iptables-save quotes it: in double quotes, with backslashes.
+// shellWords splits a line that iptables-save quoted: with double quotes and backslashes.
 func shellWords(line string) []string {
 	var words []string
 	var word strings.Builder
@@ -69,7 +69,7 @@ func shellWords(line string) []string {
 	return words
 }
 
-// iptablesRule reads a rule's words behind its chain's name.
+// iptablesRule parses the words of a rule after its chain.
 func iptablesRule(words []string) Rule {
 	var r Rule
 	for len(words) > 0 {
@@ -82,7 +82,7 @@ func iptablesRule(words []string) Rule {
 		}
 		if words[0] == "-j" || words[0] == "-g" {
 			r.aim(words)
-			return r // what follows are the target's own options
+			return r // the rest are options of the target
 		}
 		option := words[0]
 		end := 1
@@ -95,7 +95,7 @@ func iptablesRule(words []string) Rule {
 	return r
 }
 
-// aim reads "-j TARGET" or "-g CHAIN".
+// aim parses "-j TARGET" or "-g CHAIN".
 func (r *Rule) aim(words []string) {
 	if len(words) < 2 {
 		return
@@ -107,7 +107,7 @@ func (r *Rule) aim(words []string) {
 		r.Verdict = Drop
 	case "RETURN":
 		r.Verdict = Return
-	default: // a target that decides nothing has no chain of its name, and walking there does nothing
+	default: // a target without a verdict: there is no chain of its name, so the walk ignores it
 		r.Verdict, r.Chain = Jump, target
 		if words[0] == "-g" {
 			r.Verdict = Goto
@@ -115,10 +115,10 @@ func (r *Rule) aim(words []string) {
 	}
 }
 
-// plainModules only make options known that restrict reads, or none that restrict.
+// plainModules are modules whose options restrict reads, or that have no restricting options.
 var plainModules = []string{"tcp", "udp", "conntrack", "state", "multiport", "comment", "addrtype"}
 
-// restrict reads one condition.
+// restrict parses one condition.
 func (r *Rule) restrict(option, value string, not bool) {
 	switch option {
 	case "--comment", "--reject-with":
@@ -148,7 +148,7 @@ func (r *Rule) restrict(option, value string, not bool) {
 	}
 }
 
-// onlyFrom restricts a rule to packets that come in by an interface.
+// onlyFrom restricts a rule to packets from an interface.
 func (r *Rule) onlyFrom(name string, not bool) {
 	switch {
 	case name == "lo" && !not:
@@ -158,7 +158,7 @@ func (r *Rule) onlyFrom(name string, not bool) {
 	}
 }
 
-// portRanges reads "80" and "8000:8010".
+// portRanges parses "80" and "8000:8010".
 func portRanges(words []string, between string) ([]Range, bool) {
 	var out []Range
 	for _, w := range words {

@@ -11,9 +11,11 @@ func leftoversCheck(f Facts) []Finding {
 	l := f.Leftovers
 	switch {
 	case l.Err != nil:
-		return []Finding{{"leftovers", Warning, "not looked at: " + l.Err.Error(), "run doctor again once the engine answers"}}
+		return []Finding{{"leftovers", Warning, "not checked: " + l.Err.Error(),
+			"run doctor again once the engine answers"}}
 	case l.StacksErr != nil:
-		return []Finding{{"leftovers", Warning, "not looked at: the server doesn't say which stacks it has", "run doctor again once it answers"}}
+		return []Finding{{"leftovers", Warning, "not checked: the server doesn't report its stacks",
+			"run doctor again once it answers"}}
 	}
 	var found []Finding
 	add := func(kind, kinds string, all []Owned, hint string) {
@@ -22,24 +24,29 @@ func leftoversCheck(f Facts) []Finding {
 			return
 		}
 		if l.Strangers {
-			hint = "another server uses this engine and doesn't say which stacks it has: they may be its. If not, " + hint
+			hint = "they may belong to another server on this engine, which doesn't report its stacks; otherwise, " + hint
 		}
-		found = append(found, Finding{"leftovers", Warning, counted(len(names), kind, kinds) + " of stacks that no server here knows: " + few(names), hint})
+		found = append(found,
+			Finding{"leftovers", Warning, counted(len(names), kind, kinds) + " of stacks that no server here knows: " +
+				few(names), hint})
 	}
-	add("container", "containers", l.Containers, "when nobody needs them: docker rm -f NAME")
-	add("network", "networks", l.Networks, "when nobody needs them: docker network rm NAME")
-	add("volume", "volumes", l.Volumes, "keep them, for they hold data, or delete them: docker volume rm NAME")
+	add("container", "containers", l.Containers, "if they aren't needed: docker rm -f NAME")
+	add("network", "networks", l.Networks, "if they aren't needed: docker network rm NAME")
+	add("volume", "volumes", l.Volumes, "they contain data; if it isn't needed: docker volume rm NAME")
 	if len(found) == 0 {
 		found = []Finding{{"leftovers", OK, "none", ""}}
 	}
 	if l.Dangling > 0 {
-		found = append(found, Finding{"leftovers", OK, fmt.Sprintf("%s without a name, %s at most", counted(l.Dangling, "image", "images"), gigabytes(uint64(max(l.DanglingBytes, 0)))),
-			"docker image prune removes those that no container uses"})
+		found = append(found,
+			Finding{"leftovers", OK,
+				fmt.Sprintf("%s without a name, %s at most", counted(l.Dangling, "image", "images"),
+					gigabytes(uint64(max(l.DanglingBytes, 0)))),
+				"docker image prune removes those without a container"})
 	}
 	return found
 }
 
-// orphans names what belongs to stacks that aren't known.
+// orphans returns the names of objects whose stacks are unknown.
 func orphans(all []Owned, known []string) []string {
 	var names []string
 	for _, o := range all {
@@ -51,7 +58,7 @@ func orphans(all []Owned, known []string) []string {
 	return names
 }
 
-// few lists the first names, and says how many there are beside.
+// few returns the first names, and the number of the others.
 func few(names []string) string {
 	const most = 4
 	if len(names) <= most {

@@ -32,7 +32,7 @@ var (
 
 const maxFile = 16 << 20
 
-// Read gives a file's beginning.
+// Read returns a file's beginning.
 func (Machine) Read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -42,7 +42,7 @@ func (Machine) Read(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
-// Names lists a folder.
+// Names returns the names in a folder.
 func (Machine) Names(dir string) ([]string, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -52,29 +52,30 @@ func (Machine) Names(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// Link reads a symbolic link.
+// Link returns the target of a symbolic link.
 func (Machine) Link(path string) (string, error) { return os.Readlink(path) }
 
-// Exists tells whether there is something of that name.
+// Exists reports whether a path exists.
 func (Machine) Exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
 
-// Space looks at the file system of a folder.
+// Space returns the usage of a folder's file system.
 func (Machine) Space(path string) (disk.Usage, error) { return disk.Look(path) }
 
-// Clock asks the kernel how its clock is kept.
+// Clock returns the state of the kernel's clock.
 func (Machine) Clock() (Clock, error) {
 	var t unix.Timex
 	state, err := unix.Adjtimex(&t)
 	if err != nil {
 		return Clock{}, err
 	}
-	return Clock{Synced: state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0, Error: time.Duration(t.Maxerror) * time.Microsecond}, nil
+	return Clock{Synced: state != unix.TIME_ERROR && t.Status&unix.STA_UNSYNC == 0,
+		Error: time.Duration(t.Maxerror) * time.Microsecond}, nil
 }
 
-// Namespace makes a network namespace for a moment and asks nftables in it for its generation.
+// Namespace creates a network namespace for a moment and queries nftables in it.
 func (Machine) Namespace() (err error, denied bool) {
 	done := make(chan error)
 	go func() { done <- inNamespace(askNftables) }()
@@ -82,32 +83,34 @@ func (Machine) Namespace() (err error, denied bool) {
 	return err, errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES)
 }
 
-// inNamespace runs do on a thread with a network namespace of its own, and brings the thread back: it may be the process's first one, which
-// doesn't end with its goroutine and stands for the whole process in /proc. The goroutine must end afterwards.
+// inNamespace runs do on a thread in a network namespace of its own, and then returns the thread to its old
+// namespace. The thread may be the first of the process, which doesn't end with its goroutine and represents the
+// process in /proc. The goroutine must end afterwards.
 func inNamespace(do func() error) error {
 	runtime.LockOSThread()
 	home, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("no namespace: %w", err)
+		return fmt.Errorf("create a network namespace: %w", err)
 	}
 	defer home.Close()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("no namespace: %w", err)
+		return fmt.Errorf("create a network namespace: %w", err)
 	}
 	err = do()
 	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
-		return errors.Join(err, fmt.Errorf("no way back from the namespace: %w", back)) // the thread stays locked, and ends with the goroutine
+		// the thread stays locked and ends with the goroutine
+		return errors.Join(err, fmt.Errorf("leave the network namespace: %w", back))
 	}
 	runtime.UnlockOSThread()
 	return err
 }
 
-// maxOutput is how much of a tool's output is read.
+// maxOutput is how many bytes of a tool's output are read.
 const maxOutput = 32 << 20
 
-// Output runs a tool. It is also looked for where only root's PATH leads.
+// Output runs a tool. It also searches the folders of root's PATH.
 func (Machine) Output(ctx context.Context, tool string, args ...string) ([]byte, error) {
 	path, err := exec.LookPath(tool)
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {
@@ -132,7 +135,7 @@ func (Machine) Output(ctx context.Context, tool string, args ...string) ([]byte,
 	return out.b, nil
 }
 
-// limited keeps the beginning of what is written to it.
+// limited keeps only the beginning of what is written to it.
 type limited struct {
 	b    []byte
 	left int
@@ -144,7 +147,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Lookup asks the system's resolver.
+// Lookup queries the system's resolver.
 func (Machine) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	for i, a := range addrs {
@@ -154,7 +157,7 @@ func (Machine) Lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 	return slices.Compact(addrs), err
 }
 
-// Addresses lists those of the machine's interfaces.
+// Addresses returns the addresses of the machine's interfaces.
 func (Machine) Addresses() ([]netip.Addr, error) {
 	list, err := net.InterfaceAddrs()
 	var addrs []netip.Addr
@@ -178,7 +181,7 @@ func (Machine) Dial(ctx context.Context, a netip.AddrPort) error {
 	return conn.Close()
 }
 
-// quote makes the last thing that a program says fit for a line.
+// quote returns the last line of a program's output, printable.
 func quote(said []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
 	return strconv.QuoteToGraphic(lines[len(lines)-1])

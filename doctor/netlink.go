@@ -9,19 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askNftables asks nftables of the thread's namespace for the generation of its rules, the smallest question there is.
+// askNftables queries nftables, in the thread's namespace, for the generation of its rules: the smallest query there
+// is.
 func askNftables() error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
-		return fmt.Errorf("no nftables: %w", err)
+		return fmt.Errorf("query nftables: %w", err)
 	}
 	defer unix.Close(fd)
 	limit := unix.NsecToTimeval(int64(time.Second))
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
-		return fmt.Errorf("no nftables: %w", err)
+		return fmt.Errorf("query nftables: %w", err)
 	}
 	if err := unix.Sendto(fd, generationRequest(), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return fmt.Errorf("no nftables: %w", err)
+		return fmt.Errorf("query nftables: %w", err)
 	}
 	answer := make([]byte, 4096)
 	n, _, err := unix.Recvfrom(fd, answer, 0)
@@ -29,12 +30,12 @@ func askNftables() error {
 		err = netlinkError(answer[:n])
 	}
 	if err != nil {
-		return fmt.Errorf("no nftables: %w", err)
+		return fmt.Errorf("query nftables: %w", err)
 	}
 	return nil
 }
 
-// generationRequest is a netlink message with nothing but netfilter's own header.
+// generationRequest returns a netlink message with only netfilter's header.
 func generationRequest() []byte {
 	b := make([]byte, unix.NLMSG_HDRLEN+4)
 	binary.NativeEndian.PutUint32(b, uint32(len(b)))
@@ -43,7 +44,7 @@ func generationRequest() []byte {
 	return b
 }
 
-// netlinkError gives the error that an answer carries, nil if it carries none.
+// netlinkError returns the error in an answer, or nil.
 func netlinkError(b []byte) error {
 	if len(b) < unix.NLMSG_HDRLEN {
 		return errors.New("the answer is too short")

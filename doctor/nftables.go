@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// nftItem is one item of "nft -j list ruleset".
+// nftItem is one item in the output of "nft -j list ruleset".
 type nftItem struct {
 	Chain *struct {
 		Family, Table, Name, Hook, Policy string
@@ -18,11 +18,12 @@ type nftItem struct {
 	}
 }
 
-// parseNft reads what "nft -j list ruleset" prints and gives the chains with the hook input. Tables for which skip answers true are left out.
+// parseNft parses the output of "nft -j list ruleset" and returns the chains with the hook input, except in tables
+// for which skip returns true.
 func parseNft(text []byte, skip func(family, table string) bool) ([]Base, error) {
 	var doc struct{ Nftables []nftItem }
 	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, fmt.Errorf("nft's answer isn't understood: %w", err)
+		return nil, fmt.Errorf("unexpected output of nft: %w", err)
 	}
 	var bases []Base
 	chains := map[string]map[string][]Rule{} // by family and table
@@ -37,7 +38,8 @@ func parseNft(text []byte, skip func(family, table string) bool) ([]Base, error)
 		switch {
 		case it.Chain != nil && it.Chain.Hook == "input" && !skip(it.Chain.Family, it.Chain.Table):
 			c := it.Chain
-			b := Base{From: "nft " + c.Family + " " + c.Table, V4: c.Family == "ip" || c.Family == "inet", V6: c.Family == "ip6" || c.Family == "inet",
+			b := Base{From: "nft " + c.Family + " " + c.Table, V4: c.Family == "ip" || c.Family == "inet",
+				V6:    c.Family == "ip6" || c.Family == "inet",
 				Drops: c.Policy == "drop", Chain: c.Name, Chains: in(c.Family, c.Table)}
 			if b.V4 || b.V6 {
 				bases = append(bases, b)
@@ -61,7 +63,7 @@ func nftRule(exprs []map[string]json.RawMessage) Rule {
 	return r
 }
 
-// nftExpr reads one expression of a rule.
+// nftExpr parses one expression of a rule.
 func (r *Rule) nftExpr(kind string, raw json.RawMessage) {
 	switch kind {
 	case "match":
@@ -80,7 +82,7 @@ func (r *Rule) nftExpr(kind string, raw json.RawMessage) {
 				r.Verdict = Goto
 			}
 		}
-	case "vmap": // a map of verdicts may accept
+	case "vmap": // a verdict map may accept
 		r.nftMap(raw)
 	case "counter", "log", "comment":
 	default:
@@ -88,7 +90,7 @@ func (r *Rule) nftExpr(kind string, raw json.RawMessage) {
 	}
 }
 
-// nftMap reads a map of verdicts: one by the state of connections says nothing about new ones, unless it names them.
+// nftMap parses a verdict map. A map by connection state doesn't affect new connections, unless it has the state new.
 func (r *Rule) nftMap(raw json.RawMessage) {
 	var m struct{ Key nftSide }
 	if json.Unmarshal(raw, &m) == nil && m.Key.Ct.Key == "state" && !bytes.Contains(raw, []byte(`"new"`)) {
@@ -127,7 +129,7 @@ func (r *Rule) nftMatch(raw json.RawMessage) {
 		r.Protocols = values
 	case m.Left.Ct.Key == "state":
 		r.Never = r.Never || slices.Contains(values, "new") == not
-	case m.Left.Ct.Key == "status" && !not && slices.Contains(values, "dnat"): // published by somebody else
+	case m.Left.Ct.Key == "status" && !not && slices.Contains(values, "dnat"): // published by another program
 		r.Never = true
 	case m.Left.Payload.Field == "dport" && !not:
 		if p := m.Left.Payload.Protocol; p != "th" {
@@ -141,7 +143,7 @@ func (r *Rule) nftMatch(raw json.RawMessage) {
 	}
 }
 
-// nftValues reads the right side of a match: a value, a range, a list or a set of them; at least one.
+// nftValues parses the right side of a match: a value, a range, a list or a set. It returns at least one value.
 func nftValues(raw json.RawMessage) ([]string, bool) {
 	var one string
 	var number uint32
@@ -149,7 +151,7 @@ func nftValues(raw json.RawMessage) ([]string, bool) {
 	var composed struct{ Set, Range []json.RawMessage }
 	switch {
 	case json.Unmarshal(raw, &one) == nil:
-		return []string{one}, one != "" && one[0] != '@' // the name of a set that stands elsewhere
+		return []string{one}, one != "" && one[0] != '@' // "@NAME" is a set that is defined elsewhere
 	case json.Unmarshal(raw, &number) == nil:
 		return []string{fmt.Sprint(number)}, true
 	case json.Unmarshal(raw, &several) == nil:

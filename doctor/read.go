@@ -38,12 +38,12 @@ func parseMemory(text string) Memory {
 		}
 	}
 	if m.Total == 0 {
-		m.Err = errors.New("/proc/meminfo doesn't tell")
+		m.Err = errors.New("/proc/meminfo has no such value")
 	}
 	return m
 }
 
-// listening reads the kernel's lists of sockets.
+// listening returns the sockets in the kernel's lists that listen.
 func listening(f files) ([]Socket, error) {
 	var all []Socket
 	for _, list := range []string{"tcp", "tcp6", "udp", "udp6"} {
@@ -59,13 +59,13 @@ func listening(f files) ([]Socket, error) {
 	return all, nil
 }
 
-// The states of sockets that take connections, or datagrams from everybody.
+// The states of sockets that accept connections, or datagrams from any sender.
 const (
 	stateListening = "0A"
 	stateUDP       = "07"
 )
 
-// parseSockets reads a list of sockets and gives those that listen. Lines that aren't understood are left out.
+// parseSockets parses a list of sockets and returns those that listen. It ignores malformed lines.
 func parseSockets(text string, udp bool) []Socket {
 	state := stateListening
 	if udp {
@@ -84,7 +84,8 @@ func parseSockets(text string, udp bool) []Socket {
 	return all
 }
 
-// socketAddress reads "0100007F:0050": the address in words of 32 bits as the processor has them, the port as it is.
+// socketAddress parses "0100007F:0050": the address is in 32-bit words in the processor's byte order, the port is
+// big-endian.
 func socketAddress(s string) (netip.AddrPort, bool) {
 	host, port, _ := strings.Cut(s, ":")
 	raw, err := hex.DecodeString(host)
@@ -99,10 +100,10 @@ func socketAddress(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr, uint16(n)), ok
 }
 
-// socketsOf gives the inodes of a process's sockets.
+// socketsOf returns the inodes of a process's sockets.
 func socketsOf(f files, pid int) (map[string]bool, error) {
 	if pid == 0 {
-		return nil, errors.New("the proxy didn't say which process it is")
+		return nil, errors.New("the proxy didn't report its process ID")
 	}
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	names, err := f.Names(dir)

@@ -21,8 +21,9 @@ type buildPath struct {
 	Service string `path:"service" doc:"the service's name"`
 }
 
-func (a *api) builder() {
-	o := op("build", http.MethodPost, "/stacks/{stack}/services/{service}/builds", "Build a service's image; the stream reports progress and ends with the image")
+func (a *api) builder(s rhumb.Builder) {
+	o := op("build", http.MethodPost, "/stacks/{stack}/services/{service}/builds",
+		"Build a service's image; the stream reports progress and ends with the image")
 	o.Responses = a.streamResponse()
 	body := &huma.RequestBody{
 		Description: "two parts in this order: request (JSON: a BuildRequest) and context (a tar stream)",
@@ -38,19 +39,19 @@ func (a *api) builder() {
 	huma.Register(a.huma, o, func(_ context.Context, in *buildPath) (*streamAnswer, error) {
 		return &streamAnswer{func(hc huma.Context) {
 			r, w := humago.Unwrap(hc)
-			a.build(w, r, in)
+			a.build(w, r, s, in)
 		}}, nil
 	})
-	a.huma.OpenAPI().Paths[o.Path].Post.RequestBody = body // only now: huma would read a body that it knows of
+	a.huma.OpenAPI().Paths[o.Path].Post.RequestBody = body // after Register: huma reads a body that it knows of
 }
 
-func (a *api) build(w http.ResponseWriter, r *http.Request, in *buildPath) {
-	// Progress is told while the context still comes in.
+func (a *api) build(w http.ResponseWriter, r *http.Request, s rhumb.Builder, in *buildPath) {
+	// Progress is sent while the context still comes in.
 	if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
 		refuse(w, a.failed(r.Context(), "build", err).Err())
 		return
 	}
-	// Read what is left of the context, so that the sender has no reason to stop before it reads the answer.
+	// Read the rest of the context, so that the sender doesn't stop before it reads the answer.
 	defer func() { _, _ = io.Copy(io.Discard, io.LimitReader(r.Body, wire.MaxContext)) }()
 	a.stream(w, r, "build", func(ctx context.Context, send func(wire.Item) error) (wire.Item, error) {
 		req, tar, err := buildParts(r)
@@ -61,19 +62,21 @@ func (a *api) build(w http.ResponseWriter, r *http.Request, in *buildPath) {
 			return wire.Item{}, err
 		}
 		if req.Service != in.Service {
-			return wire.Item{}, rhumb.Errorf(rhumb.Invalid, "the path names the service %q, the request %q", in.Service, req.Service)
+			return wire.Item{}, rhumb.Errorf(rhumb.Invalid,
+				"the path names the service %q, the request %q", in.Service, req.Service)
 		}
-		img, err := a.s.Build(ctx, req, tar, func(p rhumb.BuildProgress) { _ = send(wire.Item{Progress: &p}) }) // one who is gone has cancelled ctx
+		// A client that has gone has cancelled ctx.
+		img, err := s.Build(ctx, req, tar, func(p rhumb.BuildProgress) { _ = send(wire.Item{Progress: &p}) })
 		return wire.Item{Image: &img}, err
 	})
 }
 
-// buildParts reads the request and gives the context's stream.
+// buildParts reads the request and returns the context's stream.
 func buildParts(r *http.Request) (rhumb.BuildRequest, io.Reader, error) {
 	var req rhumb.BuildRequest
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
-		return req, nil, rhumb.Errorf(rhumb.Invalid, "a build wants multipart/form-data")
+		return req, nil, rhumb.Errorf(rhumb.Invalid, "a build must be multipart/form-data")
 	}
 	parts := multipart.NewReader(r.Body, params["boundary"])
 	part, err := namedPart(parts, "request")
@@ -116,8 +119,9 @@ type limited struct {
 
 func (l *limited) Read(p []byte) (int, error) {
 	if l.left <= 0 {
-		return 0, fmt.Errorf("read the context: %w", rhumb.Errorf(rhumb.Invalid, "the build context is larger than %d MB", wire.MaxContext>>20).
-			WithHint("keep what the build doesn't need out of it with a .dockerignore"))
+		err := rhumb.Errorf(rhumb.Invalid, "the build context is larger than %d MB", wire.MaxContext>>20).
+			WithHint("exclude what the build doesn't need in a .dockerignore")
+		return 0, fmt.Errorf("read the context: %w", err)
 	}
 	n, err := l.r.Read(p[:min(int64(len(p)), l.left)])
 	l.left -= int64(n)

@@ -144,7 +144,7 @@ func form(t *testing.T, request []byte) (contentType string, body []byte) {
 
 func TestARefusedRequestRepeatsNoneOfItsValues(t *testing.T) {
 	var log bytes.Buffer
-	s := httptest.NewServer(httpapi.New(welcoming{}, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	s := httptest.NewServer(httpapi.New(httpapi.All(welcoming{}), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	t.Cleanup(s.Close)
 	for _, c := range []struct {
 		path    string

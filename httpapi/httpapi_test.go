@@ -23,7 +23,7 @@ func (quiet) Values(context.Context) ([]string, error) { return nil, io.ErrClose
 func serve(t *testing.T) (string, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	s := httptest.NewServer(httpapi.New(quiet{}, slog.New(slog.NewTextHandler(&log, nil))))
+	s := httptest.NewServer(httpapi.New(httpapi.All(quiet{}), slog.New(slog.NewTextHandler(&log, nil))))
 	t.Cleanup(s.Close)
 	return s.URL, &log
 }

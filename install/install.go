@@ -1,5 +1,5 @@
-// Package install puts rhumb on a machine with systemd, takes it away again, and replaces it by another version. What is to be done is a
-// plan: a list of values that can be printed. Perform carries it out.
+// Package install installs rhumb on a machine with systemd, removes it, and upgrades it. A plan is a list of steps
+// that can be printed; Perform carries it out.
 package install
 
 import (
@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// Where everything goes.
+// The paths of an installation, and its user and group.
 const (
 	Binary      = "/usr/local/bin/rhumb"
 	Settings    = "/etc/rhumb/rhumb.env"
 	Daemon      = "rhumb.service"
 	Proxy       = "rhumb-proxy.service"
-	Group       = "rhumb" // may use the server's socket
-	User        = "rhumb" // of that group, to deploy as from elsewhere
+	Group       = "rhumb" // its members may use the server's socket
+	User        = "rhumb" // a member of Group, for deployments over ssh
 	RunFolder   = "/run/rhumb"
 	unitFolder  = "/etc/systemd/system/"
 	homeFolder  = "/home/rhumb"
-	systemdMark = "/run/systemd/system" // is there where systemd is the first process
+	systemdMark = "/run/systemd/system" // exists if systemd is the first process
 )
 
-// completions says where each shell looks for a command's completion.
+// completions are the files in which each shell looks for a command's completion.
 var completions = map[string]string{
 	"bash": "/usr/local/share/bash-completion/completions/rhumb",
 	"fish": "/usr/local/share/fish/vendor_completions.d/rhumb.fish",
@@ -33,23 +33,23 @@ var completions = map[string]string{
 type Kind string
 
 const (
-	Folder Kind = "make"   // a folder, if it isn't there
-	Write  Kind = "write"  // a file, whole or not at all
-	Remove Kind = "remove" // a file or a folder with all that is in it; one that isn't there is no error
+	Folder Kind = "make"   // a folder, unless it exists
+	Write  Kind = "write"  // a file, atomically
+	Remove Kind = "remove" // a file or a folder with its contents; a missing one is no error
 	Run    Kind = "run"    // a command
 )
 
-// Step is one thing to do.
+// Step is one thing to do on the machine.
 type Step struct {
 	Kind    Kind
 	Path    string
 	Mode    fs.FileMode // of a folder or file
 	Content []byte      // of a file
 	Args    []string    // of a command
-	Note    string      // what it is for; may be empty
+	Note    string      // its purpose; may be empty
 }
 
-// String is the step in a line.
+// String returns the step as one line.
 func (s Step) String() string {
 	what := s.Path
 	switch s.Kind {
@@ -64,32 +64,33 @@ func (s Step) String() string {
 	return fmt.Sprintf("%-7s %s", s.Kind, what)
 }
 
-// Wanted is what a machine shall have.
+// Wanted is the state to bring a machine to.
 type Wanted struct {
 	Binary      []byte
-	Settings    map[string]string // variables for daemon and proxy; those that aren't named stay as they are
+	Settings    map[string]string // variables for daemon and proxy; others keep their values
 	Completions map[string][]byte // by shell
 	Data        string            // the state folder
 	Stopped     bool              // nothing is started, reloaded or restarted
 }
 
-// Facts is what a machine has.
+// Facts is the state of a machine.
 type Facts struct {
-	Files       map[string][]byte // by path: those of ours that are there
+	Files       map[string][]byte // rhumb's files that exist, by path
 	Group, User bool
-	Data        bool // the state folder is there
+	Data        bool // the state folder exists
 	Running     map[string]bool
 	Enabled     map[string]bool
 }
 
-// Plan lists what brings a machine to what is wanted; it is empty where nothing is missing.
+// Plan returns the steps that bring a machine to the wanted state; none if it is there already.
 func Plan(w Wanted, f Facts) []Step {
 	p := &planner{facts: f}
 	if !f.Group {
 		p.run("its members may use the server", "groupadd", "--system", Group)
 	}
 	if !f.User {
-		p.run("to deploy as from elsewhere", "useradd", "--system", "--gid", Group, "--create-home", "--home-dir", homeFolder, "--shell", "/bin/sh", User)
+		p.run("for deployments over ssh", "useradd", "--system", "--gid", Group, "--create-home", "--home-dir", homeFolder,
+			"--shell", "/bin/sh", User)
 	}
 	if !f.Data {
 		p.steps = append(p.steps, Step{Kind: Folder, Path: w.Data, Mode: 0o700, Note: "the state folder"})
@@ -125,8 +126,8 @@ func Plan(w Wanted, f Facts) []Step {
 	return p.steps
 }
 
-// PlanRemoval lists what takes rhumb away. The state folder, the settings and the user stay, unless purge is set; data is that folder then.
-// Containers and volumes are Docker's: they stay.
+// PlanRemoval returns the steps that remove rhumb. The state folder, the settings and the user stay, unless purge is
+// set; data is the state folder. Containers and volumes stay: they belong to Docker.
 func PlanRemoval(f Facts, purge bool, data string) []Step {
 	p := &planner{facts: f}
 	for _, unit := range []string{Daemon, Proxy} {
@@ -149,7 +150,8 @@ func PlanRemoval(f Facts, purge bool, data string) []Step {
 			p.run("its home stays", "userdel", User)
 		}
 		if f.Group {
-			p.steps = append(p.steps, Step{Kind: Run, Args: []string{"sh", "-c", "! getent group " + Group + " >/dev/null || groupdel " + Group}})
+			p.steps = append(p.steps,
+				Step{Kind: Run, Args: []string{"sh", "-c", "! getent group " + Group + " >/dev/null || groupdel " + Group}})
 		}
 	}
 	p.remove(Binary)
@@ -165,7 +167,7 @@ func (p *planner) run(note string, args ...string) {
 	p.steps = append(p.steps, Step{Kind: Run, Args: args, Note: note})
 }
 
-// write plans a file unless it is there, and tells whether it had to.
+// write plans a file unless it exists with this content, and reports whether it did.
 func (p *planner) write(path string, content []byte, mode fs.FileMode) bool {
 	if have, ok := p.facts.Files[path]; ok && string(have) == string(content) || content == nil {
 		return false
@@ -174,7 +176,7 @@ func (p *planner) write(path string, content []byte, mode fs.FileMode) bool {
 	return true
 }
 
-// remove plans a file's end if it is there.
+// remove plans the removal of a file if it exists, and reports whether it did.
 func (p *planner) remove(path string) bool {
 	if _, ok := p.facts.Files[path]; !ok {
 		return false

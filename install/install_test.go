@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// host is a machine whose files are a folder, and whose commands only change what is told of it.
+// host is a machine whose files are in a folder, and whose commands only change state.
 type host struct {
 	Machine
 	said  []string
@@ -63,7 +63,7 @@ func (h *host) command(_ context.Context, args ...string) (string, error) {
 	return "", nil
 }
 
-// plan gives what is to be done, without the notes.
+// plan returns what is to be done, without the notes.
 func (h *host) plan(t *testing.T, w Wanted) []Step {
 	t.Helper()
 	f, err := h.Look(t.Context(), w.Data)
@@ -91,13 +91,14 @@ func wanted() Wanted {
 		Completions: map[string][]byte{"bash": []byte("b"), "fish": []byte("f"), "zsh": []byte("z")}}
 }
 
-func TestAMachineIsBroughtToWhatIsWantedAndThenNothingIsToDo(t *testing.T) {
+func TestAnInstallationIsCompleteAfterOnePlan(t *testing.T) {
 	h := newHost(t)
 	w := wanted()
 	if said := h.bring(t, w); len(said) != 6 || said[5] != "systemctl start rhumb.service" {
 		t.Errorf("it ran %q", said)
 	}
-	for path, mode := range map[string]os.FileMode{Binary: 0o755, Settings: 0o640, unitFolder + Daemon: 0o644, "/var/lib/rhumb": 0o700 | os.ModeDir} {
+	for path, mode := range map[string]os.FileMode{Binary: 0o755, Settings: 0o640, unitFolder + Daemon: 0o644,
+		"/var/lib/rhumb": 0o700 | os.ModeDir} {
 		info, err := os.Stat(filepath.Join(h.Root, path))
 		if err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v %v, want %v", path, info, err, mode)
@@ -112,7 +113,8 @@ func TestAMachineIsBroughtToWhatIsWantedAndThenNothingIsToDo(t *testing.T) {
 	if said := h.bring(t, w); !slices.Equal(said, swap) {
 		t.Errorf("for another setting it ran %q", said)
 	}
-	if b, _ := os.ReadFile(filepath.Join(h.Root, Settings)); !strings.Contains(string(b), "RHUMB_HTTP=:8080\nRHUMB_KEEP_RELEASES=3\n") {
+	if b, _ := os.ReadFile(filepath.Join(h.Root, Settings)); !strings.Contains(string(b),
+		"RHUMB_HTTP=:8080\nRHUMB_KEEP_RELEASES=3\n") {
 		t.Errorf("the settings are\n%s", b)
 	}
 	w.Binary, w.Stopped = []byte("three"), true
@@ -133,7 +135,8 @@ func TestARemovalLeavesTheStateUnlessItIsPurged(t *testing.T) {
 		if err := h.Perform(t.Context(), PlanRemoval(f, purge, w.Data), func(Step) {}); err != nil {
 			t.Fatal(err)
 		}
-		for path, stays := range map[string]bool{Binary: false, unitFolder + Proxy: false, Settings: !purge, w.Data: !purge, completions["zsh"]: false} {
+		for path, stays := range map[string]bool{Binary: false, unitFolder + Proxy: false, Settings: !purge, w.Data: !purge,
+			completions["zsh"]: false} {
 			if _, err := os.Stat(filepath.Join(h.Root, path)); (err == nil) != stays {
 				t.Errorf("purge %v: %s: %v", purge, path, err)
 			}
@@ -144,7 +147,7 @@ func TestARemovalLeavesTheStateUnlessItIsPurged(t *testing.T) {
 	}
 }
 
-func TestACommandThatFailsEndsTheInstallationAndSaysWhereToLook(t *testing.T) {
+func TestAFailedCommandEndsTheInstallationWithAHint(t *testing.T) {
 	h := newHost(t)
 	h.fails = "systemctl start rhumb.service"
 	f, err := h.Look(t.Context(), "/d")
@@ -152,17 +155,19 @@ func TestACommandThatFailsEndsTheInstallationAndSaysWhereToLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = h.Perform(t.Context(), Plan(wanted(), f), func(Step) {})
-	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "Job failed.") || !strings.Contains(rhumb.ErrorHint(err), "journalctl -n 30 -u rhumb.service") {
+	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "Job failed.") ||
+		!strings.Contains(rhumb.ErrorHint(err), "journalctl -n 30 -u rhumb.service") {
 		t.Errorf("got %v, %s", err, rhumb.ErrorHint(err))
 	}
 }
 
-func TestACommandIsNotWaitedForWhenItHasEndedAndWhatItStartedGoesOn(t *testing.T) {
+func TestProcessesStartedByACommandOutliveIt(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	// What it leaves behind writes to the same output, and must not die of it.
-	if err := (ByCommand{Again: "(for i in $(seq 300); do sleep 0.1; [ -e " + file + " ] && break; done; echo more; echo on >" + file + ".2) & echo started"}).Restart(ctx); err != nil {
+	// The process in the background writes to the same output, and must survive the command's end.
+	if err := (ByCommand{Again: "(for i in $(seq 300); do sleep 0.1; [ -e " + file +
+		" ] && break; done; echo more; echo on >" + file + ".2) & echo started"}).Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -174,10 +179,10 @@ func TestACommandIsNotWaitedForWhenItHasEndedAndWhatItStartedGoesOn(t *testing.T
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("what it started has died")
+	t.Error("the process in the background has died")
 }
 
-func TestACommandThatTakesTooLongIsEnded(t *testing.T) {
+func TestACommandThatTakesTooLongIsKilled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	err := ByCommand{Again: "sleep 60; echo"}.Restart(ctx)
@@ -186,7 +191,7 @@ func TestACommandThatTakesTooLongIsEnded(t *testing.T) {
 	}
 }
 
-func TestWhatAPersonWroteIntoTheSettingsStays(t *testing.T) {
+func TestOtherSettingsStayAsTheyAre(t *testing.T) {
 	old := "# mine\nRHUMB_HTTP=:80\nOTHER=\"a b\"\n; RHUMB_HTTP=no\nRHUMB_HTTP=:81"
 	got := string(mergeSettings([]byte(old), map[string]string{"RHUMB_HTTP": ":8080", "RHUMB_NEW": `a "b" \ $c`}))
 	want := "# mine\nRHUMB_HTTP=:8080\nOTHER=\"a b\"\n; RHUMB_HTTP=no\nRHUMB_NEW=\"a \\\"b\\\" \\\\ \\$c\"\n"
@@ -194,7 +199,8 @@ func TestWhatAPersonWroteIntoTheSettingsStays(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	values := Values([]byte(got + "Q='x y'\n"))
-	if values["RHUMB_HTTP"] != ":8080" || values["RHUMB_NEW"] != `a "b" \ $c` || values["OTHER"] != "a b" || values["Q"] != "x y" || len(values) != 4 {
+	if values["RHUMB_HTTP"] != ":8080" || values["RHUMB_NEW"] != `a "b" \ $c` || values["OTHER"] != "a b" ||
+		values["Q"] != "x y" || len(values) != 4 {
 		t.Errorf("it reads as %q", values)
 	}
 }
@@ -203,7 +209,8 @@ func FuzzASettingSurvivesTheFile(f *testing.F) {
 	f.Add("RHUMB_A", "b", "A=1\n")
 	f.Add("RHUMB_A", `"'\`, "RHUMB_A=2\nRHUMB_A=3")
 	f.Fuzz(func(t *testing.T, name, value, old string) {
-		if strings.ContainsAny(name+value, "\n\r=\x00") || strings.TrimSpace(name) != name || strings.TrimSpace(value) != value || name == "" || strings.ContainsAny(name[:1], "#;") {
+		if strings.ContainsAny(name+value, "\n\r=\x00") || strings.TrimSpace(name) != name ||
+			strings.TrimSpace(value) != value || name == "" || strings.ContainsAny(name[:1], "#;") {
 			return
 		}
 		once := mergeSettings([]byte(old), map[string]string{name: value})
@@ -216,7 +223,7 @@ func FuzzASettingSurvivesTheFile(f *testing.F) {
 	})
 }
 
-func TestStepsPrintInALine(t *testing.T) {
+func TestAStepIsPrintedAsOneLine(t *testing.T) {
 	for want, s := range map[string]Step{
 		"make    /a (0700)  # why": {Kind: Folder, Path: "/a", Mode: 0o700, Note: "why"},
 		"write   /a":               {Kind: Write, Path: "/a", Content: []byte("x")},

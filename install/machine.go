@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	maxFile   = 1 << 30 // bytes that a program, or any other file of ours, may have
+	maxFile   = 1 << 30 // bytes of a program or another file of rhumb's
 	maxOutput = 64 << 10
 )
 
-// Machine is where rhumb is put.
+// Machine is the machine to install rhumb on.
 type Machine struct {
-	// Root is put before every path; "" is the machine itself.
+	// Root is a prefix of every path; "" is the machine itself.
 	Root string
-	// Command runs a command and gives its output, both streams; nil runs it for real.
+	// Command runs a command and returns its standard output and error output. If it is nil, commands run for real.
 	Command func(ctx context.Context, args ...string) (string, error)
 }
 
@@ -34,7 +34,8 @@ func (m Machine) command(ctx context.Context, args ...string) (string, error) {
 	if m.Command != nil {
 		return m.Command(ctx, args...)
 	}
-	// A file, not a pipe: what the command leaves running, a server perhaps, isn't waited for, and may go on writing.
+	// The output goes to a file, not a pipe: a process that the command leaves running, such as a server, isn't
+	// waited for and can go on writing.
 	out, err := os.CreateTemp("", "rhumb-said-")
 	if err != nil {
 		return "", err
@@ -48,13 +49,13 @@ func (m Machine) command(ctx context.Context, args ...string) (string, error) {
 	return string(said), errors.Join(err, readErr)
 }
 
-// Systemd tells whether systemd is the machine's first process.
+// Systemd reports whether systemd is the machine's first process.
 func (m Machine) Systemd() bool {
 	_, err := os.Stat(m.path(systemdMark))
 	return err == nil
 }
 
-// Look finds out what of rhumb's is on the machine.
+// Look returns which parts of an installation exist.
 func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
 	f := Facts{Files: map[string][]byte{}, Running: map[string]bool{}, Enabled: map[string]bool{}}
 	paths := []string{Binary, Settings, unitFolder + Daemon, unitFolder + Proxy}
@@ -82,13 +83,13 @@ func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
 	return f, ctx.Err()
 }
 
-// says runs a command whose exit status is the answer.
+// says runs a command and reports whether it exits with status 0.
 func (m Machine) says(ctx context.Context, args ...string) bool {
 	_, err := m.command(ctx, args...)
 	return err == nil
 }
 
-// Perform carries steps out, in order, up to the first that fails. Each is told before it begins.
+// Perform carries out the steps in order, until one fails. It calls tell before each.
 func (m Machine) Perform(ctx context.Context, steps []Step, tell func(Step)) error {
 	for _, s := range steps {
 		tell(s)
@@ -119,7 +120,7 @@ func (m Machine) perform(ctx context.Context, s Step) error {
 	return nil
 }
 
-// run runs a command that has to end well, and tells its last words otherwise.
+// run runs a command. If the command fails, the error has its last line of output.
 func (m Machine) run(ctx context.Context, args ...string) error {
 	out, err := m.command(ctx, args...)
 	if err == nil {
@@ -128,7 +129,7 @@ func (m Machine) run(ctx context.Context, args ...string) error {
 	line := strings.Join(args, " ")
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return rhumb.Errorf(rhumb.Timeout, "%s: it takes too long", line)
+		return rhumb.Errorf(rhumb.Timeout, "%s: timed out", line)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
@@ -138,28 +139,28 @@ func (m Machine) run(ctx context.Context, args ...string) error {
 	}
 	if args[0] == "systemctl" {
 		unit := args[len(args)-1]
-		return e.WithHint("see why: journalctl -n 30 -u %s", unit)
+		return e.WithHint("look into the log: journalctl -n 30 -u %s", unit)
 	}
 	return e
 }
 
-// Reload has the proxy replaced by a successor of the binary that is installed.
+// Reload makes a proxy of the installed program take over from the running one.
 func (m Machine) Reload(ctx context.Context) error { return m.run(ctx, "systemctl", "reload", Proxy) }
 
-// Restart restarts the daemon and doesn't wait until it answers.
+// Restart restarts the daemon; it doesn't wait until the daemon answers.
 func (m Machine) Restart(ctx context.Context) error {
 	return m.run(ctx, "systemctl", "restart", "--no-block", Daemon)
 }
 
-// Place puts a program where the installed one is, whole or not at all.
+// Place replaces the installed program atomically.
 func (m Machine) Place(path string, program []byte) error {
 	if err := atomicfile.Write(m.path(path), program, 0o755); err != nil {
-		return rhumb.Errorf(rhumb.Denied, "the program can't be put in place: %w", err)
+		return rhumb.Errorf(rhumb.Denied, "the program can't be installed: %w", err)
 	}
 	return nil
 }
 
-// Text prints steps, one a line.
+// Text returns the steps, one per line.
 func Text(steps []Step) string {
 	var b strings.Builder
 	for _, s := range steps {
@@ -168,7 +169,7 @@ func Text(steps []Step) string {
 	return b.String()
 }
 
-// Settings gives the variables that an installation keeps; none where there is no installation.
+// Settings returns the variables in an installation's settings; none without an installation.
 func (m Machine) Settings() (map[string]string, error) {
 	b, err := atomicfile.Read(m.path(Settings), maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,7 +181,7 @@ func (m Machine) Settings() (map[string]string, error) {
 	return Values(b), nil
 }
 
-// Installed tells whether rhumb's services are on the machine.
+// Installed reports whether rhumb's services are installed.
 func (m Machine) Installed() bool {
 	_, err := os.Stat(m.path(unitFolder + Daemon))
 	return err == nil && m.Systemd()

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-const settingsHead = `# What rhumb's server and proxy are told: each flag of "rhumb server" is a variable here (--http is RHUMB_HTTP).
+const settingsHead = `# The settings of rhumb's server and proxy. Each flag of "rhumb server" is a variable: --http is RHUMB_HTTP.
 # After a change: systemctl reload rhumb-proxy; systemctl restart rhumb
 `
 
-// mergeSettings gives a settings file with new values. What it says otherwise stays as a person wrote it.
+// mergeSettings returns a settings file with new values. Its other lines stay as they are.
 func mergeSettings(old []byte, values map[string]string) []byte {
 	text := string(old)
 	if old == nil {
@@ -22,7 +22,7 @@ func mergeSettings(old []byte, values map[string]string) []byte {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), "=")
 		if _, given := values[name]; !given {
 			b.WriteString(strings.TrimSuffix(line, "\n") + "\n")
-		} else if value, first := left[name]; first { // others of the name go
+		} else if value, first := left[name]; first { // later lines of the same name are dropped
 			b.WriteString(name + "=" + quoted(value) + "\n")
 			delete(left, name)
 		}
@@ -33,7 +33,7 @@ func mergeSettings(old []byte, values map[string]string) []byte {
 	return []byte(b.String())
 }
 
-// quoted writes a value as systemd's EnvironmentFile wants it.
+// quoted returns a value in the syntax of systemd's EnvironmentFile.
 func quoted(s string) string {
 	if !strings.ContainsAny(s, " \t'\"\\$`#;") {
 		return s
@@ -41,7 +41,7 @@ func quoted(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`).Replace(s) + `"`
 }
 
-// Values reads a settings file: the variables by name, the last of each counts.
+// Values returns the variables of a settings file, by name. Of several lines for a name, the last counts.
 func Values(file []byte) map[string]string {
 	values := map[string]string{}
 	for line := range strings.Lines(string(file)) {

@@ -6,10 +6,11 @@ import (
 	"rhumb"
 )
 
-// Systemd are the services of an installation.
+// Systemd controls the services of an installation.
 type Systemd struct{ Machine }
 
-// Place also brings units and completions to what that program wants; "rhumb install --no-start" of its own does it.
+// Place installs a program, and the units and completions that it comes with: it runs the program's own "rhumb
+// install --no-start".
 func (s Systemd) Place(ctx context.Context, p Program) error {
 	if err := s.Machine.Place(Binary, p.Content); err != nil {
 		return err
@@ -20,27 +21,28 @@ func (s Systemd) Place(ctx context.Context, p Program) error {
 // Stop stops the daemon.
 func (s Systemd) Stop(ctx context.Context) error { return s.run(ctx, "systemctl", "stop", Daemon) }
 
-// ByCommand is a daemon under another supervisor, or none: it starts its proxy by itself.
+// ByCommand controls a daemon under another supervisor, or under none. Such a daemon starts its proxy itself.
 type ByCommand struct {
 	Machine
 	Path  string // of the program
-	Again string // a shell command that restarts the daemon
+	Again string // the shell command that restarts the daemon
 }
 
-// Place puts the program in place.
+// Place installs the program.
 func (c ByCommand) Place(_ context.Context, p Program) error {
 	return c.Machine.Place(c.Path, p.Content)
 }
 
-// Reload does nothing: a daemon that starts takes the proxy along.
+// Reload does nothing: a daemon replaces its proxy when it starts.
 func (c ByCommand) Reload(context.Context) error { return nil }
 
 // Restart runs the command.
 func (c ByCommand) Restart(ctx context.Context) error { return c.run(ctx, "sh", "-c", c.Again) }
 
-// Stop is not known.
+// Stop returns Unsupported: there is no command for it.
 func (c ByCommand) Stop(context.Context) error {
-	return rhumb.Errorf(rhumb.Unsupported, "the database was changed by the new program, and how the server is stopped isn't known").
+	return rhumb.Errorf(rhumb.Unsupported, "the database was changed by the new program, and how the server is "+
+		"stopped isn't known").
 		WithHint("stop it, run rhumb restore --force with the newest file in the state folder's backups, and start it")
 }
 

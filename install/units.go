@@ -1,9 +1,10 @@
 package install
 
-// The proxy works with network namespaces under /run/netns that outlive it, so it must see the machine's own mounts: it gets no mount
-// namespace, and with that none of systemd's ProtectSystem and its kin. It is root, since only root (or a member of the group docker, which
-// is the same) may ask the engine; what it may do as root is bounded by the lists below. To remove such a namespace wherever it is mounted
-// takes a mount namespace for a moment. Its successor is started in here by reload.
+// The proxy uses network namespaces under /run/netns that outlive it, so it must see the machine's own mounts. It
+// gets no mount namespace, and therefore none of the options such as ProtectSystem. It runs as root, since only root
+// (or the group docker, which is equivalent) may use the engine; the lists below limit what it can do. To remove a
+// namespace wherever it is mounted, it needs a mount namespace for a moment. A reload starts its successor inside
+// this unit.
 const proxyUnit = `[Unit]
 Description=Rhumb proxy: owns the published ports
 After=network.target
@@ -32,8 +33,9 @@ UMask=0077
 WantedBy=multi-user.target
 `
 
-// The daemon makes the folders that services bind, wherever they are on the machine, and the hosts files of containers; gives secrets their
-// owners; and kills what a health check left in a container. It reads /home and /tmp for the same folders, so these are not hidden from it.
+// The daemon creates the folders that services bind, wherever they are, and writes the hosts files of containers. It
+// sets the owners of secrets, and kills what a health check left behind in a container. It also reads such folders in
+// /home and /tmp, so these are not hidden from it.
 const daemonUnit = `[Unit]
 Description=Rhumb: brings stacks to what their Compose files say
 After=network-online.target docker.service ` + Proxy + `
@@ -67,7 +69,7 @@ ProtectClock=yes
 WantedBy=multi-user.target
 `
 
-// Sockets, configs and secrets lie there, in memory, also while neither of the two runs.
+// Sockets, configs and secrets are in this folder, in memory. It must outlive both services.
 const runtimeFolder = `RuntimeDirectory=rhumb
 RuntimeDirectoryMode=0755
 RuntimeDirectoryPreserve=yes`

@@ -16,54 +16,56 @@ type Program struct {
 	Content []byte
 }
 
-// server is the running daemon, whichever version it is.
+// server is the running daemon of either version.
 type server interface {
 	Info(context.Context) (rhumb.ServerInfo, error)
 	Stacks(context.Context) ([]rhumb.StackInfo, error)
 	Routes(context.Context) (rhumb.RouterStatus, error)
 }
 
-// Services are what an upgrade does to the machine.
+// Services are the changes that an upgrade makes to the machine.
 type Services interface {
-	// Place puts a program where the services start it from, whole or not at all.
+	// Place installs a program atomically, where the services start it.
 	Place(ctx context.Context, p Program) error
-	// Reload has the proxy replaced by one of the program in place. Where the daemon does that at its start, it does nothing.
+	// Reload makes a proxy of the installed program take over from the running one. Where the daemon does this when
+	// it starts, Reload does nothing.
 	Reload(ctx context.Context) error
-	// Restart begins to restart the daemon; it may return before the new one answers.
+	// Restart starts to restart the daemon; it may return before the new one answers.
 	Restart(ctx context.Context) error
-	// Stop stops the daemon; Unsupported where only Restart is known.
+	// Stop stops the daemon. It is Unsupported where only Restart is available.
 	Stop(ctx context.Context) error
 }
 
-// Upgrade replaces one program by another and goes back by itself if the new one isn't well in time.
+// Upgrade replaces one program by another. If the new one isn't well in time, it automatically goes back to the old
+// one.
 type Upgrade struct {
 	Server   server
 	Services Services
 	Old, New Program
-	Within   time.Duration                      // how long the new program has until its daemon must be well
-	Backup   func(context.Context) error        // keeps the state as it is now
-	PutBack  func(context.Context) error        // brings that back, while no daemon runs
-	Schema   func(context.Context) (int, error) // of the database as it is now
-	Tell     func(string)
+	Within   time.Duration                      // how soon the new daemon must be well
+	Backup   func(context.Context) error        // saves the current state
+	PutBack  func(context.Context) error        // restores it, while no daemon runs
+	Schema   func(context.Context) (int, error) // the database's current schema
+	Tell     func(string)                       // reports progress
 }
 
 const (
 	lookTime   = 3 * time.Second        // for one look at the daemon
-	lookPause  = 250 * time.Millisecond // between two
-	steadyTime = 3 * time.Second        // how long a daemon is well before it counts
+	lookPause  = 250 * time.Millisecond // between two looks
+	steadyTime = 3 * time.Second        // how long a daemon must stay well
 )
 
 // Result is how an upgrade ended.
 type Result struct {
-	Failed error // why the new program isn't in place; nil: it is
-	Left   error // what could not be put back either
+	Failed error // why the new program is not installed; nil if it is
+	Left   error // why going back failed too; nil if it worked
 }
 
-// Run upgrades. An error means that nothing was changed.
+// Run upgrades. It returns an error only if it changed nothing.
 func (u *Upgrade) Run(ctx context.Context) (Result, error) {
 	before, err := u.look(ctx)
 	if err != nil {
-		before = health{} // the caller knows, and wanted it all the same
+		before = health{} // the caller knows that the server doesn't answer
 	}
 	if err := u.Backup(ctx); err != nil {
 		return Result{}, err
@@ -81,7 +83,7 @@ func (u *Upgrade) Run(ctx context.Context) (Result, error) {
 	return Result{}, nil
 }
 
-// start brings the new program to life: the proxy first, because a newer proxy understands an older daemon's tables.
+// start starts the new program: first the proxy, because a newer proxy understands an older daemon's tables.
 func (u *Upgrade) start(ctx context.Context, before health) error {
 	if err := u.Services.Reload(ctx); err != nil {
 		return err
@@ -92,7 +94,7 @@ func (u *Upgrade) start(ctx context.Context, before health) error {
 	return u.await(ctx, before, u.New.Version)
 }
 
-// back puts the old program back: the daemon first, then the proxy, for the same reason.
+// back returns to the old program: first the daemon, then the proxy, for the same reason.
 func (u *Upgrade) back(ctx context.Context, before health) error {
 	if err := u.Services.Place(ctx, u.Old); err != nil {
 		return err
@@ -105,21 +107,21 @@ func (u *Upgrade) back(ctx context.Context, before health) error {
 		if err := u.PutBack(ctx); err != nil {
 			return err
 		}
-		u.Tell("state put back: the new program had changed it")
+		u.Tell("state restored: the new program had changed it")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*u.Within)
 	defer cancel()
 	if err := u.Services.Restart(ctx); err != nil {
 		return err
 	}
-	before.proxy = "" // it follows
+	before.proxy = "" // its version changes later
 	if err := u.await(ctx, before, u.Old.Version); err != nil {
 		return err
 	}
 	return u.Services.Reload(ctx)
 }
 
-// await returns once the daemon has been well for a while, or with what is wrong with it at the limit.
+// await returns nil once the daemon has stayed well for a while, or at the limit why it is not well.
 func (u *Upgrade) await(ctx context.Context, before health, version string) error {
 	ctx, cancel := context.WithTimeout(ctx, u.Within)
 	defer cancel()
@@ -147,12 +149,12 @@ func (u *Upgrade) await(ctx context.Context, before health, version string) erro
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				return rhumb.Errorf(rhumb.Timeout, "rhumb %s is not well after %s: %w", version, u.Within, last)
 			}
-			return rhumb.Errorf(rhumb.Cancelled, "interrupted")
+			return rhumb.Errorf(rhumb.Cancelled, "upgrade interrupted")
 		}
 	}
 }
 
-// health is what counts of a daemon.
+// health is the part of a daemon's state that an upgrade must preserve.
 type health struct {
 	version string
 	started time.Time
@@ -176,7 +178,8 @@ func (u *Upgrade) look(ctx context.Context) (health, error) {
 	if err != nil {
 		return health{}, err
 	}
-	h := health{version: info.Version, started: info.Started, proxy: routes.Version, ready: map[string]int{}, wanted: map[string]int{}}
+	h := health{version: info.Version, started: info.Started, proxy: routes.Version, ready: map[string]int{},
+		wanted: map[string]int{}}
 	for _, stack := range stacks {
 		for _, s := range stack.Services {
 			h.ready[stack.Name+"/"+s.Name], h.wanted[stack.Name+"/"+s.Name] = s.Ready, s.Replicas
@@ -185,7 +188,7 @@ func (u *Upgrade) look(ctx context.Context) (health, error) {
 	return h, nil
 }
 
-// well tells what is wrong with a daemon that shall be of that version, compared with what was before.
+// well returns why a daemon that should run the version is not as healthy as before, or nil.
 func (h health) well(before health, version string) error {
 	if h.version != version {
 		return fmt.Errorf("the server is rhumb %s", h.version)

@@ -12,13 +12,15 @@ import (
 	"rhumb"
 )
 
-// world is a machine on which an upgrade happens. A program serves as its version says; proxy and daemon take a second to change.
+// world is a machine on which an upgrade runs. A program behaves as its version says; proxy and daemon take a second
+// to change.
 type world struct {
 	placed, daemon, proxy string
 	schema                int
 	started               time.Time
-	broken                map[string]string // by version: "crashes", "flaps", "loses a replica", "no reload", "no restart", "changes the schema"
-	did                   []string
+	// by version: "crashes", "flaps", "loses a replica", "no reload", "no restart", "changes the schema"
+	broken map[string]string
+	did    []string
 }
 
 func (w *world) Place(_ context.Context, p Program) error {
@@ -78,7 +80,8 @@ func (w *world) Stacks(context.Context) ([]rhumb.StackInfo, error) {
 	if w.broken[w.daemon] == "loses a replica" {
 		ready = 1
 	}
-	return []rhumb.StackInfo{{Name: "shop", Services: []rhumb.ServiceStatus{{Name: "web", Replicas: 2, Ready: ready}}}}, nil
+	return []rhumb.StackInfo{{Name: "shop", Services: []rhumb.ServiceStatus{{Name: "web", Replicas: 2, Ready: ready}}}},
+		nil
 }
 
 func (w *world) Routes(context.Context) (rhumb.RouterStatus, error) {
@@ -86,7 +89,8 @@ func (w *world) Routes(context.Context) (rhumb.RouterStatus, error) {
 }
 
 func (w *world) upgrade(ctx context.Context) (Result, error) {
-	u := &Upgrade{Server: w, Services: w, Old: Program{Version: "v1", Schema: 1}, New: Program{Version: "v2", Schema: 1}, Within: time.Minute,
+	u := &Upgrade{Server: w, Services: w, Old: Program{Version: "v1", Schema: 1}, New: Program{Version: "v2", Schema: 1},
+		Within:  time.Minute,
 		Backup:  func(context.Context) error { w.did = append(w.did, "back up"); return nil },
 		PutBack: func(context.Context) error { w.did = append(w.did, "put back"); w.schema = 1; return nil },
 		Schema:  func(context.Context) (int, error) { return w.schema, nil },
@@ -95,21 +99,23 @@ func (w *world) upgrade(ctx context.Context) (Result, error) {
 }
 
 func newWorld(broken string) *world {
-	return &world{placed: "v1", daemon: "v1", proxy: "v1", schema: 1, started: time.Now(), broken: map[string]string{"v2": broken}}
+	return &world{placed: "v1", daemon: "v1", proxy: "v1", schema: 1, started: time.Now(),
+		broken: map[string]string{"v2": broken}}
 }
 
-func TestAnUpgradeEndsWithTheNewProgramWellOrTheOldOne(t *testing.T) {
+func TestAnUpgradeEndsWithANewOrOldProgramThatIsWell(t *testing.T) {
 	back := []string{"back up", "place v2", "reload", "restart", "place v1", "restart", "reload"}
 	for broken, want := range map[string][]string{
-		"":                            {"back up", "place v2", "reload", "restart"},
-		"crashes":                     back,
-		"flaps":                       back,
-		"loses a replica":             back,
-		"no reload":                   {"back up", "place v2", "place v1", "restart", "reload"},
-		"reload hangs":                {"back up", "place v2", "place v1", "restart", "reload"},
-		"restart hangs":               {"back up", "place v2", "reload", "place v1", "restart", "reload"},
-		"no restart":                  {"back up", "place v2", "reload", "place v1", "restart", "reload"},
-		"changes the schema, crashes": {"back up", "place v2", "reload", "restart", "place v1", "stop", "put back", "restart", "reload"},
+		"":                {"back up", "place v2", "reload", "restart"},
+		"crashes":         back,
+		"flaps":           back,
+		"loses a replica": back,
+		"no reload":       {"back up", "place v2", "place v1", "restart", "reload"},
+		"reload hangs":    {"back up", "place v2", "place v1", "restart", "reload"},
+		"restart hangs":   {"back up", "place v2", "reload", "place v1", "restart", "reload"},
+		"no restart":      {"back up", "place v2", "reload", "place v1", "restart", "reload"},
+		"changes the schema, crashes": {"back up", "place v2", "reload", "restart", "place v1", "stop", "put back", "restart",
+			"reload"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(broken)
@@ -144,7 +150,7 @@ func TestAnUpgradeThatIsInterruptedGoesBack(t *testing.T) {
 	})
 }
 
-func TestWhatCanNotBePutBackIsSaid(t *testing.T) {
+func TestAFailureToGoBackIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld("crashes")
 		for _, why := range []string{"no restart", "restart hangs"} {
@@ -156,14 +162,16 @@ func TestWhatCanNotBePutBackIsSaid(t *testing.T) {
 	})
 }
 
-func TestADaemonIsWellIfItHoldsWhatWasHeldBefore(t *testing.T) {
+func TestADaemonIsWellIfItHasTheReplicasOfBefore(t *testing.T) {
 	before := health{version: "v1", proxy: "v1", ready: map[string]int{"a/web": 2}, wanted: map[string]int{"a/web": 2}}
 	for words, now := range map[string]health{
-		"":                           {version: "v2", proxy: "v2", ready: map[string]int{"a/web": 2}, wanted: map[string]int{"a/web": 2}},
-		"the server is rhumb v1":     {version: "v1"},
-		"the proxy is rhumb v1":      {version: "v2", proxy: "v1"},
-		"a/web is gone":              {version: "v2", proxy: "v2"},
-		"a/web has 1 ready replicas": {version: "v2", proxy: "v2", ready: map[string]int{"a/web": 1}, wanted: map[string]int{"a/web": 2}},
+		"": {version: "v2", proxy: "v2", ready: map[string]int{"a/web": 2},
+			wanted: map[string]int{"a/web": 2}},
+		"the server is rhumb v1": {version: "v1"},
+		"the proxy is rhumb v1":  {version: "v2", proxy: "v1"},
+		"a/web is gone":          {version: "v2", proxy: "v2"},
+		"a/web has 1 ready replicas": {version: "v2", proxy: "v2", ready: map[string]int{"a/web": 1},
+			wanted: map[string]int{"a/web": 2}},
 	} {
 		err := now.well(before, "v2")
 		if (err == nil) != (words == "") || err != nil && !strings.Contains(err.Error(), words) {

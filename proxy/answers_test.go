@@ -30,8 +30,8 @@ func (w *words) String() string {
 	return w.b.String()
 }
 
-// TestImpossibleStatusesAreTheReplicasFailure sends first lines that no server should.
-func TestImpossibleStatusesAreTheReplicasFailure(t *testing.T) {
+// TestInvalidStatusesAreTheReplicasFailure sends first lines that no server should.
+func TestInvalidStatusesAreTheReplicasFailure(t *testing.T) {
 	var log words
 	var line string
 	e := tcp(t, "odd", func(c net.Conn) {
@@ -40,14 +40,18 @@ func TestImpossibleStatusesAreTheReplicasFailure(t *testing.T) {
 	})
 	p, fs := fronts(t, proxy.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, e)
 	for _, c := range []struct{ line, want string }{
-		{"HTTP/1.1 000 Zero", "502"}, {"HTTP/1.1 001 One", "502"}, {"HTTP/1.1 099 Low", "502"}, {"HTTP/1.1 +99 Sign", "502"}, {"HTTP/1.1 -00 Sign", "502"},
-		{"HTTP/1.1 1000 High", "502"}, {"HTTP/1.1 20 Short", "502"}, {"HTTP/1.1 2x0 Letter", "502"}, {"HTTP/1.1 ", "502"}, {"nonsense", "502"},
+		{"HTTP/1.1 000 Zero", "502"}, {"HTTP/1.1 001 One", "502"}, {"HTTP/1.1 099 Low", "502"}, {"HTTP/1.1 +99 Sign",
+			"502"}, {"HTTP/1.1 -00 Sign", "502"},
+		{"HTTP/1.1 1000 High", "502"}, {"HTTP/1.1 20 Short", "502"}, {"HTTP/1.1 2x0 Letter", "502"}, {"HTTP/1.1 ",
+			"502"}, {"nonsense", "502"},
 		{"HTTP/1.1 101 Unasked", "502"}, {"HTTP/1.1 101 Unasked\r\nConnection: upgrade\r\nUpgrade: websocket", "502"},
-		{"HTTP/1.1 200", "200"}, {"HTTP/1.1 299 Odd", "299"}, {"HTTP/1.1 600 High", "600"}, {"HTTP/1.1 999 Highest", "999"},
+		{"HTTP/1.1 200", "200"}, {"HTTP/1.1 299 Odd", "299"}, {"HTTP/1.1 600 High", "600"}, {"HTTP/1.1 999 Highest",
+			"999"},
 	} {
 		line = c.line
 		for _, f := range fs {
-			if a := f.say(t, "GET / HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(a, "HTTP/1.1 "+c.want+" ") {
+			if a := f.say(t, "GET / HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(a,
+				"HTTP/1.1 "+c.want+" ") {
 				t.Errorf("%s, %q: answered %q", f.name, c.line, a)
 			}
 		}
@@ -75,12 +79,14 @@ func TestInterimAnswersDoNotReachHTTP10(t *testing.T) {
 	_, fs := fronts(t, proxy.Options{}, e)
 	for _, f := range fs {
 		a := f.say(t, "GET / HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n")
-		for _, want := range []string{"HTTP/1.1 102 ", "X-Early: 103\r\n", "HTTP/1.1 199 ", "HTTP/1.1 200 ", "\r\n\r\nok"} {
+		for _, want := range []string{"HTTP/1.1 102 ", "X-Early: 103\r\n", "HTTP/1.1 199 ", "HTTP/1.1 200 ",
+			"\r\n\r\nok"} {
 			if !strings.Contains(a, want) {
 				t.Errorf("%s: no %q in %q", f.name, want, a)
 			}
 		}
-		if a := f.say(t, "GET / HTTP/1.0\r\nHost: front.test\r\n\r\n"); !strings.HasPrefix(a, "HTTP/1.0 200 ") || strings.Contains(a, "Early") {
+		if a := f.say(t, "GET / HTTP/1.0\r\nHost: front.test\r\n\r\n"); !strings.HasPrefix(a, "HTTP/1.0 200 ") ||
+			strings.Contains(a, "Early") {
 			t.Errorf("%s, HTTP/1.0: answered %q", f.name, a)
 		}
 	}

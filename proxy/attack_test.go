@@ -23,7 +23,7 @@ import (
 	"rhumb/proxy"
 )
 
-func TestTheDefaultsShedWhoMakesNoProgressWithin15Seconds(t *testing.T) {
+func TestTheDefaultsCutIdleRequestsWithin15Seconds(t *testing.T) {
 	l := proxy.DefaultLimits()
 	for name, d := range map[string]time.Duration{"header": l.HeaderTime, "body and answer": l.ProgressTime} {
 		if d > 15*time.Second {
@@ -69,11 +69,13 @@ var attacks = []struct{ name, first, more string }{
 	{"a body byte by byte", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc", "x"},
 	{"a small body byte by byte", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc", "x"},
 	{"chunk by chunk", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n"},
-	{"half an HTTP/2 header", http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x01\x01\x00\x00\x00\x00\x01\x82", ""},
-	{"half an HTTP/2 frame", http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + "\x00\x00\x08\x06\x00\x00\x00", ""},
+	{"half an HTTP/2 header", http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
+		"\x00\x00\x01\x01\x00\x00\x00\x00\x01\x82", ""},
+	{"half an HTTP/2 frame", http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
+		"\x00\x00\x08\x06\x00\x00\x00", ""},
 }
 
-func TestSlowConnectionsAreShedWhileOthersAreServed(t *testing.T) {
+func TestSlowConnectionsAreCutWhileOthersAreServed(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", big)))
@@ -103,7 +105,8 @@ func TestSlowConnectionsAreShedWhileOthersAreServed(t *testing.T) {
 	}
 	for i := range 50 {
 		asked := time.Now()
-		if code, body := get(t, "http://"+addr.String()); code != 200 || body != "ok" || time.Since(asked) > 3*time.Second {
+		if code, body := get(t, "http://"+addr.String()); code != 200 || body != "ok" ||
+			time.Since(asked) > 3*time.Second {
 			t.Errorf("request %d beside the attack: %d %q after %v", i, code, body, time.Since(asked))
 		}
 	}
@@ -114,12 +117,13 @@ func TestSlowConnectionsAreShedWhileOthersAreServed(t *testing.T) {
 }
 
 // What the proxy answers itself doesn't read the body.
-func TestABodyThatNobodyWantsIsNotWaitedFor(t *testing.T) {
+func TestABodyThatIsNotReadIsNotWaitedFor(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow, Certificates: newPocket(t, []string{"tls.test"})})
 	plain, over := freeAddr(t), freeAddr(t)
 	apply(t, p, secure(1, plain, over, web(t, "a", big), "tls.test"))
 	for host, want := range map[string]string{"tls.test": "308", "unknown.test": "404"} {
-		for _, length := range []string{"Content-Length: 1000", "Content-Length: 100000", "Transfer-Encoding: chunked"} {
+		for _, length := range []string{"Content-Length: 1000", "Content-Length: 100000",
+			"Transfer-Encoding: chunked"} {
 			c := dialSmall(t, plain)
 			c.SetDeadline(time.Now().Add(5 * time.Second))
 			fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n1\r\nx", host, length)
@@ -133,7 +137,7 @@ func TestABodyThatNobodyWantsIsNotWaitedFor(t *testing.T) {
 
 // An answer that the kernel's buffers hold keeps no handler waiting; yet its connection and the memory would be held.
 // The kernel gives up without a word, so that only the host knows.
-func TestAnAnswerThatNobodyTakesFromTheKernelIsDropped(t *testing.T) {
+func TestAnAnswerThatStaysInTheKernelIsDropped(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", big)))
@@ -196,7 +200,10 @@ func TestASlowReaderWithProgressIsServed(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 400 * time.Millisecond}})
 	addr := freeAddr(t)
 	const size = 8 << 20
-	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, size)) })))
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter,
+		r *http.Request) {
+		w.Write(make([]byte, size))
+	})))
 	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -52,8 +53,8 @@ func TestATCPConnectionTakesNoPipes(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyConnectionsToEndpoints(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{Upstreams: 2}})
+func TestConnectionsToEndpointsAreLimited(t *testing.T) {
+	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 2}})
 	addr := freeAddr(t)
 	asked, answer := make(chan struct{}, 2), make(chan struct{})
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +90,7 @@ func status(t *testing.T, r rhumb.Router) rhumb.RouterStatus {
 }
 
 func TestIdleConnectionsToEndpointsMakeRoom(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{Upstreams: 1}})
+	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 1}})
 	a, b := freeAddr(t), freeAddr(t)
 	table := one(1, a, rhumb.HTTP, 0, web(t, "a", nil))
 	other := one(1, b, rhumb.TCP, 0, tcp(t, "b", echo("b")))
@@ -108,10 +109,10 @@ func TestIdleConnectionsToEndpointsMakeRoom(t *testing.T) {
 
 func TestTheSharesOfDescriptorsLeaveAReserve(t *testing.T) {
 	l := proxy.DefaultLimits()
-	if l.Upstreams < l.TotalConns {
-		t.Errorf("%d connections of clients, and %d to endpoints", l.TotalConns, l.Upstreams)
+	if l.EndpointConns < l.TotalConns {
+		t.Errorf("%d connections of clients, and %d to endpoints", l.TotalConns, l.EndpointConns)
 	}
-	all := l.TotalConns + l.Upstreams + l.TotalSessions
+	all := l.TotalConns + l.EndpointConns + l.TotalSessions
 	if reserve := all / 19; reserve < 1 || l.Conns > l.TotalConns/2 || l.Sessions > l.TotalSessions/2 {
 		t.Errorf("%d in all: %+v", all, l)
 	}
@@ -226,11 +227,12 @@ func TestManyConnectionsOfOneClientGetFewerStreamsEach(t *testing.T) {
 	}
 }
 
-func TestOfManyThatTakeNothingSomeAreCutSooner(t *testing.T) {
+func TestStalledClientsAreCutSoonerWhenThereAreMany(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 40 * time.Second}}) // of which a twentieth is waited for
+	// of which a twentieth is waited for
+	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 40 * time.Second}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", bigPage)))
 	var conns []*net.TCPConn
@@ -253,32 +255,39 @@ func TestOfManyThatTakeNothingSomeAreCutSooner(t *testing.T) {
 	}
 }
 
-func TestTheStillestTCPConnectionGivesWay(t *testing.T) {
+func TestTheStillestTCPConnectionMakesRoom(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{Conns: 3, StillTime: 300 * time.Millisecond}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "e", echo("e"))))
 	still, _, _ := dialLine(t, addr)
 	speaks, r, _ := dialLine(t, addr)
-	time.Sleep(400 * time.Millisecond) // the kernel keeps this time
-	fmt.Fprintln(speaks, "hello")
-	if line, err := r.ReadString('\n'); line != "hello\n" {
-		t.Fatalf("%q, %v", line, err)
-	}
 	if _, _, who := dialLine(t, addr); who != "e" { // which takes the last place
 		t.Fatal(who)
 	}
-	if n, err := still.Read(make([]byte, 1)); err == nil {
-		t.Errorf("the still one got %d bytes", n)
-	}
-	fmt.Fprintln(speaks, "again")
-	if line, err := r.ReadString('\n'); line != "again\n" {
-		t.Errorf("the one that spoke: %q, %v", line, err)
+	closed := make(chan error)
+	go func() {
+		_, err := still.Read(make([]byte, 1))
+		closed <- err
+	}()
+	for {
+		fmt.Fprintln(speaks, "hello")
+		if line, err := r.ReadString('\n'); line != "hello\n" {
+			t.Fatalf("the connection that speaks: %q, %v", line, err)
+		}
+		select {
+		case err := <-closed:
+			if !errors.Is(err, io.EOF) {
+				t.Errorf("the still connection: %v", err)
+			}
+			return
+		default:
+		}
 	}
 }
 
 // What was taken is given back, or the fourth round finds no place.
-func TestPlacesAtEndpointsComeBack(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{Upstreams: 3}})
+func TestPlacesForEndpointConnectionsAreGivenBack(t *testing.T) {
+	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 3}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", echoWebSocket)))
 	post, version := freeAddr(t), uint64(1)

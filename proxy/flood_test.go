@@ -147,7 +147,7 @@ func (f *fortress) bear(t *testing.T, during time.Duration, mostMemory int, star
 	if c.memory-before > mostMemory {
 		t.Errorf("%d MB more, want %d at most", c.memory-before, mostMemory)
 	}
-	if limit := proxy.DefaultLimits(); c.files > limit.TotalConns+limit.Upstreams+limit.TotalSessions {
+	if limit := proxy.DefaultLimits(); c.files > limit.TotalConns+limit.EndpointConns+limit.TotalSessions {
 		t.Errorf("%d descriptors: the reserve was taken", c.files)
 	}
 	if c.late(95) > 100*time.Millisecond {

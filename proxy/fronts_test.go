@@ -86,8 +86,9 @@ func converse(c net.Conn, words string) string {
 	return string(b)
 }
 
-// ask2 does one request over HTTP/2 and returns the status and body of its answer; the status is the error's code if the stream is
-// reset. The fields that a request needs have defaults, and the field "body" is its body, "trailer-…" a trailer.
+// ask2 does one request over HTTP/2 and returns the status and body of its answer; the status is the error's code if
+// the stream is reset. The fields that a request needs have defaults, and the field "body" is its body, "trailer-…" a
+// trailer.
 func (f front) ask2(t testing.TB, fields ...string) (status, body string) {
 	t.Helper()
 	c := f.dial(t)
@@ -136,17 +137,19 @@ func writeRequest(fr *http2.Framer, fields []string) {
 		}
 	}
 	whole := body == "" && trailers == nil
-	fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: packed(append(head, rest...)), EndHeaders: true, EndStream: whole})
+	fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: packed(append(head, rest...)), EndHeaders: true,
+		EndStream: whole})
 	if !whole {
 		fr.WriteData(1, trailers == nil, []byte(body))
 	}
 	if trailers != nil {
-		fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: packed(trailers), EndHeaders: true, EndStream: true})
+		fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: packed(trailers), EndHeaders: true,
+			EndStream: true})
 	}
 }
 
-// packed returns names and values as HPACK has them. The decoder of the server has a table of its own for each connection, so that
-// nothing may be indexed here.
+// packed returns names and values as HPACK has them. The decoder of the server has a table of its own for each
+// connection, so that nothing may be indexed here.
 func packed(fields []string) []byte {
 	var b bytes.Buffer
 	e := hpack.NewEncoder(&b)

@@ -16,7 +16,7 @@ import (
 	"rhumb/proxy"
 )
 
-func TestHopByHopHeadersEndHere(t *testing.T) {
+func TestHopByHopHeadersAreNotPassedOn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	got := make(chan http.Header, 1)
@@ -32,7 +32,8 @@ func TestHopByHopHeadersEndHere(t *testing.T) {
 	answer := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-Own ,x-own-too\r\nConnection: X-Third\r\nX-Own: 1\r\nX-Own-Too: 1\r\nX-Third: 1\r\n"+
 		"Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\nTE: gzip, trailers\r\nX-Kept: 1\r\n\r\n")
 	h := <-got
-	for _, k := range []string{"Connection", "X-Own", "X-Own-Too", "X-Third", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization"} {
+	for _, k := range []string{"Connection", "X-Own", "X-Own-Too", "X-Third", "Keep-Alive", "Proxy-Connection",
+		"Proxy-Authorization"} {
 		if v, ok := h[k]; ok {
 			t.Errorf("%s reached the replica: %q", k, v)
 		}
@@ -57,7 +58,8 @@ func TestConnectionCannotNameTheProxysOwnHeaders(t *testing.T) {
 	r := record(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
 	say(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nConnection: X-Forwarded-For, X-Real-Ip, Host, Content-Length\r\nContent-Length: 3\r\n\r\nabc")
-	for _, want := range []string{"Host: x\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Real-Ip: 127.0.0.1\r\n", "Content-Length: 3\r\n", "\r\n\r\nabc"} {
+	for _, want := range []string{"Host: x\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Real-Ip: 127.0.0.1\r\n",
+		"Content-Length: 3\r\n", "\r\n\r\nabc"} {
 		if !strings.Contains(r.String(), want) {
 			t.Errorf("no %q in %q", want, r)
 		}
@@ -109,7 +111,8 @@ func TestInterimAnswersPass(t *testing.T) {
 			return nil
 		},
 	}
-	req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "POST", "http://"+addr.String(), strings.NewReader("words"))
+	req, _ := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), "POST", "http://"+addr.String(),
+		strings.NewReader("words"))
 	req.Header.Set("Expect", "100-continue")
 	c := http.Client{Transport: &http.Transport{ExpectContinueTimeout: 5 * time.Second, DisableKeepAlives: true}}
 	resp, err := c.Do(req)
@@ -123,7 +126,7 @@ func TestInterimAnswersPass(t *testing.T) {
 	}
 }
 
-func TestAnExpectationThatIsRefusedCostsNoBody(t *testing.T) {
+func TestARefusedExpectationSendsNoBody(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -133,12 +136,13 @@ func TestAnExpectationThatIsRefusedCostsNoBody(t *testing.T) {
 	if !strings.HasPrefix(answer, "HTTP/1.1 413 ") || !strings.Contains(answer, "Connection: close") {
 		t.Errorf("%q", answer)
 	}
-	if answer := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 417 ") {
+	if answer := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n"); !strings.HasPrefix(answer,
+		"HTTP/1.1 417 ") {
 		t.Errorf("%q", answer)
 	}
 }
 
-func TestAnswersWithoutBodiesKeepTheConnectionInStep(t *testing.T) {
+func TestAnswersWithoutBodiesKeepTheConnectionUsable(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -187,7 +191,8 @@ func TestHostileHeadersAreBounded(t *testing.T) {
 		"a name of 80 KB": {strings.Repeat("a", 80<<10) + ": b", "HTTP/1.1 4"},
 		"an endless line": {strings.Repeat("a", 1<<20), "HTTP/1.1 4"},
 	} {
-		if a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n"+c.head+"\r\n\r\n"); a != "" && !strings.HasPrefix(a, c.want) || strings.Contains(a, "left open") {
+		if a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n"+c.head+"\r\n\r\n"); a != "" &&
+			!strings.HasPrefix(a, c.want) || strings.Contains(a, "left open") {
 			t.Errorf("%s: %.100q", name, a)
 		}
 	}

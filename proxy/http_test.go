@@ -28,7 +28,7 @@ func deadEndpoint(t testing.TB, name string) rhumb.Endpoint {
 	return endpoint(name, freeAddr(t).String())
 }
 
-func TestAConnectThatFailsIsTriedElsewhereAlsoForPosts(t *testing.T) {
+func TestAFailedConnectIsRetriedElsewhereEvenForPOST(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	a := web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +52,7 @@ func TestAConnectThatFailsIsTriedElsewhereAlsoForPosts(t *testing.T) {
 	}
 }
 
-func TestATCPConnectThatFailsIsTriedElsewhere(t *testing.T) {
+func TestAFailedTCPConnectIsRetriedElsewhere(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, deadEndpoint(t, "dead"), tcp(t, "a", echo("a"))))
@@ -68,13 +68,16 @@ func TestWhileAllReplicasRefuseRequestsAreHeld(t *testing.T) {
 	addr, at := freeAddr(t), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 10*time.Second, endpoint("a", at.String())))
 	go func() {
-		time.Sleep(300 * time.Millisecond)
+		eventually(t, "the request waits", func() bool { return waiting(t, p) == 1 })
 		l, err := net.Listen("tcp", at.String())
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "back") })}
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
+			fmt.Fprint(w, "back")
+		})}
 		t.Cleanup(func() { s.Close() })
 		s.Serve(l)
 	}()
@@ -83,7 +86,7 @@ func TestWhileAllReplicasRefuseRequestsAreHeld(t *testing.T) {
 	}
 }
 
-func TestARequestThatFailsAfterItWasSentIsNotRepeated(t *testing.T) {
+func TestASentRequestIsNotRepeatedAfterAFailure(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	var mu sync.Mutex
@@ -148,7 +151,7 @@ func TestAWebSocketOutlivesTheTable(t *testing.T) {
 	eventually(t, "a is free", func() bool { return open(t, p, "a") == 0 })
 }
 
-func TestWhoTheClientIsIsSaidByTheProxy(t *testing.T) {
+func TestTheProxySaysWhoTheClientIs(t *testing.T) {
 	type headers map[string]string
 	sent := http.Header{"X-Forwarded-For": {"6.6.6.6"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"evil"},
 		"X-Real-Ip": {"6.6.6.6"}, "X_forwarded_for": {"7.7.7.7"}, "Forwarded": {"for=6.6.6.6"}, "X-Forwarded-Prefix": {"/x"}, "X-Other": {"kept"}}
@@ -157,16 +160,19 @@ func TestWhoTheClientIsIsSaidByTheProxy(t *testing.T) {
 		trusted []netip.Prefix
 		want    headers
 	}{
-		{"a stranger", nil, headers{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "shop.test",
-			"X-Real-Ip": "127.0.0.1", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "", "X-Other": "kept"}},
-		{"a trusted proxy", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, headers{"X-Forwarded-For": "6.6.6.6, 127.0.0.1",
-			"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil", "X-Real-Ip": "6.6.6.6", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "/x"}},
+		{"a stranger", nil, headers{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http",
+			"X-Forwarded-Host": "shop.test",
+			"X-Real-Ip":        "127.0.0.1", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "", "X-Other": "kept"}},
+		{"a trusted proxy", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			headers{"X-Forwarded-For": "6.6.6.6, 127.0.0.1",
+				"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil", "X-Real-Ip": "6.6.6.6", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "/x"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := start(t, proxy.Options{TrustedProxies: c.trusted})
 			addr := freeAddr(t)
 			var got *http.Request
-			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) { got = r })))
+			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a",
+				func(w http.ResponseWriter, r *http.Request) { got = r })))
 			req, _ := http.NewRequest("GET", "http://"+addr.String()+"/a%2Fb?x=1;y&%zz", nil)
 			req.Host = "shop.test"
 			req.Header = sent.Clone()
@@ -189,7 +195,7 @@ func TestWhoTheClientIsIsSaidByTheProxy(t *testing.T) {
 	}
 }
 
-func TestHTTP2WithoutTLSIsSpoken(t *testing.T) {
+func TestHTTP2WithoutTLSIsServed(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
@@ -206,20 +212,23 @@ func TestHTTP2WithoutTLSIsSpoken(t *testing.T) {
 	}
 }
 
-func TestThePagesSayWhatIsGoingOn(t *testing.T) {
+func TestThePagesExplainWhatIsGoingOn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	ruled, held, failing := freeAddr(t), freeAddr(t), freeAddr(t)
 	apply(t, p, rhumb.Table{Version: 1,
 		Listeners: []rhumb.Listener{{Addr: ruled, Protocol: rhumb.HTTP},
-			{Addr: held, Protocol: rhumb.HTTP, Backend: "none"}, {Addr: failing, Protocol: rhumb.HTTP, Backend: "dead"}},
-		Backends: []rhumb.Backend{{Name: "none", Stack: "shop"}, {Name: "dead", Stack: "shop", Endpoints: []rhumb.Endpoint{deadEndpoint(t, "d")}}},
+			{Addr: held, Protocol: rhumb.HTTP, Backend: "none"}, {Addr: failing, Protocol: rhumb.HTTP,
+				Backend: "dead"}},
+		Backends: []rhumb.Backend{{Name: "none", Stack: "shop"},
+			{Name: "dead", Stack: "shop", Endpoints: []rhumb.Endpoint{deadEndpoint(t, "d")}}},
 	})
 	for _, c := range []struct {
 		name   string
 		addr   netip.AddrPort
 		status int
 	}{{"404", ruled, 404}, {"503", held, 503}, {"502", failing, 502}} {
-		for kind, accept := range map[string]string{"html": "text/html,*/*;q=0.8", "json": "application/json", "txt": "*/*"} {
+		for kind, accept := range map[string]string{"html": "text/html,*/*;q=0.8", "json": "application/json",
+			"txt": "*/*"} {
 			req, _ := http.NewRequest("GET", "http://"+c.addr.String()+"/<x>", nil)
 			req.Host = "Shop.test:80"
 			req.Header.Set("Accept", accept)
@@ -261,7 +270,8 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 	table := func(v uint64) rhumb.Table {
 		i := int(v)
 		return rhumb.Table{Version: v,
-			Listeners: []rhumb.Listener{{Addr: addr, Protocol: rhumb.HTTP, Backend: "w"}, {Addr: tcpAddr, Protocol: rhumb.TCP, Backend: "t"}},
+			Listeners: []rhumb.Listener{{Addr: addr, Protocol: rhumb.HTTP, Backend: "w"},
+				{Addr: tcpAddr, Protocol: rhumb.TCP, Backend: "t"}},
 			Backends: []rhumb.Backend{
 				{Name: "w", Hold: 10 * time.Second, Endpoints: []rhumb.Endpoint{es[i%4], draining(es[(i+1)%4])}},
 				{Name: "t", Hold: 10 * time.Second, Endpoints: []rhumb.Endpoint{te[i%2]}}}}
@@ -280,7 +290,10 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 			tb.Backends[1].Endpoints = nil
 		}
 		apply(t, p, tb)
-		time.Sleep(3 * time.Millisecond)
+		served := l.requests.Load()
+		eventually(t, "requests are served or held", func() bool {
+			return l.requests.Load() > served || l.failed.Load() > 0 || waiting(t, p) > 0
+		})
 	}
 	apply(t, p, table(v+1))
 	l.end(t)
@@ -304,7 +317,10 @@ func TestADrainedReplicaCanBeStoppedAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })}
+		s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
+			io.Copy(w, r.Body)
+		})}
 		go s.Serve(l)
 		t.Cleanup(func() { s.Close() })
 		return replica{endpoint(name, l.Addr().String()), func() { s.Close() }} // not gracefully

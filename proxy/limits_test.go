@@ -20,9 +20,10 @@ import (
 	"rhumb/proxy"
 )
 
-func TestClientsThatDawdleAreShed(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond, ProgressTime: 300 * time.Millisecond,
-		IdleTime: 200 * time.Millisecond, Header: 8 << 10}})
+func TestIdleClientsAreCut(t *testing.T) {
+	p := start(t, proxy.Options{Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond,
+		ProgressTime: 300 * time.Millisecond,
+		IdleTime:     200 * time.Millisecond, Header: 8 << 10}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -34,7 +35,8 @@ func TestClientsThatDawdleAreShed(t *testing.T) {
 		{"nothing", "", ""},
 		{"half a header", "GET / HTTP/1.1\r\nHost: x\r\n", ""},
 		{"half a body", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc", "HTTP/1.1 408"},
-		{"too much header", "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 20<<10) + "\r\n\r\n", "HTTP/1.1 431"},
+		{"too much header", "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("a", 20<<10) + "\r\n\r\n",
+			"HTTP/1.1 431"},
 		{"idle after a request", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -113,7 +115,7 @@ func TestAnAnswerBeforeTheBodysEndComesThrough(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyWait(t *testing.T) {
+func TestWaitingRequestsAreLimited(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{Waiting: 2}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 10*time.Second))
@@ -147,8 +149,9 @@ func TestOnlySoManyWait(t *testing.T) {
 	}
 }
 
-// Many applications answer a POST without reading its body. That must not cost the client the answer, or its next request.
-func TestAReplicaNeedNotReadTheBody(t *testing.T) {
+// Many applications answer a POST without reading its body. That must not cost the client the answer, or its next
+// request.
+func TestAReplicaMayAnswerWithoutReadingTheBody(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	closes := tcp(t, "closes", func(c net.Conn) { // like gunicorn's sync workers
@@ -189,7 +192,8 @@ func TestAReplicaNeedNotReadTheBody(t *testing.T) {
 }
 
 func TestAnUpgradedConnectionMayBeIdle(t *testing.T) {
-	p := start(t, proxy.Options{Limits: proxy.Limits{HeaderTime: 50 * time.Millisecond, ProgressTime: 50 * time.Millisecond, IdleTime: 50 * time.Millisecond}})
+	p := start(t, proxy.Options{Limits: proxy.Limits{HeaderTime: 50 * time.Millisecond,
+		ProgressTime: 50 * time.Millisecond, IdleTime: 50 * time.Millisecond}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", echoWebSocket)))
 	c, _, err := websocket.Dial(t.Context(), "ws://"+addr.String(), nil)
@@ -206,7 +210,7 @@ func TestAnUpgradedConnectionMayBeIdle(t *testing.T) {
 	}
 }
 
-func TestTheClientOfAnUpgradedConnectionMayStandStill(t *testing.T) {
+func TestTheClientOfAnUpgradedConnectionMayStopReading(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, tcp(t, "a", func(c net.Conn) {
@@ -223,7 +227,7 @@ func TestTheClientOfAnUpgradedConnectionMayStandStill(t *testing.T) {
 	}
 }
 
-func TestAConnectionThatOneSideHasLeftEnds(t *testing.T) {
+func TestAHalfClosedConnectionEnds(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{HalfTime: 200 * time.Millisecond}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "a", func(c net.Conn) { fmt.Fprintln(c, "bye") })))

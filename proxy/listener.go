@@ -1,14 +1,16 @@
 package proxy
 
 import (
-	"errors"
+	"context"
 	"log/slog"
-	"net"
-	"os"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"rhumb/proxy/internal/inbound"
+	"rhumb"
+	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/socket"
 )
 
@@ -18,7 +20,7 @@ type listener struct {
 	udp *udpListener // nil: TCP
 }
 
-// close stops accepting. The connections that are open live on; UDP sessions of the socket end.
+// close stops accepting. Open connections live on; UDP sessions of the socket end.
 func (l *listener) close() {
 	if l.udp != nil {
 		l.udp.end()
@@ -26,7 +28,7 @@ func (l *listener) close() {
 	l.Close()
 }
 
-// quit stops accepting, for good; a UDP socket is kept so that answers can still be sent.
+// quit stops accepting for good. A UDP socket is kept so that answers can still be sent.
 func (l *listener) quit() {
 	if l.udp != nil {
 		l.udp.quit()
@@ -35,80 +37,207 @@ func (l *listener) quit() {
 	l.close()
 }
 
-// acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.
-type acceptLoop struct {
-	socket *socket.Socket
-	total  slots
-	own    slots
-	serve  func(*inbound.Conn) (rest func())  // rest, if any, is the connection's own goroutine
-	full   func(at func(socket.Binding) bool) // called while there is no place for more connections there
-	ended  func()                             // called when no more are accepted
-	log    *slog.Logger
+// listeners are the sockets of the served table. Only the holder of the proxy's turn changes them; mu guards the maps
+// for those who read them without it.
+type listeners struct {
+	serve   func(*socket.Socket) *listener
+	log     *slog.Logger
+	unbound atomic.Pointer[[]rhumb.Listener] // those of missing, for Status
+
+	mu      sync.Mutex
+	bound   map[socket.Binding]*listener
+	missing map[socket.Binding]bool // in the table but not bound
 }
 
-func (a *acceptLoop) run() {
-	var conns sync.WaitGroup
-	defer conns.Wait()
-	defer a.ended()
-	var backoff time.Duration
-	for {
-		if !a.place(a.own, a.here, a.socket.Closed()) {
-			return
-		}
-		c, err := a.socket.TCP.AcceptTCP()
-		if err != nil {
-			a.own.release()
-			if backoff = a.pause(err, backoff); backoff == 0 {
-				return
-			}
+func newListeners(serve func(*socket.Socket) *listener, log *slog.Logger) *listeners {
+	return &listeners{serve: serve, log: log, bound: map[socket.Binding]*listener{}, missing: map[socket.Binding]bool{}}
+}
+
+// bindings is what a new table needs bound.
+type bindings struct {
+	fresh    []socket.Binding // to be bound beside all that is
+	rebound  []socket.Binding // to be bound once those in the way are closed
+	inTheWay []socket.Binding // ours, given up by the table, and overlapping: "127.0.0.1:80" becomes "[::]:80"
+}
+
+// wanted returns the bindings that t needs and that aren't bound yet. It leaves out those that bindMissing retries.
+func (ls *listeners) wanted(t rhumb.Table) bindings {
+	wanted := make(map[socket.Binding]bool, len(t.Listeners))
+	for _, l := range t.Listeners {
+		wanted[socket.Of(l)] = true
+	}
+	closing := map[socket.Binding]bool{}
+	var bs bindings
+	for _, l := range t.Listeners {
+		b, free := socket.Of(l), true
+		if ls.bound[b] != nil {
 			continue
 		}
-		backoff = 0
-		a.place(a.total, anywhere, nil) // not given up when the socket closes: this connection was accepted and is owed an answer
-		cc := inbound.New(c, a.socket.Bound, func() {
-			a.own.release()
-			a.total.release()
-		})
-		if rest := a.serve(cc); rest != nil {
-			conns.Go(rest)
+		for o := range ls.bound {
+			if !wanted[o] && b.Overlaps(o) {
+				closing[o], free = true, false
+			}
 		}
+		switch {
+		case !free:
+			bs.rebound = append(bs.rebound, b)
+		case !ls.missing[b]:
+			bs.fresh = append(bs.fresh, b)
+		}
+	}
+	bs.inTheWay = slices.Collect(maps.Keys(closing))
+	return bs
+}
+
+// listenAll binds all of them or none.
+func listenAll(ctx context.Context, bs []socket.Binding) ([]*socket.Socket, error) {
+	var bound []*socket.Socket
+	for _, b := range bs {
+		s, err := socket.Listen(ctx, b)
+		if err != nil {
+			closeAll(bound)
+			return nil, socket.Explain(b, err)
+		}
+		bound = append(bound, s)
+	}
+	return bound, nil
+}
+
+func closeAll(ss []*socket.Socket) {
+	for _, s := range ss {
+		s.Close()
 	}
 }
 
-// here and anywhere tell whether a connection that came in at an address takes up such a place.
-func (a *acceptLoop) here(b socket.Binding) bool { return b == a.socket.Bound }
-func anywhere(socket.Binding) bool               { return true }
+// exchange closes our sockets that are in the way, and binds the others. Between the two, for some microseconds, a
+// connection would be refused. Only this change of a table has such a gap; avoiding it would need shared ports. If
+// binding fails, what was closed is bound again.
+func (ls *listeners) exchange(ctx context.Context, bs bindings) ([]*socket.Socket, error) {
+	for _, o := range bs.inTheWay {
+		ls.drop(o)
+	}
+	bound, err := listenAll(ctx, bs.rebound)
+	if err != nil {
+		ls.restore(ctx, bs.inTheWay)
+		return nil, err
+	}
+	return bound, nil
+}
 
-// place waits for a place among some; false if given up meanwhile.
-func (a *acceptLoop) place(among slots, at func(socket.Binding) bool, givenUp <-chan struct{}) bool {
+// restore binds again what exchange closed. If another process has taken an address meanwhile, bindMissing retries it.
+func (ls *listeners) restore(ctx context.Context, gone []socket.Binding) {
+	for _, b := range gone {
+		s, err := socket.Listen(context.WithoutCancel(ctx), b)
+		if err != nil {
+			ls.log.Error("listener lost", "address", b.String(), "err", err)
+			continue
+		}
+		ls.begin(s)
+	}
+}
+
+// begin serves a socket until it is closed.
+func (ls *listeners) begin(s *socket.Socket) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.bound[s.Bound] = ls.serve(s)
+	delete(ls.missing, s.Bound)
+}
+
+func (ls *listeners) drop(b socket.Binding) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.bound[b].close()
+	delete(ls.bound, b)
+}
+
+// keep closes the sockets that the snapshot has no listener for.
+func (ls *listeners) keep(s *backend.Snapshot) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for b, l := range ls.bound {
+		if _, ok := s.Listeners[b]; !ok {
+			l.close()
+			delete(ls.bound, b)
+		}
+	}
+	maps.DeleteFunc(ls.missing, func(b socket.Binding, _ bool) bool { _, ok := s.Listeners[b]; return !ok })
+	ls.noteUnbound(s)
+}
+
+// bindMissing binds the listeners of the snapshot that have no socket, as far as possible.
+func (ls *listeners) bindMissing(ctx context.Context, snap *backend.Snapshot) {
+	failed := map[socket.Binding]error{} // for the first time
+	for b := range snap.Listeners {
+		if ls.bound[b] != nil {
+			continue
+		}
+		s, err := socket.Listen(ctx, b)
+		if err == nil {
+			ls.begin(s)
+			continue
+		}
+		if !ls.missing[b] {
+			failed[b] = err
+		}
+	}
+	ls.mu.Lock()
+	for b := range failed {
+		ls.missing[b] = true
+	}
+	ls.noteUnbound(snap)
+	ls.mu.Unlock()
+	for b, err := range failed { // last, because finding out which process holds an address takes time
+		ls.log.Error("listener not bound, retrying", "address", b.String(), "err", socket.Explain(b, err))
+	}
+}
+
+// noteUnbound keeps the missing listeners for Status. The caller holds mu.
+func (ls *listeners) noteUnbound(s *backend.Snapshot) {
+	var unbound []rhumb.Listener
+	for _, l := range s.Table.Listeners {
+		if ls.missing[socket.Of(l)] {
+			unbound = append(unbound, l)
+		}
+	}
+	ls.unbound.Store(&unbound)
+}
+
+// unboundNow returns the listeners of the table that can't be bound.
+func (ls *listeners) unboundNow() []rhumb.Listener {
+	if unbound := ls.unbound.Load(); unbound != nil {
+		return *unbound
+	}
+	return nil
+}
+
+// all returns the sockets that are served.
+func (ls *listeners) all() []*listener {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.Collect(maps.Values(ls.bound))
+}
+
+// udp returns those of UDP.
+func (ls *listeners) udp() []*listener {
+	return slices.DeleteFunc(ls.all(), func(l *listener) bool { return l.udp == nil })
+}
+
+// keepBinding retries once a second to bind what could not be bound, such as an address that the host gets later, or a
+// port that another process gives up.
+func (p *Proxy) keepBinding(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for {
-		if among.take() {
-			return true
-		}
-		a.full(at)
 		select {
-		case among <- struct{}{}:
-			return true
-		case <-time.After(time.Second):
-		case <-givenUp:
-			return false
+		case <-tick.C:
+		case <-ctx.Done():
+			return
 		}
-	}
-}
-
-// pause waits after a failed accept, longer each time, and gives 0 when there is no more to accept.
-func (a *acceptLoop) pause(err error, last time.Duration) time.Duration {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return 0
-	}
-	if last == 0 {
-		a.log.Warn("accepting failed", "address", a.socket.Bound.String(), "error", err)
-	}
-	d := min(max(2*last, 5*time.Millisecond), time.Second)
-	select {
-	case <-time.After(d):
-		return d
-	case <-a.socket.Closed():
-		return 0
+		p.turn.wait()
+		if !p.ended {
+			p.listeners.bindMissing(ctx, p.served.load())
+		}
+		p.turn.end()
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"rhumb/proxy"
 )
 
-func TestWhenAnAddressIsTakenNothingChangesAndTheErrorNamesWho(t *testing.T) {
+func TestATakenAddressRefusesTheTableAndNamesItsHolder(t *testing.T) {
 	p := start(t, proxy.Options{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -33,7 +33,8 @@ func TestWhenAnAddressIsTakenNothingChangesAndTheErrorNamesWho(t *testing.T) {
 	comm, _ := os.ReadFile("/proc/self/comm")
 	who := fmt.Sprintf("%s (pid %d)", strings.TrimSpace(string(comm)), os.Getpid())
 	for _, err := range []error{p.Apply(t.Context(), tb), p.Check(t.Context(), tb.Listeners)} {
-		if rhumb.ErrorCode(err) != rhumb.Conflict || !strings.Contains(err.Error(), taken.String()+"/tcp is in use by "+who) {
+		if rhumb.ErrorCode(err) != rhumb.Conflict || !strings.Contains(err.Error(),
+			taken.String()+"/tcp is in use by "+who) {
 			t.Errorf("%v", err)
 		}
 	}
@@ -44,7 +45,8 @@ func TestWhenAnAddressIsTakenNothingChangesAndTheErrorNamesWho(t *testing.T) {
 		c.Close()
 		t.Error("a listener of the refused table is there")
 	}
-	if err := p.Check(t.Context(), []rhumb.Listener{{Addr: mine, Protocol: rhumb.TCP}, {Addr: other, Protocol: rhumb.UDP}, {Addr: other, Protocol: rhumb.TCP}}); err != nil {
+	if err := p.Check(t.Context(), []rhumb.Listener{{Addr: mine, Protocol: rhumb.TCP},
+		{Addr: other, Protocol: rhumb.UDP}, {Addr: other, Protocol: rhumb.TCP}}); err != nil {
 		t.Errorf("check of what is free or ours: %v", err)
 	}
 }
@@ -108,7 +110,7 @@ func TestConnectionsOverTheLimitWait(t *testing.T) {
 	}
 }
 
-func TestAKilledProxyServesItsLastTableWhenItComesBack(t *testing.T) {
+func TestAKilledProxyServesItsLastTableAfterItsRestart(t *testing.T) {
 	dir := t.TempDir()
 	c := proxy.Dial(filepath.Join(dir, "s"))
 	first := spawn(t, dir)
@@ -133,7 +135,7 @@ func TestAKilledProxyServesItsLastTableWhenItComesBack(t *testing.T) {
 	}
 }
 
-func TestATableOnDiskThatIsDamagedIsSetAside(t *testing.T) {
+func TestADamagedTableOnDiskIsSetAside(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "table.json"), []byte(`{"Version": 7, "List`), 0o600); err != nil {
 		t.Fatal(err)
@@ -149,7 +151,7 @@ func TestATableOnDiskThatIsDamagedIsSetAside(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatIsTakenAtTheStartIsBoundLater(t *testing.T) {
+func TestAnAddressTakenAtTheStartIsBoundLater(t *testing.T) {
 	dir := t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -215,7 +217,7 @@ func TestApplyWaitsForRun(t *testing.T) {
 	}
 }
 
-func TestLimitsBelowZeroAreRefused(t *testing.T) {
+func TestNegativeLimitsAreRefused(t *testing.T) {
 	if _, err := proxy.New(proxy.Options{Limits: proxy.Limits{Waiting: -1}}); rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Error(err)
 	}

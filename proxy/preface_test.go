@@ -66,11 +66,12 @@ func TestTheMethodOfThePrefaceIsRefusedOverHTTP2(t *testing.T) {
 }
 
 // On a connection over TLS only what was agreed on in the handshake is spoken.
-func TestTheAgreedProtocolIsTheOneSpoken(t *testing.T) {
+func TestTheAgreedProtocolIsUsed(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	h2 := overHTTP2(fs)
-	for _, words := range []string{"GET / HTTP/1.1\r\nHost: front.test\r\n\r\n", "INVALID CONNECTION PREFACE\r\n\r\n", "GET / HTTP/1.0\r\n\r\n", "P\r\n",
+	for _, words := range []string{"GET / HTTP/1.1\r\nHost: front.test\r\n\r\n", "INVALID CONNECTION PREFACE\r\n\r\n",
+		"GET / HTTP/1.0\r\n\r\n", "P\r\n",
 		"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", "PRI * HTTP/2.0\r\nHost: front.test\r\n\r\n" + smuggler} {
 		if a := h2.say(t, words); a != "" {
 			t.Errorf("HTTP/2 was agreed on, and %q is answered %q", words, a)
@@ -98,7 +99,8 @@ func TestWithoutAnAgreementThePrefaceDecides(t *testing.T) {
 	if status, _ := f.ask2(t, ":path", "/two"); status != "200" {
 		t.Errorf("HTTP/2 is answered %s", status)
 	}
-	if a := f.say(t, "GET /one HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(a, "HTTP/1.1 200 ") {
+	if a := f.say(t, "GET /one HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(a,
+		"HTTP/1.1 200 ") {
 		t.Errorf("HTTP/1.1 is answered %q", a)
 	}
 }

@@ -106,7 +106,8 @@ func draining(e rhumb.Endpoint) rhumb.Endpoint {
 }
 
 // one makes a table with one listener and one backend.
-func one(version uint64, addr netip.AddrPort, proto rhumb.Protocol, hold time.Duration, es ...rhumb.Endpoint) rhumb.Table {
+func one(version uint64, addr netip.AddrPort, proto rhumb.Protocol, hold time.Duration,
+	es ...rhumb.Endpoint) rhumb.Table {
 	return rhumb.Table{Version: version,
 		Listeners: []rhumb.Listener{{Addr: addr, Protocol: proto, Backend: "shop/web:80"}},
 		Backends:  []rhumb.Backend{{Name: "shop/web:80", Stack: "shop", Service: "web", Hold: hold, Endpoints: es}}}
@@ -128,12 +129,29 @@ func open(t testing.TB, r rhumb.Router, replica string) int {
 	return st.Open[replica]
 }
 
-// eventually waits until what is true.
+// waiting returns how many requests and connections are held.
+func waiting(t testing.TB, r rhumb.Router) (n int) {
+	t.Helper()
+	st, err := r.Status(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, b := range st.Backends {
+		n += b.Waiting
+	}
+	return n
+}
+
+// eventually waits until is returns true.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
+	late, tick := time.After(5*time.Second), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("not within 5 s: %s", what)
 		}
 	}
 }
@@ -169,7 +187,7 @@ func dialLine(t testing.TB, addr netip.AddrPort) (net.Conn, *bufio.Reader, strin
 	return c, r, strings.TrimSpace(line)
 }
 
-func TestADrainingReplicaKeepsItsConnectionAndGetsNoNew(t *testing.T) {
+func TestADrainingReplicaKeepsConnectionsAndGetsNoNewOnes(t *testing.T) {
 	p := start(t, proxy.Options{})
 	a, b, addr := tcp(t, "a", echo("a")), tcp(t, "b", echo("b")), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, a))
@@ -191,7 +209,7 @@ func TestADrainingReplicaKeepsItsConnectionAndGetsNoNew(t *testing.T) {
 	eventually(t, "a is free", func() bool { return open(t, p, "a") == 0 })
 }
 
-func TestTheLeastConnectionsWin(t *testing.T) {
+func TestTheReplicaWithTheFewestConnectionsIsChosen(t *testing.T) {
 	p := start(t, proxy.Options{})
 	a, b, addr := tcp(t, "a", echo("a")), tcp(t, "b", echo("b")), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, a, b))
@@ -203,7 +221,7 @@ func TestTheLeastConnectionsWin(t *testing.T) {
 	}
 }
 
-func TestAConnectionsHalvesEndOneByOne(t *testing.T) {
+func TestTheSidesOfAConnectionEndSeparately(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	sum := tcp(t, "sum", func(c net.Conn) {
@@ -228,10 +246,13 @@ func TestARequestIsHeldUntilAReplicaIsThere(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 10*time.Second))
-	go func() {
-		time.Sleep(100 * time.Millisecond)
-		p.Apply(context.Background(), one(2, addr, rhumb.HTTP, 10*time.Second, web(t, "a", nil)))
-	}()
+	a := web(t, "a", nil)
+	var applied sync.WaitGroup
+	defer applied.Wait()
+	applied.Go(func() {
+		eventually(t, "the request waits", func() bool { return waiting(t, p) == 1 })
+		apply(t, p, one(2, addr, rhumb.HTTP, 10*time.Second, a))
+	})
 	if code, body := get(t, "http://"+addr.String()); code != 200 || body != "a" {
 		t.Fatalf("%d %q", code, body)
 	}
@@ -241,7 +262,7 @@ func TestARequestIsHeldUntilAReplicaIsThere(t *testing.T) {
 	}
 }
 
-func TestARequestHeldInVainIsTold(t *testing.T) {
+func TestARequestHeldTooLongIsAnswered503(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 50*time.Millisecond))
@@ -259,13 +280,16 @@ func TestAConnectionIsHeldToo(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 10*time.Second))
-	go func() {
-		time.Sleep(100 * time.Millisecond)
-		p.Apply(context.Background(), one(2, addr, rhumb.TCP, 10*time.Second, tcp(t, "a", echo("a"))))
-	}()
+	a := tcp(t, "a", echo("a"))
+	var applied sync.WaitGroup
+	applied.Go(func() {
+		eventually(t, "the connection waits", func() bool { return waiting(t, p) == 1 })
+		apply(t, p, one(2, addr, rhumb.TCP, 10*time.Second, a))
+	})
 	if _, _, who := dialLine(t, addr); who != "a" {
 		t.Fatal(who)
 	}
+	applied.Wait()
 	apply(t, p, one(3, addr, rhumb.TCP, 50*time.Millisecond))
 	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
@@ -273,7 +297,7 @@ func TestAConnectionIsHeldToo(t *testing.T) {
 	}
 	defer c.Close()
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
-		t.Fatalf("held in vain: %v", err)
+		t.Fatalf("after the hold: %v", err)
 	}
 }
 

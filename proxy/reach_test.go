@@ -92,8 +92,8 @@ func (r *strictReplica) take(client string) (got guardtest.Reading, fault string
 	return got, r.fault
 }
 
-// FuzzNoSecondRequestReachesTheReplica sends any bytes over a socket. The replica must get no request that a strict reader doesn't find in
-// them, and none that it finds otherwise.
+// FuzzNoSecondRequestReachesTheReplica sends any bytes over a socket. The replica must get no request that a strict
+// reader doesn't find in them, and none that it finds otherwise.
 func FuzzNoSecondRequestReachesTheReplica(f *testing.F) {
 	for way := range byte(6) {
 		for _, preface := range falsePrefaces {
@@ -130,8 +130,8 @@ func FuzzNoSecondRequestReachesTheReplica(f *testing.F) {
 	})
 }
 
-// unexpected says what a replica got that a strict reader doesn't find in what the client sent, in that order. The proxy may have answered
-// some of the requests itself.
+// unexpected says what a replica got that a strict reader doesn't find in what the client sent, in that order. The
+// proxy may have answered some of the requests itself.
 func unexpected(got, strict guardtest.Reading) string {
 	heads := strict.Heads
 	for _, h := range got.Heads {
@@ -144,7 +144,10 @@ func unexpected(got, strict guardtest.Reading) string {
 	}
 	requests := strict.Requests
 	for _, q := range got.Requests {
-		at := slices.IndexFunc(requests, func(s guardtest.Request) bool { return s.Method == q.Method && s.Body == q.Body })
+		at := slices.IndexFunc(requests, func(s guardtest.Request) bool {
+			return s.Method == q.Method &&
+				s.Body == q.Body
+		})
 		if at < 0 {
 			return fmt.Sprintf("the replica got %q; a strict reader finds %q", got.Requests, strict.Requests)
 		}
@@ -153,8 +156,8 @@ func unexpected(got, strict guardtest.Reading) string {
 	return ""
 }
 
-// sendFrom sends the bytes from an address of this host, and waits until all of them have been dealt with: until the proxy closes a
-// connection that the client has ended, or is silent for a moment.
+// sendFrom sends the bytes from an address of this host, and waits until all of them have been dealt with: until the
+// proxy closes a connection that the client has ended, or is silent for a moment.
 func sendFrom(t testing.TB, f front, client string, in []byte, end bool) {
 	t.Helper()
 	c := f.from(t, client)

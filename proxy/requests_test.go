@@ -18,7 +18,7 @@ import (
 )
 
 // RFC 9112, 2.2: old clients send an empty line after a body.
-func TestOneEmptyLineBeforeARequestIsPassedOver(t *testing.T) {
+func TestOneEmptyLineBeforeARequestIsSkipped(t *testing.T) {
 	_, fs := fronts(t, proxy.Options{}, record(t).Endpoint)
 	get := "GET /a HTTP/1.1\r\nHost: front.test\r\n\r\n"
 	post := "POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 2\r\n\r\nxy\r\n"
@@ -41,25 +41,31 @@ func TestOneEmptyLineBeforeARequestIsPassedOver(t *testing.T) {
 	}
 }
 
-// TestTargetsAndHostsThatAreNoneAreRefused sends first lines and hosts that servers read in different ways.
-func TestTargetsAndHostsThatAreNoneAreRefused(t *testing.T) {
+// TestInvalidURIsAndHostsAreRefused sends first lines and hosts that servers read in different ways.
+func TestInvalidURIsAndHostsAreRefused(t *testing.T) {
 	r := record(t)
 	p, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	for _, f := range fs {
-		for _, target := range []string{"raw.test:80", "http:x", "http:/x", "http:///x", "https:x", "ftp://front.test/", "javascript:x", "*", "x"} {
+		for _, target := range []string{"raw.test:80", "http:x", "http:/x", "http:///x", "https:x", "ftp://front.test/",
+			"javascript:x", "*", "x"} {
 			refused(t, f.name+" "+target, f.say(t, "GET "+target+" HTTP/1.1\r\nHost: front.test\r\n\r\n"+hidden), r)
 		}
 		refused(t, f.name, f.say(t, "OPTIONS *x HTTP/1.1\r\nHost: front.test\r\n\r\n"+hidden), r)
-		for _, host := range []string{"[front.test]evil", "[front.test]", "front.test:evil", "front.test:80:80", "front.test:-1", "::1", "[::1", "[::1]x", "[::1]:x",
+		for _, host := range []string{"[front.test]evil", "[front.test]", "front.test:evil", "front.test:80:80",
+			"front.test:-1", "::1", "[::1", "[::1]x", "[::1]:x",
 			"front.test]", "[127.0.0.1]", ":80", "front.test, evil.test:80:80"} {
 			refused(t, f.name+" "+host, f.say(t, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n"+hidden), r)
 		}
 	}
 	for _, f := range []front{fs[0], fs[1], overHTTP2(fs)} {
-		for _, fields := range [][]string{{":method", "GET /x HTTP/1.1"}, {":method", "G(T"}, {":path", "*"}, {":path", "raw.test:80"}, {":path", "http:x"},
-			{":path", "http://front.test/"}, {":path", "/?x HTTP/1.1"}, {":path", "/x y"}, {":authority", "front.test:evil"}, {":authority", "[front.test]evil"},
-			{":authority", "front test"}, {":authority", "a@front.test"}, {":authority", "front.test/x"}, {":authority", "fr\u00f6nt.test"},
-			{"content-length", "5", "content-length", "6", ":method", "POST", "body", "abcde"}, {"content-length", "5, 5", ":method", "POST", "body", "abcde"},
+		for _, fields := range [][]string{{":method", "GET /x HTTP/1.1"}, {":method", "G(T"}, {":path", "*"},
+			{":path", "raw.test:80"}, {":path", "http:x"},
+			{":path", "http://front.test/"}, {":path", "/?x HTTP/1.1"}, {":path", "/x y"}, {":authority",
+				"front.test:evil"}, {":authority", "[front.test]evil"},
+			{":authority", "front test"}, {":authority", "a@front.test"}, {":authority", "front.test/x"}, {":authority",
+				"fr\u00f6nt.test"},
+			{"content-length", "5", "content-length", "6", ":method", "POST", "body", "abcde"}, {"content-length",
+				"5, 5", ":method", "POST", "body", "abcde"},
 			{"content-length", "+5", ":method", "POST", "body", "abcde"}} {
 			if status, _ := f.ask2(t, fields...); status != "400" && status != "PROTOCOL_ERROR" {
 				t.Errorf("%s over HTTP/2: %q is answered %s", f.name, fields, status)
@@ -75,7 +81,7 @@ func TestTargetsAndHostsThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
-func TestTargetsAndHostsOfEveryFormReachTheReplica(t *testing.T) {
+func TestValidURIsAndHostsReachTheReplica(t *testing.T) {
 	for _, c := range []struct{ line, host, want string }{
 		{"GET http://front.test/abs?q", "front.test", "GET /abs?q HTTP/1.1\r\nHost: front.test\r\n"},
 		{"GET HTTPS://front.test", "other.test", "GET / HTTP/1.1\r\nHost: front.test\r\n"},
@@ -101,20 +107,22 @@ func TestTargetsAndHostsOfEveryFormReachTheReplica(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	for _, host := range []string{"[::1]", "[::1]:80", "[fe80::1%25eth0]:8080", "under_score.test", "127.0.0.1:80"} {
-		if a := fs[0].say(t, "GET / HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(a, "HTTP/1.1 200 ") {
+		if a := fs[0].say(t, "GET / HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(a,
+			"HTTP/1.1 200 ") {
 			t.Errorf("%s: answered %q", host, a)
 		}
 	}
 }
 
-// TestOptionsOfTheServerItselfAreCounted sends a request that is answered before any route is looked at, and then one that is refused: it
-// must not be taken for one before the refusal.
-func TestOptionsOfTheServerItselfAreCounted(t *testing.T) {
+// TestOptionsOfTheProxyItselfAreCounted sends a request that is answered before any route is looked at, and then one
+// that is refused: it must not be taken for one before the refusal.
+func TestOptionsOfTheProxyItselfAreCounted(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
 	for _, f := range fs {
 		a := f.say(t, "OPTIONS * HTTP/1.1\r\nHost: front.test\r\n\r\n"+smuggler)
-		if !strings.HasPrefix(a, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n") || strings.Count(a, "HTTP/1.1 ") != 2 || !strings.Contains(a, "HTTP/1.1 400 ") {
+		if !strings.HasPrefix(a, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n") || strings.Count(a, "HTTP/1.1 ") != 2 ||
+			!strings.Contains(a, "HTTP/1.1 400 ") {
 			t.Errorf("%s: answered %q", f.name, a)
 		}
 	}
@@ -127,10 +135,11 @@ func TestOptionsOfTheServerItselfAreCounted(t *testing.T) {
 }
 
 // A replica that gets its own address as Host leads its clients there.
-func TestARequestWithoutAHostGetsTheAddressItCalled(t *testing.T) {
+func TestARequestWithoutAHostGetsTheCalledAddress(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
-	for _, head := range []string{"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nHost:\r\n\r\n", "GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n"} {
+	for _, head := range []string{"GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nHost:\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n"} {
 		fs[0].say(t, head)
 	}
 	got := r.String()
@@ -141,8 +150,9 @@ func TestARequestWithoutAHostGetsTheAddressItCalled(t *testing.T) {
 	}
 }
 
-// TestABodyThatTheServerCannotReadIsAnswered sends what the standard allows and the server refuses in the middle of a body.
-func TestABodyThatTheServerCannotReadIsAnswered(t *testing.T) {
+// TestAnUnreadableBodyIsAnswered sends what the standard allows and the server refuses in the middle of a
+// body.
+func TestAnUnreadableBodyIsAnswered(t *testing.T) {
 	_, fs := fronts(t, proxy.Options{}, web(t, "a", big))
 	for name, body := range map[string]string{
 		"a size of 17 digits":  "00000000000000003\r\nabc\r\n0\r\n\r\n",
@@ -152,7 +162,8 @@ func TestABodyThatTheServerCannotReadIsAnswered(t *testing.T) {
 	} {
 		for _, f := range fs {
 			a := f.say(t, "POST / HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\n\r\n"+body)
-			if !strings.HasPrefix(a, "HTTP/1.1 400 ") || strings.Count(a, "HTTP/1.1 ") != 1 || strings.Contains(a, "left open") {
+			if !strings.HasPrefix(a, "HTTP/1.1 400 ") || strings.Count(a, "HTTP/1.1 ") != 1 ||
+				strings.Contains(a, "left open") {
 				t.Errorf("%s, %s: answered %q", f.name, name, a)
 			}
 		}
@@ -165,9 +176,11 @@ func TestEarlyBytesFollowAnUpgrade(t *testing.T) {
 	for _, f := range fs {
 		for _, early := range []string{"EARLY", strings.Repeat("early", 10_000)} {
 			ask := "GET / HTTP/1.1\r\nHost: front.test\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n"
-			for _, a := range []string{f.say(t, ask+early+"LATER"), sayInPieces(t, f, ask+early, "LATER"), sayInPieces(t, f, ask+early[:1], early[1:]+"LATER")} {
+			for _, a := range []string{f.say(t, ask+early+"LATER"), sayInPieces(t, f, ask+early, "LATER"),
+				sayInPieces(t, f, ask+early[:1], early[1:]+"LATER")} {
 				_, got, _ := strings.Cut(a, "\r\n\r\n")
-				if want := fmt.Sprintf("%d bytes, the last LATER", len(early)+5); !strings.HasPrefix(a, "HTTP/1.1 101 ") || got != want {
+				if want := fmt.Sprintf("%d bytes, the last LATER", len(early)+5); !strings.HasPrefix(a,
+					"HTTP/1.1 101 ") || got != want {
 					t.Errorf("%s: answered %.200q, not %q", f.name, a, want)
 				}
 			}
@@ -197,8 +210,8 @@ func upgrading(c net.Conn) {
 	fmt.Fprintf(c, "%d bytes, the last LATER", len(got))
 }
 
-// TestAFaultyConnectionIsNoWarning sends frames that are none: any client could fill the log with warnings.
-func TestAFaultyConnectionIsNoWarning(t *testing.T) {
+// TestAFaultyConnectionLogsNoWarning sends frames that are none: any client could fill the log with warnings.
+func TestAFaultyConnectionLogsNoWarning(t *testing.T) {
 	var log words
 	_, fs := fronts(t, proxy.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, web(t, "a", nil))
 	before := log.String()
@@ -257,8 +270,9 @@ func endingItsSide(t testing.TB, f front, words string) string {
 }
 
 // A client that has left looks at first like one that waits.
-func TestARequestOfAClientThatLeftIsDropped(t *testing.T) {
-	p, fs := fronts(t, proxy.Options{Limits: slow}, web(t, "a", func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+func TestTheRequestOfAClosedConnectionIsDropped(t *testing.T) {
+	p, fs := fronts(t, proxy.Options{Limits: slow}, web(t, "a",
+		func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	for _, f := range fs {
 		c := f.dial(t)
 		io.WriteString(c, "GET /a HTTP/1.1\r\nHost: front.test\r\n\r\n")

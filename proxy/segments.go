@@ -2,29 +2,28 @@ package proxy
 
 import (
 	"context"
-	"maps"
+	"log/slog"
 	"slices"
 	"sync"
 
 	"rhumb"
-	"rhumb/proxy/internal/table"
 )
 
-// Segments makes the service addresses inside stacks true.
+// Segments makes the service addresses inside stacks.
 type Segments interface {
-	// Apply makes these segments true, removes those that aren't among them, and gives the errors by network ID. It is idempotent and
+	// Apply makes these segments, removes all others, and returns the errors by network ID. It is idempotent and
 	// repairs what it finds.
 	Apply(ctx context.Context, ss []rhumb.Segment) map[string]error
 	// Open counts the connections of draining endpoints, and those of them over which something has moved of late, by
 	// replica ID.
 	Open(ctx context.Context) (open, busy map[string]int)
-	// Supported tells why segments can't be had on this machine; nil: they can.
+	// Supported returns why this machine can't have segments, or nil if it can.
 	Supported() error
 	// Run repairs the segments of the last Apply until ctx ends, and leaves them as they are then.
 	Run(ctx context.Context) error
 }
 
-// noSegments is for a proxy that was given none.
+// noSegments refuses all segments.
 type noSegments struct{}
 
 func (noSegments) Apply(_ context.Context, ss []rhumb.Segment) map[string]error {
@@ -40,76 +39,107 @@ func (noSegments) Supported() error {
 }
 func (noSegments) Run(context.Context) error { return nil }
 
-// ownSegments makes the served table's segments true and keeps them so, until disown. Without a table it waits for one: what is there
-// isn't removed only because the table was lost.
-func (p *Proxy) ownSegments(ctx context.Context) (disown func()) {
+// segmentKeeper keeps the segments as the served table says, without the endpoints of dead replicas.
+type segmentKeeper struct {
+	Segments
+	served  *served
+	log     *slog.Logger
+	disown  func()        // set by own
+	changed chan struct{} // a replica died or restarted
+
+	making turn            // one Segments.Apply at a time; guards what is below
+	wanted []rhumb.Segment // those of the last apply
+	owned  bool            // there was one
+}
+
+func newSegmentKeeper(s Segments, served *served, log *slog.Logger) *segmentKeeper {
+	return &segmentKeeper{Segments: s, served: served, log: log, disown: func() {}, changed: make(chan struct{}, 1),
+		making: make(turn, 1)}
+}
+
+// own makes the segments of t and keeps them so until disown. Without a table it waits for one: segments that exist
+// aren't removed only because the table was lost.
+func (k *segmentKeeper) own(ctx context.Context, t rhumb.Table) {
 	ctx, cancel := context.WithCancel(ctx)
-	if err := p.segments.Supported(); err != nil {
-		p.log.Warn("no service addresses inside stacks", "reason", err)
+	if err := k.Supported(); err != nil {
+		k.log.Warn("no service addresses inside stacks", "err", err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t := p.served.Load().table; t.Version > 0 && !p.ended {
-		p.segments.Apply(ctx, living(t.Segments, p.dead.hides)) // it logs what can't be made, and Run goes on trying
+	if t.Version > 0 {
+		k.apply(ctx, t.Segments) // it logs what can't be made, and Run retries
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := p.segments.Run(ctx); err != nil {
-			p.log.Error("service addresses aren't looked after", "error", err)
+		if err := k.Run(ctx); err != nil {
+			k.log.Error("service addresses no longer repaired", "err", err)
 		}
 	})
-	p.disown = func() {
+	running.Go(func() { k.follow(ctx) })
+	k.disown = func() {
 		cancel()
 		running.Wait()
 	}
-	return p.disown
 }
 
-// serveSegments makes the segments of t true. Those of the served table that t leaves out stay until dropSegments, so that connections through
-// them aren't lost if t can't be served. The first changed one that can't be made is the error, and then all is as it was. The caller holds mu.
-func (p *Proxy) serveSegments(ctx context.Context, t rhumb.Table) error {
-	served := p.served.Load().table.Segments
-	old := make(map[string]rhumb.Segment, len(served))
-	for _, s := range served {
+// apply makes these segments without dead endpoints, and returns the errors by network ID.
+func (k *segmentKeeper) apply(ctx context.Context, ss []rhumb.Segment) map[string]error {
+	k.making.wait()
+	defer k.making.end()
+	k.wanted, k.owned = ss, true
+	return k.Apply(ctx, k.served.living(ss))
+}
+
+// remake has the segments made again because a replica died or restarted. It doesn't wait for that.
+func (k *segmentKeeper) remake() {
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+// follow makes the segments again as replicas die and restart, until ctx ends.
+func (k *segmentKeeper) follow(ctx context.Context) {
+	for {
+		select {
+		case <-k.changed:
+		case <-ctx.Done():
+			return
+		}
+		k.making.wait()
+		if k.owned && ctx.Err() == nil {
+			k.Apply(ctx, k.served.living(k.wanted))
+		}
+		k.making.end()
+	}
+}
+
+// serve makes the segments of a new table. Segments that it leaves out stay until drop: their connections would be lost
+// for nothing if the table were refused. If a changed segment can't be made, serve returns its error, and all segments
+// are as they were.
+func (k *segmentKeeper) serve(ctx context.Context, before, now []rhumb.Segment) error {
+	old := make(map[string]rhumb.Segment, len(before))
+	for _, s := range before {
 		old[s.ID] = s
 	}
-	leaving := maps.Clone(old)
-	for _, s := range t.Segments {
-		delete(leaving, s.ID)
-	}
-	errs := p.segments.Apply(ctx, living(slices.AppendSeq(slices.Clone(t.Segments), maps.Values(leaving)), p.dead.hides))
-	for _, s := range t.Segments {
-		if err := errs[s.ID]; err != nil && !table.Same(s, old[s.ID]) {
-			p.restoreSegments(ctx)
+	errs := k.apply(ctx, append(slices.Clone(now), without(before, now)...))
+	for _, s := range now {
+		if err := errs[s.ID]; err != nil && !s.Equal(old[s.ID]) {
+			k.apply(context.WithoutCancel(ctx), before)
 			return rhumb.Errorf(rhumb.Unavailable, "%w", err)
 		}
 	}
 	return nil
 }
 
-// restoreSegments goes back to the served table's.
-func (p *Proxy) restoreSegments(ctx context.Context) {
-	p.segments.Apply(context.WithoutCancel(ctx), living(p.served.Load().table.Segments, p.dead.hides)) // it logs what it can't do
-}
-
-// dropSegments removes what serveSegments left of the table before t.
-func (p *Proxy) dropSegments(ctx context.Context, before, t rhumb.Table) {
-	for _, s := range before.Segments {
-		if !slices.ContainsFunc(t.Segments, func(o rhumb.Segment) bool { return o.ID == s.ID }) {
-			p.segments.Apply(context.WithoutCancel(ctx), living(t.Segments, p.dead.hides))
-			return
-		}
+// drop removes the segments that the new table leaves out.
+func (k *segmentKeeper) drop(ctx context.Context, before, now []rhumb.Segment) {
+	if len(without(before, now)) > 0 {
+		k.apply(ctx, now)
 	}
 }
 
-// living gives the segments without the endpoints at which nobody answers.
-func living(ss []rhumb.Segment, hidden func(rhumb.Endpoint) bool) []rhumb.Segment {
-	ss = table.CloneSegments(ss)
-	for _, s := range ss {
-		for i := range s.Services {
-			es := &s.Services[i].Endpoints
-			*es = slices.DeleteFunc(*es, hidden)
-		}
-	}
-	return ss
+// without returns the segments of before that aren't in now.
+func without(before, now []rhumb.Segment) []rhumb.Segment {
+	return slices.DeleteFunc(slices.Clone(before), func(s rhumb.Segment) bool {
+		return slices.ContainsFunc(now, func(n rhumb.Segment) bool { return n.ID == s.ID })
+	})
 }

@@ -84,10 +84,12 @@ func (m *madeSegments) fail(id string, err error) {
 }
 
 func segmentOf(network string, third byte, replicas ...string) rhumb.Segment {
-	s := rhumb.Segment{Network: network, ID: "id-" + network, Stack: "shop", Bridge: "br-" + network, Subnet: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third, 0}), 24)}
+	s := rhumb.Segment{Network: network, ID: "id-" + network, Stack: "shop", Bridge: "br-" + network,
+		Subnet: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third, 0}), 24)}
 	a := rhumb.ServiceAddress{Service: "web", Addr: netip.AddrFrom4([4]byte{10, 0, third, 200})}
 	for i, r := range replicas {
-		a.Endpoints = append(a.Endpoints, rhumb.Endpoint{Replica: r, Name: r, Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, third, byte(i + 2)}), 0)})
+		a.Endpoints = append(a.Endpoints, rhumb.Endpoint{Replica: r, Name: r,
+			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, third, byte(i + 2)}), 0)})
 	}
 	s.Services = []rhumb.ServiceAddress{a}
 	return s
@@ -100,6 +102,12 @@ func running(t *testing.T, o Options) (p *Proxy, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p, runs(t, p)
+}
+
+// runs runs the proxy until the test ends, or stop is called.
+func runs(t *testing.T, p *Proxy) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() {
@@ -113,7 +121,7 @@ func running(t *testing.T, o Options) (p *Proxy, stop func()) {
 	}
 	t.Cleanup(stop)
 	<-p.running
-	return p, stop
+	return stop
 }
 
 func equalMade(t *testing.T, m *madeSegments, want map[string][]string) {
@@ -129,7 +137,7 @@ func equalMade(t *testing.T, m *madeSegments, want map[string][]string) {
 	}
 }
 
-func TestATableIsServedWithItsSegmentsOrNotAtAll(t *testing.T) {
+func TestATableIsServedOnlyWithItsSegments(t *testing.T) {
 	m := &madeSegments{fails: map[string]error{}}
 	p, _ := running(t, Options{Segments: m, State: t.TempDir()})
 	one, two := segmentOf("a", 1, "r1"), segmentOf("b", 2, "r2")
@@ -152,7 +160,8 @@ func TestATableIsServedWithItsSegmentsOrNotAtAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := segmentOf("a", 1, "r1", "r3")
-	if err := p.Apply(t.Context(), rhumb.Table{Version: 3, Segments: []rhumb.Segment{changed, two}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 3,
+		Segments: []rhumb.Segment{changed, two}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
 		t.Fatalf("a changed segment that can't be made: %v", err)
 	}
 	equalMade(t, m, map[string][]string{"a": {"r1"}, "b": {"r2"}})
@@ -179,9 +188,12 @@ func listening(at netip.AddrPort, s rhumb.Segment) rhumb.Table {
 		Listeners: []rhumb.Listener{{Addr: at, Protocol: rhumb.TCP, Backend: "b"}}}
 }
 
-func TestAfterATableThatFailsAllIsAsItWas(t *testing.T) {
+func TestAFailedTableChangesNothing(t *testing.T) {
 	for name, fail := range map[string]func(t *testing.T, m *madeSegments, state string){
-		"its segment can't be made": func(_ *testing.T, m *madeSegments, _ string) { m.fail("id-b", errors.New("network b: no bridge")) },
+		"its segment can't be made": func(_ *testing.T, m *madeSegments,
+			_ string) {
+			m.fail("id-b", errors.New("network b: no bridge"))
+		},
 		"it can't be saved": func(t *testing.T, _ *madeSegments, state string) {
 			if err := os.RemoveAll(state); err != nil {
 				t.Fatal(err)
@@ -207,7 +219,8 @@ func TestAfterATableThatFailsAllIsAsItWas(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Close()
-			if c, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), at.Port()).String()); err == nil {
+			if c, err := net.Dial("tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"),
+				at.Port()).String()); err == nil {
 				c.Close()
 				t.Error("the new address is served")
 			}
@@ -215,10 +228,11 @@ func TestAfterATableThatFailsAllIsAsItWas(t *testing.T) {
 	}
 }
 
-func TestAProxyThatStartsAloneMakesItsSegmentsAgain(t *testing.T) {
+func TestAProxyMakesItsSegmentsAtTheStart(t *testing.T) {
 	dir := t.TempDir()
 	p, stop := running(t, Options{Segments: &madeSegments{}, State: dir})
-	if err := p.Apply(t.Context(), rhumb.Table{Version: 1, Segments: []rhumb.Segment{segmentOf("a", 1, "r1")}}); err != nil {
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 1,
+		Segments: []rhumb.Segment{segmentOf("a", 1, "r1")}}); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -241,7 +255,8 @@ func TestASuccessorOwnsTheSegments(t *testing.T) {
 	lives := make(chan Life)
 	table := listening(free(t), segmentOf("a", 1, "r1", "r2"))
 	table.Backends[0].Hold = time.Minute
-	p1, _ := running(t, Options{Segments: old, State: dir, Socket: socket, Lives: livesFrom(lives), Limits: Limits{StopTime: 100 * time.Millisecond}})
+	p1, _ := running(t, Options{Segments: old, State: dir, Socket: socket, Lives: livesFrom(lives),
+		Limits: Limits{StopTime: 100 * time.Millisecond}})
 	if err := p1.Apply(t.Context(), table); err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +284,7 @@ func TestASuccessorOwnsTheSegments(t *testing.T) {
 	}
 }
 
-func TestStatusTellsWhyThereAreNoSegments(t *testing.T) {
+func TestStatusSaysWhyThereAreNoSegments(t *testing.T) {
 	p, _ := running(t, Options{Segments: &madeSegments{reason: errors.New("the kernel has no nftables")}})
 	if st, err := p.Status(t.Context()); err != nil || st.NoSegments != "the kernel has no nftables" {
 		t.Errorf("%q, %v", st.NoSegments, err)
@@ -278,7 +293,8 @@ func TestStatusTellsWhyThereAreNoSegments(t *testing.T) {
 	if st, err := p.Status(t.Context()); err != nil || st.NoSegments == "" {
 		t.Errorf("%q, %v", st.NoSegments, err)
 	}
-	if err := p.Apply(t.Context(), rhumb.Table{Version: 1, Segments: []rhumb.Segment{segmentOf("a", 1)}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
+	if err := p.Apply(t.Context(), rhumb.Table{Version: 1,
+		Segments: []rhumb.Segment{segmentOf("a", 1)}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
 		t.Errorf("%v", err)
 	}
 }

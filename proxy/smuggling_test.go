@@ -64,7 +64,8 @@ const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
 // smuggled are requests whose end isn't sure, or whose header means different things to different readers.
 var smuggled = []struct{ name, head, body string }{
 	{"both lengths", "Content-Length: 6\r\nTransfer-Encoding: chunked", "0\r\n\r\n" + hidden},
-	{"both lengths, the other way round", "Transfer-Encoding: chunked\r\nContent-Length: 4", "5c\r\n" + hidden + "0\r\n\r\n"},
+	{"both lengths, the other way round", "Transfer-Encoding: chunked\r\nContent-Length: 4", "5c\r\n" + hidden +
+		"0\r\n\r\n"},
 	{"two lengths", "Content-Length: 0\r\nContent-Length: 34", hidden},
 	{"the same length twice", "Content-Length: 0\r\nContent-Length: 0", hidden},
 	{"a list of lengths", "Content-Length: 0, 34", hidden},
@@ -115,7 +116,7 @@ var smuggled = []struct{ name, head, body string }{
 	{"a trailer with a length", "Transfer-Encoding: chunked\r\nTrailer: X", "0\r\nContent-Length: 34\r\n\r\n" + hidden},
 }
 
-func TestWhatCouldBeReadAsTwoRequestsIsRefused(t *testing.T) {
+func TestARequestWithTwoReadingsIsRefused(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	for i, c := range smuggled {
@@ -133,7 +134,8 @@ func TestWhatCouldBeReadAsTwoRequestsIsRefused(t *testing.T) {
 func refused(t *testing.T, name, answer string, r *recorder) {
 	t.Helper()
 	answer = strings.ReplaceAll(answer, "HTTP/1.0", "HTTP/1.1")
-	if !strings.HasPrefix(answer, "HTTP/1.1 400 ") || strings.Count(answer, "HTTP/1.1 ") != 1 || strings.Contains(answer, "left open") {
+	if !strings.HasPrefix(answer, "HTTP/1.1 400 ") || strings.Count(answer, "HTTP/1.1 ") != 1 ||
+		strings.Contains(answer, "left open") {
 		t.Errorf("%s: answered %.200q", name, answer)
 	}
 	if got := r.String(); strings.Contains(got, "hidden") || strings.Count(got, " HTTP/1.1\r\n") > 1 {
@@ -141,17 +143,19 @@ func refused(t *testing.T, name, answer string, r *recorder) {
 	}
 }
 
-func TestRequestLinesThatCanBeReadInTwoWaysAreRefused(t *testing.T) {
+func TestRequestLinesWithTwoReadingsAreRefused(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	r := record(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
-	for _, line := range []string{"GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET / HTTP/1.1 HTTP/1.1", "GET /\tHTTP/1.1", "GET /\x00 HTTP/1.1",
+	for _, line := range []string{"GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET / HTTP/1.1 HTTP/1.1", "GET /\tHTTP/1.1",
+		"GET /\x00 HTTP/1.1",
 		"GET / HTTP/1.1\rX: a", "GET / HTTP/1.1\nX: a", "G\"T / HTTP/1.1", "GET / HTTP/1.2", "GET / HTTP/9.1", "GET / http/1.1", "GET /", "", " GET / HTTP/1.1",
 		"PRI * HTTP/1.1 \r\n"} {
 		refused(t, line, say(t, addr, line+"\r\nHost: x\r\n\r\n"+hidden), r)
 	}
-	refused(t, "chunked in HTTP/1.0", say(t, addr, "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+hidden), r)
+	refused(t, "chunked in HTTP/1.0",
+		say(t, addr, "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+hidden), r)
 	if r.String() != "" {
 		t.Errorf("upstream got %q", r)
 	}
@@ -193,7 +197,8 @@ func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 				}
 				io.Copy(io.Discard, resp.Body)
 				if resp.Close && want == 200 {
-					return // the replica answered before the proxy had read the body's end: what follows is not read at all
+					// the replica answered before the proxy had read the body's end: what follows is not read at all
+					return
 				}
 			}
 			told.Add(1)
@@ -216,14 +221,16 @@ func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
 	if a := say(t, addr, ask+bad); strings.Count(a, "HTTP/1.1 ") != 1 {
 		t.Errorf("at once: %q", a)
 	}
-	if a := say(t, addr, ask); !strings.HasPrefix(a, "HTTP/1.1 200 ") || !strings.Contains(a, "Connection: close\r\n") || strings.Contains(a, "left open") {
+	if a := say(t, addr, ask); !strings.HasPrefix(a, "HTTP/1.1 200 ") ||
+		!strings.Contains(a, "Connection: close\r\n") || strings.Contains(a, "left open") {
 		t.Errorf("alone: %q", a)
 	}
 	nowhere := one(2, addr, rhumb.HTTP, 0, r.Endpoint)
 	nowhere.Listeners[0].Backend, nowhere.Rules = "", []rhumb.Rule{{Host: "y", Backend: nowhere.Backends[0].Name}}
 	apply(t, p, nowhere)
 	bad = strings.ReplaceAll(bad, "Host: x", "Host: y")
-	if a := say(t, addr, ask+bad); !strings.HasPrefix(a, "HTTP/1.1 404 ") || strings.Count(a, "HTTP/1.1 ") != 1 || strings.Contains(a, "left open") {
+	if a := say(t, addr, ask+bad); !strings.HasPrefix(a, "HTTP/1.1 404 ") || strings.Count(a, "HTTP/1.1 ") != 1 ||
+		strings.Contains(a, "left open") {
 		t.Errorf("at once, where the proxy itself answers: %q", a)
 	}
 	if got := r.String(); strings.Contains(got, "hidden") || strings.Contains(got, "/bad") {
@@ -232,13 +239,14 @@ func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
 }
 
 // Only a connection's first bytes make it one of HTTP/2, which the guard doesn't read.
-func TestAfterARequestThereIsNoWayToHTTP2(t *testing.T) {
+func TestAConnectionCannotChangeToHTTP2AfterARequest(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	r := record(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
 	a := say(t, addr, "GET /good HTTP/1.1\r\nHost: x\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+hidden)
-	if !strings.HasPrefix(a, "HTTP/1.1 200 ") || strings.Count(a, "HTTP/1.1 ") != 2 || !strings.Contains(a, "HTTP/1.1 400 ") || strings.Contains(a, "left open") {
+	if !strings.HasPrefix(a, "HTTP/1.1 200 ") || strings.Count(a, "HTTP/1.1 ") != 2 ||
+		!strings.Contains(a, "HTTP/1.1 400 ") || strings.Contains(a, "left open") {
 		t.Errorf("answered %q", a)
 	}
 	if got := r.String(); strings.Contains(got, "hidden") || strings.Contains(got, "PRI") {
@@ -247,7 +255,7 @@ func TestAfterARequestThereIsNoWayToHTTP2(t *testing.T) {
 }
 
 // Behind such an upgrade requests would reach the replica as the client wrote them.
-func TestNoUpgradeLeadsToHTTPAgain(t *testing.T) {
+func TestUpgradesToHTTPAreNotPassedOn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
@@ -257,7 +265,8 @@ func TestNoUpgradeLeadsToHTTPAgain(t *testing.T) {
 			w.WriteHeader(http.StatusSwitchingProtocols)
 		}
 	})))
-	for to, want := range map[string]string{"h2c": "200", "H2C": "200", "websocket, h2c": "200", "HTTP/2.0": "200", "TLS/1.0, HTTP/1.1": "200", "websocket": "101"} {
+	for to, want := range map[string]string{"h2c": "200", "H2C": "200", "websocket, h2c": "200", "HTTP/2.0": "200",
+		"TLS/1.0, HTTP/1.1": "200", "websocket": "101"} {
 		a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "+to+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
 		if !strings.HasPrefix(a, "HTTP/1.1 "+want+" ") {
 			t.Errorf("%s: %q", to, a)

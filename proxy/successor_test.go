@@ -8,7 +8,7 @@ import (
 	"rhumb/proxy"
 )
 
-func TestAProxyKnowsWhichProcessSucceededIt(t *testing.T) {
+func TestAProxyKnowsItsSuccessor(t *testing.T) {
 	dir := t.TempDir()
 	run := func() (*proxy.Proxy, <-chan error) {
 		p, err := proxy.New(proxy.Options{State: dir, Socket: filepath.Join(dir, "s"), Version: "v1"})

@@ -199,21 +199,20 @@ func echoWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// webSocket opens one, and says something on it for a while.
+// webSocket opens a WebSocket, and sends messages on it for a while.
 func webSocket(ctx context.Context, url string) error {
 	c, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {
 		return err
 	}
 	defer c.CloseNow()
-	for range 20 {
+	for range 200 {
 		if err := c.Write(ctx, websocket.MessageText, []byte("hi")); err != nil {
 			return err
 		}
 		if _, _, err := c.Read(ctx); err != nil {
 			return err
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 	return c.Close(websocket.StatusNormalClosure, "")
 }
@@ -223,6 +222,8 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 	c := proxy.Dial(filepath.Join(dir, "s"))
 	spawn(t, dir)
 	httpAddr, tcpAddr := freeAddr(t), freeAddr(t)
+	release := make(chan struct{}, 1)
+	var atSlow atomic.Int64
 	slow := web(t, "slow", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ws" {
 			echoWebSocket(w, r)
@@ -230,32 +231,36 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 		}
 		io.Copy(io.Discard, r.Body)
 		if r.URL.Path == "/slow" {
-			time.Sleep(3 * time.Second)
+			atSlow.Add(1)
+			<-release
 		}
 		fmt.Fprint(w, "done")
 	})
 	table := rhumb.Table{Version: 5,
-		Listeners: []rhumb.Listener{{Addr: httpAddr, Protocol: rhumb.HTTP, Backend: "w"}, {Addr: tcpAddr, Protocol: rhumb.TCP, Backend: "t"}},
+		Listeners: []rhumb.Listener{{Addr: httpAddr, Protocol: rhumb.HTTP, Backend: "w"},
+			{Addr: tcpAddr, Protocol: rhumb.TCP, Backend: "t"}},
 		Backends: []rhumb.Backend{{Name: "w", Stack: "shop", Endpoints: []rhumb.Endpoint{slow}},
 			{Name: "t", Stack: "shop", Endpoints: []rhumb.Endpoint{tcp(t, "e", echo("e"))}}}}
 	apply(t, c, table)
 	l := startLoad("http://"+httpAddr.String(), tcpAddr.String(), 4)
 	l.wg.Go(func() { l.run(func() error { return webSocket(t.Context(), "ws://"+httpAddr.String()+"/ws") }) })
 	conn, r, _ := dialLine(t, tcpAddr)
-	for range 3 {
+	var procs []process
+	for round := range int64(3) {
 		var slowDone sync.WaitGroup
 		slowDone.Go(func() {
 			if code, body := get(t, "http://"+httpAddr.String()+"/slow"); code != 200 || body != "done" {
 				t.Errorf("the slow request: %d %q", code, body)
 			}
 		})
-		time.Sleep(200 * time.Millisecond)
-		spawn(t, dir)
+		eventually(t, "the slow request is under way", func() bool { return atSlow.Load() == round+1 })
+		procs = append(procs, spawn(t, dir))
 		if open(t, c, "slow") < 1 {
 			t.Error("the new proxy doesn't know what the old one has open")
 		}
 		table.Version++
 		apply(t, c, table)
+		release <- struct{}{}
 		slowDone.Wait()
 	}
 	fmt.Fprintln(conn, "hello")
@@ -264,7 +269,7 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 	}
 	l.end(t)
 	eventually(t, "only the oldest proxy's connection is open", func() bool { return open(t, c, "e") == 1 })
-	time.Sleep(1500 * time.Millisecond) // the proxies in between have ended
+	eventually(t, "the proxies in between have ended", func() bool { return !procs[0].running() && !procs[1].running() })
 	if n := open(t, c, "e"); n != 1 {
 		t.Errorf("the oldest proxy's connection is counted as %d", n)
 	}
@@ -317,7 +322,7 @@ func TestAnOldProxyServesTheNewOnesTables(t *testing.T) {
 	}
 }
 
-func TestATakeoverThatIsGivenUpChangesNothing(t *testing.T) {
+func TestAnAbandonedTakeoverChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "s")
 	first := spawn(t, dir)
@@ -345,7 +350,7 @@ func TestATakeoverThatIsGivenUpChangesNothing(t *testing.T) {
 	}
 }
 
-func TestProxiesThatStartTogetherSucceedOneAnother(t *testing.T) {
+func TestProxiesStartedTogetherSucceedOneAnother(t *testing.T) {
 	dir := t.TempDir()
 	c := proxy.Dial(filepath.Join(dir, "s"))
 	addr := freeAddr(t)

@@ -53,7 +53,8 @@ func makePocket(lists ...[]string) (*pocket, error) {
 		if err != nil {
 			return nil, err
 		}
-		template := &x509.Certificate{SerialNumber: number.NewInt(1), DNSNames: names, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+		template := &x509.Certificate{SerialNumber: number.NewInt(1), DNSNames: names,
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 		if err != nil {
 			return nil, err
@@ -69,10 +70,10 @@ func makePocket(lists ...[]string) (*pocket, error) {
 	return p, nil
 }
 
-func (p *pocket) Manage(rhumb.Table)                { p.managed.Add(1) }
-func (p *pocket) Good(host string) bool             { return p.certs[host] != nil && !p.away.Load() }
-func (p *pocket) Rest()                             { p.resting.Store(true) }
-func (p *pocket) Status() []rhumb.CertificateStatus { return nil }
+func (p *pocket) Manage(context.Context, rhumb.Table) { p.managed.Add(1) }
+func (p *pocket) Good(host string) bool               { return p.certs[host] != nil && !p.away.Load() }
+func (p *pocket) Rest()                               { p.resting.Store(true) }
+func (p *pocket) Status() []rhumb.CertificateStatus   { return nil }
 func (p *pocket) Certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return p.certs[h.ServerName], nil
 }
@@ -87,7 +88,8 @@ func (p *pocket) Challenge(w http.ResponseWriter, r *http.Request) bool {
 
 // secure makes a table with both entries, where every rule and certificate is of one of the hosts.
 func secure(version uint64, plain, over netip.AddrPort, e rhumb.Endpoint, hosts ...string) rhumb.Table {
-	t := rhumb.Table{Version: version, Listeners: []rhumb.Listener{{Addr: plain, Protocol: rhumb.HTTP}, {Addr: over, Protocol: rhumb.HTTPS}},
+	t := rhumb.Table{Version: version, Listeners: []rhumb.Listener{{Addr: plain, Protocol: rhumb.HTTP},
+		{Addr: over, Protocol: rhumb.HTTPS}},
 		Backends: []rhumb.Backend{{Name: "b", Endpoints: []rhumb.Endpoint{e}}}}
 	for _, h := range hosts {
 		t.Rules = append(t.Rules, rhumb.Rule{Host: h, Backend: "b"})
@@ -101,8 +103,12 @@ func over(addr netip.AddrPort, http2 bool, name string) *http.Client {
 	p := new(http.Protocols)
 	p.SetHTTP1(!http2)
 	p.SetHTTP2(http2)
-	return &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: name},
+	return &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	},
+		Transport: &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{InsecureSkipVerify: true,
+			ServerName: name},
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				var d net.Dialer
 				return d.DialContext(ctx, "tcp", addr.String())
@@ -153,13 +159,14 @@ func TestRequestsOverTLSReachTheReplica(t *testing.T) {
 		}
 	}
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
-		if _, err := tls.Dial("tcp", tlsAddr.String(), &tls.Config{InsecureSkipVerify: true, ServerName: "a.test", MinVersion: tls.VersionTLS10, MaxVersion: version}); err == nil {
+		if _, err := tls.Dial("tcp", tlsAddr.String(), &tls.Config{InsecureSkipVerify: true, ServerName: "a.test",
+			MinVersion: tls.VersionTLS10, MaxVersion: version}); err == nil {
 			t.Errorf("TLS version %x is taken", version)
 		}
 	}
 }
 
-func TestVisitorsAreLedToTLSOnlyWhereItIs(t *testing.T) {
+func TestVisitorsAreRedirectedToTLSOnlyIfItWorks(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	pocket := newPocket(t, []string{"a.test"}, []string{"both.test"})
 	p := start(t, proxy.Options{Certificates: pocket})
@@ -169,7 +176,8 @@ func TestVisitorsAreLedToTLSOnlyWhereItIs(t *testing.T) {
 	apply(t, p, table)
 	c := over(plain, false, "")
 	for url, want := range map[string]string{
-		"http://a.test/x%2fy/?q=1&r=%20":                 fmt.Sprintf("https://a.test:%d/x%%2fy/?q=1&r=%%20", tlsAddr.Port()),
+		"http://a.test/x%2fy/?q=1&r=%20": fmt.Sprintf("https://a.test:%d/x%%2fy/?q=1&r=%%20",
+			tlsAddr.Port()),
 		"http://A.test:80/":                              fmt.Sprintf("https://a.test:%d/", tlsAddr.Port()),
 		"http://a.test//evil.test/":                      fmt.Sprintf("https://a.test:%d//evil.test/", tlsAddr.Port()),
 		"http://both.test/":                              "",
@@ -177,7 +185,8 @@ func TestVisitorsAreLedToTLSOnlyWhereItIs(t *testing.T) {
 		"http://a.test/.well-known/acme-challenge/token": "",
 	} {
 		resp, body := fetch(t, c, url)
-		if got := resp.Header.Get("Location"); got != want || want != "" && resp.StatusCode != http.StatusPermanentRedirect {
+		if got := resp.Header.Get("Location"); got != want || want != "" &&
+			resp.StatusCode != http.StatusPermanentRedirect {
 			t.Errorf("%s: %d to %q, want %q", url, resp.StatusCode, got, want)
 		}
 		if strings.HasSuffix(url, "/token") && body != "the answer" {
@@ -187,7 +196,8 @@ func TestVisitorsAreLedToTLSOnlyWhereItIs(t *testing.T) {
 			t.Errorf("%s: HSTS in clear", url)
 		}
 	}
-	if resp, _ := fetch(t, over(tlsAddr, true, ""), "https://a.test/"); resp.Header.Get("Strict-Transport-Security") != "max-age=3600" {
+	if resp, _ := fetch(t, over(tlsAddr, true, ""),
+		"https://a.test/"); resp.Header.Get("Strict-Transport-Security") != "max-age=3600" {
 		t.Errorf("HSTS over TLS: %v", resp.Header)
 	}
 	pocket.away.Store(true)
@@ -196,11 +206,12 @@ func TestVisitorsAreLedToTLSOnlyWhereItIs(t *testing.T) {
 	}
 }
 
-func TestTheGuardReadsWhatComesOverTLS(t *testing.T) {
+func TestTheGuardChecksRequestsOverTLS(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	var seen atomic.Int64
 	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"})})
-	apply(t, p, secure(1, plain, tlsAddr, web(t, "r", func(http.ResponseWriter, *http.Request) { seen.Add(1) }), "a.test"))
+	apply(t, p, secure(1, plain, tlsAddr, web(t, "r", func(http.ResponseWriter, *http.Request) { seen.Add(1) }),
+		"a.test"))
 	for _, text := range []string{
 		"GET / HTTP/1.1\r\nHost: a.test\r\nX: y\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -223,10 +234,11 @@ func TestTheGuardReadsWhatComesOverTLS(t *testing.T) {
 	}
 }
 
-func TestClientsThatDawdleOverTLSAreShed(t *testing.T) {
+func TestIdleClientsOverTLSAreCut(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"}),
-		Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond, ProgressTime: 300 * time.Millisecond, IdleTime: 200 * time.Millisecond}})
+		Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond, ProgressTime: 300 * time.Millisecond,
+			IdleTime: 200 * time.Millisecond}})
 	apply(t, p, secure(1, plain, tlsAddr, web(t, "r", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.URL.Path == "/big" {
@@ -263,9 +275,10 @@ func TestClientsThatDawdleOverTLSAreShed(t *testing.T) {
 	})
 }
 
-func TestAHandshakeThatDoesNotEndIsCut(t *testing.T) {
+func TestAnUnfinishedHandshakeIsCut(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
-	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"}), Limits: proxy.Limits{HeaderTime: 300 * time.Millisecond}})
+	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"}),
+		Limits: proxy.Limits{HeaderTime: 300 * time.Millisecond}})
 	apply(t, p, secure(1, plain, tlsAddr, web(t, "r", nil), "a.test"))
 	c, err := net.Dial("tcp", tlsAddr.String())
 	if err != nil {
@@ -300,7 +313,7 @@ func TestAWebSocketGoesThroughTLS(t *testing.T) {
 	}
 }
 
-func TestASuccessorTakesTLSOver(t *testing.T) {
+func TestASuccessorTakesOverTLS(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	socket := filepath.Join(t.TempDir(), "s")
 	first, second := newPocket(t, []string{"a.test"}), newPocket(t, []string{"a.test"})
@@ -322,7 +335,7 @@ func TestASuccessorTakesTLSOver(t *testing.T) {
 	}
 }
 
-func TestATableWithImpossibleCertificatesIsRefused(t *testing.T) {
+func TestATableWithInvalidCertificatesIsRefused(t *testing.T) {
 	p := start(t, proxy.Options{})
 	good := secure(1, freeAddr(t), freeAddr(t), endpoint("r", "127.0.0.1:1"), "a.test")
 	for what, spoil := range map[string]func(*rhumb.Table){
@@ -340,7 +353,8 @@ func TestATableWithImpossibleCertificatesIsRefused(t *testing.T) {
 	} {
 		bad := good
 		spoil(&bad)
-		if err := p.Apply(t.Context(), bad); rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), what) {
+		if err := p.Apply(t.Context(), bad); rhumb.ErrorCode(err) != rhumb.Invalid ||
+			!strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

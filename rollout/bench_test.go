@@ -8,7 +8,7 @@ import (
 )
 
 // thousands is a stack of a hundred services with a hundred replicas each, and a release that changes one of them.
-func thousands() (w Wanted, o Observed) {
+func thousands() (w Wanted, o world) {
 	was, now := &rhumb.Stack{Name: "shop"}, &rhumb.Stack{Name: "shop"}
 	for i := range 100 {
 		s := web(100, "a")
@@ -27,7 +27,7 @@ func BenchmarkNext10000(b *testing.B) {
 	w, o := thousands()
 	b.ReportAllocs()
 	for b.Loop() {
-		if d := Next(w, o, noon); len(d.Steps) != 1 {
+		if d := Next(w, Observed(o), noon); len(d.Steps) != 1 {
 			b.Fatalf("%d steps", len(d.Steps))
 		}
 	}
@@ -37,7 +37,7 @@ func BenchmarkPlan100(b *testing.B) {
 	one, two := stack(web(100, "a")), stack(web(100, "b"))
 	w, o := deploy(42, one, two), serving(41, one)
 	for b.Loop() {
-		if n := len(Plan(w, o, noon)); n != 600 {
+		if n := len(Plan(w, Observed(o), noon)); n != 600 {
 			b.Fatalf("%d steps", n)
 		}
 	}

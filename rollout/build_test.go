@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// The tests' stacks and worlds are built with these.
+// This file holds what the tests build their stacks and worlds with.
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
@@ -21,17 +21,19 @@ func web(replicas int, image string) rhumb.Service {
 	}
 }
 
-// db is a stop-first service that nobody is led to.
+// db is a stop-first service without ports.
 func db(image string) rhumb.Service {
 	return rhumb.Service{
-		Name: "db", Replicas: 1, Container: rhumb.Container{Image: image}, Order: rhumb.StopFirst, OrderWhy: "mounts volume data read-write",
+		Name: "db", Replicas: 1, Container: rhumb.Container{Image: image},
+		Order: rhumb.StopFirst, OrderWhy: "mounts volume data read-write",
 		Ready: rhumb.Ready{Kind: rhumb.ReadyHealth},
 	}
 }
 
 // migrate is a job.
 func migrate(image string) rhumb.Service {
-	return rhumb.Service{Name: "migrate", Job: true, Replicas: 1, Container: rhumb.Container{Image: image}, Ready: rhumb.Ready{Kind: rhumb.ReadyExit}}
+	return rhumb.Service{Name: "migrate", Job: true, Replicas: 1, Container: rhumb.Container{Image: image},
+		Ready: rhumb.Ready{Kind: rhumb.ReadyExit}}
 }
 
 func after(s rhumb.Service, on string, c rhumb.Condition) rhumb.Service {
@@ -43,9 +45,13 @@ func stack(services ...rhumb.Service) *rhumb.Stack {
 	return &rhumb.Stack{Name: "shop", Services: services}
 }
 
-// serving is the world in which a release of the model serves.
-func serving(release int, m *rhumb.Stack) Observed {
-	o := Observed{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{}, Published: map[string]string{}}
+// world is an Observed that tests change step by step.
+type world Observed
+
+// serving returns the world in which a release of the model serves.
+func serving(release int, m *rhumb.Stack) world {
+	o := world{Ready: map[string]time.Time{}, Recorded: map[string]bool{}, Routes: map[string]Route{},
+		Published: map[string]string{}}
 	for _, n := range m.Networks {
 		o.Networks = append(o.Networks, n.Name)
 	}
@@ -73,14 +79,15 @@ func serving(release int, m *rhumb.Stack) Observed {
 	return o
 }
 
-// replica is one that has run for an hour. Its ID is "web.41.1".
+// replica is a replica that has run for an hour. Its ID is "web.41.1".
 func replica(s *rhumb.Service, release, slot int) rhumb.Replica {
-	return rhumb.Replica{ID: fmt.Sprintf("%s.%d.%d", s.Name, release, slot), Stack: "shop", Service: s.Name, Release: release, Slot: slot,
-		Spec: s.Container.Hash(), State: rhumb.StateRunning, Created: noon.Add(-time.Hour), Started: noon.Add(-time.Hour)}
+	return rhumb.Replica{ID: fmt.Sprintf("%s.%d.%d", s.Name, release, slot), Stack: "shop", Service: s.Name,
+		Release: release, Slot: slot, Spec: s.Container.Hash(), State: rhumb.StateRunning,
+		Created: noon.Add(-time.Hour), Started: noon.Add(-time.Hour)}
 }
 
 // with changes the replica of that ID.
-func (o Observed) with(id string, change func(r *rhumb.Replica)) Observed {
+func (o world) with(id string, change func(r *rhumb.Replica)) world {
 	for i := range o.Replicas {
 		if o.Replicas[i].ID == id {
 			change(&o.Replicas[i])

@@ -1,60 +1,53 @@
 package rollout
 
 import (
-	"slices"
-
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
-// mustRun tells whether the service is a job that has yet to complete in this deployment. Only a deployment that
-// was asked to runs jobs.
-func (s *service) mustRun() bool {
-	if !s.Job || s.t.w.Mode != Deploy || !s.t.w.RunJobs || slices.Contains(s.t.w.Jobs, s.Name) {
-		return false
-	}
-	for _, r := range s.replicas {
-		if r.Spec == s.spec && s.completed(r) {
-			return false
-		}
-	}
-	if of := s.hookOf(); of != nil {
-		return s.dueBefore(of)
-	}
-	return true
-}
-
-// runJob runs the job if it must, and takes out what isn't as wanted.
-func (s *service) runJob() {
-	must, inTheWay := s.mustRun(), false
-	for _, r := range s.replicas {
+// run is the strategy of jobs and hooks: it runs the job if it is due, and takes out replicas that aren't as wanted.
+func run(t *turn, s *standing.Service) {
+	inTheWay := false
+	for _, r := range s.All {
 		switch {
-		case must && r.Release != s.t.w.Release && r.Spec != s.spec && s.completed(r):
-			// It stays until this one has completed: if that fails, nothing was changed.
-		case !s.currentJob(r):
-			inTheWay = inTheWay || r.Alive() && len(s.t.joiners[r.ID]) == 0 || r.Release == s.t.w.Release
-			s.t.retire(r, 0, s.whyOld(), false)
-		case !must:
-		case r.State == rhumb.StateCreated:
-		case r.Alive():
-			inTheWay = true
-			s.t.waits(s.Name, "running")
-			if s.overdue(r) && !s.t.o.Stopping[r.ID] {
-				s.t.about(rhumb.StepStop, r, tookLonger(s.Ready.Timeout))
-			}
-		case s.t.own(r) && !s.t.o.Recorded[r.ID]:
-			inTheWay = true
-			s.t.about(rhumb.StepRecord, r, s.deathOf(r))
-		default: // it failed in an earlier deployment
-			inTheWay = inTheWay || r.Release == s.t.w.Release
-			s.t.retire(r, 0, "failed before", false)
+		case s.Due && r.Release != t.Wanted.Release && r.Spec != s.Spec && s.Completed(r):
+			// It stays until the new job has completed. If that fails, nothing was changed.
+		case !s.CurrentJob(r):
+			inTheWay = inTheWay || r.Alive() && len(t.Joiners(r.ID)) == 0 || r.Release == t.Wanted.Release
+			t.retire(r, 0, t.why.old(s), false)
+		case s.Due:
+			inTheWay = t.attend(s, r) || inTheWay
 		}
 	}
-	if must && !inTheWay && s.failed == 0 && s.open() {
-		s.t.step(rhumb.Step{Kind: rhumb.StepRun, Service: s.Name, Release: s.t.w.Release, Slot: 1, Why: s.whyRun()})
+	if !s.Due || inTheWay || s.Failures.Count > 0 {
+		return
 	}
+	if blocked := s.Blocked(); blocked != "" {
+		t.wait(s.Name, blocked)
+		return
+	}
+	t.step(rhumb.Step{Kind: rhumb.StepRun, Service: s.Name, Release: t.Wanted.Release, Slot: 1, Why: t.why.run(s)})
 }
 
-// currentJob tells whether a job's replica is of the wanted spec and can be gone on with.
-func (s *service) currentJob(r *rhumb.Replica) bool {
-	return r.Spec == s.spec && r.Slot == 1 && (r.State != rhumb.StateCreated || r.Release == s.t.w.Release && s.mustRun())
+// attend does what the current replica of a job that is due needs. It reports whether the job can't be run beside it.
+func (t *turn) attend(s *standing.Service, r *rhumb.Replica) (inTheWay bool) {
+	switch {
+	case r.State == rhumb.StateCreated:
+		return false
+	case r.Alive():
+		t.wait(s.Name, "running")
+		if late := s.Overdue(r); late != "" && !t.Observed.Stopping[r.ID] {
+			t.about(rhumb.StepStop, r, late)
+		}
+		return true
+	case t.Wanted.Made(r) && !t.Observed.Recorded[r.ID]:
+		why := s.Overdue(r)
+		if why == "" {
+			why = standing.DeathOf(r)
+		}
+		t.about(rhumb.StepRecord, r, why)
+		return true
+	}
+	t.retire(r, 0, "failed before", false) // in an earlier deployment
+	return r.Release == t.Wanted.Release
 }

@@ -7,19 +7,21 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
-// Plan gives all steps from here to the end if nothing fails: what Next would give, in that order. It lets a copy of
-// the world obey: replicas are ready as soon as they are started, jobs complete, connections end, time passes.
+// Plan returns all steps from here to the end if nothing fails, in the order in which Next returns them. It performs
+// them on a copy of o: there replicas are ready as soon as they are started, jobs complete, connections end and time
+// passes.
 func Plan(w Wanted, o Observed, now time.Time) []rhumb.Step {
 	p := newRehearsal(w, o, now)
 	p.run()
-	p.w.Mode = Hold // what may still drain when a deployment is done goes too
+	p.w.Mode = Hold // old replicas may still drain when a deployment is done
 	p.run()
 	return p.steps
 }
 
-// rehearsal is a world that obeys.
+// rehearsal is a world in which every step has its effect at once.
 type rehearsal struct {
 	w     Wanted
 	o     Observed
@@ -35,7 +37,7 @@ func newRehearsal(w Wanted, o Observed, now time.Time) *rehearsal {
 	p.o.Networks, p.o.Volumes = slices.Clone(o.Networks), slices.Clone(o.Volumes)
 	p.o.Ready, p.o.Recorded, p.o.Stopping = clone(o.Ready), clone(o.Recorded), clone(o.Stopping)
 	p.o.Routes, p.o.Published = clone(o.Routes), clone(o.Published)
-	for i := range p.o.Replicas { // what runs will be ready, as far as that is known
+	for i := range p.o.Replicas { // a replica that runs will be ready
 		if r := &p.o.Replicas[i]; r.Alive() && r.Health != rhumb.HealthUnhealthy {
 			if _, ok := p.o.Ready[r.ID]; !ok {
 				p.o.Ready[r.ID] = now
@@ -78,7 +80,7 @@ func (p *rehearsal) run() {
 	}
 }
 
-// obey does at once what the step asks for.
+// obey gives the step its effect.
 func (p *rehearsal) obey(s rhumb.Step) {
 	switch s.Kind {
 	case rhumb.StepNetwork:
@@ -124,7 +126,8 @@ func (p *rehearsal) start(s rhumb.Step) {
 	})
 	p.made++
 	r := rhumb.Replica{ID: fmt.Sprintf("planned-%d", p.made), Stack: s.Stack, Service: s.Service, Release: s.Release,
-		Slot: s.Slot, Spec: p.w.Specs[def.Name], State: rhumb.StateRunning, Created: p.now, Started: p.now, Restarts: s.Restarts}
+		Slot: s.Slot, Spec: p.w.Specs[def.Name], State: rhumb.StateRunning,
+		Created: p.now, Started: p.now, Restarts: s.Restarts}
 	if s.Kind == rhumb.StepRun {
 		r.State, r.Finished = rhumb.StateExited, p.now
 	} else {
@@ -134,9 +137,9 @@ func (p *rehearsal) start(s rhumb.Step) {
 	p.o.Replicas = append(p.o.Replicas, r)
 }
 
-// joined gives the ID of a replica of the wanted spec whose network the service's shall share.
+// joined returns the ID of the replica of the wanted spec whose network a new one of the service shares; "": none.
 func (p *rehearsal) joined(def *rhumb.Service) string {
-	on := p.w.Model.Service(networkOf(def))
+	on := p.w.Model.Service(standing.NetworkOf(def))
 	if on == nil {
 		return ""
 	}

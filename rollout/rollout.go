@@ -1,79 +1,44 @@
-// Package rollout decides. Given what is wanted and what is observed it gives the next steps; it has no clock,
-// no memory and no I/O, so that the same look always gives the same steps. DESIGN.md beside it argues for its rules.
+// Package rollout decides. Next takes what is wanted and what is observed, and returns the next steps. It has no clock,
+// no memory and no I/O: the same look has the same decision. DESIGN.md beside it argues for its rules.
 package rollout
 
 import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
-// Mode is how hard the wanted release is pursued.
-type Mode int
+type (
+	// Wanted is the release to reach, and what is known of the deployment that is to reach it.
+	Wanted = standing.Wanted
+	// Mode is how the wanted release is pursued: Hold, Deploy or Restore.
+	Mode = standing.Mode
+	// Observed is what one look at the engine and at the proxy's acknowledged table has shown. Its maps may be nil.
+	Observed = standing.Observed
+	// Route is a replica's place in the acknowledged table.
+	Route = standing.Route
+)
 
+// The modes.
 const (
-	// Hold keeps what is there as the release wants it: what dies is replaced, with back-off.
-	Hold Mode = iota
-	// Deploy brings the stack to a new release by the services' update policies. Failures of new replicas count.
-	Deploy
-	// Restore puts the stack back by the services' rollback policies, and removes what the failed release made.
-	Restore
+	Hold    = standing.Hold    // keep the stack as the release describes it
+	Deploy  = standing.Deploy  // bring the stack to a new release, by its update policies
+	Restore = standing.Restore // put the stack back, by its rollback policies
 )
-
-// Wanted is what shall be.
-type Wanted struct {
-	Stack    string
-	Release  int          // 0: nothing shall be left
-	Model    *rhumb.Stack // images resolved, Ready chosen; nil: nothing shall be left
-	Previous *rhumb.Stack // the release that is left behind; nil: none or not known
-	Mode     Mode
-	RunJobs  bool              // Deploy: run jobs whose spec has changed
-	Checked  []string          // services whose check has passed in this deployment already
-	Jobs     []string          // services whose job completed in this deployment already
-	Failures []rhumb.Failure   // in this deployment, replicas of Release
-	Volumes  bool              // with Release 0: remove volumes too
-	Specs    map[string]string // Model's spec hashes by service, if they are known already; missing ones are computed
-	OldSpecs map[string]string // Previous's, likewise
-	Since    time.Time         // when the deployment began: replicas that were started before aren't its failures; zero: not known
-}
-
-// Observed is what a look at the engine and the proxy's acknowledged table has shown.
-type Observed struct {
-	Replicas  []rhumb.Replica
-	Ready     map[string]time.Time // by replica ID: since when it is ready; missing: it isn't (yet)
-	Accepts   map[string]bool      // by replica ID: its check passes, but hasn't for as long as its window yet
-	Recorded  map[string]bool      // by replica ID: its failure has been written down
-	Routes    map[string]Route     // by replica ID; missing: not in the table
-	Published map[string]string    // address (rhumb.Service.Addresses) -> service, in the table
-	Networks  []string             // the stack's own
-	Volumes   []string             // the stack's own, and those that the wanted release names and that are there
-	Stopping  map[string]bool      // by replica ID: a stop is under way; it isn't ready any more, whatever it says
-	Segments  map[string]bool      // networks in which services have addresses of their own, or will have once they are there
-	Severed   map[string]bool      // by replica ID: it was cut off from a network that its spec names
-	PostStart map[string]time.Time // by replica ID, of those that have post_start hooks: when these had completed; zero: not yet, so it isn't ready
-	Watched   time.Time            // since when readiness is looked for: nobody's time runs out sooner than from here; zero: always
-}
-
-// Route is a replica's place in the acknowledged table.
-type Route struct {
-	Draining bool
-	Since    time.Time // when it began to drain
-	Open     int       // connections and requests in flight
-	Busy     int       // those of them that aren't quiet; a kept connection between two requests is
-}
 
 // Decision is what to do now.
 type Decision struct {
-	// Steps may be performed side by side. A step that is under way is given again until its effect is observed.
+	// Steps may be performed side by side. A step that is under way is returned again until its effect is observed.
 	Steps []rhumb.Step
-	// Done: it is as wanted. With Hold and Deploy old replicas may still be draining; with Restore and with
+	// Done: the wanted release is reached. With Hold and Deploy old replicas may still drain; with Restore and with
 	// Release 0 nothing else is left.
 	Done bool
-	// Failed says in plain words why the mode can't reach what is wanted: too many failures. "" otherwise.
+	// Failed says in plain words why the mode can't reach what is wanted: too much has failed. "" otherwise.
 	Failed string
 	// Action is what the policy of the service that failed asks for; only with Failed.
 	Action rhumb.FailureAction
-	// Left names what isn't as wanted, in plain words, once Failed is set.
+	// Left names what isn't as wanted, in plain words, once Failed is set, or Done in spite of failures.
 	Left []string
 	// Waiting says what is waited for, in plain words, by service.
 	Waiting map[string]string
@@ -81,23 +46,45 @@ type Decision struct {
 	Wake time.Time
 }
 
-// Next decides what to do now.
+// Next decides what to do now. It reads o and keeps nothing of it.
 func Next(w Wanted, o Observed, now time.Time) Decision {
-	t := newTurn(w, &o, now)
-	if t.deploymentFailed() {
+	return decide(standing.Of(w, &o, now))
+}
+
+// Completed reports whether a replica of a job has done its work: it has exited with 0, and in time.
+func Completed(def *rhumb.Service, r rhumb.Replica) bool { return standing.Completed(def, r) }
+
+// RetryAt returns when Hold starts a dead replica of a service again; zero: it stays as it is.
+func RetryAt(def *rhumb.Service, r rhumb.Replica) time.Time { return standing.RetryAt(def, r) }
+
+// decide turns how a stack stands into the next steps.
+func decide(st *standing.Stack) Decision {
+	t := newTurn(st)
+	failed, look := st.Failed()
+	t.look = look
+	if failed != nil {
+		t.fail(failed.Reason, failed.Action)
 		t.keepRoutesSafe()
-		return t.d
+		return t.decision()
 	}
 	t.prepare()
-	for _, s := range t.services {
-		if s.Job {
-			s.runJob()
-		} else {
-			s.roll()
-		}
+	for _, s := range st.Services {
+		strategyOf(s)(t, s)
 	}
 	t.moveAddresses()
 	t.cleanUp()
 	t.conclude()
-	return t.d
+	return t.decision()
+}
+
+// strategy brings one service one move nearer to the wanted release. Each has a file of its own, with all of its moves:
+// what it starts, what it waits for, and what it retires.
+type strategy func(t *turn, s *standing.Service)
+
+// strategyOf is the only place that knows which strategies there are.
+func strategyOf(s *standing.Service) strategy {
+	if s.Job {
+		return run
+	}
+	return roll
 }

@@ -17,11 +17,12 @@ var (
 	simCount = flag.Int64("rollout.deployments", 50_000, "how many deployments to simulate; with -short 2,000")
 )
 
-// The simulator drives random stacks through random deployments in a world where everything fails now and then, and
-// checks after every step what DESIGN.md promises. Every failure names its seed.
+// The simulator drives random stacks through random deployments in a world where everything fails now and then. After
+// every step it checks what DESIGN.md promises. Every failure names its seed.
 func TestRandomDeploymentsKeepTheirPromises(t *testing.T) {
 	if *simSeed != 0 {
-		if _, err := runSeed(*simSeed, func(format string, args ...any) { fmt.Printf(format+"\n", args...) }); err != nil {
+		if _, err := runSeed(*simSeed,
+			func(format string, args ...any) { fmt.Printf(format+"\n", args...) }); err != nil {
 			t.Errorf("seed %d: %v", *simSeed, err)
 		}
 		return
@@ -53,18 +54,19 @@ func TestRandomDeploymentsKeepTheirPromises(t *testing.T) {
 }
 
 // runSeed simulates one stack's life.
-func runSeed(seed uint64, trace func(string, ...any)) (s *sim, err error) {
-	s = newSim(seed, trace)
+func runSeed(seed uint64, trace func(string, ...any)) (*sim, error) {
+	s := newSim(seed, trace)
+	return s, s.live()
+}
+
+// live simulates the stack's life to its end. It returns the first broken promise.
+func (s *sim) live() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if _, ok := p.(error); ok {
 				panic(p)
 			}
-			for _, r := range s.replicas {
-				route, routed := s.routes[r.ID]
-				s.log("%s [%s] spec %.6s %s %s joined %q ready %v ends %v stopping %v routed %v %v", r.Name(), r.ID, r.Spec, r.State, r.Health, r.Joined,
-					r.readyAt.Sub(noon), r.endsAt.Sub(noon), r.stopping, routed, route.Draining)
-			}
+			s.logReplicas()
 			err = fmt.Errorf("at %s, turn %d: %v", s.now.Sub(noon), s.turns, p)
 		}
 	}()
@@ -77,16 +79,24 @@ func runSeed(seed uint64, trace func(string, ...any)) (s *sim, err error) {
 		s.hold(s.rng.IntN(6))
 	}
 	s.holdUntilQuiet()
-	return s, nil
+	return nil
 }
 
-// oneOff is a container that somebody runs by hand: nobody may touch it.
+func (s *sim) logReplicas() {
+	for _, r := range s.replicas {
+		route, routed := s.routes[r.ID]
+		s.log("%s [%s] spec %.6s %s %s joined %q ready %v ends %v stopping %v routed %v %v", r.Name(), r.ID, r.Spec,
+			r.State, r.Health, r.Joined, r.readyAt.Sub(noon), r.endsAt.Sub(noon), r.stopping, routed, route.Draining)
+	}
+}
+
+// oneOff adds a container that a person runs by hand. No step may be about it.
 func (s *sim) oneOff() {
 	r := s.make("a", 1, 0, "")
 	r.State, r.Started = rhumb.StateRunning, s.now
 }
 
-// choose picks where the next deployment goes.
+// choose picks the release that the next deployment goes to.
 func (s *sim) choose(i, n int) (to int, cause rhumb.Cause) {
 	last := s.releases[len(s.releases)-1]
 	switch {
@@ -112,12 +122,15 @@ const (
 // deploy runs one deployment to its end.
 func (s *sim) deploy(to int, cause rhumb.Cause) {
 	s.settleFlights()
-	s.dep = rhumb.Deployment{Stack: "shop", From: s.current, To: to, Cause: cause, Started: s.now, Phase: rhumb.PhaseRolling}
+	s.dep = rhumb.Deployment{Stack: "shop", From: s.current, To: to, Cause: cause, Started: s.now,
+		Phase: rhumb.PhaseRolling}
 	s.log("deploy %d -> %d (%s)", s.current, to, cause)
 	if m := s.release(to).model; m != nil && s.trace != nil {
 		for _, d := range m.Services {
-			s.log("  %s x%d %s %.6s %v job %v net %q served %v %v quality %d restart %s deps %v update %+v", d.Name, d.Replicas, d.Order, s.release(to).specs[d.Name], d.Ready, d.Job,
-				d.Container.NetworkMode, s.led(&d), d.Drain, s.release(to).quality[d.Name], d.Restart.Condition, d.DependsOn, d.Update)
+			s.log("  %s x%d %s %.6s %v job %v net %q routes %v drain %v quality %d restart %s deps %v update %+v",
+				d.Name, d.Replicas, d.Order, s.release(to).specs[d.Name], d.Ready, d.Job,
+				d.Container.NetworkMode, s.hasRoutes(&d), d.Drain, s.release(to).quality[d.Name],
+				d.Restart.Condition, d.DependsOn, d.Update)
 		}
 	}
 	s.check.begin()
@@ -132,12 +145,13 @@ func (s *sim) deploy(to int, cause rhumb.Cause) {
 		}
 		s.turn()
 		if turn > maxTurns || s.now.Sub(began) > maxDuration {
-			panic(fmt.Sprintf("deployment %d -> %d doesn't end: %+v", s.dep.From, s.dep.To, Next(s.wanted(), s.look(), s.now)))
+			d := Next(s.wanted(), s.look(), s.now)
+			panic(fmt.Sprintf("deployment %d -> %d doesn't end: %+v", s.dep.From, s.dep.To, d))
 		}
 	}
 }
 
-// settleFlights lets what is under way land before another deployment begins.
+// settleFlights completes the steps under way before another deployment begins.
 func (s *sim) settleFlights() {
 	for s.gate = true; len(s.flying) > 0; {
 		s.advance(time.Time{})

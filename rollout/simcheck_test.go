@@ -5,19 +5,21 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
-// simCheck holds the world against what DESIGN.md promises. It knows the truth, which Next only sees at a look.
+// simCheck compares the world with what DESIGN.md promises. It knows the true state, of which Next has only looks.
 type simCheck struct {
 	s        *sim
 	promised []promise
-	steady   []string        // addresses that both releases have and that were published when the deployment began
-	most     map[string]int  // replicas alive at most, by service
-	wounded  map[place]bool  // slots that lost their replica by themselves, or had none when the deployment began
-	excused  map[place]bool  // wounded slots that nothing heals: ended with 0, which may count as done, or being stopped when the daemon died
-	failed   map[place]bool  // slots that have a failure in this deployment
-	ran      map[string]int  // jobs' successes by service, in this deployment
-	asked    map[string]bool // replicas that a decision in this phase has let stop
+	steady   []string                         // addresses of both releases that were published at the beginning
+	most     map[string]int                   // replicas alive at most, by service
+	wounded  map[place]bool                   // slots whose replica fell on its own, or that had none at the beginning
+	excused  map[place]bool                   // wounded slots that nothing has to heal: see hurt and forgets
+	failed   map[place]bool                   // slots that have a failure in this deployment
+	ran      map[string]int                   // jobs' successes by service, in this deployment
+	asked    map[string]bool                  // replicas that a decision in this phase has stopped
+	each     func(Wanted, Observed, Decision) // called for every decision; nil: nothing more is checked
 }
 
 type place struct {
@@ -72,13 +74,13 @@ func (c *simCheck) begin() {
 	c.excuse()
 }
 
-// joinsStopFirst tells whether in model a the service shares the network of one that is stop-first: it must go with it.
+// joinsStopFirst reports whether in model a the service shares the network of a stop-first service, and goes with it.
 func joinsStopFirst(a, b *rhumb.Stack, service string) bool {
 	def := a.Service(service)
 	if def == nil {
 		return false
 	}
-	on := networkOf(def)
+	on := standing.NetworkOf(def)
 	for _, m := range []*rhumb.Stack{a, b} {
 		if x := m.Service(on); x != nil && x.Order == rhumb.StopFirst {
 			return true
@@ -123,7 +125,7 @@ func (c *simCheck) measure(from, to *simRelease) {
 			c.most[def.Name] = replicas + more
 			c.most[def.Name] += c.left(def)
 			if def.Update.OnFailure == rhumb.ActionContinue {
-				c.most[def.Name]++ // a slot may be given up while its last try is under way
+				c.most[def.Name]++ // a slot may be given up while its last attempt is under way
 			}
 		}
 	}
@@ -133,14 +135,15 @@ func (c *simCheck) measure(from, to *simRelease) {
 func (c *simCheck) living(service string) int {
 	n := 0
 	for _, r := range c.s.replicas {
-		if r.Service == service && r.Slot > 0 && r.Alive() && !r.stopping && !r.leaving && !c.asked[r.ID] && !c.s.beingStopped(r.ID) && !c.s.shares(r) {
+		leaving := r.stopping || r.leaving || c.asked[r.ID] || c.s.beingStopped(r.ID) || c.s.shares(r)
+		if r.Service == service && r.Slot > 0 && r.Alive() && !leaving {
 			n++
 		}
 	}
 	return n
 }
 
-// left counts the service's replicas that are alive beyond one in each slot: an earlier deployment has left them.
+// left counts the service's alive replicas beyond one in each slot, which an earlier deployment has left.
 func (c *simCheck) left(def *rhumb.Service) int {
 	taken := map[int]bool{}
 	n := 0
@@ -156,12 +159,12 @@ func (c *simCheck) left(def *rhumb.Service) int {
 	return n
 }
 
-// shares tells whether others share the replica's network, so that it must wait for them.
+// shares reports whether alive replicas share the replica's network. It must wait for them.
 func (s *sim) shares(r *simReplica) bool {
 	return slices.ContainsFunc(s.replicas, func(x *simReplica) bool { return x.Joined == r.ID && x.Alive() })
 }
 
-// excuse marks the slots that aren't served now: that isn't this phase's doing.
+// excuse marks the slots that aren't served now. This phase hasn't caused that.
 func (c *simCheck) excuse() {
 	for _, p := range c.promised {
 		for slot := 1; slot <= p.slots; slot++ {
@@ -186,9 +189,9 @@ func (c *simCheck) served(p promise, slot int) bool {
 	return false
 }
 
-// serves tells whether the replica does its work: those of a served service do in the table only.
+// serves reports whether the replica does its work. One of a service with routes does so only in the table.
 func (c *simCheck) serves(r *simReplica) bool {
-	on := c.s.find(r.Joined) // what shares the network of one that was cut off is cut off with it
+	on := c.s.find(r.Joined) // a replica that shares the network of one that is cut off is cut off too
 	if !c.s.answers(r) || c.s.recorded[r.ID] || r.severed || on != nil && on.severed {
 		return false
 	}
@@ -197,20 +200,22 @@ func (c *simCheck) serves(r *simReplica) bool {
 		return true
 	}
 	if m := c.s.wanted().Model; m != nil {
-		if def := m.Service(r.Service); def != nil && !c.s.led(def) && c.s.release(c.s.wanted().Release).specs[def.Name] == r.Spec {
+		def, specs := m.Service(r.Service), c.s.release(c.s.wanted().Release).specs
+		if def != nil && !c.s.hasRoutes(def) && specs[def.Name] == r.Spec {
 			return true
 		}
 	}
-	return !c.s.led(c.s.release(r.Release).model.Service(r.Service))
+	return !c.s.hasRoutes(c.s.release(r.Release).model.Service(r.Service))
 }
 
-// led tells whether a service has ports, or an address in a network.
-func (s *sim) led(def *rhumb.Service) bool {
+// hasRoutes reports whether a service has ports, or an address in a network.
+func (s *sim) hasRoutes(def *rhumb.Service) bool {
+	inSegment := func(a rhumb.Attachment) bool { return s.segments[a.Network] }
 	inner := !def.Job && def.Container.NetworkMode == ""
-	return def.Served() || inner && slices.ContainsFunc(def.Container.Networks, func(a rhumb.Attachment) bool { return s.segments[a.Network] })
+	return def.Served() || inner && slices.ContainsFunc(def.Container.Networks, inSegment)
 }
 
-// promises checks that no service has less than was promised.
+// promises checks that no service has fewer replicas than promised.
 func (c *simCheck) promises() {
 	if c.s.dep.Phase.Ended() {
 		return
@@ -241,11 +246,13 @@ func (c *simCheck) promises() {
 func (c *simCheck) beingTakenOut(at place) bool {
 	return slices.ContainsFunc(c.s.flying, func(f *simFlight) bool {
 		k := f.step.Kind
-		return f.step.Service == at.service && f.step.Slot == at.slot && (k == rhumb.StepDrain || k == rhumb.StepUnroute || k == rhumb.StepStop)
+		takesOut := k == rhumb.StepDrain || k == rhumb.StepUnroute || k == rhumb.StepStop
+		return f.step.Service == at.service && f.step.Slot == at.slot && takesOut
 	})
 }
 
-// hurt notes that a replica fell by itself, and with it those that share its network.
+// hurt notes that a replica fell on its own, and with it the replicas that share its network. One that ended with 0 may
+// count as done, so that nothing replaces it.
 func (c *simCheck) hurt(r *simReplica) {
 	at := place{r.Service, r.Slot}
 	if c.wounded == nil {
@@ -260,8 +267,8 @@ func (c *simCheck) hurt(r *simReplica) {
 	}
 }
 
-// haunts notes that nobody knows any more that the replica is being stopped.
-func (c *simCheck) haunts(r *simReplica) {
+// forgets notes that the daemon has died and doesn't know any more that the replica is being stopped.
+func (c *simCheck) forgets(r *simReplica) {
 	c.hurt(r)
 	if c.excused != nil {
 		c.excused[place{r.Service, r.Slot}] = true

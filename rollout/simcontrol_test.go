@@ -22,15 +22,15 @@ type sim struct {
 	recorded map[string]bool
 
 	// In memory: lost when the daemon dies.
-	flying   []*simFlight
-	ready    map[string]time.Time
-	watched  time.Time
-	accepted map[string]time.Time // by replica ID: since when its check passes
-	greeting map[string]time.Time // by replica ID: when its post_start hooks end
+	flying     []*simFlight
+	ready      map[string]time.Time
+	watched    time.Time
+	accepted   map[string]time.Time // by replica ID: since when its check passes
+	postStarts map[string]time.Time // by replica ID: when its post_start hooks end
 
 	turns       int
 	deployments int
-	gate        bool // nothing new is begun: a phase is about to change
+	gate        bool // the phase is about to change, so no step is begun
 }
 
 // simFlight is a step under way.
@@ -38,7 +38,7 @@ type simFlight struct {
 	step rhumb.Step
 	at   time.Time
 	made string // the ID of the replica that it has created and will start
-	lost bool   // the daemon that began it is gone
+	lost bool   // the daemon that began it has died
 }
 
 func (s *sim) log(format string, args ...any) {
@@ -54,7 +54,7 @@ func (s *sim) release(number int) *simRelease {
 	return s.releases[number-1]
 }
 
-// wanted is what the store says.
+// wanted returns what the store has.
 func (s *sim) wanted() Wanted {
 	w := Wanted{Stack: "shop", Mode: Hold}
 	to, from := s.current, s.dep.From+s.dep.To-s.current
@@ -69,15 +69,16 @@ func (s *sim) wanted() Wanted {
 	if w.Mode != Hold {
 		w.Since, w.Checked = s.dep.Started, s.dep.Checked
 	}
-	w.Release, w.Model, w.Specs, w.Previous, w.OldSpecs = to, s.release(to).model, s.release(to).specs, s.release(from).model, s.release(from).specs
+	w.Release, w.Model, w.Specs = to, s.release(to).model, s.release(to).specs
+	w.Previous, w.OldSpecs = s.release(from).model, s.release(from).specs
 	return w
 }
 
-// look observes the world with what the daemon remembers.
+// look returns the world as the daemon observes it, with what it remembers.
 func (s *sim) look() Observed {
 	var o Observed
 	s.observe(&o)
-	s.greet(&o)
+	s.runPostStarts(&o)
 	o.Recorded, o.Watched = s.recorded, s.watched
 	for _, r := range s.replicas {
 		switch {
@@ -101,8 +102,8 @@ func (s *sim) look() Observed {
 	return o
 }
 
-// steady reports whether a replica that answers has done so for the whole of its window, as far as the daemon knows. One
-// that is in the table and was started long ago is known to.
+// steady reports whether a replica that answers has done so for the whole of its window, as far as the daemon knows. A
+// replica that is in the table and was started long ago certainly has.
 func (s *sim) steady(r *simReplica, routes map[string]Route) bool {
 	def := s.release(r.Release).model.Service(r.Service)
 	if def == nil || def.Ready.Kind != rhumb.ReadyTCP {
@@ -113,7 +114,10 @@ func (s *sim) steady(r *simReplica, routes map[string]Route) bool {
 		since, s.accepted[r.ID] = s.now, s.now
 	}
 	route, routed := routes[r.ID]
-	return s.now.Sub(since) >= def.Ready.Window || routed && !route.Draining && s.now.Sub(r.Started) >= rhumb.ReadyWindow && !known
+	if s.now.Sub(since) >= def.Ready.Window {
+		return true
+	}
+	return routed && !route.Draining && s.now.Sub(r.Started) >= rhumb.ReadyWindow && !known
 }
 
 // steadyAt is when the first window ends; zero: none is under way.
@@ -133,10 +137,12 @@ func (s *sim) steadyAt() time.Time {
 }
 
 func (s *sim) beingStopped(id string) bool {
-	return slices.ContainsFunc(s.flying, func(f *simFlight) bool { return f.step.Kind == rhumb.StepStop && f.step.Replica == id && !f.lost })
+	return slices.ContainsFunc(s.flying, func(f *simFlight) bool {
+		return f.step.Kind == rhumb.StepStop && f.step.Replica == id && !f.lost
+	})
 }
 
-// turn looks, decides and acts once, and lets time pass.
+// turn looks, decides and launches steps once, and lets time pass.
 func (s *sim) turn() {
 	s.turns++
 	if !s.calm && s.chance(0.01) {
@@ -165,13 +171,14 @@ func (s *sim) turn() {
 	s.advance(d.Wake)
 }
 
-// meddle lets people do what they do by hand: cut a replica off from a network, or have a proxy that makes no service
-// addresses, or makes them again. What shows by that isn't the fault of a deployment.
+// meddle lets people change the world by hand. They cut a replica off from a network, or run a proxy that makes no
+// service addresses, or makes them again. No deployment is to blame for what follows.
 func (s *sim) meddle() {
 	if len(s.replicas) > 0 && s.chance(0.002) {
 		r := s.replicas[s.rng.IntN(len(s.replicas))]
 		def := s.release(r.Release).model.Service(r.Service)
-		if r.Slot > 0 && r.Alive() && r.Joined == "" && def != nil && def.Restart.Condition == rhumb.RestartAny { // others are only told of
+		comesBack := def != nil && def.Restart.Condition == rhumb.RestartAny // others would only be reported
+		if r.Slot > 0 && r.Alive() && r.Joined == "" && comesBack {
 			s.log("%s [%s] is cut off from a network", r.Name(), r.ID)
 			r.severed = true
 			s.check.hurt(r)
@@ -184,7 +191,7 @@ func (s *sim) meddle() {
 	s.log("service addresses: %v", s.segments)
 	for _, r := range s.replicas {
 		if def := s.release(r.Release).model.Service(r.Service); def != nil && !def.Served() {
-			if !s.led(def) {
+			if !s.hasRoutes(def) {
 				delete(s.routes, r.ID)
 			}
 			s.check.hurt(r)
@@ -192,25 +199,25 @@ func (s *sim) meddle() {
 	}
 }
 
-// die forgets everything that isn't on disk. What the engine has begun goes on or is cut off.
+// die forgets everything that isn't on disk. Each step under way goes on without the daemon or is cut off.
 func (s *sim) die() {
 	s.log("the daemon dies")
 	s.flying = slices.DeleteFunc(s.flying, func(f *simFlight) bool {
 		f.lost = true
 		if f.step.Kind == rhumb.StepStop {
 			if r := s.find(f.step.Replica); r != nil && r.stopping {
-				r.haunted = true
-				s.check.haunts(r)
+				r.forgotten = true
+				s.check.forgets(r)
 			}
 			return true
 		}
 		return f.made == "" || s.chance(0.5)
 	})
-	s.ready, s.watched, s.greeting = map[string]time.Time{}, s.now, map[string]time.Time{}
+	s.ready, s.watched, s.postStarts = map[string]time.Time{}, s.now, map[string]time.Time{}
 	s.accepted = map[string]time.Time{}
 }
 
-// settle moves the deployment on once the decision says so and nothing is under way that a look could miss.
+// settle changes the deployment's phase if the decision says so. No step that a look could miss may be under way.
 func (s *sim) settle(d Decision) bool {
 	var to rhumb.Phase
 	switch {
@@ -233,7 +240,9 @@ func (s *sim) settle(d Decision) bool {
 	case s.dep.Phase == rhumb.PhaseRollingBack && d.Failed != "":
 		to = rhumb.PhaseStuck
 	}
-	s.gate = to != "" && slices.ContainsFunc(s.flying, func(f *simFlight) bool { return f.step.Kind != rhumb.StepStop && f.step.Kind != rhumb.StepCheck })
+	s.gate = to != "" && slices.ContainsFunc(s.flying, func(f *simFlight) bool {
+		return f.step.Kind != rhumb.StepStop && f.step.Kind != rhumb.StepCheck
+	})
 	if to == "" || s.gate {
 		return false
 	}
@@ -250,7 +259,7 @@ func (s *sim) settle(d Decision) bool {
 	return true
 }
 
-// launch begins the steps that aren't under way: some of them, in any order.
+// launch begins some of the steps that aren't under way, in any order.
 func (s *sim) launch(d Decision) {
 	if s.gate {
 		return
@@ -272,13 +281,14 @@ func (s *sim) launch(d Decision) {
 	}
 }
 
-// blocked tells whether the step, or another about the same replica or a start in the same slot, is under way.
+// blocked reports whether the step, or another about the same replica or a start in the same slot, is under way.
 func (s *sim) blocked(st rhumb.Step) bool {
 	for _, f := range s.flying {
 		if f.step == st {
 			return true
 		}
-		if st.Slot > 0 && f.step.Service == st.Service && f.step.Slot == st.Slot && (isStart(f.step) || f.step.Replica == st.Replica) {
+		sameSlot := st.Slot > 0 && f.step.Service == st.Service && f.step.Slot == st.Slot
+		if sameSlot && (isStart(f.step) || f.step.Replica == st.Replica) {
 			return true
 		}
 	}
@@ -290,12 +300,14 @@ func isStart(st rhumb.Step) bool { return st.Kind == rhumb.StepStart || st.Kind 
 func newSim(seed uint64, trace func(string, ...any)) *sim {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	calm := seed%4 == 0
-	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{}, ready: map[string]time.Time{}, accepted: map[string]time.Time{}, watched: noon, greeting: map[string]time.Time{}}
+	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{},
+		ready:    map[string]time.Time{},
+		accepted: map[string]time.Time{}, watched: noon, postStarts: map[string]time.Time{}}
 	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}, hooked: map[string]bool{}}
 	for i, n := range simNames {
 		s.stacks.ports[n] = uint16(8000 + i)
 	}
-	switch rng.IntN(4) { // in some worlds there are no service addresses, in some not in all networks
+	switch rng.IntN(4) { // some worlds have no service addresses, or not in all networks
 	case 0:
 	case 1:
 		s.segments = map[string]bool{"shop_default": true}

@@ -32,7 +32,7 @@ func (c *simCheck) phase(to rhumb.Phase) {
 		}
 	case rhumb.PhaseStuck, rhumb.PhaseIncomplete:
 		if len(s.dep.Left) == 0 && s.dep.To != 0 {
-			c.fail("%s, but nothing is left as it shouldn't be", to)
+			c.fail("%s, but the deployment doesn't say what isn't as wanted", to)
 		}
 		if s.calm && s.stacks.calm {
 			c.fail("%s though nothing went wrong: %v", to, s.dep.Left)
@@ -40,12 +40,15 @@ func (c *simCheck) phase(to rhumb.Phase) {
 	}
 }
 
-// watched checks that what a deployment has made was ready for as long as its policy watches it.
+// watched checks that the replicas which a deployment has made were ready for as long as its policy watches them.
 func (c *simCheck) watched() {
 	s := c.s
 	for _, r := range s.replicas {
 		def := s.release(s.dep.To).model.Service(r.Service)
-		if def == nil || r.Slot == 0 || !r.Alive() || r.Release != s.dep.To || r.Created.Before(s.dep.Started) || r.Slot > def.Replicas {
+		if def == nil || r.Slot == 0 || r.Slot > def.Replicas || !r.Alive() {
+			continue
+		}
+		if r.Release != s.dep.To || r.Created.Before(s.dep.Started) {
 			continue
 		}
 		if ran := s.now.Sub(r.readyAt); ran < def.Update.Monitor {
@@ -54,7 +57,7 @@ func (c *simCheck) watched() {
 	}
 }
 
-// nothingLeft checks that only volumes, and what isn't the stack's, remain.
+// nothingLeft checks that nothing of the stack is left but its volumes.
 func (c *simCheck) nothingLeft() {
 	s := c.s
 	for _, r := range s.replicas {
@@ -67,13 +70,13 @@ func (c *simCheck) nothingLeft() {
 	}
 }
 
-// wholly checks that the release serves, and only that. strictly: nothing else is even left.
+// wholly checks that the release serves, and that no other gets connections. strictly: nothing else is left either.
 func (c *simCheck) wholly(rel *simRelease, strictly bool) {
 	s := c.s
 	for i := range rel.model.Services {
 		def := &rel.model.Services[i]
 		for slot := 1; slot <= def.Replicas && !def.Job; slot++ {
-			if !c.filled2(def, slot, rel.specs[def.Name]) {
+			if !c.filledNow(def, slot, rel.specs[def.Name]) {
 				c.fail("%s.%d isn't in place", def.Name, slot)
 			}
 		}
@@ -98,20 +101,22 @@ func (c *simCheck) wholly(rel *simRelease, strictly bool) {
 	}
 }
 
-// filled2 is filled without the excuse of a failure: a deployment that converged has none.
-func (c *simCheck) filled2(def *rhumb.Service, slot int, spec string) bool {
+// filledNow is filled without the excuse of a failure: a deployment that has converged has no failed slot.
+func (c *simCheck) filledNow(def *rhumb.Service, slot int, spec string) bool {
 	s := c.s
 	for _, r := range s.replicas {
 		if r.Service != def.Name || r.Slot != slot || r.Spec != spec {
 			continue
 		}
-		if route, ok := s.routes[r.ID]; r.Alive() && (!r.stopping || r.haunted) && (!s.led(def) || ok && !route.Draining) {
+		route, routed := s.routes[r.ID]
+		answers := !s.hasRoutes(def) || routed && !route.Draining
+		if r.Alive() && (!r.stopping || r.forgotten) && answers {
 			return true
 		}
 		own := s.dep.Phase == rhumb.PhaseConverged && !r.Created.Before(s.dep.Started)
 		stayed := !r.stopping || (s.recorded[r.ID] || r.useless) && s.dep.Phase == rhumb.PhaseRolledBack
-		byItself := r.State == rhumb.StateExited && stayed && def.Restart.Condition != rhumb.RestartAny
-		if byItself && (!own || r.code == 0 && !def.Served()) {
+		ended := r.State == rhumb.StateExited && stayed && def.Restart.Condition != rhumb.RestartAny
+		if ended && (!own || r.code == 0 && !def.Served()) {
 			return true
 		}
 	}
@@ -135,12 +140,13 @@ func (c *simCheck) holdings(rel *simRelease) {
 	}
 }
 
-// quiet checks that nothing is left over once nothing more is done.
+// quiet checks that nothing is left over once there are no more steps.
 func (c *simCheck) quiet(d Decision) {
 	s := c.s
 	for _, r := range s.replicas {
 		def := s.release(s.current).model.Service(r.Service)
-		if r.severed && r.Alive() && r.Slot > 0 && d.Done && def != nil && def.Restart.Condition == rhumb.RestartAny && s.dep.Phase != rhumb.PhasePaused {
+		comesBack := def != nil && def.Restart.Condition == rhumb.RestartAny
+		if r.severed && r.Alive() && r.Slot > 0 && d.Done && comesBack && s.dep.Phase != rhumb.PhasePaused {
 			c.fail("%s is still cut off", r.Name())
 		}
 	}

@@ -6,9 +6,10 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
-// advance lets time pass until something happens, and lets it happen. Sometimes nobody hears of it.
+// advance lets time pass until something happens, and lets it happen. Sometimes the daemon misses that.
 func (s *sim) advance(wake time.Time) {
 	for {
 		next := s.now.Add(10 * time.Second)
@@ -18,7 +19,7 @@ func (s *sim) advance(wake time.Time) {
 		if t := s.simWorld.next(); !t.IsZero() && t.Before(next) {
 			next = t
 		}
-		if t := s.greetings(); !t.IsZero() && t.Before(next) {
+		if t := s.nextPostStart(); !t.IsZero() && t.Before(next) {
 			next = t
 		}
 		for _, f := range s.flying {
@@ -61,7 +62,7 @@ func (s *sim) happen() {
 	}
 }
 
-// perform does a step, and tells whether it goes on.
+// perform does a step. It reports whether the step goes on.
 func (s *sim) perform(f *simFlight) bool {
 	st := f.step
 	r := s.find(st.Replica)
@@ -143,7 +144,7 @@ func (s *sim) record(f rhumb.Failure) {
 	s.check.recorded(f)
 }
 
-// performStart makes the replica at first, and starts it later.
+// performStart first creates the replica, and starts it in a later call.
 func (s *sim) performStart(f *simFlight) bool {
 	st := f.step
 	rel := s.release(st.Release)
@@ -173,7 +174,7 @@ func (s *sim) performStart(f *simFlight) bool {
 		r = s.make(st.Service, st.Release, st.Slot, rel.specs[st.Service])
 		r.Restarts, r.PostStart = st.Restarts, len(def.PostStart) > 0
 	case r.Spec != rel.specs[st.Service]:
-		panic(fmt.Sprintf("%s: the name is another's", st))
+		panic(fmt.Sprintf("%s: another replica has the name", st))
 	case r.State != rhumb.StateCreated:
 		return false
 	}
@@ -183,12 +184,13 @@ func (s *sim) performStart(f *simFlight) bool {
 // prepare joins a created replica to the network that it shares, and has it started a little later.
 func (s *sim) prepare(f *simFlight, r *simReplica, def *rhumb.Service) bool {
 	st, rel := f.step, s.release(f.step.Release)
-	if on := networkOf(def); on != "" && r.Joined == "" {
+	if on := standing.NetworkOf(def); on != "" && r.Joined == "" {
 		r.Joined = s.joinable(on, rel)
 		if r.Joined == "" {
-			s.remove(r) // nothing to join: the engine refuses, it is tried again, and given up in the end
+			s.remove(r) // nothing to join: the engine refuses
 			if s.chance(0.2) {
-				s.record(rhumb.Failure{Service: st.Service, Slot: st.Slot, Release: st.Release, Reason: "there is no replica of " + on + " to join"})
+				s.record(rhumb.Failure{Service: st.Service, Slot: st.Slot, Release: st.Release,
+					Reason: "there is no replica of " + on + " to join"})
 			}
 			return false
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
 // quality is how the replicas of one image behave.
@@ -17,7 +18,7 @@ const (
 	crashesSoon
 	crashesLate
 	neverReady
-	cantStart // is made, and exits with an error of the engine
+	cantStart // is created, and exits with an error of the engine
 	cantMake  // the engine refuses
 	turnsSick
 	oneShot // ends with 0 after a while
@@ -34,7 +35,7 @@ type simRelease struct {
 // simStacks makes random stacks and random changes of them.
 type simStacks struct {
 	rng    *rand.Rand
-	calm   bool // nothing is bad
+	calm   bool // every image is good
 	image  int
 	ports  map[string]uint16
 	hooked map[string]bool // services that have a pre_start hook
@@ -68,14 +69,17 @@ func (g *simStacks) service(name string) rhumb.Service {
 	}
 	s.Update, s.Rollback = g.policy(), g.policy()
 	s.Rollback.OnFailure = rhumb.ActionRollback
-	s.Restart = rhumb.Restart{Condition: pick(g.rng, rhumb.RestartAny, rhumb.RestartAny, rhumb.RestartAny, rhumb.RestartOnFailure, rhumb.RestartNone), Delay: pick(g.rng, 0, 0, time.Second)}
-	s.Ready = rhumb.Ready{Kind: pick(g.rng, rhumb.ReadyHTTP, rhumb.ReadyHealth, rhumb.ReadyRunning, rhumb.ReadyTCP), Timeout: pick(g.rng, 0, 10*time.Second)}
+	const always = rhumb.RestartAny
+	s.Restart = rhumb.Restart{Condition: pick(g.rng, always, always, always, rhumb.RestartOnFailure, rhumb.RestartNone),
+		Delay: pick(g.rng, 0, 0, time.Second)}
+	s.Ready = rhumb.Ready{Kind: pick(g.rng, rhumb.ReadyHTTP, rhumb.ReadyHealth, rhumb.ReadyRunning, rhumb.ReadyTCP),
+		Timeout: pick(g.rng, 0, 10*time.Second)}
 	if s.Ready.Kind == rhumb.ReadyTCP {
 		s.Ready.Window = pick(g.rng, time.Second, 5*time.Second)
 	}
 	s.Drain = pick(g.rng, 0, time.Second, 10*time.Second)
 	g.publish(&s)
-	g.dress(&s)
+	g.hookAndCheck(&s)
 	return s
 }
 
@@ -87,10 +91,11 @@ func (g *simStacks) publish(s *rhumb.Service) {
 }
 
 func (g *simStacks) policy() rhumb.Policy {
+	const back = rhumb.ActionRollback
 	return rhumb.Policy{
 		Parallelism: pick(g.rng, 0, 1, 1, 2), Delay: pick(g.rng, 0, 0, time.Second, 5*time.Second),
 		Monitor: pick(g.rng, 0, 2*time.Second, 10*time.Second), MaxFailureRatio: pick(g.rng, 0, 0, 0, 0.3, 0.5, 1),
-		OnFailure: pick(g.rng, rhumb.ActionRollback, rhumb.ActionRollback, rhumb.ActionRollback, rhumb.ActionPause, rhumb.ActionContinue),
+		OnFailure: pick(g.rng, back, back, back, rhumb.ActionPause, rhumb.ActionContinue),
 	}
 }
 
@@ -145,10 +150,11 @@ func (g *simStacks) change(old *simRelease, number int) *simRelease {
 }
 
 func (g *simStacks) networks() []rhumb.Network {
-	return pick(g.rng, []rhumb.Network{{Name: "shop_default"}}, []rhumb.Network{{Name: "shop_default"}, {Name: "shop_back"}}, []rhumb.Network{{Name: "shop_back"}})
+	front, back := rhumb.Network{Name: "shop_default"}, rhumb.Network{Name: "shop_back"}
+	return pick(g.rng, []rhumb.Network{front}, []rhumb.Network{front, back}, []rhumb.Network{back})
 }
 
-// attach joins a service to one of the stack's networks or two; one that shares another's network to none.
+// attach joins a service to one or two of the stack's networks. One that shares another's network joins none.
 func (g *simStacks) attach(m *rhumb.Stack, s *rhumb.Service) {
 	gone := func(a rhumb.Attachment) bool {
 		return !slices.ContainsFunc(m.Networks, func(n rhumb.Network) bool { return n.Name == a.Network })
@@ -164,7 +170,7 @@ func (g *simStacks) attach(m *rhumb.Stack, s *rhumb.Service) {
 	}
 }
 
-// adjust changes what isn't part of the spec.
+// adjust changes settings that aren't part of the spec.
 func (g *simStacks) adjust(s *rhumb.Service) {
 	if g.chance(0.2) {
 		s.Replicas = pick(g.rng, 0, 1, 2, 3, 4)
@@ -179,7 +185,7 @@ func (g *simStacks) adjust(s *rhumb.Service) {
 		g.publish(s)
 	}
 	if g.chance(0.1) {
-		g.dress(s)
+		g.hookAndCheck(s)
 	}
 }
 
@@ -201,7 +207,7 @@ func (g *simStacks) swapAddresses(m *rhumb.Stack) {
 	}
 }
 
-// finish makes jobs, dependencies and joined networks, which always point to earlier services, and the hashes.
+// finish makes jobs, dependencies and joined networks, which always point to earlier services, and computes the hashes.
 func (g *simStacks) finish(r *simRelease) {
 	m := r.model
 	r.specs = map[string]string{}
@@ -210,11 +216,12 @@ func (g *simStacks) finish(r *simRelease) {
 		if r.number == 1 || s.DependsOn == nil {
 			g.depend(m, i)
 		}
-		s.DependsOn = slices.DeleteFunc(slices.Clone(s.DependsOn), func(d rhumb.Dependency) bool { return !earlier(m, i, d.Service) })
+		s.DependsOn = slices.DeleteFunc(slices.Clone(s.DependsOn),
+			func(d rhumb.Dependency) bool { return !earlier(m, i, d.Service) })
 		for j, d := range s.DependsOn {
 			s.DependsOn[j].Condition = conditionOn(m.Service(d.Service), d.Condition)
 		}
-		if on := networkOf(s); on != "" {
+		if on := standing.NetworkOf(s); on != "" {
 			if x := m.Service(on); !earlier(m, i, on) || x.Job || x.Replicas == 0 {
 				s.Container.NetworkMode = ""
 			} else {
@@ -231,7 +238,7 @@ func (g *simStacks) finish(r *simRelease) {
 	g.hook(r)
 }
 
-// earlier tells whether the stack has a service of that name before the i-th.
+// earlier reports whether the stack has a service of that name before the i-th.
 func earlier(m *rhumb.Stack, i int, name string) bool {
 	return slices.ContainsFunc(m.Services[:i], func(s rhumb.Service) bool { return s.Name == name })
 }
@@ -255,7 +262,8 @@ func (g *simStacks) depend(m *rhumb.Stack, i int) {
 	for range g.rng.IntN(3) {
 		on := &m.Services[g.rng.IntN(i)]
 		if !slices.ContainsFunc(s.DependsOn, func(d rhumb.Dependency) bool { return d.Service == on.Name }) {
-			s.DependsOn = append(s.DependsOn, rhumb.Dependency{Service: on.Name, Condition: pick(g.rng, rhumb.DependsStarted, rhumb.DependsHealthy)})
+			condition := pick(g.rng, rhumb.DependsStarted, rhumb.DependsHealthy)
+			s.DependsOn = append(s.DependsOn, rhumb.Dependency{Service: on.Name, Condition: condition})
 		}
 	}
 	switch on := &m.Services[g.rng.IntN(i)]; {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
 // starts checks what must hold when a replica begins to run.
@@ -17,9 +18,11 @@ func (c *simCheck) starts(r *simReplica) {
 	for _, n := range []int{s.dep.From, s.dep.To} {
 		if m := s.release(n).model; m != nil {
 			if w := s.wanted().Model.Service(r.Service); w != nil && w.Job {
-				continue // it isn't a service any more
+				continue // it has become a job
 			}
-			if def := m.Service(r.Service); def != nil && !def.Job && def.Order == rhumb.StopFirst && (!s.dep.Phase.Ended() || n == s.current) {
+			def := m.Service(r.Service)
+			stopFirst := def != nil && !def.Job && def.Order == rhumb.StopFirst
+			if stopFirst && (!s.dep.Phase.Ended() || n == s.current) {
 				first = true
 			}
 		}
@@ -39,7 +42,7 @@ func (s *sim) networksMissing(release int) []bool {
 	return missing
 }
 
-// started checks that there aren't more than allowed, now that one runs.
+// started checks, once a replica runs, that there aren't more than allowed.
 func (c *simCheck) started(r *simReplica) {
 	if r.State == rhumb.StateExited {
 		c.hurt(r)
@@ -54,19 +57,19 @@ func (c *simCheck) stops(r *simReplica) {
 		return
 	}
 	if _, routed := c.s.routes[r.ID]; routed {
-		c.fail("%s is stopped while the table leads to it", r.Name())
+		c.fail("%s is stopped while it is in the table", r.Name())
 	}
 	r.useless = r.Alive() && !c.s.answers(r)
 }
 
 func (c *simCheck) removes(r *simReplica) {
 	if _, routed := c.s.routes[r.ID]; routed {
-		c.fail("%s is removed while the table leads to it", r.Name())
+		c.fail("%s is removed while it is in the table", r.Name())
 	}
 }
 
 func (c *simCheck) routes(r *simReplica) {
-	if r.stopping && !r.haunted {
+	if r.stopping && !r.forgotten {
 		c.fail("%s is routed while it is being stopped", r.Name())
 	}
 	s := c.s
@@ -76,12 +79,14 @@ func (c *simCheck) routes(r *simReplica) {
 	if !running && !accepting || s.wanted().Mode != Deploy {
 		return
 	}
-	for _, other := range s.replicas { // it need not wait for its window only where no old one is
-		if route, ok := s.routes[other.ID]; ok && !route.Draining && other.Service == r.Service && other.Spec != r.Spec && other.Alive() {
+	for _, other := range s.replicas { // only where there is no old one may it be routed before its window has passed
+		route, routed := s.routes[other.ID]
+		old := other.Service == r.Service && other.Spec != r.Spec && other.Alive()
+		if old && routed && !route.Draining {
 			c.fail("%s is routed before its window has passed, and %s is there", r.Name(), other.Name())
 		}
 	}
-	if r.PostStart && r.greeted.IsZero() {
+	if r.PostStart && r.hooksDone.IsZero() {
 		c.fail("%s is routed before its hooks have completed", r.Name())
 	}
 }
@@ -102,7 +107,7 @@ func (c *simCheck) publishes(st rhumb.Step) {
 		}
 	}
 	if s.release(st.Release).model.Service(st.Service).Replicas > 0 && !c.anyFailed(st.Service) {
-		c.fail("%s: nobody can answer there", st)
+		c.fail("%s: no replica can answer there", st)
 	}
 }
 
@@ -119,28 +124,33 @@ func (c *simCheck) anyFailed(service string) bool {
 func (c *simCheck) launched(st rhumb.Step) {
 	switch st.Kind {
 	case rhumb.StepRemoveVolume:
-		c.fail("%s, which nobody asked for", st)
+		c.fail("%s, which no one asked for", st)
 	case rhumb.StepRun:
 		if c.s.dep.Phase != rhumb.PhaseRolling || c.s.dep.Cause != rhumb.CauseDeploy {
 			c.fail("%s outside of a deployment", st)
 		}
 		for _, r := range c.s.replicas {
-			if r.Service == st.Service && r.Slot > 0 && r.Spec == c.s.release(st.Release).specs[st.Service] && Completed(c.s.release(st.Release).model.Service(st.Service), r.Replica) {
+			rel := c.s.release(st.Release)
+			current := r.Service == st.Service && r.Slot > 0 && r.Spec == rel.specs[st.Service]
+			if current && Completed(rel.model.Service(st.Service), r.Replica) {
 				c.fail("%s again, though it had completed", st)
 			}
 		}
 	}
 	if st.Slot == 0 && st.Replica != "" {
-		c.fail("%s, which is nobody's", st)
+		c.fail("%s, which is a one-off", st)
 	}
 }
 
-// decision checks what a look led to.
+// decision checks a look and the decision that follows from it.
 func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 	s := c.s
+	if c.each != nil {
+		c.each(w, o, d)
+	}
 	if s.turns%8 == 0 || s.trace != nil {
 		if again := Next(w, o, s.now); !reflect.DeepEqual(d, again) {
-			c.fail("the same look gave another decision:\n%v\n%v", d, again)
+			c.fail("the same look has another decision:\n%v\n%v", d, again)
 		}
 	}
 	for i, st := range d.Steps {
@@ -170,7 +180,7 @@ func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 	s.noteJobs(w)
 }
 
-// noteJobs writes down which jobs have completed, as the control does before it acts.
+// noteJobs records which jobs have completed, as the caller does before it acts.
 func (s *sim) noteJobs(w Wanted) {
 	if w.Mode != Deploy || w.Model == nil {
 		return
@@ -184,7 +194,7 @@ func (s *sim) noteJobs(w Wanted) {
 	}
 }
 
-// takenOut checks that surplus and orphans go only after all that is wanted is in place.
+// takenOut checks that surplus replicas and orphans go only once everything that is wanted is in place.
 func (c *simCheck) takenOut(w Wanted, st rhumb.Step, r *simReplica) {
 	if w.Model == nil || !c.serves(r) || r.Joined != "" {
 		return
@@ -206,44 +216,49 @@ func (c *simCheck) takenOut(w Wanted, st rhumb.Step, r *simReplica) {
 	}
 }
 
-// filled tells whether the slot has a replica of the wanted spec that is ready, or that ended and stays so.
+// filled reports whether the slot has a replica of the wanted spec that is ready, or that ended and stays so.
 func (c *simCheck) filled(def *rhumb.Service, slot int, spec string) bool {
 	if c.failed[place{def.Name, slot}] {
 		return true
 	}
 	for _, r := range c.s.replicas {
-		if r.Service == def.Name && r.Slot == slot && r.Spec == spec && (!r.Alive() && r.State != rhumb.StateCreated || c.serves(r) ||
-			def.Ready.Kind == rhumb.ReadyRunning) {
+		ended := !r.Alive() && r.State != rhumb.StateCreated
+		if r.Service == def.Name && r.Slot == slot && r.Spec == spec &&
+			(ended || c.serves(r) || def.Ready.Kind == rhumb.ReadyRunning) {
 			return true
 		}
 	}
 	return false
 }
 
-// jobsFirst checks that nothing that works is touched before the jobs have run.
+// jobsFirst checks that no replica that serves is touched before the jobs have run.
 func (c *simCheck) jobsFirst(w Wanted, d Decision) {
 	if w.Mode != Deploy || !w.RunJobs || w.Model == nil {
 		return
 	}
 	needed := map[string]bool{}
 	pending := false
-	g := newGraph(w.Model)
-	for i := len(g.order) - 1; i >= 0; i-- {
-		def := g.order[i]
+	g := standing.NewGraph(w.Model)
+	for i := len(g.Order) - 1; i >= 0; i-- {
+		def := g.Order[i]
 		if def.Job && !c.jobDone(w, def) {
 			pending, needed[def.Name] = true, true
 		}
 		_, _, hook := rhumb.HookOf(def.Name)
-		for _, dep := range g.edges[def.Name] {
+		for _, dep := range g.Edges[def.Name] {
 			if hook && c.stands(dep.Service) {
-				continue // it migrates what is there
+				continue // it migrates the database that is there
 			}
 			needed[dep.Service] = needed[dep.Service] || needed[def.Name]
 		}
 	}
 	for _, st := range d.Steps {
 		r := c.s.find(st.Replica)
-		if pending && !needed[st.Service] && r != nil && r.Joined == "" && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop) && c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r) {
+		takesOut := r != nil && r.Joined == "" && (st.Kind == rhumb.StepDrain || st.Kind == rhumb.StepStop)
+		if !pending || needed[st.Service] || !takesOut {
+			continue
+		}
+		if c.s.release(w.Release).specs[st.Service] != r.Spec && c.serves(r) {
 			c.fail("%s before all jobs have run", st)
 		}
 	}

@@ -9,24 +9,24 @@ import (
 	"rhumb"
 )
 
-// simReplica is a replica with its fate.
+// simReplica is a replica and what will happen to it.
 type simReplica struct {
 	rhumb.Replica
 	readyAt   time.Time // from when it answers; zero: never
-	endsAt    time.Time // when it ends, by itself or because it was told to; zero: it doesn't
+	endsAt    time.Time // when it ends, on its own or because it was stopped; zero: it doesn't
 	code      int       // what it then exits with
 	sickFrom  time.Time // its health check fails from here; zero: never
 	sickTo    time.Time
 	openUntil time.Time // once it drains: when its last connection ends
 	stopping  bool
 	leaving   bool      // it has drained and not been routed again
-	greeted   time.Time // when its post_start hooks had completed
-	useless   bool      // it didn't answer when it was told to stop: what shares its network falls by its fault
-	severed   bool      // somebody has cut it off from a network
-	haunted   bool      // the daemon died while it was being stopped, and can't know
+	hooksDone time.Time // when its post_start hooks had completed
+	useless   bool      // it didn't answer when its stop began, so replicas that share its network fall with it
+	severed   bool      // a person has cut it off from a network
+	forgotten bool      // the daemon died while it was being stopped, and doesn't know
 }
 
-// simWorld is an engine and a proxy with a clock of their own.
+// simWorld is an engine and a proxy with their own clock.
 type simWorld struct {
 	rng       *rand.Rand
 	calm      bool
@@ -47,7 +47,7 @@ func newSimWorld(rng *rand.Rand, calm bool) *simWorld {
 
 func (w *simWorld) chance(p float64) bool { return w.rng.Float64() < p }
 
-// between gives a random duration.
+// between returns a random duration.
 func (w *simWorld) between(a, b time.Duration) time.Duration {
 	return a + time.Duration(w.rng.Int64N(int64(b-a)+1))
 }
@@ -73,13 +73,13 @@ func (w *simWorld) named(name string) *simReplica {
 // make creates a replica that isn't started yet.
 func (w *simWorld) make(service string, release, slot int, spec string) *simReplica {
 	w.made++
-	r := &simReplica{Replica: rhumb.Replica{ID: fmt.Sprintf("r%d", w.made), Stack: "shop", Service: service, Release: release, Slot: slot,
-		Spec: spec, State: rhumb.StateCreated, Created: w.now}}
+	r := &simReplica{Replica: rhumb.Replica{ID: fmt.Sprintf("r%d", w.made), Stack: "shop", Service: service,
+		Release: release, Slot: slot, Spec: spec, State: rhumb.StateCreated, Created: w.now}}
 	w.replicas = append(w.replicas, r)
 	return r
 }
 
-// start lets a created replica run, and rolls the dice on its fate.
+// start lets a created replica run, and decides at random what will happen to it.
 func (w *simWorld) start(r *simReplica, def *rhumb.Service, q quality) {
 	if q == good && !w.calm && w.chance(0.02) {
 		q = pick(w.rng, crashesSoon, crashesLate, neverReady, cantStart, turnsSick)
@@ -107,7 +107,7 @@ func (w *simWorld) start(r *simReplica, def *rhumb.Service, q quality) {
 	case crashesSoon:
 		r.endsAt, r.code = w.now.Add(w.between(0, 3*time.Second)), 1
 		if def.Ready.Kind != rhumb.ReadyRunning && (def.Ready.Kind != rhumb.ReadyTCP || w.chance(0.5)) {
-			r.readyAt = time.Time{} // the others listen, and then die
+			r.readyAt = time.Time{} // other TCP services listen, and then exit
 		}
 	case crashesLate:
 		r.endsAt, r.code = r.readyAt.Add(w.between(0, 20*time.Second)), 1
@@ -125,7 +125,7 @@ func (w *simWorld) start(r *simReplica, def *rhumb.Service, q quality) {
 	}
 }
 
-// stop tells a replica to end.
+// stop makes a replica end soon.
 func (w *simWorld) stop(r *simReplica) {
 	if !r.Alive() || r.stopping {
 		return
@@ -144,7 +144,7 @@ func (w *simWorld) sick(r *simReplica) bool {
 	return !r.sickFrom.IsZero() && !w.now.Before(r.sickFrom) && w.now.Before(r.sickTo)
 }
 
-// answers tells whether requests that reach the replica are answered.
+// answers reports whether requests that reach the replica are answered.
 func (w *simWorld) answers(r *simReplica) bool {
 	if !r.Alive() || r.stopping || r.readyAt.IsZero() || w.now.Before(r.readyAt) || w.sick(r) {
 		return false
@@ -152,7 +152,7 @@ func (w *simWorld) answers(r *simReplica) bool {
 	return w.connected(r)
 }
 
-// connected tells whether the replica has a network: its own, or that of one that is alive and connected.
+// connected reports whether the replica has a network: its own, or that of an alive, connected replica.
 func (w *simWorld) connected(r *simReplica) bool {
 	if r.Joined == "" {
 		return true
@@ -161,7 +161,7 @@ func (w *simWorld) connected(r *simReplica) bool {
 	return on != nil && on.Alive() && w.connected(on)
 }
 
-// next is when something happens by itself; zero: nothing will.
+// next returns when something happens on its own; zero: nothing will.
 func (w *simWorld) next() time.Time {
 	var next time.Time
 	at := func(t time.Time) {
@@ -183,7 +183,7 @@ func (w *simWorld) next() time.Time {
 	return next
 }
 
-// pass lets what is due happen, and returns what ended or fell ill by itself.
+// pass lets happen what is due, and returns the replicas that ended or became unhealthy on their own.
 func (w *simWorld) pass() (hurt []*simReplica) {
 	for _, r := range w.replicas {
 		if !r.Alive() {
@@ -210,7 +210,7 @@ func (w *simWorld) pass() (hurt []*simReplica) {
 	return hurt
 }
 
-// drain is when the last connection of a replica that begins to drain will end.
+// drain decides when the last connection of a replica that begins to drain will end.
 func (w *simWorld) drain(r *simReplica) {
 	r.openUntil = w.now
 	switch {
@@ -221,7 +221,7 @@ func (w *simWorld) drain(r *simReplica) {
 	}
 }
 
-// observe is what a look shows, but for what the control remembers.
+// observe fills in what a look shows, but not what the daemon remembers.
 func (w *simWorld) observe(o *Observed) {
 	o.Replicas = make([]rhumb.Replica, len(w.replicas))
 	for i, r := range w.replicas {

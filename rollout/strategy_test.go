@@ -42,8 +42,8 @@ func TestAStrategyIsAppliedWhereTheRolloutDecides(t *testing.T) {
 		for turn := range 5 {
 			w, old := deploy(42, c.from, c.to), deploy(42, applied(c.from), applied(c.to))
 			w.Mode, old.Mode = c.mode, c.mode
-			got := Next(w, o, noon)
-			if diff := cmp.Diff(Next(old, o, noon), got); diff != "" {
+			got := Next(w, Observed(o), noon)
+			if diff := cmp.Diff(Next(old, Observed(o), noon), got); diff != "" {
 				t.Fatalf("%s, turn %d (-applied +kept):\n%s", name, turn, diff)
 			}
 			if turn == 0 && len(got.Steps) == 0 {

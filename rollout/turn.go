@@ -1,86 +1,59 @@
 package rollout
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"rhumb"
+	"rhumb/rollout/standing"
 )
 
-// turn is one call of Next: what is wanted and what is observed, sorted by service, and the decision that grows.
+// turn is one call of Next: how the stack stands, which doesn't change, and the decision, which grows.
 type turn struct {
-	w   Wanted
-	o   *Observed
-	now time.Time
-	d   Decision
-
-	services []*service // wanted, dependencies first
-	byName   map[string]*service
-	orphans  []*rhumb.Replica            // of services that aren't wanted
-	joiners  map[string][]*rhumb.Replica // alive replicas, by the ID of the one whose network they share
-	leaving  map[string]leaving          // by replica ID: what this turn has said of its end
-	wanted   []address                   // all that the wanted services have
-	prepared bool                        // networks, volumes and, in a deployment, new addresses are there
-	jobsWait []*service                  // jobs that must run and haven't completed
+	*standing.Stack
+	d       Decision
+	why     reasons
+	look    time.Time          // when to decide again whether too much has failed
+	waiting []wait             // in the order in which they were found
+	leaving map[string]leaving // by replica ID: how this turn has decided to retire it
 }
 
-func newTurn(w Wanted, o *Observed, now time.Time) *turn {
-	t := &turn{w: w, o: o, now: now, leaving: map[string]leaving{}}
-	if w.Model != nil && w.Release != 0 {
-		t.services = make([]*service, 0, len(w.Model.Services))
-		t.byName = make(map[string]*service, len(w.Model.Services))
-		g := newGraph(w.Model)
-		for _, def := range g.order {
-			s := t.newService(def, g.edges[def.Name])
-			t.services = append(t.services, s)
-			t.byName[def.Name] = s
-		}
-	}
-	t.listAddresses()
-	t.sortReplicas()
-	t.sortFailures()
-	for _, s := range t.services {
-		s.judge()
-		if s.mustRun() {
-			t.jobsWait = append(t.jobsWait, s)
-		}
-	}
-	t.markNeeded()
-	return t
+// wait is what a service waits for.
+type wait struct {
+	service string
+	what    string    // in plain words
+	until   time.Time // when to look again; zero: once something changes
 }
 
-// sortReplicas gives each replica to its service. One-offs are nobody's.
-func (t *turn) sortReplicas() {
-	for i := range t.o.Replicas {
-		r := &t.o.Replicas[i]
-		if r.Slot <= 0 {
-			continue
-		}
-		if r.Joined != "" && r.Alive() {
-			if t.joiners == nil {
-				t.joiners = map[string][]*rhumb.Replica{}
-			}
-			t.joiners[r.Joined] = append(t.joiners[r.Joined], r)
-		}
-		if s := t.byName[r.Service]; s != nil {
-			s.replicas = append(s.replicas, r)
-		} else {
-			t.orphans = append(t.orphans, r)
-		}
-	}
-	slices.SortFunc(t.orphans, byPlace)
+func newTurn(st *standing.Stack) *turn {
+	return &turn{Stack: st, why: reasons{st: st}, leaving: map[string]leaving{}}
 }
 
-// byPlace orders replicas by service, slot, release and ID.
-func byPlace(a, b *rhumb.Replica) int {
-	return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Slot, b.Slot),
-		cmp.Compare(a.Release, b.Release), cmp.Compare(a.ID, b.ID))
+// decision returns the decision with all that is waited for. Of several waits of one service, people read the first.
+func (t *turn) decision() Decision {
+	t.d.Wake = t.wake()
+	for _, w := range t.waiting {
+		if t.d.Waiting == nil {
+			t.d.Waiting = map[string]string{}
+		}
+		if t.d.Waiting[w.service] == "" {
+			t.d.Waiting[w.service] = w.what
+		}
+	}
+	return t.d
+}
+
+// wake returns when to look again at the latest. All times come together here, and nowhere else.
+func (t *turn) wake() time.Time {
+	at := standing.Earliest(t.Look(), t.look)
+	for _, w := range t.waiting {
+		at = standing.Earliest(at, w.until)
+	}
+	return at
 }
 
 // step adds a step to the decision.
 func (t *turn) step(s rhumb.Step) {
-	s.Stack = t.w.Stack
+	s.Stack = t.Wanted.Stack
 	t.d.Steps = append(t.d.Steps, s)
 }
 
@@ -89,52 +62,10 @@ func (t *turn) about(kind rhumb.StepKind, r *rhumb.Replica, why string) {
 	t.step(rhumb.Step{Kind: kind, Service: r.Service, Release: r.Release, Slot: r.Slot, Replica: r.ID, Why: why})
 }
 
-// wake asks for a look at that time, if it is still to come.
-func (t *turn) wake(at time.Time) {
-	if at.After(t.now) && (t.d.Wake.IsZero() || at.Before(t.d.Wake)) {
-		t.d.Wake = at
-	}
-}
+// wait notes what a service waits for until something changes.
+func (t *turn) wait(service, what string) { t.waitUntil(service, what, time.Time{}) }
 
-// passed tells whether the time has come, and asks for a look then if it hasn't.
-func (t *turn) passed(at time.Time) bool {
-	if !t.now.Before(at) {
-		return true
-	}
-	t.wake(at)
-	return false
-}
-
-// waits says what a service waits for. The first word counts.
-func (t *turn) waits(service, what string) {
-	if t.d.Waiting == nil {
-		t.d.Waiting = map[string]string{}
-	}
-	if t.d.Waiting[service] == "" {
-		t.d.Waiting[service] = what
-	}
-}
-
-// active tells whether the acknowledged table leads new connections to the replica.
-func (t *turn) active(r *rhumb.Replica) bool {
-	route, ok := t.o.Routes[r.ID]
-	return ok && !route.Draining
-}
-
-// routed tells whether the replica is in the acknowledged table at all.
-func (t *turn) routed(r *rhumb.Replica) bool {
-	_, ok := t.o.Routes[r.ID]
-	return ok
-}
-
-// own tells whether this deployment has made the replica.
-func (t *turn) own(r *rhumb.Replica) bool {
-	if r.Release != t.w.Release {
-		return false
-	}
-	made := r.Started
-	if made.IsZero() {
-		made = r.Created
-	}
-	return made.IsZero() || t.w.Since.IsZero() || !made.Before(t.w.Since)
+// waitUntil notes what a service waits for, and until when at the latest.
+func (t *turn) waitUntil(service, what string, at time.Time) {
+	t.waiting = append(t.waiting, wait{service, what, at})
 }

@@ -6,56 +6,70 @@ import (
 	"strings"
 
 	"rhumb/rollout/diff"
+	"rhumb/rollout/standing"
 )
 
-// whyNew says why a replica is started. It depends on definitions alone, so that the step stays the same.
-func (s *service) whyNew(sl *slot, restarts int) string {
+// reasons are the words of steps. They depend on definitions alone, so that the same step has the same words.
+type reasons struct {
+	st      *standing.Stack
+	changed map[string]string // by service: what changed, once it was asked for
+}
+
+// start says why a replica is started in a slot. restarts is how often it has crashed in a row.
+func (y *reasons) start(s *standing.Service, slot, restarts int) string {
+	w := &y.st.Wanted
 	switch {
 	case restarts > 0:
 		return "it had ended"
-	case s.t.w.Mode == Hold:
+	case w.Mode == Hold:
 		return "missing"
-	case s.t.w.Mode == Restore:
-		return "back to " + s.t.release()
-	case s.prev == nil:
+	case w.Mode == Restore:
+		return "back to " + w.Ref()
+	case s.Prev == nil:
 		return "new"
 	}
-	if s.why == "" {
-		s.why = s.whatChanged()
+	why := y.change(s)
+	if why == "missing" && slot > s.Prev.Replicas {
+		return fmt.Sprintf("replicas %d -> %d", s.Prev.Replicas, s.Replicas)
 	}
-	if s.why == "missing" && sl.n > s.prev.Replicas {
-		return fmt.Sprintf("replicas %d -> %d", s.prev.Replicas, s.Replicas)
-	}
-	return s.why
+	return why
 }
 
-// whyRun says why a job runs.
-func (s *service) whyRun() string {
-	if of := s.hookOf(); of != nil {
+// run says why a job runs.
+func (y *reasons) run(s *standing.Service) string {
+	if of := s.HookOf(); of != nil {
 		return "before " + of.Name + " changes"
 	}
-	return s.whyNew(&slot{n: 1}, 0)
+	return y.start(s, 1, 0)
 }
 
-// whyOld says why an old replica of a slot goes.
-func (s *service) whyOld() string {
-	if s.t.w.Mode != Restore && s.prev != nil && s.hookOf() == nil {
-		if s.why == "" {
-			s.why = s.whatChanged()
-		}
-		if s.why != "missing" {
-			return s.why
+// old says why an old replica of a slot goes.
+func (y *reasons) old(s *standing.Service) string {
+	if y.st.Wanted.Mode != Restore && s.Prev != nil && s.HookOf() == nil {
+		if why := y.change(s); why != "missing" {
+			return why
 		}
 	}
-	return "replaced by " + s.t.release()
+	return "replaced by " + y.st.Wanted.Ref()
 }
 
-// whatChanged names what differs from the release that is left behind; "missing": nothing.
-func (s *service) whatChanged() string {
-	if !s.changed() {
+// change says what differs from the release that is left behind; "missing": nothing.
+func (y *reasons) change(s *standing.Service) string {
+	if why := y.changed[s.Name]; why != "" {
+		return why
+	}
+	if y.changed == nil {
+		y.changed = map[string]string{}
+	}
+	y.changed[s.Name] = whatChanged(s, &y.st.Wanted)
+	return y.changed[s.Name]
+}
+
+func whatChanged(s *standing.Service, w *Wanted) string {
+	if !s.Changed() {
 		return "missing"
 	}
-	what := diff.Replicas(s.prev, s.Service, s.t.w.Previous, s.t.w.Model)
+	what := diff.Replicas(s.Prev, s.Service, w.Previous, w.Model)
 	switch {
 	case len(what) == 0:
 		return "missing"
@@ -67,22 +81,22 @@ func (s *service) whatChanged() string {
 	return strings.Join(what, ", ") + " changed"
 }
 
-func (t *turn) whySurplus(s *service) string {
-	if t.w.Mode != Restore && s.prev != nil && s.prev.Replicas != s.Replicas {
-		return fmt.Sprintf("replicas %d -> %d", s.prev.Replicas, s.Replicas)
+// surplus says why a replica beyond the wanted number goes.
+func (y *reasons) surplus(s *standing.Service) string {
+	if y.st.Wanted.Mode != Restore && s.Prev != nil && s.Prev.Replicas != s.Replicas {
+		return fmt.Sprintf("replicas %d -> %d", s.Prev.Replicas, s.Replicas)
 	}
 	return "surplus"
 }
 
-// whyGone says why something goes that the wanted release doesn't have.
-func (t *turn) whyGone() string {
+// gone says why something goes that the wanted release doesn't have.
+func (y *reasons) gone() string {
+	w := &y.st.Wanted
 	switch {
-	case t.w.Release == 0:
+	case w.Release == 0:
 		return "nothing shall be left"
-	case t.w.Mode == Restore:
-		return "not in " + t.release()
+	case w.Mode == Restore:
+		return "not in " + w.Ref()
 	}
-	return "not in " + t.release() + " any more"
+	return "not in " + w.Ref() + " any more"
 }
-
-func (t *turn) release() string { return fmt.Sprintf("%s@%d", t.w.Stack, t.w.Release) }

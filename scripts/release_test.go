@@ -1,4 +1,4 @@
-// Package scripts tests the scripts that make and install releases.
+// Package scripts tests the scripts that build and install releases.
 package scripts
 
 import (
@@ -19,7 +19,7 @@ import (
 	"testing"
 )
 
-// release makes a folder as scripts/release does, with a program that only knows its version.
+// release makes a folder as scripts/release does, with a program that only prints its version.
 func release(t *testing.T) (dir, archive string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -28,7 +28,8 @@ func release(t *testing.T) (dir, archive string) {
 	z := gzip.NewWriter(&b)
 	w := tar.NewWriter(z)
 	program := "#!/bin/sh\necho client rhumb v1.2.3\n"
-	if err := w.WriteHeader(&tar.Header{Name: name + "/rhumb", Mode: 0o755, Size: int64(len(program)), Typeflag: tar.TypeReg}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: name + "/rhumb", Mode: 0o755, Size: int64(len(program)),
+		Typeflag: tar.TypeReg}); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = w.Write([]byte(program))
@@ -36,7 +37,8 @@ func release(t *testing.T) (dir, archive string) {
 	_ = z.Close()
 	archive = filepath.Join(dir, name+".tar.gz")
 	write(t, archive, b.Bytes())
-	write(t, filepath.Join(dir, "SHA256SUMS"), fmt.Appendf(nil, "%x  %s\n%x  other\n", sha256.Sum256(b.Bytes()), filepath.Base(archive), sha256.Sum256(nil)))
+	write(t, filepath.Join(dir, "SHA256SUMS"),
+		fmt.Appendf(nil, "%x  %s\n%x  other\n", sha256.Sum256(b.Bytes()), filepath.Base(archive), sha256.Sum256(nil)))
 	return dir, archive
 }
 
@@ -47,7 +49,7 @@ func write(t *testing.T, path string, content []byte) {
 	}
 }
 
-// install runs the script and gives what it says and whether a program is there afterwards.
+// install runs the script. It returns the output, and whether the program is installed afterwards.
 func install(t *testing.T, args ...string) (out string, there bool, err error) {
 	t.Helper()
 	to := t.TempDir()
@@ -83,7 +85,7 @@ func TestAReleaseIsInstalledFromAFolderAndFromTheNetwork(t *testing.T) {
 	}
 }
 
-func TestAReleaseThatIsAskedForOverTLSIsNotTakenWithoutIt(t *testing.T) {
+func TestADownloadOverTLSIsNotRedirectedToPlainHTTP(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
 	}
@@ -108,7 +110,7 @@ func TestAReleaseThatIsAskedForOverTLSIsNotTakenWithoutIt(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotWhatTheChecksumsSayIsNotInstalled(t *testing.T) {
+func TestAnArchiveWithAWrongChecksumIsNotInstalled(t *testing.T) {
 	for name, spoil := range map[string]func(dir, archive string, content []byte){
 		"a flipped byte": func(_, archive string, b []byte) { b[len(b)/2] ^= 1; write(t, archive, b) },
 		"the first byte": func(_, archive string, b []byte) { b[0] ^= 0x80; write(t, archive, b) },
@@ -132,14 +134,15 @@ func TestWhatIsNotWhatTheChecksumsSayIsNotInstalled(t *testing.T) {
 			t.Fatal(err)
 		}
 		spoil(dir, archive, b)
-		if out, there, err := install(t, "--from", dir, "--version", "v1.2.3"); err == nil || there || !strings.Contains(out, "install.sh: ") {
+		if out, there, err := install(t, "--from", dir, "--version", "v1.2.3"); err == nil || there ||
+			!strings.Contains(out, "install.sh: ") {
 			t.Errorf("%s: %v, installed: %v\n%s", name, err, there, out)
 		}
 	}
 }
 
-// "make release-check" compares more: both machines, and with nothing built before.
-func TestAReleaseIsTheSameBytesInAnotherFolder(t *testing.T) {
+// "make release-check" compares more: both machines, and a build without a cache.
+func TestAReleaseBuiltInAnotherFolderIsIdentical(t *testing.T) {
 	if os.Getenv("RHUMB_TEST_LONG") != "1" {
 		t.Skip("it builds the program twice; RHUMB_TEST_LONG=1 does")
 	}
@@ -169,7 +172,7 @@ func TestAReleaseIsTheSameBytesInAnotherFolder(t *testing.T) {
 	}
 }
 
-// bill looks into an SBOM.
+// bill checks a bill of materials.
 func bill(t *testing.T, path string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -188,7 +191,8 @@ func bill(t *testing.T, path string) {
 	}
 	found := map[string]bool{}
 	for _, p := range d.Packages {
-		found[p.Name] = p.VersionInfo != "" && (p.Name == "std" || len(p.Checksums) == 1 && len(p.Checksums[0].ChecksumValue) == 64)
+		found[p.Name] = p.VersionInfo != "" &&
+			(p.Name == "std" || len(p.Checksums) == 1 && len(p.Checksums[0].ChecksumValue) == 64)
 	}
 	for _, name := range []string{"rhumb", "std", "modernc.org/sqlite", "filippo.io/age", "github.com/moby/moby/client"} {
 		if !found[name] {

@@ -60,6 +60,23 @@ CREATE TABLE seal_check (
 	one     INTEGER PRIMARY KEY CHECK (one = 1),
 	content BLOB NOT NULL -- opens with the right key
 ) STRICT;`,
+	// Each setting has a scope, a stack's or the daemon's (''), so that a stack's settings can be removed with it. Settings
+	// were named "addresses/STACK/NETWORK" and "post_start/STACK" before; those of stacks that are down are dropped.
+	`
+ALTER TABLE settings RENAME TO flat;
+CREATE TABLE settings (
+	stack TEXT NOT NULL, -- '': the daemon's own
+	key   TEXT NOT NULL,
+	value TEXT NOT NULL,
+	PRIMARY KEY (stack, key)
+) STRICT;
+INSERT INTO settings
+	SELECT name, 'addresses/' || substr(key, length('addresses/' || name || '/') + 1), value FROM flat JOIN stacks
+		ON key GLOB 'addresses/*' AND substr(key, 1, length('addresses/' || name || '/')) = 'addresses/' || name || '/'
+		WHERE gone = 0
+	UNION ALL SELECT name, 'post_start', value FROM flat JOIN stacks ON key = 'post_start/' || name WHERE gone = 0
+	UNION ALL SELECT '', key, value FROM flat WHERE key NOT GLOB 'addresses/*' AND key NOT GLOB 'post_start/*';
+DROP TABLE flat;`,
 }
 
 // check looks the file through, brings its schema up to date, and tries the key and all that it sealed.
@@ -68,7 +85,7 @@ func (s *Store) check(ctx context.Context, version int) error {
 		return err
 	}
 	if version < len(migrations) {
-		if err := s.update(ctx, "bring the database up to date", func(tx *sql.Tx) error { return s.migrate(ctx, tx) }); err != nil {
+		if err := s.update(ctx, "bring the database up to date", func(tx *sql.Tx) error { return s.migrate(ctx, tx, len(migrations)) }); err != nil {
 			return err
 		}
 	}
@@ -118,13 +135,13 @@ func (s *Store) identify(ctx context.Context) (version int, err error) {
 	return version, nil
 }
 
-// migrate looks at the version again: another process may have been faster.
-func (s *Store) migrate(ctx context.Context, tx *sql.Tx) error {
+// migrate brings the database to a version. It reads the current one again: another process may have been faster.
+func (s *Store) migrate(ctx context.Context, tx *sql.Tx, to int) error {
 	var version int
 	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	for ; version < len(migrations); version++ {
+	for ; version < to; version++ {
 		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
 			return fmt.Errorf("to schema %d: %w", version+1, err)
 		}

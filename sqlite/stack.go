@@ -35,6 +35,9 @@ func (s *Store) StackState(ctx context.Context, name string) (st rhumb.StackStat
 // RemoveStack forgets a stack that is down: releases and state. What deployments it had, and the last number, stay. A stack that still
 // serves or changes is Conflict; one that isn't there is not an error.
 func (s *Store) RemoveStack(ctx context.Context, name string) error {
+	if name == "" { // the scope of the daemon's own settings
+		return rhumb.Errorf(rhumb.Invalid, "the stack to remove has no name")
+	}
 	return s.update(ctx, "remove stack "+name, func(tx *sql.Tx) error {
 		st, err := state(ctx, tx, name)
 		if err != nil {
@@ -47,8 +50,10 @@ func (s *Store) RemoveStack(ctx context.Context, name string) error {
 			return rhumb.Errorf(rhumb.Conflict, "stack %s can't be forgotten: release %d serves", name, st.Current).
 				WithHint("take it down first: rhumb down -p %s", name)
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM releases WHERE stack = ?", name); err != nil {
-			return err
+		for _, table := range []string{"releases", "settings"} {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE stack = ?", name); err != nil {
+				return err
+			}
 		}
 		_, err = tx.ExecContext(ctx, "UPDATE stacks SET gone = 1 WHERE name = ?", name)
 		return err

@@ -59,23 +59,3 @@ func (s *Store) Values(ctx context.Context) (names []string, err error) {
 	})
 	return names, err
 }
-
-// Setting gives one of the daemon's own small facts, or "".
-func (s *Store) Setting(ctx context.Context, key string) (value string, err error) {
-	err = s.view(ctx, "read setting "+key, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, "SELECT value FROM settings WHERE key = ?", key).Scan(&value)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		return err
-	})
-	return value, err
-}
-
-// SetSetting keeps one of the daemon's own small facts.
-func (s *Store) SetSetting(ctx context.Context, key, value string) error {
-	return s.update(ctx, "keep setting "+key, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", key, value)
-		return err
-	})
-}

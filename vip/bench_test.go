@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// BenchmarkApply measures a change of one service, and a look at what is as it should be.
+// BenchmarkApply measures a change of one service, and a look at segments that are as they should be.
 func BenchmarkApply(b *testing.B) {
 	for _, n := range []int{1, 20} {
 		l := newLab(b)
@@ -24,8 +24,9 @@ func BenchmarkApply(b *testing.B) {
 		}
 		for i := range ss {
 			for j := range 10 {
-				ss[i].Services = append(ss[i].Services, rhumb.ServiceAddress{Addr: vipAt(ss[i], j+1), Endpoints: []rhumb.Endpoint{
-					{Replica: "r", Addr: netip.AddrPortFrom(ss[i].Subnet.Addr().Next().Next(), 0)}}})
+				ss[i].Services = append(ss[i].Services, rhumb.ServiceAddress{Addr: vipAt(ss[i], j+1),
+					Endpoints: []rhumb.Endpoint{
+						{Replica: "r", Addr: netip.AddrPortFrom(ss[i].Subnet.Addr().Next().Next(), 0)}}})
 			}
 		}
 		apply := func() {

@@ -56,8 +56,10 @@ func TestAReplicaInSeveralNetworksAnswersInEach(t *testing.T) {
 	t.Cleanup(func() { docker(t, "network", "disconnect", "-f", other.Network, a.id) })
 	caller := l.startIn(other.Network, "caller")
 	l.ready(a)
-	there := netip.MustParseAddr(docker(t, "inspect", "-f", `{{(index .NetworkSettings.Networks "`+other.Network+`").IPAddress}}`, a.id))
-	l.segment.Services = []rhumb.ServiceAddress{{Service: "s", Addr: vipAt(l.segment, 1), Endpoints: []rhumb.Endpoint{a.endpoint}}}
+	there := netip.MustParseAddr(docker(t, "inspect", "-f",
+		`{{(index .NetworkSettings.Networks "`+other.Network+`").IPAddress}}`, a.id))
+	l.segment.Services = []rhumb.ServiceAddress{{Service: "s", Addr: vipAt(l.segment, 1),
+		Endpoints: []rhumb.Endpoint{a.endpoint}}}
 	other.Services = []rhumb.ServiceAddress{{Service: "s", Addr: vipAt(other, 1), Endpoints: []rhumb.Endpoint{
 		{Replica: a.id, Name: a.name, Addr: netip.AddrPortFrom(there, 0)}}}}
 	if errs := l.segments.Apply(t.Context(), []rhumb.Segment{l.segment, other}); len(errs) > 0 {
@@ -69,7 +71,7 @@ func TestAReplicaInSeveralNetworksAnswersInEach(t *testing.T) {
 	l.must(say(client(a.ns), url)) // itself
 }
 
-// must gives what was said.
+// must returns the answer, and fails the test on an error.
 func (l *lab) must(said string, err error) string {
 	l.Helper()
 	if err != nil {
@@ -78,7 +80,7 @@ func (l *lab) must(said string, err error) string {
 	return said
 }
 
-// calls calls without pause until stop: with a connection for each call, and with kept ones. No call may fail.
+// calls calls without a pause until stop, with a connection for each call and with kept ones. No call may fail.
 type calls struct {
 	l     *lab
 	stop  chan struct{}
@@ -119,7 +121,7 @@ func (c *calls) loop(cl *http.Client, url string) {
 	}
 }
 
-// more waits for so many calls more.
+// more waits for n more calls.
 func (c *calls) more(n int) {
 	c.mu.Lock()
 	until := c.total + n
@@ -215,7 +217,7 @@ func TestAConnectionWaitsInAGapAndNotLonger(t *testing.T) {
 	l.segment.Services[0].Gap = time.Now().Add(1500 * time.Millisecond)
 	l.apply()
 	began := time.Now()
-	_, err := dialIn(caller.ns, "tcp", at, 10*time.Second) // nobody looks meanwhile
+	_, err := dialIn(caller.ns, "tcp", at, 10*time.Second) // the keeper doesn't run meanwhile
 	if took := time.Since(began); !errors.Is(err, syscall.ECONNREFUSED) || took < time.Second || took > 5*time.Second {
 		t.Errorf("after the gap: %v after %v", err, took)
 	}
@@ -245,7 +247,7 @@ func TestTwoInstancesLeaveEachOtherAlone(t *testing.T) {
 	}
 }
 
-// leftovers lists what is there of the lab's instance.
+// leftovers lists what exists of the lab's instance.
 func (l *lab) leftovers() string {
 	l.Helper()
 	names, err := namespaces(prefix(l.room[4:]))
@@ -264,14 +266,14 @@ func (l *lab) leftovers() string {
 	return strings.Join(names, " ")
 }
 
-func TestNothingIsLeftOfASegmentThatGoes(t *testing.T) {
+func TestARemovedSegmentLeavesNothing(t *testing.T) {
 	needMachine(t)
 	l := newLab(t)
 	l.serve(nil, nil)
 	if l.leftovers() == "" {
 		t.Fatal("nothing was made")
 	}
-	// A namespace of which only the name is left, and one that a former process made.
+	// A namespace of which only the name is left, and one of an earlier process.
 	if err := os.WriteFile(filepath.Join(folder, prefix(l.room[4:])+"0123456789ab"), nil, 0o444); err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +287,7 @@ func TestNothingIsLeftOfASegmentThatGoes(t *testing.T) {
 	l.segments = next
 }
 
-func TestASegmentThatCannotBeMadeDoesNotStandInTheWay(t *testing.T) {
+func TestASegmentThatFailsDoesNotHoldUpTheOthers(t *testing.T) {
 	needMachine(t)
 	l := newLab(t)
 	a := l.start("a")
@@ -294,7 +296,8 @@ func TestASegmentThatCannotBeMadeDoesNotStandInTheWay(t *testing.T) {
 	gone := l.segment
 	gone.Network, gone.ID, gone.Bridge = "gone_default", "0123456789abcdef", "br-0123456789ab"
 	errs := l.segments.Apply(t.Context(), []rhumb.Segment{gone, l.segment})
-	if err := errs[gone.ID]; len(errs) != 1 || rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "gone_default") {
+	if err := errs[gone.ID]; len(errs) != 1 || rhumb.ErrorCode(err) != rhumb.Unavailable ||
+		!strings.Contains(err.Error(), "gone_default") {
 		t.Errorf("%v", errs)
 	}
 	l.must(say(client(netns.None()), l.url(0)))

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// epoch gives the number of the rules of the calling thread's namespace: the kernel counts up with each change, whoever makes it. It is never 0.
+// epoch returns the number of the rules of the calling thread's namespace. The kernel counts it up with each change, of
+// any process. It is never 0.
 func epoch() (uint32, error) {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, 0)
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})

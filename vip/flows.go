@@ -14,24 +14,26 @@ import (
 	"rhumb"
 )
 
-// flows judges the connections that the kernel tracks in a namespace against what the segment says now.
+// flows compares the connections that the kernel tracks in a namespace with the segment.
 type flows struct {
 	services standings
-	gone     map[netip.Addr]bool      // addresses of former endpoints that nobody answers at
+	gone     map[netip.Addr]bool      // addresses of former endpoints at which no host answers
 	former   map[netip.Addr]time.Time // found: former endpoints with connections left
 }
 
-// standings is how endpoints stand, by service address and their own.
+// standings is the state of the endpoints, by service address and their own.
 type standings map[netip.Addr]map[netip.Addr]standing
 
-// standing is how an endpoint stands: the replica's ID, and whether any of its endpoints at that address gets new connections.
+// standing is the state of an endpoint: the replica's ID, and whether any endpoint at that address gets new
+// connections.
 type standing struct {
 	replica string
 	active  bool
 }
 
-// forsake tells whether somebody stood better before, or whether a service had its address: connections may have to end.
-func (s standings) forsake(before standings) bool {
+// worseThan reports whether an endpoint was active before and isn't now, or a service or an endpoint is gone.
+// Connections may have to end then.
+func (s standings) worseThan(before standings) bool {
 	for service, endpoints := range before {
 		now, ours := s[service]
 		if !ours {
@@ -59,17 +61,18 @@ func flowsOf(services []rhumb.ServiceAddress) *flows {
 	return f
 }
 
-// MatchConntrackFlow tells which connections end: all to addresses that are no service's any more; those without a connection (UDP)
-// unless their endpoint is active, so that their next packet goes to one that is; and TCP's whose endpoint is gone from the network. The
-// caller's next packet is then answered with a reset, by an active endpoint that doesn't know it or by our rule. A former endpoint that
-// is still there finishes by itself: it is stopped after it left the table, and what is open then gets its graceful stop.
+// MatchConntrackFlow reports whether a connection must end: any to an address that is no service's any more; a UDP flow
+// unless its endpoint is active, so that the next packet goes to an active one; and a TCP connection whose endpoint is
+// gone from the network. The caller's next packet is then answered with a reset, by an active endpoint that doesn't
+// know the connection or by our rule. A former endpoint that still exists finishes its connections: it is stopped after
+// it left the table, and what is open then gets its graceful stop.
 func (f *flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
-	service, target, ok := ends(c)
+	service, endpoint, ok := ends(c)
 	if !ok {
 		return false
 	}
 	endpoints, ours := f.services[service]
-	at, known := endpoints[target]
+	at, known := endpoints[endpoint]
 	switch {
 	case !ours, !c.Reverse.DstIP.Equal(c.Forward.DstIP): // the latter began while a rule was missing
 		return true
@@ -80,19 +83,20 @@ func (f *flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
 	case known:
 		return false
 	}
-	if f.gone[target] {
+	if f.gone[endpoint] {
 		return true
 	}
-	f.former[target] = time.Time{}
+	f.former[endpoint] = time.Time{}
 	return false
 }
 
-// ends gives the service address that was called and the endpoint that the connection was led to; not ok for what wasn't led.
-func ends(c *netlink.ConntrackFlow) (service, target netip.Addr, ok bool) {
+// ends returns the service address that was called and the endpoint that the connection was routed to. ok is false if
+// it was routed to none.
+func ends(c *netlink.ConntrackFlow) (service, endpoint netip.Addr, ok bool) {
 	service, ok1 := netip.AddrFromSlice(c.Forward.DstIP)
-	target, ok2 := netip.AddrFromSlice(c.Reverse.SrcIP)
-	service, target = service.Unmap(), target.Unmap()
-	return service, target, ok1 && ok2 && service != target
+	endpoint, ok2 := netip.AddrFromSlice(c.Reverse.SrcIP)
+	service, endpoint = service.Unmap(), endpoint.Unmap()
+	return service, endpoint, ok1 && ok2 && service != endpoint
 }
 
 // States of a TCP connection as the kernel tracks it (enum tcp_conntrack).
@@ -102,7 +106,7 @@ const (
 	tcpSynSent2  = 9
 )
 
-// open tells whether the connection is one that a stop would cut: from its first packet until the second side's end.
+// open reports whether a stop would cut the connection: from its first packet until the second side's end.
 func open(c *netlink.ConntrackFlow) bool {
 	if c.Forward.Protocol != unix.IPPROTO_TCP {
 		return false
@@ -111,20 +115,20 @@ func open(c *netlink.ConntrackFlow) bool {
 	return ok && (info.State >= tcpSynSent && info.State <= tcpCloseWait || info.State == tcpSynSent2)
 }
 
-// tally is how many connections replicas have, by ID, and over how many of them something has moved of late.
+// tally counts the connections of replicas, by ID, and those of them over which something has moved of late.
 type tally struct{ open, busy map[string]int }
 
-// lately is how long ago something must have moved for a connection to be busy, in the whole seconds that the kernel tells.
+// lately is how long ago something must have moved for a connection to be busy. The kernel counts whole seconds.
 const lately = 2
 
-// busy reports whether something has moved over an open connection of late. The kernel counts each down from a limit, which
-// every packet sets again; the other states' limits, and the one for bytes that aren't acknowledged, are lower.
+// busy reports whether something has moved over an open connection of late. The kernel counts each connection down from
+// a limit, which every packet sets again. The limits of other states, and of bytes that aren't acknowledged, are lower.
 func busy(c *netlink.ConntrackFlow, limit uint32) bool {
 	return limit == 0 || c.TimeOut > limit-lately || c.TimeOut < limit/2
 }
 
-// establishedLimit returns the limit of an established connection in the namespace of the calling thread, in seconds; 0 if
-// it can't be read.
+// establishedLimit returns the limit of an established connection in the namespace of the calling thread, in seconds,
+// or 0 if it can't be read.
 func establishedLimit() uint32 {
 	b, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established")
 	if err != nil {
@@ -137,7 +141,7 @@ func establishedLimit() uint32 {
 	return uint32(n)
 }
 
-// count adds up the open connections of endpoints that drain. It counts in the namespace of the calling thread.
+// count adds up the open connections of draining endpoints in the namespace of the calling thread.
 func count(services []rhumb.ServiceAddress, into *tally) error {
 	if !tracks() {
 		return nil
@@ -148,11 +152,11 @@ func count(services []rhumb.ServiceAddress, into *tally) error {
 	}
 	f, limit := flowsOf(services), establishedLimit()
 	for _, c := range cs {
-		service, target, ok := ends(c)
+		service, endpoint, ok := ends(c)
 		if !ok || !open(c) {
 			continue
 		}
-		if at, known := f.services[service][target]; known && !at.active {
+		if at, known := f.services[service][endpoint]; known && !at.active {
 			into.open[at.replica]++
 			if busy(c, limit) {
 				into.busy[at.replica]++
@@ -162,14 +166,15 @@ func count(services []rhumb.ServiceAddress, into *tally) error {
 	return nil
 }
 
-// tracks tells whether the kernel tracks any connection in the namespace of the calling thread. A number is read in microseconds; a list takes
-// milliseconds, even of none: the table is one for all namespaces. When in doubt there are some.
+// tracks reports whether the kernel tracks any connection in the namespace of the calling thread. Reading that number
+// takes microseconds; a list takes milliseconds, even of none, because all namespaces share one table. In doubt it
+// returns true.
 func tracks() bool {
 	b, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
 	return err != nil || strings.TrimSpace(string(b)) != "0"
 }
 
-// draining tells whether any endpoint drains.
+// draining reports whether any endpoint drains.
 func draining(services []rhumb.ServiceAddress) bool {
 	for _, s := range services {
 		for _, e := range s.Endpoints {

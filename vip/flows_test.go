@@ -90,7 +90,7 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 	for _, c := range []struct { // all on the same segment
 		name      string
 		drains    bool // long before it dies
-		gap       bool // what begins then would wait
+		gap       bool // connections that begin then would wait
 		survivors []rhumb.Endpoint
 	}{
 		{name: "another is there", survivors: []rhumb.Endpoint{b.endpoint}},
@@ -114,7 +114,7 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 					l.serve(append([]rhumb.Endpoint{a.endpoint}, c.survivors...))
 				}
 			}
-			// Gone from one moment to the next, without a last packet.
+			// It is gone from one moment to the next, without a last packet.
 			if err := within(a.ns, func() error {
 				link, err := netlink.LinkByName("eth0")
 				if err != nil {
@@ -197,7 +197,7 @@ func TestAServiceThatGoesLeavesTheOthersAlone(t *testing.T) {
 		return err
 	}
 	first, second := open(1), open(2)
-	l.segment.Services = l.segment.Services[1:] // the link's first address goes
+	l.segment.Services = l.segment.Services[1:] // the link's first address is removed
 	l.apply()
 	for _, c := range []net.Conn{second, open(2)} {
 		if err := echo(c); err != nil {

@@ -24,7 +24,7 @@ import (
 
 const image = "rhumb-test/app:1"
 
-// needMachine skips tests where there is no Docker to try them on, or no right to change the machine's network.
+// needMachine skips a test if there is no Docker, or no right to change the machine's network.
 func needMachine(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -54,7 +54,7 @@ func docker(t testing.TB, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// lab is a network of Docker's with a segment on it.
+// lab is a Docker network with a segment on it.
 type lab struct {
 	testing.TB
 	segments *Segments
@@ -66,7 +66,8 @@ type lab struct {
 func newLab(t testing.TB, options ...string) *lab {
 	t.Helper()
 	room := "vip-" + strings.ToLower(rand.Text()[:8])
-	l := &lab{TB: t, room: room, segments: New(Options{Instance: room[4:], Log: slog.New(slog.NewTextHandler(t.Output(), nil))})}
+	l := &lab{TB: t, room: room, segments: New(Options{Instance: room[4:],
+		Log: slog.New(slog.NewTextHandler(t.Output(), nil))})}
 	l.segment = l.network(room, options...)
 	t.Cleanup(func() {
 		if errs := l.segments.Apply(context.Background(), nil); len(errs) > 0 {
@@ -76,7 +77,7 @@ func newLab(t testing.TB, options ...string) *lab {
 	return l
 }
 
-// network makes a network of which Docker gives out only the lower half.
+// network makes a network of which Docker assigns only the lower half.
 func (l *lab) network(name string, options ...string) rhumb.Segment {
 	l.Helper()
 	create := append([]string{"network", "create"}, options...)
@@ -89,7 +90,7 @@ func (l *lab) network(name string, options ...string) rhumb.Segment {
 	return rhumb.Segment{Network: name, ID: id, Stack: l.room, Bridge: "br-" + id[:12], Subnet: subnet}
 }
 
-// vipAt gives the n-th address of the upper half.
+// vipAt returns the n-th address of the upper half.
 func vipAt(s rhumb.Segment, n int) netip.Addr {
 	a := s.Subnet.Addr().As4()
 	host := uint32(1)<<(31-s.Subnet.Bits()) + uint32(n)
@@ -106,7 +107,7 @@ type replica struct {
 	endpoint rhumb.Endpoint
 }
 
-// start starts a replica that says what release it is.
+// start starts a replica that answers with its release.
 func (l *lab) start(release string, env ...string) replica { return l.startIn(l.room, release, env...) }
 
 func (l *lab) startIn(network, release string, env ...string) replica {
@@ -167,12 +168,13 @@ func eventually(t testing.TB, limit time.Duration, f func() error) {
 	}
 }
 
-// serve applies the services' endpoints: the n-th list is the service's at the n-th address.
+// serve applies the services' endpoints: the n-th list is that of the service at the n-th address.
 func (l *lab) serve(services ...[]rhumb.Endpoint) {
 	l.Helper()
 	l.segment.Services = nil
 	for i, es := range services {
-		l.segment.Services = append(l.segment.Services, rhumb.ServiceAddress{Service: "s" + strconv.Itoa(i), Addr: vipAt(l.segment, i+1), Endpoints: es})
+		l.segment.Services = append(l.segment.Services, rhumb.ServiceAddress{Service: "s" + strconv.Itoa(i),
+			Addr: vipAt(l.segment, i+1), Endpoints: es})
 	}
 	l.apply()
 }
@@ -184,12 +186,12 @@ func (l *lab) apply() {
 	}
 }
 
-// url gives the n-th service's.
+// url returns the URL of the n-th service.
 func (l *lab) url(n int) string {
 	return "http://" + net.JoinHostPort(vipAt(l.segment, n+1).String(), "8000")
 }
 
-// dialIn connects from inside a namespace; from the machine itself when it is none.
+// dialIn connects from inside a namespace, or from the machine itself if ns is none.
 func dialIn(ns netns.NsHandle, network, addr string, timeout time.Duration) (c net.Conn, err error) {
 	d := net.Dialer{Timeout: timeout}
 	if ns == netns.None() {
@@ -217,7 +219,7 @@ func keeping(ns netns.NsHandle) *http.Client {
 		}}}
 }
 
-// say gives what the application says its release is.
+// say returns the release that the application answers with.
 func say(c *http.Client, url string) (string, error) {
 	resp, err := c.Get(url)
 	if err != nil {

@@ -13,17 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// folder is where namespaces have their names, also for "ip netns".
+// folder is where namespaces have their names, as for "ip netns".
 const folder = "/run/netns"
 
-// onOwnThread runs f on a thread that nobody uses afterwards, so that f may change the thread's namespaces: no way back can fail, and no
-// other goroutine ever finds itself in a wrong one.
+// onOwnThread runs f on a thread that is never used again, so that f may change the thread's namespaces. No way back
+// can fail, and no other goroutine ever runs in a wrong namespace.
 func onOwnThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() { // the caller waits for it
 		runtime.LockOSThread() // and never unlocked: the runtime ends the thread with the goroutine
 		if unix.Gettid() == unix.Getpid() {
-			// All but the process's first thread, which can't end, and whose namespace is what /proc/self/net shows.
+			// Any but the process's first thread, which can't end, and whose namespace /proc/self/net shows.
 			done <- onOwnThread(f)
 			runtime.UnlockOSThread()
 			return
@@ -43,8 +43,8 @@ func within(ns netns.NsHandle, f func() error) error {
 	})
 }
 
-// openNamespace opens the namespace, which the caller closes; made anew if there is none. A name without a namespace, as an interrupted making
-// leaves it, is replaced.
+// openNamespace opens the namespace, or makes it if there is none. The caller closes it. A name without a namespace, as
+// an interrupted process leaves it, is replaced.
 func openNamespace(name string) (ns netns.NsHandle, made bool, err error) {
 	ns, err = lookNamespace(name)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
@@ -63,7 +63,7 @@ func openNamespace(name string) (ns netns.NsHandle, made bool, err error) {
 	return ns, true, nil
 }
 
-// lookNamespace opens the namespace of the name; fs.ErrNotExist if there is none.
+// lookNamespace opens the namespace of the name. It returns fs.ErrNotExist if there is none.
 func lookNamespace(name string) (netns.NsHandle, error) {
 	ns, err := netns.GetFromName(name)
 	if err != nil {
@@ -71,12 +71,13 @@ func lookNamespace(name string) (netns.NsHandle, error) {
 	}
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(ns), &st); err != nil || st.Type != unix.NSFS_MAGIC {
-		return netns.None(), errors.Join(fmt.Errorf("namespace %s: only its name is there: %w", name, fs.ErrNotExist), ns.Close())
+		return netns.None(), errors.Join(fmt.Errorf("namespace %s: only its name is there: %w", name, fs.ErrNotExist),
+			ns.Close())
 	}
 	return ns, nil
 }
 
-// removeNamespace takes the name away, and with it the namespace. It is idempotent.
+// removeNamespace removes the name, and with it the namespace. It is idempotent.
 func removeNamespace(name string) error {
 	path := filepath.Join(folder, name)
 	if err := unmount(path); err != nil {
@@ -92,11 +93,11 @@ func removeNamespace(name string) error {
 	return nil
 }
 
-// unmount takes away all that is mounted at a path in plain sight.
+// unmount unmounts all that is visibly mounted at a path.
 func unmount(path string) error {
 	for {
 		switch err := unix.Unmount(path, unix.MNT_DETACH); err {
-		case nil: // there may be another one beneath
+		case nil: // there may be another mount beneath
 		case unix.EINVAL, unix.ENOENT: // not mounted, or not there
 			return nil
 		default:
@@ -112,10 +113,10 @@ func unlink(path string) error {
 	return nil
 }
 
-// unlinkUncovered removes a name at which something is mounted that no path leads to. That comes from "ip netns add",
-// which mounts the folder over itself, with all that is mounted in it: the older mounts are below. The calling thread
-// gets copies of all mounts, out of which it takes the folder's. In its eyes the name is then a file like any other, and
-// where such a file is removed the kernel detaches all mounts on it, in every mount namespace.
+// unlinkUncovered removes a name with a mount on it that no path reaches. "ip netns add" causes that: it mounts the
+// folder over itself, with all that is mounted in it, and the older mounts are below. The calling thread gets copies of
+// all mounts and removes the folder's from them. To that thread the name is then an ordinary file. When it removes such
+// a file, the kernel detaches all mounts on it, in every mount namespace.
 func unlinkUncovered(path string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("copy the mounts: %w", err)
@@ -140,7 +141,7 @@ func unlinkUncovered(path string) error {
 // maxCovers is how often the folder may be mounted over itself.
 const maxCovers = 16
 
-// namespaces lists the names that begin so.
+// namespaces lists the names that have the prefix.
 func namespaces(prefix string) ([]string, error) {
 	es, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestNamespacesGoThoughTheirFolderIsMountedAgain runs itself in a mount namespace of its own: "ip netns add" mounts the
-// folder of all namespaces over itself, and what was mounted in it is then there twice, once out of sight.
+// TestNamespacesGoThoughTheirFolderIsMountedAgain runs itself in a mount namespace of its own. "ip netns add" mounts
+// the folder of all namespaces over itself, and what was mounted in it is then there twice, once out of sight.
 func TestNamespacesGoThoughTheirFolderIsMountedAgain(t *testing.T) {
 	if how := os.Getenv("RHUMB_TEST_PROPAGATION"); how != "" {
 		comeAndGo(t)
@@ -73,7 +73,8 @@ func comeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { input.Close(); elsewhere.Wait() }()
-	for _, end := range []func() (int, error){func() (int, error) { return input.Write([]byte("x")) }, func() (int, error) { return output.Read([]byte{0}) }} {
+	for _, end := range []func() (int, error){func() (int, error) { return input.Write([]byte("x")) },
+		func() (int, error) { return output.Read([]byte{0}) }} {
 		if _, err := end(); err != nil { // once it answers it has its copies
 			t.Fatal(err)
 		}

@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// silentTime is how long an address that is being asked for may not answer. The kernel asks three times in 600 ms, and from the beginning again
-// whenever a packet is on its way.
+// silentTime is how long an address may leave requests unanswered. The kernel asks three times in 600 ms, and starts
+// over whenever a packet is on its way.
 const silentTime = time.Second
 
-// absent tells at which of the addresses nobody answers, as far as the kernel knows already, and has it ask anew about the others: the
-// next call knows. It looks in the namespace of the calling thread, and notes in of since when an address is silent.
+// absent returns the addresses at which no host answers, as far as the kernel knows. It has the kernel ask again about
+// the others, so that the next call knows. It looks in the namespace of the calling thread, and notes in of since when
+// an address is silent.
 func absent(link int, of map[netip.Addr]time.Time) (map[netip.Addr]bool, error) {
 	if len(of) == 0 {
 		return nil, nil
@@ -53,7 +54,8 @@ func absent(link int, of map[netip.Addr]time.Time) (map[netip.Addr]bool, error) 
 
 // ask has the kernel send a request for the address's MAC.
 func ask(link int, a netip.Addr, mac net.HardwareAddr) error {
-	n := &netlink.Neigh{LinkIndex: link, Family: unix.AF_INET, IP: a.AsSlice(), Flags: unix.NTF_USE, State: unix.NUD_NONE}
+	n := &netlink.Neigh{LinkIndex: link, Family: unix.AF_INET, IP: a.AsSlice(), Flags: unix.NTF_USE,
+		State: unix.NUD_NONE}
 	if mac != nil {
 		n.HardwareAddr, n.Flags, n.State = mac, 0, unix.NUD_PROBE
 	}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestBridgedPacketsMayPassTheHostsFirewallOrNot runs other tests again on an engine of its own, in namespaces of its own: there the switch may be
-// set, which every network namespace has for itself.
+// TestBridgedPacketsMayPassTheHostsFirewallOrNot runs other tests again on an engine of its own, in namespaces of its
+// own. There it may set the switch, which every network namespace has for itself.
 func TestBridgedPacketsMayPassTheHostsFirewallOrNot(t *testing.T) {
 	needMachine(t)
 	for _, program := range []string{"dockerd", "unshare", "sysctl"} {
@@ -36,7 +36,8 @@ for v in 0 1; do
 	sysctl -w net.bridge.bridge-nf-call-iptables=$v
 	"$@"
 done`
-	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh",
+	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"sh", "-c", script, "sh",
 		os.Args[0], "-test.v", "-test.run", "^(TestAServiceAddressAnswersToCallersEverywhere|TestNothingIsLostAcrossASwitchOfEndpoints)$")
 	cmd.Env = append(os.Environ(), "DIR="+dir, "RHUMB_TEST_DOCKER=1", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	out, err := cmd.CombinedOutput()

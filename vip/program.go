@@ -17,7 +17,7 @@ import (
 // tableName is the one table in each of our namespaces.
 const tableName = "rhumb"
 
-// ctDNAT is the bit of a connection's status that says that its target was changed (IPS_DST_NAT).
+// ctDNAT is the bit of a connection's status that says that its destination was changed (IPS_DST_NAT).
 const ctDNAT = 1 << 5
 
 // metaTime is NFT_META_TIME_NS: the wall clock, since Linux 5.4.
@@ -31,16 +31,17 @@ type program struct {
 	err   error
 }
 
-// install replaces all rules of the namespace that the calling thread is in. Every packet sees the old ones or the new ones. Unless it is to
-// begin anew, the table and its chains stay: the kernel takes several times as long to unhook chains as to change what is in them.
-func install(r rules, anew bool) error {
+// install replaces all rules of the calling thread's namespace. Every packet sees the old ones or the new ones. Unless
+// fresh, the table and its chains stay: the kernel takes several times as long to unhook chains as to change what is in
+// them.
+func install(r rules, fresh bool) error {
 	conn, err := nftables.New(nftables.WithSockOptions(roomy))
 	if err != nil {
 		return err
 	}
 	p := &program{conn: conn, table: &nftables.Table{Name: tableName, Family: nftables.TableFamilyIPv4}}
 	conn.AddTable(p.table)
-	if anew { // there was one to delete
+	if fresh { // there was one to delete
 		conn.DelTable(p.table)
 		conn.AddTable(p.table)
 	}
@@ -53,7 +54,7 @@ func install(r rules, anew bool) error {
 	return conn.Flush()
 }
 
-// roomy gives the socket room for a batch, and for an answer to each command in it, before any is read.
+// roomy makes the socket's buffers large enough for a batch and an answer to each command in it.
 func roomy(c *netlink.Conn) error {
 	if err := c.SetReadBuffer(4 << 20); err != nil {
 		return err
@@ -61,9 +62,11 @@ func roomy(c *netlink.Conn) error {
 	return c.SetWriteBuffer(4 << 20)
 }
 
-// prerouting leads new connections to an endpoint. The nat chains see only the first packet of a connection; the others follow it.
+// prerouting routes new connections to an endpoint. The nat chains see only the first packet of a connection; the
+// others follow it.
 func (p *program) prerouting(r rules) {
-	c := p.chain("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest, nftables.ChainPolicyAccept)
+	c := p.chain("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest,
+		nftables.ChainPolicyAccept)
 	for _, s := range r.spread {
 		p.rule(c, dst(s.addr), p.oneOf(s.to), []expr.Any{
 			&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
@@ -71,11 +74,13 @@ func (p *program) prerouting(r rules) {
 	}
 }
 
-// forward lets pass what was led. What wasn't is refused, or gets lost: what meets a gap; what met the old rules in prerouting and meets the new
-// ones here; and what somebody sends through the namespace, as a way around the host's firewall.
+// forward accepts what was routed. It refuses the rest, or drops it: what meets a gap; what met the old rules in
+// prerouting and meets the new ones here; and what comes from a host that sends through the namespace to pass the
+// host's firewall.
 func (p *program) forward(r rules) {
-	c := p.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter, nftables.ChainPolicyDrop)
-	p.rule(c, led(), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
+	c := p.chain("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter,
+		nftables.ChainPolicyDrop)
+	p.rule(c, routed(), []expr.Any{&expr.Verdict{Kind: expr.VerdictAccept}})
 	tcp, other := protocol(expr.CmpOpEq, unix.IPPROTO_TCP), protocol(expr.CmpOpNeq, unix.IPPROTO_TCP)
 	drop := []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}
 	for _, g := range r.gaps {
@@ -84,23 +89,27 @@ func (p *program) forward(r rules) {
 	}
 	if len(r.refused) > 0 {
 		p.rule(c, p.set(r.refused), tcp, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
-		p.rule(c, p.set(r.refused), other, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: 3}}) // port unreachable
+		// port unreachable
+		p.rule(c, p.set(r.refused), other, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: 3}})
 	}
 }
 
-// postrouting has the replica answer to the namespace: the caller is on the replica's own network, and would get an answer from an address
-// that it never called. The source becomes the service's address. Masquerading would take the link's first address, and when that one's
-// service goes the kernel ends all connections of the network.
+// postrouting has the replica answer to the namespace. The caller is on the replica's own network, and would otherwise
+// get an answer from an address that it never called. The source becomes the service's address. Masquerading would take
+// the link's first address; when that one's service is removed, the kernel ends all connections of the network.
 func (p *program) postrouting() {
-	c := p.chain("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, nftables.ChainPolicyAccept)
-	p.rule(c, led(), []expr.Any{
-		&expr.Ct{Key: expr.CtKeyDST, Register: 1, Direction: 0}, // as the caller wrote it
+	c := p.chain("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource,
+		nftables.ChainPolicyAccept)
+	p.rule(c, routed(), []expr.Any{
+		&expr.Ct{Key: expr.CtKeyDST, Register: 1, Direction: 0}, // as the caller sent it
 		&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
 	})
 }
 
-func (p *program) chain(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority *nftables.ChainPriority, policy nftables.ChainPolicy) *nftables.Chain {
-	c := p.conn.AddChain(&nftables.Chain{Name: name, Table: p.table, Type: kind, Hooknum: hook, Priority: priority, Policy: &policy})
+func (p *program) chain(name string, kind nftables.ChainType, hook *nftables.ChainHook,
+	priority *nftables.ChainPriority, policy nftables.ChainPolicy) *nftables.Chain {
+	c := p.conn.AddChain(&nftables.Chain{Name: name, Table: p.table, Type: kind, Hooknum: hook, Priority: priority,
+		Policy: &policy})
 	p.conn.FlushChain(c)
 	return c
 }
@@ -136,7 +145,8 @@ func (p *program) oneOf(as []netip.Addr) []expr.Any {
 	}
 }
 
-// anonymous adds a set that lives as long as its rule. It is numbered here: the library's own numbering can't be used by two at once.
+// anonymous adds a set that lives as long as its rule. It is numbered here, because the library's own numbering can't
+// be used concurrently.
 func (p *program) anonymous(s nftables.Set, es []nftables.SetElement) *nftables.Set {
 	p.sets++
 	s.Table, s.Anonymous, s.Constant, s.ID, s.Name = p.table, true, true, p.sets, "__set%d"
@@ -175,7 +185,7 @@ func beginning() []expr.Any {
 	}
 }
 
-// before matches packets that arrive before t by the kernel's clock: nobody has to be awake for the rule to end.
+// before matches packets that arrive before t by the kernel's clock, so that the rule ends without us.
 func before(t time.Time) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: metaTime, Register: 1},
@@ -184,7 +194,7 @@ func before(t time.Time) []expr.Any {
 	}
 }
 
-// nanos gives nanoseconds since 1970, or the nearest number there is.
+// nanos returns nanoseconds since 1970, or the nearest number that fits.
 func nanos(t time.Time) uint64 {
 	switch s := t.Unix(); {
 	case s < 0:
@@ -195,11 +205,12 @@ func nanos(t time.Time) uint64 {
 	return uint64(t.UnixNano())
 }
 
-// led matches the packets of connections that were led to an endpoint, both ways.
-func led() []expr.Any {
+// routed matches the packets of connections that were routed to an endpoint, both ways.
+func routed() []expr.Any {
 	return []expr.Any{
 		&expr.Ct{Key: expr.CtKeySTATUS, Register: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(ctDNAT), Xor: binaryutil.NativeEndian.PutUint32(0)},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(ctDNAT),
+			Xor: binaryutil.NativeEndian.PutUint32(0)},
 		&expr.Cmp{Register: 1, Op: expr.CmpOpNeq, Data: binaryutil.NativeEndian.PutUint32(0)},
 	}
 }

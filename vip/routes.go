@@ -11,10 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What arrives for a service address and isn't led to a replica must get lost, not reach the namespace's own kernel: that one would reset the
-// connection. There are such packets whenever the rules aren't there: removed by hand, or because the namespace is going. A packet that
-// is lost is sent again. So packets from the network look in a table of their own before that of local addresses, and find the service addresses behind a link
-// that leads nowhere; and the namespace answers for them as a router does for what is behind it (proxy ARP).
+// What arrives for a service address and isn't routed to a replica must get lost. It must not reach the namespace's own
+// kernel, which would reset the connection. There are such packets whenever the rules are missing: removed by hand, or
+// while the namespace is being removed. A lost packet is sent again. So packets from the network look in a table of
+// their own before that of local addresses, and find the service addresses behind a link that ends nowhere. The
+// namespace answers ARP for them as a router does (proxy ARP).
 const (
 	nowhere   = "nowhere"
 	ownTable  = 100
@@ -30,7 +31,10 @@ func (m *making) rank() error {
 	}
 	want := []struct{ priority, table int }{{ownRank, ownTable}, {localRank, unix.RT_TABLE_LOCAL}}
 	for _, w := range want {
-		if slices.ContainsFunc(have, func(r netlink.Rule) bool { return r.Priority == w.priority && r.Table == w.table }) {
+		if slices.ContainsFunc(have, func(r netlink.Rule) bool {
+			return r.Priority == w.priority &&
+				r.Table == w.table
+		}) {
 			continue
 		}
 		m.repaired = append(m.repaired, "routing rule")
@@ -54,7 +58,7 @@ func (m *making) rank() error {
 	return nil
 }
 
-// route leads the service addresses nowhere.
+// route routes the service addresses to the link nowhere.
 func (m *making) route() error {
 	link, err := m.nowhere()
 	if err != nil {
@@ -93,8 +97,9 @@ func to(a netip.Addr, link netlink.Link) *netlink.Route {
 		Dst: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(32, 32)}}
 }
 
-// nowhere gives the link that leads there: one end of a pair of which the other is down. It asks nobody for a MAC, which would end in an answer that
-// the host can't be reached. (A bridge without ports would do as well, but when a namespace goes, bridges go before the other links.)
+// nowhere returns the link that ends nowhere: one end of a pair of which the other is down. It asks for no MAC, which
+// would end in the answer that the host can't be reached. (A bridge without ports would do as well, but when a
+// namespace is removed, bridges are removed before other links.)
 func (m *making) nowhere() (netlink.Link, error) {
 	link, err := netlink.LinkByName(nowhere)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {

@@ -8,20 +8,20 @@ import (
 	"rhumb"
 )
 
-// rules is what a namespace does with new connections. Each service address is in one of spread and refused.
+// rules is what a namespace does with new connections. Each service address is in either spread or refused.
 type rules struct {
 	spread  []spread
 	gaps    []gap
-	refused []netip.Addr // and rejected at once, but for what gaps says
+	refused []netip.Addr // rejected at once, except as gaps says
 }
 
-// spread leads new connections to an address to these in turn.
+// spread routes new connections to an address to these in turn.
 type spread struct {
 	addr netip.Addr
 	to   []netip.Addr
 }
 
-// gap has new connections to a refused address wait: what begins them is dropped until then.
+// gap has new connections to a refused address wait: their first packets are dropped until then.
 type gap struct {
 	addr  netip.Addr
 	until time.Time
@@ -44,7 +44,7 @@ func rulesOf(services []rhumb.ServiceAddress) rules {
 	return r
 }
 
-// active gives the addresses that get new connections, each once.
+// active returns the addresses that get new connections, each once.
 func active(s rhumb.ServiceAddress) []netip.Addr {
 	var to []netip.Addr
 	for _, e := range s.Endpoints {
@@ -55,9 +55,12 @@ func active(s rhumb.ServiceAddress) []netip.Addr {
 	return to
 }
 
-// equal tells whether both do the same.
+// equal reports whether both do the same.
 func (r rules) equal(o rules) bool {
 	return slices.Equal(r.refused, o.refused) &&
 		slices.EqualFunc(r.gaps, o.gaps, func(a, b gap) bool { return a.addr == b.addr && a.until.Equal(b.until) }) &&
-		slices.EqualFunc(r.spread, o.spread, func(a, b spread) bool { return a.addr == b.addr && slices.Equal(a.to, b.to) })
+		slices.EqualFunc(r.spread, o.spread, func(a, b spread) bool {
+			return a.addr == b.addr &&
+				slices.Equal(a.to, b.to)
+		})
 }

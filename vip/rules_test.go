@@ -10,7 +10,7 @@ import (
 	"rhumb"
 )
 
-// services makes any of them from a seed.
+// services returns random services for a seed.
 func services(rng *rand.Rand) []rhumb.ServiceAddress {
 	var ss []rhumb.ServiceAddress
 	for i := range rng.IntN(6) {
@@ -54,7 +54,10 @@ func FuzzEachServiceAddressIsSpreadOrRefusedAndDrainingReplicasGetNothing(f *tes
 				}
 			}
 			for _, a := range to {
-				if !slices.ContainsFunc(s.Endpoints, func(e rhumb.Endpoint) bool { return !e.Draining && e.Addr.Addr() == a }) {
+				if !slices.ContainsFunc(s.Endpoints, func(e rhumb.Endpoint) bool {
+					return !e.Draining &&
+						e.Addr.Addr() == a
+				}) {
 					t.Errorf("seed %d: %s is led to %s, which isn't active", seed, s.Addr, a)
 				}
 			}
@@ -83,7 +86,7 @@ func TestNamesAndMACsAreFixedAndDiffer(t *testing.T) {
 	}
 }
 
-func TestMomentsThatNanosecondsCannotTellAreTheNearest(t *testing.T) {
+func TestMomentsBeyondNanosecondsAreTheNearest(t *testing.T) {
 	for at, want := range map[time.Time]uint64{
 		time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC): 0,
 		time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC): 1<<63 - 1,
@@ -95,8 +98,8 @@ func TestMomentsThatNanosecondsCannotTellAreTheNearest(t *testing.T) {
 	}
 }
 
-func TestOnlyWhoStoodBetterIsForsaken(t *testing.T) {
-	// to gives a service whose n-th endpoint is active (a), drains (d), or isn't there (a space).
+func TestConnectionsAreCheckedOnlyIfAnEndpointGotWorse(t *testing.T) {
+	// to returns a service whose n-th endpoint is active (a), drains (d), or doesn't exist (a space).
 	to := func(stand string) standings {
 		s := rhumb.ServiceAddress{Addr: netip.MustParseAddr("10.0.1.1")}
 		for i, c := range stand {
@@ -124,7 +127,7 @@ func TestOnlyWhoStoodBetterIsForsaken(t *testing.T) {
 		{"another service", standings{}, to("a"), false},
 		{"nothing", nil, standings{}, false},
 	} {
-		if got := c.now.forsake(c.old); got != c.want {
+		if got := c.now.worseThan(c.old); got != c.want {
 			t.Errorf("%s: %v", c.name, got)
 		}
 	}

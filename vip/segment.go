@@ -16,13 +16,14 @@ import (
 	"rhumb"
 )
 
-// segment is what we know of one that was made: only what can't be seen. All else is looked at each time.
+// segment is what we remember of a segment: only what can't be seen. Everything else is looked up each time.
 type segment struct {
-	rules  rules
-	epoch  uint32                   // of the namespace's rules after our last change; another one means that somebody changed them
-	stood  standings                // how the endpoints stood when the connections were last settled
-	former map[netip.Addr]time.Time // endpoints that left with connections open, and since when nobody answers there
-	looks  int                      // at the connections, that a change asks for; a second one, because packets overtake changes
+	rules rules
+	// of the namespace's rules after our last change; another number means that another process changed them
+	epoch  uint32
+	stood  standings                // the endpoints' state when the connections were last settled
+	former map[netip.Addr]time.Time // endpoints that left with connections open, and since when no host answers there
+	looks  int                      // how often to look at the connections after a change; twice, because packets overtake changes
 	failed string                   // the last error that was logged
 }
 
@@ -31,11 +32,11 @@ type making struct {
 	*segment
 	instance string
 	want     rhumb.Segment
-	anew     bool     // nothing of it was there
+	fresh    bool     // nothing of it existed
 	repaired []string // what wasn't as it should be
 }
 
-// make makes the segment true.
+// make makes the segment as it should be.
 func (m *making) make() error {
 	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -54,7 +55,7 @@ func (m *making) make() error {
 		return err
 	}
 	defer func() { _ = ns.Close() }()
-	if m.anew = made; made {
+	if m.fresh = made; made {
 		m.epoch = 0
 		m.repaired = append(m.repaired, "namespace")
 	}
@@ -72,7 +73,7 @@ func (m *making) make() error {
 	return up(host, port, ns)
 }
 
-// prepare sets up the namespace of the calling thread, but for its link.
+// prepare sets up the namespace of the calling thread, except for its link.
 func (m *making) prepare() error {
 	if err := m.set(settings); err != nil {
 		return err
@@ -92,8 +93,8 @@ func (m *making) set(all []setting) error {
 	return err
 }
 
-// install puts the rules in if they aren't there. The kernel numbers the changes of a namespace's rules: so one number tells whether all
-// of them are as we left them. Then only what is in our chains is replaced.
+// install installs the rules if they aren't there. The kernel numbers the changes of a namespace's rules, so one number
+// says whether they are as we left them. If the table is ours, only what is in its chains is replaced.
 func (m *making) install() error {
 	now, err := epoch()
 	if err != nil {
@@ -111,7 +112,7 @@ func (m *making) install() error {
 	if same {
 		m.repaired = append(m.repaired, "rules")
 	}
-	if !ours && !m.anew {
+	if !ours && !m.fresh {
 		m.looks = 2
 	}
 	m.rules = r
@@ -119,7 +120,8 @@ func (m *making) install() error {
 	return err
 }
 
-// port gives the host's end of the pair of links, which is a port of the bridge. A pair of which an end is missing is replaced.
+// port returns the host's end of the pair of links, which is a port of the bridge. A pair with a missing end is
+// replaced.
 func (m *making) port(host *netlink.Handle, bridge netlink.Link, ns netns.NsHandle) (netlink.Link, error) {
 	name := linkName(m.instance, m.want.ID)
 	port, err := host.LinkByName(name)
@@ -133,7 +135,8 @@ func (m *making) port(host *netlink.Handle, bridge netlink.Link, ns netns.NsHand
 	whole := false
 	err = within(ns, func() error {
 		in, err := netlink.LinkByName(inside)
-		whole = err == nil && in.Attrs().ParentIndex == port.Attrs().Index && port.Attrs().ParentIndex == in.Attrs().Index
+		whole = err == nil && in.Attrs().ParentIndex == port.Attrs().Index &&
+			port.Attrs().ParentIndex == in.Attrs().Index
 		return nil
 	})
 	if err != nil {
@@ -162,7 +165,7 @@ func (m *making) pair(host *netlink.Handle, bridge netlink.Link, ns netns.NsHand
 	attrs.MasterIndex, attrs.MTU = bridge.Attrs().Index, bridge.Attrs().MTU
 	v := netlink.NewVeth(attrs)
 	v.PeerName, v.PeerHardwareAddr, v.PeerNamespace = inside, macOf(m.want.ID), netlink.NsFd(ns)
-	// An end that is left inside would be in the way of its successor. Its other end is gone.
+	// An end that is left inside would be in the way of a new one. Its other end is gone.
 	err := within(ns, func() error {
 		if old, err := netlink.LinkByName(inside); err == nil {
 			return netlink.LinkDel(old)
@@ -179,13 +182,14 @@ func (m *making) pair(host *netlink.Handle, bridge netlink.Link, ns netns.NsHand
 	if err != nil {
 		return nil, fmt.Errorf("look at link %s: %w", name, err)
 	}
-	if err := host.LinkSetAlias(port, namespaceName(m.instance, m.want.ID)); err != nil { // by which sweep knows it
+	if err := host.LinkSetAlias(port, namespaceName(m.instance, m.want.ID)); err != nil { // by which prune finds it
 		return nil, fmt.Errorf("mark link %s: %w", name, err)
 	}
 	return port, nil
 }
 
-// connect gives the inner link its addresses, in the namespace of the calling thread, and ends connections that lead nowhere.
+// connect sets the inner link's addresses, in the namespace of the calling thread, and ends connections that no
+// endpoint answers any more.
 func (m *making) connect(port netlink.Link) error {
 	link, err := netlink.LinkByName(inside)
 	if err != nil {
@@ -212,7 +216,7 @@ func (m *making) connect(port netlink.Link) error {
 	return m.settle(link)
 }
 
-// address gives the link the services' addresses and no other.
+// address sets the services' addresses on the link and removes all others.
 func (m *making) address(link netlink.Link) error {
 	have, err := netlink.AddrList(link, unix.AF_INET)
 	if err != nil {
@@ -246,10 +250,10 @@ func (m *making) address(link netlink.Link) error {
 	return nil
 }
 
-// settle ends the connections that lead nowhere, see flows.
+// settle ends the connections that no endpoint answers any more, see flows.
 func (m *making) settle(link netlink.Link) error {
 	f := flowsOf(m.want.Services)
-	if f.services.forsake(m.stood) {
+	if f.services.worseThan(m.stood) {
 		m.looks = 2
 	}
 	m.stood = f.services
@@ -275,8 +279,8 @@ func (m *making) settle(link netlink.Link) error {
 	return nil
 }
 
-// up sets the host's end up, last of all, and waits until both ends carry packets: the kernel begins with it a moment later, and who asks for a MAC
-// in vain asks again only after a second.
+// up sets the host's end up, last of all, and waits until both ends carry packets. The kernel begins with that a moment
+// later. A caller whose ARP request is lost meanwhile repeats it only after a second.
 func up(host *netlink.Handle, port netlink.Link, ns netns.NsHandle) error {
 	name := port.Attrs().Name
 	if a := port.Attrs(); a.Flags&net.FlagUp != 0 && a.OperState == netlink.OperUp {

@@ -16,7 +16,7 @@ import (
 	"rhumb"
 )
 
-// looking runs the look that repairs, until the test ends.
+// looking runs the repairs until the test ends.
 func (l *lab) looking() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -59,10 +59,11 @@ func TestWhatIsRemovedByHandIsMadeAgainWithoutALoss(t *testing.T) {
 			if out, err := exec.Command(c.args[0], c.args[1:]...).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			// A connection that is there when its namespace goes is lost with it; one that begins never is.
+			// A connection that exists when its namespace is removed is lost with it. One that begins never is.
 			began, calls := time.Now(), 0
 			for ; time.Since(began) < 1500*time.Millisecond; calls++ {
-				c, err := dialIn(caller.ns, "tcp", net.JoinHostPort(vipAt(l.segment, 1).String(), "8000"), 5*time.Second)
+				c, err := dialIn(caller.ns, "tcp", net.JoinHostPort(vipAt(l.segment, 1).String(), "8000"),
+					5*time.Second)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -85,17 +86,18 @@ func TestWhatIsRemovedByHandIsMadeAgainWithoutALoss(t *testing.T) {
 	}
 }
 
-// insideOf gives what is in a namespace: addresses, routes and rules.
+// insideOf returns what is in a namespace: addresses, routes and rules.
 func insideOf(t *testing.T, name string) string {
 	t.Helper()
-	out, err := exec.Command("ip", "netns", "exec", name, "sh", "-ec", "ip -br addr | sort; ip rule; ip route show table 100; nft list ruleset").CombinedOutput()
+	out, err := exec.Command("ip", "netns", "exec", name, "sh", "-ec",
+		"ip -br addr | sort; ip rule; ip route show table 100; nft list ruleset").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return regexp.MustCompile(`@\S+`).ReplaceAllString(string(out), "") // links' numbers change
 }
 
-// neighbourOf gives the MAC that a replica knows for an address.
+// neighbourOf returns the MAC that a replica knows for an address.
 func neighbourOf(t *testing.T, of replica, a netip.Addr) (mac string) {
 	t.Helper()
 	err := within(of.ns, func() error {

@@ -15,18 +15,18 @@ import (
 	"rhumb"
 )
 
-// scratch is the end of the name of the namespace in which Supported tries.
+// scratch is the suffix of the namespace in which Supported tries.
 const scratch = "scratch"
 
 func isScratch(namespace string) bool { return strings.HasSuffix(namespace, "-"+scratch) }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENODEV) }
 
-// againAfter is how long a refusal is believed. What was possible once stays so.
+// againAfter is how long a refusal is believed. What was possible once stays possible.
 const againAfter = time.Minute
 
-// Supported tells why there can be no service addresses on this machine; nil: there can. It is found by making some, in a namespace that
-// nobody is connected to.
+// Supported returns why this machine can't have service addresses, or nil if it can. It finds out by making some, in a
+// namespace that nothing is connected to.
 func (s *Segments) Supported() error {
 	s.trying.Lock()
 	defer s.trying.Unlock()
@@ -38,7 +38,7 @@ func (s *Segments) Supported() error {
 
 // try makes a namespace with one of everything in it, and removes it.
 func try(name string) (err error) {
-	if err := removeNamespace(name); err != nil { // of one who was interrupted
+	if err := removeNamespace(name); err != nil { // left by an interrupted process
 		return refusal("namespaces can't be removed", err)
 	}
 	ns, _, err := openNamespace(name)
@@ -67,7 +67,7 @@ func try(name string) (err error) {
 	})
 }
 
-// piece is a set of rules that needs something of the kernel that those before it didn't.
+// piece is a set of rules that needs a feature of the kernel that the pieces before it didn't need.
 type piece struct {
 	words string
 	rules rules
@@ -83,7 +83,7 @@ func pieces() []piece {
 	}
 }
 
-// refusal puts the reason before the kernel's own word for it.
+// refusal puts the reason before the kernel's own error.
 func refusal(words string, err error) error {
 	e := rhumb.Errorf(rhumb.Unavailable, "%s: %w", words, err)
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {

@@ -1,5 +1,6 @@
-// Package vip makes service addresses true: in each network that a segment names, a network namespace with a port on the network's bridge
-// holds the addresses of services, and spreads new connections to them over the replicas that are ready. See DESIGN.md beside this file.
+// Package vip makes service addresses. In each network that a segment names, a network namespace with a port on the
+// network's bridge holds the addresses of services, and spreads new connections to them over the ready replicas. See
+// DESIGN.md beside this file.
 package vip
 
 import (
@@ -18,13 +19,14 @@ import (
 	"rhumb/internal/pause"
 )
 
-// Options is what is told at the start.
+// Options configures Segments.
 type Options struct {
 	Instance string       // whose namespaces these are, see InstanceOf; required
 	Log      *slog.Logger // nil: nothing is logged
 }
 
-// Segments keeps segments true. What it makes outlives it, and is found again by the next one of the same instance.
+// Segments makes and repairs segments. What it makes outlives it, and is found again by the next process of the same
+// instance.
 type Segments struct {
 	options Options
 	log     *slog.Logger
@@ -32,14 +34,14 @@ type Segments struct {
 	mu     sync.Mutex // one look at a time
 	wanted []rhumb.Segment
 	known  map[string]*segment // by network ID
-	owner  bool                // Apply was called: what isn't wanted may go
+	owner  bool                // Apply was called: what isn't wanted may be removed
 
 	trying    sync.Mutex
 	supported error
 	tried     time.Time
 }
 
-// New starts nothing and touches nothing; Apply and Run do.
+// New returns Segments that have done nothing yet; Apply and Run do.
 func New(o Options) *Segments {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -47,14 +49,15 @@ func New(o Options) *Segments {
 	return &Segments{options: o, log: o.Log, known: map[string]*segment{}}
 }
 
-// lookEach is how often Run looks when no link changes, and lookSoonest how long it waits after one did.
+// lookEach is how often Run looks if no link changes, and lookSoonest how long it waits after a change.
 const (
 	lookEach    = time.Second
 	lookSoonest = 50 * time.Millisecond
 )
 
-// Apply makes these segments true, and removes all others of the instance. It looks at what is there, and is idempotent. It gives the errors
-// by network ID; one that can't be made doesn't keep the others from being made. Run goes on trying.
+// Apply makes these segments, and removes all others of the instance. It looks at what exists, and is idempotent. It
+// returns the errors by network ID, each with the code Unavailable. A segment that can't be made doesn't keep the
+// others from being made. Run retries it.
 func (s *Segments) Apply(ctx context.Context, ss []rhumb.Segment) map[string]error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,8 +65,8 @@ func (s *Segments) Apply(ctx context.Context, ss []rhumb.Segment) map[string]err
 	return s.look(ctx, "segment changed")
 }
 
-// Run looks every second whether the segments are as they were wanted, and as soon as a link of the machine changes, and repairs them, until ctx
-// ends. It leaves everything as it is then.
+// Run looks every second whether the segments are as the last Apply wanted them, and as soon as a link of the machine
+// changes, and repairs them, until ctx ends. It then leaves everything as it is.
 func (s *Segments) Run(ctx context.Context) error {
 	changes, stop := s.links()
 	defer stop()
@@ -75,7 +78,7 @@ func (s *Segments) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-changes:
-			if !pause.For(ctx, lookSoonest) { // they come in crowds, some of our own making
+			if !pause.For(ctx, lookSoonest) { // links change in bursts, partly by our own doing
 				return nil
 			}
 		}
@@ -87,8 +90,8 @@ func (s *Segments) Run(ctx context.Context) error {
 	}
 }
 
-// Open counts the connections of draining endpoints, and those of them that are busy, by replica ID, over all segments. Where
-// they can't be counted there may be some: it counts one, so that the limit of the drain decides.
+// Open counts the connections of draining endpoints, and the busy ones among them, by replica ID, over all segments.
+// Where they can't be counted there may be some: it counts one, so that the drain's limit decides.
 func (s *Segments) Open(ctx context.Context) (open, busy map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +101,7 @@ func (s *Segments) Open(ctx context.Context) (open, busy map[string]int) {
 			continue
 		}
 		if err := s.count(seg, n); err != nil {
-			s.log.Error("connections not counted", "network", seg.Network, "error", err)
+			s.log.Error("connections not counted", "network", seg.Network, "err", err)
 			for _, svc := range seg.Services {
 				for _, e := range svc.Endpoints {
 					if e.Draining {
@@ -124,7 +127,7 @@ func (s *Segments) count(seg rhumb.Segment, n *tally) error {
 	return within(ns, func() error { return count(seg.Services, n) })
 }
 
-// look makes all that is wanted true and the rest go. The caller holds mu.
+// look makes all that is wanted and removes the rest. The caller holds mu.
 func (s *Segments) look(ctx context.Context, words string) map[string]error {
 	errs := map[string]error{}
 	for _, seg := range s.wanted {
@@ -133,8 +136,8 @@ func (s *Segments) look(ctx context.Context, words string) map[string]error {
 		}
 	}
 	if ctx.Err() == nil {
-		if err := s.sweep(); err != nil {
-			s.log.Error("leftovers not removed", "error", err)
+		if err := s.prune(); err != nil {
+			s.log.Error("leftovers not removed", "err", err)
 		}
 	}
 	return errs
@@ -155,11 +158,11 @@ func (s *Segments) lookAt(ctx context.Context, seg rhumb.Segment, words string) 
 	case err != nil:
 		err = unavailable(seg, err)
 		if known.failed != err.Error() {
-			s.log.Error("segment not made, trying again", "network", seg.Network, "error", err)
+			s.log.Error("segment not made, retrying", "network", seg.Network, "err", err)
 		}
 		known.failed = err.Error()
 		return err
-	case known.failed != "" || m.anew:
+	case known.failed != "" || m.fresh:
 		words, m.repaired = "segment made", []string{"all"}
 	case len(m.repaired) == 0:
 		return nil
@@ -173,8 +176,8 @@ func unavailable(seg rhumb.Segment, err error) error {
 	return rhumb.Errorf(rhumb.Unavailable, "network %s: its service addresses can't be made: %w", seg.Network, err)
 }
 
-// sweep removes what is the instance's and isn't wanted.
-func (s *Segments) sweep() error {
+// prune removes what is the instance's and isn't wanted.
+func (s *Segments) prune() error {
 	wanted := map[string]bool{}
 	ids := map[string]bool{}
 	for _, seg := range s.wanted {
@@ -200,7 +203,7 @@ func (s *Segments) sweep() error {
 	return errors.Join(errs...)
 }
 
-// removeLink removes the port on the bridge at once. Without it, it would go with its namespace, but a moment later.
+// removeLink removes the port on the bridge at once. Otherwise it would go with its namespace, but a moment later.
 func removeLink(namespace string) error {
 	ls, err := netlink.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -216,13 +219,14 @@ func removeLink(namespace string) error {
 	return nil
 }
 
-// links tells that links of the machine changed: our ports go with their namespaces, bridges come with the engine.
+// links signals changes of the machine's links: our ports disappear with their namespaces, bridges come with the
+// engine.
 func (s *Segments) links() (changes <-chan struct{}, stop func()) {
 	updates, done, out := make(chan netlink.LinkUpdate, 64), make(chan struct{}), make(chan struct{}, 1)
 	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{
-		ErrorCallback: func(err error) { s.log.Debug("changes of links missed", "error", err) }})
+		ErrorCallback: func(err error) { s.log.Debug("link events lost", "err", err) }})
 	if err != nil {
-		s.log.Warn("changes of links aren't told, looking every second", "error", err)
+		s.log.Warn("link events unavailable, polling every second", "err", err)
 		close(done)
 		return nil, func() {}
 	}

@@ -12,7 +12,7 @@ import (
 	"rhumb"
 )
 
-// interruptRun runs a one-off and interrupts it each time that the stage tells of it; it gives the program's exit status and output.
+// interruptRun runs a one-off and interrupts it at each event of the stage. It returns the exit status and the output.
 func interruptRun(t *testing.T, command string, times int) (int, string) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "s")
@@ -21,7 +21,8 @@ func interruptRun(t *testing.T, command string, times int) (int, string) {
 	var stdout, stderr bytes.Buffer
 	exit := make(chan int, 1)
 	go func() {
-		exit <- run(context.Background(), []string{"run", "-p", "shop", "--host", "unix://" + socket, "web", command}, strings.NewReader(""), &stdout, &stderr)
+		args := []string{"run", "-p", "shop", "--host", "unix://" + socket, "web", command}
+		exit <- run(context.Background(), args, strings.NewReader(""), &stdout, &stderr)
 	}()
 	for range s.Events(t.Context(), rhumb.EventFilter{Follow: true}) {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
@@ -34,13 +35,13 @@ func interruptRun(t *testing.T, command string, times int) (int, string) {
 	return <-exit, stdout.String() + stderr.String()
 }
 
-func TestAnInterruptIsPassedOnToAOneOffWhoseExitCodeCounts(t *testing.T) {
+func TestAnInterruptIsPassedOnAndTheOneOffsExitCodeCounts(t *testing.T) {
 	if code, out := interruptRun(t, "obey", 1); code != 7 || out != "interrupt\n" {
 		t.Errorf("got %d, %q", code, out)
 	}
 }
 
-func TestASecondInterruptGivesAOneOffUp(t *testing.T) {
+func TestASecondInterruptAbandonsAOneOff(t *testing.T) {
 	if code, out := interruptRun(t, "ignore", 2); code != rhumb.ExitCancelled || out != "" {
 		t.Errorf("got %d, %q", code, out)
 	}

@@ -15,7 +15,7 @@ import (
 	"rhumb/httpapi"
 )
 
-// serveAt puts a stage on a socket until stop is called.
+// serveAt serves a stage at a socket until stop is called.
 func serveAt(t *testing.T, s *stage, path string) (stop func()) {
 	t.Helper()
 	ln, err := net.Listen("unix", path)
@@ -25,7 +25,7 @@ func serveAt(t *testing.T, s *stage, path string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
-	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(s, log), log) }()
+	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(httpapi.All(s), log), log) }()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -34,8 +34,10 @@ func serveAt(t *testing.T, s *stage, path string) (stop func()) {
 	}
 }
 
-// startDeploy runs "rhumb deploy" with an image that says what happens, and gives the deployment once its replica started.
-func startDeploy(t *testing.T, s *stage, image, socket string) (d rhumb.Deployment, ended func() (exit int, stdout, stderr string)) {
+// startDeploy runs "rhumb deploy" with an image that names the scenario. It returns the deployment once its replica has
+// started.
+func startDeploy(t *testing.T, s *stage, image, socket string) (d rhumb.Deployment,
+	ended func() (exit int, stdout, stderr string)) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "compose.yaml")
 	if err := os.WriteFile(file, []byte("name: shop\nservices: {web: {image: '"+image+"'}}\n"), 0o644); err != nil {
@@ -44,7 +46,8 @@ func startDeploy(t *testing.T, s *stage, image, socket string) (d rhumb.Deployme
 	var stdout, stderr bytes.Buffer
 	exit := make(chan int, 1)
 	go func() {
-		exit <- run(context.Background(), []string{"deploy", "-f", file, "--host", "unix://" + socket}, strings.NewReader(""), &stdout, &stderr)
+		args := []string{"deploy", "-f", file, "--host", "unix://" + socket}
+		exit <- run(context.Background(), args, strings.NewReader(""), &stdout, &stderr)
 	}()
 	for e := range s.Events(t.Context(), rhumb.EventFilter{Follow: true}) {
 		if e.Kind == rhumb.EventStarted {
@@ -57,7 +60,7 @@ func startDeploy(t *testing.T, s *stage, image, socket string) (d rhumb.Deployme
 		case code := <-exit:
 			return code, stdout.String(), stderr.String()
 		case <-time.After(30 * time.Second):
-			t.Fatal("it does not end")
+			t.Fatal("the command does not end")
 			return 0, "", ""
 		}
 	}
@@ -69,20 +72,20 @@ func TestFollowingSurvivesARestartOfTheServer(t *testing.T) {
 	stop := serveAt(t, s, socket)
 	d, ended := startDeploy(t, s, "slow:1", socket)
 	stop()
-	s.replica(d, "web", rhumb.EventReady) // while nobody can see it
+	s.replica(d, "web", rhumb.EventReady) // while the client has no connection
 	stop = serveAt(t, s, socket)
 	defer stop()
 	s.end(d, rhumb.PhaseConverged, "")
 	code, stdout, stderr := ended()
 	if code != 0 || stdout != "converged: shop@42 serves\n" {
-		t.Errorf("it ended with %d and %q", code, stdout)
+		t.Errorf("the command ended with %d and %q", code, stdout)
 	}
 	if n := strings.Count(stderr, "web.42.1: ready\n"); n != 1 {
 		t.Errorf("the event in between was shown %d times:\n%s", n, stderr)
 	}
 }
 
-func TestADeploymentThatBeganAsTheConnectionBrokeIsFollowedAllTheSame(t *testing.T) {
+func TestADeploymentIsFollowedIfTheRequestsConnectionBreaks(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	s := newStage()
 	stop := serveAt(t, s, socket)
@@ -92,6 +95,6 @@ func TestADeploymentThatBeganAsTheConnectionBrokeIsFollowedAllTheSame(t *testing
 	defer stop()
 	s.end(d, rhumb.PhaseConverged, "")
 	if code, stdout, stderr := ended(); code != 0 || stdout != "converged: shop@42 serves\n" {
-		t.Errorf("it ended with %d, %q and %q", code, stdout, stderr)
+		t.Errorf("the command ended with %d, %q and %q", code, stdout, stderr)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"google.golang.org/grpc/grpclog"
 )
 
-// quietLibraries keeps libraries from writing to the terminal by themselves. What they have to say, they return.
+// quietLibraries keeps libraries from writing to the terminal. Their errors are returned, not printed.
 func quietLibraries() {
-	log.SetOutput(io.Discard) // newLog leads it into the log of a server or proxy
+	log.SetOutput(io.Discard) // newLog redirects it to the log of a server or proxy
 	logrus.SetOutput(io.Discard)
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard))
 }

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 // Each script talks to a scripted server of its own, through a real socket.
-func TestTheCommandLineDoesWhatItsScriptsSay(t *testing.T) {
+func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: func(env *testscript.Env) error { return serveStage(t, env) },
@@ -30,7 +30,7 @@ func TestTheCommandLineDoesWhatItsScriptsSay(t *testing.T) {
 }
 
 func serveStage(t *testing.T, env *testscript.Env) error {
-	dir, err := os.MkdirTemp("", "rhumb") // a script's own folder has too long a name for a socket
+	dir, err := os.MkdirTemp("", "rhumb") // the path of a script's own folder is too long for a socket
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func serveStage(t *testing.T, env *testscript.Env) error {
 	done := make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
 	stage := newStage()
-	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(stage, log), log) }()
+	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(httpapi.All(stage), log), log) }()
 	env.Defer(func() {
 		stop()
 		if err := <-done; err != nil {
@@ -59,7 +59,7 @@ func serveStage(t *testing.T, env *testscript.Env) error {
 	return nil
 }
 
-// checkStatus runs "status N rhumb ARGS..." and wants that exit status.
+// checkStatus implements "status N COMMAND ARGS...": it runs the command and checks its exit status.
 func checkStatus(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N COMMAND [ARG...]")
@@ -76,7 +76,7 @@ func checkStatus(ts *testscript.TestScript, neg bool, args []string) {
 
 type stageKey struct{}
 
-// waitFor waits until the server has told of an event of that kind: "waitfor started".
+// waitFor implements "waitfor KIND": it waits until the server has sent an event of that kind.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfor EVENT")

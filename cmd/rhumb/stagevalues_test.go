@@ -27,7 +27,8 @@ func (s *stage) Values(context.Context) ([]string, error) {
 	return slices.Sorted(maps.Keys(s.values)), nil
 }
 
-func (s *stage) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
+func (s *stage) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader,
+	progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
 	n, err := io.Copy(io.Discard, tar)
 	if err != nil {
 		return rhumb.Image{}, err
@@ -41,7 +42,9 @@ func (s *stage) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader, pr
 		return rhumb.Image{}, &rhumb.Error{Code: rhumb.Invalid, Msg: "RUN make: exit code 2", At: "dockerfile_inline:2"}
 	}
 	if r.Service == "broken" {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "service broken: Dockerfile:2: make: exit code 1\nno rule to make target").WithHint("look at the lines above")
+		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid,
+			"service broken: Dockerfile:2: make: exit code 1\nno rule to make target").
+			WithHint("look at the lines above")
 	}
 	progress(rhumb.BuildProgress{Service: r.Service, Step: "[2/2] RUN make", Output: "ok", Done: true})
 	return rhumb.Image{Ref: r.Name, ID: "sha256:1"}, nil

@@ -26,8 +26,8 @@ type Book struct {
 
 // Store keeps the pages of books.
 type Store interface {
-	Setting(ctx context.Context, key string) (string, error)
-	SetSetting(ctx context.Context, key, value string) error
+	Setting(ctx context.Context, stack, key string) (string, error)
+	SetSetting(ctx context.Context, stack, key, value string) error
 }
 
 // page has the addresses of one network. If the network's subnet changes, all of them are chosen again.
@@ -94,7 +94,7 @@ func (b *Book) page(ctx context.Context, network string) (page, error) {
 	if p, ok := b.pages[network]; ok {
 		return p, nil
 	}
-	text, err := b.store.Setting(ctx, b.key(network))
+	text, err := b.store.Setting(ctx, b.stack, pageKey(network))
 	if err != nil {
 		return page{}, err
 	}
@@ -115,14 +115,23 @@ func (b *Book) keep(ctx context.Context, network string, old, now page) error {
 	if err != nil {
 		return err
 	}
-	if err := b.store.SetSetting(ctx, b.key(network), string(text)); err != nil {
+	if err := b.store.SetSetting(ctx, b.stack, pageKey(network), string(text)); err != nil {
 		return err
 	}
 	b.pages[network] = now
 	return nil
 }
 
-func (b *Book) key(network string) string { return "addresses/" + b.stack + "/" + network }
+// pageKey is the stack's setting that holds the page about a network. It goes with the stack: nothing that knew the
+// addresses outlives the stack's replicas, and the same names hash to the same addresses again.
+func pageKey(network string) string { return "addresses/" + network }
+
+// Forget makes the book read the store again, which has forgotten the stack.
+func (b *Book) Forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.pages)
+}
 
 // release removes the addresses of services other than these. It reports whether there were any.
 func (p *page) release(services []string, used map[netip.Addr]bool) bool {

@@ -16,10 +16,12 @@ type settings struct {
 	writes int
 }
 
-func (s *settings) Setting(_ context.Context, key string) (string, error) { return s.kept[key], nil }
+func (s *settings) Setting(_ context.Context, stack, key string) (string, error) {
+	return s.kept[stack+" "+key], nil
+}
 
-func (s *settings) SetSetting(_ context.Context, key, value string) error {
-	s.kept[key], s.writes = value, s.writes+1
+func (s *settings) SetSetting(_ context.Context, stack, key, value string) error {
+	s.kept[stack+" "+key], s.writes = value, s.writes+1
 	return nil
 }
 
@@ -130,5 +132,16 @@ func TestANetworkHasRoomForAsManyServicesAsItSays(t *testing.T) {
 		if (got != nil) != (len(services) <= 6) {
 			t.Errorf("%d services: %v", len(services), got)
 		}
+	}
+}
+
+func TestAForgottenBookIsWrittenAgain(t *testing.T) {
+	s, n := newSettings(), bridge("172.18.0.0/16", "172.18.128.0/17")
+	b := NewBook(s, "shop")
+	first := addressesOf(t, b, n, nil, "api", "web")
+	clear(s.kept) // as when the stack is removed
+	b.Forget()
+	if again := addressesOf(t, b, n, nil, "api", "web"); !maps.Equal(again, first) || len(s.kept) != 1 {
+		t.Errorf("first %v, again %v; %d pages are kept", first, again, len(s.kept))
 	}
 }

@@ -72,10 +72,10 @@ func (d *draft) choosePorts(ctx context.Context) error {
 		if d.look {
 			return nil
 		}
-		if err := d.Store.SetSetting(ctx, ownerKey(hostPortOf(*p)), key); err != nil {
+		if err := d.Store.SetSetting(ctx, daemonScope, ownerKey(hostPortOf(*p)), key); err != nil {
 			return err
 		}
-		return d.Store.SetSetting(ctx, key, strconv.Itoa(int(n)))
+		return d.Store.SetSetting(ctx, daemonScope, key, strconv.Itoa(int(n)))
 	})
 }
 
@@ -181,6 +181,9 @@ func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 	return all, nil
 }
 
+// daemonScope keeps the chosen ports when their stack is removed: its users know the number, and come back to it.
+const daemonScope = ""
+
 // portKey is the setting that keeps the number chosen for an open port.
 func portKey(stack string, s *rhumb.Service, p *rhumb.Port) string {
 	return fmt.Sprintf("port/%s/%s/%s/%d/%s/%d-%d",
@@ -197,7 +200,7 @@ func ownerKey(h hostPort) string {
 
 // keptPort returns the number that a setting keeps; 0: none.
 func (k *Maker) keptPort(ctx context.Context, key string) (uint16, error) {
-	kept, err := k.Store.Setting(ctx, key)
+	kept, err := k.Store.Setting(ctx, daemonScope, key)
 	if err != nil {
 		return 0, err
 	}
@@ -210,7 +213,7 @@ func (k *Maker) keptPort(ctx context.Context, key string) (uint16, error) {
 
 // keptByOther reports whether a number is kept for another port than the one of this key.
 func (k *Maker) keptByOther(ctx context.Context, h hostPort, key string) (bool, error) {
-	owner, err := k.Store.Setting(ctx, ownerKey(h))
+	owner, err := k.Store.Setting(ctx, daemonScope, ownerKey(h))
 	if err != nil || owner == "" || owner == key {
 		return false, err
 	}

@@ -34,13 +34,13 @@ func (m *memory) Value(_ context.Context, name string) ([]byte, error) {
 	return []byte(v), nil
 }
 
-func (m *memory) Setting(_ context.Context, key string) (string, error) {
+func (m *memory) Setting(_ context.Context, _, key string) (string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.settings[key], nil
 }
 
-func (m *memory) SetSetting(_ context.Context, key, value string) error {
+func (m *memory) SetSetting(_ context.Context, _, key, value string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.settings[key] = value

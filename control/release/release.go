@@ -38,8 +38,8 @@ type Images interface {
 // Store has the server's values and releases, and keeps the ports that were chosen.
 type Store interface {
 	Value(ctx context.Context, name string) ([]byte, error)
-	Setting(ctx context.Context, key string) (string, error)
-	SetSetting(ctx context.Context, key, value string) error
+	Setting(ctx context.Context, stack, key string) (string, error)
+	SetSetting(ctx context.Context, stack, key, value string) error
 
 	Stacks(ctx context.Context) ([]rhumb.StackState, error)
 	Releases(ctx context.Context, stack string) ([]rhumb.ReleaseInfo, error)

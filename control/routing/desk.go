@@ -68,7 +68,7 @@ func (d *Desk) send(ctx context.Context, cs ...*change) error {
 	if err != nil {
 		return err
 	}
-	t := cloneTable(st.Table)
+	t := st.Table.Clone()
 	for _, c := range cs {
 		c.edit(&t)
 	}

@@ -26,7 +26,7 @@ func TestAnAddressOfAnotherStackStaysThere(t *testing.T) {
 	if errs := publish("shop", web); errs != nil {
 		t.Fatal(errs)
 	}
-	before := cloneTable(table)
+	before := table.Clone()
 	near := web
 	near.Ports = slices.Clone(web.Ports)
 	near.Ports[0].HostIP = "127.0.0.1" // within [::]:8080

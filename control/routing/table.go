@@ -5,21 +5,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"rhumb"
 )
-
-func cloneTable(t rhumb.Table) rhumb.Table {
-	t.Listeners = slices.Clone(t.Listeners)
-	t.Rules = slices.Clone(t.Rules)
-	t.Backends = slices.Clone(t.Backends)
-	for i := range t.Backends {
-		t.Backends[i].Endpoints = slices.Clone(t.Backends[i].Endpoints)
-	}
-	t.Segments = cloneSegments(t.Segments)
-	return t
-}
 
 // prune drops backends without listeners, rules and endpoints.
 func prune(t *rhumb.Table) {
@@ -60,24 +48,16 @@ func byReplica(a, b rhumb.Endpoint) int { return strings.Compare(a.Name+a.Replic
 
 // Changes reports whether an edit would change a table. It does not modify t.
 func Changes(t rhumb.Table, edit func(*rhumb.Table)) bool {
-	edited := cloneTable(t)
+	edited := t.Clone()
 	edit(&edited)
 	arrange(&edited)
 	return !sameTable(edited, t)
 }
 
+// sameTable reports whether two tables differ at most in their versions.
 func sameTable(a, b rhumb.Table) bool {
-	return slices.Equal(a.Listeners, b.Listeners) && slices.Equal(a.Rules, b.Rules) &&
-		slices.Equal(a.Certificates, b.Certificates) && a.Authority == b.Authority &&
-		slices.EqualFunc(a.Backends, b.Backends, func(x, y rhumb.Backend) bool {
-			return x.Name == y.Name && x.Stack == y.Stack && x.Service == y.Service && x.Hold == y.Hold && slices.EqualFunc(x.Endpoints, y.Endpoints, sameEndpoint)
-		}) && slices.EqualFunc(a.Segments, b.Segments, sameSegment)
-}
-
-func sameEndpoint(e, f rhumb.Endpoint) bool {
-	since := e.Since.Equal(f.Since)
-	e.Since, f.Since = time.Time{}, time.Time{}
-	return since && e == f
+	a.Version = b.Version
+	return a.Equal(b)
 }
 
 // owners returns the backends by name.
@@ -113,17 +93,6 @@ func ruleAddress(r rhumb.Rule) string { return rhumb.Route{Host: r.Host, Path: r
 // sameWire reports whether two protocols can't share an address.
 func sameWire(a, b rhumb.Protocol) bool { return (a == rhumb.UDP) == (b == rhumb.UDP) }
 
-func cloneSegments(list []rhumb.Segment) []rhumb.Segment {
-	list = slices.Clone(list)
-	for i := range list {
-		list[i].Services = slices.Clone(list[i].Services)
-		for j := range list[i].Services {
-			list[i].Services[j].Endpoints = slices.Clone(list[i].Services[j].Endpoints)
-		}
-	}
-	return list
-}
-
 func arrangeSegments(list []rhumb.Segment) {
 	slices.SortFunc(list, func(a, b rhumb.Segment) int {
 		return cmp.Or(strings.Compare(a.Network, b.Network), strings.Compare(a.Stack, b.Stack))
@@ -136,13 +105,6 @@ func arrangeSegments(list []rhumb.Segment) {
 			slices.SortFunc(a.Endpoints, byReplica)
 		}
 	}
-}
-
-func sameSegment(x, y rhumb.Segment) bool {
-	return x.Network == y.Network && x.ID == y.ID && x.Stack == y.Stack && x.Bridge == y.Bridge && x.Subnet == y.Subnet &&
-		slices.EqualFunc(x.Services, y.Services, func(a, b rhumb.ServiceAddress) bool {
-			return a.Service == b.Service && a.Addr == b.Addr && a.Gap.Equal(b.Gap) && slices.EqualFunc(a.Endpoints, b.Endpoints, sameEndpoint)
-		})
 }
 
 // eachEndpointOf calls do for each of a stack's endpoints, in backends and in segments.

@@ -65,7 +65,7 @@ func TestDockerKeepsTheContract(t *testing.T) {
 func hosts(t *testing.T, e rhumb.Engine, id string) map[string]string {
 	t.Helper()
 	var out bytes.Buffer
-	code, err := e.Exec(t.Context(), id, rhumb.ExecOptions{Command: []string{"/app", "cat", "/etc/hosts"}, Streams: rhumb.Streams{Out: &out}})
+	code, err := e.(rhumb.CommandRunner).Exec(t.Context(), id, rhumb.ExecOptions{Command: []string{"/app", "cat", "/etc/hosts"}, Streams: rhumb.Streams{Out: &out}})
 	if err != nil || code != 0 {
 		t.Fatalf("read the hosts file: %d, %v", code, err)
 	}

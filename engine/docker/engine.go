@@ -21,7 +21,6 @@ const (
 	startTimeout = 5 * time.Minute  // making a replica may copy an image's files into a volume
 	stopMargin   = 30 * time.Second // beyond a replica's own grace
 	cleanTimeout = 30 * time.Second // for undoing what a failed call left
-	defaultGrace = 10 * time.Second // the engine's own default
 )
 
 // Options are what an engine needs to know. The zero value is the engine of this machine.
@@ -52,8 +51,13 @@ type Engine struct {
 }
 
 var (
-	_ rhumb.Engine = (*Engine)(nil)
-	_ rhumb.Images = (*Engine)(nil)
+	_ rhumb.Engine        = (*Engine)(nil)
+	_ rhumb.Images        = (*Engine)(nil)
+	_ rhumb.Prober        = (*Engine)(nil)
+	_ rhumb.HostsSetter   = (*Engine)(nil)
+	_ rhumb.LogReader     = (*Engine)(nil)
+	_ rhumb.CommandRunner = (*Engine)(nil)
+	_ rhumb.Sockets       = (*Engine)(nil)
 )
 
 // New makes an engine. Nothing is called yet: an engine that is away shows at the first call. A host that isn't a unix

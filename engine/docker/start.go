@@ -265,7 +265,7 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 // grace gives how long the engine waits between the stop signal and SIGKILL.
 func grace(c *container.InspectResponse) time.Duration {
 	if c.Config.StopTimeout == nil {
-		return defaultGrace
+		return new(rhumb.Container).Grace() // Docker's default is the same
 	}
 	return time.Duration(*c.Config.StopTimeout) * time.Second
 }

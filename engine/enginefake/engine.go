@@ -44,8 +44,12 @@ type Engine struct {
 }
 
 var (
-	_ rhumb.Engine = (*Engine)(nil)
-	_ rhumb.Images = (*Engine)(nil)
+	_ rhumb.Engine        = (*Engine)(nil)
+	_ rhumb.Images        = (*Engine)(nil)
+	_ rhumb.Prober        = (*Engine)(nil)
+	_ rhumb.HostsSetter   = (*Engine)(nil)
+	_ rhumb.LogReader     = (*Engine)(nil)
+	_ rhumb.CommandRunner = (*Engine)(nil)
 )
 
 // New makes an engine that tells the time by now, which may be called from any goroutine.

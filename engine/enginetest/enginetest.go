@@ -4,6 +4,7 @@ package enginetest
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -42,34 +43,73 @@ type Options struct {
 type bench struct {
 	*testing.T
 	rhumb.Engine
-	images rhumb.Images
-	o      Options
-	stack  string // the test's own
+	o     Options
+	stack string // the test's own
 }
 
-// Run runs the contract's tests. open gives a new connection to an engine; what one test leaves is cleared.
-func Run(t *testing.T, open func(t *testing.T) rhumb.Engine, o Options) {
-	for _, group := range []map[string]func(*bench){
-		holdingTests, replicaTests, startTests, hostsTests, hookTests, watchTests, streamTests, probeTests, imageTests, awayTests,
-	} {
-		names := []string{}
-		for name := range group {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+// open returns a new connection to an engine.
+type open = func(t *testing.T) rhumb.Engine
+
+// Run runs all the contract's tests. A test that needs a capability which the engine doesn't offer is skipped, and says
+// why. What one test leaves behind is cleared.
+func Run(t *testing.T, e open, o Options) {
+	Replicas(t, e, o)
+	Holdings(t, e, o)
+	Images(t, e, o)
+	Hosts(t, e, o)
+	Probes(t, e, o)
+	Streams(t, e, o)
+	run(t, e, o, awayTests)
+}
+
+// Replicas tests rhumb.ReplicaEngine.
+func Replicas(t *testing.T, e open, o Options) { run(t, e, o, replicaTests, startTests, watchTests) }
+
+// Holdings tests rhumb.NetworkEngine and rhumb.VolumeEngine.
+func Holdings(t *testing.T, e open, o Options) { run(t, e, o, holdingTests) }
+
+// Images tests rhumb.Images.
+func Images(t *testing.T, e open, o Options) { run(t, e, o, imageTests) }
+
+// Hosts tests rhumb.HostsSetter.
+func Hosts(t *testing.T, e open, o Options) { run(t, e, o, hostsTests) }
+
+// Probes tests rhumb.Prober.
+func Probes(t *testing.T, e open, o Options) { run(t, e, o, probeTests) }
+
+// Streams tests rhumb.LogReader and rhumb.CommandRunner.
+func Streams(t *testing.T, e open, o Options) { run(t, e, o, streamTests, hookTests) }
+
+func run(t *testing.T, e open, o Options, groups ...map[string]func(*bench)) {
+	for _, group := range groups {
+		for _, name := range slices.Sorted(maps.Keys(group)) {
 			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-				e := open(t)
-				images, ok := e.(rhumb.Images)
-				if !ok {
-					t.Fatalf("%T is not rhumb.Images", e)
-				}
-				b := &bench{T: t, Engine: e, images: images, o: o, stack: "et" + strings.ToLower(rand.Text()[:10])}
-				t.Cleanup(func() { o.Clear(t, e, b.stack) })
+				b := &bench{T: t, Engine: e(t), o: o, stack: "et" + strings.ToLower(rand.Text()[:10])}
+				t.Cleanup(func() { o.Clear(t, b.Engine, b.stack) })
 				group[name](b)
 			})
 		}
 	}
+}
+
+// offered returns the engine as C, or skips the test: the engine can't do what.
+func offered[C any](b *bench, what string) C {
+	b.Helper()
+	c, ok := b.Engine.(C)
+	if !ok {
+		b.Skipf("%T can't %s", b.Engine, what)
+	}
+	return c
+}
+
+func (b *bench) images() rhumb.Images { return offered[rhumb.Images](b, "pull and keep images") }
+func (b *bench) setter() rhumb.HostsSetter {
+	return offered[rhumb.HostsSetter](b, "change hosts files")
+}
+func (b *bench) prober() rhumb.Prober    { return offered[rhumb.Prober](b, "run health checks") }
+func (b *bench) reader() rhumb.LogReader { return offered[rhumb.LogReader](b, "read logs") }
+func (b *bench) commands() rhumb.CommandRunner {
+	return offered[rhumb.CommandRunner](b, "run commands")
 }
 
 // ctx gives a context that ends before the test runner's patience does.

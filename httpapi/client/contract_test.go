@@ -23,8 +23,14 @@ import (
 	"rhumb/httpapi/client"
 )
 
-// serve puts s on a unix socket and gives a client for it.
+// serve serves s on a unix socket and returns a client for it.
 func serve(t *testing.T, s rhumb.Server) *client.Client {
+	t.Helper()
+	return serveSome(t, httpapi.All(s))
+}
+
+// serveSome serves a part of a server.
+func serveSome(t *testing.T, s httpapi.Services) *client.Client {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", path)

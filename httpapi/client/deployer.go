@@ -10,7 +10,7 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// Plan is rhumb.Deployer's.
+// Plan implements rhumb.Deployer.
 func (c *Client) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, error) {
 	var p rhumb.Plan
 	path, err := at("stacks", r.Model.Name, "plan")
@@ -21,7 +21,7 @@ func (c *Client) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, e
 	return p, err
 }
 
-// Deploy is rhumb.Deployer's.
+// Deploy implements rhumb.Deployer.
 func (c *Client) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
 	path, err := at("stacks", r.Model.Name, "deployments")
 	if err != nil {
@@ -46,7 +46,7 @@ func (c *Client) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fun
 	return *last.Deployment, nil
 }
 
-// Change is rhumb.Deployer's.
+// Change implements rhumb.Deployer.
 func (c *Client) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
 	var d rhumb.Deployment
 	path, err := at("stacks", r.Stack, "changes")
@@ -57,7 +57,7 @@ func (c *Client) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deplo
 	return d, err
 }
 
-// PlanChange is rhumb.Deployer's.
+// PlanChange implements rhumb.Deployer.
 func (c *Client) PlanChange(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Plan, error) {
 	var p rhumb.Plan
 	path, err := at("stacks", r.Stack, "changes", "plan")
@@ -68,29 +68,11 @@ func (c *Client) PlanChange(ctx context.Context, r rhumb.ChangeRequest) (rhumb.P
 	return p, err
 }
 
-// Cancel is rhumb.Deployer's.
+// Cancel implements rhumb.Deployer.
 func (c *Client) Cancel(ctx context.Context, stack string, id int64, by string) error {
 	path, err := at("stacks", stack, "deployments", strconv.FormatInt(id, 10), "cancel")
 	if err != nil {
 		return err
 	}
 	return c.call(ctx, http.MethodPost, path, wire.CancelRequest{By: by}, nil)
-}
-
-// Deployment is rhumb.Deployer's.
-func (c *Client) Deployment(ctx context.Context, stack string, id int64) (rhumb.Deployment, error) {
-	path, err := at("stacks", stack, "deployments", strconv.FormatInt(id, 10))
-	if err != nil {
-		return rhumb.Deployment{}, err
-	}
-	return get[rhumb.Deployment](ctx, c, path)
-}
-
-// Deployments is rhumb.Deployer's.
-func (c *Client) Deployments(ctx context.Context, stack string, limit int) ([]rhumb.Deployment, error) {
-	path, err := at("stacks", stack, "deployments")
-	if err != nil {
-		return nil, err
-	}
-	return get[[]rhumb.Deployment](ctx, c, path+"?limit="+strconv.Itoa(limit))
 }

@@ -13,24 +13,6 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// Exec is rhumb.Operator's.
-func (c *Client) Exec(ctx context.Context, stack, service string, slot int, o rhumb.ExecOptions) (int, error) {
-	path, err := at("stacks", stack, "services", service, "exec")
-	if err != nil {
-		return 0, err
-	}
-	return c.join(ctx, path, slot, o)
-}
-
-// Run is rhumb.Operator's.
-func (c *Client) Run(ctx context.Context, stack, service string, o rhumb.ExecOptions) (int, error) {
-	path, err := at("stacks", stack, "services", service, "run")
-	if err != nil {
-		return 0, err
-	}
-	return c.join(ctx, path, 0, o)
-}
-
 // join upgrades a connection and lets the command's streams go over it until the command ends.
 func (c *Client) join(ctx context.Context, path string, slot int, o rhumb.ExecOptions) (int, error) {
 	s := o.Streams

@@ -27,7 +27,7 @@ func TestCallsOneAfterTheOtherShareAConnection(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
-	go func() { done <- httpapi.Serve(ctx, p, httpapi.New(many{}, log), log) }()
+	go func() { done <- httpapi.Serve(ctx, p, httpapi.New(httpapi.All(many{}), log), log) }()
 	dials := 0
 	c := newClient("pipe", "http://rhumb", func(ctx context.Context, network, addr string) (net.Conn, error) {
 		dials++

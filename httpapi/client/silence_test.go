@@ -81,7 +81,7 @@ func TestAQuietServerIsNotHeldForDead(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		log := slog.New(slog.DiscardHandler)
-		go func() { done <- httpapi.Serve(ctx, p, httpapi.New(slow{pause: 3 * time.Hour}, log), log) }()
+		go func() { done <- httpapi.Serve(ctx, p, httpapi.New(httpapi.All(slow{pause: 3 * time.Hour}), log), log) }()
 		c := newClient("pipe", "http://rhumb", p.dial)
 		n := 0
 		for e, err := range c.Events(ctx, rhumb.EventFilter{Follow: true}) {

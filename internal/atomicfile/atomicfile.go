@@ -1,4 +1,5 @@
-// Package atomicfile writes files that are whole or not there at all, also after a power cut, and reads whole ones.
+// Package atomicfile writes files atomically: after a crash or a power cut a file has its old content or the new,
+// never a part. It also reads whole files.
 package atomicfile
 
 import (
@@ -9,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// Read gives the whole file at path, which may have at most limit bytes; a longer one is an error.
+// Read returns the file at path. A file larger than limit bytes is an error.
 func Read(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -21,15 +22,15 @@ func Read(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, errors.New("it is too long")
+		return nil, errors.New("the file is too large")
 	}
 	return b, nil
 }
 
-// Write replaces the file at path with data, and returns once both the content and the name are on disk. Whoever
-// reads meanwhile sees the old content or the new, never a part. The folder must exist. The file gets exactly perm,
-// whatever the umask; the old file's owner is not kept. After an error the old file is as it was, unless it
-// was only the folder's fsync that failed: then the new content is there, but may not survive a power cut.
+// Write replaces the file at path with data. It returns once both the content and the name are on disk. Concurrent
+// readers see the old content or the new, never a part. The folder must exist. The file gets exactly the mode perm,
+// whatever the umask, and the owner of the process. After an error the old file is unchanged, with one exception: if
+// only the folder's fsync failed, the new content is there but may not survive a power cut.
 func Write(path string, data []byte, perm os.FileMode) error {
 	return Fill(path, perm, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -37,7 +38,7 @@ func Write(path string, data []byte, perm os.FileMode) error {
 	})
 }
 
-// Copy is Write with what a reader gives.
+// Copy is Write with the content of a reader.
 func Copy(path string, from io.Reader, perm os.FileMode) error {
 	return Fill(path, perm, func(w io.Writer) error {
 		_, err := io.Copy(w, from)
@@ -45,7 +46,7 @@ func Copy(path string, from io.Reader, perm os.FileMode) error {
 	})
 }
 
-// Fill is Write with what a function writes. If that fails, the old file is as it was.
+// Fill is Write with content that write produces. If write fails, the old file is unchanged.
 func Fill(path string, perm os.FileMode, write func(io.Writer) error) error {
 	dir := filepath.Dir(path)
 	tmp, err := fill(dir, filepath.Base(path), perm, write)
@@ -62,7 +63,7 @@ func Fill(path string, perm os.FileMode, write func(io.Writer) error) error {
 	return nil
 }
 
-// fill makes a temporary file in dir that holds what write writes, synced and closed, and gives its name.
+// fill creates a temporary file in dir with the content, synced and closed, and returns its name.
 func fill(dir, base string, perm os.FileMode, write func(io.Writer) error) (name string, err error) {
 	f, err := os.CreateTemp(dir, "."+base+".*.tmp")
 	if err != nil {
@@ -70,7 +71,7 @@ func fill(dir, base string, perm os.FileMode, write func(io.Writer) error) (name
 	}
 	defer func() {
 		if err != nil {
-			f.Close() // closing twice is harmless
+			f.Close() // may be closed already
 			os.Remove(f.Name())
 		}
 	}()
@@ -86,7 +87,7 @@ func fill(dir, base string, perm os.FileMode, write func(io.Writer) error) (name
 	return f.Name(), f.Close()
 }
 
-// syncDir makes the folder's list of names durable.
+// syncDir makes the names in a folder durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

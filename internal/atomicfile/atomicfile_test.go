@@ -56,10 +56,10 @@ func TestAReaderNeverSeesAPart(t *testing.T) {
 	wg.Wait()
 }
 
-func TestAFailureLeavesTheOldFileAndNoRubbish(t *testing.T) {
+func TestAFailureLeavesOnlyTheOldFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
-	// A folder in the place of the file: the rename fails after the temporary file was filled.
+	// The path is a folder, so the rename fails after the temporary file was written.
 	if err := os.MkdirAll(filepath.Join(path, "inside"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestAMissingFolderIsAnError(t *testing.T) {
 	}
 }
 
-func TestWhatAFailingWriterWroteIsNotSeen(t *testing.T) {
+func TestAFailingWriterLeavesTheOldContent(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	if err := atomicfile.Write(path, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestWhatAFailingWriterWroteIsNotSeen(t *testing.T) {
 	}
 }
 
-func TestAFileIsReadWholeOrNotAtAll(t *testing.T) {
+func TestAFileLargerThanTheLimitIsAnError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for _, content := range []string{"", "abc"} { // the longer one stays for what follows
 		limit := int64(len(content))

@@ -1,15 +1,16 @@
-// Package disk tells how full file systems are.
+// Package disk reports how full file systems are.
 package disk
 
 import "golang.org/x/sys/unix"
 
-// Usage is how much of a file system is used. Used and Usable are bytes; what only root may use counts as neither.
+// Usage is how much of a file system is used. Used and Usable are in bytes; space reserved for root counts as
+// neither.
 type Usage struct {
 	Used, Usable uint64
-	Inodes, Free uint64 // 0 of both: the file system has no fixed number of them
+	Inodes, Free uint64 // both 0: the file system has no fixed number of inodes
 }
 
-// Look looks at the file system of a folder.
+// Look returns the usage of the file system that contains a folder.
 func Look(path string) (Usage, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(path, &s); err != nil {
@@ -20,13 +21,14 @@ func Look(path string) (Usage, error) {
 	return Usage{Used: used, Usable: used + s.Bavail*block, Inodes: s.Files, Free: s.Ffree}, nil
 }
 
-// Space gives the percentage of the bytes that are used, rounded up as df does.
+// Space returns the percentage of the bytes in use, rounded up as df does.
 func (u Usage) Space() int { return Percent(u.Used, u.Usable) }
 
-// Nodes gives the percentage of the inodes that are used, rounded up.
+// Nodes returns the percentage of the inodes in use, rounded up.
 func (u Usage) Nodes() int { return Percent(u.Inodes-min(u.Free, u.Inodes), u.Inodes) }
 
-// Percent gives how much of the whole is used, rounded up: a full disk isn't 99% full. Of nothing, nothing is used.
+// Percent returns which percentage of the whole a part is, rounded up, so that a disk at 99.5% is full. If the whole
+// is 0 it returns 0.
 func Percent(part, whole uint64) int {
 	if whole == 0 || part == 0 {
 		return 0

@@ -1,4 +1,4 @@
-// Package dockerauth reads the credentials that the user's Docker configuration has for registries.
+// Package dockerauth reads registry credentials from the user's Docker configuration.
 package dockerauth
 
 import (
@@ -22,21 +22,21 @@ import (
 )
 
 const (
-	// hub is what a Docker configuration calls Docker's own registry.
+	// hub is the name of Docker's own registry in a Docker configuration.
 	hub = "https://index.docker.io/v1/"
 
 	maxConfig     = 1 << 20
 	helperTimeout = 30 * time.Second
 )
 
-// Config is a Docker configuration. The zero value knows no credentials.
+// Config is a Docker configuration. The zero value has no credentials.
 type Config struct {
 	Auths       map[string]Entry  `json:"auths"`
 	CredHelpers map[string]string `json:"credHelpers"`
 	CredsStore  string            `json:"credsStore"`
 }
 
-// Entry is what a Docker configuration keeps for one registry.
+// Entry is a Docker configuration's entry for one registry.
 type Entry struct {
 	Auth          string `json:"auth"`
 	Username      string `json:"username"`
@@ -44,7 +44,7 @@ type Entry struct {
 	IdentityToken string `json:"identitytoken"`
 }
 
-// Load reads DIR/config.json. A missing one is the zero Config; one that can't be understood is Invalid.
+// Load reads DIR/config.json. A missing file is the zero Config; a malformed one is Invalid.
 func Load(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
 	f, err := os.Open(path)
@@ -62,8 +62,8 @@ func Load(dir string) (Config, error) {
 	return c, nil
 }
 
-// Registry gives the name under which credentials for an image's registry are kept: its host, or "docker.io".
-// "" means that ref is not a reference to an image in a registry.
+// Registry returns the registry of an image as credentials are stored for it: its host, or "docker.io". It returns ""
+// if ref is not an image in a registry.
 func Registry(ref string) string {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
@@ -72,8 +72,8 @@ func Registry(ref string) string {
 	return reference.Domain(named)
 }
 
-// Host gives the name of a registry whichever way a Docker configuration writes it: "https://index.docker.io/v1/" is
-// "docker.io".
+// Host returns the name of a registry, in whichever form a Docker configuration has it: "https://index.docker.io/v1/"
+// is "docker.io".
 func Host(key string) string {
 	key = strings.TrimPrefix(strings.TrimPrefix(key, "https://"), "http://")
 	host, _, _ := strings.Cut(key, "/")
@@ -83,8 +83,8 @@ func Host(key string) string {
 	return host
 }
 
-// For gives the credentials for the registries of those images, by registry. A registry without any is left out. A
-// credential helper that fails is an error, except when it says that it has nothing.
+// For returns the credentials for the registries of the images, by registry, without registries that have none. A
+// credential helper that fails is Denied, unless it reports that it has no credentials.
 func (c *Config) For(ctx context.Context, images []string) (map[string]rhumb.Credentials, error) {
 	found := map[string]rhumb.Credentials{}
 	asked := map[string]bool{}
@@ -124,7 +124,7 @@ func (c *Config) one(ctx context.Context, registry string) (rhumb.Credentials, e
 	return rhumb.Credentials{}, nil
 }
 
-// keys lists under what names a registry may be found.
+// keys returns the names under which a configuration may have a registry.
 func keys(registry string) []string {
 	if registry == "docker.io" {
 		return []string{hub, "index.docker.io", "docker.io", "https://index.docker.io"}
@@ -147,11 +147,12 @@ func (e Entry) credentials(key string) (rhumb.Credentials, error) {
 	return cred, nil
 }
 
-// ask runs a credential helper ("docker-credential-NAME get").
+// ask runs a credential helper: "docker-credential-NAME get".
 func ask(ctx context.Context, helper, key string) (rhumb.Credentials, error) {
 	var cred rhumb.Credentials
 	if strings.ContainsAny(helper, `/\`) {
-		return cred, rhumb.Errorf(rhumb.Invalid, "the Docker configuration names a credential helper %q, which is not a name", helper)
+		return cred, rhumb.Errorf(rhumb.Invalid, "the Docker configuration names a credential helper %q, which is not a name",
+			helper)
 	}
 	ctx, cancel := context.WithTimeout(ctx, helperTimeout)
 	defer cancel()
@@ -170,7 +171,7 @@ func ask(ctx context.Context, helper, key string) (rhumb.Credentials, error) {
 	}
 	var answer struct{ Username, Secret string }
 	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
-		return cred, rhumb.Errorf(rhumb.Denied, "%s answers with something that isn't JSON", name)
+		return cred, rhumb.Errorf(rhumb.Denied, "the answer of %s is not JSON", name)
 	}
 	if answer.Username == "<token>" {
 		return rhumb.Credentials{IdentityToken: answer.Secret}, nil

@@ -30,13 +30,16 @@ token.example) echo '{"Username":"<token>","Secret":"t"}' ;;
 *) echo "credentials not found in native keychain"; exit 1 ;;
 esac
 `, 0o755)
-	write(t, filepath.Join(dir, "config.json"), `{"credHelpers":{"one.example":"vault","token.example":"vault","none.example":"vault","unasked.example":"vault"},
+	write(t, filepath.Join(dir, "config.json"), `{"credHelpers":{"one.example":"vault","token.example":"vault",
+"none.example":"vault","unasked.example":"vault"},
 "auths":{"https://index.docker.io/v1/":{"auth":"Ym9iOnBhOnNz"},"two.example:5000":{"username":"u","password":"p"}}}`, 0o600)
 	c, err := dockerauth.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.For(t.Context(), []string{"nginx", "one.example/a:1", "one.example/b", "token.example/x@sha256:" + string(make64()), "none.example/n", "two.example:5000/z", "UPPER/case", ""})
+	got, err := c.For(t.Context(),
+		[]string{"nginx", "one.example/a:1", "one.example/b", "token.example/x@sha256:" + string(make64()), "none.example/n",
+			"two.example:5000/z", "UPPER/case", ""})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +64,7 @@ func make64() []byte {
 	return b
 }
 
-func TestAMissingConfigurationHasNoCredentialsAndABrokenOneIsAnError(t *testing.T) {
+func TestAMissingConfigurationIsEmptyAndABrokenOneAnError(t *testing.T) {
 	dir := t.TempDir()
 	c, err := dockerauth.Load(dir)
 	if err != nil {

@@ -1,8 +1,9 @@
-// Package failpoint names the boundaries between the steps of what rhumb does, so that a test can have the process die there
-// as by kill -9. Only a binary that is built with the tag failpoints can: in any other the calls are empty and gone.
+// Package failpoint names the boundaries between rhumb's steps, so that a test can kill the process there, as kill -9
+// does. Only a binary built with the tag failpoints can do that; in any other binary the calls do nothing.
 //
-// Such a binary is told by a folder whose path is in the environment. It adds the name of each point that it passes to one
-// file there, and dies at the n-th pass of the point that another file names as "NAME:N". That file is gone by then.
+// Such a binary finds its instructions in a folder, whose path is in the environment. It appends the name of each
+// point that it passes to one file there. Another file says "NAME:N": the process dies at the N-th pass of that
+// point, after it has removed the file.
 package failpoint
 
 // Folder is the variable that holds the folder's path; Passed and Kill are the files in it.

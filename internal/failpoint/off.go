@@ -2,5 +2,5 @@
 
 package failpoint
 
-// Here names a point at which a process may be made to die. In this build that costs nothing and does nothing.
+// Here names a point at which a process can be killed. In this build it does nothing and costs nothing.
 func Here(...string) {}

@@ -12,14 +12,14 @@ import (
 	"syscall"
 )
 
-// armed is the point at which this process dies, as it was last read, and how often it was passed since.
+// armed is the point at which this process dies, as last read, and how often it has been passed since.
 var armed struct {
 	sync.Mutex
 	text   string
 	passes int
 }
 
-// Here notes that the point, whose name are the words, is passed, and kills the process if it is armed.
+// Here records that the point named by the words is passed, and kills the process if the point is armed.
 func Here(words ...string) {
 	dir := os.Getenv(Folder)
 	if dir == "" {
@@ -41,17 +41,17 @@ func Here(words ...string) {
 	if n, err := strconv.Atoi(count); err != nil || armed.passes < n {
 		return
 	}
-	if os.Remove(filepath.Join(dir, Kill)) == nil { // only one process dies of it, and only once
+	if os.Remove(filepath.Join(dir, Kill)) == nil { // only one process dies, and only once
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
 }
 
-// note adds a line to the list of passed points.
+// note appends a name to the list of passed points.
 func note(dir, name string) {
 	f, err := os.OpenFile(filepath.Join(dir, Passed), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		panic(err) // this build is for tests alone
+		panic(err) // this build is only for tests
 	}
 	defer f.Close()
 	if _, err := fmt.Fprintln(f, name); err != nil {

@@ -1,4 +1,4 @@
-// Package gitrev tells which git revision a folder is at.
+// Package gitrev returns the git revision of a folder.
 package gitrev
 
 import (
@@ -15,14 +15,14 @@ import (
 
 const deadline = 5 * time.Second // for each call of git
 
-// Of tells the revision of the repository that dir is in. It is zero when there is no repository, no commit yet, or no git. An error says
-// that there is one that can't be read; a deployment may go on without.
+// Of returns the revision of the repository that contains dir. It is zero without a repository, without a commit, or
+// without git. An error means that the repository can't be read; a deployment can go on without its revision.
 func Of(ctx context.Context, dir string) (rhumb.Git, error) {
 	commit, err := git(ctx, dir, "rev-parse", "--verify", "HEAD")
 	if err != nil || commit == "" {
 		return rhumb.Git{}, err
 	}
-	branch, err := git(ctx, dir, "symbolic-ref", "--quiet", "--short", "HEAD") // empty when none is checked out
+	branch, err := git(ctx, dir, "symbolic-ref", "--quiet", "--short", "HEAD") // empty if HEAD is detached
 	if err != nil {
 		return rhumb.Git{}, err
 	}
@@ -33,11 +33,11 @@ func Of(ctx context.Context, dir string) (rhumb.Git, error) {
 	return rhumb.Git{Commit: commit, Branch: branch, Dirty: changes != ""}, nil
 }
 
-// git gives the output of a git command, "" where there is nothing to tell.
+// git returns the output of a git command, or "" if there is nothing to report.
 func git(ctx context.Context, dir string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	// No program that the repository's own configuration names is started to look for changes.
+	// The repository's configuration must not start a program to look for changes.
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "-c", "core.fsmonitor=false"}, args...)...)
 	cmd.Env = environment()
 	cmd.WaitDelay = time.Second
@@ -49,14 +49,14 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	case err == nil:
 		return strings.TrimSpace(out.String()), nil
 	case ctx.Err() != nil:
-		return "", rhumb.Errorf(rhumb.Timeout, "git revision of %s: git did not answer in time: %w", dir, ctx.Err())
+		return "", rhumb.Errorf(rhumb.Timeout, "git revision of %s: git timed out: %w", dir, ctx.Err())
 	case errors.Is(err, exec.ErrNotFound):
 		return "", nil
 	case strings.Contains(problem.String(), "dubious ownership"):
 		return "", rhumb.Errorf(rhumb.Denied, "git revision of %s: the repository belongs to another user", dir).
 			WithHint("if you trust it: git config --global --add safe.directory %s", dir)
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		if args[0] == "status" { // unlike the others, it fails only when something is wrong
+		if args[0] == "status" { // unlike the others, it fails only if something is wrong
 			return "", rhumb.Errorf(rhumb.Internal, "git revision of %s: %s", dir, strings.TrimSpace(problem.String()))
 		}
 		return "", nil // no repository, or no commit yet
@@ -65,7 +65,8 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	}
 }
 
-// environment is ours without what would lead git to another repository than dir's: hooks are run with such variables.
+// environment returns our environment without the variables that point git to another repository. Git sets them when
+// it runs a hook.
 func environment() []string {
 	env := []string{"LC_ALL=C", "GIT_OPTIONAL_LOCKS=0"}
 	for _, kv := range os.Environ() {
@@ -78,7 +79,7 @@ func environment() []string {
 	return env
 }
 
-// limited keeps the beginning of what is written to it.
+// limited keeps only the beginning of what is written to it.
 type limited struct{ bytes.Buffer }
 
 func (l *limited) Write(b []byte) (int, error) {

@@ -13,7 +13,9 @@ import (
 
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+	cmd := exec.Command("git",
+		append([]string{"-C", dir, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"},
+			args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("git %v: %v: %s", args, err, out)
@@ -49,7 +51,7 @@ func want(t *testing.T, dir string, want rhumb.Git) {
 	}
 }
 
-func TestARepositoryTellsCommitBranchAndChanges(t *testing.T) {
+func TestARevisionHasCommitBranchAndChanges(t *testing.T) {
 	dir := repository(t)
 	commit := git(t, dir, "rev-parse", "HEAD")
 	want(t, dir, rhumb.Git{Commit: commit, Branch: "main"})
@@ -68,7 +70,7 @@ func TestARepositoryTellsCommitBranchAndChanges(t *testing.T) {
 	want(t, sub, rhumb.Git{Commit: commit})
 }
 
-func TestWithoutARepositoryOrACommitOrGitItIsZero(t *testing.T) {
+func TestTheRevisionIsZeroWithoutRepositoryCommitOrGit(t *testing.T) {
 	want(t, t.TempDir(), rhumb.Git{})
 	want(t, filepath.Join(t.TempDir(), "none"), rhumb.Git{})
 	dir := repository(t)
@@ -119,7 +121,7 @@ func TestTheOriginIsTheSameInAllClones(t *testing.T) {
 	}
 }
 
-func TestAHooksVariablesDoNotLeadElsewhere(t *testing.T) {
+func TestTheVariablesOfAGitHookAreIgnored(t *testing.T) {
 	dir, other := repository(t), repository(t)
 	commit := git(t, dir, "rev-parse", "HEAD")
 	write(t, filepath.Join(other, "a"), "dirty")

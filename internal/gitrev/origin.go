@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Origin returns where a folder's files come from, in words that are alike in all clones of a repository: its remote,
-// without scheme, user and password, and the folder in it ("github.com/acme/shop/deploy"). It is "" where there is no
-// repository, or none that has a remote on another machine.
+// Origin returns where a folder's files come from, in a form that is the same in all clones of a repository: the
+// remote without scheme, user and password, and the folder in the repository ("github.com/acme/shop/deploy"). It
+// returns "" without a repository, or without a remote on another machine.
 func Origin(ctx context.Context, dir string) (string, error) {
 	list, err := git(ctx, dir, "remote")
 	if err != nil || list == "" {
@@ -36,7 +36,7 @@ func Origin(ctx context.Context, dir string) (string, error) {
 	return path.Join(name, below), nil
 }
 
-// remoteName returns HOST/PATH of a remote's address, without ".git"; "" for a path of this machine.
+// remoteName returns HOST/PATH of a remote's address, without ".git"; "" for a local path.
 func remoteName(address string) string {
 	host, file := "", ""
 	if strings.Contains(address, "://") {

@@ -1,4 +1,4 @@
-// Package pause waits for a while.
+// Package pause waits, unless a context ends.
 package pause
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// For waits for d, unless ctx ends first. It tells whether ctx goes on.
+// For waits for d or until ctx ends. It reports whether it waited for all of d.
 func For(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -1,4 +1,5 @@
-// Package pebbletest runs an ACME authority for tests: pebble, its DNS server, and before them a proxy that makes them behave badly.
+// Package pebbletest runs an ACME authority for tests: pebble, its DNS server, and in front of pebble a proxy that
+// can make it misbehave.
 package pebbletest
 
 import (
@@ -31,25 +32,25 @@ import (
 	"time"
 )
 
-// Options are the authority's habits.
+// Options configure an authority.
 type Options struct {
 	Validity time.Duration // of its certificates; 0: 90 days
 	Nonces   int           // percent of good nonces that it refuses
 }
 
-// Authority is one that runs as long as its test.
+// Authority is an ACME authority that runs until its test ends.
 type Authority struct {
 	Directory string // the directory's URL
-	Root      string // PEM of what its HTTPS is trusted by
+	Root      string // PEM of the certificate of its HTTPS
 	HTTPPort  int    // where it looks for answers to HTTP-01
 	TLSPort   int    // and to TLS-ALPN-01
 
-	Requests atomic.Int64 // all that came in
+	Requests atomic.Int64 // all requests
 	Orders   atomic.Int64 // requests for new orders
-	Placed   atomic.Int64 // new orders that were taken
+	Placed   atomic.Int64 // new orders that were accepted
 	Nonces   atomic.Int64 // nonces that were refused
-	Dates    atomic.Int64 // answers with a date in Retry-After
-	Seconds  atomic.Int64 // and with seconds
+	Dates    atomic.Int64 // answers whose Retry-After is a date
+	Seconds  atomic.Int64 // answers whose Retry-After is in seconds
 	away     atomic.Bool
 	limited  atomic.Bool
 }
@@ -57,7 +58,7 @@ type Authority struct {
 // version is that of scripts/pebble.
 const version = "v2.10.1"
 
-// Start runs an authority. Where pebble can't be had the test is skipped, or fails where it must run.
+// Start starts an authority. Without pebble it skips the test, or fails it where it must run.
 func Start(t *testing.T, o Options) *Authority {
 	t.Helper()
 	if testing.Short() {
@@ -74,10 +75,12 @@ func Start(t *testing.T, o Options) *Authority {
 	a := &Authority{HTTPPort: freePort(t), TLSPort: freePort(t)}
 	cert := selfSigned(t, dir)
 	dns, listen, management := freePort(t), freePort(t), freePort(t)
-	run(t, dir, nil, filepath.Join(bin, "pebble-challtestsrv"), "-dnsserver", at(dns), "-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", "",
+	run(t, dir, nil, filepath.Join(bin, "pebble-challtestsrv"), "-dnsserver", at(dns), "-http01", "", "-https01", "",
+		"-tlsalpn01", "", "-doh", "",
 		"-management", at(management), "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1")
 	conf := a.config(dir, listen, o)
-	env := append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT="+strconv.Itoa(o.Nonces))
+	env := append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0",
+		"PEBBLE_WFE_NONCEREJECT="+strconv.Itoa(o.Nonces))
 	run(t, dir, env, filepath.Join(bin, "pebble"), "-config", conf, "-dnsserver", at(dns))
 	a.front(t, cert, listen)
 	a.await(t, listen)
@@ -86,7 +89,7 @@ func Start(t *testing.T, o Options) *Authority {
 
 func at(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
-// tools gives the folder of the programs.
+// tools returns the folder with the programs.
 var tools = sync.OnceValues(func() (string, error) {
 	_, file, _, _ := runtime.Caller(0)
 	root := filepath.Join(filepath.Dir(file), "..", "..")
@@ -103,13 +106,16 @@ func (a *Authority) config(dir string, listen int, o Options) string {
 		validity = 90 * 24 * time.Hour
 	}
 	conf := map[string]any{"pebble": map[string]any{
-		"listenAddress": at(listen), "managementListenAddress": "", "certificate": filepath.Join(dir, "cert.pem"), "privateKey": filepath.Join(dir, "key.pem"),
-		"httpPort": a.HTTPPort, "tlsPort": a.TLSPort, "keyAlgorithm": "ecdsa", "retryAfter": map[string]int{"authz": 1, "order": 1},
-		"profiles": map[string]any{"default": map[string]any{"description": "all", "validityPeriod": int(validity.Seconds())}},
+		"listenAddress": at(listen), "managementListenAddress": "", "certificate": filepath.Join(dir, "cert.pem"),
+		"privateKey": filepath.Join(dir, "key.pem"),
+		"httpPort":   a.HTTPPort, "tlsPort": a.TLSPort, "keyAlgorithm": "ecdsa",
+		"retryAfter": map[string]int{"authz": 1, "order": 1},
+		"profiles": map[string]any{"default": map[string]any{"description": "all",
+			"validityPeriod": int(validity.Seconds())}},
 	}}
 	b, err := json.Marshal(conf)
 	if err != nil {
-		panic(err) // of words and numbers
+		panic(err) // strings and numbers always encode
 	}
 	path := filepath.Join(dir, "pebble.json")
 	if err := os.WriteFile(path, b, 0o600); err != nil {
@@ -118,7 +124,7 @@ func (a *Authority) config(dir string, listen int, o Options) string {
 	return path
 }
 
-// run runs a program until the test ends. Its output is shown when the test fails.
+// run runs a program until the test ends. If the test fails, it logs the program's output.
 func run(t *testing.T, dir string, env []string, program string, args ...string) {
 	t.Helper()
 	var out lockedBuffer
@@ -157,17 +163,19 @@ func (l *lockedBuffer) tail(n int) string {
 // Away makes the authority unreachable, or lets it come back.
 func (a *Authority) Away(away bool) { a.away.Store(away) }
 
-// Limited makes the authority refuse new orders because there are too many, or take them again.
+// Limited makes the authority refuse new orders because of a rate limit, or accept them again.
 func (a *Authority) Limited(limited bool) { a.limited.Store(limited) }
 
-// front is the proxy before pebble: it counts, is away, and says Retry-After now in seconds, now as a date.
+// front is the proxy in front of pebble. It counts requests, can be away, and alternates between seconds and dates in
+// Retry-After.
 func (a *Authority) front(t *testing.T, cert tls.Certificate, listen int) {
 	behind := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: "https", Host: at(listen)})
-			r.Out.Host = r.In.Host // pebble makes its URLs of it
+			r.Out.Host = r.In.Host // pebble derives its URLs from it
 		},
-		Transport:      &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, // it is ours, and on this machine
+		// it is our own, on this machine
+		Transport:      &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 		ModifyResponse: a.rewrite,
 	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -182,7 +190,8 @@ func (a *Authority) front(t *testing.T, cert tls.Certificate, listen int) {
 		case order && a.limited.Load():
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusTooManyRequests)
-			_, _ = io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders","status":429}`)
+			_, _ = io.WriteString(w,
+				`{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many new orders","status":429}`)
 			return
 		}
 		behind.ServeHTTP(w, r)
@@ -233,15 +242,17 @@ func (a *Authority) await(t *testing.T, listen int) {
 	t.Fatal("pebble does not listen")
 }
 
-// selfSigned makes a certificate for 127.0.0.1, and leaves it in the folder.
+// selfSigned returns a certificate for 127.0.0.1, and stores it in the folder.
 func selfSigned(t *testing.T, dir string) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +261,8 @@ func selfSigned(t *testing.T, dir string) tls.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: b}} {
+	for name, block := range map[string]*pem.Block{"cert.pem": {Type: "CERTIFICATE", Bytes: der},
+		"key.pem": {Type: "PRIVATE KEY", Bytes: b}} {
 		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +270,7 @@ func selfSigned(t *testing.T, dir string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// freePort gives a port of 127.0.0.1 that nothing listens on.
+// freePort returns a port of 127.0.0.1 that is not in use.
 func freePort(t *testing.T) int {
 	t.Helper()
 	var lc net.ListenConfig

@@ -49,7 +49,8 @@ func (r *Router) Free(addr string) {
 	delete(r.held, addr)
 }
 
-// NoSegments has the machine be one without service addresses, for the reason; "": it can have them, as from the beginning.
+// NoSegments has the machine be one without service addresses, for the reason; "": it can have them, as from the
+// beginning.
 func (r *Router) NoSegments(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package sdnotify tells systemd how a service is doing, as sd_notify(3) describes it: a datagram of a few lines.
+// Package sdnotify sends the state of a service to systemd, as sd_notify(3) describes: a datagram of a few lines.
 package sdnotify
 
 import (
@@ -11,34 +11,36 @@ import (
 
 const sendTime = time.Second
 
-// Ready tells that the service serves, and that this process is its main one: the one whose end is the service's end.
+// Ready reports that the service is ready, and that this process is its main process. The service ends when its main
+// process does.
 func Ready() error {
 	return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()))
 }
 
-// Succeeded tells that another process is the main one from now on. What a process says reaches systemd before its end does.
+// Succeeded reports that another process is the main process from now on. systemd receives it before this process
+// ends.
 func Succeeded(pid int) error {
 	return send(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d", pid))
 }
 
-// send does nothing where no socket is named: nobody wants to know.
+// send sends a state. Without a socket it does nothing: no supervisor expects the state.
 func send(socket, state string) error {
 	if socket == "" {
 		return nil
 	}
 	if strings.HasPrefix(socket, "@") {
-		socket = "\x00" + socket[1:] // a name without a file
+		socket = "\x00" + socket[1:] // an abstract name, without a file
 	}
 	c, err := net.DialTimeout("unixgram", socket, sendTime)
 	if err != nil {
-		return fmt.Errorf("tell systemd: %w", err)
+		return fmt.Errorf("notify systemd: %w", err)
 	}
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(sendTime)); err != nil {
-		return fmt.Errorf("tell systemd: %w", err)
+		return fmt.Errorf("notify systemd: %w", err)
 	}
 	if _, err := c.Write([]byte(state)); err != nil {
-		return fmt.Errorf("tell systemd: %w", err)
+		return fmt.Errorf("notify systemd: %w", err)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestSystemdHearsWhoServes(t *testing.T) {
+func TestSystemdLearnsTheMainProcess(t *testing.T) {
 	for _, name := range []string{filepath.Join(t.TempDir(), "s"), fmt.Sprintf("@rhumb-test-%d", os.Getpid())} {
 		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 		if err != nil {
@@ -17,7 +17,8 @@ func TestSystemdHearsWhoServes(t *testing.T) {
 		}
 		defer l.Close()
 		t.Setenv("NOTIFY_SOCKET", name)
-		for want, tell := range map[string]func() error{fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()): Ready, "MAINPID=42": func() error { return Succeeded(42) }} {
+		for want, tell := range map[string]func() error{fmt.Sprintf("MAINPID=%d\nREADY=1", os.Getpid()): Ready,
+			"MAINPID=42": func() error { return Succeeded(42) }} {
 			if err := tell(); err != nil {
 				t.Fatal(err)
 			}
@@ -31,7 +32,7 @@ func TestSystemdHearsWhoServes(t *testing.T) {
 	}
 }
 
-func TestWhereNobodyListensNothingIsTold(t *testing.T) {
+func TestWithoutASocketNothingIsSent(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", "")
 	if err := Ready(); err != nil {
 		t.Error(err)

@@ -1,5 +1,6 @@
-// Package seal seals byte slices with a key that lives in a file of its own, so that what reaches the disk elsewhere can't be read
-// without it. The format is age's (age-encryption.org/v1) with one X25519 key; "age -d -i KEYFILE" opens it too.
+// Package seal encrypts byte slices with a key that is stored in a file of its own, so that other files on the disk
+// can't be read without it. The format is age's (age-encryption.org/v1) with one X25519 key; "age -d -i KEYFILE"
+// opens it too.
 package seal
 
 import (
@@ -24,14 +25,14 @@ import (
 
 const maxKeyFile = 64 << 10 // bytes; a key file is a few lines
 
-// Box seals and opens byte slices with one key. Its methods may be called side by side.
+// Box seals and opens byte slices with one key. It is safe for concurrent use.
 type Box struct {
 	identity *age.X25519Identity
 	path     string
 }
 
-// Open loads the key file at path, or makes it with mode 0600 if it isn't there. A file that others may read is Denied, one that
-// doesn't hold exactly one key is Invalid; neither is ever overwritten.
+// Open loads the key file at path, or creates it with mode 0600. A file that others may read is Denied; a file
+// without exactly one key is Invalid. Open never overwrites either.
 func Open(path string) (*Box, error) {
 	unlock, err := lockFolder(filepath.Dir(path))
 	if err != nil {
@@ -48,7 +49,7 @@ func Open(path string) (*Box, error) {
 	return &Box{identity: identity, path: path}, nil
 }
 
-// Seal gives b sealed. Sealing the same bytes twice gives different results.
+// Seal returns b sealed. Sealing the same bytes twice has different results.
 func (x *Box) Seal(b []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, x.identity.Recipient())
@@ -64,23 +65,24 @@ func (x *Box) Seal(b []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Key returns a further key, for one purpose: it can't be reckoned from those for others.
+// Key returns another key, for one purpose. It can't be computed from the keys for other purposes.
 func (x *Box) Key(purpose string) []byte {
 	h := hmac.New(sha256.New, []byte(x.identity.String()))
 	h.Write([]byte(purpose))
 	return h.Sum(nil)
 }
 
-// ErrDamaged is what Open's error is if the key is the right one, but what was sealed isn't whole any more.
+// ErrDamaged is the error of Open for the right key and sealed data that was changed or truncated.
 var ErrDamaged = errors.New("changed or damaged")
 
-// Open gives what was sealed. It fails with Internal if b was sealed with another key, cut short or changed by a single bit.
+// Open returns what was sealed. It returns Internal if b was sealed with another key, truncated, or changed in a
+// single bit.
 func (x *Box) Open(b []byte) ([]byte, error) {
 	r, err := age.Decrypt(bytes.NewReader(b), x.identity)
 	var other *age.NoIdentityMatchError
 	if errors.As(err, &other) {
-		return nil, rhumb.Errorf(rhumb.Internal, "it was sealed with another key than that in %s: %w", x.path, err).
-			WithHint("put the key file back that was there when it was sealed")
+		return nil, rhumb.Errorf(rhumb.Internal, "the data was sealed with another key than that in %s: %w", x.path, err).
+			WithHint("restore the key file that was used then")
 	}
 	if err != nil {
 		return nil, damaged(err)
@@ -93,11 +95,11 @@ func (x *Box) Open(b []byte) ([]byte, error) {
 }
 
 func damaged(err error) error {
-	return rhumb.Errorf(rhumb.Internal, "the sealed data was changed or is damaged: %w", damage{err}).
+	return rhumb.Errorf(rhumb.Internal, "the sealed data is damaged or was changed: %w", damage{err}).
 		WithHint("restore it from a backup; rhumb doesn't use what it can't verify")
 }
 
-// damage is ErrDamaged in other words.
+// damage makes an error match ErrDamaged.
 type damage struct{ error }
 
 func (d damage) Is(target error) bool { return target == ErrDamaged }
@@ -117,7 +119,8 @@ func load(path string) (*age.X25519Identity, error) {
 		return nil, rhumb.Errorf(rhumb.Invalid, "key file %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, rhumb.Errorf(rhumb.Denied, "key file %s may be read by others: its mode is %04o", path, info.Mode().Perm()).
+		return nil, rhumb.Errorf(rhumb.Denied, "key file %s may be read by others: its mode is %04o", path,
+			info.Mode().Perm()).
 			WithHint("if nobody has copied it: chmod 600 %s", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
@@ -127,10 +130,10 @@ func load(path string) (*age.X25519Identity, error) {
 	return parse(path, text)
 }
 
-// parse never puts a line of the file into an error: it may be a damaged key.
+// parse parses a key file. It never puts a line of the file into an error: the line may be a damaged key.
 func parse(path string, text []byte) (*age.X25519Identity, error) {
-	bad := rhumb.Errorf(rhumb.Invalid, "key file %s holds no key that can be read", path).
-		WithHint("put it back from a backup; it is never overwritten, since without it nothing sealed can be opened")
+	bad := rhumb.Errorf(rhumb.Invalid, "key file %s contains no valid key", path).
+		WithHint("restore it from a backup; rhumb never overwrites it, since without it no sealed data can be opened")
 	if len(text) > maxKeyFile {
 		return nil, bad
 	}
@@ -157,7 +160,8 @@ func create(path string) (*age.X25519Identity, error) {
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Internal, "key file %s: %w", path, err)
 	}
-	text := fmt.Sprintf("# The key of this rhumb server, made %s. Keep a copy elsewhere: without it nothing sealed can be opened.\n# public key: %s\n%s\n",
+	text := fmt.Sprintf("# The key of this rhumb server, made %s. Keep a copy elsewhere: without it nothing sealed "+
+		"can be opened.\n# public key: %s\n%s\n",
 		time.Now().UTC().Format(time.RFC3339), identity.Recipient(), identity)
 	if err := atomicfile.Write(path, []byte(text), 0o600); err != nil {
 		return nil, rhumb.Errorf(rhumb.Internal, "key file %s can't be written: %w", path, err)
@@ -165,7 +169,7 @@ func create(path string) (*age.X25519Identity, error) {
 	return identity, nil
 }
 
-// lockFolder keeps two processes from making a key at the same time, of which one would be lost.
+// lockFolder keeps two processes from creating a key at the same time: one of the keys would be lost.
 func lockFolder(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -178,5 +182,5 @@ func lockFolder(dir string) (unlock func(), err error) {
 		f.Close()
 		return nil, err
 	}
-	return func() { f.Close() }, nil // closing gives the lock back
+	return func() { f.Close() }, nil // closing releases the lock
 }

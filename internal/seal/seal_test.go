@@ -22,7 +22,7 @@ func open(t *testing.T, path string) *seal.Box {
 	return box
 }
 
-func TestWhatIsSealedOpensAgainAfterTheKeyIsLoadedAnew(t *testing.T) {
+func TestSealedDataOpensAfterTheKeyIsLoadedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state", "key")
 	sealed, err := open(t, path).Seal([]byte("canary"))
 	if err != nil {
@@ -69,14 +69,15 @@ func TestAnyFlippedBitIsNoticed(t *testing.T) {
 	}
 }
 
-func TestAnotherKeySaysSo(t *testing.T) {
+func TestDataOfAnotherKeyIsRecognized(t *testing.T) {
 	dir := t.TempDir()
 	sealed, err := open(t, filepath.Join(dir, "one")).Seal([]byte("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = open(t, filepath.Join(dir, "two")).Open(sealed)
-	if err == nil || !strings.Contains(err.Error(), "another key") || rhumb.ErrorHint(err) == "" || errors.Is(err, seal.ErrDamaged) {
+	if err == nil || !strings.Contains(err.Error(), "another key") || rhumb.ErrorHint(err) == "" ||
+		errors.Is(err, seal.ErrDamaged) {
 		t.Fatalf("got %v", err)
 	}
 }
@@ -161,7 +162,7 @@ func FuzzAnyKeyFileAndAnySealedBytesGiveAnErrorAndNoPanic(f *testing.F) {
 	})
 }
 
-func TestAKeyForOnePurposeIsTheSameEachTimeAndNoOthers(t *testing.T) {
+func TestAKeyDependsOnlyOnItsPurpose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	a, again, b := open(t, path).Key("a"), open(t, path).Key("a"), open(t, path).Key("b")
 	other := open(t, filepath.Join(t.TempDir(), "key")).Key("a")

@@ -1,4 +1,4 @@
-// Package together runs the parts of a process, which live and end with each other.
+// Package together runs the parts of a process, which start and end together.
 package together
 
 import (
@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Run runs parts until ctx ends or one of them fails, and then ends the others.
+// Run runs the parts until ctx ends or one of them fails, and then stops the others. It returns the first error once
+// all parts have ended.
 func Run(ctx context.Context, parts ...func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, part := range parts {

@@ -10,8 +10,8 @@ import (
 	"rhumb"
 )
 
-// Stacks names what differs from a to b, service by service, the stack itself first. Either may be nil: nothing. Of
-// variables it tells the names, never the values.
+// Stacks returns what differs from a to b: the stack itself first, then service by service. Either may be nil, which is
+// an empty stack. Variables are named, and their values never appear.
 func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 	if a == nil {
 		a = &rhumb.Stack{}
@@ -45,25 +45,27 @@ func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 	return ds
 }
 
-// RestartAsked is how a wish to restart is told, which is the only difference that doesn't "change".
+// RestartAsked is the word for a restart that a person asked for. It is the only difference that doesn't "change".
 const RestartAsked = "restart asked for"
 
-// fieldWords are the names of fields that aren't simply the field's own in Compose's spelling.
+// fieldWords are the names of fields that fieldWord can't derive from the field's own.
 var fieldWords = map[string]string{
 	"ImageID": "image", "DNSSearch": "dns_search", "DNSOpts": "dns_opt",
 	"StopGrace": "stop_grace_period", "Health": "healthcheck", "HostPorts": "ports",
 	"RestartedAt": RestartAsked, "Update": "update_config", "Rollback": "rollback_config",
 }
 
-// notShown are fields of a service that say nothing about what runs, or that are told in another way.
-var notShown = map[string]bool{"Name": true, "Container": true, "Build": true, "Pull": true, "OrderWhy": true, "Strategy": true}
+// notNamed are fields of a service that say nothing about what runs, or that appear in another way.
+var notNamed = map[string]bool{
+	"Name": true, "Container": true, "Build": true, "Pull": true, "OrderWhy": true, "Strategy": true,
+}
 
-// serviceDiff names what differs between two definitions of one service, which two stacks have.
+// serviceDiff names what differs between two stacks' definitions of one service.
 func serviceDiff(a, b *rhumb.Service, in, of *rhumb.Stack) []string {
 	what := Replicas(a, b, in, of)
 	eachField(a, b, func(name string, x, y any) {
 		switch {
-		case notShown[name]:
+		case notNamed[name]:
 		case name == "Replicas" || name == "Order":
 			what = append(what, fmt.Sprintf("%s %v -> %v", strings.ToLower(name), x, y))
 		default:
@@ -73,14 +75,15 @@ func serviceDiff(a, b *rhumb.Service, in, of *rhumb.Stack) []string {
 	return dedupe(what)
 }
 
-// Replicas names what differs between the replicas of two definitions of one service, which two stacks have.
+// Replicas returns what differs between the replicas of two definitions of one service, a of the stack in and b of the
+// stack of.
 func Replicas(a, b *rhumb.Service, in, of *rhumb.Stack) []string {
 	what := containerDiff(&a.Container, &b.Container, in, of)
-	return slices.DeleteFunc(what, func(w string) bool { return toldElsewhere(a.Name, w) })
+	return slices.DeleteFunc(what, func(w string) bool { return namedElsewhere(a.Name, w) })
 }
 
-// toldElsewhere tells whether a hook differs only because its service does, or a service because its hooks do.
-func toldElsewhere(service, what string) bool {
+// namedElsewhere reports whether a hook differs only because its service does, or a service because its hooks do.
+func namedElsewhere(service, what string) bool {
 	of, isDependency := strings.CutPrefix(what, "dependency ")
 	if !isDependency {
 		return false
@@ -91,12 +94,12 @@ func toldElsewhere(service, what string) bool {
 	return of == service+"."+string(rhumb.HookPreStart)
 }
 
-// containerDiff names what differs between what two replicas are made of.
+// containerDiff names what differs between two containers.
 func containerDiff(a, b *rhumb.Container, in, of *rhumb.Stack) []string {
 	var what []string
 	eachField(a, b, func(name string, x, y any) {
 		switch name {
-		case "Image": // another name of the same image is no change
+		case "Image": // another name for the same image is no change
 			if a.ImageID == "" || b.ImageID == "" {
 				what = append(what, "image")
 			}
@@ -113,7 +116,8 @@ func containerDiff(a, b *rhumb.Container, in, of *rhumb.Stack) []string {
 		case "Mounts":
 			what = append(what, diffMounts(a.Mounts, b.Mounts)...)
 		case "Networks":
-			what = append(what, diffNames("network", joined(a, in), joined(b, of), func(j join) string { return j.key })...)
+			key := func(j join) string { return j.key }
+			what = append(what, diffNames("network", joined(a, in), joined(b, of), key)...)
 		default:
 			what = append(what, fieldWord(name))
 		}
@@ -121,12 +125,12 @@ func containerDiff(a, b *rhumb.Container, in, of *rhumb.Stack) []string {
 	return dedupe(what)
 }
 
-// eachField calls f for each field of two structs that differs. Empty and nil maps and lists are alike.
+// eachField calls f for each field that differs between two structs. Empty and nil maps are alike, and so are lists.
 func eachField[T any](a, b *T, f func(name string, x, y any)) {
 	va, vb := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	for i := range va.NumField() {
 		x, y := va.Field(i), vb.Field(i)
-		switch x.Kind() { // the short ways: this is asked at every turn
+		switch x.Kind() { // faster than DeepEqual, and this runs at every turn
 		case reflect.String:
 			if x.String() == y.String() {
 				continue
@@ -150,7 +154,7 @@ func eachField[T any](a, b *T, f func(name string, x, y any)) {
 	}
 }
 
-// fieldWord gives a field's name as Compose spells it: "WorkingDir" is "working_dir", "TLS" is "tls".
+// fieldWord returns a field's name as Compose spells it: "WorkingDir" is "working_dir", "TLS" is "tls".
 func fieldWord(name string) string {
 	if w, ok := fieldWords[name]; ok {
 		return w
@@ -213,9 +217,11 @@ func diffNames[T any](noun string, a, b []T, name func(T) string) []string {
 	return what
 }
 
-// diffMounts names the mounts that differ: files by their kind and name, all others by where they are.
+// diffMounts names the mounts that differ: files by their kind and name, all others by their target.
 func diffMounts(a, b []rhumb.Mount) []string {
-	noun := map[rhumb.FileKind]string{rhumb.FileConfig: "config ", rhumb.FileSecret: "secret ", rhumb.FileProject: "project file "}
+	noun := map[rhumb.FileKind]string{
+		rhumb.FileConfig: "config ", rhumb.FileSecret: "secret ", rhumb.FileProject: "project file ",
+	}
 	what := diffNames("mount", a, b, func(m rhumb.Mount) string {
 		if m.Type == rhumb.MountFile {
 			return noun[m.Kind] + m.Source
@@ -232,7 +238,7 @@ func diffMounts(a, b []rhumb.Mount) []string {
 	return what
 }
 
-// dedupe drops what is named twice, and keeps the order.
+// dedupe drops repeated names, and keeps the order.
 func dedupe(what []string) []string {
 	var out []string
 	for _, w := range what {

@@ -11,12 +11,14 @@ import (
 
 // web, db and migrate are services of three kinds.
 func web(replicas int, image string) rhumb.Service {
-	return rhumb.Service{Name: "web", Replicas: replicas, Container: rhumb.Container{Image: image}, Order: rhumb.StartFirst,
+	return rhumb.Service{Name: "web", Replicas: replicas, Container: rhumb.Container{Image: image},
+		Order: rhumb.StartFirst,
 		Ports: []rhumb.Port{{Published: 80, Target: 80, Protocol: rhumb.TCP}}}
 }
 
 func db(image string) rhumb.Service {
-	return rhumb.Service{Name: "db", Replicas: 1, Container: rhumb.Container{Image: image}, Order: rhumb.StopFirst, OrderWhy: "mounts volume data read-write"}
+	return rhumb.Service{Name: "db", Replicas: 1, Container: rhumb.Container{Image: image}, Order: rhumb.StopFirst,
+		OrderWhy: "mounts volume data read-write"}
 }
 
 func migrate(image string) rhumb.Service {
@@ -27,7 +29,7 @@ func stack(services ...rhumb.Service) *rhumb.Stack {
 	return &rhumb.Stack{Name: "shop", Services: services}
 }
 
-func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
+func TestStacksNamesDifferencesAndNoValues(t *testing.T) {
 	a, b := stack(db("a"), web(1, "a")), stack(web(3, "b"), migrate("m"))
 	b.Networks = []rhumb.Network{{Key: "back", Name: "shop_back"}}
 	b.Volumes = []rhumb.Volume{{Key: "data", Name: "data", Driver: "nfs"}}
@@ -37,11 +39,13 @@ func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 	was.Env, now.Env = map[string]string{"A": "1", "B": "2", "C": "3"}, map[string]string{"A": "1", "B": "x", "D": "4"}
 	was.Command, now.StopGrace = []string{"serve"}, time.Minute
 	was.Mounts = []rhumb.Mount{
-		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "db_password", Target: "/run/secrets/db_password", Hash: "1"},
+		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "db_password", Target: "/run/secrets/db_password",
+			Hash: "1"},
 		{Type: rhumb.MountFile, Kind: rhumb.FileProject, Source: "nginx.conf", Target: "/etc/nginx.conf", Hash: "1"},
 	}
 	now.Mounts = []rhumb.Mount{
-		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "db_password", Target: "/run/secrets/db_password", Hash: "2"},
+		{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "db_password", Target: "/run/secrets/db_password",
+			Hash: "2"},
 		{Type: rhumb.MountFile, Kind: rhumb.FileProject, Source: "nginx.conf", Target: "/etc/nginx.conf", Hash: "1"},
 		{Type: rhumb.MountVolume, Source: "data", Target: "/data"},
 	}
@@ -52,7 +56,8 @@ func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 		{Service: "db", Verb: "removed", Order: rhumb.StopFirst, Why: "mounts volume data read-write"},
 		{Service: "migrate", Verb: "added"},
 		{Service: "web", Verb: "changed", Order: rhumb.StopFirst, Why: "mounts volume data read-write", What: []string{
-			"image", "command", "environment B", "environment C", "environment D", "stop_grace_period", "mount /data", "secret db_password",
+			"image", "command", "environment B", "environment C", "environment D", "stop_grace_period",
+			"mount /data", "secret db_password",
 			"replicas 1 -> 3", "order start-first -> stop-first", "ports"}},
 	}
 	if d := cmp.Diff(want, Stacks(a, b)); d != "" {
@@ -60,7 +65,7 @@ func TestDiffNamesWhatDiffersAndNoValues(t *testing.T) {
 	}
 }
 
-func TestDiffOfTheSameIsEmpty(t *testing.T) {
+func TestEqualStacksDoNotDiffer(t *testing.T) {
 	m := stack(db("a"), web(1, "a"))
 	if d := Stacks(m, stack(db("a"), web(1, "a"))); len(d) != 0 {
 		t.Errorf("%v", d)
@@ -73,31 +78,38 @@ func TestDiffOfTheSameIsEmpty(t *testing.T) {
 	}
 }
 
-func TestFieldsAreToldInComposesSpelling(t *testing.T) {
+func TestFieldsAreNamedAsInCompose(t *testing.T) {
 	for name, want := range map[string]string{
-		"TLS": "tls", "PreStart": "pre_start", "WorkingDir": "working_dir", "TTY": "tty", "PID": "pid", "DNS": "dns", "DNSSearch": "dns_search",
+		"TLS": "tls", "PreStart": "pre_start", "WorkingDir": "working_dir", "TTY": "tty",
+		"PID": "pid", "DNS": "dns", "DNSSearch": "dns_search",
 		"MacAddress": "mac_address", "DeviceCgroupRules": "device_cgroup_rules", "StopGrace": "stop_grace_period",
 	} {
 		if got := fieldWord(name); got != want {
-			t.Errorf("%s is told as %q, want %q", name, got, want)
+			t.Errorf("%s is named %q, want %q", name, got, want)
 		}
 	}
 }
 
-func TestWhatChangedOfANetworkIsTold(t *testing.T) {
+func TestNetworkNamesWhatChanged(t *testing.T) {
 	pool := func(subnet string) rhumb.IPAM { return rhumb.IPAM{Pools: []rhumb.Pool{{Subnet: subnet}}} }
 	for name, c := range map[string]struct {
 		was, is rhumb.Network
 		want    []string
 	}{
-		"the same":    {rhumb.Network{Name: "x"}, rhumb.Network{Name: "x"}, nil},
-		"its subnet":  {rhumb.Network{Name: "x", IPAM: pool("10.1.0.0/24")}, rhumb.Network{Name: "x-1", IPAM: pool("10.2.0.0/24")}, []string{"subnet 10.1.0.0/24 to 10.2.0.0/24"}},
-		"its first":   {rhumb.Network{}, rhumb.Network{IPAM: pool("10.2.0.0/24")}, []string{"subnet the engine's choice to 10.2.0.0/24"}},
-		"internal":    {rhumb.Network{}, rhumb.Network{Internal: true}, []string{"internal false to true"}},
-		"its driver":  {rhumb.Network{}, rhumb.Network{Driver: "macvlan"}, []string{"driver the engine's choice to macvlan"}},
-		"options":     {rhumb.Network{DriverOpts: map[string]string{"a": "1"}}, rhumb.Network{DriverOpts: map[string]string{"a": "2"}}, []string{"driver_opts a"}},
-		"its name":    {rhumb.Network{Name: "x"}, rhumb.Network{Name: "x-1"}, []string{"made again as x-1"}},
-		"its gateway": {rhumb.Network{IPAM: pool("")}, rhumb.Network{IPAM: rhumb.IPAM{Pools: []rhumb.Pool{{Gateway: "10.0.0.2"}}}}, []string{"gateway the engine's choice to 10.0.0.2"}},
+		"the same": {rhumb.Network{Name: "x"}, rhumb.Network{Name: "x"}, nil},
+		"its subnet": {rhumb.Network{Name: "x", IPAM: pool("10.1.0.0/24")},
+			rhumb.Network{Name: "x-1", IPAM: pool("10.2.0.0/24")}, []string{"subnet 10.1.0.0/24 to 10.2.0.0/24"}},
+		"its first": {rhumb.Network{}, rhumb.Network{IPAM: pool("10.2.0.0/24")},
+			[]string{"subnet the engine's choice to 10.2.0.0/24"}},
+		"internal": {rhumb.Network{}, rhumb.Network{Internal: true}, []string{"internal false to true"}},
+		"its driver": {rhumb.Network{}, rhumb.Network{Driver: "macvlan"},
+			[]string{"driver the engine's choice to macvlan"}},
+		"options": {rhumb.Network{DriverOpts: map[string]string{"a": "1"}},
+			rhumb.Network{DriverOpts: map[string]string{"a": "2"}}, []string{"driver_opts a"}},
+		"its name": {rhumb.Network{Name: "x"}, rhumb.Network{Name: "x-1"}, []string{"made again as x-1"}},
+		"its gateway": {rhumb.Network{IPAM: pool("")},
+			rhumb.Network{IPAM: rhumb.IPAM{Pools: []rhumb.Pool{{Gateway: "10.0.0.2"}}}},
+			[]string{"gateway the engine's choice to 10.0.0.2"}},
 	} {
 		if d := cmp.Diff(c.want, Network(c.was, c.is)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
@@ -105,7 +117,7 @@ func TestWhatChangedOfANetworkIsTold(t *testing.T) {
 	}
 }
 
-func TestANetworkIsToldByItsKey(t *testing.T) {
+func TestANetworkIsNamedByItsKey(t *testing.T) {
 	on := func(network string) *rhumb.Stack {
 		m := stack(web(1, "a"))
 		m.Networks = []rhumb.Network{{Key: "n", Name: network, Internal: network != "shop_n"}}

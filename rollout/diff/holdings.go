@@ -12,10 +12,11 @@ import (
 // holdings names what differs between the networks and volumes of two releases, by their keys in the Compose files.
 func holdings(a, b *rhumb.Stack) []string {
 	what := byKey("networks.", a.Networks, b.Networks, func(n rhumb.Network) string { return n.Key }, Network)
-	return append(what, byKey("volumes.", a.Volumes, b.Volumes, func(v rhumb.Volume) string { return v.Key }, volume)...)
+	key := func(v rhumb.Volume) string { return v.Key }
+	return append(what, byKey("volumes.", a.Volumes, b.Volumes, key, volume)...)
 }
 
-// byKey names the elements that differ, and in what, sorted by key.
+// byKey names the elements that differ, and how they differ, sorted by key.
 func byKey[T any](noun string, a, b []T, key func(T) string, differ func(T, T) []string) []string {
 	was, now := map[string]T{}, map[string]T{}
 	for _, x := range a {
@@ -45,7 +46,7 @@ func byKey[T any](noun string, a, b []T, key func(T) string, differ func(T, T) [
 	return what
 }
 
-// Network names what differs between two definitions of one network.
+// Network returns what differs between two definitions of one network.
 func Network(a, b rhumb.Network) []string {
 	var what []string
 	eachField(&a, &b, func(name string, x, y any) {
@@ -84,7 +85,7 @@ func volume(a, b rhumb.Volume) []string {
 	return append(what, b.Differs(a.Driver, a.DriverOpts)...)
 }
 
-// ipam names what differs between the address managements of two networks.
+// ipam names what differs between the IPAM settings of two networks.
 func ipam(a, b rhumb.IPAM) []string {
 	if len(a.Pools) != 1 || len(b.Pools) != 1 {
 		if slices.EqualFunc(a.Pools, b.Pools, func(p, q rhumb.Pool) bool { return len(ipamPool(p, q)) == 0 }) {
@@ -121,7 +122,7 @@ func ipamPool(a, b rhumb.Pool) []string {
 	return what
 }
 
-// subnets names the subnets of an address management.
+// subnets lists the subnets of a network's IPAM settings.
 func subnets(i rhumb.IPAM) string {
 	var list []string
 	for _, p := range i.Pools {
@@ -130,7 +131,7 @@ func subnets(i rhumb.IPAM) string {
 	return strings.Join(list, " and ")
 }
 
-// fromTo says what a setting was and is; what is empty is the engine's choice.
+// fromTo says what a setting was and is. An empty one is left to the engine.
 func fromTo(name string, was, is any) string {
 	word := func(x any) string {
 		if s := fmt.Sprint(x); s != "" {
@@ -141,7 +142,8 @@ func fromTo(name string, was, is any) string {
 	return name + " " + word(was) + " to " + word(is)
 }
 
-// join is how a container joins a network of a stack, by its key: the engine's name changes with its definition.
+// join is how a container joins a network of a stack, by the network's key: its name in the engine changes with its
+// definition.
 type join struct {
 	key string
 	rhumb.Attachment

@@ -1,5 +1,5 @@
-// Command sbom writes the bill of materials of a Go program, as SPDX 2.3 in JSON: the modules that the linker wrote into it, with their
-// checksums. The time in it is SOURCE_DATE_EPOCH, so that it is the same whenever it is made.
+// Command sbom writes the bill of materials of a Go program, as SPDX 2.3 in JSON: the modules that the linker wrote
+// into it, with their checksums. The time in it is SOURCE_DATE_EPOCH, so that it is the same whenever it is made.
 //
 //	sbom -version VERSION PROGRAM
 package main
@@ -47,7 +47,7 @@ func run(program, version string, w io.Writer) error {
 	return enc.Encode(describe(info, version, sha256.Sum256(content), time.Unix(made, 0).UTC()))
 }
 
-// The parts of SPDX that are used.
+// The parts of SPDX in use.
 type (
 	document struct {
 		Version       string         `json:"spdxVersion"`
@@ -93,7 +93,7 @@ type (
 
 const noAssertion = "NOASSERTION"
 
-// describe is pure: the same program gives the same document.
+// describe is pure: it returns the same document for the same program.
 func describe(info *debug.BuildInfo, version string, sum [32]byte, made time.Time) document {
 	digest := hex.EncodeToString(sum[:])
 	d := document{Version: "SPDX-2.3", License: "CC0-1.0", ID: "SPDXRef-DOCUMENT", Name: "rhumb-" + version,
@@ -109,7 +109,7 @@ func describe(info *debug.BuildInfo, version string, sum [32]byte, made time.Tim
 		}
 		p := module(m.Path, m.Version, fmt.Sprintf("SPDXRef-module-%d", i+1))
 		if b, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(m.Sum, "h1:")); err == nil && len(b) == sha256.Size {
-			p.Checksums = []checksum{{"SHA256", hex.EncodeToString(b)}} // of the module's list of files, as in go.sum
+			p.Checksums = []checksum{{"SHA256", hex.EncodeToString(b)}} // the hash of the module's files, as in go.sum
 		}
 		d.Packages = append(d.Packages, p)
 	}
@@ -121,6 +121,7 @@ func describe(info *debug.BuildInfo, version string, sum [32]byte, made time.Tim
 }
 
 func module(path, version, id string) pkg {
-	return pkg{Name: path, ID: id, Version: version, Download: noAssertion, Concluded: noAssertion, Declared: noAssertion, Copyright: noAssertion,
-		Refs: []ref{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + path + "@" + version}}}
+	return pkg{Name: path, ID: id, Version: version, Download: noAssertion, Concluded: noAssertion, Declared: noAssertion,
+		Copyright: noAssertion,
+		Refs:      []ref{{"PACKAGE-MANAGER", "purl", "pkg:golang/" + path + "@" + version}}}
 }

@@ -86,12 +86,41 @@ func values(t *testing.T, s rhumb.Store) {
 }
 
 func settings(t *testing.T, s rhumb.Store) {
-	got, err := s.Setting(t.Context(), "port")
-	must(t, err)
-	same(t, got, "")
-	for _, want := range []string{"1", "2", ""} {
-		must(t, s.SetSetting(t.Context(), "port", want))
-		got, err := s.Setting(t.Context(), "port")
+	want := func(stack, key, want string) {
+		t.Helper()
+		got, err := s.Setting(t.Context(), stack, key)
+		must(t, err)
+		same(t, got, want)
+	}
+	want("", "port", "")
+	for _, value := range []string{"1", "2", ""} {
+		must(t, s.SetSetting(t.Context(), "", "port", value))
+		want("", "port", value)
+	}
+	must(t, s.SetSetting(t.Context(), "", "port", "daemon's"))
+	must(t, s.SetSetting(t.Context(), "shop", "port", "shop's"))
+	want("", "port", "daemon's")
+	want("shop", "port", "shop's")
+	for range 2 {
+		must(t, s.RemoveSetting(t.Context(), "shop", "port"))
+		want("shop", "port", "")
+		want("", "port", "daemon's")
+	}
+}
+
+func settingsGoWithTheirStack(t *testing.T, s rhumb.Store) {
+	converge(t, s, "shop")
+	converge(t, s, "blog")
+	for _, scope := range []string{"", "shop", "blog"} {
+		must(t, s.SetSetting(t.Context(), scope, "key", "of "+scope))
+	}
+	if err := s.RemoveStack(t.Context(), "shop"); rhumb.ErrorCode(err) != rhumb.Conflict {
+		t.Fatalf("a stack that serves: %v", err)
+	}
+	down(t, s, "shop")
+	must(t, s.RemoveStack(t.Context(), "shop"))
+	for scope, want := range map[string]string{"": "of ", "shop": "", "blog": "of blog"} {
+		got, err := s.Setting(t.Context(), scope, "key")
 		must(t, err)
 		same(t, got, want)
 	}

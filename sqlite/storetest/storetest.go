@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) rhumb.Store) {
 		{"events get growing numbers", eventsGrow},
 		{"values are set, replaced, listed and removed", values},
 		{"settings are kept", settings},
+		{"settings go with their stack", settingsGoWithTheirStack},
 		{"a context that ended is told as such", contextEnded},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -47,7 +47,7 @@ func TestARestoredServerFindsItsStacksServing(t *testing.T) {
 		}
 	}
 	out := s.must(0, "restore", "--force", "--data", s.data, file)
-	if !strings.Contains(out, "what was there is in "+filepath.Join(s.data, "before-")) {
+	if !strings.Contains(out, "the previous state is in "+filepath.Join(s.data, "before-")) {
 		t.Errorf("it says:\n%s", out)
 	}
 	s.start()

@@ -38,7 +38,7 @@ func TestAnInstallationIsUpgradedWithNothingDroppedAndGoesBackByItself(t *testin
 	needDocker(t)
 	m := newMachine(t)
 	m.must(0, "/root/v1 install")
-	if again := m.must(0, "/root/v1 install"); !strings.Contains(again, "nothing is to be changed") {
+	if again := m.must(0, "/root/v1 install"); !strings.Contains(again, "nothing changed: rhumb") {
 		t.Errorf("installing again says:\n%s", again)
 	}
 	m.put("compose.yaml", installed)
@@ -49,7 +49,7 @@ func TestAnInstallationIsUpgradedWithNothingDroppedAndGoesBackByItself(t *testin
 	l := startLoad(t, loadPlan{urls: []string{"http://" + m.addr + ":8080/"}, rate: 200, slow: "http://" + m.addr + ":8080/slow?d=3s"})
 	m.must(0, "rhumb upgrade /root/v2")
 	m.runs("v0.2.0")
-	if out := m.must(2, "rhumb upgrade /root/hangs --binary /elsewhere"); !strings.Contains(out, "--binary goes with --restart") {
+	if out := m.must(2, "rhumb upgrade /root/hangs --binary /elsewhere"); !strings.Contains(out, "--binary needs --restart") {
 		t.Errorf("it says:\n%s", out)
 	}
 	m.must(2, "rhumb upgrade /root/v1")

@@ -8,12 +8,12 @@ import (
 	"rhumb"
 )
 
-// comeBack is how long a server that starts anew may take.
+// comeBack is how long a restarting server may take.
 const comeBack = 15 * time.Second
 
-// Adopt finds the deployment that by asked for and that began after the one of that ID, when the asking ended with an error. If there is none,
-// the error stands.
-func Adopt(ctx context.Context, s rhumb.Deployer, stack, by string, after int64, err error) (rhumb.Deployment, error) {
+// Adopt looks for a deployment that began although its request ended with err: one by the same author, later than the
+// deployment with ID after. If there is none, it returns err.
+func Adopt(ctx context.Context, s rhumb.History, stack, by string, after int64, err error) (rhumb.Deployment, error) {
 	stopped := errors.Is(err, context.Canceled)
 	if !stopped && rhumb.ErrorCode(err) != rhumb.Unavailable {
 		return rhumb.Deployment{}, err
@@ -25,7 +25,7 @@ func Adopt(ctx context.Context, s rhumb.Deployer, stack, by string, after int64,
 	for {
 		d, lookErr := s.Deployment(ctx, stack, 0)
 		switch {
-		case lookErr == nil && d.ID > after && d.By == by:
+		case lookErr == nil && d.ID > after && rhumb.MayBeBy(d.By, by):
 			return d, nil
 		case lookErr == nil, stopped, rhumb.ErrorCode(lookErr) != rhumb.Unavailable:
 			return rhumb.Deployment{}, err

@@ -1,4 +1,4 @@
-// Package follow follows a deployment from the client's side, as long as its user wants to.
+// Package follow follows a deployment on the client's side, until it ends or the user leaves it.
 package follow
 
 import (
@@ -19,31 +19,31 @@ import (
 type Follower struct {
 	Server     rhumb.Server
 	View       view.Deployment
-	Deployment rhumb.Deployment // as it was seen last
-	Stdin      io.Reader        // where the user answers
+	Deployment rhumb.Deployment // its last known state
+	Stdin      io.Reader        // for answers of the user
 	Interrupts <-chan os.Signal
 	Timeout    time.Duration // how long to follow
-	Yes        bool          // ask nothing: an interrupt puts back
-	By         string        // who puts back
+	Yes        bool          // don't ask: an interrupt rolls back
+	By         string        // the author of a rollback
 
-	told    bool // the end, by its own event: nothing follows it
-	asked   bool // about putting back
+	ended   bool // the event of its end was shown: no other follows
+	asked   bool // the user was asked whether to roll back
 	putBack bool
-	held    map[string]bool // the services for which requests waited when it was last asked
+	held    map[string]bool // the services for which requests waited at the last look
 	news    chan rhumb.Event
-	answers chan bool // to the question whether to put back; nil: none is open
+	answers chan bool // to the question whether to roll back; nil: no open question
 }
 
-// ErrDetached says that the user doesn't want to follow any longer.
+// ErrDetached is returned when the user leaves a deployment that goes on.
 var ErrDetached = errors.New("detached")
 
-// lookAgain is how often the deployment itself is looked at: its last event may have been lost with a daemon.
+// lookAgain is the interval between looks at the deployment itself: a daemon that dies may lose its last event.
 const lookAgain = 2 * time.Second
 
-// Follow shows the deployment until it ends, until the wait's timeout, or until the user leaves it (ErrDetached). It gives the
-// deployment as it was seen last.
+// Follow shows the deployment until it ends, the timeout passes, or the user leaves it (ErrDetached). It returns the
+// last known state of the deployment.
 func (f *Follower) Follow(ctx context.Context) (rhumb.Deployment, error) {
-	if ctx.Err() != nil { // the interrupt came before it was taken over
+	if ctx.Err() != nil { // an interrupt came before the follower took them over
 		ctx = context.WithoutCancel(ctx)
 		f.cancel(ctx)
 	}
@@ -57,7 +57,7 @@ func (f *Follower) Follow(ctx context.Context) (rhumb.Deployment, error) {
 	for !f.Deployment.Phase.Ended() {
 		select {
 		case e := <-f.news:
-			f.hear(ctx, e)
+			f.show(ctx, e)
 		case <-look.C:
 			f.look(ctx)
 			f.holds(ctx)
@@ -80,22 +80,22 @@ func (f *Follower) Follow(ctx context.Context) (rhumb.Deployment, error) {
 			return f.Deployment, ctx.Err()
 		}
 	}
-	if !f.told {
+	if !f.ended {
 		f.drain()
 	}
 	return f.Deployment, nil
 }
 
-// hear shows an event. The one that tells the end is followed by no other.
-func (f *Follower) hear(ctx context.Context, e rhumb.Event) {
+// show shows an event. After the event of the deployment's end, no other follows.
+func (f *Follower) show(ctx context.Context, e rhumb.Event) {
 	f.View.Event(e)
 	if e.Kind == rhumb.EventDeployment && e.Phase.Ended() {
-		f.told = true
+		f.ended = true
 		f.look(ctx)
 	}
 }
 
-// listen begins to read events, until stop is called.
+// listen reads events until stop is called.
 func (f *Follower) listen(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	f.news = make(chan rhumb.Event)
@@ -110,7 +110,7 @@ func (f *Follower) listen(ctx context.Context) (stop func()) {
 	}
 }
 
-// drain shows the events that come within a moment of the end, so that the last picture is whole.
+// drain shows the events that arrive right after the end, so that the final picture is complete.
 func (f *Follower) drain() {
 	late := time.After(view.Frame)
 	for {
@@ -123,7 +123,7 @@ func (f *Follower) drain() {
 	}
 }
 
-// read passes on the deployment's events, and begins again after the last one when the stream breaks.
+// read passes on the deployment's events. When the stream breaks, it resumes after the last event.
 func (f *Follower) read(ctx context.Context) {
 	filter := rhumb.EventFilter{Stack: f.Deployment.Stack, Deployment: f.Deployment.ID, Follow: true}
 	pause := 100 * time.Millisecond
@@ -148,7 +148,7 @@ func (f *Follower) read(ctx context.Context) {
 	}
 }
 
-// look asks for the deployment. A server that doesn't answer is asked again later: it may be starting anew.
+// look updates the deployment. It ignores errors, because a restarting server answers at a later look.
 func (f *Follower) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -163,7 +163,7 @@ func (f *Follower) holds(ctx context.Context) {
 	defer cancel()
 	rs, err := f.Server.Routes(ctx)
 	if err != nil {
-		return // it is asked again later
+		return // the next look retries
 	}
 	held := map[string]bool{}
 	for _, b := range rs.Table.Backends {
@@ -180,10 +180,11 @@ func (f *Follower) holds(ctx context.Context) {
 	f.held = held
 }
 
-// Asking tells whether a question was left open.
+// Asking reports whether a question is still open.
 func (f *Follower) Asking() bool { return f.answers != nil }
 
-// interrupt acts on a Ctrl-C: on a terminal the first one asks, the second one leaves; elsewhere it puts back.
+// interrupt handles Ctrl-C. On a terminal the first one asks and the second one leaves. Without a terminal it rolls
+// back.
 func (f *Follower) interrupt(ctx context.Context) error {
 	switch {
 	case f.putBack && terminal.Is(f.Stdin), f.answers != nil:
@@ -194,12 +195,12 @@ func (f *Follower) interrupt(ctx context.Context) error {
 	}
 	f.asked = true
 	f.answers = make(chan bool, 1)
-	f.View.Ask("put it back as it was? [y/N] (Ctrl-C again leaves it to itself)")
+	f.View.Ask("roll back? [y/N] (Ctrl-C again: stop following, the deployment goes on)")
 	go f.ask(f.answers)
 	return nil
 }
 
-// ask reads the answer. Nothing can interrupt a read from a terminal: it ends with the process at the latest.
+// ask reads the answer. A read from a terminal can't be interrupted: it may last until the process ends.
 func (f *Follower) ask(answers chan<- bool) {
 	line, _ := bufio.NewReader(f.Stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(line)) {
@@ -219,7 +220,7 @@ func (f *Follower) cancel(ctx context.Context) {
 	defer stop()
 	if err := f.Server.Cancel(ctx, f.Deployment.Stack, f.Deployment.ID, f.By); err != nil {
 		f.putBack = false
-		f.View.Say("it can't be put back now: " + err.Error())
+		f.View.Say("can't roll back now: " + err.Error())
 		return
 	}
 	f.View.Say("putting it back")

@@ -1,4 +1,4 @@
-// Package keys gives what seals and opens a backup: a passphrase, wherever that comes from, or age keys.
+// Package keys returns the keys that seal and open a backup: a passphrase from any source, or age keys.
 package keys
 
 import (
@@ -11,7 +11,8 @@ import (
 	"rhumb/cmd/rhumb/terminal"
 )
 
-// Given is what the command line says of keys. The zero values: the passphrase is in the environment, or asked for.
+// Given holds the keys on the command line. With the zero values, the passphrase comes from the environment or the
+// user.
 type Given struct {
 	User           terminal.User
 	PassphraseFile string   // its first line is the passphrase
@@ -19,18 +20,19 @@ type Given struct {
 	Identities     string   // a file of age identities that open one
 }
 
-// ToSeal gives those who may open a backup that is made.
+// ToSeal returns the recipients of a new backup. A wrong recipient, or a passphrase that is too short, is Invalid.
 func (g Given) ToSeal(ctx context.Context) ([]age.Recipient, error) {
 	var to []age.Recipient
 	for _, s := range g.Recipients {
 		r, err := age.ParseX25519Recipient(s)
 		if err != nil {
-			return nil, rhumb.Errorf(rhumb.Invalid, "%q is no age recipient", s).WithHint("age-keygen prints one: age1...")
+			return nil, rhumb.Errorf(rhumb.Invalid, "%q is not an age recipient", s).WithHint("age-keygen prints one: age1...")
 		}
 		to = append(to, r)
 	}
 	if len(to) > 0 && g.PassphraseFile != "" {
-		return nil, rhumb.Errorf(rhumb.Invalid, "a backup is sealed to recipients or with a passphrase, not both")
+		return nil, rhumb.Errorf(rhumb.Invalid, "a backup is sealed either to recipients or with a passphrase").
+			WithHint("omit --recipient or --passphrase-file")
 	}
 	if len(to) > 0 {
 		return to, nil
@@ -41,25 +43,25 @@ func (g Given) ToSeal(ctx context.Context) ([]age.Recipient, error) {
 	}
 	r, err := age.NewScryptRecipient(p)
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "the passphrase can't be used: %w", err)
+		return nil, rhumb.Errorf(rhumb.Invalid, "can't use the passphrase: %w", err)
 	}
 	return []age.Recipient{r}, nil
 }
 
-// ToOpen gives what may open a backup that is there: the identities named; else the folder's own key, with which "rhumb upgrade" seals,
-// or a passphrase.
+// ToOpen returns the identities that may open a backup: those of the file Identities; without one, the folder's own
+// key, which "rhumb upgrade" uses, and the passphrase.
 func (g Given) ToOpen(ctx context.Context, folder state.Folder) ([]age.Identity, error) {
 	if g.Identities != "" {
 		return state.Identities(g.Identities)
 	}
 	own, err := state.Identities(folder.Key())
 	if err != nil {
-		own = nil // there is none yet, or it is damaged
+		own = nil // the key does not exist yet, or is damaged
 	}
 	return append(own, &passphraseIdentity{ask: func() (string, error) { return g.passphrase(ctx, false) }}), nil
 }
 
-// passphraseIdentity asks for the passphrase when a backup turns out to need one, and once.
+// passphraseIdentity asks for the passphrase once, when a backup needs it.
 type passphraseIdentity struct {
 	ask func() (string, error)
 	id  age.Identity
@@ -76,7 +78,7 @@ func (p *passphraseIdentity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 			return nil, err
 		}
 		if p.id, err = age.NewScryptIdentity(text); err != nil {
-			return nil, rhumb.Errorf(rhumb.Invalid, "the passphrase can't be used: %w", err)
+			return nil, rhumb.Errorf(rhumb.Invalid, "can't use the passphrase: %w", err)
 		}
 	}
 	return p.id.Unwrap(stanzas)

@@ -16,15 +16,16 @@ const (
 	passphraseVariable = "RHUMB_BACKUP_PASSPHRASE"
 )
 
-// passphrase gives the one of a backup: from a file, from the environment, or from a terminal. One that is new is asked for twice, and may
-// not be too short.
+// passphrase returns a backup's passphrase from a file, the environment or the terminal. A new passphrase must be typed
+// twice and must not be too short.
 func (g Given) passphrase(ctx context.Context, isNew bool) (string, error) {
 	p, err := g.given(ctx, isNew)
 	if err != nil {
 		return "", err
 	}
 	if isNew && len(p) < shortestPassphrase {
-		return "", rhumb.Errorf(rhumb.Invalid, "the passphrase is too short").WithHint("whoever has it has all secrets: at least %d characters", shortestPassphrase)
+		return "", rhumb.Errorf(rhumb.Invalid, "the passphrase is too short").
+			WithHint("it protects every secret; use at least %d characters", shortestPassphrase)
 	}
 	return p, nil
 }
@@ -38,7 +39,7 @@ func (g Given) given(ctx context.Context, isNew bool) (string, error) {
 		defer f.Close()
 		b, err := io.ReadAll(io.LimitReader(f, longestPassphrase))
 		if err != nil {
-			return "", rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", g.PassphraseFile, err)
+			return "", rhumb.Errorf(rhumb.Invalid, "%s: can't be read: %w", g.PassphraseFile, err)
 		}
 		line, _, _ := strings.Cut(string(b), "\n")
 		return strings.TrimSuffix(line, "\r"), nil
@@ -50,18 +51,18 @@ func (g Given) given(ctx context.Context, isNew bool) (string, error) {
 	if err != nil || !isNew {
 		return p, err
 	}
-	again, err := g.ask(ctx, "The same again: ")
+	again, err := g.ask(ctx, "Repeat the passphrase: ")
 	if err == nil && again != p {
-		err = rhumb.Errorf(rhumb.Invalid, "these were two passphrases")
+		err = rhumb.Errorf(rhumb.Invalid, "the passphrases don't match")
 	}
 	return p, err
 }
 
-// ask asks for it on a terminal.
+// ask asks for the passphrase on the terminal.
 func (g Given) ask(ctx context.Context, question string) (string, error) {
 	if !terminal.Is(g.User.In) {
-		return "", rhumb.Errorf(rhumb.Invalid, "there is no passphrase, and no terminal to ask on").
-			WithHint("give it with --passphrase-file or %s", passphraseVariable)
+		return "", rhumb.Errorf(rhumb.Invalid, "a passphrase is needed, and stdin is not a terminal").
+			WithHint("pass it with --passphrase-file or %s", passphraseVariable)
 	}
 	return g.User.Secret(ctx, question)
 }

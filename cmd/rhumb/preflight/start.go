@@ -1,4 +1,4 @@
-// Package preflight looks, before anything is changed on a machine, for what would keep that from ending well.
+// Package preflight finds, before anything changes on a machine, what would make the change fail.
 package preflight
 
 import (
@@ -17,16 +17,16 @@ import (
 	"rhumb/proxy"
 )
 
-// Systemd refuses a machine whose init system is another.
+// Systemd returns Unsupported if the machine's init system is not systemd.
 func Systemd(m install.Machine) error {
 	if !m.Systemd() {
-		return rhumb.Errorf(rhumb.Unsupported, "systemd is not this machine's init system, and rhumb install makes systemd services").
-			WithHint("let your own supervisor run \"rhumb server\" as root; it starts the proxy by itself (docs/install.md)")
+		return rhumb.Errorf(rhumb.Unsupported, "rhumb install needs systemd, which is not this machine's init system").
+			WithHint("let your own supervisor run \"rhumb server\" as root; it also starts the proxy (docs/install.md)")
 	}
 	return nil
 }
 
-// Root refuses a command that only root can carry out, to others.
+// Root returns Denied if the user is not root. what is the command.
 func Root(what string) error {
 	if os.Geteuid() != 0 {
 		return rhumb.Errorf(rhumb.Denied, "rhumb %s needs root", what).WithHint("sudo rhumb %s", what)
@@ -34,7 +34,7 @@ func Root(what string) error {
 	return nil
 }
 
-// Start looks for what would keep the services from starting.
+// Start returns an error if something would keep the services from starting.
 func Start(ctx context.Context, conf server.Config, facts install.Facts) error {
 	if err := engineAnswers(ctx, conf.DockerHost); err != nil {
 		return err
@@ -42,8 +42,8 @@ func Start(ctx context.Context, conf server.Config, facts install.Facts) error {
 	if !facts.Running[install.Daemon] && facts.Data {
 		unlock, err := state.Folder(conf.Data).Lock()
 		if rhumb.ErrorCode(err) == rhumb.Locked {
-			return rhumb.Errorf(rhumb.Locked, "a rhumb server that is no service uses %s", conf.Data).
-				WithHint("stop it and install again; its proxy goes on serving until the new one has taken over")
+			return rhumb.Errorf(rhumb.Locked, "%s: a rhumb server that is not a service uses this state folder", conf.Data).
+				WithHint("stop it and install again; its proxy keeps serving until the new one has taken over")
 		}
 		if err != nil {
 			return err
@@ -54,12 +54,12 @@ func Start(ctx context.Context, conf server.Config, facts install.Facts) error {
 		return nil
 	}
 	if _, err := proxy.Dial(state.Folder(conf.Data).ProxySocket()).Status(ctx); err == nil {
-		return nil // one that is no service: ours takes the ports over from it
+		return nil // a proxy that is not a service: the new one takes over its ports
 	}
 	return portsFree(ctx, conf)
 }
 
-// portsFree tells who holds a port that the proxy is to serve.
+// portsFree returns Conflict, with the program that holds the port, if the proxy can't listen at the entry.
 func portsFree(ctx context.Context, conf server.Config) error {
 	entry, err := conf.Entry()
 	if err != nil {
@@ -71,12 +71,13 @@ func portsFree(ctx context.Context, conf server.Config) error {
 	}
 	err = p.Check(ctx, []rhumb.Listener{{Addr: entry, Protocol: rhumb.HTTP}})
 	if err != nil {
-		return rhumb.Errorf(rhumb.Conflict, "%w", err).WithHint("stop what holds it, or give rhumb another port: rhumb install --http :8080")
+		return rhumb.Errorf(rhumb.Conflict, "%w", err).
+			WithHint("stop the program that holds it, or choose another port: rhumb install --http :8080")
 	}
 	return nil
 }
 
-// engineAnswers tells how to get an engine where none answers.
+// engineAnswers returns Unavailable, with a hint how to get an engine, if none answers.
 func engineAnswers(ctx context.Context, host string) error {
 	engine, err := moby.New(moby.WithHost(host))
 	if err != nil {
@@ -96,5 +97,6 @@ func engineAnswers(ctx context.Context, host string) error {
 		}
 	}
 	return rhumb.Errorf(rhumb.Unavailable, "Docker Engine is missing: nothing answers at %s", host).
-		WithHint("install it: apt-get install docker.io on Debian and Ubuntu, dnf install moby-engine on Fedora; or docker-ce as docs.docker.com/engine/install tells")
+		WithHint("install it: apt-get install docker.io on Debian and Ubuntu, dnf install moby-engine on Fedora; " +
+			"or docker-ce, see docs.docker.com/engine/install")
 }

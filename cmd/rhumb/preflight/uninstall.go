@@ -11,26 +11,29 @@ import (
 	"rhumb/install"
 )
 
-// Uninstall refuses where nothing is installed, and, unless it is forced, while stacks are deployed.
+// Uninstall returns NotFound if nothing is installed. Unless force, it returns Conflict while stacks are deployed.
 func Uninstall(ctx context.Context, conf server.Config, facts install.Facts, force bool) error {
 	if len(facts.Files) == 0 {
-		return rhumb.Errorf(rhumb.NotFound, "rhumb is not installed here").WithHint("a server that was started by hand is stopped by hand")
+		return rhumb.Errorf(rhumb.NotFound, "rhumb is not installed here").
+			WithHint("stop a server that you started by hand yourself")
 	}
 	if force {
 		return nil
 	}
 	names, err := deployed(ctx, conf.Socket)
 	if err != nil {
-		return rhumb.Errorf(rhumb.Unavailable, "whether stacks are deployed can't be told: %w", err).WithHint("start the server, or uninstall with --force")
+		return rhumb.Errorf(rhumb.Unavailable, "can't find out whether stacks are deployed: %w", err).
+			WithHint("start the server, or uninstall with --force")
 	}
 	if len(names) > 0 {
 		return rhumb.Errorf(rhumb.Conflict, "these stacks are deployed: %s", strings.Join(names, ", ")).
-			WithHint("take each down first: rhumb down -p %s (its volumes stay); or --force, which leaves their containers running without rhumb", names[0])
+			WithHint("take each down first: rhumb down -p %s (its volumes stay); "+
+				"or pass --force to leave their containers running without rhumb", names[0])
 	}
 	return nil
 }
 
-// deployed lists the stacks of a server.
+// deployed returns the names of a server's stacks.
 func deployed(ctx context.Context, socket string) ([]string, error) {
 	c, err := client.New("unix://" + socket)
 	if err != nil {

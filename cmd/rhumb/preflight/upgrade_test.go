@@ -10,11 +10,11 @@ import (
 )
 
 // ill is a server whose proxy doesn't answer.
-type ill struct{ rhumb.Inspector }
+type ill struct{ rhumb.Server }
 
 func (ill) Info(context.Context) (rhumb.ServerInfo, error) { return rhumb.ServerInfo{}, nil }
 
-func TestAnUpgradeThatCanNotEndWellIsRefused(t *testing.T) {
+func TestAnUpgradeThatCannotEndWellIsRefused(t *testing.T) {
 	old := install.Program{Version: "v1.1.0", Schema: 2}
 	for words, next := range map[string]install.Program{
 		"doesn't know the database": {Version: "v2.0.0", Schema: 1},

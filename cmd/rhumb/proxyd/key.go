@@ -11,14 +11,14 @@ import (
 	"rhumb/internal/seal"
 )
 
-// newCertKeeper gives the proxy's keeper of certificates. The key that seals them is the server's.
+// newCertKeeper returns the proxy's keeper of certificates. The server's key seals them.
 func newCertKeeper(folder state.Folder, log *slog.Logger) *certs.Keeper {
 	key := &lateKey{path: folder.Key()}
 	return certs.New(certs.Options{Dir: folder.Certificates(), Box: key, Log: log})
 }
 
-// lateKey opens the server's key when it is first needed. The proxy never makes one, and one that is damaged keeps it from nothing
-// but certificates.
+// lateKey opens the server's key when it is first needed. The proxy never makes a key. Without a good key it serves
+// everything but certificates.
 type lateKey struct {
 	path string
 
@@ -33,7 +33,8 @@ func (k *lateKey) open() (*seal.Box, error) {
 		return k.box, nil
 	}
 	if _, err := os.Stat(k.path); err != nil {
-		return nil, rhumb.Errorf(rhumb.Internal, "the key that seals certificates can't be read: %v", err) // not wrapped: the key is missing, not what it seals
+		// not wrapped: it isn't the sealed file that is missing
+		return nil, rhumb.Errorf(rhumb.Internal, "the key that seals certificates can't be read: %v", err)
 	}
 	box, err := seal.Open(k.path)
 	if err != nil {
@@ -43,7 +44,7 @@ func (k *lateKey) open() (*seal.Box, error) {
 	return box, nil
 }
 
-// Seal gives b sealed.
+// Seal returns b sealed.
 func (k *lateKey) Seal(b []byte) ([]byte, error) {
 	box, err := k.open()
 	if err != nil {
@@ -52,7 +53,7 @@ func (k *lateKey) Seal(b []byte) ([]byte, error) {
 	return box.Seal(b)
 }
 
-// Open gives what was sealed.
+// Open returns what was sealed.
 func (k *lateKey) Open(b []byte) ([]byte, error) {
 	box, err := k.open()
 	if err != nil {

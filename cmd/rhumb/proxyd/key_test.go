@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What can't be opened for want of the key would else be taken for what isn't there, and be made anew.
+// A certificate that can't be opened for lack of the key would otherwise count as missing, and be ordered again.
 func TestAMissingKeyIsNotAMissingCertificate(t *testing.T) {
 	key := &lateKey{path: filepath.Join(t.TempDir(), "key")}
 	if _, err := key.Open([]byte("sealed")); err == nil || errors.Is(err, fs.ErrNotExist) {

@@ -1,4 +1,5 @@
-// Package proxyd is the process that owns the ports: the proxy, with its certificates, addresses and news of deaths wired, and its succession.
+// Package proxyd is the process that owns the ports: a proxy wired with its certificates, service addresses and the
+// engine's events, and its succession.
 package proxyd
 
 import (
@@ -17,17 +18,17 @@ import (
 	"rhumb/vip"
 )
 
-// Options are what a proxy process is told.
+// Options configures a proxy process.
 type Options struct {
 	State          string // the folder of its last table, inside the state folder of its server
-	Socket         string // where the server tells it what to serve
+	Socket         string // where the server sends it tables
 	TrustedProxies []netip.Prefix
-	DockerHost     string // the engine that tells which replicas die
+	DockerHost     string // the engine that reports the deaths of replicas
 	Version        string
 	Log            *slog.Logger
 }
 
-// Run serves the last table, and what it is told from then on, until ctx ends or a successor serves.
+// Run serves the last table, and those that the server sends, until ctx ends or a successor serves.
 func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.State, 0o700); err != nil {
 		return rhumb.Errorf(rhumb.Denied, "the state folder can't be made: %w", err)
@@ -38,20 +39,21 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer done()
-	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies, Version: o.Version,
-		Limits: proxy.DefaultLimits(), Log: o.Log, Certificates: keeper, Lives: lives, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
+	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
+		Version: o.Version,
+		Limits:  proxy.DefaultLimits(), Log: o.Log, Certificates: keeper, Lives: lives, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	return together.Run(ctx, keeper.Run, func(ctx context.Context) error {
-		defer stop() // one that was succeeded ends, and all of it
+		defer stop() // a proxy that has a successor ends, and the keeper with it
 		return runProxy(ctx, p, o.Log)
-	}, func(ctx context.Context) error { return tellServing(ctx, p.Serving(), o.Log) })
+	}, func(ctx context.Context) error { return notifyServing(ctx, p.Serving(), o.Log) })
 }
 
-// livesOf has the engine tell which replicas die. It needn't be there.
+// livesOf returns the deaths and starts that the engine reports. The engine needn't run yet.
 func livesOf(host string, log *slog.Logger) (lives proxy.Lives, done func(), err error) {
 	engine, err := docker.New(docker.Options{Host: host, Log: log})
 	if err != nil {
@@ -69,23 +71,24 @@ func livesOf(host string, log *slog.Logger) (lives proxy.Lives, done func(), err
 	return lives, func() { _ = engine.Close() }, nil
 }
 
-// runProxy runs the proxy. One that was succeeded tells systemd by whom before it ends: its end would else be taken for the service's.
+// runProxy runs the proxy. A proxy that has a successor names it to systemd before it ends. Otherwise systemd would
+// take its end for the service's.
 func runProxy(ctx context.Context, p *proxy.Proxy, log *slog.Logger) error {
 	err := p.Run(ctx)
 	if pid := p.Successor(); pid != 0 {
 		if err := sdnotify.Succeeded(pid); err != nil {
-			log.Warn("systemd not told", "err", err)
+			log.Warn("systemd not notified", "err", err)
 		}
 	}
 	return err
 }
 
-// tellServing tells systemd once the proxy serves: then it is the service's main process, whoever was it before.
-func tellServing(ctx context.Context, serving <-chan struct{}, log *slog.Logger) error {
+// notifyServing notifies systemd once the proxy serves. The proxy is then the service's main process.
+func notifyServing(ctx context.Context, serving <-chan struct{}, log *slog.Logger) error {
 	select {
 	case <-serving:
 		if err := sdnotify.Ready(); err != nil {
-			log.Warn("systemd not told", "err", err) // it goes on serving
+			log.Warn("systemd not notified", "err", err) // the proxy serves all the same
 		}
 	case <-ctx.Done():
 	}

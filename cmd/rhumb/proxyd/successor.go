@@ -13,14 +13,14 @@ import (
 	"rhumb/proxy"
 )
 
-// A proxy under systemd is replaced by "systemctl reload", which runs "rhumb proxy --succeed" in the proxy's service. The successor has to
-// be systemd's own child, or systemd would not notice its end; so --succeed starts "--orphan", and that one starts the successor and ends.
-// A pipe that the successor inherits tells when it dies early.
+// A proxy under systemd is replaced by "systemctl reload", which runs "rhumb proxy --succeed" in the proxy's service.
+// The successor has to be systemd's own child, or systemd would not notice its end. So --succeed starts "--orphan",
+// which starts the successor and ends. A pipe that the successor inherits closes when the successor dies early.
 
-// StartTime is how long a proxy that was started has until it must answer.
+// StartTime is how long a started proxy has until it must answer.
 const StartTime = 10 * time.Second
 
-// Succeed starts the same command without its flag; with orphan it doesn't wait for what it started.
+// Succeed starts the same command without its flag, and waits until the successor serves. With orphan it doesn't wait.
 func Succeed(ctx context.Context, orphan bool, socket string) error {
 	if orphan {
 		cmd, err := again("")
@@ -31,12 +31,13 @@ func Succeed(ctx context.Context, orphan bool, socket string) error {
 		if err := cmd.Start(); err != nil {
 			return rhumb.Errorf(rhumb.Internal, "the successor can't be started: %w", err)
 		}
-		return nil // nobody waits for it: it is systemd's from now on
+		return nil // don't wait: it is systemd's child from now on
 	}
 	router := proxy.Dial(socket)
 	before, err := router.Status(ctx)
 	if err != nil {
-		return rhumb.Errorf(rhumb.Unavailable, "no proxy answers at %s: %w", socket, err).WithHint("start it: systemctl start rhumb-proxy")
+		return rhumb.Errorf(rhumb.Unavailable, "no proxy answers at %s: %w", socket,
+			err).WithHint("start it: systemctl start rhumb-proxy")
 	}
 	died, err := startOrphan(ctx)
 	if err != nil {
@@ -54,7 +55,7 @@ func Succeed(ctx context.Context, orphan bool, socket string) error {
 	return awaitSuccessor(ctx, router, before.PID, ended)
 }
 
-// startOrphan gives a pipe that ends with the successor.
+// startOrphan returns a pipe that closes when the successor ends.
 func startOrphan(ctx context.Context) (*os.File, error) {
 	died, life, err := os.Pipe()
 	if err != nil {
@@ -73,7 +74,7 @@ func startOrphan(ctx context.Context) (*os.File, error) {
 	return died, ctx.Err()
 }
 
-// awaitSuccessor returns once another process than the old one serves.
+// awaitSuccessor returns nil once a process other than old serves.
 func awaitSuccessor(ctx context.Context, router rhumb.Router, old int, ended <-chan struct{}) error {
 	late := time.After(StartTime)
 	t := time.NewTicker(20 * time.Millisecond)
@@ -87,20 +88,23 @@ func awaitSuccessor(ctx context.Context, router rhumb.Router, old int, ended <-c
 				return nil
 			}
 		case <-ended:
-			return rhumb.Errorf(rhumb.Unavailable, "the successor ended right away; the old proxy goes on").WithHint("its log says why: journalctl -u rhumb-proxy")
+			return rhumb.Errorf(rhumb.Unavailable,
+				"the successor ended at once; the old proxy goes on").WithHint("its log says why: journalctl -u rhumb-proxy")
 		case <-late:
-			return rhumb.Errorf(rhumb.Timeout, "the successor does not serve after %s; the old proxy goes on", StartTime)
+			return rhumb.Errorf(rhumb.Timeout, "the successor doesn't serve after %s; the old proxy goes on",
+				StartTime)
 		}
 	}
 }
 
-// again is this command once more, with another flag in the place of --succeed or --orphan.
+// again returns this command with another flag in the place of --succeed or --orphan.
 func again(flag string) (*exec.Cmd, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Internal, "the successor can't be started: %w", err)
 	}
-	args := slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool { return arg == "--succeed" || arg == "--orphan" })
+	args := slices.DeleteFunc(slices.Clone(os.Args[1:]),
+		func(arg string) bool { return arg == "--succeed" || arg == "--orphan" })
 	if flag != "" {
 		args = append(args, flag)
 	}

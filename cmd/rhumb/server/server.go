@@ -18,12 +18,6 @@ import (
 	"rhumb/proxy"
 )
 
-// daemon is rhumb.Server: control, and the builder that it leaves to us.
-type daemon struct {
-	*control.Control
-	rhumb.Builder
-}
-
 // Serve runs the server, which is of that version, until ctx ends.
 func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) error {
 	unlock, err := conf.folder().Claim()
@@ -55,16 +49,26 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	if err := keeper.ensure(ctx); err != nil {
 		return err
 	}
-	d, err := assemble(conf, engine, box, control.Deps{Engine: engine, Images: engine, Store: store, Router: keeper.router, Version: version, Log: log})
+	c, b, err := assemble(conf, engine, box, control.Deps{
+		Engine: engine, Images: engine, Store: store, Router: keeper.router, Version: version, Log: log,
+	})
 	if err != nil {
 		return err
 	}
-	api := httpapi.New(d, log)
+	api := httpapi.New(httpapi.Services{
+		Deployer: c,
+		Stacks:   c,
+		History:  c,
+		Traffic:  c,
+		Insides:  c,
+		Values:   c,
+		Builder:  b,
+	}, log)
 	if err := sdnotify.Ready(); err != nil {
 		log.Warn("systemd not told", "err", err)
 	}
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
-	err = together.Run(ctx, keeper.run, d.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
+	err = together.Run(ctx, keeper.run, c.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
 	log.Info("server stopped", "err", err)
 	return err
 }
@@ -79,17 +83,17 @@ func openEngine(conf Config, log *slog.Logger) (*seal.Box, *docker.Engine, error
 	return box, engine, err
 }
 
-// assemble makes the daemon, and removes the build contexts that one which died has left.
-func assemble(conf Config, engine *docker.Engine, box *seal.Box, deps control.Deps) (daemon, error) {
+// assemble makes control and the builder, and removes the build contexts that a daemon which died left behind.
+func assemble(conf Config, engine *docker.Engine, box *seal.Box, deps control.Deps) (*control.Control, builder, error) {
 	entry, err := conf.Entry()
 	if err != nil {
-		return daemon{}, err
+		return nil, builder{}, err
 	}
 	if deps.HTTPS, err = conf.TLS.entry(); err != nil {
-		return daemon{}, err
+		return nil, builder{}, err
 	}
 	if deps.ACME, err = conf.TLS.authority(); err != nil {
-		return daemon{}, err
+		return nil, builder{}, err
 	}
 	deps.Certificates = certs.OpenStore(conf.folder().Certificates(), box)
 	deps.Key = box.Key("hashes of contents")
@@ -97,9 +101,9 @@ func assemble(conf Config, engine *docker.Engine, box *seal.Box, deps control.De
 	b := build.New(engine.Client(), deps.Log)
 	b.Dir = conf.folder().Builds()
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
-		return daemon{}, rhumb.Errorf(rhumb.Denied, "the folder of build contexts can't be made: %w", err)
+		return nil, builder{}, rhumb.Errorf(rhumb.Denied, "the folder of build contexts can't be made: %w", err)
 	}
 	deps.DiskLimit, deps.Usage, deps.Trim = conf.DiskLimit, engine.Usage, engine.TrimCache
 	c := control.New(deps)
-	return daemon{c, builder{b, c.Room, engine.MarkBuilt, deps.Log}}, b.Sweep()
+	return c, builder{b, c.Room, engine.MarkBuilt, deps.Log}, b.Sweep()
 }

@@ -18,16 +18,16 @@ import (
 
 	"rhumb"
 	"rhumb/build"
-	"rhumb/cmd/rhumb/view"
 	"rhumb/compose"
 	"rhumb/internal/dockerauth"
 )
 
-// maxBuilds is how many images are built at a time.
+// maxBuilds is how many images are built at the same time.
 const maxBuilds = 4
 
-// buildImages builds the images of the services that say how, side by side, and puts what came out into the request.
-func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rhumb.DeployRequest, config *dockerauth.Config, v view.Deployment) error {
+// buildImages builds the images of services with a build, in parallel, and puts their names and IDs into the request.
+func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rhumb.DeployRequest,
+	config *dockerauth.Config, progress func(rhumb.BuildProgress)) error {
 	r.Model.Services = slices.Clone(r.Model.Services)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxBuilds)
@@ -42,7 +42,7 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 			if err != nil {
 				return err
 			}
-			img, err := buildOne(ctx, s, br, where.Dir, dockerfile, v)
+			img, err := buildOne(ctx, s, br, where.Dir, dockerfile, progress)
 			svc.Container.Image, svc.Container.ImageID = br.Name, img.ID
 			return inComposeFile(err, where.Inline)
 		})
@@ -50,7 +50,7 @@ func buildImages(ctx context.Context, s rhumb.Builder, p *compose.Project, r *rh
 	return g.Wait()
 }
 
-// buildRequest makes the request to build a service's image, and finds its Dockerfile in the context.
+// buildRequest returns the request to build a service's image, and the path of its Dockerfile in the context.
 func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Service, where compose.Context,
 	config *dockerauth.Config) (br rhumb.BuildRequest, dockerfile string, err error) {
 	br = rhumb.BuildRequest{Stack: r.Model.Name, Service: svc.Name, Build: *svc.Build, Secrets: where.Secrets}
@@ -63,7 +63,7 @@ func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Servic
 	}
 	if where.Dockerfile != "" {
 		if dockerfile, err = filepath.Rel(where.Dir, where.Dockerfile); err != nil {
-			return br, "", rhumb.Errorf(rhumb.Invalid, "service %s: the Dockerfile %s can't be found from %s",
+			return br, "", rhumb.Errorf(rhumb.Invalid, "service %s: Dockerfile %s is not reachable from the build context %s",
 				svc.Name, where.Dockerfile, where.Dir)
 		}
 	}
@@ -77,7 +77,7 @@ func buildRequest(ctx context.Context, r *rhumb.DeployRequest, svc *rhumb.Servic
 	return tagged(br, svc), dockerfile, nil
 }
 
-// tagged has the image get the name that the user wrote too, if there is one.
+// tagged adds the image name that the user wrote, if any, as a tag.
 func tagged(br rhumb.BuildRequest, svc *rhumb.Service) rhumb.BuildRequest {
 	if svc.Container.Image != "" && svc.Container.Image != br.Name {
 		br.Build.Tags = append(slices.Clone(br.Build.Tags), svc.Container.Image)
@@ -85,11 +85,11 @@ func tagged(br rhumb.BuildRequest, svc *rhumb.Service) rhumb.BuildRequest {
 	return br
 }
 
-// buildOne sends a context, unless the engine fetches it, and waits for its image.
+// buildOne sends a build context, unless the engine fetches it, and waits for the image.
 func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, dockerfile string,
-	v view.Deployment) (rhumb.Image, error) {
+	progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
 	if r.Build.Remote() {
-		return s.Build(ctx, r, strings.NewReader(""), v.Build)
+		return s.Build(ctx, r, strings.NewReader(""), progress)
 	}
 	tar, w := io.Pipe()
 	sent := make(chan struct{})
@@ -97,17 +97,17 @@ func buildOne(ctx context.Context, s rhumb.Builder, r rhumb.BuildRequest, dir, d
 		defer close(sent)
 		w.CloseWithError(build.Tar(w, dir, dockerfile))
 	}()
-	img, err := s.Build(ctx, r, tar, v.Build)
-	_ = tar.Close() // ends the sending, if it isn't done
+	img, err := s.Build(ctx, r, tar, progress)
+	_ = tar.Close() // stops the sender if the build ended early
 	<-sent
 	return img, err
 }
 
-// blockStart matches the line of a key whose value is the lines below, each as it is.
+// blockStart matches the line of a key whose value is a literal block: the lines below, unchanged.
 var blockStart = regexp.MustCompile(`:\s+\|[-+0-9]*\s*(#.*)?$`)
 
-// inComposeFile gives an error in a line of an inline Dockerfile, which stands at "compose.yaml:12", its place in that
-// file; other errors stay as they are.
+// inComposeFile turns the place of an error in an inline Dockerfile into a place in the Compose file. inline is where
+// the Dockerfile is, such as "compose.yaml:12". Other errors are returned unchanged.
 func inComposeFile(err error, inline string) error {
 	var e *rhumb.Error
 	if inline == "" || !errors.As(err, &e) {
@@ -121,7 +121,7 @@ func inComposeFile(err error, inline string) error {
 	}
 	file := inline[:i]
 	key, notNumber := strconv.Atoi(inline[i+1:])
-	content, _ := os.ReadFile(file) // one that can't be read any more has no lines
+	content, _ := os.ReadFile(file) // an unreadable file has no lines
 	lines := strings.Split(string(content), "\n")
 	placed := *e
 	if notNumber == nil && key >= 1 && key <= len(lines) && blockStart.MatchString(lines[key-1]) {
@@ -134,12 +134,12 @@ func inComposeFile(err error, inline string) error {
 
 var fromLine = regexp.MustCompile(`(?i)^\s*FROM\s+(?:--\S+\s+)*(\S+)`)
 
-// baseImages lists the images that a build may pull, as far as its Dockerfile shows them: their registries may want credentials.
+// baseImages returns the images in a Dockerfile that a build may pull. Their registries may need credentials.
 func baseImages(where compose.Context, b rhumb.Build) []string {
 	refs := slices.Clone(b.CacheFrom)
 	content := []byte(b.Inline)
 	if where.Dockerfile != "" {
-		content, _ = os.ReadFile(where.Dockerfile) // a missing one is the build's error to explain
+		content, _ = os.ReadFile(where.Dockerfile) // the build reports a missing file
 	}
 	lines := bufio.NewScanner(bytes.NewReader(content))
 	for lines.Scan() {

@@ -1,5 +1,5 @@
-// Package source makes what is sent to a server of what the user has here: the model, its git revision, credentials for registries, and
-// images that are built.
+// Package source makes the request of a deployment from the user's files: the model, its git revision, credentials for
+// registries, and built images.
 package source
 
 import (
@@ -8,18 +8,19 @@ import (
 	"path/filepath"
 
 	"rhumb"
-	"rhumb/cmd/rhumb/view"
 	"rhumb/compose"
 	"rhumb/internal/dockerauth"
 	"rhumb/internal/gitrev"
 )
 
-// Request builds the images that want building, and makes a deploy's request. v shows how that goes on.
-func Request(ctx context.Context, s rhumb.Builder, p *compose.Project, v view.Deployment) (rhumb.DeployRequest, error) {
+// Request makes the request of a deployment and builds its images. It calls warn with problems that don't prevent the
+// deployment, and progress with news of the builds; progress may be called from several goroutines.
+func Request(ctx context.Context, s rhumb.Builder, p *compose.Project,
+	warn func(string), progress func(rhumb.BuildProgress)) (rhumb.DeployRequest, error) {
 	r := rhumb.DeployRequest{Model: p.Stack}
 	git, err := gitrev.Of(ctx, p.Dir)
 	if err != nil {
-		v.Say("warning: " + err.Error()) // a release without its revision is better than none
+		warn(err.Error()) // a release without its revision is better than no release
 	}
 	r.Git = git
 	r.Origin = Origin(ctx, p.Dir)
@@ -36,12 +37,12 @@ func Request(ctx context.Context, s rhumb.Builder, p *compose.Project, v view.De
 	if r.Auth, err = config.For(ctx, refs); err != nil {
 		return r, err
 	}
-	err = view.Ticking(ctx, v, func(ctx context.Context) error { return buildImages(ctx, s, p, &r, &config, v) })
-	return r, err // not in one line: the images are to be in it
+	err = buildImages(ctx, s, p, &r, &config, progress)
+	return r, err // not in one line: buildImages changes r
 }
 
-// Origin returns where a project's files came from, as rhumb.ReleaseInfo has it. Checkouts of one repository have the
-// same, wherever they lie: pipelines check out into other folders, on other machines.
+// Origin returns where a project's files came from, for rhumb.ReleaseInfo. All checkouts of a repository have the same
+// origin, because pipelines check out into different folders on different machines.
 func Origin(ctx context.Context, dir string) string {
 	if origin, err := gitrev.Origin(ctx, dir); err == nil && origin != "" {
 		return origin
@@ -56,7 +57,7 @@ func Origin(ctx context.Context, dir string) string {
 	return host + ":" + dir
 }
 
-// dockerConfig is the folder of the user's Docker configuration.
+// dockerConfig returns the folder of the user's Docker configuration; "" if there is none.
 func dockerConfig() string {
 	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
 		return dir

@@ -15,7 +15,7 @@ func TestAFolderHasOneServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := folder.Lock(); rhumb.ErrorCode(err) != rhumb.Locked {
-		t.Errorf("a second one gets %v", err)
+		t.Errorf("the second lock returns %v", err)
 	}
 	unlock()
 	again, err := folder.Lock()

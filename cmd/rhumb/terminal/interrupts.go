@@ -8,20 +8,20 @@ import (
 	"syscall"
 )
 
-// Interrupts are SIGINT and SIGTERM. They end the program's context, unless somebody has taken them over.
+// Interrupts are SIGINT and SIGTERM. They end the program's context, unless a command has taken them over.
 type Interrupts struct {
 	ch chan os.Signal
 
 	mu    sync.Mutex
-	taker chan os.Signal // nil: nobody
-	once  bool           // it takes only one
-	seen  bool
+	taker chan os.Signal // nil: interrupts end the context
+	once  bool           // the taker gets only one
+	seen  bool           // an interrupt has ended the context
 }
 
-// NewInterrupts gives those of this process; Watch begins to look for them.
+// NewInterrupts returns the interrupts of this process. Watch starts to receive them.
 func NewInterrupts() *Interrupts { return &Interrupts{ch: make(chan os.Signal, 2)} }
 
-// Watch gives a context that ends with the first interrupt that nobody takes. stop ends the watching.
+// Watch returns a context that ends with the first interrupt that is not taken. stop stops receiving.
 func (i *Interrupts) Watch(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signal.Notify(i.ch, syscall.SIGINT, syscall.SIGTERM)
@@ -55,17 +55,18 @@ func (i *Interrupts) arrived(s os.Signal, cancel func()) {
 	}
 	select {
 	case i.taker <- s:
-	default: // one that waits to be read is enough
+	default: // the taker has unread ones, which are enough
 	}
 	if i.once {
 		i.taker = nil
 	}
 }
 
-// Take has interrupts go to the channel until give is called.
+// Take sends interrupts to the channel until give is called.
 func (i *Interrupts) Take() (ch <-chan os.Signal, give func()) { return i.take(false) }
 
-// TakeOne has the next interrupt go to the channel, unless give is called before. Those after it end the program's context.
+// TakeOne sends the next interrupt to the channel, unless give is called before. Later interrupts end the program's
+// context.
 func (i *Interrupts) TakeOne() (ch <-chan os.Signal, give func()) { return i.take(true) }
 
 func (i *Interrupts) take(once bool) (ch <-chan os.Signal, give func()) {
@@ -80,7 +81,7 @@ func (i *Interrupts) take(once bool) (ch <-chan os.Signal, give func()) {
 	}
 }
 
-// Interrupted tells whether the program's context was ended by an interrupt.
+// Interrupted reports whether an interrupt ended the program's context.
 func (i *Interrupts) Interrupted() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()

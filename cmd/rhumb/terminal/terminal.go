@@ -1,4 +1,4 @@
-// Package terminal is where a user sits: its size, what the user answers, and the interrupts.
+// Package terminal is the user's side of a command: the terminal and its size, answers to questions, and interrupts.
 package terminal
 
 import (
@@ -12,7 +12,7 @@ import (
 	"rhumb"
 )
 
-// Is reports whether a stream is one.
+// Is reports whether a stream is a terminal.
 func Is(stream any) bool {
 	f, ok := file(stream)
 	return ok && term.IsTerminal(int(f.Fd()))
@@ -27,7 +27,7 @@ func file(stream any) (*os.File, bool) {
 	return f, ok
 }
 
-// Width gives a terminal's columns, or 80.
+// Width returns a terminal's columns. It returns 80 if w is not a terminal.
 func Width(w io.Writer) int {
 	if f, ok := file(w); ok {
 		if cols, _, err := term.GetSize(int(f.Fd())); err == nil && cols > 0 {
@@ -37,7 +37,7 @@ func Width(w io.Writer) int {
 	return 80
 }
 
-// Height gives a terminal's rows, or 24.
+// Height returns a terminal's rows. It returns 24 if w is not a terminal.
 func Height(w io.Writer) int {
 	if f, ok := file(w); ok {
 		if _, rows, err := term.GetSize(int(f.Fd())); err == nil && rows > 0 {
@@ -47,18 +47,18 @@ func Height(w io.Writer) int {
 	return 24
 }
 
-// Sizes tells a terminal's size, and each change of it, until stop is called.
+// Sizes returns a channel that receives a terminal's size and each change of it, until stop is called.
 func Sizes(f *os.File) (sizes <-chan rhumb.Size, stop func()) {
 	changed := make(chan os.Signal, 1)
 	signal.Notify(changed, syscall.SIGWINCH)
-	told := make(chan rhumb.Size, 1)
+	out := make(chan rhumb.Size, 1)
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			if cols, rows, err := term.GetSize(int(f.Fd())); err == nil {
 				select {
-				case told <- rhumb.Size{Rows: uint16(rows), Cols: uint16(cols)}:
+				case out <- rhumb.Size{Rows: uint16(rows), Cols: uint16(cols)}:
 				case <-quit:
 					return
 				}
@@ -70,7 +70,7 @@ func Sizes(f *os.File) (sizes <-chan rhumb.Size, stop func()) {
 			}
 		}
 	}()
-	return told, func() {
+	return out, func() {
 		signal.Stop(changed)
 		close(quit)
 		<-done

@@ -15,16 +15,17 @@ import (
 	"rhumb"
 )
 
-// User is who sits at a terminal, if anybody does.
+// User is the person at the terminal, if the streams are one.
 type User struct {
 	In  io.Reader
-	Out io.Writer // where questions are seen
+	Out io.Writer // where questions are printed
 }
 
-// There tells whether anybody is.
+// There reports whether both streams are terminals, so that a question can be answered.
 func (u User) There() bool { return Is(u.In) && Is(u.Out) }
 
-// Sure asks a question; where nobody is there to answer, what was written on the command line counts.
+// Sure asks a question and reports whether the answer is yes. Without a terminal it reports true: the command line is
+// the answer.
 func (u User) Sure(ctx context.Context, question string) bool {
 	if !u.There() {
 		return true
@@ -35,12 +36,13 @@ func (u User) Sure(ctx context.Context, question string) bool {
 	return err == nil && (line == "y" || line == "yes")
 }
 
-// Confirm has a word typed before something is deleted.
+// Confirm asks the user to type a word before something is deleted. It returns Invalid without a terminal, and
+// Cancelled if the user types another word.
 func (u User) Confirm(ctx context.Context, warning, word string) error {
 	if !u.There() {
-		return rhumb.Errorf(rhumb.Invalid, "nobody is there to confirm it").WithHint("say --yes")
+		return rhumb.Errorf(rhumb.Invalid, "confirmation needed, but stdin is not a terminal").WithHint("pass --yes")
 	}
-	fmt.Fprintf(u.Out, "%s\nType %s to go on: ", warning, word)
+	fmt.Fprintf(u.Out, "%s\nType %s to continue: ", warning, word)
 	line, err := u.line(ctx)
 	if err == nil && line != word {
 		err = rhumb.Errorf(rhumb.Cancelled, "not confirmed; nothing was removed")
@@ -48,10 +50,10 @@ func (u User) Confirm(ctx context.Context, warning, word string) error {
 	return err
 }
 
-// line waits for an answer, until ctx ends.
+// line reads an answer, until ctx ends.
 func (u User) line(ctx context.Context) (string, error) {
 	answer := make(chan string, 1)
-	go func() { // nothing can interrupt a read from a terminal: it ends with the process at the latest
+	go func() { // a read from a terminal can't be interrupted: it may last until the process ends
 		line, _ := bufio.NewReader(u.In).ReadString('\n')
 		answer <- strings.TrimSpace(line)
 	}()
@@ -64,16 +66,16 @@ func (u User) line(ctx context.Context) (string, error) {
 	}
 }
 
-// Secret asks for words that the terminal doesn't show.
+// Secret asks a question whose answer the terminal doesn't show.
 func (u User) Secret(ctx context.Context, question string) (string, error) {
 	in, ok := u.In.(*os.File)
 	if !ok {
-		return "", rhumb.Errorf(rhumb.Invalid, "there is no terminal to ask on")
+		return "", rhumb.Errorf(rhumb.Invalid, "the passphrase can't be asked for: stdin is not a terminal")
 	}
 	fd := int(in.Fd())
 	state, err := term.GetState(fd)
 	if err != nil {
-		return "", rhumb.Errorf(rhumb.Internal, "the terminal can't be asked: %w", err)
+		return "", rhumb.Errorf(rhumb.Internal, "can't read the terminal's state: %w", err)
 	}
 	fmt.Fprint(u.Out, question)
 	type answer struct {
@@ -81,7 +83,7 @@ func (u User) Secret(ctx context.Context, question string) (string, error) {
 		err  error
 	}
 	answers := make(chan answer, 1)
-	go func() { // nothing can interrupt a read from a terminal: it ends with the process at the latest
+	go func() { // a read from a terminal can't be interrupted: it may last until the process ends
 		text, err := term.ReadPassword(fd)
 		answers <- answer{text, err}
 	}()
@@ -89,19 +91,19 @@ func (u User) Secret(ctx context.Context, question string) (string, error) {
 	case got := <-answers:
 		fmt.Fprintln(u.Out)
 		if got.err != nil {
-			return "", rhumb.Errorf(rhumb.Invalid, "the passphrase can't be read: %w", got.err)
+			return "", rhumb.Errorf(rhumb.Invalid, "can't read the passphrase: %w", got.err)
 		}
 		return string(got.text), nil
 	case <-ctx.Done():
 		fmt.Fprintln(u.Out)
-		if err := term.Restore(fd, state); err != nil { // or it would go on showing nothing
-			return "", rhumb.Errorf(rhumb.Internal, "the terminal can't be put back: %w", err)
+		if err := term.Restore(fd, state); err != nil { // otherwise the terminal would not show input any more
+			return "", rhumb.Errorf(rhumb.Internal, "can't restore the terminal's state: %w", err)
 		}
 		return "", ctx.Err()
 	}
 }
 
-// Open opens a file that the user names; "-" is what the user types or pipes in.
+// Open opens the file at path; "-" is the standard input. A file that can't be read is Invalid.
 func (u User) Open(path string) (io.ReadCloser, error) {
 	if path == "-" {
 		return io.NopCloser(u.In), nil
@@ -111,7 +113,7 @@ func (u User) Open(path string) (io.ReadCloser, error) {
 		return nil, rhumb.Errorf(rhumb.Invalid, "%s: there is no such file", path)
 	}
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "%s can't be read: %w", path, err)
+		return nil, rhumb.Errorf(rhumb.Invalid, "%s: can't be read: %w", path, err)
 	}
 	return f, nil
 }

@@ -12,7 +12,7 @@ import (
 	"rhumb/cmd/rhumb/terminal"
 )
 
-// block shows a deployment on a terminal: a line per service, drawn again and again in the same place.
+// block shows a deployment on a terminal: one line per service, redrawn in the same place.
 type block struct {
 	w     io.Writer
 	paint paint
@@ -26,7 +26,7 @@ type block struct {
 	rows   []*row
 	drawn  int // lines on the screen
 	spin   int
-	asking bool // a question is open: nothing is drawn
+	asking bool // a question is open: draw nothing
 }
 
 // row is one service's line.
@@ -35,8 +35,8 @@ type row struct {
 	began, ended time.Time
 	pull, built  string
 	failed       string
-	held         string                     // how many requests wait; "": none do
-	replicas     map[string]rhumb.EventKind // by name: the last that happened to it
+	held         string                     // how many requests wait; "": none
+	replicas     map[string]rhumb.EventKind // by name: its last event
 	release      map[string]int
 }
 
@@ -52,7 +52,8 @@ func newRow(w wanted) *row {
 	return &row{wanted: w, replicas: map[string]rhumb.EventKind{}, release: map[string]int{}}
 }
 
-// row finds a service's line, and makes one for a service that it wasn't told of (one that goes).
+// row returns a service's line. It adds one for a service that is not in the Subject, such as a service that is
+// removed.
 func (b *block) row(service string) *row {
 	for _, r := range b.rows {
 		if r.name == service {
@@ -64,7 +65,7 @@ func (b *block) row(service string) *row {
 	return r
 }
 
-// Build shows one line of news from a build.
+// Build shows the progress of a build.
 func (b *block) Build(p rhumb.BuildProgress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -76,7 +77,7 @@ func (b *block) Build(p rhumb.BuildProgress) {
 	b.draw()
 }
 
-// Event shows what happened.
+// Event shows an event.
 func (b *block) Event(e rhumb.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,7 +89,7 @@ func (b *block) Event(e rhumb.Event) {
 			b.to = e.Release
 		}
 		for _, r := range b.rows {
-			r.built = "" // the images are there by now
+			r.built = "" // the builds have ended
 		}
 		return
 	case rhumb.EventWarning, rhumb.EventBackoff:
@@ -111,7 +112,7 @@ func (b *block) Event(e rhumb.Event) {
 	}
 }
 
-// Hold shows how many requests wait for a service's replica, and how long the first has.
+// Hold shows how many requests wait for a replica of the service, and for how long.
 func (b *block) Hold(service string, requests int, waited time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -155,7 +156,7 @@ func (r *row) pulling(e rhumb.Event) {
 	}
 }
 
-// count tells how many replicas had that happen to them last.
+// count returns the number of replicas whose last event is of one of these kinds.
 func (r *row) count(kinds ...rhumb.EventKind) int {
 	n := 0
 	for _, k := range r.replicas {
@@ -166,7 +167,7 @@ func (r *row) count(kinds ...rhumb.EventKind) int {
 	return n
 }
 
-// state tells a service's state in words, and whether it is settled.
+// state returns a service's state in words, and whether it is settled.
 func (r *row) state(phase rhumb.Phase) (words string, settled bool) {
 	ready := r.count(rhumb.EventReady, rhumb.EventCompleted)
 	starting := r.count(rhumb.EventStarting, rhumb.EventStarted)
@@ -192,11 +193,12 @@ func (r *row) state(phase rhumb.Phase) (words string, settled bool) {
 	if draining > 0 {
 		words = strings.TrimPrefix(fmt.Sprintf("%s, draining %d", words, draining), ", ")
 	}
-	settled = starting == 0 && (ended(phase) || draining == 0 && ready >= r.wanted.replicas) // the last to drain may outlast the deployment
+	// The last draining replicas may outlast the deployment.
+	settled = starting == 0 && (ended(phase) || draining == 0 && ready >= r.wanted.replicas)
 	return words, settled
 }
 
-// ended tells whether a deployment has begun and ended.
+// ended reports whether a deployment has begun and ended.
 func ended(p rhumb.Phase) bool { return p != "" && p.Ended() }
 
 var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
@@ -233,7 +235,7 @@ func (b *block) line(r *row) string {
 	return strings.TrimRight(fmt.Sprintf(" %s %-*s  %s  %s", icon, b.nameWidth(), r.name, words, took), " ")
 }
 
-// waitsFor names the services that a service waits for: those it depends on that are changing.
+// waitsFor returns the dependencies of a service that are still changing, as " for a, b".
 func (b *block) waitsFor(r *row) string {
 	var names []string
 	for _, on := range b.rows {
@@ -291,7 +293,7 @@ func (b *block) release() string {
 	return fmt.Sprintf("%s@%d", b.stack, b.to)
 }
 
-// draw puts the block on the screen, over what it drew before.
+// draw draws the block over its previous picture.
 func (b *block) draw() {
 	if b.asking {
 		return
@@ -316,7 +318,7 @@ func (b *block) draw() {
 }
 
 func (b *block) put(s string) {
-	_, _ = io.WriteString(b.w, s) // a terminal that is gone has nobody who looks
+	_, _ = io.WriteString(b.w, s) // a terminal that is gone needs no picture
 }
 
 func (b *block) erase() string {
@@ -327,7 +329,7 @@ func (b *block) erase() string {
 	return fmt.Sprintf("%sG%s%dA%sJ", lead, lead, b.drawn, lead) // the terminal's echo may have moved the cursor
 }
 
-// above prints a line that stays, above the block.
+// above prints a permanent line above the block.
 func (b *block) above(line string) {
 	if b.asking {
 		return
@@ -336,7 +338,7 @@ func (b *block) above(line string) {
 	b.drawn = 0
 }
 
-// Say shows words of the client itself.
+// Say shows a message of the client.
 func (b *block) Say(words string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -344,7 +346,7 @@ func (b *block) Say(words string) {
 	b.draw()
 }
 
-// Ask leaves the block where it is, and the question below it.
+// Ask draws the block a last time and prints the question below it.
 func (b *block) Ask(question string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -353,7 +355,7 @@ func (b *block) Ask(question string) {
 	b.drawn, b.asking = 0, true
 }
 
-// Answered has the block drawn again.
+// Answered resumes drawing.
 func (b *block) Answered() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -376,7 +378,7 @@ func (b *block) Close() {
 	b.drawn = 0
 }
 
-// cut shortens a line to so many columns, and ends it with the code for plain text; colour codes take none.
+// cut shortens a line to cols columns and ends it with the code plain. Colour codes take no columns.
 func cut(line string, cols int, plain string) string {
 	seen, esc := 0, false
 	for i, c := range line {

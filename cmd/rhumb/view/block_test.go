@@ -12,7 +12,7 @@ import (
 	"rhumb"
 )
 
-// screen plays what was written to a terminal: lines, cursor up, erase below.
+// screen returns what a terminal shows after written: it plays lines, cursor up and erase below.
 func screen(written string) string {
 	var lines []string
 	up := regexp.MustCompile(`\x1b\[G\x1b\[(\d+)A\x1b\[J`)
@@ -36,10 +36,13 @@ func screen(written string) string {
 func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{name: "db", replicas: 1}, {name: "migrate", replicas: 1, job: true}, {name: "web", replicas: 3}}}, func() time.Time { return now })
-	tell := func(kind rhumb.EventKind, service string, release, slot int) {
+	subject := Subject{"shop", []wanted{{name: "db", replicas: 1}, {name: "migrate", replicas: 1, job: true},
+		{name: "web", replicas: 3}}}
+	b := newBlock(&w, paint{on: true}, subject, func() time.Time { return now })
+	send := func(kind rhumb.EventKind, service string, release, slot int) {
 		now = now.Add(time.Second)
-		b.Event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot, Replica: rhumb.ReplicaName("shop", service, release, slot)})
+		b.Event(rhumb.Event{Kind: kind, Stack: "shop", Deployment: 1, Service: service, Release: release, Slot: slot,
+			Replica: rhumb.ReplicaName("shop", service, release, slot)})
 	}
 	check := func(what, want string) {
 		t.Helper()
@@ -56,21 +59,21 @@ func TestTheBlockShowsEachServiceInItsPlace(t *testing.T) {
 	now = now.Add(time.Second)
 	b.Event(rhumb.Event{Kind: rhumb.EventPull, Stack: "shop", Service: "migrate", Done: 34, Total: 100})
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
-	tell(rhumb.EventCompleted, "migrate", 42, 1)
-	tell(rhumb.EventStarting, "web", 42, 1)
-	tell(rhumb.EventReady, "web", 42, 1)
-	tell(rhumb.EventDraining, "web", 41, 1)
-	tell(rhumb.EventStarted, "web", 42, 2)
+	send(rhumb.EventCompleted, "migrate", 42, 1)
+	send(rhumb.EventStarting, "web", 42, 1)
+	send(rhumb.EventReady, "web", 42, 1)
+	send(rhumb.EventDraining, "web", 41, 1)
+	send(rhumb.EventStarted, "web", 42, 2)
 	check("rolling", `bringing up shop@42  6.0s
  · db       waiting
  ✔ migrate  completed  1.0s
  ⠋ web      starting 2/3, draining 1  6.0s
 `)
 	b.Event(rhumb.Event{Kind: rhumb.EventWarning, Stack: "shop", Service: "web", Text: "slow to stop"})
-	tell(rhumb.EventFailed, "web", 42, 2)
+	send(rhumb.EventFailed, "web", 42, 2)
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRollingBack})
-	tell(rhumb.EventStopped, "web", 42, 1)
-	tell(rhumb.EventReady, "web", 41, 1)
+	send(rhumb.EventStopped, "web", 42, 1)
+	send(rhumb.EventReady, "web", 41, 1)
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseRolledBack})
 	b.Close()
 	check("rolled back", `! web: slow to stop
@@ -81,22 +84,34 @@ shop  9.0s
 `)
 }
 
-func TestTheBlockNamesWhatIsWaitedForAndWhoWaits(t *testing.T) {
+func TestTheBlockNamesDependenciesThatAServiceWaitsFor(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, SubjectOf(rhumb.Stack{Name: "shop", Services: []rhumb.Service{
+	subject := SubjectOf(rhumb.Stack{Name: "shop", Services: []rhumb.Service{
 		{Name: "cache", Replicas: 1}, {Name: "db", Replicas: 1},
-		{Name: "web", Replicas: 1, DependsOn: []rhumb.Dependency{{Service: "cache"}, {Service: "db"}}}}}), func() time.Time { return now })
+		{Name: "web", Replicas: 1, DependsOn: []rhumb.Dependency{{Service: "cache"}, {Service: "db"}}}}})
+	b := newBlock(&w, paint{on: true}, subject, func() time.Time { return now })
+	db := rhumb.Event{Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42}
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Release: 42, Phase: rhumb.PhaseRolling})
-	b.Event(rhumb.Event{Kind: rhumb.EventStarting, Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42})
+	db.Kind = rhumb.EventStarting
+	b.Event(db)
 	b.Hold("db", 3, 2*time.Second)
-	const begun = "bringing up shop@42  0.0s\n · cache  waiting\n ⠋ db     starting 1/1; requests wait: 3 for 2s  0.0s\n · web    waiting for db\n"
+	const begun = `bringing up shop@42  0.0s
+ · cache  waiting
+ ⠋ db     starting 1/1; requests wait: 3 for 2s  0.0s
+ · web    waiting for db
+`
 	if got := screen(w.String()); got != begun {
 		t.Errorf("got\n%swant\n%s", got, begun)
 	}
 	b.Hold("db", 0, 0)
-	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "db", Replica: "shop-db.42.1", Slot: 1, Release: 42})
-	const ready = "bringing up shop@42  0.0s\n · cache  waiting\n ✔ db     ready 1/1  0.0s\n · web    waiting\n"
+	db.Kind = rhumb.EventReady
+	b.Event(db)
+	const ready = `bringing up shop@42  0.0s
+ · cache  waiting
+ ✔ db     ready 1/1  0.0s
+ · web    waiting
+`
 	if got := screen(w.String()); got != ready {
 		t.Errorf("got\n%swant\n%s", got, ready)
 	}
@@ -105,9 +120,12 @@ func TestTheBlockNamesWhatIsWaitedForAndWhoWaits(t *testing.T) {
 func TestNothingTurnsOnceTheDeploymentHasEnded(t *testing.T) {
 	var w bytes.Buffer
 	now := time.Now()
-	b := newBlock(&w, paint{on: true}, Subject{"shop", []wanted{{name: "web", replicas: 1}}}, func() time.Time { return now })
-	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Slot: 1, Release: 42})
-	b.Event(rhumb.Event{Kind: rhumb.EventDraining, Stack: "shop", Service: "web", Replica: "shop-web.41.1", Slot: 1, Release: 41})
+	subject := Subject{"shop", []wanted{{name: "web", replicas: 1}}}
+	b := newBlock(&w, paint{on: true}, subject, func() time.Time { return now })
+	b.Event(rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Slot: 1,
+		Release: 42})
+	b.Event(rhumb.Event{Kind: rhumb.EventDraining, Stack: "shop", Service: "web", Replica: "shop-web.41.1", Slot: 1,
+		Release: 41})
 	b.Event(rhumb.Event{Kind: rhumb.EventDeployment, Stack: "shop", Phase: rhumb.PhaseConverged})
 	b.Close()
 	if got, want := screen(w.String()), "shop  0.0s\n ✔ web  ready 1/1, draining 1  0.0s\n"; got != want {
@@ -115,7 +133,7 @@ func TestNothingTurnsOnceTheDeploymentHasEnded(t *testing.T) {
 	}
 }
 
-func TestALineIsCutAtTheTerminalsEdgeAndItsColoursTakeNoRoom(t *testing.T) {
+func TestALineIsCutAtTheTerminalsWidthNotCountingColours(t *testing.T) {
 	if got := cut("\x1b[31mabcdef\x1b[0m", 3, "\x1b[0m"); got != "\x1b[31mabc\x1b[0m" {
 		t.Errorf("got %q", got)
 	}

@@ -11,8 +11,8 @@ import (
 // cardLines is how many log lines a failure card shows.
 const cardLines = 20
 
-// card prints why a replica failed: what, its exit code, its health check's words, its last lines, what to do next.
-// Further failures that are alike are counted.
+// card prints why a replica failed: the reason, its exit code, the output of its health check, its last lines, and
+// what to do next. It counts the other failures in alike.
 func card(w io.Writer, p paint, stack string, alike []rhumb.Failure) {
 	f := alike[0]
 	name := nameOf(stack, f)
@@ -55,7 +55,7 @@ func nameOf(stack string, f rhumb.Failure) string {
 	return rhumb.ReplicaName(stack, f.Service, f.Release, f.Slot)
 }
 
-// counted names the replicas that failed, each once: "shop-web.2.1, shop-web.1.1 (4 times)".
+// counted returns each failed replica once: "shop-web.2.1, shop-web.1.1 (4 times)".
 func counted(stack string, alike []rhumb.Failure) []string {
 	var names []string
 	times := map[string]int{}
@@ -73,7 +73,7 @@ func counted(stack string, alike []rhumb.Failure) []string {
 	return names
 }
 
-// exitWords explains the exit codes that have a meaning of their own.
+// exitWords explains exit codes with a conventional meaning.
 func exitWords(code int) string {
 	switch {
 	case code == 126:

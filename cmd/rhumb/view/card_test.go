@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-func TestFailuresThatAreAlikeAreOneCard(t *testing.T) {
+func TestAlikeFailuresShareOneCard(t *testing.T) {
 	failure := func(service string, release int, reason string) rhumb.Failure {
 		return rhumb.Failure{Service: service, Slot: 1, Release: release, Reason: reason, ExitCode: 1, Hint: "look"}
 	}

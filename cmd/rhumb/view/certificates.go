@@ -8,7 +8,7 @@ import (
 	"rhumb"
 )
 
-// Certificates lists certificates, and how they stand.
+// Certificates prints a table of certificates and their states.
 func Certificates(w io.Writer, list []rhumb.CertificateStatus) {
 	t := newTable(paintOn(w), "HOST", "STACK", "SOURCE", "ISSUER", "VALID UNTIL", "STATE")
 	for _, s := range list {
@@ -32,7 +32,7 @@ func certRow(s rhumb.CertificateStatus, now time.Time) []cell {
 	return row
 }
 
-// certState says how a certificate stands, and in which colour.
+// certState returns the state of a certificate and its colour.
 func certState(s rhumb.CertificateStatus, now time.Time) (text, code string) {
 	next := ""
 	if s.Next.After(now) {

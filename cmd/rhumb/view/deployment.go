@@ -8,26 +8,27 @@ import (
 	"rhumb"
 )
 
-// Deployment shows how a deployment goes on. All of them read the same events.
+// Deployment shows the progress of a deployment. All implementations read the same events.
 type Deployment interface {
-	// Build shows one line of news from a build.
+	// Build shows the progress of a build.
 	Build(rhumb.BuildProgress)
-	// Event shows what happened.
+	// Event shows an event.
 	Event(rhumb.Event)
-	// Hold shows how many requests wait for a service's replica, and for how long the first has; 0: none waits any more.
+	// Hold shows how many requests wait for a replica of the service, and for how long the first has waited. With 0
+	// requests it stops showing them.
 	Hold(service string, requests int, waited time.Duration)
-	// Say shows words of the client itself.
+	// Say shows a message of the client.
 	Say(words string)
-	// Ask puts a question on the screen, which stays as it is until Answered is called.
+	// Ask shows a question and stops drawing until Answered is called.
 	Ask(question string)
 	Answered()
-	// Tick lets time pass.
+	// Tick redraws what depends on the time. Call it every Frame.
 	Tick()
-	// Close leaves the view as it shall stay.
+	// Close draws the final state.
 	Close()
 }
 
-// Subject is what a view shows: a stack's services with the replicas that they shall have.
+// Subject is what a view shows: a stack's services and how many replicas they want.
 type Subject struct {
 	stack    string
 	services []wanted
@@ -40,7 +41,7 @@ type wanted struct {
 	after    []string // the services that it depends on
 }
 
-// SubjectOf is for a model that is to be deployed.
+// SubjectOf returns the subject of the deployment of a model.
 func SubjectOf(m rhumb.Stack) Subject {
 	s := Subject{stack: m.Name}
 	for _, svc := range m.Services {
@@ -53,7 +54,7 @@ func SubjectOf(m rhumb.Stack) Subject {
 	return s
 }
 
-// SubjectOfStatus is for changes of a stack whose model only the server has.
+// SubjectOfStatus returns the subject of a change to a stack whose model only the server has.
 func SubjectOfStatus(st rhumb.StackInfo, r rhumb.ChangeRequest) Subject {
 	s := Subject{stack: st.Name}
 	for _, svc := range st.Services {
@@ -66,7 +67,7 @@ func SubjectOfStatus(st rhumb.StackInfo, r rhumb.ChangeRequest) Subject {
 	return s
 }
 
-// New chooses how to show a deployment: lines of JSON, a block that is drawn again and again, or plain lines.
+// New returns a view of a deployment: lines of JSON; on a terminal, a block that is redrawn; elsewhere, plain lines.
 func New(json bool, stdout, stderr io.Writer, s Subject) Deployment {
 	switch {
 	case json:
@@ -77,7 +78,7 @@ func New(json bool, stdout, stderr io.Writer, s Subject) Deployment {
 	return &lineView{w: stderr, said: map[string]string{}}
 }
 
-// Ticking lets time pass in a view while do runs.
+// Ticking runs do and calls v.Tick every Frame until do returns.
 func Ticking(ctx context.Context, v Deployment, do func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -95,7 +96,7 @@ func Ticking(ctx context.Context, v Deployment, do func(context.Context) error) 
 	}
 }
 
-// Frame is how often a block is drawn again.
+// Frame is the interval between two pictures of a block.
 const Frame = 100 * time.Millisecond
 
 // Silent is a view that shows nothing.

@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-// Error prints one error: where it is, or who says it; what is wrong; what to do.
+// Error prints an error with its place, or else the program's name, and its hint.
 func Error(w io.Writer, err error) {
 	p := paintOn(w)
 	var e *rhumb.Error
@@ -23,7 +23,7 @@ func Error(w io.Writer, err error) {
 	}
 }
 
-// Warning prints what a user should know about a file.
+// Warning prints a note about a file or a stack.
 func Warning(w io.Writer, n rhumb.Note) {
 	at := n.At
 	if at != "" {

@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// Event prints what happened on a line, with the stack's name if there are several.
+// Event prints an event as one line. With several it includes the stack's name.
 func Event(w io.Writer, e rhumb.Event, several bool) error {
 	p := paintOn(w)
 	words := wordsOf(e)

@@ -7,7 +7,7 @@ import (
 	"rhumb/doctor"
 )
 
-// Findings lists what the doctor found, with what to do, and sums it up.
+// Findings prints the doctor's findings with their hints, and a summary.
 func Findings(w io.Writer, found []doctor.Finding) {
 	p := paintOn(w)
 	colours := map[doctor.Level]string{doctor.OK: "32", doctor.Warning: "33", doctor.Problem: "31"}
@@ -21,7 +21,7 @@ func Findings(w io.Writer, found []doctor.Finding) {
 	fmt.Fprintln(w, diagnosis(doctor.Count(found, doctor.Problem), doctor.Count(found, doctor.Warning)))
 }
 
-// diagnosis is the last line.
+// diagnosis returns the summary.
 func diagnosis(problems, warnings int) string {
 	several := func(n int, word string) string {
 		if n == 1 {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// JSON prints a value for machines.
+// JSON prints a value as indented JSON.
 func JSON(w io.Writer, v any) error {
 	return encode(w, v, "  ")
 }
@@ -19,7 +19,7 @@ func Line(w io.Writer, v any) error {
 	return encode(w, v, "")
 }
 
-// encode escapes what a terminal may take for an order; JSON leaves some of it as it is.
+// encode also escapes the control characters that JSON leaves as they are and terminals obey.
 func encode(w io.Writer, v any, indent string) error {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
@@ -37,7 +37,7 @@ func encode(w io.Writer, v any, indent string) error {
 
 var controls = regexp.MustCompile("[\x7f-\u009f]")
 
-// List makes an empty list print as one, not as null.
+// List returns l, or an empty list for nil, which JSON would print as null.
 func List[T any](l []T) []T {
 	if l == nil {
 		return []T{}

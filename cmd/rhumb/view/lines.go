@@ -10,15 +10,15 @@ import (
 	"rhumb"
 )
 
-// lineView shows a deployment in plain lines, one an event.
+// lineView shows a deployment as plain lines, one per event.
 type lineView struct {
 	Silent
 	mu   sync.Mutex
 	w    io.Writer
-	said map[string]string // by subject: what was said of it last
+	said map[string]string // by subject: its last line
 }
 
-// Build shows that a step of a build has begun, unless its result was there already.
+// Build shows that a step of a build has begun, unless its result is cached.
 func (v *lineView) Build(p rhumb.BuildProgress) {
 	if p.Step == "" || p.Output != "" || p.Done || p.Cached {
 		return
@@ -26,10 +26,10 @@ func (v *lineView) Build(p rhumb.BuildProgress) {
 	v.once(p.Service+"/"+p.Step, fmt.Sprintf("%s: building %s", p.Service, brief(p.Step)))
 }
 
-// maxStep is how much of a build's step a line shows.
+// maxStep is how many characters of a build's step a line shows.
 const maxStep = 90
 
-// brief gives a step on one line, cut where it gets long: a RUN may be a screenful.
+// brief returns a step on one line. It shortens long steps, because a RUN may fill the screen.
 func brief(step string) string {
 	words := []rune(strings.Join(strings.Fields(step), " "))
 	if len(words) <= maxStep {
@@ -38,12 +38,12 @@ func brief(step string) string {
 	return string(words[:maxStep-1]) + "…"
 }
 
-// Event shows what happened.
+// Event shows an event.
 func (v *lineView) Event(e rhumb.Event) {
 	switch e.Kind {
 	case rhumb.EventDeployment:
 		if e.Phase.Ended() {
-			return // the verdict says it
+			return // the verdict reports it
 		}
 	case rhumb.EventPull:
 		done := e.Total > 0 && e.Done >= e.Total
@@ -57,14 +57,14 @@ func (v *lineView) Event(e rhumb.Event) {
 	v.Say(wordsOf(e))
 }
 
-// Hold says how many requests wait for a service's replica, and how long the first has.
+// Hold shows how many requests wait for a replica of the service, and for how long.
 func (v *lineView) Hold(service string, requests int, waited time.Duration) {
 	if words := holdWords(requests, waited); words != "" {
 		v.Say(service + ": " + words)
 	}
 }
 
-// once says a line unless the same was said of key before.
+// once shows a line unless it was the last line about key.
 func (v *lineView) once(key, line string) {
 	v.mu.Lock()
 	same := v.said[key] == line
@@ -75,28 +75,28 @@ func (v *lineView) once(key, line string) {
 	}
 }
 
-// Say shows words of the client itself.
+// Say shows a message of the client.
 func (v *lineView) Say(words string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	fmt.Fprintln(v.w, words)
 }
 
-// Ask puts a question on the screen.
+// Ask shows a question.
 func (v *lineView) Ask(question string) { v.Say(question) }
 
-// jsonView prints the events as lines of JSON.
+// jsonView shows a deployment as lines of JSON.
 type jsonView struct {
 	Silent
 	w io.Writer
 }
 
-// Build prints one line of news from a build.
+// Build prints the progress of a build.
 func (v jsonView) Build(p rhumb.BuildProgress) { v.line("build", p) }
 
-// Event prints what happened.
+// Event prints an event.
 func (v jsonView) Event(e rhumb.Event) { v.line("event", e) }
 
 func (v jsonView) line(key string, value any) {
-	_ = Line(v.w, map[string]any{key: value}) // the last line, the deployment, tells when nothing can be written
+	_ = Line(v.w, map[string]any{key: value}) // the last line, the deployment, reports a failed write
 }

@@ -8,26 +8,27 @@ import (
 	"rhumb"
 )
 
-// Log prints log lines, each with its replica's name in its service's colour.
+// Log prints log lines. Each begins with the replica's name in the colour of its service.
 type Log struct {
 	W     io.Writer
-	Bare  bool // don't show who
-	Times bool // show when
+	Bare  bool // omit the replica's name
+	Times bool // show the time
 
 	wide int
 }
 
-// Expect makes room for a replica's name, so that lines which come before its own stand in one column with them.
+// Expect widens the column of names for a replica. Call it before the first line to align all lines.
 func (l *Log) Expect(stack, replica string) { l.wide = max(l.wide, len(shortName(stack, replica))) }
 
-// Write prints a line.
+// Write prints one line.
 func (l *Log) Write(line rhumb.LogLine) error {
 	p, prefix, when := paintOn(l.W), "", ""
 	if !l.Bare {
 		l.Expect(line.Stack, line.Replica)
 		h := fnv.New32a()
 		h.Write([]byte(line.Service))
-		prefix = p.hue(int(h.Sum32()%uint32(len(hues))), fmt.Sprintf("%-*s |", l.wide, shortName(line.Stack, line.Replica))) + " "
+		name := fmt.Sprintf("%-*s |", l.wide, shortName(line.Stack, line.Replica))
+		prefix = p.hue(int(h.Sum32()%uint32(len(hues))), name) + " "
 	}
 	if l.Times {
 		when = p.dim(line.Time.UTC().Format("2006-01-02T15:04:05.000Z")) + " "

@@ -1,4 +1,3 @@
-// Package view is what people see: a deployment as it goes on, tables, plans, failures. Only here is anything coloured.
 package view
 
 import (
@@ -8,19 +7,19 @@ import (
 	"rhumb/cmd/rhumb/terminal"
 )
 
-// paint colours words for a terminal; the zero value leaves them plain.
+// paint colours words for a terminal. The zero value leaves them plain.
 type paint struct {
 	on     bool
-	screen bool // what is painted goes to a Screen
+	screen bool // the writer is a Screen
 }
 
-// paintOn returns how to write to w. NO_COLOR, TERM=dumb and anything that isn't a terminal get plain words.
+// paintOn returns the paint for w. It is plain with NO_COLOR, with TERM=dumb, and if w is not a terminal.
 func paintOn(w io.Writer) paint {
 	_, screen := w.(*Screen)
 	return paint{terminal.Is(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb", screen}
 }
 
-// lead begins a code.
+// lead returns the beginning of a colour code.
 func (p paint) lead() string {
 	if p.screen {
 		return ink
@@ -42,7 +41,7 @@ func (p paint) green(s string) string  { return p.code("32", s) }
 func (p paint) yellow(s string) string { return p.code("33", s) }
 func (p paint) cyan(s string) string   { return p.code("36", s) }
 
-// hues tell services apart.
+// hues are the colours of services.
 var hues = []string{"36", "33", "32", "35", "34", "96", "93", "92", "95", "94"}
 
 func (p paint) hue(n int, s string) string { return p.code(hues[n%len(hues)], s) }

@@ -8,7 +8,7 @@ import (
 	"rhumb"
 )
 
-// Plan tells what a deployment would do, step by step.
+// Plan prints the changes, steps and notes of a plan.
 func Plan(w io.Writer, plan rhumb.Plan) {
 	p := paintOn(w)
 	if plan.Empty() {
@@ -44,7 +44,7 @@ func planHead(plan rhumb.Plan) string {
 	return from + " to " + to
 }
 
-// Changes lists how a release differs from another.
+// Changes prints the differences between two releases.
 func Changes(w io.Writer, changes []rhumb.Difference) {
 	p := paintOn(w)
 	for _, c := range changes {

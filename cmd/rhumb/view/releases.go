@@ -7,11 +7,12 @@ import (
 	"rhumb"
 )
 
-// Releases lists releases, and marks the one that serves.
+// Releases prints a table of releases. The release that serves is green.
 func Releases(w io.Writer, rs []rhumb.ReleaseInfo) {
 	t := newTable(paintOn(w), "RELEASE", "STATE", "CAUSE", "WHEN", "BY", "GIT", "NOTE")
 	for _, r := range rs {
-		row := plain(fmt.Sprintf("%s@%d", r.Stack, r.Number), releaseState(r), string(r.Cause), Ago(r.At), r.By, short(r.Git), r.Note)
+		row := plain(fmt.Sprintf("%s@%d", r.Stack, r.Number), releaseState(r), string(r.Cause), Ago(r.At), r.By,
+			short(r.Git), r.Note)
 		if r.Current {
 			row[0].code, row[1].code = "32", "32"
 		}
@@ -20,7 +21,7 @@ func Releases(w io.Writer, rs []rhumb.ReleaseInfo) {
 	t.print(w)
 }
 
-// Release tells of a release in a few words: "served, 2h ago 1f3c9a2".
+// Release describes a release in a few words: "served, 2h ago 1f3c9a2".
 func Release(r rhumb.ReleaseInfo) string {
 	return releaseState(r) + ", " + Ago(r.At) + " " + short(r.Git)
 }
@@ -35,7 +36,7 @@ func releaseState(r rhumb.ReleaseInfo) string {
 	return "never served"
 }
 
-// short gives a revision as people read it: "1f3c9a2-dirty".
+// short returns an abbreviated revision: "1f3c9a2-dirty".
 func short(g rhumb.Git) string {
 	s := g.Commit[:min(len(g.Commit), 7)]
 	if g.Dirty {

@@ -8,7 +8,8 @@ import (
 	"rhumb"
 )
 
-// Replicas lists the replicas of stacks, and the deployments that go on; with all it names each stack.
+// Replicas prints a table of the replicas of stacks, waiting requests, and open deployments. With all it includes the
+// stacks' names.
 func Replicas(w io.Writer, stacks []rhumb.StackInfo, all bool) {
 	p := paintOn(w)
 	heads := []string{"SERVICE", "REPLICA", "RELEASE", "IMAGE", "STATUS", "PORTS"}
@@ -36,7 +37,7 @@ func Replicas(w io.Writer, stacks []rhumb.StackInfo, all bool) {
 	}
 }
 
-// printHolds tells for which services requests wait in the proxy.
+// printHolds prints for which services requests wait in the proxy.
 func printHolds(w io.Writer, p paint, stacks []rhumb.StackInfo) {
 	for _, st := range stacks {
 		for _, svc := range st.Services {
@@ -75,7 +76,7 @@ func statusColour(r rhumb.ReplicaStatus) string {
 	return "31"
 }
 
-// shortImage shortens an image that is named by its ID, as "docker ps" does.
+// shortImage shortens an image ID or digest, as "docker ps" does.
 func shortImage(ref string) string {
 	if id, ok := strings.CutPrefix(ref, "sha256:"); ok {
 		return id[:min(len(id), 12)]

@@ -10,7 +10,7 @@ import (
 	"rhumb"
 )
 
-// Routes shows what the proxy serves, and how well.
+// Routes prints a table of what the proxy serves, with statistics, and a table of service addresses.
 func Routes(w io.Writer, rs rhumb.RouterStatus) {
 	t := newTable(paintOn(w), "ADDRESS", "SERVICE", "REPLICAS", "OPEN", "SERVED", "ERRORS", "UNSERVED", "LATENCY")
 	for _, l := range rs.Table.Listeners {
@@ -25,7 +25,7 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 	printSegments(w, rs)
 }
 
-// RoutesOf returns what of a status is about one stack.
+// RoutesOf returns the part of a status that is about one stack.
 func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
 	t := &rs.Table
 	t.Backends = keep(t.Backends, func(b rhumb.Backend) bool { return b.Stack == stack })
@@ -46,7 +46,7 @@ func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
 	return rs
 }
 
-// keep returns a copy of a list with what is wanted of it.
+// keep returns a list of the elements for which wanted returns true.
 func keep[T any](list []T, wanted func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(t T) bool { return !wanted(t) })
 }
@@ -80,15 +80,15 @@ func routeRow(rs rhumb.RouterStatus, address, backend string) []cell {
 	if n := rs.Backends[backend].Waiting; n > 0 {
 		replicas += fmt.Sprintf(", %d wait", n)
 	}
-	row := plain(address, backend, replicas, strconv.Itoa(open), strconv.FormatUint(sum.Served, 10), strconv.FormatUint(sum.Errors, 10),
-		strconv.FormatUint(rs.Backends[backend].Lost(), 10), mean)
+	row := plain(address, backend, replicas, strconv.Itoa(open), strconv.FormatUint(sum.Served, 10),
+		strconv.FormatUint(sum.Errors, 10), strconv.FormatUint(rs.Backends[backend].Lost(), 10), mean)
 	if active == 0 {
 		row[2].code = "31"
 	}
 	return row
 }
 
-// printSegments lists the addresses that services have inside their stacks.
+// printSegments prints a table of the addresses of services inside their stacks.
 func printSegments(w io.Writer, rs rhumb.RouterStatus) {
 	if rs.NoSegments != "" {
 		fmt.Fprintf(w, "\nservices have no addresses inside their stacks: %s\n", rs.NoSegments)
@@ -114,7 +114,7 @@ func printSegments(w io.Writer, rs rhumb.RouterStatus) {
 	t.print(w)
 }
 
-// countReplicas says how many replicas are led to.
+// countReplicas returns how many endpoints get new connections, in words and as a number.
 func countReplicas(es []rhumb.Endpoint) (words string, active int) {
 	draining := 0
 	for _, e := range es {

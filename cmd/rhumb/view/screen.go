@@ -9,23 +9,25 @@ import (
 	"rhumb/cmd/rhumb/terminal"
 )
 
-// ink begins the codes of rhumb's own colours on a Screen. It is random: no file, server or engine can write with it.
+// ink is the beginning of rhumb's own colour codes on a Screen. It is random, so that no text from a file, server or
+// engine can contain it.
 var ink = "\x1b" + rand.Text() + "["
 
-// Screen is where people read. It takes control characters and escape sequences out of all that is written to it, but for
-// line ends, tabs, and what paint writes. Data and what applications write themselves go past it.
+// Screen is a stream that people read. It removes control characters and escape sequences from everything written to
+// it, except line ends, tabs, and the colours of paint. Data and the output of applications do not go through a
+// Screen.
 type Screen struct {
 	w      io.Writer
 	colour bool
 }
 
-// NewScreen makes a screen of a stream.
+// NewScreen returns a screen that writes to w.
 func NewScreen(w io.Writer) *Screen { return &Screen{w, terminal.Is(w)} }
 
-// Unwrap returns the stream.
+// Unwrap returns the underlying stream.
 func (s *Screen) Unwrap() io.Writer { return s.w }
 
-// Write writes text, with the codes of paint if the stream is a terminal.
+// Write writes text. It keeps the colours of paint if the stream is a terminal.
 func (s *Screen) Write(p []byte) (int, error) {
 	var out strings.Builder
 	for i, part := range strings.Split(string(p), ink) {
@@ -44,31 +46,31 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// sequences matches what terminals take for orders: with parameters, with text up to its end, and short ones.
+// sequences matches escape sequences: those with parameters, those with text up to a terminator, and short ones.
 var sequences = regexp.MustCompile("(\x1b\\[|\u009b)[0-?]*[ -/]*[@-~]|" +
 	"(\x1b[\\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\x07\x1b\u009c\n]*(\x07|\x1b\\\\|\u009c)?|" +
 	"\x1b[ -/]*[0-~]")
 
-// Plain returns a text without control characters and escape sequences, but with its line ends and tabs.
+// Plain returns a text without control characters and escape sequences. Line ends and tabs stay.
 func Plain(s string) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
-	if !strings.ContainsFunc(s, orders) {
+	if !strings.ContainsFunc(s, control) {
 		return s
 	}
 	s = strings.ReplaceAll(sequences.ReplaceAllString(s, ""), "\r\n", "\n")
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\r':
-			return ' ' // a line that was written over and over
-		case orders(r):
+			return ' ' // a line that was redrawn in place
+		case control(r):
 			return -1
 		}
 		return r
 	}, s)
 }
 
-// orders reports whether a terminal may take a character for an order, or for a piece of one.
-func orders(r rune) bool {
+// control reports whether a terminal may obey a character, or treat it as part of an escape sequence.
+func control(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0
 }
 

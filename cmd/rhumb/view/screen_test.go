@@ -54,40 +54,44 @@ func TestOwnColoursReachATerminalOnly(t *testing.T) {
 	}
 }
 
-func TestABlockMovesTheCursorOnlyForItself(t *testing.T) {
+func TestOnlyTheBlockItselfMovesTheCursor(t *testing.T) {
 	var out bytes.Buffer
-	b := newBlock(&Screen{&out, true}, paint{on: true, screen: true}, Subject{stack: "shop", services: []wanted{{name: "web", replicas: 1}}}, time.Now)
+	subject := Subject{stack: "shop", services: []wanted{{name: "web", replicas: 1}}}
+	b := newBlock(&Screen{&out, true}, paint{on: true, screen: true}, subject, time.Now)
 	b.Build(rhumb.BuildProgress{Service: "web", Step: "RUN \x1b[5A\nevil"})
 	b.Event(rhumb.Event{Kind: rhumb.EventWarning, Stack: "shop", Text: "\x1b[9Awarn"})
 	b.Event(rhumb.Event{Kind: rhumb.EventFailed, Service: "web", Replica: "shop-web.1.1", Text: "a\nb\x1b[7A"})
 	b.Close()
-	for _, order := range []string{"5A", "9A", "7A"} {
-		if strings.Contains(out.String(), "\x1b["+order) {
-			t.Errorf("%q is in %q", order, out.String())
+	for _, move := range []string{"5A", "9A", "7A"} {
+		if strings.Contains(out.String(), "\x1b["+move) {
+			t.Errorf("%q is in %q", move, out.String())
 		}
 	}
-	if !strings.Contains(out.String(), "building RUN evil") || !strings.Contains(out.String(), "a b") || strings.Count(out.String(), "\x1b[2A\x1b[J") == 0 {
-		t.Errorf("drawn: %q", out.String())
+	for _, want := range []string{"building RUN evil", "a b", "\x1b[2A\x1b[J"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in %q", want, out.String())
+		}
 	}
 }
 
-func TestNothingWrittenLeavesOrdersOnTheScreen(t *testing.T) {
+func TestNoTextLeavesControlCharactersOnTheScreen(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	pieces := []string{"\x1b", "[", "]", "0;", "31m", "\x07", "\\", "P", "\u009b", "\u009c", "\x9b", "\x7f", "\r", "\n", "é", "x", "A", ink[:5], "\x00"}
+	pieces := []string{"\x1b", "[", "]", "0;", "31m", "\x07", "\\", "P", "\u009b", "\u009c", "\x9b", "\x7f", "\r", "\n",
+		"é", "x", "A", ink[:5], "\x00"}
 	for range 20_000 {
 		var b strings.Builder
 		for range 1 + r.IntN(12) {
 			b.WriteString(pieces[r.IntN(len(pieces))])
 		}
-		if s := Plain(b.String()); strings.ContainsFunc(s, orders) {
+		if s := Plain(b.String()); strings.ContainsFunc(s, control) {
 			t.Fatalf("%q became %q", b.String(), s)
 		}
 	}
 }
 
-func TestNamesAndCellsKeepToTheirLine(t *testing.T) {
+func TestNamesAndCellsStayOnTheirLine(t *testing.T) {
 	var out bytes.Buffer
 	Stacks(NewScreen(&out), []rhumb.StackInfo{{Name: "a\x1b[2J\nFAKE", Release: 1}})
 	if lines := strings.Split(out.String(), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[1], "a FAKE   1 ") {
@@ -95,7 +99,7 @@ func TestNamesAndCellsKeepToTheirLine(t *testing.T) {
 	}
 }
 
-func TestJSONCarriesOrdersAsEscapes(t *testing.T) {
+func TestJSONEscapesControlCharacters(t *testing.T) {
 	var out bytes.Buffer
 	if err := Line(NewScreen(&out), "a\x1b[2J\x7f\u009b<é>"); err != nil {
 		t.Fatal(err)

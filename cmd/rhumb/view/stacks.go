@@ -8,7 +8,7 @@ import (
 	"rhumb"
 )
 
-// Stacks lists stacks.
+// Stacks prints a table of stacks.
 func Stacks(w io.Writer, stacks []rhumb.StackInfo) {
 	t := newTable(paintOn(w), "STACK", "RELEASE", "SERVICES", "READY", "DEPLOYMENT")
 	for _, s := range stacks {
@@ -39,7 +39,7 @@ func stackRow(s rhumb.StackInfo) []cell {
 	return row
 }
 
-// number prints a release's number; "-" if there is none.
+// number returns a release's number as text; "-" for 0.
 func number(n int) string {
 	if n == 0 {
 		return "-"

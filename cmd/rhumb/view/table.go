@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// table is printed in columns; a cell may be coloured.
+// table prints rows in columns. A cell may be coloured.
 type table struct {
 	paint paint
 	rows  [][]cell

@@ -10,11 +10,12 @@ import (
 	"rhumb"
 )
 
-// Verdict prints the failure cards of a deployment, and gives its verdict in words, with a sign before it on a terminal.
+// Verdict prints the failure cards of a deployment and returns its verdict in words, on a terminal with a sign before
+// it.
 func Verdict(w io.Writer, d rhumb.Deployment) string {
 	v, p := d.Verdict(), paintOn(w)
 	cards := alikes(slices.DeleteFunc(slices.Clone(d.Failures), func(f rhumb.Failure) bool {
-		return d.Phase == rhumb.PhaseConverged && f.Ended // it was started again, and is there now; the verdict tells of it
+		return d.Phase == rhumb.PhaseConverged && f.Ended // it was restarted and serves; the verdict mentions it
 	}))
 	for _, alike := range cards {
 		card(w, p, d.Stack, alike)
@@ -29,7 +30,7 @@ func Verdict(w io.Writer, d rhumb.Deployment) string {
 	return mark(p, v.Exit) + v.Text + took
 }
 
-// alikes gathers failures that tell the same: of one service, for one reason. The first of them stands for all.
+// alikes groups failures of one service with the same reason. The first of a group represents it.
 func alikes(failures []rhumb.Failure) [][]rhumb.Failure {
 	var groups [][]rhumb.Failure
 	for _, f := range failures {
@@ -45,7 +46,7 @@ func alikes(failures []rhumb.Failure) [][]rhumb.Failure {
 	return groups
 }
 
-// untimed returns a reason without how long it took: "exited with 1 after 1.2s" is "exited with 1".
+// untimed returns a reason without its duration: "exited with 1 after 1.2s" becomes "exited with 1".
 func untimed(reason string) string {
 	i := strings.LastIndex(reason, " after ")
 	if i < 0 {
@@ -57,7 +58,7 @@ func untimed(reason string) string {
 	return reason[:i]
 }
 
-// mark is the sign before a verdict, on a terminal.
+// mark returns the sign before a verdict, on a terminal.
 func mark(p paint, exit int) string {
 	switch {
 	case !p.on:

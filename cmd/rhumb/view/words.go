@@ -15,7 +15,7 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }
 
-// holdWords says how many requests wait: "requests wait: 3 for 2s"; "" if none do.
+// holdWords returns how many requests wait: "requests wait: 3 for 2s"; "" if none.
 func holdWords(requests int, waited time.Duration) string {
 	if requests == 0 {
 		return ""
@@ -23,7 +23,7 @@ func holdWords(requests int, waited time.Duration) string {
 	return fmt.Sprintf("requests wait: %d for %s", requests, rhumb.Span(waited))
 }
 
-// Ago tells how long ago a time is, in one unit.
+// Ago returns how long ago a time is, in one unit: "3h ago"; "" for the zero time.
 func Ago(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -31,7 +31,7 @@ func Ago(t time.Time) string {
 	return rhumb.Span(time.Since(t)) + " ago"
 }
 
-// Bytes tells an amount of bytes.
+// Bytes returns a number of bytes with its unit: "1.2 MB".
 func Bytes(n int64) string {
 	switch {
 	case n < 1e3:
@@ -44,14 +44,14 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
 }
 
-// wordsOf tells an event in plain words, without its stack.
+// wordsOf returns an event in plain words, without its stack.
 func wordsOf(e rhumb.Event) string {
-	who := e.Service
+	subject := e.Service
 	if e.Replica != "" {
-		who = shortName(e.Stack, e.Replica)
+		subject = shortName(e.Stack, e.Replica)
 	}
-	if who == "" {
-		who = e.Stack
+	if subject == "" {
+		subject = e.Stack
 	}
 	what := string(e.Kind)
 	switch e.Kind {
@@ -60,7 +60,7 @@ func wordsOf(e rhumb.Event) string {
 		if e.Phase == rhumb.PhaseRollingBack {
 			what = "putting back"
 		} else if e.Text != "" {
-			what = "" // the text is the verdict, or says what begins
+			what = "" // the text is the verdict, or names the deployment that begins
 		}
 	case rhumb.EventPull:
 		what = "pulling"
@@ -76,14 +76,14 @@ func wordsOf(e rhumb.Event) string {
 	}
 	switch {
 	case what == "":
-		return who + ": " + e.Text
+		return subject + ": " + e.Text
 	case e.Text == "":
-		return who + ": " + what
+		return subject + ": " + what
 	}
-	return fmt.Sprintf("%s: %s: %s", who, what, e.Text)
+	return fmt.Sprintf("%s: %s: %s", subject, what, e.Text)
 }
 
-// shortName takes the stack's name off a replica's: "web.42.1".
+// shortName returns a replica's name without its stack: "web.42.1".
 func shortName(stack, replica string) string {
 	if n := len(stack) + 1; len(replica) > n && replica[:n] == stack+"-" {
 		return replica[n:]

@@ -20,8 +20,9 @@ func (c *converter) build(s types.ServiceConfig) *rhumb.Build {
 	b := s.Build
 	path := "services." + s.Name + ".build"
 	out := &rhumb.Build{
-		Inline: b.DockerfileInline, Args: map[string]string{}, Target: b.Target, Labels: filled(b.Labels), Platform: c.buildPlatform(s),
-		NoCache: b.NoCache || len(b.NoCacheFilter) > 0, Pull: b.Pull, Network: b.Network, ShmSize: int64(b.ShmSize),
+		Inline: b.DockerfileInline, Args: map[string]string{}, Target: b.Target, Labels: filled(b.Labels),
+		Platform: c.buildPlatform(s),
+		NoCache:  b.NoCache || len(b.NoCacheFilter) > 0, Pull: b.Pull, Network: b.Network, ShmSize: int64(b.ShmSize),
 		CacheFrom: b.CacheFrom, Tags: b.Tags, ExtraHosts: hosts(b.ExtraHosts),
 	}
 	for k, v := range b.Args {
@@ -74,7 +75,9 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 		c.remoteDockerfile(path, b, out)
 		return Context{}
 	case strings.Contains(b.Context, "://"):
-		c.bad.At(path+".context", "name a folder, or a repository as https://HOST/NAME.git#REF:FOLDER or git@HOST:NAME.git", "%s can't be a build context", b.Context)
+		c.bad.At(path+".context",
+			"name a folder, or a repository as https://HOST/NAME.git#REF:FOLDER or git@HOST:NAME.git",
+			"%s can't be a build context", b.Context)
 		return Context{}
 	}
 	here := Context{Dir: b.Context}
@@ -127,7 +130,8 @@ func (c *converter) dockerfile(path string, b *types.BuildConfig, out *rhumb.Bui
 func (c *converter) remoteDockerfile(path string, b *types.BuildConfig, out *rhumb.Build) {
 	switch {
 	case b.DockerfileInline != "":
-		c.bad.At(path+".dockerfile_inline", "name a dockerfile of the repository, or clone it and name its folder", "%s has its own Dockerfile", b.Context)
+		c.bad.At(path+".dockerfile_inline", "name a dockerfile of the repository, or clone it and name its folder",
+			"%s has its own Dockerfile", b.Context)
 	case b.Dockerfile != "" && !filepath.IsLocal(b.Dockerfile):
 		c.bad.At(path+".dockerfile", "name one of the repository", "%s isn't in %s", b.Dockerfile, b.Context)
 	case b.Dockerfile != "Dockerfile":
@@ -152,7 +156,8 @@ func (c *converter) buildSecret(at, name string) ([]byte, bool) {
 	}
 	c.used[k] = true
 	if object.External {
-		c.bad.At(at, "give the build a secret with file: or environment:", "secret %s is kept by the server and doesn't reach builds", name)
+		c.bad.At(at, "give the build a secret with file: or environment:",
+			"secret %s is kept by the server and doesn't reach builds", name)
 		return nil, false
 	}
 	return c.content(definition(k), object)

@@ -36,8 +36,8 @@ func (c *converter) check() {
 	c.checkCycles()
 }
 
-// checkContainer looks up what a container uses of the stack. What a hook has of its service comes first in its lists, and is
-// looked up there.
+// checkContainer looks up what a container uses of the stack. What a hook has of its service comes first in its
+// lists, and is looked up there.
 func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string) {
 	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
 		if _, ok := inherited.Networks[n]; ok {
@@ -62,12 +62,15 @@ func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string
 	mode, _, shared := strings.Cut(s.NetworkMode, ":")
 	switch {
 	case s.NetworkMode == "" || s.NetworkMode == inherited.NetworkMode:
-	case shared && mode != "service" && mode != "container", joins(s.NetworkMode) && !networkName.MatchString(s.NetworkMode):
-		c.bad.At(path+".network_mode", "write host, none, service:NAME, container:NAME, or a network's name", "there is no mode %q", s.NetworkMode)
+	case shared && mode != "service" && mode != "container",
+		joins(s.NetworkMode) && !networkName.MatchString(s.NetworkMode):
+		c.bad.At(path+".network_mode", "write host, none, service:NAME, container:NAME, or a network's name",
+			"there is no mode %q", s.NetworkMode)
 	case joins(s.NetworkMode) && !onBridge(s.NetworkMode):
 		_, declared := c.network(s.NetworkMode)
 		if word := place.Closest(s.NetworkMode, []string{"bridge", "default"}); word != "" && !declared {
-			c.bad.At(path+".network_mode", "did you mean "+word+"? a network of that name is declared below networks:, with external: true",
+			c.bad.At(path+".network_mode", "did you mean "+word+"? a network of that name is declared below networks:, "+
+				"with external: true",
 				"there is no mode or network %q", s.NetworkMode)
 		}
 	}
@@ -82,7 +85,8 @@ func own[T any](list, inherited []T) []T { return list[min(len(inherited), len(l
 // checkHook looks up the names that a pre_start hook uses and its service doesn't. The library looks only at services'.
 func (c *converter) checkHook(h, of types.ContainerSpec, path string) {
 	c.checkContainer(h, of, path)
-	for key, modes := range map[string][2]string{"network_mode": {h.NetworkMode, of.NetworkMode}, "pid": {h.Pid, of.Pid}, "ipc": {h.Ipc, of.Ipc}} {
+	for key, modes := range map[string][2]string{"network_mode": {h.NetworkMode, of.NetworkMode}, "pid": {h.Pid, of.Pid},
+		"ipc": {h.Ipc, of.Ipc}} {
 		if other, ok := strings.CutPrefix(modes[0], types.ServicePrefix); ok && modes[0] != modes[1] {
 			c.referService(path+"."+key, other)
 		}
@@ -146,7 +150,8 @@ func refer[V any](c *converter, at, what, name string, known map[string]V) {
 
 func (c *converter) referService(at, name string) {
 	if _, inactive := c.project.DisabledServices[name]; inactive {
-		c.bad.At(at, "name the profile with --profile, or say required: false", "service %s has a profile that isn't active", name)
+		c.bad.At(at, "name the profile with --profile, or say required: false", "service %s has a profile that isn't active",
+			name)
 		return
 	}
 	if _, ok := c.project.Services[name]; !ok && !c.bad.Said("services."+name) {
@@ -159,7 +164,8 @@ func (c *converter) checkCondition(path, condition string) {
 	switch condition {
 	case "", types.ServiceConditionStarted, types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully:
 	default:
-		c.bad.At(path+".condition", "choose service_started, service_healthy or service_completed_successfully", "there is no condition %q", condition)
+		c.bad.At(path+".condition", "choose service_started, service_healthy or service_completed_successfully",
+			"there is no condition %q", condition)
 	}
 }
 
@@ -176,7 +182,8 @@ func (c *converter) checkCycles() {
 			switch state[next] {
 			case open:
 				circle := append(slices.Clone(trail[slices.Index(trail, next):]), next)
-				c.bad.At("services."+name+".depends_on", "leave one of them out", "services await each other: %s", strings.Join(circle, " -> "))
+				c.bad.At("services."+name+".depends_on", "leave one of them out", "services await each other: %s",
+					strings.Join(circle, " -> "))
 			case done:
 			default:
 				visit(next)

@@ -19,8 +19,8 @@ func (c *converter) keep(k fileKey, content []byte) rhumb.File {
 	return f
 }
 
-// file gives a config or secret that something uses, and reads it when that is the first one. Mistakes are reported at the user's
-// definition; at is where it is used.
+// file gives a config or secret that something uses, and reads it when that is the first one. Mistakes are reported
+// at the user's definition; at is where it is used.
 func (c *converter) file(at string, k fileKey) (rhumb.File, bool) {
 	c.used[k] = true
 	if f, ok := c.contents[k]; ok {

@@ -28,7 +28,8 @@ type Model struct {
 	Bad     *place.Problems // takes the mistakes
 }
 
-// Stack makes the stack of a model, and tells by service what builds need. Mistakes go to m.Bad, and the stack is then of no use.
+// Stack makes the stack of a model, and tells by service what builds need. Mistakes go to m.Bad, and the stack is
+// then of no use.
 func Stack(m Model) (rhumb.Stack, map[string]Context) {
 	c := newConverter(m)
 	c.check()
@@ -48,7 +49,8 @@ type converter struct {
 	lines   *place.Lines
 	bad     *place.Problems
 	project *types.Project
-	unset   bool // mistakes were found already, so that values are missing or empty that the user didn't leave out or empty
+	// mistakes were found already, so that values are missing or empty that the user didn't leave out or empty
+	unset bool
 
 	networks map[string]bool // used ones, by key
 	volumes  map[string]bool
@@ -66,7 +68,8 @@ func newConverter(m Model) *converter {
 	return &converter{
 		in: m, lines: m.Lines, bad: m.Bad, project: m.Project, unset: m.Bad.Err() != nil,
 		networks: map[string]bool{}, volumes: map[string]bool{}, used: map[fileKey]bool{}, contents: map[fileKey]rhumb.File{},
-		aliases: map[string]map[string]string{}, awaited: map[string]bool{}, extras: map[string]extension.Service{}, builds: map[string]Context{},
+		aliases: map[string]map[string]string{}, awaited: map[string]bool{}, extras: map[string]extension.Service{},
+		builds: map[string]Context{},
 	}
 }
 
@@ -91,9 +94,11 @@ func (c *converter) stack() rhumb.Stack {
 	for _, f := range c.contents {
 		s.Files = append(s.Files, f)
 	}
-	slices.SortFunc(s.Files, func(a, b rhumb.File) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(s.Files,
+		func(a, b rhumb.File) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
 	c.keyNotes(c.in.Keys)
-	slices.SortStableFunc(c.notes, func(a, b rhumb.Note) int { return cmp.Or(place.Compare(a.At, b.At), cmp.Compare(a.Subject, b.Subject)) })
+	slices.SortStableFunc(c.notes,
+		func(a, b rhumb.Note) int { return cmp.Or(place.Compare(a.At, b.At), cmp.Compare(a.Subject, b.Subject)) })
 	s.Notes = c.notes
 	slices.Sort(c.loose)
 	s.Unversioned = c.loose
@@ -127,10 +132,12 @@ func (c *converter) prepare() {
 	}
 }
 
-// defaultNetwork makes the stack's default network for services that ask for Docker's bridge, if no other service needed it.
+// defaultNetwork makes the stack's default network for services that ask for Docker's bridge, if no other service
+// needed it.
 func (c *converter) defaultNetwork() {
 	for _, s := range c.project.Services {
-		if onBridge(s.NetworkMode) || slices.ContainsFunc(s.PreStart, func(h types.PreStartHook) bool { return onBridge(h.NetworkMode) }) {
+		if onBridge(s.NetworkMode) ||
+			slices.ContainsFunc(s.PreStart, func(h types.PreStartHook) bool { return onBridge(h.NetworkMode) }) {
 			if c.project.Networks == nil {
 				c.project.Networks = types.Networks{}
 			}

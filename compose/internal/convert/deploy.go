@@ -31,7 +31,8 @@ func (c *converter) policies(s types.ServiceConfig) (update, rollback rhumb.Poli
 	return update, rollback
 }
 
-func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy, actions ...rhumb.FailureAction) rhumb.Policy {
+func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy,
+	actions ...rhumb.FailureAction) rhumb.Policy {
 	if u.Parallelism != nil {
 		out.Parallelism = int(min(*u.Parallelism, 1<<30))
 	}
@@ -39,7 +40,8 @@ func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy,
 	// The library has 32 bits; its decimals are what the user wrote.
 	out.MaxFailureRatio, _ = strconv.ParseFloat(strconv.FormatFloat(float64(u.MaxFailureRatio), 'g', -1, 32), 64)
 	if math.IsNaN(out.MaxFailureRatio) || out.MaxFailureRatio < 0 || out.MaxFailureRatio > 1 {
-		c.bad.At(path+".max_failure_ratio", "it goes from 0 to 1: 0.25 lets a quarter of the replicas fail", "%v is no ratio", u.MaxFailureRatio)
+		c.bad.At(path+".max_failure_ratio", "it goes from 0 to 1: 0.25 lets a quarter of the replicas fail", "%v is no ratio",
+			u.MaxFailureRatio)
 		out.MaxFailureRatio = 0
 	}
 	if u.FailureAction == "" {
@@ -85,7 +87,8 @@ func (c *converter) restart(s types.ServiceConfig) rhumb.Restart {
 		return out
 	}
 	if out.Condition == "" || counted {
-		c.bad.At("services."+s.Name+".restart", "choose always, unless-stopped, on-failure[:times] or \"no\"", "there is no policy %q", s.Restart)
+		c.bad.At("services."+s.Name+".restart", "choose always, unless-stopped, on-failure[:times] or \"no\"",
+			"there is no policy %q", s.Restart)
 	}
 	return out
 }
@@ -107,7 +110,8 @@ func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Res
 	return out
 }
 
-// order chooses how a slot changes. The user's word counts; else what two replicas can't share at one time makes a service stop-first.
+// order chooses how a slot changes. The user's word counts; else what two replicas can't share at one time makes a
+// service stop-first.
 func (c *converter) order(s types.ServiceConfig, out *rhumb.Service) (rhumb.Order, string) {
 	if c.extras[s.Name].Strategy == extension.Recreate {
 		return rhumb.StopFirst, keys.Extension + ".strategy is recreate"
@@ -164,7 +168,8 @@ func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string 
 }
 
 // systemFolders are shared by nature: mounting them read-write doesn't make a replica the only one.
-var systemFolders = []string{"/dev", "/etc", "/lib/modules", "/proc", "/run", "/sys", "/tmp", "/var/lib/docker", "/var/log", "/var/run"}
+var systemFolders = []string{"/dev", "/etc", "/lib/modules", "/proc", "/run", "/sys", "/tmp", "/var/lib/docker",
+	"/var/log", "/var/run"}
 
 // dataFolder tells whether a bind mount may hold data that two replicas would spoil: a folder, or what will become one.
 func (c *converter) dataFolder(source string) bool {
@@ -196,5 +201,6 @@ func (c *converter) ready(s types.ServiceConfig, out *rhumb.Service) rhumb.Ready
 
 // portsLeftOut reports whether a service may have ports that were left out because something is wrong with them.
 func (c *converter) portsLeftOut(name string) bool {
-	return c.bad.Follows("services."+name+".ports") || c.bad.Follows("services."+name+".expose") || c.unset && c.bad.Said("services."+name+".ports")
+	return c.bad.Follows("services."+name+".ports") || c.bad.Follows("services."+name+".expose") ||
+		c.unset && c.bad.Said("services."+name+".ports")
 }

@@ -29,12 +29,16 @@ func (c *converter) hooks(s types.ServiceConfig, out *rhumb.Service) []rhumb.Ser
 	for i, h := range s.PreStart {
 		k, pull := c.hookContainer(s, h, i, out)
 		if h.PerReplica {
-			out.PreStart = append(out.PreStart, rhumb.PreStart{Number: i + 1, Container: k, Pull: pull, Timeout: c.limit(s, rhumb.HookPreStart)})
+			out.PreStart = append(out.PreStart,
+				rhumb.PreStart{Number: i + 1, Container: k, Pull: pull, Timeout: c.limit(s, rhumb.HookPreStart)})
 			continue
 		}
-		job := rhumb.Service{Name: rhumb.HookService(s.Name, i+1), Container: k, Pull: pull, Replicas: 1, Job: true, DependsOn: deps, Order: rhumb.StartFirst,
-			Restart: rhumb.Restart{Condition: rhumb.RestartNone}, Ready: rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: c.limit(s, rhumb.HookPreStart)},
-			Update: rhumb.Policy{Parallelism: 1, OnFailure: rhumb.ActionRollback}, Rollback: rhumb.Policy{OnFailure: rhumb.ActionPause}}
+		job := rhumb.Service{Name: rhumb.HookService(s.Name, i+1), Container: k, Pull: pull, Replicas: 1, Job: true,
+			DependsOn: deps, Order: rhumb.StartFirst,
+			Restart:  rhumb.Restart{Condition: rhumb.RestartNone},
+			Ready:    rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: c.limit(s, rhumb.HookPreStart)},
+			Update:   rhumb.Policy{Parallelism: 1, OnFailure: rhumb.ActionRollback},
+			Rollback: rhumb.Policy{OnFailure: rhumb.ActionPause}}
 		jobs = append(jobs, job)
 		done := rhumb.Dependency{Service: job.Name, Condition: rhumb.DependsCompleted}
 		deps = append(slices.Clone(deps), done)
@@ -54,9 +58,11 @@ func (c *converter) limit(s types.ServiceConfig, kind rhumb.HookKind) time.Durat
 	return extension.HookTimeout
 }
 
-// hookContainer converts what a pre_start hook is made of, and when its image is pulled: the library has completed it with what the
-// service says, but for its mounts. It answers to no name and takes no address, and without an image of its own it has the service's.
-func (c *converter) hookContainer(s types.ServiceConfig, h types.PreStartHook, i int, of *rhumb.Service) (rhumb.Container, rhumb.PullPolicy) {
+// hookContainer converts what a pre_start hook is made of, and when its image is pulled: the library has completed it
+// with what the service says, but for its mounts. It answers to no name and takes no address, and without an image of
+// its own it has the service's.
+func (c *converter) hookContainer(s types.ServiceConfig, h types.PreStartHook, i int,
+	of *rhumb.Service) (rhumb.Container, rhumb.PullPolicy) {
 	inherits := h.Image == "" || h.Image == s.Image
 	switch {
 	case h.NetworkMode != s.NetworkMode: // its own word
@@ -93,7 +99,8 @@ func (c *converter) inside(path string, hooks []types.ServiceHook, limit time.Du
 		if len(h.Command) == 0 {
 			c.bad.At(at, "add command", "there is nothing to run")
 		}
-		list = append(list, rhumb.Hook{Command: []string(h.Command), Env: c.hookEnv(at, h.Environment), User: h.User, WorkingDir: h.WorkingDir,
+		list = append(list, rhumb.Hook{Command: []string(h.Command), Env: c.hookEnv(at, h.Environment), User: h.User,
+			WorkingDir: h.WorkingDir,
 			Privileged: h.Privileged, Timeout: limit})
 	}
 	return list
@@ -108,7 +115,8 @@ func (c *converter) hookEnv(path string, vars types.MappingWithEquals) map[strin
 			v = &here
 		}
 		if v == nil {
-			c.note(path+".environment."+k, rhumb.Ignored, "the variable has no value here and none in the environment: it is left out")
+			c.note(path+".environment."+k, rhumb.Ignored, "the variable has no value here and none in the environment: it "+
+				"is left out")
 			continue
 		}
 		env[k] = *v

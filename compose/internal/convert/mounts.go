@@ -180,8 +180,9 @@ func (c *converter) fileMount(at string, kind rhumb.FileKind, f types.FileRefere
 	if !ok {
 		return rhumb.Mount{}, false
 	}
-	m := rhumb.Mount{Type: rhumb.MountFile, Kind: kind, Source: f.Source, Target: f.Target, ReadOnly: true, Hash: file.Hash,
-		UID: f.UID, GID: f.GID, Mode: 0o444}
+	m := rhumb.Mount{Type: rhumb.MountFile, Kind: kind, Source: f.Source, Target: f.Target, ReadOnly: true,
+		Hash: file.Hash,
+		UID:  f.UID, GID: f.GID, Mode: 0o444}
 	if m.Target == "" {
 		m.Target = f.Source
 	}

@@ -24,7 +24,8 @@ func (c *converter) ipam(key string, ipam types.IPAMConfig) rhumb.IPAM {
 		c.prefix(at+".subnet", p.Subnet)
 		c.prefix(at+".ip_range", p.IPRange)
 		c.address(at+".gateway", p.Gateway)
-		out.Pools = append(out.Pools, rhumb.Pool{Subnet: p.Subnet, Gateway: p.Gateway, IPRange: p.IPRange, Aux: filled(p.AuxiliaryAddresses)})
+		out.Pools = append(out.Pools,
+			rhumb.Pool{Subnet: p.Subnet, Gateway: p.Gateway, IPRange: p.IPRange, Aux: filled(p.AuxiliaryAddresses)})
 	}
 	return out
 }
@@ -111,7 +112,8 @@ func (c *converter) mac(s types.ServiceConfig) string {
 	return mac
 }
 
-// onBridge reports whether a network_mode means Docker's own bridge, in whose place the stack's default network is used.
+// onBridge reports whether a network_mode means Docker's own bridge, in whose place the stack's default network is
+// used.
 func onBridge(mode string) bool { return mode == "bridge" || mode == "default" }
 
 // joins reports whether a network_mode means a network.
@@ -119,8 +121,8 @@ func joins(mode string) bool {
 	return mode != "" && mode != "host" && mode != "none" && !strings.Contains(mode, ":")
 }
 
-// joined returns the key of the network that a network_mode at path means: the stack's, if it has one of that name, else one that the
-// engine has.
+// joined returns the key of the network that a network_mode at path means: the stack's, if it has one of that name,
+// else one that the engine has.
 func (c *converter) joined(path, mode string) string {
 	if onBridge(mode) {
 		return "default"
@@ -166,7 +168,8 @@ func (c *converter) asBridge(n *rhumb.Network) {
 			opts[name] = value
 			continue
 		}
-		c.note(path+".driver_opts."+name, rhumb.Ignored, "it is for overlay networks: a bridge sends nothing to other machines")
+		c.note(path+".driver_opts."+name, rhumb.Ignored, "it is for overlay networks: a bridge sends nothing to other "+
+			"machines")
 	}
 	n.DriverOpts = filled(opts)
 }

@@ -9,8 +9,8 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// keyNotes tells the fates of the used keys: notes for what is emulated or ignored, mistakes for what is refused. Services that aren't
-// active and networks and volumes that nobody uses are left out.
+// keyNotes tells the fates of the used keys: notes for what is emulated or ignored, mistakes for what is refused.
+// Services that aren't active and networks and volumes that nobody uses are left out.
 func (c *converter) keyNotes(used []keys.Use) {
 	for _, u := range used {
 		if !c.concerns(u.Section, u.Name) {

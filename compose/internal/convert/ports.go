@@ -19,7 +19,8 @@ const portHint = "write it as [host address:][host port:]container port[/udp], w
 // maxRange is how many ports one entry may publish or expose.
 const maxRange = 1000
 
-// ShortPort looks at a port in the short syntax: how many container ports it means, and what is wrong with it ("": nothing).
+// ShortPort looks at a port in the short syntax: how many container ports it means, and what is wrong with it ("":
+// nothing).
 func ShortPort(s string) (count int, reason, hint string) {
 	rest, proto, slash := strings.Cut(s, "/")
 	if slash && !strings.EqualFold(proto, "tcp") && !strings.EqualFold(proto, "udp") {
@@ -51,7 +52,8 @@ func ShortPort(s string) (count int, reason, hint string) {
 		return 1, fmt.Sprintf("%q: %d ports are more than %d", s, last, maxRange), "publish fewer ports"
 	}
 	if len(sizes) == 2 && sizes[0] != sizes[1] && sizes[1] != 1 {
-		return 1, fmt.Sprintf("%q: %d host ports for %d container ports", s, sizes[0], sizes[1]), "both ranges must be of one length"
+		return 1, fmt.Sprintf("%q: %d host ports for %d container ports", s, sizes[0], sizes[1]),
+			"both ranges must be of one length"
 	}
 	return sizes[len(sizes)-1], "", ""
 }
@@ -106,8 +108,10 @@ func (c *converter) ports(s types.ServiceConfig) (proxied, host []rhumb.Port) {
 		}
 		proxied = append(proxied, port)
 	}
-	if len(host)+len(proxied) > 0 && (strings.Contains(s.NetworkMode, ":") || s.NetworkMode == "none" || s.NetworkMode == "host") {
-		c.bad.At("services."+s.Name+".ports", "leave ports out, or network_mode", "network_mode %s leaves no ports to publish", s.NetworkMode)
+	if len(host)+len(proxied) > 0 &&
+		(strings.Contains(s.NetworkMode, ":") || s.NetworkMode == "none" || s.NetworkMode == "host") {
+		c.bad.At("services."+s.Name+".ports", "leave ports out, or network_mode",
+			"network_mode %s leaves no ports to publish", s.NetworkMode)
 	}
 	return proxied, host
 }
@@ -128,7 +132,8 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 		c.bad.At(path, "the proxy passes tcp and udp", "there is no protocol %s", p.Protocol)
 		return out, false
 	}
-	if app := strings.ToLower(p.AppProtocol); out.Protocol == rhumb.TCP && p.Mode != "host" && (app == "http" || app == "http/1.1") {
+	if app := strings.ToLower(p.AppProtocol); out.Protocol == rhumb.TCP && p.Mode != "host" &&
+		(app == "http" || app == "http/1.1") {
 		out.Protocol = rhumb.HTTP
 	}
 	if p.HostIP != "" {
@@ -235,7 +240,8 @@ func (c *converter) twice(id string, first, second holder) {
 func (c *converter) portPath(h holder) string {
 	path := "services." + h.service + ".ports"
 	for i, p := range c.project.Services[h.service].Ports {
-		if p.HostIP == h.port.HostIP && p.Target == uint32(h.port.Target) && p.Published == strconv.Itoa(int(h.port.Published)) {
+		if p.HostIP == h.port.HostIP && p.Target == uint32(h.port.Target) &&
+			p.Published == strconv.Itoa(int(h.port.Published)) {
 			return fmt.Sprintf("%s[%d]", path, i)
 		}
 	}

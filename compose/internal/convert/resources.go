@@ -46,8 +46,8 @@ func (c *converter) resources(s types.ServiceConfig) rhumb.Resources {
 	return out
 }
 
-// override puts v in place unless the older key says something else, which is a mistake; but a hook's own word counts more than its
-// service's deploy.
+// override puts v in place unless the older key says something else, which is a mistake; but a hook's own word counts
+// more than its service's deploy.
 func override(c *converter, path string, at *int64, v int64, older string) {
 	if v == 0 {
 		return
@@ -77,7 +77,8 @@ func (c *converter) gpus(s types.ServiceConfig, requests []types.DeviceRequest, 
 		if count == 0 && len(r.IDs) == 0 {
 			count = -1 // nothing said means all
 		}
-		list = append(list, rhumb.GPU{Driver: r.Driver, Count: count, IDs: r.IDs, Capabilities: r.Capabilities, Options: filled(r.Options)})
+		list = append(list, rhumb.GPU{Driver: r.Driver, Count: count, IDs: r.IDs, Capabilities: r.Capabilities,
+			Options: filled(r.Options)})
 	}
 	return list
 }
@@ -142,7 +143,8 @@ func (c *converter) devices(s types.ServiceConfig) []rhumb.Device {
 	var list []rhumb.Device
 	for i, d := range s.Devices {
 		if !strings.HasPrefix(d.Source, "/") {
-			c.bad.At(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s", notADevice(d.Source))
+			c.bad.At(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s",
+				notADevice(d.Source))
 		}
 		list = append(list, rhumb.Device{Source: d.Source, Target: d.Target, Permissions: d.Permissions})
 	}
@@ -169,7 +171,8 @@ func logging(l *types.LoggingConfig) rhumb.Logging {
 	return out
 }
 
-// security gives the security options as the engine wants them: with "=", and a seccomp profile's text in place of its path.
+// security gives the security options as the engine wants them: with "=", and a seccomp profile's text in place of
+// its path.
 func (c *converter) security(s types.ServiceConfig) []string {
 	var list []string
 	for i, opt := range s.SecurityOpt {

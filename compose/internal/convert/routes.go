@@ -17,7 +17,8 @@ func (c *converter) routed(services []rhumb.Service) {
 			case ok && other == s.Name:
 				c.bad.At(path, "keep one of them", "route %s is there twice", r.Address())
 			case ok:
-				c.bad.At(path, "choose another host or path for one of them", "route %s belongs to %s already (%s)", r.Address(), other,
+				c.bad.At(path, "choose another host or path for one of them", "route %s belongs to %s already (%s)", r.Address(),
+					other,
 					c.lines.Find("services."+other+"."+keys.Extension+".routes"))
 			}
 			held[r.Address()] = s.Name

@@ -24,7 +24,8 @@ const (
 // service converts one service.
 func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	x := c.extras[s.Name]
-	out := rhumb.Service{Name: s.Name, Container: c.container(s), Pull: c.pull(s), Job: c.awaited[s.Name], Routes: x.Routes}
+	out := rhumb.Service{Name: s.Name, Container: c.container(s), Pull: c.pull(s), Job: c.awaited[s.Name],
+		Routes: x.Routes}
 	out.Ports, out.Container.HostPorts = c.ports(s)
 	out.Container.Expose = c.expose(s, x.Routes)
 	if s.Build != nil {
@@ -114,7 +115,8 @@ func stopGrace(d *types.Duration) time.Duration {
 	return time.Duration(*d)
 }
 
-// env gives the environment; a variable without a value that the process's environment doesn't have is left out, as Compose does.
+// env gives the environment; a variable without a value that the process's environment doesn't have is left out, as
+// Compose does.
 func (c *converter) env(s types.ServiceConfig) map[string]string {
 	env := map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(s.Environment)) {
@@ -122,7 +124,8 @@ func (c *converter) env(s types.ServiceConfig) map[string]string {
 			env[k] = *v
 			continue
 		}
-		c.note("services."+s.Name+".environment."+k, rhumb.Ignored, "the variable has no value here and none in the environment: it is left out")
+		c.note("services."+s.Name+".environment."+k, rhumb.Ignored,
+			"the variable has no value here and none in the environment: it is left out")
 	}
 	return filled(env)
 }
@@ -152,7 +155,8 @@ func (c *converter) health(s types.ServiceConfig) *rhumb.Healthcheck {
 	} else if len(hc.Test) == 1 && hc.Test[0] != "NONE" {
 		c.bad.At(path+".test", testHint, "nothing follows %s", hc.Test[0])
 	}
-	out := &rhumb.Healthcheck{Test: hc.Test, Interval: c.duration(path+".interval", hc.Interval), Timeout: c.duration(path+".timeout", hc.Timeout),
+	out := &rhumb.Healthcheck{Test: hc.Test, Interval: c.duration(path+".interval", hc.Interval),
+		Timeout:     c.duration(path+".timeout", hc.Timeout),
 		StartPeriod: c.duration(path+".start_period", hc.StartPeriod)}
 	c.duration(path+".start_interval", hc.StartInterval) // checked, and left out: rhumb's own probes are quicker
 	if hc.Retries != nil {
@@ -184,17 +188,20 @@ func (c *converter) pull(s types.ServiceConfig) rhumb.PullPolicy {
 		return rhumb.PullNever
 	case "build":
 		if s.Build == nil && !c.bad.Said("services."+s.Name+".build") {
-			c.bad.At("services."+s.Name+".pull_policy", "add build, or choose another policy", "build: there is nothing to build")
+			c.bad.At("services."+s.Name+".pull_policy", "add build, or choose another policy",
+				"build: there is nothing to build")
 		}
 		return rhumb.PullBuild
 	}
 	if _, _, err := s.GetPullPolicy(); err != nil {
-		c.bad.At("services."+s.Name+".pull_policy", "choose always, missing, never or build", "there is no policy %q", s.PullPolicy)
+		c.bad.At("services."+s.Name+".pull_policy", "choose always, missing, never or build", "there is no policy %q",
+			s.PullPolicy)
 	}
 	return rhumb.PullAlways
 }
 
-// dependencies converts depends_on, to which the library has added what links, shared namespaces and volumes_from imply.
+// dependencies converts depends_on, to which the library has added what links, shared namespaces and volumes_from
+// imply.
 func (c *converter) dependencies(s types.ServiceConfig) []rhumb.Dependency {
 	var list []rhumb.Dependency
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
@@ -202,8 +209,9 @@ func (c *converter) dependencies(s types.ServiceConfig) []rhumb.Dependency {
 		if _, ok := c.project.Services[name]; !ok {
 			continue // optional and inactive; anything else is reported by check
 		}
-		list = append(list, rhumb.Dependency{Service: name, Condition: cmp.Or(rhumb.Condition(d.Condition), rhumb.DependsStarted),
-			Optional: !d.Required, Restart: d.Restart})
+		list = append(list, rhumb.Dependency{Service: name,
+			Condition: cmp.Or(rhumb.Condition(d.Condition), rhumb.DependsStarted),
+			Optional:  !d.Required, Restart: d.Restart})
 	}
 	return list
 }
@@ -254,7 +262,8 @@ func (c *converter) volumesFrom(s types.ServiceConfig) []string {
 	for i, v := range s.VolumesFrom {
 		_, mode, said := strings.Cut(strings.TrimPrefix(v, types.ContainerPrefix), ":")
 		if said && mode != "ro" && mode != "rw" {
-			c.bad.At(fmt.Sprintf("services.%s.volumes_from[%d]", s.Name, i), "write NAME, NAME:ro or container:NAME:ro", "%q: there is no mode %q", v, mode)
+			c.bad.At(fmt.Sprintf("services.%s.volumes_from[%d]", s.Name, i), "write NAME, NAME:ro or container:NAME:ro",
+				"%q: there is no mode %q", v, mode)
 		}
 	}
 	return s.VolumesFrom

@@ -43,9 +43,11 @@ func (c *converter) certified(services []rhumb.Service) {
 			other := named(services, held[h])
 			switch {
 			case w.Source == rhumb.CertACME && strings.HasPrefix(h, "*."):
-				c.bad.At(path, "give files with cert and key, or write internal", "%s can't have a certificate over ACME: authorities give those for wildcards only by way of the DNS", h)
+				c.bad.At(path, "give files with cert and key, or write internal",
+					"%s can't have a certificate over ACME: authorities give those for wildcards only by way of the DNS", h)
 			case w.Source == rhumb.CertACME && !rhumb.PublicHost(h):
-				c.bad.At(path, "write internal, or give files with cert and key", "%s can't have a certificate over ACME: it isn't a public name", h)
+				c.bad.At(path, "write internal, or give files with cert and key",
+					"%s can't have a certificate over ACME: it isn't a public name", h)
 			case other != nil && !sameTLS(other.TLS, s.TLS):
 				c.bad.At(path, "say the same for both, or say it once", "%s says something else of %s", other.Name, h)
 			}
@@ -88,7 +90,8 @@ func (c *converter) noteWildcards(s *rhumb.Service) {
 	}
 }
 
-// pair reads a certificate with its key, looks whether they are good for the hosts, and gives the hash under which the stack has them.
+// pair reads a certificate with its key, looks whether they are good for the hosts, and gives the hash under which
+// the stack has them.
 func (c *converter) pair(path string, w *extension.TLS, hosts []string) string {
 	cert, ok := c.pem(path+".cert", w.Cert)
 	key, ok2 := c.pem(path+".key", w.Key)
@@ -109,11 +112,14 @@ func (c *converter) pair(path string, w *extension.TLS, hosts []string) string {
 		}
 	}
 	if time.Now().After(leaf.NotAfter) {
-		c.bad.At(path+".cert", "put the renewed certificate there", "%s expired on %s", w.Cert, leaf.NotAfter.Format(time.DateOnly))
+		c.bad.At(path+".cert", "put the renewed certificate there", "%s expired on %s", w.Cert,
+			leaf.NotAfter.Format(time.DateOnly))
 	}
 	for _, h := range hosts {
-		if leaf.VerifyHostname(strings.Replace(h, "*.", "any.", 1)) != nil || strings.HasPrefix(h, "*.") && !slices.Contains(leaf.DNSNames, h) {
-			c.bad.At(path+".cert", "it is for "+strings.Join(leaf.DNSNames[:min(len(leaf.DNSNames), 5)], ", "), "%s isn't for %s", w.Cert, h)
+		if leaf.VerifyHostname(strings.Replace(h, "*.", "any.", 1)) != nil ||
+			strings.HasPrefix(h, "*.") && !slices.Contains(leaf.DNSNames, h) {
+			c.bad.At(path+".cert", "it is for "+strings.Join(leaf.DNSNames[:min(len(leaf.DNSNames), 5)], ", "),
+				"%s isn't for %s", w.Cert, h)
 		}
 	}
 	all := bytes.Join([][]byte{bytes.TrimSpace(cert), bytes.TrimSpace(key), nil}, []byte("\n"))

@@ -9,7 +9,8 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// volumeModes are the modes of the short syntax by kind: of each kind a mount has one. On Linux consistency does nothing.
+// volumeModes are the modes of the short syntax by kind: of each kind a mount has one. On Linux consistency does
+// nothing.
 var volumeModes = map[string]string{
 	"ro": "access", "rw": "access", "z": "label", "Z": "label", "nocopy": "copy",
 	"private": propagation, "rprivate": propagation, "shared": propagation, "rshared": propagation,
@@ -23,8 +24,8 @@ const (
 	propagationHint = "choose private, shared, slave, rprivate, rshared or rslave"
 )
 
-// VolumeModes checks the modes of a volume in the short syntax, which the library passes over. It returns what is wrong,
-// and a hint.
+// VolumeModes checks the modes of a volume in the short syntax, which the library passes over. It returns what is
+// wrong, and a hint.
 func VolumeModes(volume string) (reason, hint string) {
 	rest, modes, said := cutLast(volume)
 	source, target, mounts := cutLast(rest)

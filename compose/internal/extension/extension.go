@@ -32,8 +32,8 @@ type Service struct {
 	TLS         *TLS // nil: not said
 }
 
-// Read reads what x-rhumb says of a service; raw is what the Compose library made of it, nil if the file has no such word.
-// Mistakes go to bad.
+// Read reads what x-rhumb says of a service; raw is what the Compose library made of it, nil if the file has no such
+// word. Mistakes go to bad.
 func Read(bad *place.Problems, service string, raw any) Service {
 	if raw == nil {
 		return Service{}
@@ -233,7 +233,8 @@ func (r reader) host(s string) string {
 	case s == "" || s == "*":
 		return ""
 	case strings.Contains(s, ":"):
-		r.wrong("write {host: …, path: …, port: …}; the port is the container's", "%q has a colon: a route is a host name and a path", s)
+		r.wrong("write {host: …, path: …, port: …}; the port is the container's",
+			"%q has a colon: a route is a host name and a path", s)
 	case !hostName.MatchString(s) || len(s) > 253:
 		r.wrong("write it as shop.example.com, or *.example.com for one more label", "%q is not a host name", s)
 	}

@@ -62,7 +62,8 @@ func (r reader) after(v any) *rhumb.Check {
 
 // command reads a command: a list, or a line that is split as Compose does.
 func (r reader) command(v any) []string {
-	if list, ok := v.([]any); ok && slices.ContainsFunc(list, func(e any) bool { _, isText := e.(string); return !isText }) {
+	if list, ok := v.([]any); ok &&
+		slices.ContainsFunc(list, func(e any) bool { _, isText := e.(string); return !isText }) {
 		r.wrong("write it as [smoke-test, --quick]", "it must be a list of strings")
 		return nil
 	}

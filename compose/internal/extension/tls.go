@@ -53,7 +53,8 @@ func (r reader) tls(v any) *TLS {
 		plain := !on
 		w.Plain = &plain
 		if plain && w.HSTS > 0 {
-			r.below("redirect").wrong("leave one of them out", "hsts has browsers insist on HTTPS, redirect: false serves HTTP too")
+			r.below("redirect").wrong("leave one of them out", "hsts has browsers insist on HTTPS, redirect: false serves "+
+				"HTTP too")
 		}
 	}
 	return w

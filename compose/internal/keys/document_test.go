@@ -19,8 +19,9 @@ var rewrite = flag.Bool("rewrite", false, "write the table into the document")
 
 const (
 	documentFile  = "../../../docs/stack-file.md"
-	documentBegin = "<!-- The table is made from compose/internal/keys/table.go by: go generate ./compose/internal/keys -->\n"
-	documentEnd   = "<!-- The table ends here. -->\n"
+	documentBegin = "<!-- The table is made from compose/internal/keys/table.go by: go generate " +
+		"./compose/internal/keys -->\n"
+	documentEnd = "<!-- The table ends here. -->\n"
 )
 
 func TestTheDocumentHasTheTable(t *testing.T) {

@@ -34,7 +34,8 @@ const (
 	Mapping
 )
 
-// Field is a place in the specification: which keys and values may be there. A nil field is a place where anything may be.
+// Field is a place in the specification: which keys and values may be there. A nil field is a place where anything
+// may be.
 type Field struct {
 	keys     map[string]*Field // "*" stands for any name, "[]" for a list's items
 	Kinds    Kind              // 0: any kind
@@ -73,7 +74,8 @@ func (w *words) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(w))
 }
 
-var kindNames = map[string]Kind{"null": Null, "boolean": Bool, "integer": Int, "number": Int | Float, "string": Text, "array": List, "object": Mapping}
+var kindNames = map[string]Kind{"null": Null, "boolean": Bool, "integer": Int, "number": Int | Float, "string": Text,
+	"array": List, "object": Mapping}
 
 // Specification is the root of all that the Compose specification's schema declares.
 var Specification = sync.OnceValue(func() *Field {
@@ -202,9 +204,12 @@ func (f *Field) names() []string {
 }
 
 // formerly are keys of older files and of other tools, with what the specification calls them.
-var formerly = map[string]string{"net": "network_mode", "depends": "depends_on", "environments": "environment", "env": "environment",
-	"envs": "environment", "port": "ports", "volume": "volumes", "cmd": "command", "dockerfile": "build.dockerfile", "log_driver": "logging.driver",
-	"log_opt": "logging.options", "cpu": "cpus", "memory": "mem_limit", "user_ns": "userns_mode", "workdir": "working_dir"}
+var formerly = map[string]string{"net": "network_mode", "depends": "depends_on", "environments": "environment",
+	"env":  "environment",
+	"envs": "environment", "port": "ports", "volume": "volumes", "cmd": "command", "dockerfile": "build.dockerfile",
+	"log_driver": "logging.driver",
+	"log_opt":    "logging.options", "cpu": "cpus", "memory": "mem_limit", "user_ns": "userns_mode",
+	"workdir": "working_dir"}
 
 // Hint helps with an unknown key: a name that is close, or the place in a service where the key belongs.
 func (f *Field) Hint(key string) string {

@@ -66,16 +66,19 @@ func TestMappingsOfTheSpecificationAreClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	// These are put together with others, which are closed.
-	parts := map[string]bool{"container_spec": true, "workload_spec": true, "service": true, "job": true, "pre_start_hook": true}
+	parts := map[string]bool{"container_spec": true, "workload_spec": true, "service": true, "job": true,
+		"pre_start_hook": true}
 	// These are open by an oversight; a key that nobody reads is a mistake there too.
-	oversights := map[string]bool{"/$defs/secret/properties/external": true, "/$defs/config/properties/external": true, "/$defs/gpus/oneOf//items": true}
+	oversights := map[string]bool{"/$defs/secret/properties/external": true, "/$defs/config/properties/external": true,
+		"/$defs/gpus/oneOf//items": true}
 	var visit func(path string, v any)
 	visit = func(path string, v any) {
 		switch v := v.(type) {
 		case map[string]any:
 			props, _ := v["properties"].(map[string]any)
 			name := path[strings.LastIndexByte(path, '/')+1:]
-			if open, said := v["additionalProperties"].(bool); len(props) > 0 && (!said || open) && !parts[name] && !oversights[path] {
+			if open, said := v["additionalProperties"].(bool); len(props) > 0 && (!said || open) && !parts[name] &&
+				!oversights[path] {
 				t.Errorf("%s is open", path)
 			}
 			for k, e := range v {
@@ -106,7 +109,8 @@ func TestTheSpecificationIsReadWhole(t *testing.T) {
 		t.Errorf("environment takes %b", k)
 	}
 	condition := Service().Child("depends_on").Child("*").Child("condition")
-	if len(condition.Words) != 3 || !slices.Equal(Service().Child("depends_on").Child("*").Required, []string{"condition"}) {
+	if len(condition.Words) != 3 ||
+		!slices.Equal(Service().Child("depends_on").Child("*").Required, []string{"condition"}) {
 		t.Errorf("depends_on takes %v", condition.Words)
 	}
 	for name, ok := range map[string]bool{"web-1.a_B": true, "my web": false, "": false, "dé": false} {

@@ -17,8 +17,8 @@ func NewLines() *Lines {
 	return &Lines{at: map[string]string{}, what: map[string]any{}, Count: map[string]int{}}
 }
 
-// Mark records where a path is said and what says it, and the same of the path without its last list position, and without
-// any, for callers that can't know them.
+// Mark records where a path is said and what says it, and the same of the path without its last list position, and
+// without any, for callers that can't know them.
 func (l *Lines) Mark(path, at string, what any) {
 	l.at[path], l.what[path] = at, what
 	if strings.Contains(path, "[") {

@@ -46,13 +46,15 @@ func (b *Problems) MarkUnset(path string) { b.unset[path] = true }
 // Unset reports whether the value at a path lacks a variable.
 func (b *Problems) Unset(path string) bool { return b.unset[path] }
 
-// Follows reports whether something wrong has been left out below a path, so that what is wrong with the rest may come of it.
+// Follows reports whether something wrong has been left out below a path, so that what is wrong with the rest may
+// come of it.
 func (b *Problems) Follows(path string) bool {
 	if b.whole == nil {
 		return false
 	}
 	for said := range b.whole.at {
-		if _, still := b.lines.at[said]; !still && len(said) > len(path) && said[:len(path)] == path && (said[len(path)] == '.' || said[len(path)] == '[') {
+		if _, still := b.lines.at[said]; !still && len(said) > len(path) && said[:len(path)] == path &&
+			(said[len(path)] == '.' || said[len(path)] == '[') {
 			return true
 		}
 	}

@@ -1,10 +1,10 @@
-# Makes the data folder the first time, sets the password that the secret says, and becomes PostgreSQL.
+# Makes the data folder at the first start, sets the password from the secret, and becomes PostgreSQL.
 set -eu
 data=/var/lib/postgresql/data/15
 secret=/run/secrets/db_password
 
-# A killed server leaves its pid behind, which is 1: this shell's own. PostgreSQL then takes it for a live one, unless
-# it is told that it is a grandparent.
+# A killed server leaves its pid file with pid 1 behind. That is also the pid of this shell, so PostgreSQL would refuse to
+# start: it takes the shell for a running server. This variable names the shell as its grandparent.
 export PG_GRANDPARENT_PID=$$
 
 # single runs SQL without a server. A quote in the password is doubled.
@@ -12,7 +12,7 @@ single() { postgres --single -D "$1" "$2" >/dev/null; }
 password() { echo "ALTER ROLE guestbook PASSWORD '$(sed "s/'/''/g" $secret)';"; }
 
 if [ ! -d "$data" ]; then
-	# Made beside its place and moved there whole, so that an interrupted start leaves no half folder.
+	# Makes the folder elsewhere and then moves it, so that an interrupted start leaves no incomplete folder.
 	rm -rf "$data.new"
 	initdb --username=guestbook --pwfile=$secret --auth-local=trust --auth-host=scram-sha-256 -D "$data.new" >/dev/null
 	echo "host all all all scram-sha-256" >>"$data.new/pg_hba.conf"

@@ -1,4 +1,4 @@
-// Package guardtest is a second reading of HTTP/1, as strict as can be, that tests hold the guard and the proxy to.
+// Package guardtest is a second reader of HTTP/1, as strict as can be. Tests compare the guard and the proxy with it.
 package guardtest
 
 import (
@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// Request is one that was read to its end.
+// Request is a request that was read to its end.
 type Request struct{ Method, Target, Body string }
 
 // Reading is what a strict reader makes of a client's bytes.
 type Reading struct {
 	Requests []Request
 	Heads    []string // of these, and of one more whose body hasn't ended
-	Faulty   bool     // it came upon something that has more than one reading, and stopped
+	Faulty   bool     // the reader met something that has more than one reading, and stopped
 	Plain    string   // the bytes without the empty lines that may precede requests
 }
 
@@ -46,7 +46,7 @@ func (r *reader) take(n int) string {
 	return taken
 }
 
-// line reads up to the next line feed; false if there is none yet.
+// line reads up to the next line feed. It returns false if there is none yet.
 func (r *reader) line() (string, bool) {
 	end := strings.IndexByte(r.left, '\n')
 	if end < 0 {
@@ -56,7 +56,7 @@ func (r *reader) line() (string, bool) {
 	return line[:end], true
 }
 
-// match reads a line of the form; nil if it hasn't ended or is faulty.
+// match reads a line of the form. It returns nil if the line hasn't ended or is faulty.
 func (r *reader) match(form *regexp.Regexp) []string {
 	line, ok := r.line()
 	parts := form.FindStringSubmatch(line)
@@ -69,7 +69,7 @@ func (r *reader) fault() bool {
 	return false
 }
 
-// request reads one, and reports whether another may follow.
+// request reads a request, and reports whether another may follow.
 func (r *reader) request() bool {
 	if strings.HasPrefix(r.left, "\r") {
 		if r.left = r.left[1:]; r.left != "" && r.left[0] != '\n' {
@@ -101,13 +101,13 @@ func (r *reader) request() bool {
 	return ok && !h.upgrade
 }
 
-// head is what a request says of how it goes on.
+// head is what a request's header says about what follows it.
 type head struct {
 	old, length, chunked, upgrade bool
 	n                             int64
 }
 
-// field takes a line in, and reports whether the head still has one reading.
+// field takes a line of a header, and reports whether the header still has one reading.
 func (h *head) field(name, value string) bool {
 	switch {
 	case name == "upgrade":
@@ -128,7 +128,7 @@ func (h *head) field(name, value string) bool {
 	return true
 }
 
-// body reads one; false if it hasn't ended or is faulty.
+// body reads a body. It returns false if the body hasn't ended or is faulty.
 func (r *reader) body(chunked bool, n int64) (body string, ok bool) {
 	if !chunked {
 		if n > int64(len(r.left)) {

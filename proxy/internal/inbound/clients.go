@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// Clients knows the addresses that have connections.
+// Clients counts the connections of each client address.
 type Clients struct {
 	mu      sync.Mutex
 	clients map[netip.Addr]*Client
@@ -15,23 +15,23 @@ type Clients struct {
 	standing atomic.Int64
 }
 
-// Client is what the connections of one address have in common.
+// Client is what the connections of one address share.
 type Client struct {
 	of       *Clients
 	addr     netip.Addr
 	conns    int          // under the lock of Clients
-	standing atomic.Int64 // connections that take nothing of what they are sent
+	standing atomic.Int64 // connections that take nothing of what is sent to them
 }
 
-// How many connections may stand still at a time, of one address and of all. More of them are closed sooner: it is the
-// answers that are held for them which cost memory.
+// How many connections may stand still at a time, of one address and of all. More of them are closed sooner, because
+// the answers held for them cost memory.
 const (
 	maxStanding    = 128
 	maxStandingAll = 1000
 )
 
-// Enter counts one more connection of an address, and returns its client, with how many connections there are of it and
-// in all.
+// Enter counts one more connection of an address. It returns the address's client, and how many connections there are
+// of the client and in all.
 func (t *Clients) Enter(addr netip.Addr) (c *Client, its, all int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -56,7 +56,7 @@ func (c *Client) leave() {
 	}
 }
 
-// stands counts a connection that stands still from now on, and reports whether it is one too many.
+// stands counts a connection that stands still from now on, and reports whether that makes too many.
 func (c *Client) stands() bool {
 	its, all := c.standing.Add(1), c.of.standing.Add(1)
 	return its > maxStanding || all > maxStandingAll

@@ -1,5 +1,5 @@
-// Package inbound is the connections of clients, and what they may do: what they say has one reading only, they keep moving, and
-// they may speak TLS.
+// Package inbound handles the connections of clients and bounds what clients may do: what they send has only one
+// reading, they keep moving, and they may use TLS.
 package inbound
 
 import (
@@ -27,10 +27,10 @@ type Conn struct {
 	log     *slog.Logger
 	state   connState
 	guard   *guard            // nil: not HTTP
-	early   []byte            // of another protocol, which the server has read already
+	early   []byte            // bytes of another protocol that the server has read already
 	tls     *tls.Conn         // nil: in clear
-	name    string            // that the client asked for in its handshake
-	leaf    *x509.Certificate // that it was shown; nil: in clear, or the session was resumed
+	name    string            // the name that the client asked for in its handshake
+	leaf    *x509.Certificate // the certificate that it was shown; nil: in clear, or the session was resumed
 	ending  atomic.Bool
 	stopped atomic.Bool   // the server wants no more from the read that is under way
 	wake    chan struct{} // has an element after a change of ending and stopped
@@ -43,7 +43,7 @@ type Conn struct {
 	busy    atomic.Bool // HTTP/2: the one request that needs no place but the connection's is under way
 }
 
-// New gives the connection that was accepted on the socket that is bound so. release is called once, when it is closed.
+// New returns the connection that was accepted on the socket bound to b. It calls release once, when it is closed.
 func New(c *net.TCPConn, bound socket.Binding, release func()) *Conn {
 	return &Conn{TCPConn: c, Bound: bound, release: release}
 }
@@ -52,11 +52,11 @@ func New(c *net.TCPConn, bound socket.Binding, release func()) *Conn {
 type Limits struct {
 	Header       int           // bytes of a request's header
 	Progress     int           // bytes that must move within ProgressTime
-	ProgressTime time.Duration // in which a client has to move them
+	ProgressTime time.Duration // within which a client has to move them
 }
 
-// ExpectHTTP has the connection read through a guard from now on, and watches that its client takes what it is sent.
-// The client, if any, is left when the connection is closed.
+// ExpectHTTP has the connection read through a guard from now on, and watches that its client takes what it is sent. If
+// client isn't nil, closing the connection leaves it.
 func (c *Conn) ExpectHTTP(l Limits, client *Client, log *slog.Logger) {
 	c.client, c.log = client, log
 	c.watch(l)
@@ -67,7 +67,7 @@ func (c *Conn) ExpectHTTP(l Limits, client *Client, log *slog.Logger) {
 	}
 }
 
-// Suspect counts a request of HTTP/1 that reached the handler, and tells whether the guard has refused it already.
+// Suspect counts a request of HTTP/1 that reached the handler, and reports whether the guard has refused it already.
 func (c *Conn) Suspect() bool {
 	c.served++
 	refused := c.guard.refused.Load()
@@ -98,13 +98,13 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close closes it, and gives its places back.
+// Close closes the connection and gives its places back.
 func (c *Conn) Close() error {
 	c.ending.Store(true)
 	c.wakeUp()
 	var err error
 	if c.tls != nil {
-		err = c.tls.Close() // which says good-bye, and closes the other one
+		err = c.tls.Close() // which says goodbye, and closes the TCP connection
 	} else {
 		err = c.TCPConn.Close()
 	}
@@ -117,7 +117,7 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Client returns the address by which the connection's requests are counted. It is invalid if they aren't.
+// Client returns the address by which the connection's requests are counted. It is invalid if they aren't counted.
 func (c *Conn) Client() netip.Addr {
 	if c.client == nil {
 		return netip.Addr{}
@@ -125,24 +125,25 @@ func (c *Conn) Client() netip.Addr {
 	return c.client.addr
 }
 
-// Begin reports whether no other request is under way on the connection that has begun so. End ends it.
+// Begin reports whether no other request that has begun so is under way on the connection. End ends it.
 func (c *Conn) Begin() bool { return c.busy.CompareAndSwap(false, true) }
 
-// End ends the request that has begun with Begin.
+// End ends the request that began with Begin.
 func (c *Conn) End() { c.busy.Store(false) }
 
-// connState is what the HTTP server last said about a connection.
+// connState is the connection's last state in the HTTP server.
 type connState struct {
 	state atomic.Int32 // http.ConnState
 	since atomic.Int64 // Unix nanoseconds
 }
 
-// quiet tells whether there has been no request for the time.
+// quiet reports whether there has been no request for the given time.
 func (c *Conn) quiet(d time.Duration) bool {
-	return http.ConnState(c.state.state.Load()) != http.StateActive && time.Since(time.Unix(0, c.state.since.Load())) >= d
+	return http.ConnState(c.state.state.Load()) != http.StateActive &&
+		time.Since(time.Unix(0, c.state.since.Load())) >= d
 }
 
-// hijacked tells whether the connection has been upgraded: its bytes are nobody's business any more.
+// hijacked reports whether the connection has been upgraded. Its bytes aren't looked at any more.
 func (c *Conn) hijacked() bool {
 	return http.ConnState(c.state.state.Load()) == http.StateHijacked
 }

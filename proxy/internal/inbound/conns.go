@@ -9,7 +9,7 @@ import (
 	"rhumb/proxy/internal/socket"
 )
 
-// Conns knows the HTTP server's connections, those that were upgraded excepted. http.Server.Shutdown is not used to end them: it
+// Conns knows the HTTP server's connections, except upgraded ones. http.Server.Shutdown is not used to end them: it
 // drops a request that arrives while it closes idle connections.
 type Conns struct {
 	mu    sync.Mutex
@@ -50,17 +50,18 @@ func (t *Conns) forget(c *Conn) {
 	delete(t.conns, c)
 }
 
-// CloseQuiet closes the connections on which no request has been for the time, and gives how many are left.
+// CloseQuiet closes the connections without a request for the given time, and returns how many are left.
 func (t *Conns) CloseQuiet(quiet time.Duration) (left int) {
 	return t.closeWhere(func(c *Conn) bool { return c.quiet(quiet) })
 }
 
-// roomTime is how long a kept-alive connection must have been without a request to be closed for the sake of a new one.
+// roomTime is how long a kept-alive connection must have been without a request to be closed to make room.
 const roomTime = 5 * time.Second
 
-// MakeRoom closes connections that nobody uses, of those that came in at such an address.
-func (t *Conns) MakeRoom(at func(socket.Binding) bool) {
-	t.closeWhere(func(c *Conn) bool { return at(c.Bound) && c.quiet(roomTime) })
+// MakeRoom closes kept-alive connections without a request that came in at the address; the zero Binding is any
+// address.
+func (t *Conns) MakeRoom(at socket.Binding) {
+	t.closeWhere(func(c *Conn) bool { return c.Bound.In(at) && c.quiet(roomTime) })
 }
 
 func (t *Conns) closeWhere(is func(*Conn) bool) (left int) {

@@ -5,26 +5,26 @@ import (
 	"time"
 )
 
-// frames counts what a client of HTTP/2 sends that costs it nothing: streams that it resets, and frames that carry
-// neither a request nor a part of a body. The server answers or drops them one by one, as many as come.
+// frames counts what costs a client of HTTP/2 nothing to send: streams that it resets, and frames that carry neither a
+// request nor a part of a body. The server answers or drops them one by one, however many come.
 type frames struct {
 	head  [9]byte
 	have  int       // bytes of head
 	left  int       // bytes of the frame's payload that are still to come
 	last  uint32    // the newest stream
-	since time.Time // when the connection began to speak HTTP/2
+	since time.Time // when the connection began with HTTP/2
 
 	requests, resets, others int64
 }
 
-// What a client may send without a delay: so many resets at first, and then one for every second request; so many other
-// frames at first, and then as many as it takes to acknowledge answers and to ask whether the server is alive.
+// What a client may send without a delay: that many resets at first, and then one for every second request; that many
+// other frames at first, and then enough to acknowledge answers and to ask whether the server is alive.
 const (
 	freeResets      = 50
 	freeFrames      = 500
 	framesPerSecond = 20
 	framesPerStream = 10
-	bytesPerFrame   = 64 // of what it is sent, for one WINDOW_UPDATE
+	bytesPerFrame   = 64 // of what the client is sent, for one WINDOW_UPDATE
 )
 
 // take counts the frames whose heads end in b.
@@ -58,7 +58,7 @@ func (f *frames) note() {
 	}
 }
 
-// excess returns how many frames more there were than the client may send, that was sent so many bytes.
+// excess returns how many frames too many have come from a client that was sent so many bytes.
 func (f *frames) excess(sent int64) int64 {
 	n := f.resets - freeResets - f.requests/2
 	if over := f.others - freeFrames - f.requests*framesPerStream - sent/bytesPerFrame; over > 0 {

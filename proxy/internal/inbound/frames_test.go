@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// frame is one of HTTP/2.
+// frame returns a frame of HTTP/2.
 func frame(kind, flags byte, stream uint32, payload string) string {
 	n := len(payload)
 	return string([]byte{byte(n >> 16), byte(n >> 8), byte(n), kind, flags, byte(stream >> 24), byte(stream >> 16),
@@ -24,7 +24,7 @@ func each(n int, make func(stream uint32) string) string {
 	return b.String()
 }
 
-func TestFramesThatAClientSendsForNothingAreCounted(t *testing.T) {
+func TestIdleFramesOfAClientAreCounted(t *testing.T) {
 	const end = 1 // END_STREAM
 	get := func(stream uint32) string { return frame(1, 4|end, stream, "header") }
 	reset := func(stream uint32) string { return frame(3, 0, stream, "code") }
@@ -71,7 +71,7 @@ func TestFramesThatAClientSendsForNothingAreCounted(t *testing.T) {
 	}
 }
 
-func TestPingsAMomentApartAreNoFlood(t *testing.T) {
+func TestPingsWithPausesAreNoFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := frames{since: time.Now()}
 		for i := range 20_000 {

@@ -10,31 +10,32 @@ import (
 	"time"
 )
 
-// guard looks over the bytes that a client sends, before the HTTP server reads them. The server is lenient where the standard
-// allows it: it takes bare line feeds and folded lines, and forgets a Content-Length beside a Transfer-Encoding, so that no
-// handler can tell. What the replica gets is written anew and would be sound; but another proxy in front of
-// this one may have seen two requests where the server saw one. So all that has two readings is refused, with its connection.
+// guard looks over the bytes that a client sends, before the HTTP server reads them. The server is lenient where the
+// standard allows it: it takes bare line feeds and folded lines, and forgets a Content-Length beside a
+// Transfer-Encoding, so that no handler can see them. The server writes the replica a request of its own, which is
+// sound. But another proxy in front of this one may have seen two requests where the server saw one. So the guard
+// refuses all that has two readings, with its connection.
 //
-// To refuse, it puts words in the place of the bytes that no HTTP server can take. It is used by one reader at a time.
+// To refuse, it replaces the bytes with words that no HTTP server accepts. It is used by one reader at a time.
 //
-// HTTP/2 isn't read here. A connection is one of HTTP/2 only if its very first bytes are the whole preface: a server that
-// gets half of it takes it for a request of HTTP/1 and goes on.
+// HTTP/2 isn't read here. A connection is one of HTTP/2 only if its very first bytes are the whole preface: a server
+// that gets half of the preface takes it for a request of HTTP/1 and goes on.
 type guard struct {
-	agreed  string // the protocol of the handshake; "": the first bytes decide
+	agreed  string // the protocol agreed on in the handshake; "": the first bytes decide
 	state   guardState
 	preface int    // lines of HTTP/2's preface that came
 	max     int    // bytes of a line
 	line    []byte // the beginning of a line that hasn't ended
-	left    int64  // bytes of the body or chunk that are still to come
+	left    int64  // bytes of the body or chunk still to come
 	frame   framing
-	heads   int64        // those that began
-	refused atomic.Int64 // from which request on all are refused; 0: none
-	pending []byte       // what the reader gets next: words of refusal, or the preface
-	early   bool         // bytes came before it was known whether there is one
+	heads   int64        // heads that have begun
+	refused atomic.Int64 // the request from which on all are refused; 0: none
+	pending []byte       // what the reader gets next: the refusal, or the preface
+	early   bool         // bytes came before it was known whether a request is under way
 	frames  frames       // of HTTP/2
 }
 
-// framing is what a head says of its body's length.
+// framing is what a head says about its body's length.
 type framing struct {
 	old     bool // HTTP/1.0
 	length  bool
@@ -63,7 +64,7 @@ const (
 // refusal ends the line that is being read, if any, and can't be a header, a trailer, or a chunk.
 const refusal = "\r\nrefused\r\n\r\n"
 
-// read reads from src what may pass.
+// read reads from src, and returns only what may pass.
 func (g *guard) read(src io.Reader, p []byte) (int, error) {
 	if g.agreed == protocolHTTP2 && g.state != foreign && g.refused.Load() == 0 {
 		if err := g.awaitPreface(src); err != nil {
@@ -89,11 +90,11 @@ func (g *guard) read(src io.Reader, p []byte) (int, error) {
 	return n, nil
 }
 
-// preface is the first bytes of a client of HTTP/2.
+// preface is how a client of HTTP/2 begins.
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// awaitPreface reads the preface of a client that agreed on HTTP/2. If anything else comes, the connection ends without an
-// answer: the client would not understand one of HTTP/1.
+// awaitPreface reads the preface of a client that agreed on HTTP/2. If anything else comes, the connection ends without
+// an answer: the client would not understand an answer of HTTP/1.
 func (g *guard) awaitPreface(src io.Reader) error {
 	for len(g.line) < len(preface) {
 		b := make([]byte, len(preface)-len(g.line))
@@ -115,8 +116,8 @@ func (g *guard) awaitPreface(src io.Reader) error {
 // speakHTTP2 is called when the whole of the preface has come.
 func (g *guard) speakHTTP2() { g.state, g.frames.since = foreign, time.Now() }
 
-// pass returns how many of the bytes may be passed on, and whether that is all of them: otherwise the line that follows is refused.
-// An empty line before a request is taken out of b.
+// pass returns how many of the bytes may be passed on, and whether that is all of them. If it isn't, the line that
+// follows is refused. It takes an empty line before a request out of b.
 func (g *guard) pass(b []byte) (n int, ok bool) {
 	for i := 0; i < len(b); {
 		switch g.state {
@@ -143,7 +144,7 @@ func (g *guard) pass(b []byte) (n int, ok bool) {
 				return i, false
 			}
 			g.state, b = atRequest, slices.Delete(b, i, i+1)
-			g.agreed = protocolHTTP1 // the connection's first bytes have gone by
+			g.agreed = protocolHTTP1 // the connection's first bytes have passed
 		default:
 			n, ok := g.takeBytes(b[i:])
 			if !ok {
@@ -155,7 +156,7 @@ func (g *guard) pass(b []byte) (n int, ok bool) {
 	return len(b), true
 }
 
-// takeBytes takes a line, or what there is of it, and gives its length.
+// takeBytes takes a line, or as much of it as there is, and returns its length.
 func (g *guard) takeBytes(b []byte) (int, bool) {
 	if g.state == atRequest && len(g.line) == 0 {
 		g.heads++
@@ -230,7 +231,7 @@ func (g *guard) takeRequestLine(line []byte) bool {
 	return g.frame.old || string(version) == "HTTP/1.1"
 }
 
-// takePreface takes the lines after the first of HTTP/2's preface.
+// takePreface takes the remaining lines of HTTP/2's preface.
 func (g *guard) takePreface(line []byte) bool {
 	rest := [...]string{"", "SM", ""}
 	if string(line) != rest[g.preface] {
@@ -308,11 +309,11 @@ func (g *guard) requestEnds() {
 	}
 }
 
-// idle is called when the server has answered a request. It tells whether the connection may go on: not after bytes that nobody
-// looked at because they might have been of another protocol.
+// idle is called when the server has answered a request. It reports whether the connection may go on. It may not after
+// bytes that weren't checked because they might have been of another protocol.
 func (g *guard) idle() bool {
 	if g.early {
-		g.refused.Store(1) // the server may have them already: no request from now on
+		g.refused.Store(1) // the server may have them already: no request passes from now on
 		return false
 	}
 	if g.state == atUpgrade {
@@ -321,13 +322,14 @@ func (g *guard) idle() bool {
 	return true
 }
 
-// field takes a header line apart.
+// field splits a header line.
 func field(line []byte) (name, value []byte, ok bool) {
 	name, value, ok = bytes.Cut(line, []byte(":"))
 	return name, bytes.Trim(value, " "), ok && IsToken(name)
 }
 
-// FramesBody reports whether a header says how long a body is, or seems to, to those who take "_" for "-": CGI and WSGI.
+// FramesBody reports whether a header says how long a body is, or seems to for servers that take "_" for "-" (CGI,
+// WSGI).
 func FramesBody[T string | []byte](name T) bool {
 	var plain [len("Transfer-Encoding")]byte
 	if len(name) != len("Content-Length") && len(name) != len(plain) {
@@ -342,12 +344,12 @@ func FramesBody[T string | []byte](name T) bool {
 	return bytes.EqualFold(n, []byte("Content-Length")) || bytes.EqualFold(n, []byte("Transfer-Encoding"))
 }
 
-// IsNumber reports whether s is a length as HTTP has it: digits alone.
+// IsNumber reports whether s is a length as HTTP writes it: digits only.
 func IsNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// IsToken reports whether b is a name as RFC 9110 has it.
+// IsToken reports whether b is a token of RFC 9110.
 func IsToken[T string | []byte](b T) bool {
 	for i := range len(b) {
 		c := b[i]

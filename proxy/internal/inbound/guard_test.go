@@ -12,8 +12,8 @@ import (
 	"rhumb/proxy/internal/guardtest"
 )
 
-// What the guard lets pass has one reading: the server sees the requests in it that a strict reader sees in what the client sent,
-// and the pieces in which it arrives make no difference.
+// What the guard lets pass has one reading: the server sees the requests that a strict reader sees in what the client
+// sent. The pieces in which it arrives make no difference.
 func FuzzTheGuardAndTheServerAgree(f *testing.F) {
 	for _, s := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.0\r\n\r\n",
@@ -48,7 +48,7 @@ func FuzzTheGuardAndTheServerAgree(f *testing.F) {
 		}
 		seen, err := requests(out)
 		if n := g.refused.Load(); refused && int64(len(seen)) >= n {
-			seen, err = seen[:n-1], io.ErrUnexpectedEOF // the handler knows of the rest that it is suspect
+			seen, err = seen[:n-1], io.ErrUnexpectedEOF // the handler knows that the rest is suspect
 		}
 		if err == nil && refused {
 			t.Fatalf("refused, but the server takes %q", out)
@@ -101,11 +101,12 @@ func requests(b []byte) (seen []guardtest.Request, err error) {
 	}
 }
 
-// twoRequests are one of a browser, and one with a body in chunks.
+// twoRequests returns a browser's request and a request with a body in chunks.
 func twoRequests() []byte {
 	head := "Host: shop.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\nAccept: text/html,*/*;q=0.8\r\n" +
 		"Accept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\nCookie: session=0123456789abcdef; theme=dark\r\n"
-	return []byte("GET /shop/cart?item=12 HTTP/1.1\r\n" + head + "\r\nPOST /shop/cart HTTP/1.1\r\n" + head + "Transfer-Encoding: chunked\r\n\r\n" +
+	return []byte("GET /shop/cart?item=12 HTTP/1.1\r\n" + head + "\r\nPOST /shop/cart HTTP/1.1\r\n" + head +
+		"Transfer-Encoding: chunked\r\n\r\n" +
 		"3\r\nabc\r\n0\r\n\r\n")
 }
 

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// heldEnd returns what a read that came upon the end of the client's side returns to the server. The server takes the end for a client that
-// has left, and drops the request; but one that ends its side after its last request ("nc -N") still waits for the answer. The two can't be told
-// apart. So while the server is at work on a whole request, the end is held back until the answer has been written, or for half of the time
-// in which a client has to move. This costs no more than a client that stays.
+// heldEnd returns what the server reads when the client has ended its side. The server takes that end for a client that
+// has left, and drops the request. But a client that ends its side after its last request ("nc -N") still waits for the
+// answer, and the two can't be told apart. So while the server is at work on a whole request, the end is held back
+// until the answer has been written, or for half of ProgressTime. This costs no more than a client that stays.
 func (c *Conn) heldEnd() error {
-	if http.ConnState(c.state.state.Load()) != http.StateActive || c.guard.state != atStart || c.guard.refused.Load() != 0 {
+	if http.ConnState(c.state.state.Load()) != http.StateActive || c.guard.state != atStart ||
+		c.guard.refused.Load() != 0 {
 		return io.EOF
 	}
 	timer := time.NewTimer(c.pace.limit / 2)
@@ -33,7 +34,7 @@ func (c *Conn) heldEnd() error {
 	}
 }
 
-// SetReadDeadline sets the deadline of reads. The server stops a read by one that has long passed.
+// SetReadDeadline sets the deadline of reads. The server stops a read with a deadline that has long passed.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	err := c.TCPConn.SetReadDeadline(t)
 	stopped := !t.IsZero() && t.Unix() <= 1
@@ -48,6 +49,6 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 func (c *Conn) wakeUp() {
 	select {
 	case c.wake <- struct{}{}:
-	default: // it has to look already, or there is none: nil is never ready
+	default: // it has been woken already, or there is none: sending to nil never happens
 	}
 }

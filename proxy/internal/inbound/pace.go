@@ -9,20 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pace watches that a client takes what it is sent. The socket's buffer tells little: it has room for a new byte only when a third
-// of some megabytes has gone, which takes a slow line minutes. So what counts is what the client's kernel has acknowledged.
+// pace watches that a client takes what it is sent. The socket's buffer says little: it has room for a new byte only
+// when a third of some megabytes has gone, which takes a slow line minutes. So what counts is what the client's kernel
+// has acknowledged.
 type pace struct {
 	limit time.Duration // 0: not watched
 	least uint64        // bytes that must be acknowledged within it
 	armed time.Time     // when the write deadline was last set
 
-	acked uint64    // when the client was last seen to move
+	acked uint64    // bytes acknowledged when the client was last seen to move
 	since time.Time // no later than that
 	seen  time.Time // when it was last looked at
 }
 
-// still takes in how much is acknowledged now, and returns for how long the client has stood still. A write that is stuck has
-// begun at began. A client that lets a write through now and then without acknowledging anything stands still all the same.
+// still takes in how much is acknowledged now, and returns for how long the client has stood still. A write that is
+// stuck began at began. A client that lets a write through now and then without acknowledging anything still stands
+// still.
 func (p *pace) still(acked uint64, began, now time.Time) time.Duration {
 	fresh := p.seen.IsZero() || now.Sub(p.seen) > p.limit/2
 	p.seen = now
@@ -35,23 +37,23 @@ func (p *pace) still(acked uint64, began, now time.Time) time.Duration {
 	return now.Sub(p.since)
 }
 
-// watch bounds how long the client may stand still, also when all that it is sent is in the kernel's hands.
+// watch bounds how long the client may stand still, even when all that it is sent is in the kernel's buffers.
 func (c *Conn) watch(l Limits) {
 	c.pace = pace{limit: l.ProgressTime, least: uint64(l.Progress)}
-	c.userTimeout(l.ProgressTime * 9 / 8) // after Write, which tells the client
+	c.userTimeout(l.ProgressTime * 9 / 8) // after Write, which answers the client
 	_ = onSocket(c.TCPConn, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
 	})
 }
 
-// maxUnsent is how many bytes the kernel holds for a client that has no room for them. It would take megabytes.
+// maxUnsent is how many bytes the kernel holds for a client that has no room for them. Without it, it holds megabytes.
 const maxUnsent = 256 << 10
 
 // unwatch is for upgraded connections, which may be as slow as they like.
 func (c *Conn) unwatch() { c.userTimeout(0) }
 
-// userTimeout tells the kernel how long a client may take nothing before the connection is dead. It is a second line
-// of defence: a kernel that refuses leaves the first.
+// userTimeout sets how long a client may take nothing before the kernel considers the connection dead. It is a second
+// line of defence: if the kernel refuses, the first remains.
 func (c *Conn) userTimeout(d time.Duration) {
 	_ = onSocket(c.TCPConn, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
@@ -92,7 +94,7 @@ func (c *Conn) send(b []byte) (n int, err error) {
 		still := c.pace.still(acked, began, time.Now())
 		crowded := c.stand(&stands, still >= c.pace.limit/20)
 		if crowded || still >= c.pace.limit*7/8 { // the deadline was set a little before began
-			_ = c.SetLinger(0) // the kernel needn't keep for it what it doesn't read
+			_ = c.SetLinger(0) // so that the kernel drops what the client doesn't read
 			return n, err
 		}
 	}
@@ -111,7 +113,7 @@ func (c *Conn) stand(was *bool, is bool) (crowded bool) {
 	return false
 }
 
-// acked gives how many bytes the client's kernel has acknowledged.
+// acked returns how many bytes the client's kernel has acknowledged.
 func (c *Conn) acked() (n uint64, err error) {
 	err = onSocket(c.TCPConn, func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)

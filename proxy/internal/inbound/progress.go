@@ -3,7 +3,6 @@ package inbound
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -14,20 +13,20 @@ import (
 	"time"
 )
 
-// Progress wraps a request and its answer so that a client which neither sends nor reads is cut: a deadline is set
-// before each read and write and moved on as bytes move, in more than drops. There is no limit on how long all of it takes. Upgraded connections have
-// none, because hijacking clears the deadlines.
+// Progress wraps a request and its answer, and cuts a client that neither sends nor reads. A deadline is set before
+// each read and write and moves on as bytes move; a few bytes now and then don't move it. There is no limit on how long
+// all of it takes. Upgraded connections have no deadline, because hijacking clears it.
 type Progress struct {
 	http.ResponseWriter
 	rc    *http.ResponseController
 	limit time.Duration
-	http2 bool  // its deadlines fire also while nothing is being written or read, so they are cleared each time
+	http2 bool  // its deadlines fire also while nothing is written or read, so they are cleared each time
 	body  *Body // nil: the request has none
 	r     *http.Request
 }
 
-// smallBody is the size up to which a body of known length is read before a replica is chosen. It then goes out in one write with the
-// header, no slow client keeps a replica waiting for it, and a replica that answers without reading it causes no trouble.
+// smallBody is the size up to which a body of known length is read before a replica is chosen. It then goes out in one
+// write with the header, no slow client keeps a replica waiting for it, and a replica may answer without reading it.
 const smallBody = 8 << 10
 
 // NewProgress wraps a request and its answer; End ends it.
@@ -35,32 +34,33 @@ func NewProgress(w http.ResponseWriter, r *http.Request, limits Limits) *Progres
 	limit := limits.ProgressTime
 	p := &Progress{ResponseWriter: w, rc: http.NewResponseController(w), limit: limit, http2: r.ProtoMajor == 2, r: r}
 	if r.Body != nil && r.Body != http.NoBody {
-		p.body = &Body{ReadCloser: r.Body, rc: p.rc, limit: limit, least: limits.Progress, http2: p.http2, done: make(chan struct{})}
+		p.body = &Body{ReadCloser: r.Body, rc: p.rc, limit: limit, least: limits.Progress, http2: p.http2,
+			done: make(chan struct{})}
 		if !p.http2 {
-			// A replica may answer before it has read all of the body. Without this, the server
-			// would read the rest first, and the answer would wait for a client that waits for the answer.
+			// A replica may answer before it has read all of the body. Without this, the server would read the rest
+			// first, and the answer would wait for a client that waits for the answer.
 			_ = p.rc.EnableFullDuplex()
 		}
 	}
 	return p
 }
 
-// Body gives the request's; nil if it has none.
+// Body returns the request's body; nil if it has none.
 func (p *Progress) Body() *Body { return p.body }
 
-// Slow tells whether it was cut for making no progress.
+// Slow reports whether the body was cut for making no progress.
 func (b *Body) Slow() bool { return b.slow.Load() }
 
-// Cut tells whether it broke off for any reason: nothing that another replica would do better.
+// Cut reports whether the body broke off for any reason, so that another replica would do no better.
 func (b *Body) Cut() bool { return b.cut.Load() }
 
-// Malformed reports whether it broke off because the server could not read it. The standard allows some of what the server refuses:
-// sizes of more than 16 digits, 4 KB of a chunk's extension or of trailers.
+// Malformed reports whether the body broke off because the server could not read it. The standard allows some of what
+// the server refuses: sizes of more than 16 digits, 4 KB of a chunk's extension or of trailers.
 func (b *Body) Malformed() bool { return b.malformed.Load() }
 
-// Request gives the request to pass on. Its error is the client's: the body broke off or came too slowly.
-func (p *Progress) Request(ctx context.Context) (*http.Request, error) {
-	r := p.r.WithContext(ctx)
+// Request returns the request to pass on. An error is the client's: the body broke off or came too slowly.
+func (p *Progress) Request() (*http.Request, error) {
+	r := p.r.WithContext(p.r.Context())
 	switch {
 	case p.body == nil:
 	case r.ContentLength > 0 && r.ContentLength <= smallBody && r.Header.Get("Expect") == "":
@@ -78,11 +78,12 @@ func (p *Progress) Request(ctx context.Context) (*http.Request, error) {
 // earlyTime is how long an answer waits for the end of the body that it answers.
 const earlyTime = 5 * time.Millisecond
 
-// WriteHeader begins the answer. One that comes before its request's body has been read is the last on its connection, and has
-// to say so: a client would send the next request into a connection that is being closed. Mostly the end is only microseconds away.
+// WriteHeader begins the answer. An answer that comes before its request's body has been read is the last on its
+// connection, and must say so, or the client would send its next request into a connection that is being closed. The
+// end of the body is mostly only microseconds away.
 func (p *Progress) WriteHeader(status int) {
 	if status < 200 && !p.r.ProtoAtLeast(1, 1) {
-		return // HTTP/1.0 knows no interim answers
+		return // HTTP/1.0 has no interim answers
 	}
 	if status >= 200 && p.body != nil && !p.http2 {
 		select {
@@ -100,8 +101,8 @@ func (p *Progress) WriteHeader(status int) {
 // streamPart is how much of an HTTP/2 answer must go within the limit. Many streams share a slow client's bandwidth.
 const streamPart = 8 << 10
 
-// Write writes a part of the answer. The connection itself sees to it that its client reads (Conn.Write); a stream of
-// HTTP/2 can stand still by itself.
+// Write writes a part of the answer. The connection makes sure that its client reads (Conn.Write), but a single stream
+// of HTTP/2 can stand still.
 func (p *Progress) Write(b []byte) (n int, err error) {
 	if !p.http2 {
 		return p.ResponseWriter.Write(b)
@@ -125,8 +126,8 @@ func (p *Progress) FlushError() error {
 	return err
 }
 
-// Hijack hands the connection over, and has it read first what the client sent right behind its request: the server has that in a
-// buffer, and who changes protocols reads from the connection alone.
+// Hijack hands the connection over. It reads first what the client sent right behind its request: the server has that
+// in a buffer, but after a change of protocol only the connection is read.
 func (p *Progress) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := p.rc.Hijack()
 	if conn, ok := c.(*Conn); ok && err == nil && rw.Reader.Buffered() > 0 {
@@ -151,8 +152,8 @@ func (p *Progress) disarm() {
 	}
 }
 
-// End leaves deadlines for what the server does after the handler: write what is buffered, and read a bit of a body that nobody
-// wanted, so that the connection may be kept.
+// End leaves deadlines for what the server does after the handler: write what is buffered, and read a bit of a body
+// that no replica read, so that the connection may be kept.
 func (p *Progress) End() {
 	now := time.Now()
 	if p.http2 {
@@ -161,14 +162,14 @@ func (p *Progress) End() {
 	}
 	switch {
 	case p.body == nil || p.body.ended():
-	case p.body.cut.Load(): // it has had its time
+	case p.body.cut.Load(): // the client has had its time
 		p.rc.SetReadDeadline(time.Unix(1, 0))
 	default:
 		p.rc.SetReadDeadline(now.Add(min(p.limit, 5*time.Second)))
 	}
 }
 
-// Body is a request's, which may break off.
+// Body is a request's body. It may break off.
 type Body struct {
 	io.ReadCloser
 	rc    *http.ResponseController
@@ -176,7 +177,7 @@ type Body struct {
 	least int // bytes that must come within the limit
 	http2 bool
 	until time.Time     // the deadline that is set
-	spent time.Duration // waiting for the client, since so many came
+	spent time.Duration // waiting for the client, since that many came
 	came  int
 	done  chan struct{} // closed once all of it has been read
 	once  sync.Once
@@ -193,7 +194,8 @@ func (b *Body) Read(p []byte) (int, error) {
 	}
 	now := time.Now()
 	until := now.Add(b.limit - b.spent)
-	if d := until.Sub(b.until); b.http2 || d < 0 || d > b.limit/60 { // the timer costs more than the clock
+	// setting the timer costs more than reading the clock
+	if d := until.Sub(b.until); b.http2 || d < 0 || d > b.limit/60 {
 		b.until = until
 		b.rc.SetReadDeadline(until)
 	}
@@ -208,7 +210,8 @@ func (b *Body) Read(p []byte) (int, error) {
 	case errors.Is(err, io.EOF):
 		b.once.Do(func() { close(b.done) })
 	default:
-		left := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, http.ErrBodyReadAfterClose) || errors.As(err, new(net.Error))
+		left := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, http.ErrBodyReadAfterClose) ||
+			errors.As(err, new(net.Error))
 		b.malformed.Store(!left && !b.http2)
 		b.slow.Store(errors.Is(err, os.ErrDeadlineExceeded))
 		b.cut.Store(true)
@@ -216,7 +219,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends a reading that waits for the client, so that an early answer isn't held up by it.
+// Close ends a read that waits for the client, so that it doesn't hold up an early answer.
 func (b *Body) Close() error {
 	if !b.ended() && !b.http2 {
 		b.rc.SetReadDeadline(time.Unix(1, 0))

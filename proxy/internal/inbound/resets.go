@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// resets counts what a client of HTTP/2 asks for and takes back at once. The server bounds how many streams there are at
-// a time, but a stream that is reset makes place for the next, so that their number over time has no bound.
+// resets counts what a client of HTTP/2 asks for and takes back at once. The server bounds how many streams there are
+// at a time, but a stream that is reset makes room for the next, so that their number over time has no bound.
 type resets struct{ requests, reset atomic.Int64 }
 
-// manyResets is how many requests a connection may take back before it is looked at how many it didn't.
+// manyResets is how many requests a connection may take back before their share counts.
 const manyResets = 200
 
-// NoteEnd takes in that a request of HTTP/2 has ended, and closes the connection if it takes back most of what it asks for. A person who leaves
-// pages early doesn't: a browser opens a new connection with the next click on a dead one.
+// NoteEnd notes that a request of HTTP/2 has ended. It closes the connection if the client takes back most of what it
+// asks for. A person who leaves pages early doesn't do that: a browser opens a new connection with the next click.
 func (c *Conn) NoteEnd(reset bool) {
 	all := c.resets.requests.Add(1)
 	if !reset {
@@ -32,8 +32,8 @@ const (
 	maxExcess  = 100                   // frames too many
 )
 
-// patient reports whether a client of HTTP/2 may go on. One that sends too many frames for nothing is read from slowly,
-// and then no more: closed at once, it would only come again.
+// patient reports whether a client of HTTP/2 may go on. A client that sends too many idle frames is read from slowly,
+// and then no more. Closed at once, it would only come again.
 func (c *Conn) patient() bool {
 	if c.guard.state != foreign {
 		return true

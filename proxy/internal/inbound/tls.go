@@ -15,11 +15,11 @@ import (
 const (
 	protocolHTTP2     = "h2"
 	protocolHTTP1     = "http/1.1"
-	protocolChallenge = "acme-tls/1" // RFC 8737: an authority looks at the certificate and goes
+	protocolChallenge = "acme-tls/1" // RFC 8737: an authority looks at the certificate and leaves
 )
 
-// TLSConfig takes TLS 1.2 and 1.3 with the suites that Go's own team keeps up to date. A name that has no certificate gets the alert
-// unrecognized_name.
+// TLSConfig returns a configuration for TLS 1.2 and 1.3 with Go's default suites. A name without a certificate gets the
+// alert unrecognized_name.
 func TLSConfig(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -34,8 +34,8 @@ func TLSConfig(certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error))
 	}
 }
 
-// Handshake makes the connection one of TLS; false if it came to nothing, and the connection is closed. The server then reads it like one in
-// clear, through the same guard: it finds out by itself whether HTTP/2 is spoken.
+// Handshake turns the connection into one of TLS. It returns false if that fails, and the connection is closed. The
+// server then reads it like a connection in clear, through the same guard, which recognizes HTTP/2.
 func (c *Conn) Handshake(ctx context.Context, conf *tls.Config, limit time.Duration, log *slog.Logger) bool {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -56,7 +56,7 @@ func (c *Conn) Handshake(ctx context.Context, conf *tls.Config, limit time.Durat
 // wireConn is what TLS reads from and writes to: the socket, under the limits of a connection in clear.
 type wireConn struct{ c *Conn }
 
-// goodbyeTime is how long a connection's end may take to be said.
+// goodbyeTime is how long closing a connection may take.
 const goodbyeTime = 100 * time.Millisecond
 
 func (w wireConn) Read(b []byte) (int, error)        { return w.c.TCPConn.Read(b) }
@@ -67,7 +67,7 @@ func (w wireConn) SetDeadline(t time.Time) error     { return w.c.TCPConn.SetDea
 func (w wireConn) SetReadDeadline(t time.Time) error { return w.c.TCPConn.SetReadDeadline(t) }
 func (w wireConn) SetWriteDeadline(t time.Time) error {
 	if at := time.Now().Add(goodbyeTime); w.c.ending.Load() && t.After(at) {
-		t = at // nobody waits longer for one that doesn't even take the good-bye
+		t = at // don't wait longer for a client that doesn't even take the goodbye
 	}
 	return w.c.TCPConn.SetWriteDeadline(t)
 }
@@ -81,7 +81,7 @@ func (w wireConn) Write(b []byte) (int, error) {
 
 // The TCP connection's own shortcuts would go around TLS.
 
-// ReadFrom writes what r gives.
+// ReadFrom writes what it reads from r.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if c.tls != nil {
 		return io.Copy(c.tls, r)
@@ -102,7 +102,7 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	return int64(n) + rest, err
 }
 
-// CloseWrite tells the client that nothing more comes.
+// CloseWrite ends the connection's outgoing side.
 func (c *Conn) CloseWrite() error {
 	if c.tls != nil {
 		if err := c.tls.CloseWrite(); err != nil {
@@ -112,11 +112,12 @@ func (c *Conn) CloseWrite() error {
 	return c.TCPConn.CloseWrite()
 }
 
-// Encrypted tells whether it is one of TLS.
+// Encrypted reports whether the connection uses TLS.
 func (c *Conn) Encrypted() bool { return c.tls != nil }
 
-// Covers tells whether requests for the host may come on the connection: those for the name that the client asked for in its handshake, and,
-// because browsers send on one connection what one certificate is for, those for other names of the certificate that it was shown.
+// Covers reports whether requests for the host may come on the connection: for the name that the client asked for in
+// its handshake, and for the other names of the certificate that it was shown, because browsers use one connection for
+// all names of a certificate.
 func (c *Conn) Covers(host string) bool {
 	return c.tls == nil || host == c.name || c.leaf != nil && c.leaf.VerifyHostname(host) == nil
 }

@@ -1,4 +1,4 @@
-// Package page is what the proxy itself answers, in the words of the person who asked.
+// Package page has the proxy's own answers, in words for visitors.
 package page
 
 import (
@@ -13,17 +13,17 @@ import (
 	"rhumb/proxy/internal/table"
 )
 
-// Page is an answer of the proxy itself. It says what is going on in the words of the person who asked, and names
-// no addresses, replicas or errors of the inside.
+// Page is one of the proxy's own answers. It says what is going on in words for a visitor, and names no addresses,
+// replicas or internal errors.
 type Page struct {
 	status int
 	what   string // one line
 	why    string // a sentence or two
-	retry  int    // seconds; 0: trying again won't help
+	retry  int    // seconds; 0: retrying won't help
 	close  bool
 }
 
-// NotFound answers where no rule leads.
+// NotFound answers a request that no rule fits.
 func NotFound(r *http.Request) Page {
 	return Page{status: http.StatusNotFound, what: "Nothing is served here",
 		why: fmt.Sprintf("No service answers to %q at this path.", table.RequestHost(r.Host))}
@@ -31,10 +31,11 @@ func NotFound(r *http.Request) Page {
 
 // NotAllowed answers CONNECT.
 func NotAllowed() Page {
-	return Page{status: http.StatusMethodNotAllowed, what: "Not a forward proxy", why: "CONNECT is not served here.", close: true}
+	return Page{status: http.StatusMethodNotAllowed, what: "Not a forward proxy", why: "CONNECT is not served here.",
+		close: true}
 }
 
-// Bad answers what has more than one reading.
+// Bad answers a request that has more than one reading.
 func Bad() Page {
 	return Page{status: http.StatusBadRequest, what: "The request can't be read for sure",
 		why: "Where it ends isn't certain, or it breaks the rules of HTTP.", close: true}
@@ -46,25 +47,25 @@ func Misdirected() Page {
 		why: "This one was opened for another host name, whose certificate isn't for this one."}
 }
 
-// TooSlow answers a body that stopped coming.
+// TooSlow answers a request whose body stopped coming.
 func TooSlow() Page {
 	return Page{status: http.StatusRequestTimeout, what: "The request stopped coming in",
 		why: "No byte of its body arrived for too long.", close: true}
 }
 
-// Unready answers who has waited for a replica in vain.
+// Unready answers a request that timed out waiting for a replica.
 func Unready(stack string) Page {
 	return Page{status: http.StatusServiceUnavailable, what: stack + " has no ready replica",
 		why: "It is being deployed or restarted. Please try again in a moment.", retry: 2}
 }
 
-// Crowded answers who finds too many waiting already.
+// Crowded answers a request when too many are waiting already.
 func Crowded(stack string) Page {
 	return Page{status: http.StatusServiceUnavailable, what: stack + " has no ready replica",
 		why: "It is being deployed or restarted, and many requests wait already. Please try again in a moment.", retry: 5}
 }
 
-// Busy answers when there is no place for one more request.
+// Busy answers a request for which there is no place.
 func Busy(stack string) Page {
 	return Page{status: http.StatusServiceUnavailable, what: stack + " is busy",
 		why: "More requests are under way than there are places for. Please try again in a moment.", retry: 1}
@@ -99,7 +100,7 @@ h1 { font-size: 1.4rem; margin: 0 } p { margin: .4rem 0 } small { color: #778 }
 </html>
 `))
 
-// pageView is a page in the words of its JSON form.
+// pageView is the JSON form of a page.
 type pageView struct {
 	Status int    `json:"status"`
 	Text   string `json:"-"`
@@ -107,7 +108,7 @@ type pageView struct {
 	Why    string `json:"detail"`
 }
 
-// Write answers in the form that the client prefers: HTML, JSON, or plain text for those that don't say.
+// Write answers in the form that the client prefers: HTML, JSON, or plain text if it names none.
 func (p Page) Write(w http.ResponseWriter, r *http.Request) {
 	kind, body := p.render(r.Header.Get("Accept"))
 	h := w.Header()
@@ -123,7 +124,7 @@ func (p Page) Write(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(p.status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // a client that is gone is nobody to tell
+		_, _ = w.Write(body) // if it fails, the client is gone
 	}
 }
 

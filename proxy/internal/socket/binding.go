@@ -8,18 +8,18 @@ import (
 	"rhumb"
 )
 
-// Binding names a socket: what can be bound once. TCP and HTTP share the sockets of TCP.
+// Binding names what can be bound once. TCP and HTTP share the sockets of TCP.
 type Binding struct {
 	UDP  bool
 	Addr netip.AddrPort
 }
 
-// Of gives the binding of a listener.
+// Of returns the binding of a listener.
 func Of(l rhumb.Listener) Binding {
 	return Binding{UDP: l.Protocol == rhumb.UDP, Addr: l.Addr}
 }
 
-// String gives "127.0.0.1:80/tcp".
+// String returns the binding as "127.0.0.1:80/tcp".
 func (b Binding) String() string {
 	if b.UDP {
 		return b.Addr.String() + "/udp"
@@ -27,7 +27,10 @@ func (b Binding) String() string {
 	return b.Addr.String() + "/tcp"
 }
 
-// Overlaps tells whether the kernel would refuse one beside the other.
+// In reports whether b is at; every binding is in the zero Binding.
+func (b Binding) In(at Binding) bool { return at == Binding{} || b == at }
+
+// Overlaps reports whether the kernel would refuse to bind one beside the other.
 func (b Binding) Overlaps(o Binding) bool {
 	if b.UDP != o.UDP || b.Addr.Port() != o.Addr.Port() {
 		return false
@@ -39,7 +42,8 @@ func (b Binding) Overlaps(o Binding) bool {
 	return x == y || covers(x, y) || covers(y, x)
 }
 
-// Try tells whether the address could be bound. Nothing is listened on, so that no client sees it.
+// Try returns nil if the address could be bound, and else the error that Explain makes. It doesn't listen, so that no
+// client sees it.
 func Try(b Binding) error {
 	a := b.Addr.Addr()
 	family, kind := unix.AF_INET6, unix.SOCK_STREAM
@@ -63,7 +67,7 @@ func Try(b Binding) error {
 		if a.IsUnspecified() {
 			only = 0
 		}
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only) // binding tells
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only) // if it fails, Bind does too
 	}
 	if !b.UDP {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)

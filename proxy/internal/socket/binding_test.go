@@ -11,7 +11,8 @@ func TestAddressesOverlapAsInTheKernel(t *testing.T) {
 		want bool
 	}{
 		{"[::]:80", "127.0.0.1:80", true}, {"[::]:80", "0.0.0.0:80", true}, {"[::]:80", "[::1]:80", true},
-		{"0.0.0.0:80", "127.0.0.1:80", true}, {"0.0.0.0:80", "[::1]:80", false}, {"127.0.0.1:80", "127.0.0.2:80", false},
+		{"0.0.0.0:80", "127.0.0.1:80", true}, {"0.0.0.0:80", "[::1]:80", false}, {"127.0.0.1:80", "127.0.0.2:80",
+			false},
 		{"[::]:80", "[::]:81", false}, {"127.0.0.1:80", "127.0.0.1:80", true},
 	} {
 		a, b := Binding{Addr: netip.MustParseAddrPort(c.a)}, Binding{Addr: netip.MustParseAddrPort(c.b)}

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// holder says which process has a socket that keeps b from being bound: `nginx (pid 812)`. It is found through the
-// socket's inode, as proc(5) describes; "" if it can't be.
+// holder returns the process with a socket that keeps b from being bound, such as "nginx (pid 812)". It finds the
+// process through the socket's inode, as proc(5) describes, and returns "" if it can't.
 func holder(b Binding) string {
 	kind, listening := "tcp", "0A"
 	if b.UDP {
@@ -51,7 +51,7 @@ func parseProcAddr(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, uint16(port)), ok
 }
 
-// processOf finds the process that has the socket open.
+// processOf returns the process that has the socket open.
 func processOf(inode string) string {
 	want := "socket:[" + inode + "]"
 	fds, err := filepath.Glob("/proc/[0-9]*/fd/*")

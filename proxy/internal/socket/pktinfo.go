@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LocalOf turns what the kernel said about a datagram's own address (ip(7), ipv6(7): pktinfo) into the control message that sends
-// an answer from it; "" if it said nothing. The interface is left to the routes.
+// LocalOf returns the control message that sends an answer from the address that a datagram came to. oob is what the
+// kernel said about that address (ip(7), ipv6(7): pktinfo); if it said nothing, the result is "". The routes choose the
+// interface.
 func LocalOf(oob []byte) string {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -16,10 +17,12 @@ func LocalOf(oob []byte) string {
 	}
 	for _, m := range msgs {
 		switch {
-		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO && len(m.Data) >= unix.SizeofInet4Pktinfo:
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_PKTINFO &&
+			len(m.Data) >= unix.SizeofInet4Pktinfo:
 			in := (*unix.Inet4Pktinfo)(unsafe.Pointer(&m.Data[0]))
 			return string(unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: in.Spec_dst}))
-		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO && len(m.Data) >= unix.SizeofInet6Pktinfo:
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_PKTINFO &&
+			len(m.Data) >= unix.SizeofInet6Pktinfo:
 			in := (*unix.Inet6Pktinfo)(unsafe.Pointer(&m.Data[0]))
 			return string(unix.PktInfo6(&unix.Inet6Pktinfo{Addr: in.Addr, Ifindex: scopeOf(in)}))
 		}
@@ -35,14 +38,15 @@ func scopeOf(in *unix.Inet6Pktinfo) uint32 {
 	return 0
 }
 
-// wantLocal asks the kernel to say which of the host's addresses each datagram came to. On a socket bound to all addresses an answer
-// would otherwise leave from whichever the routes prefer, and the client would not know it. Without it, answers still go out.
+// wantLocal asks the kernel to say which of the host's addresses each datagram came to. On a socket bound to all
+// addresses, an answer would otherwise leave from the address that the routes prefer, and its client might not expect
+// that one.
 func wantLocal(c *net.UDPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return
 	}
-	_ = raw.Control(func(fd uintptr) { // without it answers come from the address that the kernel chooses
+	_ = raw.Control(func(fd uintptr) { // if it fails, the kernel chooses the address of answers
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 	})

@@ -1,5 +1,5 @@
-// Package socket has the addresses of this host that are served: binding them, saying who else holds them, and making sockets of
-// what another process has handed over.
+// Package socket binds addresses of this host, finds which process holds an address, and makes sockets from descriptors
+// that another process has handed over.
 package socket
 
 import (
@@ -14,20 +14,22 @@ import (
 	"rhumb"
 )
 
-// Socket is one bound address. Who serves what comes in is looked up in the table for each connection, so that a
-// listener changes its protocol or backend without the socket being touched.
+// Socket is one bound address. What serves a connection is looked up in the table each time, so that a listener changes
+// its protocol or backend without touching the socket.
 type Socket struct {
 	Bound  Binding
-	TCP    *net.TCPListener // or
+	TCP    *net.TCPListener // nil: UDP
 	UDP    *net.UDPConn
 	once   sync.Once
 	closed chan struct{}
 }
 
-// Listen binds the address. A host without IPv6 takes "[::]" as all of IPv4. Errors are the kernel's: Explain explains them.
+// Listen binds the address. A host without IPv6 takes "[::]" as all of IPv4. Errors are the kernel's; Explain turns
+// them into messages.
 func Listen(ctx context.Context, b Binding) (*Socket, error) {
 	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // it has no TCP_USER_TIMEOUT, and outlives its closing: a slow client would hold what we let go of
+	// Multipath TCP has no TCP_USER_TIMEOUT and outlives its closing: a slow client would hold what we let go of.
+	lc.SetMultipathTCP(false)
 	network, addr := networkOf(b)
 	if b.UDP {
 		c, err := lc.ListenPacket(ctx, network, addr)
@@ -49,7 +51,8 @@ func Listen(ctx context.Context, b Binding) (*Socket, error) {
 	return ofTCP(b, l), nil
 }
 
-// Inherit makes a socket of a file descriptor that another process bound. It works on a duplicate: f stays the caller's.
+// Inherit makes a socket from a file descriptor that another process bound. It works on a duplicate: f stays the
+// caller's.
 func Inherit(b Binding, f *os.File) (*Socket, error) {
 	if b.UDP {
 		c, err := net.FilePacketConn(f)
@@ -79,7 +82,7 @@ func wildcard4(port uint16) string {
 	return netip.AddrPortFrom(netip.IPv4Unspecified(), port).String()
 }
 
-// networkOf gives net's names for b: "tcp" on "[::]" is the one that takes IPv4 too.
+// networkOf returns net's names for b. "tcp" on "[::]" takes IPv4 too.
 func networkOf(b Binding) (network, addr string) {
 	network = "tcp"
 	if b.UDP {
@@ -94,14 +97,17 @@ func networkOf(b Binding) (network, addr string) {
 	return network, b.Addr.String()
 }
 
-// Explain names the address and, where it can be found, who holds it.
+// Explain returns an error with the code Conflict that names the address and, if it can be found, the process that
+// holds it.
 func Explain(b Binding, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		if who := holder(b); who != "" {
-			return rhumb.Errorf(rhumb.Conflict, "%s is in use by %s", b, who).WithHint("stop it, or publish another port")
+			return rhumb.Errorf(rhumb.Conflict, "%s is in use by %s", b, who).
+				WithHint("stop it, or publish another port")
 		}
-		return rhumb.Errorf(rhumb.Conflict, "%s is in use by another process", b).WithHint("stop it, or publish another port")
+		return rhumb.Errorf(rhumb.Conflict, "%s is in use by another process", b).
+			WithHint("stop it, or publish another port")
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return rhumb.Errorf(rhumb.Conflict, "%s can't be bound: this host doesn't have the address", b)
 	case errors.Is(err, syscall.EACCES):
@@ -110,7 +116,7 @@ func Explain(b Binding, err error) error {
 	return &rhumb.Error{Code: rhumb.Conflict, Msg: b.String() + " can't be bound", Err: err}
 }
 
-// Descriptor gives what can be handed to another process.
+// Descriptor returns what can be handed to another process.
 func (s *Socket) Descriptor() syscall.Conn {
 	if s.UDP != nil {
 		return s.UDP
@@ -118,7 +124,7 @@ func (s *Socket) Descriptor() syscall.Conn {
 	return s.TCP
 }
 
-// Close stops accepting. The connections that are open live on.
+// Close stops accepting. Open connections live on.
 func (s *Socket) Close() {
 	s.once.Do(func() {
 		close(s.closed)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A client could hold what multipath TCP keeps for it beyond all our limits: see Listen.
-func TestAConnectionHasOnePath(t *testing.T) {
+// With multipath TCP a client could hold more than our limits allow: see Listen.
+func TestMultipathTCPIsDeclined(t *testing.T) {
 	var several net.ListenConfig
 	several.SetMultipathTCP(true)
 	l, err := several.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -28,7 +28,7 @@ func TestAConnectionHasOnePath(t *testing.T) {
 	}
 }
 
-// multipath tells whether a client that asks for it gets it.
+// multipath reports whether a client that asks for multipath TCP gets it.
 func multipath(t *testing.T, l net.Listener) bool {
 	t.Helper()
 	var d net.Dialer

@@ -24,37 +24,39 @@ type File struct {
 
 const tableFile = "table.json"
 
-// sum adds a second line to a table's JSON: its checksum. A flipped bit can make another table that looks as good.
+// sum adds a second line to a table's JSON: its checksum. A flipped bit could otherwise turn it into another valid
+// table.
 func sum(table []byte) []byte {
 	return fmt.Appendf(bytes.Clone(table), "\nsha256 %x\n", sha256.Sum256(table))
 }
 
-// readTable reads what sum gave. A single line, as a person may have written it, needs no checksum.
+// readTable reads what sum has made. A single line, as a person may have written it, needs no checksum.
 func readTable(b []byte) (rhumb.Table, error) {
 	table, rest, _ := bytes.Cut(b, []byte("\n"))
 	if len(rest) > 0 && !bytes.Equal(sum(table), b) {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: the checksum is another one's: it was changed, or is damaged")
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid,
+			"routing table: wrong checksum: the file was changed or is damaged")
 	}
 	return Decode(table, false)
 }
 
-// Save puts the table on disk. A table that is acknowledged is there after a power cut too.
+// Save puts the table on disk. After it returns nil, the table is there even after a power cut.
 func (f File) Save(t rhumb.Table) error {
 	if f.Dir == "" {
 		return nil
 	}
 	b, err := json.Marshal(t)
 	if err != nil {
-		return rhumb.Errorf(rhumb.Internal, "routing table: not saved: %w", err)
+		return rhumb.Errorf(rhumb.Internal, "routing table: can't be saved: %w", err)
 	}
 	if err := atomicfile.Write(filepath.Join(f.Dir, tableFile), sum(b), 0o600); err != nil {
-		return rhumb.Errorf(rhumb.Internal, "routing table: not saved: %w", err).WithHint("is the disk full?")
+		return rhumb.Errorf(rhumb.Internal, "routing table: can't be saved: %w", err).WithHint("is the disk full?")
 	}
 	return nil
 }
 
-// Load gives the table on disk, the empty one if there is none. One that isn't understood is set aside, not deleted: the
-// daemon sends its own soon.
+// Load returns the table on disk, or the empty table if there is none. A file that can't be parsed is set aside, not
+// deleted: the daemon sends its own table soon.
 func (f File) Load() (rhumb.Table, error) {
 	if f.Dir == "" {
 		return rhumb.Table{}, nil
@@ -65,16 +67,17 @@ func (f File) Load() (rhumb.Table, error) {
 		return rhumb.Table{}, nil
 	}
 	if err != nil {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Internal, "routing table: not read: %w", err)
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Internal, "routing table: can't be read: %w", err)
 	}
 	t, err := readTable(b)
 	if err == nil {
-		return Clone(t), nil
+		return t.Clone(), nil
 	}
 	aside := path + "." + time.Now().UTC().Format("20060102T150405") + ".bad"
-	f.Log.Warn("table on disk isn't understood, set aside; starting without", "file", aside, "error", err)
+	f.Log.Warn("routing table on disk can't be parsed: set aside, starting without one", "file", aside,
+		"err", err)
 	if err := os.Rename(path, aside); err != nil {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Internal, "routing table: not set aside: %w", err)
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Internal, "routing table: can't be set aside: %w", err)
 	}
 	return rhumb.Table{}, nil
 }

@@ -11,14 +11,16 @@ import (
 	"rhumb"
 )
 
-func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
+func TestADamagedTableOnDiskIsNotServed(t *testing.T) {
 	dir := t.TempDir()
 	f := File{Dir: dir, Log: slog.New(slog.DiscardHandler)}
 	table := rhumb.Table{
-		Version:   41,
-		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:80"), Protocol: rhumb.HTTP, Backend: "shop/web:80"}},
+		Version: 41,
+		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("127.0.0.1:80"), Protocol: rhumb.HTTP,
+			Backend: "shop/web:80"}},
 		Backends: []rhumb.Backend{{Name: "shop/web:80", Stack: "shop", Service: "web",
-			Endpoints: []rhumb.Endpoint{{Replica: "id", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.1.2.3:80")}}}},
+			Endpoints: []rhumb.Endpoint{{Replica: "id", Name: "shop-web.1.1", Release: 1,
+				Addr: netip.MustParseAddrPort("10.1.2.3:80")}}}},
 	}
 	if err := f.Save(table); err != nil {
 		t.Fatal(err)
@@ -39,12 +41,12 @@ func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
 		}
 		return got
 	}
-	if got := load(whole); !Same(got, table) {
+	if got := load(whole); !got.Equal(table) {
 		t.Fatalf("got %+v", got)
 	}
 	byHand, _, _ := bytes.Cut(whole, []byte("\n"))
 	for _, end := range []string{"", "\n"} {
-		if got := load(append(bytes.Clone(byHand), end...)); !Same(got, table) {
+		if got := load(append(bytes.Clone(byHand), end...)); !got.Equal(table) {
 			t.Errorf("without a checksum, ended by %q: %+v", end, got)
 		}
 	}
@@ -54,7 +56,7 @@ func TestNoChangedByteOfTheTableOnDiskIsServed(t *testing.T) {
 		if got := load(changed); got.Version != 0 {
 			t.Errorf("byte %d is changed, and the table is served: %+v", i, got)
 		}
-		if got := load(whole[:i]); got.Version != 0 && !Same(got, table) {
+		if got := load(whole[:i]); got.Version != 0 && !got.Equal(table) {
 			t.Errorf("cut at %d it is taken for %+v", i, got)
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"rhumb"
 )
 
-// Hosts is what a table says of hosts that are served over TLS.
+// Hosts are the hosts of a table that are served over TLS.
 type Hosts struct {
 	hosts map[string]rhumb.Certificate // by host, wildcards as "*.example.com"
 	Port  uint16                       // of the entry; 0: there is none
 }
 
-// HostsOf gives what t says of them.
+// HostsOf returns the hosts of t.
 func HostsOf(t rhumb.Table) Hosts {
 	h := Hosts{hosts: make(map[string]rhumb.Certificate, len(t.Certificates))}
 	for _, c := range t.Certificates {
@@ -26,7 +26,7 @@ func HostsOf(t rhumb.Table) Hosts {
 	return h
 }
 
-// Find gives the certificate that a host has in the table, its own or a wildcard's.
+// Find returns the certificate that a host has in the table, its own or a wildcard's.
 func (t Hosts) Find(host string) (rhumb.Certificate, bool) {
 	c, ok := t.hosts[host]
 	if _, rest, dot := strings.Cut(host, "."); !ok && dot {

@@ -10,14 +10,14 @@ import (
 	"rhumb"
 )
 
-// Rules leads a host and path to a backend's name. It is immutable.
+// Rules map a host and path to the name of a backend. They are immutable.
 type Rules struct {
 	hosts map[string][]pathRule // by "shop.example.com", "*.example.com" or ""; the longest paths first
 }
 
 type pathRule struct{ path, backend string }
 
-// Compile makes rules quick to match.
+// Compile returns rules that are quick to match.
 func Compile(rules []rhumb.Rule) Rules {
 	s := Rules{hosts: map[string][]pathRule{}}
 	for _, r := range rules {
@@ -30,8 +30,9 @@ func Compile(rules []rhumb.Rule) Rules {
 	return s
 }
 
-// Match gives the backend for a request's Host header and path. Hosts are tried from the most exact to the least, and
-// the first that has a rule for the path wins, with its longest: an exact name's rule for /v1 doesn't hide what "" says of /.
+// Match returns the backend for a request's Host header and path. It tries hosts from the most exact to the least. The
+// first host with a rule for the path wins, with its longest path: an exact name's rule for /v1 doesn't hide the rule
+// of "" for /.
 func (s Rules) Match(hostport, path string) (backend string, ok bool) {
 	host := RequestHost(hostport)
 	if b, ok := matchPath(s.hosts[host], path); ok && host != "" {
@@ -54,7 +55,7 @@ func matchPath(rules []pathRule, path string) (string, bool) {
 	return "", false
 }
 
-// underPrefix tells whether path is prefix or beneath it: "/v1" has "/v1" and "/v1/a", not "/v10".
+// underPrefix reports whether path is prefix or beneath it: "/v1" has "/v1" and "/v1/a", not "/v10".
 func underPrefix(prefix, path string) bool {
 	rest, ok := strings.CutPrefix(path, prefix)
 	return ok && (prefix == "" || rest == "" || rest[0] == '/')
@@ -63,11 +64,11 @@ func underPrefix(prefix, path string) bool {
 // normalPrefix makes "/", "" and a missing or last slash the same thing: "/v1/" is "/v1", "/" is "".
 func normalPrefix(p string) string { return strings.TrimRight(p, "/") }
 
-// NormalHost gives a name as it is compared: lower-case, without the root's dot.
+// NormalHost returns a name as it is compared: lower-case, without the root's dot.
 func NormalHost(h string) string { return strings.TrimSuffix(strings.ToLower(h), ".") }
 
-// RequestHost gives the name in a Host header, lower-case, without port, brackets or the root's dot. A star is no
-// part of any name: one that a client sends must not hit a wildcard's own entry.
+// RequestHost returns the name in a Host header, lower-case, without port, brackets or the root's dot. It returns ""
+// for a name with a star: a client that sends one must not match a wildcard's own entry.
 func RequestHost(hostport string) string {
 	h := hostport
 	if strings.HasPrefix(h, "[") {
@@ -84,10 +85,11 @@ func RequestHost(hostport string) string {
 	return NormalHost(h)
 }
 
-// nameBytes are those of a registered name.
+// nameBytes are the bytes of a registered name.
 const nameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;="
 
-// ValidHost reports whether a Host header names a host, with or without a port, as RFC 3986 has it; "" names none and is valid.
+// ValidHost reports whether a Host header names a host, with or without a port, as RFC 3986 defines it. "" names none
+// and is valid.
 func ValidHost(hostport string) bool {
 	if hostport == "" {
 		return true
@@ -102,5 +104,6 @@ func ValidHost(hostport string) bool {
 		name, rest = hostport[:at], hostport[at:]
 	}
 	port, ok := strings.CutPrefix(rest, ":")
-	return name != "" && (ok || rest == "") && strings.Trim(port, "0123456789") == "" && (hostport[0] == '[' || strings.Trim(name, nameBytes) == "")
+	return name != "" && (ok || rest == "") && strings.Trim(port, "0123456789") == "" &&
+		(hostport[0] == '[' || strings.Trim(name, nameBytes) == "")
 }

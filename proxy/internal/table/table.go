@@ -1,47 +1,18 @@
-// Package table reads, checks, compares and keeps the tables that a proxy is told to serve, and compiles their rules.
+// Package table parses, validates, compares and saves routing tables, and compiles their rules.
 package table
 
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 
 	"rhumb"
 )
 
-// Clone copies all that whoever gave the table might change afterwards, with no empty lists in it, so that
-// equal tables have equal JSON.
-func Clone(t rhumb.Table) rhumb.Table {
-	t.Listeners = cloneList(t.Listeners)
-	t.Rules = cloneList(t.Rules)
-	t.Backends = cloneList(t.Backends)
-	for i := range t.Backends {
-		t.Backends[i].Endpoints = cloneList(t.Backends[i].Endpoints)
-	}
-	t.Segments = CloneSegments(t.Segments)
-	t.Certificates = cloneList(t.Certificates)
-	return t
-}
-
-func cloneList[T any](l []T) []T {
-	if len(l) == 0 {
-		return nil
-	}
-	return slices.Clone(l)
-}
-
-// Same tells whether two that were cloned say the same.
-func Same[T rhumb.Table | rhumb.Segment](a, b T) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
 // MaxBytes is how many bytes of JSON a table may have; 10,000 endpoints have about 2 MB.
 const MaxBytes = 64 << 20
 
-// Decode reads a table that came over the wire or from disk. Unknown fields are an error when strict: a
-// daemon newer than the proxy must not believe that what it asked for is served.
+// Decode parses a table that came over the wire or from disk. If strict, unknown fields are an error: a daemon newer
+// than the proxy must not believe that what it asked for is served.
 func Decode(data []byte, strict bool) (rhumb.Table, error) {
 	var t rhumb.Table
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -49,22 +20,10 @@ func Decode(data []byte, strict bool) (rhumb.Table, error) {
 		d.DisallowUnknownFields()
 	}
 	if err := d.Decode(&t); err != nil {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: not understood: %w", err)
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: can't be parsed: %w", err)
 	}
 	if d.More() {
-		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: something follows it")
+		return rhumb.Table{}, rhumb.Errorf(rhumb.Invalid, "routing table: unexpected data after it")
 	}
 	return t, Validate(t)
-}
-
-// CloneSegments copies them with all that is in them.
-func CloneSegments(ss []rhumb.Segment) []rhumb.Segment {
-	ss = cloneList(ss)
-	for i := range ss {
-		ss[i].Services = cloneList(ss[i].Services)
-		for j := range ss[i].Services {
-			ss[i].Services[j].Endpoints = cloneList(ss[i].Services[j].Endpoints)
-		}
-	}
-	return ss
 }

@@ -8,7 +8,7 @@ import (
 	"rhumb/proxy/internal/socket"
 )
 
-// Validate tells whether t can be served at all.
+// Validate returns an error with the code Invalid if t can't be served.
 func Validate(t rhumb.Table) error {
 	backends := make(map[string]bool, len(t.Backends))
 	for _, b := range t.Backends {
@@ -40,7 +40,7 @@ func Validate(t rhumb.Table) error {
 	return nil
 }
 
-// endpointKey is what a backend has only once.
+// endpointKey is unique within a backend.
 type endpointKey struct {
 	replica string
 	addr    netip.AddrPort
@@ -59,10 +59,11 @@ func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 	for _, e := range b.Endpoints {
 		key := endpointKey{e.Replica, e.Addr}
 		if !e.Addr.IsValid() || e.Addr.Port() == 0 || e.Replica == "" {
-			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: endpoint %q has no replica or no address", b.Name, e.Name)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: endpoint %q has no replica or no address",
+				b.Name, e.Name)
 		}
 		if keys[key] {
-			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: endpoint %q is there twice", b.Name, e.Name)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: duplicate endpoint %q", b.Name, e.Name)
 		}
 		keys[key] = true
 	}
@@ -81,16 +82,18 @@ func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
 		case rhumb.HTTP:
 		case rhumb.HTTPS:
 			if l.Backend != "" {
-				return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: over TLS requests are led by rules only", b)
+				return rhumb.Errorf(rhumb.Invalid,
+					"routing table: listener %s: an HTTPS listener can't name a backend", b)
 			}
 		default:
-			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: no such protocol: %q", l.Addr, l.Protocol)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: unknown protocol %q", l.Addr, l.Protocol)
 		}
 		if !l.Addr.IsValid() || l.Addr.Port() == 0 || l.Addr.Addr().Is4In6() {
 			return rhumb.Errorf(rhumb.Invalid, "routing table: listener address %s can't be bound", l.Addr)
 		}
 		if l.Backend != "" && !backends[l.Backend] {
-			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s leads to the unknown backend %q", b, l.Backend)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s names the unknown backend %q", b,
+				l.Backend)
 		}
 		for _, o := range ports[l.Addr.Port()] {
 			if b.Overlaps(o) {
@@ -104,10 +107,12 @@ func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
 
 func validateRule(r rhumb.Rule, backends map[string]bool) error {
 	if !backends[r.Backend] {
-		return rhumb.Errorf(rhumb.Invalid, "routing table: rule %s%s leads to the unknown backend %q", r.Host, r.Path, r.Backend)
+		return rhumb.Errorf(rhumb.Invalid, "routing table: rule %s%s names the unknown backend %q", r.Host, r.Path,
+			r.Backend)
 	}
 	if r.Path != "" && !strings.HasPrefix(r.Path, "/") {
-		return rhumb.Errorf(rhumb.Invalid, "routing table: rule for %q: path %q doesn't begin with a slash", r.Host, r.Path)
+		return rhumb.Errorf(rhumb.Invalid, "routing table: rule for %q: path %q doesn't begin with a slash", r.Host,
+			r.Path)
 	}
 	host := strings.TrimPrefix(r.Host, "*.")
 	if strings.ContainsAny(host, "*/ ") || r.Host != "" && NormalHost(host) == "" {
@@ -128,7 +133,8 @@ func validateSegments(ss []rhumb.Segment) error {
 		case s.Bridge == "" || len(s.Bridge) > 15 || strings.ContainsAny(s.Bridge, "/ "):
 			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %q isn't a link's name", s.Network, s.Bridge)
 		case !s.Subnet.IsValid() || !s.Subnet.Addr().Is4() || s.Subnet != s.Subnet.Masked():
-			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %s isn't an IPv4 subnet", s.Network, s.Subnet)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %s isn't an IPv4 subnet", s.Network,
+				s.Subnet)
 		}
 		ids[s.ID], bridges[s.Bridge] = true, true
 		if err := validateServices(s); err != nil {
@@ -142,7 +148,8 @@ func validateServices(s rhumb.Segment) error {
 	addrs := map[netip.Addr]bool{}
 	for _, a := range s.Services {
 		if !s.Subnet.Contains(a.Addr) || addrs[a.Addr] {
-			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: service %s can't have the address %s", s.Network, a.Service, a.Addr)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: service %s can't have the address %s",
+				s.Network, a.Service, a.Addr)
 		}
 		addrs[a.Addr] = true
 	}
@@ -151,7 +158,8 @@ func validateServices(s rhumb.Segment) error {
 		for _, e := range a.Endpoints {
 			at := e.Addr.Addr()
 			if e.Replica == "" || replicas[e.Replica] || !s.Subnet.Contains(at) || addrs[at] {
-				return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: service %s: endpoint %q is there twice, or has no replica or a wrong address",
+				return rhumb.Errorf(rhumb.Invalid,
+					"routing table: network %s: service %s: endpoint %q is a duplicate or has no replica or a wrong address",
 					s.Network, a.Service, e.Name)
 			}
 			replicas[e.Replica] = true
@@ -160,7 +168,7 @@ func validateServices(s rhumb.Segment) error {
 	return nil
 }
 
-// validateCertificates tells whether the certificates can be kept.
+// validateCertificates returns an error if the certificates can't be kept.
 func validateCertificates(cs []rhumb.Certificate) error {
 	seen := make(map[string]bool, len(cs))
 	for _, c := range cs {
@@ -174,7 +182,8 @@ func validateCertificates(cs []rhumb.Certificate) error {
 		case c.Source == rhumb.CertGiven && (c.Given == "" || strings.Trim(c.Given, "0123456789abcdef") != ""):
 			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: %q is not a hash", c.Host, c.Given)
 		case c.Source != rhumb.CertGiven && c.Source != rhumb.CertInternal && c.Source != rhumb.CertACME:
-			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: there is no source %q", c.Host, c.Source)
+			return rhumb.Errorf(rhumb.Invalid, "routing table: certificate for %s: unknown source %q", c.Host,
+				c.Source)
 		}
 		seen[host] = true
 	}

@@ -10,12 +10,14 @@ import (
 
 func ap(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
+func TestAnInvalidTableIsRefusedWithTheReason(t *testing.T) {
 	good := func() rhumb.Table {
 		return rhumb.Table{Version: 1,
-			Listeners: []rhumb.Listener{{Addr: ap("[::]:80"), Protocol: rhumb.HTTP}, {Addr: ap("127.0.0.1:5432"), Protocol: rhumb.TCP, Backend: "b"}},
-			Rules:     []rhumb.Rule{{Host: "a.test", Path: "/x", Backend: "b"}},
-			Backends:  []rhumb.Backend{{Name: "b", Endpoints: []rhumb.Endpoint{{Replica: "r", Addr: ap("10.0.0.1:1")}}}}}
+			Listeners: []rhumb.Listener{{Addr: ap("[::]:80"), Protocol: rhumb.HTTP},
+				{Addr: ap("127.0.0.1:5432"), Protocol: rhumb.TCP, Backend: "b"}},
+			Rules: []rhumb.Rule{{Host: "a.test", Path: "/x", Backend: "b"}},
+			Backends: []rhumb.Backend{{Name: "b", Endpoints: []rhumb.Endpoint{{Replica: "r",
+				Addr: ap("10.0.0.1:1")}}}}}
 	}
 	if err := Validate(good()); err != nil {
 		t.Fatal(err)
@@ -25,11 +27,15 @@ func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
 		"rule a.test/x":    func(t *rhumb.Table) { t.Rules[0].Backend = "x" },
 		"overlap":          func(t *rhumb.Table) { t.Listeners[1].Addr = ap("1.2.3.4:80") },
 		"no backend":       func(t *rhumb.Table) { t.Listeners[1].Backend = "" },
-		"no such protocol": func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
+		"unknown protocol": func(t *rhumb.Table) { t.Listeners[0].Protocol = "sctp" },
 		"can't be bound":   func(t *rhumb.Table) { t.Listeners[0].Addr = netip.AddrPort{} },
 		"two backends":     func(t *rhumb.Table) { t.Backends = append(t.Backends, t.Backends[0]) },
 		"has no name":      func(t *rhumb.Table) { t.Backends = append(t.Backends, rhumb.Backend{}) },
-		"is there twice":   func(t *rhumb.Table) { b := &t.Backends[0]; b.Endpoints = append(b.Endpoints, b.Endpoints[0]) },
+		"duplicate endpoint": func(t *rhumb.Table) {
+			b := &t.Backends[0]
+			b.Endpoints = append(b.Endpoints,
+				b.Endpoints[0])
+		},
 		"no address":       func(t *rhumb.Table) { t.Backends[0].Endpoints[0].Addr = netip.AddrPort{} },
 		"hold is negative": func(t *rhumb.Table) { t.Backends[0].Hold = -1 },
 		"two rules": func(t *rhumb.Table) {
@@ -42,14 +48,16 @@ func TestATableThatCannotBeServedIsRefusedWithTheReason(t *testing.T) {
 	} {
 		tb := good()
 		spoil(&tb)
-		if err := Validate(tb); err == nil || !strings.Contains(err.Error(), want) || rhumb.ErrorCode(err) != rhumb.Invalid {
+		if err := Validate(tb); err == nil || !strings.Contains(err.Error(), want) ||
+			rhumb.ErrorCode(err) != rhumb.Invalid {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
 }
 
-func TestWrongSegmentsAreRefused(t *testing.T) {
-	good := rhumb.Segment{Network: "a", ID: "id-a", Stack: "shop", Bridge: "br-a", Subnet: netip.MustParsePrefix("10.0.1.0/24"),
+func TestInvalidSegmentsAreRefused(t *testing.T) {
+	good := rhumb.Segment{Network: "a", ID: "id-a", Stack: "shop", Bridge: "br-a",
+		Subnet: netip.MustParsePrefix("10.0.1.0/24"),
 		Services: []rhumb.ServiceAddress{{Service: "web", Addr: netip.MustParseAddr("10.0.1.200"),
 			Endpoints: []rhumb.Endpoint{{Replica: "r1", Name: "r1", Addr: ap("10.0.1.2:0")}}}}}
 	for what, spoil := range map[string]func(*rhumb.Segment){
@@ -62,7 +70,7 @@ func TestWrongSegmentsAreRefused(t *testing.T) {
 		"an endpoint without a replica": func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Replica = "" },
 		"an address twice":              func(s *rhumb.Segment) { s.Services = append(s.Services, s.Services[0]) },
 	} {
-		s := CloneSegments([]rhumb.Segment{good})
+		s := rhumb.Table{Segments: []rhumb.Segment{good}}.Clone().Segments
 		spoil(&s[0])
 		if err := Validate(rhumb.Table{Segments: s}); rhumb.ErrorCode(err) != rhumb.Invalid {
 			t.Errorf("%s: %v", what, err)

@@ -1,5 +1,5 @@
-// Package wire is what is said over a proxy's control socket: a rhumb.Router at both ends, and the takeover, in which one process
-// hands its sockets to the next.
+// Package wire is the protocol of a proxy's control socket: a rhumb.Router at both ends, and the takeover, in which one
+// process hands its sockets to the next.
 package wire
 
 import (
@@ -29,14 +29,16 @@ type wireError struct {
 // maxAnswer bounds what a client of the control socket reads.
 const maxAnswer = 2 * table.MaxBytes
 
-// ErrLeaving is the answer of a proxy that is stopping, or that has a successor: a Client asks again and reaches that one.
+// ErrLeaving is the answer of a proxy that is stopping, or that has a successor. A Client retries and reaches the
+// successor.
 var ErrLeaving = rhumb.Errorf(rhumb.Unavailable, "the proxy is stopping")
 
-// Lock keeps two processes from starting at once: the second one takes over from the first.
+// Lock keeps two processes from starting at once: the second one takes over from the first. It returns Locked if ctx
+// ends first.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Internal, "control socket: its lock can't be made: %w", err)
+		return nil, rhumb.Errorf(rhumb.Internal, "control socket: the lock file can't be opened: %w", err)
 	}
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -61,7 +63,7 @@ type Listener struct {
 // Listen binds the control socket, for its owner alone, under a temporary name.
 func Listen(path string) (*Listener, error) {
 	tmp := path + "." + strconv.Itoa(os.Getpid())
-	os.Remove(tmp) // of an earlier process with our number
+	os.Remove(tmp) // left by an earlier process with our ID
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: tmp, Net: "unix"})
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", path, err)
@@ -75,7 +77,7 @@ func Listen(path string) (*Listener, error) {
 	return &Listener{UnixListener: l, path: path, tmp: tmp}, nil
 }
 
-// Publish gives the socket its name: whoever connects reaches the old proxy or this one, never nobody.
+// Publish gives the socket its name. A client always reaches either the old proxy or this one.
 func (c *Listener) Publish() error {
 	if err := os.Rename(c.tmp, c.path); err != nil {
 		return rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", c.path, err)
@@ -109,14 +111,14 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		}
 	})
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		log.Error("control socket ended", "error", err)
+		log.Error("control socket ended", "err", err)
 	}
 	if !stop() {
 		<-done
 	}
 }
 
-// Mux puts a Router on the wire.
+// Mux returns the HTTP handler of a Router.
 func Mux(router rhumb.Router) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
@@ -138,7 +140,7 @@ func Mux(router rhumb.Router) *http.ServeMux {
 		b, err := body(w, r)
 		if err == nil {
 			if jerr := json.Unmarshal(b, &ls); jerr != nil {
-				err = rhumb.Errorf(rhumb.Invalid, "listeners: not understood: %w", jerr)
+				err = rhumb.Errorf(rhumb.Invalid, "listeners: can't be parsed: %w", jerr)
 			} else {
 				err = router.Check(r.Context(), ls)
 			}
@@ -151,7 +153,7 @@ func Mux(router rhumb.Router) *http.ServeMux {
 func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, table.MaxBytes))
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "request: not read: %w", err)
+		return nil, rhumb.Errorf(rhumb.Invalid, "request: can't be read: %w", err)
 	}
 	return b, nil
 }
@@ -167,5 +169,5 @@ func reply(w http.ResponseWriter, v any, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the reader is gone if this fails
+	_ = json.NewEncoder(w).Encode(v) // if it fails, the reader is gone
 }

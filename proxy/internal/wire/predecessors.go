@@ -10,68 +10,124 @@ import (
 	"rhumb"
 )
 
-// question is what a proxy asks the one it took over from.
+// question is what a proxy asks the proxy that it took over from.
 type question struct {
-	Table *rhumb.Table // serve this from now on; nil: only tell what is open
+	Table *rhumb.Table // serve this from now on; nil: only report what is open
 }
 
 type answer struct {
 	Open map[string]int // connections and requests in flight, by replica ID
-	Busy map[string]int // those of them that aren't quiet; nil from a proxy that doesn't tell
+	Busy map[string]int // those of them that aren't quiet; nil from a proxy that doesn't report it
 }
 
 // Predecessors are the old proxies that finish their connections, also those from before the last takeover.
 type Predecessors struct {
 	Log *slog.Logger
 
-	mu    sync.Mutex
-	conns []*net.UnixConn
+	mu  sync.Mutex
+	all []*predecessor
+}
+
+// predecessor is one old proxy. Its connection carries one exchange at a time.
+type predecessor struct {
+	conn     *net.UnixConn
+	exchange sync.Mutex
 }
 
 func (o *Predecessors) add(cs ...*net.UnixConn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.conns = append(o.conns, cs...)
-}
-
-// Close lets go of them: this proxy ends, or a successor has them.
-func (o *Predecessors) Close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, c := range o.conns {
-		c.Close()
+	for _, c := range cs {
+		o.all = append(o.all, &predecessor{conn: c})
 	}
-	o.conns = nil
 }
 
-// Ask adds up what the old proxies have open, and what of it is busy, by replica ID, and forgets those that are gone. t,
-// if any, is what they serve from now on.
-func (o *Predecessors) Ask(t *rhumb.Table) (open, busy map[string]int) {
+func (o *Predecessors) list() []*predecessor {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return slices.Clone(o.all)
+}
+
+// remove closes the connection and reports whether it was still there.
+func (o *Predecessors) remove(p *predecessor) bool {
+	_ = p.conn.Close()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.Index(o.all, p)
+	if i >= 0 {
+		o.all = slices.Delete(o.all, i, i+1)
+	}
+	return i >= 0
+}
+
+// hold waits for the exchanges under way, and starts no other until release is called.
+func (o *Predecessors) hold() (held []*predecessor, release func()) {
+	for _, p := range o.list() {
+		p.exchange.Lock()
+		held = append(held, p)
+	}
+	return slices.DeleteFunc(slices.Clone(held), func(p *predecessor) bool {
+			return !slices.Contains(o.list(),
+				p)
+		}), func() {
+			for _, p := range held {
+				p.exchange.Unlock()
+			}
+		}
+}
+
+// Close lets go of them: this proxy ends, or a successor has them. An exchange under way is finished first, because a
+// successor would take its answer for one to a question of its own.
+func (o *Predecessors) Close() {
+	held, release := o.hold()
+	defer release()
+	for _, p := range held {
+		o.remove(p)
+	}
+}
+
+// Ask adds up what the old proxies have open, and what of it is busy, by replica ID, and forgets those that are gone.
+// If t isn't nil, they serve it from now on. It asks all of them at the same time.
+func (o *Predecessors) Ask(t *rhumb.Table) (open, busy map[string]int) {
 	open, busy = map[string]int{}, map[string]int{}
-	o.conns = slices.DeleteFunc(o.conns, func(c *net.UnixConn) bool {
-		var a answer
-		c.SetDeadline(time.Now().Add(followTime))
-		err := writeFrame(c, question{Table: t})
-		if err == nil {
-			err = readFrame(c, &a)
-		}
-		if err != nil {
-			o.Log.Info("old proxy is gone", "reason", err)
-			c.Close()
-			return true
-		}
-		if a.Busy == nil {
-			a.Busy = a.Open
-		}
-		for id, n := range a.Open {
-			open[id] += n
-		}
-		for id, n := range a.Busy {
-			busy[id] += n
-		}
-		return false
-	})
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, p := range o.list() {
+		asked.Go(func() {
+			a, err := p.ask(question{Table: t})
+			if err != nil {
+				if o.remove(p) {
+					o.Log.Info("old proxy is gone", "err", err)
+				}
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			add(open, a.Open)
+			add(busy, a.Busy)
+		})
+	}
+	asked.Wait()
 	return open, busy
+}
+
+func add(to, counts map[string]int) {
+	for id, n := range counts {
+		to[id] += n
+	}
+}
+
+func (p *predecessor) ask(q question) (answer, error) {
+	p.exchange.Lock()
+	defer p.exchange.Unlock()
+	var a answer
+	_ = p.conn.SetDeadline(time.Now().Add(followTime)) // the exchange fails if this does
+	err := writeFrame(p.conn, q)
+	if err == nil {
+		err = readFrame(p.conn, &a)
+	}
+	if a.Busy == nil {
+		a.Busy = a.Open
+	}
+	return a, err
 }

@@ -18,7 +18,7 @@ import (
 // Successor is the process that asks to take over.
 type Successor struct{ conn *net.UnixConn }
 
-// SuccessorOf gives who asks with a request for "POST /takeover". Its connection is the caller's to close.
+// SuccessorOf returns the peer behind a "POST /takeover" request. Its connection is the caller's to close.
 func SuccessorOf(w http.ResponseWriter) (*Successor, error) {
 	c, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -30,18 +30,19 @@ func SuccessorOf(w http.ResponseWriter) (*Successor, error) {
 // Close breaks off, or ends Follow.
 func (s *Successor) Close() { s.conn.Close() }
 
-// Decline says that there is nothing to take over.
+// Decline answers that there is nothing to take over, and returns an error that says so.
 func (s *Successor) Decline() error {
 	s.conn.SetDeadline(time.Now().Add(takeoverTime))
 	io.WriteString(s.conn, "HTTP/1.1 409 Conflict\r\nContent-Length: 14\r\nConnection: close\r\n\r\nit is stopping")
-	return errors.New("stopping already")
+	return errors.New("this proxy is stopping")
 }
 
-// Give hands over the sockets and the proxies before this one, and returns once the successor serves. Without an error all of it is
-// the successor's, who waits for Agree. The caller sees to it that no table is taken meanwhile.
+// Give hands over the sockets and the connections to older proxies, and returns once the successor serves. After a nil
+// error all of it is the successor's, which waits for Agree. The caller takes no table meanwhile.
 func (s *Successor) Give(t rhumb.Table, sockets []*socket.Socket, before *Predecessors) error {
 	s.conn.SetDeadline(time.Now().Add(takeoverTime))
-	if _, err := io.WriteString(s.conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: takeover\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(s.conn,
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: takeover\r\n\r\n"); err != nil {
 		return err
 	}
 	if err := expect(s.conn, byteGo); err != nil {
@@ -53,13 +54,13 @@ func (s *Successor) Give(t rhumb.Table, sockets []*socket.Socket, before *Predec
 	return expect(s.conn, byteServing)
 }
 
-// Agree lets the successor be it.
+// Agree lets the successor serve alone.
 func (s *Successor) Agree() error {
 	_, err := s.conn.Write([]byte{byteAgreed})
 	return err
 }
 
-// PID gives its process; 0 if the kernel doesn't tell.
+// PID returns the successor's process ID; 0 if the kernel doesn't know it.
 func (s *Successor) PID() (pid int) {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
@@ -76,8 +77,8 @@ func (s *Successor) PID() (pid int) {
 	return pid
 }
 
-// sendAll sends the offer and all file descriptors. Nobody may talk to the older proxies before it is known whose they are: the caller takes no
-// table, and a question is one message at a time.
+// sendAll sends the offer and all file descriptors. No question may be on its way to an older proxy meanwhile: its
+// answer would reach the successor.
 func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Predecessors) error {
 	o := offer{PID: os.Getpid(), Table: t}
 	var files []syscall.Conn
@@ -85,11 +86,11 @@ func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Pre
 		o.Sockets = append(o.Sockets, offeredSocket{UDP: l.Bound.UDP, Addr: l.Bound.Addr})
 		files = append(files, l.Descriptor())
 	}
-	before.mu.Lock()
-	defer before.mu.Unlock()
-	o.Before = len(before.conns)
-	for _, c := range before.conns {
-		files = append(files, c)
+	held, release := before.hold()
+	defer release()
+	o.Before = len(held)
+	for _, p := range held {
+		files = append(files, p.conn)
 	}
 	if err := writeFrame(s.conn, o); err != nil {
 		return err
@@ -102,10 +103,10 @@ func (s *Successor) sendAll(t rhumb.Table, sockets []*socket.Socket, before *Pre
 	return nil
 }
 
-// Follow answers the successor's questions until its connection is closed: serve serves its table, if it is given one, to
-// the connections that are still here, and returns how many they are and how many of them are busy.
+// Follow answers the successor's questions until its connection is closed. serve serves the successor's table, if there
+// is one, to the connections that are still here, and returns how many they are and how many of them are busy.
 func (s *Successor) Follow(serve func(t *rhumb.Table) (open, busy map[string]int)) {
-	s.conn.SetDeadline(time.Time{}) // its end closes the connection, or this proxy's own
+	s.conn.SetDeadline(time.Time{}) // the connection ends when the successor or this proxy does
 	for {
 		var q question
 		if err := readFrame(s.conn, &q); err != nil {

@@ -24,10 +24,11 @@ import (
 //
 //	new  POST /takeover                     old  101; no table is taken from now on
 //	new  a byte: go on                      old  the offer, then a byte with a file descriptor for each socket
-//	new  accepts on them; a byte: I serve   old  a byte: so be it; stops accepting, finishes what it has
+//	new  accepts on them; a byte: I serve   old  a byte: agreed; stops accepting, finishes what it has
 //
-// Until the last byte either may die and the other just goes on. Afterwards the connection stays: the new proxy sends each table to the
-// old one, whose kept-alive connections must not lead to replicas that left, and asks it what it still has open.
+// Until the last byte either may die and the other goes on. Afterwards the connection stays. The new proxy sends each
+// table to the old one, whose kept-alive connections must not reach replicas that left, and asks what is still open
+// there.
 
 // offer is what the old proxy hands over.
 type offer struct {
@@ -45,7 +46,7 @@ type Inheritance struct {
 	before  []*net.UnixConn
 }
 
-// Refuse gives all of it back: the old proxy goes on.
+// Refuse returns all of it: the old proxy goes on.
 func (i *Inheritance) Refuse() {
 	for _, s := range i.Sockets {
 		s.Close()
@@ -74,7 +75,7 @@ const (
 	followTime   = 2 * time.Second  // for one question to an old proxy
 )
 
-// TakeOver asks the proxy on the socket for what it has; nil without an error if nobody listens there.
+// TakeOver asks the proxy on the socket for what it has. It returns nil without an error if no process listens there.
 func TakeOver(ctx context.Context, path string) (*Inheritance, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", path)
@@ -88,7 +89,7 @@ func TakeOver(ctx context.Context, path string) (*Inheritance, error) {
 	got.conn.SetDeadline(time.Now().Add(takeoverTime))
 	if err := got.receive(); err != nil {
 		got.Refuse()
-		return nil, rhumb.Errorf(rhumb.Unavailable, "takeover: the old proxy goes on: %w", err)
+		return nil, rhumb.Errorf(rhumb.Unavailable, "takeover failed, the old proxy goes on: %w", err)
 	}
 	return got, nil
 }
@@ -97,14 +98,14 @@ func (i *Inheritance) receive() error {
 	if _, err := io.WriteString(i.conn, "POST /takeover HTTP/1.1\r\nHost: proxy\r\n\r\n"); err != nil {
 		return err
 	}
-	// Nothing follows the answer until byteGo is sent, so the buffer swallows nothing.
+	// Nothing follows the answer until byteGo is sent, so the buffer reads nothing more.
 	resp, err := http.ReadResponse(bufio.NewReader(i.conn), nil)
 	if err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-		return errors.New("it refuses: " + string(b))
+		return errors.New("the old proxy refuses: " + string(b))
 	}
 	if _, err := i.conn.Write([]byte{byteGo}); err != nil {
 		return err
@@ -144,7 +145,7 @@ func (i *Inheritance) receiveSocket(b socket.Binding) (*socket.Socket, error) {
 	return socket.Inherit(b, f)
 }
 
-// Accept tells the old proxy that this one serves; from then on it is one of before. After an error the old one goes on.
+// Accept tells the old proxy that this one serves, and adds it to before. After an error the old one goes on.
 func (i *Inheritance) Accept(before *Predecessors) error {
 	_, err := i.conn.Write([]byte{byteServing})
 	if err == nil {
@@ -152,7 +153,7 @@ func (i *Inheritance) Accept(before *Predecessors) error {
 	}
 	if err != nil {
 		i.Refuse()
-		return rhumb.Errorf(rhumb.Unavailable, "takeover: the old proxy goes on: %w", err)
+		return rhumb.Errorf(rhumb.Unavailable, "takeover failed, the old proxy goes on: %w", err)
 	}
 	before.add(append(i.before, i.conn)...)
 	return nil
@@ -175,8 +176,8 @@ func receiveFile(conn *net.UnixConn) (*os.File, error) {
 	return os.NewFile(uintptr(fds[0]), "inherited"), nil
 }
 
-// sendFile gives the other process a duplicate of the file descriptor of c. It is sent from inside Control, because net's File would put
-// the socket, our own with it, into blocking mode.
+// sendFile sends the other process a duplicate of the file descriptor of c. It does so inside Control, because net's
+// File would put the socket, and ours with it, into blocking mode.
 func sendFile(conn *net.UnixConn, c syscall.Conn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -206,7 +207,7 @@ func readFrame(r io.Reader, v any) error {
 	}
 	n := binary.BigEndian.Uint32(size[:])
 	if n > maxAnswer {
-		return errors.New("a message is too long")
+		return errors.New("the message is too long")
 	}
 	b := make([]byte, n)
 	if _, err := io.ReadFull(r, b); err != nil {

@@ -3,7 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const tally = new Map(); // answers by release
 
-// say shows "release 3 from 1f2e3d" in a place of the footer.
+// say shows "release 3 from 1f2e3d" in an element of the footer.
 function say(place, who) {
   const release = document.createElement("b");
   release.textContent = `release ${who.release}`;

@@ -1,0 +1,45 @@
+package look
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"rhumb/cmd/rhumb/cli"
+	"rhumb/cmd/rhumb/view"
+	"rhumb/httpapi/client"
+)
+
+func certsCommand(a *cli.App) *cobra.Command {
+	cmd := a.Query("certs [flags]", "Show the certificates of hosts served over TLS", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error {
+			list, err := c.Certificates(ctx)
+			if err != nil {
+				return err
+			}
+			if a.JSON() {
+				return view.JSON(a.Stdout, list)
+			}
+			view.Certificates(a.Stdout, list)
+			return nil
+		})
+	a.HostFlag(cmd)
+	a.FormatFlag(cmd)
+	return cmd
+}
+
+func caCommand(a *cli.App) *cobra.Command {
+	cmd := a.Query("ca [flags]", "Print the root certificate of the server's internal authority", cobra.NoArgs,
+		func(ctx context.Context, c *client.Client, _ []string) error {
+			pem, err := c.RootCertificate(ctx)
+			if err == nil {
+				fmt.Fprint(a.RawOut, pem)
+			}
+			return err
+		})
+	cmd.Long = "Print the root certificate of the server's internal authority in PEM. Clients that trust it also\n" +
+		"trust the certificates that the server issues for hosts that aren't public."
+	a.HostFlag(cmd)
+	return cmd
+}

@@ -1,0 +1,84 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"rhumb/cmd/rhumb/cli"
+	"rhumb/cmd/rhumb/proxyd"
+	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
+)
+
+// proxyFlags holds the flags of "rhumb proxy".
+type proxyFlags struct {
+	conf            server.Config // only the settings that a proxy shares with its server
+	state, socket   string
+	succeed, orphan bool
+}
+
+func proxyCommand(a *cli.App) *cobra.Command {
+	f := proxyFlags{conf: server.DefaultConfig()}
+	var cmd *cobra.Command
+	cmd = a.Command("proxy [flags]", "Run the data plane; the server starts it automatically", cobra.NoArgs,
+		func(ctx context.Context, _ []string) error {
+			if err := f.complete(cmd.Flags()); err != nil {
+				return err
+			}
+			if f.succeed || f.orphan {
+				return proxyd.Succeed(ctx, f.orphan, f.socket)
+			}
+			return proxy(ctx, a, f)
+		})
+	cmd.Long = "Run the data plane. It serves the last table that it received. If another proxy runs on the same\n" +
+		"folder, it takes over its sockets."
+	f.flags(cmd)
+	return cmd
+}
+
+func (f *proxyFlags) flags(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.state, "state", state.Folder(f.conf.Data).Proxy(), "keep the last table in this `FOLDER`")
+	fs.StringVar(&f.socket, "socket", "",
+		"receive tables at this `SOCKET` (default: control.sock in the folder of --state)")
+	fs.StringSliceVar(&f.conf.TrustedProxies, "trusted-proxies", nil,
+		"believe X-Forwarded-* headers from these `NETWORKS`")
+	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost,
+		"watch for dead replicas at this engine: a local unix:// `SOCKET`")
+	fs.StringVar(&f.conf.LogFormat, "log-format", f.conf.LogFormat, "log as text or json")
+	fs.BoolVar(&f.succeed, "succeed", false, "start a successor of the running proxy, and return once it serves")
+	fs.BoolVar(&f.orphan, "orphan", false, "")
+	if err := fs.MarkHidden("orphan"); err != nil {
+		panic(err) // it was defined a line above
+	}
+}
+
+// complete fills in settings that are not on the command line from the environment.
+func (f *proxyFlags) complete(fs *pflag.FlagSet) error {
+	// The proxy shares all settings with the server, except its own folder and socket.
+	err := errors.Join(server.FromEnvironment(fs, "RHUMB_PROXY_"), server.FromEnvironment(fs, "RHUMB_", "state", "socket"))
+	if err != nil {
+		return err
+	}
+	if data := os.Getenv("RHUMB_DATA"); data != "" && !fs.Changed("state") {
+		f.state = state.Folder(data).Proxy()
+	}
+	if f.socket == "" {
+		f.socket = state.SocketOf(f.state)
+	}
+	return nil
+}
+
+// proxy runs the proxy until ctx ends or a successor serves.
+func proxy(ctx context.Context, a *cli.App, f proxyFlags) error {
+	trusted, err := server.Networks(f.conf.TrustedProxies)
+	if err != nil {
+		return err
+	}
+	return proxyd.Run(ctx, proxyd.Options{State: f.state, Socket: f.socket, TrustedProxies: trusted,
+		DockerHost: f.conf.DockerHost, Version: a.Version, Log: newLog(a.Stderr, f.conf.LogFormat)})
+}

@@ -1,0 +1,140 @@
+package proxy
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"rhumb"
+	"rhumb/proxy/internal/inbound"
+	"rhumb/proxy/internal/limits"
+	"rhumb/proxy/internal/socket"
+)
+
+// serve begins to serve a socket, until it is closed.
+func (p *Proxy) serve(s *socket.Socket) *listener {
+	l := &listener{Socket: s}
+	if s.UDP != nil {
+		l.udp = newUDPListener(s.UDP)
+		u := &udpServer{udpListener: l.udp, balancer: p.balancer, limits: p.limits,
+			backend: func() string { return p.served.load().Listeners[s.Bound].Backend }}
+		p.conns.work.Go(u.run)
+		return l
+	}
+	p.conns.accepting.Add(1)
+	loop := &acceptLoop{socket: s, total: p.places, own: make(limits.Places, p.limits.Conns), serve: p.serveConn,
+		full: p.makeRoom, ended: p.conns.accepting.Done, log: p.log}
+	p.conns.work.Go(loop.run)
+	return l
+}
+
+// serveConn treats a connection as the table says of its listener. It returns what the connection's own goroutine does,
+// if it needs one.
+func (p *Proxy) serveConn(c *inbound.Conn) (rest func()) {
+	l, ok := p.served.load().Listeners[c.Bound]
+	switch {
+	case !ok:
+		c.Close()
+		return nil
+	case l.Protocol == rhumb.HTTP:
+		p.http.Serve(c)
+		return nil
+	case l.Protocol == rhumb.HTTPS:
+		p.conns.shaking.Add(1)
+		return func() {
+			defer p.conns.shaking.Done()
+			if c.Handshake(p.conns.ctx, p.tls, p.limits.HeaderTime, p.log) {
+				p.http.Serve(c)
+			}
+		}
+	}
+	return func() {
+		if err := p.tcp.serve(p.conns.ctx, c, l.Backend); err != nil {
+			p.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
+		}
+	}
+}
+
+// makeRoom closes idle connections that came in at the address; the zero Binding is any address.
+func (p *Proxy) makeRoom(at socket.Binding) {
+	p.http.MakeRoom(at)
+	p.tcp.flows.MakeRoom(at, p.limits.StillTime)
+}
+
+// acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.
+type acceptLoop struct {
+	socket *socket.Socket
+	total  limits.Places
+	own    limits.Places
+	serve  func(*inbound.Conn) (rest func()) // rest, if any, is the connection's own goroutine
+	// makes room while there is no place for another connection; zero: anywhere
+	full  func(at socket.Binding)
+	ended func() // called when no more are accepted
+	log   *slog.Logger
+}
+
+func (a *acceptLoop) run() {
+	var conns sync.WaitGroup
+	defer conns.Wait()
+	defer a.ended()
+	var backoff time.Duration
+	for {
+		if !a.place(a.own, a.socket.Bound, a.socket.Closed()) {
+			return
+		}
+		c, err := a.socket.TCP.AcceptTCP()
+		if err != nil {
+			a.own.Release()
+			if backoff = a.pause(err, backoff); backoff == 0 {
+				return
+			}
+			continue
+		}
+		backoff = 0
+		a.place(a.total, socket.Binding{}, nil) // even if the socket closes: an accepted connection is owed an answer
+		cc := inbound.New(c, a.socket.Bound, func() {
+			a.own.Release()
+			a.total.Release()
+		})
+		if rest := a.serve(cc); rest != nil {
+			conns.Go(rest)
+		}
+	}
+}
+
+// place waits for a place, and has room made at an address meanwhile. It returns false if givenUp is closed first.
+func (a *acceptLoop) place(among limits.Places, at socket.Binding, givenUp <-chan struct{}) bool {
+	for {
+		if among.Take() {
+			return true
+		}
+		a.full(at)
+		select {
+		case among <- struct{}{}:
+			return true
+		case <-time.After(time.Second):
+		case <-givenUp:
+			return false
+		}
+	}
+}
+
+// pause waits after a failed accept, longer each time. It returns 0 if nothing can be accepted any more.
+func (a *acceptLoop) pause(err error, last time.Duration) time.Duration {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0
+	}
+	if last == 0 {
+		a.log.Warn("accepting failed", "address", a.socket.Bound.String(), "err", err)
+	}
+	d := min(max(2*last, 5*time.Millisecond), time.Second)
+	select {
+	case <-time.After(d):
+		return d
+	case <-a.socket.Closed():
+		return 0
+	}
+}

@@ -1,0 +1,46 @@
+package web
+
+import (
+	"net/http"
+	"net/netip"
+
+	"rhumb/proxy/internal/inbound"
+	"rhumb/proxy/internal/limits"
+)
+
+// Streams that a connection of HTTP/2 may have at a time. The client learns the number when the connection begins, and
+// queues the rest itself.
+const (
+	manyStreams = 100
+	fewStreams  = 16
+
+	crowdOfOne = 16  // connections of one address; the next ones get few streams
+	crowd      = 500 // connections in all; the next ones get few streams
+)
+
+// server returns the server for a connection, and the client that it counts for. The client is nil for a trusted proxy,
+// which brings the requests of many clients.
+func (s *Server) server(c *inbound.Conn) (*inbound.Client, *webServer) {
+	peer := addrPortOf(c.RemoteAddr().String()).Addr()
+	if s.trusts(peer) {
+		return nil, &s.servers[0]
+	}
+	if peer.Is6() {
+		peer = netip.PrefixFrom(peer, 64).Masked().Addr() // most often one customer's
+	}
+	client, its, all := s.clients.Enter(peer)
+	if its > crowdOfOne || all > crowd {
+		return client, &s.servers[1]
+	}
+	return client, &s.servers[0]
+}
+
+// admit takes the place of a request of HTTP/2, and reports whether there was one. leave gives it back.
+func (s *Server) admit(r *http.Request, backend string) (leave func(), ok bool) {
+	c := connOf(r)
+	if c.Begin() {
+		return c.End, true
+	}
+	k := limits.StreamKey{Backend: backend, Client: c.Client()}
+	return func() { s.streams.Leave(k) }, s.streams.Enter(r.Context(), k)
+}

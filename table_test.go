@@ -1,0 +1,125 @@
+package rhumb_test
+
+import (
+	"encoding/json"
+	"net/netip"
+	"reflect"
+	"testing"
+	"time"
+
+	"rhumb"
+)
+
+// fullTable returns a table with a value in every field.
+func fullTable() rhumb.Table {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	endpoint := rhumb.Endpoint{
+		Replica: "r", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.0.0.2:80"),
+		Draining: true, Since: at, Leave: true,
+	}
+	return rhumb.Table{
+		Version:   7,
+		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b"}},
+		Rules:     []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
+		Backends: []rhumb.Backend{{
+			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, Endpoints: []rhumb.Endpoint{endpoint},
+		}},
+		Segments: []rhumb.Segment{{
+			Network: "n", ID: "i", Stack: "shop", Bridge: "br", Subnet: netip.MustParsePrefix("10.0.0.0/24"),
+			Services: []rhumb.ServiceAddress{{
+				Service: "web", Addr: netip.MustParseAddr("10.0.0.9"), Endpoints: []rhumb.Endpoint{endpoint}, Gap: at,
+			}},
+		}},
+		Certificates: []rhumb.Certificate{{
+			Host: "h", Source: rhumb.CertACME, Given: "p", Stack: "shop", HSTS: time.Hour, Plain: true,
+		}},
+		Authority: rhumb.Authority{Directory: "d", Email: "e", Root: "r"},
+	}
+}
+
+// eachField calls do for every field and list element below v that holds a plain value.
+func eachField(t *testing.T, path string, v reflect.Value, do func(path string, v reflect.Value)) {
+	switch v.Interface().(type) {
+	case time.Time, netip.Addr, netip.AddrPort, netip.Prefix:
+		do(path, v)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			eachField(t, path+"."+v.Type().Field(i).Name, v.Field(i), do)
+		}
+	case reflect.Slice:
+		if v.Len() == 0 {
+			t.Errorf("%s is empty: the test says nothing about it", path)
+		}
+		for i := range v.Len() {
+			eachField(t, path, v.Index(i), do)
+		}
+	default:
+		if v.IsZero() {
+			t.Errorf("%s is zero: the test says nothing about it", path)
+		}
+		do(path, v)
+	}
+}
+
+func TestTablesThatDifferInAnyFieldAreNotEqual(t *testing.T) {
+	changed := fullTable()
+	n := 0
+	eachField(t, "Table", reflect.ValueOf(&changed).Elem(), func(path string, v reflect.Value) {
+		n++
+		old := reflect.ValueOf(v.Interface())
+		v.SetZero()
+		if changed.Equal(fullTable()) || fullTable().Equal(changed) {
+			t.Errorf("%s differs, and the tables are equal", path)
+		}
+		v.Set(old)
+	})
+	if !changed.Equal(fullTable()) || n < 40 {
+		t.Errorf("after %d fields the tables are equal: %v", n, changed.Equal(fullTable()))
+	}
+}
+
+func TestACloneSharesNothingWithItsTable(t *testing.T) {
+	table := fullTable()
+	clone := table.Clone()
+	if !reflect.DeepEqual(table, clone) {
+		t.Fatalf("%+v was cloned as %+v", table, clone)
+	}
+	eachField(t, "Table", reflect.ValueOf(&clone).Elem(), func(_ string, v reflect.Value) { v.SetZero() })
+	if !reflect.DeepEqual(table, fullTable()) {
+		t.Errorf("changing the clone changed the table: %+v", table)
+	}
+}
+
+func TestEmptyListsAreClonedAsNil(t *testing.T) {
+	empty := rhumb.Table{
+		Listeners: []rhumb.Listener{}, Rules: []rhumb.Rule{}, Certificates: []rhumb.Certificate{},
+		Backends: []rhumb.Backend{{Endpoints: []rhumb.Endpoint{}}},
+		Segments: []rhumb.Segment{{Services: []rhumb.ServiceAddress{{Endpoints: []rhumb.Endpoint{}}}}},
+	}
+	bare := rhumb.Table{
+		Backends: make([]rhumb.Backend, 1),
+		Segments: []rhumb.Segment{{Services: make([]rhumb.ServiceAddress, 1)}},
+	}
+	if clone := empty.Clone(); !reflect.DeepEqual(clone, bare) || !empty.Equal(bare) {
+		t.Errorf("cloned as %+v; equal: %v", clone, empty.Equal(bare))
+	}
+}
+
+func TestATableEqualsItselfAfterATripThroughJSON(t *testing.T) {
+	table := fullTable()
+	table.Backends[0].Endpoints[0].Since = time.Now() // with a zone and a monotonic clock
+	text, err := json.Marshal(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got rhumb.Table
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if !got.Equal(table) {
+		t.Errorf("%+v came back as %+v", table, got)
+	}
+}
