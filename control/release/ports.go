@@ -181,8 +181,8 @@ func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 	return all, nil
 }
 
-// daemonScope is the scope of the settings of chosen ports. They stay when their stack is removed, because its users know
-// the numbers and may come back.
+// daemonScope is the scope of the settings of chosen ports. They stay when their stack is removed, because its users
+// know the numbers and may come back.
 const daemonScope = ""
 
 // portKey is the setting that keeps the number chosen for an open port.
