@@ -64,7 +64,8 @@ func (s *Store) reading(ctx context.Context, f func(*sql.Conn) error) error {
 	if err := s.checkLog(); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout("+busyTimeout+")")+"&mode=rw") // not ro: a dead daemon's log must be read
+	// Not mode=ro: a dead daemon's log must be read.
+	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout("+busyTimeout+")")+"&mode=rw")
 	if err != nil {
 		return s.fault("read the database "+s.path, err)
 	}

@@ -40,7 +40,8 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 		} else if err := hasRelease(ctx, tx, d.Stack, d.To); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE stacks SET last = ?, gone = 0 WHERE name = ?", st.Last, d.Stack); err != nil {
+		_, err = tx.ExecContext(ctx, "UPDATE stacks SET last = ?, gone = 0 WHERE name = ?", st.Last, d.Stack)
+		if err != nil {
 			return err
 		}
 		if err := s.insert(ctx, tx, &d); err != nil {
@@ -162,7 +163,8 @@ func locked(d rhumb.Deployment) error {
 	if d.By != "" {
 		by = " by " + d.By
 	}
-	return rhumb.Errorf(rhumb.Locked, "another deployment of %s is going on: %d to %s%s, since %s", d.Stack, d.From, to, by, when).
+	return rhumb.Errorf(rhumb.Locked,
+		"another deployment of %s is going on: %d to %s%s, since %s", d.Stack, d.From, to, by, when).
 		WithHint("--wait-lock 10m waits for it; rhumb cancel -p %s puts it back", d.Stack)
 }
 
@@ -198,7 +200,8 @@ func settle(ctx context.Context, tx *sql.Tx, d rhumb.Deployment) error {
 
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, d *rhumb.Deployment) error {
 	d.Rev = 1
-	res, err := tx.ExecContext(ctx, "INSERT INTO deployments (stack, rev, open, record) VALUES (?, ?, 1, '{}')", d.Stack, d.Rev)
+	const query = "INSERT INTO deployments (stack, rev, open, record) VALUES (?, ?, 1, '{}')"
+	res, err := tx.ExecContext(ctx, query, d.Stack, d.Rev)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ func unpack(record []byte, into any) error {
 
 func (s *Store) damaged(err error) *rhumb.Error {
 	return rhumb.Errorf(rhumb.Internal, "database %s is damaged, or isn't a database: %w", s.path, err).
-		WithHint("rhumb left it as it is. Put a backup in its place; or save what can be read with: sqlite3 %s .recover > rescued.sql; "+
+		WithHint("rhumb left it as it is. Put a backup in its place; "+
+			"or save what can be read with: sqlite3 %s .recover > rescued.sql; "+
 			"or move it and its -wal and -shm files away to start without history", s.path)
 }

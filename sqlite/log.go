@@ -117,7 +117,7 @@ func frames(log []byte) (n, size int, sound bool) {
 	return n, size, true
 }
 
-// acknowledged gives how many frames the log has that aren't all in the database yet, and the log's salt. It knows
+// acknowledged returns how many frames the log has that aren't all in the database yet, and the log's salt. It knows
 // nothing if the index is torn, or not there.
 func acknowledged(index []byte) (n int, salt [8]byte, known bool) {
 	if len(index) < backfilled+4 || [indexHeader]byte(index) != [indexHeader]byte(index[indexHeader:]) {
@@ -152,12 +152,14 @@ func (c *checksum) stands(written []byte) bool {
 
 // emptyLog moves what is in the log into the database. It need not succeed: while another process reads, the log stays.
 func (s *Store) emptyLog(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), emptyTimeout) // if cut off, the short timeout would stay
+	// If it were cut off, the short timeout would stay.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), emptyTimeout)
 	defer cancel()
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	_, _ = conn.ExecContext(ctx, "PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = "+busyTimeout)
+	const empty = "PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = "
+	_, _ = conn.ExecContext(ctx, empty+busyTimeout)
 }

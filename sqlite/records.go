@@ -13,7 +13,8 @@ import (
 var records = []string{
 	"SELECT 'release ' || stack || '@' || number, model FROM releases",
 	"SELECT 'value ' || name, content FROM kept_values",
-	"SELECT 'deployment ' || id || '''s failures', failures FROM deployments WHERE failures IS NOT NULL ORDER BY id DESC LIMIT 500",
+	`SELECT 'deployment ' || id || '''s failures', failures FROM deployments
+		WHERE failures IS NOT NULL ORDER BY id DESC LIMIT 500`,
 	"SELECT 'an event''s failure', failure FROM events WHERE failure IS NOT NULL ORDER BY id DESC LIMIT 500",
 }
 

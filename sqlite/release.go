@@ -14,7 +14,8 @@ import (
 func (s *Store) Release(ctx context.Context, stack string, number int) (r rhumb.Release, err error) {
 	err = s.view(ctx, "read "+label(stack, number), func(tx *sql.Tx) error {
 		var info, model []byte
-		err := tx.QueryRowContext(ctx, releaseQuery+" AND number = ?", stack, number).Scan(&info, &model, &r.Served, &r.Current)
+		row := tx.QueryRowContext(ctx, releaseQuery+" AND number = ?", stack, number)
+		err := row.Scan(&info, &model, &r.Served, &r.Current)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noRelease(stack, number)
 		}
@@ -76,7 +77,8 @@ func (s *Store) RemoveRelease(ctx context.Context, stack string, number int) err
 	})
 }
 
-const releaseQuery = `SELECT info, model, served, current = number FROM releases JOIN stacks ON name = stack WHERE stack = ?`
+const releaseQuery = `SELECT info, model, served, current = number
+	FROM releases JOIN stacks ON name = stack WHERE stack = ?`
 
 // number numbers a new release and stores it.
 func (s *Store) number(ctx context.Context, tx *sql.Tx, r *rhumb.Release, last int) error {

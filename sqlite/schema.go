@@ -87,7 +87,7 @@ func (s *Store) check(ctx context.Context, version int) error {
 	}
 	if version < len(migrations) {
 		err := s.update(ctx, "bring the database up to date", func(tx *sql.Tx) error {
-			return s.migrate(ctx, tx, len(migrations))
+			return migrate(ctx, tx, len(migrations))
 		})
 		if err != nil {
 			return err
@@ -133,14 +133,15 @@ func (s *Store) identify(ctx context.Context) (version int, err error) {
 	case id != applicationID && (tables > 0 || version > 0):
 		return 0, rhumb.Errorf(rhumb.Invalid, "database %s is not rhumb's", s.path).WithHint("name another --data folder")
 	case version > len(migrations):
-		return 0, rhumb.Errorf(rhumb.Unsupported, "database %s was written by a newer rhumb: schema %d, and this one knows %d",
-			s.path, version, len(migrations)).WithHint("install that version again, or restore a backup from before the upgrade")
+		return 0, rhumb.Errorf(rhumb.Unsupported,
+			"database %s was written by a newer rhumb: schema %d, and this one knows %d", s.path, version, len(migrations)).
+			WithHint("install that version again, or restore a backup from before the upgrade")
 	}
 	return version, nil
 }
 
 // migrate brings the database to a version. It reads the current one again: another process may have been faster.
-func (s *Store) migrate(ctx context.Context, tx *sql.Tx, to int) error {
+func migrate(ctx context.Context, tx *sql.Tx, to int) error {
 	var version int
 	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
@@ -150,7 +151,8 @@ func (s *Store) migrate(ctx context.Context, tx *sql.Tx, to int) error {
 			return fmt.Errorf("to schema %d: %w", version+1, err)
 		}
 	}
-	_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version))
+	pragmas := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version)
+	_, err := tx.ExecContext(ctx, pragmas)
 	return err
 }
 

@@ -55,7 +55,9 @@ func Open(path string, box Sealer) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	pragmas := []string{"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)"}
+	pragmas := []string{
+		"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)",
+	}
 	if s.write, err = sql.Open("sqlite", dsn(path, pragmas...)+"&_txlock=immediate"); err == nil {
 		s.write.SetMaxOpenConns(1)
 		s.read, err = sql.Open("sqlite", dsn(path, append(pragmas, "query_only(1)")...))

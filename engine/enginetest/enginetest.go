@@ -103,13 +103,13 @@ func offered[C any](b *bench, what string) C {
 	return c
 }
 
-func (b *bench) images() rhumb.Images { return offered[rhumb.Images](b, "pull and keep images") }
-func (b *bench) setter() rhumb.HostsSetter {
+func images(b *bench) rhumb.Images { return offered[rhumb.Images](b, "pull and keep images") }
+func setter(b *bench) rhumb.HostsSetter {
 	return offered[rhumb.HostsSetter](b, "change hosts files")
 }
-func (b *bench) prober() rhumb.Prober    { return offered[rhumb.Prober](b, "run health checks") }
-func (b *bench) reader() rhumb.LogReader { return offered[rhumb.LogReader](b, "read logs") }
-func (b *bench) commands() rhumb.CommandRunner {
+func prober(b *bench) rhumb.Prober    { return offered[rhumb.Prober](b, "run health checks") }
+func reader(b *bench) rhumb.LogReader { return offered[rhumb.LogReader](b, "read logs") }
+func commands(b *bench) rhumb.CommandRunner {
 	return offered[rhumb.CommandRunner](b, "run commands")
 }
 

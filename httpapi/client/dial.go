@@ -55,7 +55,8 @@ func unixDialer(path string) dialFunc {
 		}
 		if err != nil {
 			return nil, &rhumb.Error{Code: rhumb.Unavailable, Msg: "no server answers at " + path,
-				Hint: `is rhumb server running? start it with "rhumb server", or choose another one with --host or RHUMB_HOST`, Err: err}
+				Hint: `is rhumb server running? start it with "rhumb server", ` +
+					`or choose another one with --host or RHUMB_HOST`, Err: err}
 		}
 		return conn, nil
 	}

@@ -51,7 +51,9 @@ func (c *Client) join(ctx context.Context, path string, slot int, o rhumb.ExecOp
 	return code, err
 }
 
-func (c *Client) upgrade(ctx context.Context, path string, header http.Header, body []byte) (io.ReadWriteCloser, error) {
+func (c *Client) upgrade(
+	ctx context.Context, path string, header http.Header, body []byte,
+) (io.ReadWriteCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytesReader(body))
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "the request can't be made: %w", err)

@@ -203,7 +203,9 @@ func aSecondIsLocked(t *testing.T, s rhumb.Store) {
 	_, err := s.Begin(t.Context(), Release("shop", "web:1"), d)
 	must(t, err)
 	_, err = s.Begin(t.Context(), Release("shop", "web:2"), Deployment("shop"))
-	wantCode(t, err, rhumb.Locked, "another deployment of shop is going on: 1 to 2 by ada@laptop, since "+d.Started.Format(time.TimeOnly), "--wait-lock")
+	since := d.Started.Format(time.TimeOnly)
+	wantCode(t, err, rhumb.Locked,
+		"another deployment of shop is going on: 1 to 2 by ada@laptop, since "+since, "--wait-lock")
 	if st := stateOf(t, s, "shop"); st.Last != 2 {
 		t.Fatalf("the refused deployment used up a number: %+v", st)
 	}
@@ -225,14 +227,16 @@ func contextEnded(t *testing.T, s rhumb.Store) {
 
 func notFound(t *testing.T, s rhumb.Store) {
 	converge(t, s, "shop")
+	saved := rhumb.Deployment{ID: 99, Stack: "shop", Rev: 1, Phase: rhumb.PhaseRolling}
+	begun := rhumb.Deployment{Stack: "shop", To: 9, Phase: rhumb.PhaseRolling}
 	for what, err := range map[string]error{
 		"release":          second(s.Release(t.Context(), "shop", 9)),
 		"release of none":  second(s.Release(t.Context(), "none", 1)),
 		"deployment":       second(s.Deployment(t.Context(), "shop", 99)),
 		"last of none":     second(s.Deployment(t.Context(), "none", 0)),
-		"save":             second(s.Save(t.Context(), rhumb.Deployment{ID: 99, Stack: "shop", Rev: 1, Phase: rhumb.PhaseRolling})),
+		"save":             second(s.Save(t.Context(), saved)),
 		"value":            second(s.Value(t.Context(), "none")),
-		"begin to nowhere": second(s.Begin(t.Context(), nil, rhumb.Deployment{Stack: "shop", To: 9, Phase: rhumb.PhaseRolling})),
+		"begin to nowhere": second(s.Begin(t.Context(), nil, begun)),
 	} {
 		if rhumb.ErrorCode(err) != rhumb.NotFound {
 			t.Errorf("%s: got %v", what, err)

@@ -55,15 +55,7 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	api := httpapi.New(httpapi.Services{
-		Deployer: c,
-		Stacks:   c,
-		History:  c,
-		Traffic:  c,
-		Insides:  c,
-		Values:   c,
-		Builder:  b,
-	}, log)
+	api := httpapi.New(services(c, b), log)
 	if err := sdnotify.Ready(); err != nil {
 		log.Warn("systemd not notified", "err", err)
 	}
@@ -72,6 +64,19 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	err = together.Run(ctx, keeper.run, c.Hold, serve)
 	log.Info("server stopped", "err", err)
 	return err
+}
+
+// services are what this server offers. A new capability is one more line.
+func services(c *control.Control, b builder) httpapi.Services {
+	return httpapi.Services{
+		Deployer: c,
+		Stacks:   c,
+		History:  c,
+		Traffic:  c,
+		Insides:  c,
+		Values:   c,
+		Builder:  b,
+	}
 }
 
 // openEngine opens the server's key, and its engine, which derives the names of contents from the key.
