@@ -47,9 +47,7 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 		if err := s.insert(ctx, tx, &d); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM deployments WHERE stack = ?1 AND id <=
-			(SELECT id FROM deployments WHERE stack = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, d.Stack, keepDeployments)
-		return err
+		return pruneDeployments(ctx, tx, d.Stack)
 	})
 	if err != nil {
 		return rhumb.Deployment{}, err
@@ -58,6 +56,13 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 		*r = made
 	}
 	return d, nil
+}
+
+// pruneDeployments removes the stack's oldest deployments, so that keepDeployments are left.
+func pruneDeployments(ctx context.Context, tx *sql.Tx, stack string) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM deployments WHERE stack = ?1 AND id <=
+		(SELECT id FROM deployments WHERE stack = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, stack, keepDeployments)
+	return err
 }
 
 // keepDeployments is how many deployments of a stack are kept.
