@@ -31,8 +31,10 @@ const (
 
 // seen reports whether a canary is in text, in any form in which Go would print it.
 func seen(text string) bool {
-	return slices.ContainsFunc([]string{canary, canaryNumber, "8.675309", base64.StdEncoding.EncodeToString([]byte(canary)), fmt.Sprint([]byte(canary))},
-		func(form string) bool { return strings.Contains(text, form) })
+	forms := []string{
+		canary, canaryNumber, "8.675309", base64.StdEncoding.EncodeToString([]byte(canary)), fmt.Sprint([]byte(canary)),
+	}
+	return slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(text, form) })
 }
 
 // canaries puts a canary into everything below v.
@@ -145,7 +147,8 @@ func form(t *testing.T, request []byte) (contentType string, body []byte) {
 
 func TestARefusedRequestRepeatsNoneOfItsValues(t *testing.T) {
 	var log bytes.Buffer
-	s := httptest.NewServer(httpapi.New(httpapi.All(welcoming{}), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := httptest.NewServer(httpapi.New(httpapi.All(welcoming{}), logger))
 	t.Cleanup(s.Close)
 	for _, c := range []struct {
 		path    string
