@@ -82,7 +82,7 @@ func newVaultStack(t *testing.T) *vaultStack {
 // isn't.
 func (v *vaultStack) dockerConfig() string {
 	auth := func(what string) any {
-		return map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte("user:" + v.canary(what)))}
+		return map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte("username:" + v.canary(what)))}
 	}
 	b, err := json.Marshal(map[string]any{"auths": map[string]any{
 		"registry.example.com": auth("the unneeded registry's password"),
