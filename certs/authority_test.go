@@ -121,11 +121,11 @@ func TestARootNearItsEndIsReplacedWithItsLeaves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := k.issue(t.Context(), "app.internal")
+	cert, err := k.sources.issue(t.Context(), "app.internal")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := k.issue(t.Context(), "app.internal")
+	again, err := k.sources.issue(t.Context(), "app.internal")
 	if err != nil {
 		t.Fatal(err)
 	}

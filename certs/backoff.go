@@ -1,7 +1,10 @@
 package certs
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -81,7 +84,8 @@ func blameFor(err error) blame {
 	switch p.Type {
 	case acme.ProblemTypeRateLimited:
 		return ofRate
-	case acme.ProblemTypeServerInternal, acme.ProblemTypeBadNonce, acme.ProblemTypeAccountDoesNotExist, acme.ProblemTypeUserActionRequired,
+	case acme.ProblemTypeServerInternal, acme.ProblemTypeBadNonce, acme.ProblemTypeAccountDoesNotExist,
+		acme.ProblemTypeUserActionRequired,
 		acme.ProblemTypeExternalAccountRequired, acme.ProblemTypeInvalidContact, acme.ProblemTypeUnsupportedContact:
 		return ofAuthority
 	}
@@ -112,4 +116,37 @@ func reason(err error) string {
 			unicode.IsControl(r)
 	}), " ")
 	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
+}
+
+// trials keeps what failed across restarts.
+type trials struct {
+	storage *storage
+	times   Times
+	log     *slog.Logger
+}
+
+// store keeps a trial across restarts.
+func (m *trials) store(ctx context.Context, key string, t trial) {
+	var err error
+	if t == (trial{}) {
+		err = m.storage.Delete(ctx, key)
+	} else {
+		var b []byte
+		if b, err = json.Marshal(t); err == nil {
+			err = m.storage.Store(ctx, key, b)
+		}
+	}
+	if err != nil {
+		m.log.Error("failed attempt can't be recorded", "key", key, "err", err)
+	}
+}
+
+// load returns the stored trial; the zero one if it can't be read.
+func (m *trials) load(ctx context.Context, key string) trial {
+	var t trial
+	if b, err := m.storage.Load(ctx, key); err == nil {
+		_ = json.Unmarshal(b, &t)
+	}
+	t.Next = earlier(t.Next, time.Now().Add(m.times.Most*6/5)) // the clock may have been wrong
+	return t
 }

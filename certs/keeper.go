@@ -30,10 +30,12 @@ type Options struct {
 // certificates while Run runs.
 type Keeper struct {
 	storage *storage
+	sources sources
+	trials  trials
 	times   Times
 	log     *slog.Logger
-	serving atomic.Pointer[map[string]*tls.Certificate] // by host, wildcards as "*.example.com"
-	client  atomic.Pointer[client]                      // nil: there is no authority
+	serving serving
+	client  atomic.Pointer[client] // nil: there is no authority
 	wake    chan struct{}
 
 	mu        sync.Mutex
@@ -61,9 +63,10 @@ func New(o Options) *Keeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	k := &Keeper{storage: newStorage(o.Dir, o.Box), times: o.Times.withDefaults(), log: o.Log,
-		wake: make(chan struct{}, 1), hosts: map[string]*host{}}
-	k.serving.Store(&map[string]*tls.Certificate{})
+	store, times := newStorage(o.Dir, o.Box), o.Times.withDefaults()
+	k := &Keeper{storage: store, sources: sources{store, o.Log}, trials: trials{store, times, o.Log},
+		times: times, log: o.Log, wake: make(chan struct{}, 1), hosts: map[string]*host{}}
+	k.serving.publish(nil)
 	return k
 }
 
@@ -95,7 +98,7 @@ func (k *Keeper) manage(ctx context.Context, t rhumb.Table) (pairs map[string]bo
 		pairs[spec.Given] = true
 	}
 	k.hosts = next
-	k.publish()
+	k.serving.publish(k.hosts)
 	return pairs, true
 }
 
@@ -120,7 +123,7 @@ func (k *Keeper) use(ctx context.Context, t rhumb.Table) {
 		c := newClient(k.storage, t.Authority, e)
 		k.client.Store(c)
 		if old == nil || old.key != c.key {
-			k.authority = k.recall(ctx, authorityKey(c.key))
+			k.authority = k.trials.load(ctx, authorityKey(c.key))
 			for _, h := range k.hosts {
 				if h.spec.Source == rhumb.CertACME {
 					h.trial, h.issuer = trial{}, ""
@@ -131,17 +134,6 @@ func (k *Keeper) use(ctx context.Context, t rhumb.Table) {
 	if old != nil {
 		old.close()
 	}
-}
-
-// publish serves the certificates that there are. The caller holds mu.
-func (k *Keeper) publish() {
-	m := make(map[string]*tls.Certificate, len(k.hosts))
-	for name, h := range k.hosts {
-		if h.cert != nil {
-			m[name] = h.cert
-		}
-	}
-	k.serving.Store(&m)
 }
 
 func (k *Keeper) nudge() {
@@ -160,25 +152,12 @@ func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 		}
 		return nil, nil
 	}
-	return k.find(hello.ServerName), nil
-}
-
-// find returns the certificate of a host, or of the wildcard that covers it.
-func (k *Keeper) find(name string) *tls.Certificate {
-	m := *k.serving.Load()
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if c := m[name]; c != nil {
-		return c
-	}
-	if _, rest, ok := strings.Cut(name, "."); ok {
-		return m["*."+rest]
-	}
-	return nil
+	return k.serving.find(hello.ServerName), nil
 }
 
 // Good reports whether the host can be visited over TLS: there is a certificate, and it hasn't expired.
 func (k *Keeper) Good(name string) bool {
-	c := k.find(name)
+	c := k.serving.find(name)
 	return c != nil && time.Now().Before(c.Leaf.NotAfter)
 }
 
@@ -229,7 +208,7 @@ func (k *Keeper) load(ctx context.Context, spec rhumb.Certificate, before *host)
 	if before != nil {
 		h.cert, h.issuer = before.cert, before.issuer // its source stays "": borrowed
 	}
-	cert, err := k.stored(ctx, spec)
+	cert, err := k.sources.stored(ctx, spec, k.client.Load())
 	if err != nil && !isMissing(err) {
 		k.log.Error("stored certificate can't be read", "host", spec.Host, "err", err)
 		h.trial = trial{}.failed(time.Now(), err, k.times)
@@ -241,7 +220,7 @@ func (k *Keeper) load(ctx context.Context, spec rhumb.Certificate, before *host)
 		}
 	}
 	if spec.Source == rhumb.CertACME {
-		h.trial = k.recall(ctx, hostKey(spec.Host))
+		h.trial = k.trials.load(ctx, hostKey(spec.Host))
 		if cert == nil {
 			if any := loadAny(ctx, k.storage, spec.Host); any != nil {
 				h.cert, h.source, h.issuer = any, rhumb.CertACME, ""
@@ -249,4 +228,34 @@ func (k *Keeper) load(ctx context.Context, spec rhumb.Certificate, before *host)
 		}
 	}
 	return h
+}
+
+// serving are the certificates that are served, by host, wildcards as "*.example.com". Handshakes read them without a
+// lock.
+type serving struct {
+	now atomic.Pointer[map[string]*tls.Certificate]
+}
+
+// publish serves the certificates that the hosts have.
+func (s *serving) publish(hosts map[string]*host) {
+	m := make(map[string]*tls.Certificate, len(hosts))
+	for name, h := range hosts {
+		if h.cert != nil {
+			m[name] = h.cert
+		}
+	}
+	s.now.Store(&m)
+}
+
+// find returns the certificate of a host, or of the wildcard that covers it.
+func (s *serving) find(name string) *tls.Certificate {
+	m := *s.now.Load()
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if c := m[name]; c != nil {
+		return c
+	}
+	if _, rest, ok := strings.Cut(name, "."); ok {
+		return m["*."+rest]
+	}
+	return nil
 }

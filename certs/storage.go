@@ -204,7 +204,7 @@ func (s *storage) Lock(ctx context.Context, name string) error {
 	}
 }
 
-// Unlock gives the name back.
+// Unlock releases the name.
 func (s *storage) Unlock(_ context.Context, name string) error {
 	s.mu.Lock()
 	f := s.locks[name]

@@ -3,16 +3,12 @@ package certs
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"sync"
 	"time"
 
-	"github.com/caddyserver/certmagic"
-
 	"rhumb"
-	"rhumb/internal/seal"
 )
 
 // lookEvery is how often the keeper looks at the certificates if nothing is due.
@@ -133,7 +129,7 @@ func (k *Keeper) get(ctx context.Context, h *host) {
 	k.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, k.times.Order)
 	defer cancel()
-	cert, err := k.obtain(limited, spec, c)
+	cert, err := k.sources.obtain(limited, spec, c)
 	kept := context.WithoutCancel(ctx) // how it went is stored even if the keeper ends
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -148,86 +144,6 @@ func (k *Keeper) get(ctx context.Context, h *host) {
 	case ctx.Err() == nil: // what our own end has cut short has not failed
 		k.failed(kept, h, spec, err, c)
 	}
-}
-
-// obtain does what the host's source asks for.
-func (k *Keeper) obtain(ctx context.Context, spec rhumb.Certificate, c *client) (*tls.Certificate, error) {
-	switch spec.Source {
-	case rhumb.CertInternal:
-		return k.issue(ctx, spec.Host)
-	case rhumb.CertACME:
-		if c == nil {
-			return nil, rhumb.Errorf(rhumb.Unavailable, "there is no ACME authority")
-		}
-		if err := k.setDamagedAside(ctx, c, spec.Host); err != nil {
-			return nil, err
-		}
-		return c.order(ctx, k.storage, spec.Host)
-	}
-	return k.stored(ctx, spec)
-}
-
-// setDamagedAside moves a damaged certificate out of the way, which certmagic would neither use nor replace.
-func (k *Keeper) setDamagedAside(ctx context.Context, c *client, host string) error {
-	site := certmagic.StorageKeys.CertsSitePrefix(c.key, host)
-	if err := k.storage.Lock(ctx, site); err != nil {
-		return err
-	}
-	defer func() { _ = k.storage.Unlock(ctx, site) }()
-	if _, err := c.load(ctx, k.storage, host); !errors.Is(err, seal.ErrDamaged) {
-		return nil
-	}
-	to, err := k.storage.setAside(site)
-	if err == nil {
-		k.log.Error("damaged certificate set aside", "host", host, "in", to)
-	}
-	return err
-}
-
-// issue has the internal authority make a certificate, unless another process has just done so.
-func (k *Keeper) issue(ctx context.Context, host string) (*tls.Certificate, error) {
-	if err := k.storage.Lock(ctx, leafKey+host); err != nil {
-		return nil, err
-	}
-	defer func() { _ = k.storage.Unlock(ctx, leafKey+host) }()
-	a, err := openAuthority(ctx, k.storage)
-	if err != nil {
-		return nil, err
-	}
-	if b, err := k.storage.Load(ctx, leafKey+host); err == nil {
-		cert, err := parsePair(b)
-		if err == nil && cert.Leaf.CheckSignatureFrom(a.root) == nil &&
-			time.Now().Before(renewAt(cert.Leaf.NotBefore, cert.Leaf.NotAfter, 0)) {
-			return cert, nil
-		}
-	}
-	b, err := a.issue(host)
-	if err != nil {
-		return nil, err
-	}
-	if err := k.storage.Store(ctx, leafKey+host, b); err != nil {
-		return nil, err
-	}
-	return parsePair(b)
-}
-
-// stored returns the certificate that is on disk for a host.
-func (k *Keeper) stored(ctx context.Context, spec rhumb.Certificate) (*tls.Certificate, error) {
-	key := pairsKey + "/" + spec.Given
-	switch spec.Source {
-	case rhumb.CertACME:
-		if c := k.client.Load(); c != nil {
-			return c.load(ctx, k.storage, spec.Host)
-		}
-		return nil, fs.ErrNotExist
-	case rhumb.CertInternal:
-		key = leafKey + spec.Host
-	}
-	b, err := k.storage.Load(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	return parsePair(b)
 }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
@@ -245,10 +161,10 @@ func (k *Keeper) obtained(ctx context.Context, h *host, spec rhumb.Certificate, 
 		if old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) && h.renewal().Before(time.Now()) {
 			h.trial.Next = time.Now().Add(k.times.Retry) // it is due already: don't loop
 		}
-		k.remember(ctx, hostKey(spec.Host), trial{})
+		k.trials.store(ctx, hostKey(spec.Host), trial{})
 		k.reached(ctx, c)
 	}
-	k.publish()
+	k.serving.publish(k.hosts)
 	k.log.Info("certificate obtained", "host", spec.Host, "source", spec.Source, "issuer", cert.Leaf.Issuer.CommonName,
 		"until", cert.Leaf.NotAfter)
 }
@@ -272,7 +188,7 @@ func (k *Keeper) failed(ctx context.Context, h *host, spec rhumb.Certificate, er
 			k.reached(ctx, c)
 		}
 	}
-	k.remember(ctx, hostKey(spec.Host), h.trial)
+	k.trials.store(ctx, hostKey(spec.Host), h.trial)
 	k.log.Warn("no certificate", "host", spec.Host, "source", spec.Source, "tries", h.trial.Tries, "next", k.due(h),
 		"err", err)
 }
@@ -284,7 +200,7 @@ func (k *Keeper) doubt(ctx context.Context, c *client, before trial, err error) 
 	}
 	if now := time.Now(); k.authority.Next.Before(now) { // orders that were under way together count once
 		k.authority = before.failed(now, err, k.times)
-		k.remember(ctx, authorityKey(c.key), k.authority)
+		k.trials.store(ctx, authorityKey(c.key), k.authority)
 	}
 }
 
@@ -292,35 +208,9 @@ func (k *Keeper) doubt(ctx context.Context, c *client, before trial, err error) 
 func (k *Keeper) reached(ctx context.Context, c *client) {
 	if c != nil && c == k.client.Load() && k.authority.Tries > 0 {
 		k.authority = trial{}
-		k.remember(ctx, authorityKey(c.key), trial{})
+		k.trials.store(ctx, authorityKey(c.key), trial{})
 	}
 }
 
 func hostKey(host string) string     { return "trials/hosts/" + host }
 func authorityKey(key string) string { return "trials/authorities/" + key }
-
-// remember stores a trial across restarts.
-func (k *Keeper) remember(ctx context.Context, key string, t trial) {
-	var err error
-	if t == (trial{}) {
-		err = k.storage.Delete(ctx, key)
-	} else {
-		var b []byte
-		if b, err = json.Marshal(t); err == nil {
-			err = k.storage.Store(ctx, key, b)
-		}
-	}
-	if err != nil {
-		k.log.Error("failed attempt can't be recorded", "key", key, "err", err)
-	}
-}
-
-// recall returns the stored trial; the zero one if it can't be read.
-func (k *Keeper) recall(ctx context.Context, key string) trial {
-	var t trial
-	if b, err := k.storage.Load(ctx, key); err == nil {
-		_ = json.Unmarshal(b, &t)
-	}
-	t.Next = earlier(t.Next, time.Now().Add(k.times.Most*6/5)) // the clock may have been wrong
-	return t
-}

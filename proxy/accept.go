@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -9,59 +10,74 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/socket"
+	"rhumb/proxy/internal/web"
 )
 
+// acceptor serves what comes in at the listeners.
+type acceptor struct {
+	served   *served
+	conns    *conns
+	balancer *backend.Balancer
+	http     *web.Server
+	tcp      *tcpServer
+	tls      *tls.Config
+	places   limits.Places // for client connections in all
+	limits   Limits
+	log      *slog.Logger
+}
+
 // serve begins to serve a socket, until it is closed.
-func (p *Proxy) serve(s *socket.Socket) *listener {
+func (a *acceptor) serve(s *socket.Socket) *listener {
 	l := &listener{Socket: s}
 	if s.UDP != nil {
 		l.udp = newUDPListener(s.UDP)
-		u := &udpServer{udpListener: l.udp, balancer: p.balancer, limits: p.limits,
-			backend: func() string { return p.served.load().Listeners[s.Bound].Backend }}
-		p.conns.work.Go(u.run)
+		u := &udpServer{udpListener: l.udp, balancer: a.balancer, limits: a.limits,
+			backend: func() string { return a.served.load().Listeners[s.Bound].Backend }}
+		a.conns.work.Go(u.run)
 		return l
 	}
-	p.conns.accepting.Add(1)
-	loop := &acceptLoop{socket: s, total: p.places, own: make(limits.Places, p.limits.Conns), serve: p.serveConn,
-		full: p.makeRoom, ended: p.conns.accepting.Done, log: p.log}
-	p.conns.work.Go(loop.run)
+	a.conns.accepting.Add(1)
+	loop := &acceptLoop{socket: s, total: a.places, own: make(limits.Places, a.limits.Conns), serve: a.serveConn,
+		full: a.makeRoom, ended: a.conns.accepting.Done, log: a.log}
+	a.conns.work.Go(loop.run)
 	return l
 }
 
 // serveConn treats a connection as the table says of its listener. It returns what the connection's own goroutine does,
 // if it needs one.
-func (p *Proxy) serveConn(c *inbound.Conn) (rest func()) {
-	l, ok := p.served.load().Listeners[c.Bound]
+func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
+	l, ok := a.served.load().Listeners[c.Bound]
 	switch {
 	case !ok:
 		c.Close()
 		return nil
 	case l.Protocol == rhumb.HTTP:
-		p.http.Serve(c)
+		a.http.Serve(c)
 		return nil
 	case l.Protocol == rhumb.HTTPS:
-		p.conns.shaking.Add(1)
+		a.conns.shaking.Add(1)
 		return func() {
-			defer p.conns.shaking.Done()
-			if c.Handshake(p.conns.ctx, p.tls, p.limits.HeaderTime, p.log) {
-				p.http.Serve(c)
+			defer a.conns.shaking.Done()
+			if c.Handshake(a.conns.ctx, a.tls, a.limits.HeaderTime, a.log) {
+				a.http.Serve(c)
 			}
 		}
 	}
 	return func() {
-		if err := p.tcp.serve(p.conns.ctx, c, l.Backend); err != nil {
-			p.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
+		if err := a.tcp.serve(a.conns.ctx, c, l.Backend); err != nil {
+			a.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
 		}
 	}
 }
 
 // makeRoom closes idle connections that came in at the address; the zero Binding is any address.
-func (p *Proxy) makeRoom(at socket.Binding) {
-	p.http.MakeRoom(at)
-	p.tcp.flows.MakeRoom(at, p.limits.StillTime)
+func (a *acceptor) makeRoom(at socket.Binding) {
+	a.http.MakeRoom(at)
+	a.tcp.flows.MakeRoom(at, a.limits.StillTime)
 }
 
 // acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.

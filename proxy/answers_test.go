@@ -12,7 +12,7 @@ import (
 	"rhumb/proxy"
 )
 
-// words keeps what is written to it.
+// words keeps what is written to it, safely for concurrent use.
 type words struct {
 	mu sync.Mutex
 	b  strings.Builder
@@ -30,7 +30,7 @@ func (w *words) String() string {
 	return w.b.String()
 }
 
-// TestInvalidStatusesAreTheReplicasFailure sends first lines that no server should.
+// TestInvalidStatusesAreTheReplicasFailure sends status lines that no server should send.
 func TestInvalidStatusesAreTheReplicasFailure(t *testing.T) {
 	var log words
 	var line string

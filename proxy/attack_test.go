@@ -32,7 +32,7 @@ func TestTheDefaultsCutIdleRequestsWithin15Seconds(t *testing.T) {
 	}
 }
 
-// slow is the limits of the tests below: a fifteenth of the defaults or less.
+// slow are the limits of the tests below: a fifteenth of the defaults or less.
 var slow = proxy.Limits{HeaderTime: 500 * time.Millisecond, ProgressTime: 600 * time.Millisecond}
 
 // dial connects with a receive buffer that is soon full.
@@ -47,7 +47,7 @@ func dialSmall(t testing.TB, addr netip.AddrPort) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// big is what nobody's buffers hold.
+// big is more than any buffers on the way hold.
 func big(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	switch r.URL.Path {
@@ -60,7 +60,7 @@ func big(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// attacks are connections that cost their client next to nothing: what is sent at first, and then over and over.
+// attacks are connections that cost their client almost nothing: what is sent at first, and then again and again.
 var attacks = []struct{ name, first, more string }{
 	{"says nothing", "", ""},
 	{"half a header", "GET / HTTP/1.1\r\nHost: x\r\n", ""},
@@ -101,7 +101,7 @@ func TestSlowConnectionsAreCutWhileOthersAreServed(t *testing.T) {
 				}
 			})
 		}
-		defer func() { t.Logf("%s: shed after %v", a.name, time.Duration(worst.Load())) }()
+		defer func() { t.Logf("%s: cut after %v", a.name, time.Duration(worst.Load())) }()
 	}
 	for i := range 50 {
 		asked := time.Now()
@@ -111,12 +111,12 @@ func TestSlowConnectionsAreCutWhileOthersAreServed(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	eventually(t, "all are shed", func() bool { return held(t, addr) == 0 })
-	t.Logf("those that read nothing: shed after %v", time.Since(began))
+	eventually(t, "all connections are cut", func() bool { return held(t, addr) == 0 })
+	t.Logf("clients that read nothing: cut after %v", time.Since(began))
 	eventually(t, "nothing is left at the replica", func() bool { return open(t, p, "a") == 0 })
 }
 
-// What the proxy answers itself doesn't read the body.
+// When the proxy itself answers, it doesn't read the body.
 func TestABodyThatIsNotReadIsNotWaitedFor(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow, Certificates: newPocket(t, []string{"tls.test"})})
 	plain, over := freeAddr(t), freeAddr(t)
@@ -135,8 +135,8 @@ func TestABodyThatIsNotReadIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// An answer that the kernel's buffers hold keeps no handler waiting; yet its connection and the memory would be held.
-// The kernel gives up without a word, so that only the host knows.
+// An answer in the kernel's buffers keeps no handler waiting, but it holds a connection and memory. When the kernel
+// gives up, only the host can see it.
 func TestAnAnswerThatStaysInTheKernelIsDropped(t *testing.T) {
 	p := start(t, proxy.Options{Limits: slow})
 	addr := freeAddr(t)
@@ -145,8 +145,8 @@ func TestAnAnswerThatStaysInTheKernelIsDropped(t *testing.T) {
 	for range 20 {
 		io.WriteString(dialSmall(t, addr), "GET /kernel HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
-	eventually(t, "they are held", func() bool { return held(t, addr) > 0 })
-	eventually(t, "they are dropped", func() bool { return held(t, addr) == 0 })
+	eventually(t, "the connections are held", func() bool { return held(t, addr) > 0 })
+	eventually(t, "the connections are dropped", func() bool { return held(t, addr) == 0 })
 	t.Logf("dropped after %v", time.Since(began))
 }
 
@@ -181,7 +181,7 @@ func torment(c *net.TCPConn, first, more string) error {
 	return errors.New("still held")
 }
 
-// cut tells whether the other side is gone, without reading what it has sent.
+// cut reports whether the other side is gone, without reading what it has sent.
 func cut(c *net.TCPConn) bool {
 	state := byte(0)
 	raw, err := c.SyscallConn()

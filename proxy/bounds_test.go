@@ -38,7 +38,7 @@ func TestATCPConnectionTakesNoPipes(t *testing.T) {
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.TCP, 0, tcp(t, "e", func(c net.Conn) {
 		fmt.Fprintln(c, "e")
-		io.Copy(c, struct{ io.Reader }{c}) // which takes no pipes itself
+		io.Copy(c, struct{ io.Reader }{c}) // which itself takes no pipes
 	})))
 	before := pipes(t)
 	for range 10 {
@@ -71,12 +71,12 @@ func TestConnectionsToEndpointsAreLimited(t *testing.T) {
 	}
 	r.Body.Close()
 	if r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
-		t.Errorf("one too many: %d, %v", r.StatusCode, r.Header)
+		t.Errorf("over the limit: %d, %v", r.StatusCode, r.Header)
 	}
 	close(answer)
-	eventually(t, "they end", func() bool { return open(t, p, "a") == 0 })
+	eventually(t, "the requests end", func() bool { return open(t, p, "a") == 0 })
 	if s := status(t, p).Backends["shop/web:80"].Releases[1]; s.Errors != 0 {
-		t.Errorf("%d errors of the replica's", s.Errors)
+		t.Errorf("%d errors are counted for the replica", s.Errors)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestStreamsOverTheLimitWaitOrAreRefused(t *testing.T) {
 			answers := streamsOf(t, addr, 10)
 			for range c.refused {
 				if r := <-answers; r.StatusCode != 503 || r.Header.Get("Retry-After") == "" || r.ContentLength != 0 {
-					t.Errorf("one too many: %d %v, %d bytes", r.StatusCode, r.Header, r.ContentLength)
+					t.Errorf("over the limit: %d %v, %d bytes", r.StatusCode, r.Header, r.ContentLength)
 				}
 			}
 			close(answer)
@@ -231,7 +231,7 @@ func TestStalledClientsAreCutSoonerWhenThereAreMany(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	// of which a twentieth is waited for
+	// a stalled client is cut after a twentieth of this if there are many
 	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 40 * time.Second}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", bigPage)))
@@ -285,7 +285,7 @@ func TestTheStillestTCPConnectionMakesRoom(t *testing.T) {
 	}
 }
 
-// What was taken is given back, or the fourth round finds no place.
+// If a place weren't given back, the fourth round would find none.
 func TestPlacesForEndpointConnectionsAreGivenBack(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{EndpointConns: 3}})
 	addr := freeAddr(t)

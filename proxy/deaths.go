@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"iter"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -28,24 +29,31 @@ const (
 	livesLatest  = 5 * time.Second
 )
 
-// watchDeaths stops routing to replicas as they die, until ctx ends. If the engine's stream ends with an error, it
-// opens another one.
-func (p *Proxy) watchDeaths(ctx context.Context) {
+// deathWatch stops routing to replicas as they die.
+type deathWatch struct {
+	lives    Lives
+	served   *served
+	segments *segmentKeeper
+	log      *slog.Logger
+}
+
+// run watches until ctx ends. If the engine's stream ends with an error, it opens another one.
+func (d *deathWatch) run(ctx context.Context) {
 	wait, failing := livesSoonest, false
 	for ctx.Err() == nil {
-		for l, err := range p.options.Lives(ctx) {
+		for l, err := range d.lives(ctx) {
 			if err != nil {
 				if !failing && ctx.Err() == nil {
-					p.log.Warn("engine event stream lost, retrying", "err", err)
+					d.log.Warn("engine event stream lost, retrying", "err", err)
 				}
 				failing = true
 				break
 			}
 			if failing {
-				p.log.Info("engine event stream restored")
+				d.log.Info("engine event stream restored")
 			}
 			wait, failing = livesSoonest, false
-			p.noteLife(l)
+			d.note(l)
 		}
 		select {
 		case <-ctx.Done():
@@ -55,19 +63,19 @@ func (p *Proxy) watchDeaths(ctx context.Context) {
 	}
 }
 
-// noteLife takes a dead replica's endpoints out at once, or puts those of a restarted replica back. It waits for no
+// note takes a dead replica's endpoints out at once, or puts those of a restarted replica back. It waits for no
 // I/O: the segments follow in a goroutine of their own.
-func (p *Proxy) noteLife(l Life) {
-	news, inTable := p.served.note(l)
+func (d *deathWatch) note(l Life) {
+	news, inTable := d.served.note(l)
 	switch {
 	case !news:
 		return
 	case inTable && l.Alive:
-		p.log.Info("replica restarted", "replica", l.ID)
+		d.log.Info("replica restarted", "replica", l.ID)
 	case inTable:
-		p.log.Info("replica died", "replica", l.ID)
+		d.log.Info("replica died", "replica", l.ID)
 	}
-	p.segments.remake() // even if the table doesn't have it: the segments of the next table may be made already
+	d.segments.remake() // even if the table doesn't have it: the segments of the next table may be made already
 }
 
 // maxDead is how many dead replicas are remembered that never were in a table.

@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// livesFrom tells what comes.
+// livesFrom yields what comes from the channel, and an error once it is closed.
 func livesFrom(c <-chan Life) Lives {
 	return func(ctx context.Context) iter.Seq2[Life, error] {
 		return func(yield func(Life, error) bool) {
@@ -24,7 +24,7 @@ func livesFrom(c <-chan Life) Lives {
 					return
 				case l, ok := <-c:
 					if !ok {
-						yield(Life{}, errors.New("the engine went away"))
+						yield(Life{}, errors.New("the engine is gone"))
 						return
 					}
 					if !yield(l, nil) {
@@ -101,16 +101,16 @@ func TestARestartedReplicaGetsNothingAtItsOldAddress(t *testing.T) {
 	}
 	d.note(Life{ID: "r"})
 	if !d.hides(at("10.0.0.2")) {
-		t.Error("the dead one is led to")
+		t.Error("the dead replica gets requests")
 	}
 	d.note(Life{ID: "r", Alive: true, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.3")}})
 	if !d.hides(at("10.0.0.2")) || d.hides(at("10.0.0.3")) {
-		t.Error("it is looked for where it was")
+		t.Error("the restarted replica is expected at its old address")
 	}
 	d.note(Life{ID: "r"})
-	d.note(Life{ID: "r", Alive: true}) // it shares another's network
+	d.note(Life{ID: "r", Alive: true}) // it shares another replica's network
 	if d.hides(at("10.0.0.2")) {
-		t.Error("who has no addresses of its own is judged by them")
+		t.Error("a replica without addresses of its own is hidden")
 	}
 }
 
@@ -118,14 +118,14 @@ func TestOnlySoManyDeathsAreRemembered(t *testing.T) {
 	d := newDead()
 	for i := range maxDead + 10 {
 		if !d.note(Life{ID: string(rune(i + 256))}) {
-			t.Fatal("a death is no news")
+			t.Fatal("a death is not new")
 		}
 	}
 	if len(d.ids) != maxDead || len(d.order) != maxDead || d.ids[string(rune(256))] {
 		t.Errorf("%d are remembered", len(d.ids))
 	}
 	if d.note(Life{ID: "alive", Alive: true}) {
-		t.Error("who never died can't rise")
+		t.Error("a start without a death is new")
 	}
 }
 
@@ -141,13 +141,13 @@ func TestALostEngineEventStreamIsReopened(t *testing.T) {
 		select {
 		case <-asked:
 		case <-time.After(5 * time.Second):
-			t.Fatal("not asked again")
+			t.Fatal("the stream isn't opened again")
 		}
 	}
 	stop()
 }
 
-// gate blocks its caller from close on, until open.
+// gate blocks pass after close, until open is called.
 type gate struct {
 	mu      sync.Mutex
 	blocked chan struct{} // closed once a caller waits; nil: the gate is open
@@ -225,7 +225,7 @@ func TestADeathTakesEffectWhileATableIsBeingApplied(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := activeReplicas(p); !slices.Equal(got, []string{"r2"}) {
-				t.Errorf("the new table leads to %v", got)
+				t.Errorf("the new table routes to %v", got)
 			}
 		})
 	}
@@ -250,7 +250,7 @@ func TestADeathTakesEffectWhileAPredecessorHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() // which keeps the old proxy alive
+	defer c.Close() // its being held keeps the old proxy alive
 	next, _ := running(t, Options{State: dir, Socket: socket, Segments: &madeSegments{}, Lives: livesFrom(lives)})
 	if err := next.Apply(t.Context(), held(2)); err != nil {
 		t.Fatal(err)
@@ -268,7 +268,7 @@ func TestADeathTakesEffectWhileAPredecessorHangs(t *testing.T) {
 	}
 }
 
-// twoReplicas makes a table with one backend and one segment, both with the replicas r1 and r2.
+// twoReplicas returns a table with one backend and one segment, both with the replicas r1 and r2.
 func twoReplicas(version uint64) rhumb.Table {
 	b := rhumb.Backend{Name: "shop/web:80", Stack: "shop", Service: "web"}
 	for _, r := range []string{"r1", "r2"} {

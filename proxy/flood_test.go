@@ -28,7 +28,7 @@ import (
 func alone(t *testing.T) {
 	t.Helper()
 	if os.Getenv("RHUMB_TEST_ALONE") == "" {
-		t.Skip("measures memory and time: make test runs it by itself, with RHUMB_TEST_ALONE=1")
+		t.Skip("measures memory and time: make test runs it alone, with RHUMB_TEST_ALONE=1")
 	}
 }
 
@@ -58,7 +58,7 @@ func besiege(t *testing.T, proto rhumb.Protocol, flooded rhumb.Endpoint) *fortre
 	return f
 }
 
-// memory returns what is resident, in MB.
+// memory returns the resident memory in MB.
 func (f *fortress) memory(t *testing.T) (mb int) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.pid))
@@ -72,7 +72,7 @@ func (f *fortress) memory(t *testing.T) (mb int) {
 	return mb >> 10
 }
 
-// files counts its descriptors.
+// files counts the descriptors of the process.
 func (f *fortress) files(t *testing.T) int {
 	t.Helper()
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", f.pid))
@@ -82,7 +82,7 @@ func (f *fortress) files(t *testing.T) int {
 	return len(fds)
 }
 
-// cpu returns the time that it has computed for.
+// cpu returns the CPU time that the process has used.
 func (f *fortress) cpu(t *testing.T) time.Duration {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.pid))
@@ -95,13 +95,13 @@ func (f *fortress) cpu(t *testing.T) time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // a tick is a hundredth of a second
 }
 
-// toll is what a flood has cost.
+// toll is what a flood costs.
 type toll struct {
 	memory, files int // at the worst
 	waits         []time.Duration
 }
 
-// late returns the time within which so many percent of the others' requests were answered.
+// late returns the time within which the given percentage of the others' requests was answered.
 func (c *toll) late(percent int) time.Duration {
 	slices.Sort(c.waits)
 	return c.waits[(len(c.waits)-1)*percent/100].Round(time.Millisecond)
@@ -134,10 +134,10 @@ func (f *fortress) watch(t *testing.T, during time.Duration) *toll {
 	return c
 }
 
-// bear measures for a time what the flood costs, and fails if it is too much.
+// bear measures what the flood costs, and fails if that is too much.
 func (f *fortress) bear(t *testing.T, during time.Duration, mostMemory int, start func()) {
 	t.Helper()
-	f.watch(t, time.Second) // so that it has served some
+	f.watch(t, time.Second) // so that it has served some requests
 	before, cpu := f.memory(t), f.cpu(t)
 	start()
 	c := f.watch(t, during)
@@ -167,7 +167,7 @@ func bigPage(w http.ResponseWriter, r *http.Request) {
 	w.Write(page)
 }
 
-// flood opens connections with small receive buffers, from so many addresses of the loopback network, and runs each.
+// flood opens connections with small receive buffers, each from another loopback address, and runs each.
 // All are closed when the test ends.
 func flood(t *testing.T, addr netip.AddrPort, conns, addresses, perSecond int, run func(net.Conn)) {
 	t.Helper()
@@ -179,7 +179,7 @@ func flood(t *testing.T, addr netip.AddrPort, conns, addresses, perSecond int, r
 			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%addresses))}}
 			c, err := d.DialContext(ctx, "tcp", addr.String())
 			if err != nil {
-				return // the test is over, or says what is wrong
+				return // the test is over or has failed
 			}
 			c.(*net.TCPConn).SetReadBuffer(4 << 10)
 			context.AfterFunc(ctx, func() { c.Close() })
@@ -205,7 +205,7 @@ func TestAFloodOfSlowReadersAlone(t *testing.T) {
 	})
 }
 
-// stall is HTTP/2 with so many streams that may be sent nothing.
+// stall opens streams of HTTP/2 without a window, so that nothing may be sent on them.
 func stall(streams int) []byte {
 	var b bytes.Buffer
 	b.WriteString(http2.ClientPreface)
@@ -292,7 +292,7 @@ func sessionNames(t *testing.T) rhumb.Endpoint {
 	return endpoint("a", c.LocalAddr().String())
 }
 
-// A connection that is ended is opened again.
+// A connection that is cut is opened again.
 func TestFloodsOfFramesAlone(t *testing.T) {
 	alone(t)
 	settings := http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"

@@ -63,7 +63,7 @@ func (c *caller) hears(want string) {
 	}
 }
 
-// ends waits until the other side has closed the connection without a word.
+// ends waits until the other side has closed the connection without sending anything.
 func (c *caller) ends() {
 	c.t.Helper()
 	if b, err := c.r.ReadByte(); !errors.Is(err, io.EOF) {
@@ -134,7 +134,7 @@ func TestQuietConnectionsLeaveWithTheLastReplica(t *testing.T) {
 	kept.ends()
 	eventually(t, "only the connection that waits for an answer is left",
 		func() bool { return open(t, p, "a") == 1 && busy(t, p, "a") == 1 })
-	back := call(t, addr.String()) // it is held
+	back := call(t, addr.String()) // which is held
 	back.say("hello")
 	close(slow)
 	waits.hears("a")
@@ -154,7 +154,7 @@ func TestAKeptConnectionStaysWhileItsReplicaOnlyDrains(t *testing.T) {
 	eventually(t, "the connection is quiet", func() bool { return open(t, p, "a") == 1 && busy(t, p, "a") == 0 })
 	kept.say("hello")
 	kept.hears("a")
-	apply(t, p, one(3, addr, rhumb.TCP, 0, b)) // what leaves the table is about to be stopped
+	apply(t, p, one(3, addr, rhumb.TCP, 0, b)) // a replica that leaves the table is about to be stopped
 	kept.ends()
 }
 
@@ -235,14 +235,14 @@ func TestLossesWithAReplicaAreCounted(t *testing.T) {
 		}
 		return n
 	}
-	t.Run("a last word that isn't answered is no loss", func(t *testing.T) {
+	t.Run("a last message that isn't answered is no loss", func(t *testing.T) {
 		p, addr := start(t, proxy.Options{}), freeAddr(t)
 		apply(t, p, one(1, addr, rhumb.TCP, 0, asked(t, "a", nil)))
 		c := call(t, addr.String())
 		c.say("quit")
 		c.ends()
 		if n := lost(p); n != 0 {
-			t.Errorf("%d are lost", n)
+			t.Errorf("%d losses are counted", n)
 		}
 	})
 	t.Run("a connection that a leaving replica cuts", func(t *testing.T) {
@@ -262,7 +262,7 @@ func TestLossesWithAReplicaAreCounted(t *testing.T) {
 		leaving.Leave = true
 		apply(t, p, one(2, addr, rhumb.TCP, time.Second, leaving))
 		close(die)
-		eventually(t, "one is lost", func() bool { return lost(p) == 1 })
+		eventually(t, "one loss is counted", func() bool { return lost(p) == 1 })
 	})
 	t.Run("an answer that breaks off", func(t *testing.T) {
 		p, addr := start(t, proxy.Options{}), freeAddr(t)
@@ -270,12 +270,12 @@ func TestLossesWithAReplicaAreCounted(t *testing.T) {
 			w.Header().Set("Content-Length", "10")
 			io.WriteString(w, "half")
 		})))
-		if res, err := http.Get("http://" + addr.String()); err == nil { // else nothing of it has arrived
+		if res, err := http.Get("http://" + addr.String()); err == nil { // else none of it has arrived
 			defer res.Body.Close()
 			if _, err := io.ReadAll(res.Body); err == nil {
-				t.Error("it was whole")
+				t.Error("the answer was complete")
 			}
 		}
-		eventually(t, "one is lost", func() bool { return lost(p) == 1 })
+		eventually(t, "one loss is counted", func() bool { return lost(p) == 1 })
 	})
 }

@@ -19,7 +19,7 @@ import (
 	"rhumb/proxy"
 )
 
-// front is a way in to a replica.
+// front is an address at which a replica is served.
 type front struct {
 	name string
 	port string
@@ -40,7 +40,7 @@ func fronts(t testing.TB, o proxy.Options, e rhumb.Endpoint) (*proxy.Proxy, []fr
 	return p, []front{{"port", own.String(), nil}, {"route", plain.String(), nil}, {"tls", over.String(), conf}}
 }
 
-// overHTTP2 returns the front with TLS as a client sees it that asks for HTTP/2.
+// overHTTP2 returns the front with TLS for a client that asks for HTTP/2.
 func overHTTP2(fs []front) front {
 	f := fs[2]
 	f.conf = f.conf.Clone()
@@ -148,7 +148,7 @@ func writeRequest(fr *http2.Framer, fields []string) {
 	}
 }
 
-// packed returns names and values as HPACK has them. The decoder of the server has a table of its own for each
+// packed returns names and values encoded as HPACK. The decoder of the server has a table of its own for each
 // connection, so that nothing may be indexed here.
 func packed(fields []string) []byte {
 	var b bytes.Buffer

@@ -23,7 +23,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// deadAddr is an endpoint that nobody listens at.
+// deadAddr is an address at which no process listens.
 func deadEndpoint(t testing.TB, name string) rhumb.Endpoint {
 	return endpoint(name, freeAddr(t).String())
 }
@@ -148,24 +148,25 @@ func TestAWebSocketOutlivesTheTable(t *testing.T) {
 		t.Fatalf("the WebSocket counts as %d", n)
 	}
 	c.Close(websocket.StatusNormalClosure, "")
-	eventually(t, "a is free", func() bool { return open(t, p, "a") == 0 })
+	eventually(t, "nothing is open at the replica", func() bool { return open(t, p, "a") == 0 })
 }
 
 func TestTheProxySaysWhoTheClientIs(t *testing.T) {
 	type headers map[string]string
 	sent := http.Header{"X-Forwarded-For": {"6.6.6.6"}, "X-Forwarded-Proto": {"https"}, "X-Forwarded-Host": {"evil"},
-		"X-Real-Ip": {"6.6.6.6"}, "X_forwarded_for": {"7.7.7.7"}, "Forwarded": {"for=6.6.6.6"}, "X-Forwarded-Prefix": {"/x"}, "X-Other": {"kept"}}
+		"X-Real-Ip": {"6.6.6.6"}, "X_forwarded_for": {"7.7.7.7"}, "Forwarded": {"for=6.6.6.6"},
+		"X-Forwarded-Prefix": {"/x"}, "X-Other": {"kept"}}
 	for _, c := range []struct {
 		name    string
 		trusted []netip.Prefix
 		want    headers
 	}{
 		{"a stranger", nil, headers{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http",
-			"X-Forwarded-Host": "shop.test",
-			"X-Real-Ip":        "127.0.0.1", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "", "X-Other": "kept"}},
+			"X-Forwarded-Host": "shop.test", "X-Real-Ip": "127.0.0.1", "X_forwarded_for": "", "Forwarded": "",
+			"X-Forwarded-Prefix": "", "X-Other": "kept"}},
 		{"a trusted proxy", []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-			headers{"X-Forwarded-For": "6.6.6.6, 127.0.0.1",
-				"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil", "X-Real-Ip": "6.6.6.6", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "/x"}},
+			headers{"X-Forwarded-For": "6.6.6.6, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil",
+				"X-Real-Ip": "6.6.6.6", "X_forwarded_for": "", "Forwarded": "", "X-Forwarded-Prefix": "/x"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := start(t, proxy.Options{TrustedProxies: c.trusted})
@@ -304,7 +305,7 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 	})
 }
 
-// A replica is stopped as soon as it drains and nothing is open: no request may be on its way to it then.
+// A replica is stopped as soon as it drains and nothing is open. No request may be on its way to it then.
 func TestADrainedReplicaCanBeStoppedAtOnce(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)

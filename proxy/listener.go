@@ -224,7 +224,7 @@ func (ls *listeners) udp() []*listener {
 }
 
 // keepBinding retries once a second to bind what could not be bound, such as an address that the host gets later, or a
-// port that another process gives up.
+// port that another process releases.
 func (p *Proxy) keepBinding(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -43,11 +43,11 @@ func TestATakenAddressRefusesTheTableAndNamesItsHolder(t *testing.T) {
 	}
 	if c, err := net.Dial("tcp", other.String()); err == nil {
 		c.Close()
-		t.Error("a listener of the refused table is there")
+		t.Error("a listener of the refused table exists")
 	}
 	if err := p.Check(t.Context(), []rhumb.Listener{{Addr: mine, Protocol: rhumb.TCP},
 		{Addr: other, Protocol: rhumb.UDP}, {Addr: other, Protocol: rhumb.TCP}}); err != nil {
-		t.Errorf("check of what is free or ours: %v", err)
+		t.Errorf("check of a free address and of our own: %v", err)
 	}
 }
 
@@ -101,12 +101,12 @@ func TestConnectionsOverTheLimitWait(t *testing.T) {
 	defer third.Close()
 	third.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
 	if n, err := third.Read(make([]byte, 8)); err == nil {
-		t.Fatalf("the third was served: %d bytes", n)
+		t.Fatalf("the third connection is served: %d bytes", n)
 	}
 	first.Close()
 	third.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := third.Read(make([]byte, 8)); err != nil {
-		t.Fatalf("the third wasn't served once the first was gone: %v", err)
+		t.Fatalf("the third connection isn't served after the first has ended: %v", err)
 	}
 }
 
@@ -169,21 +169,21 @@ func TestAnAddressTakenAtTheStartIsBoundLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := start(t, proxy.Options{State: dir})
-	eventually(t, "the free one is served", func() bool {
+	eventually(t, "the free address is served", func() bool {
 		r, err := http.Get("http://" + free.String())
 		if err == nil {
 			r.Body.Close()
 		}
 		return err == nil
 	})
-	eventually(t, "Status names the one that isn't bound", func() bool {
+	eventually(t, "Status names the address that isn't bound", func() bool {
 		st, err := p.Status(t.Context())
 		return err == nil && len(st.Unbound) == 1 && st.Unbound[0].Addr == taken
 	})
 	table.Version++
-	apply(t, p, table) // the rest can still be changed
+	apply(t, p, table) // other changes are still possible
 	l.Close()
-	eventually(t, "the other is served too", func() bool {
+	eventually(t, "the other address is served too", func() bool {
 		r, err := http.Get("http://" + taken.String())
 		if err == nil {
 			r.Body.Close()

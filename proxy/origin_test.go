@@ -10,8 +10,8 @@ import (
 	"rhumb/proxy"
 )
 
-// TestTheClientsAddressIsTheLastUntrustedOne looks at what the replica is told when a trusted balancer, 127.0.0.1,
-// sends a request.
+// TestTheClientsAddressIsTheLastUntrustedOne checks what the replica learns when a trusted balancer, 127.0.0.1, sends a
+// request.
 func TestTheClientsAddressIsTheLastUntrustedOne(t *testing.T) {
 	p := start(t, proxy.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"),
 		netip.MustParsePrefix("10.0.0.0/8"),

@@ -1,16 +1,18 @@
 package proxy_test
 
 import (
+	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
 	"rhumb/proxy"
 )
 
-// falsePrefaces begin as HTTP/2 does and go on in another way. None of them may turn the guard off.
+// falsePrefaces begin like HTTP/2 and go on differently. None of them may turn the guard off.
 var falsePrefaces = []string{
 	"PRI * HTTP/2.0\r\nHost: front.test\r\n\r\n",
 	"PRI * HTTP/2.0\r\nX: y\r\n\r\n",
@@ -27,7 +29,8 @@ var falsePrefaces = []string{
 }
 
 // smuggler hides a second request behind both lengths.
-const smuggler = "POST /bad HTTP/1.1\r\nHost: front.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden
+const smuggler = "POST /bad HTTP/1.1\r\nHost: front.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" +
+	"0\r\n\r\n" + hidden
 
 func TestNoRequestLineTurnsTheGuardOff(t *testing.T) {
 	r := record(t)
@@ -39,17 +42,37 @@ func TestNoRequestLineTurnsTheGuardOff(t *testing.T) {
 		}
 	}
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 }
 
-// sayInPieces sends the second piece a moment after the first.
+// sayInPieces sends the second piece once the proxy has read the first.
 func sayInPieces(t testing.TB, f front, first, second string) string {
 	t.Helper()
 	c := f.dial(t)
 	c.Write([]byte(first))
-	time.Sleep(10 * time.Millisecond)
+	eventually(t, "the first piece is read", func() bool { return unread(t, c) == 0 })
 	return converse(c, second)
+}
+
+// unread returns how many bytes of a connection over IPv4 wait for the process at its other end.
+func unread(t testing.TB, c net.Conn) (n int) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Skip(err)
+	}
+	port := func(a net.Addr) string { return fmt.Sprintf(":%04X", a.(*net.TCPAddr).Port) }
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if strings.HasSuffix(f[1], port(c.RemoteAddr())) && strings.HasSuffix(f[2], port(c.LocalAddr())) {
+			_, err := fmt.Sscanf(f[4][strings.IndexByte(f[4], ':')+1:], "%x", &n)
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	return n
 }
 
 func TestTheMethodOfThePrefaceIsRefusedOverHTTP2(t *testing.T) {
@@ -61,11 +84,11 @@ func TestTheMethodOfThePrefaceIsRefusedOverHTTP2(t *testing.T) {
 		}
 	}
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 }
 
-// On a connection over TLS only what was agreed on in the handshake is spoken.
+// On a connection over TLS only the protocol of the handshake is served.
 func TestTheAgreedProtocolIsUsed(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
@@ -82,14 +105,14 @@ func TestTheAgreedProtocolIsUsed(t *testing.T) {
 	}
 	refused(t, "HTTP/1.1 was agreed on", fs[2].say(t, http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00"), r)
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 	if status, _ := h2.ask2(t, ":path", "/right"); status != "200" || !strings.Contains(r.String(), "GET /right ") {
-		t.Errorf("HTTP/2 as agreed is answered %s; upstream got %q", status, r)
+		t.Errorf("HTTP/2 as agreed is answered %s; the replica got %q", status, r)
 	}
 }
 
-// A client that agreed on nothing may still begin with HTTP/2: the preface says so without a doubt.
+// A client that agreed on nothing may still begin with HTTP/2: the preface is unmistakable.
 func TestWithoutAnAgreementThePrefaceDecides(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)

@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -45,12 +44,8 @@ type Proxy struct {
 	served    *served
 	listeners *listeners
 	segments  *segmentKeeper
-	balancer  *backend.Balancer
 	http      *web.Server
-	tcp       *tcpServer
 	certs     Certificates
-	tls       *tls.Config
-	places    limits.Places // for client connections in all
 	conns     conns
 	started   time.Time
 	running   chan struct{} // closed once tables are taken
@@ -111,17 +106,19 @@ func New(o Options) (*Proxy, error) {
 		o.Segments = noSegments{}
 	}
 	p := &Proxy{options: o, limits: o.Limits.WithDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
-		certs: o.Certificates, tls: inbound.TLSConfig(o.Certificates.Certificate), running: make(chan struct{}),
-		turn: make(turn, 1), succeeded: make(chan struct{}), before: wire.Predecessors{Log: o.Log}}
+		certs: o.Certificates, running: make(chan struct{}), turn: make(turn, 1), succeeded: make(chan struct{}),
+		before: wire.Predecessors{Log: o.Log}}
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())
-	p.places = make(limits.Places, p.limits.TotalConns)
-	p.listeners = newListeners(p.serve, o.Log)
 	p.served = newServed(p.letGo)
 	p.segments = newSegmentKeeper(o.Segments, p.served, o.Log)
-	p.balancer = backend.New(&p.served.now, p.limits)
-	p.tcp = &tcpServer{served: p.served, balancer: p.balancer, limits: p.limits}
-	p.http = web.New(web.Deps{Served: &p.served.now, Balancer: p.balancer, Certificates: p.certs,
+	balancer := backend.New(&p.served.now, p.limits)
+	p.http = web.New(web.Deps{Served: &p.served.now, Balancer: balancer, Certificates: p.certs,
 		Trusted: o.TrustedProxies, Limits: p.limits, Log: o.Log})
+	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http,
+		tcp: &tcpServer{served: p.served, balancer: balancer, limits: p.limits},
+		tls: inbound.TLSConfig(p.certs.Certificate), places: make(limits.Places, p.limits.TotalConns),
+		limits: p.limits, log: o.Log}
+	p.listeners = newListeners(accept.serve, o.Log)
 	return p, nil
 }
 
@@ -146,8 +143,8 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	s := p.served.load()
 	open, busy := p.open(nil)
 	st := rhumb.RouterStatus{Table: s.Table, Open: open, Busy: busy, Backends: s.Stats(),
-		Certificates: p.certs.Status(),
-		Unbound:      p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
+		Certificates: p.certs.Status(), Unbound: p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(),
+		Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
 	innerOpen, innerBusy := p.segments.Open(ctx)
 	add(open, innerOpen)
 	add(busy, innerBusy)

@@ -42,7 +42,7 @@ func start(t testing.TB, o proxy.Options) *proxy.Proxy {
 	return p
 }
 
-// freeAddr gives an address of this host that nobody listens on.
+// freeAddr returns an address of this host at which no process listens.
 func freeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -92,7 +92,7 @@ func tcp(t testing.TB, name string, h func(net.Conn)) rhumb.Endpoint {
 	return endpoint(name, l.Addr().String())
 }
 
-// echo says its name, then repeats every line.
+// echo sends its name, then repeats every line.
 func echo(name string) func(net.Conn) {
 	return func(c net.Conn) {
 		fmt.Fprintln(c, name)
@@ -105,7 +105,7 @@ func draining(e rhumb.Endpoint) rhumb.Endpoint {
 	return e
 }
 
-// one makes a table with one listener and one backend.
+// one returns a table with one listener and one backend.
 func one(version uint64, addr netip.AddrPort, proto rhumb.Protocol, hold time.Duration,
 	es ...rhumb.Endpoint) rhumb.Table {
 	return rhumb.Table{Version: version,
@@ -206,7 +206,7 @@ func TestADrainingReplicaKeepsConnectionsAndGetsNoNewOnes(t *testing.T) {
 		t.Fatalf("the old connection: %q, %v", line, err)
 	}
 	c.Close()
-	eventually(t, "a is free", func() bool { return open(t, p, "a") == 0 })
+	eventually(t, "nothing is open at the replica", func() bool { return open(t, p, "a") == 0 })
 }
 
 func TestTheReplicaWithTheFewestConnectionsIsChosen(t *testing.T) {

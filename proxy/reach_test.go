@@ -52,7 +52,7 @@ func readStrictly(t testing.TB) *strictReplica {
 	return r
 }
 
-// note keeps what is new in a reading.
+// note keeps the new part of a reading.
 func (r *strictReplica) note(all string, got guardtest.Reading, heads, requests int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +69,7 @@ func (r *strictReplica) note(all string, got guardtest.Reading, heads, requests 
 	}
 }
 
-// of returns what is kept of the client that a head names.
+// of returns what is kept for the client that a head names.
 func (r *strictReplica) of(head string) *guardtest.Reading {
 	client := "unknown"
 	if m := realIP.FindStringSubmatch(head); m != nil {
@@ -102,10 +102,14 @@ func FuzzNoSecondRequestReachesTheReplica(f *testing.F) {
 		for _, c := range smuggled {
 			f.Add(way, []byte("POST /outer HTTP/1.1\r\nHost: front.test\r\n"+c.head+"\r\n\r\n"+c.body))
 		}
-		f.Add(way, []byte("GET /a HTTP/1.1\r\nHost: front.test\r\n\r\nPOST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nabc"))
-		f.Add(way, []byte("POST /b HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n3;x\r\nabc\r\n0\r\nX: y\r\n\r\n"+hidden))
-		f.Add(way, []byte("\r\nOPTIONS * HTTP/1.1\r\nHost: front.test\r\n\r\nGET http://front.test/ HTTP/1.0\r\nUpgrade: x\r\n\r\n"+hidden))
-		f.Add(way, []byte(http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x17\x01\x05\x00\x00\x00\x01\x82\x86\x84\x41\x0afront.test\x0f\x2d\x015"))
+		f.Add(way, []byte("GET /a HTTP/1.1\r\nHost: front.test\r\n\r\nPOST /b HTTP/1.1\r\nHost: front.test\r\n"+
+			"Content-Length: 3\r\n\r\nabc"))
+		f.Add(way, []byte("POST /b HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"+
+			"3;x\r\nabc\r\n0\r\nX: y\r\n\r\n"+hidden))
+		f.Add(way, []byte("\r\nOPTIONS * HTTP/1.1\r\nHost: front.test\r\n\r\nGET http://front.test/ HTTP/1.0\r\n"+
+			"Upgrade: x\r\n\r\n"+hidden))
+		f.Add(way, []byte(http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x17"+
+			"\x01\x05\x00\x00\x00\x01\x82\x86\x84\x41\x0afront.test\x0f\x2d\x015"))
 	}
 	r := readStrictly(f)
 	_, fs := fronts(f, proxy.Options{}, r.Endpoint)
@@ -130,7 +134,7 @@ func FuzzNoSecondRequestReachesTheReplica(f *testing.F) {
 	})
 }
 
-// unexpected says what a replica got that a strict reader doesn't find in what the client sent, in that order. The
+// unexpected returns what a replica got that a strict reader doesn't find in what the client sent, in that order. The
 // proxy may have answered some of the requests itself.
 func unexpected(got, strict guardtest.Reading) string {
 	heads := strict.Heads
@@ -156,7 +160,7 @@ func unexpected(got, strict guardtest.Reading) string {
 	return ""
 }
 
-// sendFrom sends the bytes from an address of this host, and waits until all of them have been dealt with: until the
+// sendFrom sends the bytes from an address of this host, and waits until all of them have been handled: until the
 // proxy closes a connection that the client has ended, or is silent for a moment.
 func sendFrom(t testing.TB, f front, client string, in []byte, end bool) {
 	t.Helper()

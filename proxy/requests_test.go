@@ -9,8 +9,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -73,11 +73,11 @@ func TestInvalidURIsAndHostsAreRefused(t *testing.T) {
 		}
 	}
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 	st, err := p.Status(t.Context())
 	if s := st.Backends["b"].Releases[1]; err != nil || s.Served+s.Errors != 0 {
-		t.Errorf("they count as the release's: %+v, %v", s, err)
+		t.Errorf("invalid requests count for the release: %+v, %v", s, err)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestValidURIsAndHostsReachTheReplica(t *testing.T) {
 			}
 		}
 		if n := strings.Count(r.String(), c.want); n != len(fs) {
-			t.Errorf("%s: %d of %d are right in %q", c.line, n, len(fs), r)
+			t.Errorf("%s: %d of %d requests are right in %q", c.line, n, len(fs), r)
 		}
 	}
 	r := record(t)
@@ -115,7 +115,7 @@ func TestValidURIsAndHostsReachTheReplica(t *testing.T) {
 }
 
 // TestOptionsOfTheProxyItselfAreCounted sends a request that is answered before any route is looked at, and then one
-// that is refused: it must not be taken for one before the refusal.
+// that is refused: it must count as the one that the guard refused.
 func TestOptionsOfTheProxyItselfAreCounted(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
@@ -130,11 +130,11 @@ func TestOptionsOfTheProxyItselfAreCounted(t *testing.T) {
 		t.Errorf("HTTP/2: answered %s", status)
 	}
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 }
 
-// A replica that gets its own address as Host leads its clients there.
+// A replica that gets its own address as Host would redirect its clients there.
 func TestARequestWithoutAHostGetsTheCalledAddress(t *testing.T) {
 	r := record(t)
 	_, fs := fronts(t, proxy.Options{}, r.Endpoint)
@@ -145,7 +145,7 @@ func TestARequestWithoutAHostGetsTheCalledAddress(t *testing.T) {
 	got := r.String()
 	for _, want := range []string{"\r\nHost: " + fs[0].port + "\r\n", "\r\nX-Forwarded-Host: " + fs[0].port + "\r\n"} {
 		if n := strings.Count(got, want); n != 3 {
-			t.Errorf("%q is there %d times in %q", want, n, got)
+			t.Errorf("%q occurs %d times in %q", want, n, got)
 		}
 	}
 }
@@ -185,13 +185,14 @@ func TestEarlyBytesFollowAnUpgrade(t *testing.T) {
 				}
 			}
 		}
-		if a := f.say(t, "GET / HTTP/1.0\r\nHost: front.test\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n"); strings.Contains(a, " 101 ") {
+		a := f.say(t, "GET / HTTP/1.0\r\nHost: front.test\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n")
+		if strings.Contains(a, " 101 ") {
 			t.Errorf("%s, HTTP/1.0: answered %q", f.name, a)
 		}
 	}
 }
 
-// upgrading is a replica that changes the protocol when it is asked to, and then tells what it got.
+// upgrading is a replica that changes the protocol when asked, and then answers with what it got.
 func upgrading(c net.Conn) {
 	r := bufio.NewReader(c)
 	req, err := http.ReadRequest(r)
@@ -210,13 +211,13 @@ func upgrading(c net.Conn) {
 	fmt.Fprintf(c, "%d bytes, the last LATER", len(got))
 }
 
-// TestAFaultyConnectionLogsNoWarning sends frames that are none: any client could fill the log with warnings.
+// TestAFaultyConnectionLogsNoWarning sends invalid frames. Any client could fill the log with warnings.
 func TestAFaultyConnectionLogsNoWarning(t *testing.T) {
 	var log words
 	_, fs := fronts(t, proxy.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, web(t, "a", nil))
 	before := log.String()
 	for _, f := range []front{fs[0], overHTTP2(fs)} {
-		f.say(t, http2.ClientPreface+strings.Repeat("\x00", 9)) // data, and not of a stream
+		f.say(t, http2.ClientPreface+strings.Repeat("\x00", 9)) // DATA without a stream
 		f.say(t, "GET / HTTP/9.9\r\n\r\n")
 	}
 	if after := log.String(); after != before {
@@ -226,9 +227,10 @@ func TestAFaultyConnectionLogsNoWarning(t *testing.T) {
 
 // TestAClientThatEndsItsSideGetsItsAnswer ends the client's side right behind the request, as "nc -N" does.
 func TestAClientThatEndsItsSideGetsItsAnswer(t *testing.T) {
+	var ended atomic.Pointer[chan struct{}] // closed once the client has ended its side
 	_, fs := fronts(t, proxy.Options{}, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		time.Sleep(50 * time.Millisecond)
+		<-*ended.Load()
 		fmt.Fprintf(w, "%s %s.", r.URL.Path, b)
 	}))
 	for _, f := range fs {
@@ -239,7 +241,7 @@ func TestAClientThatEndsItsSideGetsItsAnswer(t *testing.T) {
 			"POST /c HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n": "/c abc.",
 			"GET /d HTTP/1.1\r\nHost: front.test\r\n\r\nGET /e HTTP/1.1\r\nHost: front.test\r\n\r\n":          "/d ./e .",
 		} {
-			a := endingItsSide(t, f, words)
+			a := endingItsSide(t, f, words, &ended)
 			got := ""
 			for answer := range strings.SplitSeq(a, "HTTP/1.") {
 				_, body, _ := strings.Cut(answer, "\r\n\r\n")
@@ -249,19 +251,23 @@ func TestAClientThatEndsItsSideGetsItsAnswer(t *testing.T) {
 				t.Errorf("%s, %.10s: answered %q", f.name, words, a)
 			}
 		}
-		if a := endingItsSide(t, f, "POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nab"); a != "" {
+		half := "POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nab"
+		if a := endingItsSide(t, f, half, &ended); a != "" {
 			t.Errorf("%s, half a body: answered %q", f.name, a)
 		}
 	}
 }
 
 // endingItsSide sends the words, ends the client's side, and returns what comes back.
-func endingItsSide(t testing.TB, f front, words string) string {
+func endingItsSide(t testing.TB, f front, words string, ended *atomic.Pointer[chan struct{}]) string {
 	t.Helper()
+	end := make(chan struct{})
+	ended.Store(&end)
 	c := f.dial(t)
 	defer c.Close()
 	io.WriteString(c, words)
 	c.(interface{ CloseWrite() error }).CloseWrite()
+	close(end)
 	b, err := io.ReadAll(c)
 	if err != nil {
 		t.Errorf("%s: %v after %q", f.name, err, b)
@@ -269,15 +275,15 @@ func endingItsSide(t testing.TB, f front, words string) string {
 	return string(b)
 }
 
-// A client that has left looks at first like one that waits.
+// A client that has left looks at first like a client that waits.
 func TestTheRequestOfAClosedConnectionIsDropped(t *testing.T) {
 	p, fs := fronts(t, proxy.Options{Limits: slow}, web(t, "a",
 		func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	for _, f := range fs {
 		c := f.dial(t)
 		io.WriteString(c, "GET /a HTTP/1.1\r\nHost: front.test\r\n\r\n")
-		eventually(t, "the replica has it", func() bool { return open(t, p, "a") == 1 })
+		eventually(t, "the replica has the request", func() bool { return open(t, p, "a") == 1 })
 		c.Close()
-		eventually(t, "it is dropped", func() bool { return open(t, p, "a") == 0 })
+		eventually(t, "the request is dropped", func() bool { return open(t, p, "a") == 0 })
 	}
 }

@@ -34,7 +34,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 	p.segments.own(tasks, p.served.load().Table) // before a successor can take over
 	defer p.segments.disown()
 	if p.options.Lives != nil {
-		running.Go(func() { p.watchDeaths(tasks) })
+		deaths := &deathWatch{lives: p.options.Lives, served: p.served, segments: p.segments, log: p.log}
+		running.Go(func() { deaths.run(tasks) })
 	}
 	if control != nil {
 		mux := wire.Mux(p)
@@ -105,14 +106,17 @@ func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 		}
 	}
 	done := make(chan struct{})
-	go func() { // ends when the connections do, which the cut sees to
+	go func() { // ends with the connections, which the cut ends
 		defer close(done)
 		p.conns.accepting.Wait()
 		p.conns.shaking.Wait() // they have a deadline; the connections that they open are still served
 		p.http.CloseQuiet(p.conns.ctx, quiet)
 		p.conns.work.Wait()
 	}()
-	p.await(done, limit, hurry)
+	if !ends(done, limit, p.limits.StopTime, hurry) {
+		open, _ := p.served.load().Open()
+		p.log.Warn("connections cut", "open", open)
+	}
 	p.conns.cut()
 	p.http.Close()
 	for _, l := range p.listeners.all() {
@@ -121,21 +125,19 @@ func (p *Proxy) stop(limit, quiet time.Duration, hurry <-chan struct{}) {
 	<-done
 }
 
-// await waits for the connections' ends, up to the limit.
-func (p *Proxy) await(done <-chan struct{}, limit time.Duration, hurry <-chan struct{}) {
+// ends reports whether done is closed within the limit, or within hurried after hurry is closed.
+func ends(done <-chan struct{}, limit, hurried time.Duration, hurry <-chan struct{}) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		select {
 		case <-done:
-			return
+			return true
 		case <-hurry:
 			hurry = nil
-			timer.Reset(min(limit, p.limits.StopTime))
+			timer.Reset(min(limit, hurried))
 		case <-timer.C:
-			open, _ := p.served.load().Open()
-			p.log.Warn("connections cut", "open", open)
-			return
+			return false
 		}
 	}
 }

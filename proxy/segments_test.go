@@ -23,7 +23,7 @@ type madeSegments struct {
 	reason error
 	runs   int
 	rival  *madeSegments // nil: none
-	beside int           // how often somebody else looked after them when they were made
+	beside int           // how often the rival still repaired them when they were made
 }
 
 func (m *madeSegments) Apply(_ context.Context, ss []rhumb.Segment) map[string]error {
@@ -61,7 +61,7 @@ func (m *madeSegments) looks() int {
 	return m.runs
 }
 
-// made gives what is made now: networks with the replicas that get new connections.
+// made returns the networks that are made now, with the replicas that get new connections.
 func (m *madeSegments) made() map[string][]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,7 +155,7 @@ func TestATableIsServedOnlyWithItsSegments(t *testing.T) {
 	}
 
 	m.fail(two.ID, nil)
-	m.fail(one.ID, errors.New("network a: its bridge went")) // which doesn't stand in the way, since it stays as it was
+	m.fail(one.ID, errors.New("network a: its bridge is gone")) // unchanged, so that it doesn't refuse the table
 	if err := p.Apply(t.Context(), rhumb.Table{Version: 2, Segments: []rhumb.Segment{one, two}}); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestATableIsServedOnlyWithItsSegments(t *testing.T) {
 	equalMade(t, m, map[string][]string{"b": {"r2"}})
 }
 
-// free gives an address that nobody listens on.
+// free returns an address at which no process listens.
 func free(t *testing.T) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -182,7 +182,7 @@ func free(t *testing.T) netip.AddrPort {
 	return netip.MustParseAddrPort(l.Addr().String())
 }
 
-// listening makes a table with one listener and one segment.
+// listening returns a table with one listener and one segment.
 func listening(at netip.AddrPort, s rhumb.Segment) rhumb.Table {
 	return rhumb.Table{Version: 1, Segments: []rhumb.Segment{s}, Backends: []rhumb.Backend{{Name: "b"}},
 		Listeners: []rhumb.Listener{{Addr: at, Protocol: rhumb.TCP, Backend: "b"}}}
@@ -211,7 +211,7 @@ func TestAFailedTableChangesNothing(t *testing.T) {
 			next := listening(netip.AddrPortFrom(netip.IPv6Unspecified(), at.Port()), segmentOf("b", 2, "r2"))
 			next.Version = 2
 			if err := p.Apply(t.Context(), next); err == nil {
-				t.Fatal("it is served")
+				t.Fatal("the table is served")
 			}
 			equalMade(t, m, map[string][]string{"a": {"r1"}})
 			c, err := net.Dial("tcp", at.String())
@@ -241,7 +241,7 @@ func TestAProxyMakesItsSegmentsAtTheStart(t *testing.T) {
 	equalMade(t, m, map[string][]string{"a": {"r1"}})
 	stop()
 
-	// Without a table nothing is known to be superfluous.
+	// Without a table no segment is known to be superfluous.
 	m = &madeSegments{now: []rhumb.Segment{segmentOf("a", 1, "r1")}}
 	running(t, Options{Segments: m, State: t.TempDir()})
 	equalMade(t, m, map[string][]string{"a": {"r1"}})
@@ -264,20 +264,20 @@ func TestASuccessorOwnsTheSegments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() // the old one has it to finish
+	defer c.Close() // the old proxy has it to finish
 	p2, _ := running(t, Options{Segments: next, State: dir, Socket: socket})
 	equalMade(t, next, map[string][]string{"a": {"r1", "r2"}})
 	table.Version, table.Segments = 2, []rhumb.Segment{segmentOf("a", 1, "r2")}
 	if err := p2.Apply(t.Context(), table); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // when the second is taken the first was
+	for range 2 { // once the second is taken, the first was noted
 		lives <- Life{ID: "r2"}
 	}
 	equalMade(t, next, map[string][]string{"a": {"r2"}})
 	equalMade(t, old, map[string][]string{"a": {"r1", "r2"}})
 	if o, n := old.looks(), next.looks(); o != 0 || n != 1 || next.beside != 0 {
-		t.Errorf("%d of the old and %d of the new look after them, and %d did side by side", o, n, next.beside)
+		t.Errorf("repaired by %d old and %d new keepers, and %d times by both", o, n, next.beside)
 	}
 	if st, err := p2.Status(t.Context()); err != nil || st.Open["r1"] != 2 {
 		t.Errorf("open: %v, %v", st.Open, err)

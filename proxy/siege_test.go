@@ -17,20 +17,20 @@ import (
 	"rhumb/proxy"
 )
 
-// besiegers is how many slow connections there are at a time, and shedTime is when the last of them must be gone.
+// besiegers is how many slow connections there are at a time. The last of them must be cut within shedTime.
 const (
 	besiegers = 2_000
 	shedTime  = 15 * time.Second
 )
 
-// closedWindow is an HTTP/2 connection whose streams may be sent nothing, and a request for /big on it.
+// closedWindow is an HTTP/2 connection without a window for its streams, and a request for /big on it.
 const closedWindow = http2.ClientPreface + "\x00\x00\x06\x04\x00\x00\x00\x00\x00" + "\x00\x04\x00\x00\x00\x00" +
 	"\x00\x00\x0b\x01\x05\x00\x00\x00\x01" + "\x82\x86\x44\x04/big\x41\x01x"
 
-// The limits are the defaults here, and so is the time: it is what an operator would see.
+// The limits and times are the defaults, as an operator would see them.
 func TestTwoThousandSlowConnectionsAreCutWithin15SecondsAlone(t *testing.T) {
 	if os.Getenv("RHUMB_TEST_ALONE") == "" {
-		t.Skip("measures time with 4,000 descriptors: make test runs it by itself, with RHUMB_TEST_ALONE=1")
+		t.Skip("measures time with 4,000 descriptors: make test runs it alone, with RHUMB_TEST_ALONE=1")
 	}
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Cur < 3*besiegers {
@@ -82,13 +82,13 @@ func TestTwoThousandSlowConnectionsAreCutWithin15SecondsAlone(t *testing.T) {
 	}
 	wg.Wait()
 	for i, a := range kinds {
-		t.Logf("%s: the last of %d was shed after %v", a.name, besiegers/len(kinds),
+		t.Logf("%s: the last of %d was cut after %v", a.name, besiegers/len(kinds),
 			worst[i].Round(10*time.Millisecond))
 		if worst[i] > shedTime {
 			t.Errorf("%s: held for %v", a.name, worst[i])
 		}
 	}
-	t.Logf("%d requests served beside them, the slowest in %v", served, slowest.Round(time.Millisecond))
+	t.Logf("%d other requests served, the slowest in %v", served, slowest.Round(time.Millisecond))
 	if slowest > 5*time.Second {
 		t.Errorf("others waited %v", slowest)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // recorder is a replica that keeps every byte it gets. It answers each request head that it can make out, and is as
-// gullible as it can be: whatever looks like a second request to it, looks so to some server.
+// gullible as possible: what looks like a second request to it looks so to some server.
 type recorder struct {
 	rhumb.Endpoint
 	mu    sync.Mutex
@@ -52,7 +52,7 @@ func (r *recorder) String() string {
 	return r.bytes.String()
 }
 
-// say sends the bytes on a connection of their own, and gives what comes back until the proxy closes or is silent.
+// say sends the bytes on a new connection, and returns what comes back until the proxy closes or is silent.
 func say(t testing.TB, addr netip.AddrPort, words string) string {
 	t.Helper()
 	return front{port: addr.String()}.say(t, words)
@@ -61,7 +61,7 @@ func say(t testing.TB, addr netip.AddrPort, words string) string {
 // hidden is the request that an attacker tries to get past the proxy.
 const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
 
-// smuggled are requests whose end isn't sure, or whose header means different things to different readers.
+// smuggled are requests whose end is ambiguous, or whose header means different things to different readers.
 var smuggled = []struct{ name, head, body string }{
 	{"both lengths", "Content-Length: 6\r\nTransfer-Encoding: chunked", "0\r\n\r\n" + hidden},
 	{"both lengths, the other way round", "Transfer-Encoding: chunked\r\nContent-Length: 4", "5c\r\n" + hidden +
@@ -125,12 +125,12 @@ func TestARequestWithTwoReadingsIsRefused(t *testing.T) {
 		answer := say(t, addr, "POST /outer HTTP/1.1\r\nHost: x\r\n"+c.head+"\r\n\r\n"+c.body)
 		refused(t, c.name, answer, r)
 		if !strings.Contains(c.head, "Transfer-Encoding: chunked") && r.String() != "" {
-			t.Errorf("%s: upstream got %q", c.name, r)
+			t.Errorf("%s: the replica got %q", c.name, r)
 		}
 	}
 }
 
-// refused checks that there was one answer, 400, and that nobody could see a second request.
+// refused checks that there was one answer, 400, and that the replica could see no second request.
 func refused(t *testing.T, name, answer string, r *recorder) {
 	t.Helper()
 	answer = strings.ReplaceAll(answer, "HTTP/1.0", "HTTP/1.1")
@@ -139,7 +139,7 @@ func refused(t *testing.T, name, answer string, r *recorder) {
 		t.Errorf("%s: answered %.200q", name, answer)
 	}
 	if got := r.String(); strings.Contains(got, "hidden") || strings.Count(got, " HTTP/1.1\r\n") > 1 {
-		t.Errorf("%s: upstream got %q", name, got)
+		t.Errorf("%s: the replica got %q", name, got)
 	}
 }
 
@@ -150,18 +150,19 @@ func TestRequestLinesWithTwoReadingsAreRefused(t *testing.T) {
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
 	for _, line := range []string{"GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET / HTTP/1.1 HTTP/1.1", "GET /\tHTTP/1.1",
 		"GET /\x00 HTTP/1.1",
-		"GET / HTTP/1.1\rX: a", "GET / HTTP/1.1\nX: a", "G\"T / HTTP/1.1", "GET / HTTP/1.2", "GET / HTTP/9.1", "GET / http/1.1", "GET /", "", " GET / HTTP/1.1",
+		"GET / HTTP/1.1\rX: a", "GET / HTTP/1.1\nX: a", "G\"T / HTTP/1.1", "GET / HTTP/1.2",
+		"GET / HTTP/9.1", "GET / http/1.1", "GET /", "", " GET / HTTP/1.1",
 		"PRI * HTTP/1.1 \r\n"} {
 		refused(t, line, say(t, addr, line+"\r\nHost: x\r\n\r\n"+hidden), r)
 	}
 	refused(t, "chunked in HTTP/1.0",
 		say(t, addr, "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+hidden), r)
 	if r.String() != "" {
-		t.Errorf("upstream got %q", r)
+		t.Errorf("the replica got %q", r)
 	}
 }
 
-// The same, torn apart at every byte and after a request that was all right.
+// The same, split at every byte and after a good request.
 func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
@@ -170,11 +171,11 @@ func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
 		if r.URL.Path != "/good" || string(b) != "abc" || err != nil {
-			t.Errorf("upstream got %s with %q, %v", r.URL.Path, b, err)
+			t.Errorf("the replica got %s with %q, %v", r.URL.Path, b, err)
 		}
 	})))
 	var wg sync.WaitGroup
-	var told, all atomic.Int64
+	var answered, all atomic.Int64
 	for cut := 1; cut < len(good)+len(bad); cut += 3 {
 		all.Add(1)
 		wg.Go(func() {
@@ -186,7 +187,7 @@ func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 			defer c.Close()
 			c.SetDeadline(time.Now().Add(5 * time.Second))
 			io.WriteString(c, (good + bad)[:cut])
-			time.Sleep(20 * time.Millisecond)
+			eventually(t, "the first piece is read", func() bool { return unread(t, c) == 0 })
 			io.WriteString(c, (good + bad)[cut:])
 			answers := bufio.NewReader(c)
 			for _, want := range []int{200, 400} {
@@ -201,16 +202,16 @@ func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 					return
 				}
 			}
-			told.Add(1)
+			answered.Add(1)
 		})
 	}
 	wg.Wait()
-	if told.Load() < all.Load()/2 {
-		t.Errorf("%d of %d were told", told.Load(), all.Load())
+	if answered.Load() < all.Load()/2 {
+		t.Errorf("%d of %d were answered", answered.Load(), all.Load())
 	}
 }
 
-// An upgrade that is not done leaves the connection to HTTP, and to its rules.
+// After a refused upgrade the connection is still HTTP, with all its rules.
 func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
@@ -234,7 +235,7 @@ func TestARefusedUpgradeOpensNoWayIn(t *testing.T) {
 		t.Errorf("at once, where the proxy itself answers: %q", a)
 	}
 	if got := r.String(); strings.Contains(got, "hidden") || strings.Contains(got, "/bad") {
-		t.Errorf("upstream got %q", got)
+		t.Errorf("the replica got %q", got)
 	}
 }
 
@@ -250,11 +251,11 @@ func TestAConnectionCannotChangeToHTTP2AfterARequest(t *testing.T) {
 		t.Errorf("answered %q", a)
 	}
 	if got := r.String(); strings.Contains(got, "hidden") || strings.Contains(got, "PRI") {
-		t.Errorf("upstream got %q", got)
+		t.Errorf("the replica got %q", got)
 	}
 }
 
-// Behind such an upgrade requests would reach the replica as the client wrote them.
+// After such an upgrade, requests would reach the replica as the client wrote them.
 func TestUpgradesToHTTPAreNotPassedOn(t *testing.T) {
 	p := start(t, proxy.Options{})
 	addr := freeAddr(t)
@@ -267,7 +268,8 @@ func TestUpgradesToHTTPAreNotPassedOn(t *testing.T) {
 	})))
 	for to, want := range map[string]string{"h2c": "200", "H2C": "200", "websocket, h2c": "200", "HTTP/2.0": "200",
 		"TLS/1.0, HTTP/1.1": "200", "websocket": "101"} {
-		a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "+to+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+		a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "+to+"\r\n"+
+			"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
 		if !strings.HasPrefix(a, "HTTP/1.1 "+want+" ") {
 			t.Errorf("%s: %q", to, a)
 		}

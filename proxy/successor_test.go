@@ -20,22 +20,22 @@ func TestAProxyKnowsItsSuccessor(t *testing.T) {
 		select {
 		case <-p.Serving():
 		case err := <-ended:
-			t.Fatalf("it ends with %v", err)
+			t.Fatalf("Run: %v", err)
 		}
 		return p, ended
 	}
 	old, ended := run()
 	if pid := old.Successor(); pid != 0 {
-		t.Errorf("before, it is %d", pid)
+		t.Errorf("before the takeover: %d", pid)
 	}
 	next, _ := run()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 	if pid := old.Successor(); pid != os.Getpid() {
-		t.Errorf("it is %d, want %d", pid, os.Getpid())
+		t.Errorf("got %d, want %d", pid, os.Getpid())
 	}
 	if st, err := next.Status(t.Context()); err != nil || st.Version != "v1" {
-		t.Errorf("it tells the version %q (%v)", st.Version, err)
+		t.Errorf("version %q (%v)", st.Version, err)
 	}
 }

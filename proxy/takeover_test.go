@@ -25,7 +25,7 @@ import (
 	"rhumb/proxy"
 )
 
-// TestMain lets the test binary be a proxy process: tests of takeovers and crashes need real ones.
+// TestMain lets the test binary be a proxy process: tests of takeovers and crashes need real processes.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("RHUMB_TEST_PROXY"); dir != "" {
 		os.Exit(proxyProcess(dir))
@@ -74,7 +74,7 @@ func spawn(t *testing.T, dir string) process {
 	t.Helper()
 	p := launch(t, dir)
 	c := proxy.Dial(filepath.Join(dir, "s"))
-	eventually(t, "the new process has the control socket", func() bool {
+	eventually(t, "the new process answers on the control socket", func() bool {
 		st, err := c.Status(t.Context())
 		return err == nil && st.PID == p.Process.Pid
 	})
@@ -151,7 +151,7 @@ func (l *load) end(t *testing.T) {
 	}
 }
 
-// request posts a body, so that no client or transport repeats it in silence.
+// request posts a body, so that no client or transport repeats it unnoticed.
 func request(c *http.Client, url string, post bool) error {
 	method, body := http.MethodGet, ""
 	if post {
@@ -256,7 +256,7 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 		eventually(t, "the slow request is under way", func() bool { return atSlow.Load() == round+1 })
 		procs = append(procs, spawn(t, dir))
 		if open(t, c, "slow") < 1 {
-			t.Error("the new proxy doesn't know what the old one has open")
+			t.Error("the new proxy doesn't count what the old one has open")
 		}
 		table.Version++
 		apply(t, c, table)
@@ -269,7 +269,10 @@ func TestATakeoverUnderLoadLosesNothing(t *testing.T) {
 	}
 	l.end(t)
 	eventually(t, "only the oldest proxy's connection is open", func() bool { return open(t, c, "e") == 1 })
-	eventually(t, "the proxies in between have ended", func() bool { return !procs[0].running() && !procs[1].running() })
+	eventually(t, "the proxies in between have ended", func() bool {
+		return !procs[0].running() &&
+			!procs[1].running()
+	})
 	if n := open(t, c, "e"); n != 1 {
 		t.Errorf("the oldest proxy's connection is counted as %d", n)
 	}
@@ -318,7 +321,7 @@ func TestAnOldProxyServesTheNewOnesTables(t *testing.T) {
 	}
 	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if got := hear(); got != "b" {
-		t.Errorf("the next one on the old proxy's connection is led to %q", got)
+		t.Errorf("the next one on the old proxy's connection reaches %q", got)
 	}
 }
 
@@ -330,7 +333,8 @@ func TestAnAbandonedTakeoverChangesNothing(t *testing.T) {
 	addr := freeAddr(t)
 	table := one(1, addr, rhumb.HTTP, 0, web(t, "a", nil))
 	apply(t, c, table)
-	for _, sent := range []string{"", "\x01", "\x01\x07"} { // it dies before, after, and instead of what comes next
+	// the successor dies before, after, and instead of the next byte
+	for _, sent := range []string{"", "\x01", "\x01\x07"} {
 		conn, err := net.Dial("unix", socket)
 		if err != nil {
 			t.Fatal(err)

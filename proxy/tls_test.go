@@ -28,7 +28,7 @@ import (
 	"rhumb/proxy"
 )
 
-// pocket has certificates for the names that it was made for.
+// pocket has certificates for the given names.
 type pocket struct {
 	certs   map[string]*tls.Certificate
 	managed atomic.Int64
@@ -86,7 +86,7 @@ func (p *pocket) Challenge(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// secure makes a table with both entries, where every rule and certificate is of one of the hosts.
+// secure returns a table with both entries, and a rule and a certificate for each of the hosts.
 func secure(version uint64, plain, over netip.AddrPort, e rhumb.Endpoint, hosts ...string) rhumb.Table {
 	t := rhumb.Table{Version: version, Listeners: []rhumb.Listener{{Addr: plain, Protocol: rhumb.HTTP},
 		{Addr: over, Protocol: rhumb.HTTPS}},
@@ -98,7 +98,7 @@ func secure(version uint64, plain, over netip.AddrPort, e rhumb.Endpoint, hosts 
 	return t
 }
 
-// over gives a client whose connections all go to the address, with the name in their handshakes if it isn't "".
+// over returns a client whose connections all go to the address, with the name in their handshakes if it isn't "".
 func over(addr netip.AddrPort, http2 bool, name string) *http.Client {
 	p := new(http.Protocols)
 	p.SetHTTP1(!http2)
@@ -161,7 +161,7 @@ func TestRequestsOverTLSReachTheReplica(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		if _, err := tls.Dial("tcp", tlsAddr.String(), &tls.Config{InsecureSkipVerify: true, ServerName: "a.test",
 			MinVersion: tls.VersionTLS10, MaxVersion: version}); err == nil {
-			t.Errorf("TLS version %x is taken", version)
+			t.Errorf("TLS version %x is accepted", version)
 		}
 	}
 }
@@ -288,7 +288,7 @@ func TestAnUnfinishedHandshakeIsCut(t *testing.T) {
 	_, _ = c.Write([]byte{22, 3, 1, 1}) // a record's beginning
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := io.ReadAll(c); err != nil && strings.Contains(err.Error(), "timeout") {
-		t.Error("it is still open")
+		t.Error("the connection is still open")
 	}
 }
 
@@ -346,8 +346,8 @@ func TestATableWithInvalidCertificatesIsRefused(t *testing.T) {
 		"not a hash": func(t *rhumb.Table) {
 			t.Certificates = []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertGiven, Given: "../key"}}
 		},
-		"no source": func(t *rhumb.Table) { t.Certificates = []rhumb.Certificate{{Host: "a.test"}} },
-		"rules only": func(t *rhumb.Table) {
+		"unknown source": func(t *rhumb.Table) { t.Certificates = []rhumb.Certificate{{Host: "a.test"}} },
+		"name a backend": func(t *rhumb.Table) {
 			t.Listeners = []rhumb.Listener{{Addr: t.Listeners[1].Addr, Protocol: rhumb.HTTPS, Backend: "b"}}
 		},
 	} {

@@ -45,7 +45,7 @@ func udpDial(t testing.TB, addr string) *net.UDPConn {
 	return c.(*net.UDPConn)
 }
 
-// ask sends until an answer comes: datagrams may be lost.
+// ask repeats a datagram until an answer comes: datagrams may be lost.
 func ask(t testing.TB, c *net.UDPConn, words string) string {
 	t.Helper()
 	b := make([]byte, 2048)

@@ -33,7 +33,7 @@ func TestOpenCountsWhatADrainingReplicaStillHas(t *testing.T) {
 		t.Errorf("open: %v, want 1 of %s", n, a.id)
 	}
 	if said := l.must(say(kept, l.url(0))); said != "a" {
-		t.Errorf("a connection to a draining replica was led to %q", said)
+		t.Errorf("a connection to a draining replica reached %q", said)
 	}
 	if said := l.must(say(client(b.ns), l.url(0))); said != "b" {
 		t.Errorf("a draining replica got a new connection, and said %q", said)

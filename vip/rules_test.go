@@ -46,7 +46,7 @@ func FuzzEachServiceAddressIsSpreadOrRefusedAndDrainingReplicasGetNothing(f *tes
 			}
 			refused := slices.Contains(r.refused, s.Addr)
 			if refused == (len(to) > 0) {
-				t.Fatalf("seed %d: %s is refused: %v, and led to %v", seed, s.Addr, refused, to)
+				t.Fatalf("seed %d: %s is refused: %v, and routed to %v", seed, s.Addr, refused, to)
 			}
 			for _, e := range s.Endpoints {
 				if !e.Draining && !slices.Contains(to, e.Addr.Addr()) {
@@ -58,7 +58,7 @@ func FuzzEachServiceAddressIsSpreadOrRefusedAndDrainingReplicasGetNothing(f *tes
 					return !e.Draining &&
 						e.Addr.Addr() == a
 				}) {
-					t.Errorf("seed %d: %s is led to %s, which isn't active", seed, s.Addr, a)
+					t.Errorf("seed %d: %s is routed to %s, which isn't active", seed, s.Addr, a)
 				}
 			}
 			waits := slices.ContainsFunc(r.gaps, func(g gap) bool { return g.addr == s.Addr && g.until.Equal(s.Gap) })

@@ -18,7 +18,7 @@ import (
 // Apache close theirs. gunicorn's 2 s is shorter, but requests that could suffer don't use idle connections (see Send).
 const idleTime = 4 * time.Second
 
-// Conn is a connection to an endpoint. It gives its place back when it is closed.
+// Conn is a connection to an endpoint. Closing it releases its place.
 type Conn struct {
 	*net.TCPConn
 	once   sync.Once

@@ -55,7 +55,7 @@ func (r *Reader) try(fd uintptr) bool {
 	}
 }
 
-// Done gives the buffer back.
+// Done releases the buffer.
 func (r *Reader) Done() {
 	r.pool.put(r.buf)
 	r.buf = nil

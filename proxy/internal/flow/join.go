@@ -19,8 +19,8 @@ const (
 	ByReset
 )
 
-// Join copies both ways between a client and an endpoint. When a side ends, the other is told so and may still finish
-// what it has to say, but must move within the limit. When a side fails, both are closed.
+// Join copies both ways between a client and an endpoint. When a side ends, the end is passed on, and the other may
+// still finish what it has to say, but must move within the limit. When a side fails, both are closed.
 func Join(client, endpoint *net.TCPConn, f *Flow, limit time.Duration) Cut {
 	j := &join{limit: limit, flow: f}
 	var wg sync.WaitGroup

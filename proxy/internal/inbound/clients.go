@@ -67,3 +67,16 @@ func (c *Client) moves() {
 	c.standing.Add(-1)
 	c.of.standing.Add(-1)
 }
+
+// stand notes whether a connection stands still, and reports whether too many do. A nil client isn't counted.
+func (c *Client) stand(was *bool, is bool) (crowded bool) {
+	if c == nil || *was == is {
+		return false
+	}
+	*was = is
+	if is {
+		return c.stands()
+	}
+	c.moves()
+	return false
+}

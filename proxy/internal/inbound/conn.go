@@ -18,7 +18,7 @@ import (
 	"rhumb/proxy/internal/socket"
 )
 
-// Conn is an accepted connection that gives its places back when it is closed.
+// Conn is an accepted connection. Closing it releases its places.
 type Conn struct {
 	*net.TCPConn
 	Bound   socket.Binding
@@ -38,9 +38,9 @@ type Conn struct {
 	pace    pace
 	resets  resets
 	sent    atomic.Int64
-	excess  int64       // of frames of HTTP/2, at the last look
-	client  *Client     // nil: not counted
-	busy    atomic.Bool // HTTP/2: the one request that needs no place but the connection's is under way
+	excess  int64   // of frames of HTTP/2, at the last look
+	client  *Client // nil: not counted
+	one             // HTTP/2: the one request that needs no place but the connection's
 }
 
 // New returns the connection that was accepted on the socket bound to b. It calls release once, when it is closed.
@@ -59,7 +59,7 @@ type Limits struct {
 // client isn't nil, closing the connection leaves it.
 func (c *Conn) ExpectHTTP(l Limits, client *Client, log *slog.Logger) {
 	c.client, c.log = client, log
-	c.watch(l)
+	c.pace = watch(c.TCPConn, l)
 	c.wake = make(chan struct{}, 1)
 	c.guard = &guard{max: l.Header + 8<<10}
 	if c.tls != nil {
@@ -80,7 +80,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	if c.tls != nil {
 		src = c.tls
 	}
-	if c.guard == nil || c.hijacked() {
+	if c.guard == nil || c.state.hijacked() {
 		if len(c.early) > 0 {
 			n := copy(b, c.early)
 			c.early = c.early[n:]
@@ -98,7 +98,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection and gives its places back.
+// Close closes the connection and releases its places.
 func (c *Conn) Close() error {
 	c.ending.Store(true)
 	c.wakeUp()
@@ -125,11 +125,14 @@ func (c *Conn) Client() netip.Addr {
 	return c.client.addr
 }
 
-// Begin reports whether no other request that has begun so is under way on the connection. End ends it.
-func (c *Conn) Begin() bool { return c.busy.CompareAndSwap(false, true) }
+// one is a place that only one request at a time can have.
+type one struct{ taken atomic.Bool }
 
-// End ends the request that began with Begin.
-func (c *Conn) End() { c.busy.Store(false) }
+// Begin takes the place, and reports whether it was free.
+func (o *one) Begin() bool { return o.taken.CompareAndSwap(false, true) }
+
+// End frees the place.
+func (o *one) End() { o.taken.Store(false) }
 
 // connState is the connection's last state in the HTTP server.
 type connState struct {
@@ -137,13 +140,13 @@ type connState struct {
 	since atomic.Int64 // Unix nanoseconds
 }
 
+// active reports whether a request is under way.
+func (s *connState) active() bool { return http.ConnState(s.state.Load()) == http.StateActive }
+
 // quiet reports whether there has been no request for the given time.
-func (c *Conn) quiet(d time.Duration) bool {
-	return http.ConnState(c.state.state.Load()) != http.StateActive &&
-		time.Since(time.Unix(0, c.state.since.Load())) >= d
+func (s *connState) quiet(d time.Duration) bool {
+	return !s.active() && time.Since(time.Unix(0, s.since.Load())) >= d
 }
 
 // hijacked reports whether the connection has been upgraded. Its bytes aren't looked at any more.
-func (c *Conn) hijacked() bool {
-	return http.ConnState(c.state.state.Load()) == http.StateHijacked
-}
+func (s *connState) hijacked() bool { return http.ConnState(s.state.Load()) == http.StateHijacked }

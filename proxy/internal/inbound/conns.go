@@ -30,7 +30,7 @@ func (t *Conns) Note(c net.Conn, st http.ConnState) {
 			cc.Close()
 		}
 	case http.StateHijacked:
-		cc.unwatch()
+		setUserTimeout(cc.TCPConn, 0) // an upgraded connection may be as slow as it likes
 		t.forget(cc)
 	case http.StateClosed:
 		t.forget(cc)
@@ -52,7 +52,7 @@ func (t *Conns) forget(c *Conn) {
 
 // CloseQuiet closes the connections without a request for the given time, and returns how many are left.
 func (t *Conns) CloseQuiet(quiet time.Duration) (left int) {
-	return t.closeWhere(func(c *Conn) bool { return c.quiet(quiet) })
+	return t.closeWhere(func(c *Conn) bool { return c.state.quiet(quiet) })
 }
 
 // roomTime is how long a kept-alive connection must have been without a request to be closed to make room.
@@ -61,7 +61,7 @@ const roomTime = 5 * time.Second
 // MakeRoom closes kept-alive connections without a request that came in at the address; the zero Binding is any
 // address.
 func (t *Conns) MakeRoom(at socket.Binding) {
-	t.closeWhere(func(c *Conn) bool { return c.Bound.In(at) && c.quiet(roomTime) })
+	t.closeWhere(func(c *Conn) bool { return c.Bound.In(at) && c.state.quiet(roomTime) })
 }
 
 func (t *Conns) closeWhere(is func(*Conn) bool) (left int) {

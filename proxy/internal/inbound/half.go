@@ -3,17 +3,16 @@ package inbound
 import (
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"time"
 )
 
 // heldEnd returns what the server reads when the client has ended its side. The server takes that end for a client that
 // has left, and drops the request. But a client that ends its side after its last request ("nc -N") still waits for the
-// answer, and the two can't be told apart. So while the server is at work on a whole request, the end is held back
+// answer, and the two look the same. So while the server is at work on a whole request, the end is held back
 // until the answer has been written, or for half of ProgressTime. This costs no more than a client that stays.
 func (c *Conn) heldEnd() error {
-	if http.ConnState(c.state.state.Load()) != http.StateActive || c.guard.state != atStart ||
+	if !c.state.active() || c.guard.state != atStart ||
 		c.guard.refused.Load() != 0 {
 		return io.EOF
 	}

@@ -38,24 +38,21 @@ func (p *pace) still(acked uint64, began, now time.Time) time.Duration {
 }
 
 // watch bounds how long the client may stand still, even when all that it is sent is in the kernel's buffers.
-func (c *Conn) watch(l Limits) {
-	c.pace = pace{limit: l.ProgressTime, least: uint64(l.Progress)}
-	c.userTimeout(l.ProgressTime * 9 / 8) // after Write, which answers the client
-	_ = onSocket(c.TCPConn, func(fd int) error {
+func watch(c *net.TCPConn, l Limits) pace {
+	setUserTimeout(c, l.ProgressTime*9/8) // after Write, which answers the client
+	_ = onSocket(c, func(fd int) error {  // without it the kernel holds more
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
 	})
+	return pace{limit: l.ProgressTime, least: uint64(l.Progress)}
 }
 
 // maxUnsent is how many bytes the kernel holds for a client that has no room for them. Without it, it holds megabytes.
 const maxUnsent = 256 << 10
 
-// unwatch is for upgraded connections, which may be as slow as they like.
-func (c *Conn) unwatch() { c.userTimeout(0) }
-
-// userTimeout sets how long a client may take nothing before the kernel considers the connection dead. It is a second
-// line of defence: if the kernel refuses, the first remains.
-func (c *Conn) userTimeout(d time.Duration) {
-	_ = onSocket(c.TCPConn, func(fd int) error {
+// setUserTimeout sets how long a client may take nothing before the kernel considers the connection dead. It is a
+// second line of defence: if the kernel refuses, the first remains.
+func setUserTimeout(c *net.TCPConn, d time.Duration) {
+	_ = onSocket(c, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	})
 }
@@ -70,12 +67,12 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 
 // send writes to the socket.
 func (c *Conn) send(b []byte) (n int, err error) {
-	if c.pace.limit == 0 || c.hijacked() {
+	if c.pace.limit == 0 || c.state.hijacked() {
 		return c.TCPConn.Write(b)
 	}
 	began := time.Now()
 	stands := false
-	defer func() { c.stand(&stands, false) }()
+	defer func() { c.client.stand(&stands, false) }()
 	for {
 		if now := time.Now(); now.Sub(c.pace.armed) > c.pace.limit/60 {
 			c.pace.armed = now
@@ -87,12 +84,12 @@ func (c *Conn) send(b []byte) (n int, err error) {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		acked, err2 := c.acked()
+		acked, err2 := bytesAcked(c.TCPConn)
 		if err2 != nil {
 			return n, err
 		}
 		still := c.pace.still(acked, began, time.Now())
-		crowded := c.stand(&stands, still >= c.pace.limit/20)
+		crowded := c.client.stand(&stands, still >= c.pace.limit/20)
 		if crowded || still >= c.pace.limit*7/8 { // the deadline was set a little before began
 			_ = c.SetLinger(0) // so that the kernel drops what the client doesn't read
 			return n, err
@@ -100,22 +97,9 @@ func (c *Conn) send(b []byte) (n int, err error) {
 	}
 }
 
-// stand notes whether the client stands still, and reports whether too many do.
-func (c *Conn) stand(was *bool, is bool) (crowded bool) {
-	if c.client == nil || *was == is {
-		return false
-	}
-	*was = is
-	if is {
-		return c.client.stands()
-	}
-	c.client.moves()
-	return false
-}
-
-// acked returns how many bytes the client's kernel has acknowledged.
-func (c *Conn) acked() (n uint64, err error) {
-	err = onSocket(c.TCPConn, func(fd int) error {
+// bytesAcked returns how many bytes the client's kernel has acknowledged.
+func bytesAcked(c *net.TCPConn) (n uint64, err error) {
+	err = onSocket(c, func(fd int) error {
 		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 		if err == nil {
 			n = info.Bytes_acked

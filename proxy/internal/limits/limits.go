@@ -121,5 +121,5 @@ func (p Places) Take() bool {
 	}
 }
 
-// Release gives a place back.
+// Release releases a place.
 func (p Places) Release() { <-p }

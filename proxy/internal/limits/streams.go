@@ -68,7 +68,7 @@ func (s *Streams) Enter(ctx context.Context, k StreamKey) bool {
 	return s.wait(ctx, k, place)
 }
 
-// wait waits for the place, and gives it back if it comes too late.
+// wait waits for the place, and releases it if it comes too late.
 func (s *Streams) wait(ctx context.Context, k StreamKey, place chan struct{}) bool {
 	timer := time.NewTimer(streamWait)
 	defer timer.Stop()
@@ -98,7 +98,7 @@ func (s *Streams) wait(ctx context.Context, k StreamKey, place chan struct{}) bo
 	return false
 }
 
-// Leave gives a place back.
+// Leave releases a place.
 func (s *Streams) Leave(k StreamKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

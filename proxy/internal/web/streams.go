@@ -35,7 +35,7 @@ func (s *Server) server(c *inbound.Conn) (*inbound.Client, *webServer) {
 	return client, &s.servers[0]
 }
 
-// admit takes the place of a request of HTTP/2, and reports whether there was one. leave gives it back.
+// admit takes the place of a request of HTTP/2, and reports whether there was one. leave releases it.
 func (s *Server) admit(r *http.Request, backend string) (leave func(), ok bool) {
 	c := connOf(r)
 	if c.Begin() {

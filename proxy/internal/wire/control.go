@@ -77,7 +77,7 @@ func Listen(path string) (*Listener, error) {
 	return &Listener{UnixListener: l, path: path, tmp: tmp}, nil
 }
 
-// Publish gives the socket its name. A client always reaches either the old proxy or this one.
+// Publish moves the socket to its own name. A client always reaches either the old proxy or this one.
 func (c *Listener) Publish() error {
 	if err := os.Rename(c.tmp, c.path); err != nil {
 		return rhumb.Errorf(rhumb.Conflict, "control socket %s can't be made: %w", c.path, err)
