@@ -96,10 +96,10 @@ func commentText(g *ast.CommentGroup) string {
 	return b.String()
 }
 
-// unixUser matches the Unix account of this name: alone, in quotes, or in user:group.
+// unixUser matches the Unix account of this name: alone, in quotes, in a path, or in user:group.
 var unixUser = func() *regexp.Regexp {
 	const name = "no" + "body"
-	return regexp.MustCompile("^" + name + "$|[\"'`:]" + name + "[\"'`:]|user: " + name + "|" + name + ":")
+	return regexp.MustCompile("^" + name + "$|[\"'`:/]" + name + "[\"'`:/]|user: " + name + "|" + name + ":")
 }()
 
 // forbiddenWords finds words that a native reader has to read twice.

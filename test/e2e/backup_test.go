@@ -116,7 +116,8 @@ func (v *vaultStack) backedUp() {
 	}
 	v.none("rhumb backup", []byte(r.out))
 	v.none("the backup", v.s.content(file))
-	r = v.s.rhumbEnv("", []string{"RHUMB_BACKUP_PASSPHRASE=wrong" + passphrase}, "restore", "--data", filepath.Join(v.t.TempDir(), "other"), file)
+	r = v.s.rhumbEnv("", []string{"RHUMB_BACKUP_PASSPHRASE=wrong" + passphrase}, "restore", "--data",
+		filepath.Join(v.t.TempDir(), "other"), file)
 	if r.code != 1 || !strings.Contains(r.out, "another key or passphrase") {
 		v.t.Errorf("with a wrong passphrase rhumb restore exits with %d: %s", r.code, r.out)
 	}

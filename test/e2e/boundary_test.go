@@ -17,7 +17,7 @@ import (
 	"rhumb/internal/failpoint"
 )
 
-// resumeLimit is how soon a daemon that is back has finished, or put back, what it was at.
+// resumeLimit is how soon a restarted daemon must finish or put back the deployment that was open.
 const resumeLimit = 10 * time.Second
 
 // mortalBinary builds a rhumb that can be made to die at its named points.
@@ -59,13 +59,13 @@ func (m *mortal) dieAt(p point) {
 	}
 }
 
-// dead tells whether a process has died at the point that was named last.
+// dead reports whether a process has died at the last named point.
 func (m *mortal) dead() bool {
 	_, err := os.Stat(filepath.Join(m.dir, failpoint.Kill))
 	return errors.Is(err, os.ErrNotExist)
 }
 
-// spare has nobody die.
+// spare disarms all points.
 func (m *mortal) spare() { _ = os.Remove(filepath.Join(m.dir, failpoint.Kill)) }
 
 // point is the n-th pass of a named point.
@@ -76,8 +76,8 @@ type point struct {
 
 func (p point) String() string { return fmt.Sprintf("%s (%d)", p.name, p.pass) }
 
-// record gives the points that are passed while do runs, in their order: the first pass of each, or all of them. With a turn, it
-// gives those that come after it, and counts from there.
+// record returns the points that are passed while do runs, in order: the first pass of each, or all passes. With a
+// turn, it returns only those after it, counted from there.
 func (m *mortal) record(all bool, turn string, do func()) []point {
 	m.t.Helper()
 	path := filepath.Join(m.dir, failpoint.Passed)
@@ -147,8 +147,8 @@ func (x *torment) all(points []point, alone bool) {
 	}
 }
 
-// deployAndDie deploys the next version and kills the daemon at the points, one after the other. It gives those that weren't
-// reached. In the end all must be as the release that serves has it.
+// deployAndDie deploys the next version and kills the daemon at the points, one after the other. It returns the
+// points that weren't reached. At the end everything must match the release that serves.
 func (x *torment) deployAndDie(points []point) (missed []point) {
 	x.t.Helper()
 	x.begin(x.v + 1)
@@ -195,7 +195,7 @@ func (x *torment) deployAndDie(points []point) (missed []point) {
 	return missed
 }
 
-// ask deploys, and closes what it gives when the command has ended: with the server, perhaps.
+// ask deploys. The channel that it returns is closed when the command has ended, perhaps because the server has.
 func (x *torment) ask() <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -205,7 +205,7 @@ func (x *torment) ask() <-chan struct{} {
 	return done
 }
 
-// last gives the last deployment, the zero one while nobody answers.
+// last returns the last deployment, or the zero one while the server doesn't answer.
 func (x *torment) last() rhumb.Deployment {
 	ctx, cancel := context.WithTimeout(x.t.Context(), 5*time.Second)
 	defer cancel()
@@ -238,7 +238,8 @@ func (x *torment) judge(points []point) {
 		x.serves = x.v
 	}
 	x.says(x.url("/"), fmt.Sprintf(`"Release":"%d"`, x.serves))
-	eventually(x.t, resumeLimit, "only the contents of the release that serves are left", func() error { return x.tokens(x.serves) })
+	eventually(x.t, resumeLimit, "only the contents of the release that serves are left",
+		func() error { return x.tokens(x.serves) })
 	x.t.Logf("killed at %v: %s, all well %.1f s later", points, d.Phase, time.Since(start).Seconds())
 }
 

@@ -36,7 +36,7 @@ type aviary struct {
 	all []*canary
 }
 
-// canary makes a canary and gives its text.
+// canary creates a canary and returns its text.
 func (a *aviary) canary(what string) string { return a.add(&canary{what: what}) }
 
 // variable makes one that may stand in a container's environment.
@@ -60,7 +60,7 @@ func (a *aviary) key(what string, number []byte) {
 	a.all = append(a.all, c)
 }
 
-// faces gives the three that bytes have in base64; where they meet their neighbours they are cut off.
+// faces returns the three forms that bytes have in base64, without the characters that depend on their neighbours.
 func faces(b []byte) [][]byte {
 	var all [][]byte
 	for shift := range 3 {
@@ -109,7 +109,8 @@ func (a *aviary) variables(where string, b []byte) {
 	}
 }
 
-// folder looks into all files under a folder that changed since a time, and at their names. It gives their number.
+// folder searches the names and contents of all files under a folder that changed since a time. It returns their
+// number.
 func (a *aviary) folder(dir string, since time.Time) int {
 	a.t.Helper()
 	files := 0
@@ -143,7 +144,7 @@ func (a *aviary) folder(dir string, since time.Time) int {
 	return files
 }
 
-// wiretap is a socket before a server's. It keeps what clients send.
+// wiretap is a socket in front of a server's. It records what clients send.
 type wiretap struct {
 	path string
 	ln   net.Listener
@@ -205,7 +206,7 @@ func (w *wiretap) Write(b []byte) (int, error) {
 	return w.sent.Write(b)
 }
 
-// seen gives all that was sent so far.
+// seen returns everything that was sent so far.
 func (w *wiretap) seen() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -233,8 +234,9 @@ func TestACanaryIsSeenInEveryDress(t *testing.T) {
 	text := a.canary("it")
 	for name, s := range map[string]string{
 		"plain": "x=" + text + "\n", "hex": hex.EncodeToString([]byte("x" + text)), "lower case": strings.ToLower(text),
-		"base64": base64.StdEncoding.EncodeToString([]byte(text)), "base64 after a letter": base64.StdEncoding.EncodeToString([]byte("x" + text + "y")),
-		"base64 after two": base64.RawURLEncoding.EncodeToString([]byte("xy" + text + "y")),
+		"base64":                base64.StdEncoding.EncodeToString([]byte(text)),
+		"base64 after a letter": base64.StdEncoding.EncodeToString([]byte("x" + text + "y")),
+		"base64 after two":      base64.RawURLEncoding.EncodeToString([]byte("xy" + text + "y")),
 	} {
 		if a.in([]byte(s)) == nil {
 			t.Errorf("%s: %q is not seen in %q", name, text, s)
@@ -258,7 +260,8 @@ func TestAPrivateKeyIsSeenInEveryDress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dresses := map[string][]byte{"PEM": key, "DER": block.Bytes, "short PEM": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: short})}
+	dresses := map[string][]byte{"PEM": key, "DER": block.Bytes,
+		"short PEM": pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: short})}
 	for _, before := range []string{"", "x", "xy"} {
 		b, err := json.Marshal(append([]byte(before), key...))
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// The proxy hears of a death by itself: nothing is led to a replica that is dead, from outside or inside, while there is no daemon.
+// The proxy learns of a death on its own: even without a daemon it sends nothing to a dead replica, neither from
+// outside nor from inside.
 func TestADeadReplicaGetsNothingWhileTheDaemonIsAway(t *testing.T) {
 	needDocker(t)
 	s := newServer(t)
@@ -28,15 +29,17 @@ func TestADeadReplicaGetsNothingWhileTheDaemonIsAway(t *testing.T) {
 	}
 	victim, other := k.app(1), k.app(2)
 	network := k.name + "_default"
-	at := strings.TrimSpace(docker(t, "inspect", "-f", fmt.Sprintf("{{(index .NetworkSettings.Networks %q).IPAddress}}", network), victim))
+	at := strings.TrimSpace(docker(t, "inspect", "-f",
+		fmt.Sprintf("{{(index .NetworkSettings.Networks %q).IPAddress}}", network), victim))
 	docker(t, "kill", victim)
 	calm("docker kill")
 
 	// Started by hand it is let in again, unless its address is another's meanwhile: that is for the daemon to find out.
 	docker(t, "start", victim)
-	eventually(t, 5*time.Second, "who was started again is led to", func() error { return k.answersFrom(inner, 2) })
+	eventually(t, 5*time.Second, "the restarted replica gets requests", func() error { return k.answersFrom(inner, 2) })
 	docker(t, "stop", victim)
-	docker(t, "run", "-d", "--name", k.name+"-squatter", "--network", network, "--ip", at, "rhumb-test/app:1", "sleep", "1h")
+	docker(t, "run", "-d", "--name", k.name+"-squatter", "--network", network, "--ip", at, "rhumb-test/app:1", "sleep",
+		"1h")
 	docker(t, "start", victim)
 	calm("a start elsewhere")
 	docker(t, "rm", "-f", k.name+"-squatter")
@@ -44,14 +47,14 @@ func TestADeadReplicaGetsNothingWhileTheDaemonIsAway(t *testing.T) {
 	s.start()
 	s.await()
 	eventually(t, 30*time.Second, "two replicas", func() error { return k.running(map[string]int{"app": 2}) })
-	eventually(t, 5*time.Second, "both are led to", func() error { return k.answersFrom(inner, 2) })
-	eventually(t, 5*time.Second, "both are led to from outside", func() error { return k.answersFrom(k.url("/"), 2) })
+	eventually(t, 5*time.Second, "both get requests from inside", func() error { return k.answersFrom(inner, 2) })
+	eventually(t, 5*time.Second, "both get requests from outside", func() error { return k.answersFrom(k.url("/"), 2) })
 }
 
-// app gives the name of the replica in a slot of the first release.
+// app returns the name of the replica in a slot of the first release.
 func (k *stack) app(slot int) string { return fmt.Sprintf("%s-app.1.%d", k.name, slot) }
 
-// answersFrom tells whether so many replicas answer behind a URL.
+// answersFrom returns an error unless that many replicas answer behind a URL.
 func (k *stack) answersFrom(url string, want int) error {
 	seen := map[string]bool{}
 	for range 20 {

@@ -33,7 +33,8 @@ func TestAFullDiskStopsDeploymentsAndNothingElse(t *testing.T) {
 	}
 	k.write("api/Dockerfile", "FROM rhumb-test/app:1\n")
 	k.write("built.yaml", "services:\n  app:\n    build: ./api\n")
-	if r := s.rhumbEnv(k.dir, []string{"NAME=" + k.name}, "deploy", "-p", k.name, "-f", "built.yaml"); r.code != 1 || !strings.Contains(r.out, "not enough disk space") {
+	if r := s.rhumbEnv(k.dir, []string{"NAME=" + k.name}, "deploy", "-p", k.name, "-f", "built.yaml"); r.code != 1 ||
+		!strings.Contains(r.out, "not enough disk space") {
 		t.Errorf("a build exits with %d:\n%s", r.code, r.out)
 	}
 	if left := docker(t, "images", "-q", k.name+"-app"); left != "" {
@@ -71,7 +72,8 @@ func TestTheImagesOfABuiltStackGoWithIt(t *testing.T) {
 		k.write("app/Dockerfile", "FROM rhumb-test/app:1\nLABEL made="+k.name+"-"+label+"\n")
 		k.must(0, "deploy")
 	}
-	if got := images(); strings.Count(got, "rhumb.local/built/"+k.name+"-app") != 2 || strings.Count(got, "rhumb.local/"+k.name+"-app") != 2 {
+	if got := images(); strings.Count(got, "rhumb.local/built/"+k.name+"-app") != 2 ||
+		strings.Count(got, "rhumb.local/"+k.name+"-app") != 2 {
 		t.Errorf("two images that were built, each of a release:\n%s", got)
 	}
 	k.must(0, "down")

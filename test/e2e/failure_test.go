@@ -178,7 +178,7 @@ func TestNothingChangedMakesNoRelease(t *testing.T) {
 	}
 }
 
-func TestAPortThatSomebodyElseHoldsIsRefusedBeforeAnythingChanges(t *testing.T) {
+func TestAPortOfAnotherProcessIsRefusedBeforeAnyChange(t *testing.T) {
 	needDocker(t)
 	s := newServer(t)
 	one, two := newStack(t, s, good), newStack(t, s, good)

@@ -22,11 +22,12 @@ const trappedEnv = "RHUMB_E2E_TRAPPED"
 
 // trapped are the system calls by which content reaches a disk. Their first argument is the file.
 var trapped = map[int32]string{
-	unix.SYS_WRITE: "write", unix.SYS_PWRITE64: "write", unix.SYS_FTRUNCATE: "truncate", unix.SYS_FSYNC: "sync", unix.SYS_FDATASYNC: "sync",
+	unix.SYS_WRITE: "write", unix.SYS_PWRITE64: "write", unix.SYS_FTRUNCATE: "truncate", unix.SYS_FSYNC: "sync",
+	unix.SYS_FDATASYNC: "sync",
 }
 
-// faults lets a process and its children write to a folder only as it likes: the kernel asks it before each of their writes
-// (seccomp's user notification).
+// faults lets a process and its children write to a folder only as it likes: the kernel asks it before each of their
+// writes (seccomp's user notification).
 type faults struct {
 	folder string
 
@@ -49,14 +50,14 @@ func (f *faults) arm(n, count int, with syscall.Errno) {
 	}
 }
 
-// count gives how many writes there were.
+// count returns the number of writes.
 func (f *faults) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen
 }
 
-// failures tells what has failed since the arming.
+// failures returns what has failed since the arming.
 func (f *faults) failures() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -80,7 +81,7 @@ func (f *faults) struck(later time.Duration) <-chan time.Time {
 	return c
 }
 
-// judge tells with which error a call ends; 0: the kernel goes on with it.
+// judge returns the error with which a call ends; 0 lets the kernel carry it out.
 func (f *faults) judge(n *notification) syscall.Errno {
 	path, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", n.pid, n.args[0]))
 	if err != nil || !strings.HasPrefix(path, f.folder+"/") || strings.HasSuffix(path, ".log") {
@@ -99,7 +100,8 @@ func (f *faults) judge(n *notification) syscall.Errno {
 	return f.with
 }
 
-// newFaults makes the server's processes ask before they write to its state folder. It must be called before the server starts.
+// newFaults makes the server's processes ask before they write to its state folder. It must be called before the
+// server starts.
 func newFaults(t *testing.T, s *server) *faults {
 	t.Helper()
 	f := &faults{folder: s.data}
@@ -139,13 +141,15 @@ func spring() error {
 	}
 	slices.Sort(numbers)
 	for i, nr := range numbers {
-		filter = append(filter, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(nr), Jt: uint8(len(numbers) - i)})
+		filter = append(filter,
+			unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(nr), Jt: uint8(len(numbers) - i)})
 	}
 	filter = append(filter,
 		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF})
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&program)))
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER,
+		uintptr(unsafe.Pointer(&program)))
 	if errno != 0 {
 		return fmt.Errorf("seccomp: %w", errno)
 	}
@@ -158,7 +162,7 @@ func spring() error {
 	return syscall.Exec(os.Args[1], os.Args[1:], env)
 }
 
-// received gives the listener that the child sends.
+// received returns the listener that the child sends.
 func received(socket int) (int, error) {
 	data, rights := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
 	_, n, _, _, err := unix.Recvmsg(socket, data, rights, unix.MSG_CMSG_CLOEXEC)
@@ -206,7 +210,8 @@ func (f *faults) serve(listener int) {
 			continue
 		}
 		var n notification
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&n))); errno != 0 {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_RECV,
+			uintptr(unsafe.Pointer(&n))); errno != 0 {
 			continue // the caller was killed meanwhile
 		}
 		v := verdict{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}

@@ -32,9 +32,11 @@ func TestAFirstDeploymentBearsExitsUntilItsTimeIsUp(t *testing.T) {
 		code int
 		says []string
 	}{
-		{"the database comes", []string{"V=one", "DELAY=6s", "TIMEOUT=20s"}, 0, []string{"converged", "server had ended", "before it was ready"}},
-		{"the database never comes", []string{"V=one", "DELAY=300s", "TIMEOUT=4s"}, 3, []string{"exited with 1", "connection to db:5432 failed",
-			"db may not have been ready: nothing checks it"}},
+		{"the database comes", []string{"V=one", "DELAY=6s", "TIMEOUT=20s"}, 0,
+			[]string{"converged", "server had ended", "before it was ready"}},
+		{"the database never comes", []string{"V=one", "DELAY=300s", "TIMEOUT=4s"}, 3,
+			[]string{"exited with 1", "connection to db:5432 failed",
+				"db may not have been ready: nothing checks it"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

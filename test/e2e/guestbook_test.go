@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// besideGuestbook adds to the guestbook what it has no use for: a slow path and a WebSocket, behind a port of their own.
+// besideGuestbook adds to the guestbook what it has no use for: a slow path and a WebSocket, behind a port of their
+// own.
 const besideGuestbook = `
 services:
   echo:
@@ -64,7 +65,8 @@ func (g *guestbook) echoURL(scheme, path string) string {
 	return fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, g.echoPort, path)
 }
 
-// load asks the page through its published port, the back end through its route, and the slow path and the WebSocket beside them.
+// load asks the page through its published port, the back end through its route, and the slow path and the WebSocket
+// beside them.
 func (g *guestbook) load() *load {
 	return startLoad(g.t, loadPlan{
 		urls:   []string{g.url("/"), g.entryURL("/api/whoami"), g.echoURL("http", "/"), g.entryURL("/api/messages")},
@@ -93,7 +95,7 @@ func (k *stack) leave(url, text string) {
 
 const updates, updatesAmidKills = 20, 10
 
-func TestTheGuestbookIsUpdatedTwentyTimesUnderLoadAndDropsNothing(t *testing.T) {
+func TestTwentyUpdatesOfTheGuestbookUnderLoadDropNothing(t *testing.T) {
 	needDocker(t)
 	g := newGuestbook(t, newServer(t))
 	g.mustDeploy()

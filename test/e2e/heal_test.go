@@ -111,7 +111,7 @@ func TestTwentyIdleReplicasCostLittle(t *testing.T) {
 	}
 }
 
-// cpu gives the CPU time that the server and its proxy have used.
+// cpu returns the CPU time of the server and its proxy.
 func (s *server) cpu() time.Duration {
 	s.t.Helper()
 	var ticks int64

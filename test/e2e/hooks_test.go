@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// hooked is a service with all kinds of hooks. What happens is noted in a file of the server. HOOK and the like are verbs of the test program.
+// hooked is a service with all kinds of hooks. What happens is noted in a file of the server. HOOK and the like are
+// verbs of the test program.
 const hooked = `
 services:
   db:
@@ -65,7 +66,7 @@ func (n *notes) release(name string, hooks ...string) {
 	n.env = append([]string{"RELEASE=" + name, "NOTES=" + n.folder}, hooks...)
 }
 
-// take gives what was written down since the last time.
+// take returns the lines written since the last call.
 func (n *notes) take() []string {
 	n.t.Helper()
 	path := filepath.Join(n.folder, "log")
@@ -77,7 +78,7 @@ func (n *notes) take() []string {
 	return strings.Split(strings.TrimSpace(string(b)), "\n")
 }
 
-// count tells how often a line was written down.
+// count returns how often a line was written.
 func count(lines []string, line string) int {
 	n := 0
 	for _, l := range lines {
@@ -88,10 +89,11 @@ func count(lines []string, line string) int {
 	return n
 }
 
-// ids gives the stack's containers with their IDs, dead ones too.
+// ids returns the IDs of the stack's containers, including dead ones.
 func (k *stack) ids() []string {
 	k.t.Helper()
-	list := strings.Fields(docker(k.t, "ps", "-a", "--no-trunc", "--format", "{{.Names}}={{.ID}}", "--filter", "name=^"+k.name+"-"))
+	list := strings.Fields(docker(k.t, "ps", "-a", "--no-trunc", "--format", "{{.Names}}={{.ID}}", "--filter",
+		"name=^"+k.name+"-"))
 	slices.Sort(list)
 	return list
 }
@@ -101,10 +103,12 @@ func TestHooksRunInTheirOrder(t *testing.T) {
 	n := newNotes(t, newServer(t))
 	n.must(0, "deploy")
 	got := n.take()
-	if want := []string{"migrate one", "seed one", "each one"}; !slices.Equal(got[:3], want) || got[len(got)-1] != "checked one" {
+	if want := []string{"migrate one", "seed one", "each one"}; !slices.Equal(got[:3], want) ||
+		got[len(got)-1] != "checked one" {
 		t.Errorf("at first: %q", got)
 	}
-	for line, times := range map[string]int{"migrate one": 1, "seed one": 1, "each one": 2, "started one": 2, "greet one": 2, "checked one": 1} {
+	for line, times := range map[string]int{"migrate one": 1, "seed one": 1, "each one": 2, "started one": 2,
+		"greet one": 2, "checked one": 1} {
 		if count(got, line) != times {
 			t.Errorf("%q is there %d times, not %d: %q", line, count(got, line), times, got)
 		}
@@ -117,14 +121,16 @@ func TestHooksRunInTheirOrder(t *testing.T) {
 	}
 	got = n.take()
 	t.Logf("then: %q", got)
-	if !slices.Equal(got[:3], []string{"migrate two", "seed two", "each two"}) || slices.Index(got, "leave one") > slices.Index(got, "stopping one") ||
+	if !slices.Equal(got[:3], []string{"migrate two", "seed two", "each two"}) ||
+		slices.Index(got, "leave one") > slices.Index(got, "stopping one") ||
 		count(got, "leave one") != 2 || count(got, "checked two") != 1 {
 		t.Errorf("then: %q", got)
 	}
 	if !strings.Contains(out, "pre_start") {
 		t.Errorf("the hooks aren't told:\n%s", out)
 	}
-	if out := n.must(0, "events", "--format", "json"); !strings.Contains(out, "migrated two") || !strings.Contains(out, "so long") {
+	if out := n.must(0, "events", "--format", "json"); !strings.Contains(out, "migrated two") ||
+		!strings.Contains(out, "so long") {
 		t.Errorf("the events don't have the hooks' output:\n%s", out)
 	}
 	if out := n.must(0, "logs", "app.pre_start.1"); !strings.Contains(out, "migrated two") {
@@ -136,7 +142,8 @@ func TestHooksRunInTheirOrder(t *testing.T) {
 		t.Errorf("only db has changed, and yet: %q", got)
 	}
 	n.must(0, "rollback", "1")
-	if got := n.take(); count(got, "migrate one") > 0 || count(got, "each one") != 2 || count(got, "greet one") != 2 || count(got, "checked one") > 0 {
+	if got := n.take(); count(got, "migrate one") > 0 || count(got, "each one") != 2 || count(got, "greet one") != 2 ||
+		count(got, "checked one") > 0 {
 		t.Errorf("a rollback: %q", got)
 	}
 	n.must(0, "down")
@@ -151,12 +158,18 @@ var brokenHooks = []struct {
 	says       []string
 	same       bool // nothing at all has changed
 }{
-	{"a migration that fails", `HOOK=print half-way exit 7`, []string{`hook "pre_start of app" exited with 7`, "half-way"}, true},
+	{"a migration that fails", `HOOK=print half-way exit 7`, []string{`hook "pre_start of app" exited with 7`, "half-way"},
+		true},
 	{"a migration that takes too long", `HOOK=sleep 1h`, []string{`hook "pre_start of app" took longer than 6s`}, true},
-	{"a hook of each replica that fails", `EACH=print oh-no exit 8`, []string{`hook "pre_start 3 of app" exited with 8`, "oh-no", `hook "pre_start of app"`, `hook "pre_start 2 of app"`, "had completed"}, false},
-	{"a hook after the start that fails", `GREET=print rude exit 9`, []string{`hook "post_start of app" exited with 9`, "rude", "had completed"}, false},
-	{"a hook after the start that takes too long", `GREET=sleep 1h`, []string{`hook "post_start of app" took longer than 6s`}, false},
-	{"a check that fails", `AFTER=print smoke exit 5`, []string{"the check after it is in place failed: exited with 5", "smoke"}, false},
+	{"a hook of each replica that fails", `EACH=print oh-no exit 8`,
+		[]string{`hook "pre_start 3 of app" exited with 8`, "oh-no", `hook "pre_start of app"`, `hook "pre_start 2 of app"`,
+			"had completed"}, false},
+	{"a hook after the start that fails", `GREET=print rude exit 9`,
+		[]string{`hook "post_start of app" exited with 9`, "rude", "had completed"}, false},
+	{"a hook after the start that takes too long", `GREET=sleep 1h`,
+		[]string{`hook "post_start of app" took longer than 6s`}, false},
+	{"a check that fails", `AFTER=print smoke exit 5`,
+		[]string{"the check after it is in place failed: exited with 5", "smoke"}, false},
 }
 
 func TestABrokenHookPutsEverythingBack(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 	"rhumb/vip"
 )
 
-// hops is what real stacks have inside: nginx, which looks a name up once and keeps it for ever, HAProxy, and PgBouncer before
-// a PostgreSQL, each calling the next by its name. The caller asks the database as pools do.
+// hops has what real stacks have inside: nginx, which looks a name up once and keeps the address; HAProxy; and
+// PgBouncer in front of PostgreSQL. Each calls the next by its name. The caller queries the database as connection
+// pools do.
 var hops = `
 x-hops: &hops {image: "rhumb-test/hops:1", init: true}
 services:
@@ -142,9 +143,10 @@ func (c *calls) end() {
 	}
 }
 
-// pgbench gives a run of clients that ask through a name, as long as it says.
+// pgbench returns a run of clients that query through a name, for the given time.
 func pgbench(host string, port int, more ...string) []string {
-	return append([]string{"/usr/lib/postgresql/15/bin/pgbench", "-n", "-h", host, "-p", fmt.Sprint(port), "-U", "postgres"}, append(more, "postgres")...)
+	return append([]string{"/usr/lib/postgresql/15/bin/pgbench", "-n", "-h", host, "-p", fmt.Sprint(port), "-U",
+		"postgres"}, append(more, "postgres")...)
 }
 
 func TestNothingIsDroppedInsideAStackInTwentyDeployments(t *testing.T) {
@@ -159,7 +161,8 @@ func TestNothingIsDroppedInsideAStackInTwentyDeployments(t *testing.T) {
 	one, long := sql("one", "select 1;"), sql("long", "select pg_sleep(1);")
 	l := startLoad(t, loadPlan{urls: []string{k.url("/"), fmt.Sprintf("http://127.0.0.1:%d/", port2)}, rate: 60, slow: k.url("/slow?d=2s")})
 	through := []*calls{
-		k.calls("a connection per transaction", caller, pgbench("pool", 6432, "-C", "-c", "4", "-R", "40", "-T", "2", "-f", one)...),
+		k.calls("a connection per transaction", caller,
+			pgbench("pool", 6432, "-C", "-c", "4", "-R", "40", "-T", "2", "-f", one)...),
 		k.calls("sessions of a second", caller, pgbench("pool", 6432, "-C", "-c", "2", "-t", "2", "-f", long)...),
 		k.calls("a pool on what doesn't change", caller, pgbench("db", 5432, "-c", "4", "-R", "40", "-T", "5", "-f", one)...),
 	}
@@ -192,12 +195,14 @@ func TestCallersInsideAStackWaitForAServiceThatMustStopFirst(t *testing.T) {
 	k.must(0, "restart", "db")
 	c.end()
 
-	// A service that comes later is known by its name to those that run already; one that nobody serves refuses at once.
+	// Running services can resolve a service that is added later. A service without replicas refuses at once.
 	k.write("compose.yaml", strings.Replace(hops, "volumes: {data: }", later+"volumes: {data: }", 1))
 	k.must(0, "deploy")
-	docker(t, "exec", caller, "bash", "-ec", "getent hosts late; exec 3<>/dev/tcp/late/8000; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; grep -q '200 OK' <&3")
+	docker(t, "exec", caller, "bash", "-ec", "getent hosts late; exec 3<>/dev/tcp/late/8000; printf 'GET / "+
+		"HTTP/1.0\\r\\n\\r\\n' >&3; grep -q '200 OK' <&3")
 	began := time.Now()
-	if out, err := exec.Command("docker", "exec", caller, "bash", "-c", "exec 3<>/dev/tcp/nobody/8000").CombinedOutput(); err == nil || time.Since(began) > 2*time.Second {
+	if out, err := exec.Command("docker", "exec", caller, "bash", "-c",
+		"exec 3<>/dev/tcp/nobody/8000").CombinedOutput(); err == nil || time.Since(began) > 2*time.Second {
 		t.Errorf("after %s: %v, %s", time.Since(began), err, out)
 	}
 

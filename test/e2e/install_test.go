@@ -29,12 +29,13 @@ secrets: {token: {file: ./token.txt}}
 
 // broken are programs that are rhumb until they are to serve.
 var broken = map[string]string{
-	"crashes": "#!/bin/sh\ncase \"$1\" in\nserver) echo 'it crashes' >&2; exit 1 ;;\ninstall) ;;\n*) exec /root/v2 \"$@\" ;;\nesac\n",
-	"hangs":   "#!/bin/sh\ncase \"$1\" in\nserver) exec sleep 1000 ;;\ninstall) ;;\n*) exec /root/v2 \"$@\" ;;\nesac\n",
+	"crashes": "#!/bin/sh\ncase \"$1\" in\nserver) echo 'it crashes' >&2; exit 1 ;;\ninstall) ;;\n*) exec /root/v2 " +
+		"\"$@\" ;;\nesac\n",
+	"hangs": "#!/bin/sh\ncase \"$1\" in\nserver) exec sleep 1000 ;;\ninstall) ;;\n*) exec /root/v2 \"$@\" ;;\nesac\n",
 }
 
 // Costs about a minute, on a machine that has little else to do.
-func TestAnInstallationIsUpgradedWithNothingDroppedAndGoesBackByItself(t *testing.T) {
+func TestAnUpgradeDropsNothingAndGoesBackAutomatically(t *testing.T) {
 	needDocker(t)
 	m := newMachine(t)
 	m.must(0, "/root/v1 install")
@@ -49,7 +50,8 @@ func TestAnInstallationIsUpgradedWithNothingDroppedAndGoesBackByItself(t *testin
 	l := startLoad(t, loadPlan{urls: []string{"http://" + m.addr + ":8080/"}, rate: 200, slow: "http://" + m.addr + ":8080/slow?d=3s"})
 	m.must(0, "rhumb upgrade /root/v2")
 	m.runs("v0.2.0")
-	if out := m.must(2, "rhumb upgrade /root/hangs --binary /elsewhere"); !strings.Contains(out, "--binary needs --restart") {
+	if out := m.must(2, "rhumb upgrade /root/hangs --binary /elsewhere"); !strings.Contains(out,
+		"--binary needs --restart") {
 		t.Errorf("it says:\n%s", out)
 	}
 	m.must(2, "rhumb upgrade /root/v1")
@@ -88,16 +90,20 @@ func newMachine(t *testing.T) *machine {
 	m := &machine{t: t, name: fmt.Sprintf("rhumb-e2e-%06x", time.Now().UnixNano()&0xffffff)}
 	t.Cleanup(func() {
 		if t.Failed() {
-			out, _ := exec.Command("docker", "exec", m.name, "journalctl", "--no-pager", "-n", "100", "-u", "rhumb", "-u", "rhumb-proxy").CombinedOutput()
+			out, _ := exec.Command("docker", "exec", m.name, "journalctl", "--no-pager", "-n", "100", "-u", "rhumb", "-u",
+				"rhumb-proxy").CombinedOutput()
 			t.Logf("the journal ends with:\n%s", out)
 		}
 		_ = exec.Command("docker", "rm", "-f", "-v", m.name).Run()
 	})
 	// Not --privileged: where the outer engine itself lacks a capability, that fails.
-	docker(t, "run", "-d", "--name", m.name, "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
+	docker(t, "run", "-d", "--name", m.name, "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt",
+		"seccomp=unconfined",
 		"--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined", "--cgroupns=private",
-		"--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "-v", "/var/lib/docker", "-v", "/var/lib/containerd", "rhumb-test/systemd:1")
-	m.addr = strings.TrimSpace(docker(t, "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", m.name))
+		"--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "-v", "/var/lib/docker", "-v",
+		"/var/lib/containerd", "rhumb-test/systemd:1")
+	m.addr = strings.TrimSpace(docker(t, "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+		m.name))
 	eventually(t, time.Minute, "systemd and the engine run", func() error {
 		if r := m.run("systemctl is-system-running && docker version"); r.code != 0 {
 			return fmt.Errorf("exit %d: %s", r.code, r.out)
@@ -110,7 +116,8 @@ func newMachine(t *testing.T) *machine {
 	}
 	for _, version := range []string{"v1", "v2"} {
 		path := filepath.Join(t.TempDir(), version)
-		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=v0."+version[1:]+".0", "-o", path, "rhumb/cmd/rhumb")
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=v0."+version[1:]+".0", "-o",
+			path, "rhumb/cmd/rhumb")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("build rhumb: %v\n%s", err, out)
@@ -173,7 +180,8 @@ func (m *machine) hardened() {
 	m.t.Helper()
 	for _, unit := range []string{"rhumb", "rhumb-proxy"} {
 		out := m.must(0, "cat /proc/$(systemctl show -p MainPID --value "+unit+")/status")
-		if !strings.Contains(out, "NoNewPrivs:\t1") || !strings.Contains(out, "Seccomp:\t2") || strings.Contains(out, "CapBnd:\t0000003f") {
+		if !strings.Contains(out, "NoNewPrivs:\t1") || !strings.Contains(out, "Seccomp:\t2") ||
+			strings.Contains(out, "CapBnd:\t0000003f") {
 			m.t.Errorf("%s is not hardened:\n%s", unit, out)
 		}
 		m.t.Log(strings.TrimSpace(m.must(0, "systemd-analyze security --no-pager "+unit+" | tail -n 1")))
@@ -185,7 +193,8 @@ func (m *machine) hardened() {
 	m.must(0, "[ -n \"$(ls /run/netns)\" ] && cd /root && RELEASE=one rhumb exec app /app check http://app:8000/health")
 	m.must(0, "[ $(readlink /proc/1/ns/mnt) = $(readlink /proc/$(systemctl show -p MainPID --value rhumb-proxy)/ns/mnt) ]")
 	m.must(0, "[ $(stat -c %u:%g:%a /run/rhumb/files/*/content) = 1234:2345:440 ] && [ -d /home/shop/files ]")
-	m.must(0, "[ $(stat -c %U:%G:%a /run/rhumb/rhumb.sock) = root:rhumb:660 ] && setpriv --reuid rhumb --regid rhumb --clear-groups rhumb ps -p shop")
+	m.must(0, "[ $(stat -c %U:%G:%a /run/rhumb/rhumb.sock) = root:rhumb:660 ] && setpriv --reuid rhumb --regid rhumb "+
+		"--clear-groups rhumb ps -p shop")
 }
 
 // backedUp restores a backup on a machine that serves.
@@ -215,6 +224,8 @@ func (m *machine) uninstalled() {
 	if !strings.Contains(out, "/var/lib/rhumb (releases") || !strings.Contains(out, "volumes of stacks: 1") {
 		m.t.Errorf("it says:\n%s", out)
 	}
-	m.must(0, "[ -s /var/lib/rhumb/key ] && docker volume inspect shop_data && [ ! -e /usr/local/bin/rhumb ] && ! systemctl cat rhumb rhumb-proxy && ! pidof rhumb")
-	m.must(0, "/root/v1 install --no-start && /root/v1 uninstall --force --purge --yes && [ ! -e /var/lib/rhumb ] && ! getent group rhumb")
+	m.must(0, "[ -s /var/lib/rhumb/key ] && docker volume inspect shop_data && [ ! -e /usr/local/bin/rhumb ] && ! "+
+		"systemctl cat rhumb rhumb-proxy && ! pidof rhumb")
+	m.must(0, "/root/v1 install --no-start && /root/v1 uninstall --force --purge --yes && [ ! -e /var/lib/rhumb ] && "+
+		"! getent group rhumb")
 }

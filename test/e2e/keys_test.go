@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// The key table, key by key, on a real engine. What is promised is read where the users read it: in docs/stack-file.md, which is made
-// from the table itself. Keys that are refused or ignored need no engine: package compose has their cases.
+// The key table, key by key, on a real engine. What is promised is read where the users read it: in
+// docs/stack-file.md, which is made from the table itself. Keys that are refused or ignored need no engine: package
+// compose has their cases.
 
 // shown is what must be seen of some keys.
 type shown struct {
@@ -145,7 +146,7 @@ func (k *stack) sh(service, script string) string {
 	return string(out)
 }
 
-// container gives the name of a service's only container.
+// container returns the name of a service's only container.
 func (k *stack) container(service string) string {
 	k.t.Helper()
 	prefix := k.name + "-" + service + "."
@@ -197,7 +198,7 @@ func promises(t *testing.T) []promise {
 	return list
 }
 
-// keysOf gives full names: services.NAME.user for user, networks.NAME for /networks.NAME.
+// keysOf returns full names: services.NAME.user for user, networks.NAME for /networks.NAME.
 func keysOf(names string) []string {
 	var list []string
 	for name := range strings.FieldsSeq(names) {

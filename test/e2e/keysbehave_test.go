@@ -20,7 +20,8 @@ type moment struct {
 	what, service string // "start" or "die"
 }
 
-// diary notes what the engine tells of a stack's containers. Its own memory is short, and others use it too.
+// diary records the engine's events about a stack's containers. The engine keeps only few events, which others cause
+// too.
 type diary struct {
 	t     *testing.T
 	mu    sync.Mutex
@@ -31,7 +32,8 @@ type diary struct {
 func (k *stack) keepDiary() *diary {
 	k.t.Helper()
 	d := &diary{t: k.t}
-	cmd := exec.Command("docker", "events", "--filter", "type=container", "--filter", "event=start", "--filter", "event=die",
+	cmd := exec.Command("docker", "events", "--filter", "type=container", "--filter", "event=start", "--filter",
+		"event=die",
 		"--filter", "label=dev.rhumb.stack="+k.name, "--format", "{{json .}}")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -65,9 +67,9 @@ func (d *diary) read(r io.Reader) {
 	}
 }
 
-// of gives what became of a service's containers since a time.
+// of returns the events of a service's containers since a time.
 func (d *diary) of(service string, begun time.Time) []moment {
-	time.Sleep(100 * time.Millisecond) // what was done is told in a moment
+	time.Sleep(100 * time.Millisecond) // the event follows in a moment
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var list []moment
@@ -79,7 +81,7 @@ func (d *diary) of(service string, begun time.Time) []moment {
 	return list
 }
 
-// starts gives the times at which a service's containers started.
+// starts returns the times at which a service's containers started.
 func (d *diary) starts(service string, begun time.Time) []time.Time {
 	var list []time.Time
 	for _, m := range d.of(service, begun) {
@@ -149,9 +151,11 @@ volumes: {vol: {}}
 func dependKeys(t *testing.T, s *server) {
 	k := newStack(t, s, depending)
 	// The registry has no such image: the policy that asks it at every deployment fails.
-	for policy, more := range map[string]string{"daily": "", "weekly": "", "every_12h": "", "refresh": "pull_refresh_after: 1h, "} {
+	for policy, more := range map[string]string{"daily": "", "weekly": "", "every_12h": "",
+		"refresh": "pull_refresh_after: 1h, "} {
 		k.write("asks.yaml", "services: {box: {image: 'localhost:1/none:1', "+more+"pull_policy: "+policy+"}}")
-		if r := s.rhumb(k.dir, "deploy", "-p", k.name, "-f", "asks.yaml"); r.code == 0 || !strings.Contains(r.out, "localhost:1") {
+		if r := s.rhumb(k.dir, "deploy", "-p", k.name, "-f", "asks.yaml"); r.code == 0 ||
+			!strings.Contains(r.out, "localhost:1") {
 			t.Errorf("pull_policy %s: %d, %s", policy, r.code, r.out)
 		}
 	}
@@ -195,7 +199,8 @@ func restartKeys(t *testing.T, s *server) {
 	begun := time.Now()
 	k.must(0, "deploy")
 	k.sh("awake", "touch /v/go")
-	want := map[string][2]int{"never": {1, 1}, "once": {2, 2}, "well": {1, 1}, "again": {2, 99}, "none": {1, 1}, "twice": {3, 3}, "late": {2, 99}}
+	want := map[string][2]int{"never": {1, 1}, "once": {2, 2}, "well": {1, 1}, "again": {2, 99}, "none": {1, 1},
+		"twice": {3, 3}, "late": {2, 99}}
 	eventually(t, time.Minute, "all are started as often as they may be", func() error {
 		for service, n := range want {
 			if starts := d.starts(service, begun); len(starts) < n[0] {
@@ -239,7 +244,8 @@ func portKeys(t *testing.T, s *server) {
 		k.env = append(k.env, fmt.Sprintf("P%d=%d", i+1, ports[i]))
 	}
 	k.must(0, "deploy")
-	for port, understood := range map[int]bool{k.port: true, ports[0]: true, ports[1]: true, ports[2]: false, ports[3]: false} {
+	for port, understood := range map[int]bool{k.port: true, ports[0]: true, ports[1]: true, ports[2]: false,
+		ports[3]: false} {
 		code, body, err := fetch(fmt.Sprintf("http://127.0.0.1:%d/", port))
 		if err != nil || code != http.StatusOK || strings.Contains(body, "X-Forwarded-For") != understood {
 			t.Errorf("port %d answers %d %s (%v); understood: %v", port, code, body, err, understood)
@@ -251,7 +257,9 @@ func portKeys(t *testing.T, s *server) {
 			t.Errorf("port %d is open on other addresses too", port)
 		}
 	}
-	if out := docker(t, "inspect", "--format", "{{json .HostConfig.PortBindings}}", k.container("app")); !strings.Contains(out, fmt.Sprintf(`"HostPort":"%d"`, ports[3])) || strings.Count(out, "HostPort") != 1 {
+	if out := docker(t, "inspect", "--format", "{{json .HostConfig.PortBindings}}",
+		k.container("app")); !strings.Contains(out, fmt.Sprintf(`"HostPort":"%d"`, ports[3])) ||
+		strings.Count(out, "HostPort") != 1 {
 		t.Errorf("the engine publishes %s", out)
 	}
 	c, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", ports[4]))
@@ -288,7 +296,7 @@ services:
 volumes: {vol: {}}
 `
 
-// words gives only what happened.
+// words returns the events without their times.
 func words(list []moment) string {
 	var all []string
 	for _, m := range list {

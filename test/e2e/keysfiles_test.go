@@ -45,13 +45,17 @@ secrets:
 `,
 	files: map[string]string{
 		"common.yaml": "services: {base: {image: other, command: sleep infinity, environment: {EXTENDED: 'yes'}}}\n",
-		"part/compose.yaml": `services: {part: {image: "debian:12-slim", command: sleep infinity, init: true, healthcheck: {test: [CMD, "true"], interval: 60s}, environment: {INCLUDED: "${INCLUDED}"}, volumes: ["./here:/here:ro"]}}` +
+		"part/compose.yaml": `services: {part: {image: "debian:12-slim", command: sleep infinity, init: true, ` +
+			`healthcheck: {test: [CMD, "true"], interval: 60s}, environment: {INCLUDED: "${INCLUDED}"}, ` +
+			`volumes: ["./here:/here:ro"]}}` +
 			"\n",
 		"part/more.yaml": "services: {part: {environment: {MORE: 'yes'}}}\n", "part/own.env": "INCLUDED=from its own\n",
-		"elsewhere/here/file": "x", "filed.conf": "filed config\n", "filed.secret": "filed secret\n", "kept.txt": "kept by the server",
+		"elsewhere/here/file": "x", "filed.conf": "filed config\n", "filed.secret": "filed secret\n",
+		"kept.txt": "kept by the server",
 	},
 	prepare: func(k *stack) {
-		k.env = []string{"CONFIG_TEXT=config of the environment", "SECRET_TEXT=secret of the environment", "COMPOSE_PROFILES=wanted"}
+		k.env = []string{"CONFIG_TEXT=config of the environment", "SECRET_TEXT=secret of the environment",
+			"COMPOSE_PROFILES=wanted"}
 		if r := k.s.rhumb(k.dir, "secret", "create", k.name+"kept", "kept.txt"); r.code != 0 {
 			k.t.Fatal(r.out)
 		}
@@ -61,17 +65,25 @@ secrets:
 		}
 	},
 	shown: []shown{
-		{keys: "/name", of: "box", look: "{{.Name}}", want: "/STACK-box.*", why: "rhumb config shows the name that the file gives; the test's stacks are named by -p"},
+		{keys: "/name", of: "box", look: "{{.Name}}", want: "/STACK-box.*",
+			why: "rhumb config shows the name that the file gives; the test's stacks are named by -p"},
 		{keys: "extends.service extends.file", of: "box", run: "echo $EXTENDED; cat /proc/1/comm", want: "yes\ndocker-init"},
-		{keys: "/include[].path /include[].env_file /include[].project_directory", of: "part", run: "echo $INCLUDED $MORE; ls /here", want: "from its own yes\nfile"},
+		{keys: "/include[].path /include[].env_file /include[].project_directory", of: "part",
+			run: "echo $INCLUDED $MORE; ls /here", want: "from its own yes\nfile"},
 		{keys: "profiles", of: "chosen", run: "true", want: ""},
-		{keys: "/configs.NAME.content", of: "box", run: "cat /inline; stat -c ' %u:%g %a' /inline", want: "inline of STACK 0:0 444"},
-		{keys: "/configs.NAME.file configs[].source configs[].target configs[].uid configs[].gid configs[].mode", of: "box", run: "cat /etc/filed.conf; stat -c '%u:%g %a' /etc/filed.conf", want: "filed config\n11:22 640"},
+		{keys: "/configs.NAME.content", of: "box", run: "cat /inline; stat -c ' %u:%g %a' /inline",
+			want: "inline of STACK 0:0 444"},
+		{keys: "/configs.NAME.file configs[].source configs[].target configs[].uid configs[].gid configs[].mode", of: "box",
+			run: "cat /etc/filed.conf; stat -c '%u:%g %a' /etc/filed.conf", want: "filed config\n11:22 640"},
 		{keys: "/configs.NAME.environment", of: "box", run: "cat /relative.conf", want: "config of the environment"},
-		{keys: "/configs.NAME.external /configs.NAME.name /configs.NAME.external.name", of: "box", run: "cat /kept /older", want: "kept by the serverkept by the server"},
-		{keys: "/secrets.NAME.file secrets[].source secrets[].target secrets[].uid secrets[].gid secrets[].mode", of: "box", run: "cat /run/secrets/filed /run/secrets/other; stat -c '%u:%g %a' /run/secrets/*", want: "filed secret\nfiled secret\n0:0 444\n33:44 400"},
+		{keys: "/configs.NAME.external /configs.NAME.name /configs.NAME.external.name", of: "box", run: "cat /kept /older",
+			want: "kept by the serverkept by the server"},
+		{keys: "/secrets.NAME.file secrets[].source secrets[].target secrets[].uid secrets[].gid secrets[].mode", of: "box",
+			run:  "cat /run/secrets/filed /run/secrets/other; stat -c '%u:%g %a' /run/secrets/*",
+			want: "filed secret\nfiled secret\n0:0 444\n33:44 400"},
 		{keys: "/secrets.NAME.environment", of: "box", run: "cat /environ", want: "secret of the environment"},
-		{keys: "/secrets.NAME.external /secrets.NAME.name /secrets.NAME.external.name", of: "box", run: "cat /keptsecret /oldersecret", want: "kept by the serverkept by the server"},
+		{keys: "/secrets.NAME.external /secrets.NAME.name /secrets.NAME.external.name", of: "box",
+			run: "cat /keptsecret /oldersecret", want: "kept by the serverkept by the server"},
 	},
 }
 
@@ -133,8 +145,10 @@ RUN touch /unwanted
 		{keys: "build.network", of: "box", run: "cat /nets", want: "lo"},
 		{keys: "build.extra_hosts", of: "box", run: "cat /hosts", want: `(?s).*10\.1\.2\.3\s+far\.example.*`},
 		{keys: "build.secrets[].source build.secrets[].target", of: "box", run: "cat /size", want: "5"},
-		{keys: "build.no_cache build.pull build.platforms build.privileged=false", of: "box", run: "true", want: "", why: "that the image is there, and built of one that no registry has, is the proof"},
+		{keys: "build.no_cache build.pull build.platforms build.privileged=false", of: "box", run: "true", want: "",
+			why: "that the image is there, and built of one that no registry has, is the proof"},
 		{keys: "use_api_socket=false", of: "inline", run: "ls /var/run/docker.sock", want: ".*No such file or directory"},
-		{keys: "build.dockerfile_inline build.no_cache_filter build.cache_from", of: "inline", run: "cat /word.txt", want: "from the context"},
+		{keys: "build.dockerfile_inline build.no_cache_filter build.cache_from", of: "inline", run: "cat /word.txt",
+			want: "from the context"},
 	},
 }

@@ -1,6 +1,6 @@
 package e2e
 
-// hookStack has hooks that say where and as whom they run.
+// hookStack has hooks that print where and as which user they run.
 var hookStack = keyStack{
 	name: "hooks",
 	compose: `
@@ -27,7 +27,9 @@ volumes: {left: {}}
 	},
 	shown: []shown{
 		{keys: "pre_start[].per_replica", of: "box", run: "cat /left/each", want: "each\neach"},
-		{keys: "post_start[].command post_start[].user post_start[].working_dir post_start[].environment", of: "box", run: "cat /seen/start", want: "1234 /srv started"},
-		{keys: "pre_stop[].command pre_stop[].user pre_stop[].working_dir pre_stop[].environment", of: "box", run: "cat /left/stop", want: "0 /mnt stopped"},
+		{keys: "post_start[].command post_start[].user post_start[].working_dir post_start[].environment", of: "box",
+			run: "cat /seen/start", want: "1234 /srv started"},
+		{keys: "pre_stop[].command pre_stop[].user pre_stop[].working_dir pre_stop[].environment", of: "box",
+			run: "cat /left/stop", want: "0 /mnt stopped"},
 	},
 }

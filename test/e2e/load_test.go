@@ -29,7 +29,8 @@ type loadPlan struct {
 	idle   string   // an address to which a connection stays open that says nothing; "": none
 	raw    bool     // nothing ends the kept connections in HTTP's own way, see loadraw_test.go
 	gap    bool     // requests may wait for longer than a second
-	inner  string   // asked half as often as the others together, on new connections only: no proxy keeps the old ones; "": none
+	// asked half as often as the others together, on new connections only: no proxy keeps the old ones; "": none
+	inner string
 }
 
 // tally is what became of a load.
@@ -44,7 +45,8 @@ type tally struct {
 
 func (y *tally) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d requests, %d slow ones, %d echoes, %d reconnects, %d idle ones, %d closed between requests, %d crossed, "+
+	fmt.Fprintf(&b, "%d requests, %d slow ones, %d echoes, %d reconnects, %d idle ones, %d closed between requests, "+
+		"%d crossed, "+
 		"longest %s, %d releases seen, %d failed", y.sent, y.slow, y.echoes, y.reconnects, y.idles, y.closed, y.crossed,
 		y.longest.Round(time.Millisecond), len(y.releases), y.failed)
 	texts := make([]string, 0, len(y.errors))
@@ -58,8 +60,8 @@ func (y *tally) String() string {
 	return b.String()
 }
 
-// load sends requests until it is stopped. It retries nothing: a reused connection that turns out closed is a failure too, unless
-// the plan is raw.
+// load sends requests until it is stopped. It retries nothing: a reused connection that turns out closed is a failure
+// too, unless the plan is raw.
 type load struct {
 	plan  loadPlan
 	began time.Time
@@ -337,7 +339,8 @@ func newConn(target string, limit time.Duration) (*conn, error) {
 	return &conn{c, bufio.NewReader(c)}, nil
 }
 
-// ask sends a request and reads the whole answer. Everything but a 200 is an error; keep says whether the connection stays usable.
+// ask sends a request and reads the whole answer. Everything but a 200 is an error; keep says whether the connection
+// stays usable.
 func (c *conn) ask(target string, last bool, limit time.Duration) (release string, keep bool, err error) {
 	if err := c.SetDeadline(time.Now().Add(limit)); err != nil {
 		return "", false, err

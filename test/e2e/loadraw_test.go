@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// A connection through a raw TCP port may be closed while it is quiet: nothing says so before, as "Connection: close" does. So the
-// client of a raw plan looks whether a kept connection is still open before it asks (closed), and repeats a request that crossed
-// the end of its connection, as every client of HTTP does that keeps connections (crossed). The tests allow few of the latter: a
-// request that was under way is lost without an answer too. Requests on new connections are never repeated.
+// A connection through a raw TCP port may be closed while it is quiet: nothing says so before, as "Connection: close"
+// does. So the client of a raw plan looks whether a kept connection is still open before it asks (closed), and
+// repeats a request that crossed the end of its connection, as every client of HTTP does that keeps connections
+// (crossed). The tests allow few of the latter: a request that was under way is lost without an answer too. Requests
+// on new connections are never repeated.
 
 // errCrossed is a connection that ends before the first byte of an answer.
 var errCrossed = errors.New("closed without an answer")

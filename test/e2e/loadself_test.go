@@ -38,7 +38,7 @@ func echoServer(broken *atomic.Bool) *httptest.Server {
 	}))
 }
 
-func TestTheLoadCountsEachRequestOnceAndFindsNothingWrongWithAGoodServer(t *testing.T) {
+func TestTheLoadCountsEachRequestOfAGoodServerOnce(t *testing.T) {
 	var broken atomic.Bool
 	server := echoServer(&broken)
 	defer server.Close()

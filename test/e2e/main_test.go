@@ -51,7 +51,7 @@ var ready = sync.OnceValue(func() error {
 	return nil
 })
 
-// mustWork tells whether what a machine lacks is a failure instead of a reason to skip.
+// mustWork reports whether a missing tool is a failure instead of a reason to skip.
 func mustWork() bool { return os.Getenv("CI") == "true" || os.Getenv("RHUMB_TEST_DOCKER") == "1" }
 
 // needDocker skips the test where it can't run, or fails it where it must run.
@@ -76,7 +76,7 @@ func needDocker(t *testing.T) {
 	}
 }
 
-// docker runs a docker command and gives what it prints.
+// docker runs a docker command and returns its output.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := exec.Command("docker", args...).CombinedOutput()
@@ -86,7 +86,7 @@ func docker(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// dockerOutput is docker for what may fail.
+// dockerOutput is docker for commands that may fail.
 func dockerOutput(args ...string) ([]byte, error) {
 	out, err := exec.Command("docker", args...).Output()
 	if err != nil {
@@ -95,7 +95,7 @@ func dockerOutput(args ...string) ([]byte, error) {
 	return out, nil
 }
 
-// eventually waits until ok says so, and fails the test with what it said last if it takes longer than limit.
+// eventually waits until ok returns nil. After limit it fails the test with ok's last error.
 func eventually(t *testing.T, limit time.Duration, what string, ok func() error) {
 	t.Helper()
 	start := time.Now()

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// nestedEnv holds the binary's path where the test runs again inside namespaces of its own, with an engine of its own that it may
-// stop and start.
+// nestedEnv holds the binary's path where the test runs again inside namespaces of its own, with an engine of its own
+// that it may stop and start.
 const nestedEnv = "RHUMB_E2E_NESTED"
 
 func TestARestartedEngineHeals(t *testing.T) {
@@ -116,7 +116,7 @@ func (e *engine) stop(sig syscall.Signal) {
 	e.t.Helper()
 	_ = e.cmd.Process.Signal(sig)
 	_ = e.cmd.Wait()
-	if sig == syscall.SIGKILL { // its pid file stays, and the pid may be somebody else's by now
+	if sig == syscall.SIGKILL { // its pid file stays, and the pid may belong to another process by now
 		_ = os.Remove("/run/docker.pid")
 	}
 }

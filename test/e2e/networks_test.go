@@ -31,7 +31,8 @@ services:
 // networks returns the stack's networks by name.
 func (k *stack) networks() map[string]network {
 	k.t.Helper()
-	names := strings.Fields(docker(k.t, "network", "ls", "--filter", "label=dev.rhumb.stack="+k.name, "--format", "{{.Name}}"))
+	names := strings.Fields(docker(k.t, "network", "ls", "--filter", "label=dev.rhumb.stack="+k.name, "--format",
+		"{{.Name}}"))
 	all := map[string]network{}
 	for _, name := range names {
 		out, err := dockerOutput("network", "inspect", name)

@@ -101,7 +101,8 @@ func TestAProxyKilledAtRandomMomentsIsBackAndServesTheSame(t *testing.T) {
 		x.judge(nil)
 	}
 	o.end()
-	t.Logf("the proxy was killed at least %d times; nothing answered for %s in all, at most %s at a time; the last error was: %s", kills, o.total, o.longest, o.last)
+	t.Logf("the proxy was killed at least %d times; nothing answered for %s in all, at most %s at a time; the last "+
+		"error was: %s", kills, o.total, o.longest, o.last)
 	if o.longest > outageLimit {
 		t.Errorf("nothing answered for %s, want at most %s", o.longest, outageLimit)
 	}

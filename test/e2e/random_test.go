@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-// longer gives the number for an everyday run, or the one for RHUMB_TEST_LONG=1.
+// longer returns the first number for an everyday run, and the second for RHUMB_TEST_LONG=1.
 func longer(usual, long int) int {
 	if os.Getenv("RHUMB_TEST_LONG") == "1" {
 		return long
@@ -45,8 +45,8 @@ func TestADaemonKilledAtRandomMomentsFinishesAndLosesNothing(t *testing.T) {
 	}
 }
 
-// deployAndKill deploys the next version and kills the daemon after each of the pauses. In the end all must be as the release that
-// serves has it.
+// deployAndKill deploys the next version and kills the daemon after each of the pauses. In the end all must be as the
+// release that serves has it.
 func (x *torment) deployAndKill(pauses []time.Duration) {
 	x.t.Helper()
 	x.begin(x.v + 1)

@@ -95,7 +95,8 @@ func TestRowsAreKeptWithoutANamedVolume(t *testing.T) {
 	g.must(0, "rollback", "1")
 	g.says(g.url("/api/messages"), "kept too")
 
-	broken := strings.Replace(unnamed, "stop_signal: SIGINT", "stop_signal: SIGINT\n    command: [sh, -c, 'sleep 1; exit 3']", 1)
+	broken := strings.Replace(unnamed, "stop_signal: SIGINT", "stop_signal: SIGINT\n    command: [sh, -c, 'sleep 1; "+
+		"exit 3']", 1)
 	g.write("compose.yaml", broken)
 	deploy(3, 3)
 	g.says(g.url("/api/messages"), "kept too")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// oneOffs gives the names of the stack's one-offs, dead ones too.
+// oneOffs returns the names of the stack's one-offs, including dead ones.
 func (k *stack) oneOffs() []string {
 	var list []string
 	for _, name := range k.containers() {
@@ -80,7 +80,7 @@ func (n *notes) passSignal(t *testing.T) {
 		return nil
 	})
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil { // 0 is what the program ends with when it is told to stop
+	if err := cmd.Wait(); err != nil { // the program exits with 0 after a stop signal
 		t.Errorf("the caller ended with %v", err)
 	}
 	if got := n.take(); count(got, "stopping by hand") != 1 {
@@ -117,7 +117,7 @@ func TestADaemonThatDiesAmidAHookLeavesNothingAndFinishes(t *testing.T) {
 	n.release("two", "HOOK=sleep 3s note migrated", "GREET=sleep 2s note greeted")
 	done := make(chan result, 1)
 	go func() { done <- n.rhumb("deploy") }()
-	for _, line := range []string{"migrate two", "greet two"} { // amid the migration, then amid a replica's own hook
+	for _, line := range []string{"migrate two", "greet two"} { // during the migration, then during a replica's own hook
 		eventually(t, 60*time.Second, line, func() error {
 			b, _ := os.ReadFile(n.folder + "/log")
 			if !strings.Contains(string(b), line) {
@@ -131,7 +131,8 @@ func TestADaemonThatDiesAmidAHookLeavesNothingAndFinishes(t *testing.T) {
 	r := <-done
 	got := n.take()
 	t.Logf("exit %d: %q\n%s", r.code, got, r.out)
-	if r.code != 0 || count(got, "migrate two") != 1 || count(got, "migrated") != 1 || count(got, "greeted") < 2 || count(got, "greeted") > 3 {
+	if r.code != 0 || count(got, "migrate two") != 1 || count(got, "migrated") != 1 || count(got, "greeted") < 2 ||
+		count(got, "greeted") > 3 {
 		t.Errorf("exit %d: %q", r.code, got)
 	}
 	n.without(t, "the daemon that ran it has died")

@@ -78,10 +78,11 @@ func newVaultStack(t *testing.T) *vaultStack {
 	return v
 }
 
-// dockerConfig makes the user's Docker configuration, with credentials for a registry that is needed and one that isn't.
+// dockerConfig makes the user's Docker configuration, with credentials for a registry that is needed and one that
+// isn't.
 func (v *vaultStack) dockerConfig() string {
 	auth := func(what string) any {
-		return map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte("somebody:" + v.canary(what)))}
+		return map[string]string{"auth": base64.StdEncoding.EncodeToString([]byte("username:" + v.canary(what)))}
 	}
 	b, err := json.Marshal(map[string]any{"auths": map[string]any{
 		"registry.example.com": auth("the unneeded registry's password"),
@@ -130,7 +131,8 @@ func TestASecretIsOnlyInItsContainersOwnFile(t *testing.T) {
 	v.run(0, "deploy", "--format", "json")
 	v.release("three", "ADDR=none", "EXIT_AFTER=200ms")
 	t.Log(v.run(3, "deploy"))
-	v.write("compose.yaml", strings.Replace(everySecret, "services:", "services:\n  other: {image: '127.0.0.1:1/absent:1'}", 1))
+	v.write("compose.yaml",
+		strings.Replace(everySecret, "services:", "services:\n  other: {image: '127.0.0.1:1/absent:1'}", 1))
 	t.Log(v.run(1, "deploy"))
 	v.run(0, "run", "-e", "GIVEN="+v.canary("a variable of rhumb run"), "app", "exit", "0")
 	v.run(0, "exec", "-e", "GIVEN="+v.canary("a variable of rhumb exec"), "app", "/app", "check", "http://127.0.0.1:8000/health")
@@ -147,12 +149,14 @@ func TestASecretIsOnlyInItsContainersOwnFile(t *testing.T) {
 	v.onTheWire()
 }
 
-// answers looks at all that a server tells.
+// answers searches everything that a server answers.
 func (v *vaultStack) answers() {
 	v.t.Helper()
 	for _, command := range []string{
-		"ps", "logs", "events", "releases", "releases diff 1 2", "routes", "stacks", "secret ls", "plan", "ps --format json", "logs --format json",
-		"events --format json", "releases --format json", "releases diff --format json 1 2", "routes --format json", "stacks --format json",
+		"ps", "logs", "events", "releases", "releases diff 1 2", "routes", "stacks", "secret ls", "plan", "ps --format json",
+		"logs --format json",
+		"events --format json", "releases --format json", "releases diff --format json 1 2", "routes --format json",
+		"stacks --format json",
 		"certs", "certs --format json", "ca",
 	} {
 		env := append([]string{fmt.Sprintf("PORT=%d", v.port), "NAME=" + v.name}, v.env...)
@@ -199,7 +203,8 @@ func (v *vaultStack) api() {
 		if methods["get"] == nil {
 			continue
 		}
-		path = strings.NewReplacer("{stack}", v.name, "{service}", "app", "{id}", "1", "{name}", v.name+"-kept").Replace(path) + "?a=1&b=2"
+		path = strings.NewReplacer("{stack}", v.name, "{service}", "app", "{id}", "1", "{name}",
+			v.name+"-kept").Replace(path) + "?a=1&b=2"
 		if code, _ := ask(path); code == http.StatusOK {
 			answered++
 		} else {
@@ -279,7 +284,8 @@ func (v *vaultStack) everywhere() {
 		v.t.Errorf("the data folder has only %d files", n)
 	}
 	v.folder(v.s.logPath(), time.Time{})
-	for _, pattern := range []string{os.TempDir() + "/*rhumb*", "/var/tmp/*rhumb*", "/dev/shm/*rhumb*", "/run/rhumb/[^f]*", "/run/*rhumb*.*"} {
+	for _, pattern := range []string{os.TempDir() + "/*rhumb*", "/var/tmp/*rhumb*", "/dev/shm/*rhumb*", "/run/rhumb/[^f]*",
+		"/run/*rhumb*.*"} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil {
 			v.t.Fatal(err)
@@ -290,12 +296,15 @@ func (v *vaultStack) everywhere() {
 	}
 }
 
-// where tells whether each secret of the release that serves is in its own file, in memory, and no other one is.
+// where checks that each secret of the release that serves is in its own file, in memory, and that there are no
+// others.
 func (v *vaultStack) where(release string) {
 	v.t.Helper()
 	own := map[string]string{
-		"the secret from a file, " + release: "/run/secrets/from_file", "the secret from a variable": "/run/secrets/from_environment",
-		"the value that the server keeps": "/run/secrets/kept", "the inline config, " + release: "/inline", "the bound file, " + release: "/etc/app.conf",
+		"the secret from a file, " + release: "/run/secrets/from_file",
+		"the secret from a variable":         "/run/secrets/from_environment",
+		"the value that the server keeps":    "/run/secrets/kept", "the inline config, " + release: "/inline",
+		"the bound file, " + release: "/etc/app.conf",
 	}
 	eventually(v.t, 10*time.Second, "no other contents are kept", func() error {
 		for path, content := range kept(v.t) {
@@ -361,13 +370,15 @@ func (v *vaultStack) gone() {
 	})
 }
 
-// onTheWire tells what the client sent: what the server needs, and no more.
+// onTheWire checks that the client sent what the server needs, and no more.
 func (v *vaultStack) onTheWire() {
 	v.t.Helper()
 	sent := v.in(v.wire.seen())
 	for _, needed := range []string{
-		"the secret from a file, one", "the secret from a variable", "the value that the server keeps", "the inline config, two",
-		"the bound file, three", "the variable from .env, one", "the needed registry's password", "the given certificate's key",
+		"the secret from a file, one", "the secret from a variable", "the value that the server keeps",
+		"the inline config, two",
+		"the bound file, three", "the variable from .env, one", "the needed registry's password",
+		"the given certificate's key",
 	} {
 		if !slices.Contains(sent, needed) {
 			v.t.Errorf("the client doesn't send %s, or this test is blind", needed)

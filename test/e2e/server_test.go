@@ -60,7 +60,8 @@ func idleServer(t *testing.T, binary string, env ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, binary: binary, env: env, data: filepath.Join(dir, "data"), socket: filepath.Join(dir, "rhumb.sock"), entry: freePort(t)}
+	s := &server{t: t, binary: binary, env: env, data: filepath.Join(dir, "data"),
+		socket: filepath.Join(dir, "rhumb.sock"), entry: freePort(t)}
 	t.Cleanup(func() {
 		s.end()
 		if s.afterEnd != nil {
@@ -89,7 +90,8 @@ func (s *server) start() {
 	if s.https != 0 {
 		https = fmt.Sprintf(":%d", s.https)
 	}
-	args := []string{"server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry), "--https", https}
+	args := []string{"server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry), "--https",
+		https}
 	cmd := exec.Command(s.binary, append(args, s.flags...)...)
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -127,7 +129,8 @@ func (s *server) kill() {
 	_ = cmd.Wait()
 }
 
-// killAtRandom kills the server and starts it again, some seconds later each time, until ctx ends. It gives the number of kills.
+// killAtRandom kills and restarts the server after random pauses of some seconds, until ctx ends. It returns the
+// number of kills.
 func (s *server) killAtRandom(ctx context.Context, seed uint64) int {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for n := 0; ; n++ {
@@ -175,7 +178,7 @@ func (s *server) leaveNothing() {
 	}
 }
 
-// processes gives the pids of the server and of its proxy: those of our binary that were given our folder.
+// processes returns the pids of the server and its proxy: those of our binary with our folder.
 func (s *server) processes() []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -209,7 +212,7 @@ func (s *server) logTail(lines int) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// result is how a command ended. out is what it wrote to both its streams.
+// result is the exit code of a command and its output, of both streams.
 type result struct {
 	code int
 	out  string
@@ -237,7 +240,7 @@ var (
 	ports   = map[int]bool{}
 )
 
-// freePort gives a TCP port that nothing listens on, and each only once.
+// freePort returns a TCP port that is not in use. It returns each port only once.
 func freePort(t *testing.T) int {
 	t.Helper()
 	portsMu.Lock()

@@ -130,7 +130,7 @@ func TestDeploymentsByTheScoreDropNothingAndLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// median gives the median of each figure.
+// median returns the median of each figure.
 func median(samples []usage) []figure {
 	result := samples[0].figures()
 	for i := range result {
@@ -156,7 +156,8 @@ func (s *server) fillHistory() {
 		s.t.Fatal(err)
 	}
 	for n := range 10_600 {
-		e := rhumb.Event{Kind: rhumb.EventStarted, Stack: "former", Service: "api", Replica: "former-api.17.1", Slot: 1, Release: 17,
+		e := rhumb.Event{Kind: rhumb.EventStarted, Stack: "former", Service: "api", Replica: "former-api.17.1", Slot: 1,
+			Release:    17,
 			Deployment: int64(n / 10), Text: "environment RELEASE, secret token changed"}
 		if _, err := store.Append(s.t.Context(), e); err != nil {
 			s.t.Fatal(err)
@@ -183,7 +184,8 @@ func (k *stack) usage() usage {
 	k.s.mu.Lock()
 	pid := k.s.cmd.Process.Pid
 	k.s.mu.Unlock()
-	u := usage{daemon: look(k.t, pid), proxy: look(k.t, routes.PID), disk: weigh(k.t, k.s.data), containers: len(k.containers())}
+	u := usage{daemon: look(k.t, pid), proxy: look(k.t, routes.PID), disk: weigh(k.t, k.s.data),
+		containers: len(k.containers())}
 	u.daemon.goroutines, u.proxy.goroutines = info.Goroutines, routes.Goroutines
 	u.networks = len(strings.Fields(docker(k.t, "network", "ls", "-q", "--filter", "name=^"+k.name)))
 	for _, content := range kept(k.t) {
@@ -201,7 +203,7 @@ func (k *stack) usage() usage {
 	return u
 }
 
-// look gives what a process takes.
+// look returns the usage of a process.
 func look(t *testing.T, pid int) process {
 	t.Helper()
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
@@ -216,10 +218,11 @@ func look(t *testing.T, pid int) process {
 	return process{kB: residentKB(t, pid), files: len(files), threads: len(threads)}
 }
 
-// maxLog bounds the database's log, which SQLite begins anew at 1,000 pages.
+// maxLog is the limit of the database's log, which SQLite starts again at 1,000 pages.
 const maxLog = 6 << 20
 
-// weigh adds up the files of a state folder. Logs fill up once, to a bound of their own, and then begin anew: they don't count.
+// weigh adds up the sizes of the files in a state folder, except logs: these grow to a limit of their own and then
+// start again.
 func weigh(t *testing.T, folder string) (bytes int) {
 	t.Helper()
 	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {

@@ -58,10 +58,12 @@ func (k *stack) remove() {
 	k.removeImages()
 }
 
-// removeImages takes away the images that bear the stack's name: releases keep them, and what was built stays a while after them.
+// removeImages removes the images with the stack's name. Releases keep them, and built images stay for a while after
+// their releases.
 func (k *stack) removeImages() {
 	for _, names := range []string{k.name + "*", "rhumb.local/" + k.name + "*", "rhumb.local/built/" + k.name + "*"} {
-		out, err := exec.Command("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+names).Output()
+		out, err := exec.Command("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter",
+			"reference="+names).Output()
 		if err != nil {
 			continue
 		}
@@ -108,13 +110,13 @@ func (k *stack) entryURL(path string) string {
 	return fmt.Sprintf("http://127.0.0.1:%d%s", k.s.entry, path)
 }
 
-// containers gives the names of the stack's containers, dead ones too.
+// containers returns the names of the stack's containers, including dead ones.
 func (k *stack) containers() []string {
 	k.t.Helper()
 	return strings.Fields(docker(k.t, "ps", "-a", "--format", "{{.Names}}", "--filter", "name=^"+k.name+"-"))
 }
 
-// fetch gives what a URL answers, on a connection of its own.
+// fetch returns the answer of a URL, on a connection of its own.
 func fetch(url string) (int, string, error) {
 	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get(url)

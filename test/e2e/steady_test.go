@@ -28,7 +28,8 @@ var replaced = []struct {
 	},
 	{
 		name: "a master that listens while its workers die", port: rawPort, raw: true,
-		old: "WORKERS: 2", new: "WORKERS: 2, START_DELAY: 3s, EXIT_AFTER: 1500ms", code: 3, says: "a worker failed to boot", never: true,
+		old: "WORKERS: 2", new: "WORKERS: 2, START_DELAY: 3s, EXIT_AFTER: 1500ms", code: 3, says: "a worker failed to boot",
+		never: true,
 	},
 	{
 		name: "a master that listens before its workers serve", port: rawPort, raw: true,
@@ -81,7 +82,8 @@ func TestOnlyWhatGoesOnServingReplacesTheOldRelease(t *testing.T) {
 			time.Sleep(time.Second)
 			y := l.end()
 			t.Logf("%v", y)
-			if y.failed > 0 || y.crossed > 2 || y.releases["one"] == 0 || (y.releases["two"] == 0) != c.never || y.longest > 2*time.Second {
+			if y.failed > 0 || y.crossed > 2 || y.releases["one"] == 0 || (y.releases["two"] == 0) != c.never ||
+				y.longest > 2*time.Second {
 				t.Errorf("by release: %v\n%s", y.releases, out)
 			}
 			if !strings.Contains(out, c.says) || strings.Contains(out, "weren't served") {
@@ -119,7 +121,8 @@ func TestAReplicaThatItsNeighboursCannotReachIsNotReady(t *testing.T) {
 			l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 20, slow: k.url("/slow?d=2s")})
 			k.env = []string{"V=two", "BIND=127.0.0.1"}
 			out := k.must(3, "deploy")
-			if want := "nothing listens on 8000 from outside the container (it listens on 127.0.0.1)"; !strings.Contains(out, want) {
+			if want := "nothing listens on 8000 from outside the container (it listens on 127.0.0.1)"; !strings.Contains(out,
+				want) {
 				t.Errorf("want %q in:\n%s", want, out)
 			}
 			k.version("three")
@@ -135,7 +138,8 @@ func TestAReplicaThatItsNeighboursCannotReachIsNotReady(t *testing.T) {
 	}
 }
 
-// crash has the only replica of the server die. Once it is there again, its callers don't wait until it has been steady.
+// crash has the only replica of the server die. Once it is there again, its callers don't wait until it has been
+// steady.
 func (k *stack) crash() {
 	k.t.Helper()
 	_, _, _ = fetch(k.url("/crash"))

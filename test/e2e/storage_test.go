@@ -44,7 +44,8 @@ func TestAWriteThatFailsIsToldAndNothingIsLost(t *testing.T) {
 	}
 }
 
-// startsLame kills the daemon and starts it while writes fail: it says why it can't, or it can. Afterwards it knows all that it knew.
+// startsLame kills the daemon and starts it while writes fail: it says why it can't, or it can. Afterwards it knows
+// all that it knew.
 func (x *torment) startsLame(f *faults, n, count int, with syscall.Errno) {
 	x.t.Helper()
 	before := x.releases()
@@ -70,7 +71,8 @@ func (x *torment) startsLame(f *faults, n, count int, with syscall.Errno) {
 	x.judge(nil)
 }
 
-// fails deploys while writes fail, lets them succeed again after a while, and checks that all ends well and nothing is lost.
+// fails deploys while writes fail, lets them succeed again after a while, and checks that all ends well and nothing
+// is lost.
 func (x *torment) fails(f *faults, n, count int, with syscall.Errno) {
 	x.t.Helper()
 	before, releases := x.last().ID, len(x.releases())
@@ -106,7 +108,7 @@ func (x *torment) fails(f *faults, n, count int, with syscall.Errno) {
 	}
 }
 
-// releases gives the numbers of the stack's releases.
+// releases returns the numbers of the stack's releases.
 func (k *stack) releases() []int {
 	k.t.Helper()
 	c := k.s.dialled()
@@ -125,13 +127,15 @@ func (k *stack) releases() []int {
 // smallDisk puts a small disk of its own under a folder.
 func smallDisk(t *testing.T, folder, size string) {
 	t.Helper()
-	if out, err := exec.Command("sh", "-c", `mkdir -p "$0" && chmod 700 "$0" && mount -t tmpfs -o mode=0700,size="$1" none "$0"`, folder, size).CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-c",
+		`mkdir -p "$0" && chmod 700 "$0" && mount -t tmpfs -o mode=0700,size="$1" none "$0"`, folder,
+		size).CombinedOutput(); err != nil {
 		t.Fatalf("mount a small disk on %s: %v\n%s", folder, err, out)
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", "-l", folder).Run() })
 }
 
-// fill fills the disk under a folder to its last byte, until the test calls what it gives.
+// fill fills the disk under a folder to its last byte, until the test calls the function that it returns.
 func fill(t *testing.T, folder string) (empty func()) {
 	t.Helper()
 	path := folder + "/.filler"

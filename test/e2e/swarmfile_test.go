@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// swarmStack is written for Docker Swarm and for docker compose: overlay networks, networks named as modes, a policy of always.
+// swarmStack is written for Docker Swarm and for docker compose: overlay networks, networks named as modes, a policy
+// of always.
 const swarmStack = `
 version: "3.8"
 services:
@@ -30,23 +31,27 @@ func TestAStackWrittenForSwarmRunsOnOneMachine(t *testing.T) {
 	needDocker(t)
 	k := newStack(t, newServer(t), swarmStack)
 	network := "x" + k.name
-	if r := k.rhumb("deploy"); r.code == 0 || !strings.Contains(r.out, "network "+network+": it is external and not there") {
+	if r := k.rhumb("deploy"); r.code == 0 ||
+		!strings.Contains(r.out, "network "+network+": it is external and not there") {
 		t.Fatalf("without the network that outer joins: exit %d:\n%s", r.code, r.out)
 	}
 	docker(t, "network", "create", network)
 	t.Cleanup(func() { _ = exec.Command("docker", "network", "rm", network).Run() })
-	neighbour := strings.TrimSpace(docker(t, "run", "-d", "--network", network, "--network-alias", "neighbour", "rhumb-test/app:1"))
+	neighbour := strings.TrimSpace(docker(t, "run", "-d", "--network", network, "--network-alias", "neighbour",
+		"rhumb-test/app:1"))
 	t.Cleanup(func() { _ = exec.Command("docker", "rm", "-f", neighbour).Run() })
 	t.Cleanup(k.remove) // before the network, and what was made last ends first
 
 	plan := k.must(0, "plan")
-	for _, note := range []string{"networks.front.driver", "networks.back.attachable", "networks.back.driver_opts.encrypted", "services.outer.network_mode"} {
+	for _, note := range []string{"networks.front.driver", "networks.back.attachable",
+		"networks.back.driver_opts.encrypted", "services.outer.network_mode"} {
 		if !strings.Contains(plan, note) {
 			t.Errorf("the plan has no note of %s:\n%s", note, plan)
 		}
 	}
 	k.must(0, "deploy")
-	for _, way := range []struct{ from, to string }{{"one", "two"}, {"two", "one"}, {"one", "inner"}, {"inner", "one"}, {"outer", "neighbour"}} {
+	for _, way := range []struct{ from, to string }{{"one", "two"}, {"two", "one"}, {"one", "inner"}, {"inner", "one"},
+		{"outer", "neighbour"}} {
 		k.must(0, "exec", "-T", way.from, "/app", "check", "http://"+way.to+":8000/")
 	}
 	if r := k.rhumb("exec", "-T", "two", "/app", "check", "http://inner:8000/"); r.code == 0 {
@@ -65,7 +70,8 @@ func (k *stack) startsAgain(service string) {
 		if err != nil || len(out) == 0 {
 			return ""
 		}
-		out, err = exec.Command("docker", "inspect", "--format", "{{.Id}} {{.State.StartedAt}}", strings.TrimSpace(string(out))).Output()
+		out, err = exec.Command("docker", "inspect", "--format", "{{.Id}} {{.State.StartedAt}}",
+			strings.TrimSpace(string(out))).Output()
 		if err != nil {
 			return "" // it went meanwhile
 		}

@@ -17,7 +17,8 @@ import (
 )
 
 // sealed are the columns of the database whose content is sealed.
-var sealed = []string{"releases.model", "kept_values.content", "deployments.failures", "events.failure", "seal_check.content"}
+var sealed = []string{"releases.model", "kept_values.content", "deployments.failures", "events.failure",
+	"seal_check.content"}
 
 func TestATamperedDatabaseOrKeyIsRefusedWhileTheProxyServes(t *testing.T) {
 	needDocker(t)
@@ -79,8 +80,8 @@ func (s *server) content(path string) []byte {
 	return b
 }
 
-// refusesFlipped flips a bit of a file and checks that the server doesn't start with it, names it, and leaves it as it is.
-// Afterwards the file is whole again.
+// refusesFlipped flips a bit of a file and checks that the server doesn't start with it, names it, and leaves it as
+// it is. Afterwards the file is whole again.
 func (s *server) refusesFlipped(name, path string, at int) {
 	s.t.Helper()
 	whole := s.content(path)
@@ -91,7 +92,8 @@ func (s *server) refusesFlipped(name, path string, at int) {
 	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, "server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry), "--https", "")
+	cmd := exec.CommandContext(ctx, binary, "server", "--data", s.data, "--socket", s.socket, "--http",
+		fmt.Sprintf(":%d", s.entry), "--https", "")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
 	s.t.Logf("%s: %v\n%s", name, err, out)
@@ -124,7 +126,8 @@ func place(t *testing.T, path, column string) int {
 	defer db.Close()
 	table, name, _ := strings.Cut(column, ".")
 	var content []byte
-	if err := db.QueryRow("SELECT " + name + " FROM " + table + " WHERE " + name + " IS NOT NULL LIMIT 1").Scan(&content); err != nil {
+	if err := db.QueryRow("SELECT " + name + " FROM " + table + " WHERE " + name +
+		" IS NOT NULL LIMIT 1").Scan(&content); err != nil {
 		t.Fatalf("%s: %v", column, err)
 	}
 	file, err := os.ReadFile(path)

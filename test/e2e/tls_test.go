@@ -58,15 +58,16 @@ func newTLSServer(t *testing.T) *server {
 	return s
 }
 
-// givenPair makes a certificate for a host as a user would have it, and gives it with its key.
+// givenPair creates a certificate for a host, as a user would have it, and returns it with its key.
 func givenPair(t *testing.T, host string) (cert, key []byte) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{host}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(30 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
+	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{host},
+		NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:  time.Now().Add(30 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
 	if err != nil {
 		t.Fatal(err)
@@ -75,10 +76,11 @@ func givenPair(t *testing.T, host string) (cert, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: b})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: b})
 }
 
-// clientOf gives a client that finds all hosts at the server, trusts the roots, and follows no redirects.
+// clientOf returns a client that reaches all hosts at the server, trusts the roots, and follows no redirects.
 func (s *server) clientOf(http2 bool, roots ...[]byte) *http.Client {
 	pool := x509.NewCertPool()
 	for _, r := range roots {
@@ -96,7 +98,8 @@ func (s *server) clientOf(http2 bool, roots ...[]byte) *http.Client {
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", port))
 		}}
-	return &http.Client{Transport: t, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: t, Timeout: 20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func ask(c *http.Client, url string) (*http.Response, string, error) {
@@ -139,7 +142,8 @@ func TestHostsAreServedOverTLS(t *testing.T) {
 		if got := resp.Header.Get("Strict-Transport-Security"); got != "max-age=15552000" {
 			t.Errorf("%s: HSTS is %q", name, got)
 		}
-		if resp, _, err := ask(c, secure("shop.example.com", "/")); err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Strict-Transport-Security") != "" {
+		if resp, _, err := ask(c, secure("shop.example.com", "/")); err != nil || resp.StatusCode != http.StatusOK ||
+			resp.Header.Get("Strict-Transport-Security") != "" {
 			t.Errorf("%s: the given pair: %v %v", name, resp, err)
 		}
 	}
@@ -151,11 +155,14 @@ func TestHostsAreServedOverTLS(t *testing.T) {
 			t.Errorf("HTTP at %s leads to %s", host, to)
 		}
 	}
-	if _, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.https), &tls.Config{ServerName: "other.internal", InsecureSkipVerify: true}); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+	if _, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.https),
+		&tls.Config{ServerName: "other.internal", InsecureSkipVerify: true}); err == nil ||
+		!strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("an unknown name: %v", err)
 	}
 	var list []struct{ Host, Source, Issuer string }
-	if r := k.s.rhumb("", "certs", "--format", "json"); r.code != 0 || json.Unmarshal([]byte(r.out), &list) != nil || len(list) != 3 || list[0].Source != "internal" || list[2].Source != "given" {
+	if r := k.s.rhumb("", "certs", "--format", "json"); r.code != 0 || json.Unmarshal([]byte(r.out), &list) != nil ||
+		len(list) != 3 || list[0].Source != "internal" || list[2].Source != "given" {
 		t.Errorf("rhumb certs: %+v", r)
 	}
 	noneLost(t, k, plain, h2, secure("app.internal", "/"))
@@ -196,7 +203,7 @@ func noneLost(t *testing.T, k *stack, plain, h2 *http.Client, url string) {
 	}
 }
 
-// numberOf gives the secret of a private key in PEM.
+// numberOf returns the secret of a private key in PEM.
 func numberOf(t *testing.T, text []byte) []byte {
 	t.Helper()
 	block, _ := pem.Decode(text)
@@ -217,7 +224,8 @@ func numberOf(t *testing.T, text []byte) []byte {
 	return number
 }
 
-// sealed makes canaries of the server's own key and of all private keys that are sealed with it. Those of the kinds must be there.
+// sealed makes canaries of the server's own key and of all private keys that are sealed with it. Those of the kinds
+// must be there.
 func (v *vaultStack) sealed(kinds ...string) {
 	v.t.Helper()
 	path := filepath.Join(v.s.data, "key")
@@ -226,7 +234,8 @@ func (v *vaultStack) sealed(kinds ...string) {
 		v.t.Fatal(err)
 	}
 	_, own, _ := strings.Cut(string(v.s.content(path)), "AGE-SECRET-KEY-")
-	v.all = append(v.all, &canary{what: "the server's key", own: "key", needles: append(faces([]byte(own[:40])), []byte(own[:40]))})
+	v.all = append(v.all,
+		&canary{what: "the server's key", own: "key", needles: append(faces([]byte(own[:40])), []byte(own[:40]))})
 	values := filepath.Join(v.s.data, "certs", "values")
 	found := map[string]bool{}
 	err = filepath.WalkDir(values, func(path string, e fs.DirEntry, err error) error {
@@ -284,7 +293,8 @@ func TestKeysThatRhumbMakesAreNowhereInClear(t *testing.T) {
 	v.must(0, "deploy")
 	eventually(t, 20*time.Second, "both hosts have certificates", func() error {
 		var list []struct{ Host, Issuer, Error string }
-		if err := json.Unmarshal([]byte(s.must(0, "certs", "--format", "json")), &list); err != nil || len(list) != 2 || list[0].Issuer == "" || list[1].Issuer == "" {
+		if err := json.Unmarshal([]byte(s.must(0, "certs", "--format", "json")), &list); err != nil || len(list) != 2 ||
+			list[0].Issuer == "" || list[1].Issuer == "" {
 			return fmt.Errorf("%+v %v", list, err)
 		}
 		return nil

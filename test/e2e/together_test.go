@@ -21,7 +21,8 @@ services:
     x-rhumb: {drain: 1s}
 `
 
-// refusal is what a client is told while another's deployment goes on: whose it is, what it does, and since when.
+// refusal is the message for a client while another client's deployment is open: who started it, what it does, and
+// since when.
 var refusal = regexp.MustCompile(`another deployment of \S+ is going on: \d+ to \d+ by \S+@\S+, since \d\d:\d\d:\d\d`)
 
 func TestFiftyDeploymentsAtOnceMakeOneHistory(t *testing.T) {
@@ -63,8 +64,8 @@ func TestFiftyDeploymentsAtOnceMakeOneHistory(t *testing.T) {
 	k.says(k.url("/"), serves)
 }
 
-// history checks that so many deployments came one after the other, each from the release of the one before to the next
-// number. It gives the last.
+// history checks that so many deployments followed each other, each starting from the release of the one before. It
+// returns the last.
 func (k *stack) history(count int) (last int) {
 	k.t.Helper()
 	c := k.s.dialled()
@@ -80,7 +81,8 @@ func (k *stack) history(count int) (last int) {
 	for i := len(list) - 1; i >= 0; i-- {
 		d := list[i]
 		if d.Phase != rhumb.PhaseConverged || d.From != before.To || d.To != before.To+1 || d.Started.Before(before.Ended) {
-			k.t.Errorf("after %d to %d (until %s) comes %d to %d (%s, since %s)", before.From, before.To, before.Ended, d.From, d.To, d.Phase, d.Started)
+			k.t.Errorf("after %d to %d (until %s) comes %d to %d (%s, since %s)", before.From, before.To, before.Ended, d.From,
+				d.To, d.Phase, d.Started)
 		}
 		before = d
 	}

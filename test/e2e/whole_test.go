@@ -20,7 +20,8 @@ import (
 	"rhumb/vip"
 )
 
-// trio is a stack of three services that change in different ways: a database stop-first, the others start-first, after a job.
+// trio is a stack of three services that change in different ways: a database stop-first, the others start-first,
+// after a job.
 const trio = `
 services:
   migrate:
@@ -49,7 +50,7 @@ volumes: {data: }
 secrets: {token: {file: ./token}}
 `
 
-// dialled gives a client of the server's, for what the command line doesn't tell.
+// dialled returns a client of the server's API, for what the command line doesn't show.
 func (s *server) dialled() *client.Client {
 	s.t.Helper()
 	c, err := client.New("unix://" + s.socket)
@@ -87,7 +88,7 @@ func (k *trioStack) failing(v int) {
 
 func (k *trioStack) token(v int) string { return fmt.Sprintf("token %d of %s", v, k.name) }
 
-// settled waits until the last deployment has ended, and until then the stack is whole. It gives the deployment.
+// settled waits until the last deployment has ended and the stack is whole. It returns the deployment.
 func (k *stack) settled(limit time.Duration) rhumb.Deployment {
 	k.t.Helper()
 	c := k.s.dialled()
@@ -150,9 +151,10 @@ func (k *stack) whole(ctx context.Context, c *client.Client) error {
 	return k.belongings(releases[current].Specs["db"] != "")
 }
 
-// alike checks a service: as many replicas as are wanted, of the right spec, and routed if the service is. What it has seen it takes
-// out of the maps.
-func (k *stack) alike(svc rhumb.ServiceStatus, spec string, found map[string]container, routed map[string]netip.Addr) error {
+// alike checks a service: as many replicas as are wanted, of the right spec, and routed if the service is. What it
+// has seen it takes out of the maps.
+func (k *stack) alike(svc rhumb.ServiceStatus, spec string, found map[string]container,
+	routed map[string]netip.Addr) error {
 	if len(svc.Slots) > svc.Replicas || !svc.Job && svc.Ready != svc.Replicas {
 		return fmt.Errorf("%d replicas, %d ready, want %d", len(svc.Slots), svc.Ready, svc.Replicas)
 	}
@@ -163,7 +165,8 @@ func (k *stack) alike(svc rhumb.ServiceStatus, spec string, found map[string]con
 		}
 		delete(found, r.ID)
 		if box.name != r.Name || box.labels["dev.rhumb.spec"] != r.Spec || r.Spec != spec {
-			return fmt.Errorf("%s has the spec %.8s, the server says %.8s, the release %.8s", box.name, box.labels["dev.rhumb.spec"], r.Spec, spec)
+			return fmt.Errorf("%s has the spec %.8s, the server says %.8s, the release %.8s", box.name,
+				box.labels["dev.rhumb.spec"], r.Spec, spec)
 		}
 		if !svc.Job && !box.running {
 			return fmt.Errorf("%s doesn't run", r.Name)
@@ -188,7 +191,7 @@ type container struct {
 	addrs   []netip.Addr
 }
 
-// observed gives the stack's containers by ID, dead ones too: those with its label and those with its name.
+// observed returns the stack's containers by ID, including dead ones: those with its label and those with its name.
 func (k *stack) observed() (map[string]container, error) {
 	ids := map[string]bool{}
 	for _, filter := range []string{"label=dev.rhumb.stack=" + k.name, "name=^" + k.name + "-"} {
@@ -227,7 +230,7 @@ func (k *stack) observed() (map[string]container, error) {
 	return found, nil
 }
 
-// routed gives where the table that the proxy keeps on disk leads to, by replica. One that drains is an error.
+// routed returns the replicas in the table that the proxy keeps on disk. A draining one is an error.
 func (k *stack) routed() (map[string]netip.Addr, error) {
 	table, err := k.s.table()
 	if err != nil {
@@ -260,7 +263,7 @@ func (s *server) table() (table rhumb.Table, err error) {
 	return table, json.Unmarshal(b, &table)
 }
 
-// innerURL gives the address that a service has inside the stack, or "" on a machine that can't have any.
+// innerURL returns the address of a service inside the stack, or "" on a machine without service addresses.
 func (k *stack) innerURL(service string) string {
 	k.t.Helper()
 	table, err := k.s.table()
@@ -281,7 +284,7 @@ func (k *stack) innerURL(service string) string {
 	return ""
 }
 
-// segments checks that service addresses lead to the replicas that are there, and that no namespace is left over.
+// segments checks that service addresses reach the replicas, and that no namespace is left over.
 func (k *stack) segments(found map[string]container) error {
 	table, err := k.s.table()
 	if err != nil {
@@ -320,7 +323,8 @@ func (k *stack) belongings(volume bool) error {
 		delete(want, "volume")
 	}
 	for _, kind := range []string{"network", "volume"} {
-		if got := strings.TrimSpace(docker(k.t, kind, "ls", "--format", "{{.Name}}", "--filter", "name=^"+k.name)); got != want[kind] {
+		if got := strings.TrimSpace(docker(k.t, kind, "ls", "--format", "{{.Name}}", "--filter",
+			"name=^"+k.name)); got != want[kind] {
 			return fmt.Errorf("%ss: %q, want %q", kind, got, want[kind])
 		}
 	}

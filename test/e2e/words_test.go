@@ -40,7 +40,7 @@ func (k *stack) hinted(card string) result {
 	return r
 }
 
-// volumes gives the names of the stack's volumes.
+// volumes returns the names of the stack's volumes.
 func (k *stack) volumes() []string {
 	k.t.Helper()
 	return strings.Fields(docker(k.t, "volume", "ls", "-q", "--filter", "name=^"+k.name))
@@ -67,7 +67,8 @@ func TestCodeThatIsMountedIsToldOnceAndNotPutBack(t *testing.T) {
 	if r := k.hinted(out); r.code != 7 || !strings.Contains(r.out, "the code is broken") {
 		t.Errorf("what the card proposes ends with %d: %s", r.code, r.out)
 	}
-	if out := k.must(0, "down"); !strings.Contains(out, "nothing is left but the volume "+k.name+"_data (rhumb down -p "+k.name+" --volumes removes it)") {
+	if out := k.must(0, "down"); !strings.Contains(out,
+		"nothing is left but the volume "+k.name+"_data (rhumb down -p "+k.name+" --volumes removes it)") {
 		t.Errorf("down says: %s", out)
 	}
 	k.must(0, "down", "--volumes")

@@ -52,8 +52,8 @@ func TestAnEngineThatIsAwayOrHangsAndARebootAreSurvived(t *testing.T) {
 	})
 }
 
-// without takes the engine away for a while: what runs serves on, a deployment that is asked for meanwhile is refused or waits, and
-// one that was under way goes on afterwards.
+// without stops the engine for a while. Running replicas keep serving. A deployment that starts meanwhile is refused
+// or waits, and one that is open continues afterwards.
 func (x *torment) without(t *testing.T, away, back func()) {
 	t.Helper()
 	l := startLoad(t, loadPlan{urls: []string{x.url("/")}, rate: 40, inner: x.innerURL("api")})
@@ -68,12 +68,14 @@ func (x *torment) without(t *testing.T, away, back func()) {
 	back()
 	up := time.Now()
 	r := <-second
-	t.Logf("a deployment meanwhile: exit %d, %.1f s after the engine was back: %s", r.code, time.Since(up).Seconds(), r.out)
+	t.Logf("a deployment meanwhile: exit %d, %.1f s after the engine was back: %s", r.code, time.Since(up).Seconds(),
+		r.out)
 	if r.code != 1 {
 		t.Errorf("a deployment meanwhile exits with %d, want a refusal", r.code)
 	}
 	r = <-asked
-	t.Logf("the deployment that was under way: exit %d, %.1f s after the engine was back:\n%s", r.code, time.Since(up).Seconds(), r.out)
+	t.Logf("the deployment that was under way: exit %d, %.1f s after the engine was back:\n%s", r.code,
+		time.Since(up).Seconds(), r.out)
 	if last := x.last(); !last.Phase.Ended() {
 		t.Errorf("the deployment that was under way is still %s", last.Phase)
 	}
@@ -112,10 +114,11 @@ func (s *server) crash() {
 	}
 }
 
-// reboot does to the engine what a power cut does: nothing runs any more, and nothing is left of memory, links and rules.
+// reboot leaves the engine as a power cut does: nothing runs, and memory, links and rules are gone.
 func (e *engine) reboot() {
 	e.t.Helper()
-	names := map[string]bool{"dockerd": true, "containerd": true, "containerd-shim": true, "app": true, "docker-proxy": true}
+	names := map[string]bool{"dockerd": true, "containerd": true, "containerd-shim": true, "app": true,
+		"docker-proxy": true}
 	for range 20 {
 		left := 0
 		dirs, _ := filepath.Glob("/proc/[0-9]*")
@@ -124,7 +127,8 @@ func (e *engine) reboot() {
 			name := strings.TrimSpace(string(comm))
 			if err == nil && (names[name] || strings.HasPrefix(name, "containerd-shim")) {
 				var pid int
-				if _, err := fmt.Sscanf(filepath.Base(dir), "%d", &pid); err == nil && pid > 1 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				if _, err := fmt.Sscanf(filepath.Base(dir), "%d", &pid); err == nil && pid > 1 &&
+					syscall.Kill(pid, syscall.SIGKILL) == nil {
 					left++
 				}
 			}

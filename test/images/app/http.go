@@ -104,7 +104,7 @@ func askEcho(addr string) error {
 	return err
 }
 
-// file gives a file of the container, so that a test can see what is mounted.
+// file returns a file of the container, so that a test can see what is mounted.
 func file(w http.ResponseWriter, r *http.Request) {
 	content, err := os.ReadFile(r.FormValue("path"))
 	if err != nil {

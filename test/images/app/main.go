@@ -5,19 +5,20 @@
 //	ADDR         where it serves HTTP (":8000"); "none": nowhere
 //	TCP, UDP     where it echoes raw bytes; empty: nowhere
 //	START_DELAY  how long it takes before it listens
-//	WORKERS      how many processes serve at one listener, which it opens at once; START_DELAY and EXIT_AFTER are theirs, and it
-//	             fails as soon as one of them ends
+//	WORKERS      how many processes serve at one listener, which it opens at once; START_DELAY and EXIT_AFTER are
+//	             theirs, and it fails as soon as one of them ends
 //	NEEDS        the address of what must accept connections at the start; it fails if that doesn't
 //	DB           the address of an echo that /db asks, on a connection of its own
 //	STATUS       what / is answered with (200)
 //	HEALTH       "bad": /health answers 503; a file's path: 503 as soon as that file exists
 //	EXIT_AFTER   how long after its start it exits with EXIT_CODE (1)
 //	STOP_DELAY   how long it goes on after its stop signal, at least; it always finishes its requests
-//	NOTES        a file to which it adds a line when it has been started ("started RELEASE") and gets its stop signal ("stopping RELEASE")
+//	NOTES        a file to which it adds a line when it has been started ("started RELEASE") and gets its stop signal
+//	             ("stopping RELEASE")
 //
-// "app check URL" exits with 0 if the URL answers 200: a health check for an image without a shell.
-// "app exit CODE" exits, and "app sleep DURATION" sleeps. "app do VERB ARGUMENT ..." does one after the other: print TEXT, note LINE (in
-// the file NOTES), sleep DURATION, get URL, resolve NAME (fails if it has an address), exit CODE.
+// "app check URL" exits with 0 if the URL answers 200: a health check for an image without a shell. "app exit CODE"
+// exits, and "app sleep DURATION" sleeps. "app do VERB ARGUMENT ..." does one after the other: print TEXT, note LINE
+// (in the file NOTES), sleep DURATION, get URL, resolve NAME (fails if it has an address), exit CODE.
 package main
 
 import (
@@ -161,7 +162,7 @@ func serveHTTP(ctx context.Context, addr string) error {
 		fmt.Println("stopping")
 		note("stopping " + os.Getenv("RELEASE"))
 		time.Sleep(duration(os.Getenv("STOP_DELAY"), 0))
-		close(stopping) // WebSockets aren't the server's any more: they are told here
+		close(stopping) // ends the WebSockets, which the server doesn't know
 		err := server.Shutdown(context.Background())
 		sockets.Wait()
 		done <- err
