@@ -7,7 +7,8 @@ import (
 	"rhumb/compose/internal/convert"
 )
 
-func TestAContextThatTheEngineFetchesIsTakenAsItIs(t *testing.T) {
+func TestARemoteContextIsKeptAsWritten(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{"https://example.com/a/b.git#main:app", "http://example.com/a.tar.gz", "git@example.com:a/b.git",
 		"github.com/a/b", "git://example.com/a.git"} {
 		for dockerfile, want := range map[string]string{"": "", "Dockerfile": "", "docker/df": "docker/df"} {

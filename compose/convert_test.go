@@ -21,7 +21,7 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// only loads a file with one service and gives the service.
+// only loads a file with one service and returns the service.
 func only(t *testing.T, dir, yaml string) rhumb.Service {
 	t.Helper()
 	write(t, dir, "compose.yaml", yaml)
@@ -32,7 +32,8 @@ func only(t *testing.T, dir, yaml string) rhumb.Service {
 	return *p.Stack.Service("web")
 }
 
-func TestTheOrderIsStopFirstWhereTwoReplicasCannotLiveSideBySide(t *testing.T) {
+func TestTheOrderIsStopFirstIfTwoReplicasWouldConflict(t *testing.T) {
+	t.Parallel()
 	const recreate = "x-rhumb.strategy is recreate"
 	cases := []struct {
 		says  string
@@ -75,7 +76,7 @@ func TestTheOrderIsStopFirstWhereTwoReplicasCannotLiveSideBySide(t *testing.T) {
 	}
 }
 
-func TestReadOnlyFilesOfTheProjectAreKeptWithTheRelease(t *testing.T) {
+func TestReadOnlyProjectFilesAreKeptInTheRelease(t *testing.T) {
 	outside := t.TempDir()
 	write(t, outside, "secret", "outside")
 	dir := t.TempDir()
@@ -130,7 +131,7 @@ func mustRead(t *testing.T, name string) string {
 	return string(b)
 }
 
-func TestTheHashStaysWhereNothingOfTheContainerChanges(t *testing.T) {
+func TestTheHashDependsOnlyOnTheContainer(t *testing.T) {
 	const plain = "services:\n  web:\n    image: x\n"
 	want := only(t, t.TempDir(), plain).Container
 	for _, same := range []string{
@@ -147,7 +148,7 @@ func TestTheHashStaysWhereNothingOfTheContainerChanges(t *testing.T) {
 	}
 }
 
-func TestDrainAndHoldFitWhetherTheProxyLeadsThere(t *testing.T) {
+func TestDrainAndHoldDependOnWhetherAServiceIsRouted(t *testing.T) {
 	for says, want := range map[string][2]time.Duration{
 		"user: x":                               {5 * time.Second, 0},
 		"ports: [80]":                           {30 * time.Second, rhumb.UsualHold},
@@ -163,8 +164,9 @@ func TestDrainAndHoldFitWhetherTheProxyLeadsThere(t *testing.T) {
 	}
 }
 
-// Shuffling the keys of all mappings changes nothing but the lines of notes.
+// Shuffling the keys of all mappings changes only the lines of notes.
 func TestTheOrderOfKeysDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	r := seeded(t)
 	dir, err := filepath.Abs("testdata/long")
 	if err != nil {
@@ -217,8 +219,8 @@ func shuffle(n *yaml.Node, r *rand.Rand) {
 	}
 }
 
-// A note's line has the key that the note is about.
-func TestNotesNameTheLineWhereTheirKeyIs(t *testing.T) {
+// A note has the line of its key.
+func TestNotesHaveTheLineOfTheirKey(t *testing.T) {
 	for folder, files := range map[string][]string{"guestbook": nil, "long": nil,
 		"merge": {"compose.yaml", "second.yaml"}} {
 		p, err := Load(t.Context(), Options{Dir: "testdata/" + folder, Files: files, Environ: []string{"CFG=1", "TOKEN=1"}})
@@ -239,7 +241,8 @@ func TestNotesNameTheLineWhereTheirKeyIs(t *testing.T) {
 	}
 }
 
-func TestLoadsSideBySideDoNotDisturbEachOther(t *testing.T) {
+func TestConcurrentLoadsDoNotAffectEachOther(t *testing.T) {
+	t.Parallel()
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -259,7 +262,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-func TestTheOnlyNetworksMacAddressIsTheContainers(t *testing.T) {
+func TestTheContainerGetsTheMACAddressOfItsOnlyNetwork(t *testing.T) {
 	const file = "services:\n  web:\n    image: x\n    networks:\n      a: {mac_address: '%s'}\n%s\nnetworks: {a: " +
 		"{}, b: {}}\n"
 	if s := only(t, t.TempDir(),
@@ -281,7 +284,7 @@ func TestTheOnlyNetworksMacAddressIsTheContainers(t *testing.T) {
 	}
 }
 
-func TestAnImageThatIsToBeRefreshedIsAlwaysAskedFor(t *testing.T) {
+func TestAnImageWithARefreshPolicyIsAlwaysPulled(t *testing.T) {
 	for says, want := range map[string]rhumb.PullPolicy{
 		"user: x": rhumb.PullMissing, "pull_policy: missing": rhumb.PullMissing, "pull_policy: never": rhumb.PullNever,
 		"pull_policy: daily": rhumb.PullAlways, "pull_policy: refresh\n    pull_refresh_after: 12h": rhumb.PullAlways,
@@ -293,7 +296,7 @@ func TestAnImageThatIsToBeRefreshedIsAlwaysAskedFor(t *testing.T) {
 	}
 }
 
-// seeded returns random numbers whose seed is logged, and can be given as RHUMB_TEST_SEED.
+// seeded returns random numbers. It logs the seed, which RHUMB_TEST_SEED can set.
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())

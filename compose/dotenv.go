@@ -10,28 +10,30 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// envFile is what an env file says.
+// envFile is the content of an env file.
 type envFile struct {
 	name   string // for people
 	lookup func(string) (string, bool)
-	vars   map[string]string // what it and the files before it say
+	vars   map[string]string // of this file and of earlier ones
 	unset  []missing
 	bad    rhumb.Errors
 }
 
-// newEnvFile makes a file that adds to vars. Its variables are those that lookup knows, else those of vars.
+// newEnvFile returns a file that adds to vars. Its values may use the variables that lookup knows, then those of
+// vars.
 func newEnvFile(name string, lookup func(string) (string, bool), vars map[string]string) *envFile {
 	return &envFile{name: name, lookup: lookup, vars: vars}
 }
 
-// dotenvReader reads an env file as the Compose library does, and knows the lines, which the library loses.
+// dotenvReader reads an env file like the Compose library, but keeps track of lines, which the library loses.
 type dotenvReader struct {
 	*envFile
 	rest string
 	line int // where rest begins
 }
 
-// readDotenv reads NAME=value assignments: plain, in double quotes with escapes, or in single quotes, which keep a $.
+// readDotenv reads NAME=value assignments: plain, in double quotes with escapes, or in single quotes, in which a $ is
+// literal.
 func (f *envFile) readDotenv(b []byte) {
 	text := strings.TrimPrefix(string(b), "\ufeff")
 	if strings.Count(text, "$") > maxDollars {
@@ -44,7 +46,7 @@ func (f *envFile) readDotenv(b []byte) {
 	}
 }
 
-// skip passes over blanks, empty lines and remarks.
+// skip skips white space, empty lines and comments.
 func (r *dotenvReader) skip() {
 	for {
 		r.take(len(r.rest) - len(strings.TrimLeftFunc(r.rest, unicode.IsSpace)))
@@ -55,7 +57,7 @@ func (r *dotenvReader) skip() {
 	}
 }
 
-// take moves on by n bytes and returns them.
+// take advances by n bytes and returns them.
 func (r *dotenvReader) take(n int) string {
 	taken := r.rest[:n]
 	r.line += strings.Count(taken, "\n")
@@ -63,7 +65,7 @@ func (r *dotenvReader) take(n int) string {
 	return taken
 }
 
-// lineEnd returns where the first line of s ends.
+// lineEnd returns the end of the first line of s.
 func lineEnd(s string) int {
 	if i := strings.IndexByte(s, '\n'); i >= 0 {
 		return i
@@ -98,7 +100,7 @@ func (r *dotenvReader) assignment() {
 	r.value(name, line)
 }
 
-// badVariableName says what is wrong with a name. It never shows what may be a piece of a value.
+// badVariableName returns what is wrong with a name. It never shows text that may be part of a value.
 func badVariableName(name string) string {
 	if name == "" {
 		return "the name is missing"
@@ -114,7 +116,7 @@ func badVariableName(name string) string {
 	return ""
 }
 
-// value reads the value of a name that was said in line.
+// value reads the value of the name in the given line.
 func (r *dotenvReader) value(name string, line int) {
 	if r.rest == "" || r.rest[0] != '\'' && r.rest[0] != '"' {
 		value, _, _ := strings.Cut(r.take(lineEnd(r.rest)), " #")
@@ -135,8 +137,8 @@ func (r *dotenvReader) value(name string, line int) {
 	r.assign(name, line, value, quote == '"')
 }
 
-// quoted returns what stands between the quote that s begins with and the next one, and the length of it all; 0: it
-// isn't closed. A backslash before a quote makes it plain, and stays before anything else.
+// quoted returns the text between the quote at the start of s and the closing one, and the length with both quotes; 0
+// if the closing quote is missing. A backslash escapes a quote, and is literal before anything else.
 func quoted(s string, quote byte) (value string, length int) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
@@ -153,8 +155,8 @@ func quoted(s string, quote byte) (value string, length int) {
 	return "", 0
 }
 
-// unescaped replaces the escapes of a value in double quotes. \$ becomes $$, which is a plain $ when variables are
-// replaced.
+// unescaped replaces the escapes of a value in double quotes. \$ becomes $$, which stands for a literal $ when
+// variables are replaced.
 func unescaped(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -183,7 +185,7 @@ func unescaped(s string) string {
 var escapes = map[byte]string{'a': "\a", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t", 'v': "\v",
 	'"': `"`, '\\': `\`, '$': "$$"}
 
-// assign takes a value, with its variables replaced if it may have any.
+// assign stores a value, with its variables replaced unless it is literal.
 func (r *dotenvReader) assign(name string, line int, value string, variables bool) {
 	if !utf8.ValidString(value) {
 		r.noEnvFile(line, "it isn't UTF-8")
@@ -201,8 +203,8 @@ func (r *dotenvReader) assign(name string, line int, value string, variables boo
 		return v, ok
 	})
 	if err != nil {
-		r.mistake(line, name+": it has a $ that begins no variable",
-			"write $$ for a plain $, or put the value in single quotes")
+		r.mistake(line, name+": it has a $ that doesn't begin a variable",
+			"write $$ for a literal $, or put the value in single quotes")
 	}
 	for _, a := range absents {
 		r.unset = append(r.unset, missing{absent: a, at: place.At(r.name, line), path: name, envFile: true})
@@ -210,12 +212,12 @@ func (r *dotenvReader) assign(name string, line int, value string, variables boo
 	r.vars[name] = value
 }
 
-// mistake notes what is wrong in a line; 0: in the file.
+// mistake records a mistake in a line; line 0 is the whole file.
 func (f *envFile) mistake(line int, msg, hint string) {
 	f.bad = append(f.bad, &rhumb.Error{Code: rhumb.Invalid, At: place.At(f.name, line), Msg: msg, Hint: hint})
 }
 
-// noEnvFile notes that a line isn't one of an env file.
+// noEnvFile records that a line doesn't belong into an env file.
 func (f *envFile) noEnvFile(line int, reason string) {
 	f.mistake(line, "not an env file: "+reason, "each line is NAME=value")
 }

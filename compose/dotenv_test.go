@@ -18,8 +18,9 @@ import (
 	"rhumb"
 )
 
-// The library reads the env files of includes itself, and docker compose reads all of them with it.
-func TestEnvFilesMeanWhatTheyMeanToCompose(t *testing.T) {
+// The library itself reads the env files of includes, and docker compose reads all env files with it.
+func TestEnvFilesMeanTheSameAsInCompose(t *testing.T) {
+	t.Parallel()
 	logrus.SetOutput(io.Discard)
 	defer logrus.SetOutput(os.Stderr)
 	seed := rand.Uint64()
@@ -43,14 +44,14 @@ func FuzzEnvFiles(f *testing.F) {
 	f.Fuzz(sameAsCompose)
 }
 
-// shortOctal is an escape that the library spoils: "\\01" loses its 0.
+// shortOctal is an escape that the library breaks: "\\01" loses its 0.
 var shortOctal = regexp.MustCompile(`\\0`)
 
-// sameAsCompose checks that a file that both readers take means the same to both, and that ours takes what the
-// library takes.
+// sameAsCompose checks that a file accepted by both readers means the same to both, and that ours accepts every file
+// that the library accepts.
 func sameAsCompose(t *testing.T, b []byte) {
 	lookup := func(k string) (string, bool) { return "here", !slices.Contains([]string{"A", "B", "C"}, k) }
-	b = append(b, '\n') // the library takes a last name without a line's end for a value
+	b = append(b, '\n') // the library reads a last name without a newline as a value
 	file := newEnvFile("f", lookup, map[string]string{})
 	file.readDotenv(b)
 	for _, e := range file.bad {
@@ -71,12 +72,12 @@ func sameAsCompose(t *testing.T, b []byte) {
 	}
 }
 
-func TestAPlainDollarSaysHowToKeepIt(t *testing.T) {
+func TestTheErrorForADollarSaysHowToEscapeIt(t *testing.T) {
 	for _, tc := range []struct{ content, value, told string }{
 		{"P=abc$def", "", "%s:1: P: variable def is not set and has no default"},
 		{"\nP=\"abc$def\"", "", "%s:2: P: variable def is not set and has no default"},
 		{"P=abc${def?say it}", "", "%s:1: P: variable def is not set: say it"},
-		{"P=abc${1}", "", "%s:1: P: it has a $ that begins no variable"},
+		{"P=abc${1}", "", "%s:1: P: it has a $ that doesn't begin a variable"},
 		{"P=abc$1 $", "abc$1 $", ""},
 		{"P='abc$def'", "abc$def", ""},
 		{"P=abc$$def", "abc$def", ""},

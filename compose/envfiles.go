@@ -12,7 +12,8 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// readReferencedFiles reads the env and label files of all services and hooks into their environments and labels.
+// readReferencedFiles reads the env and label files of all services and hooks, and sets their environments and
+// labels.
 func (v *inspector) readReferencedFiles(p *types.Project) {
 	for _, name := range p.ServiceNames() {
 		s := p.Services[name]
@@ -25,8 +26,8 @@ func (v *inspector) readReferencedFiles(p *types.Project) {
 	}
 }
 
-// readFilesOf reads a container's files. Those that a hook has of its service come first in its lists, and what is
-// wrong with them is reported there.
+// readFilesOf reads the files of a container. A hook's lists begin with those of its service; mistakes in them are
+// reported for the service.
 func (v *inspector) readFilesOf(path string, s *types.ContainerSpec, inherited types.ContainerSpec) {
 	s.Environment = s.Environment.Resolve(v.in.lookup)
 	lookup := func(k string) (string, bool) {
@@ -66,8 +67,8 @@ func (v *inspector) readFilesOf(path string, s *types.ContainerSpec, inherited t
 	s.EnvFiles, s.LabelFiles = nil, nil
 }
 
-// readEnvFile adds a file's variables to vars, which later lines and files may use. Without a path of the model, a
-// file that can't be read has been reported.
+// readEnvFile adds a file's variables to vars; later lines and files may use them. If path is "", a file that can't
+// be read has been reported already.
 func (v *inspector) readEnvFile(at string, f types.EnvFile, vars types.Mapping, lookup func(string) (string, bool)) {
 	b, err := diskfile.Read(f.Path, v.in.shown(f.Path), diskfile.MaxEnvFile)
 	if err != nil {
@@ -85,7 +86,7 @@ func (v *inspector) readEnvFile(at string, f types.EnvFile, vars types.Mapping, 
 		file.readRaw(b)
 	default:
 		if at != "" {
-			v.bad.At(at+".format", "write raw, or leave it out", "there is no format %q", f.Format)
+			v.bad.At(at+".format", "write raw, or leave it out", "unknown format %q", f.Format)
 		}
 	}
 	v.took(file)
@@ -104,7 +105,7 @@ func (v *inspector) readLabelFile(at, path string, labels types.Mapping) {
 	v.took(file)
 }
 
-// took keeps what is wrong with a file.
+// took records the mistakes in a file.
 func (v *inspector) took(file *envFile) {
 	v.missing = append(v.missing, file.unset...)
 	for _, e := range file.bad {

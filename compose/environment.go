@@ -25,7 +25,7 @@ func environMap(environ []string) map[string]string {
 	return env
 }
 
-// readEnvironment reads env files in order, later ones over earlier ones, and puts environ over them all.
+// readEnvironment reads env files in order; later ones override earlier ones, and environ overrides all.
 func (in *input) readEnvironment(environ map[string]string, paths []string) (map[string]string, []missing, error) {
 	env, unset, err := in.readEnvFiles(paths, func(k string) (string, bool) { v, ok := environ[k]; return v, ok })
 	if err != nil {
@@ -35,8 +35,8 @@ func (in *input) readEnvironment(environ map[string]string, paths []string) (map
 	return env, unset, nil
 }
 
-// readEnvFiles reads env files in order, later ones over earlier ones. Their variables are those that lookup knows,
-// else those of the lines and files before.
+// readEnvFiles reads env files in order; later ones override earlier ones. Values may use the variables that lookup
+// knows, then those of earlier lines and files.
 func (in *input) readEnvFiles(paths []string,
 	lookup func(string) (string, bool)) (map[string]string, []missing, error) {
 	env := map[string]string{}
@@ -74,7 +74,7 @@ func (in *input) activeProfiles() []string {
 	return active
 }
 
-// nameStack names the stack: -p, COMPOSE_PROJECT_NAME, name: in the last file that has it, or the folder and
+// nameStack chooses the stack's name: -p, COMPOSE_PROJECT_NAME, name: in the last file that has it, or folder and
 // environment.
 func (in *input) nameStack() error {
 	name, from := in.opts.Name, "-p"
@@ -91,7 +91,7 @@ func (in *input) nameStack() error {
 		}
 		v, _, err := interpolated(n.Value, in.lookup)
 		if err != nil {
-			continue // inspecting the file reports it, with its line
+			continue // inspect reports it, with its line
 		}
 		return in.setName(v, in.files[i].name+":"+strconv.Itoa(n.Line))
 	}
@@ -107,7 +107,7 @@ func (in *input) nameStack() error {
 	return in.setName(base, in.dir)
 }
 
-// setName takes the name, which files may use as ${COMPOSE_PROJECT_NAME}.
+// setName sets the name, which files may use as ${COMPOSE_PROJECT_NAME}.
 func (in *input) setName(name, from string) error {
 	if name != loader.NormalizeProjectName(name) || len(name) > 63 {
 		return &rhumb.Error{Code: rhumb.Invalid, At: from, Msg: "name: " + strconv.Quote(name) + " can't name a stack",

@@ -12,8 +12,8 @@ import (
 	"rhumb/compose/internal/keys"
 )
 
-// extends walks what a service extends under the service's own path, so that its lines are known; the service's own
-// words are walked later and count more.
+// extends walks what a service extends under the service's own path, to mark the lines. The service itself is walked
+// later, so its own lines replace them.
 func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.Node) {
 	ext := child(n, "extends")
 	if ext == nil || v.looked > maxNodes || v.bad.Full() {
@@ -58,8 +58,8 @@ func (v *inspector) extends(s scope, services *yaml.Node, path string, n *yaml.N
 	v.walk(from, path, nil, base, keys.Service())
 }
 
-// extended returns the nodes that name what a service extends, and the file if it is in another one; false: one is
-// wrong, which has been reported.
+// extended returns the nodes that name the extended service and its file, if that is another one. false means that
+// one is wrong, which has been reported.
 func (v *inspector) extended(s scope, path string, ext *yaml.Node) (service, file *yaml.Node, ok bool) {
 	service = ext
 	if ext.Kind == yaml.MappingNode {
@@ -67,7 +67,7 @@ func (v *inspector) extended(s scope, path string, ext *yaml.Node) (service, fil
 	}
 	switch {
 	case service != nil && kindOf(service) != keys.Text, file != nil && kindOf(file) != keys.Text:
-		return nil, nil, false // the walk tells it
+		return nil, nil, false // the walk reports it
 	case service == nil, service.Value == "":
 		v.halt(place.At(s.src.name, ext.Line), place.Subject(path)+".extends: no service is named",
 			"write extends: NAME, or {service: NAME, file: FILE}")
@@ -76,7 +76,7 @@ func (v *inspector) extended(s scope, path string, ext *yaml.Node) (service, fil
 	return service, file, true
 }
 
-// notExtended reports a base that isn't there, unless an include may have brought it.
+// notExtended reports an extended service that doesn't exist, unless an include may have added it.
 func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, path string) {
 	if from.src == s.src && (s.src.top("include") != nil || v.lines.Has("services."+service.Value)) {
 		return
@@ -88,7 +88,7 @@ func (v *inspector) notExtended(s, from scope, service, services *yaml.Node, pat
 		place.DidYouMean(service.Value, names))
 }
 
-// readable reports what keeps a file of which only some services count from being read: the library reads all of it.
+// readable reports mistakes in all of a file of which only some services are used: the library reads the whole file.
 func (v *inspector) readable(s scope, src *source) {
 	if v.read[src] {
 		return

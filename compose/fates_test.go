@@ -10,8 +10,8 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// fates has a case for each key, or value of one, that is refused or ignored. The key is in the line that ends with
-// the mark. What isn't at the top level is below services.web.
+// fates has a case for each key, or value of a key, that is refused or ignored. The mark ends the line of the key.
+// What isn't at the top level is below services.web.
 var fates = map[string]string{
 	"version":                              "/version: '3.8' #",
 	"models":                               "/models: {m: {model: x}} #",
@@ -91,7 +91,7 @@ var fates = map[string]string{
 		"./file\n/    template_driver: golang #",
 }
 
-// caseFile makes the stack file of a case, and gives the place of its mark.
+// caseFile returns the stack file of a case and the line of its mark.
 func caseFile(text string) (yaml, at string) {
 	lines := []string{"services:", "  web:", "    image: x"}
 	for line := range strings.SplitSeq(text, "\n") {
@@ -109,13 +109,14 @@ func caseFile(text string) (yaml, at string) {
 	return strings.Join(lines, "\n") + "\n", at
 }
 
-func TestEveryRefusedOrIgnoredKeyIsToldWithItsPlaceAndReason(t *testing.T) {
+func TestRefusedAndIgnoredKeysHaveAPlaceAndAReason(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "file", "x")
 	write(t, dir, "Dockerfile", "FROM scratch\n")
 	done := map[string]bool{}
 	for _, k := range keys.Table() {
-		// a hook's keys are a service's
+		// a hook has the keys of a service
 		if k.Fate != rhumb.Refused && k.Fate != rhumb.Ignored || strings.Contains(k.Path, "pre_start[]") {
 			continue
 		}
@@ -155,7 +156,7 @@ func TestEveryRefusedOrIgnoredKeyIsToldWithItsPlaceAndReason(t *testing.T) {
 	}
 }
 
-// refusedAt looks for a mistake at a place, with its reason and a hint.
+// refusedAt checks that there is a mistake at a place, with a reason and a hint.
 func refusedAt(t *testing.T, id string, err error, at, why string) {
 	t.Helper()
 	var one *rhumb.Error

@@ -14,29 +14,29 @@ import (
 )
 
 var (
-	// These are looked for in the order of docker compose.
+	// The usual file names, in docker compose's order.
 	baseNames     = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
 	overrideNames = []string{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
 		"docker-compose.override.yaml"}
 	environmentName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 )
 
-// input is all that was gathered before the first file is understood.
+// input is everything that is read before the first file is parsed.
 type input struct {
 	opts     Options
-	start    string // where names shown to people are relative to
+	start    string // paths in messages are relative to it
 	dir      string // the project folder
 	files    []*source
 	sources  map[string]*source // by absolute path
 	env      map[string]string  // the process's environment over the env files
 	name     string
-	byFolder bool // the name is the folder's: nobody chose it
+	byFolder bool // the name is that of the folder, not one that the user chose
 	profiles []string
-	missing  []missing // variables of the env files that aren't set
+	missing  []missing // unset variables in env files
 	warnings []rhumb.Note
 }
 
-// gather finds and reads the files and the environment, and names the stack.
+// gather finds and reads the files and the environment, and chooses the stack's name.
 func gather(o Options, start string) (*input, error) {
 	in := &input{opts: o, start: start, sources: map[string]*source{}}
 	if o.Env != "" && !environmentName.MatchString(o.Env) {
@@ -72,7 +72,7 @@ func gather(o Options, start string) (*input, error) {
 	return in, in.nameStack()
 }
 
-// find gives the absolute paths of the Compose files ("-" for Stdin), without the environment's own.
+// find returns the absolute paths of the Compose files ("-" for Stdin), without the environment's file.
 func (in *input) find(environ map[string]string) ([]string, error) {
 	files := in.opts.Files
 	if len(files) == 0 {
@@ -95,11 +95,12 @@ func (in *input) find(environ map[string]string) ([]string, error) {
 	return paths, nil
 }
 
-// filesOfEnvironment splits COMPOSE_FILE, from the process's environment or the starting folder's .env.
+// filesOfEnvironment returns the files in COMPOSE_FILE, from the process's environment or from .env in the starting
+// folder.
 func (in *input) filesOfEnvironment(environ map[string]string) []string {
 	env := environ
 	if _, ok := env["COMPOSE_FILE"]; !ok {
-		// An .env that can't be read is reported when it is read for good.
+		// An unreadable .env is reported later, when it is read again.
 		if e, _, err := in.readEnvironment(environ, diskfile.Existing(filepath.Join(in.start, ".env"))); err == nil {
 			env = e
 		}
@@ -115,7 +116,7 @@ func (in *input) filesOfEnvironment(environ map[string]string) []string {
 	return strings.Split(list, sep)
 }
 
-// discover looks for a Compose file in the starting folder, then in its parents.
+// discover looks for a Compose file in the starting folder and its parents.
 func (in *input) discover() ([]string, error) {
 	for dir := in.start; ; dir = filepath.Dir(dir) {
 		if found := diskfile.Present(dir, baseNames); len(found) > 0 {
@@ -150,7 +151,7 @@ func (in *input) warn(path, why string, args ...any) {
 		rhumb.Note{Subject: in.shown(path), Fate: rhumb.Ignored, Why: fmt.Sprintf(why, args...)})
 }
 
-// environmentFiles adds the environment's Compose file to paths and gives the env files to read.
+// environmentFiles adds the environment's Compose file to paths and returns the env files to read.
 func (in *input) environmentFiles(paths *[]string) ([]string, error) {
 	env := in.opts.Env
 	var own []string
@@ -181,8 +182,8 @@ func (in *input) environmentFiles(paths *[]string) ([]string, error) {
 	return append(list, extra...), nil
 }
 
-// environmentCompose gives the environment's own file: NAME.ENV.yaml beside the first file NAME.yaml, else one of the
-// usual names.
+// environmentCompose returns the environment's own file: NAME.ENV.yaml beside the first file NAME.yaml, or else one
+// of the usual names.
 func (in *input) environmentCompose(paths []string) []string {
 	var names []string
 	if first := paths[0]; first != "-" {
@@ -198,7 +199,7 @@ func (in *input) environmentCompose(paths []string) []string {
 	}
 	for _, p := range paths {
 		if p == found[0] {
-			return nil // it was named with -f already
+			return nil // it is one of the -f files already
 		}
 	}
 	return found[:1]
@@ -244,7 +245,7 @@ func (in *input) content(path string) (string, []byte, error) {
 	return "stdin", b, nil
 }
 
-// shown gives a path as people know it: relative to where they are, unless that is far away.
+// shown returns a path for messages: relative to the user's folder, unless that is far away.
 func (in *input) shown(path string) string {
 	rel, err := filepath.Rel(in.start, path)
 	if err != nil || len(rel) > len(path) || strings.HasPrefix(rel, filepath.Join("..", "..", "..")) {

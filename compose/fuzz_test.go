@@ -10,8 +10,8 @@ import (
 	"rhumb"
 )
 
-// FuzzLoad feeds files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Whatever is in them, it ends
-// with a stack, whose printed form is read as the same, or with an error of rhumb's own.
+// FuzzLoad passes arbitrary files to Load (run it with -fuzzminimizetime 10x: the seeds are large). Load must return
+// a stack whose printed form loads as the same stack, or an error of rhumb's own.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/stacks/*/*compose.y*ml")
 	if err != nil || len(files) == 0 {

@@ -92,7 +92,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func TestHooksOfRunningReplicasAreNoPartOfTheSpec(t *testing.T) {
+func TestHooksOfRunningReplicasAreNotInTheSpec(t *testing.T) {
 	plain := only(t, t.TempDir(), "services: {web: {image: x}}")
 	hooked := only(t, t.TempDir(), "services: {web: {image: x, post_start: [{command: a}], pre_stop: [{command: b}], "+
 		"x-rhumb: {after: {command: c}}}}")
@@ -122,7 +122,7 @@ services:
 networks: {front: , more: }
 `
 
-func TestAHooksOwnWordCountsMoreThanItsServices(t *testing.T) {
+func TestAHooksOwnValuesOverrideItsServices(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "compose.yaml", ownWords)
 	write(t, dir, "Dockerfile", "FROM x")

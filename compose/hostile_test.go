@@ -11,8 +11,9 @@ import (
 	"rhumb"
 )
 
-// What a person would never write, and what must neither hang, nor panic, nor eat the memory.
-func TestHostileFilesEndInErrorsSoon(t *testing.T) {
+// Files that no user would write must neither hang, nor panic, nor use up the memory.
+func TestHostileFilesSoonEndInErrors(t *testing.T) {
+	t.Parallel()
 	most := 1 << 20
 	if os.Getenv("RHUMB_TEST_LONG") != "" {
 		most = 4 << 20
@@ -41,6 +42,7 @@ func TestHostileFilesEndInErrorsSoon(t *testing.T) {
 	}
 	for name, content := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			write(t, dir, "compose.yaml", content)
 			begin := cpu(t)
@@ -51,14 +53,15 @@ func TestHostileFilesEndInErrorsSoon(t *testing.T) {
 			if err != nil && (!errors.As(err, &one) || len(err.Error()) > 100_000) {
 				t.Errorf("told %.200v", err)
 			}
-			if took > 20*time.Second { // far above what it takes, for slow machines under the race detector
+			if took > 20*time.Second { // far more than needed, for slow machines with the race detector
 				t.Errorf("it took %v", took)
 			}
 		})
 	}
 }
 
-func TestIncludesThatMultiplyEndInAnErrorSoon(t *testing.T) {
+func TestIncludesThatMultiplySoonEndInAnError(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "10.yaml", "services: {a: {image: x}}\n")
 	for i := range 10 {

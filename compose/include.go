@@ -16,10 +16,10 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// includes inspects the files that an include names.
+// includes inspects the files of an include.
 func (v *inspector) includes(s scope, n *yaml.Node) {
 	if n == nil || n.Kind != yaml.SequenceNode {
-		return // told by the walk
+		return // the walk reports it
 	}
 	for _, item := range n.Content {
 		item = target(item)
@@ -63,7 +63,7 @@ func (v *inspector) include(s scope, paths, env []*yaml.Node, dir string) {
 	}
 }
 
-// includedLookup puts an included file's env files behind the environment.
+// includedLookup returns a lookup in the environment, and then in an included file's env files.
 func (v *inspector) includedLookup(s scope, env []*yaml.Node, dir string) func(string) (string, bool) {
 	files := diskfile.Existing(filepath.Join(dir, ".env"))
 	if len(env) > 0 {
@@ -106,11 +106,11 @@ func firstNode(list []*yaml.Node, other *yaml.Node) *yaml.Node {
 	return other
 }
 
-// open reads a file that another one names; a nil source has been reported.
+// open reads a file that another one names. It returns nil if it has reported a mistake.
 func (v *inspector) open(s scope, n *yaml.Node, what, path string) *source {
 	at := place.At(s.src.name, n.Line)
 	if strings.Contains(n.Value, "://") || strings.HasPrefix(n.Value, "git@") {
-		v.halt(at, what+": "+n.Value+" is elsewhere", "fetch it beside your files: rhumb reads only files")
+		v.halt(at, what+": "+n.Value+" is remote", "download it: rhumb reads only local files")
 		return nil
 	}
 	if len(v.including)+len(v.extending) > maxDepth {
@@ -123,13 +123,13 @@ func (v *inspector) open(s scope, n *yaml.Node, what, path string) *source {
 		v.bad.AddError(located(err, at, what))
 		return nil
 	}
-	if src.emptyLine > 0 { // the library reads this file itself
+	if src.emptyLine > 0 { // the library itself reads this file
 		v.halt(place.At(src.name, src.emptyLine), "a document is empty", emptyHint)
 	}
 	return src
 }
 
-// located puts a place and subject on an error that has none.
+// located adds a place and a subject to an error that has none.
 func located(err error, at, what string) *rhumb.Error {
 	e, ok := err.(*rhumb.Error)
 	if !ok {
@@ -154,7 +154,7 @@ func (v *inspector) filePath(s scope, n *yaml.Node, dir string) string {
 	return filepath.Clean(p)
 }
 
-// scalars gives the strings of a string or a list.
+// scalars returns the strings of a string or a list.
 func scalars(n *yaml.Node) []*yaml.Node {
 	if n = target(n); n == nil {
 		return nil

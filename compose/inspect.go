@@ -17,28 +17,28 @@ import (
 )
 
 const (
-	maxNodes   = 100_000 // YAML nodes looked at in all files: aliases can multiply
-	maxAliased = 10_000  // the same where all but one of a hundred are looked at by way of aliases
+	maxNodes   = 100_000 // YAML nodes inspected in all files: aliases can multiply
+	maxAliased = 10_000  // the same if 99 of 100 nodes are inspected through aliases
 	maxDepth   = 50      // of YAML nodes, and of includes and extends
-	maxPath    = 512     // bytes of a path whose line is remembered
+	maxPath    = 512     // bytes of a path whose line is recorded
 	maxKey     = 256     // bytes of a key
 )
 
-// inspector looks through the files, and the files that they include and extend, before the library does: it finds
-// all the mistakes that need no merged model, and remembers where everything is.
+// inspector inspects the files, and the files that they include and extend, before the library does. It finds all
+// mistakes that need no merged model, and records the line of every value.
 type inspector struct {
 	in       *input
 	lines    *place.Lines
 	bad      *place.Problems
 	missing  []missing
-	values   map[string]string // paths by value, for messages that name only the value
+	values   map[string]string // paths by value, for messages that contain only the value
 	warnings []rhumb.Note
 	nodes    map[string]*yaml.Node // by path
 	looked   int                   // how many nodes were looked at
 	depth    int                   // of the one that is looked at
 	endless  bool
-	told     map[*yaml.Node]bool // what is wrong and reported; an anchor's nodes are met again and again
-	cut      map[*yaml.Node]bool // what is wrong in the files of in.files: see prune
+	told     map[*yaml.Node]bool // reported mistakes; an anchor's nodes are visited several times
+	cut      map[*yaml.Node]bool // mistakes in the files of in.files: see prune
 	stuck    bool                // something is wrong that can't be cut out
 	read     map[*source]bool    // files that readable has looked at
 	empty    map[string]emptied  // keys of extended services in other files that have no value, by path
@@ -50,7 +50,7 @@ type inspector struct {
 	including, extending []string
 }
 
-// width is how many nodes an alias leads to.
+// width is how many nodes an alias stands for.
 type width struct {
 	src         *source
 	line, nodes int
@@ -63,23 +63,23 @@ type emptied struct {
 	line int
 }
 
-// missing is a variable that isn't set, with the value that wants it.
+// missing is an unset variable, with the value that needs it.
 type missing struct {
 	absent
 	at, path string
-	again    bool // met on behalf of a service that extends the one that has it
-	envFile  bool // met in an env or label file: the path is the name that has the value
+	again    bool // found through a service that extends the one with the value
+	envFile  bool // in an env or label file; path is the name of the variable with the value
 }
 
-// scope is where and how a file's values are read.
+// scope is the context in which a file's values are read.
 type scope struct {
 	src     *source
-	dir     string // where its relative paths start
+	dir     string // the base of its relative paths
 	lookup  func(string) (string, bool)
 	foreign bool          // read because of an extends: only the services that are extended count
-	again   bool          // on behalf of a service that extends one of this very file: its mistakes are told there
+	again   bool          // inspected for an extending service; the mistakes are reported for the extended one
 	partial bool          // another file or service may add keys
-	seen    map[seen]bool // scalars looked at; an anchor's are met again and again
+	seen    map[seen]bool // inspected scalars; an anchor's are visited several times
 }
 
 // seen is a scalar at a path.
@@ -88,7 +88,7 @@ type seen struct {
 	path string
 }
 
-// inspect looks through the files; mistakes go to bad.
+// inspect inspects the files; mistakes go to bad.
 func inspect(in *input, bad *place.Problems) *inspector {
 	l := place.NewLines()
 	bad.SetLines(l)
@@ -107,7 +107,7 @@ func inspect(in *input, bad *place.Problems) *inspector {
 	return v
 }
 
-// wrong reports a mistake, once, and remembers the node that makes it.
+// wrong reports a mistake, once, and records its node.
 func (v *inspector) wrong(s scope, n *yaml.Node, line int, msg, hint string) {
 	v.stuck = v.stuck || !slices.Contains(v.in.files, s.src)
 	v.cut[n] = true
@@ -117,13 +117,13 @@ func (v *inspector) wrong(s scope, n *yaml.Node, line int, msg, hint string) {
 	}
 }
 
-// halt reports a mistake after which the library would fail, whatever is cut out.
+// halt reports a mistake that makes the library fail whatever is cut out.
 func (v *inspector) halt(at, msg, hint string) {
 	v.stuck = true
 	v.bad.Add(at, msg, hint)
 }
 
-// file inspects a file: what it includes, what its services extend, then its own words, which go over those.
+// file inspects a file: its includes, then what its services extend, then its own values, which override those.
 func (v *inspector) file(s scope) {
 	if v.looked > maxNodes {
 		return
@@ -138,7 +138,7 @@ func (v *inspector) file(s scope) {
 	}
 }
 
-// eachPair calls f for each own key of a mapping.
+// eachPair calls f for each of a mapping's own keys.
 func (v *inspector) eachPair(n *yaml.Node, f func(k, v *yaml.Node)) {
 	if n = target(n); n == nil || n.Kind != yaml.MappingNode {
 		return
@@ -150,8 +150,8 @@ func (v *inspector) eachPair(n *yaml.Node, f func(k, v *yaml.Node)) {
 	}
 }
 
-// walk marks the places of a node and all below, and reports unknown fields, doubled keys, missing variables and bad
-// ports.
+// walk records the places of a node and everything below it, and reports unknown fields, duplicate keys, unset
+// variables and bad ports.
 func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Field) {
 	if v.bad.Full() {
 		return
@@ -196,7 +196,7 @@ func (v *inspector) walk(s scope, path string, key, n *yaml.Node, spec *keys.Fie
 	}
 }
 
-// mark remembers where a path is said.
+// mark records the place of a path.
 func (v *inspector) mark(s scope, path string, key, n *yaml.Node) {
 	if path != "" && len(path) <= maxPath {
 		v.lines.Mark(path, place.At(s.src.name, lineOf(key, n)), n)
@@ -204,7 +204,7 @@ func (v *inspector) mark(s scope, path string, key, n *yaml.Node) {
 	}
 }
 
-// tooMany reports, once, that there is no end of values: at the alias that makes them so many, if there is one.
+// tooMany reports, once, that there are too many values, at the alias that causes most of them, if there is one.
 func (v *inspector) tooMany(s scope, n *yaml.Node) {
 	if v.looked > maxNodes+1 {
 		return
@@ -225,10 +225,10 @@ func lineOf(key, n *yaml.Node) int {
 	return n.Line
 }
 
-// tooDeep reports, once, values inside values without end: an alias inside what it names, if nothing else.
+// tooDeep reports, once, that values are nested too deep, which may be an alias inside its own anchor.
 func (v *inspector) tooDeep(at string) {
 	if !v.endless {
-		v.halt(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside what it names", maxDepth),
+		v.halt(at, fmt.Sprintf("values are nested more than %d deep, or an alias is inside its own anchor", maxDepth),
 			"look for an alias of what it is in")
 	}
 	v.endless = true
@@ -242,7 +242,7 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field
 		case k.Value != "<<":
 			continue
 		case merged > 0:
-			v.wrong(s, k, k.Line, fmt.Sprintf("%s: << is said twice, first in line %d", subject(path), merged), mergeHint)
+			v.wrong(s, k, k.Line, fmt.Sprintf("%s: << is set twice, first in line %d", subject(path), merged), mergeHint)
 		default:
 			v.merge(s, path, k, val, spec)
 		}
@@ -266,7 +266,7 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field
 		}
 		v.walk(s, place.Join(path, k.Value), k, val, next)
 		if spec != nil && v.cut[target(val)] && slices.Contains(spec.Required, k.Value) {
-			v.cut[n] = true // without the key it would be wrong for another reason
+			v.cut[n] = true // without its key the value would be wrong for another reason
 		}
 	})
 }
@@ -276,7 +276,7 @@ const (
 	mergeHint    = "name a mapping: <<: *name, or a list of them: <<: [*one, *two]"
 )
 
-// merge walks what a merge key merges.
+// merge walks the mappings of a merge key.
 func (v *inspector) merge(s scope, path string, k, val *yaml.Node, spec *keys.Field) {
 	list := mergedNodes(val)
 	for _, m := range list {
@@ -291,7 +291,7 @@ func (v *inspector) merge(s scope, path string, k, val *yaml.Node, spec *keys.Fi
 	}
 }
 
-// keyMistake says what is wrong with a key: said twice (first in line before), unknown, misplaced or endless.
+// keyMistake returns what is wrong with a key: a duplicate (first in line before), unknown, misplaced or too long.
 func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known bool) (msg, hint string) {
 	what := place.Subject(place.Join(path, k.Value))
 	if msg, hint := nameMistake(path, k, spec); msg != "" && len(k.Value) <= maxKey {
@@ -302,7 +302,7 @@ func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known b
 		return place.Subject(path) + ": a key of " + strconv.Itoa(len(k.Value)) + " bytes", "keys have at most " +
 			strconv.Itoa(maxKey)
 	case before > 0:
-		return what + ": said twice, first in line " + strconv.Itoa(before), "keep one of them"
+		return what + ": set twice, first in line " + strconv.Itoa(before), "keep one of them"
 	case !known:
 		return what + ": unknown field", spec.Hint(k.Value)
 	case k.Value == keys.Extension && spec != nil && spec != keys.Service():
@@ -329,7 +329,7 @@ func (v *inspector) sequence(s scope, path string, n *yaml.Node, spec *keys.Fiel
 			v.volume(s, path, t)
 		}
 		if name, _, _ := strings.Cut(t.Value, "="); name != "" && spec.Named() && len(path)+len(name) < maxPath {
-			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line), t) // a mapping, written as a list
+			v.lines.Mark(place.Join(path, name), place.At(s.src.name, item.Line), t) // a mapping in the form of a list
 		}
 		for range max(width, 1) {
 			v.walk(s, path+"["+strconv.Itoa(i)+"]", nil, item, spec.Item())
@@ -372,5 +372,6 @@ func (v *inspector) badValue(s scope, path string, n *yaml.Node, err error) {
 	if len(n.Value) <= 60 {
 		value = strconv.Quote(n.Value)
 	}
-	v.wrong(s, n, n.Line, place.Subject(path)+": "+value+" has a $ that begins no variable", "write $$ for a plain $")
+	v.wrong(s, n, n.Line, place.Subject(path)+": "+value+" has a $ that doesn't begin a variable",
+		"write $$ for a literal $")
 }

@@ -12,7 +12,7 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// recovered makes an error of a panic in a library that was fed with a user's file.
+// recovered turns a panic of a library, caused by a user's file, into an error.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("the file can't be understood: %v", r)
@@ -24,14 +24,14 @@ func firstLine(s string) string {
 	return s
 }
 
-// unplaced says in plain words what the library says without a place.
+// unplaced rewords an error of the library that has no place.
 func unplaced(msg string) (plain, hint string) {
 	switch {
 	case strings.Contains(msg, "can't be understood"), goText.MatchString(msg):
 		return "the file can't be understood", "look for keys without a value, and for lists and mappings in each " +
 			"other's place"
 	case strings.Contains(msg, "empty compose file"):
-		return "services: there is none to run", "write at least one below services:"
+		return "services: no service to run", "write at least one below services:"
 	}
 	return msg, ""
 }
@@ -50,8 +50,8 @@ var (
 	goDecode = regexp.MustCompile(`^decoding failed due to the following error\(s\):\s*`)
 )
 
-// libraryErrors turns what the Compose library says into mistakes with places: each line that names a path of the
-// model is one, else the first line is.
+// libraryErrors turns an error of the Compose library into mistakes with places. Each line that contains a path of
+// the model is a mistake; if none does, the first line is.
 func (v *inspector) libraryErrors(err error) {
 	text := goDecode.ReplaceAllString(strings.TrimSpace(err.Error()), "")
 	if m := unparsed.FindStringSubmatch(text); m != nil && v.in.sources[m[1]] != nil {
@@ -69,7 +69,7 @@ func (v *inspector) libraryErrors(err error) {
 	}
 }
 
-// unparsed makes a mistake of what the library says of a file that it can't parse, though it is YAML.
+// unparsed reports the library's error for a file that it can't parse although it is YAML.
 func (v *inspector) unparsed(src *source, text string, err error) {
 	e := yamlError(src.name, src.content, strings.ReplaceAll(text, "\n", " "), err)
 	if strings.Contains(text, "excessive aliasing") && v.widest.src == src {
@@ -79,7 +79,7 @@ func (v *inspector) unparsed(src *source, text string, err error) {
 	v.bad.AddError(e)
 }
 
-// libraryError makes a mistake of a message, and reports whether its place is known.
+// libraryError reports a message as a mistake. It returns false if the place is unknown.
 func (v *inspector) libraryError(msg string, err error) bool {
 	for wrappers.MatchString(msg) {
 		msg = wrappers.ReplaceAllString(msg, "")
@@ -92,7 +92,7 @@ func (v *inspector) libraryError(msg string, err error) bool {
 	if loc := modelPath.FindStringIndex(msg); loc != nil {
 		path := strings.ReplaceAll(numbers.ReplaceAllString(msg[loc[0]:loc[1]], "[$1]"), ".[", "[")
 		rest := strings.TrimLeft(msg[loc[1]:], " :.")
-		if loc[0] > 0 { // the path is inside a sentence
+		if loc[0] > 0 { // the path is in the middle of a sentence
 			rest = msg
 		}
 		return v.libraryErrorAt(path, rest, err)
@@ -103,7 +103,7 @@ func (v *inspector) libraryError(msg string, err error) bool {
 	return false
 }
 
-// libraryErrorAt makes a mistake of what is said of a path. The nearest value that the files have there is cut out.
+// libraryErrorAt reports a message about a path. It cuts out the nearest value in the files.
 func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
 	at := v.lines.Find(path)
 	if at == "" {
@@ -129,8 +129,8 @@ func (v *inspector) libraryErrorAt(path, msg string, err error) bool {
 	return true
 }
 
-// wholeItem returns the path of the list item that a path is in, or the path: what is left of an item means something
-// else.
+// wholeItem returns the path of the list item that contains a path, or else the path: an item without one of its
+// values would mean something else.
 func wholeItem(path string) string {
 	if i := strings.LastIndexByte(path, ']'); i >= 0 {
 		return path[:i+1]
@@ -138,7 +138,7 @@ func wholeItem(path string) string {
 	return path
 }
 
-// nearest returns the value at a path, or at the longest path above it, or nil.
+// nearest returns the value at a path, or at the longest path above it that has one, or nil.
 func (v *inspector) nearest(path string) *yaml.Node {
 	for path != "" {
 		if n := v.nodes[path]; n != nil {
@@ -149,8 +149,8 @@ func (v *inspector) nearest(path string) *yaml.Node {
 	return nil
 }
 
-// quoted finds the path of the longest value of the files that a message quotes. Some of the library's messages tell
-// nothing else.
+// quoted returns the path of the longest value that a message quotes. Some messages of the library contain no other
+// clue.
 func (v *inspector) quoted(msg string) string {
 	best, path := "", ""
 	for value, p := range v.values {
@@ -162,7 +162,7 @@ func (v *inspector) quoted(msg string) string {
 	return path
 }
 
-// plainer says the library's frequent messages in plain words, with a hint where there is one.
+// plainer rewords the library's frequent messages, and adds a hint if there is one.
 func plainer(s string) (msg, hint string) {
 	s = strings.TrimPrefix(s, "failed to cast to expected type: ")
 	if word, ok := strings.CutSuffix(s, ": invalid syntax"); ok {
@@ -182,14 +182,14 @@ func plainer(s string) (msg, hint string) {
 	return s, ""
 }
 
-// goText matches what only programmers understand.
+// goText matches text that only a Go programmer understands.
 var goText = regexp.MustCompile(`interface ?\{|map\[|%!|<nil>|reflect|\btypes\.|\btime\.[A-Z]|strconv|^json: `)
 
 var unknownUnit = regexp.MustCompile(`^time: unknown unit .* in duration (".*")$`)
 
 var unconvertible = regexp.MustCompile(`^expected type '([^']*)', got unconvertible type`)
 
-// kindOfGo says what a value of a type of Go's is in a file.
+// kindOfGo returns what a value of a Go type is in a file.
 func kindOfGo(name string) string {
 	switch {
 	case strings.Contains(name, "int"), strings.Contains(name, "float"):
@@ -204,14 +204,14 @@ func kindOfGo(name string) string {
 	return "string"
 }
 
-// libraryKinds are the library's words for kinds of values.
+// libraryKinds are the library's names for kinds of values.
 var libraryKinds = map[string]keys.Kind{"null": keys.Null, "boolean": keys.Bool, "integer": keys.Int,
 	"number": keys.Int | keys.Float,
 	"string": keys.Text, "array": keys.List, "mapping": keys.Mapping}
 
 var word = regexp.MustCompile(`[a-z]+`)
 
-// wrongType says what to do about a value n, if it is known, where the library wants one of another kind.
+// wrongType returns the message and hint for a value n, if known, of a kind that the library doesn't accept.
 func wrongType(path, want string, n *yaml.Node) (msg, hint string) {
 	if n == nil {
 		return "must be a " + strings.ReplaceAll(want, "array", "list"), ""
@@ -223,11 +223,11 @@ func wrongType(path, want string, n *yaml.Node) (msg, hint string) {
 	return wrongKind(path, n, kind)
 }
 
-// timeKeys matches the keys whose values are times.
+// timeKeys matches the paths of values that are times.
 var timeKeys = regexp.MustCompile(`\.(interval|timeout|start_period|start_interval|delay|monitor|window|` +
 	`stop_grace_period)$`)
 
-// plainWords says what the beginnings of the library's messages mean; the rest of the message goes into the plain one.
+// plainWords rewords the beginnings of the library's messages. The rest of a message replaces the verb in plain.
 var plainWords = []struct{ library, plain, hint string }{
 	{"time: invalid duration ", "%q is not a time", place.TimeHint},
 	{"time: missing unit in duration ", "%q is not a time", place.TimeHint},

@@ -1,6 +1,6 @@
-// Package compose reads Compose files and gives the stack that they describe. The Compose reference library parses,
-// merges and interpolates; this package finds the files, says in which line a mistake is, and has the result turned
-// into the nouns of the domain. What becomes of each key of the specification is in one table: internal/keys.
+// Package compose reads Compose files and returns the stack that they describe. The Compose reference library parses,
+// merges and interpolates. This package finds the files, adds the line to every mistake, and converts the result into
+// the nouns of the domain. internal/keys has the table of what rhumb does with each key of the specification.
 package compose
 
 import (
@@ -13,43 +13,45 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Options says what to load.
+// Options are the options of Load. The zero value loads the Compose file in the current folder or its parents, with
+// no environment variables.
 type Options struct {
-	// Files are the Compose files, merged in this order; "-" is Stdin. Relative ones start at Dir. If there are none,
-	// COMPOSE_FILE tells, else compose.yaml and its kin are looked for in Dir and its parents.
+	// Files are the Compose files, merged in this order; "-" is Stdin. Relative paths start at Dir. Without Files,
+	// Load uses COMPOSE_FILE, or else looks for compose.yaml and similar names in Dir and its parents.
 	Files []string
-	// Dir is where to start; "": the current folder.
+	// Dir is the folder to start from; "" is the current folder.
 	Dir string
-	// Env is the environment's name, such as "production"; "": none. Its file is merged over the others, its .env file
-	// is read after .env, and the stack is named after it.
+	// Env is the name of the environment, such as "production"; "" is none. Its Compose file is merged over the
+	// others, its .env file is read after .env, and the stack's name includes it.
 	Env string
-	// Name is the stack's name; "": COMPOSE_PROJECT_NAME, else what the files say, else the folder's name.
+	// Name is the stack's name. If it is "", the name comes from COMPOSE_PROJECT_NAME, or else from the files, or
+	// else from the folder.
 	Name string
-	// Profiles are the active profiles; none: those of COMPOSE_PROFILES. "*" is all of them.
+	// Profiles are the active profiles; none means those of COMPOSE_PROFILES. "*" is all of them.
 	Profiles []string
-	// AllowUnset makes a variable that isn't set a warning, and empty.
+	// AllowUnset makes an unset variable a warning instead of a mistake. Its value is "".
 	AllowUnset bool
-	// EnvFiles are read instead of .env and .env.ENV.
+	// EnvFiles replace .env and .env.ENV.
 	EnvFiles []string
-	// Environ is the process's environment, "NAME=value" each.
+	// Environ is the process's environment, each entry "NAME=value".
 	Environ []string
-	// Stdin is read for the file "-".
+	// Stdin is the content of the file "-".
 	Stdin io.Reader
 }
 
-// Project is a loaded stack with what only the client has.
+// Project is a loaded stack, with what only the client has.
 type Project struct {
 	Stack    rhumb.Stack
 	Dir      string             // the project folder, absolute
-	Named    Named              // how the stack is named
-	Files    []string           // the Compose files as they were merged, for people; without included ones
+	Named    Named              // where the stack's name comes from
+	Files    []string           // the merged Compose files, as shown to users; without included ones
 	Builds   map[string]Context // by service
 	Resolved []byte             // the merged and resolved model, as YAML
-	Warnings []rhumb.Note       // about loading itself; what becomes of keys is in Stack.Notes
+	Warnings []rhumb.Note       // about loading; notes about keys are in Stack.Notes
 }
 
-// Load reads the Compose files and gives their stack. Mistakes in them are a *rhumb.Error or, if there are several,
-// rhumb.Errors, of code Invalid, each with its place in the files.
+// Load reads the Compose files and returns their project. Mistakes in the files are Invalid: a *rhumb.Error or, for
+// several mistakes, rhumb.Errors, each with its file and line. Load returns Cancelled if ctx ends.
 func Load(ctx context.Context, o Options) (*Project, error) {
 	start, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -63,19 +65,19 @@ func Load(ctx context.Context, o Options) (*Project, error) {
 	return l.run(ctx)
 }
 
-// loading is one Load. What is wrong is cut out of the files and what is left is loaded again, so that the first
-// mistake hides none of the others.
+// loading is one call of Load. It cuts mistakes out of the files and loads the rest again, so that the first mistake
+// hides no others.
 type loading struct {
 	in    *input
 	bad   *place.Problems
-	first *inspector // of the whole files
-	model *model     // nil: the library hasn't made one
+	first *inspector // of the complete files
+	model *model     // nil until the library has accepted the files
 }
 
-// How often files with mistakes are loaded again: bounds for what a file can make us spend.
+// How often files with mistakes are loaded again. These limits bound the work that a file can cause.
 const (
 	maxRounds = 10
-	maxWork   = 20_000 // YAML nodes looked at in all rounds after the first
+	maxWork   = 20_000 // YAML nodes inspected in all rounds after the first
 )
 
 func (l *loading) run(ctx context.Context) (*Project, error) {
@@ -113,8 +115,8 @@ func (l *loading) run(ctx context.Context) (*Project, error) {
 	return p, nil
 }
 
-// project has the library merge and resolve the files, and makes the stack. Mistakes go to l.bad; those that stop the
-// library are cut out if possible, and others make the project useless.
+// project lets the library merge and resolve the files, and returns the project. Mistakes go to l.bad. Those that
+// stop the library are cut out if possible; after any other mistake the result is nil.
 func (l *loading) project(ctx context.Context, v *inspector) *Project {
 	in := l.in
 	m, err := parse(ctx, in, v)
@@ -124,7 +126,7 @@ func (l *loading) project(ctx context.Context, v *inspector) *Project {
 	}
 	v.readReferencedFiles(m.project)
 	if v != l.first {
-		l.first.missing = append(l.first.missing, v.missing...) // what env files lack isn't known before
+		l.first.missing = append(l.first.missing, v.missing...) // variables of env files are known only now
 	}
 	l.model = m
 	l.first.settleUnset(m.inactive)
@@ -137,7 +139,7 @@ func (l *loading) project(ctx context.Context, v *inspector) *Project {
 	}
 	text, err := resolved(m.project, in.dir, v.lines.Has)
 	if err != nil {
-		l.bad.Add(in.files[0].name, "the resolved model can't be written: "+err.Error(), "")
+		l.bad.Add(in.files[0].name, "writing the resolved model failed: "+err.Error(), "")
 		return nil
 	}
 	p := &Project{Stack: stack, Dir: in.dir, Named: in.named(), Builds: builds, Resolved: text}

@@ -17,9 +17,9 @@ import (
 	"rhumb/compose/internal/convert"
 )
 
-var update = flag.Bool("update", false, "write golden files and the document anew")
+var update = flag.Bool("update", false, "write the golden files and the document")
 
-// golden is what a golden file holds of a project.
+// golden is the part of a project in a golden file.
 type golden struct {
 	Stack    rhumb.Stack
 	Builds   map[string]convert.Context
@@ -27,7 +27,8 @@ type golden struct {
 	Warnings []rhumb.Note
 }
 
-func TestStacksAreAsTheirGoldenFilesSay(t *testing.T) {
+func TestStacksMatchTheirGoldenFiles(t *testing.T) {
+	t.Parallel()
 	cases := map[string]struct {
 		folder string
 		opts   Options
@@ -47,6 +48,7 @@ func TestStacksAreAsTheirGoldenFilesSay(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir, err := filepath.Abs(filepath.Join("testdata", tc.folder))
 			if err != nil {
 				t.Fatal(err)
@@ -88,7 +90,8 @@ func compareGolden(t *testing.T, file string, got []byte) {
 	}
 }
 
-func TestLoadingTwiceGivesTheSameStack(t *testing.T) {
+func TestLoadingTwiceReturnsTheSameStack(t *testing.T) {
+	t.Parallel()
 	for range 5 {
 		var first []byte
 		for range 2 {
@@ -121,7 +124,7 @@ func TestTheFileIsFoundInAParentFolder(t *testing.T) {
 	}
 }
 
-func TestAnOverrideFileIsMergedUnlessAnEnvironmentIsNamed(t *testing.T) {
+func TestAnOverrideFileIsMergedWithoutAnEnvironment(t *testing.T) {
 	p, err := Load(t.Context(), Options{Dir: "testdata/environments"})
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +134,7 @@ func TestAnOverrideFileIsMergedUnlessAnEnvironmentIsNamed(t *testing.T) {
 	}
 }
 
-func TestTheEndOfTheContextIsTheEndOfLoading(t *testing.T) {
+func TestLoadEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Load(ctx, Options{Dir: "testdata/guestbook", Environ: []string{"TOKEN=1"}}); err == nil {
@@ -150,7 +153,7 @@ func write(t testing.TB, dir, name, content string) {
 	}
 }
 
-// told gives an error's places, messages and hints, a line each.
+// told returns an error's places, messages and hints, one line each.
 func told(err error) []string {
 	var list rhumb.Errors
 	var one *rhumb.Error

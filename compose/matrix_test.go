@@ -17,7 +17,7 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// wrongValues are values of many kinds, most of which are wrong for most keys.
+// wrongValues are values of many kinds. Most of them are wrong for most keys.
 var wrongValues = []string{
 	"", "~", `""`, "[]", "[text]", "[1]", "[~]", "[[text]]", "[{a: b}]", "{}", "{a: b}", "{a: ~}", "{a: [b]}", "{1: b}",
 	"{~: b}", "{2020-01-01: b}",
@@ -26,7 +26,7 @@ var wrongValues = []string{
 	strings.Repeat("long", 100), `"\e[31mred\0"`, "99999999999999999999", "!!int text", `"${UNSET}"`,
 }
 
-// A run tries one of sixteen, others for each seed; RHUMB_TEST_LONG=1 tries all.
+// A run tries one value in sixteen, which depend on the seed; RHUMB_TEST_LONG=1 tries all.
 func TestEveryKeyWithAWrongValueIsToldWithItsLine(t *testing.T) {
 	paths, stride := schema.AttributePaths(), 16
 	if os.Getenv("RHUMB_TEST_LONG") != "" {
@@ -54,7 +54,7 @@ func TestEveryKeyWithAWrongValueIsToldWithItsLine(t *testing.T) {
 	}
 }
 
-// fileWith writes a Compose file that has a value at a path of the specification.
+// fileWith returns a Compose file with a value at a path of the specification.
 func fileWith(path tree.Path, value string) string {
 	var b strings.Builder
 	indent, item := "", ""
@@ -85,12 +85,13 @@ func fileWith(path tree.Path, value string) string {
 	return b.String()
 }
 
-// foreignText matches what only programmers understand.
-var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.[A-Z]|<nil>|[ (]json: |reflect|` +
-	`runtime error|mapstructure|nil pointer|unmarshal|construct|!!str|unconvertible|expected type|unexpected type|` +
-	`types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|can't be understood`)
+// foreignText matches text that only programmers understand.
+var foreignText = regexp.MustCompile(`interface ?\{|interface conversion|map\[|%!|strconv|time\.[A-Z]|<nil>|` +
+	`[ (]json: |reflect|runtime error|mapstructure|nil pointer|unmarshal|construct|!!str|unconvertible|` +
+	`expected type|unexpected type|types\.|[ (]yaml: |at '|oneOf|additional propert|jsonschema|false schema|` +
+	`can't be understood`)
 
-// badlyTold says what is wrong with what is told of a file; "": nothing.
+// badlyTold returns what is wrong with the mistakes reported for a file, or "".
 func badlyTold(err error) string {
 	var list rhumb.Errors
 	var one *rhumb.Error

@@ -12,10 +12,12 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// Each archive of testdata/mistakes holds wrong files, and all that is told of them: "place: message | hint".
-func TestMistakesAreToldWithTheirPlaceAndAWayOut(t *testing.T) {
+// Each archive of testdata/mistakes has wrong files and all mistakes reported for them: "place: message | hint".
+func TestMistakesHaveAPlaceAndAHint(t *testing.T) {
+	t.Parallel()
 	for name, a := range archives(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			t.Parallel()
 			o := archiveOptions(t, a)
 			want := ""
 			for _, f := range a.Files {
@@ -59,7 +61,7 @@ func archives(t testing.TB) map[string]*txtar.Archive {
 	return all
 }
 
-// archiveOptions reads the line "options: name=x env=y" of an archive's comment.
+// archiveOptions parses the line "options: name=x env=y" in an archive's comment.
 func archiveOptions(t *testing.T, a *txtar.Archive) Options {
 	t.Helper()
 	o := Options{Dir: t.TempDir()}
@@ -83,6 +85,7 @@ func archiveOptions(t *testing.T, a *txtar.Archive) Options {
 }
 
 func TestLargeInputIsRefusedBeforeItIsParsed(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "compose.yaml", "services: {a: {image: x, configs: [c]}}\nconfigs: {c: {file: big}}")
 	write(t, dir, "fifty.yaml", strings.Repeat("# "+strings.Repeat("x", 1021)+"\n", 50<<10))
@@ -115,7 +118,7 @@ func TestABinaryFileIsNotYAML(t *testing.T) {
 	}
 }
 
-// endless never ends.
+// endless is a reader that never ends.
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }

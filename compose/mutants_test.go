@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,9 +15,10 @@ import (
 	"time"
 )
 
-// Mutants of the stacks in testdata are loaded: whatever is wrong with one is told with its line, and soon.
-// RHUMB_TEST_MUTANTS says how many.
+// Mutants of the stacks in testdata are loaded. Every mistake must have its line, and no load may take long.
+// RHUMB_TEST_MUTANTS sets their number.
 func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
+	t.Parallel()
 	folders := stackFolders(t, "testdata/mutants")
 	count := 400
 	if testing.Short() {
@@ -31,9 +33,6 @@ func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	if count > 400 {
 		folders = append(folders, stackFolders(t, "testdata/stacks")...)
 	}
-	if count < 20_000 {
-		t.Parallel() // the time of the processor is then that of other tests too
-	}
 	var m mutants
 	for _, dir := range folders {
 		m.stacks = append(m.stacks, copied(t, dir))
@@ -46,22 +45,24 @@ func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
 	}
 	t.Logf("%d of %d were refused, %d told badly; the slowest took %v of the processor:\n%.400s", m.refused, m.loaded,
 		m.bad, m.slowest.Round(time.Millisecond), m.slow)
-	if count >= 20_000 && m.slowest > time.Second { // far above what it takes, for slow machines
+	if count >= 20_000 && m.slowest > time.Second { // far more than needed, for slow machines
 		t.Errorf("one took %v", m.slowest)
 	}
 }
 
-// cpu returns the time that the test has had of the processor: other processes don't count.
+// cpu returns the CPU time of the test's thread, so that other tests and processes don't count. Load starts no
+// goroutine.
 func cpu(t *testing.T) time.Duration {
 	t.Helper()
+	runtime.LockOSThread() // until the test ends
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if err := syscall.Getrusage(syscall.RUSAGE_THREAD, &u); err != nil {
 		t.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// mutants counts what becomes of them.
+// mutants counts the results.
 type mutants struct {
 	stacks               []mutantStack
 	loaded, refused, bad int
@@ -69,7 +70,7 @@ type mutants struct {
 	slow                 string
 }
 
-// mutantStack is a stack's folder and its files that are mutated, the Compose file first.
+// mutantStack is a stack's folder and the files to mutate, the Compose file first.
 type mutantStack struct {
 	name  string
 	dir   string
@@ -86,7 +87,7 @@ func stackFolders(t *testing.T, dir string) []string {
 	return dirs
 }
 
-// copied copies a stack's folder, as its files are overwritten.
+// copied copies a stack's folder, because its files are overwritten.
 func copied(t *testing.T, dir string) mutantStack {
 	t.Helper()
 	s := mutantStack{name: filepath.Base(dir), dir: t.TempDir(), texts: map[string]string{}}
@@ -134,7 +135,7 @@ func (m *mutants) load(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// mutated changes a file in one of the ways in which people break files, and in some in which only machines do.
+// mutated changes a file in one of the ways in which users break files, or in one that only a fuzzer finds.
 func mutated(text string, r *rand.Rand) string {
 	lines := strings.Split(text, "\n")
 	i := r.IntN(len(lines))

@@ -7,15 +7,15 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// Named is how a stack is named.
+// Named is a stack's name and where it comes from.
 type Named struct {
 	Stack    string
 	Dir      string // the project folder, absolute
 	ByFolder bool   // the name is made of the folder's: no name was chosen
 }
 
-// Name returns how Load would name the stack, and understands no more of the files than that. found is false
-// when no Compose file is named and none is there.
+// Name returns the name that Load would choose, without reading more of the files than it needs. found is false if
+// Files is empty and there is no Compose file.
 func Name(o Options) (n Named, found bool, err error) {
 	start, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -33,7 +33,7 @@ func Name(o Options) (n Named, found bool, err error) {
 
 func (in *input) named() Named { return Named{Stack: in.name, Dir: in.dir, ByFolder: in.byFolder} }
 
-// above tells whether a Compose file is in dir or above it.
+// above reports whether a Compose file is in dir or above it.
 func above(dir string) bool {
 	for ; len(diskfile.Present(dir, baseNames)) == 0; dir = filepath.Dir(dir) {
 		if dir == filepath.Dir(dir) {

@@ -9,7 +9,7 @@ import (
 	"rhumb/compose"
 )
 
-func TestTheNameIsFoundAlthoughTheRestIsUnsettled(t *testing.T) {
+func TestTheNameIsFoundEvenIfTheFilesHaveMistakes(t *testing.T) {
 	dir := t.TempDir()
 	file := "name: shop\nservices:\n  web:\n    image: ${UNSET}\n    nonsense: 1\n"
 	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(file), 0o644); err != nil {
@@ -31,7 +31,7 @@ func TestTheNameIsFoundAlthoughTheRestIsUnsettled(t *testing.T) {
 	}
 }
 
-func TestANameThatIsTheFoldersIsToldFromOneThatWasChosen(t *testing.T) {
+func TestAFoldersNameAndAChosenNameAreDistinguished(t *testing.T) {
 	for _, c := range []struct {
 		file, env string
 		o         compose.Options
@@ -60,7 +60,7 @@ func TestANameThatIsTheFoldersIsToldFromOneThatWasChosen(t *testing.T) {
 	}
 }
 
-func TestWhereNoComposeFileIsThereIsNoNameAndNoError(t *testing.T) {
+func TestWithoutAComposeFileThereIsNoNameAndNoError(t *testing.T) {
 	if n, found, err := compose.Name(compose.Options{Dir: t.TempDir()}); n != (compose.Named{}) || found || err != nil {
 		t.Errorf("got %+v, %t, %v", n, found, err)
 	}

@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// notesOf lists the notes of a stack that aren't about keys honoured as written: "place: subject fate".
+// notesOf returns a stack's notes, without those about keys honoured as written: "place: subject fate".
 func notesOf(p *Project) []string {
 	var notes []string
 	for _, n := range p.Stack.Notes {
@@ -75,7 +75,7 @@ networks: {mine: {}, other: {name: named}}
 	again(t, Options{}, p)
 }
 
-func TestNoNetworkIsNamedByAWrongMode(t *testing.T) {
+func TestAWrongNetworkModeNamesNoNetwork(t *testing.T) {
 	for mode, hint := range map[string]string{
 		"a:b":    "write host, none, service:NAME, container:NAME, or a network's name",
 		"a b":    "write host, none, service:NAME, container:NAME, or a network's name",
@@ -92,7 +92,7 @@ func TestNoNetworkIsNamedByAWrongMode(t *testing.T) {
 	}
 }
 
-func TestRestartPoliciesTakeTheWordsOfRestart(t *testing.T) {
+func TestRestartPoliciesAcceptTheValuesOfRestart(t *testing.T) {
 	for word, want := range map[string]rhumb.RestartCondition{"always": rhumb.RestartAny,
 		"unless-stopped": rhumb.RestartAny, "any": rhumb.RestartAny,
 		"no": rhumb.RestartNone, `"no"`: rhumb.RestartNone, "none": rhumb.RestartNone, "on-failure": rhumb.RestartOnFailure} {

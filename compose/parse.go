@@ -14,13 +14,13 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// model is what the Compose library makes of the files.
+// model is the Compose library's result for the files.
 type model struct {
 	project *types.Project
 	used    []keys.Use
 }
 
-// inactive tells whether the path belongs to a service that doesn't run with the profiles asked for.
+// inactive reports whether a path belongs to a service that the active profiles leave out.
 func (m *model) inactive(path string) bool {
 	for name := range m.project.DisabledServices {
 		if strings.HasPrefix(path, "services."+name+".") {
@@ -30,7 +30,7 @@ func (m *model) inactive(path string) bool {
 	return false
 }
 
-// unknownProfiles warns of profiles that were asked for and that no service has.
+// unknownProfiles warns of requested profiles that no service has.
 func (m *model) unknownProfiles(asked []string) []rhumb.Note {
 	var notes []rhumb.Note
 	for _, p := range asked {
@@ -45,7 +45,7 @@ func (m *model) unknownProfiles(asked []string) []rhumb.Note {
 	return notes
 }
 
-// parse has the library merge and resolve the files.
+// parse lets the library merge and resolve the files.
 func parse(ctx context.Context, in *input, v *inspector) (*model, error) {
 	return load(ctx, in, v.lines)
 }
@@ -59,11 +59,11 @@ func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) 
 	options := func(o *loader.Options) {
 		o.SetProjectName(in.name, true)
 		o.Profiles = in.profiles
-		o.SkipConsistencyCheck = true // ours finds all mistakes, and their lines
+		o.SkipConsistencyCheck = true // our own check finds all mistakes, with their lines
 		o.SkipResolveEnvironment = true
 		o.SkipResolveLabels = true
 		o.Interpolate.Substitute = func(s string, m template.Mapping) (string, error) {
-			s, _, err := interpolated(s, m) // a missing variable has been noticed already
+			s, _, err := interpolated(s, m) // a missing variable is known already
 			return s, err
 		}
 	}
@@ -79,16 +79,16 @@ func load(ctx context.Context, in *input, l *place.Lines) (m *model, err error) 
 	return &model{project, used}, nil
 }
 
-// unsetOfAll reports the missing variables, as which services are active isn't known.
+// unsetOfAll reports the missing variables of all services: which of them are active is unknown.
 func (v *inspector) unsetOfAll() {
 	if !v.in.opts.AllowUnset || slices.ContainsFunc(v.missing, func(m missing) bool { return m.required }) {
 		v.settleUnset(func(string) bool { return false })
 	}
 }
 
-// settleUnset makes errors or warnings of the missing variables of the services that are active.
+// settleUnset reports the missing variables of active services, as mistakes or warnings.
 func (v *inspector) settleUnset(inactive func(path string) bool) {
-	// Those met on behalf of an extending service come last: they matter where the extended one isn't active.
+	// Variables of extended services come last: they matter only if the extended service itself is inactive.
 	slices.SortStableFunc(v.missing, func(a, b missing) int {
 		switch {
 		case a.again == b.again:
@@ -98,16 +98,16 @@ func (v *inspector) settleUnset(inactive func(path string) bool) {
 		}
 		return -1
 	})
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	for _, m := range v.missing {
-		// What is below a top-level x- matters where an alias uses it, and was met there too.
-		if !m.required && !m.envFile && (strings.HasPrefix(m.path, "x-") || inactive(m.path)) || told[m.at+m.name] {
+		// A value below a top-level x- matters only where an alias uses it, and is recorded there too.
+		if !m.required && !m.envFile && (strings.HasPrefix(m.path, "x-") || inactive(m.path)) || reported[m.at+m.name] {
 			continue
 		}
-		told[m.at+m.name] = true
+		reported[m.at+m.name] = true
 		dollar := ""
 		if m.envFile {
-			dollar = "put the value in single quotes if it has a plain $, "
+			dollar = "put the value in single quotes if it has a literal $, "
 		}
 		switch {
 		case m.required && m.reason != "":

@@ -6,8 +6,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// prune takes nodes out of the Compose files, with the keys that they belong to. It reports whether anything was
-// taken out.
+// prune removes nodes from the Compose files, with the keys that they belong to. It reports whether it removed any.
 func (in *input) prune(cut map[*yaml.Node]bool) bool {
 	changed := false
 	for _, src := range in.files {
@@ -22,7 +21,7 @@ func (in *input) prune(cut map[*yaml.Node]bool) bool {
 	return changed
 }
 
-// encode writes the file's nodes as its content, and reports whether that went well.
+// encode writes the file's nodes as its content. It reports whether that worked.
 func (s *source) encode() bool {
 	var b bytes.Buffer
 	for _, root := range s.roots {
@@ -37,7 +36,7 @@ func (s *source) encode() bool {
 	return true
 }
 
-// encodeNode is the YAML library's encoder, with its panics made errors.
+// encodeNode encodes a node. It turns a panic of the YAML library into an error.
 func encodeNode(n *yaml.Node) (b []byte, err error) {
 	defer recovered(&err)
 	return yaml.Marshal(n)
@@ -55,7 +54,7 @@ func (p *pruning) prune(n *yaml.Node) {
 	}
 	p.seen[n] = true
 	if n.Kind == yaml.ScalarNode && n.Value == "" && n.ShortTag() == "!!null" {
-		n.Value = "null" // an empty one would be written as an empty text
+		n.Value = "null" // an empty one would be written as an empty string
 	}
 	width := 1
 	if n.Kind == yaml.MappingNode {
@@ -70,7 +69,7 @@ func (p *pruning) prune(n *yaml.Node) {
 		}
 		for _, e := range part {
 			if !p.seen[target(e)] {
-				e = target(e) // an alias of what has been cut out: it stands here from now on
+				e = target(e) // an alias of a node that was cut out becomes the node
 			}
 			kept = append(kept, e)
 			p.prune(target(e))

@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// rawFormat is the format of env files whose values are taken as they are: no quotes, no variables.
+// rawFormat is the format of env files with literal values: no quotes, no variables.
 const rawFormat = "raw"
 
-// readRaw reads lines NAME=value. A line with a name alone takes the value that lookup knows, as docker run
-// --env-file does.
+// readRaw reads lines NAME=value. A line with only a name has the value that lookup knows, like docker run
+// --env-file.
 func (f *envFile) readRaw(b []byte) {
 	number := 0
 	for line := range bytes.Lines(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))) {

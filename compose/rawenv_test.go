@@ -8,7 +8,7 @@ import (
 	"rhumb"
 )
 
-func TestARawEnvFileIsTakenAsItIs(t *testing.T) {
+func TestTheValuesOfARawEnvFileAreLiteral(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "raw.env", "\ufeff# a remark\n\n  A=\"quoted\" $HOME # kept\r\nB=\nFROM_SHELL\nNOWHERE\nC=x=y\n")
 	write(t, dir, "compose.yaml", "services: {web: {image: x, env_file: [{path: raw.env, format: raw}]}}")
@@ -22,12 +22,12 @@ func TestARawEnvFileIsTakenAsItIs(t *testing.T) {
 	}
 }
 
-func TestMistakesOfEnvFilesNameTheirLine(t *testing.T) {
+func TestMistakesInEnvFilesHaveTheirLine(t *testing.T) {
 	for _, tc := range []struct{ content, format, want string }{
 		{"A=1\nB C=2\n", "raw", `raw.env:2: not an env file: the name "B C" has a space`},
 		{"\n=2\n", "raw", "raw.env:2: not an env file: the name is missing"},
 		{"A=\xff\n", "raw", "raw.env:1: not an env file: it isn't UTF-8"},
-		{"A=1\n", "toml", `compose.yaml:1: web.env_file[0].format: there is no format "toml"`},
+		{"A=1\n", "toml", `compose.yaml:1: web.env_file[0].format: unknown format "toml"`},
 	} {
 		dir := t.TempDir()
 		write(t, dir, "raw.env", tc.content)

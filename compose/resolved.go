@@ -17,15 +17,16 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// resolved writes the model as a Compose file that means the same wherever it is read: without profiles, because what
-// it has is active; with absolute paths; with $$ for $; and with the zeros that were said.
+// resolved returns the model as a Compose file that means the same wherever it is read: only active services and no
+// profiles, absolute paths, $$ for $, and the zeros that the files contain.
 func resolved(p *types.Project, dir string, said func(path string) bool) ([]byte, error) {
 	out := *p
 	out.Services = types.Services{}
 	for name, s := range p.Services {
 		out.Services[name] = portable(s, p, dir)
 	}
-	// It is written in one line first: there the library quotes text of several lines, whose blanks its blocks lose.
+	// Write flow style first: there the library quotes text of several lines. In block style it loses some of the
+	// spaces.
 	b, err := yaml.Marshal(struct {
 		Model *types.Project `yaml:"model,flow"`
 	}{&out})
@@ -46,7 +47,7 @@ func resolved(p *types.Project, dir string, said func(path string) bool) ([]byte
 	return text.Bytes(), err
 }
 
-// portable returns a service that doesn't depend on the folder, on profiles, or on services that aren't active.
+// portable returns a service that doesn't depend on the folder, on profiles, or on inactive services.
 func portable(s types.ServiceConfig, p *types.Project, dir string) types.ServiceConfig {
 	s.Profiles = nil
 	s.DependsOn = maps.Clone(s.DependsOn)
@@ -66,7 +67,7 @@ func portable(s types.ServiceConfig, p *types.Project, dir string) types.Service
 	return s
 }
 
-// addZeros adds what the files say and the library leaves out because it is zero, where that isn't the same as nothing.
+// addZeros adds zero values from the files that the library drops, where zero differs from no value.
 func addZeros(root *yaml.Node, said func(path string) bool) {
 	add := func(n *yaml.Node, path, key, tag, zero string) {
 		if child(n, key) == nil && said(place.Join(path, key)) {
@@ -88,7 +89,7 @@ func addZeros(root *yaml.Node, said func(path string) bool) {
 	}
 }
 
-// pairs goes through the keys and values of a mapping, if n is one.
+// pairs iterates over the keys and values of a mapping, if n is one.
 func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		for i := 0; n != nil && i+1 < len(n.Content); i += 2 {
@@ -99,7 +100,7 @@ func pairs(n *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	}
 }
 
-// absoluteProfiles makes the paths of seccomp profiles absolute, as the library does with all other paths.
+// absoluteProfiles makes the paths of seccomp profiles absolute. The library does this for all other paths.
 func absoluteProfiles(options []string, dir string) []string {
 	options = slices.Clone(options)
 	for i, opt := range options {
@@ -131,7 +132,7 @@ func absolutePair(extension any, dir string) any {
 	return own
 }
 
-// spread gives what was written in one line the usual form, and doubles each $ of a value. Keys have no variables.
+// spread converts flow style to the usual style, and doubles each $ in values. Keys have no variables.
 func spread(n *yaml.Node, value bool) {
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -154,7 +155,7 @@ func spread(n *yaml.Node, value bool) {
 	}
 }
 
-// style returns how a text is written: as a block if it has several lines and doesn't begin with a blank, plainly if
+// style returns how to write a string: as a block if it has several lines and doesn't begin with a space, plain if
 // that means the same, else in quotes.
 func style(text string) yaml.Style {
 	if strings.Contains(text, "\n") {

@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// again loads what was printed of a project, from its own folder and from another one.
+// again loads the printed form of a project, from its own folder and from another one.
 func again(t *testing.T, o Options, p *Project) {
 	t.Helper()
 	q := againFrom(t, p.Dir, o, p)
@@ -42,7 +42,8 @@ func withoutPlaces(s rhumb.Stack) rhumb.Stack {
 	return s
 }
 
-func TestWhatIsPrintedIsTheSameStack(t *testing.T) {
+func TestThePrintedFormLoadsAsTheSameStack(t *testing.T) {
+	t.Parallel()
 	cases := map[string]Options{
 		"guestbook":    {Dir: "testdata/guestbook", Environ: []string{"TOKEN=a$b"}},
 		"long":         {Dir: "testdata/long", Environ: []string{"CFG=x=1"}},
@@ -65,6 +66,7 @@ func TestWhatIsPrintedIsTheSameStack(t *testing.T) {
 	}
 	for name, o := range cases {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p, err := Load(t.Context(), o)
 			if err != nil {
 				t.Fatal(told(err))
@@ -74,7 +76,8 @@ func TestWhatIsPrintedIsTheSameStack(t *testing.T) {
 	}
 }
 
-func TestAnyTextIsPrintedSoThatItIsReadAgain(t *testing.T) {
+func TestAnyTextSurvivesPrintingAndReading(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -111,7 +114,8 @@ func TestAnyTextIsPrintedSoThatItIsReadAgain(t *testing.T) {
 	}
 }
 
-func TestEveryKeyIsPrintedAsItIsRead(t *testing.T) {
+func TestEveryKeySurvivesPrintingAndReading(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "file", "x")
 	write(t, dir, "Dockerfile", "FROM scratch\n")
@@ -131,7 +135,7 @@ func TestEveryKeyIsPrintedAsItIsRead(t *testing.T) {
 	}
 }
 
-func TestCertificatesAreFoundFromWhatIsPrinted(t *testing.T) {
+func TestThePrintedFormFindsTheCertificates(t *testing.T) {
 	dir := t.TempDir()
 	pairFor(t, dir, "shop.example.com", time.Hour)
 	p, err := loadTLS(t, dir, "shop.example.com", "{cert: shop.crt, key: shop.key}")
@@ -141,7 +145,7 @@ func TestCertificatesAreFoundFromWhatIsPrinted(t *testing.T) {
 	again(t, Options{}, p)
 }
 
-// printed are stacks, file by file, whose printed form is easily another one.
+// printed are stacks, file by file, whose printed form easily becomes another stack.
 var printed = map[string]map[string]string{
 	"hooks": {"app.conf": "x", "compose.yaml": hooked},
 	"dollars": {".env": "FILED='c$d'\n", "web.env": "ENVFILE='e$f$$'\n", "labels": "labelled='$1'\n",

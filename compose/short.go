@@ -9,11 +9,12 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// port checks a port in the short syntax, which the library reports without its place, and tells how many ports it is.
+// port checks a port in the short syntax, which the library reports without a place. It returns how many ports the
+// entry is.
 func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 	value, absents, err := interpolated(n.Value, s.lookup)
 	if err != nil || len(absents) > 0 && !v.in.opts.AllowUnset {
-		return 1 // told elsewhere
+		return 1 // reported elsewhere
 	}
 	count, reason, hint := convert.ShortPort(value)
 	if value == "" {
@@ -25,11 +26,11 @@ func (v *inspector) port(s scope, path string, n *yaml.Node) int {
 	return count
 }
 
-// volume checks a volume in the short syntax for parts that are empty, and its modes.
+// volume checks the short syntax of a volume for empty parts and wrong modes.
 func (v *inspector) volume(s scope, path string, n *yaml.Node) {
 	value, absents, err := interpolated(n.Value, s.lookup)
 	if err != nil || len(absents) > 0 && !v.in.opts.AllowUnset {
-		return // told elsewhere
+		return // reported elsewhere
 	}
 	switch {
 	case value == "":
@@ -39,7 +40,7 @@ func (v *inspector) volume(s scope, path string, n *yaml.Node) {
 	default:
 		reason, hint := convert.VolumeModes(value)
 		if reason == "" && (strings.HasSuffix(value, ":") || strings.Contains(value, "::")) {
-			reason, hint = "nothing stands between colons, or after the last"+because(absents), volumeHint
+			reason, hint = "a part between colons, or after the last colon, is empty"+because(absents), volumeHint
 		}
 		if reason != "" {
 			v.wrong(s, n, n.Line, place.Subject(path)+": "+reason, hint)
@@ -49,7 +50,7 @@ func (v *inspector) volume(s scope, path string, n *yaml.Node) {
 
 const volumeHint = "write it as source:/target, with :ro if it isn't written to"
 
-// because names the variables that a value lacks.
+// because returns the clause that names the unset variables of a value.
 func because(absents []absent) string {
 	var names []string
 	for _, a := range absents {
@@ -58,5 +59,5 @@ func because(absents []absent) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return ", as nothing sets " + place.Or(names)
+	return ", because " + place.Or(names) + " is not set"
 }

@@ -12,16 +12,17 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// maxDocuments is how many documents, parted by ---, a Compose file may have.
+// maxDocuments is how many documents, separated by ---, a Compose file may have.
 const maxDocuments = 100
 
-// source is one Compose file as YAML nodes, which know their lines.
+// source is one Compose file as YAML nodes, which have lines.
 type source struct {
 	name    string // for people
 	path    string // absolute, or "-"
 	content []byte
 	roots   []*yaml.Node // the mapping of each document
-	// emptyLine is the line of a document that is empty, such as what follows a --- at the end. The library takes none.
+	// emptyLine is the line of an empty document, such as one after a --- at the end; 0 if there is none. The library
+	// refuses empty documents.
 	emptyLine int
 }
 
@@ -66,7 +67,7 @@ func parseSource(name, path string, content []byte) (src *source, err error) {
 
 const emptyHint = "take its --- out"
 
-// decode is the YAML library's decoder, with its panics made errors.
+// decode decodes YAML. It turns a panic of the library into an error.
 func decode(dec *yaml.Decoder, n *yaml.Node) (err error) {
 	defer recovered(&err)
 	return dec.Decode(n)
@@ -76,7 +77,7 @@ func empty(n *yaml.Node) bool {
 	return n.Kind == 0 || n.Kind == yaml.ScalarNode && (n.Tag == "!!null" || n.Value == "")
 }
 
-// top gives the value of a top-level key, or nil.
+// top returns the value of a top-level key, or nil.
 func (s *source) top(key string) *yaml.Node {
 	var found *yaml.Node
 	for _, root := range s.roots {
@@ -87,7 +88,7 @@ func (s *source) top(key string) *yaml.Node {
 	return found
 }
 
-// child gives the value of a mapping's key, through aliases and merge keys, or nil.
+// child returns the value of a mapping's key, through aliases and merge keys, or nil.
 func child(n *yaml.Node, key string) *yaml.Node {
 	return childWithin(n, key, 16)
 }
@@ -115,7 +116,7 @@ func childWithin(n *yaml.Node, key string, depth int) *yaml.Node {
 	return merged
 }
 
-// mergedNodes gives the mappings that a merge key's value names.
+// mergedNodes returns the mappings in a merge key's value.
 func mergedNodes(v *yaml.Node) []*yaml.Node {
 	v = target(v)
 	if v != nil && v.Kind == yaml.SequenceNode {
@@ -124,7 +125,7 @@ func mergedNodes(v *yaml.Node) []*yaml.Node {
 	return []*yaml.Node{v}
 }
 
-// target follows an alias. YAML has no alias of an alias.
+// target resolves an alias. YAML has no aliases of aliases.
 func target(n *yaml.Node) *yaml.Node {
 	if n != nil && n.Kind == yaml.AliasNode {
 		return n.Alias

@@ -12,13 +12,12 @@ import (
 	"rhumb"
 )
 
-// Each folder of testdata/stacks has a stack as people have them, in the many ways in which Compose files can be
-// written.
+// Each folder of testdata/stacks has a realistic stack. Together they use the many ways to write a Compose file.
 var stacks = map[string]struct {
 	folder  string
 	opts    Options
-	refused []string // "place: message | hint" of each
-	notes   []string // "place: subject fate", but for bind mounts
+	refused []string // "place: message | hint"
+	notes   []string // "place: subject fate", without bind mounts
 	facts   func(*testing.T, *Project)
 }{
 	"a blog": {folder: "blog", opts: Options{Environ: []string{"TZ=Europe/Riga"}}, facts: blogFacts, notes: []string{
@@ -66,9 +65,11 @@ var stacks = map[string]struct {
 		"newer.yaml:16: models: isn't supported: rhumb runs no language models | leave it out"}},
 }
 
-func TestStacksAsPeopleHaveThemAreUnderstood(t *testing.T) {
+func TestRealisticStacksAreUnderstood(t *testing.T) {
+	t.Parallel()
 	for name, tc := range stacks {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir, err := filepath.Abs(filepath.Join("testdata", "stacks", tc.folder))
 			if err != nil {
 				t.Fatal(err)
@@ -87,10 +88,10 @@ func TestStacksAsPeopleHaveThemAreUnderstood(t *testing.T) {
 	}
 }
 
-// container gives what a service's replicas are made of.
+// container returns the container of a service.
 func container(p *Project, service string) rhumb.Container { return p.Stack.Service(service).Container }
 
-// mounted lists a service's mounts: "source:target", with :ro.
+// mounted returns a service's mounts: "source:target", with :ro.
 func mounted(p *Project, service string) []string {
 	var list []string
 	for _, m := range container(p, service).Mounts {
@@ -103,7 +104,7 @@ func mounted(p *Project, service string) []string {
 	return list
 }
 
-// names lists the stack's services.
+// names returns the names of the stack's services.
 func names(p *Project) []string {
 	var list []string
 	for _, s := range p.Stack.Services {
@@ -112,7 +113,7 @@ func names(p *Project) []string {
 	return list
 }
 
-// awaits tells which services a service awaits, and how.
+// awaits returns which services a service waits for, and how.
 func awaits(p *Project, service string) map[string]rhumb.Condition {
 	on := map[string]rhumb.Condition{}
 	for _, d := range p.Stack.Service(service).DependsOn {

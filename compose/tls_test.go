@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// pairFor writes shop.crt and shop.key for a name, good for a time from now on.
+// pairFor writes shop.crt and shop.key for a name, valid for the given time from now.
 func pairFor(t *testing.T, dir, name string, life time.Duration) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -42,7 +42,7 @@ func loadTLS(t *testing.T, dir, routes, tls string) (*Project, error) {
 	return Load(t.Context(), Options{Dir: dir, Name: "shop"})
 }
 
-func TestWhatTLSIsWantedIsRead(t *testing.T) {
+func TestTheTLSOfAServiceIsRead(t *testing.T) {
 	yes, no := true, false
 	for text, want := range map[string]rhumb.TLS{
 		"off":      {Source: rhumb.CertOff},
@@ -83,7 +83,7 @@ func TestAGivenPairIsPartOfTheStack(t *testing.T) {
 	}
 }
 
-func TestAPairThatIsOfNoUseIsRefusedWithItsPlace(t *testing.T) {
+func TestAnUnusablePairIsRefusedWithItsPlace(t *testing.T) {
 	for words, life := range map[string]time.Duration{"shop.crt expired on": -time.Hour,
 		"shop.crt isn't for shop.rhumb.dev": time.Hour} {
 		dir := t.TempDir()
@@ -100,7 +100,7 @@ func TestAPairThatIsOfNoUseIsRefusedWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestTwoServicesOfAHostHaveOnePair(t *testing.T) {
+func TestServicesOfTheSameHostShareAPair(t *testing.T) {
 	dir := t.TempDir()
 	file := func(to string) { // the other service's folder
 		write(t, dir, "compose.yaml", strings.ReplaceAll(`
@@ -122,12 +122,12 @@ services:
 	}
 	file("other")
 	if _, err := Load(t.Context(), Options{Dir: dir, Name: "shop"}); err == nil ||
-		!strings.Contains(err.Error(), "one says something else of shop.rhumb.dev") {
+		!strings.Contains(err.Error(), "one has other TLS settings for shop.rhumb.dev") {
 		t.Errorf("another: %v", err)
 	}
 }
 
-func TestAWildcardWithoutAWordIsNoted(t *testing.T) {
+func TestAWildcardHostWithoutTLSOptionsIsNoted(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "compose.yaml", "services:\n  web:\n    image: x\n    x-rhumb:\n      routes: [\"*.rhumb.dev\"]\n")
 	p, err := Load(t.Context(), Options{Dir: dir, Name: "shop"})

@@ -26,7 +26,7 @@ func TestAMemoryFileSystemHasTheOptionsOfMount(t *testing.T) {
 	}
 }
 
-func TestOptionsThatNoMemoryFileSystemHasAreMistakes(t *testing.T) {
+func TestUnknownOptionsOfMemoryFileSystemsAreMistakes(t *testing.T) {
 	for _, option := range []string{"exce", "uid=www", "size=big", "mode=9", "size", "remount", "exec=1", "uid=-1",
 		"size=x%"} {
 		dir := t.TempDir()

@@ -14,7 +14,7 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// kinds are the kinds of scalars by their tags. Tags that aren't here, such as !override, say nothing about a scalar.
+// kinds are the kinds of scalars by tag. Other tags, such as !override, don't determine the kind.
 var kinds = map[string]keys.Kind{"!!null": keys.Null, "!!bool": keys.Bool, "!!int": keys.Int, "!!float": keys.Float,
 	"!!timestamp": keys.Date}
 
@@ -31,8 +31,8 @@ func kindOf(n *yaml.Node) keys.Kind {
 	return keys.Text
 }
 
-// fits reports whether a value is of a kind that its key takes. If not, it is a mistake, and the library never sees
-// the value.
+// fits reports whether a value is of a kind that its key accepts. If it isn't, that is a mistake, and the value is
+// kept from the library.
 func (v *inspector) fits(s scope, path string, key, n *yaml.Node, spec *keys.Field) bool {
 	if n.Tag == "!reset" {
 		return true
@@ -62,21 +62,20 @@ func whole(n *yaml.Node) bool {
 	return kindOf(n) == keys.Float && n.Decode(&f) == nil && f == math.Trunc(f) && math.Abs(f) < 1<<53
 }
 
-// said reports whether a key without a value does no harm: an earlier file has given it one, or an extending service
-// may.
+// said reports whether a key without a value is harmless: an earlier file or an extending service may set it.
 func (v *inspector) said(s scope, path string, key, n *yaml.Node) bool {
 	if s.foreign {
 		v.empty[path] = emptied{s, n, lineOf(key, n)}
 		return true
 	}
 	if s.src.top("include") != nil && !strings.Contains(path, ".") {
-		return false // what is included isn't merged with it
+		return false // included files aren't merged with it
 	}
 	before := v.nodes[path]
 	return before != nil && before != n && kindOf(before) != keys.Null
 }
 
-// badScalar says what is wrong with a scalar wherever it is.
+// badScalar returns what is wrong with a scalar, whatever its key.
 func badScalar(n *yaml.Node) (msg, hint string) {
 	if n.Kind != yaml.ScalarNode {
 		return "", ""
@@ -96,13 +95,13 @@ func badScalar(n *yaml.Node) (msg, hint string) {
 	return "", ""
 }
 
-// decodeNode is the YAML library's decoding of a node, with its panics made errors.
+// decodeNode decodes a node. It turns a panic of the YAML library into an error.
 func decodeNode(n *yaml.Node, to any) (err error) {
 	defer recovered(&err)
 	return n.Decode(to)
 }
 
-// short returns a text as messages quote it.
+// short returns a text, shortened for messages.
 func short(s string) string {
 	if len(s) > 60 {
 		return strings.ToValidUTF8(s[:57], "") + "..."
@@ -110,7 +109,7 @@ func short(s string) string {
 	return s
 }
 
-// subject names a path as messages do; the top of a file is "the file".
+// subject returns a path as messages name it; the top of a file is "the file".
 func subject(path string) string {
 	if serviceName.MatchString(path) {
 		return path
@@ -127,7 +126,7 @@ var kindWords = []struct {
 }{{keys.Text, "string"}, {keys.Int, "number"}, {keys.Bool, "true or false"}, {keys.List, "list"},
 	{keys.Mapping, "mapping"}}
 
-// wrongKind says what is wrong with a value of another kind than the wanted ones, and what to do about it.
+// wrongKind returns the message and hint for a value of another kind than the wanted ones.
 func wrongKind(path string, n *yaml.Node, want keys.Kind) (msg, hint string) {
 	if n.ShortTag() == "!!null" {
 		return "it has no value", nullHint(path, want)
@@ -169,7 +168,7 @@ func nullHint(path string, want keys.Kind) string {
 
 var serviceName = regexp.MustCompile(`^services\.[^.]+$`)
 
-// kindHint says how to write a value of another kind than the wanted ones.
+// kindHint returns how to write a value of the wanted kinds.
 func kindHint(path string, n *yaml.Node, want keys.Kind) string {
 	scalar := n.Kind == yaml.ScalarNode
 	switch {
@@ -197,7 +196,7 @@ func kindHint(path string, n *yaml.Node, want keys.Kind) string {
 	return ""
 }
 
-// misplaced helps where a service is no mapping: it is a key of a service above.
+// misplaced returns a hint for a service that isn't a mapping: it may be a key of the service above.
 func misplaced(path string, n *yaml.Node) string {
 	name := strings.TrimPrefix(path, "services.")
 	if _, known := keys.Service().Key(name); known && keys.Service().Child(name) != nil {
@@ -209,7 +208,7 @@ func misplaced(path string, n *yaml.Node) string {
 	return "write keys such as image: below it"
 }
 
-// mappingInList helps where "- NAME: value" stands for a string.
+// mappingInList returns a hint for "- NAME: value" in a list of strings.
 func mappingInList(n *yaml.Node) string {
 	if len(n.Content) == 2 && n.Content[0].Kind == yaml.ScalarNode && n.Content[1].Kind == yaml.ScalarNode {
 		return fmt.Sprintf("write it in quotes: %q", short(n.Content[0].Value+": "+n.Content[1].Value))
@@ -217,8 +216,8 @@ func mappingInList(n *yaml.Node) string {
 	return "write it in quotes"
 }
 
-// incomplete says what is wrong with a value of the right kind: a word that isn't known, a number out of bounds, a
-// missing key.
+// incomplete returns what is wrong with a value of the right kind: an unknown word, a number out of range, a missing
+// key.
 func (v *inspector) incomplete(s scope, path string, n *yaml.Node, spec *keys.Field) (msg, hint string) {
 	if spec == nil {
 		return "", ""
@@ -234,20 +233,20 @@ func (v *inspector) incomplete(s scope, path string, n *yaml.Node, spec *keys.Fi
 	return "", ""
 }
 
-// badWord looks at a text that isn't free.
+// badWord checks a string that must be one of several words.
 func (v *inspector) badWord(s scope, path string, n *yaml.Node, spec *keys.Field) (msg, hint string) {
 	if spec.Words == nil && spec.Pattern == nil {
 		return "", ""
 	}
 	value, absents, err := interpolated(n.Value, s.lookup)
 	if err != nil || len(absents) > 0 && !v.in.opts.AllowUnset {
-		return "", "" // told elsewhere
+		return "", "" // reported elsewhere
 	}
 	what := place.Unindexed(path)
 	what = what[strings.LastIndexByte(what, '.')+1:]
 	switch {
 	case spec.Words != nil && !slices.Contains(spec.Words, value):
-		return fmt.Sprintf("there is no %s %q", what, short(value)), choose(value, spec.Words)
+		return fmt.Sprintf("unknown %s %q", what, short(value)), choose(value, spec.Words)
 	case spec.Pattern != nil && !spec.Pattern.MatchString(value):
 		return fmt.Sprintf("%q isn't allowed here", short(value)), patternHints[what]
 	}
@@ -278,7 +277,7 @@ func outOfBounds(n *yaml.Node, spec *keys.Field) (msg, hint string) {
 	return "", ""
 }
 
-// missingKey looks for the keys that a mapping must have, where no other file and no other service can add them.
+// missingKey checks for the required keys of a mapping, where no other file or service can add them.
 func (v *inspector) missingKey(s scope, path string, n *yaml.Node, spec *keys.Field) (msg, hint string) {
 	if s.partial {
 		return "", ""
@@ -291,7 +290,8 @@ func (v *inspector) missingKey(s scope, path string, n *yaml.Node, spec *keys.Fi
 	return "", ""
 }
 
-// nameMistake says what is wrong with a key that should be a name or a field: it isn't text, or can't be a name.
+// nameMistake returns what is wrong with a key that should be a name or a field: it isn't a string, or isn't a valid
+// name.
 func nameMistake(path string, k *yaml.Node, spec *keys.Field) (msg, hint string) {
 	switch {
 	case k.Kind != yaml.ScalarNode:

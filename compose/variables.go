@@ -10,20 +10,21 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// The library's work and its depth grow with the variables of one value times its length; these keep both small.
+// The library's work and depth grow with the number of a value's variables times its length. These limits keep both
+// small.
 const (
 	maxDollars = 500
 	maxValue   = diskfile.MaxContent
 )
 
-// absent is a variable that a value wants and that isn't set.
+// absent is an unset variable in a value.
 type absent struct {
 	name     string
 	required bool   // written ${NAME:?reason}
-	reason   string // as the file gives it
+	reason   string // the file's own message
 }
 
-// interpolated replaces the variables of a value and tells which ones aren't set and have no default.
+// interpolated replaces the variables of a value. It also returns those that are unset and have no default.
 func interpolated(value string, lookup func(string) (string, bool)) (string, []absent, error) {
 	if !strings.Contains(value, "$") {
 		return value, nil, nil
@@ -43,14 +44,14 @@ func interpolated(value string, lookup func(string) (string, bool)) (string, []a
 	return result, missing, err
 }
 
-// substitute is the library's substitution, with its panics made errors.
+// substitute substitutes variables. It turns a panic of the library into an error.
 func substitute(value string, lookup func(string) (string, bool)) (s string, err error) {
 	defer recovered(&err)
 	return template.SubstituteWithOptions(value, lookup, template.WithoutLogging)
 }
 
-// unset scans a value for variables that aren't set and have no default. The library doesn't tell them from those
-// that have an empty one.
+// unset returns the variables of a value that are unset and have no default. The library doesn't distinguish them
+// from variables with an empty default.
 func unset(value string, lookup func(string) (string, bool), missing []absent, depth int) []absent {
 	for depth < 8 {
 		i := strings.IndexByte(value, '$')
@@ -76,11 +77,11 @@ func unset(value string, lookup func(string) (string, bool), missing []absent, d
 	return missing
 }
 
-// unsetBraced looks at what stands between ${ and }.
+// unsetBraced checks the text between ${ and }.
 func unsetBraced(inner string, lookup func(string) (string, bool), missing []absent, depth int) []absent {
 	name := inner[:nameLength(inner)]
 	if name == "" {
-		return missing // not a variable: the library says so
+		return missing // not a variable: the library reports it
 	}
 	v, ok := lookup(name)
 	op := inner[len(name):]

@@ -10,7 +10,8 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// yamlMessage takes a message of the YAML library apart: what it was about and where that began, where it stopped, why.
+// yamlMessage splits a message of the YAML library: what it was parsing and where that began, where it stopped, and
+// why.
 var yamlMessage = regexp.MustCompile(`^(?:while ([a-z]+ [^:]*?) at ` +
 	`(?:line (\d+)(?:, column \d+)?|<unknown position>): )?` +
 	`(?:line (\d+)(?:, column \d+)?: |<unknown position>: |offset (\d+): )?(.*)$`)
@@ -19,7 +20,7 @@ var yamlPrefix = regexp.MustCompile(`^((go-)?yaml:?\s*)?((unmarshal|construct|lo
 
 var atLine = regexp.MustCompile(`line (\d+)`)
 
-// yamlError makes a mistake of what the YAML library says of a file, at the line that people look for.
+// yamlError turns a message of the YAML library into a mistake, at the line where a user looks for it.
 func yamlError(name string, content []byte, text string, err error) *rhumb.Error {
 	text = yamlPrefix.ReplaceAllString(strings.TrimSpace(text), "")
 	m := yamlMessage.FindStringSubmatch(firstLine(text))
@@ -45,14 +46,14 @@ func number(s string) int {
 	return n
 }
 
-// lineCount returns how many lines a text has, at least 1.
+// lineCount returns the number of lines in a text, at least 1.
 func lineCount(b []byte) int {
 	return max(1, bytes.Count(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))+1)
 }
 
-const quoteHint = "close it, or take it away"
+const quoteHint = "close it, or remove it"
 
-// plainYAML says in plain words what is wrong, in which line, and what to do.
+// plainYAML returns the line, a plain message and a hint.
 func plainYAML(content []byte, doing, reason string, began, line int) (at int, plain, hint string) {
 	flow := map[string]string{"parsing a flow sequence": "[", "parsing a flow mapping": "{"}[doing]
 	switch {
@@ -69,7 +70,7 @@ func plainYAML(content []byte, doing, reason string, began, line int) (at int, p
 	case strings.Contains(reason, "cannot start any token") && indentedByTab(content, line):
 		return line, "a tab can't indent", "indent with spaces"
 	case strings.Contains(reason, "control character"):
-		return line, "a control character is not allowed", "take it out, or write it as \"\\x1b\" in quotes"
+		return line, "a control character is not allowed", "remove it, or write it as \"\\x1b\" in quotes"
 	case strings.Contains(reason, "UTF-8"), strings.Contains(reason, "UTF-16"):
 		return line, "the text isn't UTF-8", "save the file as UTF-8"
 	}
@@ -95,11 +96,11 @@ var yamlWords = []struct{ library, plain, hint string }{
 	{"did not find expected key", "a key was expected here", yamlHint},
 	{"did not find expected '-' indicator", "an item of the list was expected here",
 		"begin it with -, or look at the indentation"},
-	{"did not find expected node content", "a value was expected here", "look for a comma too many"},
-	{"found character that cannot start any token", "a value can't begin so", "put it in quotes"},
-	{"found unknown escape character", "there is no such escape", "write \\\\ for a backslash, or use single quotes"},
+	{"did not find expected node content", "a value was expected here", "look for an extra comma"},
+	{"found character that cannot start any token", "a value can't begin with this character", "put it in quotes"},
+	{"found unknown escape character", "unknown escape sequence", "write \\\\ for a backslash, or use single quotes"},
 	{"document contains excessive aliasing", "aliases of aliases make too many values", "use fewer aliases of aliases"},
-	{"unknown anchor ", "there is no anchor ", "define it above with &, or put the value in quotes"},
+	{"unknown anchor ", "unknown anchor ", "define it above with &, or put the value in quotes"},
 }
 
 func indentedByTab(content []byte, line int) bool {
@@ -111,8 +112,8 @@ func indentedByTab(content []byte, line int) bool {
 	return bytes.ContainsRune(text[:len(text)-len(bytes.TrimLeft(text, " \t"))], '\t')
 }
 
-// openQuote returns the line in which a quote opens that is closed, many a line later, in the line given: most
-// probably by the quote that opens the next value. 0: there is none.
+// openQuote returns the line of an unclosed quote. Such a quote appears to be closed many lines later, in the given
+// line, by the quote that opens the next value. It returns 0 if there is none.
 func openQuote(content []byte, line int) int {
 	now, opened, before := 1, 0, byte('\n')
 	var quote byte

@@ -12,7 +12,8 @@ import (
 	"rhumb/engine/enginefake"
 )
 
-// laggard is an engine that takes its time to start a service's replicas of the second release, and to stop any. It notes all starts.
+// laggard is an engine that takes its time to start a service's replicas of the second release, and to stop any. It
+// notes all starts.
 type laggard struct {
 	*enginefake.Engine
 	service string
@@ -33,7 +34,7 @@ func (e *laggard) Start(ctx context.Context, s rhumb.ReplicaSpec) (rhumb.Replica
 }
 
 func (e *laggard) Stop(ctx context.Context, id string) error {
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	return e.Engine.Stop(ctx, id)
 }
 
@@ -73,7 +74,8 @@ func TestACancelledDeploymentBeginsNothingMoreWhileWhatIsUnderWayEnds(t *testing
 		if d = b.ends(d); d.Verdict().Exit != rhumb.ExitCancelled {
 			t.Errorf("got %+v", d.Verdict())
 		}
-		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2", "shop-web.1.3", "shop-web.1.4", "shop-web.1.5", "shop-web.1.6")
+		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2", "shop-web.1.3", "shop-web.1.4", "shop-web.1.5",
+			"shop-web.1.6")
 	})
 }
 
@@ -135,7 +137,8 @@ func TestNobodyWaitsForAHookOfACancelledDeployment(t *testing.T) {
 					t.Fatal(err)
 				}
 				dep = b.ends(dep)
-				if v, took := dep.Verdict(), time.Since(at); v.Exit != rhumb.ExitCancelled || took > 3*time.Second || len(dep.Failures) > 0 {
+				if v, took := dep.Verdict(), time.Since(at); v.Exit != rhumb.ExitCancelled || took > 3*time.Second ||
+					len(dep.Failures) > 0 {
 					t.Errorf("after %s: %+v, %+v", took, v, dep.Failures)
 				}
 				if d.count(what) > begun {

@@ -57,7 +57,8 @@ func TestAFailingUpdateIsPutBackAndSaysWhy(t *testing.T) {
 		m := shop("web:2")
 		m.Services[1].Ready.Timeout = time.Minute // it dies before it is ready
 		d := b.deploy(m)
-		if d.Phase != rhumb.PhaseRolledBack || d.Verdict().Exit != rhumb.ExitRolledBack || len(d.Failures) == 0 || d.Failures[0].ExitCode != 3 {
+		if d.Phase != rhumb.PhaseRolledBack || d.Verdict().Exit != rhumb.ExitRolledBack || len(d.Failures) == 0 ||
+			d.Failures[0].ExitCode != 3 {
 			t.Fatalf("got %+v", d)
 		}
 		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2")
@@ -132,7 +133,8 @@ func TestAKilledReplicaIsReplaced(t *testing.T) {
 		b.eventually(func() bool {
 			now, _ := b.engine.Replicas(context.Background(), "shop")
 			st, _ := b.router.Status(context.Background())
-			return len(now) == 3 && now[1].Alive() && now[1].ID != reps[1].ID && len(st.Table.Backends[0].Endpoints) == 2
+			return len(now) == 3 && now[1].Alive() && now[1].ID != reps[1].ID &&
+				len(st.Table.Backends[0].Endpoints) == 2
 		})
 	})
 }
@@ -155,7 +157,8 @@ func TestRepeatedCrashesAreToldWithTheirBackOff(t *testing.T) {
 				told = append(told, e.Text)
 			}
 		}
-		want := []string{"crashed 2 times in a row; started again in 2s", "crashed 3 times in a row; started again in 4s"}
+		want := []string{"crashed 2 times in a row; started again in 2s",
+			"crashed 3 times in a row; started again in 4s"}
 		if !slices.Equal(told, want) {
 			t.Fatalf("told %q", told)
 		}
@@ -172,7 +175,8 @@ func TestScaleRestartAndRollback(t *testing.T) {
 		b.wantReplicas("shop-db.1.1", "shop-web.3.1", "shop-web.3.2", "shop-web.3.3")
 		b.change(rhumb.ChangeRequest{Cause: rhumb.CauseRollback, Release: 1})
 		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2")
-		if _, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseRollback}); rhumb.ErrorCode(err) != rhumb.NotFound {
+		if _, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop",
+			Cause: rhumb.CauseRollback}); rhumb.ErrorCode(err) != rhumb.NotFound {
 			t.Fatalf("nothing is before release 1: %v", err)
 		}
 	})

@@ -107,11 +107,13 @@ func (s mortalStore) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deploy
 func (b *bed) startMortal(n int) *mortal {
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &mortal{left: n, die: cancel}
-	b.run(ctx, Deps{Engine: mortalEngine{b.sees(), m}, Images: b.engine, Store: mortalStore{b.store, m}, Router: mortalRouter{b.router, m}})
+	b.run(ctx, Deps{Engine: mortalEngine{b.sees(), m}, Images: b.engine, Store: mortalStore{b.store, m},
+		Router: mortalRouter{b.router, m}})
 	return m
 }
 
-// crashAfter begins a deployment under a daemon that dies after n changes, starts another one, and gives how it ends.
+// crashAfter begins a deployment under a daemon that dies after n changes, starts another one, and returns how the
+// deployment ends.
 // It reports false once n is more than the whole deployment needs.
 func crashAfter(b *bed, n int, begin func() (rhumb.Deployment, error)) (end rhumb.Deployment, died bool) {
 	b.stop()
@@ -196,7 +198,8 @@ func TestADaemonThatDiesWhilePuttingBackFinishesWhenItIsBack(t *testing.T) {
 				if now[0].ID != reps[0].ID {
 					t.Error("the database was touched")
 				}
-				if held, _ := b.engine.Holdings(context.Background(), "shop"); len(held.Networks) != 1 || len(held.Volumes) != 1 {
+				if held, _ := b.engine.Holdings(context.Background(), "shop"); len(held.Networks) != 1 ||
+					len(held.Volumes) != 1 {
 					t.Errorf("left: %+v", held)
 				}
 			})
@@ -236,7 +239,8 @@ func TestADaemonThatDiesAmidServiceAddressesFinishesWhenItIsBack(t *testing.T) {
 				d, died = crashAfter(b, n, func() (rhumb.Deployment, error) {
 					m := inner("api:2")
 					m.Networks = append(m.Networks, rhumb.Network{Key: "back", Name: "shop_back"})
-					m.Services[0].Container.Networks = append(m.Services[0].Container.Networks, rhumb.Attachment{Network: "shop_back", Aliases: []string{"api"}})
+					m.Services[0].Container.Networks = append(m.Services[0].Container.Networks,
+						rhumb.Attachment{Network: "shop_back", Aliases: []string{"api"}})
 					m.Services[1].Container.Env = map[string]string{"A": "1"} // the database too, stop-first
 					return b.Deploy(context.Background(), rhumb.DeployRequest{Model: m}, nil)
 				})
@@ -246,7 +250,8 @@ func TestADaemonThatDiesAmidServiceAddressesFinishesWhenItIsBack(t *testing.T) {
 				b.wantReplicas("shop-api.2.1", "shop-api.2.2", "shop-db.2.1")
 				b.eventually(func() bool {
 					st, _ := b.router.Status(context.Background())
-					return len(st.Table.Segments) == 2 && b.leads("api", "shop-api.2.1", "shop-api.2.2") && b.leads("db", "shop-db.2.1")
+					return len(st.Table.Segments) == 2 && b.leads("api", "shop-api.2.1", "shop-api.2.2") &&
+						b.leads("db", "shop-db.2.1")
 				})
 				reps, _ := b.engine.Replicas(context.Background(), "shop")
 				_, db := b.address("db")

@@ -28,14 +28,18 @@ func TestAFullDiskStopsWhatIsNewAndNothingElse(t *testing.T) {
 		usage disk.Usage
 		says  string
 	}{
-		{"/nowhere", disk.Usage{Used: 45e9, Usable: 50e9}, "the disk of /nowhere (the engine's data) is 90% full, 45.0 GB of 50.0 GB: images 12.3 GB"},
-		{"/data", disk.Usage{Used: 95e6, Usable: 100e6}, "the disk of /data (rhumb's data) is 95% full, 95 MB of 100 MB"},
-		{"/data", disk.Usage{Used: 1, Usable: 100, Inodes: 1000, Free: 20}, "the disk of /data (rhumb's data) has 98% of its inodes in use, 980 of 1000"},
+		{"/nowhere", disk.Usage{Used: 45e9, Usable: 50e9},
+			"the disk of /nowhere (the engine's data) is 90% full, 45.0 GB of 50.0 GB: images 12.3 GB"},
+		{"/data", disk.Usage{Used: 95e6, Usable: 100e6},
+			"the disk of /data (rhumb's data) is 95% full, 95 MB of 100 MB"},
+		{"/data", disk.Usage{Used: 1, Usable: 100, Inodes: 1000, Free: 20},
+			"the disk of /data (rhumb's data) has 98% of its inodes in use, 980 of 1000"},
 	} {
 		was := usage[c.path]
 		usage[c.path] = c.usage
 		_, err := b.Deploy(t.Context(), rhumb.DeployRequest{Model: shop("web:3"), By: "test"}, nil)
-		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), c.says) || !strings.Contains(rhumb.ErrorHint(err), "rhumb doctor") {
+		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), c.says) ||
+			!strings.Contains(rhumb.ErrorHint(err), "rhumb doctor") {
 			t.Errorf("%v: %v (%s)", c.usage, err, rhumb.ErrorHint(err))
 		}
 		usage[c.path] = was
@@ -67,7 +71,8 @@ func TestImagesThatNoReleaseNeedsAreClearedAfterAWhile(t *testing.T) {
 		}
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
-		for ref, want := range map[string]bool{"mine:1": true, "web:1": true, "web:2": true, "shop-web:lost": false, "web:3": false} {
+		for ref, want := range map[string]bool{"mine:1": true, "web:1": true, "web:2": true, "shop-web:lost": false,
+			"web:3": false} {
 			if has(ref) != want {
 				t.Errorf("%s is there: %v", ref, !want)
 			}

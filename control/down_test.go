@@ -22,10 +22,12 @@ func TestDownLeavesNothingAndVolumesOnlyWhenAsked(t *testing.T) {
 		b.ends(d)
 		b.wantReplicas()
 		st, _ := b.router.Status(context.Background())
-		if held, _ := b.engine.Holdings(context.Background(), "shop"); len(held.Networks) != 0 || len(held.Volumes) != 1 || len(st.Table.Listeners) != 0 {
+		if held, _ := b.engine.Holdings(context.Background(), "shop"); len(held.Networks) != 0 ||
+			len(held.Volumes) != 1 || len(st.Table.Listeners) != 0 {
 			t.Fatalf("held %+v, table %+v", held, st.Table)
 		}
-		d, err = b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown, Volumes: true})
+		d, err = b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown,
+			Volumes: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +58,8 @@ func TestVolumesThatAreLeftAreNamedAndCanBeRemoved(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBed(t)
 				left := leave(b)
-				if v := left.Verdict(); !strings.Contains(v.Text, "is left but the volume shop_db (rhumb down -p shop --volumes removes it)") {
+				if v := left.Verdict(); !strings.Contains(v.Text,
+					"is left but the volume shop_db (rhumb down -p shop --volumes removes it)") {
 					t.Errorf("the verdict: %s", v.Text)
 				}
 				d := b.change(rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown, Volumes: true})
@@ -66,7 +69,8 @@ func TestVolumesThatAreLeftAreNamedAndCanBeRemoved(t *testing.T) {
 				if held, err := b.engine.Holdings(t.Context(), "shop"); err != nil || len(held.Volumes) != 0 {
 					t.Errorf("held %+v, %v", held, err)
 				}
-				_, err := b.Change(t.Context(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown, Volumes: true})
+				_, err := b.Change(t.Context(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown,
+					Volumes: true})
 				if rhumb.ErrorCode(err) != rhumb.NotFound {
 					t.Errorf("once more: %v", err)
 				}

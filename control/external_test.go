@@ -13,7 +13,8 @@ func TestAllThatIsExternalAndMissingIsToldBeforeAnythingChanges(t *testing.T) {
 	m := shop("web:1")
 	m.Networks = append(m.Networks, rhumb.Network{Key: "far", Name: "far", External: true})
 	m.Volumes = append(m.Volumes, rhumb.Volume{Key: "kept", Name: "kept", External: true})
-	m.Files = []rhumb.File{{Kind: rhumb.FileSecret, Name: "token", External: "shop_token"}, {Kind: rhumb.FileConfig, Name: "conf", External: "shop_conf"}}
+	m.Files = []rhumb.File{{Kind: rhumb.FileSecret, Name: "token", External: "shop_token"},
+		{Kind: rhumb.FileConfig, Name: "conf", External: "shop_conf"}}
 	_, err := b.Deploy(t.Context(), rhumb.DeployRequest{Model: m, By: "test"}, nil)
 	var all rhumb.Errors
 	if !errors.As(err, &all) || len(all) != 4 || rhumb.ErrorCode(err) != rhumb.Invalid {

@@ -9,13 +9,13 @@ import (
 
 	"rhumb"
 	"rhumb/engine/enginefake"
-	"rhumb/internal/routerfake"
+	"rhumb/internal/routertest"
 	"rhumb/internal/seal"
 	"rhumb/sqlite"
 )
 
-// TestMain keeps the databases in memory where it can: each commit would wait for a disk that others use too, and no test
-// here loses power.
+// TestMain keeps the databases in memory where it can: each commit would wait for a disk that others use too, and no
+// test here loses power.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("/dev/shm", "rhumb-control-*")
 	if err == nil {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 type bed struct {
 	*Control
 	engine *enginefake.Engine
-	router *routerfake.Router
+	router *routertest.Router
 	store  *sqlite.Store
 	land   *land // what the daemon sees of the engine, if that is more; nil: the engine itself
 	sweep  func(context.Context) error
@@ -52,7 +52,7 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	b := &bed{engine: enginefake.New(time.Now), router: routerfake.New(), store: store, t: t}
+	b := &bed{engine: enginefake.New(time.Now), router: routertest.New(), store: store, t: t}
 	b.start()
 	t.Cleanup(func() { b.stop() })
 	return b
@@ -60,7 +60,8 @@ func newBed(t *testing.T) *bed {
 
 // start runs a Control; stop ends it as a crash would: nothing is finished.
 func (b *bed) start() {
-	b.run(context.Background(), Deps{Engine: b.sees(), Images: b.engine, Store: b.store, Router: b.router, Sweep: b.sweep})
+	b.run(context.Background(), Deps{Engine: b.sees(), Images: b.engine, Store: b.store, Router: b.router,
+		Sweep: b.sweep})
 }
 
 // run is start with parts of the caller's.
@@ -135,8 +136,10 @@ func shop(image string) rhumb.Stack {
 		Volumes:  []rhumb.Volume{{Key: "db", Name: "shop_db"}},
 		Services: []rhumb.Service{
 			{
-				Name: "db", Replicas: 1, Order: rhumb.StopFirst, OrderWhy: "mounts volume db read-write", Ready: quick, Update: policy, Rollback: policy,
-				Container: rhumb.Container{Image: "postgres", Networks: net, Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Source: "shop_db", Target: "/data"}}},
+				Name: "db", Replicas: 1, Order: rhumb.StopFirst, OrderWhy: "mounts volume db read-write",
+				Ready: quick, Update: policy, Rollback: policy,
+				Container: rhumb.Container{Image: "postgres", Networks: net,
+					Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Source: "shop_db", Target: "/data"}}},
 			},
 			{
 				Name: "web", Replicas: 2, Order: rhumb.StartFirst, Ready: quick, Update: policy, Rollback: policy,

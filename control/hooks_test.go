@@ -2,9 +2,6 @@ package control
 
 import (
 	"context"
-	"net"
-	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +11,8 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/act"
+	"rhumb/control/ready"
 	"rhumb/engine/enginefake"
 )
 
@@ -41,13 +40,15 @@ func (d *diary) count(line string) int {
 	return n
 }
 
-// hooking makes the bed's replicas write down what runs in them and beside them; fails gives the exit codes of commands.
+// hooking makes the bed's replicas write down what runs in them and beside them; fails has the exit codes of
+// commands.
 func (b *bed) hooking(d *diary, fails map[string]int) {
 	b.engine.Interpret(func(s rhumb.ReplicaSpec) enginefake.Behaviour {
 		if s.OneOff != "" || strings.Contains(s.Service, ".pre_start.") {
 			what := strings.Join(s.Container.Command, " ")
 			d.note(what)
-			return enginefake.Behaviour{Output: []string{what + " says so"}, ExitAtOnce: s.OneOff == "", ExitCode: fails[what]}
+			return enginefake.Behaviour{Output: []string{what + " says so"}, ExitAtOnce: s.OneOff == "",
+				ExitCode: fails[what]}
 		}
 		return enginefake.Behaviour{Exec: func(o rhumb.ExecOptions) int {
 			what := strings.Join(o.Command, " ")
@@ -69,10 +70,14 @@ func (b *bed) hooking(d *diary, fails map[string]int) {
 func hookedShop(image string) rhumb.Stack {
 	m := shop(image)
 	web := m.Service("web")
-	hook := rhumb.Service{Name: "web.pre_start.1", Job: true, Replicas: 1, DependsOn: web.DependsOn, Order: rhumb.StartFirst,
-		Container: rhumb.Container{Command: []string{"migrate"}, Networks: web.Container.Networks}, Ready: rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: time.Minute}}
-	web.DependsOn = append(slices.Clone(web.DependsOn), rhumb.Dependency{Service: hook.Name, Condition: rhumb.DependsCompleted})
-	web.PreStart = []rhumb.PreStart{{Number: 2, Container: rhumb.Container{Command: []string{"prepare"}}, Timeout: time.Minute}}
+	hook := rhumb.Service{Name: "web.pre_start.1", Job: true, Replicas: 1, DependsOn: web.DependsOn,
+		Order:     rhumb.StartFirst,
+		Container: rhumb.Container{Command: []string{"migrate"}, Networks: web.Container.Networks},
+		Ready:     rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: time.Minute}}
+	web.DependsOn = append(slices.Clone(web.DependsOn), rhumb.Dependency{Service: hook.Name,
+		Condition: rhumb.DependsCompleted})
+	web.PreStart = []rhumb.PreStart{{Number: 2, Container: rhumb.Container{Command: []string{"prepare"}},
+		Timeout: time.Minute}}
 	web.PostStart = []rhumb.Hook{{Command: []string{"greet"}, Timeout: 10 * time.Second}}
 	web.PreStop = []rhumb.Hook{{Command: []string{"leave"}, Timeout: time.Minute}}
 	web.After = &rhumb.Check{Command: []string{"smoke"}, Timeout: time.Minute}
@@ -90,7 +95,8 @@ func TestHooksRunAndAreKeptWithTheDeployment(t *testing.T) {
 			t.Fatalf("%s: %s", got.Phase, got.Why)
 		}
 		b.wantReplicas("shop-db.1.1", "shop-web.2.1", "shop-web.2.2", "shop-web.pre_start.1.2.1")
-		for what, times := range map[string]int{"migrate": 2, "prepare": 4, "greet": 4, "smoke": 2, "leave": 2, "without a word": 0} {
+		for what, times := range map[string]int{"migrate": 2, "prepare": 4, "greet": 4, "smoke": 2, "leave": 2,
+			"without a word": 0} {
 			if d.count(what) != times {
 				t.Errorf("%s ran %d times, not %d", what, d.count(what), times)
 			}
@@ -102,13 +108,15 @@ func TestHooksRunAndAreKeptWithTheDeployment(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		}
-		if kinds[rhumb.HookPreStart] != 3 || kinds[rhumb.HookPostStart] != 2 || kinds[rhumb.HookAfter] != 1 || !slices.Equal(got.Checked, []string{"web"}) {
+		if kinds[rhumb.HookPreStart] != 3 || kinds[rhumb.HookPostStart] != 2 || kinds[rhumb.HookAfter] != 1 ||
+			!slices.Equal(got.Checked, []string{"web"}) {
 			t.Errorf("kept: %v, checked %v", kinds, got.Checked)
 		}
 		quiet := hookedShop("web:2")
 		quiet.Service("db").Container.Image = "postgres:2"
 		b.deploy(quiet)
-		if _, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3}}); err != nil {
+		if _, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale,
+			Scale: map[string]int{"web": 3}}); err != nil {
 			t.Fatal(err)
 		}
 		b.wantReplicas("shop-db.3.1", "shop-web.2.1", "shop-web.2.2", "shop-web.4.3", "shop-web.pre_start.1.2.1")
@@ -156,7 +164,8 @@ func TestAHookThatTakesTooLongIsEndedAndHasFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, map[string]int{"greet": -1})
-		if got := b.deploy(hookedShop("web:1")); got.Phase != rhumb.PhaseRolledBack || !strings.Contains(got.Why, `hook "post_start of web" took longer than 10s`) {
+		if got := b.deploy(hookedShop("web:1")); got.Phase != rhumb.PhaseRolledBack ||
+			!strings.Contains(got.Why, `hook "post_start of web" took longer than 10s`) {
 			t.Errorf("%s: %s", got.Phase, got.Why)
 		}
 		time.Sleep(time.Minute) // the fake's own command goes on
@@ -169,7 +178,8 @@ func TestAPreStopThatFailsIsToldAndHoldsNothingUp(t *testing.T) {
 		b.hooking(d, map[string]int{"leave": 4})
 		b.deploy(hookedShop("web:1"))
 		got := b.deploy(hookedShop("web:2"))
-		if v := got.Verdict(); v.Exit != 0 || !strings.Contains(v.Text, `hook "pre_stop of web" of shop@1 failed: exited with 4`) {
+		if v := got.Verdict(); v.Exit != 0 || !strings.Contains(v.Text,
+			`hook "pre_stop of web" of shop@1 failed: exited with 4`) {
 			t.Errorf("%+v", v)
 		}
 	})
@@ -184,12 +194,13 @@ func TestAReplicaWhoseHookWasCutOffIsNotReady(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.eventually(func() bool { return d.count("greet") == 2 })
-		b.stop() // amid the hooks
+		b.stop() // during the hooks
 		time.Sleep(30 * time.Second)
 		b.start()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if st, _ := b.router.Status(context.Background()); d.count("greet") != 4 || len(st.Table.Backends) != 1 || len(st.Table.Backends[0].Endpoints) > 0 {
+		if st, _ := b.router.Status(context.Background()); d.count("greet") != 4 || len(st.Table.Backends) != 1 ||
+			len(st.Table.Backends[0].Endpoints) > 0 {
 			t.Errorf("hooks ran %d times; table: %+v", d.count("greet"), st.Table.Backends)
 		}
 		if err := b.Cancel(context.Background(), "shop", dep.ID, "test"); err != nil {
@@ -234,8 +245,8 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, nil)
 		b.deploy(hookedShop("web:1"))
-		r := b.runner("shop")
-		g, err := r.goal(t.Context()) // as before there was any replica
+		p := act.New(b.runs().Act, "shop", ready.New())
+		g, err := b.sources.Wanted(t.Context(), "shop") // as before there was any replica
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,12 +258,12 @@ func TestWhatHooksHaveDoneIsNotForgottenForAnOlderLook(t *testing.T) {
 			if rep.Service != "web" {
 				continue
 			}
-			r.greet(t.Context(), g, rep, g.wanted.Model.Service("web"))
-			if err := r.complete(t.Context(), rep.ID); err != nil {
+			p.PostStart(t.Context(), g, rep, g.Wanted.Model.Service("web"))
+			if err := p.Done.Complete(t.Context(), rep.ID, b.engine.Replicas); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if done, err := r.completed(t.Context()); len(done) != 2 || d.count("greet") != 2 || err != nil {
+		if done, err := p.Done.Completed(t.Context()); len(done) != 2 || d.count("greet") != 2 || err != nil {
 			t.Errorf("kept: %v, %v; greet ran %d times, not 2", done, err, d.count("greet"))
 		}
 	})
@@ -296,21 +307,4 @@ func TestAHookWhoseFailureCannotBeWrittenDownIsNotRunWithoutAPause(t *testing.T)
 			t.Errorf("%s: %s", got.Phase, got.Why)
 		}
 	})
-}
-
-func TestACheckReachesReplicasThatHaveOnlyIPv6(t *testing.T) {
-	l, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		t.Skip("no IPv6 here:", err)
-	}
-	server := &http.Server{Handler: http.RedirectHandler("/elsewhere", http.StatusFound), ReadHeaderTimeout: time.Second}
-	go func() { _ = server.Serve(l) }() // ends with Close
-	defer server.Close()
-	at := l.Addr().(*net.TCPAddr).AddrPort()
-	web := rhumb.Service{Name: "web", After: &rhumb.Check{Path: "/alive?deep=1", Port: at.Port(), Timeout: time.Second}}
-	rep := rhumb.Replica{Service: "web", Slot: 1, State: rhumb.StateRunning, Addrs: map[string]netip.Addr{"shop_default": at.Addr()}}
-	run, err := newBed(t).runner("shop").ask(t.Context(), &goal{replicas: []rhumb.Replica{rep}}, &web, rhumb.HookRun{})
-	if err != nil || run.Failed != "" {
-		t.Errorf("%v; %+v", err, run)
-	}
 }

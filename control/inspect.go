@@ -1,17 +1,13 @@
 package control
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"iter"
 	"runtime"
-	"slices"
 	"time"
 
 	"rhumb"
-	"rhumb/control/card"
-	"rhumb/rollout"
+	"rhumb/control/status"
 	"rhumb/rollout/diff"
 )
 
@@ -44,7 +40,7 @@ func (c *Control) Stacks(ctx context.Context) ([]rhumb.StackInfo, error) {
 	return infos, nil
 }
 
-// Status tells how a stack stands.
+// Status returns how a stack stands; NotFound if it isn't deployed. It changes nothing, and starts no runner.
 func (c *Control) Status(ctx context.Context, stack string) (rhumb.StackInfo, error) {
 	state, err := c.Store.StackState(ctx, stack)
 	if err != nil {
@@ -56,6 +52,7 @@ func (c *Control) Status(ctx context.Context, stack string) (rhumb.StackInfo, er
 	return c.status(ctx, state)
 }
 
+// status reads how a stack stands.
 func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackInfo, error) {
 	info := rhumb.StackInfo{Name: s.Name, Release: s.Current}
 	d, err := c.Store.Deployment(ctx, s.Name, s.Open)
@@ -64,118 +61,22 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 	} else if rhumb.ErrorCode(err) != rhumb.NotFound {
 		return info, err
 	}
-	r := c.runner(s.Name)
-	g, err := r.goal(ctx)
+	src := c.sources
+	src.Holdings = nil // they cost the engine more than the replicas, and a status doesn't show them
+	g, err := src.Wanted(ctx, s.Name)
 	if err != nil {
 		return info, err
 	}
-	o, seen, err := r.see(ctx)
-	if err != nil {
+	if err := src.Look(ctx, g); err != nil {
 		return info, err
 	}
-	g.replicas = o.Replicas
 	now := time.Now()
-	info.Services = serviceStatuses(g, o, now)
-	noteHolds(info.Services, s.Name, seen.router, now)
+	g.Learn(c.stacks.Memory(s.Name), now)
+	info.Services = status.Services(g, now)
 	return info, nil
 }
 
-// noteHolds tells of how many requests wait in the proxy for a replica of a service.
-func noteHolds(services []rhumb.ServiceStatus, stack string, st rhumb.RouterStatus, now time.Time) {
-	for _, b := range st.Table.Backends {
-		held := st.Backends[b.Name]
-		i := slices.IndexFunc(services, func(s rhumb.ServiceStatus) bool { return s.Name == b.Service })
-		if b.Stack != stack || held.Waiting == 0 || i < 0 {
-			continue
-		}
-		services[i].Waiting += held.Waiting
-		services[i].Waited = max(services[i].Waited, now.Sub(held.WaitingSince))
-	}
-}
-
-// serviceStatuses tells how the services of the wanted release stand, and those that are only left over.
-func serviceStatuses(g *goal, o rollout.Observed, now time.Time) []rhumb.ServiceStatus {
-	byName := map[string]*rhumb.ServiceStatus{}
-	var order []*rhumb.ServiceStatus
-	at := func(name string) *rhumb.ServiceStatus {
-		if byName[name] == nil {
-			byName[name] = &rhumb.ServiceStatus{Name: name}
-			order = append(order, byName[name])
-		}
-		return byName[name]
-	}
-	if g.wanted.Model != nil {
-		for _, s := range g.wanted.Model.Services {
-			st := at(s.Name)
-			st.Image, st.Replicas, st.Job, st.Order, st.Address = s.Container.Image, s.Replicas, s.Job, s.Applied().Order, s.Addresses()
-		}
-	}
-	for _, rep := range o.Replicas {
-		if rep.Slot == 0 {
-			continue
-		}
-		st := at(rep.Service)
-		rs := replicaStatus(g, o, rep, now)
-		if _, wanted := g.definition(rep); rs.Ready && wanted {
-			st.Ready++
-		}
-		st.Slots = append(st.Slots, rs)
-	}
-	list := make([]rhumb.ServiceStatus, len(order))
-	for i, st := range order {
-		list[i] = *st
-	}
-	slices.SortFunc(list, func(a, b rhumb.ServiceStatus) int { return cmp.Compare(a.Name, b.Name) })
-	return list
-}
-
-func replicaStatus(g *goal, o rollout.Observed, rep rhumb.Replica, now time.Time) rhumb.ReplicaStatus {
-	rs := rhumb.ReplicaStatus{Replica: rep, Name: rep.Name()}
-	since, ready := o.Ready[rep.ID]
-	s, wanted := g.definition(rep)
-	if s != nil && s.Ready.Kind == rhumb.ReadyRunning && rep.State == rhumb.StateRunning {
-		since, ready = ranLong(o, rep, s)
-		ready = ready && !since.After(now)
-	}
-	rs.Ready = ready && rep.Alive()
-	if rt, ok := o.Routes[rep.ID]; ok {
-		rs.Routed, rs.Open = "active", rt.Open
-		if rt.Draining {
-			rs.Routed = "draining"
-		}
-	}
-	switch {
-	case rep.Alive() && !wanted && rs.Routed == "":
-		rs.Status = "leaving"
-	case rep.Alive() && rs.Routed == "draining":
-		rs.Status = fmt.Sprintf("draining, %d open", rs.Open)
-	case rep.State == rhumb.StatePaused:
-		rs.Status = "paused by hand"
-	case rs.Ready:
-		rs.Status = "ready for " + rhumb.Span(now.Sub(since))
-	case rep.Health == rhumb.HealthUnhealthy && rep.Alive():
-		rs.Status = "unhealthy"
-	case rep.Alive():
-		rs.Status = "starting for " + rhumb.Span(now.Sub(rep.Started))
-	case rep.State == rhumb.StateCreated:
-		rs.Status = "created"
-	case s != nil && rollout.Completed(s, rep):
-		rs.Status = "completed"
-	case !wanted:
-		rs.Status = "ended"
-	default:
-		rs.Status = card.End(rep)
-		if s != nil && !s.Job {
-			rs.Retry = rollout.RetryAt(s, rep)
-		}
-		if rs.Retry.After(now) {
-			rs.Status += ", again in " + rhumb.Span(rs.Retry.Sub(now))
-		}
-	}
-	return rs
-}
-
-// Events lists stored events, oldest first, and with Follow those that come.
+// Events lists stored events, oldest first, and with Follow those that come later.
 func (c *Control) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
 	return c.events.Events(ctx, f)
 }
@@ -189,7 +90,7 @@ func (c *Control) Releases(ctx context.Context, stack string) ([]rhumb.ReleaseIn
 	return list, err
 }
 
-// Diff tells how release b differs from release a.
+// Diff returns how release b differs from release a.
 func (c *Control) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Difference, error) {
 	ra, err := c.Store.Release(ctx, stack, a)
 	if err != nil {
@@ -202,5 +103,25 @@ func (c *Control) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Dif
 	return diff.Stacks(&ra.Model, &rb.Model), nil
 }
 
-// Routes tells what the proxy serves.
+// Routes returns what the proxy serves.
 func (c *Control) Routes(ctx context.Context) (rhumb.RouterStatus, error) { return c.desk.Status(ctx) }
+
+// Certificates returns the state of all hosts' certificates.
+func (c *Control) Certificates(ctx context.Context) ([]rhumb.CertificateStatus, error) {
+	st, err := c.desk.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.Certificates == nil {
+		return []rhumb.CertificateStatus{}, nil
+	}
+	return st.Certificates, nil
+}
+
+// RootCertificate returns the internal authority's certificate; NotFound if the server has no such authority.
+func (c *Control) RootCertificate(ctx context.Context) (string, error) {
+	if c.Deps.Certificates == nil {
+		return "", rhumb.Errorf(rhumb.NotFound, "this server has no authority of its own")
+	}
+	return c.Deps.Certificates.Root(ctx)
+}

@@ -16,7 +16,7 @@ import (
 type land struct {
 	*enginefake.Engine
 	mu      sync.Mutex
-	renewed map[string]string // networks that were made anew, and how: the ID's ending
+	renewed map[string]string // networks that were created again: the ending of their new ID
 	narrow  bool              // there is room for one address
 	none    bool              // there is no room
 	cut     map[string]string // by replica ID: the network that it was cut off from
@@ -37,7 +37,8 @@ func (l *land) Holdings(ctx context.Context, stack string) (rhumb.Holdings, erro
 	defer l.mu.Unlock()
 	h.Bridges = nil
 	for _, n := range h.Networks {
-		b := rhumb.Bridge{Network: n, ID: n + l.renewed[n], Interface: "br-" + n, Subnet: netip.MustParsePrefix("8.0.0.0/5"),
+		b := rhumb.Bridge{Network: n, ID: n + l.renewed[n], Interface: "br-" + n,
+			Subnet:  netip.MustParsePrefix("8.0.0.0/5"),
 			Gateway: netip.MustParseAddr("8.0.0.1"), Addresses: netip.MustParsePrefix("12.0.0.0/16")}
 		switch {
 		case l.none:

@@ -10,8 +10,11 @@ import (
 	"rhumb/control/logs"
 )
 
-// Logs merges what the replicas of the services wrote, by time. With Follow it goes on with replicas that come later.
-func (c *Control) Logs(ctx context.Context, stack string, services []string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
+// Logs merges the output of the services' replicas by time. With Follow it goes on,
+// also with replicas that start later.
+func (c *Control) Logs(
+	ctx context.Context, stack string, services []string, o rhumb.LogOptions,
+) iter.Seq2[rhumb.LogLine, error] {
 	return func(yield func(rhumb.LogLine, error) bool) {
 		replicas, err := c.logged(ctx, stack, services)
 		if err != nil {
@@ -29,11 +32,12 @@ func (c *Control) Logs(ctx context.Context, stack string, services []string, o r
 		if old.Tail >= 0 && !logs.Merge(ctx, c.Engine.Logs, replicas, old, yield) {
 			return
 		}
-		logs.Follow(ctx, c.Engine.Logs, func(ctx context.Context) ([]rhumb.Replica, error) { return c.logged(ctx, stack, services) }, from, yield)
+		list := func(ctx context.Context) ([]rhumb.Replica, error) { return c.logged(ctx, stack, services) }
+		logs.Follow(ctx, c.Engine.Logs, list, from, yield)
 	}
 }
 
-// logged lists the replicas of the services; all services if none is named.
+// logged lists the replicas of the services; of all services if none is named.
 func (c *Control) logged(ctx context.Context, stack string, services []string) ([]rhumb.Replica, error) {
 	replicas, err := c.Engine.Replicas(ctx, stack)
 	if err != nil {
@@ -51,5 +55,7 @@ func (c *Control) logged(ctx context.Context, stack string, services []string) (
 			}
 		}
 	}
-	return slices.DeleteFunc(replicas, func(r rhumb.Replica) bool { return len(services) > 0 && !slices.Contains(services, r.Service) }), nil
+	return slices.DeleteFunc(replicas, func(r rhumb.Replica) bool {
+		return len(services) > 0 && !slices.Contains(services, r.Service)
+	}), nil
 }

@@ -58,7 +58,8 @@ func webOn(image, key string) rhumb.Stack {
 
 func TestANetworkThatIsBeingRemovedIsMadeAgainFirst(t *testing.T) {
 	b := newBed(t)
-	e := &slowRemoval{Engine: b.engine, began: make(chan struct{}), proceed: make(chan struct{}), looks: make(chan struct{}, 1)}
+	e := &slowRemoval{Engine: b.engine, began: make(chan struct{}), proceed: make(chan struct{}),
+		looks: make(chan struct{}, 1)}
 	b.stop()
 	b.run(context.Background(), Deps{Engine: e, Images: b.engine, Store: b.store, Router: b.router})
 	b.deploy(webOn("web:1", "one"))
@@ -71,7 +72,7 @@ func TestANetworkThatIsBeingRemovedIsMadeAgainFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 10 { // turns of the runner, each of which could begin to start replicas
-		b.runner("shop").Wake()
+		b.stacks.Wake("shop")
 		<-e.looks
 	}
 	close(e.proceed)
@@ -220,8 +221,10 @@ func TestWhatCantChangeIsRefusedBeforeAnythingHappens(t *testing.T) {
 	}{
 		"a network with a name": {named(onNetwork("web:1", false)), named(onNetwork("web:1", true)),
 			[]string{"network default: shared can't be changed: internal false to true", "rhumb down"}},
-		"a network in the same subnet": {subnet(onNetwork("web:1", false), "10.1.0.0/24"), subnet(onNetwork("web:1", true), "10.1.0.0/24"),
-			[]string{"network default: it (internal false to true) can't be created beside shop_default", "10.1.0.0/24 and 10.1.0.0/24 overlap", "rhumb down"}},
+		"a network in the same subnet": {subnet(onNetwork("web:1", false), "10.1.0.0/24"),
+			subnet(onNetwork("web:1", true), "10.1.0.0/24"),
+			[]string{"network default: it (internal false to true) can't be created beside shop_default",
+				"10.1.0.0/24 and 10.1.0.0/24 overlap", "rhumb down"}},
 		"a volume's options": {options("10m"), options("20m"),
 			[]string{"volume shop_db: it is there and defined otherwise: driver_opts.o"}},
 	} {
@@ -240,7 +243,8 @@ func TestWhatCantChangeIsRefusedBeforeAnythingHappens(t *testing.T) {
 				}
 			}
 			after, _ := b.engine.Holdings(t.Context(), "shop")
-			if state, err := b.store.StackState(t.Context(), "shop"); err != nil || state.Last != 1 || !slices.Equal(before.Networks, after.Networks) {
+			if state, err := b.store.StackState(t.Context(), "shop"); err != nil || state.Last != 1 ||
+				!slices.Equal(before.Networks, after.Networks) {
 				t.Errorf("something happened: %+v, %v", state, after)
 			}
 			if d := b.deploy(c.was); d.To != 1 {
@@ -260,7 +264,8 @@ func TestOtherLabelsOfANetworkAreNoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plan.Changes) > 0 || len(plan.Steps) > 0 || len(plan.Notes) != 2 || plan.Notes[0].Subject != "networks.default.labels" {
+	if len(plan.Changes) > 0 || len(plan.Steps) > 0 || len(plan.Notes) != 2 ||
+		plan.Notes[0].Subject != "networks.default.labels" {
 		t.Errorf("plan: %+v", plan)
 	}
 }
@@ -288,7 +293,7 @@ func TestReplicasOfBothReleasesMeetInTheOldNetwork(t *testing.T) {
 // serving returns the model that the shop serves.
 func (b *bed) serving(t *testing.T) *rhumb.Stack {
 	t.Helper()
-	r, err := b.current(t.Context(), "shop")
+	r, err := b.ledger.Current(t.Context(), "shop")
 	if err != nil || r == nil {
 		t.Fatalf("%v, %v", r, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/run"
 	"rhumb/engine/enginefake"
 )
 
@@ -25,12 +26,14 @@ func TestAReleaseThatNeverServedCanBeRunByHand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		d := b.failing("web:1")
-		if d.Phase != rhumb.PhaseRolledBack || !strings.HasSuffix(d.Failures[0].Hint, "rhumb run -p shop --release 1 web") {
+		if d.Phase != rhumb.PhaseRolledBack || !strings.HasSuffix(d.Failures[0].Hint,
+			"rhumb run -p shop --release 1 web") {
 			t.Fatalf("%s: %+v", d.Phase, d.Failures)
 		}
 		time.Sleep(2 * time.Hour) // images that no release needs are cleared meanwhile
 		_, err := b.Run(t.Context(), "shop", "web", rhumb.ExecOptions{})
-		if rhumb.ErrorCode(err) != rhumb.NotFound || !strings.Contains(rhumb.ErrorHint(err), "rhumb run -p shop --release 1 SERVICE") {
+		if rhumb.ErrorCode(err) != rhumb.NotFound || !strings.Contains(rhumb.ErrorHint(err),
+			"rhumb run -p shop --release 1 SERVICE") {
 			t.Errorf("without a release: %v, hint %q", err, rhumb.ErrorHint(err))
 		}
 		if code, err := b.Run(t.Context(), "shop", "web", rhumb.ExecOptions{Release: 1}); code != 3 || err != nil {
@@ -43,7 +46,8 @@ func TestAReleaseThatNeverServedCanBeRunByHand(t *testing.T) {
 		if err != nil || len(held.Networks) != 0 || !slices.Equal(held.Volumes, []string{"shop_db"}) {
 			t.Errorf("left: %+v, %v", held, err)
 		}
-		if _, err := b.Run(t.Context(), "shop", "web", rhumb.ExecOptions{Release: 7}); rhumb.ErrorCode(err) != rhumb.NotFound {
+		if _, err := b.Run(t.Context(), "shop", "web",
+			rhumb.ExecOptions{Release: 7}); rhumb.ErrorCode(err) != rhumb.NotFound {
 			t.Errorf("a release that isn't there: %v", err)
 		}
 	})
@@ -56,12 +60,13 @@ func TestARunOfAnotherReleaseLeavesTheServingOneAlone(t *testing.T) {
 		b.engine.Behave("web", "web:2", enginefake.Behaviour{ExitAfter: time.Microsecond, ExitCode: 3})
 		m := shop("web:2")
 		m.Networks = append(m.Networks, rhumb.Network{Key: "back", Name: "shop_back"})
-		m.Services[1].Container.Networks = append(slices.Clone(m.Services[1].Container.Networks), rhumb.Attachment{Network: "shop_back"})
+		m.Services[1].Container.Networks = append(slices.Clone(m.Services[1].Container.Networks),
+			rhumb.Attachment{Network: "shop_back"})
 		m.Services[1].Ready.Timeout = time.Hour
 		if d := b.deploy(m); d.Phase != rhumb.PhaseRolledBack {
 			t.Fatalf("got %s", d.Phase)
 		}
-		b.engine.Behave("web", "web:2", enginefake.Behaviour{ExitAfter: 3 * lookEvery, ExitCode: 3})
+		b.engine.Behave("web", "web:2", enginefake.Behaviour{ExitAfter: 3 * run.LookEvery, ExitCode: 3})
 		done := make(chan error, 1)
 		go func() {
 			code, err := b.Run(context.Background(), "shop", "web", rhumb.ExecOptions{Release: 2})
@@ -70,14 +75,16 @@ func TestARunOfAnotherReleaseLeavesTheServingOneAlone(t *testing.T) {
 			}
 			done <- err
 		}()
-		time.Sleep(2 * lookEvery) // the runner looks meanwhile
-		if held, err := b.engine.Holdings(t.Context(), "shop"); err != nil || !slices.Equal(held.Networks, []string{"shop_back", "shop_default"}) {
+		time.Sleep(2 * run.LookEvery) // the runner looks meanwhile
+		if held, err := b.engine.Holdings(t.Context(), "shop"); err != nil ||
+			!slices.Equal(held.Networks, []string{"shop_back", "shop_default"}) {
 			t.Errorf("meanwhile: %+v, %v", held, err)
 		}
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if held, err := b.engine.Holdings(t.Context(), "shop"); err != nil || !slices.Equal(held.Networks, []string{"shop_default"}) {
+		if held, err := b.engine.Holdings(t.Context(), "shop"); err != nil ||
+			!slices.Equal(held.Networks, []string{"shop_default"}) {
 			t.Errorf("afterwards: %+v, %v", held, err)
 		}
 		b.wantReplicas("shop-db.1.1", "shop-web.1.1", "shop-web.1.2")
@@ -107,15 +114,4 @@ func TestOfReleasesThatNeverServedTheLastFewAreKept(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestAHookCanBeRunByHand(t *testing.T) {
-	m := shop("web:1")
-	m.Services[1].PreStart = []rhumb.PreStart{{Number: 2, Container: rhumb.Container{Image: "tool"}}}
-	if s := runnable(&m, "web.pre_start.2"); s == nil || s.Container.Image != "tool" || s.Name != "web" {
-		t.Errorf("got %+v", s)
-	}
-	if runnable(&m, "web.pre_start.1") != nil || runnable(&m, "nope") != nil {
-		t.Error("what isn't there is runnable")
-	}
 }

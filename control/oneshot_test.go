@@ -14,8 +14,10 @@ import (
 // seeded is a shop with a service that runs once and ends.
 func seeded(seed, web string) rhumb.Stack {
 	m := shop(web)
-	m.Services = append(m.Services, rhumb.Service{Name: "seed", Replicas: 1, Order: rhumb.StartFirst, Restart: rhumb.Restart{Condition: rhumb.RestartNone},
-		Ready: rhumb.Ready{Kind: rhumb.ReadyRunning}, Update: m.Services[0].Update, Rollback: m.Services[0].Update, Container: rhumb.Container{Image: seed}})
+	m.Services = append(m.Services, rhumb.Service{Name: "seed", Replicas: 1, Order: rhumb.StartFirst,
+		Restart: rhumb.Restart{Condition: rhumb.RestartNone},
+		Ready:   rhumb.Ready{Kind: rhumb.ReadyRunning}, Update: m.Services[0].Update, Rollback: m.Services[0].Update,
+		Container: rhumb.Container{Image: seed}})
 	return m
 }
 
@@ -37,7 +39,10 @@ func (b *bed) wantNames(names ...string) {
 	b.t.Helper()
 	b.eventually(func() bool {
 		reps, err := b.engine.Replicas(context.Background(), "shop")
-		return err == nil && slices.EqualFunc(reps, names, func(r rhumb.Replica, name string) bool { return r.Name() == name })
+		return err == nil && slices.EqualFunc(reps, names, func(r rhumb.Replica,
+			name string) bool {
+			return r.Name() == name
+		})
 	})
 }
 

@@ -2,31 +2,25 @@ package control
 
 import (
 	"context"
-	"io"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"rhumb"
 	"rhumb/control/release"
 )
 
-// maxValue limits a value kept by the server, in bytes: the limit that Swarm has for secrets.
-const maxValue = 500 << 10
-
-// maxCommand is how long a command may be with its variables, in bytes. Docker Engine hands both to its helper through a pipe of 64 kB; when
-// more was on its way and the helper died, the engine never gave the container back.
+// maxCommand is how long a command may be with its variables, in bytes. Docker Engine passes both to its helper
+// through a pipe of 64 kB. If the helper dies while more is on its way, the engine never releases the container.
 const maxCommand = 60_000
 
-// checkCommand refuses commands that the engine may not survive.
+// checkCommand returns an Invalid error for a command that is too long for the engine.
 func checkCommand(o rhumb.ExecOptions) error {
 	size := 0
 	for _, word := range slices.Concat(o.Entrypoint, o.Command, o.Env, []string{o.User, o.WorkingDir}) {
 		size += len(word)
 	}
 	if size > maxCommand {
-		return rhumb.Errorf(rhumb.Invalid, "the command with its variables is too long: %d bytes, and %d can be passed on", size, maxCommand).
+		return rhumb.Errorf(rhumb.Invalid,
+			"the command with its variables is too long: %d bytes, and %d can be passed on", size, maxCommand).
 			WithHint("pass long text on the standard input, or in a file")
 	}
 	return nil
@@ -61,8 +55,8 @@ func (c *Control) Exec(ctx context.Context, stack, service string, slot int, o r
 	return c.Engine.Exec(ctx, id, o)
 }
 
-// inside returns the ID of the replica in which a command runs: the one in the slot, or any if slot is 0. One that is ready comes first, and of
-// two the one of the newer release: the other is on its way out. It is "" if none runs.
+// inside returns the ID of the replica in which a command runs: the one in the slot, or any if slot is 0; "" if none
+// runs. It prefers a replica that is ready, and then one of the newer release: the other one is leaving.
 func inside(slots []rhumb.ReplicaStatus, slot int) string {
 	var best *rhumb.ReplicaStatus
 	ready := func(r *rhumb.ReplicaStatus) bool { return r.Ready && r.Routed != "draining" }
@@ -97,57 +91,46 @@ func (c *Control) currentModel(ctx context.Context, stack string) (int, *rhumb.S
 	if state.Current == 0 {
 		return 0, nil, notDeployed(stack)
 	}
-	rel, err := c.release(ctx, stack, state.Current)
+	rel, err := c.ledger.Release(ctx, stack, state.Current)
 	if err != nil {
 		return 0, nil, err
 	}
 	return state.Current, &rel.Model, nil
 }
 
-// maxName is the longest name of a value, in bytes.
-const maxName = 255
-
-// checkName refuses names of values that a Compose file and a list on a terminal can't both show as they are.
-func checkName(name string) error {
-	odd := func(r rune) bool { return !unicode.IsPrint(r) }
-	switch {
-	case name == "":
-		return rhumb.Errorf(rhumb.Invalid, "the value has no name")
-	case len(name) > maxName:
-		return rhumb.Errorf(rhumb.Invalid, "the value's name is too long: it has %d bytes", len(name)).WithHint("names have at most %d", maxName)
-	case name == "." || name == ".." || strings.TrimSpace(name) != name || !utf8.ValidString(name) || strings.ContainsFunc(name, odd):
-		return rhumb.Errorf(rhumb.Invalid, "%q can't be a value's name", name).
-			WithHint("use letters, digits, and what stands between them: db/password, shop_token")
+// Run starts one more replica of a service with its own command, and removes it when it ends. It joins the service's
+// networks and mounts, not its published ports and routes. The service may be a pre_start hook: "web.pre_start.1".
+// For a release that doesn't serve, the networks and volumes that it needs are made; the networks are removed with
+// it.
+func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOptions) (int, error) {
+	if err := checkCommand(o); err != nil {
+		return 0, err
 	}
-	return nil
-}
-
-// SetValue keeps a value that external secrets and configs name.
-func (c *Control) SetValue(ctx context.Context, name string, content io.Reader) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
-	v, err := io.ReadAll(io.LimitReader(content, maxValue+1))
+	number, m, err := c.modelToRun(ctx, stack, o.Release)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if len(v) > maxValue {
-		return rhumb.Errorf(rhumb.Invalid, "%q: a value has at most %d bytes", name, maxValue)
-	}
-	return c.Store.SetValue(ctx, name, v)
+	defer c.care.Sweep(context.WithoutCancel(ctx)) // a deployment may have replaced its secrets meanwhile
+	return c.oneoffs.Run(ctx, number, m, service, o)
 }
 
-// RemoveValue forgets a value; NotFound if there is none. Releases that used it keep their copy.
-func (c *Control) RemoveValue(ctx context.Context, name string) error {
-	names, err := c.Store.Values(ctx)
-	if err != nil {
-		return err
+// modelToRun returns the number and model of a release; for 0, of the release that serves.
+func (c *Control) modelToRun(ctx context.Context, stack string, number int) (int, *rhumb.Stack, error) {
+	if number != 0 {
+		rel, err := c.ledger.Release(ctx, stack, number)
+		if err != nil {
+			return 0, nil, err
+		}
+		return number, &rel.Model, nil
 	}
-	if !slices.Contains(names, name) {
-		return rhumb.Errorf(rhumb.NotFound, "there is no value %q", name).WithHint("rhumb secret ls lists them")
+	number, m, err := c.currentModel(ctx, stack)
+	if rhumb.ErrorCode(err) != rhumb.NotFound {
+		return number, m, err
 	}
-	return c.Store.RemoveValue(ctx, name)
+	if kept, listErr := c.Store.Releases(ctx, stack); listErr == nil && len(kept) > 0 {
+		return 0, nil, rhumb.Errorf(rhumb.NotFound, "no release of stack %s serves", stack).
+			WithHint("rhumb run -p %s --release %d SERVICE runs one of a release that never served",
+				stack, kept[0].Number)
+	}
+	return 0, nil, err
 }
-
-// Values lists the names of the values, sorted.
-func (c *Control) Values(ctx context.Context) ([]string, error) { return c.Store.Values(ctx) }

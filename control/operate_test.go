@@ -25,7 +25,8 @@ func TestLogsAreMergedByTime(t *testing.T) {
 		if all[0].Service != "db" {
 			t.Errorf("the database started first, and spoke first: %v", all)
 		}
-		if last := b.lines([]string{"web"}, rhumb.LogOptions{Tail: 3}); len(last) != 3 || last[2].Text != "two" || last[2].Replica != "shop-web.1.2" {
+		if last := b.lines([]string{"web"}, rhumb.LogOptions{Tail: 3}); len(last) != 3 || last[2].Text != "two" ||
+			last[2].Replica != "shop-web.1.2" {
 			t.Errorf("the last three of web: %v", last)
 		}
 	})
@@ -80,10 +81,12 @@ func TestExecRunsInAReadyReplicaAndTellsItsCode(t *testing.T) {
 		if code != 3 || err != nil {
 			t.Errorf("got %d, %v", code, err)
 		}
-		if _, err := b.Exec(context.Background(), "shop", "web", 9, rhumb.ExecOptions{Command: []string{"a"}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
+		if _, err := b.Exec(context.Background(), "shop", "web", 9,
+			rhumb.ExecOptions{Command: []string{"a"}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
 			t.Errorf("a slot that isn't there: %v", err)
 		}
-		if _, err := b.Exec(context.Background(), "shop", "nope", 0, rhumb.ExecOptions{Command: []string{"a"}}); rhumb.ErrorCode(err) != rhumb.NotFound {
+		if _, err := b.Exec(context.Background(), "shop", "nope", 0,
+			rhumb.ExecOptions{Command: []string{"a"}}); rhumb.ErrorCode(err) != rhumb.NotFound {
 			t.Errorf("a service that isn't there: %v", err)
 		}
 	})
@@ -128,9 +131,11 @@ func TestAValueOfTheServerFillsAnExternalSecret(t *testing.T) {
 		b := newBed(t)
 		m := shop("web:1")
 		m.Files = []rhumb.File{{Kind: rhumb.FileSecret, Name: "token", External: "shop_token"}}
-		m.Services[1].Container.Mounts = []rhumb.Mount{{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: "token", Target: "/run/secrets/token"}}
+		m.Services[1].Container.Mounts = []rhumb.Mount{{Type: rhumb.MountFile, Kind: rhumb.FileSecret,
+			Source: "token", Target: "/run/secrets/token"}}
 		_, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: m}, nil)
-		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(rhumb.ErrorHint(err), "rhumb secret create shop_token") {
+		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(rhumb.ErrorHint(err),
+			"rhumb secret create shop_token") {
 			t.Fatalf("without it: %v", err)
 		}
 		for i, value := range []string{"one", "two"} {
@@ -150,7 +155,7 @@ func TestAValueOfTheServerFillsAnExternalSecret(t *testing.T) {
 	})
 }
 
-// lines collects what Logs gives.
+// lines collects what Logs returns.
 func (b *bed) lines(services []string, o rhumb.LogOptions) []rhumb.LogLine {
 	b.t.Helper()
 	var lines []rhumb.LogLine
@@ -166,12 +171,14 @@ func (b *bed) lines(services []string, o rhumb.LogOptions) []rhumb.LogLine {
 func TestNamesOfValuesAreThoseThatAComposeFileCanSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
-		for _, name := range []string{"a", "db/password", "shop_token.v2", "Größe", "two words", strings.Repeat("x", 255)} {
+		for _, name := range []string{"a", "db/password", "shop_token.v2", "Größe", "two words",
+			strings.Repeat("x", 255)} {
 			if err := b.SetValue(context.Background(), name, strings.NewReader("v")); err != nil {
 				t.Errorf("%q: %v", name, err)
 			}
 		}
-		for _, name := range []string{"", ".", "..", " a", "a\n", "a\x1b[2J", "a\x00b", "\x07", "a\u202eb", "\xff", strings.Repeat("x", 256)} {
+		for _, name := range []string{"", ".", "..", " a", "a\n", "a\x1b[2J", "a\x00b", "\x07", "a\u202eb", "\xff",
+			strings.Repeat("x", 256)} {
 			err := b.SetValue(context.Background(), name, strings.NewReader("v"))
 			if rhumb.ErrorCode(err) != rhumb.Invalid || strings.ContainsAny(err.Error(), "\x1b\x07\x00\n") {
 				t.Errorf("%q: %v", name, err)
@@ -200,7 +207,8 @@ func TestACommandThatTheEngineMayNotSurviveIsRefused(t *testing.T) {
 				}
 			}
 		}
-		if _, err := b.Exec(context.Background(), "shop", "web", 0, rhumb.ExecOptions{Command: []string{long[4:]}}); err != nil {
+		if _, err := b.Exec(context.Background(), "shop", "web", 0,
+			rhumb.ExecOptions{Command: []string{long[4:]}}); err != nil {
 			t.Errorf("a command that is just short enough: %v", err)
 		}
 	})
@@ -208,11 +216,14 @@ func TestACommandThatTheEngineMayNotSurviveIsRefused(t *testing.T) {
 
 func TestACommandRunsInTheReplicaThatStays(t *testing.T) {
 	rep := func(id string, release, slot int, state rhumb.ReplicaState, ready bool, routed string) rhumb.ReplicaStatus {
-		return rhumb.ReplicaStatus{Replica: rhumb.Replica{ID: id, Release: release, Slot: slot, State: state}, Ready: ready, Routed: routed}
+		return rhumb.ReplicaStatus{Replica: rhumb.Replica{ID: id, Release: release, Slot: slot, State: state},
+			Ready: ready, Routed: routed}
 	}
 	old, fresh := rep("old", 1, 1, rhumb.StateRunning, true, ""), rep("new", 2, 1, rhumb.StateRunning, true, "")
-	starting, draining := rep("starting", 2, 1, rhumb.StateRunning, false, ""), rep("draining", 2, 1, rhumb.StateRunning, true, "draining")
-	dead, second := rep("dead", 3, 1, rhumb.StateExited, false, ""), rep("second", 2, 2, rhumb.StateRunning, true, "active")
+	starting, draining := rep("starting", 2, 1, rhumb.StateRunning, false, ""),
+		rep("draining", 2, 1, rhumb.StateRunning, true, "draining")
+	dead, second := rep("dead", 3, 1, rhumb.StateExited, false, ""),
+		rep("second", 2, 2, rhumb.StateRunning, true, "active")
 	for _, c := range []struct {
 		slots []rhumb.ReplicaStatus
 		slot  int

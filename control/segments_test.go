@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control/run"
 )
 
 // inner is a stack of two services that publish nothing, a database and an API, start-first.
@@ -18,14 +19,15 @@ func inner(image string) rhumb.Stack {
 	m := shop("web:1")
 	api := m.Services[1]
 	api.Name, api.Ports, api.Drain = "api", nil, 5*time.Second
-	api.Container = rhumb.Container{Image: image, Networks: []rhumb.Attachment{{Network: "shop_default", Aliases: []string{"api", "backend"}}}}
+	api.Container = rhumb.Container{Image: image,
+		Networks: []rhumb.Attachment{{Network: "shop_default", Aliases: []string{"api", "backend"}}}}
 	m.Services[0].Container.Networks = []rhumb.Attachment{{Network: "shop_default", Aliases: []string{"db"}}}
 	m.Services[0].Drain = 5 * time.Second
 	m.Services = []rhumb.Service{api, m.Services[0]}
 	return m
 }
 
-// address gives what the table says of a service in the first segment.
+// address returns the address of a service in the first segment of the table that has it.
 func (b *bed) address(service string) (rhumb.Segment, rhumb.ServiceAddress) {
 	b.t.Helper()
 	st, err := b.router.Status(context.Background())
@@ -42,7 +44,7 @@ func (b *bed) address(service string) (rhumb.Segment, rhumb.ServiceAddress) {
 	return rhumb.Segment{}, rhumb.ServiceAddress{}
 }
 
-// leads tells whether a service's address leads to these replicas.
+// leads reports whether a service's address is routed to these replicas.
 func (b *bed) leads(service string, names ...string) bool {
 	_, a := b.address(service)
 	var got []string
@@ -63,10 +65,12 @@ func TestAServiceThatPublishesNothingHasAnAddressInItsNetwork(t *testing.T) {
 		}
 		seg, api := b.address("api")
 		_, db := b.address("db")
-		if seg.Network != "shop_default" || seg.ID != "shop_default" || seg.Bridge != "br-shop_default" || seg.Stack != "shop" {
+		if seg.Network != "shop_default" || seg.ID != "shop_default" || seg.Bridge != "br-shop_default" ||
+			seg.Stack != "shop" {
 			t.Errorf("segment %+v", seg)
 		}
-		if api.Addr == db.Addr || !netip.MustParsePrefix("12.0.0.0/16").Contains(api.Addr) || !b.leads("api", "shop-api.1.1", "shop-api.1.2") || !b.leads("db", "shop-db.1.1") {
+		if api.Addr == db.Addr || !netip.MustParsePrefix("12.0.0.0/16").Contains(api.Addr) ||
+			!b.leads("api", "shop-api.1.1", "shop-api.1.2") || !b.leads("db", "shop-db.1.1") {
 			t.Errorf("api %+v, db %+v", api, db)
 		}
 		for _, e := range api.Endpoints {
@@ -107,7 +111,7 @@ func TestAnInnerReplicaIsDrainedBeforeItIsStopped(t *testing.T) {
 				}
 			}
 			if active < 2 {
-				t.Errorf("%d of 2 replicas are led to", active)
+				t.Errorf("%d of 2 replicas are routed to", active)
 			}
 		})
 		for _, e := range before.Endpoints {
@@ -130,13 +134,14 @@ func TestCallersWaitAcrossAPlannedGapOnly(t *testing.T) {
 		newLand(b)
 		b.deploy(inner("api:1"))
 		if _, db := b.address("db"); !db.Gap.IsZero() {
-			t.Errorf("it is there, and callers shall wait until %s", db.Gap)
+			t.Errorf("it is there, and callers wait until %s", db.Gap)
 		}
 		var waits, refuses int
 		b.router.OnApply(func(tb rhumb.Table) {
 			for _, s := range tb.Segments {
 				for _, a := range s.Services {
-					if a.Service == "db" && !slices.ContainsFunc(a.Endpoints, func(e rhumb.Endpoint) bool { return !e.Draining }) {
+					if a.Service == "db" && !slices.ContainsFunc(a.Endpoints,
+						func(e rhumb.Endpoint) bool { return !e.Draining }) {
 						if a.Gap.After(time.Now().Add(9 * time.Second)) {
 							waits++
 						} else {
@@ -203,14 +208,16 @@ func TestALaterServiceIsMadeKnownToReplicasThatRun(t *testing.T) {
 		})
 		m := inner("api:1")
 		cache := m.Services[0]
-		cache.Name, cache.Container = "cache", rhumb.Container{Image: "redis", Networks: []rhumb.Attachment{{Network: "shop_default", Aliases: []string{"cache", "backend"}}}}
+		cache.Name, cache.Container = "cache", rhumb.Container{Image: "redis",
+			Networks: []rhumb.Attachment{{Network: "shop_default", Aliases: []string{"cache", "backend"}}}}
 		m.Services = append(m.Services, cache)
 		slices.SortFunc(m.Services, func(x, y rhumb.Service) int { return strings.Compare(x.Name, y.Name) })
 		b.deploy(m)
 		_, addr := b.address("cache")
 		b.eventually(func() bool {
 			for _, r := range reps {
-				if got := b.engine.Hosts(r.ID); got["cache"] != addr.Addr.String() || got["backend"] != "" || got["api"] == "" {
+				if got := b.engine.Hosts(r.ID); got["cache"] != addr.Addr.String() || got["backend"] != "" ||
+					got["api"] == "" {
 					return false // two services are called backend now
 				}
 			}
@@ -244,17 +251,21 @@ func TestASegmentFollowsItsNetwork(t *testing.T) {
 		l := newLand(b)
 		b.deploy(inner("api:1"))
 		_, before := b.address("api")
-		l.does(func() { l.renewed["shop_default"] = "-anew" })
-		b.wakeAll() // the engine tells of networks
-		b.eventually(func() bool { seg, _ := b.address("api"); return seg.ID == "shop_default-anew" })
+		l.does(func() { l.renewed["shop_default"] = "-again" })
+		b.stacks.Changed(rhumb.Change{}) // the engine reports networks
+		b.eventually(func() bool { seg, _ := b.address("api"); return seg.ID == "shop_default-again" })
 		if _, a := b.address("api"); a.Addr != before.Addr || !b.leads("api", "shop-api.1.1", "shop-api.1.2") {
-			t.Errorf("after its network was made anew: %+v", a)
+			t.Errorf("after its network was created again: %+v", a)
 		}
-		if err := b.router.Apply(context.Background(), rhumb.Table{Version: 10_000}); err != nil { // a proxy that has lost everything
+		// a proxy that has lost everything
+		if err := b.router.Apply(context.Background(), rhumb.Table{Version: 10_000}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(lookEvery)
-		b.eventually(func() bool { return b.leads("api", "shop-api.1.1", "shop-api.1.2") && b.leads("db", "shop-db.1.1") })
+		time.Sleep(run.LookEvery)
+		b.eventually(func() bool {
+			return b.leads("api", "shop-api.1.1", "shop-api.1.2") &&
+				b.leads("db", "shop-db.1.1")
+		})
 	})
 }
 
@@ -293,7 +304,8 @@ func TestAReplicaThatWasCutOffIsReplacedAndToldOf(t *testing.T) {
 		l.does(func() { l.cut[reps[0].ID] = "shop_default" })
 		b.eventually(func() bool {
 			now, _ := b.engine.Replicas(context.Background(), "shop")
-			return len(now) == 3 && now[0].ID != reps[0].ID && now[0].Alive() && b.leads("api", "shop-api.1.1", "shop-api.1.2")
+			return len(now) == 3 && now[0].ID != reps[0].ID && now[0].Alive() &&
+				b.leads("api", "shop-api.1.1", "shop-api.1.2")
 		})
 		told := 0
 		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
@@ -333,7 +345,8 @@ func TestWithoutRoomForAddressesNamesLeadToReplicasAndThePlanSaysSo(t *testing.T
 				if err != nil {
 					t.Fatal(err)
 				}
-				if len(p.Notes) != 1 || p.Notes[0].Subject != "networks.default" || !strings.Contains(p.Notes[0].Why, c.why) {
+				if len(p.Notes) != 1 || p.Notes[0].Subject != "networks.default" ||
+					!strings.Contains(p.Notes[0].Why, c.why) {
 					t.Errorf("notes %+v", p.Notes)
 				}
 			})
@@ -353,7 +366,7 @@ func TestThePlanOfAFirstDeploymentHasTheRoutesOfInnerServices(t *testing.T) {
 		for _, s := range p.Steps {
 			words = append(words, s.String())
 		}
-		if len(p.Notes) > 0 || !slices.Contains(words, "route shop-api.1.2 (nobody else is there)") {
+		if len(p.Notes) > 0 || !slices.Contains(words, "route shop-api.1.2 (no other replica is there)") {
 			t.Errorf("steps %q, notes %v", words, p.Notes)
 		}
 	})

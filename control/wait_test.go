@@ -18,7 +18,8 @@ func TestAChangeThatWaitsIsMadeOfWhatServesThen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		scaled, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3}, WaitLock: time.Minute})
+		scaled, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale,
+			Scale: map[string]int{"web": 3}, WaitLock: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,8 +28,10 @@ func TestAChangeThatWaitsIsMadeOfWhatServesThen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if web := rel.Model.Service("web"); web.Container.Image != "web:2" || web.Replicas != 3 || scaled.From != first.To {
-			t.Errorf("from release %d: %d replicas of %s, want 3 of web:2", scaled.From, web.Replicas, web.Container.Image)
+		if web := rel.Model.Service("web"); web.Container.Image != "web:2" || web.Replicas != 3 ||
+			scaled.From != first.To {
+			t.Errorf("from release %d: %d replicas of %s, want 3 of web:2", scaled.From, web.Replicas,
+				web.Container.Image)
 		}
 	})
 }
@@ -55,7 +58,8 @@ func TestADeploymentIsOpenedAlthoughAnotherEndsJustThen(t *testing.T) {
 		b.stop()
 		b.Control = New(Deps{Engine: b.engine, Images: b.engine, Store: store, Router: b.router})
 		store.do = func() { // another one, from its beginning to its end
-			d, err := b.store.Begin(context.Background(), &rhumb.Release{Model: shop("web:2")}, rhumb.Deployment{Stack: "shop"})
+			d, err := b.store.Begin(context.Background(), &rhumb.Release{Model: shop("web:2")},
+				rhumb.Deployment{Stack: "shop"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,8 +86,10 @@ func TestOfTwoStacksThatBeginAtOnceTheFirstHasThePort(t *testing.T) {
 		b.run(context.Background(), Deps{Engine: b.engine, Images: b.engine, Store: store, Router: b.router})
 		store.do = func() { b.deploy(shop("web:1")) } // once the other has found the port free
 		other := shop("web:1")
-		other.Name, other.Networks[0].Name, other.Volumes, other.Services = "other", "other_default", nil, other.Services[1:]
-		other.Services[0].DependsOn, other.Services[0].Container.Networks = nil, []rhumb.Attachment{{Network: "other_default"}}
+		other.Name, other.Networks[0].Name, other.Volumes, other.Services = "other", "other_default", nil,
+			other.Services[1:]
+		other.Services[0].DependsOn, other.Services[0].Container.Networks = nil,
+			[]rhumb.Attachment{{Network: "other_default"}}
 		d := b.deploy(other)
 		if d.Phase != rhumb.PhaseRolledBack || !strings.Contains(d.Why, "shop/web") {
 			t.Errorf("%s: %s", d.Phase, d.Why)

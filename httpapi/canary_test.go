@@ -31,8 +31,10 @@ const (
 
 // seen reports whether a canary is in text, in any form in which Go would print it.
 func seen(text string) bool {
-	return slices.ContainsFunc([]string{canary, canaryNumber, "8.675309", base64.StdEncoding.EncodeToString([]byte(canary)), fmt.Sprint([]byte(canary))},
-		func(form string) bool { return strings.Contains(text, form) })
+	forms := []string{
+		canary, canaryNumber, "8.675309", base64.StdEncoding.EncodeToString([]byte(canary)), fmt.Sprint([]byte(canary)),
+	}
+	return slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(text, form) })
 }
 
 // canaries puts a canary into everything below v.
@@ -72,12 +74,13 @@ func canaries(v reflect.Value) {
 	}
 }
 
-// wrong are values of all kinds. A place that can't take one is told so.
+// wrong are values of all kinds. Most places in a request refuse them.
 var wrong = []any{canary, json.Number(canaryNumber + "8675309867530986753"), []any{canary}, map[string]any{"x": canary},
 	json.Number(canaryNumber + ".5"), []any{}, map[string]any{}, true, nil}
 
-// mutants calls send with documents that differ from doc in one place: a value of another kind (two of all, the next two at the next
-// place), a missing field, an unknown one. set puts a value in doc's place, and place counts the places.
+// mutants calls send with documents that differ from doc in one place: a value of another kind (two of all, the next
+// two at the next place), a missing field, an unknown one. set puts a value in doc's place, and place counts the
+// places.
 func mutants(doc any, place *int, set func(any), send func()) {
 	for range 2 {
 		*place++
@@ -144,7 +147,8 @@ func form(t *testing.T, request []byte) (contentType string, body []byte) {
 
 func TestARefusedRequestRepeatsNoneOfItsValues(t *testing.T) {
 	var log bytes.Buffer
-	s := httptest.NewServer(httpapi.New(httpapi.All(welcoming{}), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s := httptest.NewServer(httpapi.New(httpapi.All(welcoming{}), logger))
 	t.Cleanup(s.Close)
 	for _, c := range []struct {
 		path    string
@@ -175,9 +179,9 @@ func TestARefusedRequestRepeatsNoneOfItsValues(t *testing.T) {
 				if resp.StatusCode >= 400 {
 					refused++
 				}
-				// The names of stacks and services are told, where a path names another one: they are no secrets.
-				told := strings.ReplaceAll(string(b), fmt.Sprintf(`the request \"%s\"`, canary), "")
-				if seen(told) || resp.StatusCode >= 500 {
+				// The refusal names stacks and services if the path names another: they are no secrets.
+				shown := strings.ReplaceAll(string(b), fmt.Sprintf(`the request \"%s\"`, canary), "")
+				if seen(shown) || resp.StatusCode >= 500 {
 					t.Errorf("%s: %d %.500s", what, resp.StatusCode, b)
 				}
 			}

@@ -64,15 +64,27 @@ func TestWrongRequestsAreRefusedWithACodeAndWords(t *testing.T) {
 	}{
 		{"GET", "/nothing", "", "", 404, "not_found", "nothing at GET /nothing"},
 		{"POST", "/v1/stacks/shop/plan", "application/json", "{", 400, "invalid", "broken at byte 1"},
-		{"POST", "/v1/stacks/shop/plan", "application/json", `{"Model":{"Name":"shop"},"Colour":1}`, 400, "invalid", "unexpected property"},
-		{"POST", "/v1/stacks/shop/changes", "application/json", `{"Stack":"blog","Cause":"down"}`, 400, "invalid", `the stack "shop", the request "blog"`},
-		{"POST", "/v1/stacks/shop/changes", "application/json", `{"Stack":"` + strings.Repeat("x", 2<<20) + `"}`, 413, "invalid", "too large"},
-		{"POST", "/v1/stacks/shop/plan", "application/json", `{"Model":{"Name":"shop","Services":[],"Files":[{"Kind":"config","Name":"a","Content":"!"}]}}`, 400, "invalid", "base64"},
-		{"POST", "/v1/stacks/shop/plan", "application/json", `{"Model":{"Name":"shop","Services":[` + strings.Repeat("{},", 100_000) + `{}]}}`, 400, "invalid", "more than 100000 values"},
+		{"POST", "/v1/stacks/shop/plan", "application/json",
+			`{"Model":{"Name":"shop"},"Colour":1}`,
+			400, "invalid", "unexpected property"},
+		{"POST", "/v1/stacks/shop/changes", "application/json",
+			`{"Stack":"blog","Cause":"down"}`,
+			400, "invalid", `the stack "shop", the request "blog"`},
+		{"POST", "/v1/stacks/shop/changes", "application/json",
+			`{"Stack":"` + strings.Repeat("x", 2<<20) + `"}`,
+			413, "invalid", "too large"},
+		{"POST", "/v1/stacks/shop/plan", "application/json",
+			`{"Model":{"Name":"shop","Services":[],"Files":[{"Kind":"config","Name":"a","Content":"!"}]}}`,
+			400, "invalid", "base64"},
+		{"POST", "/v1/stacks/shop/plan", "application/json",
+			`{"Model":{"Name":"shop","Services":[` + strings.Repeat("{},", 100_000) + `{}]}}`,
+			400, "invalid", "more than 100000 values"},
 		{"GET", "/v1/stacks/shop/deployments/seven", "", "", 400, "invalid", "integer"},
 		{"GET", "/v1/events?since=yesterday", "", "", 400, "invalid", "not a time"},
 		{"POST", "/v1/stacks/shop/services/web/builds", "application/x-tar", "x", 400, "invalid", "multipart"},
-		{"POST", "/v1/stacks/shop/services/web/exec", "application/json", `{"Options":{"Command":["sh"]}}`, 400, "invalid", "upgrade"},
+		{"POST", "/v1/stacks/shop/services/web/exec", "application/json",
+			`{"Options":{"Command":["sh"]}}`,
+			400, "invalid", "upgrade"},
 		{"PUT", "/v1/values/big", "application/octet-stream", strings.Repeat("x", 5<<20), 400, "invalid", "larger than 4 MB"},
 	} {
 		status, p := ask(t, c.method, base+c.path, c.kind, c.body)
@@ -116,7 +128,9 @@ func TestTheOpenAPIDocumentNamesEveryOperation(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Errorf("it is of version %q", doc.OpenAPI)
 	}
-	for _, id := range strings.Fields("plan deploy change plan-change cancel deployment deployments info stacks status releases diff routes certificates root-certificate events logs exec run set-value remove-value values build") {
+	operations := strings.Fields("plan deploy change plan-change cancel deployment deployments info stacks status " +
+		"releases diff routes certificates root-certificate events logs exec run set-value remove-value values build")
+	for _, id := range operations {
 		if !got[id] {
 			t.Errorf("%s is missing", id)
 		}

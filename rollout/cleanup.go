@@ -7,19 +7,23 @@ import (
 	"rhumb/rollout/standing"
 )
 
-// cleanUp takes out what the wanted release doesn't have: surplus replicas, orphans, addresses, networks, in that
-// order, and only once everything that is wanted is in place.
-func (t *turn) cleanUp() {
-	settled := t.Settled() && t.Published()
+// cleanup takes out what the wanted release doesn't have: surplus replicas, orphans, addresses and networks. It keeps
+// this order, and waits until everything that is wanted is in place.
+type cleanup struct {
+	*turn
+	settled bool // everything that is wanted is in place, with its addresses
+}
+
+func (t cleanup) run() {
 	for _, s := range t.Services {
 		for _, r := range s.Surplus {
-			if !s.Job && t.surplusMayGo(s, r, settled) {
+			if !s.Job && t.surplusMayGo(s, r) {
 				t.retire(r, s.Drain, t.why.surplus(s), false)
 			}
 		}
 	}
 	if len(t.Orphans) > 0 {
-		t.retireOrphans(settled)
+		t.retireOrphans()
 	}
 	leavers, routed := 0, 0
 	for r := range t.Leavers() {
@@ -28,7 +32,7 @@ func (t *turn) cleanUp() {
 			routed++
 		}
 	}
-	if routed == 0 && settled && t.Calm() {
+	if routed == 0 && t.settled && t.Calm() {
 		for _, a := range t.Unwanted() {
 			t.step(rhumb.Step{Kind: rhumb.StepUnpublish, Name: a, Service: t.Observed.Published[a],
 				Release: t.Wanted.Release, Why: t.why.gone()})
@@ -40,7 +44,7 @@ func (t *turn) cleanUp() {
 }
 
 // removeHoldings removes the networks that the wanted release doesn't have, and the volumes if a person asked for that.
-func (t *turn) removeHoldings() {
+func (t cleanup) removeHoldings() {
 	for _, n := range t.ExtraNetworks() {
 		t.step(rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: n, Why: t.why.gone()})
 	}
@@ -52,11 +56,11 @@ func (t *turn) removeHoldings() {
 }
 
 // surplusMayGo reports whether a replica beyond the wanted number has done its work.
-func (t *turn) surplusMayGo(s *standing.Service, r *rhumb.Replica, settled bool) bool {
+func (t cleanup) surplusMayGo(s *standing.Service, r *rhumb.Replica) bool {
 	if !r.Alive() {
 		return !t.Keeps(r)
 	}
-	if settled {
+	if t.settled {
 		return true
 	}
 	route, routed := t.Observed.Routes[r.ID]
@@ -67,7 +71,7 @@ func (t *turn) surplusMayGo(s *standing.Service, r *rhumb.Replica, settled bool)
 }
 
 // retireOrphans takes out the replicas of services that the wanted release doesn't have, dependents first.
-func (t *turn) retireOrphans(settled bool) {
+func (t cleanup) retireOrphans() {
 	before := t.Before()
 	givenUp := t.AnyGivenUp() // an old replica in a slot that is given up may never leave, so don't wait for it
 	for _, r := range t.Orphans {
@@ -78,11 +82,11 @@ func (t *turn) retireOrphans(settled bool) {
 			continue
 		}
 		route, routed := t.Observed.Routes[r.ID]
-		going := routed && route.Draining || settled || t.Wanted.Mode == Restore && !t.HoldsWanted(r.Service)
+		going := routed && route.Draining || t.settled || t.Wanted.Mode == Restore && !t.HoldsWanted(r.Service)
 		if !going {
 			continue
 		}
-		if by := before[r.Service]; by != "" && !(settled && givenUp) {
+		if by := before[r.Service]; by != "" && !(t.settled && givenUp) {
 			t.wait(r.Service, "waits for "+by+" to stop")
 			continue
 		}
@@ -90,6 +94,6 @@ func (t *turn) retireOrphans(settled bool) {
 		if def := t.Wanted.Previous.Service(r.Service); def != nil {
 			drain = def.Drain
 		}
-		t.retire(r, drain, t.why.gone(), settled && !givenUp)
+		t.retire(r, drain, t.why.gone(), t.settled && !givenUp)
 	}
 }

@@ -80,7 +80,7 @@ func (p *rehearsal) run() {
 	}
 }
 
-// obey gives the step its effect.
+// obey applies the effect of a step.
 func (p *rehearsal) obey(s rhumb.Step) {
 	switch s.Kind {
 	case rhumb.StepNetwork:

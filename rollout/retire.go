@@ -41,7 +41,7 @@ func (t *turn) retire(r *rhumb.Replica, drain time.Duration, why string, cascade
 	case routed && !route.Draining:
 		t.about(rhumb.StepDrain, r, why)
 	case routed:
-		if drained, until := t.drained(r, route, drain); drained || !t.Now.Before(until) {
+		if over, until := drained(t.Stack, r, route, drain); over || !t.Now.Before(until) {
 			t.about(rhumb.StepUnroute, r, why)
 		} else {
 			t.waitUntil(r.Service, "waits for "+r.Name()+" to drain", until)
@@ -61,11 +61,11 @@ func (t *turn) retire(r *rhumb.Replica, drain time.Duration, why string, cascade
 
 // drained reports whether a draining replica may leave the table, and until when it may drain at most. Where no other
 // replica serves, callers wait already, or the service goes: kept connections between two requests don't count then.
-func (t *turn) drained(r *rhumb.Replica, route Route, drain time.Duration) (drained bool, until time.Time) {
-	if t.OthersServe(r) {
+func drained(st *standing.Stack, r *rhumb.Replica, route Route, drain time.Duration) (over bool, until time.Time) {
+	if st.OthersServe(r) {
 		return route.Open <= 0, route.Since.Add(drain)
 	}
-	if s := t.Service(r.Service); s != nil && s.Order == rhumb.StopFirst && s.Replicas > 0 {
+	if s := st.Service(r.Service); s != nil && s.Order == rhumb.StopFirst && s.Replicas > 0 {
 		drain = min(drain, s.GapDrain()) // callers wait: the rest of the gap is for the application's stop and start
 	}
 	return route.Busy <= 0, route.Since.Add(drain)

@@ -58,7 +58,7 @@ func (m *rolling) tend(sl *standing.Slot) {
 			if sl.Ready {
 				m.about(rhumb.StepRoute, r, "ready")
 			} else if m.unwatched(sl) {
-				m.about(rhumb.StepRoute, r, "nobody else is there")
+				m.about(rhumb.StepRoute, r, "no other replica is there")
 			}
 		}
 	case standing.Broken:
@@ -322,7 +322,7 @@ func (m *rolling) mayGo(sl *standing.Slot, r *rhumb.Replica) bool {
 // not, it stays as it is until the jobs have run.
 func (m *rolling) untouched(r *rhumb.Replica) bool {
 	o := m.Observed
-	return m.s.Former(r) && m.s.Changed() && !o.Routes[r.ID].Draining && !o.Stopping[r.ID] && !o.Recorded[r.ID]
+	return r.Spec == m.s.OldSpec && m.s.Changed() && !o.Routes[r.ID].Draining && !o.Stopping[r.ID] && !o.Recorded[r.ID]
 }
 
 // outdone reports whether another old replica of the slot certainly does this one's work: a replica that is ready while
@@ -330,13 +330,13 @@ func (m *rolling) untouched(r *rhumb.Replica) bool {
 func (m *rolling) outdone(sl *standing.Slot, r *rhumb.Replica) bool {
 	s, o := m.s, m.Observed
 	_, ready := o.Ready[r.ID]
-	if ready && s.Former(r) {
+	if ready && r.Spec == s.OldSpec {
 		return false
 	}
 	return slices.ContainsFunc(sl.Old, func(other *rhumb.Replica) bool {
 		_, otherReady := o.Ready[other.ID]
 		works := o.Active(other) || !o.Routed(other) && !s.AwaitsRoute(other)
-		return otherReady && works && other != r && s.Serves(other) && (!ready || s.Former(other))
+		return otherReady && works && other != r && s.Serves(other) && (!ready || other.Spec == s.OldSpec)
 	})
 }
 

@@ -54,6 +54,12 @@ func Next(w Wanted, o Observed, now time.Time) Decision {
 // Completed reports whether a replica of a job has done its work: it has exited with 0, and in time.
 func Completed(def *rhumb.Service, r rhumb.Replica) bool { return standing.Completed(def, r) }
 
+// ReadySince reports whether a replica of a service counts as ready, and since when. If since is still to come, the
+// replica counts as ready from then on unless something happens before. def is nil if the service isn't known.
+func ReadySince(o *Observed, def *rhumb.Service, r rhumb.Replica) (since time.Time, ok bool) {
+	return standing.ReadySince(o, def, &r)
+}
+
 // RetryAt returns when Hold starts a dead replica of a service again; zero: it stays as it is.
 func RetryAt(def *rhumb.Service, r rhumb.Replica) time.Time { return standing.RetryAt(def, r) }
 
@@ -72,7 +78,7 @@ func decide(st *standing.Stack) Decision {
 		strategyOf(s)(t, s)
 	}
 	t.moveAddresses()
-	t.cleanUp()
+	cleanup{t, st.Settled() && st.Published()}.run()
 	t.conclude()
 	return t.decision()
 }

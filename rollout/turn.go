@@ -12,7 +12,7 @@ type turn struct {
 	*standing.Stack
 	d       Decision
 	why     reasons
-	look    time.Time          // when to decide again whether too much has failed
+	look    time.Time          // when to decide again, apart from what slots and waits say
 	waiting []wait             // in the order in which they were found
 	leaving map[string]leaving // by replica ID: how this turn has decided to retire it
 }

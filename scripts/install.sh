@@ -34,7 +34,8 @@ Linux/x86_64 | Linux/amd64) machine=amd64 ;;
 Linux/aarch64 | Linux/arm64) machine=arm64 ;;
 *) fail "there is no release for $(uname -s) on $(uname -m)" ;;
 esac
-command -v sha256sum >/dev/null || fail "sha256sum is missing (package coreutils): the release can't be verified without it"
+command -v sha256sum >/dev/null ||
+	fail "sha256sum is missing (package coreutils): the release can't be verified without it"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -105,7 +105,7 @@ func TestADownloadOverTLSIsNotRedirectedToPlainHTTP(t *testing.T) {
 		write(t, root, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 		t.Setenv("CURL_CA_BUNDLE", root)
 		if out, there, err := install(t, "--from", server.URL); there != want || (err == nil) != want {
-			t.Errorf("led to %q: %v, installed: %v\n%s", to, err, there, out)
+			t.Errorf("redirected to %q: %v, installed: %v\n%s", to, err, there, out)
 		}
 	}
 }

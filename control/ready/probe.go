@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// The next probe is made after a 25th of the time since the start, within these bounds: soon for what is quick, seldom
-// for what is slow, and late by a few hundredths at most.
+// The next probe follows after a 25th of the time since the start, within soonest and Latest: quick replicas are probed
+// often, slow ones seldom, and readiness is noticed late by a few hundredths of the start time.
 const (
-	soonest = 10 * time.Millisecond
-	Latest  = 250 * time.Millisecond
-	timeout = 2 * time.Second
-	patient = 10 * time.Second // for a request that wasn't written as a check: the first page may be slow
+	soonest      = 10 * time.Millisecond
+	Latest       = 250 * time.Millisecond
+	timeout      = 2 * time.Second
+	firstTimeout = 10 * time.Second // for a request that wasn't written as a check: the first page may be slow
 )
 
-// Prober is one way to ask a replica whether it is ready.
+// Prober probes a replica once, and returns nil if it is ready.
 type Prober func(ctx context.Context) error
 
-// Pace says how long to wait before the next probe, given how long a replica has run and how long was waited last.
+// Pace returns how long to wait before the next probe, given how long the replica has run and the last wait.
 type Pace func(ran, last time.Duration) time.Duration
 
-// Quick is the pace of probes that cost nothing.
+// Quick is the pace of probes that cost next to nothing.
 func Quick(ran, _ time.Duration) time.Duration { return min(max(ran/25, soonest), Latest) }
 
-// Dial tries once whether something listens at an address.
+// Dial connects once, and returns an error unless something accepts.
 func Dial(ctx context.Context, at netip.AddrPort) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -38,7 +38,7 @@ func Dial(ctx context.Context, at netip.AddrPort) error {
 	return conn.Close()
 }
 
-// DialAny tries once whether something listens at one of the ports.
+// DialAny connects once to each of the ports until one accepts; the error is the first port's.
 func DialAny(ctx context.Context, at netip.Addr, ports []uint16) error {
 	var first error
 	for _, port := range ports {
@@ -53,46 +53,46 @@ func DialAny(ctx context.Context, at netip.Addr, ports []uint16) error {
 	return first
 }
 
-// asking has no connections kept: a probe must not hold a replica's connections open.
-var asking = &http.Client{
+// client keeps no connections: a probe must not hold a replica's connections open.
+var client = &http.Client{
 	Transport:     &http.Transport{DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Ask asks once, over HTTP, for a path and its query; the answer must be 200 to 399.
+// Ask sends one GET request for a path, which may have a query. Any status but 200 to 399 is an error.
 func Ask(ctx context.Context, at netip.AddrPort, path string) error {
 	status, err := get(ctx, at, "", path, timeout)
 	if err == nil && (status < 200 || status > 399) {
-		err = answered(path, status)
+		err = unexpected(path, status)
 	}
 	return err
 }
 
-// Answer asks once, over HTTP, for a path of a host (""; the address). An answer below 500 proves that the application
-// is there. Another one is good enough if one of the peers, which serve, answers the same; so is none, if they don't
-// answer either.
+// Answer sends one GET request for a path of a host ("": the address). A status below 500 proves that the application
+// is there. A status of 500 or more is good enough if one of the peers, which serve, answers the same. So is no answer
+// if that peer doesn't answer either.
 func Answer(ctx context.Context, at netip.AddrPort, host, path string, peers []netip.AddrPort) error {
-	status, err := get(ctx, at, host, path, patient)
+	status, err := get(ctx, at, host, path, firstTimeout)
 	if err == nil && status < 500 {
 		return nil
 	}
 	for _, peer := range peers {
-		theirs, theirErr := get(ctx, peer, host, path, patient)
+		theirs, theirErr := get(ctx, peer, host, path, firstTimeout)
 		if ctx.Err() == nil && (err == nil) == (theirErr == nil) && theirs == status {
 			return nil
 		}
 	}
 	if err == nil {
-		err = answered(path, status)
+		err = unexpected(path, status)
 	}
 	return err
 }
 
-func answered(path string, status int) error {
+func unexpected(path string, status int) error {
 	return fmt.Errorf("GET %s: %d %s", path, status, http.StatusText(status))
 }
 
-// get returns the status of the answer to a GET.
+// get returns the status of the response to one GET request.
 func get(ctx context.Context, at netip.AddrPort, host, path string, limit time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -102,7 +102,7 @@ func get(ctx context.Context, at netip.AddrPort, host, path string, limit time.D
 	}
 	req.Host = host
 	req.Header.Set("User-Agent", "rhumb-ready")
-	res, err := asking.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return 0, err
 	}

@@ -14,6 +14,12 @@ import (
 	"rhumb/rollout"
 )
 
+// refresh does what a turn does: it updates and reads.
+func (y *Readiness) refresh(o rollout.Observed) map[string]time.Time {
+	y.Update(o)
+	return y.Snapshot(o).Since
+}
+
 func TestAReplicaIsReadyOnceAProbePasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		y, rep := New(), rhumb.Replica{ID: "a", State: rhumb.StateRunning, Started: time.Now()}
@@ -22,7 +28,7 @@ func TestAReplicaIsReadyOnceAProbePasses(t *testing.T) {
 		woken := 0
 		ask := func(context.Context) error {
 			if time.Now().Before(up) {
-				return errors.New("nobody listens")
+				return errors.New("connection refused")
 			}
 			return nil
 		}
@@ -30,29 +36,30 @@ func TestAReplicaIsReadyOnceAProbePasses(t *testing.T) {
 			y.Start(t.Context(), rep, ask, Quick, 0, func() { woken++ })
 		}
 		time.Sleep(time.Second / 2)
-		if len(y.Since(seen)) != 0 || y.Said("a") != "nobody listens" {
-			t.Errorf("ready too soon, or: %q", y.Said("a"))
+		if len(y.refresh(seen)) != 0 || y.Output("a") != "connection refused" {
+			t.Errorf("ready too soon, or: %q", y.Output("a"))
 		}
 		time.Sleep(time.Second)
-		at, ready := y.Since(seen)["a"]
+		at, ready := y.refresh(seen)["a"]
 		y.Stop()
-		if late := at.Sub(up); !ready || late < 0 || late > Latest || woken != 1 || y.Said("a") != "" {
+		if late := at.Sub(up); !ready || late < 0 || late > Latest || woken != 1 || y.Output("a") != "" {
 			t.Errorf("ready %v, late by %s, woken %d times", ready, late, woken)
 		}
-		if left := y.Since(rollout.Observed{}); len(left) != 0 {
+		if left := y.refresh(rollout.Observed{}); len(left) != 0 {
 			t.Errorf("it is gone, and known: %v", left)
 		}
 	})
 }
 
-func TestAReplicaThatIsLedToIsReadyWithoutAProbe(t *testing.T) {
+func TestARoutedReplicaIsReadyWithoutAProbe(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	seen := rollout.Observed{
-		Replicas: []rhumb.Replica{{ID: "led", State: rhumb.StateRunning, Started: began}, {ID: "leaving", State: rhumb.StateRunning}, {ID: "dead", State: rhumb.StateExited}},
-		Routes:   map[string]rollout.Route{"led": {}, "leaving": {Draining: true}, "dead": {}},
+		Replicas: []rhumb.Replica{{ID: "routed", State: rhumb.StateRunning, Started: began},
+			{ID: "leaving", State: rhumb.StateRunning}, {ID: "dead", State: rhumb.StateExited}},
+		Routes: map[string]rollout.Route{"routed": {}, "leaving": {Draining: true}, "dead": {}},
 	}
-	got := New().Since(seen)
-	if len(got) != 1 || !got["led"].Equal(began) {
+	got := New().refresh(seen)
+	if len(got) != 1 || !got["routed"].Equal(began) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -70,18 +77,19 @@ func TestAReplicaMustPassForTheWholeOfItsWindow(t *testing.T) {
 		}
 		y.Start(t.Context(), rep, ask, Quick, 5*time.Second, func() {})
 		synctest.Wait()
-		if !y.Accepts()["a"] || len(y.Since(seen)) != 0 {
-			t.Errorf("accepts %v, ready %v", y.Accepts(), y.Since(seen))
+		if !y.Snapshot(seen).Accepts["a"] || len(y.refresh(seen)) != 0 {
+			t.Errorf("accepts %v, ready %v", y.Snapshot(seen).Accepts, y.refresh(seen))
 		}
 		time.Sleep(3200 * time.Millisecond)
-		if y.Accepts()["a"] {
+		if y.Snapshot(seen).Accepts["a"] {
 			t.Error("it refuses, and is taken to accept")
 		}
 		time.Sleep(10 * time.Second)
-		at, ready := y.Since(seen)["a"]
+		at, ready := y.refresh(seen)["a"]
 		y.Stop()
-		if after := at.Sub(began); !ready || after < 8500*time.Millisecond || after > 9*time.Second || len(y.Accepts()) != 0 {
-			t.Errorf("ready %v after %s, accepts %v", ready, after, y.Accepts())
+		if after := at.Sub(began); !ready || after < 8500*time.Millisecond || after > 9*time.Second ||
+			len(y.Snapshot(seen).Accepts) != 0 {
+			t.Errorf("ready %v after %s, accepts %v", ready, after, y.Snapshot(seen).Accepts)
 		}
 	})
 }
@@ -129,4 +137,31 @@ func TestAnAnswerBelow500ProvesThatTheApplicationIsThere(t *testing.T) {
 			t.Errorf("%s: %v", try.name, err)
 		}
 	}
+}
+
+func TestASnapshotOfAnOlderLookChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := New()
+		defer y.Stop()
+		began := time.Now()
+		now := rollout.Observed{Replicas: []rhumb.Replica{
+			{ID: "new", State: rhumb.StateRunning, Started: began},
+			{ID: "healthy", State: rhumb.StateRunning, Started: began, Health: rhumb.HealthHealthy},
+			{ID: "failed", State: rhumb.StateRunning, Started: began},
+		}}
+		y.Record("failed")
+		y.Update(now)
+		begun, cut := 0, 0
+		y.StartOnce(t.Context(), "new", func(ctx context.Context) { begun++; <-ctx.Done(); cut++ }, func() {})
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if s := y.Snapshot(rollout.Observed{}); len(s.Since) != 0 { // rhumb ps listed the replicas before these started
+			t.Errorf("ready in an empty look: %v", s.Since)
+		}
+		synctest.Wait()
+		s := y.Snapshot(now)
+		if begun != 1 || cut != 0 || !s.Recorded["failed"] || !s.Since["healthy"].Equal(began) {
+			t.Errorf("begun %d times, cut off %d times; then %+v", begun, cut, s)
+		}
+	})
 }

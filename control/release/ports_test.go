@@ -10,7 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/control/routing"
-	"rhumb/internal/routerfake"
+	"rhumb/internal/routertest"
 )
 
 // memory is a Store in memory.
@@ -78,11 +78,11 @@ type harbour struct {
 	*Maker
 	t      *testing.T
 	store  *memory
-	router *routerfake.Router
+	router *routertest.Router
 }
 
 func newHarbour(t *testing.T) *harbour {
-	h := &harbour{t: t, store: newMemory(), router: routerfake.New()}
+	h := &harbour{t: t, store: newMemory(), router: routertest.New()}
 	entry, https := netip.MustParseAddrPort("[::]:20001"), netip.MustParseAddrPort("[::]:20002")
 	h.Maker = &Maker{Store: h.store, Ports: routing.NewDesk(h.router, entry, https, rhumb.Authority{})}
 	return h

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/internal/routerfake"
+	"rhumb/internal/routertest"
 )
 
 var authority = rhumb.Authority{Directory: "https://acme.test/dir"}
@@ -46,7 +46,7 @@ func held(t *testing.T, r rhumb.Router) []string {
 }
 
 func TestHostsHaveCertificatesWhileTheyHaveRoutes(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	d := deskOf(r)
 	wish := func(stack, host string, from rhumb.CertSource) {
 		t.Helper()
@@ -93,7 +93,7 @@ func TestHostsHaveCertificatesWhileTheyHaveRoutes(t *testing.T) {
 }
 
 func TestATakenHTTPSAddressHoldsUpNoOtherChange(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	r.Hold("[::]:443")
 	d := deskOf(r)
 	if err := d.Edit(t.Context(), routes(map[string][]string{"shop": {"a.test"}})); err != nil {
@@ -114,7 +114,7 @@ func TestATakenHTTPSAddressHoldsUpNoOtherChange(t *testing.T) {
 
 func TestAnHTTPSAddressIsTriedAgainUntilItIsFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := routerfake.New()
+		r := routertest.New()
 		r.Hold("[::]:443")
 		d := deskOf(r)
 		if err := d.Edit(t.Context(), routes(map[string][]string{"shop": {"a.test"}})); err != nil {
@@ -147,7 +147,7 @@ func TestAnHTTPSAddressIsTriedAgainUntilItIsFree(t *testing.T) {
 }
 
 func TestWishesThatDidNotReachTheProxyAreSentAgain(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	d := deskOf(r)
 	w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
 	if err := d.Certify(t.Context(), "shop", w); err != nil || !d.Has("shop", w) {
@@ -165,7 +165,7 @@ func TestAHostOfTwoServicesHasTheSettingsOfEither(t *testing.T) {
 	set.TLS.Source = rhumb.CertInternal
 	silent := rhumb.Service{Name: "silent", Routes: []rhumb.Route{{Host: "a.rhumb.dev", Path: "/api"}}}
 	for _, services := range [][]rhumb.Service{{set, silent}, {silent, set}} {
-		w := deskOf(routerfake.New()).Wishes("shop", &rhumb.Stack{Services: services})
+		w := deskOf(routertest.New()).Wishes("shop", &rhumb.Stack{Services: services})
 		if len(w) != 1 || w[0].Source != rhumb.CertInternal {
 			t.Errorf("%s first: %+v", services[0].Name, w)
 		}
@@ -173,7 +173,7 @@ func TestAHostOfTwoServicesHasTheSettingsOfEither(t *testing.T) {
 }
 
 func TestHTTPSIsServedBesideAUDPPortOfItsNumber(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	d := deskOf(r)
 	w := []rhumb.Certificate{{Host: "a.test", Source: rhumb.CertInternal, Stack: "shop"}}
 	if err := d.Certify(t.Context(), "shop", w); err != nil {
@@ -194,7 +194,7 @@ func TestHTTPSIsServedBesideAUDPPortOfItsNumber(t *testing.T) {
 }
 
 func TestAServerWithTLSOffRemovesItFromTheTable(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	m := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Routes: []rhumb.Route{{Host: "a.test"}}}}}
 	before := deskOf(r)
 	if err := before.Edit(t.Context(), routes(map[string][]string{"shop": {"a.test"}})); err != nil {
@@ -246,7 +246,7 @@ func TestACertificatesSourceFollowsFromTheHost(t *testing.T) {
 }
 
 func TestADeploymentThatCannotHaveTLSIsRefused(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	d := NewDesk(r, netip.MustParseAddrPort("[::]:80"), netip.MustParseAddrPort("[::]:443"), rhumb.Authority{})
 	refused := func(m rhumb.Stack, served rhumb.Table) error {
 		t.Helper()

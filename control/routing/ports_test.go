@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"rhumb"
-	"rhumb/internal/routerfake"
+	"rhumb/internal/routertest"
 )
 
 func TestPortsForOutgoingConnectionsAreChosenLast(t *testing.T) {
@@ -12,7 +12,7 @@ func TestPortsForOutgoingConnectionsAreChosenLast(t *testing.T) {
 	for _, c := range []struct{ from, to, want uint16 }{
 		{0, 0, 20000}, {32768, 60999, 20000}, {1024, 20010, 20011}, {1024, 65535, 20000},
 	} {
-		d := deskOf(routerfake.New())
+		d := deskOf(routertest.New())
 		d.outgoing = func() (from, to uint16) { return c.from, c.to }
 		p := rhumb.Port{Target: 80, Protocol: rhumb.TCP}
 		if got, err := d.FreePort(t.Context(), p, all); got != c.want || err != nil {
@@ -25,7 +25,7 @@ func TestPortsForOutgoingConnectionsAreChosenLast(t *testing.T) {
 }
 
 func TestNoPortBeyondTheRangeIsChosen(t *testing.T) {
-	d := deskOf(routerfake.New())
+	d := deskOf(routertest.New())
 	none := func(uint16) (taken, better bool) { return true, false }
 	p := rhumb.Port{Published: 65530, PublishedEnd: 65535, Target: 80, Protocol: rhumb.TCP}
 	if n, err := d.FreePort(t.Context(), p, none); rhumb.ErrorCode(err) != rhumb.Conflict {

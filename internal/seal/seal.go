@@ -121,7 +121,7 @@ func load(path string) (*age.X25519Identity, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return nil, rhumb.Errorf(rhumb.Denied, "key file %s may be read by others: its mode is %04o", path,
 			info.Mode().Perm()).
-			WithHint("if nobody has copied it: chmod 600 %s", path)
+			WithHint("if it wasn't copied: chmod 600 %s", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {

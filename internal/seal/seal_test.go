@@ -61,7 +61,7 @@ func TestAnyFlippedBitIsNoticed(t *testing.T) {
 		bad := bytes.Clone(sealed)
 		bad[i] ^= 1
 		if plain, err := box.Open(bad); err == nil {
-			t.Fatalf("byte %d was changed and nobody noticed: %q", i, plain)
+			t.Fatalf("byte %d was changed, and Open returned %q", i, plain)
 		}
 		if _, err := box.Open(sealed[:i]); !errors.Is(err, seal.ErrDamaged) {
 			t.Fatalf("cut to %d bytes it gives %v", i, err)

@@ -20,7 +20,7 @@ func (s *Service) Blocked() string {
 		if s.HookOf() != nil && on.Stands() {
 			continue // a migration works on the database that serves, whether that will change or not
 		}
-		if why := on.unmet(d.Condition); why != "" {
+		if why := unmet(on, d.Condition); why != "" {
 			return "waits for " + why
 		}
 	}
@@ -37,7 +37,7 @@ func (s *Service) Unjoined() string {
 		if on == nil || on == s {
 			continue
 		}
-		if why := on.unmet(rhumb.DependsStarted); why != "" {
+		if why := unmet(on, rhumb.DependsStarted); why != "" {
 			return "waits for " + why
 		}
 	}
@@ -45,7 +45,7 @@ func (s *Service) Unjoined() string {
 }
 
 // unmet says in which way the service doesn't meet the condition; "": it does. Slots that are given up are passed over.
-func (s *Service) unmet(c rhumb.Condition) string {
+func unmet(s *Service, c rhumb.Condition) string {
 	if s.Job {
 		if s.Due {
 			return jobTitle(s.Name)

@@ -98,15 +98,15 @@ func (st *Stack) Removed() bool {
 	if st.Wanted.Volumes && len(o.Volumes) > 0 {
 		return false
 	}
-	return !st.anyLeaver() && len(o.Published) == 0 && len(o.Networks) == 0
+	return !anyLeaver(st) && len(o.Published) == 0 && len(o.Networks) == 0
 }
 
 // PutBack reports whether everything is as in the wanted release, and nothing else is left.
 func (st *Stack) PutBack() bool {
-	return st.InPlace() && len(st.Unwanted()) == 0 && len(st.ExtraNetworks()) == 0 && !st.anyLeaver()
+	return st.InPlace() && len(st.Unwanted()) == 0 && len(st.ExtraNetworks()) == 0 && !anyLeaver(st)
 }
 
-func (st *Stack) anyLeaver() bool {
+func anyLeaver(st *Stack) bool {
 	for range st.Leavers() {
 		return true
 	}

@@ -36,7 +36,7 @@ type Tally struct {
 func (f *Failures) In(slot int) Tally { return f.bySlot[slot] }
 
 // countFailures counts this deployment's failures by service and slot, each replica once.
-func (st *Stack) countFailures() {
+func countFailures(st *Stack) {
 	seen := map[string]bool{}
 	for _, f := range st.Wanted.Failures {
 		s := st.byName[f.Service]
@@ -113,12 +113,12 @@ func (f *Failures) judge() {
 		return
 	}
 	for _, n := range slices.Sorted(maps.Keys(f.bySlot)) {
-		if s.cameUp(n) {
+		if f.cameUp(n) {
 			continue
 		}
 		c := f.bySlot[n]
 		tried := s.Restart.MaxAttempts > 0 && c.Count > s.Restart.MaxAttempts
-		over := c.first.Add(s.limit())
+		over := c.first.Add(limit(s.Service))
 		if n == 0 || c.final || tried || !s.st.Now.Before(over) {
 			return
 		}
@@ -129,7 +129,8 @@ func (f *Failures) judge() {
 
 // cameUp reports whether the failure of a slot is over, as far as can be observed: its replica is ready, or will be
 // unless it fails.
-func (s *Service) cameUp(n int) bool {
+func (f *Failures) cameUp(n int) bool {
+	s := f.of
 	if n < 1 || n > len(s.Slots) || s.Slots[n-1].Main == nil {
 		return false
 	}
@@ -137,18 +138,17 @@ func (s *Service) cameUp(n int) bool {
 	return s.readiness(r).ready || r.Alive() && (s.st.Observed.Accepts[r.ID] || s.Ready.Kind == rhumb.ReadyRunning)
 }
 
-// givenUp reports whether a slot that failed isn't tried again.
-func (f *Failures) givenUp(slot int) bool {
-	if f.mayComeUp {
-		return false
+// givenUp reports whether a slot that failed isn't tried again. look is when to decide again.
+func (f *Failures) givenUp(slot int) (is bool, look time.Time) {
+	count, mode := f.bySlot[slot].Count, f.of.st.Wanted.Mode
+	switch {
+	case f.mayComeUp:
+	case mode == Deploy:
+		is = f.of.Policy.OnFailure == rhumb.ActionContinue && count > 0 && f.tooMany()
+	case mode == Restore:
+		is = count > maxRestores
 	}
-	switch f.of.st.Wanted.Mode {
-	case Deploy:
-		return f.of.Policy.OnFailure == rhumb.ActionContinue && f.bySlot[slot].Count > 0 && f.tooMany()
-	case Restore:
-		return f.bySlot[slot].Count > maxRestores
-	}
-	return false
+	return is, f.look
 }
 
 // Failure is why a deployment can't go on, and what the policy of the service that failed asks for.

@@ -74,7 +74,7 @@ func (st *Stack) Before() map[string]string {
 	if st.Wanted.Previous == nil {
 		return before
 	}
-	alive := st.leaversAlive()
+	alive := leaversAlive(st)
 	g := NewGraph(st.Wanted.Previous)
 	for _, def := range g.Order {
 		for _, d := range g.Edges[def.Name] {
@@ -88,7 +88,7 @@ func (st *Stack) Before() map[string]string {
 
 // leaversAlive returns the services that have alive replicas which the wanted release doesn't have. The old replicas of
 // a slot that is given up may stay, so they don't count.
-func (st *Stack) leaversAlive() map[string]bool {
+func leaversAlive(st *Stack) map[string]bool {
 	alive := map[string]bool{}
 	for _, r := range st.Orphans {
 		alive[r.Service] = alive[r.Service] || r.Alive()

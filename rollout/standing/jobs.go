@@ -10,7 +10,7 @@ import (
 
 // due reports whether the service is a job that has yet to complete in this deployment. Not every deployment runs jobs.
 // look is when the first of its running replicas has taken too long.
-func (s *Service) due() (due bool, look time.Time) {
+func due(s *Service) (due bool, look time.Time) {
 	w := &s.st.Wanted
 	if !s.Job || w.Mode != Deploy || !w.RunJobs || slices.Contains(w.Jobs, s.Name) {
 		return false, look
@@ -22,12 +22,10 @@ func (s *Service) due() (due bool, look time.Time) {
 		if s.Completed(r) {
 			return false, look
 		}
-		if at, limited := deadline(s.Service, r); limited && r.Alive() && s.st.Now.Before(at) {
-			look = Earliest(look, at)
-		}
+		look = Earliest(look, s.RunsUntil(r))
 	}
 	if of := s.HookOf(); of != nil {
-		return s.dueBefore(of), look
+		return dueBefore(s, of), look
 	}
 	return true, look
 }
@@ -44,7 +42,7 @@ func (s *Service) HookOf() *Service {
 // dueBefore reports whether a hook must run before its service's replicas change. Its own spec may have changed, which
 // contains the service's hash. Or an earlier deployment ended too soon, and no replica of the service's spec was ever
 // started.
-func (s *Service) dueBefore(of *Service) bool {
+func dueBefore(s, of *Service) bool {
 	if s.Changed() {
 		return true
 	}
@@ -68,6 +66,14 @@ func (s *Service) Overdue(r *rhumb.Replica) string {
 		return fmt.Sprintf("took longer than %s", s.Ready.Timeout)
 	}
 	return ""
+}
+
+// RunsUntil returns when a running replica of a job has run for as long as it may; zero: it isn't limited, or has.
+func (s *Service) RunsUntil(r *rhumb.Replica) time.Time {
+	if at, limited := deadline(s.Service, r); limited && r.Alive() && s.st.Now.Before(at) {
+		return at
+	}
+	return time.Time{}
 }
 
 // deadline returns when a job's replica has run for as long as it may. It isn't limited if there is no such time.

@@ -58,3 +58,9 @@ func (o *Observed) routesTo(def *rhumb.Service) bool {
 	}
 	return slices.ContainsFunc(def.Container.Networks, func(a rhumb.Attachment) bool { return o.Segments[a.Network] })
 }
+
+// completed reports whether a dead replica has done its work and the restart policy leaves it at that. A replica that
+// was stopped because it had failed has not done its work.
+func (o *Observed) completed(def *rhumb.Service, r *rhumb.Replica) bool {
+	return !o.Recorded[r.ID] && endedWell(def, r)
+}

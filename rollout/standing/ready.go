@@ -29,39 +29,46 @@ func (s *Service) readiness(r *rhumb.Replica) readiness {
 		return readiness{failing: "has failed"}
 	case o.Stopping[r.ID], o.Pending(r): // post_start hooks have a limit of their own
 		return readiness{}
-	case s.Ready.Kind == rhumb.ReadyRunning:
-		return s.runs(r)
 	}
-	if since, ok := o.Ready[r.ID]; ok {
+	if since, ok := ReadySince(o, s.Service, r); ok {
+		if s.st.Now.Before(since) {
+			return readiness{look: since}
+		}
 		return readiness{ready: true, since: since}
 	}
 	if o.Routed(r) && s.Ready.Window == 0 || o.Accepts[r.ID] { // what accepts came in time; its window decides the rest
 		return readiness{}
 	}
-	late := latest(r.Started, o.PostStart[r.ID], o.Watched).Add(s.limit())
+	late := latest(r.Started, o.PostStart[r.ID], o.Watched).Add(limit(s.Service))
 	if s.st.Now.Before(late) {
 		return readiness{look: late}
 	}
-	return readiness{failing: fmt.Sprintf("was not ready within %s", s.limit())}
+	return readiness{failing: fmt.Sprintf("was not ready within %s", limit(s.Service))}
 }
 
-// runs returns the readiness of an alive replica that nothing checks: it is ready once it has run for long enough.
-func (s *Service) runs(r *rhumb.Replica) readiness {
-	o := s.st.Observed
-	since := latest(r.Started, o.PostStart[r.ID])
+// ReadySince reports whether a replica counts as ready, and since when. If since is still to come, the replica counts
+// as ready from then on unless something happens before. A replica whose failure is recorded or that is being stopped
+// isn't ready. def is the service as the replica's release has it; nil if it isn't known. A replica that nothing checks
+// is ready once it has run for long enough.
+func ReadySince(o *Observed, def *rhumb.Service, r *rhumb.Replica) (since time.Time, ok bool) {
+	switch {
+	case !r.Alive() || r.Health == rhumb.HealthUnhealthy || o.Recorded[r.ID] || o.Stopping[r.ID] || o.Pending(r):
+		return time.Time{}, false
+	case def == nil || def.Ready.Kind != rhumb.ReadyRunning:
+		since, ok = o.Ready[r.ID]
+		return since, ok
+	}
+	since = latest(r.Started, o.PostStart[r.ID])
 	if !o.Active(r) {
 		since = latest(since, o.Watched) // an earlier daemon may have been stopping it
 	}
-	if since = since.Add(s.Ready.Runs()); s.st.Now.Before(since) {
-		return readiness{look: since}
-	}
-	return readiness{ready: true, since: since}
+	return since.Add(def.Ready.Runs()), true
 }
 
 // limit is how long a replica may take until it is ready.
-func (s *Service) limit() time.Duration {
-	if s.Ready.Timeout > 0 && s.Ready.Kind != rhumb.ReadyRunning {
-		return s.Ready.Timeout
+func limit(def *rhumb.Service) time.Duration {
+	if def.Ready.Timeout > 0 && def.Ready.Kind != rhumb.ReadyRunning {
+		return def.Ready.Timeout
 	}
 	return rhumb.ReadyTimeout
 }

@@ -12,6 +12,7 @@ type Service struct {
 	*rhumb.Service
 	Prev      *rhumb.Service   // in the release that is left behind; nil: it isn't there
 	Spec      string           // the wanted spec hash
+	OldSpec   string           // the spec hash in the release that is left behind; "": it isn't there
 	Order     rhumb.Order      // stop-first if either release calls the service so: the old replica holds the same data
 	Policy    rhumb.Policy     // how it changes now: its rollback policy while the stack is put back
 	HasRoutes bool             // the table has, or will have, routes to its replicas
@@ -23,7 +24,6 @@ type Service struct {
 
 	st     *Stack
 	deps   []rhumb.Dependency
-	was    string    // the spec hash in the release that is left behind; "": it isn't there
 	needed bool      // a job that is due depends on it
 	look   time.Time // when a running job's time is over
 }
@@ -36,8 +36,8 @@ func newService(st *Stack, def *rhumb.Service, deps []rhumb.Dependency) *Service
 		s.Spec = def.Container.Hash()
 	}
 	if s.Prev != nil {
-		if s.was = w.OldSpecs[def.Name]; s.was == "" {
-			s.was = s.Prev.Container.Hash()
+		if s.OldSpec = w.OldSpecs[def.Name]; s.OldSpec == "" {
+			s.OldSpec = s.Prev.Container.Hash()
 		}
 	}
 	s.HasRoutes = st.Observed.routesTo(def)
@@ -54,10 +54,7 @@ func newService(st *Stack, def *rhumb.Service, deps []rhumb.Dependency) *Service
 }
 
 // Changed reports whether the release that is left behind has another spec of the service, or none.
-func (s *Service) Changed() bool { return s.was != s.Spec }
-
-// Former reports whether the replica is of the spec that the release that is left behind has.
-func (s *Service) Former(r *rhumb.Replica) bool { return r.Spec == s.was }
+func (s *Service) Changed() bool { return s.OldSpec != s.Spec }
 
 // AwaitsRoute reports whether the replica is known to be of no use outside the table. Nothing is known of a replica
 // that neither the wanted release nor the one that is left behind has made.
@@ -65,7 +62,7 @@ func (s *Service) AwaitsRoute(r *rhumb.Replica) bool {
 	switch r.Spec {
 	case s.Spec:
 		return s.HasRoutes
-	case s.was:
+	case s.OldSpec:
 		return s.Prev != nil && s.st.Observed.routesTo(s.Prev)
 	}
 	return false
@@ -91,7 +88,7 @@ func (s *Service) Stands() bool {
 }
 
 // Completed reports whether a dead replica has done its work and the restart policy leaves it at that.
-func (s *Service) Completed(r *rhumb.Replica) bool { return s.st.completed(s.Service, r) }
+func (s *Service) Completed(r *rhumb.Replica) bool { return s.st.Observed.completed(s.Service, r) }
 
 // Unrecorded reports whether the replica's failure must still be recorded. Of a deployment's own release only the
 // replicas that it has started count: the others aren't its failures.
@@ -103,12 +100,12 @@ func (s *Service) Unrecorded(r *rhumb.Replica) bool {
 // Stray reports whether the replica shares the network of a replica that is gone, so that nothing reaches it any more.
 func (s *Service) Stray(r *rhumb.Replica) bool {
 	on := s.st.byName[NetworkOf(s.Service)]
-	return r.Spec == s.Spec && r.Joined != "" && on != nil && on != s && !on.alive(r.Joined)
+	return r.Spec == s.Spec && r.Joined != "" && on != nil && on != s && !anyAlive(on.All, r.Joined)
 }
 
-// alive reports whether the service has an alive replica of that ID.
-func (s *Service) alive(id string) bool {
-	for _, r := range s.All {
+// anyAlive reports whether there is an alive replica of that ID.
+func anyAlive(rs []*rhumb.Replica, id string) bool {
+	for _, r := range rs {
 		if r.ID == id {
 			return r.Alive()
 		}
@@ -139,4 +136,16 @@ func (s *Service) eachLeaver(yield func(*rhumb.Replica) bool) bool {
 		}
 	}
 	return true
+}
+
+// Answers reports whether the service has a replica in place, or won't have one.
+func (s *Service) Answers() bool {
+	settled := true
+	for i := range s.Slots {
+		if s.Slots[i].Status == InPlace {
+			return true
+		}
+		settled = settled && s.Slots[i].Settled()
+	}
+	return settled
 }

@@ -1,7 +1,6 @@
 package standing
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -75,14 +74,17 @@ func (sl *Slot) judge() {
 	s, r := sl.of, sl.Main
 	switch {
 	case r == nil || r.State == rhumb.StateCreated:
-		if sl.judgeGivenUp() {
+		givenUp, look := s.Failures.givenUp(sl.N)
+		sl.look = Earliest(sl.look, look)
+		if givenUp {
 			sl.Status = GivenUp
 		} else if r != nil {
 			sl.Status = Starting
 		}
 	case !r.Alive():
-		sl.Reason = DeathOf(r)
-		sl.Status = sl.judgeDead()
+		status, look := sl.judgeDead()
+		sl.Status, sl.Reason = status, DeathOf(r)
+		sl.look = Earliest(sl.look, look)
 	case s.st.Observed.Stopping[r.ID]:
 		sl.Status, sl.Reason = Broken, "is being stopped"
 	default:
@@ -105,137 +107,22 @@ func (sl *Slot) judgeAlive() Status {
 
 // judgeDead decides whether a dead replica rests, is given up, or will be replaced. Holding and putting back leave what
 // the restart policy leaves. A deployment leaves only a replica that has done its work: once it has converged, every
-// other one runs.
-func (sl *Slot) judgeDead() Status {
+// other one runs. look is when to decide again.
+func (sl *Slot) judgeDead() (is Status, look time.Time) {
 	r, s := sl.Main, sl.of
 	w := &s.st.Wanted
 	asItWas := w.Mode == Hold || w.Mode == Restore && !w.Made(r)
 	switch {
 	case asItWas && (s.Completed(r) || leftDead(s.Service, r)) && (w.Mode == Hold || !sl.OldAlive()):
-		return Resting
+		return Resting, look
 	case s.Completed(r) && mayEnd(s.Service):
-		return Resting
-	case s.st.Observed.Recorded[r.ID] && sl.judgeGivenUp():
-		return GivenUp
+		return Resting, look
+	case !s.st.Observed.Recorded[r.ID]:
+		return Broken, look
 	}
-	return Broken
-}
-
-// judgeGivenUp decides whether the slot has failed and isn't tried again.
-func (sl *Slot) judgeGivenUp() bool {
-	f := &sl.of.Failures
-	sl.look = Earliest(sl.look, f.look)
-	return f.givenUp(sl.N)
-}
-
-// deal puts the service's replicas into its slots.
-func (s *Service) deal() {
-	s.Slots = make([]Slot, max(0, s.Replicas))
-	for i := range s.Slots {
-		s.Slots[i].N, s.Slots[i].of = i+1, s
+	givenUp, look := s.Failures.givenUp(sl.N)
+	if givenUp {
+		return GivenUp, look
 	}
-	for _, r := range s.All {
-		if r.Slot > len(s.Slots) {
-			s.Surplus = append(s.Surplus, r)
-			continue
-		}
-		sl := &s.Slots[r.Slot-1]
-		switch {
-		case !s.current(r):
-			sl.Old = append(sl.Old, r)
-		case sl.Main == nil:
-			sl.Main = r
-		default:
-			best, other := sl.Main, r
-			if s.better(r, sl.Main) {
-				best, other = r, sl.Main
-			}
-			sl.Main, sl.Old = best, append(sl.Old, other)
-			sl.look = Earliest(sl.look, s.readiness(other).look) // it may be the better one by then
-		}
-	}
-}
-
-// judge finds out how each slot stands, once the replicas are dealt.
-func (s *Service) judge() {
-	s.Failures.judge()
-	for i := range s.Slots {
-		s.Slots[i].judge()
-	}
-}
-
-// current reports whether the replica is as wanted. A created replica of another release has another name, so it can't
-// be started as the wanted one.
-func (s *Service) current(r *rhumb.Replica) bool {
-	if r.Spec != s.Spec || r.State == rhumb.StateCreated && r.Release != s.st.Wanted.Release {
-		return false
-	}
-	if r.State != rhumb.StateCreated && !r.Alive() && s.leftover(r) {
-		return false
-	}
-	if s.st.Observed.Severed[r.ID] && comesBack(s.Service) {
-		return false
-	}
-	return !s.misjoined(r) // even if it is dead: that was not its own failure
-}
-
-// leftover reports whether an earlier deployment stopped the dead replica, before another one came back to its spec.
-func (s *Service) leftover(r *rhumb.Replica) bool {
-	w := &s.st.Wanted
-	if w.Mode == Restore && s.st.rested(s.Service, r) {
-		return false
-	}
-	return w.Mode != Hold && !w.Made(r) && (s.Changed() || r.Slot > s.Prev.Replicas)
-}
-
-// misjoined reports whether the replica shares the network of a replica that is gone, or that won't stay while another
-// one will.
-func (s *Service) misjoined(r *rhumb.Replica) bool {
-	on := s.st.byName[NetworkOf(s.Service)]
-	if r.Joined == "" || on == nil || on == s {
-		return false
-	}
-	if !on.alive(r.Joined) {
-		return true
-	}
-	other := false
-	for i := range on.Slots {
-		if m := on.Slots[i].Main; m != nil && m.Alive() {
-			if m.ID == r.Joined {
-				return false
-			}
-			other = true
-		}
-	}
-	return other
-}
-
-// better reports whether a is to be the slot's rather than b, where both are of the wanted spec.
-func (s *Service) better(a, b *rhumb.Replica) bool {
-	return cmp.Or(cmp.Compare(s.rank(a), s.rank(b)), cmp.Compare(a.Release, b.Release), cmp.Compare(a.ID, b.ID)) > 0
-}
-
-func (s *Service) rank(r *rhumb.Replica) int {
-	o, is := s.st.Observed, s.readiness(r)
-	switch {
-	case r.State == rhumb.StateCreated:
-		return 2
-	case !r.Alive() && r.Release == s.st.Wanted.Release:
-		return 1 // its name must be free before another replica can have it
-	case !r.Alive():
-		return 0
-	case o.Stopping[r.ID]:
-		return 3
-	case is.failing != "":
-		return 4
-	case is.ready && o.Active(r):
-		return 9
-	case is.ready && o.Routed(r):
-		return 8
-	case is.ready:
-		return 7
-	case o.Routed(r):
-		return 6
-	}
-	return 5
+	return Broken, look
 }

@@ -16,12 +16,11 @@ type Stack struct {
 	Wanted   Wanted
 	Observed *Observed
 	Now      time.Time
+	Holdings
 
-	Services  []*Service       // of the wanted release, dependencies first
-	Orphans   []*rhumb.Replica // of services that the wanted release doesn't have, by service, slot and release
-	Addresses Addresses        // of all wanted services
-	Missing   Missing          // what the wanted release needs beside replicas
-	JobsDue   []*Service       // jobs that must run in this deployment and haven't completed
+	Services []*Service       // of the wanted release, dependencies first
+	Orphans  []*rhumb.Replica // of services that the wanted release doesn't have, by service, slot and release
+	JobsDue  []*Service       // jobs that must run in this deployment and haven't completed
 
 	byName  map[string]*Service
 	joiners map[string][]*rhumb.Replica // alive replicas, by the ID of the replica whose network they share
@@ -40,14 +39,16 @@ func Of(w Wanted, o *Observed, now time.Time) *Stack {
 			st.byName[def.Name] = s
 		}
 	}
-	st.Addresses = listAddresses(st)
-	st.Missing = missing(st)
-	st.assign()
-	st.countFailures()
+	st.Holdings = holdingsOf(st)
+	assign(st)
+	countFailures(st)
 	for _, s := range st.Services { // dependencies first: what shares a network looks at the slots of its owner
-		s.deal()
-		s.judge()
-		if s.Due, s.look = s.due(); s.Due {
+		deal(s)
+		s.Failures.judge()
+		for i := range s.Slots {
+			s.Slots[i].judge()
+		}
+		if s.Due, s.look = due(s); s.Due {
 			st.JobsDue = append(st.JobsDue, s)
 		}
 	}
@@ -56,7 +57,7 @@ func Of(w Wanted, o *Observed, now time.Time) *Stack {
 }
 
 // assign sorts the replicas by service. One-offs, in slot 0, belong to no service and are left out.
-func (st *Stack) assign() {
+func assign(st *Stack) {
 	for i := range st.Observed.Replicas {
 		r := &st.Observed.Replicas[i]
 		if r.Slot <= 0 {
@@ -118,18 +119,12 @@ func (st *Stack) Keeps(r *rhumb.Replica) bool {
 	if was == "" {
 		was = def.Container.Hash()
 	}
-	return r.Spec == was && st.rested(def, r) && !st.Observed.Routed(r)
+	return r.Spec == was && rested(st, def, r) && !st.Observed.Routed(r)
 }
 
 // rested reports whether a dead replica is a one-shot that had done its work before this deployment began.
-func (st *Stack) rested(def *rhumb.Service, r *rhumb.Replica) bool {
-	return !def.Job && mayEnd(def) && st.completed(def, r) && !r.Finished.After(st.Wanted.Since)
-}
-
-// completed reports whether a dead replica has done its work and the restart policy leaves it at that. A replica that
-// was stopped because it had failed has not done its work.
-func (st *Stack) completed(def *rhumb.Service, r *rhumb.Replica) bool {
-	return !st.Observed.Recorded[r.ID] && endedWell(def, r)
+func rested(st *Stack, def *rhumb.Service, r *rhumb.Replica) bool {
+	return !def.Job && mayEnd(def) && st.Observed.completed(def, r) && !r.Finished.After(st.Wanted.Since)
 }
 
 // OthersServe reports whether new connections go to another replica of the replica's service.

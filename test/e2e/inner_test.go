@@ -14,7 +14,7 @@ import (
 
 // hops is what real stacks have inside: nginx, which looks a name up once and keeps it for ever, HAProxy, and PgBouncer before
 // a PostgreSQL, each calling the next by its name. The caller asks the database as pools do.
-const hops = `
+var hops = `
 x-hops: &hops {image: "rhumb-test/hops:1", init: true}
 services:
   api:
@@ -25,21 +25,7 @@ services:
     <<: *hops
     ports: ["${PORT}:80"]
     depends_on: [api]
-    command:
-      - bash
-      - -ec
-      - |
-        cat >/tmp/nginx.conf <<'END'
-        daemon off; error_log /dev/stderr;
-        events {}
-        http {
-          access_log off;
-          upstream api { server api:8000; keepalive 8; }
-          server { listen 80; location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; } }
-        }
-        END
-        exec nginx -c /tmp/nginx.conf
-  haproxy:
+` + nginx(beforeAPI) + `  haproxy:
     <<: *hops
     ports: ["${PORT2}:80"]
     depends_on: [api]

@@ -10,7 +10,7 @@ import (
 )
 
 // inside is a stack of two services that call each other through a network, which changes.
-const inside = `
+var inside = `
 services:
   api:
     image: rhumb-test/app:1
@@ -25,21 +25,7 @@ services:
     depends_on: [api]
     stop_signal: SIGQUIT
     x-rhumb: {drain: 8s}
-    command:
-      - bash
-      - -ec
-      - |
-        cat >/tmp/nginx.conf <<'END'
-        daemon off; error_log /dev/stderr;
-        events {}
-        http {
-          access_log off;
-          upstream api { server api:8000; keepalive 8; }
-          server { listen 80; location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; } }
-        }
-        END
-        exec nginx -c /tmp/nginx.conf
-networks: {n: {ipam: {config: [{subnet: "${NET:-10.231.15.0/24}"}]}, internal: "${INTERNAL:-false}"}}
+` + nginx(beforeAPI) + `networks: {n: {ipam: {config: [{subnet: "${NET:-10.231.15.0/24}"}]}, internal: "${INTERNAL:-false}"}}
 `
 
 // networks returns the stack's networks by name.

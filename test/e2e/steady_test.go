@@ -92,7 +92,7 @@ func TestOnlyWhatGoesOnServingReplacesTheOldRelease(t *testing.T) {
 }
 
 // behindNginx is a service that only another one calls.
-const behindNginx = `
+var behindNginx = `
 services:
   front:
     image: rhumb-test/hops:1
@@ -100,20 +100,7 @@ services:
     ports: [{target: 80, published: "${PORT}", app_protocol: http}]
     depends_on: [server]
     stop_signal: SIGQUIT
-    command:
-      - bash
-      - -ec
-      - |
-        cat >/tmp/nginx.conf <<'END'
-        daemon off; error_log /dev/stderr;
-        events {}
-        http {
-          access_log off;
-          server { listen 80; location / { proxy_pass http://server:8000; } }
-        }
-        END
-        exec nginx -c /tmp/nginx.conf
-  server:
+` + nginx(`server { listen 80; location / { proxy_pass http://server:8000; } }`) + `  server:
     image: rhumb-test/app:1
     environment: {RELEASE: "${V}", ADDR: "${BIND:-}:8000"}
     EXPOSE

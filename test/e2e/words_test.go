@@ -58,7 +58,7 @@ func TestCodeThatIsMountedIsToldOnceAndNotPutBack(t *testing.T) {
 	if n := strings.Count(out, "✘ "); n != 1 {
 		t.Errorf("%d cards:\n%s", n, out)
 	}
-	for _, want := range []string{" times: " + k.name + "-app.2.1, " + k.name + "-app.1.1 (", "app.1 exited with 7 after ",
+	for _, want := range []string{" times: " + k.name + "-app.2.1, " + k.name + "-app.1.1 (", "app.1 exited with 7",
 		"; ./code is bind-mounted and not part of a release: the content stays as it is"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q isn't in:\n%s", want, out)

@@ -15,7 +15,7 @@ import (
 	"rhumb/engine/enginefake"
 	"rhumb/httpapi"
 	"rhumb/httpapi/client"
-	"rhumb/internal/routerfake"
+	"rhumb/internal/routertest"
 	"rhumb/internal/seal"
 	"rhumb/internal/together"
 	"rhumb/sqlite"
@@ -39,7 +39,7 @@ func reach(t *testing.T) *client.Client {
 		t.Fatal(err)
 	}
 	engine, log := enginefake.New(time.Now), slog.New(slog.DiscardHandler)
-	c := control.New(control.Deps{Engine: engine, Images: engine, Store: store, Router: routerfake.New(), Log: log})
+	c := control.New(control.Deps{Engine: engine, Images: engine, Store: store, Router: routertest.New(), Log: log})
 	api := httpapi.New(httpapi.Services{Deployer: c, History: c}, log)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -15,7 +15,7 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// build converts how a service's image is built, and keeps where its context is.
+// build converts the build of a service's image, and records its context.
 func (c *converter) build(s types.ServiceConfig) *rhumb.Build {
 	b := s.Build
 	path := "services." + s.Name + ".build"
@@ -67,7 +67,7 @@ func (c *converter) buildPlatform(s types.ServiceConfig) string {
 	return ""
 }
 
-// context finds the build context and the Dockerfile on the client's disk, unless the engine fetches them.
+// context finds the build context and the Dockerfile on the client's disk, unless the engine fetches the context.
 func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build) Context {
 	out.Context = b.Context
 	switch {
@@ -82,7 +82,7 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 	}
 	here := Context{Dir: b.Context}
 	if c.bad.Follows(path) {
-		return here // what was wrong has been left out: another folder is meant
+		return here // the real value was cut out because of a mistake
 	}
 	out.Context = filepath.ToSlash(c.relative(b.Context))
 	info, err := os.Stat(b.Context)
@@ -99,7 +99,7 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 	}
 	if b.DockerfileInline != "" {
 		if b.Dockerfile != "" {
-			c.bad.At(path+".dockerfile_inline", "keep one of them", "dockerfile is said too")
+			c.bad.At(path+".dockerfile_inline", "keep one of them", "dockerfile is set too")
 		}
 		here.Inline = c.lines.Find(path + ".dockerfile_inline")
 		return here
@@ -108,7 +108,7 @@ func (c *converter) context(path string, b *types.BuildConfig, out *rhumb.Build)
 	return here
 }
 
-// dockerfile finds the Dockerfile of a context that is a folder.
+// dockerfile returns the Dockerfile of a context that is a folder.
 func (c *converter) dockerfile(path string, b *types.BuildConfig, out *rhumb.Build) string {
 	file := b.Dockerfile
 	if file == "" {
@@ -126,7 +126,7 @@ func (c *converter) dockerfile(path string, b *types.BuildConfig, out *rhumb.Bui
 	return file
 }
 
-// remoteDockerfile takes the Dockerfile's name where the engine fetches the context.
+// remoteDockerfile returns the Dockerfile's name in a context that the engine fetches.
 func (c *converter) remoteDockerfile(path string, b *types.BuildConfig, out *rhumb.Build) {
 	switch {
 	case b.DockerfileInline != "":
@@ -139,7 +139,7 @@ func (c *converter) remoteDockerfile(path string, b *types.BuildConfig, out *rhu
 	}
 }
 
-// relative gives a path as seen from the project folder, so that the stack is the same wherever the folder is.
+// relative returns a path relative to the project folder, so that the stack doesn't depend on where the folder is.
 func (c *converter) relative(path string) string {
 	if rel, err := filepath.Rel(c.in.Dir, path); err == nil {
 		return rel
@@ -147,7 +147,7 @@ func (c *converter) relative(path string) string {
 	return path
 }
 
-// buildSecret reads a secret for a build. The server's own ones can't leave it.
+// buildSecret reads a secret for a build. Secrets of the server can't be used: they never leave it.
 func (c *converter) buildSecret(at, name string) ([]byte, bool) {
 	k := fileKey{rhumb.FileSecret, name}
 	object, ok := c.object(k)
@@ -156,7 +156,7 @@ func (c *converter) buildSecret(at, name string) ([]byte, bool) {
 	}
 	c.used[k] = true
 	if object.External {
-		c.bad.At(at, "give the build a secret with file: or environment:",
+		c.bad.At(at, "set file: or environment: of the secret",
 			"secret %s is kept by the server and doesn't reach builds", name)
 		return nil, false
 	}

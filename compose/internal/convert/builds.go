@@ -5,5 +5,5 @@ type Context struct {
 	Dir        string            // absolute; "": the engine fetches it
 	Dockerfile string            // absolute; "": it is inline
 	Inline     string            `json:"-"`         // where the inline one stands: "compose.yaml:12"; "": there is none
-	Secrets    map[string][]byte `json:",omitzero"` // contents by ID
+	Secrets    map[string][]byte `json:",omitzero"` // contents, by ID
 }

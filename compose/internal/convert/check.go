@@ -13,7 +13,7 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// check reports names that lead nowhere, and services that can't be.
+// check reports names without a definition, and impossible services.
 func (c *converter) check() {
 	for _, name := range c.project.ServiceNames() {
 		s := c.project.Services[name]
@@ -36,8 +36,8 @@ func (c *converter) check() {
 	c.checkCycles()
 }
 
-// checkContainer looks up what a container uses of the stack. What a hook has of its service comes first in its
-// lists, and is looked up there.
+// checkContainer checks the names that a container uses. A hook's lists begin with those of its service, which are
+// checked there.
 func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string) {
 	for _, n := range slices.Sorted(maps.Keys(s.Networks)) {
 		if _, ok := inherited.Networks[n]; ok {
@@ -45,10 +45,10 @@ func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string
 		}
 		refer(c, path+".networks."+n, "network", n, c.project.Networks)
 		if s.NetworkMode != inherited.NetworkMode {
-			c.bad.At(path+".network_mode", "keep one of them", "networks are named too")
+			c.bad.At(path+".network_mode", "keep one of them", "networks is set too")
 		}
 	}
-	for i, v := range s.Volumes { // a hook has none of its service's
+	for i, v := range s.Volumes { // a hook inherits none
 		if v.Type == types.VolumeTypeVolume && v.Source != "" {
 			refer(c, fmt.Sprintf("%s.volumes[%d]", path, i), "volume", v.Source, c.project.Volumes)
 		}
@@ -65,7 +65,7 @@ func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string
 	case shared && mode != "service" && mode != "container",
 		joins(s.NetworkMode) && !networkName.MatchString(s.NetworkMode):
 		c.bad.At(path+".network_mode", "write host, none, service:NAME, container:NAME, or a network's name",
-			"there is no mode %q", s.NetworkMode)
+			"unknown mode %q", s.NetworkMode)
 	case joins(s.NetworkMode) && !onBridge(s.NetworkMode):
 		_, declared := c.network(s.NetworkMode)
 		if word := place.Closest(s.NetworkMode, []string{"bridge", "default"}); word != "" && !declared {
@@ -76,13 +76,13 @@ func (c *converter) checkContainer(s, inherited types.ContainerSpec, path string
 	}
 }
 
-// networkName matches what the engine takes for a network's name.
+// networkName matches the engine's names of networks.
 var networkName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 
-// own gives a list without what is inherited, which is at its beginning.
+// own returns a list without its inherited beginning.
 func own[T any](list, inherited []T) []T { return list[min(len(inherited), len(list)):] }
 
-// checkHook looks up the names that a pre_start hook uses and its service doesn't. The library looks only at services'.
+// checkHook checks the names that a pre_start hook uses and its service doesn't. The library checks only services.
 func (c *converter) checkHook(h, of types.ContainerSpec, path string) {
 	c.checkContainer(h, of, path)
 	for key, modes := range map[string][2]string{"network_mode": {h.NetworkMode, of.NetworkMode}, "pid": {h.Pid, of.Pid},
@@ -98,7 +98,7 @@ func (c *converter) checkHook(h, of types.ContainerSpec, path string) {
 	}
 }
 
-// checkServices looks up the other services that a service names, and what its build uses.
+// checkServices checks the services that a service and its build name.
 func (c *converter) checkServices(s types.ServiceConfig, path string) {
 	if s.Build != nil {
 		for i, f := range s.Build.Secrets {
@@ -118,7 +118,7 @@ func (c *converter) checkServices(s types.ServiceConfig, path string) {
 	}
 }
 
-// dependencyPlace finds where a service names another: in a list of depends_on, or where the dependency is implied.
+// dependencyPlace returns the path where a service names another: in depends_on, or where the dependency is implied.
 func (c *converter) dependencyPlace(s types.ServiceConfig, path, other string) string {
 	for i, link := range s.Links {
 		if link == other || strings.HasPrefix(link, other+":") {
@@ -150,7 +150,7 @@ func refer[V any](c *converter, at, what, name string, known map[string]V) {
 
 func (c *converter) referService(at, name string) {
 	if _, inactive := c.project.DisabledServices[name]; inactive {
-		c.bad.At(at, "name the profile with --profile, or say required: false", "service %s has a profile that isn't active",
+		c.bad.At(at, "name the profile with --profile, or set required: false", "service %s has a profile that isn't active",
 			name)
 		return
 	}
@@ -159,17 +159,17 @@ func (c *converter) referService(at, name string) {
 	}
 }
 
-// checkCondition looks at a condition of depends_on.
+// checkCondition checks a condition of depends_on.
 func (c *converter) checkCondition(path, condition string) {
 	switch condition {
 	case "", types.ServiceConditionStarted, types.ServiceConditionHealthy, types.ServiceConditionCompletedSuccessfully:
 	default:
 		c.bad.At(path+".condition", "choose service_started, service_healthy or service_completed_successfully",
-			"there is no condition %q", condition)
+			"unknown condition %q", condition)
 	}
 }
 
-// checkCycles reports circles of dependencies, each once.
+// checkCycles reports dependency cycles, each once.
 func (c *converter) checkCycles() {
 	const open, done = 1, 2
 	state := map[string]int{}
@@ -182,7 +182,7 @@ func (c *converter) checkCycles() {
 			switch state[next] {
 			case open:
 				circle := append(slices.Clone(trail[slices.Index(trail, next):]), next)
-				c.bad.At("services."+name+".depends_on", "leave one of them out", "services await each other: %s",
+				c.bad.At("services."+name+".depends_on", "leave one of them out", "services depend on each other: %s",
 					strings.Join(circle, " -> "))
 			case done:
 			default:

@@ -19,8 +19,8 @@ func (c *converter) keep(k fileKey, content []byte) rhumb.File {
 	return f
 }
 
-// file gives a config or secret that something uses, and reads it when that is the first one. Mistakes are reported
-// at the user's definition; at is where it is used.
+// file returns a config or secret, and reads it the first time. Mistakes are reported at its definition; at is where
+// it is used.
 func (c *converter) file(at string, k fileKey) (rhumb.File, bool) {
 	c.used[k] = true
 	if f, ok := c.contents[k]; ok {
@@ -54,7 +54,7 @@ func (c *converter) object(k fileKey) (types.FileObjectConfig, bool) {
 
 func definition(k fileKey) string { return string(k.kind) + "s." + k.name }
 
-// content reads what a config or secret holds: a file, a variable, or the text itself.
+// content returns the content of a config or secret: a file's, a variable's, or the text itself.
 func (c *converter) content(path string, o types.FileObjectConfig) ([]byte, bool) {
 	switch {
 	case o.File != "":
@@ -73,7 +73,7 @@ func (c *converter) content(path string, o types.FileObjectConfig) ([]byte, bool
 	case o.Content != "" || c.lines.Has(path+".content"):
 		return c.limited(path, []byte(o.Content))
 	}
-	c.bad.At(path, "say file, environment or external", "it has no content")
+	c.bad.At(path, "set file, environment or external", "it has no content")
 	return nil, false
 }
 

@@ -1,5 +1,5 @@
-// Package convert turns the merged Compose model into the stack, one noun of the domain after the other. It reads from
-// the disk only what the stack keeps: the contents of configs, secrets, certificates and mounted files.
+// Package convert turns the merged Compose model into the stack, one noun of the domain after the other. From the
+// disk it reads only what becomes part of the stack: configs, secrets, certificates and mounted files.
 package convert
 
 import (
@@ -15,21 +15,21 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Model is what the Compose library made of the files, with what is to be known of the files themselves.
+// Model is the Compose library's result, with what is known about the files.
 type Model struct {
 	Name    string                   // of the stack
 	Dir     string                   // the project folder, absolute
 	First   string                   // the first Compose file, for people
 	Env     map[string]string        // the variables of this machine and of the env files
-	Shown   func(path string) string // gives a path as people know it
+	Shown   func(path string) string // returns a path for messages
 	Project *types.Project
 	Keys    []keys.Use      // those that aren't honoured as written
 	Lines   *place.Lines    // where everything is said
-	Bad     *place.Problems // takes the mistakes
+	Bad     *place.Problems // collects the mistakes
 }
 
-// Stack makes the stack of a model, and tells by service what builds need. Mistakes go to m.Bad, and the stack is
-// then of no use.
+// Stack returns the stack of a model, and for each service that is built what the build needs. Mistakes go to m.Bad;
+// the stack is then unusable.
 func Stack(m Model) (rhumb.Stack, map[string]Context) {
 	c := newConverter(m)
 	c.check()
@@ -37,28 +37,28 @@ func Stack(m Model) (rhumb.Stack, map[string]Context) {
 	return stack, c.builds
 }
 
-// fileKey names a File of the stack.
+// fileKey identifies a File of the stack.
 type fileKey struct {
 	kind rhumb.FileKind
 	name string
 }
 
-// converter makes the stack of the merged model.
+// converter converts the merged model.
 type converter struct {
 	in      Model
 	lines   *place.Lines
 	bad     *place.Problems
 	project *types.Project
-	// mistakes were found already, so that values are missing or empty that the user didn't leave out or empty
+	// mistakes were found earlier, so values may be missing or empty that the user has set
 	unset bool
 
-	networks map[string]bool // used ones, by key
+	networks map[string]bool // in use, by key
 	volumes  map[string]bool
-	used     map[fileKey]bool // configs and secrets
+	used     map[fileKey]bool // configs and secrets in use
 	contents map[fileKey]rhumb.File
-	aliases  map[string]map[string]string // by service and alias: who asked for it
+	aliases  map[string]map[string]string // by service and alias: the path that adds the alias
 	awaited  map[string]bool              // services whose completion others await
-	extras   map[string]extension.Service // x-rhumb by service
+	extras   map[string]extension.Service // x-rhumb, by service
 	builds   map[string]Context
 	notes    []rhumb.Note
 	loose    []string // Stack.Unversioned
@@ -73,7 +73,7 @@ func newConverter(m Model) *converter {
 	}
 }
 
-// stack converts everything. Mistakes go to c.bad, and the stack is then of no use.
+// stack converts everything. Mistakes go to c.bad; the stack is then unusable.
 func (c *converter) stack() rhumb.Stack {
 	c.prepare()
 	s := rhumb.Stack{Name: c.in.Name}
@@ -84,7 +84,7 @@ func (c *converter) stack() rhumb.Stack {
 	}
 	slices.SortFunc(s.Services, func(a, b rhumb.Service) int { return cmp.Compare(a.Name, b.Name) })
 	if len(s.Services) == 0 && (!c.unset || !c.bad.Said("services")) {
-		c.bad.Add(cmp.Or(c.lines.Find("services"), place.At(c.in.First, 1)), "services: there is none to run", c.noServices())
+		c.bad.Add(cmp.Or(c.lines.Find("services"), place.At(c.in.First, 1)), "services: no service to run", c.noServices())
 	}
 	c.published(s.Services)
 	c.routed(s.Services)
@@ -112,7 +112,7 @@ func (c *converter) noServices() string {
 	return "write at least one below services:"
 }
 
-// prepare gathers what one service says about another.
+// prepare collects what services say about each other.
 func (c *converter) prepare() {
 	if _, ok := c.project.Networks["default"]; !ok {
 		c.defaultNetwork()
@@ -132,8 +132,7 @@ func (c *converter) prepare() {
 	}
 }
 
-// defaultNetwork makes the stack's default network for services that ask for Docker's bridge, if no other service
-// needed it.
+// defaultNetwork adds the stack's default network for services on Docker's bridge, if no other service has added it.
 func (c *converter) defaultNetwork() {
 	for _, s := range c.project.Services {
 		if onBridge(s.NetworkMode) ||
@@ -181,14 +180,14 @@ func (c *converter) stackVolumes() []rhumb.Volume {
 	return list
 }
 
-// named reports a name that is said and empty, such as a variable that isn't set.
+// named reports an empty name, such as one from an unset variable.
 func (c *converter) named(path, name string) {
 	if name == "" && c.lines.Has(path+".name") {
 		c.bad.At(path+".name", "write the name, or leave the key out", "it is empty")
 	}
 }
 
-// filled gives the map, or nil if it is empty, so that saying nothing and saying {} hash alike.
+// filled returns the map, or nil if it is empty, so that {} and no value have the same hash.
 func filled[M ~map[string]string](m M) map[string]string {
 	if len(m) == 0 {
 		return nil

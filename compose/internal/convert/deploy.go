@@ -37,10 +37,11 @@ func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy,
 		out.Parallelism = int(min(*u.Parallelism, 1<<30))
 	}
 	out.Delay, out.Monitor = c.duration(path+".delay", &u.Delay), c.duration(path+".monitor", &u.Monitor)
-	// The library has 32 bits; its decimals are what the user wrote.
+	// The library rounds to 32 bits; format the number as the user wrote it.
 	out.MaxFailureRatio, _ = strconv.ParseFloat(strconv.FormatFloat(float64(u.MaxFailureRatio), 'g', -1, 32), 64)
 	if math.IsNaN(out.MaxFailureRatio) || out.MaxFailureRatio < 0 || out.MaxFailureRatio > 1 {
-		c.bad.At(path+".max_failure_ratio", "it goes from 0 to 1: 0.25 lets a quarter of the replicas fail", "%v is no ratio",
+		c.bad.At(path+".max_failure_ratio",
+			"write a number from 0 to 1: with 0.25 a quarter of the replicas may fail", "%v is not a ratio",
 			u.MaxFailureRatio)
 		out.MaxFailureRatio = 0
 	}
@@ -55,11 +56,11 @@ func (c *converter) policy(path string, u *types.UpdateConfig, out rhumb.Policy,
 		}
 		names = append(names, string(a))
 	}
-	c.bad.At(path+".failure_action", "choose "+strings.Join(names, " or "), "there is no action %q here", u.FailureAction)
+	c.bad.At(path+".failure_action", "choose "+strings.Join(names, " or "), "unknown action %q", u.FailureAction)
 	return out
 }
 
-// restart converts restart and deploy.restart_policy; the latter counts more.
+// restart converts restart and deploy.restart_policy. The latter takes precedence.
 func (c *converter) restart(s types.ServiceConfig) rhumb.Restart {
 	if c.awaited[s.Name] {
 		if s.Restart != "" && s.Restart != "no" {
@@ -88,7 +89,7 @@ func (c *converter) restart(s types.ServiceConfig) rhumb.Restart {
 	}
 	if out.Condition == "" || counted {
 		c.bad.At("services."+s.Name+".restart", "choose always, unless-stopped, on-failure[:times] or \"no\"",
-			"there is no policy %q", s.Restart)
+			"unknown policy %q", s.Restart)
 	}
 	return out
 }
@@ -102,7 +103,7 @@ func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Res
 	case "none", "no":
 		out.Condition = rhumb.RestartNone
 	default:
-		c.bad.At(path+".condition", "choose any, on-failure or none", "there is no condition %q", p.Condition)
+		c.bad.At(path+".condition", "choose any, on-failure or none", "unknown condition %q", p.Condition)
 	}
 	if p.MaxAttempts != nil {
 		out.MaxAttempts = int(min(*p.MaxAttempts, 1<<30))
@@ -110,8 +111,8 @@ func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Res
 	return out
 }
 
-// order chooses how a slot changes. The user's word counts; else what two replicas can't share at one time makes a
-// service stop-first.
+// order chooses how a slot changes. A service whose replicas can't run at the same time is stop-first, unless the
+// user sets the order.
 func (c *converter) order(s types.ServiceConfig, out *rhumb.Service) (rhumb.Order, string) {
 	if c.extras[s.Name].Strategy == extension.Recreate {
 		return rhumb.StopFirst, keys.Extension + ".strategy is recreate"
@@ -125,7 +126,7 @@ func (c *converter) order(s types.ServiceConfig, out *rhumb.Service) (rhumb.Orde
 	return rhumb.StartFirst, ""
 }
 
-// exclusive gives the first thing that two replicas of the service must not hold at one time, or "".
+// exclusive returns the first thing that two replicas of the service must not use at the same time, or "".
 func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string {
 	for _, v := range s.Volumes {
 		switch {
@@ -167,11 +168,12 @@ func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string 
 	return ""
 }
 
-// systemFolders are shared by nature: mounting them read-write doesn't make a replica the only one.
+// systemFolders are shared by nature: mounting them read-write doesn't make a service stop-first.
 var systemFolders = []string{"/dev", "/etc", "/lib/modules", "/proc", "/run", "/sys", "/tmp", "/var/lib/docker",
 	"/var/log", "/var/run"}
 
-// dataFolder tells whether a bind mount may hold data that two replicas would spoil: a folder, or what will become one.
+// dataFolder reports whether a bind mount may contain data that two replicas would corrupt: a folder, or a path that
+// becomes one.
 func (c *converter) dataFolder(source string) bool {
 	for _, dir := range systemFolders {
 		if (source == dir || strings.HasPrefix(source, dir+"/")) && !inside(c.in.Dir, source) {
@@ -185,7 +187,7 @@ func (c *converter) dataFolder(source string) bool {
 	return err != nil || info.IsDir()
 }
 
-// ready says when a replica counts as ready.
+// ready converts the condition under which a replica is ready.
 func (c *converter) ready(s types.ServiceConfig, out *rhumb.Service) rhumb.Ready {
 	if out.Job {
 		return rhumb.Ready{Kind: rhumb.ReadyExit, Timeout: c.extras[s.Name].Ready.Timeout}
@@ -193,13 +195,13 @@ func (c *converter) ready(s types.ServiceConfig, out *rhumb.Service) rhumb.Ready
 	r := c.extras[s.Name].Ready
 	if (r.Kind == rhumb.ReadyHTTP || r.Kind == rhumb.ReadyTCP) && r.Port == 0 {
 		if r.Port = firstPort(out.Container.Expose); r.Port == 0 && !c.portsLeftOut(s.Name) {
-			c.bad.At("services."+s.Name+"."+keys.Extension+".ready", "add port", "no port to ask is known")
+			c.bad.At("services."+s.Name+"."+keys.Extension+".ready", "add port", "the port to check is unknown")
 		}
 	}
 	return r
 }
 
-// portsLeftOut reports whether a service may have ports that were left out because something is wrong with them.
+// portsLeftOut reports whether ports of a service may have been cut out because of mistakes.
 func (c *converter) portsLeftOut(name string) bool {
 	return c.bad.Follows("services."+name+".ports") || c.bad.Follows("services."+name+".expose") ||
 		c.unset && c.bad.Said("services."+name+".ports")

@@ -15,7 +15,8 @@ import (
 	"rhumb/compose/internal/keys"
 )
 
-// hooks converts a service's hooks. Those of pre_start that run once are jobs, which it gives; the service awaits them.
+// hooks converts a service's hooks. It returns the pre_start hooks that run once: they are jobs, and the service
+// waits for them.
 func (c *converter) hooks(s types.ServiceConfig, out *rhumb.Service) []rhumb.Service {
 	path := "services." + s.Name + "."
 	out.PostStart = c.inside(path+"post_start", s.PostStart, c.limit(s, rhumb.HookPostStart))
@@ -24,7 +25,7 @@ func (c *converter) hooks(s types.ServiceConfig, out *rhumb.Service) []rhumb.Ser
 	var jobs []rhumb.Service
 	deps := slices.Clone(out.DependsOn)
 	for i := range deps {
-		deps[i].Restart = false // that the service itself changes is enough
+		deps[i].Restart = false // a change of the service itself is enough
 	}
 	for i, h := range s.PreStart {
 		k, pull := c.hookContainer(s, h, i, out)
@@ -47,7 +48,7 @@ func (c *converter) hooks(s types.ServiceConfig, out *rhumb.Service) []rhumb.Ser
 	return jobs
 }
 
-// limit is how long a service's hooks of a kind may take.
+// limit returns the time limit of a service's hooks of a kind.
 func (c *converter) limit(s types.ServiceConfig, kind rhumb.HookKind) time.Duration {
 	if d := c.extras[s.Name].Hooks[kind]; d != nil {
 		return *d
@@ -58,22 +59,22 @@ func (c *converter) limit(s types.ServiceConfig, kind rhumb.HookKind) time.Durat
 	return extension.HookTimeout
 }
 
-// hookContainer converts what a pre_start hook is made of, and when its image is pulled: the library has completed it
-// with what the service says, but for its mounts. It answers to no name and takes no address, and without an image of
-// its own it has the service's.
+// hookContainer converts the container of a pre_start hook, and its pull policy. The library has completed the hook
+// with its service's values, except the mounts. The hook has no names and publishes no ports, and without an image of
+// its own it uses the service's.
 func (c *converter) hookContainer(s types.ServiceConfig, h types.PreStartHook, i int,
 	of *rhumb.Service) (rhumb.Container, rhumb.PullPolicy) {
 	inherits := h.Image == "" || h.Image == s.Image
 	switch {
-	case h.NetworkMode != s.NetworkMode: // its own word
+	case h.NetworkMode != s.NetworkMode: // the hook's own mode
 		h.Networks = nil
-	case len(h.Networks) > 0: // its own, if the service has a mode
+	case len(h.Networks) > 0: // the hook's own networks, if the service has a mode
 		h.NetworkMode = ""
 	}
 	if h.PullPolicy == "build" && s.PullPolicy == "build" {
-		h.PullPolicy = "" // hooks build nothing
+		h.PullPolicy = "" // hooks have no build
 	}
-	s.Name = fmt.Sprintf("%s.pre_start[%d]", s.Name, i) // what is said of it is said there
+	s.Name = fmt.Sprintf("%s.pre_start[%d]", s.Name, i) // mistakes are reported at this path
 	s.ContainerSpec, s.WorkloadSpec = h.ContainerSpec, types.WorkloadSpec{}
 	k := c.container(s)
 	for _, m := range of.Container.Mounts {
@@ -106,7 +107,7 @@ func (c *converter) inside(path string, hooks []types.ServiceHook, limit time.Du
 	return list
 }
 
-// hookEnv gives a hook's variables; one without a value has that of the environment, or is left out.
+// hookEnv returns a hook's variables. One without a value has that of the environment, or is left out.
 func (c *converter) hookEnv(path string, vars types.MappingWithEquals) map[string]string {
 	env := map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(vars)) {
@@ -124,7 +125,7 @@ func (c *converter) hookEnv(path string, vars types.MappingWithEquals) map[strin
 	return filled(env)
 }
 
-// after gives the check of x-rhumb.after.
+// after returns the check in x-rhumb.after.
 func (c *converter) after(s types.ServiceConfig, out *rhumb.Service) *rhumb.Check {
 	check := c.extras[s.Name].After
 	if check == nil {
@@ -132,17 +133,17 @@ func (c *converter) after(s types.ServiceConfig, out *rhumb.Service) *rhumb.Chec
 	}
 	path := "services." + s.Name + "." + keys.Extension + ".after"
 	if out.Job {
-		c.bad.At(path, "give it to a service that stays", "%s is a job: it has ended by then", s.Name)
+		c.bad.At(path, "use a service that keeps running", "%s is a job, which has ended by then", s.Name)
 	}
 	if check.Path != "" && check.Port == 0 {
 		if check.Port = firstPort(out.Container.Expose); check.Port == 0 && !c.portsLeftOut(s.Name) {
-			c.bad.At(path, "add port", "no port to ask is known")
+			c.bad.At(path, "add port", "the port to check is unknown")
 		}
 	}
 	return check
 }
 
-// firstPort gives the first TCP port of a list such as 8000/tcp; 0: there is none.
+// firstPort returns the first TCP port of a list such as 8000/tcp, or 0.
 func firstPort(expose []string) uint16 {
 	for _, p := range expose {
 		if port, ok := strings.CutSuffix(p, "/tcp"); ok {

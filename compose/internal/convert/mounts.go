@@ -15,7 +15,7 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// mounts converts volumes, tmpfs, configs and secrets, in this order, as the user wrote them.
+// mounts converts volumes, tmpfs, configs and secrets, in this order.
 func (c *converter) mounts(s types.ServiceConfig) []rhumb.Mount {
 	var list []rhumb.Mount
 	targets := map[string]bool{}
@@ -58,7 +58,7 @@ func (c *converter) mounts(s types.ServiceConfig) []rhumb.Mount {
 	return list
 }
 
-// driveHint explains what becomes of a volume whose name has one letter: the library reads v:/data as a Windows path.
+// driveHint is for a volume with a name of one letter: the library reads v:/data as a Windows path.
 func driveHint(path, hint string) string {
 	if len(path) > 2 && path[1] == ':' && path[2] == '/' {
 		return "names of one letter are read as Windows drives: use a longer one, or the long syntax"
@@ -96,11 +96,11 @@ func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhu
 	case types.VolumeTypeNamedPipe, types.VolumeTypeCluster, types.VolumeTypeImage:
 		return m, false // the table refuses them
 	}
-	c.bad.At(at+".type", "choose volume, bind or tmpfs", "there is no type %q", v.Type)
+	c.bad.At(at+".type", "choose volume, bind or tmpfs", "unknown type %q", v.Type)
 	return m, false
 }
 
-// bind converts a bind mount. A file of the project that is mounted read-only is kept with the release.
+// bind converts a bind mount. A project file that is mounted read-only becomes part of the release.
 func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) (rhumb.Mount, bool) {
 	m.Type, m.Source = rhumb.MountBind, v.Source
 	if v.Source == "" || !filepath.IsAbs(v.Source) {
@@ -116,7 +116,7 @@ func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) 
 	if v.Bind != nil {
 		m.Create = bool(v.Bind.CreateHostPath)
 		if v.Bind.Propagation != "" && !isPropagation(v.Bind.Propagation) {
-			c.bad.At(at+".bind.propagation", propagationHint, "there is no propagation %q", v.Bind.Propagation)
+			c.bad.At(at+".bind.propagation", propagationHint, "unknown propagation %q", v.Bind.Propagation)
 		}
 		m.Propagation, m.SELinux, m.Recursive = v.Bind.Propagation, v.Bind.SELinux, v.Bind.Recursive
 	}
@@ -125,7 +125,7 @@ func (c *converter) bind(at string, m rhumb.Mount, v types.ServiceVolumeConfig) 
 	return m, true
 }
 
-// loosen notes that a release doesn't hold a path, if that is the project's.
+// loosen records a path of the project that a release doesn't contain.
 func (c *converter) loosen(source string) {
 	rel, err := filepath.Rel(c.in.Dir, source)
 	if err != nil || !filepath.IsLocal(rel) {
@@ -139,8 +139,8 @@ func (c *converter) loosen(source string) {
 	}
 }
 
-// snapshot makes a FileProject of a regular file from inside the project folder, of at most 1 MB. A link that leads out
-// of the folder stays a bind mount.
+// snapshot returns a FileProject for a regular file of at most 1 MB inside the project folder. A link out of the
+// folder stays a bind mount.
 func (c *converter) snapshot(at string, m rhumb.Mount) (rhumb.Mount, bool) {
 	real, err := filepath.EvalSymlinks(m.Source)
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *converter) snapshot(at string, m rhumb.Mount) (rhumb.Mount, bool) {
 		Mode: uint32(info.Mode().Perm())}, true
 }
 
-// inside tells whether path is below dir.
+// inside reports whether path is below dir.
 func inside(dir, path string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && filepath.IsLocal(rel)
@@ -195,7 +195,7 @@ func (c *converter) fileMount(at string, kind rhumb.FileKind, f types.FileRefere
 	}
 	for name, id := range map[string]string{"uid": f.UID, "gid": f.GID} {
 		if n, err := strconv.ParseUint(id, 10, 32); id != "" && (err != nil || n > math.MaxInt32) {
-			c.bad.At(at+"."+name, "write the number: names are the container's own affair", "%q is not a number", id)
+			c.bad.At(at+"."+name, "write the number: only the container knows the names", "%q is not a number", id)
 		}
 	}
 	if f.Mode != nil {

@@ -48,7 +48,7 @@ func (c *converter) address(path, s string) {
 	}
 }
 
-// linkAliases notes the aliases that a service's links give to others.
+// linkAliases records the aliases that a service's links add to other services.
 func (c *converter) linkAliases(s types.ServiceConfig) {
 	for _, link := range s.Links {
 		other, alias, ok := strings.Cut(link, ":")
@@ -62,7 +62,7 @@ func (c *converter) linkAliases(s types.ServiceConfig) {
 	}
 }
 
-// attachments gives the networks that a service joins, the one with the highest priority first.
+// attachments returns the networks of a service, the one with the highest priority first.
 func (c *converter) attachments(s types.ServiceConfig) []rhumb.Attachment {
 	var list []rhumb.Attachment
 	names := s.NetworksByPriority()
@@ -90,7 +90,7 @@ func (c *converter) attachments(s types.ServiceConfig) []rhumb.Attachment {
 	return list
 }
 
-// mac gives the container's MAC address: its own, or that of its only network.
+// mac returns the container's MAC address: its own, or that of its only network.
 func (c *converter) mac(s types.ServiceConfig) string {
 	path, mac := "services."+s.Name+".mac_address", s.MacAddress
 	for key, n := range s.Networks {
@@ -112,17 +112,16 @@ func (c *converter) mac(s types.ServiceConfig) string {
 	return mac
 }
 
-// onBridge reports whether a network_mode means Docker's own bridge, in whose place the stack's default network is
-// used.
+// onBridge reports whether a network_mode is Docker's own bridge, which the stack's default network replaces.
 func onBridge(mode string) bool { return mode == "bridge" || mode == "default" }
 
-// joins reports whether a network_mode means a network.
+// joins reports whether a network_mode is the name of a network.
 func joins(mode string) bool {
 	return mode != "" && mode != "host" && mode != "none" && !strings.Contains(mode, ":")
 }
 
-// joined returns the key of the network that a network_mode at path means: the stack's, if it has one of that name,
-// else one that the engine has.
+// joined returns the key of the network that the network_mode at path names: one of the stack, or else one of the
+// engine.
 func (c *converter) joined(path, mode string) string {
 	if onBridge(mode) {
 		return "default"
@@ -154,7 +153,7 @@ func (c *converter) network(name string) (key string, ok bool) {
 	return "", false
 }
 
-// asBridge makes a bridge of an overlay network. What only overlays have is noted.
+// asBridge turns an overlay network into a bridge. Options that only overlays have become notes.
 func (c *converter) asBridge(n *rhumb.Network) {
 	path := "networks." + n.Key
 	n.Driver = ""
@@ -174,7 +173,7 @@ func (c *converter) asBridge(n *rhumb.Network) {
 	n.DriverOpts = filled(opts)
 }
 
-// allAliases gives the service's own name, then its other names, sorted.
+// allAliases returns the service's own name, then its other names, sorted.
 func (c *converter) allAliases(s types.ServiceConfig, own []string) []string {
 	var others []string
 	others = append(others, own...)

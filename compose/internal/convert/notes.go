@@ -9,8 +9,8 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// keyNotes tells the fates of the used keys: notes for what is emulated or ignored, mistakes for what is refused.
-// Services that aren't active and networks and volumes that nobody uses are left out.
+// keyNotes reports the fates of the keys in use: a note if it is emulated or ignored, a mistake if it is refused. It
+// skips inactive services, and networks and volumes without a service.
 func (c *converter) keyNotes(used []keys.Use) {
 	for _, u := range used {
 		if !c.concerns(u.Section, u.Name) {
@@ -24,7 +24,7 @@ func (c *converter) keyNotes(used []keys.Use) {
 	}
 }
 
-// concerns tells whether the stack has what the section names so.
+// concerns reports whether the stack has an element of that name in the section.
 func (c *converter) concerns(section, name string) bool {
 	switch section {
 	case "services":

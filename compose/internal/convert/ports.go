@@ -19,12 +19,11 @@ const portHint = "write it as [host address:][host port:]container port[/udp], w
 // maxRange is how many ports one entry may publish or expose.
 const maxRange = 1000
 
-// ShortPort looks at a port in the short syntax: how many container ports it means, and what is wrong with it ("":
-// nothing).
+// ShortPort checks a port in the short syntax. It returns the number of container ports, and what is wrong, or "".
 func ShortPort(s string) (count int, reason, hint string) {
 	rest, proto, slash := strings.Cut(s, "/")
 	if slash && !strings.EqualFold(proto, "tcp") && !strings.EqualFold(proto, "udp") {
-		return 1, fmt.Sprintf("%q: there is no protocol %q", s, proto), "the proxy passes tcp and udp"
+		return 1, fmt.Sprintf("%q: unknown protocol %q", s, proto), "the proxy supports tcp and udp"
 	}
 	parts := strings.Split(rest, ":")
 	if n := len(parts); n > 2 {
@@ -40,7 +39,7 @@ func ShortPort(s string) (count int, reason, hint string) {
 	sizes := []int{}
 	for n, p := range parts {
 		if p == "" && n < len(parts)-1 {
-			continue // no host port: one is chosen
+			continue // no host port: one is chosen later
 		}
 		size, reason := badRange(p)
 		if reason != "" {
@@ -58,13 +57,13 @@ func ShortPort(s string) (count int, reason, hint string) {
 	return sizes[len(sizes)-1], "", ""
 }
 
-// isAddress tells whether s is an IP address. Zones mean nothing to an engine.
+// isAddress reports whether s is an IP address. Engines ignore zones.
 func isAddress(s string) bool {
 	a, err := netip.ParseAddr(s)
 	return err == nil && a.Zone() == ""
 }
 
-// badRange checks "80" or "80-90" and gives its length.
+// badRange checks "80" or "80-90" and returns the number of ports.
 func badRange(s string) (int, string) {
 	from, to, isRange := strings.Cut(s, "-")
 	first, reason := badPort(from)
@@ -91,7 +90,7 @@ func badPort(s string) (int, string) {
 	return int(n), ""
 }
 
-// ports converts the published ports: those that the proxy owns, and those of mode host, which the engine publishes.
+// ports converts the published ports: those of the proxy, and those of mode host, which the engine publishes.
 func (c *converter) ports(s types.ServiceConfig) (proxied, host []rhumb.Port) {
 	for i, p := range s.Ports {
 		path := fmt.Sprintf("services.%s.ports[%d]", s.Name, i)
@@ -104,7 +103,7 @@ func (c *converter) ports(s types.ServiceConfig) (proxied, host []rhumb.Port) {
 			continue
 		}
 		if p.Mode != "" && p.Mode != "ingress" {
-			c.bad.At(path+".mode", "choose ingress or host", "there is no mode %q", p.Mode)
+			c.bad.At(path+".mode", "choose ingress or host", "unknown mode %q", p.Mode)
 		}
 		proxied = append(proxied, port)
 	}
@@ -129,7 +128,7 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 	case "sctp":
 		return out, false // the table refuses it
 	default:
-		c.bad.At(path, "the proxy passes tcp and udp", "there is no protocol %s", p.Protocol)
+		c.bad.At(path, "the proxy supports tcp and udp", "unknown protocol %s", p.Protocol)
 		return out, false
 	}
 	if app := strings.ToLower(p.AppProtocol); out.Protocol == rhumb.TCP && p.Mode != "host" &&
@@ -158,7 +157,7 @@ func (c *converter) port(path string, p types.ServicePortConfig) (rhumb.Port, bo
 	return out, true
 }
 
-// expose lists the container's ports as the user named them first: of ports, of expose, of routes.
+// expose returns the container's ports in the user's order: of ports, of expose, of routes.
 func (c *converter) expose(s types.ServiceConfig, routes []rhumb.Route) []string {
 	var list []string
 	add := func(port int, proto string) {
@@ -173,7 +172,7 @@ func (c *converter) expose(s types.ServiceConfig, routes []rhumb.Route) []string
 		ports, proto, _ := strings.Cut(e, "/")
 		size, reason := badRange(ports)
 		if reason == "" && proto != "" && proto != "tcp" && proto != "udp" {
-			reason = "there is no protocol " + proto
+			reason = "unknown protocol " + proto
 		}
 		if reason == "" && size > maxRange {
 			reason = fmt.Sprintf("%d ports are more than %d", size, maxRange)
@@ -202,7 +201,7 @@ type holder struct {
 	port    rhumb.Port
 }
 
-// published reports ports that two services, or one twice, publish on overlapping addresses.
+// published reports ports that are published twice on overlapping addresses, by one service or two.
 func (c *converter) published(services []rhumb.Service) {
 	held := map[string][]holder{}
 	for _, s := range services {
@@ -236,7 +235,7 @@ func (c *converter) twice(id string, first, second holder) {
 		id, first.service, c.lines.Find(c.portPath(first)))
 }
 
-// portPath finds the port in the model, as that knows the line.
+// portPath returns the port's path in the model, which has the line.
 func (c *converter) portPath(h holder) string {
 	path := "services." + h.service + ".ports"
 	for i, p := range c.project.Services[h.service].Ports {
@@ -248,7 +247,7 @@ func (c *converter) portPath(h holder) string {
 	return path
 }
 
-// overlap tells whether two host addresses can't both be bound on one port. "" is all of IPv4 and IPv6.
+// overlap reports whether two host addresses can't be bound at the same time. "" is all addresses.
 func overlap(a, b string) bool {
 	x, errX := netip.ParseAddr(a)
 	y, errY := netip.ParseAddr(b)

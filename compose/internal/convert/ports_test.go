@@ -6,8 +6,8 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// FuzzPort holds the check of the short port syntax to the library: it lets nothing pass that the library refuses, and
-// counts as many ports.
+// FuzzPort compares the check of the short port syntax with the library: it must refuse what the library refuses, and
+// count the same number of ports.
 func FuzzPort(f *testing.F) {
 	for _, s := range []string{"80", "80:80", "1-3:1-3", "127.0.0.1:80:80/udp", "[::1]:80:80", "::80", ":", "80:",
 		"80/tcp/udp", "[", "0", "9-19:80", "+80", "1_0", "80-", "1.1.1.1::80", "::1:80:80", "99999999999999999999"} {

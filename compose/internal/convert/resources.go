@@ -16,7 +16,7 @@ import (
 	"rhumb/compose/internal/diskfile"
 )
 
-// resources converts limits; what deploy.resources says counts more than the older keys.
+// resources converts limits. deploy.resources takes precedence over the older keys.
 func (c *converter) resources(s types.ServiceConfig) rhumb.Resources {
 	out := rhumb.Resources{
 		NanoCPUs: nano(s.CPUS), CPUShares: s.CPUShares, CPUPeriod: s.CPUPeriod, CPUQuota: s.CPUQuota,
@@ -46,8 +46,8 @@ func (c *converter) resources(s types.ServiceConfig) rhumb.Resources {
 	return out
 }
 
-// override puts v in place unless the older key says something else, which is a mistake; but a hook's own word counts
-// more than its service's deploy.
+// override sets v. If the older key has another value, that is a mistake, except in a hook, whose own values take
+// precedence over its service's deploy.
 func override(c *converter, path string, at *int64, v int64, older string) {
 	if v == 0 {
 		return
@@ -56,12 +56,12 @@ func override(c *converter, path string, at *int64, v int64, older string) {
 		if !c.lines.Has(path) {
 			return
 		}
-		c.bad.At(path, "keep one of them", "it isn't what %s says", older)
+		c.bad.At(path, "keep one of them", "it differs from %s", older)
 	}
 	*at = v
 }
 
-// nano gives billionths of a CPU. The detour over decimals keeps 0.1 from becoming 0.100000001.
+// nano returns billionths of a CPU. It converts through decimals, so that 0.1 doesn't become 0.100000001.
 func nano(cpus float32) int64 {
 	f, _ := strconv.ParseFloat(strconv.FormatFloat(float64(cpus), 'g', -1, 32), 64)
 	return int64(math.Round(f * 1e9))
@@ -71,11 +71,12 @@ func (c *converter) gpus(s types.ServiceConfig, requests []types.DeviceRequest, 
 	var list []rhumb.GPU
 	for i, r := range requests {
 		if r.Count != 0 && len(r.IDs) > 0 {
-			c.bad.At(fmt.Sprintf("services.%s.%s[%d]", s.Name, key, i), "keep one of them", "count and device_ids are both said")
+			c.bad.At(fmt.Sprintf("services.%s.%s[%d]", s.Name, key, i), "keep one of them",
+				"count and device_ids can't be combined")
 		}
 		count := int(r.Count)
 		if count == 0 && len(r.IDs) == 0 {
-			count = -1 // nothing said means all
+			count = -1 // the default is all
 		}
 		list = append(list, rhumb.GPU{Driver: r.Driver, Count: count, IDs: r.IDs, Capabilities: r.Capabilities,
 			Options: filled(r.Options)})
@@ -151,7 +152,7 @@ func (c *converter) devices(s types.ServiceConfig) []rhumb.Device {
 	return list
 }
 
-// logging gives the log driver; json-file gets a rotation unless the user says something about it.
+// logging returns the log driver. json-file rotates, unless the user sets its options.
 func logging(l *types.LoggingConfig) rhumb.Logging {
 	out := rhumb.Logging{Driver: "json-file"}
 	if l != nil {
@@ -171,8 +172,8 @@ func logging(l *types.LoggingConfig) rhumb.Logging {
 	return out
 }
 
-// security gives the security options as the engine wants them: with "=", and a seccomp profile's text in place of
-// its path.
+// security returns the security options in the engine's syntax: with "=", and with a seccomp profile's content
+// instead of its path.
 func (c *converter) security(s types.ServiceConfig) []string {
 	var list []string
 	for i, opt := range s.SecurityOpt {

@@ -7,7 +7,7 @@ import (
 	"rhumb/compose/internal/keys"
 )
 
-// routed reports routes that two services, or one twice, claim.
+// routed reports routes that are claimed twice, by one service or two.
 func (c *converter) routed(services []rhumb.Service) {
 	held := map[string]string{}
 	for _, s := range services {
@@ -15,7 +15,7 @@ func (c *converter) routed(services []rhumb.Service) {
 			path := fmt.Sprintf("services.%s.%s.routes[%d]", s.Name, keys.Extension, i)
 			switch other, ok := held[r.Address()]; {
 			case ok && other == s.Name:
-				c.bad.At(path, "keep one of them", "route %s is there twice", r.Address())
+				c.bad.At(path, "keep one of them", "duplicate route %s", r.Address())
 			case ok:
 				c.bad.At(path, "choose another host or path for one of them", "route %s belongs to %s already (%s)", r.Address(),
 					other,

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	drainServed = 30 * time.Second // for services that the proxy leads to
+	drainServed = 30 * time.Second // for services with routes or published ports
 	drainInner  = 5 * time.Second  // for all others
 )
 
@@ -54,7 +54,7 @@ func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	return out
 }
 
-// container converts what a replica is made of.
+// container converts the container of a replica.
 func (c *converter) container(s types.ServiceConfig) rhumb.Container {
 	out := rhumb.Container{
 		Image: s.Image, Platform: s.Platform,
@@ -79,7 +79,8 @@ func (c *converter) container(s types.ServiceConfig) rhumb.Container {
 	return withoutEmpty(out)
 }
 
-// withoutEmpty makes nil of empty lists, so that they don't enter the hash. Command and Entrypoint tell them apart.
+// withoutEmpty replaces empty lists by nil, so that they don't change the hash. For Command and Entrypoint an empty
+// list differs from none.
 func withoutEmpty(c rhumb.Container) rhumb.Container {
 	for _, list := range []*[]string{&c.GroupAdd, &c.DNS, &c.DNSSearch, &c.DNSOpts, &c.CapAdd, &c.CapDrop, &c.SecurityOpt,
 		&c.DeviceCgroupRules} {
@@ -90,7 +91,7 @@ func withoutEmpty(c rhumb.Container) rhumb.Container {
 	return c
 }
 
-// hosts gives "name:address" for each, sorted; nil for none.
+// hosts returns "name:address" for each entry, sorted, or nil.
 func hosts(h types.HostsList) []string {
 	if len(h) == 0 {
 		return nil
@@ -115,8 +116,8 @@ func stopGrace(d *types.Duration) time.Duration {
 	return time.Duration(*d)
 }
 
-// env gives the environment; a variable without a value that the process's environment doesn't have is left out, as
-// Compose does.
+// env returns the environment. Like Compose, it leaves out a variable without a value that the process's environment
+// doesn't have.
 func (c *converter) env(s types.ServiceConfig) map[string]string {
 	env := map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(s.Environment)) {
@@ -158,7 +159,7 @@ func (c *converter) health(s types.ServiceConfig) *rhumb.Healthcheck {
 	out := &rhumb.Healthcheck{Test: hc.Test, Interval: c.duration(path+".interval", hc.Interval),
 		Timeout:     c.duration(path+".timeout", hc.Timeout),
 		StartPeriod: c.duration(path+".start_period", hc.StartPeriod)}
-	c.duration(path+".start_interval", hc.StartInterval) // checked, and left out: rhumb's own probes are quicker
+	c.duration(path+".start_interval", hc.StartInterval) // checked but unused: rhumb's own probes are faster
 	if hc.Retries != nil {
 		out.Retries = int(min(*hc.Retries, 1<<30))
 	}
@@ -194,20 +195,20 @@ func (c *converter) pull(s types.ServiceConfig) rhumb.PullPolicy {
 		return rhumb.PullBuild
 	}
 	if _, _, err := s.GetPullPolicy(); err != nil {
-		c.bad.At("services."+s.Name+".pull_policy", "choose always, missing, never or build", "there is no policy %q",
+		c.bad.At("services."+s.Name+".pull_policy", "choose always, missing, never or build", "unknown policy %q",
 			s.PullPolicy)
 	}
 	return rhumb.PullAlways
 }
 
-// dependencies converts depends_on, to which the library has added what links, shared namespaces and volumes_from
-// imply.
+// dependencies converts depends_on. The library has added the dependencies of links, shared namespaces and
+// volumes_from.
 func (c *converter) dependencies(s types.ServiceConfig) []rhumb.Dependency {
 	var list []rhumb.Dependency
 	for _, name := range slices.Sorted(maps.Keys(s.DependsOn)) {
 		d := s.DependsOn[name]
 		if _, ok := c.project.Services[name]; !ok {
-			continue // optional and inactive; anything else is reported by check
+			continue // optional and inactive; check reports anything else
 		}
 		list = append(list, rhumb.Dependency{Service: name,
 			Condition: cmp.Or(rhumb.Condition(d.Condition), rhumb.DependsStarted),
@@ -234,7 +235,7 @@ func (c *converter) replicas(s types.ServiceConfig) int {
 	return n
 }
 
-// alone reports what replicas can't share.
+// alone reports options that replicas can't share.
 func (c *converter) alone(s types.ServiceConfig, out *rhumb.Service) {
 	if out.Replicas < 2 {
 		return
@@ -263,7 +264,7 @@ func (c *converter) volumesFrom(s types.ServiceConfig) []string {
 		_, mode, said := strings.Cut(strings.TrimPrefix(v, types.ContainerPrefix), ":")
 		if said && mode != "ro" && mode != "rw" {
 			c.bad.At(fmt.Sprintf("services.%s.volumes_from[%d]", s.Name, i), "write NAME, NAME:ro or container:NAME:ro",
-				"%q: there is no mode %q", v, mode)
+				"%q: unknown mode %q", v, mode)
 		}
 	}
 	return s.VolumesFrom

@@ -17,11 +17,11 @@ import (
 	"rhumb/compose/internal/keys"
 )
 
-const maxCertificate = 256 << 10 // bytes of a certificate's or key's file
+const maxCertificate = 256 << 10 // bytes of a certificate or key file
 
-// certified fills in what the services say of TLS, and refuses what can't come true.
+// certified sets the certificates of the services' hosts, and refuses contradictions.
 func (c *converter) certified(services []rhumb.Service) {
-	held := map[string]string{} // by host: which service says something
+	held := map[string]string{} // by host: the service that sets its TLS
 	for i := range services {
 		s := &services[i]
 		w := c.extras[s.Name].TLS
@@ -43,13 +43,14 @@ func (c *converter) certified(services []rhumb.Service) {
 			other := named(services, held[h])
 			switch {
 			case w.Source == rhumb.CertACME && strings.HasPrefix(h, "*."):
-				c.bad.At(path, "give files with cert and key, or write internal",
+				c.bad.At(path, "set cert and key, or write internal",
 					"%s can't have a certificate over ACME: authorities give those for wildcards only by way of the DNS", h)
 			case w.Source == rhumb.CertACME && !rhumb.PublicHost(h):
-				c.bad.At(path, "write internal, or give files with cert and key",
+				c.bad.At(path, "write internal, or set cert and key",
 					"%s can't have a certificate over ACME: it isn't a public name", h)
 			case other != nil && !sameTLS(other.TLS, s.TLS):
-				c.bad.At(path, "say the same for both, or say it once", "%s says something else of %s", other.Name, h)
+				c.bad.At(path, "use the same settings for both, or set them once", "%s has other TLS settings for %s", other.Name,
+					h)
 			}
 			held[h] = s.Name
 		}
@@ -64,7 +65,7 @@ func named(services []rhumb.Service, name string) *rhumb.Service {
 	return &services[i]
 }
 
-// sameTLS compares what two services say.
+// sameTLS reports a contradiction between two services.
 func sameTLS(a, b rhumb.TLS) bool {
 	plain := func(p *bool) bool { return p != nil && *p }
 	return a.Source == b.Source && a.Given == b.Given && a.HSTS == b.HSTS && plain(a.Plain) == plain(b.Plain)
@@ -80,18 +81,18 @@ func hostsOf(s *rhumb.Service) []string {
 	return slices.Sorted(maps.Keys(hosts))
 }
 
-// noteWildcards tells that wildcards get no certificate unless somebody says from where.
+// noteWildcards adds notes about wildcard hosts: without TLS options they get no certificate.
 func (c *converter) noteWildcards(s *rhumb.Service) {
 	for i, r := range s.Routes {
 		if strings.HasPrefix(r.Host, "*.") {
 			c.note(fmt.Sprintf("services.%s.%s.routes[%d]", s.Name, keys.Extension, i), rhumb.Emulated,
-				"a wildcard is served over HTTP only, unless x-rhumb.tls is internal or gives files")
+				"a wildcard is served over HTTP only, unless x-rhumb.tls is internal or has files")
 		}
 	}
 }
 
-// pair reads a certificate with its key, looks whether they are good for the hosts, and gives the hash under which
-// the stack has them.
+// pair reads a certificate and its key, checks that they are valid for the hosts, and returns the hash that
+// identifies them in the stack.
 func (c *converter) pair(path string, w *extension.TLS, hosts []string) string {
 	cert, ok := c.pem(path+".cert", w.Cert)
 	key, ok2 := c.pem(path+".key", w.Key)
@@ -126,7 +127,7 @@ func (c *converter) pair(path string, w *extension.TLS, hosts []string) string {
 	return c.keep(fileKey{rhumb.FileCertificate, filepath.ToSlash(c.relative(c.pathOf(w.Cert)))}, all).Hash
 }
 
-// pathOf returns the path of a file of the user's, which may be relative to the project folder.
+// pathOf returns the path of a user's file, which may be relative to the project folder.
 func (c *converter) pathOf(name string) string {
 	if filepath.IsAbs(name) {
 		return name

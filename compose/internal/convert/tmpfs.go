@@ -11,14 +11,14 @@ import (
 )
 
 var (
-	// tmpfsDefaults are the engine's own options, which may be said too.
+	// tmpfsDefaults are the engine's defaults, which a file may contain too.
 	tmpfsDefaults = []string{"", "rw", "noexec", "nosuid", "nodev", "relatime"}
-	// tmpfsFlags are the others that it takes.
+	// tmpfsFlags are the other flags that the engine accepts.
 	tmpfsFlags = []string{"exec", "suid", "dev", "sync", "async", "dirsync", "atime", "noatime", "diratime", "nodiratime",
 		"norelatime", "strictatime", "nostrictatime"}
 )
 
-// tmpfs converts "/run", "/run:size=64m,mode=1770,exec,uid=1000".
+// tmpfs converts "/run" and "/run:size=64m,mode=1770,exec,uid=1000".
 func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
 	target, options, _ := strings.Cut(s, ":")
 	m := rhumb.Mount{Type: rhumb.MountTmpfs, Target: target}
@@ -29,7 +29,7 @@ func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
 		case !valued && name == "ro":
 			m.ReadOnly = true
 		case !valued && slices.Contains(tmpfsDefaults, name):
-			// Only the last one of a pair counts.
+			// Of contradicting flags only the last counts.
 			m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return name == "no"+o })
 		case !valued && slices.Contains(tmpfsFlags, name):
 			m.Options = append(m.Options, name)
@@ -39,17 +39,17 @@ func (c *converter) tmpfs(at, s string) (rhumb.Mount, bool) {
 			ok = false
 		}
 		if !ok {
-			c.bad.At(at, "write it as /run:size=64m,mode=1777,uid=1000,exec", "option %q isn't right", option)
+			c.bad.At(at, "write it as /run:size=64m,mode=1777,uid=1000,exec", "invalid option %q", option)
 			return m, false
 		}
 	}
 	if len(m.Options) == 0 {
-		m.Options = nil // as if nothing was said, for the hash
+		m.Options = nil // same hash as without options
 	}
 	return m, true
 }
 
-// tmpfsValue takes an option with a value, and tells whether it can be one.
+// tmpfsValue sets an option that has a value, and reports whether the value is valid.
 func tmpfsValue(m *rhumb.Mount, name, value string) bool {
 	switch name {
 	case "size":

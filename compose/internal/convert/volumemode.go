@@ -9,8 +9,8 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// volumeModes are the modes of the short syntax by kind: of each kind a mount has one. On Linux consistency does
-// nothing.
+// volumeModes are the modes of the short syntax by kind. A mount has at most one mode of each kind. On Linux
+// consistency has no effect.
 var volumeModes = map[string]string{
 	"ro": "access", "rw": "access", "z": "label", "Z": "label", "nocopy": "copy",
 	"private": propagation, "rprivate": propagation, "shared": propagation, "rshared": propagation,
@@ -24,13 +24,13 @@ const (
 	propagationHint = "choose private, shared, slave, rprivate, rshared or rslave"
 )
 
-// VolumeModes checks the modes of a volume in the short syntax, which the library passes over. It returns what is
-// wrong, and a hint.
+// VolumeModes checks the modes of a volume in the short syntax, which the library ignores. It returns what is wrong,
+// and a hint.
 func VolumeModes(volume string) (reason, hint string) {
 	rest, modes, said := cutLast(volume)
 	source, target, mounts := cutLast(rest)
 	if !said || !mounts || !strings.HasPrefix(target, "/") || strings.HasPrefix(modes, "/") {
-		return "", "" // there is none, or the mistake is another one
+		return "", "" // no mode, or a mistake that is reported elsewhere
 	}
 	seen := map[string]string{}
 	for mode := range strings.SplitSeq(modes, ",") {
@@ -43,7 +43,7 @@ func VolumeModes(volume string) (reason, hint string) {
 			if c := place.Closest(mode, []string{"ro", "rw", "nocopy", "private", "shared", "slave"}); c != "" && len(mode) > 1 {
 				hint = "did you mean " + c + "? " + modesHint
 			}
-			return "there is no mode \"" + mode + "\"", hint
+			return "unknown mode \"" + mode + "\"", hint
 		case other != "":
 			return other + " and " + mode + " don't go together", "keep one of them"
 		case kind == propagation && !isPath(source):
@@ -62,7 +62,7 @@ func cutLast(s string) (before, after string, found bool) {
 	return s[:i], s[i+1:], true
 }
 
-// isPath reports whether the source of a short syntax is a path and not a volume's name.
+// isPath reports whether the source in the short syntax is a path, not a volume.
 func isPath(source string) bool { return source != "" && strings.ContainsRune("./~", rune(source[0])) }
 
 // isPropagation reports whether a mount's propagation is one.

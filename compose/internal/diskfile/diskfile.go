@@ -1,4 +1,4 @@
-// Package diskfile looks for and reads files of the client's disk. Its errors are *rhumb.Error with words for people.
+// Package diskfile finds and reads files on the client's disk. Its errors are *rhumb.Error, with messages for users.
 package diskfile
 
 import (
@@ -12,7 +12,7 @@ import (
 	"rhumb"
 )
 
-// How large files may be.
+// The largest sizes of files.
 const (
 	MaxFile     = 5 << 20   // bytes of a Compose file
 	MaxEnvFile  = 1 << 20   // bytes of an env file
@@ -44,13 +44,13 @@ func Read(path, name string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, &rhumb.Error{Code: rhumb.Invalid, Msg: name + ": can't be read: " + Cause(err), Err: err}
 	}
-	if int64(len(b)) > limit { // it grew, or lives where sizes are not known
+	if int64(len(b)) > limit { // the file grew, or its file system reports no sizes
 		return nil, TooLarge(name, limit)
 	}
 	return b, nil
 }
 
-// TooLarge is the error of a file that is larger than limit.
+// TooLarge returns the error for a file larger than limit.
 func TooLarge(name string, limit int64) *rhumb.Error {
 	size := fmt.Sprintf("%d KB", limit>>10)
 	if limit >= 1<<20 {
@@ -59,7 +59,7 @@ func TooLarge(name string, limit int64) *rhumb.Error {
 	return rhumb.Errorf(rhumb.Invalid, "%s: is larger than %s", name, size)
 }
 
-// Cause gives what the system says, without the path, which the message has already.
+// Cause returns the system's message without the path, which the message has already.
 func Cause(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -68,7 +68,7 @@ func Cause(err error) string {
 	return err.Error()
 }
 
-// Present gives the paths of those names that are in the folder.
+// Present returns the paths of the names that exist in the folder.
 func Present(dir string, names []string) []string {
 	var found []string
 	for _, n := range names {
@@ -77,7 +77,7 @@ func Present(dir string, names []string) []string {
 	return found
 }
 
-// Existing gives the path if a file is there, else nothing.
+// Existing returns a list with the path if the file exists, or nil.
 func Existing(path string) []string {
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		return []string{path}

@@ -1,4 +1,4 @@
-// Package extension reads what rhumb adds to a service of a Compose file: x-rhumb.
+// Package extension reads x-rhumb, rhumb's extension of a service in a Compose file.
 package extension
 
 import (
@@ -16,24 +16,24 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Recreate is the strategy that stops the old replicas, all at once, before it starts the new ones.
+// Recreate is the strategy that stops all old replicas at once before it starts the new ones.
 const Recreate = "recreate"
 
 const strategyRolling = "rolling"
 
-// Service is what x-rhumb says of a service. The zero value says nothing.
+// Service is the content of x-rhumb. The zero value is that of a service without x-rhumb.
 type Service struct {
 	Routes      []rhumb.Route
 	Strategy    string
 	Ready       rhumb.Ready
-	Drain, Hold *time.Duration                    // nil: not said
-	Hooks       map[rhumb.HookKind]*time.Duration // how long they may take
+	Drain, Hold *time.Duration                    // nil if not set
+	Hooks       map[rhumb.HookKind]*time.Duration // the time limits
 	After       *rhumb.Check
-	TLS         *TLS // nil: not said
+	TLS         *TLS // nil if not set
 }
 
-// Read reads what x-rhumb says of a service; raw is what the Compose library made of it, nil if the file has no such
-// word. Mistakes go to bad.
+// Read reads a service's x-rhumb. raw is the Compose library's value, or nil if the service has none. Mistakes go to
+// bad.
 func Read(bad *place.Problems, service string, raw any) Service {
 	if raw == nil {
 		return Service{}
@@ -67,7 +67,7 @@ func Read(bad *place.Problems, service string, raw any) Service {
 	return x
 }
 
-// reader reads values at a path and reports what they shouldn't be.
+// reader reads the values at a path and reports mistakes.
 type reader struct {
 	bad  *place.Problems
 	path string
@@ -78,7 +78,7 @@ func (r reader) item(i int) reader        { return reader{r.bad, fmt.Sprintf("%s
 
 func (r reader) wrong(hint, format string, args ...any) { r.bad.At(r.path, hint, format, args...) }
 
-// fields gives a mapping's fields; others than the known ones are mistakes.
+// fields returns a mapping's fields. Unknown fields are mistakes.
 func (r reader) fields(v any, known ...string) map[string]any {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -96,7 +96,7 @@ func (r reader) fields(v any, known ...string) map[string]any {
 	return good
 }
 
-// shown returns a value as messages show it.
+// shown returns a value for messages.
 func shown(v any) string {
 	switch v.(type) {
 	case nil:
@@ -130,7 +130,7 @@ func (r reader) time(v any) *time.Duration {
 	return &d
 }
 
-// port reads a number, or a string that interpolation left.
+// port reads a number, or a string from interpolation.
 func (r reader) port(v any) uint16 {
 	n, ok := v.(int)
 	if s, isText := v.(string); isText {
@@ -152,7 +152,7 @@ func (r reader) strategy(v any) string {
 	case "canary", "blue-green":
 		r.wrong("choose rolling or recreate", "%s comes with a later version", s)
 	default:
-		r.wrong("choose rolling or recreate", "there is no strategy %q", s)
+		r.wrong("choose rolling or recreate", "unknown strategy %q", s)
 	}
 	return ""
 }
@@ -165,7 +165,7 @@ func (r reader) ready(v any) rhumb.Ready {
 	}
 	if v, ok := fields["tcp"]; ok {
 		if out.Kind != "" {
-			r.wrong("keep one of them", "http and tcp are both said")
+			r.wrong("keep one of them", "http and tcp are both set")
 		}
 		out.Kind = rhumb.ReadyTCP
 		switch on, isBool := v.(bool); {
@@ -177,7 +177,7 @@ func (r reader) ready(v any) rhumb.Ready {
 	}
 	if v, ok := fields["port"]; ok {
 		if out.Kind == "" {
-			r.below("port").wrong("add http or tcp", "nothing says what to ask there")
+			r.below("port").wrong("add http or tcp", "it needs http or tcp")
 		}
 		out.Port = r.below("port").port(v)
 	}

@@ -12,13 +12,13 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// How long hooks and checks may take where nothing else is said.
+// The default time limits of hooks and checks.
 const (
 	PreStartTimeout = 10 * time.Minute
 	HookTimeout     = time.Minute
 )
 
-// hooks reads how long the hooks of each kind may take.
+// hooks reads the time limits of the hooks by kind.
 func (r reader) hooks(v any) map[rhumb.HookKind]*time.Duration {
 	limits := map[rhumb.HookKind]*time.Duration{}
 	fields := r.fields(v, string(rhumb.HookPreStart), string(rhumb.HookPostStart), string(rhumb.HookPreStop))
@@ -45,7 +45,7 @@ func (r reader) after(v any) *rhumb.Check {
 	}
 	if v, ok := fields["port"]; ok {
 		if out.Path == "" {
-			r.below("port").wrong("add http", "nothing says what to ask there")
+			r.below("port").wrong("add http", "it needs http")
 		}
 		out.Port = r.below("port").port(v)
 	}
@@ -55,12 +55,12 @@ func (r reader) after(v any) *rhumb.Check {
 		}
 	}
 	if fields != nil && fields["command"] == nil && fields["http"] == nil {
-		r.wrong("add command or http", "nothing says what to check")
+		r.wrong("add command or http", "it needs command or http")
 	}
 	return &out
 }
 
-// command reads a command: a list, or a line that is split as Compose does.
+// command reads a command: a list, or a line that is split the way Compose does.
 func (r reader) command(v any) []string {
 	if list, ok := v.([]any); ok &&
 		slices.ContainsFunc(list, func(e any) bool { _, isText := e.(string); return !isText }) {
@@ -74,7 +74,7 @@ func (r reader) command(v any) []string {
 	return []string(words)
 }
 
-// askedPath reads a path that is asked for over HTTP.
+// askedPath reads the path of an HTTP check.
 func (r reader) askedPath(v any) string {
 	path := r.text(v)
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " \r\n") {

@@ -13,10 +13,10 @@ const (
 	longest = 2 * 365 // days of HSTS
 )
 
-// tls is what x-rhumb.tls says: a word, or a mapping.
+// tls reads x-rhumb.tls: a word, or a mapping.
 func (r reader) tls(v any) *TLS {
 	if on, ok := v.(bool); ok && !on {
-		v = "off" // which YAML takes for false
+		v = "off" // YAML reads it as false
 	}
 	if s, ok := v.(string); ok {
 		return &TLS{TLS: rhumb.TLS{Source: r.source(s)}}
@@ -38,7 +38,7 @@ func (r reader) tls(v any) *TLS {
 	case (w.Cert == "") != (w.Key == ""):
 		r.wrong("write both: cert is the chain, key is its private key", "one of cert and key is missing")
 	case w.Cert != "" && w.Source != "":
-		r.wrong("keep one of them", "from and cert are both said")
+		r.wrong("keep one of them", "from and cert are both set")
 	case w.Cert != "":
 		w.Source = rhumb.CertGiven
 	}
@@ -60,7 +60,7 @@ func (r reader) tls(v any) *TLS {
 	return w
 }
 
-// TLS is what the file says; the pair's contents are read once the routes are known.
+// TLS is the content of x-rhumb.tls. The pair is read later, once the routes are known.
 type TLS struct {
 	rhumb.TLS
 	Cert, Key string // paths
@@ -71,13 +71,13 @@ func (r reader) source(s string) rhumb.CertSource {
 	case rhumb.CertOff, rhumb.CertACME, rhumb.CertInternal:
 		return c
 	}
-	r.wrong(tlsHint, "there is no source of certificates %q", s)
+	r.wrong(tlsHint, "unknown source of certificates %q", s)
 	return ""
 }
 
 var inDays = regexp.MustCompile(`^([0-9]{1,4})d$`)
 
-// days reads a time that may be long: 180d.
+// days reads a duration that may be in days: 180d.
 func (r reader) days(v any) time.Duration {
 	s, _ := v.(string)
 	if m := inDays.FindStringSubmatch(s); m != nil {

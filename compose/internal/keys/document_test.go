@@ -19,12 +19,12 @@ var rewrite = flag.Bool("rewrite", false, "write the table into the document")
 
 const (
 	documentFile  = "../../../docs/stack-file.md"
-	documentBegin = "<!-- The table is made from compose/internal/keys/table.go by: go generate " +
+	documentBegin = "<!-- The table is made from compose/internal/keys/table.go: go generate " +
 		"./compose/internal/keys -->\n"
 	documentEnd = "<!-- The table ends here. -->\n"
 )
 
-func TestTheDocumentHasTheTable(t *testing.T) {
+func TestTheDocumentContainsTheTable(t *testing.T) {
 	b, err := os.ReadFile(documentFile)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestTheDocumentHasTheTable(t *testing.T) {
 	}
 }
 
-// documentTable gives the table as Markdown, a part for each path that keys are under.
+// documentTable returns the table as Markdown, a section for each path.
 func documentTable() string {
 	var out strings.Builder
 	var order []string

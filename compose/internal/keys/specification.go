@@ -13,16 +13,16 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Extension is what rhumb adds to a service.
+// Extension is the key of rhumb's extension of a service.
 const Extension = "x-rhumb"
 
-// ExtensionFields are what the extension may have.
+// ExtensionFields are the fields of the extension.
 var ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls"}
 
 // Kind is a set of kinds of YAML values.
 type Kind uint8
 
-// The kinds. Int and Float are both numbers; a Date is a plain 2020-01-01.
+// The kinds of values. Int and Float are both numbers. A Date is an unquoted 2020-01-01.
 const (
 	Null Kind = 1 << iota
 	Bool
@@ -34,10 +34,9 @@ const (
 	Mapping
 )
 
-// Field is a place in the specification: which keys and values may be there. A nil field is a place where anything
-// may be.
+// Field is a place in the specification, with its possible keys and values. A nil field accepts everything.
 type Field struct {
-	keys     map[string]*Field // "*" stands for any name, "[]" for a list's items
+	keys     map[string]*Field // "*" is any name, "[]" are the items of a list
 	Kinds    Kind              // 0: any kind
 	Words    []string          // the only texts; nil: any
 	Pattern  *regexp.Regexp    // that a text matches; nil: any
@@ -46,7 +45,7 @@ type Field struct {
 	name     *regexp.Regexp    // that names at "*" match; nil: any
 }
 
-// definition is the part of a JSON schema that the Compose specification's schema uses.
+// definition is the part of JSON Schema that the Compose specification uses.
 type definition struct {
 	Ref                  string                 `json:"$ref"`
 	Defs                 map[string]*definition `json:"$defs"`
@@ -77,7 +76,7 @@ func (w *words) UnmarshalJSON(b []byte) error {
 var kindNames = map[string]Kind{"null": Null, "boolean": Bool, "integer": Int, "number": Int | Float, "string": Text,
 	"array": List, "object": Mapping}
 
-// Specification is the root of all that the Compose specification's schema declares.
+// Specification returns the root of everything in the Compose specification's schema.
 var Specification = sync.OnceValue(func() *Field {
 	var top definition
 	if err := json.Unmarshal([]byte(schema.Schema), &top); err != nil {
@@ -89,7 +88,7 @@ var Specification = sync.OnceValue(func() *Field {
 	return root
 })
 
-// add makes what d declares part of the field. Alternatives are merged, as each is of another kind of value.
+// add adds a definition to the field. Alternatives are merged: each is a different kind of value.
 func (f *Field) add(d *definition, defs map[string]*definition) {
 	if d.Ref != "" {
 		f.add(defs[strings.TrimPrefix(d.Ref, "#/$defs/")], defs)
@@ -137,7 +136,7 @@ func (f *Field) below(name string) *Field {
 	return f.keys[name]
 }
 
-// correct takes back what the schema allows and the library can't work with, and adds what the library takes beyond it.
+// correct removes what the schema allows but the library can't handle, and adds what only the library accepts.
 func (f *Field) correct() {
 	include := f.Child("include")
 	for _, empty := range []*Field{include, include.Item().Child("env_file"), include.Item().Child("project_directory")} {
@@ -159,10 +158,10 @@ func (f *Field) correct() {
 // Service is what a service may have.
 func Service() *Field { return Specification().Child("services").Child("*") }
 
-// Child returns the field of a name that is known to be there.
+// Child returns the field of a known name.
 func (f *Field) Child(name string) *Field { return f.keys[name] }
 
-// Key returns the field below a key, and whether the key may be there.
+// Key returns the field of a key, and whether the key is allowed.
 func (f *Field) Key(name string) (*Field, bool) {
 	if f == nil || len(f.keys) == 0 {
 		return nil, true
@@ -179,10 +178,10 @@ func (f *Field) Key(name string) (*Field, bool) {
 	return nil, len(f.names()) == 0
 }
 
-// Named reports whether names of the user's may be there.
+// Named reports whether the user may choose names here.
 func (f *Field) Named() bool { return f != nil && f.keys["*"] != nil }
 
-// Names reports whether the user may give something there this name.
+// Names reports whether the user may choose this name here.
 func (f *Field) Names(name string) bool { return f == nil || f.name == nil || f.name.MatchString(name) }
 
 // Item returns the field of a list's items.
@@ -203,7 +202,7 @@ func (f *Field) names() []string {
 	return names
 }
 
-// formerly are keys of older files and of other tools, with what the specification calls them.
+// formerly are keys of older files and of other tools, and their names in the specification.
 var formerly = map[string]string{"net": "network_mode", "depends": "depends_on", "environments": "environment",
 	"env":  "environment",
 	"envs": "environment", "port": "ports", "volume": "volumes", "cmd": "command", "dockerfile": "build.dockerfile",
@@ -211,7 +210,7 @@ var formerly = map[string]string{"net": "network_mode", "depends": "depends_on",
 	"log_opt":    "logging.options", "cpu": "cpus", "memory": "mem_limit", "user_ns": "userns_mode",
 	"workdir": "working_dir"}
 
-// Hint helps with an unknown key: a name that is close, or the place in a service where the key belongs.
+// Hint returns a hint for an unknown key: a similar key, or the place in a service where the key belongs.
 func (f *Field) Hint(key string) string {
 	if now, ok := formerly[key]; ok && f == Service() {
 		return "did you mean " + now + "?"

@@ -22,7 +22,7 @@ func TestEveryKeyOfTheSpecificationIsInTheTable(t *testing.T) {
 	}
 }
 
-// sorted tells whether the table has the key, or one above it that is ignored or refused with all that is below.
+// sorted reports whether the table has the key, or a key above it that is ignored or refused as a whole.
 func sorted(parts []string) bool {
 	at := root()
 	for _, p := range parts {
@@ -38,7 +38,7 @@ func sorted(parts []string) bool {
 	return at.any != nil
 }
 
-func TestTheTableHasNothingThatTheSpecificationHasNot(t *testing.T) {
+func TestTheTableHasOnlyKeysOfTheSpecification(t *testing.T) {
 	known := map[string]bool{}
 	for _, path := range schema.AttributePaths() {
 		known[strings.ReplaceAll(string(path), ".[]", "[]")] = true
@@ -59,16 +59,16 @@ func TestTheTableHasNothingThatTheSpecificationHasNot(t *testing.T) {
 	}
 }
 
-// The inspector takes every mapping with named keys for a closed one. This holds the schema to it.
+// The inspector expects that every mapping with named keys is closed. This test checks it.
 func TestMappingsOfTheSpecificationAreClosed(t *testing.T) {
 	var doc map[string]any
 	if err := json.Unmarshal([]byte(schema.Schema), &doc); err != nil {
 		t.Fatal(err)
 	}
-	// These are put together with others, which are closed.
+	// These are combined with other definitions, which are closed.
 	parts := map[string]bool{"container_spec": true, "workload_spec": true, "service": true, "job": true,
 		"pre_start_hook": true}
-	// These are open by an oversight; a key that nobody reads is a mistake there too.
+	// These are open by an oversight; an unread key is a mistake there too.
 	oversights := map[string]bool{"/$defs/secret/properties/external": true, "/$defs/config/properties/external": true,
 		"/$defs/gpus/oneOf//items": true}
 	var visit func(path string, v any)
@@ -93,7 +93,7 @@ func TestMappingsOfTheSpecificationAreClosed(t *testing.T) {
 	visit("", doc)
 }
 
-func TestTheSpecificationIsReadWhole(t *testing.T) {
+func TestTheWholeSpecificationIsRead(t *testing.T) {
 	for _, path := range schema.AttributePaths() {
 		at := Specification()
 		for _, part := range path.Parts() {

@@ -1,5 +1,5 @@
-// Package keys has what the Compose specification's keys are and what becomes of each: the table from which notes,
-// refusals and the table in docs/stack-file.md are made.
+// Package keys has the keys of the Compose specification and what rhumb does with each. Notes, refusals and the table
+// in docs/stack-file.md come from this table.
 package keys
 
 import (
@@ -14,11 +14,11 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// row sorts keys of the Compose specification. A key without a row of its own shares the fate of the nearest one above it that is
-// ignored or refused; specification_test.go sees to it that no key of the schema is forgotten.
+// row is the fate of some keys. A key without a row has the fate of the nearest key above it that is ignored or
+// refused; specification_test.go checks that no key of the schema is missing.
 type row struct {
-	under string // the path above the names; "*" stands for any name, "[]" for a list's items
-	names string // separated by spaces; name=value sorts only that value, a * at the value's end any ending
+	under string // the path above the names; "*" is any name, "[]" are the items of a list
+	names string // separated by spaces; name=value is only that value, and a * at its end matches any ending
 	fate  rhumb.Fate
 	why   string // refused: what it needs, or the reason
 }
@@ -30,7 +30,7 @@ const (
 	refused  = rhumb.Refused
 )
 
-// rows is the table from which notes, refusals and the document are made.
+// rows is the table of the notes, the refusals and the document.
 var rows = []row{
 	{"", "name include services networks volumes secrets configs", honoured, ""},
 	{"", "version", ignored, "it is obsolete: the specification has one version"},
@@ -43,7 +43,7 @@ var rows = []row{
 	{"services.*", "pull_policy=daily pull_policy=weekly pull_policy=every_* pull_policy=refresh pull_refresh_after", emulated, "the registry is asked at every deployment"},
 	{"services.*", "build depends_on deploy healthcheck ports expose networks volumes tmpfs configs secrets logging", honoured, ""},
 	{"services.*", "volumes_from network_mode pid ipc uts userns_mode cgroup cgroup_parent runtime", honoured, ""},
-	{"services.*", "network_mode=bridge network_mode=default", emulated, "the service joins the stack's default network, where names work and rhumb can lead to it"},
+	{"services.*", "network_mode=bridge network_mode=default", emulated, "the service joins the stack's default network, where names resolve and rhumb can reach it"},
 	{"services.*", "privileged cap_add cap_drop security_opt sysctls ulimits devices device_cgroup_rules gpus", honoured, ""},
 	{"services.*", "cpus cpu_shares cpu_quota cpu_period cpu_rt_period cpu_rt_runtime cpuset blkio_config", honoured, ""},
 	{"services.*", "mem_limit mem_reservation mem_swappiness memswap_limit oom_kill_disable oom_score_adj pids_limit shm_size storage_opt", honoured, ""},
@@ -80,7 +80,7 @@ var rows = []row{
 	{"services.*.configs[]", "source target uid gid mode", honoured, ""},
 	{"services.*.secrets[]", "source target uid gid mode", honoured, ""},
 
-	{"services.*.pre_start[]", "per_replica", honoured, ""}, // what makes a container has the fates that it has in a service
+	{"services.*.pre_start[]", "per_replica", honoured, ""}, // the keys of a container have the same fates as in a service
 	{"services.*.post_start[]", "command user privileged working_dir environment", honoured, ""},
 	{"services.*.pre_stop[]", "command user privileged working_dir environment", honoured, ""},
 
@@ -91,7 +91,7 @@ var rows = []row{
 	{"services.*.ports[]", "name", ignored, "it is for people"},
 	{"services.*.ports[]", "app_protocol=*", ignored, "bytes are passed on as they are; only http is understood"},
 	{"services.*.ports[]", "app_protocol=http app_protocol=HTTP app_protocol=http/1.1", honoured, ""},
-	{"services.*.ports[]", "protocol=sctp", refused, "the proxy passes tcp and udp"},
+	{"services.*.ports[]", "protocol=sctp", refused, "the proxy supports tcp and udp"},
 
 	{"services.*.networks.*", "aliases ipv4_address ipv6_address link_local_ips driver_opts priority", honoured, ""},
 	{"services.*.networks.*", "mac_address", emulated, "it is the container's; with several networks it needs Engine 25"},
@@ -124,14 +124,14 @@ var rows = []row{
 	{"services.*.build", "provenance sbom", ignored, "the engine's image store keeps no attestations"},
 	{"services.*.build", "isolation", ignored, "only Windows has it"},
 	{"services.*.build.secrets[]", "source target", honoured, ""},
-	{"services.*.build.secrets[]", "uid gid mode", ignored, "the Dockerfile says it, in RUN --mount=type=secret"},
+	{"services.*.build.secrets[]", "uid gid mode", ignored, "the Dockerfile sets them, in RUN --mount=type=secret"},
 
 	{"services.*.deploy", "replicas resources restart_policy update_config rollback_config mode", honoured, ""},
 	{"services.*.deploy", "mode=global", emulated, "one replica runs on the one node"},
 	{"services.*.deploy", "mode=replicated-job mode=global-job", emulated, "the service runs once per release"},
 	{"services.*.deploy", "labels", emulated, "the service's containers carry them, as an engine knows no services"},
 	{"services.*.deploy", "placement", ignored, "there is one node"},
-	{"services.*.deploy", "endpoint_mode", ignored, "names lead to ready replicas in rhumb's own way"},
+	{"services.*.deploy", "endpoint_mode", ignored, "names resolve to ready replicas in rhumb's own way"},
 	{"services.*.deploy.resources", "limits reservations", honoured, ""},
 	{"services.*.deploy.resources.limits", "cpus memory pids", honoured, ""},
 	{"services.*.deploy.resources.reservations", "memory devices", honoured, ""},
@@ -162,15 +162,15 @@ var rows = []row{
 	{"secrets.*", "driver driver_opts template_driver", refused, "needs Docker Swarm"},
 }
 
-// Key is one key, or one value of it, and its fate.
+// Key is a key, or one value of it, and its fate.
 type Key struct {
 	Path  string // services.*.deploy.mode
-	Value string // only this value; "": any
+	Value string // only this value; "" is any
 	Fate  rhumb.Fate
 	Why   string
 }
 
-// Table is rows, a key each, in their order.
+// Table is rows with one entry for each key, in their order.
 var Table = sync.OnceValue(func() []*Key {
 	var keys []*Key
 	for _, row := range rows {
@@ -186,7 +186,7 @@ var Table = sync.OnceValue(func() []*Key {
 	return keys
 })
 
-// inHook gives the path that a key of a service has in a pre_start hook, if hooks have it: what makes a container.
+// inHook returns the path of a service's key in a pre_start hook, if hooks have it: the keys of a container.
 func inHook(path string) (string, bool) {
 	below, ok := strings.CutPrefix(path, "services.*.")
 	if !ok {
@@ -228,7 +228,7 @@ var root = sync.OnceValue(func() *branch {
 	return top
 })
 
-// next gives the branch below a name, or nil.
+// next returns the branch below a name, or nil.
 func (b *branch) next(name string) *branch {
 	if n, ok := b.below[name]; ok {
 		return n
@@ -236,7 +236,7 @@ func (b *branch) next(name string) *branch {
 	return b.below["*"]
 }
 
-// key gives the key for a value: the longest row for the value itself, else the one for any.
+// key returns the key for a value: the longest row that matches the value, or else the row for any value.
 func (b *branch) key(value any) *Key {
 	best := b.any
 	for _, k := range b.values {
@@ -252,7 +252,7 @@ func (b *branch) key(value any) *Key {
 	return best
 }
 
-// Refusal says why the key is refused.
+// Refusal returns the reason why the key is refused.
 func (k *Key) Refusal() string {
 	if k.Value != "" && !strings.HasSuffix(k.Value, "*") {
 		return k.Value + " " + verb(k.Why)

@@ -9,20 +9,20 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Use is a key that the files use and that isn't honoured as written.
+// Use is a key in the files that isn't honoured as written.
 type Use struct {
 	Path          string // in the model: services.web.deploy.mode
 	Section, Name string // services, web
 	Key           *Key
 }
 
-// Used walks the merged model and finds the keys that the table doesn't call honoured. The library adds defaults;
-// only what some file says counts.
+// Used returns the keys of the merged model that the table doesn't call honoured. It skips the library's defaults:
+// only what a file contains counts.
 func Used(dict map[string]any, l *place.Lines) []Use {
 	w := usage{lines: l, seen: map[string]bool{}}
 	for _, k := range Table() {
 		if !strings.ContainsAny(k.Path, "*[") && k.Fate == rhumb.Ignored && l.Has(k.Path) {
-			w.found = append(w.found, Use{Path: k.Path, Key: k}) // such as version, which the library takes away
+			w.found = append(w.found, Use{Path: k.Path, Key: k}) // such as version, which the library removes
 			w.seen[k.Path] = true
 		}
 	}
@@ -64,7 +64,7 @@ func (w *usage) walk(path string, value any, at *branch) {
 	}
 }
 
-// note records the fate of the key at path, and tells whether what is below has no fate of its own.
+// note records the fate of the key at path. It reports whether the keys below share it.
 func (w *usage) note(path string, value any, at *branch) bool {
 	k := at.key(value)
 	if k == nil || k.Fate == rhumb.Honoured || !w.lines.Has(path) {
@@ -81,7 +81,7 @@ func (w *usage) note(path string, value any, at *branch) bool {
 	return k.Fate == rhumb.Refused || k.Fate == rhumb.Ignored
 }
 
-// nothing reports whether a value asks for nothing: {} or [].
+// nothing reports whether a value has no effect: {} or [].
 func nothing(value any) bool {
 	switch v := value.(type) {
 	case map[string]any:

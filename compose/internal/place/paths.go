@@ -14,7 +14,7 @@ func Compare(a, b string) int {
 	return cmp.Or(cmp.Compare(fa, fb), cmp.Compare(la, lb))
 }
 
-// Split gives a place's file and line; 0: it has none.
+// Split returns a place's file and line; the line is 0 if it has none.
 func Split(at string) (string, int) {
 	if i := strings.LastIndexByte(at, ':'); i >= 0 {
 		if n, err := strconv.Atoi(at[i+1:]); err == nil {
@@ -26,15 +26,15 @@ func Split(at string) (string, int) {
 
 var trailingIndex = regexp.MustCompile(`(\[\d*\])+$`)
 
-// Subject names a path as messages do: services.web.ports[0] is web.ports, networks.back.driver stays.
+// Subject returns a path as messages name it: services.web.ports[0] is web.ports, networks.back.driver stays.
 func Subject(path string) string {
 	return strings.ReplaceAll(strings.TrimPrefix(Unindexed(path), "services."), "[]", "")
 }
 
-// Unindexed gives a path without the position at its end: services.web.ports[0] is services.web.ports.
+// Unindexed returns the path without the position at its end: services.web.ports[0] is services.web.ports.
 func Unindexed(path string) string { return trailingIndex.ReplaceAllString(path, "") }
 
-// At gives the place of a line in a file: "compose.yaml:12". Without a line it is the file.
+// At returns the place of a line in a file: "compose.yaml:12". Without a line it is the file.
 func At(name string, line int) string {
 	if line <= 0 {
 		return name
@@ -42,7 +42,7 @@ func At(name string, line int) string {
 	return name + ":" + strconv.Itoa(line)
 }
 
-// Join gives the path of a key below another.
+// Join returns the path of a key below another path.
 func Join(path, key string) string {
 	if path == "" {
 		return key
@@ -50,7 +50,7 @@ func Join(path, key string) string {
 	return path + "." + key
 }
 
-// General gives the path with all list positions left out: services.web.ports[].mode.
+// General returns the path without list positions: services.web.ports[].mode.
 func General(path string) string {
 	if !strings.Contains(path, "[") {
 		return path
@@ -73,7 +73,7 @@ func General(path string) string {
 	return b.String()
 }
 
-// lastGeneral gives the path with its last list position left out: services.web.pre_start[0].volumes[].
+// lastGeneral returns the path without its last list position: services.web.pre_start[0].volumes[].
 func lastGeneral(path string) string {
 	i, j := strings.LastIndexByte(path, '['), strings.LastIndexByte(path, ']')
 	if i < 0 || j < i {

@@ -10,24 +10,24 @@ import (
 
 const (
 	maxProblems  = 30  // mistakes told at once; more would hide the first ones
-	manyProblems = 300 // mistakes after which the rest isn't looked at
+	manyProblems = 300 // mistakes after which the rest isn't checked
 )
 
 // Problems collects mistakes with their places.
 type Problems struct {
 	lines *Lines
-	whole *Lines // before anything wrong was left out; nil: nothing was
+	whole *Lines // of the complete files; nil until something is cut out
 	errs  rhumb.Errors
 	seen  map[any]bool
-	unset map[string]bool // paths of values that lack a variable: what else is wrong with them comes of it
+	unset map[string]bool // paths of values with an unset variable, which causes their other mistakes
 }
 
-// NewProblems makes an empty collection; l tells the places of paths.
+// NewProblems returns an empty collection. l has the places of paths.
 func NewProblems(l *Lines) *Problems {
 	return &Problems{lines: l, seen: map[any]bool{}, unset: map[string]bool{}}
 }
 
-// SetLines replaces the places of paths, after what is wrong has been left out of the files.
+// SetLines replaces the places of paths, after values with mistakes have been cut out of the files.
 func (b *Problems) SetLines(l *Lines) {
 	if b.whole == nil && len(b.lines.at) > 0 {
 		b.whole = b.lines
@@ -35,19 +35,18 @@ func (b *Problems) SetLines(l *Lines) {
 	b.lines = l
 }
 
-// Said reports whether the files say a path, be it something wrong that has been left out.
+// Said reports whether the files set a path, even to a value that has been cut out.
 func (b *Problems) Said(path string) bool {
 	return b.lines.Has(path) || b.whole != nil && b.whole.Has(path)
 }
 
-// MarkUnset remembers that the value at a path lacks a variable, which is a mistake of its own.
+// MarkUnset records that the value at a path has an unset variable, which is a mistake of its own.
 func (b *Problems) MarkUnset(path string) { b.unset[path] = true }
 
-// Unset reports whether the value at a path lacks a variable.
+// Unset reports whether the value at a path has an unset variable.
 func (b *Problems) Unset(path string) bool { return b.unset[path] }
 
-// Follows reports whether something wrong has been left out below a path, so that what is wrong with the rest may
-// come of it.
+// Follows reports whether a mistake has been cut out below a path, so that other mistakes there may be a consequence.
 func (b *Problems) Follows(path string) bool {
 	if b.whole == nil {
 		return false
@@ -61,7 +60,8 @@ func (b *Problems) Follows(path string) bool {
 	return false
 }
 
-// At adds a mistake at a path of the model, such as services.web.ports[0]. What several services extend is told once.
+// At adds a mistake at a path of the model, such as services.web.ports[0]. A mistake that several services inherit is
+// reported once.
 func (b *Problems) At(path, hint, format string, args ...any) {
 	if b.Follows(path) || b.Unset(path) {
 		return
@@ -77,7 +77,7 @@ func (b *Problems) At(path, hint, format string, args ...any) {
 	b.Add(b.lines.Find(path), Subject(path)+": "+msg, hint)
 }
 
-// said is a mistake by what makes it.
+// said identifies a mistake by its source.
 type said struct {
 	what any
 	msg  string
@@ -88,7 +88,7 @@ func (b *Problems) Add(at, msg, hint string) {
 	b.AddError(&rhumb.Error{Code: rhumb.Invalid, At: at, Msg: msg, Hint: hint})
 }
 
-// AddError adds an error that is ready made.
+// AddError adds an existing error.
 func (b *Problems) AddError(e *rhumb.Error) {
 	if e == nil || b.seen[e.At+e.Msg] {
 		return
@@ -99,16 +99,16 @@ func (b *Problems) AddError(e *rhumb.Error) {
 	b.errs = append(b.errs, &c)
 }
 
-// Count returns how many mistakes there are.
+// Count returns the number of mistakes.
 func (b *Problems) Count() int { return len(b.errs) }
 
-// Full tells whether there are so many mistakes that more would help nobody.
+// Full reports whether there are so many mistakes that more would be of no use.
 func (b *Problems) Full() bool { return len(b.errs) >= manyProblems }
 
-// Err gives the mistakes as one error; nil: there are none.
+// Err returns the mistakes as one error, or nil.
 func (b *Problems) Err() error { return Joined(b.errs) }
 
-// Joined gives nil, the one error, or all of them in the order of their places.
+// Joined returns nil, the only error, or all errors in the order of their places.
 func Joined(errs rhumb.Errors) error {
 	switch len(errs) {
 	case 0:

@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// Closest gives the candidate that name was probably meant to be, or "".
+// Closest returns the candidate that name was probably meant to be, or "".
 func Closest(name string, candidates []string) string {
 	most := 1 // edits
 	if len(name) > 3 {
 		most = 2 + len(name)/9
 	}
-	most = min(most, len(name)-1) // other letters altogether are another word
+	most = min(most, len(name)-1) // a name with no letter in common is another word
 	best, bestDistance := "", most+1
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(name), c); d < bestDistance {
@@ -24,7 +24,8 @@ func Closest(name string, candidates []string) string {
 	return best
 }
 
-// distance counts the edits between two words; two swapped neighbours are one edit (optimal string alignment).
+// distance returns the number of edits between two words; swapping two neighbours is one edit (optimal string
+// alignment).
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64
@@ -52,7 +53,7 @@ func distance(a, b string) int {
 	return rows[len(a)][len(b)]
 }
 
-// DidYouMean gives a hint for a name that isn't among the candidates.
+// DidYouMean returns a hint for a name that isn't among the candidates.
 func DidYouMean(name string, candidates []string) string {
 	if c := Closest(name, candidates); c != "" {
 		return "did you mean " + c + "?"
@@ -64,10 +65,10 @@ func DidYouMean(name string, candidates []string) string {
 	return "there is " + strings.Join(sorted, ", ")
 }
 
-// SetHint tells how to set a variable.
+// SetHint returns a hint that says how to set a variable.
 func SetHint(name string) string { return "set " + name + " in the environment or in .env" }
 
-// TimeHint tells how a time is written.
+// TimeHint is the hint that says how to write a time.
 const TimeHint = "write it as 30s or 1m30s"
 
 // Or joins words: "a, b or c".
@@ -78,7 +79,8 @@ func Or(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// Printable returns a text with what isn't printable escaped, as in \x1b: a file's text can't command a terminal.
+// Printable returns a text with unprintable characters escaped, as in \x1b, so that a file's text can't control a
+// terminal.
 func Printable(s string) string {
 	printable := func(r rune) bool { return r != utf8.RuneError && (unicode.IsPrint(r) || r == ' ') }
 	if !strings.ContainsFunc(s, func(r rune) bool { return !printable(r) }) {

@@ -2,7 +2,7 @@ package place
 
 import "testing"
 
-func TestWhatIsNotPrintableIsEscaped(t *testing.T) {
+func TestUnprintableCharactersAreEscaped(t *testing.T) {
 	for text, want := range map[string]string{
 		"web: é 世":       "web: é 世",
 		"\x1b[31mred\a":  `\x1b[31mred\a`,
@@ -17,7 +17,7 @@ func TestWhatIsNotPrintableIsEscaped(t *testing.T) {
 	}
 }
 
-func TestOtherLettersAltogetherAreAnotherWord(t *testing.T) {
+func TestAWordWithoutACommonLetterIsNotSuggested(t *testing.T) {
 	for name, want := range map[string]string{"c": "", "ab": "a", "wbe": "web", "ports": "ports", "prot": "ports"} {
 		if got := Closest(name, []string{"a", "web", "ports"}); got != want {
 			t.Errorf("%s was meant to be %q", name, got)

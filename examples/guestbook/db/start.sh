@@ -3,8 +3,8 @@ set -eu
 data=/var/lib/postgresql/data/15
 secret=/run/secrets/db_password
 
-# A killed server leaves its pid file with pid 1 behind. That is also the pid of this shell, so PostgreSQL would refuse to
-# start: it takes the shell for a running server. This variable names the shell as its grandparent.
+# A killed server leaves its pid file with pid 1 behind. That is also the pid of this shell, so PostgreSQL would take
+# the shell for a running server and refuse to start. This variable names the shell as its grandparent.
 export PG_GRANDPARENT_PID=$$
 
 # single runs SQL without a server. A quote in the password is doubled.
