@@ -74,10 +74,9 @@ func (c *caller) ends() {
 func TestAReplicaThatSpeaksFirstIsGivenTimeWhenItLeaves(t *testing.T) {
 	p, addr := start(t, proxy.Options{}), freeAddr(t)
 	greet := make(chan struct{})
-	first := true
+	var connections atomic.Int64
 	greets := tcp(t, "a", func(c net.Conn) {
-		if first { // one connection comes after the other
-			first = false
+		if connections.Add(1) == 1 {
 			echo("a")(c)
 			return
 		}

@@ -37,11 +37,11 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 		return err
 	}
 	defer member.Done()
-	defer conn.Close()
 	end := func() {
-		c.TCPConn.Close()
-		conn.Close()
+		_ = c.TCPConn.Close() // everything that may be passed on was passed on
+		_ = conn.Close()
 	}
+	defer end()
 	cut := context.AfterFunc(ctx, end)
 	defer cut()
 	f := flow.New(end, c.TCPConn, conn.TCPConn)

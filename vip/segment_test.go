@@ -31,7 +31,7 @@ func (l *lab) looking() {
 	})
 }
 
-func TestWhatIsRemovedByHandIsMadeAgainWithoutALoss(t *testing.T) {
+func TestASegmentRemovedByHandIsRepairedWithoutLoss(t *testing.T) {
 	needMachine(t)
 	l := newLab(t)
 	a, caller := l.start("a"), l.start("caller")

@@ -3,7 +3,6 @@ package backend
 import (
 	"context"
 	"io"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -17,12 +16,6 @@ type Endpoint struct {
 
 	failedUntil atomic.Int64 // Unix nanoseconds; until then others are preferred
 	transports  atomic.Pointer[transports]
-}
-
-// key says which endpoints of different tables are the same.
-type key struct {
-	replica string
-	addr    netip.AddrPort
 }
 
 func (e *Endpoint) failing(now time.Time) bool { return now.UnixNano() < e.failedUntil.Load() }

@@ -18,7 +18,7 @@ type Snapshot struct {
 	TLS       table.Hosts
 
 	backends  map[string]*backend
-	endpoints map[key]*Endpoint
+	endpoints map[table.EndpointKey]*Endpoint
 	replicas  map[string]*Replica // those in the table, and those that left it with connections open
 	stays     map[string]bool     // by replica ID: it is in the table, and its quiet connections may stay
 	replaced  chan struct{}       // closed by Retire
@@ -42,7 +42,7 @@ func (s *Snapshot) Next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *Snapsh
 		Rules:     table.Compile(t.Rules),
 		TLS:       table.HostsOf(t),
 		backends:  make(map[string]*backend, len(t.Backends)),
-		endpoints: make(map[key]*Endpoint, endpoints),
+		endpoints: make(map[table.EndpointKey]*Endpoint, endpoints),
 		replicas:  make(map[string]*Replica, endpoints),
 		stays:     make(map[string]bool, endpoints),
 		replaced:  make(chan struct{}),
@@ -85,7 +85,7 @@ func (s *Snapshot) addBackend(old *Snapshot, spec *rhumb.Backend, hidden func(rh
 
 // endpoint returns the Endpoint of e: that of this snapshot, that of the old one, or a new one.
 func (s *Snapshot) endpoint(old *Snapshot, e rhumb.Endpoint) *Endpoint {
-	k := key{e.Replica, e.Addr}
+	k := table.KeyOf(e)
 	if known := s.endpoints[k]; known != nil {
 		return known
 	}
@@ -131,7 +131,7 @@ func (s *Snapshot) Endpoints(backend string, hidden func(rhumb.Endpoint) bool) m
 	if b := s.backends[backend]; b != nil {
 		for _, e := range b.spec.Endpoints {
 			if !hidden(e) {
-				found[s.endpoints[key{e.Replica, e.Addr}]] = true
+				found[s.endpoints[table.KeyOf(e)]] = true
 			}
 		}
 	}

@@ -105,7 +105,8 @@ func requests(b []byte) (seen []guardtest.Request, err error) {
 
 // twoRequests returns a browser's request and a request with a body in chunks.
 func twoRequests() []byte {
-	head := "Host: shop.example.com\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
+	head := "Host: shop.example.com\r\n" +
+		"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n" +
 		"Accept: text/html,*/*;q=0.8\r\n" +
 		"Accept-Language: en-GB,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n" +
 		"Cookie: session=0123456789abcdef; theme=dark\r\n"

@@ -44,7 +44,7 @@ func (c *Conn) Handshake(ctx context.Context, conf *tls.Config, limit time.Durat
 	st := conn.ConnectionState()
 	c.tls, c.name = conn, table.NormalHost(st.ServerName)
 	if err != nil {
-		log.Debug("handshake failed", "client", c.RemoteAddr(), "name", st.ServerName, "error", err)
+		log.Debug("handshake failed", "client", c.RemoteAddr(), "name", st.ServerName, "err", err)
 	}
 	if err != nil || st.NegotiatedProtocol == protocolChallenge {
 		_ = c.Close()

@@ -40,11 +40,14 @@ func Validate(t rhumb.Table) error {
 	return nil
 }
 
-// endpointKey is unique within a backend.
-type endpointKey struct {
-	replica string
-	addr    netip.AddrPort
+// EndpointKey says which endpoints are the same. It is unique within a backend.
+type EndpointKey struct {
+	Replica string
+	Addr    netip.AddrPort
 }
+
+// KeyOf returns the key of an endpoint.
+func KeyOf(e rhumb.Endpoint) EndpointKey { return EndpointKey{e.Replica, e.Addr} }
 
 func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 	switch {
@@ -55,9 +58,9 @@ func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 	case b.Hold < 0:
 		return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: hold is negative", b.Name)
 	}
-	keys := make(map[endpointKey]bool, len(b.Endpoints))
+	keys := make(map[EndpointKey]bool, len(b.Endpoints))
 	for _, e := range b.Endpoints {
-		key := endpointKey{e.Replica, e.Addr}
+		key := KeyOf(e)
 		if !e.Addr.IsValid() || e.Addr.Port() == 0 || e.Replica == "" {
 			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: endpoint %q has no replica or no address",
 				b.Name, e.Name)
