@@ -366,7 +366,7 @@ func TestThePlanOfAFirstDeploymentHasTheRoutesOfInnerServices(t *testing.T) {
 		for _, s := range p.Steps {
 			words = append(words, s.String())
 		}
-		if len(p.Notes) > 0 || !slices.Contains(words, "route shop-api.1.2 (nobody else is there)") {
+		if len(p.Notes) > 0 || !slices.Contains(words, "route shop-api.1.2 (no other replica is there)") {
 			t.Errorf("steps %q, notes %v", words, p.Notes)
 		}
 	})

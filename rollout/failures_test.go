@@ -112,7 +112,7 @@ func TestATCPCheckMustPassForItsWindow(t *testing.T) {
 			o: beside(time.Second), wait: "0/1 ready"},
 		{name: "where no other replica is there callers don't wait for it",
 			w: deploy(42, steady("a", rhumb.StopFirst), stopFirst), o: alone(time.Second),
-			want: []string{"route shop-web.42.1 (nobody else is there)"}, wait: "0/1 ready"},
+			want: []string{"route shop-web.42.1 (no other replica is there)"}, wait: "0/1 ready"},
 		{name: "but it isn't done before", w: deploy(42, steady("a", rhumb.StopFirst), stopFirst),
 			o: alone(time.Second).route("web.42.1", Route{}), wait: "0/1 ready"},
 		{name: "the window may end after its time if it accepts in time",

@@ -58,7 +58,7 @@ func (m *rolling) tend(sl *standing.Slot) {
 			if sl.Ready {
 				m.about(rhumb.StepRoute, r, "ready")
 			} else if m.unwatched(sl) {
-				m.about(rhumb.StepRoute, r, "nobody else is there")
+				m.about(rhumb.StepRoute, r, "no other replica is there")
 			}
 		}
 	case standing.Broken:

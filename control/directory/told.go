@@ -15,10 +15,10 @@ type Told struct {
 	busy  bool
 }
 
-// NewTold makes a Told that knows of nobody.
+// NewTold returns a Told that knows no replica.
 func NewTold() *Told { return &Told{given: map[string]map[string]string{}} }
 
-// Note writes down what a replica was given at its start.
+// Note notes which names a replica was given.
 func (n *Told) Note(id string, names map[string]string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -32,7 +32,8 @@ func (n *Told) Keep(here map[string]map[string]string) {
 	maps.DeleteFunc(n.given, func(id string, _ map[string]string) bool { _, ok := here[id]; return !ok })
 }
 
-// Stale returns the replicas whose names aren't the given ones. It returns none while the last ones are being told.
+// Stale returns the replicas whose names aren't the given ones. It returns none until
+// Done is called for the last ones.
 func (n *Told) Stale(want map[string]map[string]string, now time.Time) []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -49,7 +50,7 @@ func (n *Told) Stale(want map[string]map[string]string, now time.Time) []string 
 	return ids
 }
 
-// Done ends the work that Stale has given.
+// Done ends the work that Stale has begun. After a failure, the next begins no sooner than in two seconds.
 func (n *Told) Done(failed bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// inheritImages gives hooks without an image of their own that of their service.
+// inheritImages sets the image of hooks that have none of their own to their service's.
 func (d *draft) inheritImages(context.Context) error {
 	for i := range d.model.Services {
 		s := &d.model.Services[i]

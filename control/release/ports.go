@@ -100,7 +100,7 @@ func (c *choice) take(p *rhumb.Port, n uint16) {
 	c.own.fixed[hostPortOf(*p)] = true
 }
 
-// keep gives a port the number that it had before, unless another stack or process has that now.
+// keep sets a port to the number that it had before, unless another stack or process has that now.
 func (c *choice) keep(ctx context.Context, s *rhumb.Service, p *rhumb.Port) error {
 	n, err := c.keptPort(ctx, portKey(c.model.Name, s, p))
 	if err != nil || n == 0 {

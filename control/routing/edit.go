@@ -20,30 +20,30 @@ func backendName(stack, service string, port uint16, p rhumb.Protocol) string {
 	return name
 }
 
-// Target is a port of a service to which the proxy sends requests or connections.
-type Target struct {
+// ServedPort is a port of a service to which the proxy sends requests or connections.
+type ServedPort struct {
 	Port     uint16
 	Protocol rhumb.Protocol
 }
 
-// Targets returns the ports of a service to which the proxy sends requests or connections, each once.
-func Targets(s *rhumb.Service) []Target {
-	var ts []Target
-	add := func(t Target) {
-		if t.Protocol == rhumb.HTTP {
-			t.Protocol = rhumb.TCP
+// ServedPorts returns the ports of a service to which the proxy sends requests or connections, each once.
+func ServedPorts(s *rhumb.Service) []ServedPort {
+	var ports []ServedPort
+	add := func(p ServedPort) {
+		if p.Protocol == rhumb.HTTP {
+			p.Protocol = rhumb.TCP
 		}
-		if !slices.Contains(ts, t) {
-			ts = append(ts, t)
+		if !slices.Contains(ports, p) {
+			ports = append(ports, p)
 		}
 	}
 	for _, p := range s.Ports {
-		add(Target{p.Target, p.Protocol})
+		add(ServedPort{p.Target, p.Protocol})
 	}
 	for _, r := range s.Routes {
-		add(Target{r.Port, rhumb.HTTP})
+		add(ServedPort{r.Port, rhumb.HTTP})
 	}
-	return ts
+	return ports
 }
 
 // backend returns the table's backend of a service's target port. It adds the backend if the table lacks it.
@@ -108,7 +108,7 @@ func Unpublish(t *rhumb.Table, stack, addr string) {
 // Route adds a replica's endpoints, or makes them active again. With lead, it also makes the service's addresses lead
 // to the backends of this definition, whose target ports may differ from the old ones.
 func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr, lead bool) {
-	for _, tg := range Targets(s) {
+	for _, tg := range ServedPorts(s) {
 		b := backend(t, stack, s, tg.Port, tg.Protocol)
 		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
 		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{
