@@ -44,8 +44,10 @@ func CertSourceOf(host string, acme bool) CertSource {
 }
 
 // privateLabels are last labels for which no public authority issues certificates.
-var privateLabels = []string{"test", "localhost", "local", "localdomain", "internal", "intranet", "private", "lan", "home", "corp",
-	"arpa", "example", "invalid", "onion", "alt", "docker"}
+var privateLabels = []string{
+	"test", "localhost", "local", "localdomain", "internal", "intranet", "private", "lan", "home", "corp",
+	"arpa", "example", "invalid", "onion", "alt", "docker",
+}
 
 // PublicHost reports whether a host name looks public: one that names a machine anywhere on the internet.
 func PublicHost(host string) bool {

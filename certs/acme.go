@@ -42,7 +42,8 @@ func newClient(s *storage, a rhumb.Authority, e entries) *client {
 	c.config = certmagic.New(c.cache, certmagic.Config{Storage: s, Logger: zap.NewNop(), DisableARI: true,
 		OCSP: certmagic.OCSPConfig{DisableStapling: true}})
 	template := certmagic.ACMEIssuer{
-		CA: a.Directory, TestCA: a.Directory, Email: a.Email, Agreed: true, Logger: zap.NewNop(), TrustedRoots: roots(a.Root),
+		CA: a.Directory, TestCA: a.Directory, Email: a.Email, Agreed: true, Logger: zap.NewNop(),
+		TrustedRoots:         roots(a.Root),
 		DisableHTTPChallenge: !e.http.IsValid(), DisableTLSALPNChallenge: !e.https.IsValid(),
 		AltHTTPPort: int(e.http.Port()), AltTLSALPNPort: int(e.https.Port()), ListenHost: listenHost(e),
 	}

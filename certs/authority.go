@@ -84,7 +84,8 @@ func newAuthority(now time.Time) (*authority, []byte, error) {
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name[:min(len(name),
 			64)]}, NotBefore: now.Add(-skew), NotAfter: now.Add(rootLife),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, key, err := sign(template, nil, nil)
 	if err != nil {
@@ -104,7 +105,8 @@ func (a *authority) issue(host string) ([]byte, error) {
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: host[:min(len(host), 64)]}, DNSNames: []string{host},
 		NotBefore: now.Add(-skew), NotAfter: earlier(now.Add(leafLife-skew), a.root.NotAfter),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
 	}
 	der, key, err := sign(template, a.root, a.key)
 	if err != nil {
@@ -120,7 +122,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// sign makes a key and its certificate, signed by a parent or, without one, by itself.
+// sign makes a key and its certificate, signed by a parent or, without one, self-signed.
 func sign(template, parent *x509.Certificate, by crypto.Signer) ([]byte, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -84,7 +84,8 @@ func blameFor(err error) blame {
 	switch p.Type {
 	case acme.ProblemTypeRateLimited:
 		return ofRate
-	case acme.ProblemTypeServerInternal, acme.ProblemTypeBadNonce, acme.ProblemTypeAccountDoesNotExist, acme.ProblemTypeUserActionRequired,
+	case acme.ProblemTypeServerInternal, acme.ProblemTypeBadNonce, acme.ProblemTypeAccountDoesNotExist,
+		acme.ProblemTypeUserActionRequired,
 		acme.ProblemTypeExternalAccountRequired, acme.ProblemTypeInvalidContact, acme.ProblemTypeUnsupportedContact:
 		return ofAuthority
 	}

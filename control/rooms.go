@@ -43,7 +43,7 @@ func newRooms(d Deps) *rooms {
 		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
 	}
 	c.ledger = ledger.New(ledger.Deps{
-		Store: d.Store, Check: c.desk.Check, Router: c.desk.Status, Announce: c.events.Tell, Keep: c.keep,
+		Store: d.Store, Check: c.desk.Check, Router: c.desk.Status, Announce: c.events.Announce, Keep: c.keep,
 		Begun:   func(stack string) { c.stacks.For(stack) },
 		Changed: func(stack string) { c.stacks.Wake(stack) },
 	})
@@ -83,7 +83,7 @@ func (c *rooms) changed(stack string) { c.stacks.Changed(rhumb.Change{Stack: sta
 // runs returns what the runners work with.
 func (c *rooms) runs() run.Deps {
 	performs := act.Deps{Engine: c.Engine, Desk: c.desk, Ledger: c.ledger, Store: c.Store, Oneoffs: c.oneoffs,
-		Sources: c.sources, Announce: c.events.Tell, Starts: make(chan struct{}, maxStarts), Log: c.Log}
+		Sources: c.sources, Announce: c.events.Announce, Starts: make(chan struct{}, maxStarts), Log: c.Log}
 	if c.Deps.Certificates != nil {
 		performs.KeepPair = c.Deps.Certificates.KeepPair
 	}

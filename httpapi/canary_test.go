@@ -72,12 +72,13 @@ func canaries(v reflect.Value) {
 	}
 }
 
-// wrong are values of all kinds. A place that can't take one is told so.
+// wrong are values of all kinds. Most places in a request refuse them.
 var wrong = []any{canary, json.Number(canaryNumber + "8675309867530986753"), []any{canary}, map[string]any{"x": canary},
 	json.Number(canaryNumber + ".5"), []any{}, map[string]any{}, true, nil}
 
-// mutants calls send with documents that differ from doc in one place: a value of another kind (two of all, the next two at the next
-// place), a missing field, an unknown one. set puts a value in doc's place, and place counts the places.
+// mutants calls send with documents that differ from doc in one place: a value of another kind (two of all, the next
+// two at the next place), a missing field, an unknown one. set puts a value in doc's place, and place counts the
+// places.
 func mutants(doc any, place *int, set func(any), send func()) {
 	for range 2 {
 		*place++
@@ -175,9 +176,9 @@ func TestARefusedRequestRepeatsNoneOfItsValues(t *testing.T) {
 				if resp.StatusCode >= 400 {
 					refused++
 				}
-				// The names of stacks and services are told, where a path names another one: they are no secrets.
-				told := strings.ReplaceAll(string(b), fmt.Sprintf(`the request \"%s\"`, canary), "")
-				if seen(told) || resp.StatusCode >= 500 {
+				// The refusal names stacks and services if the path names another: they are no secrets.
+				shown := strings.ReplaceAll(string(b), fmt.Sprintf(`the request \"%s\"`, canary), "")
+				if seen(shown) || resp.StatusCode >= 500 {
 					t.Errorf("%s: %d %.500s", what, resp.StatusCode, b)
 				}
 			}

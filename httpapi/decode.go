@@ -12,8 +12,8 @@ import (
 	"rhumb"
 )
 
-// maxValues is how many values the JSON of one request may have. Decoded, a value of three bytes can take kilobytes; the largest stacks
-// that are deployed have some thousands of values, for the contents of files count as one each.
+// maxValues is how many values the JSON of one request may have. A value of three bytes can take kilobytes once
+// decoded. The largest real stacks have some thousands of values: the content of a file is one.
 const maxValues = 100_000
 
 // formats are the forms of requests and answers: JSON.
@@ -22,7 +22,7 @@ func formats() map[string]huma.Format {
 	return map[string]huma.Format{"application/json": f, "json": f}
 }
 
-// decode reads a request's JSON into v. Its errors repeat nothing of the request, which may hold secrets.
+// decode decodes a request's JSON into v. Its errors repeat nothing of the request, which may hold secrets.
 func decode(data []byte, v any) error {
 	if err := bounded(data); err != nil {
 		return err
@@ -30,7 +30,7 @@ func decode(data []byte, v any) error {
 	return withoutValues(json.Unmarshal(data, v))
 }
 
-// decodeStrictly is decode for what has no schema: a field that v doesn't have is an error.
+// decodeStrictly is decode for requests without a schema: a field that v doesn't have is an error.
 func decodeStrictly(data []byte, v any) error {
 	if err := bounded(data); err != nil {
 		return err
@@ -40,7 +40,7 @@ func decodeStrictly(data []byte, v any) error {
 	return withoutValues(dec.Decode(v))
 }
 
-// bounded refuses JSON of too many values.
+// bounded returns Invalid for JSON with too many values.
 func bounded(data []byte) error {
 	if values(data) > maxValues {
 		return rhumb.Errorf(rhumb.Invalid, "the request has more than %d values", maxValues)
@@ -48,7 +48,7 @@ func bounded(data []byte) error {
 	return nil
 }
 
-// values counts the values in a JSON text from above, whether the text is valid or not.
+// values returns an upper bound of the number of values in a JSON text, valid or not.
 func values(data []byte) int {
 	n, quoted := 1, false
 	for i := 0; i < len(data); i++ {
@@ -64,7 +64,7 @@ func values(data []byte) int {
 	return n
 }
 
-// withoutValues says of a decoder's error what and where it is. The decoder's own words quote the request.
+// withoutValues returns a decoder's error without the values that the decoder quotes.
 func withoutValues(err error) error {
 	var broken *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -77,7 +77,7 @@ func withoutValues(err error) error {
 		return rhumb.Errorf(rhumb.Invalid, "%s doesn't fit in %s", kind.Field, kind.Type)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return rhumb.Errorf(rhumb.Invalid, "the JSON ends too early")
-	case strings.HasPrefix(err.Error(), "json: unknown field "): // the field's name is all there is
+	case strings.HasPrefix(err.Error(), "json: unknown field "): // it has only the field's name
 		return rhumb.Errorf(rhumb.Invalid, "%.200s", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return rhumb.Errorf(rhumb.Invalid, "a value is not written as its kind is: base64, a time or an address")

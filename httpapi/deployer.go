@@ -35,7 +35,8 @@ func (a *api) deployer(s rhumb.Deployer) {
 		}
 		return s.Plan(ctx, in.Body)
 	})
-	deploy := op("deploy", http.MethodPost, "/stacks/{stack}/deployments", "Deploy a model; the stream reports pulls and ends with the deployment")
+	deploy := op("deploy", http.MethodPost, "/stacks/{stack}/deployments",
+		"Deploy a model; the stream reports pulls and ends with the deployment")
 	deploy.MaxBodyBytes = wire.MaxModel
 	stream(a, deploy, func(ctx context.Context, in *deployInput, send func(wire.Item) error) (wire.Item, error) {
 		if err := sameName(in.Stack, in.Body.Model.Name); err != nil {

@@ -57,7 +57,8 @@ func (s Services) sets() []set {
 	}
 }
 
-// New returns the handler of the API. The text of errors that are not rhumb's own goes to the log and not to the caller.
+// New returns the handler of the API. The text of errors that are not rhumb's own goes to the log and not to the
+// caller.
 func New(s Services, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	a := newAPI(mux, log)

@@ -62,7 +62,8 @@ func (a *api) joined(id, summary string, do func(context.Context, *commandInput,
 	o := op(id, http.MethodPost, "/stacks/{stack}/services/{service}/"+id, summary)
 	o.Description = "The connection is upgraded to the protocol " + wire.Protocol +
 		": frames of one byte for the kind, four for the length (big-endian, at most 65536) and the payload. " +
-		"Kinds: 0 alive, 1 input, 2 end of the input, 3 output, 4 error output, 5 terminal size (rows, columns: two bytes each), " +
+		"Kinds: 0 alive, 1 input, 2 end of the input, 3 output, 4 error output, " +
+		"5 terminal size (rows, columns: two bytes each), " +
 		"6 exit code (four bytes, last), 7 error (JSON, last), 8 a signal for the command of a run (its number, one byte)."
 	o.Responses = map[string]*huma.Response{"101": {Description: "frames follow"}}
 	huma.Register(a.huma, o, func(_ context.Context, in *commandInput) (*streamAnswer, error) {

@@ -28,10 +28,11 @@ func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Time{}) // each read and write sets its own
-	if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+wire.Protocol+"\r\n\r\n"); err != nil {
+	const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + wire.Protocol + "\r\n\r\n"
+	if _, err := io.WriteString(conn, switching); err != nil {
 		return
 	}
-	// A hijacked request's context no longer ends with its connection: the readers and writers see to that.
+	// A hijacked request's context doesn't end with its connection. The readers and writers cancel it instead.
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	s := &session{conn: conn, out: wire.NewFrames(&stallingWriter{conn}), cancel: cancel}
@@ -44,10 +45,10 @@ func (a *api) join(w http.ResponseWriter, r *http.Request, in *commandInput,
 	if err != nil {
 		err = a.failed(ctx, "join", err).Err()
 	}
-	_ = s.out.Exit(code, err) // one who is gone needs no answer
+	_ = s.out.Exit(code, err) // a client that has gone needs no answer
 	cancel()
 	_ = s.in.Close() // the command reads no more
-	// The client reads the last frame and hangs up, which ends the receiving side; it doesn't have for ever.
+	// The client reads the last frame and hangs up. That ends the receiving side; a client that doesn't is cut off.
 	late := time.AfterFunc(5*time.Second, func() { conn.Close() })
 	defer late.Stop()
 	sides.Wait()
@@ -84,7 +85,7 @@ func (s *session) options(req wire.CommandRequest) rhumb.ExecOptions {
 	return o
 }
 
-// receive hands on what the client sends, until the connection ends; then the command is cancelled.
+// receive passes on what the client sends until the connection ends, and then cancels the command.
 func (s *session) receive(r io.Reader) {
 	defer s.cancel()
 	defer close(s.resize)
@@ -97,7 +98,7 @@ func (s *session) receive(r io.Reader) {
 		}
 		switch f.Kind {
 		case wire.FrameIn:
-			_, _ = s.inW.Write(f.Payload) // a command that reads no more is no reason to stop
+			_, _ = s.inW.Write(f.Payload) // the command may have stopped reading, and still run
 		case wire.FrameInEnd:
 			_ = s.inW.Close()
 		case wire.FrameResize:
@@ -112,7 +113,7 @@ func (s *session) receive(r io.Reader) {
 	}
 }
 
-// resized keeps only the newest size.
+// resized passes a size on in place of one that waits.
 func (s *session) resized(size rhumb.Size) {
 	for {
 		select {
@@ -127,7 +128,7 @@ func (s *session) resized(size rhumb.Size) {
 	}
 }
 
-// signalled keeps the oldest signals.
+// signalled passes a signal on, and drops it if too many wait.
 func (s *session) signalled(sig os.Signal) {
 	select {
 	case s.signals <- sig:
@@ -152,7 +153,7 @@ func (s *session) beat(ctx context.Context) {
 	}
 }
 
-// stallingWriter gives each write a deadline.
+// stallingWriter sets a deadline for each write.
 type stallingWriter struct{ conn net.Conn }
 
 func (w *stallingWriter) Write(p []byte) (int, error) {
@@ -162,7 +163,7 @@ func (w *stallingWriter) Write(p []byte) (int, error) {
 	return w.conn.Write(p)
 }
 
-// silentReader gives each read a deadline; the client beats, too.
+// silentReader sets a deadline for each read: a living client sends beats.
 type silentReader struct {
 	conn net.Conn
 	r    io.Reader

@@ -23,7 +23,7 @@ func withActor(ctx context.Context, conn net.Conn) context.Context {
 	return rhumb.WithActor(ctx, a)
 }
 
-// peer returns the user who connected a unix socket, as the kernel noted it then.
+// peer returns the user ID of the process that connected a unix socket, as the kernel noted it at that time.
 func peer(conn net.Conn) (uid uint32, ok bool) {
 	c, ok := conn.(*net.UnixConn)
 	if !ok {

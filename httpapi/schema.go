@@ -13,8 +13,8 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// allowEmptyBytes lets "" be the base64 of no bytes. huma's own check refuses it, so the document keeps the encoding and
-// the check is left to the decoder.
+// allowEmptyBytes accepts "" as the base64 of no bytes. huma's own check refuses it, so the document keeps the encoding
+// but only the decoder checks it.
 func (a *api) allowEmptyBytes() {
 	seen := map[*huma.Schema]bool{}
 	var visit func(*huma.Schema)
@@ -40,8 +40,8 @@ func (a *api) allowEmptyBytes() {
 	}
 }
 
-// huma makes its own errors (a request that doesn't fit the schema) with this function, which is the library's one way
-// to change their form.
+// huma makes its own errors, for requests that don't fit the schema, with this function. Setting it is the library's
+// only way to change their form.
 func init() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		code := rhumb.Internal
@@ -65,13 +65,14 @@ func init() {
 	}
 }
 
-// A refusal tells so many mistakes at most, and so much of the place of each.
+// How many mistakes a refusal names at most, and how many bytes of the place of each.
 const (
 	maxDetails = 5
 	maxPlace   = 200
 )
 
-// detail says what is wrong and where. It leaves out the value, which is huma's whole body where a field is unknown or missing.
+// detail returns what is wrong and where. It leaves out the value: where a field is unknown or missing, huma's value
+// is the whole body.
 func detail(d *huma.ErrorDetail) string {
 	if d.Location == "" {
 		return d.Message

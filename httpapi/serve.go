@@ -15,13 +15,14 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// errStopping ends requests that are under way when the server stops.
+// errStopping is why requests end that are under way when the server stops.
 var errStopping = rhumb.Errorf(rhumb.Unavailable, "the server is stopping")
 
 // readStall is how long a request's body may pause.
 const readStall = 30 * time.Second
 
-// Serve answers on ln until ctx ends. Then streams end, other requests get a few seconds to finish, and it returns nil.
+// Serve serves h on ln until ctx ends. Then it ends streams, lets other requests finish for a few seconds, and returns
+// nil. The context of a request over a unix socket has its user: rhumb.ActorOf.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
 	requests, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
@@ -46,7 +47,7 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		return err
 	case <-ctx.Done():
 	}
-	stop(errStopping) // streams last as long as their request: they must end before Shutdown waits for them
+	stop(errStopping) // ends streams, which Shutdown would wait for
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := srv.Shutdown(grace); err != nil {
@@ -59,26 +60,26 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 	return nil
 }
 
-// deadlines gives every read of a request's body and every write of an answer a deadline of its own, so that a long
-// stream lives and a dead peer does not.
+// deadlines sets a deadline for every read of a request's body and every write of an answer. A long stream lives on,
+// and a dead peer is noticed.
 func deadlines(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		r = r.WithContext(r.Context()) // a copy: the server looks at its own request's body to see whether it was read
-		r.Body = &patientBody{r.Body, rc}
-		pw := &patientWriter{w, rc}
-		defer func() { _ = rc.SetWriteDeadline(time.Time{}) }() // an upgraded connection has none to set
+		r.Body = &timedBody{r.Body, rc}
+		pw := &timedWriter{w, rc}
+		defer func() { _ = rc.SetWriteDeadline(time.Time{}) }() // fails for an upgraded connection, which has none
 		h.ServeHTTP(pw, r)
 	})
 }
 
-type patientBody struct {
+type timedBody struct {
 	io.ReadCloser
 	rc *http.ResponseController
 }
 
-// Read sets the deadline only for itself: one that is left behind would end the request's context when it passes.
-func (b *patientBody) Read(p []byte) (int, error) {
+// Read sets a deadline for itself and clears it again. Otherwise it would end the request's context later.
+func (b *timedBody) Read(p []byte) (int, error) {
 	if err := b.rc.SetReadDeadline(time.Now().Add(readStall)); err != nil {
 		return 0, err
 	}
@@ -89,12 +90,12 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-type patientWriter struct {
+type timedWriter struct {
 	http.ResponseWriter
 	rc *http.ResponseController
 }
 
-func (w *patientWriter) Write(p []byte) (int, error) {
+func (w *timedWriter) Write(p []byte) (int, error) {
 	if err := w.rc.SetWriteDeadline(time.Now().Add(wire.Stall)); err != nil {
 		return 0, err
 	}
@@ -102,17 +103,17 @@ func (w *patientWriter) Write(p []byte) (int, error) {
 }
 
 // Unwrap lets http.ResponseController find flushing and hijacking.
-func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// refuse answers with an error.
+// refuse writes an error as the answer.
 func refuse(w http.ResponseWriter, err error) {
 	p := wire.NewProblem(err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(wire.Status(p.Code))
-	_ = json.NewEncoder(w).Encode(p) // one who is gone needs no answer
+	_ = json.NewEncoder(w).Encode(p) // a client that has gone needs no answer
 }
 
-// sameName refuses a request whose body speaks of another stack than its path.
+// sameName returns Invalid if a request's path and body name different stacks.
 func sameName(path, body string) error {
 	if path != body {
 		return rhumb.Errorf(rhumb.Invalid, "the path names the stack %q, the request %q", path, body)

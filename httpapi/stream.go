@@ -13,14 +13,16 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// streamAnswer is a reply that is written as it comes.
+// streamAnswer is an answer that is written piece by piece.
 type streamAnswer struct {
 	Body func(huma.Context)
 }
 
-// stream registers an operation that answers with lines of JSON. do sends items and gives the last one, or an error. An error that
-// comes before any item has its HTTP status; one that comes later is the last line.
-func stream[I any](a *api, o huma.Operation, do func(ctx context.Context, in *I, send func(wire.Item) error) (wire.Item, error)) {
+// stream registers an operation whose answer is lines of JSON. do sends items and returns the last one, or an error. An
+// error before the first item has its HTTP status; a later one is the last line.
+func stream[I any](
+	a *api, o huma.Operation, do func(ctx context.Context, in *I, send func(wire.Item) error) (wire.Item, error),
+) {
 	o.Responses = a.streamResponse()
 	huma.Register(a.huma, o, func(_ context.Context, in *I) (*streamAnswer, error) {
 		return &streamAnswer{func(hc huma.Context) {
@@ -57,7 +59,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, operation string,
 		}
 		last = wire.Item{Error: &e.Problem}
 	}
-	_ = lw.send(last) // when it can't be sent there is nobody to tell
+	_ = lw.send(last) // if it can't be sent, the client has gone
 }
 
 // lines writes the lines of a stream.
@@ -91,7 +93,7 @@ func (l *lines) write(b []byte) error {
 	return l.rc.Flush()
 }
 
-// beat sends an empty line now and then until ctx ends.
+// beat sends an empty line every wire.Beat until ctx ends.
 func (l *lines) beat(ctx context.Context) {
 	t := time.NewTicker(wire.Beat)
 	defer t.Stop()
@@ -100,7 +102,7 @@ func (l *lines) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			_ = l.write([]byte("\n")) // send finds out when nobody reads
+			_ = l.write([]byte("\n")) // send finds out when the client has gone
 		}
 	}
 }

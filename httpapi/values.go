@@ -14,7 +14,7 @@ import (
 )
 
 type valuePath struct {
-	Name string `path:"name" doc:"the value's name, as external secrets and configs give it"`
+	Name string `path:"name" doc:"the value's name, as external secrets and configs name it"`
 }
 
 func (a *api) values(s rhumb.Values) {
@@ -41,7 +41,8 @@ func (a *api) values(s rhumb.Values) {
 func (a *api) setValue(w http.ResponseWriter, r *http.Request, s rhumb.Values, name string) {
 	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxValue))
 	if err != nil {
-		refuse(w, rhumb.Errorf(rhumb.Invalid, "value %q: its content could not be read, or is larger than %d MB", name, wire.MaxValue>>20))
+		refuse(w, rhumb.Errorf(rhumb.Invalid,
+			"value %q: its content could not be read, or is larger than %d MB", name, wire.MaxValue>>20))
 		return
 	}
 	if err := s.SetValue(r.Context(), name, bytes.NewReader(content)); err != nil {

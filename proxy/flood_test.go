@@ -28,7 +28,7 @@ import (
 func alone(t *testing.T) {
 	t.Helper()
 	if os.Getenv("RHUMB_TEST_ALONE") == "" {
-		t.Skip("measures memory and time: make test runs it by itself, with RHUMB_TEST_ALONE=1")
+		t.Skip("measures memory and time: make test runs it alone, with RHUMB_TEST_ALONE=1")
 	}
 }
 

@@ -29,8 +29,10 @@ func TestHopByHopHeadersAreNotPassedOn(t *testing.T) {
 		h.Set("Proxy-Authenticate", "Basic")
 		h.Set("X-Kept", "1")
 	})))
-	answer := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-Own ,x-own-too\r\nConnection: X-Third\r\nX-Own: 1\r\nX-Own-Too: 1\r\nX-Third: 1\r\n"+
-		"Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\nTE: gzip, trailers\r\nX-Kept: 1\r\n\r\n")
+	answer := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-Own ,x-own-too\r\n"+
+		"Connection: X-Third\r\nX-Own: 1\r\nX-Own-Too: 1\r\nX-Third: 1\r\n"+
+		"Keep-Alive: 5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eA==\r\nTE: gzip, trailers\r\n"+
+		"X-Kept: 1\r\n\r\n")
 	h := <-got
 	for _, k := range []string{"Connection", "X-Own", "X-Own-Too", "X-Third", "Keep-Alive", "Proxy-Connection",
 		"Proxy-Authorization"} {
@@ -57,7 +59,8 @@ func TestConnectionCannotNameTheProxysOwnHeaders(t *testing.T) {
 	addr := freeAddr(t)
 	r := record(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
-	say(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nConnection: X-Forwarded-For, X-Real-Ip, Host, Content-Length\r\nContent-Length: 3\r\n\r\nabc")
+	say(t, addr, "POST / HTTP/1.1\r\nHost: x\r\nConnection: X-Forwarded-For, X-Real-Ip, Host, Content-Length\r\n"+
+		"Content-Length: 3\r\n\r\nabc")
 	for _, want := range []string{"Host: x\r\n", "X-Forwarded-For: 127.0.0.1\r\n", "X-Real-Ip: 127.0.0.1\r\n",
 		"Content-Length: 3\r\n", "\r\n\r\nabc"} {
 		if !strings.Contains(r.String(), want) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -65,12 +66,28 @@ func TestIdleClientsAreCut(t *testing.T) {
 	})
 }
 
+// stallUntilCut sends half a request and returns once the proxy has cut it, which is when ProgressTime has passed.
+func stallUntilCut(t testing.TB, addr netip.AddrPort) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1")
+	if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a stalled request isn't cut")
+	}
+}
+
 func TestASlowButSteadyBodyIsNotCut(t *testing.T) {
 	p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: time.Second, Progress: 1}})
 	addr := freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
-		time.Sleep(1500 * time.Millisecond) // a replica may take longer than a client may pause
+		stallUntilCut(t, addr) // a replica may take longer than a client may pause
 		for range 5 {
 			fmt.Fprint(w, n, err, ";")
 			w.(http.Flusher).Flush()
@@ -201,7 +218,9 @@ func TestAnUpgradedConnectionMayBeIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.CloseNow()
-	time.Sleep(300 * time.Millisecond)
+	for range 3 {
+		stallUntilCut(t, addr)
+	}
 	if err := c.Write(t.Context(), websocket.MessageText, []byte("hi")); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +239,9 @@ func TestTheClientOfAnUpgradedConnectionMayStopReading(t *testing.T) {
 	})))
 	c := dialSmall(t, addr)
 	io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-	time.Sleep(3 * slow.ProgressTime)
+	for range 3 {
+		stallUntilCut(t, addr)
+	}
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	if n, err := io.CopyN(io.Discard, c, 64<<10); err != nil { // more than its kernel has received
 		t.Errorf("%d bytes, %v", n, err)

@@ -1,9 +1,11 @@
 package proxy_test
 
 import (
+	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -27,7 +29,8 @@ var falsePrefaces = []string{
 }
 
 // smuggler hides a second request behind both lengths.
-const smuggler = "POST /bad HTTP/1.1\r\nHost: front.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden
+const smuggler = "POST /bad HTTP/1.1\r\nHost: front.test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" +
+	"0\r\n\r\n" + hidden
 
 func TestNoRequestLineTurnsTheGuardOff(t *testing.T) {
 	r := record(t)
@@ -43,13 +46,33 @@ func TestNoRequestLineTurnsTheGuardOff(t *testing.T) {
 	}
 }
 
-// sayInPieces sends the second piece a moment after the first.
+// sayInPieces sends the second piece once the proxy has read the first.
 func sayInPieces(t testing.TB, f front, first, second string) string {
 	t.Helper()
 	c := f.dial(t)
 	c.Write([]byte(first))
-	time.Sleep(10 * time.Millisecond)
+	eventually(t, "the first piece is read", func() bool { return unread(t, c) == 0 })
 	return converse(c, second)
+}
+
+// unread returns how many bytes of a connection over IPv4 wait for the process at its other end.
+func unread(t testing.TB, c net.Conn) (n int) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Skip(err)
+	}
+	port := func(a net.Addr) string { return fmt.Sprintf(":%04X", a.(*net.TCPAddr).Port) }
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if strings.HasSuffix(f[1], port(c.RemoteAddr())) && strings.HasSuffix(f[2], port(c.LocalAddr())) {
+			_, err := fmt.Sscanf(f[4][strings.IndexByte(f[4], ':')+1:], "%x", &n)
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	return n
 }
 
 func TestTheMethodOfThePrefaceIsRefusedOverHTTP2(t *testing.T) {

@@ -143,8 +143,8 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	s := p.served.load()
 	open, busy := p.open(nil)
 	st := rhumb.RouterStatus{Table: s.Table, Open: open, Busy: busy, Backends: s.Stats(),
-		Certificates: p.certs.Status(),
-		Unbound:      p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(), Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
+		Certificates: p.certs.Status(), Unbound: p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(),
+		Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
 	innerOpen, innerBusy := p.segments.Open(ctx)
 	add(open, innerOpen)
 	add(busy, innerBusy)

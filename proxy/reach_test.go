@@ -102,10 +102,14 @@ func FuzzNoSecondRequestReachesTheReplica(f *testing.F) {
 		for _, c := range smuggled {
 			f.Add(way, []byte("POST /outer HTTP/1.1\r\nHost: front.test\r\n"+c.head+"\r\n\r\n"+c.body))
 		}
-		f.Add(way, []byte("GET /a HTTP/1.1\r\nHost: front.test\r\n\r\nPOST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nabc"))
-		f.Add(way, []byte("POST /b HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n3;x\r\nabc\r\n0\r\nX: y\r\n\r\n"+hidden))
-		f.Add(way, []byte("\r\nOPTIONS * HTTP/1.1\r\nHost: front.test\r\n\r\nGET http://front.test/ HTTP/1.0\r\nUpgrade: x\r\n\r\n"+hidden))
-		f.Add(way, []byte(http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x17\x01\x05\x00\x00\x00\x01\x82\x86\x84\x41\x0afront.test\x0f\x2d\x015"))
+		f.Add(way, []byte("GET /a HTTP/1.1\r\nHost: front.test\r\n\r\nPOST /b HTTP/1.1\r\nHost: front.test\r\n"+
+			"Content-Length: 3\r\n\r\nabc"))
+		f.Add(way, []byte("POST /b HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n"+
+			"3;x\r\nabc\r\n0\r\nX: y\r\n\r\n"+hidden))
+		f.Add(way, []byte("\r\nOPTIONS * HTTP/1.1\r\nHost: front.test\r\n\r\nGET http://front.test/ HTTP/1.0\r\n"+
+			"Upgrade: x\r\n\r\n"+hidden))
+		f.Add(way, []byte(http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x17"+
+			"\x01\x05\x00\x00\x00\x01\x82\x86\x84\x41\x0afront.test\x0f\x2d\x015"))
 	}
 	r := readStrictly(f)
 	_, fs := fronts(f, proxy.Options{}, r.Endpoint)

@@ -9,8 +9,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 
@@ -185,7 +185,8 @@ func TestEarlyBytesFollowAnUpgrade(t *testing.T) {
 				}
 			}
 		}
-		if a := f.say(t, "GET / HTTP/1.0\r\nHost: front.test\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n"); strings.Contains(a, " 101 ") {
+		a := f.say(t, "GET / HTTP/1.0\r\nHost: front.test\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n")
+		if strings.Contains(a, " 101 ") {
 			t.Errorf("%s, HTTP/1.0: answered %q", f.name, a)
 		}
 	}
@@ -226,9 +227,10 @@ func TestAFaultyConnectionLogsNoWarning(t *testing.T) {
 
 // TestAClientThatEndsItsSideGetsItsAnswer ends the client's side right behind the request, as "nc -N" does.
 func TestAClientThatEndsItsSideGetsItsAnswer(t *testing.T) {
+	var ended atomic.Pointer[chan struct{}] // closed once the client has ended its side
 	_, fs := fronts(t, proxy.Options{}, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		time.Sleep(50 * time.Millisecond)
+		<-*ended.Load()
 		fmt.Fprintf(w, "%s %s.", r.URL.Path, b)
 	}))
 	for _, f := range fs {
@@ -239,7 +241,7 @@ func TestAClientThatEndsItsSideGetsItsAnswer(t *testing.T) {
 			"POST /c HTTP/1.1\r\nHost: front.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n": "/c abc.",
 			"GET /d HTTP/1.1\r\nHost: front.test\r\n\r\nGET /e HTTP/1.1\r\nHost: front.test\r\n\r\n":          "/d ./e .",
 		} {
-			a := endingItsSide(t, f, words)
+			a := endingItsSide(t, f, words, &ended)
 			got := ""
 			for answer := range strings.SplitSeq(a, "HTTP/1.") {
 				_, body, _ := strings.Cut(answer, "\r\n\r\n")
@@ -249,19 +251,23 @@ func TestAClientThatEndsItsSideGetsItsAnswer(t *testing.T) {
 				t.Errorf("%s, %.10s: answered %q", f.name, words, a)
 			}
 		}
-		if a := endingItsSide(t, f, "POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nab"); a != "" {
+		half := "POST /b HTTP/1.1\r\nHost: front.test\r\nContent-Length: 3\r\n\r\nab"
+		if a := endingItsSide(t, f, half, &ended); a != "" {
 			t.Errorf("%s, half a body: answered %q", f.name, a)
 		}
 	}
 }
 
 // endingItsSide sends the words, ends the client's side, and returns what comes back.
-func endingItsSide(t testing.TB, f front, words string) string {
+func endingItsSide(t testing.TB, f front, words string, ended *atomic.Pointer[chan struct{}]) string {
 	t.Helper()
+	end := make(chan struct{})
+	ended.Store(&end)
 	c := f.dial(t)
 	defer c.Close()
 	io.WriteString(c, words)
 	c.(interface{ CloseWrite() error }).CloseWrite()
+	close(end)
 	b, err := io.ReadAll(c)
 	if err != nil {
 		t.Errorf("%s: %v after %q", f.name, err, b)

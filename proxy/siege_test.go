@@ -30,7 +30,7 @@ const closedWindow = http2.ClientPreface + "\x00\x00\x06\x04\x00\x00\x00\x00\x00
 // The limits and times are the defaults, as an operator would see them.
 func TestTwoThousandSlowConnectionsAreCutWithin15SecondsAlone(t *testing.T) {
 	if os.Getenv("RHUMB_TEST_ALONE") == "" {
-		t.Skip("measures time with 4,000 descriptors: make test runs it by itself, with RHUMB_TEST_ALONE=1")
+		t.Skip("measures time with 4,000 descriptors: make test runs it alone, with RHUMB_TEST_ALONE=1")
 	}
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Cur < 3*besiegers {

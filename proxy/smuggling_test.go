@@ -150,7 +150,8 @@ func TestRequestLinesWithTwoReadingsAreRefused(t *testing.T) {
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, r.Endpoint))
 	for _, line := range []string{"GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET / HTTP/1.1 HTTP/1.1", "GET /\tHTTP/1.1",
 		"GET /\x00 HTTP/1.1",
-		"GET / HTTP/1.1\rX: a", "GET / HTTP/1.1\nX: a", "G\"T / HTTP/1.1", "GET / HTTP/1.2", "GET / HTTP/9.1", "GET / http/1.1", "GET /", "", " GET / HTTP/1.1",
+		"GET / HTTP/1.1\rX: a", "GET / HTTP/1.1\nX: a", "G\"T / HTTP/1.1", "GET / HTTP/1.2",
+		"GET / HTTP/9.1", "GET / http/1.1", "GET /", "", " GET / HTTP/1.1",
 		"PRI * HTTP/1.1 \r\n"} {
 		refused(t, line, say(t, addr, line+"\r\nHost: x\r\n\r\n"+hidden), r)
 	}
@@ -186,7 +187,7 @@ func TestSmugglingIsRefusedHoweverItArrives(t *testing.T) {
 			defer c.Close()
 			c.SetDeadline(time.Now().Add(5 * time.Second))
 			io.WriteString(c, (good + bad)[:cut])
-			time.Sleep(20 * time.Millisecond)
+			eventually(t, "the first piece is read", func() bool { return unread(t, c) == 0 })
 			io.WriteString(c, (good + bad)[cut:])
 			answers := bufio.NewReader(c)
 			for _, want := range []int{200, 400} {
@@ -267,7 +268,8 @@ func TestUpgradesToHTTPAreNotPassedOn(t *testing.T) {
 	})))
 	for to, want := range map[string]string{"h2c": "200", "H2C": "200", "websocket, h2c": "200", "HTTP/2.0": "200",
 		"TLS/1.0, HTTP/1.1": "200", "websocket": "101"} {
-		a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "+to+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+		a := say(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "+to+"\r\n"+
+			"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
 		if !strings.HasPrefix(a, "HTTP/1.1 "+want+" ") {
 			t.Errorf("%s: %q", to, a)
 		}

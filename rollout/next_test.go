@@ -292,8 +292,8 @@ func TestRestorePutsBackAndLeavesNothingElse(t *testing.T) {
 			left: []string{"shop-web.41.1: exited with 1", "shop-web.42.1: still there"}},
 		{name: "done", w: w, o: serving(41, one), done: true},
 		{name: "nothing was there before", w: Wanted{Stack: "shop", Previous: one, Mode: Restore}, o: serving(42, one),
-			want: []string{"drain shop-web.42.1 (nothing shall be left)",
-				"drain shop-web.42.2 (nothing shall be left)"}},
+			want: []string{"drain shop-web.42.1 (everything is removed)",
+				"drain shop-web.42.2 (everything is removed)"}},
 	})
 }
 

@@ -94,7 +94,7 @@ func (y *reasons) gone() string {
 	w := &y.st.Wanted
 	switch {
 	case w.Release == 0:
-		return "nothing shall be left"
+		return "everything is removed"
 	case w.Mode == Restore:
 		return "not in " + w.Ref()
 	}

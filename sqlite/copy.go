@@ -8,7 +8,7 @@ import (
 	"rhumb"
 )
 
-// Schema is the schema that this rhumb works with: Open brings older ones to it and refuses newer ones.
+// Schema returns the schema of this rhumb. Open migrates older ones to it and refuses newer ones.
 func Schema() int { return len(migrations) }
 
 // Held is what a database file holds.
@@ -33,8 +33,8 @@ func Peek(ctx context.Context, path string) (Held, error) {
 // serializer is what the driver's connections offer for copies.
 type serializer interface{ Serialize() ([]byte, error) }
 
-// Copy gives a database file as it is at one moment, with what is still in its log; a daemon may go on writing meanwhile. The copy is in
-// memory: nothing of it touches the disk. A file that is damaged is an error: nobody would look at the copy until it is needed.
+// Copy returns a database file as it is at one moment, with what is still in its log. A daemon may write meanwhile. The
+// copy is in memory and doesn't touch the disk. A damaged file is an error: the copy would only be missed when needed.
 func Copy(ctx context.Context, path string) ([]byte, error) {
 	var b []byte
 	s := &Store{path: path}
@@ -58,13 +58,14 @@ func Copy(ctx context.Context, path string) ([]byte, error) {
 	return b, err
 }
 
-// reading calls f with a connection of its own to a file that is there. The last connection empties the log into the file: a damaged log would
-// go with what could still be read of it.
+// reading calls f with a connection of its own to an existing file. The last connection moves the log into the file:
+// a damaged log would go with what could still be read of it.
 func (s *Store) reading(ctx context.Context, f func(*sql.Conn) error) error {
 	if err := s.checkLog(); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout("+patience+")")+"&mode=rw") // not ro: a log that a dead daemon left has to be read
+	// Not mode=ro: a dead daemon's log must be read.
+	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout("+busyTimeout+")")+"&mode=rw")
 	if err != nil {
 		return s.fault("read the database "+s.path, err)
 	}

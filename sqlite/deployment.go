@@ -11,8 +11,8 @@ import (
 	"rhumb"
 )
 
-// Begin stores a new release, unless r is nil, and opens a deployment to it. The release's number is also written to r, and the one that
-// serves to the deployment's From. If From is given and another release serves by now, it is Conflict.
+// Begin stores a new release, unless r is nil, and opens a deployment to it. It also writes the release's number to r.
+// A From of 0 becomes the release that serves. Conflict: From is set, and another release serves.
 func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment) (rhumb.Deployment, error) {
 	if d.Phase == "" {
 		d.Phase = rhumb.PhaseRolling
@@ -21,7 +21,8 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 		d.Started = time.Now().UTC()
 	}
 	if d.Stack == "" || d.Phase.Ended() {
-		return d, rhumb.Errorf(rhumb.Internal, "a deployment needs a stack and can't begin ended: stack %q, phase %q", d.Stack, d.Phase)
+		return d, rhumb.Errorf(rhumb.Internal,
+			"a deployment needs a stack and can't begin ended: stack %q, phase %q", d.Stack, d.Phase)
 	}
 	var made rhumb.Release
 	err := s.update(ctx, "begin a deployment of "+d.Stack, func(tx *sql.Tx) error {
@@ -39,15 +40,14 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 		} else if err := hasRelease(ctx, tx, d.Stack, d.To); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE stacks SET last = ?, gone = 0 WHERE name = ?", st.Last, d.Stack); err != nil {
+		_, err = tx.ExecContext(ctx, "UPDATE stacks SET last = ?, gone = 0 WHERE name = ?", st.Last, d.Stack)
+		if err != nil {
 			return err
 		}
 		if err := s.insert(ctx, tx, &d); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM deployments WHERE stack = ?1 AND id <=
-			(SELECT id FROM deployments WHERE stack = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, d.Stack, keepDeployments)
-		return err
+		return pruneDeployments(ctx, tx, d.Stack)
 	})
 	if err != nil {
 		return rhumb.Deployment{}, err
@@ -58,10 +58,17 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 	return d, nil
 }
 
-// keepDeployments is how many of a stack's deployments are kept.
+// pruneDeployments removes the stack's oldest deployments, so that keepDeployments are left.
+func pruneDeployments(ctx context.Context, tx *sql.Tx, stack string) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM deployments WHERE stack = ?1 AND id <=
+		(SELECT id FROM deployments WHERE stack = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`, stack, keepDeployments)
+	return err
+}
+
+// keepDeployments is how many deployments of a stack are kept.
 const keepDeployments = 500
 
-// Save stores a deployment if d.Rev is the stored one's. One that has ended can still be written to, but not moved.
+// Save stores a deployment if d.Rev is the stored revision. One that has ended can be changed, but not its phase.
 func (s *Store) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deployment, error) {
 	err := s.update(ctx, fmt.Sprintf("save deployment %d of %s", d.ID, d.Stack), func(tx *sql.Tx) error {
 		old, err := s.deployment(ctx, tx, d.Stack, d.ID)
@@ -69,7 +76,8 @@ func (s *Store) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deployment,
 			return err
 		}
 		if old.Rev != d.Rev {
-			return rhumb.Errorf(rhumb.Conflict, "deployment %d of %s was changed meanwhile: revision %d is stored, not %d", d.ID, d.Stack, old.Rev, d.Rev).
+			return rhumb.Errorf(rhumb.Conflict,
+				"deployment %d of %s was changed meanwhile: revision %d is stored, not %d", d.ID, d.Stack, old.Rev, d.Rev).
 				WithHint("read it again and repeat the change")
 		}
 		if old.Phase.Ended() && d.Phase != old.Phase {
@@ -92,7 +100,7 @@ func (s *Store) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deployment,
 	return d, nil
 }
 
-// Deployment gives one; the stack's last one if id is 0.
+// Deployment returns a deployment; with id 0, the stack's last one.
 func (s *Store) Deployment(ctx context.Context, stack string, id int64) (d rhumb.Deployment, err error) {
 	err = s.view(ctx, "read a deployment of "+stack, func(tx *sql.Tx) error {
 		d, err = s.deployment(ctx, tx, stack, id)
@@ -101,10 +109,10 @@ func (s *Store) Deployment(ctx context.Context, stack string, id int64) (d rhumb
 	return d, err
 }
 
-// Deployments lists a stack's, newest first, at most limit (0: all).
+// Deployments returns a stack's deployments, newest first, at most limit (0: all).
 func (s *Store) Deployments(ctx context.Context, stack string, limit int) (list []rhumb.Deployment, err error) {
 	if limit <= 0 {
-		limit = -1 // SQLite's word for no limit
+		limit = -1 // no limit
 	}
 	err = s.view(ctx, "list the deployments of "+stack, func(tx *sql.Tx) error {
 		return each(ctx, tx, func(scan func(...any) error) error {
@@ -121,7 +129,8 @@ func (s *Store) Deployments(ctx context.Context, stack string, limit int) (list 
 
 const deploymentQuery = "SELECT id, rev, record, failures FROM deployments"
 
-// lock refuses a second open deployment and makes the stack's row. The transaction holds the database's write lock.
+// lock returns Locked if a deployment is open, and otherwise makes sure that the stack has a row. The transaction holds
+// the database's write lock.
 func (s *Store) lock(ctx context.Context, tx *sql.Tx, d *rhumb.Deployment) (rhumb.StackState, error) {
 	st, err := state(ctx, tx, d.Stack)
 	if err != nil {
@@ -138,7 +147,8 @@ func (s *Store) lock(ctx context.Context, tx *sql.Tx, d *rhumb.Deployment) (rhum
 		d.From = st.Current
 	}
 	if d.From != st.Current {
-		return st, rhumb.Errorf(rhumb.Conflict, "stack %s was changed meanwhile: release %d serves, not %d", d.Stack, st.Current, d.From).
+		return st, rhumb.Errorf(rhumb.Conflict,
+			"stack %s was changed meanwhile: release %d serves, not %d", d.Stack, st.Current, d.From).
 			WithHint("try again")
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO stacks (name) VALUES (?) ON CONFLICT DO NOTHING", d.Stack)
@@ -158,7 +168,8 @@ func locked(d rhumb.Deployment) error {
 	if d.By != "" {
 		by = " by " + d.By
 	}
-	return rhumb.Errorf(rhumb.Locked, "another deployment of %s is going on: %d to %s%s, since %s", d.Stack, d.From, to, by, when).
+	return rhumb.Errorf(rhumb.Locked,
+		"another deployment of %s is going on: %d to %s%s, since %s", d.Stack, d.From, to, by, when).
 		WithHint("--wait-lock 10m waits for it; rhumb cancel -p %s puts it back", d.Stack)
 }
 
@@ -167,19 +178,21 @@ func hasRelease(ctx context.Context, tx *sql.Tx, stack string, number int) error
 		return nil
 	}
 	var there bool
-	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM releases WHERE stack = ? AND number = ?)", stack, number).Scan(&there)
+	const query = "SELECT EXISTS (SELECT 1 FROM releases WHERE stack = ? AND number = ?)"
+	err := tx.QueryRowContext(ctx, query, stack, number).Scan(&there)
 	if err == nil && !there {
 		return noRelease(stack, number)
 	}
 	return err
 }
 
-// settle writes down what the end of a deployment means for its stack.
+// settle stores what the end of a deployment means for its stack.
 func settle(ctx context.Context, tx *sql.Tx, d rhumb.Deployment) error {
 	switch d.Phase {
 	case rhumb.PhaseConverged, rhumb.PhaseIncomplete, rhumb.PhasePaused:
 		gone := d.Phase == rhumb.PhaseConverged && d.To == 0
-		if _, err := tx.ExecContext(ctx, "UPDATE stacks SET current = ?, gone = ? WHERE name = ?", d.To, gone, d.Stack); err != nil {
+		_, err := tx.ExecContext(ctx, "UPDATE stacks SET current = ?, gone = ? WHERE name = ?", d.To, gone, d.Stack)
+		if err != nil {
 			return err
 		}
 	}
@@ -192,7 +205,8 @@ func settle(ctx context.Context, tx *sql.Tx, d rhumb.Deployment) error {
 
 func (s *Store) insert(ctx context.Context, tx *sql.Tx, d *rhumb.Deployment) error {
 	d.Rev = 1
-	res, err := tx.ExecContext(ctx, "INSERT INTO deployments (stack, rev, open, record) VALUES (?, ?, 1, '{}')", d.Stack, d.Rev)
+	const query = "INSERT INTO deployments (stack, rev, open, record) VALUES (?, ?, 1, '{}')"
+	res, err := tx.ExecContext(ctx, query, d.Stack, d.Rev)
 	if err != nil {
 		return err
 	}
@@ -221,7 +235,8 @@ func (s *Store) replace(ctx context.Context, tx *sql.Tx, d rhumb.Deployment) err
 }
 
 func (s *Store) deployment(ctx context.Context, tx *sql.Tx, stack string, id int64) (rhumb.Deployment, error) {
-	row := tx.QueryRowContext(ctx, deploymentQuery+" WHERE stack = ?1 AND (id = ?2 OR ?2 = 0) ORDER BY id DESC LIMIT 1", stack, id)
+	row := tx.QueryRowContext(ctx,
+		deploymentQuery+" WHERE stack = ?1 AND (id = ?2 OR ?2 = 0) ORDER BY id DESC LIMIT 1", stack, id)
 	d, err := s.decode(row.Scan)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return d, err

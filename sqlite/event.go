@@ -14,10 +14,10 @@ import (
 
 const (
 	keepEvents = 10_000
-	pruneEvery = 500 // appends; so up to keepEvents+pruneEvery are there
+	pruneEvery = 500 // appends; the table has at most keepEvents+pruneEvery rows
 )
 
-// Append stores an event and gives it its ID. Progress of a pull is not stored and keeps the ID 0.
+// Append stores an event and returns it with its ID. Progress of a pull is not stored and keeps the ID 0.
 func (s *Store) Append(ctx context.Context, e rhumb.Event) (rhumb.Event, error) {
 	if e.Kind == rhumb.EventPull {
 		return e, nil
@@ -57,7 +57,7 @@ func (s *Store) Append(ctx context.Context, e rhumb.Event) (rhumb.Event, error) 
 	return e, nil
 }
 
-// Events lists stored events, oldest first.
+// Events returns stored events, oldest first. It ignores f.Follow.
 func (s *Store) Events(ctx context.Context, f rhumb.EventFilter) (list []rhumb.Event, err error) {
 	limit, since := f.Limit, int64(math.MinInt64)
 	if limit <= 0 {
@@ -71,7 +71,8 @@ func (s *Store) Events(ctx context.Context, f rhumb.EventFilter) (list []rhumb.E
 			e, err := s.decodeEvent(scan)
 			list = append(list, e)
 			return err
-		}, `SELECT id, record, failure FROM events WHERE id > ?1 AND at >= ?2 AND (stack = ?3 OR ?3 = '') AND (deployment = ?4 OR ?4 = 0)
+		}, `SELECT id, record, failure FROM events
+			WHERE id > ?1 AND at >= ?2 AND (stack = ?3 OR ?3 = '') AND (deployment = ?4 OR ?4 = 0)
 			ORDER BY id DESC LIMIT ?5`, f.After, since, f.Stack, f.Deployment, limit)
 	})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"rhumb"
 )
 
-// fault turns a foreign error into one that explains itself; rhumb's own pass as they are.
+// fault turns a foreign error into a rhumb.Error. A rhumb.Error stays as it is.
 func (s *Store) fault(what string, err error) error {
 	var own *rhumb.Error
 	if errors.As(err, &own) {
@@ -49,10 +49,10 @@ func (s *Store) fault(what string, err error) error {
 	}
 }
 
-// errUnreadable is what the error is if a record is not what was written.
+// errUnreadable is the error for a record that is not as it was written.
 var errUnreadable = errors.New("it can't be read")
 
-// unpack reads a record that is kept in clear.
+// unpack decodes a record that is stored in clear.
 func unpack(record []byte, into any) error {
 	if err := json.Unmarshal(record, into); err != nil {
 		return fmt.Errorf("%w: %w", errUnreadable, err)
@@ -62,6 +62,7 @@ func unpack(record []byte, into any) error {
 
 func (s *Store) damaged(err error) *rhumb.Error {
 	return rhumb.Errorf(rhumb.Internal, "database %s is damaged, or isn't a database: %w", s.path, err).
-		WithHint("rhumb left it as it is. Put a backup in its place; or save what can be read with: sqlite3 %s .recover > rescued.sql; "+
+		WithHint("rhumb left it as it is. Put a backup in its place; "+
+			"or save what can be read with: sqlite3 %s .recover > rescued.sql; "+
 			"or move it and its -wal and -shm files away to start without history", s.path)
 }

@@ -9,11 +9,12 @@ import (
 	"os"
 )
 
-// What a daemon that was killed has done last is in the log beside the database (FILE-wal) alone. When SQLite opens it, it takes a
-// frame that is damaged for the end of the log, and what follows is gone without a word. The index of the log (FILE-shm), which
-// a killed process leaves too, knows how many frames were there; sqlite.org/walformat.html describes both. Where the index is gone, as in
-// a copy of the folder, the log itself shows that something is missing in its midst: transactions that began after the damaged one. Of
-// its last transaction nothing shows that it was complete, so the log is emptied into the database after every deployment.
+// The last changes of a daemon that was killed are only in the log beside the database (FILE-wal). When SQLite opens
+// the log it takes a damaged frame for the log's end, and silently drops what follows. The index of the log
+// (FILE-shm), which a killed process leaves behind too, knows how many frames there were; sqlite.org/walformat.html
+// describes both. Without the index, as in a copy of the folder, the log itself shows a hole: transactions that began
+// after the damaged one. But nothing shows whether its last transaction is complete. The log is therefore moved into
+// the database after every deployment.
 const (
 	logHeader   = 32 // bytes before the first frame
 	frameHeader = 24 // bytes before each frame's page
@@ -50,7 +51,7 @@ func (s *Store) tryLog() error {
 	}
 	acknowledged, salt, known := acknowledged(index)
 	if !known || sound && salt != [8]byte(log[16:24]) {
-		return nil // the index is another log's, or nobody's
+		return nil // the index belongs to another log, or to none
 	}
 	if acknowledged > kept {
 		return fmt.Errorf("only %d of %d changed pages can be read", kept, acknowledged)
@@ -58,7 +59,7 @@ func (s *Store) tryLog() error {
 	return nil
 }
 
-// content reads a file. One that isn't there is empty.
+// content reads a file. A missing file is empty.
 func content(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,9 +68,9 @@ func content(path string) ([]byte, error) {
 	return b, err
 }
 
-// goesOn reports whether a log has a complete transaction from the offset on, and frames of another one after it. SQLite begins a
-// transaction only when the one before is on disk, so what is at the offset was once whole. The remains of a transaction that a crash cut
-// off are the log's last.
+// goesOn reports whether a log has a complete transaction from the offset on, and frames of another one after it.
+// SQLite begins a transaction only when the one before is on disk, so what is at the offset was once whole. The
+// remains of a transaction that a crash cut off are the log's last.
 func goesOn(log []byte, at, size int) bool {
 	complete := false
 	for ; at+size <= len(log); at += size {
@@ -85,8 +86,8 @@ func goesOn(log []byte, at, size int) bool {
 	return false
 }
 
-// frames counts the frames of a log up to the first that is damaged or an older log's, and returns the size of each. A log whose header
-// can't be right has none.
+// frames counts the frames of a log up to the first that is damaged or an older log's, and returns the size of each.
+// A log whose header can't be right has none.
 func frames(log []byte) (n, size int, sound bool) {
 	if len(log) < logHeader {
 		return 0, 0, false
@@ -116,8 +117,8 @@ func frames(log []byte) (n, size int, sound bool) {
 	return n, size, true
 }
 
-// acknowledged gives how many frames the log has that aren't all in the database yet, and the log's salt. It knows nothing if the
-// index is torn, or not there.
+// acknowledged returns how many frames the log has that aren't all in the database yet, and the log's salt. It knows
+// nothing if the index is torn, or not there.
 func acknowledged(index []byte) (n int, salt [8]byte, known bool) {
 	if len(index) < backfilled+4 || [indexHeader]byte(index) != [indexHeader]byte(index[indexHeader:]) {
 		return 0, salt, false
@@ -144,19 +145,21 @@ func (c *checksum) add(order binary.ByteOrder, b []byte) {
 	}
 }
 
-// stands tells whether this is the checksum that is written down.
+// stands reports whether the checksum is the stored one.
 func (c *checksum) stands(written []byte) bool {
 	return c[0] == binary.BigEndian.Uint32(written) && c[1] == binary.BigEndian.Uint32(written[4:])
 }
 
 // emptyLog moves what is in the log into the database. It need not succeed: while another process reads, the log stays.
 func (s *Store) emptyLog(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), emptyTimeout) // half of it would leave the connection impatient
+	// If it were cut off, the short timeout would stay.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), emptyTimeout)
 	defer cancel()
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	_, _ = conn.ExecContext(ctx, "PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = "+patience)
+	const empty = "PRAGMA busy_timeout = 200; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = "
+	_, _ = conn.ExecContext(ctx, empty+busyTimeout)
 }

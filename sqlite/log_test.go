@@ -15,7 +15,7 @@ import (
 	"rhumb/sqlite/storetest"
 )
 
-// crashed gives the files of a store whose daemon was killed, with what it had done still in the log.
+// crashed returns the files of a store whose daemon was killed, with what it had done still in the log.
 func crashed(t *testing.T) map[string][]byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -73,7 +73,8 @@ func reopened(t *testing.T, files map[string][]byte) (dir string, releases int, 
 	return dir, len(list), err
 }
 
-// lossless checks that files that were damaged are refused and kept, or hold all that was stored. It reports whether they were refused.
+// lossless checks that files that were damaged are refused and kept, or hold all that was stored. It reports whether
+// they were refused.
 func lossless(t *testing.T, what string, files map[string][]byte) bool {
 	t.Helper()
 	dir, releases, err := reopened(t, files)
@@ -87,7 +88,8 @@ func lossless(t *testing.T, what string, files map[string][]byte) bool {
 		t.Errorf("%s: the error doesn't name the file and what to do: %v", what, err)
 	}
 	for _, name := range []string{"rhumb.db", "rhumb.db-wal"} {
-		if b, readErr := os.ReadFile(filepath.Join(dir, name)); files[name] != nil && (readErr != nil || !bytes.Equal(b, files[name])) {
+		b, readErr := os.ReadFile(filepath.Join(dir, name))
+		if files[name] != nil && (readErr != nil || !bytes.Equal(b, files[name])) {
 			t.Errorf("%s: %s was changed (%v); the error was %v", what, name, readErr, err)
 		}
 	}
@@ -98,7 +100,7 @@ func TestALogThatWasDamagedIsRefusedAndKept(t *testing.T) {
 	whole := crashed(t)
 	lossless(t, "untouched", whole)
 	if _, releases, err := reopened(t, whole); err != nil || releases != 3 {
-		t.Fatalf("untouched it gives %d releases, %v", releases, err)
+		t.Fatalf("untouched it returns %d releases, %v", releases, err)
 	}
 	log := whole["rhumb.db-wal"]
 	damage := func(what string, b []byte) {
@@ -123,7 +125,7 @@ func TestALogThatIsDamagedInItsMidstIsRefusedWithoutItsIndexToo(t *testing.T) {
 	files := crashed(t)
 	delete(files, "rhumb.db-shm") // as a copy of the folder may be
 	if _, releases, err := reopened(t, files); err != nil || releases != 3 {
-		t.Fatalf("untouched it gives %d releases, %v", releases, err)
+		t.Fatalf("untouched it returns %d releases, %v", releases, err)
 	}
 	log := files["rhumb.db-wal"]
 	refused := 0
@@ -150,7 +152,7 @@ func TestTheRemainsOfATransactionThatWasCutOffAreNoDamage(t *testing.T) {
 	torn[100] ^= 1 // the power failed while it was written
 	files["rhumb.db-wal"] = slices.Concat(log[:len(log)-frame], torn)
 	if _, releases, err := reopened(t, files); err != nil || releases != 3 {
-		t.Errorf("it gives %d releases, %v", releases, err)
+		t.Errorf("it returns %d releases, %v", releases, err)
 	}
 }
 
@@ -169,7 +171,7 @@ func TestWhatADeploymentDidIsInTheDatabaseOnceItHasEnded(t *testing.T) {
 		files[name] = b
 	}
 	if _, releases, err := reopened(t, files); err != nil || releases != 3 {
-		t.Errorf("it gives %d releases, %v", releases, err)
+		t.Errorf("it returns %d releases, %v", releases, err)
 	}
 }
 
@@ -195,9 +197,9 @@ func TestADatabaseThatWasCutIsRefusedAndKept(t *testing.T) {
 	}
 }
 
-// spread gives offsets all over a file: all of its beginning, and some of each part of the rest.
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// spread returns offsets all over a file: all of its beginning, and some of each part of the rest.
 func spread(size int) []int {
 	var at []int
 	for i := 0; i < size; i += 1 + i/8 + 1501*min(1, i/60) {

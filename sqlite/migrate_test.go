@@ -23,7 +23,7 @@ func older(t *testing.T, path string, n int, fill string) {
 	defer db.Close()
 	s.write = db
 	err = s.update(t.Context(), "make an older database", func(tx *sql.Tx) error {
-		if err := s.migrate(t.Context(), tx, n); err != nil {
+		if err := migrate(t.Context(), tx, n); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(t.Context(), fill)
@@ -40,10 +40,12 @@ func TestSettingsOfAnOlderDatabaseMoveToTheirStacks(t *testing.T) {
 	older(t, path, 1, `
 		INSERT INTO stacks (name, current, last, gone) VALUES ('shop', 1, 1, 0), ('shop-2', 1, 1, 0), ('old', 0, 3, 1);
 		INSERT INTO settings (key, value) VALUES
-			('addresses/shop/shop_default', 'page 1'), ('addresses/shop/shop_back', 'page 2'), ('addresses/shop-2/shop-2_default', 'page 3'),
+			('addresses/shop/shop_default', 'page 1'), ('addresses/shop/shop_back', 'page 2'),
+			('addresses/shop-2/shop-2_default', 'page 3'),
 			('addresses/old/old_default', 'dropped'), ('addresses/never/x', 'dropped'),
 			('post_start/shop', 'hooks'), ('post_start/old', 'dropped'),
-			('port/shop/web//80/tcp/0-0', '30001'), ('port/old/web//80/tcp/0-0', '30002'), ('port owner/30001/tcp', 'port/shop/web//80/tcp/0-0'),
+			('port/shop/web//80/tcp/0-0', '30001'), ('port/old/web//80/tcp/0-0', '30002'),
+			('port owner/30001/tcp', 'port/shop/web//80/tcp/0-0'),
 			('postXstart/shop', 'another')`)
 	box, err := seal.Open(filepath.Join(dir, "key"))
 	if err != nil {

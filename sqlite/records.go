@@ -8,16 +8,17 @@ import (
 	"rhumb"
 )
 
-// records are the queries for what is sealed, each with its label. Of the failures, which nothing but a reader's curiosity needs, the
-// newest will do: older ones are tried when they are read.
+// records are the queries for sealed records, each with its label. Only people read failures, so trying the newest is
+// enough: older ones are tried when they are read.
 var records = []string{
 	"SELECT 'release ' || stack || '@' || number, model FROM releases",
 	"SELECT 'value ' || name, content FROM kept_values",
-	"SELECT 'deployment ' || id || '''s failures', failures FROM deployments WHERE failures IS NOT NULL ORDER BY id DESC LIMIT 500",
+	`SELECT 'deployment ' || id || '''s failures', failures FROM deployments
+		WHERE failures IS NOT NULL ORDER BY id DESC LIMIT 500`,
 	"SELECT 'an event''s failure', failure FROM events WHERE failure IS NOT NULL ORDER BY id DESC LIMIT 500",
 }
 
-// tryRecords opens what is sealed, so that a record that somebody changed is found at the start, not at the first rollback.
+// tryRecords opens the sealed records. A record that was changed is found at the start, not at the first rollback.
 func (s *Store) tryRecords(ctx context.Context) error {
 	return s.view(ctx, "try the sealed records", func(tx *sql.Tx) error {
 		for _, query := range records {

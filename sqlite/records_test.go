@@ -16,9 +16,10 @@ func TestATamperedRecordIsRefusedAtOpening(t *testing.T) {
 			CAST(substr(COLUMN, 1, length(COLUMN)-1) || iif(substr(COLUMN, -1) = x'00', x'01', x'00') AS BLOB)`)
 	}
 	for name, c := range map[string]struct{ change, says string }{
-		"a model":                {flip("releases", "model") + " WHERE number = 1", "release shop@1"},
-		"a value":                {flip("kept_values", "content"), "value token"},
-		"another value's":        {"UPDATE kept_values SET content = (SELECT content FROM kept_values WHERE name = 'other') WHERE name = 'token'", "value token"},
+		"a model": {flip("releases", "model") + " WHERE number = 1", "release shop@1"},
+		"a value": {flip("kept_values", "content"), "value token"},
+		"another value's": {`UPDATE kept_values SET content = (SELECT content FROM kept_values WHERE name = 'other')
+			WHERE name = 'token'`, "value token"},
 		"a deployment's failure": {flip("deployments", "failures") + " WHERE id = 2", "deployment 2's failures"},
 		"an event's failure":     {flip("events", "failure"), "an event's failure"},
 	} {
@@ -33,7 +34,8 @@ func TestATamperedRecordIsRefusedAtOpening(t *testing.T) {
 				}
 			}
 			failure := storetest.Failure()
-			if _, err := s.Append(t.Context(), rhumb.Event{Kind: rhumb.EventFailed, Stack: "shop", Failure: &failure}); err != nil {
+			e := rhumb.Event{Kind: rhumb.EventFailed, Stack: "shop", Failure: &failure}
+			if _, err := s.Append(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
 			s.Close()
@@ -53,10 +55,11 @@ func TestADamagedRecordInClearIsReportedByNameAndWithWhatToDo(t *testing.T) {
 		change, subject string
 		read            func(*sqlite.Store) error
 	}{
-		"a release of a list": {"UPDATE releases SET info = '{\"By\"*1}'", "list the releases of shop", func(s *sqlite.Store) error {
-			_, err := s.Releases(t.Context(), "shop")
-			return err
-		}},
+		"a release of a list": {`UPDATE releases SET info = '{"By"*1}'`, "list the releases of shop",
+			func(s *sqlite.Store) error {
+				_, err := s.Releases(t.Context(), "shop")
+				return err
+			}},
 		"a release": {`UPDATE releases SET info = '{"At":"yesterday"}'`, "read release shop@1", func(s *sqlite.Store) error {
 			_, err := s.Release(t.Context(), "shop", 1)
 			return err
@@ -82,7 +85,8 @@ func TestADamagedRecordInClearIsReportedByNameAndWithWhatToDo(t *testing.T) {
 			}
 			raw(t, dir, c.change)
 			err := c.read(s)
-			if rhumb.ErrorCode(err) != rhumb.Internal || !strings.Contains(err.Error(), filepath.Join(dir, "rhumb.db")+" is damaged") ||
+			if rhumb.ErrorCode(err) != rhumb.Internal ||
+				!strings.Contains(err.Error(), filepath.Join(dir, "rhumb.db")+" is damaged") ||
 				!strings.Contains(err.Error(), c.subject) || rhumb.ErrorHint(err) == "" {
 				t.Errorf("got %v; hint: %s", err, rhumb.ErrorHint(err))
 			}

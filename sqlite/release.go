@@ -10,11 +10,12 @@ import (
 	"rhumb"
 )
 
-// Release gives a release with its model; NotFound if it isn't kept (any more).
+// Release returns a release with its model. NotFound: it isn't stored, or was removed.
 func (s *Store) Release(ctx context.Context, stack string, number int) (r rhumb.Release, err error) {
 	err = s.view(ctx, "read "+label(stack, number), func(tx *sql.Tx) error {
 		var info, model []byte
-		err := tx.QueryRowContext(ctx, releaseQuery+" AND number = ?", stack, number).Scan(&info, &model, &r.Served, &r.Current)
+		row := tx.QueryRowContext(ctx, releaseQuery+" AND number = ?", stack, number)
+		err := row.Scan(&info, &model, &r.Served, &r.Current)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noRelease(stack, number)
 		}
@@ -32,7 +33,7 @@ func (s *Store) Release(ctx context.Context, stack string, number int) (r rhumb.
 	return r, nil
 }
 
-// Releases lists a stack's, newest first.
+// Releases returns what is known of a stack's releases, newest first.
 func (s *Store) Releases(ctx context.Context, stack string) (list []rhumb.ReleaseInfo, err error) {
 	err = s.view(ctx, "list the releases of "+stack, func(tx *sql.Tx) error {
 		return each(ctx, tx, func(scan func(...any) error) error {
@@ -51,8 +52,8 @@ func (s *Store) Releases(ctx context.Context, stack string) (list []rhumb.Releas
 	return list, err
 }
 
-// RemoveRelease forgets a release; its deployments stay. One that is gone is not an error; one that serves, or that an open deployment
-// comes from or goes to, is Conflict.
+// RemoveRelease removes a release; the deployments to it stay. Conflict: it serves, or an open deployment needs it. A
+// release that is not there is not an error.
 func (s *Store) RemoveRelease(ctx context.Context, stack string, number int) error {
 	return s.update(ctx, "remove "+label(stack, number), func(tx *sql.Tx) error {
 		st, err := state(ctx, tx, stack)
@@ -60,7 +61,7 @@ func (s *Store) RemoveRelease(ctx context.Context, stack string, number int) err
 			return err
 		}
 		if number != 0 && number == st.Current {
-			return rhumb.Errorf(rhumb.Conflict, "%s can't be forgotten: it serves", label(stack, number))
+			return rhumb.Errorf(rhumb.Conflict, "%s can't be removed: it serves", label(stack, number))
 		}
 		if st.Open != 0 {
 			d, err := s.deployment(ctx, tx, stack, st.Open)
@@ -68,7 +69,7 @@ func (s *Store) RemoveRelease(ctx context.Context, stack string, number int) err
 				return err
 			}
 			if number == d.From || number == d.To {
-				return rhumb.Errorf(rhumb.Conflict, "%s can't be forgotten: deployment %d needs it", label(stack, number), d.ID)
+				return rhumb.Errorf(rhumb.Conflict, "%s can't be removed: deployment %d needs it", label(stack, number), d.ID)
 			}
 		}
 		_, err = tx.ExecContext(ctx, "DELETE FROM releases WHERE stack = ? AND number = ?", stack, number)
@@ -76,9 +77,10 @@ func (s *Store) RemoveRelease(ctx context.Context, stack string, number int) err
 	})
 }
 
-const releaseQuery = `SELECT info, model, served, current = number FROM releases JOIN stacks ON name = stack WHERE stack = ?`
+const releaseQuery = `SELECT info, model, served, current = number
+	FROM releases JOIN stacks ON name = stack WHERE stack = ?`
 
-// number gives a new release its number and stores it.
+// number numbers a new release and stores it.
 func (s *Store) number(ctx context.Context, tx *sql.Tx, r *rhumb.Release, last int) error {
 	r.Number = last + 1
 	r.Served, r.Current = false, false
@@ -90,11 +92,12 @@ func (s *Store) number(ctx context.Context, tx *sql.Tx, r *rhumb.Release, last i
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO releases (stack, number, info, model) VALUES (?, ?, ?, ?)", r.Stack, r.Number, string(info), model)
+	_, err = tx.ExecContext(ctx, "INSERT INTO releases (stack, number, info, model) VALUES (?, ?, ?, ?)",
+		r.Stack, r.Number, string(info), model)
 	return err
 }
 
-// decodeInfo keeps what the row itself says.
+// decodeInfo decodes a release's record, except Served and Current, which the row has.
 func decodeInfo(b []byte, r *rhumb.ReleaseInfo) error {
 	served, current := r.Served, r.Current
 	if err := unpack(b, r); err != nil {

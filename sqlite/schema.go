@@ -13,7 +13,7 @@ import (
 // applicationID marks the file as rhumb's ("rhmb").
 const applicationID = 0x72686d62
 
-// migrations bring a database from version i to i+1. One that has been released is never changed.
+// migrations bring a database from version i to i+1. A released migration never changes.
 var migrations = []string{`
 CREATE TABLE stacks (
 	name    TEXT PRIMARY KEY,
@@ -60,8 +60,9 @@ CREATE TABLE seal_check (
 	one     INTEGER PRIMARY KEY CHECK (one = 1),
 	content BLOB NOT NULL -- opens with the right key
 ) STRICT;`,
-	// Each setting has a scope, a stack's or the daemon's (''), so that a stack's settings can be removed with it. Settings
-	// were named "addresses/STACK/NETWORK" and "post_start/STACK" before; those of stacks that are down are dropped.
+	// Each setting has a scope, a stack's or the daemon's (''), so that a stack's settings can be removed with it.
+	// Settings were named "addresses/STACK/NETWORK" and "post_start/STACK" before; those of stacks that are down are
+	// dropped.
 	`
 ALTER TABLE settings RENAME TO flat;
 CREATE TABLE settings (
@@ -79,13 +80,16 @@ INSERT INTO settings
 DROP TABLE flat;`,
 }
 
-// check looks the file through, brings its schema up to date, and tries the key and all that it sealed.
+// check checks the file, brings its schema up to date, and tries the key and the records that it sealed.
 func (s *Store) check(ctx context.Context, version int) error {
 	if err := s.lookThrough(ctx, s.write); err != nil {
 		return err
 	}
 	if version < len(migrations) {
-		if err := s.update(ctx, "bring the database up to date", func(tx *sql.Tx) error { return s.migrate(ctx, tx, len(migrations)) }); err != nil {
+		err := s.update(ctx, "bring the database up to date", func(tx *sql.Tx) error {
+			return migrate(ctx, tx, len(migrations))
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -95,7 +99,7 @@ func (s *Store) check(ctx context.Context, version int) error {
 	return s.tryRecords(ctx)
 }
 
-// lookThrough tells why the file is damaged; nil if it isn't.
+// lookThrough returns Internal if the file is damaged.
 func (s *Store) lookThrough(ctx context.Context, db interface {
 	QueryRowContext(context.Context, string, ...any) *sql.Row
 }) error {
@@ -109,8 +113,8 @@ func (s *Store) lookThrough(ctx context.Context, db interface {
 	return nil
 }
 
-// identify tells the schema's version, 0 for an empty file, and refuses what isn't rhumb's or is too new. It uses a connection of its
-// own, since the others begin with switching the file to WAL.
+// identify returns the schema's version, 0 for an empty file. It refuses a file that isn't rhumb's or is too new. It
+// uses a connection of its own, because the others first switch the file to WAL.
 func (s *Store) identify(ctx context.Context) (version int, err error) {
 	db, err := sql.Open("sqlite", dsn(s.path, "busy_timeout(10000)"))
 	if err != nil {
@@ -129,14 +133,15 @@ func (s *Store) identify(ctx context.Context) (version int, err error) {
 	case id != applicationID && (tables > 0 || version > 0):
 		return 0, rhumb.Errorf(rhumb.Invalid, "database %s is not rhumb's", s.path).WithHint("name another --data folder")
 	case version > len(migrations):
-		return 0, rhumb.Errorf(rhumb.Unsupported, "database %s was written by a newer rhumb: schema %d, and this one knows %d",
-			s.path, version, len(migrations)).WithHint("install that version again, or restore a backup from before the upgrade")
+		return 0, rhumb.Errorf(rhumb.Unsupported,
+			"database %s was written by a newer rhumb: schema %d, and this one knows %d", s.path, version, len(migrations)).
+			WithHint("install that version again, or restore a backup from before the upgrade")
 	}
 	return version, nil
 }
 
 // migrate brings the database to a version. It reads the current one again: another process may have been faster.
-func (s *Store) migrate(ctx context.Context, tx *sql.Tx, to int) error {
+func migrate(ctx context.Context, tx *sql.Tx, to int) error {
 	var version int
 	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
 		return err
@@ -146,11 +151,12 @@ func (s *Store) migrate(ctx context.Context, tx *sql.Tx, to int) error {
 			return fmt.Errorf("to schema %d: %w", version+1, err)
 		}
 	}
-	_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version))
+	pragmas := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, version)
+	_, err := tx.ExecContext(ctx, pragmas)
 	return err
 }
 
-// tryKey finds out at the start, not at the first rollback, that the key file is another one.
+// tryKey finds a wrong key file at the start, not at the first rollback.
 func (s *Store) tryKey(ctx context.Context) error {
 	return s.update(ctx, "try the key", func(tx *sql.Tx) error {
 		var sealed []byte

@@ -8,7 +8,7 @@ import (
 	"rhumb"
 )
 
-// Stacks lists the stacks that were deployed and not taken down, by name.
+// Stacks returns the stacks that have been deployed and not taken down, sorted by name.
 func (s *Store) Stacks(ctx context.Context) (list []rhumb.StackState, err error) {
 	err = s.view(ctx, "list the stacks", func(tx *sql.Tx) error {
 		return each(ctx, tx, func(scan func(...any) error) error {
@@ -23,7 +23,7 @@ func (s *Store) Stacks(ctx context.Context) (list []rhumb.StackState, err error)
 	return list, err
 }
 
-// StackState gives one stack's; the zero StackState with its name if there is none.
+// StackState returns where a stack stands. For an unknown stack it has nothing but the name.
 func (s *Store) StackState(ctx context.Context, name string) (st rhumb.StackState, err error) {
 	err = s.view(ctx, "look at stack "+name, func(tx *sql.Tx) error {
 		st, err = state(ctx, tx, name)
@@ -32,8 +32,8 @@ func (s *Store) StackState(ctx context.Context, name string) (st rhumb.StackStat
 	return st, err
 }
 
-// RemoveStack forgets a stack that is down: releases and state. What deployments it had, and the last number, stay. A stack that still
-// serves or changes is Conflict; one that isn't there is not an error.
+// RemoveStack removes the releases and settings of a stack that is down. Its deployments and its last number stay.
+// Conflict: a release serves, or a deployment is open. An unknown stack is not an error.
 func (s *Store) RemoveStack(ctx context.Context, name string) error {
 	if name == "" { // the scope of the daemon's own settings
 		return rhumb.Errorf(rhumb.Invalid, "the stack to remove has no name")
@@ -44,10 +44,10 @@ func (s *Store) RemoveStack(ctx context.Context, name string) error {
 			return err
 		}
 		if st.Open != 0 {
-			return rhumb.Errorf(rhumb.Conflict, "stack %s can't be forgotten: deployment %d is going on", name, st.Open)
+			return rhumb.Errorf(rhumb.Conflict, "stack %s can't be removed: deployment %d is going on", name, st.Open)
 		}
 		if st.Current != 0 {
-			return rhumb.Errorf(rhumb.Conflict, "stack %s can't be forgotten: release %d serves", name, st.Current).
+			return rhumb.Errorf(rhumb.Conflict, "stack %s can't be removed: release %d serves", name, st.Current).
 				WithHint("take it down first: rhumb down -p %s", name)
 		}
 		for _, table := range []string{"releases", "settings"} {
@@ -60,7 +60,8 @@ func (s *Store) RemoveStack(ctx context.Context, name string) error {
 	})
 }
 
-const stateQuery = `SELECT name, current, last, coalesce((SELECT id FROM deployments d WHERE d.stack = name AND d.open = 1), 0) FROM stacks`
+const stateQuery = `SELECT name, current, last,
+	coalesce((SELECT id FROM deployments d WHERE d.stack = name AND d.open = 1), 0) FROM stacks`
 
 func state(ctx context.Context, tx *sql.Tx, name string) (rhumb.StackState, error) {
 	var st rhumb.StackState

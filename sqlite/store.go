@@ -1,5 +1,5 @@
-// Package sqlite keeps rhumb's state in one SQLite file: rhumb.Store. One connection writes, a few read. What holds values of the
-// user's is sealed before it reaches the file: models, kept values and failure cards.
+// Package sqlite keeps rhumb's state in one SQLite file: rhumb.Store. One connection writes, a few read. Models, kept
+// values and failure cards hold values of the user, and are sealed before they reach the file.
 package sqlite
 
 import (
@@ -20,29 +20,30 @@ import (
 
 const (
 	readers      = 4
-	openTimeout  = time.Minute // to look through and migrate the file
-	emptyTimeout = time.Minute // to empty the log into the file
-	patience     = "10000"     // milliseconds to wait for a lock of another process
+	openTimeout  = time.Minute // for checking and migrating the file
+	emptyTimeout = time.Minute // for moving the log into the file
+	busyTimeout  = "10000"     // milliseconds to wait for a lock of another process
 )
 
-// Sealer seals what must not be on disk in clear.
+// Sealer encrypts what must not be on disk in clear.
 type Sealer interface {
 	Seal(plain []byte) ([]byte, error)
 	Open(sealed []byte) ([]byte, error)
 }
 
-// Store is a rhumb.Store in one file. Its methods may be called side by side, also by several processes.
+// Store is a rhumb.Store in one file. Its methods are safe for concurrent use, also by several processes.
 type Store struct {
 	path  string
-	write *sql.DB // one connection, so that writers queue up here and not in SQLite
+	write *sql.DB // one connection: writers queue here, not in SQLite
 	read  *sql.DB
 	vault vault
 }
 
 var _ rhumb.Store = (*Store)(nil)
 
-// Open opens the database at path, and makes it, with mode 0600, if it isn't there. A file that is damaged, that is not rhumb's, that a
-// newer rhumb wrote or that was sealed with another key is an error, and is left as it is.
+// Open opens the database at path, or creates it with mode 0600. After an error the file is as it was.
+// Internal: it is damaged, or sealed with another key. Invalid: it isn't rhumb's. Unsupported: a newer rhumb wrote it.
+// Unavailable: it can't be read or written.
 func Open(path string, box Sealer) (*Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
@@ -54,8 +55,10 @@ func Open(path string, box Sealer) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	pragmas := []string{"busy_timeout(" + patience + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)"}
-	if s.write, err = sql.Open("sqlite", dsn(path, pragmas...)+"&_txlock=immediate"); err == nil { // so that no writer has to start over
+	pragmas := []string{
+		"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "trusted_schema(0)",
+	}
+	if s.write, err = sql.Open("sqlite", dsn(path, pragmas...)+"&_txlock=immediate"); err == nil {
 		s.write.SetMaxOpenConns(1)
 		s.read, err = sql.Open("sqlite", dsn(path, append(pragmas, "query_only(1)")...))
 	}
@@ -65,17 +68,17 @@ func Open(path string, box Sealer) (*Store, error) {
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
 	if err := s.check(ctx, version); err != nil {
-		_ = s.Close() // the first error is the one to tell
+		_ = s.Close() // the first error matters
 		return nil, err
 	}
 	s.emptyLog(ctx)
 	return s, nil
 }
 
-// Close gives the files back. The store is not to be used any more.
+// Close closes the file. The store must not be used afterwards.
 func (s *Store) Close() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.read, s.write} { // the writer last: it empties the log into the file
+	for _, db := range []*sql.DB{s.read, s.write} { // the writer last: closing it moves the log into the file
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
@@ -83,7 +86,8 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// prepare makes folder and file with narrow permissions; SQLite gives its side files those of the file. A file that is cut is damaged.
+// prepare creates folder and file with narrow permissions. SQLite's side files inherit them. A truncated file is
+// damaged.
 func (s *Store) prepare(ctx context.Context) error {
 	failed := func(err error) error {
 		return rhumb.Errorf(rhumb.Unavailable, "database %s can't be opened: %w", s.path, err).
@@ -118,7 +122,7 @@ func (s *Store) prepare(ctx context.Context) error {
 // smallest is the size of the smallest page that a database can consist of.
 const smallest = 512
 
-// create makes the file with rhumb's mark in it, whole or not at all: an empty one has lost something.
+// create makes the file with rhumb's application ID, whole or not at all. An empty file is therefore a damaged one.
 func (s *Store) create(ctx context.Context) error {
 	f, err := os.CreateTemp(filepath.Dir(s.path), ".new-*")
 	if err != nil {
@@ -148,14 +152,14 @@ func dsn(path string, pragmas ...string) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
-// update runs f in a transaction that is on disk when update returns without an error.
+// update runs f in a transaction. It is on disk when update returns nil.
 func (s *Store) update(ctx context.Context, what string, f func(*sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return s.fault(what, err)
 	}
 	if err := f(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one to tell
+		_ = tx.Rollback() // the first error matters
 		return s.fault(what, err)
 	}
 	if err := tx.Commit(); err != nil {
@@ -164,7 +168,7 @@ func (s *Store) update(ctx context.Context, what string, f func(*sql.Tx) error) 
 	return nil
 }
 
-// view runs f in a transaction that sees one state of the database.
+// view runs f in a transaction that only reads, and sees one state of the database.
 func (s *Store) view(ctx context.Context, what string, f func(*sql.Tx) error) error {
 	tx, err := s.read.BeginTx(ctx, nil)
 	if err != nil {
@@ -177,7 +181,7 @@ func (s *Store) view(ctx context.Context, what string, f func(*sql.Tx) error) er
 	return nil
 }
 
-// each calls f with the scan of every row.
+// each runs a query and calls f with the Scan of every row.
 func each(ctx context.Context, tx *sql.Tx, f func(scan func(...any) error) error, query string, args ...any) error {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {

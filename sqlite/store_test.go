@@ -1,14 +1,10 @@
 package sqlite_test
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"database/sql"
-	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -97,7 +93,8 @@ func TestNoValueIsInAnyFileInClear(t *testing.T) {
 
 func TestATamperedOrSwappedModelIsRefused(t *testing.T) {
 	for name, change := range map[string]string{
-		"a flipped bit":   "UPDATE releases SET model = CAST(substr(model, 1, length(model)-1) || x'00' AS BLOB) WHERE number = 1",
+		"a flipped bit": `UPDATE releases SET model = CAST(substr(model, 1, length(model)-1) || x'00' AS BLOB)
+			WHERE number = 1`,
 		"cut short":       "UPDATE releases SET model = substr(model, 1, 300) WHERE number = 1",
 		"empty":           "UPDATE releases SET model = x'' WHERE number = 1",
 		"another's model": "UPDATE releases SET model = (SELECT model FROM releases WHERE number = 2) WHERE number = 1",
@@ -109,7 +106,8 @@ func TestATamperedOrSwappedModelIsRefused(t *testing.T) {
 			deploy(t, s)
 			raw(t, dir, change)
 			_, err := s.Release(t.Context(), "shop", 1)
-			if rhumb.ErrorCode(err) != rhumb.Internal || !strings.Contains(err.Error(), "release shop@1") || rhumb.ErrorHint(err) == "" {
+			if rhumb.ErrorCode(err) != rhumb.Internal || !strings.Contains(err.Error(), "release shop@1") ||
+				rhumb.ErrorHint(err) == "" {
 				t.Fatalf("got %v (hint %q)", err, rhumb.ErrorHint(err))
 			}
 			t.Log(err)
@@ -182,7 +180,8 @@ func TestADamagedFileIsRefusedAndKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(t, dir, rhumb.Internal, "damaged", "backup")
-			if _, err := sqlite.Copy(t.Context(), path); rhumb.ErrorCode(err) != rhumb.Internal || !strings.Contains(err.Error(), "damaged") {
+			_, err = sqlite.Copy(t.Context(), path)
+			if rhumb.ErrorCode(err) != rhumb.Internal || !strings.Contains(err.Error(), "damaged") {
 				t.Errorf("a copy: %v", err)
 			}
 		})
@@ -281,125 +280,10 @@ func TestTwoStoresOnOneFileShareTheLock(t *testing.T) {
 	if _, err := one.Begin(t.Context(), storetest.Release("shop", "a"), storetest.Deployment("shop")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := two.Begin(t.Context(), storetest.Release("shop", "b"), storetest.Deployment("shop")); rhumb.ErrorCode(err) != rhumb.Locked {
+	_, err := two.Begin(t.Context(), storetest.Release("shop", "b"), storetest.Deployment("shop"))
+	if rhumb.ErrorCode(err) != rhumb.Locked {
 		t.Fatalf("got %v", err)
 	}
-}
-
-// writerDir is where the child process of the crash test writes.
-const writerDir = "RHUMB_TEST_WRITER_DIR"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(writerDir); dir != "" {
-		fmt.Println(writeForEver(dir))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-// writeForEver says every write on its output once the store has acknowledged it.
-func writeForEver(dir string) error {
-	key, err := seal.Open(filepath.Join(dir, "key"))
-	if err != nil {
-		return err
-	}
-	s, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), key)
-	if err != nil {
-		return err
-	}
-	for {
-		if err := writeOnce(s); err != nil {
-			return err
-		}
-	}
-}
-
-func writeOnce(s *sqlite.Store) error {
-	ctx := context.Background()
-	d, err := s.Begin(ctx, storetest.Release("shop", "web:1"), storetest.Deployment("shop"))
-	if rhumb.ErrorCode(err) == rhumb.Locked { // left open when the one before was killed
-		if d, err = s.Deployment(ctx, "shop", 0); err != nil {
-			return err
-		}
-	} else if err != nil {
-		return err
-	}
-	fmt.Println("begun", d.To)
-	if err := d.Move(rhumb.PhaseConverged, d.Started, ""); err != nil {
-		return err
-	}
-	if _, err := s.Save(ctx, d); err != nil {
-		return err
-	}
-	fmt.Println("serves", d.To)
-	e, err := s.Append(ctx, rhumb.Event{Kind: rhumb.EventReady, Stack: "shop"})
-	if err != nil {
-		return err
-	}
-	fmt.Println("event", e.ID)
-	return nil
-}
-
-func TestNothingAcknowledgedIsLostWhenTheWriterIsKilled(t *testing.T) {
-	dir := t.TempDir()
-	var begun, serves int
-	var event int64
-	for round := range 5 {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), writerDir+"="+dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		for left := 20 + 7*round; lines.Scan(); left-- { // it writes on while its lines are read: the kill falls anywhere
-			if left == 0 {
-				_ = cmd.Process.Kill()
-			}
-			var n int
-			switch word := ""; {
-			case scan(lines.Text(), &word, &n) && word == "begun":
-				begun = n
-			case word == "serves":
-				serves = n
-			case word == "event":
-				event = int64(n)
-			default:
-				t.Fatalf("the writer says %q", lines.Text())
-			}
-		}
-		_ = cmd.Wait() // it was killed
-		s := open(t, dir)
-		st, err := s.StackState(t.Context(), "shop")
-		if err != nil {
-			t.Fatal(err)
-		}
-		events, err := s.Events(t.Context(), rhumb.EventFilter{Limit: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if st.Last < begun || st.Current < serves || (event > 0 && events[0].ID < event) {
-			t.Fatalf("round %d: acknowledged %d, %d, %d; found %+v, %+v", round, begun, serves, event, st, events)
-		}
-		for n := 1; n <= st.Last; n++ {
-			if _, err := s.Release(t.Context(), "shop", n); err != nil {
-				t.Fatalf("round %d: %v", round, err)
-			}
-		}
-		s.Close()
-	}
-	if serves < 20 {
-		t.Fatalf("only %d releases were written: the test shows little", serves)
-	}
-	t.Logf("%d releases, %d events, killed 5 times", serves, event)
-}
-
-func scan(line string, word *string, n *int) bool {
-	_, err := fmt.Sscan(line, word, n)
-	return err == nil
 }
 
 func BenchmarkSavingADeployment(b *testing.B) {

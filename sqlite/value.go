@@ -8,7 +8,7 @@ import (
 	"rhumb"
 )
 
-// Value gives a value that external secrets and configs name; NotFound if it was never set.
+// Value returns a value's content. NotFound: there is no such value.
 func (s *Store) Value(ctx context.Context, name string) (content []byte, err error) {
 	err = s.view(ctx, "read value "+name, func(tx *sql.Tx) error {
 		var sealed []byte
@@ -24,7 +24,7 @@ func (s *Store) Value(ctx context.Context, name string) (content []byte, err err
 	return content, err
 }
 
-// SetValue keeps a value, sealed, in place of the one of that name.
+// SetValue stores a value, sealed, in place of the one with that name. Invalid: the name is empty.
 func (s *Store) SetValue(ctx context.Context, name string, content []byte) error {
 	if name == "" {
 		return rhumb.Errorf(rhumb.Invalid, "a value needs a name")
@@ -34,12 +34,13 @@ func (s *Store) SetValue(ctx context.Context, name string, content []byte) error
 		return s.fault("set value "+name, err)
 	}
 	return s.update(ctx, "set value "+name, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO kept_values (name, content) VALUES (?, ?) ON CONFLICT DO UPDATE SET content = excluded.content", name, sealed)
+		_, err := tx.ExecContext(ctx, `INSERT INTO kept_values (name, content) VALUES (?, ?)
+			ON CONFLICT DO UPDATE SET content = excluded.content`, name, sealed)
 		return err
 	})
 }
 
-// RemoveValue forgets a value. One that is gone is not an error.
+// RemoveValue removes a value. A value that is not there is not an error.
 func (s *Store) RemoveValue(ctx context.Context, name string) error {
 	return s.update(ctx, "remove value "+name, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM kept_values WHERE name = ?", name)
@@ -47,7 +48,7 @@ func (s *Store) RemoveValue(ctx context.Context, name string) error {
 	})
 }
 
-// Values lists the names, sorted.
+// Values returns the names of all values, sorted.
 func (s *Store) Values(ctx context.Context) (names []string, err error) {
 	err = s.view(ctx, "list the values", func(tx *sql.Tx) error {
 		return each(ctx, tx, func(scan func(...any) error) error {

@@ -12,8 +12,8 @@ import (
 
 const maxPlain = 1 << 30 // bytes of JSON that one sealed record may unpack to
 
-// vault packs values as sealed, compressed JSON. Each is labelled with what it is, so that a record that somebody put in another's
-// place is noticed.
+// vault stores values as sealed, compressed JSON. Each has a label that says what it is, so that a record in the
+// place of another is noticed.
 type vault struct{ box Sealer }
 
 type labelled struct {
@@ -51,7 +51,7 @@ func (v vault) open(label string, sealed []byte, into any) error {
 	}
 	if got.Label != label {
 		return rhumb.Errorf(rhumb.Internal, "what is kept of %s was put in the place of %s", got.Label, label).
-			WithHint("somebody changed the database by hand; restore it from a backup")
+			WithHint("the database was changed by hand; restore it from a backup")
 	}
 	return nil
 }

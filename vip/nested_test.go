@@ -38,7 +38,8 @@ for v in 0 1; do
 done`
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
 		"sh", "-c", script, "sh",
-		os.Args[0], "-test.v", "-test.run", "^(TestAServiceAddressAnswersToCallersEverywhere|TestNothingIsLostAcrossASwitchOfEndpoints)$")
+		os.Args[0], "-test.v", "-test.run",
+		"^(TestAServiceAddressAnswersToCallersEverywhere|TestNothingIsLostAcrossASwitchOfEndpoints)$")
 	cmd.Env = append(os.Environ(), "DIR="+dir, "RHUMB_TEST_DOCKER=1", "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)

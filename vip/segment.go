@@ -23,7 +23,7 @@ type segment struct {
 	epoch  uint32
 	stood  standings                // the endpoints' state when the connections were last settled
 	former map[netip.Addr]time.Time // endpoints that left with connections open, and since when no host answers there
-	looks  int                      // how often to look at the connections after a change; twice, because packets overtake changes
+	looks  int                      // looks at the connections that a change needs; two, as packets overtake changes
 	failed string                   // the last error that was logged
 }
 

@@ -73,9 +73,9 @@ type Deps struct {
 type Performer struct {
 	*Recorder
 	Deps
-	Done  *hooks.Done     // the replicas whose post_start hooks have completed
-	Names *directory.Told // the names in the replicas' hosts files
-	book  *directory.Book // the addresses of services
+	Done  *hooks.Done          // the replicas whose post_start hooks have completed
+	Names *directory.Announced // the names in the replicas' hosts files
+	book  *directory.Book      // the addresses of services
 	stack string
 	waits waits
 }
@@ -86,7 +86,7 @@ func New(d Deps, stack string, ready *ready.Readiness) *Performer {
 	return &Performer{
 		Recorder: &Recorder{stack: stack, engine: d.Engine, ledger: d.Ledger, announce: d.Announce, ready: ready,
 			log: d.Log},
-		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), Names: directory.NewTold(),
+		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), Names: directory.NewAnnounced(),
 		book: directory.NewBook(d.Store, stack), stack: stack,
 	}
 }
@@ -175,7 +175,7 @@ func (p *Performer) start(ctx context.Context, s *scene.Scene, step rhumb.Step) 
 	if err != nil {
 		return err
 	}
-	p.Names.Note(rep.ID, spec.Hosts)
+	p.Names.Record(rep.ID, spec.Hosts)
 	for _, w := range rep.Warnings {
 		if step.Slot == 1 { // the other slots get the same warnings
 			p.Announce(ctx, s.StepEvent(step, rhumb.EventWarning, "the engine warns: "+w))

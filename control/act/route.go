@@ -62,7 +62,10 @@ func (p *Performer) route(s *scene.Scene, rep rhumb.Replica) (func(*rhumb.Table)
 		return nil, err
 	}
 	return func(t *rhumb.Table) error {
-		routing.Route(t, p.stack, svc, rep, at, wanted)
+		routing.Route(t, p.stack, svc, rep, at)
+		if wanted {
+			routing.PublishAll(t, p.stack, svc)
+		}
 		if !routing.RouteInside(t, p.stack, rep) && !svc.Served() {
 			return rhumb.Errorf(rhumb.Unavailable,
 				"%s can't be reached: it shares no network with the proxy", rep.Name())

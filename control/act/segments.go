@@ -20,7 +20,7 @@ func (p *Performer) Segments(ctx context.Context, s *scene.Scene, now time.Time)
 			return false, err
 		}
 	}
-	edit := func(t *rhumb.Table) { routing.Relead(t, p.stack, want, replicas, s.Arriving(now)) }
+	edit := func(t *rhumb.Table) { routing.RebuildSegments(t, p.stack, want, replicas, s.Arriving(now)) }
 	if !routing.Changes(s.Router.Table, edit) {
 		return false, nil
 	}

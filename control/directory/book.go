@@ -122,11 +122,11 @@ func (b *Book) keep(ctx context.Context, network string, old, now page) error {
 	return nil
 }
 
-// pageKey is the stack's setting that holds the page about a network. It goes with the stack: nothing that knew the
-// addresses outlives the stack's replicas, and the same names hash to the same addresses again.
+// pageKey is the setting that keeps the page of a network. The store removes it with the stack: nothing that knows the
+// addresses outlives the stack's replicas, and the same names mostly get the same addresses again.
 func pageKey(network string) string { return "addresses/" + network }
 
-// Forget makes the book read the store again, which has forgotten the stack.
+// Forget drops all pages from memory, after the store has removed the stack's settings.
 func (b *Book) Forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

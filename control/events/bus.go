@@ -48,9 +48,9 @@ func New(store Store, log *slog.Logger) *Bus {
 	return &Bus{store: store, log: log, followers: map[*follower]bool{}}
 }
 
-// Tell stores an event, logs it and announces it. Pull progress is only announced.
+// Announce stores an event, logs it and passes it to its followers. Pull progress is only passed on.
 // The events of one caller keep their order; the bus waits for the store without holding up other callers.
-func (b *Bus) Tell(ctx context.Context, e rhumb.Event) {
+func (b *Bus) Announce(ctx context.Context, e rhumb.Event) {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}

@@ -91,21 +91,21 @@ func TestABlockedAppendHoldsUpNoOtherStack(t *testing.T) {
 		s := &memory{blocked: map[string]chan struct{}{"slow": disk}}
 		b := newBus(s)
 		all, shop := followed(t, b, rhumb.EventFilter{}), followed(t, b, rhumb.EventFilter{Stack: "shop"})
-		tell := func(stack, text string, kind rhumb.EventKind) {
-			b.Tell(t.Context(), rhumb.Event{Kind: kind, Stack: stack, Text: text})
+		announce := func(stack, text string, kind rhumb.EventKind) {
+			b.Announce(t.Context(), rhumb.Event{Kind: kind, Stack: stack, Text: text})
 		}
 		var slow sync.WaitGroup
 		slow.Go(func() {
-			tell("slow", "s1", rhumb.EventReady)
-			tell("slow", "s2", rhumb.EventReady)
+			announce("slow", "s1", rhumb.EventReady)
+			announce("slow", "s2", rhumb.EventReady)
 		})
 		synctest.Wait()
-		tell("shop", "a", rhumb.EventReady)
+		announce("shop", "a", rhumb.EventReady)
 		synctest.Wait() // an unstored event overtakes stored ones that are still to be read
-		tell("shop", "b", rhumb.EventPull)
-		tell("shop", "c", rhumb.EventReady)
+		announce("shop", "b", rhumb.EventPull)
+		announce("shop", "c", rhumb.EventReady)
 		late := followed(t, b, rhumb.EventFilter{}) // joins while the append is blocked
-		tell("shop", "d", rhumb.EventReady)
+		announce("shop", "d", rhumb.EventReady)
 		is := func(what string, got []string, want ...string) {
 			t.Helper()
 			if !slices.Equal(got, want) {
@@ -137,7 +137,7 @@ func TestAFollowerSeesEventsThatCouldNotBeStored(t *testing.T) {
 			s.mu.Lock()
 			s.fail = fail
 			s.mu.Unlock()
-			b.Tell(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Text: fmt.Sprint(i)})
+			b.Announce(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: "shop", Text: fmt.Sprint(i)})
 			if texts := got(); len(texts) != i+1 || texts[i] != fmt.Sprint(i) {
 				t.Errorf("after event %d: %q", i, texts)
 			}
@@ -165,7 +165,7 @@ func TestASlowFollowerMissesNoStoredEvent(t *testing.T) {
 		})
 		synctest.Wait()
 		for range count {
-			b.Tell(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: "shop"})
+			b.Announce(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: "shop"})
 		}
 		close(next)
 		all.Wait()
@@ -213,11 +213,11 @@ const (
 // crowd checks the followers of a crowd of announcers: one for each stack, and a last one that ends all followers.
 func crowd(t *testing.T, s Store, random *rand.Rand) {
 	b := newBus(s)
-	var tellers, followers sync.WaitGroup
+	var announcers, followers sync.WaitGroup
 	for i := range stacks {
-		tellers.Go(func() {
+		announcers.Go(func() {
 			for n := range each {
-				b.Tell(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: fmt.Sprint(i), Slot: n + 1})
+				b.Announce(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: fmt.Sprint(i), Slot: n + 1})
 			}
 		})
 	}
@@ -228,9 +228,9 @@ func crowd(t *testing.T, s Store, random *rand.Rand) {
 		}
 		followers.Go(func() { follow(t, b, f) })
 	}
-	tellers.Wait()
+	announcers.Wait()
 	for i := range stacks {
-		b.Tell(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: fmt.Sprint(i), Text: "end"})
+		b.Announce(t.Context(), rhumb.Event{Kind: rhumb.EventReady, Stack: fmt.Sprint(i), Text: "end"})
 	}
 	followers.Wait()
 }

@@ -227,7 +227,7 @@ func together(missing rhumb.Errors, err error) error {
 const downFirst = "take the stack down first (rhumb down): " +
 	"it is unavailable until you deploy it again; its volumes stay"
 
-// exclusive are the driver options of which two networks can't have the same value.
+// exclusive are the driver options whose value only one network can have.
 var exclusive = []string{"com.docker.network.bridge.name", "parent"}
 
 // checkBeside refuses a new network that can't exist beside one of the release that serves. Both exist while replicas

@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// inheritImages sets the image of hooks that have none of their own to their service's.
+// inheritImages sets the image of hooks without one to the image of their service.
 func (d *draft) inheritImages(context.Context) error {
 	for i := range d.model.Services {
 		s := &d.model.Services[i]

@@ -55,7 +55,7 @@ func (d *draft) steps() []func(context.Context) error {
 		d.resolveImages,  // pulls, which can take minutes
 		d.applyImages,    // what images say: their IDs, health checks, and volumes that make a service stop-first
 		d.applyStrategy,  // kept as asked for; the hold depends on it
-		d.routePorts,     // ports of routes, where only the image names one
+		d.routePorts,     // ports of routes, which only the image may name
 		d.chooseReady,    // depends on the image's health check and on ports of routes
 		d.chooseHold,     // depends on the order of the change
 		d.choosePorts,    // kept in the store, so after all that can fail
@@ -72,7 +72,7 @@ func (d *draft) old() *rhumb.Stack {
 	return &d.current.Model
 }
 
-// applyStrategy notes the strategy that the request names with all services.
+// applyStrategy records the request's strategy, if it names one, in all services.
 func (d *draft) applyStrategy(context.Context) error {
 	for i := range d.model.Services {
 		if d.request.Strategy != "" {
@@ -91,7 +91,7 @@ func (d *draft) chooseHold(context.Context) error {
 }
 
 // inherit takes over from the current release what the user's files can't say: that a service was restarted by hand
-// (its replicas stay if nothing else has changed), and that rhumb once pulled an image which is now found here.
+// (its replicas stay if nothing else has changed), and that an image found here was once pulled by rhumb.
 func (d *draft) inherit(context.Context) error {
 	if d.current == nil {
 		return nil
@@ -117,7 +117,8 @@ func (d *draft) inherit(context.Context) error {
 
 func (d *draft) link(context.Context) error { return linkServices(d.model) }
 
-// copyModel copies a model as far as Make and Change modify it. A test runs both and compares what they were given.
+// copyModel copies a model as far as Make and Change modify it. A test compares the models that they read before and
+// after.
 func copyModel(m rhumb.Stack) rhumb.Stack {
 	m.Files = slices.Clone(m.Files)
 	m.Networks = slices.Clone(m.Networks)

@@ -100,7 +100,7 @@ func (c *choice) take(p *rhumb.Port, n uint16) {
 	c.own.fixed[hostPortOf(*p)] = true
 }
 
-// keep sets a port to the number that it had before, unless another stack or process has that now.
+// keep settles a port on the number that it had before, unless another stack or process has that now.
 func (c *choice) keep(ctx context.Context, s *rhumb.Service, p *rhumb.Port) error {
 	n, err := c.keptPort(ctx, portKey(c.model.Name, s, p))
 	if err != nil || n == 0 {
@@ -181,7 +181,8 @@ func (c *choice) ofOthers(ctx context.Context) (claims, error) {
 	return all, nil
 }
 
-// daemonScope keeps the chosen ports when their stack is removed: its users know the number, and come back to it.
+// daemonScope is the scope of the settings of chosen ports. They stay when their stack is removed, because its users
+// know the numbers and may come back.
 const daemonScope = ""
 
 // portKey is the setting that keeps the number chosen for an open port.

@@ -9,8 +9,8 @@ import (
 	"rhumb"
 )
 
-// routePorts sets the port of each route that has none: to the first port that its service publishes, or that the
-// service or its image exposes.
+// routePorts sets the port of each route without one: to the first port that its service publishes, or that the service
+// or its image exposes.
 func (d *draft) routePorts(context.Context) error {
 	for i := range d.model.Services {
 		s := &d.model.Services[i]

@@ -20,30 +20,30 @@ func backendName(stack, service string, port uint16, p rhumb.Protocol) string {
 	return name
 }
 
-// ServedPort is a port of a service to which the proxy sends requests or connections.
-type ServedPort struct {
-	Port     uint16
-	Protocol rhumb.Protocol
+// servicePort is a port of a service to which the proxy sends requests or connections.
+type servicePort struct {
+	port     uint16
+	protocol rhumb.Protocol
 }
 
-// ServedPorts returns the ports of a service to which the proxy sends requests or connections, each once.
-func ServedPorts(s *rhumb.Service) []ServedPort {
-	var ports []ServedPort
-	add := func(p ServedPort) {
-		if p.Protocol == rhumb.HTTP {
-			p.Protocol = rhumb.TCP
+// servicePorts returns the ports of a service to which the proxy sends requests or connections, each once.
+func servicePorts(s *rhumb.Service) []servicePort {
+	var list []servicePort
+	add := func(p servicePort) {
+		if p.protocol == rhumb.HTTP {
+			p.protocol = rhumb.TCP
 		}
-		if !slices.Contains(ports, p) {
-			ports = append(ports, p)
+		if !slices.Contains(list, p) {
+			list = append(list, p)
 		}
 	}
 	for _, p := range s.Ports {
-		add(ServedPort{p.Target, p.Protocol})
+		add(servicePort{p.Target, p.Protocol})
 	}
 	for _, r := range s.Routes {
-		add(ServedPort{r.Port, rhumb.HTTP})
+		add(servicePort{r.Port, rhumb.HTTP})
 	}
-	return ports
+	return list
 }
 
 // backend returns the table's backend of a service's target port. It adds the backend if the table lacks it.
@@ -89,6 +89,14 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 	return nil
 }
 
+// PublishAll makes all addresses of a service lead to the backends of this definition, whose target ports may differ
+// from those of an earlier one. Addresses that another stack has stay with it.
+func PublishAll(t *rhumb.Table, stack string, s *rhumb.Service) {
+	for _, addr := range s.Addresses() {
+		_ = Publish(t, stack, s, addr)
+	}
+}
+
 func taken(addr string, by rhumb.Backend) error {
 	return rhumb.Errorf(rhumb.Conflict, "%s is published by %s/%s", addr, by.Stack, by.Service).
 		WithHint("choose another address, or remove it from %s first", by.Stack)
@@ -105,21 +113,14 @@ func Unpublish(t *rhumb.Table, stack, addr string) {
 	})
 }
 
-// Route adds a replica's endpoints, or makes them active again. With lead, it also makes the service's addresses lead
-// to the backends of this definition, whose target ports may differ from the old ones.
-func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr, lead bool) {
-	for _, tg := range ServedPorts(s) {
-		b := backend(t, stack, s, tg.Port, tg.Protocol)
+// Route adds a replica's endpoints, or makes them active again.
+func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr) {
+	for _, p := range servicePorts(s) {
+		b := backend(t, stack, s, p.port, p.protocol)
 		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
 		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{
-			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, tg.Port),
+			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, p.port),
 		})
-	}
-	if !lead {
-		return
-	}
-	for _, addr := range s.Addresses() {
-		_ = Publish(t, stack, s, addr) // an address of another stack stays with that stack
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 const firstFreePort, lastFreePort = 20000, 32767
 
 // FreePort returns a host port for a port that names none, or a range of them. pick reports whether a number is taken,
-// and whether it is better than others; FreePort returns one that isn't better only if there is no better one. A
-// number that the kernel may use for an outgoing connection is not better, unless the user's range contains it: after
-// a restart of the machine such a connection may have it first. Without a free number, FreePort is Conflict.
+// and whether it is better than others, which FreePort returns only if no better one is free. A number that the kernel
+// may use for an outgoing connection is not better, unless the user's range contains it: after a restart of the machine
+// such a connection may have it first. Without a free number, FreePort is Conflict.
 func (d *Desk) FreePort(ctx context.Context, p rhumb.Port, pick func(uint16) (taken, better bool)) (uint16, error) {
 	from, to := p.Published, p.PublishedEnd
 	outgoingFrom, outgoingTo := uint16(0), uint16(0)

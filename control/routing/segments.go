@@ -8,10 +8,10 @@ import (
 	"rhumb"
 )
 
-// Relead rebuilds a stack's segments. A replica that is an endpoint anywhere in the table becomes one in each of its
-// networks, in the same state. Replicas that are gone leave the table. A service that is new in its segment has a gap
-// until the time in arriving.
-func Relead(
+// RebuildSegments rebuilds a stack's segments. A replica that is an endpoint anywhere in the table becomes one in
+// each of its networks, in the same state. Replicas that are gone leave the table. A service that is new in its
+// segment has a gap until the time in arriving.
+func RebuildSegments(
 	t *rhumb.Table, stack string, want []rhumb.Segment, replicas []rhumb.Replica, arriving map[string]time.Time,
 ) {
 	dropGone(t, stack, replicas)

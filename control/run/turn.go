@@ -217,7 +217,7 @@ func (r *runner) names(ctx context.Context, work *sync.WaitGroup, s *scene.Scene
 			err := r.Engine.SetHosts(ctx, id, want[id])
 			switch {
 			case err == nil || rhumb.ErrorCode(err) == rhumb.NotFound:
-				r.act.Names.Note(id, want[id])
+				r.act.Names.Record(id, want[id])
 			case ctx.Err() == nil:
 				failed = true
 				r.log.Warn("hosts file not updated", "replica", id, "err", err)

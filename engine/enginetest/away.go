@@ -24,7 +24,7 @@ var awayTests = map[string]func(*bench){
 			"Remove":        func(ctx context.Context) error { return e.Remove(ctx, "x") },
 			"Watch":         func(ctx context.Context) error { _, err := e.Watch(ctx); return err },
 		}
-		maps.Copy(calls, b.optional(e))
+		maps.Copy(calls, optional(e, b))
 		for name, call := range calls {
 			if err := call(b.ctx()); rhumb.ErrorCode(err) != rhumb.Unavailable || rhumb.ErrorHint(err) == "" {
 				b.Errorf("%s: %q (%v), want unavailable with a hint", name, rhumb.ErrorCode(err), err)
@@ -34,7 +34,7 @@ var awayTests = map[string]func(*bench){
 }
 
 // optional returns a call of each method of the capabilities that an engine offers.
-func (b *bench) optional(e rhumb.Engine) map[string]func(ctx context.Context) error {
+func optional(e rhumb.Engine, b *bench) map[string]func(ctx context.Context) error {
 	calls := map[string]func(ctx context.Context) error{}
 	if e, ok := e.(rhumb.HostsSetter); ok {
 		calls["SetHosts"] = func(ctx context.Context) error { return e.SetHosts(ctx, "x", nil) }

@@ -1,4 +1,5 @@
-// Package enginetest is the contract of rhumb.Engine and rhumb.Images as tests: every engine passes them, the fake first.
+// Package enginetest is the contract of rhumb.Engine, of its optional capabilities and of rhumb.Images as tests. Every
+// engine passes them for what it offers, the fake first.
 package enginetest
 
 import (
@@ -13,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// Options tell the suite what it can't find out by itself. Every field must be set.
+// Options are what the suite can't find out. Every field must be set.
 type Options struct {
 	// Image is an image whose program does what its arguments say, one after the other: print LINE, err LINE (to
 	// standard error), exit CODE, sleep DURATION, ignore (the stop signal), trap (it: exit with 0), cat FILE, copy
@@ -21,9 +22,9 @@ type Options struct {
 	Image rhumb.Image
 	// Declaring is the same with a volume declared at /data.
 	Declaring rhumb.Image
-	// NewImage makes an image of that name that nobody else uses, as a build would, and gives it as Resolve would.
+	// NewImage makes an image of that name for this test alone, as a build would, and returns it as Resolve would.
 	NewImage func(t *testing.T, e rhumb.Engine, name string) rhumb.Image
-	// Built makes an image of that name that nobody else uses, as rhumb's own build of it would.
+	// Built makes an image of that name for this test alone, as rhumb's own build would.
 	Built func(t *testing.T, e rhumb.Engine, name string) rhumb.Image
 	// AddNetwork and AddVolume make one by hand, without labels, and remove it at the test's end.
 	AddNetwork, AddVolume func(t *testing.T, e rhumb.Engine, name string)
@@ -33,7 +34,7 @@ type Options struct {
 	Disconnect func(t *testing.T, e rhumb.Engine, id, network string)
 	// Kill kills a replica by hand.
 	Kill func(t *testing.T, e rhumb.Engine, id string)
-	// Clear removes whatever is left of a stack.
+	// Clear removes everything of a stack.
 	Clear func(t *testing.T, e rhumb.Engine, stack string)
 	// Away makes an engine that can't be reached.
 	Away func(t *testing.T) rhumb.Engine
@@ -102,29 +103,29 @@ func offered[C any](b *bench, what string) C {
 	return c
 }
 
-func (b *bench) images() rhumb.Images { return offered[rhumb.Images](b, "pull and keep images") }
-func (b *bench) setter() rhumb.HostsSetter {
+func images(b *bench) rhumb.Images { return offered[rhumb.Images](b, "pull and keep images") }
+func setter(b *bench) rhumb.HostsSetter {
 	return offered[rhumb.HostsSetter](b, "change hosts files")
 }
-func (b *bench) prober() rhumb.Prober    { return offered[rhumb.Prober](b, "run health checks") }
-func (b *bench) reader() rhumb.LogReader { return offered[rhumb.LogReader](b, "read logs") }
-func (b *bench) commands() rhumb.CommandRunner {
+func prober(b *bench) rhumb.Prober    { return offered[rhumb.Prober](b, "run health checks") }
+func reader(b *bench) rhumb.LogReader { return offered[rhumb.LogReader](b, "read logs") }
+func commands(b *bench) rhumb.CommandRunner {
 	return offered[rhumb.CommandRunner](b, "run commands")
 }
 
-// ctx gives a context that ends before the test runner's patience does.
+// ctx returns a context that ends before the test runner stops the test.
 func (b *bench) ctx() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	b.Cleanup(cancel)
 	return ctx
 }
 
-// spec gives a replica's spec: slot 1 of a service, at release 1, with a command.
+// spec returns the spec of slot 1 of a service at release 1, with a command.
 func (b *bench) spec(service string, command ...string) rhumb.ReplicaSpec {
 	return b.specOf(service, rhumb.Container{Command: command})
 }
 
-// specOf gives a replica's spec for a container, whose image it sets unless it is there.
+// specOf returns the spec of a container, with the suite's image unless it has one.
 func (b *bench) specOf(service string, c rhumb.Container) rhumb.ReplicaSpec {
 	if c.Image == "" {
 		c.Image, c.ImageID = b.o.Image.Ref, b.o.Image.ID
@@ -145,7 +146,7 @@ func (b *bench) start(s rhumb.ReplicaSpec) rhumb.Replica {
 	return r
 }
 
-// look gives a replica as the engine shows it now; its ID is "" if it isn't there.
+// look returns a replica as the engine shows it now; its ID is "" if it is gone.
 func (b *bench) look(id string) rhumb.Replica {
 	b.Helper()
 	rs, err := b.Replicas(b.ctx(), b.stack)

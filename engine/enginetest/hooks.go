@@ -22,7 +22,7 @@ var hookTests = map[string]func(*bench){
 		mounts := []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}
 		s := b.specOf("web", rhumb.Container{Command: []string{"exit", "0"}, Mounts: mounts})
 		s.OneOff, s.VolumesOf, s.Slot = "abc", "web", 3
-		_, err := b.commands().Run(b.ctx(), s, rhumb.Streams{})
+		_, err := commands(b).Run(b.ctx(), s, rhumb.Streams{})
 		b.ok(err)
 		if h := b.holdings(); len(h.Volumes) != 1 || h.Volumes[0] != rhumb.AnonymousVolumeName(b.stack, "web", 3, "/x") {
 			b.Errorf("volumes: %v", h.Volumes)
@@ -43,8 +43,8 @@ var hookTests = map[string]func(*bench){
 		s.OneOff = "abc"
 		ctx, cancel := context.WithCancel(b.ctx())
 		done := make(chan error, 1)
-		commands := b.commands()
-		go func() { _, err := commands.Run(ctx, s, rhumb.Streams{}); done <- err }()
+		runner := commands(b)
+		go func() { _, err := runner.Run(ctx, s, rhumb.Streams{}); done <- err }()
 		b.within(20*time.Second, "it runs", func() bool {
 			rs, err := b.Replicas(b.ctx(), b.stack)
 			return err == nil && len(rs) == 1 && rs[0].OneOff == "abc" && rs[0].Alive()

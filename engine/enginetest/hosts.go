@@ -11,12 +11,12 @@ var hostsTests = map[string]func(*bench){
 		r := b.start(s)
 		b.hosts(r.ID, map[string]string{"api": "10.9.8.7", "db": "10.9.8.6", "cache": ""})
 		for range 2 {
-			b.ok(b.setter().SetHosts(b.ctx(), r.ID, map[string]string{"api": "10.9.8.5", "cache": "10.9.8.4"}))
+			b.ok(setter(b).SetHosts(b.ctx(), r.ID, map[string]string{"api": "10.9.8.5", "cache": "10.9.8.4"}))
 			b.hosts(r.ID, map[string]string{"api": "10.9.8.5", "cache": "10.9.8.4", "db": ""})
 		}
-		b.ok(b.setter().SetHosts(b.ctx(), r.ID, map[string]string{"db": "10.9.8.6"}))
+		b.ok(setter(b).SetHosts(b.ctx(), r.ID, map[string]string{"db": "10.9.8.6"}))
 		b.hosts(r.ID, map[string]string{"db": "10.9.8.6", "api": "", "cache": ""})
-		b.ok(b.setter().SetHosts(b.ctx(), r.ID, nil))
+		b.ok(setter(b).SetHosts(b.ctx(), r.ID, nil))
 		b.hosts(r.ID, map[string]string{"api": "", "cache": "", "db": ""})
 	},
 	"extra hosts of the user's win": func(b *bench) {
@@ -24,13 +24,13 @@ var hostsTests = map[string]func(*bench){
 		s.Hosts = map[string]string{"api": "10.9.8.7", "db": "10.9.8.6"}
 		r := b.start(s)
 		b.hosts(r.ID, map[string]string{"api": "10.1.1.1", "old": "10.1.1.2", "db": "10.9.8.6"})
-		b.ok(b.setter().SetHosts(b.ctx(), r.ID, map[string]string{"api": "10.9.8.7"}))
+		b.ok(setter(b).SetHosts(b.ctx(), r.ID, map[string]string{"api": "10.9.8.7"}))
 		b.hosts(r.ID, map[string]string{"api": "10.1.1.1", "old": "10.1.1.2", "db": ""})
 	},
 	"names and addresses that can't stand in a hosts file are invalid": func(b *bench) {
 		r := b.start(b.spec("web"))
 		for name, addr := range map[string]string{"a b": "10.0.0.1", "a\nb": "10.0.0.1", "": "10.0.0.1", "a#b": "10.0.0.1", "a": "10.0.0", "b": "10.0.0.1\n"} {
-			b.is(b.setter().SetHosts(b.ctx(), r.ID, map[string]string{name: addr}), rhumb.Invalid)
+			b.is(setter(b).SetHosts(b.ctx(), r.ID, map[string]string{name: addr}), rhumb.Invalid)
 			s := b.spec("bad")
 			s.Hosts = map[string]string{name: addr}
 			_, err := b.Start(b.ctx(), s)
@@ -40,9 +40,9 @@ var hostsTests = map[string]func(*bench){
 	"the hosts of a replica that is gone are not found, of a dead one nobody's": func(b *bench) {
 		r := b.start(b.spec("web"))
 		b.ok(b.Stop(b.ctx(), r.ID))
-		b.ok(b.setter().SetHosts(b.ctx(), r.ID, map[string]string{"api": "10.9.8.7"}))
+		b.ok(setter(b).SetHosts(b.ctx(), r.ID, map[string]string{"api": "10.9.8.7"}))
 		b.ok(b.Remove(b.ctx(), r.ID))
-		b.is(b.setter().SetHosts(b.ctx(), r.ID, nil), rhumb.NotFound)
+		b.is(setter(b).SetHosts(b.ctx(), r.ID, nil), rhumb.NotFound)
 	},
 }
 

@@ -111,8 +111,8 @@ var startTests = map[string]func(*bench){
 	},
 	"an image that is not there is invalid": func(b *bench) {
 		gone := b.built()
-		b.ok(b.images().Keep(b.ctx(), b.stack, "web", 1, gone.ID))
-		b.ok(b.images().Release(b.ctx(), b.stack, "web", 1, true))
+		b.ok(images(b).Keep(b.ctx(), b.stack, "web", 1, gone.ID))
+		b.ok(images(b).Release(b.ctx(), b.stack, "web", 1, true))
 		_, err := b.Start(b.ctx(), b.specOf("web", rhumb.Container{Image: gone.Ref, ImageID: gone.ID}))
 		b.is(err, rhumb.Invalid)
 		b.nothing()

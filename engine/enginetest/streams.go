@@ -61,7 +61,7 @@ var streamTests = map[string]func(*bench){
 		ctx, cancel := context.WithTimeout(b.ctx(), time.Second)
 		defer cancel()
 		n := 0
-		for _, err := range b.reader().Logs(ctx, r.ID, rhumb.LogOptions{Follow: true}) {
+		for _, err := range reader(b).Logs(ctx, r.ID, rhumb.LogOptions{Follow: true}) {
 			if err == nil {
 				n++
 			}
@@ -73,7 +73,7 @@ var streamTests = map[string]func(*bench){
 	"nobody needs to read logs to their end": func(b *bench) {
 		r := b.start(b.spec("web", "print", "one", "print", "two", "sleep", "1h"))
 		b.waitLine(r.ID, "two")
-		for l, err := range b.reader().Logs(b.ctx(), r.ID, rhumb.LogOptions{Follow: true}) {
+		for l, err := range reader(b).Logs(b.ctx(), r.ID, rhumb.LogOptions{Follow: true}) {
 			if err != nil || l.Text != "one" {
 				b.Errorf("first line: %+v, %v", l, err)
 			}
@@ -81,7 +81,7 @@ var streamTests = map[string]func(*bench){
 		}
 	},
 	"logs of what is not there are not found": func(b *bench) {
-		for _, err := range b.reader().Logs(b.ctx(), "nosuchreplica", rhumb.LogOptions{}) {
+		for _, err := range reader(b).Logs(b.ctx(), "nosuchreplica", rhumb.LogOptions{}) {
 			b.is(err, rhumb.NotFound)
 			return
 		}
@@ -90,7 +90,7 @@ var streamTests = map[string]func(*bench){
 	"a command in a replica has its output and exit code": func(b *bench) {
 		r := b.start(b.spec("web"))
 		var out, errs bytes.Buffer
-		code, err := b.commands().Exec(b.ctx(), r.ID, rhumb.ExecOptions{
+		code, err := commands(b).Exec(b.ctx(), r.ID, rhumb.ExecOptions{
 			Command: []string{"/app", "print", "one", "err", "two", "env", "K", "exit", "7"}, Env: []string{"K=three"},
 			Streams: rhumb.Streams{Out: &out, Err: &errs},
 		})
@@ -102,7 +102,7 @@ var streamTests = map[string]func(*bench){
 		r := b.start(b.spec("web"))
 		var out bytes.Buffer
 		text := strings.Repeat("a line of input\n", 5000)
-		code, err := b.commands().Exec(b.ctx(), r.ID, rhumb.ExecOptions{
+		code, err := commands(b).Exec(b.ctx(), r.ID, rhumb.ExecOptions{
 			Command: []string{"/app", "copy"}, Streams: rhumb.Streams{In: strings.NewReader(text), Out: &out},
 		})
 		if err != nil || code != 0 || out.String() != text {
@@ -110,17 +110,17 @@ var streamTests = map[string]func(*bench){
 		}
 	},
 	"a command needs a replica that runs": func(b *bench) {
-		_, err := b.commands().Exec(b.ctx(), "nosuchreplica", rhumb.ExecOptions{Command: []string{"/app", "exit", "0"}})
+		_, err := commands(b).Exec(b.ctx(), "nosuchreplica", rhumb.ExecOptions{Command: []string{"/app", "exit", "0"}})
 		b.is(err, rhumb.NotFound)
 		r := b.exited(b.start(b.spec("web", "exit", "0")).ID)
-		_, err = b.commands().Exec(b.ctx(), r.ID, rhumb.ExecOptions{Command: []string{"/app", "exit", "0"}})
+		_, err = commands(b).Exec(b.ctx(), r.ID, rhumb.ExecOptions{Command: []string{"/app", "exit", "0"}})
 		b.is(err, rhumb.Conflict)
 	},
 	"a one-off has its output and exit code, and is removed": func(b *bench) {
 		s := b.spec("web", "print", "one", "err", "two", "exit", "5")
 		s.OneOff = "abc"
 		var out, errs bytes.Buffer
-		code, err := b.commands().Run(b.ctx(), s, rhumb.Streams{Out: &out, Err: &errs})
+		code, err := commands(b).Run(b.ctx(), s, rhumb.Streams{Out: &out, Err: &errs})
 		if err != nil || code != 5 || out.String() != "one\n" || errs.String() != "two\n" {
 			b.Errorf("%d, %v, out %q, err %q", code, err, out.String(), errs.String())
 		}
@@ -129,7 +129,7 @@ var streamTests = map[string]func(*bench){
 	"a one-off's nameless volumes are not the stack's": func(b *bench) {
 		s := b.specOf("web", rhumb.Container{Command: []string{"exit", "0"}, Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}})
 		s.OneOff = "abc"
-		_, err := b.commands().Run(b.ctx(), s, rhumb.Streams{})
+		_, err := commands(b).Run(b.ctx(), s, rhumb.Streams{})
 		b.ok(err)
 		if h := b.holdings(); len(h.Volumes) != 0 {
 			b.Errorf("volumes: %v", h.Volumes)
@@ -139,7 +139,7 @@ var streamTests = map[string]func(*bench){
 		s := b.spec("web", "copy")
 		s.OneOff = "abc"
 		var out bytes.Buffer
-		code, err := b.commands().Run(b.ctx(), s, rhumb.Streams{In: strings.NewReader("some input"), Out: &out})
+		code, err := commands(b).Run(b.ctx(), s, rhumb.Streams{In: strings.NewReader("some input"), Out: &out})
 		if err != nil || code != 0 || out.String() != "some input" {
 			b.Errorf("%d, %v, %q", code, err, out.String())
 		}
@@ -160,7 +160,7 @@ var streamTests = map[string]func(*bench){
 				time.Sleep(50 * time.Millisecond)
 			}
 		}()
-		code, err := b.commands().Run(ctx, s, rhumb.Streams{Signals: signals})
+		code, err := commands(b).Run(ctx, s, rhumb.Streams{Signals: signals})
 		close(ended)
 		if err != nil || code != 0 {
 			b.Errorf("%d, %v", code, err)
@@ -170,7 +170,7 @@ var streamTests = map[string]func(*bench){
 	"a one-off that can't be started is an error": func(b *bench) {
 		s := b.specOf("web", rhumb.Container{Entrypoint: []string{"/no/such/program"}})
 		s.OneOff = "abc"
-		_, err := b.commands().Run(b.ctx(), s, rhumb.Streams{})
+		_, err := commands(b).Run(b.ctx(), s, rhumb.Streams{})
 		b.is(err, rhumb.Invalid)
 		b.nothing()
 	},
@@ -180,7 +180,7 @@ var streamTests = map[string]func(*bench){
 func (b *bench) lines(id string, o rhumb.LogOptions) []rhumb.LogLine {
 	b.Helper()
 	var ls []rhumb.LogLine
-	for l, err := range b.reader().Logs(b.ctx(), id, o) {
+	for l, err := range reader(b).Logs(b.ctx(), id, o) {
 		b.ok(err)
 		ls = append(ls, l)
 	}

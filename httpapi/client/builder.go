@@ -13,7 +13,9 @@ import (
 )
 
 // Build implements rhumb.Builder.
-func (c *Client) Build(ctx context.Context, r rhumb.BuildRequest, tar io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
+func (c *Client) Build(
+	ctx context.Context, r rhumb.BuildRequest, tar io.Reader, progress func(rhumb.BuildProgress),
+) (rhumb.Image, error) {
 	path, err := at("stacks", r.Stack, "services", r.Service, "builds")
 	if err != nil {
 		return rhumb.Image{}, err
@@ -37,10 +39,10 @@ func (c *Client) Build(ctx context.Context, r rhumb.BuildRequest, tar io.Reader,
 		}
 		return true
 	})
-	_ = body.Close() // ends the sending, if that isn't done
+	_ = body.Close() // ends the sending if it goes on
 	<-sent
 	if source.err != nil && ctx.Err() == nil {
-		return rhumb.Image{}, source.err // the cause of whatever the server makes of half a context
+		return rhumb.Image{}, source.err // the cause of the server's error about half a context
 	}
 	switch {
 	case err != nil:

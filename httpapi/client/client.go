@@ -1,4 +1,4 @@
-// Package client is rhumb.Server at the other end of the wire: every call goes to a daemon over HTTP, through a unix
+// Package client is rhumb.Server at the other end of the wire. Every call goes to a daemon over HTTP: through a unix
 // socket, through ssh, or over a network.
 package client
 
@@ -17,7 +17,7 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// DefaultHost is where a daemon listens unless told otherwise.
+// DefaultHost is where a daemon listens by default.
 const DefaultHost = "unix:///run/rhumb/rhumb.sock"
 
 // maxAnswer is the longest answer that isn't a stream, in bytes.
@@ -32,7 +32,7 @@ type Client struct {
 
 var _ rhumb.Server = (*Client)(nil)
 
-// New makes a client for host: "unix:///path", "ssh://user@host[:port][/path]", "http://host[:port]" or "https://…";
+// New returns a client for host: "unix:///path", "ssh://user@host[:port][/path]", "http://host[:port]" or "https://…";
 // "" is DefaultHost. It connects to nothing yet. A host of another form is Invalid.
 func New(host string) (*Client, error) {
 	if host == "" {
@@ -50,7 +50,9 @@ func New(host string) (*Client, error) {
 }
 
 func newClient(host, base string, dial dialFunc) *Client {
-	t := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 2, DisableCompression: true, Protocols: new(http.Protocols)}
+	t := &http.Transport{
+		DialContext: dial, MaxIdleConnsPerHost: 2, DisableCompression: true, Protocols: new(http.Protocols),
+	}
 	t.Protocols.SetHTTP1(true) // HTTP/2 has no upgrades
 	if dial == nil {
 		t.Proxy = http.ProxyFromEnvironment
@@ -58,7 +60,7 @@ func newClient(host, base string, dial dialFunc) *Client {
 	return &Client{host: host, base: base + "/v1", http: &http.Client{Transport: t, CheckRedirect: refuseRedirect}}
 }
 
-// Close closes idle connections, and ends the processes behind them.
+// Close closes idle connections and ends the processes behind them.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func badHost(host string) error {
@@ -68,8 +70,10 @@ func badHost(host string) error {
 
 func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// do makes a request and gives the answer's body, for the caller to close, once its status is good.
-func (c *Client) do(ctx context.Context, method, path string, header http.Header, body io.Reader) (*http.Response, error) {
+// do makes a request and returns the answer if its status is good. The caller closes its body.
+func (c *Client) do(
+	ctx context.Context, method, path string, header http.Header, body io.Reader,
+) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "the request can't be made: %w", err)
@@ -87,7 +91,7 @@ func (c *Client) do(ctx context.Context, method, path string, header http.Header
 	return nil, c.problem(resp)
 }
 
-// problem reads the error that a bad status comes with.
+// problem returns the error in an answer with a bad status.
 func (c *Client) problem(resp *http.Response) error {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, wire.MaxSmall))
@@ -124,33 +128,34 @@ func (c *Client) call(ctx context.Context, method, path string, body, answer any
 	return nil
 }
 
-// finish reads what is left of an answer that has been understood, a line's end, so that its connection is used again: over ssh each
-// new one is a login.
-func finish(body io.Reader) { _, _ = io.CopyN(io.Discard, body, 512) } // it need not succeed
+// finish reads the rest of an answer, a line's end, so that its connection is used again. Over ssh each new
+// connection is a login.
+func finish(body io.Reader) { _, _ = io.CopyN(io.Discard, body, 512) } // a failure costs only the connection
 
 var jsonHeader = http.Header{"Content-Type": {"application/json"}}
 
-// encode makes a request's body, and refuses here what the server would refuse after the trip.
+// encode returns a request's body. It refuses here what the server would refuse after the trip.
 func encode(body any) ([]byte, error) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Internal, "the request can't be encoded: %w", err)
 	}
 	if len(b) > wire.MaxModel {
-		return nil, rhumb.Errorf(rhumb.Invalid, "the stack with its configs, secrets and project files is larger than %d MB", wire.MaxModel>>20).
+		return nil, rhumb.Errorf(rhumb.Invalid,
+			"the stack with its configs, secrets and project files is larger than %d MB", wire.MaxModel>>20).
 			WithHint("put large files into an image or a volume")
 	}
 	return b, nil
 }
 
-// get asks for a value.
+// get makes a request for a JSON answer.
 func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 	var v T
 	err := c.call(ctx, http.MethodGet, path, nil, &v)
 	return v, err
 }
 
-// at makes a path of parts, each of which is one segment.
+// at returns the path of segments. Invalid: one of them is no name.
 func at(parts ...string) (string, error) {
 	var b bytes.Buffer
 	for _, p := range parts {
@@ -162,7 +167,7 @@ func at(parts ...string) (string, error) {
 	return b.String(), nil
 }
 
-// unreachable says that no answer came.
+// unreachable returns the error of a request without an answer.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -182,7 +187,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		Hint: "is rhumb server running? another one is chosen with --host or RHUMB_HOST", Err: err}
 }
 
-// broken says that an answer ended early.
+// broken returns the error of an answer that ended early.
 func (c *Client) broken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -55,7 +55,7 @@ func serveSome(t *testing.T, s httpapi.Services) *client.Client {
 	return c
 }
 
-// streams joins a command to what the test gives it, and gives back what the command said.
+// streams returns streams with an input, and a function that returns what was written to them.
 func streams(in string) (rhumb.Streams, func() []string) {
 	var out, errs bytes.Buffer
 	return rhumb.Streams{In: strings.NewReader(in), Out: &out, Err: &errs}, func() []string { return []string{out.String(), errs.String()} }
@@ -232,7 +232,7 @@ func TestAFollowedStreamEndsWhenTheReaderStops(t *testing.T) {
 	cancel()
 }
 
-// ended tells when the server's side of a call has begun, when it has ended, and how.
+// ended reports when the server's side of a call begins and how it ends.
 type ended struct {
 	fake
 	begun chan struct{}
@@ -259,7 +259,7 @@ func TestCancellingACallCancelsItOnTheServer(t *testing.T) {
 	for name, call := range map[string]func(context.Context) error{
 		"Status": func(ctx context.Context) error { _, err := c.Status(ctx, "shop"); return err },
 		"Exec": func(ctx context.Context) error {
-			in, _ := io.Pipe() // a terminal at which nobody types
+			in, _ := io.Pipe() // a terminal without input
 			_, err := c.Exec(ctx, "shop", "web", 1, rhumb.ExecOptions{Command: []string{"wait"}, Streams: rhumb.Streams{In: in, Out: io.Discard}})
 			return err
 		},

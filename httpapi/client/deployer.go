@@ -22,7 +22,9 @@ func (c *Client) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, e
 }
 
 // Deploy implements rhumb.Deployer.
-func (c *Client) Deploy(ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event)) (rhumb.Deployment, error) {
+func (c *Client) Deploy(
+	ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event),
+) (rhumb.Deployment, error) {
 	path, err := at("stacks", r.Model.Name, "deployments")
 	if err != nil {
 		return rhumb.Deployment{}, err
@@ -31,7 +33,8 @@ func (c *Client) Deploy(ctx context.Context, r rhumb.DeployRequest, progress fun
 	if err != nil {
 		return rhumb.Deployment{}, err
 	}
-	last, err := c.stream(ctx, request{method: http.MethodPost, path: path, header: jsonHeader, body: bytesReader(body)}, func(it wire.Item) bool {
+	post := request{method: http.MethodPost, path: path, header: jsonHeader, body: bytesReader(body)}
+	last, err := c.stream(ctx, post, func(it wire.Item) bool {
 		if it.Event != nil && progress != nil {
 			progress(*it.Event)
 		}

@@ -21,7 +21,7 @@ import (
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialer tells how a host is reached. A nil function leaves it to net/http.
+// dialer returns how to reach a host. A nil function leaves it to net/http.
 func dialer(u *url.URL) (base string, dial dialFunc, err error) {
 	switch u.Scheme {
 	case "unix":
@@ -34,7 +34,8 @@ func dialer(u *url.URL) (base string, dial dialFunc, err error) {
 		if err != nil {
 			return "", nil, err
 		}
-		return "http://rhumb", func(context.Context, string, string) (net.Conn, error) { return dialCommand("ssh", args...) }, nil
+		dial := func(context.Context, string, string) (net.Conn, error) { return dialCommand("ssh", args...) }
+		return "http://rhumb", dial, nil
 	case "http", "https":
 		if u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
 			return "", nil, badHost(u.String())
@@ -54,13 +55,14 @@ func unixDialer(path string) dialFunc {
 		}
 		if err != nil {
 			return nil, &rhumb.Error{Code: rhumb.Unavailable, Msg: "no server answers at " + path,
-				Hint: `is rhumb server running? start it with "rhumb server", or choose another one with --host or RHUMB_HOST`, Err: err}
+				Hint: `is rhumb server running? start it with "rhumb server", ` +
+					`or choose another one with --host or RHUMB_HOST`, Err: err}
 		}
 		return conn, nil
 	}
 }
 
-// sshArgs makes ssh's arguments. The user's own configuration, keys and known hosts are ssh's affair.
+// sshArgs returns ssh's arguments. ssh itself reads the user's configuration, keys and known hosts.
 func sshArgs(u *url.URL) ([]string, error) {
 	_, password := u.User.Password()
 	if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") ||
@@ -81,7 +83,7 @@ func sshArgs(u *url.URL) ([]string, error) {
 	return args, nil
 }
 
-// quoted makes one word of s for the shell to which ssh gives its arguments.
+// quoted quotes s as one word for the shell that runs ssh's command.
 func quoted(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("/._-", r) && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
@@ -106,14 +108,14 @@ func dialCommand(name string, args ...string) (net.Conn, error) {
 	}
 	c := &commandConn{Conn: conn, name: name, cmd: exec.Command(name, args...), exited: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs, theirs, &c.said
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is for us to act on, while the connection lives
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C must not end the connection: rhumb still needs it
 	if err := c.cmd.Start(); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() {
 		defer close(c.exited)
-		_ = c.cmd.Wait() // what it said tells more
+		_ = c.cmd.Wait() // its output says more than its exit code
 	}()
 	return c, nil
 }
@@ -128,7 +130,7 @@ type commandConn struct {
 	once   sync.Once
 }
 
-// Read explains an end with what the process said.
+// Read reads, and explains an end of the connection with the process's last words.
 func (c *commandConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if err != nil && n == 0 {
@@ -137,7 +139,7 @@ func (c *commandConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write explains a failure with what the process said.
+// Write writes, and explains a failure with the process's last words.
 func (c *commandConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if err != nil {
@@ -146,7 +148,7 @@ func (c *commandConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// explain gives the process's last words instead of err, once it has ended.
+// explain returns an error with the process's last words instead of err, if the process has ended.
 func (c *commandConn) explain(err error) error {
 	select {
 	case <-c.exited:
@@ -161,10 +163,11 @@ func (c *commandConn) explain(err error) error {
 	if c.cmd.ProcessState.ExitCode() == sshFailed {
 		hint = c.name + " itself fails; try it by hand"
 	}
-	return &rhumb.Error{Code: rhumb.Unavailable, Msg: c.name + ": " + strings.TrimPrefix(words, c.name+": "), Hint: hint, Err: err}
+	msg := c.name + ": " + strings.TrimPrefix(words, c.name+": ")
+	return &rhumb.Error{Code: rhumb.Unavailable, Msg: msg, Hint: hint, Err: err}
 }
 
-// sshFailed is what ssh ends with when it is not the command at the other end that failed.
+// sshFailed is the exit code of ssh when ssh itself failed, not the command at the other end.
 const sshFailed = 255
 
 // Close ends the connection and the process, and waits for it.

@@ -70,9 +70,10 @@ func (c *Client) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhum
 	}
 }
 
-// each reads a stream until take wants no more; an error is the last that it gives.
+// each passes a stream's items to take until it returns false. An error comes last.
 func (c *Client) each(ctx context.Context, path string, take func(wire.Item, error) bool) {
-	if _, err := c.stream(ctx, request{method: http.MethodGet, path: path}, func(it wire.Item) bool { return take(it, nil) }); err != nil {
+	get := request{method: http.MethodGet, path: path}
+	if _, err := c.stream(ctx, get, func(it wire.Item) bool { return take(it, nil) }); err != nil {
 		take(wire.Item{}, err)
 	}
 }

@@ -10,7 +10,9 @@ import (
 )
 
 // Logs implements rhumb.Insides.
-func (c *Client) Logs(ctx context.Context, stack string, services []string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
+func (c *Client) Logs(
+	ctx context.Context, stack string, services []string, o rhumb.LogOptions,
+) iter.Seq2[rhumb.LogLine, error] {
 	q := url.Values{"service": services}
 	if o.Follow {
 		q.Set("follow", "true")

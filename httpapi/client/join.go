@@ -13,7 +13,7 @@ import (
 	"rhumb/httpapi/wire"
 )
 
-// join upgrades a connection and lets the command's streams go over it until the command ends.
+// join upgrades a connection, and sends the command's streams over it until the command ends.
 func (c *Client) join(ctx context.Context, path string, slot int, o rhumb.ExecOptions) (int, error) {
 	s := o.Streams
 	body, err := encode(wire.CommandRequest{Slot: slot, Options: o, In: s.In != nil, Out: s.Out != nil, Err: s.Err != nil})
@@ -51,7 +51,9 @@ func (c *Client) join(ctx context.Context, path string, slot int, o rhumb.ExecOp
 	return code, err
 }
 
-func (c *Client) upgrade(ctx context.Context, path string, header http.Header, body []byte) (io.ReadWriteCloser, error) {
+func (c *Client) upgrade(
+	ctx context.Context, path string, header http.Header, body []byte,
+) (io.ReadWriteCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytesReader(body))
 	if err != nil {
 		return nil, rhumb.Errorf(rhumb.Invalid, "the request can't be made: %w", err)
@@ -68,9 +70,9 @@ func (c *Client) upgrade(ctx context.Context, path string, header http.Header, b
 	return nil, c.problem(resp)
 }
 
-// receive writes the command's output until it ends. silent is called when the server says nothing for too long.
+// receive writes the command's output until the command ends. It calls silent if the server sends nothing for too long.
 func receive(r io.Reader, s rhumb.Streams, silent func()) (int, error) {
-	frames := wire.NewFrameReader(&impatient{r: r, cancel: silent})
+	frames := wire.NewFrameReader(&timedReader{r: r, cancel: silent})
 	for {
 		f, err := frames.Next()
 		if err != nil {
@@ -99,10 +101,11 @@ func write(w io.Writer, p []byte) error {
 }
 
 func sendInput(frames *wire.Frames, in io.Reader) {
-	if _, err := io.CopyBuffer(struct{ io.Writer }{frames.Stream(wire.FrameIn)}, struct{ io.Reader }{in}, make([]byte, 32<<10)); err != nil {
-		return // the connection is gone, or the input broke; the command's end tells
+	to := struct{ io.Writer }{frames.Stream(wire.FrameIn)}
+	if _, err := io.CopyBuffer(to, struct{ io.Reader }{in}, make([]byte, 32<<10)); err != nil {
+		return // the connection is gone, or the input broke; receive finds out
 	}
-	_ = frames.Send(wire.FrameInEnd, nil) // the command's end tells
+	_ = frames.Send(wire.FrameInEnd, nil) // receive finds out if it fails
 }
 
 // keepAlive sends the terminal's sizes and signals, and shows that the client is alive, until ctx ends.

@@ -75,7 +75,7 @@ func (s slow) Exec(ctx context.Context, _, _ string, _ int, o rhumb.ExecOptions)
 	}
 }
 
-func TestAQuietServerIsNotHeldForDead(t *testing.T) {
+func TestAQuietServerCountsAsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
@@ -94,7 +94,7 @@ func TestAQuietServerIsNotHeldForDead(t *testing.T) {
 			t.Errorf("%d events came", n)
 		}
 		var out bytes.Buffer
-		in, _ := io.Pipe() // nobody types
+		in, _ := io.Pipe() // a terminal without input
 		code, err := c.Exec(ctx, "shop", "web", 1, rhumb.ExecOptions{Command: []string{"x"}, Streams: rhumb.Streams{In: in, Out: &out}})
 		if code != 7 || err != nil || out.String() != "at last" {
 			t.Errorf("got %d, %v, %q", code, err, out.String())

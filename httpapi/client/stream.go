@@ -13,15 +13,15 @@ import (
 
 func bytesReader(b []byte) io.Reader { return bytes.NewReader(b) }
 
-// request is what a stream is asked for with.
+// request is a request for a stream.
 type request struct {
 	method, path string
 	header       http.Header
 	body         io.Reader
 }
 
-// stream makes a request and gives each item to take until that wants no more, or until the stream's last item, which is
-// returned. An error item is returned as its error, a stream that ends early as Unavailable.
+// stream makes a request, passes each item to take until it returns false, and returns the stream's last item. It
+// returns an error item as its error. Unavailable: the stream ended early, or the server fell silent.
 func (c *Client) stream(ctx context.Context, r request, take func(wire.Item) bool) (wire.Item, error) {
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -33,7 +33,7 @@ func (c *Client) stream(ctx context.Context, r request, take func(wire.Item) boo
 		return wire.Item{}, err
 	}
 	defer resp.Body.Close()
-	body := &impatient{r: resp.Body, cancel: cancel}
+	body := &timedReader{r: resp.Body, cancel: cancel}
 	items := wire.NewItems(body)
 	for {
 		it, err := items.Next()
@@ -54,13 +54,14 @@ func (c *Client) stream(ctx context.Context, r request, take func(wire.Item) boo
 	}
 }
 
-// impatient gives up when a read takes longer than a living server is silent. Only reads are timed: a consumer may be as slow as it likes.
-type impatient struct {
+// timedReader cancels when a read takes longer than a living server is silent. It times only reads, so a consumer may
+// be slow.
+type timedReader struct {
 	r      io.Reader
 	cancel context.CancelFunc
 }
 
-func (i *impatient) Read(p []byte) (int, error) {
+func (i *timedReader) Read(p []byte) (int, error) {
 	t := time.AfterFunc(wire.Silence, i.cancel)
 	defer t.Stop()
 	return i.r.Read(p)

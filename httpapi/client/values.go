@@ -23,7 +23,8 @@ func (c *Client) SetValue(ctx context.Context, name string, content io.Reader) e
 	if len(b) > wire.MaxValue {
 		return rhumb.Errorf(rhumb.Invalid, "value %s is larger than %d MB", name, wire.MaxValue>>20)
 	}
-	resp, err := c.do(ctx, http.MethodPut, path, http.Header{"Content-Type": {"application/octet-stream"}}, bytes.NewReader(b))
+	header := http.Header{"Content-Type": {"application/octet-stream"}}
+	resp, err := c.do(ctx, http.MethodPut, path, header, bytes.NewReader(b))
 	if err != nil {
 		return err
 	}

@@ -39,14 +39,14 @@ type Frame struct {
 
 const headLen = 5
 
-// Frames writes frames. Several goroutines may use it.
+// Frames writes frames. It is safe for concurrent use.
 type Frames struct {
 	mu sync.Mutex
 	w  io.Writer
 	b  []byte
 }
 
-// NewFrames writes to w, one Write a frame.
+// NewFrames returns a Frames that writes to w, one Write a frame.
 func NewFrames(w io.Writer) *Frames { return &Frames{w: w} }
 
 // Send writes payload in as many frames as it needs, at least one.
@@ -82,7 +82,7 @@ func (fs *Frames) Signal(s os.Signal) error {
 	return fs.Send(FrameSignal, []byte{byte(n)})
 }
 
-// Exit sends how the command ended: its code, or the error that kept it from ending well.
+// Exit sends how the command ended: its exit code, or an error.
 func (fs *Frames) Exit(code int, err error) error {
 	if err == nil {
 		return fs.Send(FrameExit, binary.BigEndian.AppendUint32(nil, uint32(int32(code))))
@@ -92,13 +92,13 @@ func (fs *Frames) Exit(code int, err error) error {
 	if err != nil {
 		return err
 	}
-	if len(b) > MaxFrame { // nobody reads an error of 64 KB
+	if len(b) > MaxFrame { // too long to be read
 		b, _ = json.Marshal(Problem{Code: p.Code, Msg: p.Msg[:min(len(p.Msg), 1000)]})
 	}
 	return fs.Send(FrameProblem, b)
 }
 
-// Stream gives a writer that sends what it is given as frames of one kind.
+// Stream returns a writer that sends what is written to it as frames of one kind.
 func (fs *Frames) Stream(kind FrameKind) io.Writer { return frameStream{fs, kind} }
 
 type frameStream struct {
@@ -123,10 +123,10 @@ type FrameReader struct {
 	b    []byte
 }
 
-// NewFrameReader reads from r.
+// NewFrameReader returns a FrameReader that reads from r.
 func NewFrameReader(r io.Reader) *FrameReader { return &FrameReader{r: r} }
 
-// Next gives the next frame; its payload is valid until the call after. io.EOF comes only between two frames.
+// Next returns the next frame. Its payload is valid until the next call. io.EOF comes only between two frames.
 func (fr *FrameReader) Next() (Frame, error) {
 	if _, err := io.ReadFull(fr.r, fr.head[:]); err != nil {
 		return Frame{}, err
@@ -149,7 +149,7 @@ func (fr *FrameReader) Next() (Frame, error) {
 	return f, nil
 }
 
-// Size reads a resize frame.
+// Size returns the size in a resize frame.
 func (f Frame) Size() (rhumb.Size, error) {
 	if len(f.Payload) != 4 {
 		return rhumb.Size{}, fmt.Errorf("resize frame of %d bytes", len(f.Payload))
@@ -157,10 +157,10 @@ func (f Frame) Size() (rhumb.Size, error) {
 	return rhumb.Size{Rows: binary.BigEndian.Uint16(f.Payload), Cols: binary.BigEndian.Uint16(f.Payload[2:])}, nil
 }
 
-// maxSignal is the last that Linux has.
+// maxSignal is the highest signal of Linux.
 const maxSignal = 64
 
-// Signal reads a signal frame.
+// Signal returns the signal in a signal frame.
 func (f Frame) Signal() (os.Signal, error) {
 	if len(f.Payload) != 1 || f.Payload[0] < 1 || f.Payload[0] > maxSignal {
 		return nil, fmt.Errorf("%x is no signal", f.Payload[:min(len(f.Payload), 8)])
@@ -168,7 +168,7 @@ func (f Frame) Signal() (os.Signal, error) {
 	return syscall.Signal(f.Payload[0]), nil
 }
 
-// Exit reads an exit or problem frame: the code, or the error.
+// Exit returns the exit code in an exit frame, or the error in a problem frame.
 func (f Frame) Exit() (int, error) {
 	if f.Kind == FrameProblem {
 		var p Problem

@@ -23,14 +23,14 @@ type Item struct {
 // Items reads the items of a stream.
 type Items struct{ lines *bufio.Scanner }
 
-// NewItems reads from r. Lines are limited to MaxItem.
+// NewItems returns an Items that reads from r. Lines are limited to MaxItem.
 func NewItems(r io.Reader) *Items {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 0, 4096), MaxItem)
 	return &Items{s}
 }
 
-// Next gives the next item. A stream that ends without saying so is io.ErrUnexpectedEOF.
+// Next returns the next item. io.ErrUnexpectedEOF: the stream ended without a last item.
 func (is *Items) Next() (Item, error) {
 	for is.lines.Scan() {
 		line := bytes.TrimSpace(is.lines.Bytes())

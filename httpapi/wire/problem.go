@@ -13,16 +13,16 @@ import (
 type Problem struct {
 	Code rhumb.Code `json:"code" doc:"what kind of error it is, for machines"`
 	Msg  string     `json:"msg" doc:"what is wrong, for people"`
-	Hint string     `json:"hint,omitempty" doc:"the next move"`
+	Hint string     `json:"hint,omitempty" doc:"what to do"`
 	At   string     `json:"at,omitempty" doc:"where in the user's files"`
 	// Errors are all of them where several were found at once; the fields above are then the first one's.
 	Errors []Problem `json:"errors,omitempty" doc:"all errors, where several were found at once"`
 }
 
-// strange is all that a stranger learns of an error that was not foreseen.
+// strange is all that a client learns of an unforeseen error.
 const strange = "internal error, see the server's log"
 
-// NewProblem makes the wire's form of an error. What isn't rhumb's own becomes Internal without its text.
+// NewProblem returns an error as it is sent. An error that isn't rhumb's becomes Internal without its text.
 func NewProblem(err error) Problem {
 	var several rhumb.Errors
 	if errors.As(err, &several) && len(several) > 0 {
@@ -52,7 +52,8 @@ func one(e *rhumb.Error) Problem {
 	return Problem{Code: e.Code, Msg: e.Msg, Hint: e.Hint, At: e.At}
 }
 
-// wrapping gives the words that were wrapped around e ("start shop-web.1.1: "). Those of a joined error aren't told: they may be foreign.
+// wrapping returns the words that err wraps around e ("start shop-web.1.1: "). It leaves out those of joined errors,
+// which may be foreign.
 func wrapping(err error, e *rhumb.Error) string {
 	prefix, ok := strings.CutSuffix(err.Error(), e.Error())
 	for err != error(e) {
@@ -66,13 +67,13 @@ func wrapping(err error, e *rhumb.Error) string {
 	return prefix
 }
 
-// Foreign tells whether the error is not rhumb's own, so that its text belongs in the log.
+// Foreign reports whether the error isn't rhumb's own. The text of such an error belongs in the log only.
 func Foreign(err error) bool {
 	var e *rhumb.Error
 	return !errors.As(err, &e) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// Err gives the error that p stands for: a *rhumb.Error, or rhumb.Errors.
+// Err returns the error that p stands for: a *rhumb.Error, or rhumb.Errors.
 func (p *Problem) Err() error {
 	if len(p.Errors) == 0 {
 		return &rhumb.Error{Code: p.Code, Msg: p.Msg, Hint: p.Hint, At: p.At}
@@ -84,7 +85,7 @@ func (p *Problem) Err() error {
 	return es
 }
 
-// Status is the HTTP status that goes with an error code.
+// Status returns the HTTP status for an error code.
 func Status(c rhumb.Code) int {
 	switch c {
 	case rhumb.Invalid:

@@ -2,12 +2,12 @@ package wire
 
 import "rhumb"
 
-// CancelRequest asks for an open deployment to be put back.
+// CancelRequest asks to roll an open deployment back.
 type CancelRequest struct {
-	By string `json:",omitzero"` // who asks
+	By string `json:",omitzero"` // the client's own claim, as in rhumb.DeployRequest
 }
 
-// CommandRequest asks for a command to be run in a replica, with the streams that are named joined.
+// CommandRequest asks to run a command in a replica with the given streams joined.
 type CommandRequest struct {
 	Slot         int `json:",omitzero" doc:"exec: which replica; 0: the first that is ready"`
 	Options      rhumb.ExecOptions

@@ -1,4 +1,5 @@
-// Package wire is what both ends of rhumb's HTTP API agree on: how errors, streams and joined commands look on the wire, and the limits.
+// Package wire is what both ends of rhumb's HTTP API agree on: the forms of errors, streams and joined commands, and
+// the limits.
 package wire
 
 import "time"
@@ -17,9 +18,10 @@ const (
 
 	// Beat is how often a quiet stream says that it is alive.
 	Beat = 10 * time.Second
-	// Silence is how long a reader waits for anything before it holds the other end for dead.
+	// Silence is how long a reader waits before it takes the other end for dead.
 	Silence = 3 * Beat
-	// Stall is how long a writer waits for a reader that takes nothing. It is long, because people stop a pager and go to lunch.
+	// Stall is how long a writer waits for a reader that reads nothing. It is long: people leave a pager open over
+	// lunch.
 	Stall = time.Hour
 
 	// Protocol is what a joined command's connection is upgraded to.

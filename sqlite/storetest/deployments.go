@@ -34,8 +34,8 @@ func oneOfFiftyWins(t *testing.T, s rhumb.Store) {
 	same(t, stateOf(t, s, "shop"), rhumb.StackState{Name: "shop", Open: won[0].ID, Last: 1})
 }
 
-// numbersUnderConcurrency lets goroutines deploy, converge, fail and remove stacks at random. Whatever they do, the numbers that a stack
-// gave out are 1, 2, 3 … and the IDs of deployments are all different.
+// numbersUnderConcurrency lets goroutines deploy, converge, fail and remove stacks at random. Whatever they do, the
+// numbers that a stack gave out are 1, 2, 3 … and the IDs of deployments are all different.
 func numbersUnderConcurrency(t *testing.T, s rhumb.Store) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -103,7 +103,9 @@ func anyEnding(t *testing.T, s rhumb.Store, d rhumb.Deployment, rnd *rand.Rand) 
 	if rnd.IntN(4) > 0 {
 		return nil
 	}
-	down, err := s.Begin(t.Context(), nil, rhumb.Deployment{Stack: d.Stack, Cause: rhumb.CauseDown, Phase: rhumb.PhaseRolling})
+	down, err := s.Begin(t.Context(), nil, rhumb.Deployment{
+		Stack: d.Stack, Cause: rhumb.CauseDown, Phase: rhumb.PhaseRolling,
+	})
 	if rhumb.ErrorCode(err) == rhumb.Locked {
 		return nil
 	}
@@ -274,11 +276,12 @@ func deploymentsListed(t *testing.T, s rhumb.Store) {
 	wantCode(t, err, rhumb.NotFound)
 }
 
-// Failure gives a card with what an application may have printed.
+// Failure returns a card with what an application may have printed.
 func Failure() rhumb.Failure {
 	return rhumb.Failure{
-		At: time.Date(2024, 5, 1, 10, 43, 0, 0, time.UTC), Service: "web", Slot: 1, Release: 1, Replica: "shop-web.1.1", ID: "c0ffee",
-		Reason: "exited with 1 before it was ready", ExitCode: 1, OOM: true, Health: "canary-health", Logs: []string{"canary-log", "bye"},
+		At: time.Date(2024, 5, 1, 10, 43, 0, 0, time.UTC), Service: "web", Slot: 1, Release: 1,
+		Replica: "shop-web.1.1", ID: "c0ffee", Reason: "exited with 1 before it was ready", ExitCode: 1, OOM: true,
+		Health: "canary-health", Logs: []string{"canary-log", "bye"},
 	}
 }
 

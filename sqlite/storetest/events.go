@@ -13,7 +13,8 @@ func eventsFiltered(t *testing.T, s rhumb.Store) {
 	var all []rhumb.Event
 	for i := range 9 {
 		e := rhumb.Event{
-			At: at.Add(time.Duration(i) * time.Second), Kind: rhumb.EventStarted, Stack: []string{"shop", "blog"}[i%2], Deployment: int64(i % 3),
+			At: at.Add(time.Duration(i) * time.Second), Kind: rhumb.EventStarted,
+			Stack: []string{"shop", "blog"}[i%2], Deployment: int64(i % 3),
 			Service: "web", Replica: "shop-web.1.1", Slot: 1, Release: 1, Phase: rhumb.PhaseRolling, By: "ada", Text: "did it",
 		}
 		if i == 4 {

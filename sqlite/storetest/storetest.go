@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// Run holds a store against the contract. open gives an empty one for each test.
+// Run runs the contract's tests. open returns an empty store for each.
 func Run(t *testing.T, open func(t *testing.T) rhumb.Store) {
 	for _, c := range []struct {
 		name string
@@ -23,7 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) rhumb.Store) {
 		{"a deployment makes a release, converges, and the release serves", aDeploymentConverges},
 		{"a deployment that is put back leaves the old release serving", aDeploymentIsPutBack},
 		{"every ending moves the current release as the contract says", everyEnding},
-		{"a second deployment is refused with who, what and since when", aSecondIsLocked},
+		{"a second deployment is refused with its user, releases and start", aSecondIsLocked},
 		{"one of fifty that begin at once wins", oneOfFiftyWins},
 		{"release numbers have no gap and no double under concurrent stacks", numbersUnderConcurrency},
 		{"saving an old revision is a conflict and changes nothing", oldRevision},
@@ -43,7 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) rhumb.Store) {
 		{"values are set, replaced, listed and removed", values},
 		{"settings are kept", settings},
 		{"settings go with their stack", settingsGoWithTheirStack},
-		{"a context that ended is told as such", contextEnded},
+		{"a context that ended is Cancelled", contextEnded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) rhumb.Store) {
 	}
 }
 
-// Release gives a release of stack with a model that has a value in every sealed place.
+// Release returns a release of stack with a model that has a value in every sealed place.
 func Release(stack, image string) *rhumb.Release {
 	return &rhumb.Release{
 		ReleaseInfo: rhumb.ReleaseInfo{
@@ -71,7 +71,7 @@ func Release(stack, image string) *rhumb.Release {
 	}
 }
 
-// Deployment gives one that Begin takes.
+// Deployment returns a deployment for Begin.
 func Deployment(stack string) rhumb.Deployment {
 	return rhumb.Deployment{
 		Stack: stack, Cause: rhumb.CauseDeploy, By: "ada@laptop", Phase: rhumb.PhaseRolling,
@@ -203,7 +203,9 @@ func aSecondIsLocked(t *testing.T, s rhumb.Store) {
 	_, err := s.Begin(t.Context(), Release("shop", "web:1"), d)
 	must(t, err)
 	_, err = s.Begin(t.Context(), Release("shop", "web:2"), Deployment("shop"))
-	wantCode(t, err, rhumb.Locked, "another deployment of shop is going on: 1 to 2 by ada@laptop, since "+d.Started.Format(time.TimeOnly), "--wait-lock")
+	since := d.Started.Format(time.TimeOnly)
+	wantCode(t, err, rhumb.Locked,
+		"another deployment of shop is going on: 1 to 2 by ada@laptop, since "+since, "--wait-lock")
 	if st := stateOf(t, s, "shop"); st.Last != 2 {
 		t.Fatalf("the refused deployment used up a number: %+v", st)
 	}
@@ -225,14 +227,16 @@ func contextEnded(t *testing.T, s rhumb.Store) {
 
 func notFound(t *testing.T, s rhumb.Store) {
 	converge(t, s, "shop")
+	saved := rhumb.Deployment{ID: 99, Stack: "shop", Rev: 1, Phase: rhumb.PhaseRolling}
+	begun := rhumb.Deployment{Stack: "shop", To: 9, Phase: rhumb.PhaseRolling}
 	for what, err := range map[string]error{
 		"release":          second(s.Release(t.Context(), "shop", 9)),
 		"release of none":  second(s.Release(t.Context(), "none", 1)),
 		"deployment":       second(s.Deployment(t.Context(), "shop", 99)),
 		"last of none":     second(s.Deployment(t.Context(), "none", 0)),
-		"save":             second(s.Save(t.Context(), rhumb.Deployment{ID: 99, Stack: "shop", Rev: 1, Phase: rhumb.PhaseRolling})),
+		"save":             second(s.Save(t.Context(), saved)),
 		"value":            second(s.Value(t.Context(), "none")),
-		"begin to nowhere": second(s.Begin(t.Context(), nil, rhumb.Deployment{Stack: "shop", To: 9, Phase: rhumb.PhaseRolling})),
+		"begin to nowhere": second(s.Begin(t.Context(), nil, begun)),
 	} {
 		if rhumb.ErrorCode(err) != rhumb.NotFound {
 			t.Errorf("%s: got %v", what, err)

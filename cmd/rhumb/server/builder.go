@@ -8,7 +8,8 @@ import (
 	"rhumb"
 )
 
-// builder builds while there is room, and has what it built marked as rhumb's, so that it is removed once nobody needs it.
+// builder builds while there is room on the disk, and marks what it built as rhumb's: it is removed once nothing
+// needs it.
 type builder struct {
 	rhumb.Builder
 	room func(ctx context.Context) error
@@ -16,8 +17,10 @@ type builder struct {
 	log  *slog.Logger
 }
 
-// Build builds an image.
-func (b builder) Build(ctx context.Context, r rhumb.BuildRequest, tree io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
+// Build implements rhumb.Builder.
+func (b builder) Build(
+	ctx context.Context, r rhumb.BuildRequest, tree io.Reader, progress func(rhumb.BuildProgress),
+) (rhumb.Image, error) {
 	if err := b.room(ctx); err != nil {
 		return rhumb.Image{}, err
 	}

@@ -12,25 +12,26 @@ import (
 	"rhumb/httpapi/client"
 )
 
-// Config is what a server is told. DefaultConfig gives the usual one.
+// Config is how a server is configured. DefaultConfig returns the usual one.
 type Config struct {
 	Data           string   // the state folder
 	Socket         string   // where the API answers
 	HTTP           string   // the entry: the address where routes by host and path are served
 	DockerHost     string   // the engine: "unix:///path"
 	KeepReleases   int      // per stack
-	DiskLimit      int      // percent at which a disk is too full for anything new; 100: none is
+	DiskLimit      int      // percent at which a disk is too full for anything new; 100: never
 	TrustedProxies []string // networks whose X-Forwarded-* are believed
 	LogFormat      string   // "text" or "json"
 	TLS            TLSConfig
-	Proxy          string // "own": the server starts it and looks after it; "external": another service does
+	Proxy          string // "own": the server starts it and keeps it running; "external": another service does
 }
 
-// DefaultConfig is that of a server which is told nothing.
+// DefaultConfig returns the configuration of a server without flags.
 func DefaultConfig() Config {
 	return Config{
 		Data: "/var/lib/rhumb", Socket: strings.TrimPrefix(client.DefaultHost, "unix://"), HTTP: ":80",
-		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, DiskLimit: 90, LogFormat: "text", Proxy: "own", TLS: defaultTLSConfig(),
+		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, DiskLimit: 90, LogFormat: "text", Proxy: "own",
+		TLS: defaultTLSConfig(),
 	}
 }
 
@@ -45,7 +46,8 @@ func (c *Config) locate() error {
 	}
 	for _, path := range []string{c.Socket, c.folder().ProxySocket()} {
 		if len(path) > maxSocketPath {
-			return rhumb.Errorf(rhumb.Invalid, "the path %s is too long for a socket", path).WithHint("sockets have paths of at most %d characters", maxSocketPath)
+			return rhumb.Errorf(rhumb.Invalid, "the path %s is too long for a socket", path).
+				WithHint("sockets have paths of at most %d characters", maxSocketPath)
 		}
 	}
 	return nil
@@ -67,7 +69,8 @@ func (c *Config) Validate() error {
 		return rhumb.Errorf(rhumb.Invalid, "--keep-releases %d: at least the one that serves is kept", c.KeepReleases)
 	}
 	if c.DiskLimit < 1 || c.DiskLimit > 100 {
-		return rhumb.Errorf(rhumb.Invalid, "--disk-limit %d is not a percentage", c.DiskLimit).WithHint("from 1 to 100; 100 turns it off")
+		return rhumb.Errorf(rhumb.Invalid, "--disk-limit %d is not a percentage", c.DiskLimit).
+			WithHint("from 1 to 100; 100 turns it off")
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return rhumb.Errorf(rhumb.Invalid, "there is no log format %q", c.LogFormat).WithHint("--log-format is text or json")
@@ -104,16 +107,18 @@ func Networks(list []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Flags are those that "rhumb install" takes too, and keeps.
+// Flags adds the flags that "rhumb install" has too, and stores.
 func (c *Config) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Data, "data", c.Data, "the state folder")
-	fs.StringVar(&c.Socket, "socket", c.Socket, "where the API answers")
-	fs.StringVar(&c.HTTP, "http", c.HTTP, "where routes by host and path are served")
+	fs.StringVar(&c.Socket, "socket", c.Socket, "socket of the API")
+	fs.StringVar(&c.HTTP, "http", c.HTTP, "address for HTTP routes by host and path")
 	c.TLS.flags(fs)
 	fs.StringVar(&c.DockerHost, "docker-host", c.DockerHost, "the engine: a local unix:// socket")
 	fs.IntVar(&c.KeepReleases, "keep-releases", c.KeepReleases, "how many releases of a stack are kept, with their images")
-	fs.IntVar(&c.DiskLimit, "disk-limit", c.DiskLimit, "how full, in percent, a disk may be for deployments and builds to begin; 100: as full as can be")
-	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies, "networks whose X-Forwarded-* headers are believed")
+	fs.IntVar(&c.DiskLimit, "disk-limit", c.DiskLimit,
+		"how full, in percent, a disk may be for deployments and builds to begin; 100: no limit")
+	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies,
+		"networks whose X-Forwarded-* headers are trusted")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 }
 

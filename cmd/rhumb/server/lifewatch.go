@@ -6,12 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lifeWatch tells at once when a process that need not be our child has ended. The zero value watches none.
+// lifeWatch notices at once when a process ends, whether it is a child or not. The zero value watches none.
 type lifeWatch struct {
 	pid   int
 	fd    *os.File
 	ended chan struct{} // closed when it has; nil: nothing is watched
-	done  chan struct{} // closed when nobody waits for it any more
+	done  chan struct{} // closed when the watch is over
 }
 
 // turn watches this process instead. Where the kernel can't (before 5.3), nothing is watched.

@@ -28,7 +28,7 @@ func TestTheEndOfAProcessIsToldAtOnce(t *testing.T) {
 	select {
 	case <-w.ended:
 	case <-time.After(5 * time.Second):
-		t.Error("its end is not told")
+		t.Error("its end is not noticed")
 	}
 	_ = cmd.Wait()
 }

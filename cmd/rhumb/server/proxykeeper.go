@@ -72,7 +72,7 @@ func (k *proxyKeeper) revive(ctx context.Context) (pid int, ok bool) {
 
 func (k *proxyKeeper) external() bool { return k.conf.Proxy == "external" }
 
-// answers tells whether a proxy answers, and which process it is.
+// answers reports whether a proxy answers, and its process.
 func (k *proxyKeeper) answers(ctx context.Context) (pid int, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -80,8 +80,8 @@ func (k *proxyKeeper) answers(ctx context.Context) (pid int, ok bool) {
 	return st.PID, err == nil
 }
 
-// ensure returns once a proxy of this very binary answers. An older one hands its sockets to the one that is started. A proxy that
-// another service looks after is only looked for: it may be on its way.
+// ensure returns once a proxy of this very binary answers. It starts one, to which an older proxy hands its sockets. It
+// only waits for a proxy that another service runs.
 func (k *proxyKeeper) ensure(ctx context.Context) error {
 	if k.external() {
 		if _, ok := k.answers(ctx); !ok {
@@ -115,7 +115,7 @@ func (k *proxyKeeper) ensure(ctx context.Context) error {
 	}
 }
 
-// current tells whether a proxy answers that runs the same file as we do.
+// current reports whether a proxy answers that runs the same file as this process.
 func (k *proxyKeeper) current(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -147,7 +147,7 @@ func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
 	cmd := exec.Command(exe, "proxy", "--state", k.conf.folder().Proxy(), "--socket", k.conf.folder().ProxySocket(), "--log-format", k.conf.LogFormat,
 		"--trusted-proxies", strings.Join(k.conf.TrustedProxies, ","), "--docker-host", k.conf.DockerHost)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") }) // that one is ours
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") }) // it is for this process
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -155,14 +155,14 @@ func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
 	}
 	k.log.Info("proxy started", "pid", cmd.Process.Pid)
 	gone := make(chan struct{})
-	go func() { // it ends with the proxy, which is meant to outlive us: nobody waits for it
+	go func() { // ends with the proxy, which outlives this process, so it isn't waited for
 		defer close(gone)
 		_ = cmd.Wait() // its log says why
 	}()
 	return gone, nil
 }
 
-// lastWords gives the last line of the proxy's log.
+// lastWords returns the last line of the proxy's log.
 func (k *proxyKeeper) lastWords() string {
 	b, err := os.ReadFile(k.logPath())
 	if err != nil {

@@ -8,11 +8,11 @@ import (
 	"os"
 )
 
-// maxLog bounds the proxy's log where no journal keeps it: this much, and as much again of what was before.
+// maxLog bounds the proxy's log where no journal keeps it. As much of the older log stays in PATH.1.
 const maxLog = 10 << 20
 
-// boundLog moves a log that has become too long to PATH.1. The proxy has it open and appends to it, so the content moves, not the file;
-// a line that is written in that moment is lost.
+// boundLog moves a log that is too long to PATH.1. The proxy has the file open and appends to it, so boundLog copies
+// the content and truncates the file. A line written at that moment is lost.
 func boundLog(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() <= maxLog {

@@ -1,4 +1,4 @@
-// Package server is the process that decides and performs, with all its parts wired; it sees to it that the proxy runs.
+// Package server is the daemon as a process. It wires its parts and keeps the proxy running.
 package server
 
 import (
@@ -18,7 +18,7 @@ import (
 	"rhumb/proxy"
 )
 
-// Serve runs the server, which is of that version, until ctx ends.
+// Serve runs a server of that version until ctx ends.
 func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) error {
 	unlock, err := conf.folder().Claim()
 	if err != nil {
@@ -55,7 +55,20 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	api := httpapi.New(httpapi.Services{
+	api := httpapi.New(services(c, b), log)
+	if err := sdnotify.Ready(); err != nil {
+		log.Warn("systemd not notified", "err", err)
+	}
+	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
+	serve := func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) }
+	err = together.Run(ctx, keeper.run, c.Hold, serve)
+	log.Info("server stopped", "err", err)
+	return err
+}
+
+// services are what this server offers. A new capability is one more line.
+func services(c *control.Control, b builder) httpapi.Services {
+	return httpapi.Services{
 		Deployer: c,
 		Stacks:   c,
 		History:  c,
@@ -63,17 +76,10 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 		Insides:  c,
 		Values:   c,
 		Builder:  b,
-	}, log)
-	if err := sdnotify.Ready(); err != nil {
-		log.Warn("systemd not told", "err", err)
 	}
-	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
-	err = together.Run(ctx, keeper.run, c.Hold, func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) })
-	log.Info("server stopped", "err", err)
-	return err
 }
 
-// openEngine opens the server's key and its engine, which names contents by it.
+// openEngine opens the server's key, and its engine, which derives the names of contents from the key.
 func openEngine(conf Config, log *slog.Logger) (*seal.Box, *docker.Engine, error) {
 	box, err := conf.folder().Box()
 	if err != nil {

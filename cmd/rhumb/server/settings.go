@@ -11,8 +11,8 @@ import (
 	"rhumb/install"
 )
 
-// FromEnvironment fills in the flags that are not given from variables: with the prefix "RHUMB_", --docker-host from RHUMB_DOCKER_HOST.
-// Some flags may be excepted.
+// FromEnvironment sets the flags that are not on the command line, except some, from environment variables. With the
+// prefix "RHUMB_", --docker-host is RHUMB_DOCKER_HOST.
 func FromEnvironment(fs *pflag.FlagSet, prefix string, except ...string) error {
 	var bad error
 	fs.VisitAll(func(f *pflag.Flag) {
@@ -31,7 +31,7 @@ func FromEnvironment(fs *pflag.FlagSet, prefix string, except ...string) error {
 	return bad
 }
 
-// Given gives the server's flags that were given, as the variables that an installation keeps.
+// Given returns the server's flags on the command line, as the variables that an installation keeps.
 func Given(fs *pflag.FlagSet) map[string]string {
 	ours := pflag.NewFlagSet("", pflag.ContinueOnError)
 	new(Config).Flags(ours)
@@ -49,13 +49,13 @@ func Given(fs *pflag.FlagSet) map[string]string {
 	return given
 }
 
-// variable is the name of the variable that stands for a flag.
+// variable returns the name of the environment variable for a flag.
 func variable(prefix, flag string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// Installed fills in what the command line, which sets the flags of fs, leaves open from the settings that an installation keeps, and
-// makes the paths absolute. Settings that don't fit are no reason not to back up or to remove: only Validate refuses them.
+// Installed sets what the command line (fs) leaves open from the settings of an installation, and makes the paths
+// absolute. Only Validate refuses settings that make no sense: they must not prevent a backup or a removal.
 func (c *Config) Installed(m install.Machine, fs *pflag.FlagSet) error {
 	kept, err := m.Settings()
 	if err != nil {

@@ -13,15 +13,16 @@ import (
 	"rhumb"
 )
 
-// socketGroup may use the server's socket, if there is such a group.
+// socketGroup is the group that may use the server's socket, if it exists.
 const socketGroup = "rhumb"
 
-// listenUnix listens on a socket of mode 0660. The socket gets its mode before it gets its name, so that nobody else can use it in
-// between. One that a dead server left is replaced; one that answers is Conflict.
+// listenUnix listens on a socket of mode 0660. The socket gets its mode before its name, so that no other user can
+// connect in between. It replaces the socket of a dead server. Conflict: a server answers at the path.
 func listenUnix(path string) (net.Listener, error) {
 	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		conn.Close()
-		return nil, rhumb.Errorf(rhumb.Conflict, "a server answers at %s already", path).WithHint("stop it, or choose another socket with --socket")
+		return nil, rhumb.Errorf(rhumb.Conflict, "a server already answers at %s", path).
+			WithHint("stop it, or choose another socket with --socket")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, rhumb.Errorf(rhumb.Denied, "the socket's folder can't be made: %w", err)
@@ -50,7 +51,7 @@ func permit(path string) error {
 	}
 	g, err := user.LookupGroup(socketGroup)
 	if err != nil {
-		return nil // there is none: root's alone
+		return nil // without the group, the socket is root's alone
 	}
 	gid, err := strconv.Atoi(g.Gid)
 	if err != nil {

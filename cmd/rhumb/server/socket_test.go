@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-func TestTheSocketIsForItsOwnerAndGroupAndReplacesOneThatNobodyAnswers(t *testing.T) {
+func TestTheSocketIsPrivateAndReplacesADeadOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "s")
 	ln, err := listenUnix(path)
 	if err != nil {

@@ -13,23 +13,24 @@ import (
 	"rhumb"
 )
 
-// TLSConfig is what a server is told of TLS.
+// TLSConfig is how a server is configured for TLS.
 type TLSConfig struct {
 	HTTPS     string // the address where hosts with a certificate are served; "": TLS is off
 	ACME      string // the authority's directory; "off": there is none
 	ACMEEmail string
-	ACMERoot  string // a file with the root that the authority's own HTTPS is trusted by
+	ACMERoot  string // a file with the root certificate of the authority's own HTTPS
 }
 
-// letsEncrypt is the directory of the authority that most of the web has its certificates from.
+// letsEncrypt is the directory of Let's Encrypt.
 const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 func defaultTLSConfig() TLSConfig { return TLSConfig{HTTPS: ":443", ACME: letsEncrypt} }
 
 func (c *TLSConfig) flags(fs *pflag.FlagSet) {
-	fs.StringVar(&c.HTTPS, "https", c.HTTPS, `where they are served over TLS; "" for nowhere`)
-	fs.StringVar(&c.ACME, "acme-ca", c.ACME, `the directory of the ACME authority that public hosts get certificates from, by whose terms you agree to abide; "off" for none`)
-	fs.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "where the authority may write to you")
+	fs.StringVar(&c.HTTPS, "https", c.HTTPS, `address for HTTPS routes; "" for none`)
+	fs.StringVar(&c.ACME, "acme-ca", c.ACME,
+		`directory of the ACME authority for public hosts (accepting its terms of service); "off" for none`)
+	fs.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "contact address for the authority")
 	fs.StringVar(&c.ACMERoot, "acme-root", c.ACMERoot, "a file with the root certificate of a private authority's own HTTPS")
 }
 
@@ -75,7 +76,7 @@ func entryAddress(flag, text, example string) (netip.AddrPort, error) {
 // maxRootFile is how many bytes a root's file may have.
 const maxRootFile = 1 << 20
 
-// authority gives the ACME authority; the zero value: none.
+// authority returns the ACME authority; the zero value: none.
 func (c *TLSConfig) authority() (rhumb.Authority, error) {
 	if c.ACME == "off" || c.HTTPS == "" {
 		return rhumb.Authority{}, nil

@@ -49,8 +49,8 @@ func watch(c *net.TCPConn, l Limits) pace {
 // maxUnsent is how many bytes the kernel holds for a client that has no room for them. Without it, it holds megabytes.
 const maxUnsent = 256 << 10
 
-// setUserTimeout sets how long a client may take nothing before the kernel considers the connection dead. It is a second
-// line of defence: if the kernel refuses, the first remains.
+// setUserTimeout sets how long a client may take nothing before the kernel considers the connection dead. It is a
+// second line of defence: if the kernel refuses, the first remains.
 func setUserTimeout(c *net.TCPConn, d time.Duration) {
 	_ = onSocket(c, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))

@@ -62,7 +62,8 @@ func Unready(stack string) Page {
 // Crowded answers a request when too many are waiting already.
 func Crowded(stack string) Page {
 	return Page{status: http.StatusServiceUnavailable, what: stack + " has no ready replica",
-		why: "It is being deployed or restarted, and many requests wait already. Please try again in a moment.", retry: 5}
+		why:   "It is being deployed or restarted, and many requests wait already. Please try again in a moment.",
+		retry: 5}
 }
 
 // Busy answers a request for which there is no place.

@@ -159,7 +159,8 @@ func validateServices(s rhumb.Segment) error {
 			at := e.Addr.Addr()
 			if e.Replica == "" || replicas[e.Replica] || !s.Subnet.Contains(at) || addrs[at] {
 				return rhumb.Errorf(rhumb.Invalid,
-					"routing table: network %s: service %s: endpoint %q is a duplicate or has no replica or a wrong address",
+					"routing table: network %s: service %s: endpoint %q is a duplicate or "+
+						"has no replica or a wrong address",
 					s.Network, a.Service, e.Name)
 			}
 			replicas[e.Replica] = true

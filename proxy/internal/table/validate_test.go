@@ -61,12 +61,16 @@ func TestInvalidSegmentsAreRefused(t *testing.T) {
 		Services: []rhumb.ServiceAddress{{Service: "web", Addr: netip.MustParseAddr("10.0.1.200"),
 			Endpoints: []rhumb.Endpoint{{Replica: "r1", Name: "r1", Addr: ap("10.0.1.2:0")}}}}}
 	for what, spoil := range map[string]func(*rhumb.Segment){
-		"no ID":                         func(s *rhumb.Segment) { s.ID = "" },
-		"a bridge's name with a slash":  func(s *rhumb.Segment) { s.Bridge = "../x" },
-		"IPv6":                          func(s *rhumb.Segment) { s.Subnet = netip.MustParsePrefix("fd00::/64") },
-		"an address outside":            func(s *rhumb.Segment) { s.Services[0].Addr = netip.MustParseAddr("10.9.9.9") },
-		"an endpoint outside":           func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Addr = netip.MustParseAddrPort("10.9.9.9:0") },
-		"an endpoint at the address":    func(s *rhumb.Segment) { s.Services[0].Addr = s.Services[0].Endpoints[0].Addr.Addr() },
+		"no ID":                        func(s *rhumb.Segment) { s.ID = "" },
+		"a bridge's name with a slash": func(s *rhumb.Segment) { s.Bridge = "../x" },
+		"IPv6":                         func(s *rhumb.Segment) { s.Subnet = netip.MustParsePrefix("fd00::/64") },
+		"an address outside":           func(s *rhumb.Segment) { s.Services[0].Addr = netip.MustParseAddr("10.9.9.9") },
+		"an endpoint outside": func(s *rhumb.Segment) {
+			s.Services[0].Endpoints[0].Addr = netip.MustParseAddrPort("10.9.9.9:0")
+		},
+		"an endpoint at the address": func(s *rhumb.Segment) {
+			s.Services[0].Addr = s.Services[0].Endpoints[0].Addr.Addr()
+		},
 		"an endpoint without a replica": func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Replica = "" },
 		"an address twice":              func(s *rhumb.Segment) { s.Services = append(s.Services, s.Services[0]) },
 	} {

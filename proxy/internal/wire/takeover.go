@@ -145,7 +145,7 @@ func (i *Inheritance) receiveSocket(b socket.Binding) (*socket.Socket, error) {
 	return socket.Inherit(b, f)
 }
 
-// Accept tells the old proxy that this one serves, and adds it to before. After an error the old one goes on.
+// Accept reports to the old proxy that this one serves, and adds it to before. After an error the old one goes on.
 func (i *Inheritance) Accept(before *Predecessors) error {
 	_, err := i.conn.Write([]byte{byteServing})
 	if err == nil {
