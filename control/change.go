@@ -12,7 +12,7 @@ import (
 )
 
 // Change scales, restarts, rolls back or takes down a stack.
-func (c *Control) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
+func (c deployer) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Deployment, error) {
 	r.By = rhumb.ActorOf(ctx).By(r.By)
 	propose := func(ctx context.Context, now rhumb.StackState) (ledger.Proposal, error) {
 		return c.proposal(ctx, r, now)
@@ -21,7 +21,7 @@ func (c *Control) Change(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Depl
 }
 
 // PlanChange returns what Change would do.
-func (c *Control) PlanChange(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Plan, error) {
+func (c deployer) PlanChange(ctx context.Context, r rhumb.ChangeRequest) (rhumb.Plan, error) {
 	state, err := c.Store.StackState(ctx, r.Stack)
 	if err != nil {
 		return rhumb.Plan{}, err
@@ -43,7 +43,7 @@ func (c *Control) PlanChange(ctx context.Context, r rhumb.ChangeRequest) (rhumb.
 }
 
 // proposal returns the deployment that a change asks for. Scaling and restarting make a release of the one that serves.
-func (c *Control) proposal(
+func (c deployer) proposal(
 	ctx context.Context, r rhumb.ChangeRequest, state rhumb.StackState,
 ) (p ledger.Proposal, err error) {
 	d := &p.Deployment
@@ -69,7 +69,7 @@ func (c *Control) proposal(
 }
 
 // present returns a NotFound error if there is nothing of the stack that could be taken down.
-func (c *Control) present(ctx context.Context, s rhumb.StackState) error {
+func (c deployer) present(ctx context.Context, s rhumb.StackState) error {
 	if s.Current != 0 || s.Open != 0 {
 		return nil
 	}
@@ -87,14 +87,9 @@ func (c *Control) present(ctx context.Context, s rhumb.StackState) error {
 	return nil
 }
 
-func notDeployed(stack string) error {
-	return rhumb.Errorf(rhumb.NotFound, "stack %s isn't deployed", stack).
-		WithHint("rhumb stacks lists those that are; rhumb deploy brings one up")
-}
-
 // rollbackTarget returns the number of the release to go back to: the requested one, or for 0 the last release that
 // served before the current one.
-func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want int) (int, error) {
+func (c deployer) rollbackTarget(ctx context.Context, s rhumb.StackState, want int) (int, error) {
 	releases, err := c.Store.Releases(ctx, s.Name)
 	if err != nil {
 		return 0, err
@@ -124,7 +119,7 @@ func (c *Control) rollbackTarget(ctx context.Context, s rhumb.StackState, want i
 
 // checkReturn refuses a rollback to networks and volumes that can't be used any more. Those that the current release
 // uses too are not checked.
-func (c *Control) checkReturn(ctx context.Context, d rhumb.Deployment) error {
+func (c deployer) checkReturn(ctx context.Context, d rhumb.Deployment) error {
 	from, err := c.ledger.Release(ctx, d.Stack, d.From)
 	if err != nil {
 		return err
@@ -146,16 +141,6 @@ func (c *Control) checkReturn(ctx context.Context, d rhumb.Deployment) error {
 }
 
 // Cancel rolls back an open deployment. It returns Conflict if the deployment has ended.
-func (c *Control) Cancel(ctx context.Context, stack string, id int64, by string) error {
+func (c deployer) Cancel(ctx context.Context, stack string, id int64, by string) error {
 	return c.ledger.Cancel(ctx, stack, id, rhumb.ActorOf(ctx).By(by))
-}
-
-// Deployment returns a deployment; the stack's last one if id is 0.
-func (c *Control) Deployment(ctx context.Context, stack string, id int64) (rhumb.Deployment, error) {
-	return c.Store.Deployment(ctx, stack, id)
-}
-
-// Deployments lists a stack's deployments, newest first, at most limit (0: all).
-func (c *Control) Deployments(ctx context.Context, stack string, limit int) ([]rhumb.Deployment, error) {
-	return c.Store.Deployments(ctx, stack, limit)
 }

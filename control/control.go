@@ -6,22 +6,11 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"rhumb"
-	"rhumb/control/act"
-	"rhumb/control/events"
-	"rhumb/control/hooks"
-	"rhumb/control/ledger"
-	"rhumb/control/oneoff"
-	"rhumb/control/release"
-	"rhumb/control/routing"
-	"rhumb/control/run"
-	"rhumb/control/scene"
-	"rhumb/control/upkeep"
 	"rhumb/internal/disk"
 	"rhumb/internal/pause"
 )
@@ -54,20 +43,22 @@ type Deps struct {
 	Usage     func(context.Context) (string, error) // what takes the engine's space, in words; nil: unknown
 }
 
-// Control is the deployer, inspector and operator of a daemon. It does nothing before Hold.
+// Control answers what people ask of a daemon, and holds its stacks. It does nothing before Hold.
 type Control struct {
-	Deps
-	Engine  engine // that of Deps, with all capabilities
-	started time.Time
-	events  *events.Bus
-	desk    *routing.Desk
-	ledger  *ledger.Ledger
-	maker   *release.Maker
-	care    *upkeep.Caretaker
-	oneoffs *oneoff.Room
-	sources scene.Sources
-	stacks  *run.Supervisor
+	*rooms
+	deployer
+	inspector
+	operator
+	values
 }
+
+// The parts of a Control, each for one kind of question.
+type (
+	deployer  struct{ *rooms } // deploys and changes stacks
+	inspector struct{ *rooms } // says how things stand and what happened
+	operator  struct{ *rooms } // runs commands
+	values    struct{ *rooms } // keeps the values that external secrets and configs refer to
+)
 
 // How many replicas are started, and how many health checks run, at a time on one node. More is slower: four starts
 // saturate two cores.
@@ -93,60 +84,8 @@ func New(d Deps) *Control {
 	if !d.Entry.IsValid() {
 		d.Entry = netip.AddrPortFrom(netip.IPv6Unspecified(), 80)
 	}
-	c := &Control{
-		Deps:    d,
-		Engine:  engine{d.Engine},
-		started: time.Now(),
-		events:  events.New(d.Store, d.Log),
-		desk:    routing.NewDesk(d.Router, d.Entry, d.HTTPS, d.ACME),
-	}
-	c.ledger = ledger.New(ledger.Deps{
-		Store: d.Store, Check: c.desk.Check, Router: c.desk.Status, Announce: c.events.Announce, Keep: c.keep,
-		Begun:   func(stack string) { c.stacks.For(stack) },
-		Changed: func(stack string) { c.stacks.Wake(stack) },
-	})
-	c.maker = &release.Maker{Engine: d.Engine, Images: d.Images, Store: d.Store, Ports: c.desk,
-		Current: c.ledger.Current, Key: d.Key}
-	c.care = upkeep.New(upkeep.Deps{Images: d.Images, Store: d.Store, Log: d.Log, Keep: d.Keep,
-		Files: d.Sweep, Cache: d.Trim, Forget: c.forget})
-	c.sources = scene.Sources{Store: d.Store, Release: c.ledger.Release, Replicas: d.Engine.Replicas,
-		Router: c.desk.Status, Holdings: d.Engine.Holdings, Hooked: c.hooked}
-	c.oneoffs = oneoff.New(oneoff.Deps{Engine: c.Engine, Sources: c.sources, Started: c.started,
-		Lock: c.ledger.Lock, Changed: c.changed, Log: d.Log})
-	c.stacks = run.New(c.runs())
-	return c
-}
-
-// keep keeps the images of a deployment's new release.
-func (c *Control) keep(ctx context.Context, d rhumb.Deployment, r *rhumb.Release) {
-	c.care.KeepImages(ctx, d.Stack, d.To, r.Images)
-}
-
-// forget drops what is cached of a stack's releases except these. Where none serves, the store has forgotten the stack.
-func (c *Control) forget(stack string, except ...int) {
-	if !slices.ContainsFunc(except, func(n int) bool { return n != 0 }) {
-		c.stacks.Forget(stack)
-	}
-	c.ledger.Forget(stack, except...)
-}
-
-// hooked reads when the post_start hooks of a stack's replicas had completed.
-func (c *Control) hooked(ctx context.Context, stack string) (map[string]time.Time, error) {
-	return hooks.Completed(ctx, c.Store, c.Log, stack)
-}
-
-// changed has a stack's runner look, because a network or a volume may have changed.
-func (c *Control) changed(stack string) { c.stacks.Changed(rhumb.Change{Stack: stack}) }
-
-// runs returns what the runners work with.
-func (c *Control) runs() run.Deps {
-	performs := act.Deps{Engine: c.Engine, Desk: c.desk, Ledger: c.ledger, Store: c.Store, Oneoffs: c.oneoffs,
-		Sources: c.sources, Announce: c.events.Announce, Starts: make(chan struct{}, maxStarts), Log: c.Log}
-	if c.Deps.Certificates != nil {
-		performs.KeepPair = c.Deps.Certificates.KeepPair
-	}
-	return run.Deps{Engine: c.Engine, Act: performs, Ledger: c.ledger, Oneoffs: c.oneoffs, Care: c.care,
-		Sources: c.sources, Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log}
+	c := newRooms(d)
+	return &Control{c, deployer{c}, inspector{c}, operator{c}, values{c}}
 }
 
 // Hold holds all stacks until ctx ends, and returns after everything that it started has ended. Deployments that are

@@ -17,14 +17,14 @@ import (
 
 // Room returns an Unavailable error if there is no room for anything new, such as a deployment or a build: a file
 // system that holds the engine's or the daemon's data is too full. What serves and what frees room must not ask.
-func (c *Control) Room(ctx context.Context) error {
+func (c deployer) Room(ctx context.Context) error {
 	disks := upkeep.Disks{Engine: c.Engine, Data: c.Data, Limit: c.DiskLimit, Look: c.Space, Takers: c.Usage,
 		Log: c.Log}
 	return disks.Room(ctx)
 }
 
 // Deploy makes a release of the model and begins to roll it out.
-func (c *Control) Deploy(
+func (c deployer) Deploy(
 	ctx context.Context, r rhumb.DeployRequest, progress func(rhumb.Event),
 ) (rhumb.Deployment, error) {
 	r.By = rhumb.ActorOf(ctx).By(r.By)
@@ -51,7 +51,7 @@ func (c *Control) Deploy(
 }
 
 // Plan returns what Deploy would do. Images that haven't been pulled count as changed.
-func (c *Control) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, error) {
+func (c deployer) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, error) {
 	if err := release.Validate(r.Model); err != nil {
 		return rhumb.Plan{}, err
 	}
@@ -66,7 +66,7 @@ func (c *Control) Plan(ctx context.Context, r rhumb.DeployRequest) (rhumb.Plan, 
 }
 
 // plan returns what a deployment to the model (nil: nothing) would do.
-func (c *Control) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployment) (rhumb.Plan, error) {
+func (c deployer) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployment) (rhumb.Plan, error) {
 	state, err := c.Store.StackState(ctx, d.Stack)
 	if err != nil {
 		return rhumb.Plan{}, err

@@ -12,7 +12,7 @@ import (
 )
 
 // Info describes the daemon, its engine and its proxy.
-func (c *Control) Info(ctx context.Context) (rhumb.ServerInfo, error) {
+func (c inspector) Info(ctx context.Context) (rhumb.ServerInfo, error) {
 	info := rhumb.ServerInfo{Version: c.Version, Started: c.started, Data: c.Data, Goroutines: runtime.NumGoroutine()}
 	var err error
 	if info.Engine, err = c.Engine.Info(ctx); err != nil {
@@ -24,7 +24,7 @@ func (c *Control) Info(ctx context.Context) (rhumb.ServerInfo, error) {
 }
 
 // Stacks lists the stacks with their services.
-func (c *Control) Stacks(ctx context.Context) ([]rhumb.StackInfo, error) {
+func (c inspector) Stacks(ctx context.Context) ([]rhumb.StackInfo, error) {
 	states, err := c.Store.Stacks(ctx)
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (c *Control) Stacks(ctx context.Context) ([]rhumb.StackInfo, error) {
 }
 
 // Status returns how a stack stands; NotFound if it isn't deployed. It changes nothing, and starts no runner.
-func (c *Control) Status(ctx context.Context, stack string) (rhumb.StackInfo, error) {
+func (c inspector) Status(ctx context.Context, stack string) (rhumb.StackInfo, error) {
 	state, err := c.Store.StackState(ctx, stack)
 	if err != nil {
 		return rhumb.StackInfo{}, err
@@ -53,7 +53,7 @@ func (c *Control) Status(ctx context.Context, stack string) (rhumb.StackInfo, er
 }
 
 // status reads how a stack stands.
-func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackInfo, error) {
+func (c inspector) status(ctx context.Context, s rhumb.StackState) (rhumb.StackInfo, error) {
 	info := rhumb.StackInfo{Name: s.Name, Release: s.Current}
 	d, err := c.Store.Deployment(ctx, s.Name, s.Open)
 	if err == nil {
@@ -77,12 +77,22 @@ func (c *Control) status(ctx context.Context, s rhumb.StackState) (rhumb.StackIn
 }
 
 // Events lists stored events, oldest first, and with Follow those that come later.
-func (c *Control) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
+func (c inspector) Events(ctx context.Context, f rhumb.EventFilter) iter.Seq2[rhumb.Event, error] {
 	return c.events.Events(ctx, f)
 }
 
+// Deployment returns a deployment; the stack's last one if id is 0.
+func (c inspector) Deployment(ctx context.Context, stack string, id int64) (rhumb.Deployment, error) {
+	return c.Store.Deployment(ctx, stack, id)
+}
+
+// Deployments lists a stack's deployments, newest first, at most limit (0: all).
+func (c inspector) Deployments(ctx context.Context, stack string, limit int) ([]rhumb.Deployment, error) {
+	return c.Store.Deployments(ctx, stack, limit)
+}
+
 // Releases lists a stack's releases, newest first.
-func (c *Control) Releases(ctx context.Context, stack string) ([]rhumb.ReleaseInfo, error) {
+func (c inspector) Releases(ctx context.Context, stack string) ([]rhumb.ReleaseInfo, error) {
 	list, err := c.Store.Releases(ctx, stack)
 	if err == nil && len(list) == 0 {
 		return nil, notDeployed(stack)
@@ -91,7 +101,7 @@ func (c *Control) Releases(ctx context.Context, stack string) ([]rhumb.ReleaseIn
 }
 
 // Diff returns how release b differs from release a.
-func (c *Control) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Difference, error) {
+func (c inspector) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Difference, error) {
 	ra, err := c.Store.Release(ctx, stack, a)
 	if err != nil {
 		return nil, err
@@ -104,10 +114,10 @@ func (c *Control) Diff(ctx context.Context, stack string, a, b int) ([]rhumb.Dif
 }
 
 // Routes returns what the proxy serves.
-func (c *Control) Routes(ctx context.Context) (rhumb.RouterStatus, error) { return c.desk.Status(ctx) }
+func (c inspector) Routes(ctx context.Context) (rhumb.RouterStatus, error) { return c.desk.Status(ctx) }
 
 // Certificates returns the state of all hosts' certificates.
-func (c *Control) Certificates(ctx context.Context) ([]rhumb.CertificateStatus, error) {
+func (c inspector) Certificates(ctx context.Context) ([]rhumb.CertificateStatus, error) {
 	st, err := c.desk.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -119,7 +129,7 @@ func (c *Control) Certificates(ctx context.Context) ([]rhumb.CertificateStatus, 
 }
 
 // RootCertificate returns the internal authority's certificate; NotFound if the server has no such authority.
-func (c *Control) RootCertificate(ctx context.Context) (string, error) {
+func (c inspector) RootCertificate(ctx context.Context) (string, error) {
 	if c.Deps.Certificates == nil {
 		return "", rhumb.Errorf(rhumb.NotFound, "this server has no authority of its own")
 	}

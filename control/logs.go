@@ -12,7 +12,7 @@ import (
 
 // Logs merges the output of the services' replicas by time. With Follow it goes on,
 // also with replicas that start later.
-func (c *Control) Logs(
+func (c inspector) Logs(
 	ctx context.Context, stack string, services []string, o rhumb.LogOptions,
 ) iter.Seq2[rhumb.LogLine, error] {
 	return func(yield func(rhumb.LogLine, error) bool) {
@@ -38,7 +38,7 @@ func (c *Control) Logs(
 }
 
 // logged lists the replicas of the services; of all services if none is named.
-func (c *Control) logged(ctx context.Context, stack string, services []string) ([]rhumb.Replica, error) {
+func (c inspector) logged(ctx context.Context, stack string, services []string) ([]rhumb.Replica, error) {
 	replicas, err := c.Engine.Replicas(ctx, stack)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"rhumb"
-	"rhumb/control/release"
 )
 
 // maxCommand is how long a command may be with its variables, in bytes. Docker Engine passes both to its helper
@@ -27,14 +26,14 @@ func checkCommand(o rhumb.ExecOptions) error {
 }
 
 // Exec runs a command in a service's replica.
-func (c *Control) Exec(ctx context.Context, stack, service string, slot int, o rhumb.ExecOptions) (int, error) {
+func (c operator) Exec(ctx context.Context, stack, service string, slot int, o rhumb.ExecOptions) (int, error) {
 	if err := checkCommand(o); err != nil {
 		return 0, err
 	}
 	if len(o.Command) == 0 {
 		return 0, rhumb.Errorf(rhumb.Invalid, "no command to run")
 	}
-	info, err := c.Status(ctx, stack)
+	info, err := inspector(c).Status(ctx, stack)
 	if err != nil {
 		return 0, err
 	}
@@ -75,34 +74,11 @@ func inside(slots []rhumb.ReplicaStatus, slot int) string {
 	return best.ID
 }
 
-func (c *Control) missingService(ctx context.Context, stack, service string) error {
-	_, m, err := c.currentModel(ctx, stack)
-	if err != nil {
-		return err
-	}
-	return release.NoService(m, service)
-}
-
-func (c *Control) currentModel(ctx context.Context, stack string) (int, *rhumb.Stack, error) {
-	state, err := c.Store.StackState(ctx, stack)
-	if err != nil {
-		return 0, nil, err
-	}
-	if state.Current == 0 {
-		return 0, nil, notDeployed(stack)
-	}
-	rel, err := c.ledger.Release(ctx, stack, state.Current)
-	if err != nil {
-		return 0, nil, err
-	}
-	return state.Current, &rel.Model, nil
-}
-
 // Run starts one more replica of a service with its own command, and removes it when it ends. It joins the service's
 // networks and mounts, not its published ports and routes. The service may be a pre_start hook: "web.pre_start.1".
 // For a release that doesn't serve, the networks and volumes that it needs are made; the networks are removed with
 // it.
-func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOptions) (int, error) {
+func (c operator) Run(ctx context.Context, stack, service string, o rhumb.ExecOptions) (int, error) {
 	if err := checkCommand(o); err != nil {
 		return 0, err
 	}
@@ -115,7 +91,7 @@ func (c *Control) Run(ctx context.Context, stack, service string, o rhumb.ExecOp
 }
 
 // modelToRun returns the number and model of a release; for 0, of the release that serves.
-func (c *Control) modelToRun(ctx context.Context, stack string, number int) (int, *rhumb.Stack, error) {
+func (c operator) modelToRun(ctx context.Context, stack string, number int) (int, *rhumb.Stack, error) {
 	if number != 0 {
 		rel, err := c.ledger.Release(ctx, stack, number)
 		if err != nil {

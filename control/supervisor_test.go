@@ -92,16 +92,16 @@ func TestNothingOutlivesHold(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 		b.stop()
-		synctest.Wait()
-		before := len(b.stacks.Stacks())
-		time.Sleep(time.Minute) // what is asked for now waits for the next Hold
-		if after := b.stacks.Stacks(); len(after) < before || len(after) > 20 {
-			t.Errorf("%d stacks wait for a runner, and then %d", before, len(after))
-		}
+		time.Sleep(5 * time.Millisecond) // stacks are still asked for
 		cancel()
 		callers.Wait()
+		waiting := len(b.stacks.Stacks())
+		time.Sleep(time.Minute) // they wait for the next Hold
+		if left := len(b.stacks.Stacks()); left != waiting || left == 0 {
+			t.Errorf("%d stacks wait for a runner, and then %d", waiting, left)
+		}
 		b.stop = func() {}
 	})
 }

@@ -35,7 +35,7 @@ func checkName(name string) error {
 }
 
 // SetValue stores a value that external secrets and configs refer to.
-func (c *Control) SetValue(ctx context.Context, name string, content io.Reader) error {
+func (c values) SetValue(ctx context.Context, name string, content io.Reader) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (c *Control) SetValue(ctx context.Context, name string, content io.Reader) 
 }
 
 // RemoveValue removes a value; NotFound if there is none. Releases that used it keep their copy.
-func (c *Control) RemoveValue(ctx context.Context, name string) error {
+func (c values) RemoveValue(ctx context.Context, name string) error {
 	names, err := c.Store.Values(ctx)
 	if err != nil {
 		return err
@@ -62,4 +62,4 @@ func (c *Control) RemoveValue(ctx context.Context, name string) error {
 }
 
 // Values lists the names of the values, sorted.
-func (c *Control) Values(ctx context.Context) ([]string, error) { return c.Store.Values(ctx) }
+func (c values) Values(ctx context.Context) ([]string, error) { return c.Store.Values(ctx) }

@@ -73,9 +73,9 @@ type Deps struct {
 type Performer struct {
 	*Recorder
 	Deps
-	Done  *hooks.Done     // the replicas whose post_start hooks have completed
+	Done  *hooks.Done          // the replicas whose post_start hooks have completed
 	Names *directory.Announced // the names in the replicas' hosts files
-	book  *directory.Book // the addresses of services
+	book  *directory.Book      // the addresses of services
 	stack string
 	waits waits
 }

@@ -16,7 +16,6 @@ var wideInterfaces = map[string]exception{
 var manyMethods = map[string]exception{
 	"compose.inspector":                      {42, "one method for each kind of value that can be wrong"},
 	"compose/internal/convert.converter":     {90, "one method for each key that is converted"},
-	"control.Control":                        {40, "implements rhumb.Server"},
 	"engine/docker.Engine":                   {89, "to be split"},
 	"engine/docker/internal/drawing.drawing": {28, "one method for each part of a container's specification"},
 	"engine/enginefake.Engine":               {72, "to be split"},
