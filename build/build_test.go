@@ -235,7 +235,7 @@ func TestNetworkHostsAndPlatformReachTheBuild(t *testing.T) {
 	dir := tree(t, map[string]string{"Dockerfile": "FROM " + base + "\nRUN cat /etc/hosts; cat /proc/net/dev | wc -l\n"})
 	for _, network := range []string{"", "none", "host"} {
 		r := w.request("web")
-		r.Build.Network, r.Build.Platform, r.Build.NoCache, r.Build.ShmSize = network, "linux/amd64", true, 1<<25
+		r.Build.Network, r.Build.Platform, r.Build.NoCache = network, "linux/amd64", true
 		r.Build.ExtraHosts = []string{"db.example:10.1.2.3", "six=fd00::1"}
 		_, news := w.must(w.build(dir, r))
 		out := outputs(news)
@@ -243,6 +243,24 @@ func TestNetworkHostsAndPlatformReachTheBuild(t *testing.T) {
 		if !strings.Contains(out, "10.1.2.3\tdb.example") || !strings.Contains(out, "fd00::1\tsix") {
 			t.Errorf("network %q: hosts: %q", network, out)
 		}
+	}
+}
+
+func TestLimitsReachTheBuildWhereTheEngineKnowsThem(t *testing.T) {
+	w := newWorkshop(t)
+	dir := tree(t, map[string]string{"Dockerfile": "FROM " + base + "\nRUN ulimit -n; df -k /dev/shm | tail -n 1\n"})
+	r := w.request("web")
+	r.Build.NoCache, r.Build.ShmSize, r.Build.Ulimits = true, 32<<20, []rhumb.Ulimit{{Name: "nofile", Soft: 321, Hard: 400}}
+	img, news, err := w.build(dir, r)
+	if !(rhumb.EngineInfo{APIVersion: w.docker.ClientVersion()}).Speaks("1.42") {
+		if rhumb.ErrorCode(err) != rhumb.Unsupported || !strings.Contains(err.Error(), "build.shm_size needs Docker Engine 23") {
+			t.Errorf("an old engine: %v", err)
+		}
+		return
+	}
+	w.must(img, news, err)
+	if out := outputs(news); !strings.Contains(out, "321") || !strings.Contains(out, "32768") {
+		t.Errorf("in the build: %s", out)
 	}
 }
 

@@ -58,6 +58,7 @@ type workshop struct {
 func newWorkshop(t *testing.T) *workshop {
 	c := docker(t)
 	w := &workshop{T: t, docker: c, builder: New(c, slog.New(slog.DiscardHandler)), stack: fmt.Sprintf("build-%06x", rand.Uint32N(1<<24))}
+	w.builder.API = func(context.Context) (string, error) { return c.ClientVersion(), nil } // docker() has agreed on it
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Cleanup(func() {
 		for _, name := range w.made {

@@ -47,6 +47,15 @@ func (k *Maker) resolveImages(ctx context.Context, model *rhumb.Stack, r rhumb.D
 	return images, g.Wait()
 }
 
+// applyMounts fills in the IDs of the images that a container mounts.
+func applyMounts(name string, c *rhumb.Container, images map[string]rhumb.Image) {
+	for i := range c.Mounts {
+		if m := &c.Mounts[i]; m.Type == rhumb.MountImage {
+			m.ImageID = images[mountedAs(name, m)].ID
+		}
+	}
+}
+
 // applyImage fills in what the image says: its ID, its health check, and that its volumes want stop-first.
 func applyImage(s *rhumb.Service, img rhumb.Image) {
 	c := &s.Container

@@ -23,6 +23,7 @@ type Maker struct {
 
 // Engine has the networks and volumes that a model needs.
 type Engine interface {
+	Info(ctx context.Context) (rhumb.EngineInfo, error)
 	CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error
 	CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error
 	Holdings(ctx context.Context, stack string) (rhumb.Holdings, error)

@@ -16,6 +16,13 @@ const (
 // chosen ports are not kept.
 func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, progress func(rhumb.Event)) (*rhumb.Release, error) {
 	model := copyModel(r.Model)
+	info, err := k.Engine.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if unmet := info.Unmet(&model); len(unmet) > 0 {
+		return nil, unmet
+	}
 	cur, err := k.Current(ctx, model.Name)
 	if err != nil {
 		return nil, err
@@ -36,9 +43,12 @@ func (k *Maker) Make(ctx context.Context, r rhumb.DeployRequest, look bool, prog
 	for i := range model.Services {
 		s := &model.Services[i]
 		applyImage(s, images[s.Name])
+		applyMounts(s.Name, &s.Container, images)
 		for j := range s.PreStart {
 			h := &s.PreStart[j]
-			h.Container.ImageID = images[rhumb.HookService(s.Name, h.Number)].ID
+			name := rhumb.HookService(s.Name, h.Number)
+			h.Container.ImageID = images[name].ID
+			applyMounts(name, &h.Container, images)
 		}
 		applyStrategy(s, r.Strategy)
 		if err := routePorts(s, images[s.Name]); err != nil {

@@ -89,7 +89,7 @@ func (e *Engine) Client() *client.Client { return e.api }
 func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	api, err := e.speak(ctx)
+	api, err := e.APIVersion(ctx)
 	if err != nil {
 		return rhumb.EngineInfo{}, err
 	}
@@ -103,9 +103,9 @@ func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 	}, nil
 }
 
-// speak gives the API version that client and engine have agreed on. All calls wait for that, so it has a deadline also
-// where the caller has none.
-func (e *Engine) speak(ctx context.Context) (string, error) {
+// APIVersion returns the version of the API on which client and engine have agreed. Every call waits for that agreement, so it has
+// a deadline even where the caller has none.
+func (e *Engine) APIVersion(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	e.negotiation.Lock()

@@ -19,7 +19,7 @@ func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress fun
 	if _, err := reference.ParseAnyReference(r.Ref); err != nil {
 		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
 	}
-	if _, err := e.speak(ctx); err != nil {
+	if _, err := e.APIVersion(ctx); err != nil {
 		return rhumb.Image{}, err
 	}
 	local := r.Policy == rhumb.PullNever || r.Policy == rhumb.PullBuild || strings.HasPrefix(r.Ref, "sha256:")

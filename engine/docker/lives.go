@@ -27,7 +27,7 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 	return func(yield func(Life, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		if _, err := e.speak(ctx); err != nil {
+		if _, err := e.APIVersion(ctx); err != nil {
 			yield(Life{}, err)
 			return
 		}

@@ -96,7 +96,7 @@ func (e *Engine) names(i *image.InspectResponse, built string) called {
 func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duration) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	if _, err := e.speak(ctx); err != nil {
+	if _, err := e.APIVersion(ctx); err != nil {
 		return 0, err
 	}
 	list, err := e.api.ImageList(ctx, client.ImageListOptions{})
@@ -125,7 +125,7 @@ func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duratio
 func (e *Engine) TrimCache(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, trimTimeout)
 	defer cancel()
-	if _, err := e.speak(ctx); err != nil {
+	if _, err := e.APIVersion(ctx); err != nil {
 		return 0, err
 	}
 	r, err := e.api.BuildCachePrune(ctx, client.BuildCachePruneOptions{ReservedSpace: cacheLimit})

@@ -74,7 +74,7 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 
 // facts gathers what a mapping must know of the world.
 func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (drawing.Facts, error) {
-	api, err := e.speak(ctx)
+	api, err := e.APIVersion(ctx)
 	if err != nil {
 		return drawing.Facts{}, err
 	}

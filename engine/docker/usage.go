@@ -18,7 +18,7 @@ const usageTimeout = 10 * time.Second
 func (e *Engine) Usage(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
 	defer cancel()
-	if _, err := e.speak(ctx); err != nil {
+	if _, err := e.APIVersion(ctx); err != nil {
 		return "", err
 	}
 	r, err := e.api.DiskUsage(ctx, client.DiskUsageOptions{Images: true, Containers: true, Volumes: true, BuildCache: true})

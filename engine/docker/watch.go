@@ -14,7 +14,7 @@ import (
 // Watch tells of changes until ctx ends or the engine goes away, which closes the channel. Calling again is the
 // caller's, who must look at everything then.
 func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
-	if _, err := e.speak(ctx); err != nil {
+	if _, err := e.APIVersion(ctx); err != nil {
 		return nil, err
 	}
 	f := client.Filters{}.Add("type", "container", "network", "volume").

@@ -1,6 +1,7 @@
 package drawing
 
 import (
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -54,7 +55,7 @@ func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	cfg := &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
 	var further []Connection
 	for i, a := range as {
-		ep := d.endpoint(a, i == 0)
+		ep := d.endpoint(a)
 		if i > 0 && versions.LessThan(d.API, "1.44") {
 			further = append(further, Connection{Network: a.Network, Endpoint: ep})
 			continue
@@ -62,7 +63,7 @@ func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 		cfg.EndpointsConfig[a.Network] = ep
 	}
 	for _, a := range d.beside() {
-		further = append(further, Connection{Network: a.Network, Endpoint: d.endpoint(a, false), Beside: true})
+		further = append(further, Connection{Network: a.Network, Endpoint: d.endpoint(a), Beside: true})
 	}
 	return cfg, further
 }
@@ -84,11 +85,31 @@ func (d *drawing) bareNetwork() string {
 	return "bridge"
 }
 
+// interfaceOption is the option with which a network's driver names the interface in the container.
+const interfaceOption = "com.docker.network.endpoint.ifname"
+
+// gatewayPriority returns the priority of a network as the container's way out. A network that the container is in beside its own
+// has the lowest Priority and is never the way out.
+func (d *drawing) gatewayPriority(a rhumb.Attachment) int {
+	own := slices.ContainsFunc(d.c.Networks, func(o rhumb.Attachment) bool { return o.Network == a.Network })
+	if own && slices.ContainsFunc(d.c.Networks, func(o rhumb.Attachment) bool { return o.GatewayPriority != 0 }) {
+		return a.GatewayPriority
+	}
+	return a.Priority
+}
+
 // endpoint maps one attachment. An older engine has one MAC address for a container, which the first network carries there.
-func (d *drawing) endpoint(a rhumb.Attachment, first bool) *network.EndpointSettings {
+func (d *drawing) endpoint(a rhumb.Attachment) *network.EndpointSettings {
 	ep := &network.EndpointSettings{Aliases: a.Aliases, DriverOpts: a.DriverOpts}
+	if a.InterfaceName != "" {
+		ep.DriverOpts = maps.Clone(a.DriverOpts)
+		if ep.DriverOpts == nil {
+			ep.DriverOpts = map[string]string{}
+		}
+		ep.DriverOpts[interfaceOption] = a.InterfaceName
+	}
 	if !versions.LessThan(d.API, "1.48") {
-		ep.GwPriority = a.Priority
+		ep.GwPriority = d.gatewayPriority(a)
 	}
 	if a.IPv4 != "" || a.IPv6 != "" || len(a.LinkLocal) > 0 {
 		v4, _ := d.address("ipv4_address", a.IPv4)
@@ -97,7 +118,7 @@ func (d *drawing) endpoint(a rhumb.Attachment, first bool) *network.EndpointSett
 			IPv4Address: v4, IPv6Address: v6, LinkLocalIPs: d.addresses("link_local_ips", a.LinkLocal),
 		}
 	}
-	if a.MAC != "" && (first || d.needs("1.44", "25.0", "mac_address of a further network")) {
+	if a.MAC != "" {
 		mac, err := net.ParseMAC(a.MAC)
 		if err != nil {
 			d.invalid("mac_address %q: %v", a.MAC, err)

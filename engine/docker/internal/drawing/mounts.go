@@ -62,6 +62,13 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 		}
 		return mount.Mount{Type: mount.TypeBind, Source: source, Target: m.Target, ReadOnly: true}, true
 	}
+	if m.Type == rhumb.MountImage {
+		image := mount.Mount{Type: mount.TypeImage, Source: cmp.Or(m.ImageID, m.Source), Target: m.Target, ReadOnly: m.ReadOnly}
+		if m.Subpath != "" {
+			image.ImageOptions = &mount.ImageOptions{Subpath: m.Subpath}
+		}
+		return image, true
+	}
 	d.invalid("mount at %s: unknown type %q", m.Target, m.Type)
 	return mount.Mount{}, false
 }
@@ -69,14 +76,11 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 // volume maps a volume. One without a name is the slot's own; a one-off's goes with it, unless it is to have a slot's.
 func (d *drawing) volume(m rhumb.Mount) mount.Mount {
 	v := mount.Mount{Type: mount.TypeVolume, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly,
-		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy}}
+		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy, Subpath: m.Subpath}}
 	if m.Source == "" && (d.spec.OneOff == "" || d.spec.VolumesOf != "") {
 		service := cmp.Or(d.spec.VolumesOf, d.spec.Service)
 		v.Source = rhumb.AnonymousVolumeName(d.spec.Stack, service, d.spec.Slot, path.Clean(m.Target))
 		v.VolumeOptions.Labels = map[string]string{label.Stack: d.spec.Stack, label.Service: service}
-	}
-	if m.Subpath != "" && d.needs("1.45", "26.0", "a volume's subpath") {
-		v.VolumeOptions.Subpath = m.Subpath
 	}
 	return v
 }
@@ -91,7 +95,10 @@ func (d *drawing) bind(m rhumb.Mount) mount.Mount {
 	case "writable": // what every engine below API 1.44 does
 		o.ReadOnlyNonRecursive = !versions.LessThan(d.API, "1.44")
 	case "readonly":
-		o.ReadOnlyForceRecursive = d.needs("1.44", "25.0", "a recursively read-only bind mount")
+		o.ReadOnlyForceRecursive = true
+		if o.Propagation == "" {
+			o.Propagation = mount.PropagationRPrivate // the engine takes it with no other, and wants it said
+		}
 	default:
 		d.invalid("mount at %s: recursive is %q, not enabled, disabled, writable or readonly", m.Target, m.Recursive)
 	}

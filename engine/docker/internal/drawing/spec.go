@@ -49,6 +49,7 @@ type drawing struct {
 // and what can't be right is Invalid, all of it at once.
 func Draw(spec *rhumb.ReplicaSpec, f Facts) (*Plan, error) {
 	d := &drawing{spec: spec, c: &spec.Container, Facts: f}
+	d.errs = rhumb.EngineInfo{APIVersion: f.API}.UnmetByContainer(spec.Service, d.c)
 	if err := hostsfile.Check(spec.Hosts); err != nil {
 		d.invalid("hosts file: %v", err)
 	}
@@ -68,16 +69,6 @@ func Draw(spec *rhumb.ReplicaSpec, f Facts) (*Plan, error) {
 
 func (d *drawing) invalid(format string, args ...any) {
 	d.errs = append(d.errs, rhumb.Errorf(rhumb.Invalid, "service "+d.spec.Service+": "+format, args...))
-}
-
-// needs asks for an API version; engine is the first Engine that speaks it.
-func (d *drawing) needs(api, engine, what string) bool {
-	if !versions.LessThan(d.API, api) {
-		return true
-	}
-	d.errs = append(d.errs, rhumb.Errorf(rhumb.Unsupported, "service %s: %s needs Engine %s", d.spec.Service, what, engine).
-		WithHint("this engine speaks API %s; %s is needed", d.API, api))
-	return false
 }
 
 // Image gives the image that a container runs: exactly the one that the release resolved.
@@ -227,10 +218,7 @@ func (d *drawing) host() *container.HostConfig {
 		DNSOptions: c.DNSOpts, ExtraHosts: d.extraHosts(), CapAdd: c.CapAdd, CapDrop: c.CapDrop, Privileged: c.Privileged,
 		SecurityOpt: c.SecurityOpt, Sysctls: c.Sysctls, Runtime: c.Runtime, StorageOpt: c.StorageOpt,
 		ShmSize: c.Resources.ShmSize, OomScoreAdj: c.Resources.OOMScoreAdj, Resources: d.resources(),
-		PortBindings: d.bindings(), VolumesFrom: d.volumesFrom(),
-	}
-	if len(c.Annotations) > 0 && d.needs("1.43", "24.0", "annotations") {
-		h.Annotations = c.Annotations
+		PortBindings: d.bindings(), VolumesFrom: d.volumesFrom(), Annotations: c.Annotations, Umask: c.Umask,
 	}
 	h.NetworkMode = container.NetworkMode(d.networkMode())
 	d.mounts(h)

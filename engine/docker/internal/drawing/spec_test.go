@@ -18,11 +18,11 @@ import (
 
 // full gives a spec in which every field has a value, so that a changed one must show in the plan.
 func full() *rhumb.ReplicaSpec {
-	yes, swappiness := true, int64(10)
+	yes, swappiness, mask := true, int64(10), uint32(0o22)
 	c := rhumb.Container{
 		Image: "web:1", Platform: "linux/amd64", Command: []string{"a"}, Entrypoint: []string{"b"}, Env: map[string]string{"K": "v"},
 		Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"a": "v"}, Hostname: "h", Domainname: "d", User: "u",
-		GroupAdd: []string{"g"}, WorkingDir: "/w", Init: &yes, StopSignal: "SIGINT", StopGrace: 3 * time.Second,
+		GroupAdd: []string{"g"}, WorkingDir: "/w", Init: &yes, Umask: &mask, StopSignal: "SIGINT", StopGrace: 3 * time.Second,
 		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: 1e9, Timeout: 1e9, Retries: 1, StartPeriod: 1e9, StartInterval: 1e9},
 		Mounts: []rhumb.Mount{
 			{Type: rhumb.MountVolume, Source: "v", Target: "/v", Subpath: "s"},
@@ -57,7 +57,7 @@ func full() *rhumb.ReplicaSpec {
 }
 
 // newest is an API version that carries everything.
-const newest = "1.54"
+const newest = "1.56"
 
 func factsFor(s *rhumb.ReplicaSpec, api string) Facts {
 	f := Facts{API: api, Files: map[string]string{}}
@@ -96,8 +96,9 @@ var elsewhere = map[string]string{
 	"NetworkMode": "excludes networks: see the test below",
 	"MacAddress":  "is the first network's unless that has its own: see the test below",
 
-	"Mounts[].Hash":   "names the content, whose own hash is in its path",
-	"Mounts[].Create": "is done before the engine is asked",
+	"Mounts[].Hash":    "names the content, whose own hash is in its path",
+	"Mounts[].ImageID": "is an image mount's: see the test below",
+	"Mounts[].Create":  "is done before the engine is asked",
 
 	// Fields that mean something only for another type of mount.
 	"Mounts[0].Options": "", "Mounts[1].Options": "", "Mounts[3].Options": "", "Mounts[4].Options": "",
@@ -245,7 +246,7 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 	if !errors.As(err, &all) || rhumb.ErrorCode(err) != rhumb.Unsupported {
 		t.Fatalf("error: %v", err)
 	}
-	for _, want := range []string{"annotations needs Engine 24.0", "a volume's subpath needs Engine 26.0", "mac_address of a further network needs Engine 25.0"} {
+	for _, want := range []string{"annotations needs Docker Engine 24 or newer", "a volume's subpath needs Docker Engine 26", "mac_address of a further network needs Docker Engine 25"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
@@ -256,9 +257,42 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 		}
 	}
 	c := &s.Container
-	c.Annotations, c.Mounts[0].Subpath, c.Networks[1].MAC = nil, "", ""
+	c.Annotations, c.Umask, c.Mounts[0].Subpath, c.Networks[1].MAC = nil, nil, "", ""
 	if _, err := Draw(s, factsFor(s, "1.41")); err != nil {
 		t.Errorf("everything else: %v", err)
+	}
+}
+
+func TestWhatOnlyNewerEnginesDoIsDrawnForThem(t *testing.T) {
+	c := rhumb.Container{Image: "i",
+		Mounts: []rhumb.Mount{
+			{Type: rhumb.MountImage, Source: "tools:1", ImageID: "sha256:1", Target: "/i", Subpath: "bin"},
+			{Type: rhumb.MountBind, Source: "/a", Target: "/a", ReadOnly: true, Recursive: "readonly"},
+		},
+		Networks: []rhumb.Attachment{{Network: "m", Priority: 9, MAC: "02:00:00:00:00:01"},
+			{Network: "n", GatewayPriority: 7, InterfaceName: "inner0", MAC: "02:00:00:00:00:02"}},
+		Devices: []rhumb.Device{{Source: "vendor.com/gpu=0"}, {Source: "/dev/a"}},
+	}
+	s := &rhumb.ReplicaSpec{Stack: "shop", Service: "web", Container: c, Beside: []rhumb.Attachment{{Network: "old", Priority: -1 << 20}}}
+	p, err := Draw(s, Facts{API: newest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, m, n := p.Create.HostConfig, p.Create.NetworkingConfig.EndpointsConfig["m"], p.Create.NetworkingConfig.EndpointsConfig["n"]
+	if i := h.Mounts[0]; i.Type != "image" || i.Source != "sha256:1" || i.ImageOptions.Subpath != "bin" {
+		t.Errorf("the image: %+v", i)
+	}
+	if o := h.Mounts[1].BindOptions; !o.ReadOnlyForceRecursive || o.Propagation != "rprivate" {
+		t.Errorf("the folder: %+v", o)
+	}
+	if m.GwPriority != 0 || n.GwPriority != 7 || p.Further[0].Endpoint.GwPriority >= 0 || n.DriverOpts[interfaceOption] != "inner0" {
+		t.Errorf("the networks: %+v, %+v, %+v", m, n, p.Further)
+	}
+	if len(m.MacAddress) == 0 || len(n.MacAddress) == 0 {
+		t.Errorf("MAC addresses: %v, %v", m.MacAddress, n.MacAddress)
+	}
+	if r := h.DeviceRequests; len(r) != 1 || r[0].Driver != "cdi" || len(h.Devices) != 1 {
+		t.Errorf("devices: %+v, %+v", r, h.Devices)
 	}
 }
 
@@ -276,7 +310,7 @@ func TestTheFirstNetworkIsTheOneWithTheHighestPriority(t *testing.T) {
 	s := full()
 	s.Container.MacAddress = ""
 	s.Container.Networks = []rhumb.Attachment{{Network: "low"}, {Network: "high", Priority: 9}, {Network: "also"}}
-	s.Container.Annotations, s.Container.Mounts = nil, nil
+	s.Container.Annotations, s.Container.Umask, s.Container.Mounts = nil, nil, nil
 	for api, further := range map[string]int{"1.41": 2, "1.44": 0} {
 		p, err := Draw(s, factsFor(s, api))
 		if err != nil {
