@@ -21,9 +21,9 @@ import (
 // maxCreateAnswer is how many bytes of an engine's answer are read.
 const maxCreateAnswer = 1 << 20
 
-// make asks the engine for a container. Engines below API 1.44 take a MAC address for the container as a whole, in a field that
+// createContainer asks the engine for a container. Engines below API 1.44 take a MAC address for the container as a whole, in a field that
 // the client doesn't know any more: with one the request is our own.
-func (e *Engine) make(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+func (e *Engine) createContainer(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
 	mac := macOf(o)
 	api := e.api.ClientVersion()
 	if mac == "" || !versions.LessThan(api, "1.44") {

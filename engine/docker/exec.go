@@ -43,11 +43,11 @@ func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int,
 		_, err := e.api.ExecResize(ctx, run.ID, client.ExecResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
 		return err
 	}
-	err = e.join(ctx, conn.HijackedResponse, s, o.TTY, resize)
+	err = e.joinStreams(ctx, conn.HijackedResponse, s, o.TTY, resize)
 	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancelAfter()
 	if err != nil {
-		e.kill(after, c.ID, run.ID)
+		e.killExec(after, c.ID, run.ID)
 		return 0, e.fail(err, "run a command in "+observed.Name(c))
 	}
 	return e.exitCode(after, c.ID, run.ID)
@@ -87,9 +87,9 @@ func (e *Engine) ended(ctx context.Context, run string) (client.ExecInspectResul
 // resizer sets the size of a terminal.
 type resizer func(context.Context, rhumb.Size) error
 
-// join joins streams to a hijacked connection until the output ends or ctx does, and closes it. A reader that blocks in
+// joinStreams joins streams to a hijacked connection until the output ends or ctx does, and closes it. A reader that blocks in
 // s.In is left behind: nothing can be done about it before it returns.
-func (e *Engine) join(ctx context.Context, conn client.HijackedResponse, s rhumb.Streams, tty bool, resize resizer) error {
+func (e *Engine) joinStreams(ctx context.Context, conn client.HijackedResponse, s rhumb.Streams, tty bool, resize resizer) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, conn.Close)
 	defer stop()
@@ -98,7 +98,7 @@ func (e *Engine) join(ctx context.Context, conn client.HijackedResponse, s rhumb
 	go func() {
 		defer close(sized)
 		if tty {
-			e.follow(sizing, s.Resize, resize)
+			e.followSizes(sizing, s.Resize, resize)
 		}
 	}()
 	defer func() { cancel(); <-sized }()
@@ -111,15 +111,15 @@ func (e *Engine) join(ctx context.Context, conn client.HijackedResponse, s rhumb
 			_ = conn.CloseWrite() // the other end may be gone
 		}()
 	}
-	err := output(conn.Reader, s, tty)
+	err := copyOutput(conn.Reader, s, tty)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
 }
 
-// output copies a command's output until it ends.
-func output(from io.Reader, s rhumb.Streams, tty bool) error {
+// copyOutput copies a command's output until it ends.
+func copyOutput(from io.Reader, s rhumb.Streams, tty bool) error {
 	out, errs := s.Out, s.Err
 	if out == nil {
 		out = io.Discard
@@ -138,8 +138,8 @@ func output(from io.Reader, s rhumb.Streams, tty bool) error {
 	return err
 }
 
-// follow passes a terminal's sizes on. The engine refuses them for a moment after the start.
-func (e *Engine) follow(ctx context.Context, sizes <-chan rhumb.Size, resize resizer) {
+// followSizes passes a terminal's sizes on. The engine refuses them for a moment after the start.
+func (e *Engine) followSizes(ctx context.Context, sizes <-chan rhumb.Size, resize resizer) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -40,8 +40,8 @@ func (e *Engine) SweepFiles(ctx context.Context) error {
 	return e.files.Sweep(used, access)
 }
 
-// place puts the files that a spec mounts in place, and returns their paths by target.
-func (e *Engine) place(ctx context.Context, spec *rhumb.ReplicaSpec) (map[string]string, error) {
+// placeFiles puts the files that a spec mounts in place, and returns their paths by target.
+func (e *Engine) placeFiles(ctx context.Context, spec *rhumb.ReplicaSpec) (map[string]string, error) {
 	if !slices.ContainsFunc(spec.Container.Mounts, func(m rhumb.Mount) bool { return m.Type == rhumb.MountFile }) {
 		return nil, nil
 	}

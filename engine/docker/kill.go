@@ -10,9 +10,9 @@ import (
 	"rhumb/engine/docker/internal/process"
 )
 
-// kill kills a command that runs in a container, and its children. The API has no call for it, but tells the
+// killExec kills a command that runs in a container, and its children. The API has no call for it, but tells the
 // process's number on the machine; whether that process is in the container is looked at before anything is sent.
-func (e *Engine) kill(ctx context.Context, id, run string) {
+func (e *Engine) killExec(ctx context.Context, id, run string) {
 	state, err := e.api.ExecInspect(ctx, run, client.ExecInspectOptions{})
 	if err != nil {
 		e.log.Warn("command may be left in container", "container", observed.Short(id), "error", err)
@@ -37,7 +37,7 @@ func (e *Engine) killEarlier(ctx context.Context, c *container.InspectResponse, 
 			continue
 		}
 		if process.Marked(state.PID, onceVariable+"="+word) {
-			e.kill(ctx, c.ID, run)
+			e.killExec(ctx, c.ID, run)
 		}
 	}
 }

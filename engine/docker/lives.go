@@ -43,7 +43,7 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 				return
 			}
 		}
-		if err := e.tellLives(ctx, s, yield); err != nil && ctx.Err() == nil {
+		if err := e.sendLives(ctx, s, yield); err != nil && ctx.Err() == nil {
 			yield(Life{}, e.fail(err, "watch the engine"))
 		}
 	}
@@ -70,8 +70,8 @@ func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	return list, nil
 }
 
-// tellLives passes the engine's events on. It ends without an error if nobody wants more.
-func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
+// sendLives passes the engine's events on. It ends without an error if nobody wants more.
+func (e *Engine) sendLives(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,7 +82,7 @@ func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield fun
 			l := Life{ID: m.Actor.ID, Alive: m.Action == events.ActionStart}
 			if l.Alive {
 				var err error
-				l.Addrs, err = e.addrs(ctx, l.ID)
+				l.Addrs, err = e.addressesOf(ctx, l.ID)
 				if is(err, rhumb.NotFound) {
 					continue
 				}
@@ -97,8 +97,8 @@ func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield fun
 	}
 }
 
-// addrs gives the addresses of a replica that runs.
-func (e *Engine) addrs(ctx context.Context, id string) ([]netip.Addr, error) {
+// addressesOf gives the addresses of a replica that runs.
+func (e *Engine) addressesOf(ctx context.Context, id string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})

@@ -54,7 +54,7 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	}
 	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancelAfter()
-	e.kill(after, c.ID, run.ID)
+	e.killExec(after, c.ID, run.ID)
 	if errors.Is(probing.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed", check.Timeout))
 	}

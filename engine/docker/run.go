@@ -36,11 +36,11 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	var passing sync.WaitGroup
 	defer func() { cancel(); passing.Wait() }()
 	end := e.api.ContainerWait(waiting, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	if err := e.beginOneOff(ctx, id, spec.Name(), p); err != nil {
+	if err := e.startOneOff(ctx, id, spec.Name(), p); err != nil {
 		conn.Close()
 		return 0, err
 	}
-	passing.Go(func() { e.pass(waiting, id, s.Signals) })
+	passing.Go(func() { e.passSignals(waiting, id, s.Signals) })
 	if s.Begun != nil {
 		s.Begun()
 	}
@@ -48,7 +48,7 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 		_, err := e.api.ContainerResize(ctx, id, client.ContainerResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
 		return err
 	}
-	if err := e.join(ctx, conn.HijackedResponse, s, tty, resize); err != nil {
+	if err := e.joinStreams(ctx, conn.HijackedResponse, s, tty, resize); err != nil {
 		return 0, e.fail(err, "run "+spec.Name())
 	}
 	select {
@@ -64,7 +64,7 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*drawing.Plan, string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
-	p, made, err := e.create(ctx, spec, func(p *drawing.Plan) {
+	p, made, err := e.createReplica(ctx, spec, func(p *drawing.Plan) {
 		c := p.Create.Config
 		c.AttachStdout, c.AttachStderr = true, true
 		c.AttachStdin, c.OpenStdin, c.StdinOnce = s.In != nil, s.In != nil, s.In != nil
@@ -75,17 +75,17 @@ func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rh
 	return p, made.ID, err
 }
 
-// beginOneOff starts a one-off; one that can't run is an error.
-func (e *Engine) beginOneOff(ctx context.Context, id, name string, p *drawing.Plan) error {
-	r, err := e.begin(ctx, id, name, p.Further)
+// startOneOff starts a one-off; one that can't run is an error.
+func (e *Engine) startOneOff(ctx context.Context, id, name string, p *drawing.Plan) error {
+	r, err := e.joinAndStart(ctx, id, name, p.Further)
 	if err == nil && r.Error != "" {
 		err = rhumb.Errorf(rhumb.Invalid, "run %s: %s", name, r.Error)
 	}
 	return err
 }
 
-// pass sends signals on to a container's first process until ctx ends.
-func (e *Engine) pass(ctx context.Context, id string, signals <-chan os.Signal) {
+// passSignals sends signals on to a container's first process until ctx ends.
+func (e *Engine) passSignals(ctx context.Context, id string, signals <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -27,21 +27,21 @@ func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Repli
 		return rhumb.Replica{}, e.fail(err, "start "+spec.Name())
 	}
 	defer release()
-	p, made, err := e.create(ctx, &spec, nil)
+	p, made, err := e.createReplica(ctx, &spec, nil)
 	if p != nil && is(err, rhumb.Conflict) {
-		return e.again(ctx, &spec, p, err)
+		return e.resumeStart(ctx, &spec, p, err)
 	}
 	if err != nil {
 		return rhumb.Replica{}, err
 	}
-	r, err := e.begin(ctx, made.ID, spec.Name(), p.Further)
+	r, err := e.joinAndStart(ctx, made.ID, spec.Name(), p.Further)
 	r.Warnings = made.Warnings
 	return r, err
 }
 
-// create makes the container of a replica. The plan is nil if it failed before the engine was asked; amend, if it
+// createReplica makes the container of a replica. The plan is nil if it failed before the engine was asked; amend, if it
 // isn't nil, changes it before that.
-func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
+func (e *Engine) createReplica(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
 	f, err := e.facts(ctx, spec)
 	if err != nil {
 		return nil, made, err
@@ -49,7 +49,7 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 	// The files stay in use from here until a container that mounts them is there: a sweep would take them.
 	e.files.Sweeping.RLock()
 	defer e.files.Sweeping.RUnlock()
-	if f.Files, err = e.place(ctx, spec); err != nil {
+	if f.Files, err = e.placeFiles(ctx, spec); err != nil {
 		return nil, made, err
 	}
 	if p, err = drawing.Draw(spec, f); err != nil {
@@ -65,7 +65,7 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 		amend(p)
 	}
 	failpoint.Here("before it is made", spec.Service)
-	if made, err = e.make(ctx, p.Create); err != nil {
+	if made, err = e.createContainer(ctx, p.Create); err != nil {
 		return p, made, e.createFailure(err, spec)
 	}
 	failpoint.Here("after it was made", spec.Service)
@@ -106,7 +106,7 @@ func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]s
 		}
 		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
-			return nil, e.missing(err, "take the volumes of "+observed.Short(id))
+			return nil, e.invalidIfMissing(err, "take the volumes of "+observed.Short(id))
 		}
 		for _, m := range r.Container.Mounts {
 			targets = append(targets, m.Destination)
@@ -130,8 +130,8 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 	return failed
 }
 
-// again goes on with a replica whose name is taken: by an earlier call that was cut off, or by something else.
-func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan, taken error) (rhumb.Replica, error) {
+// resumeStart goes on with a replica whose name is taken: by an earlier call that was cut off, or by something else.
+func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan, taken error) (rhumb.Replica, error) {
 	c, err := e.inspect(ctx, spec.Name())
 	if is(err, rhumb.NotFound) {
 		return rhumb.Replica{}, taken
@@ -152,11 +152,11 @@ func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.
 			missing = append(missing, n)
 		}
 	}
-	return e.begin(ctx, c.ID, spec.Name(), missing)
+	return e.joinAndStart(ctx, c.ID, spec.Name(), missing)
 }
 
-// begin joins a made replica to its further networks and starts it.
-func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
+// joinAndStart joins a made replica to its further networks and starts it.
+func (e *Engine) joinAndStart(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
 	join := func(n drawing.Connection) error {
 		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.Endpoint})
 		return err
@@ -166,7 +166,7 @@ func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.C
 			continue
 		}
 		if err := join(n); err != nil {
-			return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "join "+name+" to network "+n.Network))
+			return rhumb.Replica{}, e.removeUnstarted(ctx, id, e.invalidIfMissing(err, "join "+name+" to network "+n.Network))
 		}
 	}
 	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
@@ -192,9 +192,9 @@ func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		taken := &rhumb.Error{Code: rhumb.Conflict, Msg: "start " + name + ": " + portWords(text), Err: err,
 			Hint: "another program or container has the port: ss -lntup shows which"}
-		return rhumb.Replica{}, e.discard(ctx, id, taken)
+		return rhumb.Replica{}, e.removeUnstarted(ctx, id, taken)
 	case strings.Contains(text, "network") && strings.Contains(text, "not found"):
-		return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "start "+name))
+		return rhumb.Replica{}, e.removeUnstarted(ctx, id, e.invalidIfMissing(err, "start "+name))
 	}
 	r, lookErr := e.replica(ctx, id)
 	if lookErr != nil {
@@ -206,8 +206,8 @@ func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (
 	return r, nil
 }
 
-// missing makes a NotFound for something that a replica needs Invalid: trying again is vain.
-func (e *Engine) missing(err error, doing string) error {
+// invalidIfMissing makes a NotFound for something that a replica needs Invalid: trying again is vain.
+func (e *Engine) invalidIfMissing(err error, doing string) error {
 	failed := e.fail(err, doing)
 	if is(failed, rhumb.NotFound) {
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: doing + ": " + words(err), Err: err}
@@ -215,8 +215,8 @@ func (e *Engine) missing(err error, doing string) error {
 	return failed
 }
 
-// discard removes a replica that never ran, and gives the error that led to it.
-func (e *Engine) discard(ctx context.Context, id string, why error) error {
+// removeUnstarted removes a replica that never ran, and gives the error that led to it.
+func (e *Engine) removeUnstarted(ctx context.Context, id string, why error) error {
 	if is(why, rhumb.Unavailable) || is(why, rhumb.Cancelled) || is(why, rhumb.Timeout) {
 		return why // the next call finds it and goes on
 	}

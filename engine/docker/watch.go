@@ -28,7 +28,7 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	}
 	out := make(chan rhumb.Change)
 	e.known.Watch(+1)
-	go e.tell(ctx, s, out)
+	go e.sendChanges(ctx, s, out)
 	return out, nil
 }
 
@@ -38,9 +38,9 @@ func (e *Engine) events(ctx context.Context, f client.Filters) client.EventsResu
 	return e.api.Events(ctx, client.EventsListOptions{Since: seconds(time.Now()), Filters: f})
 }
 
-// tell passes changes on. The engine's stream is always read at once; what the receiver has not taken yet is merged.
+// sendChanges passes changes on. The engine's stream is always read at once; what the receiver has not taken yet is merged.
 // It ends with the stream, whose end is also ctx's.
-func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
+func (e *Engine) sendChanges(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	defer close(out)
 	defer e.known.Watch(-1)
 	var waiting changes
