@@ -18,11 +18,11 @@ import (
 	"github.com/moby/moby/client/pkg/versions"
 )
 
-// maxCreateAnswer is how many bytes of an engine's answer are read.
+// maxCreateAnswer bounds the engine's answer to a create request, in bytes.
 const maxCreateAnswer = 1 << 20
 
-// createContainer asks the engine for a container. Engines below API 1.44 take a MAC address for the container as a whole, in a field that
-// the client doesn't know any more: with one the request is our own.
+// createContainer has the engine create a container. Below API 1.44 a MAC address belongs to the whole container, in a field that the
+// client no longer knows. A request with a MAC address is therefore written here.
 func (e *Engine) createContainer(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
 	mac := macOf(o)
 	api := e.api.ClientVersion()
@@ -71,7 +71,7 @@ func (e *Engine) postCreate(ctx context.Context, target string, body []byte) (ma
 	return client.ContainerCreateResult{ID: r.ID, Warnings: r.Warnings}, nil
 }
 
-// macOf gives the MAC address that a container is to have, which the mapping wrote at its first network.
+// macOf returns the container's MAC address, which the mapping wrote at its first network; "": none.
 func macOf(o client.ContainerCreateOptions) string {
 	if o.NetworkingConfig == nil {
 		return ""
@@ -84,7 +84,7 @@ func macOf(o client.ContainerCreateOptions) string {
 	return ""
 }
 
-// refusal makes an error of an engine's answer, of the same classes as the client's.
+// refusal turns an engine's answer into an error of the same class as the client's.
 func refusal(status int, answer []byte) error {
 	var said struct{ Message string }
 	if json.Unmarshal(answer, &said) != nil || said.Message == "" {

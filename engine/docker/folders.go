@@ -9,7 +9,8 @@ import (
 	"rhumb"
 )
 
-// makeFolders makes the folders that are to be made, and refuses a missing one that the engine would make silently.
+// makeFolders creates the missing sources of bind mounts that ask for it. Any other missing source is Invalid: the engine would
+// silently create it.
 func makeFolders(spec *rhumb.ReplicaSpec) error {
 	for _, m := range spec.Container.Mounts {
 		if m.Type != rhumb.MountBind {
@@ -30,7 +31,7 @@ func makeFolders(spec *rhumb.ReplicaSpec) error {
 	return nil
 }
 
-// declaredBy gives the paths at which an image declares volumes, sorted.
+// declaredBy returns the paths at which an image declares volumes, sorted.
 func declaredBy(volumes map[string]struct{}) []string {
 	targets := make([]string, 0, len(volumes))
 	for t := range volumes {

@@ -11,8 +11,8 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// SetHosts gives a running replica's hosts file exactly these further names, in place of those given before. One that
-// shares another's network namespace, or mounts a hosts file of its own, is left as it is: the file isn't its own.
+// SetHosts replaces the further names in a running replica's hosts file. A replica that shares another's network namespace, or mounts
+// a hosts file, is left as it is: the file isn't its own.
 func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

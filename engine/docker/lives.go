@@ -14,15 +14,15 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Life is a replica's death, or its start.
+// Life reports a replica's start or its death.
 type Life struct {
 	ID    string // the replica's
 	Alive bool
-	Addrs []netip.Addr // of one that is alive; empty: it has none of its own
+	Addrs []netip.Addr // of a replica that is alive; empty: it has no address of its own
 }
 
-// Lives tells which of rhumb's replicas are dead and which run, and then each death and start as it happens, until ctx
-// ends or the engine goes away, which is told as an error. Some may be told twice; the last word on a replica is true.
+// Lives yields each of rhumb's replicas once, as dead or alive, and then every death and start as it happens. It ends with ctx, or
+// with an error when the engine goes away. A replica may be yielded twice; the last value is true.
 func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 	return func(yield func(Life, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -49,7 +49,7 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 	}
 }
 
-// lives lists who is dead and who runs; those that never were started are neither.
+// lives lists the replicas that are dead or alive. A replica that was never started is neither.
 func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -70,7 +70,7 @@ func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	return list, nil
 }
 
-// sendLives passes the engine's events on. It ends without an error if nobody wants more.
+// sendLives yields a Life for each event of the engine. It returns nil if yield wants no more.
 func (e *Engine) sendLives(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
 	for {
 		select {
@@ -97,7 +97,7 @@ func (e *Engine) sendLives(ctx context.Context, s client.EventsResult, yield fun
 	}
 }
 
-// addressesOf gives the addresses of a replica that runs.
+// addressesOf returns the addresses of a running replica.
 func (e *Engine) addressesOf(ctx context.Context, id string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

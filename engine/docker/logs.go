@@ -17,7 +17,7 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Logs reads what a replica wrote, as the engine's log driver kept it. A driver that can't be read is Unsupported.
+// Logs yields what a replica wrote, as the engine's log driver kept it. It yields Unsupported for a driver that can't be read.
 func (e *Engine) Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
 	return func(yield func(rhumb.LogLine, error) bool) {
 		if err := e.logs(ctx, id, o, yield); err != nil {
@@ -73,7 +73,7 @@ func logOptions(o rhumb.LogOptions) client.ContainerLogsOptions {
 	return l
 }
 
-// seconds writes a time as the engine's API reads it.
+// seconds formats a time for the engine's API.
 func seconds(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
 func lineFor(c *container.InspectResponse) rhumb.LogLine {

@@ -14,20 +14,20 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Names that the engine carries for rhumb say which images are rhumb's: "rhumb.local/pulled:ID" for one that it pulled,
-// "rhumb.local/built/NAME:ID" for one that it built under that name. Only such images are ever swept.
+// Extra names mark the images that are rhumb's: "rhumb.local/pulled:ID" for a pulled image, "rhumb.local/built/NAME:ID" for one that
+// was built under that name. Only marked images are ever pruned.
 const (
 	pulledMark = "pulled:"
 	builtMark  = "built/"
 )
 
 const (
-	sweepTimeout = time.Minute     // what isn't swept by then is the next sweep's
+	sweepTimeout = time.Minute     // the next sweep continues
 	trimTimeout  = 5 * time.Minute // the engine deletes many small files
-	cacheLimit   = 10 << 30        // bytes that the engine's builder may keep for later builds
+	cacheLimit   = 10 << 30        // bytes of build cache that stay
 )
 
-// MarkBuilt notes that rhumb built an image under that name.
+// MarkBuilt marks an image as built by rhumb under that name.
 func (e *Engine) MarkBuilt(ctx context.Context, name, id string) error {
 	return e.mark(ctx, builtMark+builtAs(name)+":", id)
 }
@@ -39,7 +39,7 @@ func (e *Engine) mark(ctx context.Context, kind, id string) error {
 	return e.fail(err, "mark image "+id)
 }
 
-// builtAs gives the part of a mark that stands for the repository of a name.
+// builtAs returns the part of a mark that stands for the repository of a name.
 func builtAs(name string) string {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
@@ -48,15 +48,15 @@ func builtAs(name string) string {
 	return repositoryName(reference.FamiliarName(named))
 }
 
-// called are the names of an image, by whose they are.
+// called is the names of an image, by origin.
 type called struct {
 	marks   []string // rhumb's
 	kept    []string // rhumb's, of releases
-	origin  []string // those it was pulled or built under
-	foreign []string // given by somebody else
+	origin  []string // those under which it was pulled or built
+	foreign []string // all others
 }
 
-// names sorts an image's names. built is one more repository under which rhumb built it; "" is none.
+// names sorts an image's names by origin. built is one more repository under which rhumb built it; "" is none.
 func (e *Engine) names(i *image.InspectResponse, built string) called {
 	var c called
 	origin, as := map[string]bool{}, map[string]bool{}
@@ -92,7 +92,7 @@ func (e *Engine) names(i *image.InspectResponse, built string) called {
 	return c
 }
 
-// Sweep removes the images that rhumb pulled or built and that nobody needs.
+// Sweep removes images that rhumb pulled or built and that are no longer needed.
 func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duration) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
@@ -120,8 +120,8 @@ func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duratio
 	return freed, nil
 }
 
-// TrimCache cuts what the engine's builder keeps for later builds back to a limit, least recently used first, and
-// gives the bytes that became free. Builds that go on are not disturbed.
+// TrimCache trims the build cache to a limit, least recently used first, and returns the freed bytes. Running builds are not
+// disturbed.
 func (e *Engine) TrimCache(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, trimTimeout)
 	defer cancel()
@@ -132,7 +132,7 @@ func (e *Engine) TrimCache(ctx context.Context) (int64, error) {
 	return int64(r.Report.SpaceReclaimed), e.fail(err, "trim the build cache")
 }
 
-// sweepImage removes a marked image unless somebody needs it, and gives its size.
+// sweepImage removes a marked image unless it is needed, and returns its size.
 func (e *Engine) sweepImage(ctx context.Context, id string, unused time.Duration) (int64, error) {
 	i, err := e.imageInspect(ctx, id)
 	if err != nil || i == nil {
@@ -149,11 +149,11 @@ func (e *Engine) sweepImage(ctx context.Context, id string, unused time.Duration
 	if err := e.removeNames(ctx, slices.Concat(c.origin, i.RepoDigests, c.marks)); err != nil {
 		return 0, err
 	}
-	e.log.Info("image swept", "image", id, "names", c.origin)
+	e.log.Info("image pruned", "image", id, "names", c.origin)
 	return i.Size, nil
 }
 
-// touched gives when an image was last given a name, or made.
+// touched returns when an image last got a name, or was created.
 func touched(i *image.InspectResponse) time.Time {
 	at := i.Metadata.LastTagTime
 	if made := observed.Moment(i.Created); made.After(at) {
@@ -162,7 +162,7 @@ func touched(i *image.InspectResponse) time.Time {
 	return at
 }
 
-// usedImage tells whether a container, running or not, was made from an image.
+// usedImage reports whether a container, running or not, was created from an image.
 func (e *Engine) usedImage(ctx context.Context, id string) (bool, error) {
 	used, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Limit: 1, Filters: client.Filters{}.Add("ancestor", id)})
 	if err != nil {
@@ -171,7 +171,7 @@ func (e *Engine) usedImage(ctx context.Context, id string) (bool, error) {
 	return len(used.Items) > 0, nil
 }
 
-// removeNames takes names from an image, which goes with the last of them.
+// removeNames removes names from an image. The engine deletes the image with its last name.
 func (e *Engine) removeNames(ctx context.Context, names []string) error {
 	for _, name := range names {
 		_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})

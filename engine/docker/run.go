@@ -17,7 +17,7 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Run starts a one-off, waits for its end and removes it with its nameless volumes. If ctx ends first, it is stopped.
+// Run starts a one-off, waits for its end, and removes it with its nameless volumes. If ctx ends first, Run stops it.
 func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Streams) (int, error) {
 	if spec.OneOff == "" {
 		spec.OneOff = strings.ToLower(rand.Text()[:8])
@@ -59,8 +59,8 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	}
 }
 
-// createOneOff makes the container of a one-off, with its streams open. The engine makes it also when its caller has gone
-// meanwhile, so it is waited for: only who knows it can remove it.
+// createOneOff creates the container of a one-off, with its streams open. The engine finishes the creation even if the caller has
+// gone. So createOneOff waits for it regardless of ctx: without the ID nothing could remove the container.
 func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*drawing.Plan, string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
@@ -75,7 +75,7 @@ func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rh
 	return p, made.ID, err
 }
 
-// startOneOff starts a one-off; one that can't run is an error.
+// startOneOff starts a one-off. It returns an error if the one-off can't run.
 func (e *Engine) startOneOff(ctx context.Context, id, name string, p *drawing.Plan) error {
 	r, err := e.joinAndStart(ctx, id, name, p.Further)
 	if err == nil && r.Error != "" {
@@ -93,30 +93,30 @@ func (e *Engine) passSignals(ctx context.Context, id string, signals <-chan os.S
 		case s := <-signals:
 			n, ok := s.(syscall.Signal)
 			if !ok {
-				return // nil: no more come
+				return // a closed channel yields nil: there are no more
 			}
 			call, cancel := context.WithTimeout(ctx, callTimeout)
 			_, err := e.api.ContainerKill(call, id, client.ContainerKillOptions{Signal: strconv.Itoa(int(n))})
 			cancel()
 			if err != nil && ctx.Err() == nil {
-				e.log.Debug("signal not passed on", "container", observed.Short(id), "signal", n, "error", err) // it may have ended meanwhile
+				e.log.Debug("signal not sent", "container", observed.Short(id), "signal", n, "err", err) // it may have ended meanwhile
 			}
 		}
 	}
 }
 
-// sweepOneOff removes a one-off whatever became of it. One whose caller has gone gets its stop signal and its grace first.
+// sweepOneOff removes a one-off in whatever state it is. If the caller has gone, the one-off gets its stop signal and its grace first.
 func (e *Engine) sweepOneOff(ctx context.Context, id, name string) {
 	if ctx.Err() != nil {
 		if err := e.Stop(context.WithoutCancel(ctx), id); err != nil {
-			e.log.Warn("one-off not stopped", "replica", name, "error", err)
+			e.log.Warn("one-off not stopped", "replica", name, "err", err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
 	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
 		if failed := e.fail(err, "remove "+name); !is(failed, rhumb.NotFound) {
-			e.log.Warn("one-off is left", "replica", name, "error", err)
+			e.log.Warn("one-off not removed", "replica", name, "err", err)
 		}
 	}
 }

@@ -16,12 +16,11 @@ import (
 	"rhumb/internal/failpoint"
 )
 
-// Start makes and starts a replica.
+// Start creates and starts a replica.
 func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	// Two calls for one name must not join its networks side by side: the later one would take the earlier one's work
-	// for somebody else's.
+	// Two calls for one name must not join its networks at the same time: the later one would fail over what the earlier one did.
 	release, err := e.starting.hold(ctx, spec.Name())
 	if err != nil {
 		return rhumb.Replica{}, e.fail(err, "start "+spec.Name())
@@ -39,14 +38,14 @@ func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Repli
 	return r, err
 }
 
-// createReplica makes the container of a replica. The plan is nil if it failed before the engine was asked; amend, if it
-// isn't nil, changes it before that.
+// createReplica creates the container of a replica. If it fails before the engine is asked, the plan is nil. amend, unless it is nil,
+// changes the plan before that.
 func (e *Engine) createReplica(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
 	f, err := e.facts(ctx, spec)
 	if err != nil {
 		return nil, made, err
 	}
-	// The files stay in use from here until a container that mounts them is there: a sweep would take them.
+	// Until the container exists, nothing shows that these files are in use: a sweep would remove them.
 	e.files.Sweeping.RLock()
 	defer e.files.Sweeping.RUnlock()
 	if f.Files, err = e.placeFiles(ctx, spec); err != nil {
@@ -72,7 +71,7 @@ func (e *Engine) createReplica(ctx context.Context, spec *rhumb.ReplicaSpec, ame
 	return p, made, nil
 }
 
-// facts gathers what a mapping must know of the world.
+// facts gathers what the mapping must know of the engine and the machine.
 func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (drawing.Facts, error) {
 	api, err := e.APIVersion(ctx)
 	if err != nil {
@@ -93,7 +92,7 @@ func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (drawing.Fa
 	return f, err
 }
 
-// joinedMounts gives the paths that the replica takes from others' volumes.
+// joinedMounts returns the paths that the replica takes from the volumes of other replicas.
 func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
 	var targets []string
 	for _, from := range spec.Container.VolumesFrom {
@@ -102,7 +101,7 @@ func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]s
 		if service == "container" && rest != "" {
 			id, _, _ = strings.Cut(rest, ":")
 		} else if !ok {
-			continue // told by the mapping
+			continue // the mapping reports it
 		}
 		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
@@ -115,7 +114,7 @@ func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]s
 	return targets, nil
 }
 
-// createFailure explains why a replica could not be made.
+// createFailure explains why a replica was not created.
 func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 	failed := e.fail(err, "make "+spec.Name())
 	switch text := words(err); {
@@ -130,7 +129,7 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 	return failed
 }
 
-// resumeStart goes on with a replica whose name is taken: by an earlier call that was cut off, or by something else.
+// resumeStart continues a start whose replica's name is taken: by an earlier call that was cut off, or by something else.
 func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan, taken error) (rhumb.Replica, error) {
 	c, err := e.inspect(ctx, spec.Name())
 	if is(err, rhumb.NotFound) {
@@ -155,7 +154,7 @@ func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *dr
 	return e.joinAndStart(ctx, c.ID, spec.Name(), missing)
 }
 
-// joinAndStart joins a made replica to its further networks and starts it.
+// joinAndStart joins a created replica to its further networks and starts it.
 func (e *Engine) joinAndStart(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
 	join := func(n drawing.Connection) error {
 		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.Endpoint})
@@ -172,7 +171,7 @@ func (e *Engine) joinAndStart(ctx context.Context, id, name string, further []dr
 	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return e.startFailure(ctx, id, name, err)
 	}
-	for _, n := range further { // of a replica that runs the engine takes no network that isn't there
+	for _, n := range further { // not before the start, which a missing network would fail
 		if !n.Beside {
 			continue
 		}
@@ -183,7 +182,7 @@ func (e *Engine) joinAndStart(ctx context.Context, id, name string, further []dr
 	return e.replica(ctx, id)
 }
 
-// startFailure tells a replica that can't run, which stays and says why, from one that was never given a chance.
+// startFailure distinguishes a replica that can't run, which stays and carries the reason, from one that the engine didn't try to run.
 func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (rhumb.Replica, error) {
 	failed := e.fail(err, "start "+name)
 	switch text := words(err); {
@@ -201,12 +200,12 @@ func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (
 		return rhumb.Replica{}, lookErr
 	}
 	if r.Alive() || r.State == rhumb.StateCreated {
-		return rhumb.Replica{}, failed // the engine did not get as far as to try
+		return rhumb.Replica{}, failed // the engine didn't try
 	}
 	return r, nil
 }
 
-// invalidIfMissing makes a NotFound for something that a replica needs Invalid: trying again is vain.
+// invalidIfMissing turns NotFound for something that a replica needs into Invalid: retrying cannot help.
 func (e *Engine) invalidIfMissing(err error, doing string) error {
 	failed := e.fail(err, doing)
 	if is(failed, rhumb.NotFound) {
@@ -215,21 +214,21 @@ func (e *Engine) invalidIfMissing(err error, doing string) error {
 	return failed
 }
 
-// removeUnstarted removes a replica that never ran, and gives the error that led to it.
+// removeUnstarted removes a replica that never ran, and returns why.
 func (e *Engine) removeUnstarted(ctx context.Context, id string, why error) error {
 	if is(why, rhumb.Unavailable) || is(why, rhumb.Cancelled) || is(why, rhumb.Timeout) {
-		return why // the next call finds it and goes on
+		return why // the next call finds the replica and continues
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
-	// Volumes that have a name, as those of slots, stay.
+	// Named volumes, such as those of slots, stay.
 	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-		e.log.Warn("replica that never ran is left", "id", observed.Short(id), "error", err)
+		e.log.Warn("replica that never ran not removed", "id", observed.Short(id), "err", err)
 	}
 	return why
 }
 
-// portWords takes the part about the port out of a long chain of the engine's.
+// portWords returns the part of the engine's message that is about the port.
 func portWords(text string) string {
 	for _, start := range []string{"Bind for ", "listen tcp", "listen udp"} {
 		if i := strings.Index(text, start); i >= 0 {
@@ -262,7 +261,7 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 	return nil
 }
 
-// grace gives how long the engine waits between the stop signal and SIGKILL.
+// grace returns how long the engine waits between the stop signal and SIGKILL.
 func grace(c *container.InspectResponse) time.Duration {
 	if c.Config.StopTimeout == nil {
 		return defaultGrace
@@ -270,7 +269,7 @@ func grace(c *container.InspectResponse) time.Duration {
 	return time.Duration(*c.Config.StopTimeout) * time.Second
 }
 
-// Remove removes a dead replica and leaves its volumes. A one-off's anonymous volumes go with it.
+// Remove removes a dead replica and leaves its volumes. With a one-off its anonymous volumes go too.
 func (e *Engine) Remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

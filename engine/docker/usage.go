@@ -11,10 +11,10 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// usageTimeout bounds the engine's reckoning, which goes through all volumes.
+// usageTimeout bounds the engine's count, which walks all volumes.
 const usageTimeout = 10 * time.Second
 
-// Usage says what takes the engine's room, the largest first: "images 12.3 GB, build cache 4.0 GB".
+// Usage returns what takes the engine's disk space, the largest first: "images 12.3 GB, build cache 4.0 GB".
 func (e *Engine) Usage(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, usageTimeout)
 	defer cancel()
@@ -23,7 +23,7 @@ func (e *Engine) Usage(ctx context.Context) (string, error) {
 	}
 	r, err := e.api.DiskUsage(ctx, client.DiskUsageOptions{Images: true, Containers: true, Volumes: true, BuildCache: true})
 	if err != nil {
-		return "", e.fail(err, "ask what takes the engine's room")
+		return "", e.fail(err, "get the engine's disk usage")
 	}
 	type share struct {
 		what  string

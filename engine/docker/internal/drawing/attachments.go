@@ -12,14 +12,14 @@ import (
 	"rhumb"
 )
 
-// Connection is a network that a container joins between being made and started.
+// Connection is a network that a container joins after its creation.
 type Connection struct {
 	Network  string
 	Endpoint *network.EndpointSettings
-	Beside   bool // it isn't one of the container's own: it may be gone
+	Beside   bool // not one of the container's own: it may be gone
 }
 
-// networkMode gives the mode; with networks it is the first of them.
+// networkMode returns the mode; with networks it is the first of them.
 func (d *drawing) networkMode() string {
 	if d.c.NetworkMode != "" {
 		return d.join("network_mode", d.c.NetworkMode)
@@ -30,14 +30,14 @@ func (d *drawing) networkMode() string {
 	return ""
 }
 
-// attachments gives the networks by priority, the highest first.
+// attachments returns the networks by priority, the highest first.
 func (d *drawing) attachments() []rhumb.Attachment {
 	as := slices.Clone(d.c.Networks)
 	slices.SortStableFunc(as, func(a, b rhumb.Attachment) int { return b.Priority - a.Priority })
 	return as
 }
 
-// networks maps the attachments: all of them at making where the engine can, else the first, and the others after it.
+// networks maps the attachments: all of them at creation where the engine can, else the first at creation and the others after it.
 func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	as := d.attachments()
 	if d.c.MacAddress != "" && len(as) > 0 && as[0].MAC == "" {
@@ -68,8 +68,8 @@ func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	return cfg, further
 }
 
-// beside returns the networks that the container is in beside its own for a while. They must not become its way out: what
-// it opens to the outside would be cut when they go. Engines before API 1.48 take the network whose name comes first.
+// beside returns the networks that the container joins beside its own for a while. They must not become its way out: connections to
+// the outside would break when they go. Engines before API 1.48 choose the network whose name comes first.
 func (d *drawing) beside() []rhumb.Attachment {
 	return slices.DeleteFunc(slices.Clone(d.spec.Beside), func(a rhumb.Attachment) bool {
 		first := !slices.ContainsFunc(d.c.Networks, func(own rhumb.Attachment) bool { return own.Network < a.Network })
@@ -77,7 +77,7 @@ func (d *drawing) beside() []rhumb.Attachment {
 	})
 }
 
-// bareNetwork gives the network of a container that names none.
+// bareNetwork returns the network of a container that names none.
 func (d *drawing) bareNetwork() string {
 	if d.c.NetworkMode != "" {
 		return d.c.NetworkMode
@@ -149,7 +149,7 @@ func (d *drawing) bindings() network.PortMap {
 	return m
 }
 
-// published writes the host's port, or the range to choose from; "" lets the engine choose.
+// published formats the host's port, or the range to choose from; "" lets the engine choose.
 func published(p rhumb.Port) string {
 	switch {
 	case p.Published == 0:

@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-// resources maps limits, devices and what else the engine counts among them.
+// resources maps limits, devices, and what else the API keeps with them.
 func (d *drawing) resources() container.Resources {
 	r := &d.c.Resources
 	res := container.Resources{
