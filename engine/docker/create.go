@@ -21,9 +21,10 @@ import (
 // maxCreateAnswer bounds the engine's answer to a create request, in bytes.
 const maxCreateAnswer = 1 << 20
 
-// createContainer has the engine create a container. Below API 1.44 a MAC address belongs to the whole container, in a field that the
-// client no longer knows. A request with a MAC address is therefore written here.
-func (e *Engine) createContainer(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+// createContainer has the engine create a container. Below API 1.44 a MAC address belongs to the whole container, in a
+// field that the client no longer knows. A request with a MAC address is therefore written here.
+func (e *Engine) createContainer(ctx context.Context,
+	o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
 	mac := macOf(o)
 	api := e.api.ClientVersion()
 	if mac == "" || !versions.LessThan(api, "1.44") {
@@ -43,7 +44,8 @@ func (e *Engine) createContainer(ctx context.Context, o client.ContainerCreateOp
 	return e.postCreate(ctx, "http://docker/v"+api+"/containers/create?"+query.Encode(), body)
 }
 
-func (e *Engine) postCreate(ctx context.Context, target string, body []byte) (made client.ContainerCreateResult, err error) {
+func (e *Engine) postCreate(ctx context.Context, target string,
+	body []byte) (made client.ContainerCreateResult, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return made, err

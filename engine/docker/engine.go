@@ -56,8 +56,8 @@ var (
 	_ rhumb.Images = (*Engine)(nil)
 )
 
-// New returns an engine. It doesn't connect: if the engine is away, the first call says so. New returns Invalid for a host that
-// isn't a unix socket.
+// New returns an engine. It doesn't connect: if the engine is away, the first call says so. New returns Invalid for a
+// host that isn't a unix socket.
 func New(o Options) (*Engine, error) {
 	if o.Host == "" {
 		o.Host = client.DefaultDockerHost
@@ -103,8 +103,8 @@ func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 	}, nil
 }
 
-// APIVersion returns the version of the API on which client and engine have agreed. Every call waits for that agreement, so it has
-// a deadline even where the caller has none.
+// APIVersion returns the version of the API on which client and engine have agreed. Every call waits for that
+// agreement, so it has a deadline even where the caller has none.
 func (e *Engine) APIVersion(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -87,9 +87,10 @@ func (e *Engine) ended(ctx context.Context, run string) (client.ExecInspectResul
 // resizer sets the size of a terminal.
 type resizer func(context.Context, rhumb.Size) error
 
-// joinStreams joins streams to a hijacked connection until the output or ctx ends, and closes the connection. A goroutine that blocks
-// in a read of s.In outlives the call: nothing can interrupt that read.
-func (e *Engine) joinStreams(ctx context.Context, conn client.HijackedResponse, s rhumb.Streams, tty bool, resize resizer) error {
+// joinStreams joins streams to a hijacked connection until the output or ctx ends, and closes the connection. A
+// goroutine that blocks in a read of s.In outlives the call: nothing can interrupt that read.
+func (e *Engine) joinStreams(ctx context.Context, conn client.HijackedResponse, s rhumb.Streams, tty bool,
+	resize resizer) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, conn.Close)
 	defer stop()

@@ -12,8 +12,8 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// SweepFiles removes the contents of configs and secrets that no container of rhumb's mounts. A dead container still counts: it may
-// be started again.
+// SweepFiles removes the contents of configs and secrets that no container of rhumb's mounts. A dead container still
+// counts: it may be started again.
 func (e *Engine) SweepFiles(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -52,8 +52,8 @@ func (e *Engine) placeFiles(ctx context.Context, spec *rhumb.ReplicaSpec) (map[s
 	return e.files.Place(spec, access)
 }
 
-// access returns the mode that lets the engine mount a content. It asks the engine once: an engine that starts to map users has other
-// containers anyway.
+// access returns the mode that lets the engine mount a content. It asks the engine once: an engine that starts to map
+// users has other containers anyway.
 func (e *Engine) access(ctx context.Context) (contents.Access, error) {
 	if known := e.mounts.Load(); known != nil {
 		return *known, nil

@@ -42,7 +42,8 @@ func TestHostsOutliveConnectionsMadeByHand(t *testing.T) {
 	if got := hosts(t, e, r.ID); got["api"] != "10.9.0.3" || got["front"] != want["front"] {
 		t.Errorf("after a connection: %v", got)
 	}
-	if _, err := c.NetworkDisconnect(t.Context(), stack+"_b", client.NetworkDisconnectOptions{Container: r.ID}); err != nil {
+	if _, err := c.NetworkDisconnect(t.Context(), stack+"_b",
+		client.NetworkDisconnectOptions{Container: r.ID}); err != nil {
 		t.Fatal(err)
 	}
 	if got := hosts(t, e, r.ID); got["api"] != "10.9.0.3" { // the engine takes its own name away, of both networks

@@ -15,9 +15,11 @@ import (
 )
 
 // Resolve returns the image that a reference means, and pulls it if the policy says so.
-func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) (rhumb.Image, error) {
+func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest,
+	progress func(rhumb.ImageProgress)) (rhumb.Image, error) {
 	if _, err := reference.ParseAnyReference(r.Ref); err != nil {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
+		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).
+			WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
 	}
 	if _, err := e.APIVersion(ctx); err != nil {
 		return rhumb.Image{}, err
@@ -57,7 +59,8 @@ func (e *Engine) local(ctx context.Context, r rhumb.ImageRequest) (rhumb.Image, 
 			WithHint("build it, or let it be pulled: pull_policy: missing")
 	}
 	if !runsOn(i, r.Platform) {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine has it for %s/%s, not for %s", r.Ref, i.Os, i.Architecture, r.Platform)
+		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine has it for %s/%s, not for %s", r.Ref, i.Os,
+			i.Architecture, r.Platform)
 	}
 	img := imageIn(r.Ref, i)
 	img.Pulled = len(e.names(i, "").marks) > 0
@@ -159,8 +162,8 @@ func (e *Engine) Keep(ctx context.Context, stack, service string, release int, i
 	return e.fail(err, "keep image "+id)
 }
 
-// Release removes that name. With remove it removes the image too, unless a container, another release, or a name that came from
-// neither the registry nor the build uses it.
+// Release removes that name. With remove it removes the image too, unless a container, another release, or a name that
+// came from neither the registry nor the build uses it.
 func (e *Engine) Release(ctx context.Context, stack, service string, release int, remove bool) error {
 	tag := keptAs(stack, service, release)
 	i, err := e.imageInspect(ctx, tag)
@@ -193,7 +196,8 @@ func (e *Engine) untag(ctx context.Context, tag string, i *image.InspectResponse
 		return e.removeNames(ctx, slices.Concat(c.origin, c.marks, []string{tag}))
 	}
 	_, err := e.api.ImageRemove(ctx, tag, client.ImageRemoveOptions{})
-	if failed := e.fail(err, "remove image "+tag); failed != nil && !is(failed, rhumb.NotFound) && !is(failed, rhumb.Conflict) {
+	if failed := e.fail(err, "remove image "+tag); failed != nil && !is(failed, rhumb.NotFound) &&
+		!is(failed, rhumb.Conflict) {
 		return failed
 	}
 	return nil

@@ -13,8 +13,8 @@ func keptAs(stack, service string, release int) string {
 	return fmt.Sprintf("%s%s:%d", keptPrefix, repositoryName(stack+"-"+service), release)
 }
 
-// repositoryName makes a name fit for a repository: lower case, separators only between other characters. A name that had to change
-// gets a part of its hash, so that two names never become one.
+// repositoryName makes a name fit for a repository: lower case, separators only between other characters. A name that
+// had to change gets a part of its hash, so that two names never become one.
 func repositoryName(name string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(name) {

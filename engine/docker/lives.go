@@ -21,8 +21,8 @@ type Life struct {
 	Addrs []netip.Addr // of a replica that is alive; empty: it has no address of its own
 }
 
-// Lives yields each of rhumb's replicas once, as dead or alive, and then every death and start as it happens. It ends with ctx, or
-// with an error when the engine goes away. A replica may be yielded twice; the last value is true.
+// Lives yields each of rhumb's replicas once, as dead or alive, and then every death and start as it happens. It ends
+// with ctx, or with an error when the engine goes away. A replica may be yielded twice; the last value is true.
 func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 	return func(yield func(Life, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)

@@ -14,8 +14,8 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Extra names mark the images that are rhumb's: "rhumb.local/pulled:ID" for a pulled image, "rhumb.local/built/NAME:ID" for one that
-// was built under that name. Only marked images are ever pruned.
+// Extra names mark the images that are rhumb's: "rhumb.local/pulled:ID" for a pulled image, "rhumb.local/built/NAME:ID"
+// for one that was built under that name. Only marked images are ever pruned.
 const (
 	pulledMark = "pulled:"
 	builtMark  = "built/"
@@ -35,7 +35,8 @@ func (e *Engine) MarkBuilt(ctx context.Context, name, id string) error {
 func (e *Engine) mark(ctx context.Context, kind, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: e.marks + kind + strings.TrimPrefix(id, "sha256:")})
+	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id,
+		Target: e.marks + kind + strings.TrimPrefix(id, "sha256:")})
 	return e.fail(err, "mark image "+id)
 }
 
@@ -120,8 +121,8 @@ func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duratio
 	return freed, nil
 }
 
-// TrimCache trims the build cache to a limit, least recently used first, and returns the freed bytes. Running builds are not
-// disturbed.
+// TrimCache trims the build cache to a limit, least recently used first, and returns the freed bytes. Running builds
+// are not disturbed.
 func (e *Engine) TrimCache(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, trimTimeout)
 	defer cancel()
@@ -164,7 +165,8 @@ func touched(i *image.InspectResponse) time.Time {
 
 // usedImage reports whether a container, running or not, was created from an image.
 func (e *Engine) usedImage(ctx context.Context, id string) (bool, error) {
-	used, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Limit: 1, Filters: client.Filters{}.Add("ancestor", id)})
+	used, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Limit: 1,
+		Filters: client.Filters{}.Add("ancestor", id)})
 	if err != nil {
 		return false, e.fail(err, "list containers")
 	}
@@ -175,7 +177,8 @@ func (e *Engine) usedImage(ctx context.Context, id string) (bool, error) {
 func (e *Engine) removeNames(ctx context.Context, names []string) error {
 	for _, name := range names {
 		_, err := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
-		if failed := e.fail(err, "remove image "+name); failed != nil && !is(failed, rhumb.NotFound) && !is(failed, rhumb.Conflict) {
+		if failed := e.fail(err, "remove image "+name); failed != nil && !is(failed, rhumb.NotFound) &&
+			!is(failed, rhumb.Conflict) {
 			return failed
 		}
 	}

@@ -77,7 +77,7 @@ func (e *Engine) networkFailure(err error, name string) error {
 	if full || takenAddresses(text) {
 		hint := "another network of this machine has these addresses: docker network ls"
 		if full {
-			hint = "the engine's address pools are used up: remove unused networks, or widen default-address-pools in daemon.json"
+			hint = "the engine has no free addresses: remove unused networks, or widen default-address-pools in daemon.json"
 		}
 		return &rhumb.Error{Code: rhumb.Conflict, Msg: "make network " + name + ": " + text, Hint: hint, Err: err}
 	}
@@ -90,7 +90,8 @@ func (e *Engine) networkFailure(err error, name string) error {
 // takenAddresses reports whether an engine says that addresses are another network's: Engine 20.10 in the first two
 // ways, Engine 29 in the last two.
 func takenAddresses(text string) bool {
-	for _, words := range []string{"overlaps", "networks have overlapping", "failed to allocate gateway", "Address already in use"} {
+	for _, words := range []string{"overlaps", "networks have overlapping", "failed to allocate gateway",
+		"Address already in use"} {
 		if strings.Contains(text, words) {
 			return true
 		}
@@ -125,8 +126,8 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	return failed
 }
 
-// clearNetwork disconnects the containers that are in a network beside their own. If it has any other container, clearNetwork
-// disconnects none and returns Conflict.
+// clearNetwork disconnects the containers that are in a network beside their own. If it has any other container,
+// clearNetwork disconnects none and returns Conflict.
 func (e *Engine) clearNetwork(ctx context.Context, n *network.Inspect) error {
 	for id := range n.Containers {
 		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
@@ -134,7 +135,8 @@ func (e *Engine) clearNetwork(ctx context.Context, n *network.Inspect) error {
 		case is(failed, rhumb.NotFound):
 		case failed != nil:
 			return failed
-		case r.Container.Config == nil || !slices.Contains(strings.Split(r.Container.Config.Labels[label.Beside], ","), n.Name):
+		case r.Container.Config == nil || !slices.Contains(strings.Split(r.Container.Config.Labels[label.Beside], ","),
+			n.Name):
 			return inUse("network", n.Name)
 		}
 	}

@@ -23,7 +23,8 @@ const (
 	lastWait     = 50 * time.Millisecond
 )
 
-// Probe runs a health check once inside a replica. A check that takes longer than its timeout is killed with all its children.
+// Probe runs a health check once inside a replica. A check that takes longer than its timeout is killed with all its
+// children.
 func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) error {
 	look, cancelLook := context.WithTimeout(ctx, callTimeout)
 	defer cancelLook()
@@ -40,7 +41,8 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	}
 	probing, cancel := context.WithTimeout(ctx, check.Timeout)
 	defer cancel()
-	run, err := e.api.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	run, err := e.api.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true,
+		AttachStderr: true})
 	if err != nil {
 		return e.execFailure(err, observed.Name(c))
 	}
@@ -56,7 +58,8 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	defer cancelAfter()
 	e.killExec(after, c.ID, run.ID)
 	if errors.Is(probing.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed", check.Timeout))
+		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed",
+			check.Timeout))
 	}
 	return e.fail(err, "probe "+observed.Name(c))
 }
@@ -77,8 +80,9 @@ func (e *Engine) probe(ctx context.Context, run string, out *limited) (int, erro
 	return state.ExitCode, err
 }
 
-// checkCommand returns the command of a check; nil if there is no check. shell is the SHELL of the image's Dockerfile; nil: /bin/sh.
-// As the engine does, it appends all words of a CMD-SHELL check to the shell's. The words after the first are $0, $1 and so on.
+// checkCommand returns the command of a check; nil if there is no check. shell is the SHELL of the image's Dockerfile;
+// nil: /bin/sh. As the engine does, it appends all words of a CMD-SHELL check to the shell's. The words after the first
+// are $0, $1 and so on.
 func checkCommand(shell, test []string) ([]string, error) {
 	if len(test) == 0 || test[0] == "NONE" {
 		return nil, nil

@@ -89,7 +89,8 @@ func credentials(auth map[string]rhumb.Credentials, domain string) string {
 		if dockerauth.Host(host) != domain {
 			continue
 		}
-		a := registry.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken, ServerAddress: domain}
+		a := registry.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken,
+			ServerAddress: domain}
 		if domain == "docker.io" {
 			a.ServerAddress = "https://index.docker.io/v1/"
 		}
@@ -111,13 +112,16 @@ func (e *Engine) pullFailure(err error, ref, domain string) error {
 	text := words(err)
 	p := &rhumb.Error{Code: rhumb.ErrorCode(failed), Msg: "pull " + ref + ": " + text, Err: err}
 	switch {
-	case contains(text, "unauthorized", "authentication required", "access denied", "denied:", "no basic auth", "incorrect username"):
-		p.Code, p.Hint = rhumb.Denied, "log in: docker login "+domain+"; or the name is wrong: registries don't tell the two apart"
+	case contains(text, "unauthorized", "authentication required", "access denied", "denied:", "no basic auth",
+		"incorrect username"):
+		p.Code = rhumb.Denied
+		p.Hint = "log in: docker login " + domain + "; or correct the name: registries don't say which of the two is wrong"
 	case contains(text, "manifest unknown", "not found", "does not exist", "no matching manifest", "name unknown"):
 		p.Code, p.Hint = rhumb.NotFound, "is the name right, and was it pushed? For another platform set platform:"
 	case contains(text, "no such host", "dial tcp", "connection refused", "i/o timeout", "timeout", "tls:", "TLS", "EOF",
 		"server misbehaving", "toomanyrequests", "Client.Timeout", "network is unreachable", "502", "503", "504"):
-		p.Code, p.Hint = rhumb.Unavailable, "can the server reach "+domain+"? An image that is there already needs no registry: pull_policy: missing"
+		p.Code = rhumb.Unavailable
+		p.Hint = "can the server reach " + domain + "? With pull_policy: missing an image that is there needs no registry"
 	}
 	return p
 }

@@ -34,7 +34,8 @@ func (e *Engine) Replicas(ctx context.Context, stack string) ([]rhumb.Replica, e
 		rs = append(rs, r)
 	}
 	slices.SortFunc(rs, func(a, b rhumb.Replica) int {
-		return cmp.Or(cmp.Compare(a.Stack, b.Stack), cmp.Compare(a.Service, b.Service), a.Release-b.Release, a.Slot-b.Slot, cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Stack, b.Stack), cmp.Compare(a.Service, b.Service), a.Release-b.Release, a.Slot-b.Slot,
+			cmp.Compare(a.ID, b.ID))
 	})
 	return rs, nil
 }

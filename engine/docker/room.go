@@ -32,9 +32,9 @@ func (e *Engine) makeNetwork(ctx context.Context, stack string, n rhumb.Network)
 	return e.createNetwork(ctx, n.Name, o)
 }
 
-// makeInChosen creates a network in a subnet that the engine chooses: only the engine knows which subnets are free, the machine's
-// routes included. But the engine divides no subnet that it has chosen. So makeInChosen lets it choose one for a draft network,
-// removes the draft, and creates the network in that subnet.
+// makeInChosen creates a network in a subnet that the engine chooses: only the engine knows which subnets are free, the
+// machine's routes included. But the engine divides no subnet that it has chosen. So makeInChosen lets it choose one
+// for a draft network, removes the draft, and creates the network in that subnet.
 func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) error {
 	for range subnetTries {
 		pool, err := e.chosen(ctx, stack, name, o)
@@ -60,9 +60,9 @@ func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.
 	return e.createNetwork(ctx, name, o)
 }
 
-// subnetLost reports whether another network may have taken the subnet between the draft and the network. Engines report that in many
-// words and kinds: "overlaps" is Forbidden, a taken gateway is an internal error. So every error counts but those of the request
-// itself and of the connection.
+// subnetLost reports whether another network may have taken the subnet between the draft and the network. Engines
+// report that in many words and kinds: "overlaps" is Forbidden, a taken gateway is an internal error. So every error
+// counts but those of the request itself and of the connection.
 func subnetLost(err error) bool {
 	switch rhumb.ErrorCode(err) {
 	case rhumb.Conflict, rhumb.Denied, rhumb.Internal:
@@ -72,12 +72,14 @@ func subnetLost(err error) bool {
 }
 
 // chosen returns the subnet that the engine chooses for a network. A draft that an earlier call left is removed first.
-func (e *Engine) chosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) (network.IPAMConfig, error) {
+func (e *Engine) chosen(ctx context.Context, stack, name string,
+	o client.NetworkCreateOptions) (network.IPAMConfig, error) {
 	draft := name + ".draft"
 	if err := e.removeDraft(ctx, stack, draft); err != nil {
 		return network.IPAMConfig{}, err
 	}
-	o.Labels, o.Internal = map[string]string{label.Stack: stack}, true // an internal network takes the engine half the time
+	// an internal network takes the engine half the time
+	o.Labels, o.Internal = map[string]string{label.Stack: stack}, true
 	if err := e.createNetwork(ctx, draft, o); err != nil {
 		return network.IPAMConfig{}, err
 	}

@@ -28,7 +28,8 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	}
 	defer e.sweepOneOff(ctx, id, spec.Name())
 	tty := spec.Container.TTY
-	conn, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: s.In != nil, Stdout: true, Stderr: true})
+	conn, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: s.In != nil,
+		Stdout: true, Stderr: true})
 	if err != nil {
 		return 0, e.fail(err, "attach to "+spec.Name())
 	}
@@ -45,7 +46,8 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 		s.Begun()
 	}
 	resize := func(ctx context.Context, size rhumb.Size) error {
-		_, err := e.api.ContainerResize(ctx, id, client.ContainerResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
+		_, err := e.api.ContainerResize(ctx, id, client.ContainerResizeOptions{Height: uint(size.Rows),
+			Width: uint(size.Cols)})
 		return err
 	}
 	if err := e.joinStreams(ctx, conn.HijackedResponse, s, tty, resize); err != nil {
@@ -59,9 +61,10 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	}
 }
 
-// createOneOff creates the container of a one-off, with its streams open. The engine finishes the creation even if the caller has
-// gone. So createOneOff waits for it regardless of ctx: without the ID nothing could remove the container.
-func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*drawing.Plan, string, error) {
+// createOneOff creates the container of a one-off, with its streams open. The engine finishes the creation even if the
+// caller has gone. So createOneOff waits for it regardless of ctx: without the ID nothing could remove the container.
+func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec,
+	s rhumb.Streams) (*drawing.Plan, string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
 	p, made, err := e.createReplica(ctx, spec, func(p *drawing.Plan) {
@@ -99,13 +102,15 @@ func (e *Engine) passSignals(ctx context.Context, id string, signals <-chan os.S
 			_, err := e.api.ContainerKill(call, id, client.ContainerKillOptions{Signal: strconv.Itoa(int(n))})
 			cancel()
 			if err != nil && ctx.Err() == nil {
-				e.log.Debug("signal not sent", "container", observed.Short(id), "signal", n, "err", err) // it may have ended meanwhile
+				// it may have ended meanwhile
+				e.log.Debug("signal not sent", "container", observed.Short(id), "signal", n, "err", err)
 			}
 		}
 	}
 }
 
-// sweepOneOff removes a one-off in whatever state it is. If the caller has gone, the one-off gets its stop signal and its grace first.
+// sweepOneOff removes a one-off in whatever state it is. If the caller has gone, the one-off gets its stop signal and
+// its grace first.
 func (e *Engine) sweepOneOff(ctx context.Context, id, name string) {
 	if ctx.Err() != nil {
 		if err := e.Stop(context.WithoutCancel(ctx), id); err != nil {
@@ -114,7 +119,8 @@ func (e *Engine) sweepOneOff(ctx context.Context, id, name string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
-	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true,
+		RemoveVolumes: true}); err != nil {
 		if failed := e.fail(err, "remove "+name); !is(failed, rhumb.NotFound) {
 			e.log.Warn("one-off not removed", "replica", name, "err", err)
 		}

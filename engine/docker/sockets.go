@@ -27,7 +27,8 @@ func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, er
 	list, err := process.Listening(c.State.Pid)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, rhumb.Errorf(rhumb.Unsupported, "the processes of container %s can't be seen from here", observed.Short(id))
+		return nil, rhumb.Errorf(rhumb.Unsupported, "the processes of container %s can't be seen from here",
+			observed.Short(id))
 	case err != nil:
 		return nil, err
 	}

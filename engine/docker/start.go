@@ -20,7 +20,8 @@ import (
 func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	// Two calls for one name must not join its networks at the same time: the later one would fail over what the earlier one did.
+	// Two calls for one name must not join its networks at the same time: the later one would fail over what the earlier
+	// one did.
 	release, err := e.starting.hold(ctx, spec.Name())
 	if err != nil {
 		return rhumb.Replica{}, e.fail(err, "start "+spec.Name())
@@ -38,9 +39,10 @@ func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Repli
 	return r, err
 }
 
-// createReplica creates the container of a replica. If it fails before the engine is asked, the plan is nil. amend, unless it is nil,
-// changes the plan before that.
-func (e *Engine) createReplica(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
+// createReplica creates the container of a replica. If it fails before the engine is asked, the plan is nil. amend,
+// unless it is nil, changes the plan before that.
+func (e *Engine) createReplica(ctx context.Context, spec *rhumb.ReplicaSpec,
+	amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
 	f, err := e.facts(ctx, spec)
 	if err != nil {
 		return nil, made, err
@@ -119,7 +121,8 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 	failed := e.fail(err, "make "+spec.Name())
 	switch text := words(err); {
 	case is(failed, rhumb.NotFound) && strings.Contains(text, "No such image"):
-		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(), drawing.Image(&spec.Container)).
+		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(),
+			drawing.Image(&spec.Container)).
 			WithHint("it was removed since the release was made: deploy again")
 	case is(failed, rhumb.NotFound):
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
@@ -129,8 +132,10 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 	return failed
 }
 
-// resumeStart continues a start whose replica's name is taken: by an earlier call that was cut off, or by something else.
-func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan, taken error) (rhumb.Replica, error) {
+// resumeStart continues a start whose replica's name is taken: by an earlier call that was cut off, or by something
+// else.
+func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan,
+	taken error) (rhumb.Replica, error) {
 	c, err := e.inspect(ctx, spec.Name())
 	if is(err, rhumb.NotFound) {
 		return rhumb.Replica{}, taken
@@ -140,7 +145,8 @@ func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *dr
 	}
 	r := observed.Replica(c)
 	if r.Stack != spec.Stack || r.Service != spec.Service || r.Spec != spec.Spec {
-		return rhumb.Replica{}, rhumb.Errorf(rhumb.Conflict, "start %s: a replica of that name and another spec is there", spec.Name())
+		return rhumb.Replica{}, rhumb.Errorf(rhumb.Conflict, "start %s: a replica of that name and another spec is there",
+			spec.Name())
 	}
 	if r.State != rhumb.StateCreated {
 		return r, nil
@@ -155,9 +161,11 @@ func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *dr
 }
 
 // joinAndStart joins a created replica to its further networks and starts it.
-func (e *Engine) joinAndStart(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
+func (e *Engine) joinAndStart(ctx context.Context, id, name string,
+	further []drawing.Connection) (rhumb.Replica, error) {
 	join := func(n drawing.Connection) error {
-		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.Endpoint})
+		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id,
+			EndpointConfig: n.Endpoint})
 		return err
 	}
 	for _, n := range further {
@@ -182,7 +190,8 @@ func (e *Engine) joinAndStart(ctx context.Context, id, name string, further []dr
 	return e.replica(ctx, id)
 }
 
-// startFailure distinguishes a replica that can't run, which stays and carries the reason, from one that the engine didn't try to run.
+// startFailure distinguishes a replica that can't run, which stays and carries the reason, from one that the engine
+// didn't try to run.
 func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (rhumb.Replica, error) {
 	failed := e.fail(err, "start "+name)
 	switch text := words(err); {
@@ -222,7 +231,8 @@ func (e *Engine) removeUnstarted(ctx context.Context, id string, why error) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
 	// Named volumes, such as those of slots, stay.
-	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true,
+		RemoveVolumes: true}); err != nil {
 		e.log.Warn("replica that never ran not removed", "id", observed.Short(id), "err", err)
 	}
 	return why
@@ -283,7 +293,8 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	if r := observed.Replica(c); r.Alive() {
 		return rhumb.Errorf(rhumb.Conflict, "remove %s: it runs", observed.Name(c)).WithHint("stop it first")
 	}
-	_, err = e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[label.OneOff] != ""})
+	_, err = e.api.ContainerRemove(ctx, c.ID,
+		client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[label.OneOff] != ""})
 	failed := e.fail(err, "remove "+observed.Name(c))
 	if is(failed, rhumb.NotFound) || is(failed, rhumb.Conflict) && strings.Contains(failed.Error(), "in progress") {
 		return nil

@@ -21,7 +21,8 @@ func (e *Engine) Usage(ctx context.Context) (string, error) {
 	if _, err := e.APIVersion(ctx); err != nil {
 		return "", err
 	}
-	r, err := e.api.DiskUsage(ctx, client.DiskUsageOptions{Images: true, Containers: true, Volumes: true, BuildCache: true})
+	r, err := e.api.DiskUsage(ctx, client.DiskUsageOptions{Images: true, Containers: true, Volumes: true,
+		BuildCache: true})
 	if err != nil {
 		return "", e.fail(err, "get the engine's disk usage")
 	}
@@ -29,7 +30,8 @@ func (e *Engine) Usage(ctx context.Context) (string, error) {
 		what  string
 		bytes int64
 	}
-	shares := []share{{"images", r.Images.TotalSize}, {"containers", r.Containers.TotalSize}, {"volumes", r.Volumes.TotalSize}, {"build cache", r.BuildCache.TotalSize}}
+	shares := []share{{"images", r.Images.TotalSize}, {"containers", r.Containers.TotalSize},
+		{"volumes", r.Volumes.TotalSize}, {"build cache", r.BuildCache.TotalSize}}
 	slices.SortStableFunc(shares, func(a, b share) int { return cmp.Compare(b.bytes, a.bytes) })
 	var words []string
 	for _, s := range shares {

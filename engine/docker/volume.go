@@ -66,7 +66,8 @@ func (e *Engine) checkVolume(ctx context.Context, stack string, v rhumb.Volume) 
 		return true, nil // the engine didn't make it, and doesn't know its options
 	}
 	if what := v.Differs(there.Driver, there.Options); len(what) > 0 {
-		e := rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name, strings.Join(what, ", "))
+		e := rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name,
+			strings.Join(what, ", "))
 		return true, e.WithHint("a volume is never changed: give it another name, or save what is in it, then "+
 			"rhumb down, docker volume rm %s, rhumb deploy", v.Name)
 	}
@@ -86,8 +87,8 @@ func (e *Engine) volume(ctx context.Context, name string) (*volume.Volume, error
 	return &r.Volume, nil
 }
 
-// checkVolumes checks that the named volumes of a spec exist. The engine would silently create a missing one: empty, with its default
-// driver, and without a label.
+// checkVolumes checks that the named volumes of a spec exist. The engine would silently create a missing one: empty,
+// with its default driver, and without a label.
 func (e *Engine) checkVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) error {
 	for _, m := range spec.Container.Mounts {
 		if m.Type != rhumb.MountVolume || m.Source == "" {

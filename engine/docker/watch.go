@@ -11,8 +11,8 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Watch sends changes until ctx ends or the engine goes away, and then closes the channel. The caller then calls Watch again and
-// looks at everything.
+// Watch sends changes until ctx ends or the engine goes away, and then closes the channel. The caller then calls Watch
+// again and looks at everything.
 func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	if _, err := e.APIVersion(ctx); err != nil {
 		return nil, err
@@ -32,14 +32,14 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	return out, nil
 }
 
-// events returns the engine's events from now on. The engine answers a moment before it listens; Since makes it report what happened
-// in that moment.
+// events returns the engine's events from now on. The engine answers a moment before it listens; Since makes it report
+// what happened in that moment.
 func (e *Engine) events(ctx context.Context, f client.Filters) client.EventsResult {
 	return e.api.Events(ctx, client.EventsListOptions{Since: seconds(time.Now()), Filters: f})
 }
 
-// sendChanges sends changes until the stream or ctx ends. It always reads the engine's stream at once, and merges the changes that
-// the receiver hasn't taken yet.
+// sendChanges sends changes until the stream or ctx ends. It always reads the engine's stream at once, and merges the
+// changes that the receiver hasn't taken yet.
 func (e *Engine) sendChanges(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	defer close(out)
 	defer e.known.Watch(-1)

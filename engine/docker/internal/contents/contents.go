@@ -26,9 +26,9 @@ const filesLimit = "256m"
 // unfinished begins the names of files that are being written, or that a process left when it died.
 const unfinished = ".new-"
 
-// Store keeps the contents of configs and secrets in memory, each once: FOLDER/NAME/content, where the name is a keyed hash of
-// content, owner and mode. The engine shows the name to everyone, so the key keeps a guess from being checked against it. Contents
-// never change.
+// Store keeps the contents of configs and secrets in memory, each once: FOLDER/NAME/content, where the name is a keyed
+// hash of content, owner and mode. The engine shows the name to everyone, so the key keeps a guess from being checked
+// against it. Contents never change.
 type Store struct {
 	Folder   string
 	Sweeping Fence // keeps a sweep out while files are placed whose container doesn't exist yet
@@ -82,8 +82,10 @@ func (f *Store) Place(spec *rhumb.ReplicaSpec, access Access) (map[string]string
 // full returns the error for a content that doesn't fit.
 func (f *Store) full(service string, m rhumb.Mount, err error) error {
 	e := &rhumb.Error{Code: rhumb.Unavailable, Err: err,
-		Msg: fmt.Sprintf("service %s: the %s %s: the memory for configs and secrets, %s, is full", service, m.Kind, m.Source, f.Folder)}
-	return e.WithHint(`df -h %s shows how full; for more: mount -o remount,size=SIZE "$(findmnt -nT %[1]s -o TARGET)"`, f.Folder)
+		Msg: fmt.Sprintf("service %s: the %s %s: the memory for configs and secrets, %s, is full", service, m.Kind, m.Source,
+			f.Folder)}
+	return e.WithHint(`df -h %s shows how full; for more: mount -o remount,size=SIZE "$(findmnt -nT %[1]s -o TARGET)"`,
+		f.Folder)
 }
 
 // contentOf finds the content that a mount names.
@@ -193,11 +195,12 @@ func (f *Store) ready() error {
 
 func inMemory(folder string, err error) error {
 	return rhumb.Errorf(rhumb.Internal, "folder %s for configs and secrets can't be kept in memory: %w", folder, err).
-		WithHint("run the daemon as root, or mount a tmpfs there: mount -t tmpfs -o size=%s,mode=0711 rhumb %s", filesLimit, folder)
+		WithHint("run the daemon as root, or mount a tmpfs there: mount -t tmpfs -o size=%s,mode=0711 rhumb %s", filesLimit,
+			folder)
 }
 
-// Sweep removes every content whose name isn't used, and unfinished files. What stays gets that access: an older rhumb left it open
-// to all. The caller must hold Sweeping.
+// Sweep removes every content whose name isn't used, and unfinished files. What stays gets that access: an older rhumb
+// left it open to all. The caller must hold Sweeping.
 func (f *Store) Sweep(used map[string]bool, access Access) error {
 	entries, err := os.ReadDir(f.Folder)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -13,8 +13,9 @@ import (
 // lookAgain is how often a waiting sweep tries to begin.
 const lookAgain = 20 * time.Millisecond
 
-// Fence excludes a sweep while files are placed whose container doesn't exist yet, in this process and in others: several daemons of
-// one machine share the folder. Where the lock file can't be locked, the fence works within this process only.
+// Fence excludes a sweep while files are placed whose container doesn't exist yet, in this process and in others:
+// several daemons of one machine share the folder. Where the lock file can't be locked, the fence works within this
+// process only.
 type Fence struct {
 	path string
 	mu   sync.RWMutex
@@ -46,8 +47,8 @@ func (f *Fence) RUnlock() {
 	f.mu.RUnlock()
 }
 
-// Lock waits until no RLock is held, or ctx ends. New RLocks may begin meanwhile: creating a container may take minutes, and the
-// others must not wait that long.
+// Lock waits until no RLock is held, or ctx ends. New RLocks may begin meanwhile: creating a container may take
+// minutes, and the others must not wait that long.
 func (f *Fence) Lock(ctx context.Context) error {
 	for !f.tryLock() {
 		select {

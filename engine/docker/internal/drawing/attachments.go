@@ -37,7 +37,8 @@ func (d *drawing) attachments() []rhumb.Attachment {
 	return as
 }
 
-// networks maps the attachments: all of them at creation where the engine can, else the first at creation and the others after it.
+// networks maps the attachments: all of them at creation where the engine can, else the first at creation and the
+// others after it.
 func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	as := d.attachments()
 	if d.c.MacAddress != "" && len(as) > 0 && as[0].MAC == "" {
@@ -68,8 +69,9 @@ func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	return cfg, further
 }
 
-// beside returns the networks that the container joins beside its own for a while. They must not become its way out: connections to
-// the outside would break when they go. Engines before API 1.48 choose the network whose name comes first.
+// beside returns the networks that the container joins beside its own for a while. They must not become its way out:
+// connections to the outside would break when they go. Engines before API 1.48 choose the network whose name comes
+// first.
 func (d *drawing) beside() []rhumb.Attachment {
 	return slices.DeleteFunc(slices.Clone(d.spec.Beside), func(a rhumb.Attachment) bool {
 		first := !slices.ContainsFunc(d.c.Networks, func(own rhumb.Attachment) bool { return own.Network < a.Network })
@@ -88,8 +90,8 @@ func (d *drawing) bareNetwork() string {
 // interfaceOption is the option with which a network's driver names the interface in the container.
 const interfaceOption = "com.docker.network.endpoint.ifname"
 
-// gatewayPriority returns the priority of a network as the container's way out. A network that the container is in beside its own
-// has the lowest Priority and is never the way out.
+// gatewayPriority returns the priority of a network as the container's way out. A network that the container is in
+// beside its own has the lowest Priority and is never the way out.
 func (d *drawing) gatewayPriority(a rhumb.Attachment) int {
 	own := slices.ContainsFunc(d.c.Networks, func(o rhumb.Attachment) bool { return o.Network == a.Network })
 	if own && slices.ContainsFunc(d.c.Networks, func(o rhumb.Attachment) bool { return o.GatewayPriority != 0 }) {
@@ -98,7 +100,8 @@ func (d *drawing) gatewayPriority(a rhumb.Attachment) int {
 	return a.Priority
 }
 
-// endpoint maps one attachment. An older engine has one MAC address for a container, which the first network carries there.
+// endpoint maps one attachment. An older engine has one MAC address for a container, which the first network carries
+// there.
 func (d *drawing) endpoint(a rhumb.Attachment) *network.EndpointSettings {
 	ep := &network.EndpointSettings{Aliases: a.Aliases, DriverOpts: a.DriverOpts}
 	if a.InterfaceName != "" {

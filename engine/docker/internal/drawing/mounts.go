@@ -54,7 +54,8 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 		return d.bind(m), true
 	case rhumb.MountTmpfs:
 		return mount.Mount{Type: mount.TypeTmpfs, Target: m.Target, ReadOnly: m.ReadOnly,
-			TmpfsOptions: &mount.TmpfsOptions{SizeBytes: m.Size, Mode: os.FileMode(m.Mode)}}, true // the API takes chmod's bits, not Go's
+			// the API takes chmod's bits, not Go's
+			TmpfsOptions: &mount.TmpfsOptions{SizeBytes: m.Size, Mode: os.FileMode(m.Mode)}}, true
 	case rhumb.MountFile:
 		source := d.Files[m.Target]
 		if source == "" {
@@ -63,7 +64,8 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 		return mount.Mount{Type: mount.TypeBind, Source: source, Target: m.Target, ReadOnly: true}, true
 	}
 	if m.Type == rhumb.MountImage {
-		image := mount.Mount{Type: mount.TypeImage, Source: cmp.Or(m.ImageID, m.Source), Target: m.Target, ReadOnly: m.ReadOnly}
+		image := mount.Mount{Type: mount.TypeImage, Source: cmp.Or(m.ImageID, m.Source), Target: m.Target,
+			ReadOnly: m.ReadOnly}
 		if m.Subpath != "" {
 			image.ImageOptions = &mount.ImageOptions{Subpath: m.Subpath}
 		}
@@ -73,8 +75,8 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 	return mount.Mount{}, false
 }
 
-// volume maps a volume. A nameless volume belongs to the slot. That of a one-off is removed with it, unless the one-off mounts a
-// slot's.
+// volume maps a volume. A nameless volume belongs to the slot. That of a one-off is removed with it, unless the one-off
+// mounts a slot's.
 func (d *drawing) volume(m rhumb.Mount) mount.Mount {
 	v := mount.Mount{Type: mount.TypeVolume, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly,
 		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy, Subpath: m.Subpath}}
@@ -121,7 +123,8 @@ func (d *drawing) bindString(m rhumb.Mount) string {
 	return m.Source + ":" + m.Target + ":" + strings.Join(options, ",")
 }
 
-// tmpfsString formats the options of a memory file system for mount(8). The engine puts noexec, nosuid and nodev before them.
+// tmpfsString formats the options of a memory file system for mount(8). The engine puts noexec, nosuid and nodev before
+// them.
 func tmpfsString(m rhumb.Mount) string {
 	options := slices.Clone(m.Options)
 	if m.ReadOnly {
@@ -136,7 +139,8 @@ func tmpfsString(m rhumb.Mount) string {
 	return strings.Join(options, ",")
 }
 
-// volumesFrom turns "service:ro" into "ID:ro" of the service's replica. "container:ID:ro" names a container outside the stack.
+// volumesFrom turns "service:ro" into "ID:ro" of the service's replica. "container:ID:ro" names a container outside the
+// stack.
 func (d *drawing) volumesFrom() []string {
 	var list []string
 	for _, from := range d.c.VolumesFrom {

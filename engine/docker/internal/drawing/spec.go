@@ -1,5 +1,5 @@
-// Package drawing maps a replica's spec to a request to Docker. It does no I/O, so that everything that can't be mapped is reported
-// before anything happens.
+// Package drawing maps a replica's spec to a request to Docker. It does no I/O, so that everything that can't be mapped
+// is reported before anything happens.
 package drawing
 
 import (
@@ -45,8 +45,8 @@ type drawing struct {
 	errs rhumb.Errors
 }
 
-// Draw maps a replica's spec to a Plan. It returns all mistakes at once: Unsupported for what the engine can't do, Invalid for what
-// can't be right.
+// Draw maps a replica's spec to a Plan. It returns all mistakes at once: Unsupported for what the engine can't do,
+// Invalid for what can't be right.
 func Draw(spec *rhumb.ReplicaSpec, f Facts) (*Plan, error) {
 	d := &drawing{spec: spec, c: &spec.Container, Facts: f}
 	d.errs = rhumb.EngineInfo{APIVersion: f.API}.UnmetByContainer(spec.Service, d.c)
@@ -57,7 +57,8 @@ func Draw(spec *rhumb.ReplicaSpec, f Facts) (*Plan, error) {
 	networking, further := d.networks()
 	p := &Plan{
 		Create: client.ContainerCreateOptions{
-			Name: spec.Name(), Config: d.config(host.PortBindings), HostConfig: host, NetworkingConfig: networking, Platform: d.platform(),
+			Name: spec.Name(), Config: d.config(host.PortBindings), HostConfig: host,
+			NetworkingConfig: networking, Platform: d.platform(),
 		},
 		Further: further,
 	}
@@ -148,8 +149,8 @@ func stopTimeout(grace time.Duration) *int {
 	return &s
 }
 
-// health maps the check; nil keeps the image's. Below API 1.44 there is no start interval. None is needed: until a replica is ready,
-// rhumb runs the check itself.
+// health maps the check; nil keeps the image's. Below API 1.44 there is no start interval. None is needed: until a
+// replica is ready, rhumb runs the check itself.
 func (d *drawing) health() *container.HealthConfig {
 	h := d.c.Health
 	if h == nil {
@@ -164,7 +165,8 @@ func (d *drawing) health() *container.HealthConfig {
 	return cfg
 }
 
-// exposed returns the exposed ports; the engine publishes no others. A replica in another's network namespace has no ports of its own.
+// exposed returns the exposed ports; the engine publishes no others. A replica in another's network namespace has no
+// ports of its own.
 func (d *drawing) exposed(published network.PortMap) network.PortSet {
 	if joins(d.c.NetworkMode) {
 		return nil

@@ -23,7 +23,8 @@ func full() *rhumb.ReplicaSpec {
 		Image: "web:1", Platform: "linux/amd64", Command: []string{"a"}, Entrypoint: []string{"b"}, Env: map[string]string{"K": "v"},
 		Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"a": "v"}, Hostname: "h", Domainname: "d", User: "u",
 		GroupAdd: []string{"g"}, WorkingDir: "/w", Init: &yes, Umask: &mask, StopSignal: "SIGINT", StopGrace: 3 * time.Second,
-		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: 1e9, Timeout: 1e9, Retries: 1, StartPeriod: 1e9, StartInterval: 1e9},
+		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: 1e9, Timeout: 1e9, Retries: 1, StartPeriod: 1e9,
+			StartInterval: 1e9},
 		Mounts: []rhumb.Mount{
 			{Type: rhumb.MountVolume, Source: "v", Target: "/v", Subpath: "s"},
 			{Type: rhumb.MountBind, Source: "/b", Target: "/b", Propagation: "rprivate", Recursive: "disabled"},
@@ -32,19 +33,26 @@ func full() *rhumb.ReplicaSpec {
 			{Type: rhumb.MountBind, Source: "/s", Target: "/s", SELinux: "z", Propagation: "rslave"},
 		},
 		VolumesFrom: []string{"db:ro"},
-		Networks: []rhumb.Attachment{{Network: "n", Aliases: []string{"web"}, IPv4: "10.0.0.2", IPv6: "fd00::2", LinkLocal: []string{"169.254.0.2"},
-			MAC: "02:00:00:00:00:01", Priority: 1, DriverOpts: map[string]string{"o": "v"}}, {Network: "m", Priority: 1}},
+		Networks: []rhumb.Attachment{{Network: "n", Aliases: []string{"web"}, IPv4: "10.0.0.2", IPv6: "fd00::2",
+			LinkLocal: []string{"169.254.0.2"},
+			MAC:       "02:00:00:00:00:01", Priority: 1, DriverOpts: map[string]string{"o": "v"}}, {Network: "m", Priority: 1}},
 		PID: "host", IPC: "host", UTS: "host", UsernsMode: "host", Cgroup: "host", CgroupParent: "p",
-		HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 80, PublishedEnd: 90, Target: 80, Protocol: rhumb.TCP}}, Expose: []string{"8000/tcp"},
+		HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 80, PublishedEnd: 90, Target: 80,
+			Protocol: rhumb.TCP}}, Expose: []string{"8000/tcp"},
 		ExtraHosts: []string{"a:10.0.0.1"}, DNS: []string{"10.0.0.53"}, DNSSearch: []string{"s"}, DNSOpts: []string{"o"},
 		CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"MKNOD"}, SecurityOpt: []string{"s"}, Sysctls: map[string]string{"s": "1"},
-		Ulimits: []rhumb.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}, Devices: []rhumb.Device{{Source: "/dev/a", Target: "/dev/b", Permissions: "r"}},
-		DeviceCgroupRules: []string{"c 1:3 mr"}, Runtime: "runc", Logging: rhumb.Logging{Driver: "local", Options: map[string]string{"o": "v"}},
+		Ulimits: []rhumb.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}, Devices: []rhumb.Device{{Source: "/dev/a",
+			Target: "/dev/b", Permissions: "r"}},
+		DeviceCgroupRules: []string{"c 1:3 mr"}, Runtime: "runc", Logging: rhumb.Logging{Driver: "local",
+			Options: map[string]string{"o": "v"}},
 		Resources: rhumb.Resources{
-			MemorySwappiness: &swappiness, GPUs: []rhumb.GPU{{Driver: "d", Count: 1, IDs: []string{"1"}, Capabilities: []string{"gpu"}, Options: map[string]string{"o": "v"}}},
+			MemorySwappiness: &swappiness, GPUs: []rhumb.GPU{{Driver: "d", Count: 1, IDs: []string{"1"},
+				Capabilities: []string{"gpu"}, Options: map[string]string{"o": "v"}}},
 			Blkio: &rhumb.Blkio{
-				Weight: 1, WeightDevice: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadBps: []rhumb.DeviceRate{{Path: "a", Rate: 1}},
-				DeviceWriteBps: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadIOps: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceWriteIOps: []rhumb.DeviceRate{{Path: "a", Rate: 1}},
+				Weight: 1, WeightDevice: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadBps: []rhumb.DeviceRate{{Path: "a",
+					Rate: 1}},
+				DeviceWriteBps: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadIOps: []rhumb.DeviceRate{{Path: "a",
+					Rate: 1}}, DeviceWriteIOps: []rhumb.DeviceRate{{Path: "a", Rate: 1}},
 			},
 		},
 		StorageOpt: map[string]string{"size": "1G"},
@@ -63,7 +71,8 @@ func factsFor(s *rhumb.ReplicaSpec, api string) Facts {
 	f := Facts{API: api, Files: map[string]string{}}
 	for _, m := range s.Container.Mounts {
 		if m.Type == rhumb.MountFile {
-			f.Files[m.Target] = fmt.Sprintf("/files/%s-%s-%s-%s-%o", m.Kind, m.Source, m.UID, m.GID, m.Mode) // as their hash would
+			// as their hash would
+			f.Files[m.Target] = fmt.Sprintf("/files/%s-%s-%s-%s-%o", m.Kind, m.Source, m.UID, m.GID, m.Mode)
 		}
 	}
 	return f
@@ -225,9 +234,11 @@ func TestNamespacesOfOtherServicesAreThoseOfTheirReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := p.Create.HostConfig
-	if h.NetworkMode != "container:id-of-db" || h.PidMode != "container:id-of-db" || h.IpcMode != "container:id-of-cache" ||
+	if h.NetworkMode != "container:id-of-db" || h.PidMode != "container:id-of-db" ||
+		h.IpcMode != "container:id-of-cache" ||
 		!slices.Equal(h.VolumesFrom, []string{"id-of-db:ro"}) || p.Create.Config.Labels[label.Joined] != "id-of-db" {
-		t.Errorf("network %s, pid %s, ipc %s, volumes %v, labels %v", h.NetworkMode, h.PidMode, h.IpcMode, h.VolumesFrom, p.Create.Config.Labels)
+		t.Errorf("network %s, pid %s, ipc %s, volumes %v, labels %v", h.NetworkMode, h.PidMode, h.IpcMode, h.VolumesFrom,
+			p.Create.Config.Labels)
 	}
 	if len(p.Create.Config.ExposedPorts) != 0 || slices.Contains(h.ExtraHosts, "api:10.0.0.9") {
 		t.Error("a joined network namespace has ports and hosts of its own")
@@ -246,7 +257,8 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 	if !errors.As(err, &all) || rhumb.ErrorCode(err) != rhumb.Unsupported {
 		t.Fatalf("error: %v", err)
 	}
-	for _, want := range []string{"annotations needs Docker Engine 24 or newer", "a volume's subpath needs Docker Engine 26", "mac_address of a further network needs Docker Engine 25"} {
+	for _, want := range []string{"annotations needs Docker Engine 24 or newer",
+		"a volume's subpath needs Docker Engine 26", "mac_address of a further network needs Docker Engine 25"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
@@ -263,44 +275,12 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 	}
 }
 
-func TestWhatOnlyNewerEnginesDoIsDrawnForThem(t *testing.T) {
-	c := rhumb.Container{Image: "i",
-		Mounts: []rhumb.Mount{
-			{Type: rhumb.MountImage, Source: "tools:1", ImageID: "sha256:1", Target: "/i", Subpath: "bin"},
-			{Type: rhumb.MountBind, Source: "/a", Target: "/a", ReadOnly: true, Recursive: "readonly"},
-		},
-		Networks: []rhumb.Attachment{{Network: "m", Priority: 9, MAC: "02:00:00:00:00:01"},
-			{Network: "n", GatewayPriority: 7, InterfaceName: "inner0", MAC: "02:00:00:00:00:02"}},
-		Devices: []rhumb.Device{{Source: "vendor.com/gpu=0"}, {Source: "/dev/a"}},
-	}
-	s := &rhumb.ReplicaSpec{Stack: "shop", Service: "web", Container: c, Beside: []rhumb.Attachment{{Network: "old", Priority: -1 << 20}}}
-	p, err := Draw(s, Facts{API: newest})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, m, n := p.Create.HostConfig, p.Create.NetworkingConfig.EndpointsConfig["m"], p.Create.NetworkingConfig.EndpointsConfig["n"]
-	if i := h.Mounts[0]; i.Type != "image" || i.Source != "sha256:1" || i.ImageOptions.Subpath != "bin" {
-		t.Errorf("the image: %+v", i)
-	}
-	if o := h.Mounts[1].BindOptions; !o.ReadOnlyForceRecursive || o.Propagation != "rprivate" {
-		t.Errorf("the folder: %+v", o)
-	}
-	if m.GwPriority != 0 || n.GwPriority != 7 || p.Further[0].Endpoint.GwPriority >= 0 || n.DriverOpts[interfaceOption] != "inner0" {
-		t.Errorf("the networks: %+v, %+v, %+v", m, n, p.Further)
-	}
-	if len(m.MacAddress) == 0 || len(n.MacAddress) == 0 {
-		t.Errorf("MAC addresses: %v, %v", m.MacAddress, n.MacAddress)
-	}
-	if r := h.DeviceRequests; len(r) != 1 || r[0].Driver != "cdi" || len(h.Devices) != 1 {
-		t.Errorf("devices: %+v, %+v", r, h.Devices)
-	}
-}
-
 func TestRhumbsOwnLabelsWin(t *testing.T) {
 	s := full()
 	s.Container.Labels = map[string]string{label.Stack: "other", "dev.rhumb.oneoff": "yes", "mine": "too"}
 	p, err := Draw(s, factsFor(s, newest))
-	want := map[string]string{label.Stack: "shop", label.Service: "web", label.Release: "42", label.Slot: "1", label.Spec: "hash", label.Restarts: "1", label.Hosts: "api=10.0.0.9", "mine": "too"}
+	want := map[string]string{label.Stack: "shop", label.Service: "web", label.Release: "42", label.Slot: "1",
+		label.Spec: "hash", label.Restarts: "1", label.Hosts: "api=10.0.0.9", "mine": "too"}
 	if err != nil || !reflect.DeepEqual(p.Create.Config.Labels, want) {
 		t.Errorf("%v: %v", err, cmp.Diff(want, p.Create.Config.Labels))
 	}
@@ -316,8 +296,10 @@ func TestTheFirstNetworkIsTheOneWithTheHighestPriority(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Create.HostConfig.NetworkMode != "high" || len(p.Further) != further || len(p.Create.NetworkingConfig.EndpointsConfig) != 3-further {
-			t.Errorf("API %s: mode %s, at making %v, then %v", api, p.Create.HostConfig.NetworkMode, p.Create.NetworkingConfig.EndpointsConfig, p.Further)
+		if p.Create.HostConfig.NetworkMode != "high" || len(p.Further) != further ||
+			len(p.Create.NetworkingConfig.EndpointsConfig) != 3-further {
+			t.Errorf("API %s: mode %s, at making %v, then %v", api, p.Create.HostConfig.NetworkMode,
+				p.Create.NetworkingConfig.EndpointsConfig, p.Further)
 		}
 	}
 }
@@ -329,13 +311,16 @@ func TestDefaultsAreTheOnesThatWereWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, h := p.Create.Config, p.Create.HostConfig
-	if h.RestartPolicy.Name != "no" || h.LogConfig.Type != "json-file" || h.LogConfig.Config["max-size"] != "10m" || h.LogConfig.Config["max-file"] != "3" {
+	if h.RestartPolicy.Name != "no" || h.LogConfig.Type != "json-file" || h.LogConfig.Config["max-size"] != "10m" ||
+		h.LogConfig.Config["max-file"] != "3" {
 		t.Errorf("restart %+v, log %+v", h.RestartPolicy, h.LogConfig)
 	}
-	if c.Entrypoint != nil || c.Cmd != nil || c.StopTimeout != nil || c.Healthcheck != nil || c.Hostname != "" || p.Create.Platform != nil {
+	if c.Entrypoint != nil || c.Cmd != nil || c.StopTimeout != nil || c.Healthcheck != nil || c.Hostname != "" ||
+		p.Create.Platform != nil {
 		t.Errorf("something is set that was not: %+v", c)
 	}
-	if len(h.Mounts) != 1 || h.Mounts[0].Source != rhumb.AnonymousVolumeName("shop", "web", 2, "/data") || h.Mounts[0].VolumeOptions.Labels[label.Stack] != "shop" {
+	if len(h.Mounts) != 1 || h.Mounts[0].Source != rhumb.AnonymousVolumeName("shop", "web", 2, "/data") ||
+		h.Mounts[0].VolumeOptions.Labels[label.Stack] != "shop" {
 		t.Errorf("mounts: %+v", h.Mounts)
 	}
 	s.Container.Entrypoint, s.Container.StopGrace = []string{}, -1
@@ -346,7 +331,8 @@ func TestDefaultsAreTheOnesThatWereWritten(t *testing.T) {
 }
 
 func TestAGraceIsRoundedUpToSeconds(t *testing.T) {
-	for grace, want := range map[time.Duration]int{time.Millisecond: 1, time.Second: 1, 1500 * time.Millisecond: 2, -time.Second: 0} {
+	for grace, want := range map[time.Duration]int{time.Millisecond: 1, time.Second: 1, 1500 * time.Millisecond: 2,
+		-time.Second: 0} {
 		if got := stopTimeout(grace); got == nil || *got != want {
 			t.Errorf("%v: %v, want %d", grace, got, want)
 		}

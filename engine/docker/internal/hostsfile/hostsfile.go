@@ -44,8 +44,8 @@ func hostName(name string) bool {
 	})
 }
 
-// Further returns hosts without the names to which the user gives an address in extra, the container's own lines. extra also holds
-// the names that rhumb gave the container at its start; they don't count.
+// Further returns hosts without the names to which the user gives an address in extra, the container's own lines. extra
+// also holds the names that rhumb gave the container at its start; they don't count.
 func Further(hosts map[string]string, extra []string, atStart map[string]string) map[string]string {
 	out := maps.Clone(hosts)
 	for _, line := range extra {
@@ -77,8 +77,8 @@ func AtStart(c *container.InspectResponse) map[string]string {
 	return hosts
 }
 
-// With returns a hosts file with exactly these further names. It drops the lines of earlier ones: those with rhumb's mark, and those
-// that the engine wrote for the names at the start. All other lines stay as they are.
+// With returns a hosts file with exactly these further names. It drops the lines of earlier ones: those with rhumb's
+// mark, and those that the engine wrote for the names at the start. All other lines stay as they are.
 func With(old []byte, atStart, hosts map[string]string) []byte {
 	var kept bytes.Buffer
 	had := map[string]string{}
@@ -103,8 +103,8 @@ func With(old []byte, atStart, hosts map[string]string) []byte {
 	return kept.Bytes()
 }
 
-// Edit changes a hosts file in place: the file is mounted into the container, which would not see another file of that name. The
-// engine may write at the same moment, so Edit reads the file again afterwards.
+// Edit changes a hosts file in place: the file is mounted into the container, which would not see another file of that
+// name. The engine may write at the same moment, so Edit reads the file again afterwards.
 func Edit(path string, edit func(old []byte) []byte) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -130,8 +130,8 @@ func Edit(path string, edit func(old []byte) []byte) error {
 	return errors.New("something else changes it again and again")
 }
 
-// Machine returns the machine's own lines, as "name:address". The engine copies them to a replica on the machine's network only if
-// the replica gets no further names. With further names, these lines must be passed along.
+// Machine returns the machine's own lines, as "name:address". The engine copies them to a replica on the machine's
+// network only if the replica gets no further names. With further names, these lines must be passed along.
 func Machine(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -161,9 +161,9 @@ func Machine(path string) ([]string, error) {
 	return lines, nil
 }
 
-// overwrite replaces a file's content by a single write, so that readers see either all of the old or all of the new. A shorter
-// content is padded with empty lines, which are cut off afterwards. A full disk can't stop the write halfway: the old content already
-// has its space.
+// overwrite replaces a file's content by a single write, so that readers see either all of the old or all of the new. A
+// shorter content is padded with empty lines, which are cut off afterwards. A full disk can't stop the write halfway:
+// the old content already has its space.
 func overwrite(f *os.File, old, next []byte) error {
 	filled := next
 	if n := len(old) - len(next); n > 0 {

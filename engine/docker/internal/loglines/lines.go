@@ -25,8 +25,8 @@ const (
 // errStopped means that the receiver wants no more.
 var errStopped = errors.New("no more lines wanted")
 
-// Read reads the engine's stream of what a container wrote, a terminal's if tty is set, and yields its lines until yield wants no
-// more. line holds the fields that all lines share.
+// Read reads the engine's stream of what a container wrote, a terminal's if tty is set, and yields its lines until
+// yield wants no more. line holds the fields that all lines share.
 func Read(stream io.Reader, tty bool, line rhumb.LogLine, yield func(rhumb.LogLine, error) bool) error {
 	l := &lineReader{tty: tty, line: line, yield: yield, in: bufio.NewReaderSize(stream, 64<<10)}
 	if err := l.run(); !errors.Is(err, errStopped) {

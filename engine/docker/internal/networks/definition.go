@@ -1,5 +1,5 @@
-// Package networks maps a network to a request to Docker, and finds the part of a subnet that is free for the stable addresses of
-// services.
+// Package networks maps a network to a request to Docker, and finds the part of a subnet that is free for the stable
+// addresses of services.
 package networks
 
 import (

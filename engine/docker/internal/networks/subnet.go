@@ -20,8 +20,8 @@ func lowerHalf(p netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(p.Masked().Addr(), p.Bits()+1)
 }
 
-// freePart returns the largest part of a subnet outside the engine's own range that contains no taken address; of several the last.
-// Without a range the engine hands out all addresses, and there is no such part.
+// freePart returns the largest part of a subnet outside the engine's own range that contains no taken address; of
+// several the last. Without a range the engine hands out all addresses, and there is no such part.
 func freePart(subnet, ipRange netip.Prefix, taken []netip.Addr) netip.Prefix {
 	if !ipRange.IsValid() || !subnet.IsValid() {
 		return netip.Prefix{}
@@ -96,7 +96,8 @@ func Bridge(n *network.Network) (rhumb.Bridge, bool) {
 		return rhumb.Bridge{}, false
 	}
 	c := n.IPAM.Config[i]
-	b := rhumb.Bridge{Network: n.Name, ID: n.ID, Interface: n.Options["com.docker.network.bridge.name"], Subnet: c.Subnet.Masked(), Gateway: gatewayOf(c)}
+	b := rhumb.Bridge{Network: n.Name, ID: n.ID, Interface: n.Options["com.docker.network.bridge.name"],
+		Subnet: c.Subnet.Masked(), Gateway: gatewayOf(c)}
 	if b.Interface == "" {
 		b.Interface = "br-" + n.ID[:12]
 	}
@@ -106,10 +107,11 @@ func Bridge(n *network.Network) (rhumb.Bridge, bool) {
 	return b, true
 }
 
-// RoomIn returns the pool in which room for services can be left: the only IPv4 pool, or one that the engine chooses. A negative
-// index means none.
+// RoomIn returns the pool in which room for services can be left: the only IPv4 pool, or one that the engine chooses. A
+// negative index means none.
 func RoomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
-	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" || len(n.IPAM.Options) > 0 {
+	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" ||
+		len(n.IPAM.Options) > 0 {
 		return -1, false
 	}
 	if ipam == nil {

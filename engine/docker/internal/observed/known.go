@@ -13,8 +13,8 @@ import (
 	"rhumb"
 )
 
-// Known caches replicas. The engine's list says too little of a container, and inspecting one costs the engine 3 ms of CPU; but a
-// line of the list shows whether anything has changed. The zero value is ready.
+// Known caches replicas. The engine's list says too little of a container, and inspecting one costs the engine 3 ms of
+// CPU; but a line of the list shows whether anything has changed. The zero value is ready.
 type Known struct {
 	mu       sync.Mutex
 	seen     map[string]sighting // by ID
@@ -28,7 +28,8 @@ type sighting struct {
 }
 
 // Listed returns a replica that the engine has listed. It calls look if the replica may have changed.
-func (k *Known) Listed(ctx context.Context, c *container.Summary, look func(ctx context.Context, id string) (rhumb.Replica, error)) (rhumb.Replica, error) {
+func (k *Known) Listed(ctx context.Context, c *container.Summary,
+	look func(ctx context.Context, id string) (rhumb.Replica, error)) (rhumb.Replica, error) {
 	line := lineOf(c, k.watched())
 	if r, ok := k.find(c.ID, line); ok {
 		return r, nil
@@ -40,9 +41,9 @@ func (k *Known) Listed(ctx context.Context, c *container.Summary, look func(ctx 
 	return r, err
 }
 
-// lineOf returns the part of a list's line that changes when the replica does. The status includes the age, "Up 3 minutes (healthy)",
-// which reveals a stop and start by hand. While the engine's events are watched they reveal it, and the age, which at first changes
-// every second, is left out.
+// lineOf returns the part of a list's line that changes when the replica does. The status includes the age, "Up 3
+// minutes (healthy)", which reveals a stop and start by hand. While the engine's events are watched they reveal it, and
+// the age, which at first changes every second, is left out.
 func lineOf(c *container.Summary, watched bool) string {
 	var b strings.Builder
 	fmt.Fprint(&b, c.State, healthIn(c.Status))
@@ -60,8 +61,8 @@ func lineOf(c *container.Summary, watched bool) string {
 	return b.String()
 }
 
-// settled reports whether the inspected replica agrees with its line. If it changed in between, the line must not stand for it. The
-// line of a replica that was never started doesn't change when its start fails.
+// settled reports whether the inspected replica agrees with its line. If it changed in between, the line must not stand
+// for it. The line of a replica that was never started doesn't change when its start fails.
 func settled(c *container.Summary, r *rhumb.Replica) bool {
 	switch c.State {
 	case container.StateRunning:

@@ -1,4 +1,5 @@
-// Package process finds and kills the processes of commands in containers, on the engine's machine: Docker has no call for that.
+// Package process finds and kills the processes of commands in containers, on the engine's machine: Docker has no call
+// for that.
 package process
 
 import (
@@ -29,8 +30,8 @@ func Marked(pid int, mark string) bool {
 	return err == nil && slices.Contains(strings.Split(string(environment), "\x00"), mark)
 }
 
-// killIn kills a process if it belongs to a container. A descriptor holds the process during the check, so that its ID can't pass to
-// another process.
+// killIn kills a process if it belongs to a container. A descriptor holds the process during the check, so that its ID
+// can't pass to another process.
 func killIn(pid int, container string) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
