@@ -20,8 +20,10 @@ import (
 func full() *rhumb.ReplicaSpec {
 	yes, swappiness, mask := true, int64(10), uint32(0o22)
 	c := rhumb.Container{
-		Image: "web:1", Platform: "linux/amd64", Command: []string{"a"}, Entrypoint: []string{"b"}, Env: map[string]string{"K": "v"},
-		Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"a": "v"}, Hostname: "h", Domainname: "d", User: "u",
+		Image: "web:1", Platform: "linux/amd64", Command: []string{"a"}, Entrypoint: []string{"b"},
+		Env:    map[string]string{"K": "v"},
+		Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"a": "v"},
+		Hostname: "h", Domainname: "d", User: "u",
 		GroupAdd: []string{"g"}, WorkingDir: "/w", Init: &yes, Umask: &mask, StopSignal: "SIGINT", StopGrace: 3 * time.Second,
 		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: 1e9, Timeout: 1e9, Retries: 1, StartPeriod: 1e9,
 			StartInterval: 1e9},
@@ -40,7 +42,8 @@ func full() *rhumb.ReplicaSpec {
 		HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 80, PublishedEnd: 90, Target: 80,
 			Protocol: rhumb.TCP}}, Expose: []string{"8000/tcp"},
 		ExtraHosts: []string{"a:10.0.0.1"}, DNS: []string{"10.0.0.53"}, DNSSearch: []string{"s"}, DNSOpts: []string{"o"},
-		CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"MKNOD"}, SecurityOpt: []string{"s"}, Sysctls: map[string]string{"s": "1"},
+		CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"MKNOD"}, SecurityOpt: []string{"s"},
+		Sysctls: map[string]string{"s": "1"},
 		Ulimits: []rhumb.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}, Devices: []rhumb.Device{{Source: "/dev/a",
 			Target: "/dev/b", Permissions: "r"}},
 		DeviceCgroupRules: []string{"c 1:3 mr"}, Runtime: "runc", Logging: rhumb.Logging{Driver: "local",
@@ -125,8 +128,10 @@ var elsewhere = map[string]string{
 
 // valid gives another valid value where just any isn't.
 var valid = map[string]any{
-	"Platform": "linux/arm64", "Mounts[].Type": rhumb.MountTmpfs, "Mounts[2].Type": rhumb.MountVolume, "Mounts[].Recursive": "readonly",
-	"Mounts[3].Type": rhumb.MountVolume, "Networks[].IPv4": "10.0.0.7", "Networks[].IPv6": "fd00::7", "Networks[].MAC": "02:00:00:00:00:07",
+	"Platform": "linux/arm64", "Mounts[].Type": rhumb.MountTmpfs, "Mounts[2].Type": rhumb.MountVolume,
+	"Mounts[].Recursive": "readonly",
+	"Mounts[3].Type":     rhumb.MountVolume, "Networks[].IPv4": "10.0.0.7", "Networks[].IPv6": "fd00::7",
+	"Networks[].MAC":       "02:00:00:00:00:07",
 	"Networks[].LinkLocal": []string{"169.254.0.7"}, "DNS": []string{"10.0.0.7"}, "Expose": []string{"9000/udp"},
 	"HostPorts[].HostIP": "127.0.0.7", "HostPorts[].Protocol": rhumb.UDP, "VolumesFrom": []string{"cache"},
 }
@@ -228,7 +233,8 @@ func TestTheImageThatWasResolvedIsTheOneThatRuns(t *testing.T) {
 
 func TestNamespacesOfOtherServicesAreThoseOfTheirReplicas(t *testing.T) {
 	s := full()
-	s.Container.Networks, s.Container.NetworkMode, s.Container.PID, s.Container.IPC = nil, "service:db", "service:db", "service:cache"
+	s.Container.Networks, s.Container.NetworkMode = nil, "service:db"
+	s.Container.PID, s.Container.IPC = "service:db", "service:cache"
 	p, err := Draw(s, factsFor(s, newest))
 	if err != nil {
 		t.Fatal(err)
