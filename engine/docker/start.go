@@ -67,7 +67,7 @@ func (e *Engine) createReplica(ctx context.Context, spec *rhumb.ReplicaSpec,
 	}
 	failpoint.Here("before it is made", spec.Service)
 	if made, err = e.createContainer(ctx, p.Create); err != nil {
-		return p, made, e.createFailure(err, spec)
+		return p, made, e.createFailure(ctx, err, spec)
 	}
 	failpoint.Here("after it was made", spec.Service)
 	return p, made, nil
@@ -117,10 +117,10 @@ func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]s
 }
 
 // createFailure explains why a replica was not created.
-func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
+func (e *Engine) createFailure(ctx context.Context, err error, spec *rhumb.ReplicaSpec) error {
 	failed := e.fail(err, "make "+spec.Name())
 	switch text := words(err); {
-	case is(failed, rhumb.NotFound) && strings.Contains(text, "No such image"):
+	case is(failed, rhumb.NotFound) && e.lacksImage(ctx, &spec.Container):
 		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(),
 			drawing.Image(&spec.Container)).
 			WithHint("it was removed since the release was made: deploy again")
@@ -130,6 +130,12 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
 	}
 	return failed
+}
+
+// lacksImage reports whether the engine doesn't have a container's image.
+func (e *Engine) lacksImage(ctx context.Context, c *rhumb.Container) bool {
+	i, err := e.imageInspect(ctx, drawing.Image(c))
+	return err == nil && i == nil
 }
 
 // resumeStart continues a start whose replica's name is taken: by an earlier call that was cut off, or by something
