@@ -41,7 +41,7 @@ func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest,
 	img, err := e.local(ctx, r)
 	if err == nil && !before[img.ID] {
 		img.Pulled = true
-		if err := e.mark(ctx, pulledMark, img.ID); err != nil {
+		if err := e.mark(ctx, pulledMark, r.Ref, img.ID); err != nil {
 			e.log.Warn("pulled image not marked", "image", r.Ref, "err", err)
 		}
 	}

@@ -14,11 +14,13 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Extra names mark the images that are rhumb's: "rhumb.local/pulled:ID" for a pulled image, "rhumb.local/built/NAME:ID"
-// for one that was built under that name. Only marked images are ever pruned.
+// Extra names mark the images that are rhumb's: "rhumb.local/pulled/NAME:ID" for an image that was pulled under that name,
+// "rhumb.local/built/NAME:ID" for one that was built. Only marked images are ever pruned. Older versions of rhumb marked a
+// pulled image as "rhumb.local/pulled:ID".
 const (
-	pulledMark = "pulled:"
-	builtMark  = "built/"
+	pulledMark    = "pulled/"
+	oldPulledMark = "pulled:"
+	builtMark     = "built/"
 )
 
 const (
@@ -29,19 +31,19 @@ const (
 
 // MarkBuilt marks an image as built by rhumb under that name.
 func (e *Engine) MarkBuilt(ctx context.Context, name, id string) error {
-	return e.mark(ctx, builtMark+builtAs(name)+":", id)
+	return e.mark(ctx, builtMark, name, id)
 }
 
-func (e *Engine) mark(ctx context.Context, kind, id string) error {
+func (e *Engine) mark(ctx context.Context, kind, name, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id,
-		Target: e.marks + kind + strings.TrimPrefix(id, "sha256:")})
+	target := e.marks + kind + repositoryOf(name) + ":" + strings.TrimPrefix(id, "sha256:")
+	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: target})
 	return e.fail(err, "mark image "+id)
 }
 
-// builtAs returns the part of a mark that stands for the repository of a name.
-func builtAs(name string) string {
+// repositoryOf returns the part of a mark that stands for the repository of a name.
+func repositoryOf(name string) string {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
 		return repositoryName(name)
@@ -61,8 +63,10 @@ type called struct {
 func (e *Engine) names(i *image.InspectResponse, built string) called {
 	var c called
 	origin, as := map[string]bool{}, map[string]bool{}
-	for _, d := range i.RepoDigests {
-		origin[repository(d)] = true
+	if !e.digestsOfAll(i) {
+		for _, d := range i.RepoDigests {
+			origin[repository(d)] = true
+		}
 	}
 	if built != "" {
 		origin[repository(built)] = true
@@ -71,10 +75,11 @@ func (e *Engine) names(i *image.InspectResponse, built string) called {
 	for _, n := range i.RepoTags {
 		own, _ := strings.CutPrefix(n, e.marks)
 		switch {
-		case own != n && strings.HasPrefix(own, pulledMark):
+		case own != n && strings.HasPrefix(own, oldPulledMark):
 			c.marks = append(c.marks, n)
-		case own != n && strings.HasPrefix(own, builtMark):
-			name, _, _ := strings.Cut(strings.TrimPrefix(own, builtMark), ":")
+		case own != n && (strings.HasPrefix(own, builtMark) || strings.HasPrefix(own, pulledMark)):
+			_, name, _ := strings.Cut(own, "/")
+			name, _, _ = strings.Cut(name, ":")
 			as[name] = true
 			c.marks = append(c.marks, n)
 		case strings.HasPrefix(n, keptPrefix):
@@ -84,13 +89,21 @@ func (e *Engine) names(i *image.InspectResponse, built string) called {
 		}
 	}
 	for _, n := range rest {
-		if origin[repository(n)] || as[builtAs(n)] {
+		if origin[repository(n)] || as[repositoryOf(n)] {
 			c.origin = append(c.origin, n)
 		} else {
 			c.foreign = append(c.foreign, n)
 		}
 	}
 	return c
+}
+
+// digestsOfAll reports whether an image has a digest for each of its names, rhumb's own included. Containerd's image store
+// does that. Elsewhere a digest shows that the image was pulled from that repository.
+func (e *Engine) digestsOfAll(i *image.InspectResponse) bool {
+	return slices.ContainsFunc(i.RepoDigests, func(d string) bool {
+		return strings.HasPrefix(d, e.marks) || strings.HasPrefix(d, keptPrefix)
+	})
 }
 
 // Sweep removes images that rhumb pulled or built and that are no longer needed.
@@ -107,7 +120,9 @@ func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duratio
 	var freed int64
 	for _, s := range list.Items {
 		marked := slices.ContainsFunc(s.RepoTags, func(n string) bool {
-			return strings.HasPrefix(n, e.marks+pulledMark) || strings.HasPrefix(n, e.marks+builtMark)
+			return slices.ContainsFunc([]string{pulledMark, oldPulledMark, builtMark}, func(kind string) bool {
+				return strings.HasPrefix(n, e.marks+kind)
+			})
 		})
 		if !marked || slices.Contains(needed, s.ID) {
 			continue

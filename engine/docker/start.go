@@ -158,7 +158,13 @@ func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *dr
 		return r, nil
 	}
 	var missing []drawing.Connection
-	for _, n := range p.Further {
+	wanted := p.Further
+	if at := p.Create.NetworkingConfig; at != nil {
+		for name, endpoint := range at.EndpointsConfig {
+			wanted = append(wanted, drawing.Connection{Network: name, Endpoint: endpoint})
+		}
+	}
+	for _, n := range wanted {
 		if c.NetworkSettings == nil || c.NetworkSettings.Networks[n.Network] == nil {
 			missing = append(missing, n)
 		}
