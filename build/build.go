@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	bkclient "github.com/moby/buildkit/client"
@@ -69,6 +70,9 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 	}
 	if unmet := engine.UnmetByBuild(r.Service, &r.Build); len(unmet) > 0 {
 		return rhumb.Image{}, unmet
+	}
+	if url, ok := strings.CutSuffix(o.FrontendAttrs["context"], "#HEAD"); ok && engine.Speaks("1.42") {
+		o.FrontendAttrs["context"] = url // newer engines find the default branch, and know no branch HEAD
 	}
 	if !r.Build.Remote() {
 		done, err := b.unpack(ctx, r, context, &o)

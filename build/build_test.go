@@ -93,23 +93,24 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 		dockerfile, want string
 		code             rhumb.Code
 	}{
-		"instruction":    {"FROM " + base + "\nRUMBA x\n", "web/Dockerfile:2: unknown instruction: RUMBA", rhumb.Invalid},
-		"copy":           {"FROM scratch\nLABEL a=b\nCOPY none /\n", "web/Dockerfile:3: COPY none /: \"/none\" not found", rhumb.Invalid},
+		"instruction":    {"FROM " + base + "\nRUMBA x\n", "web/Dockerfile:2: …unknown instruction: RUMBA", rhumb.Invalid},
+		"copy":           {"FROM scratch\nLABEL a=b\nCOPY none /\n", "web/Dockerfile:3: COPY none /: …not found", rhumb.Invalid},
 		"empty":          {"", "Dockerfile cannot be empty", rhumb.Invalid},
 		"run in a stage": {"FROM " + base + " AS one\nRUN true\nFROM one\nWORKDIR /x\n\nRUN [\"false\"]\n", "web/Dockerfile:6: RUN [\"false\"]: exit code 1", rhumb.Invalid},
 		"with an arg":    {"ARG C=4\nFROM " + base + " AS one\nARG D=5\nENV E=1\nRUN true\nRUN exit $D\n", "web/Dockerfile:6: RUN exit $D: exit code 5", rhumb.Invalid},
-		"copy from":      {"FROM scratch\nCOPY --from=127.0.0.1:1/none:here /a /\n", "web/Dockerfile:2: COPY --from=127.0.0.1:1/none:here /a /: failed to do request", rhumb.Unavailable},
-		"from an arg":    {"ARG TAG\nFROM 127.0.0.1:1/none:${TAG:-7}\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:${TAG:-7}: failed to do request", rhumb.Unavailable},
-		"a mount":        {"FROM " + base + "\nRUN --mount=from=127.0.0.1:1/none:2,target=/x true\n", "web/Dockerfile:2: RUN --mount=from=127.0.0.1:1/none:2,target=/x true: failed to do request", rhumb.Unavailable},
+		"copy from":      {"FROM scratch\nCOPY --from=127.0.0.1:1/none:here /a /\n", "web/Dockerfile:2: COPY --from=127.0.0.1:1/none:here /a /: …failed to do request", rhumb.Unavailable},
+		"from an arg":    {"ARG TAG\nFROM 127.0.0.1:1/none:${TAG:-7}\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:${TAG:-7}: …failed to do request", rhumb.Unavailable},
+		"a mount":        {"FROM " + base + "\nRUN --mount=from=127.0.0.1:1/none:2,target=/x true\n", "web/Dockerfile:2: RUN --mount=from=127.0.0.1:1/none:2,target=/x true: …failed to do request", rhumb.Unavailable},
 		"fetched":        {"FROM scratch\nADD http://127.0.0.1:1/x /x\n", "web/Dockerfile:2: ADD http://127.0.0.1:1/x /x: ", rhumb.Invalid},
 		"no stage":       {"FROM scratch\nCOPY --from=9 / /\n", "web/Dockerfile:2: COPY --from=9 / /: invalid stage index 9", rhumb.Invalid},
 		"blank base":     {"FROM ${NOPE}\n", "web/Dockerfile:1: FROM ${NOPE}: base name (${NOPE}) should not be blank", rhumb.Invalid},
-		"no frontend":    {"# syntax=127.0.0.1:1/docker/dockerfile:1.4\nFROM scratch\n", "web/Dockerfile:1: # syntax=127.0.0.1:1/docker/dockerfile:1.4: failed to do request", rhumb.Unavailable},
-		"image":          {"FROM scratch AS a\nFROM 127.0.0.1:1/none:1\nCOPY --from=a / /\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:1: failed to do request", rhumb.Unavailable},
+		"no frontend":    {"# syntax=127.0.0.1:1/docker/dockerfile:1.4\nFROM scratch\n", "web/Dockerfile:1: # syntax=127.0.0.1:1/docker/dockerfile:1.4: …failed to do request", rhumb.Unavailable},
+		"image":          {"FROM scratch AS a\nFROM 127.0.0.1:1/none:1\nCOPY --from=a / /\n", "web/Dockerfile:2: FROM 127.0.0.1:1/none:1: …failed to do request", rhumb.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := w.build(tree(t, map[string]string{"Dockerfile": c.dockerfile, "other": "x"}), w.request("web"))
-			if rhumb.ErrorCode(err) != c.code || !strings.Contains(err.Error(), c.want) {
+			place, what, _ := strings.Cut(c.want, "…") // between the two, newer engines name the image and the instruction
+			if rhumb.ErrorCode(err) != c.code || !strings.Contains(err.Error(), place) || !strings.Contains(err.Error(), what) {
 				t.Fatalf("got %q: %v", rhumb.ErrorCode(err), err)
 			}
 			t.Log(err)

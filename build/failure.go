@@ -113,7 +113,7 @@ func classify(reason string) (code rhumb.Code, hint string) {
 	switch {
 	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed", "no basic auth credentials", "insufficient_scope"):
 		return rhumb.Denied, "log in to the registry with docker login, and check the image's name"
-	case says("failed to fetch remote"):
+	case says("failed to fetch remote", "error fetching default branch"):
 		return rhumb.Invalid, "the server's engine fetches the repository: it must find it, and be let in without a password"
 	case says("repository does not contain ref"):
 		return rhumb.Invalid, "name a branch, a tag or a commit after #"

@@ -1,7 +1,11 @@
 package build
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -110,6 +114,7 @@ func (w *workshop) must(img rhumb.Image, news []rhumb.BuildProgress, err error) 
 }
 
 // content saves the image and gives all of it, layers and configuration.
+// content returns the files of an image, one after the other, and those of its layers unpacked.
 func (w *workshop) content(name string) []byte {
 	w.Helper()
 	r, err := w.docker.ImageSave(w.Context(), []string{name})
@@ -117,11 +122,26 @@ func (w *workshop) content(name string) []byte {
 		w.Fatal(err)
 	}
 	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		w.Fatal(err)
+	var all bytes.Buffer
+	for files := tar.NewReader(r); ; {
+		_, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return all.Bytes()
+		}
+		if err != nil {
+			w.Fatal(err)
+		}
+		b, err := io.ReadAll(files)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if z, err := gzip.NewReader(bytes.NewReader(b)); err == nil { // containerd's store keeps layers compressed
+			if b, err = io.ReadAll(z); err != nil {
+				w.Fatal(err)
+			}
+		}
+		all.Write(b)
 	}
-	return b
 }
 
 func (w *workshop) inspect(name string) client.ImageInspectResult {
