@@ -96,7 +96,7 @@ volumes: {named: {}, filled: {}}
 		{keys: "runtime", of: "box", look: "{{.HostConfig.Runtime}}", want: "runc", why: "a container doesn't know what started it"},
 		{keys: "logging.driver logging.options", of: "box", look: "{{json .HostConfig.LogConfig}}", want: `{"Config":{"max-size":"1m","tag":"box"},"Type":"json-file"}`, why: "logs are the engine's"},
 		{keys: "healthcheck.test healthcheck.interval healthcheck.timeout healthcheck.retries healthcheck.start_period", of: "box", look: "{{json .Config.Healthcheck}}",
-			want: `{"Interval":61000000000,"Retries":4,"StartPeriod":9000000000,"Test":\["CMD-SHELL","test -e /dev/null"\],"Timeout":7000000000}`, why: "the engine runs it"},
+			want: `{"Interval":61000000000,"Retries":4,("StartInterval":1000000000,)?"StartPeriod":9000000000,"Test":\["CMD-SHELL","test -e /dev/null"\],"Timeout":7000000000}`, why: "the engine runs it"},
 		{keys: "expose", of: "box", look: "{{json .Config.ExposedPorts}}", want: `{"7001/tcp":{},"7002/udp":{},"7003/udp":{}}`, why: "it is a record"},
 		{keys: "tmpfs", of: "box", run: "grep ' /short ' /proc/mounts", want: `tmpfs /short tmpfs rw,\S*noexec\S*,size=1024k,mode=1700\S* 0 0`},
 		{keys: "volumes[].type volumes[].source volumes[].target", of: "box", run: "for d in /anonymous /named /etc/apt /bound /made /cache; do grep -c \" $d \" /proc/mounts; done", want: "1\n1\n1\n1\n1\n1"},
