@@ -29,6 +29,7 @@ type Container struct {
 	StdinOpen   bool              `json:",omitzero"`
 	Init        *bool             `json:",omitzero"`
 	ReadOnly    bool              `json:",omitzero"`
+	Umask       *uint32           `json:",omitzero"` // nil: the engine's
 	StopSignal  string            `json:",omitzero"`
 	StopGrace   time.Duration     `json:",omitzero"` // between the stop signal and SIGKILL; 0: ten seconds; negative: none
 	Health      *Healthcheck      `json:",omitzero"`
@@ -128,13 +129,15 @@ const (
 	MountVolume MountType = "volume"
 	MountBind   MountType = "bind"
 	MountTmpfs  MountType = "tmpfs"
-	MountFile   MountType = "file" // a File of the stack
+	MountFile   MountType = "file"  // a File of the stack
+	MountImage  MountType = "image" // what an image holds
 )
 
 // Mount is one mount of a container.
 type Mount struct {
-	Type        MountType
-	Source      string   `json:",omitzero"` // the volume's name ("": anonymous), the server's path, or the File's name
+	Type MountType
+	// Source is the name of a volume at the engine ("": anonymous), of a File or of an image, or a path on the server.
+	Source      string   `json:",omitzero"`
 	Target      string   // in the container, absolute
 	ReadOnly    bool     `json:",omitzero"`
 	Hash        string   `json:",omitzero"` // MountFile: the content's hash
@@ -144,7 +147,8 @@ type Mount struct {
 	Size        int64    `json:",omitzero"` // MountTmpfs: bytes; 0: no limit
 	Options     []string `json:",omitzero"` // MountTmpfs: further ones of mount(8): "exec", "uid=1000"
 	NoCopy      bool     `json:",omitzero"` // MountVolume: don't fill it from the image
-	Subpath     string   `json:",omitzero"` // MountVolume
+	Subpath     string   `json:",omitzero"` // MountVolume, MountImage: the folder in it; "": all of it
+	ImageID     string   `json:",omitzero"` // MountImage: "sha256:…", what is mounted; filled when a release is made
 	Create      bool     `json:",omitzero"` // MountBind: make a missing folder
 	Propagation string   `json:",omitzero"` // MountBind
 	SELinux     string   `json:",omitzero"` // MountBind: "z" or "Z"
@@ -160,6 +164,9 @@ type Attachment struct {
 	MAC        string            `json:",omitzero"`
 	Priority   int               `json:",omitzero"`
 	DriverOpts map[string]string `json:",omitzero"`
+	// GatewayPriority decides which network is the container's way out: the highest. Where no attachment has one, Priority decides.
+	GatewayPriority int    `json:",omitzero"`
+	InterfaceName   string `json:",omitzero"` // in the container; "": the engine's choice
 }
 
 // Ulimit is one resource limit of the processes.
@@ -168,7 +175,7 @@ type Ulimit struct {
 	Soft, Hard int64
 }
 
-// Device is a device of the server, seen in the container.
+// Device is a device of the server, seen in the container. A Source without a slash at its beginning is a CDI device's name.
 type Device struct{ Source, Target, Permissions string }
 
 // Logging is the engine's log driver for a container. The zero value is json-file, 10 MB x 3.

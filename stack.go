@@ -276,6 +276,7 @@ type Build struct {
 	Network    string            `json:",omitzero"`
 	ExtraHosts []string          `json:",omitzero"`
 	ShmSize    int64             `json:",omitzero"` // bytes
+	Ulimits    []Ulimit          `json:",omitzero"`
 	CacheFrom  []string          `json:",omitzero"`
 	Tags       []string          `json:",omitzero"` // further names for the image
 	Secrets    []string          `json:",omitzero"` // keys of the stack's secrets

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	bkclient "github.com/moby/buildkit/client"
@@ -27,9 +28,12 @@ const (
 	temporary     = "rhumb-build-*" // the names of folders with contexts
 )
 
-// Dialer opens streams to the engine's services. Docker's client implements it.
+// Dialer opens connections to the engine. Docker's client implements it.
 type Dialer interface {
+	// DialHijack opens a stream to one of the engine's own services.
 	DialHijack(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error)
+	// Dialer returns what opens a plain connection.
+	Dialer() func(context.Context) (net.Conn, error)
 }
 
 // Builder builds images; it implements rhumb.Builder. Several builds may run at once.
@@ -37,6 +41,8 @@ type Builder struct {
 	// Inspect returns a built image with its size, ports, volumes and health check. If it is nil, an image has only
 	// its name and ID.
 	Inspect func(ctx context.Context, ref string) (rhumb.Image, error)
+	// API returns the version of Docker's API that the engine speaks. If it is nil, the version is 1.41.
+	API func(ctx context.Context) (string, error)
 	// Dir is the folder in which contexts are unpacked; "" is the system's folder for temporary files.
 	Dir string
 
@@ -64,6 +70,16 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 	if err != nil {
 		return rhumb.Image{}, err
 	}
+	engine, err := b.engine(ctx)
+	if err != nil {
+		return rhumb.Image{}, err
+	}
+	if unmet := engine.UnmetByBuild(r.Service, &r.Build); len(unmet) > 0 {
+		return rhumb.Image{}, unmet
+	}
+	if url, ok := strings.CutSuffix(o.FrontendAttrs["context"], "#HEAD"); ok && engine.Speaks("1.42") {
+		o.FrontendAttrs["context"] = url // newer engines find the default branch, and know no branch HEAD
+	}
 	if !r.Build.Remote() {
 		done, err := b.unpack(ctx, r, context, &o)
 		defer done()
@@ -71,7 +87,7 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 			return rhumb.Image{}, err
 		}
 	}
-	id, err := b.solve(ctx, r, o, progress)
+	id, err := b.solve(ctx, engine, r, o, progress)
 	if err != nil {
 		return rhumb.Image{}, err
 	}
@@ -124,11 +140,24 @@ func (b *Builder) image(ctx context.Context, name, id string) (rhumb.Image, erro
 	return img, nil
 }
 
+// engine returns what is known of the engine.
+func (b *Builder) engine(ctx context.Context) (rhumb.EngineInfo, error) {
+	if b.API == nil {
+		return rhumb.EngineInfo{APIVersion: "1.41"}, nil
+	}
+	version, err := b.API(ctx)
+	return rhumb.EngineInfo{APIVersion: version}, err
+}
+
 // solve runs the build and returns the image's ID.
-func (b *Builder) solve(ctx context.Context, r rhumb.BuildRequest, o solveOptions,
+func (b *Builder) solve(ctx context.Context, engine rhumb.EngineInfo, r rhumb.BuildRequest, o solveOptions,
 	progress func(rhumb.BuildProgress)) (string, error) {
 	d := &watchedDialer{Dialer: b.dialer}
-	bk, err := bkclient.New(ctx, "", bkclient.WithContextDialer(d.grpc), bkclient.WithSessionDialer(d.session))
+	reach := []bkclient.ClientOpt{bkclient.WithContextDialer(d.grpc), bkclient.WithSessionDialer(d.session)}
+	if engine.Speaks("1.53") { // these engines answer plain HTTP/2 on their socket; /grpc and /session are deprecated there
+		reach = []bkclient.ClientOpt{bkclient.WithContextDialer(d.plain)}
+	}
+	bk, err := bkclient.New(ctx, "", reach...)
 	if err != nil {
 		return "", rhumb.Errorf(rhumb.Unavailable, "build of service %s: the engine's builder can't be reached: %w",
 			r.Service, err)
@@ -167,16 +196,19 @@ type watchedDialer struct {
 	err error
 }
 
+func (d *watchedDialer) plain(ctx context.Context, _ string) (net.Conn, error) {
+	return d.watched(d.Dialer.Dialer()(ctx))
+}
+
 func (d *watchedDialer) grpc(ctx context.Context, _ string) (net.Conn, error) {
-	return d.dial(ctx, "/grpc", "h2c", nil)
+	return d.watched(d.DialHijack(ctx, "/grpc", "h2c", nil))
 }
 
 func (d *watchedDialer) session(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
-	return d.dial(ctx, "/session", proto, meta)
+	return d.watched(d.DialHijack(ctx, "/session", proto, meta))
 }
 
-func (d *watchedDialer) dial(ctx context.Context, path, proto string, meta map[string][]string) (net.Conn, error) {
-	conn, err := d.DialHijack(ctx, path, proto, meta)
+func (d *watchedDialer) watched(conn net.Conn, err error) (net.Conn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.err = err

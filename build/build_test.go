@@ -97,8 +97,8 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 		dockerfile, want string
 		code             rhumb.Code
 	}{
-		"instruction": {"FROM " + base + "\nRUMBA x\n", "web/Dockerfile:2: unknown instruction: RUMBA", rhumb.Invalid},
-		"copy": {"FROM scratch\nLABEL a=b\nCOPY none /\n", "web/Dockerfile:3: COPY none /: \"/none\" not found",
+		"instruction": {"FROM " + base + "\nRUMBA x\n", "web/Dockerfile:2: …unknown instruction: RUMBA", rhumb.Invalid},
+		"copy": {"FROM scratch\nLABEL a=b\nCOPY none /\n", "web/Dockerfile:3: COPY none /: …not found",
 			rhumb.Invalid},
 		"empty": {"", "Dockerfile cannot be empty", rhumb.Invalid},
 		"run in a stage": {"FROM " + base + " AS one\nRUN true\nFROM one\nWORKDIR /x\n\nRUN [\"false\"]\n",
@@ -106,11 +106,11 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 		"with an arg": {"ARG C=4\nFROM " + base + " AS one\nARG D=5\nENV E=1\nRUN true\nRUN exit $D\n",
 			"web/Dockerfile:6: RUN exit $D: exit code 5", rhumb.Invalid},
 		"copy from": {"FROM scratch\nCOPY --from=127.0.0.1:1/none:here /a /\n",
-			"web/Dockerfile:2: COPY --from=127.0.0.1:1/none:here /a /: failed to do request", rhumb.Unavailable},
+			"web/Dockerfile:2: COPY --from=127.0.0.1:1/none:here /a /: …failed to do request", rhumb.Unavailable},
 		"from an arg": {"ARG TAG\nFROM 127.0.0.1:1/none:${TAG:-7}\n",
-			"web/Dockerfile:2: FROM 127.0.0.1:1/none:${TAG:-7}: failed to do request", rhumb.Unavailable},
+			"web/Dockerfile:2: FROM 127.0.0.1:1/none:${TAG:-7}: …failed to do request", rhumb.Unavailable},
 		"a mount": {"FROM " + base + "\nRUN --mount=from=127.0.0.1:1/none:2,target=/x true\n",
-			"web/Dockerfile:2: RUN --mount=from=127.0.0.1:1/none:2,target=/x true: failed to do request", rhumb.Unavailable},
+			"web/Dockerfile:2: RUN --mount=from=127.0.0.1:1/none:2,target=/x true: …failed to do request", rhumb.Unavailable},
 		"fetched": {"FROM scratch\nADD http://127.0.0.1:1/x /x\n", "web/Dockerfile:2: ADD http://127.0.0.1:1/x /x: ",
 			rhumb.Invalid},
 		"no stage": {"FROM scratch\nCOPY --from=9 / /\n", "web/Dockerfile:2: COPY --from=9 / /: invalid stage index 9",
@@ -118,13 +118,14 @@ func TestMistakesInADockerfileAreNamedWithTheirLine(t *testing.T) {
 		"blank base": {"FROM ${NOPE}\n", "web/Dockerfile:1: FROM ${NOPE}: base name (${NOPE}) should not be blank",
 			rhumb.Invalid},
 		"no frontend": {"# syntax=127.0.0.1:1/docker/dockerfile:1.4\nFROM scratch\n",
-			"web/Dockerfile:1: # syntax=127.0.0.1:1/docker/dockerfile:1.4: failed to do request", rhumb.Unavailable},
+			"web/Dockerfile:1: # syntax=127.0.0.1:1/docker/dockerfile:1.4: …failed to do request", rhumb.Unavailable},
 		"image": {"FROM scratch AS a\nFROM 127.0.0.1:1/none:1\nCOPY --from=a / /\n",
-			"web/Dockerfile:2: FROM 127.0.0.1:1/none:1: failed to do request", rhumb.Unavailable},
+			"web/Dockerfile:2: FROM 127.0.0.1:1/none:1: …failed to do request", rhumb.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := w.build(tree(t, map[string]string{"Dockerfile": c.dockerfile, "other": "x"}), w.request("web"))
-			if rhumb.ErrorCode(err) != c.code || !strings.Contains(err.Error(), c.want) {
+			place, what, _ := strings.Cut(c.want, "…") // between the two, newer engines name the image and the instruction
+			if rhumb.ErrorCode(err) != c.code || !strings.Contains(err.Error(), place) || !strings.Contains(err.Error(), what) {
 				t.Fatalf("got %q: %v", rhumb.ErrorCode(err), err)
 			}
 			t.Log(err)
@@ -261,7 +262,7 @@ func TestNetworkHostsAndPlatformReachTheBuild(t *testing.T) {
 	dir := tree(t, map[string]string{"Dockerfile": "FROM " + base + "\nRUN cat /etc/hosts; cat /proc/net/dev | wc -l\n"})
 	for _, network := range []string{"", "none", "host"} {
 		r := w.request("web")
-		r.Build.Network, r.Build.Platform, r.Build.NoCache, r.Build.ShmSize = network, "linux/amd64", true, 1<<25
+		r.Build.Network, r.Build.Platform, r.Build.NoCache = network, "linux/amd64", true
 		r.Build.ExtraHosts = []string{"db.example:10.1.2.3", "six=fd00::1"}
 		_, news := w.must(w.build(dir, r))
 		out := outputs(news)
@@ -269,6 +270,25 @@ func TestNetworkHostsAndPlatformReachTheBuild(t *testing.T) {
 		if !strings.Contains(out, "10.1.2.3\tdb.example") || !strings.Contains(out, "fd00::1\tsix") {
 			t.Errorf("network %q: hosts: %q", network, out)
 		}
+	}
+}
+
+func TestLimitsReachTheBuildWhereTheEngineKnowsThem(t *testing.T) {
+	w := newWorkshop(t)
+	dir := tree(t, map[string]string{"Dockerfile": "FROM " + base + "\nRUN ulimit -n; df -k /dev/shm | tail -n 1\n"})
+	r := w.request("web")
+	r.Build.NoCache, r.Build.ShmSize = true, 32<<20
+	r.Build.Ulimits = []rhumb.Ulimit{{Name: "nofile", Soft: 321, Hard: 400}}
+	img, news, err := w.build(dir, r)
+	if !(rhumb.EngineInfo{APIVersion: w.docker.ClientVersion()}).Speaks("1.42") {
+		if rhumb.ErrorCode(err) != rhumb.Unsupported || !strings.Contains(err.Error(), "build.shm_size needs Docker Engine 23") {
+			t.Errorf("an old engine: %v", err)
+		}
+		return
+	}
+	w.must(img, news, err)
+	if out := outputs(news); !strings.Contains(out, "321") || !strings.Contains(out, "32768") {
+		t.Errorf("in the build: %s", out)
 	}
 }
 

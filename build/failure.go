@@ -115,8 +115,8 @@ func classify(reason string) (code rhumb.Code, hint string) {
 	case says("401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed",
 		"no basic auth credentials", "insufficient_scope"):
 		return rhumb.Denied, "run docker login for the registry, and check the image's name"
-	case says("failed to fetch remote"):
-		return rhumb.Invalid, "the server's engine fetches the repository: it must be able to reach it, without a password"
+	case says("failed to fetch remote", "error fetching default branch"):
+		return rhumb.Invalid, "the server's engine fetches the repository: it must find it, and reach it without a password"
 	case says("repository does not contain ref"):
 		return rhumb.Invalid, "put a branch, a tag or a commit after #"
 	case says("failed to do request: "):

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"fmt"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -99,11 +100,21 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	set("force-network-mode", b.Network, b.Network != "" && b.Network != "default")
 	set("shm-size", strconv.FormatInt(b.ShmSize, 10), b.ShmSize > 0)
 	set("add-hosts", hosts, hosts != "")
+	set("ulimit", ulimits(b.Ulimits), len(b.Ulimits) > 0)
 	if b.Network != "" && !slices.Contains([]string{"default", "none", "host"}, b.Network) {
 		return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.network %q is not supported", r.Service, b.Network).
 			WithHint("use default, none or host")
 	}
 	return attrs, nil
+}
+
+// ulimits returns the limits in the frontend's form: "nofile=1024:2048,nproc=5:5".
+func ulimits(list []rhumb.Ulimit) string {
+	var words []string
+	for _, u := range list {
+		words = append(words, fmt.Sprintf("%s=%d:%d", u.Name, u.Soft, u.Hard))
+	}
+	return strings.Join(words, ",")
 }
 
 // fetch sets the attributes of a remote context, which the engine fetches.

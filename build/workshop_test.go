@@ -1,7 +1,11 @@
 package build
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -59,6 +63,7 @@ func newWorkshop(t *testing.T) *workshop {
 	c := docker(t)
 	w := &workshop{T: t, docker: c, builder: New(c, slog.New(slog.DiscardHandler)),
 		stack: fmt.Sprintf("build-%06x", rand.Uint32N(1<<24))}
+	w.builder.API = func(context.Context) (string, error) { return c.ClientVersion(), nil } // docker() has agreed on it
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Cleanup(func() {
 		for _, name := range w.made {
@@ -110,7 +115,7 @@ func (w *workshop) must(img rhumb.Image, news []rhumb.BuildProgress, err error) 
 	return img, news
 }
 
-// content returns the saved image: layers and configuration.
+// content returns the files of an image, one after the other, and those of its layers unpacked.
 func (w *workshop) content(name string) []byte {
 	w.Helper()
 	r, err := w.docker.ImageSave(w.Context(), []string{name})
@@ -118,11 +123,26 @@ func (w *workshop) content(name string) []byte {
 		w.Fatal(err)
 	}
 	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		w.Fatal(err)
+	var all bytes.Buffer
+	for files := tar.NewReader(r); ; {
+		_, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return all.Bytes()
+		}
+		if err != nil {
+			w.Fatal(err)
+		}
+		b, err := io.ReadAll(files)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if z, err := gzip.NewReader(bytes.NewReader(b)); err == nil { // containerd's store keeps layers compressed
+			if b, err = io.ReadAll(z); err != nil {
+				w.Fatal(err)
+			}
+		}
+		all.Write(b)
 	}
-	return b
 }
 
 func (w *workshop) inspect(name string) client.ImageInspectResult {

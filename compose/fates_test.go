@@ -13,50 +13,36 @@ import (
 // fates has a case for each key, or value of a key, that is refused or ignored. The mark ends the line of the key.
 // What isn't at the top level is below services.web.
 var fates = map[string]string{
-	"version":                              "/version: '3.8' #",
-	"models":                               "/models: {m: {model: x}} #",
-	"jobs":                                 "/jobs: {j: {image: x, triggers: {manual: true}}} #",
-	"services.*.external_links":            "external_links: [other] #",
-	"services.*.attach":                    "attach: false #",
-	"services.*.develop":                   "develop: {watch: []} #",
-	"services.*.cpu_count":                 "cpu_count: 2 #",
-	"services.*.cpu_percent":               "cpu_percent: 50 #",
-	"services.*.isolation":                 "isolation: hyperv #",
-	"services.*.credential_spec":           "credential_spec: {file: x} #",
-	"services.*.annotations":               "annotations: {a: b} #",
-	"services.*.umask":                     "umask: 22 #",
-	"services.*.use_api_socket":            "use_api_socket: true #",
-	"services.*.models":                    "models: [m] #\n/models: {m: {model: x}}",
-	"services.*.provider":                  "provider: {type: x} #",
-	"services.*.ports[].name":              "ports:\n  - target: 80\n    name: web #",
-	"services.*.ports[].app_protocol=*":    "ports:\n  - target: 80\n    app_protocol: grpc #",
-	"services.*.ports[].protocol=sctp":     "ports:\n  - target: 80\n    protocol: sctp #",
-	"services.*.networks.*.gw_priority":    "networks:\n  default:\n    gw_priority: 1 #",
-	"services.*.networks.*.interface_name": "networks:\n  default:\n    interface_name: eth7 #",
+	"version":                           "/version: '3.8' #",
+	"models":                            "/models: {m: {model: x}} #",
+	"jobs":                              "/jobs: {j: {image: x, triggers: {manual: true}}} #",
+	"services.*.external_links":         "external_links: [other] #",
+	"services.*.attach":                 "attach: false #",
+	"services.*.develop":                "develop: {watch: []} #",
+	"services.*.cpu_count":              "cpu_count: 2 #",
+	"services.*.cpu_percent":            "cpu_percent: 50 #",
+	"services.*.isolation":              "isolation: hyperv #",
+	"services.*.credential_spec":        "credential_spec: {file: x} #",
+	"services.*.use_api_socket":         "use_api_socket: true #",
+	"services.*.models":                 "models: [m] #\n/models: {m: {model: x}}",
+	"services.*.provider":               "provider: {type: x} #",
+	"services.*.ports[].name":           "ports:\n  - target: 80\n    name: web #",
+	"services.*.ports[].app_protocol=*": "ports:\n  - target: 80\n    app_protocol: grpc #",
+	"services.*.ports[].protocol=sctp":  "ports:\n  - target: 80\n    protocol: sctp #",
 	"services.*.networks.*.use_service_name_alias=false": "networks:\n  default:\n    " +
 		"use_service_name_alias: false #",
 	"services.*.volumes[].type=npipe": "volumes:\n  - type: npipe #\n    source: /a\n    " +
 		"target: /b",
 	"services.*.volumes[].type=cluster": "volumes:\n  - type: cluster #\n    source: a\n    " +
 		"target: /b",
-	"services.*.volumes[].type=image": "volumes:\n  - type: image #\n    source: a\n    " +
-		"target: /b",
-	"services.*.volumes[].image": "volumes:\n  - type: volume\n    target: /b\n    " +
-		"image: {subpath: a} #",
 	"services.*.volumes[].consistency": "volumes:\n  - type: volume\n    target: /b\n    " +
 		"consistency: cached #",
-	"services.*.volumes[].bind.recursive=readonly": "volumes:\n  - type: bind\n    source: /a\n    " +
-		"target: /b\n    bind:\n      recursive: readonly #",
 	"services.*.volumes[].volume.labels": "volumes:\n  - type: volume\n    target: /b\n    " +
 		"volume:\n      labels: {a: b} #",
-	"services.*.volumes[].volume.subpath": "volumes:\n  - type: volume\n    target: /b\n    " +
-		"volume:\n      subpath: a #",
 	"services.*.build.additional_contexts": "build:\n  context: .\n  additional_contexts: {a: .} #",
 	"services.*.build.ssh":                 "build:\n  context: .\n  ssh: [default] #",
 	"services.*.build.entitlements":        "build:\n  context: .\n  entitlements: [network.host] #",
 	"services.*.build.privileged":          "build:\n  context: .\n  privileged: true #",
-	"services.*.build.ulimits":             "build:\n  context: .\n  ulimits: {nofile: 5} #",
-	"services.*.build.shm_size":            "build:\n  context: .\n  shm_size: 9m #",
 	"services.*.build.cache_to":            "build:\n  context: .\n  cache_to: [x] #",
 	"services.*.build.provenance":          "build:\n  context: .\n  provenance: true #",
 	"services.*.build.sbom":                "build:\n  context: .\n  sbom: true #",

@@ -56,11 +56,6 @@ var stacks = map[string]struct {
 		notes: []string{"compose.yaml:16: services.server.links emulated",
 			"compose.yaml:16: services.worker.links emulated"}},
 	"a newer flow": {folder: "flows", opts: Options{Files: []string{"compose.yaml", "newer.yaml"}}, refused: []string{
-		"newer.yaml:4: server.annotations: needs Engine 24 | leave it out: rhumb works with Engine 20.10 and what it can do",
-		"newer.yaml:7: server.volumes[1].type: image needs Engine 28 | leave it out: rhumb works with Engine 20.10 and " +
-			"what it can do",
-		"newer.yaml:12: server.networks.default.gw_priority: needs Engine 28 | leave it out: rhumb works with Engine " +
-			"20.10 and what it can do",
 		"newer.yaml:14: worker.models: isn't supported: rhumb runs no language models | leave it out",
 		"newer.yaml:16: models: isn't supported: rhumb runs no language models | leave it out"}},
 }

@@ -45,27 +45,43 @@ func inheritsImage(s *rhumb.Service, m *rhumb.Stack) bool {
 	return of != nil && of.Container.Image != ""
 }
 
-// imaged is a container of a stack and how its image is found.
+// imaged is something in a stack that needs an image, and how its image is found.
 type imaged struct {
-	name      string // of the service, or as HookService names the hook
+	name      string // of the service, or as HookService names the hook, or mountedAs the mount
 	container *rhumb.Container
 	pull      rhumb.PullPolicy
 	built     bool
 }
 
-// allImaged returns all containers of a stack: those of services, and those of hooks that run before each replica.
+// mountedAs returns the name under which a release keeps an image that a service mounts.
+func mountedAs(service string, m *rhumb.Mount) string { return service + ":" + m.Target }
+
+// allImaged returns everything that needs an image: services, hooks that run before each replica, and the images that
+// both mount.
 func allImaged(m *rhumb.Stack) []imaged {
 	var list []imaged
+	add := func(name string, c *rhumb.Container, pull, mounts rhumb.PullPolicy, built bool) {
+		list = append(list, imaged{name, c, pull, built})
+		for i := range c.Mounts {
+			if m := &c.Mounts[i]; m.Type == rhumb.MountImage {
+				list = append(list, imaged{mountedAs(name, m), &rhumb.Container{Image: m.Source, Platform: c.Platform}, mounts, false})
+			}
+		}
+	}
 	for i := range m.Services {
 		s := &m.Services[i]
-		list = append(list, imaged{s.Name, &s.Container, s.Pull, s.Build != nil})
+		mounts := s.Pull
+		if s.Build != nil || mounts == rhumb.PullBuild {
+			mounts = rhumb.PullMissing // the service's own image is built, those that it mounts aren't
+		}
+		add(s.Name, &s.Container, s.Pull, mounts, s.Build != nil)
 		for j := range s.PreStart {
 			h := &s.PreStart[j]
-			x := imaged{rhumb.HookService(s.Name, h.Number), &h.Container, cmp.Or(h.Pull, s.Pull), false}
+			pull := cmp.Or(h.Pull, s.Pull)
 			if h.Container.Image == s.Container.Image && s.Build != nil {
-				x.pull = rhumb.PullNever
+				pull = rhumb.PullNever
 			}
-			list = append(list, x)
+			add(rhumb.HookService(s.Name, h.Number), &h.Container, pull, mounts, false)
 		}
 	}
 	return list

@@ -63,12 +63,24 @@ func (d *draft) applyImages(context.Context) error {
 	for i := range d.model.Services {
 		s := &d.model.Services[i]
 		applyImage(s, d.images[s.Name])
+		applyMounts(s.Name, &s.Container, d.images)
 		for j := range s.PreStart {
 			h := &s.PreStart[j]
-			h.Container.ImageID = d.images[rhumb.HookService(s.Name, h.Number)].ID
+			name := rhumb.HookService(s.Name, h.Number)
+			h.Container.ImageID = d.images[name].ID
+			applyMounts(name, &h.Container, d.images)
 		}
 	}
 	return nil
+}
+
+// applyMounts fills in the IDs of the images that a container mounts.
+func applyMounts(name string, c *rhumb.Container, images map[string]rhumb.Image) {
+	for i := range c.Mounts {
+		if m := &c.Mounts[i]; m.Type == rhumb.MountImage {
+			m.ImageID = images[mountedAs(name, m)].ID
+		}
+	}
 }
 
 // applyImage fills in an image's ID and health check, and makes the service stop-first if the image declares a volume.

@@ -51,6 +51,7 @@ func (d *draft) steps() []func(context.Context) error {
 	return []func(context.Context) error{
 		d.inheritImages,  // hooks without an image get their service's: from here on each container has one
 		d.fillFiles,      // contents and their hashes, which mounts carry; missing values are reported by the next step
+		d.checkEngine,    // refuses what the engine is too old for, before anything is pulled
 		d.settleHoldings, // names of networks; refuses before anything is pulled
 		d.resolveImages,  // pulls, which can take minutes
 		d.applyImages,    // what images say: their IDs, health checks, and volumes that make a service stop-first
@@ -62,6 +63,18 @@ func (d *draft) steps() []func(context.Context) error {
 		d.inherit,        // compares containers with the current release's: they lack nothing but their links
 		d.link,           // last: it hashes containers
 	}
+}
+
+// checkEngine returns what the model needs that the engine can't do.
+func (d *draft) checkEngine(ctx context.Context) error {
+	info, err := d.Engine.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if unmet := info.Unmet(d.model); len(unmet) > 0 {
+		return unmet
+	}
+	return nil
 }
 
 // old returns the model of the release that serves; nil: none does.

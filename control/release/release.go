@@ -25,6 +25,7 @@ type Maker struct {
 
 // Engine knows whether it can have the networks and volumes of a model.
 type Engine interface {
+	Info(ctx context.Context) (rhumb.EngineInfo, error)
 	CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error
 	CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error
 	Holdings(ctx context.Context, stack string) (rhumb.Holdings, error)

@@ -11,7 +11,8 @@ import (
 	"rhumb"
 )
 
-// TestAStartCostsLittleMoreThanTheEnginesOwnCalls measures Start beside the bare calls, taking turns: the machine may be busy.
+// TestAStartCostsLittleMoreThanTheEnginesOwnCalls measures Start beside the bare calls, taking turns: the machine may
+// be busy.
 func TestAStartCostsLittleMoreThanTheEnginesOwnCalls(t *testing.T) {
 	e := need(t)
 	c := raw(t)

@@ -47,7 +47,8 @@ func TestDockerKeepsTheContract(t *testing.T) {
 		},
 		Hosts: hosts,
 		Disconnect: func(t *testing.T, _ rhumb.Engine, id, network string) {
-			if _, err := raw(t).NetworkDisconnect(t.Context(), network, client.NetworkDisconnectOptions{Container: id}); err != nil {
+			if _, err := raw(t).NetworkDisconnect(t.Context(), network,
+				client.NetworkDisconnectOptions{Container: id}); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -65,7 +66,8 @@ func TestDockerKeepsTheContract(t *testing.T) {
 func hosts(t *testing.T, e rhumb.Engine, id string) map[string]string {
 	t.Helper()
 	var out bytes.Buffer
-	code, err := e.(rhumb.CommandRunner).Exec(t.Context(), id, rhumb.ExecOptions{Command: []string{"/app", "cat", "/etc/hosts"}, Streams: rhumb.Streams{Out: &out}})
+	code, err := e.(rhumb.CommandRunner).Exec(t.Context(), id, rhumb.ExecOptions{
+		Command: []string{"/app", "cat", "/etc/hosts"}, Streams: rhumb.Streams{Out: &out}})
 	if err != nil || code != 0 {
 		t.Fatalf("read the hosts file: %d, %v", code, err)
 	}

@@ -18,12 +18,13 @@ import (
 	"github.com/moby/moby/client/pkg/versions"
 )
 
-// maxCreateAnswer is how many bytes of an engine's answer are read.
+// maxCreateAnswer bounds the engine's answer to a create request, in bytes.
 const maxCreateAnswer = 1 << 20
 
-// make asks the engine for a container. Engines below API 1.44 take a MAC address for the container as a whole, in a field that
-// the client doesn't know any more: with one the request is our own.
-func (e *Engine) make(ctx context.Context, o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+// createContainer has the engine create a container. Below API 1.44 a MAC address belongs to the whole container, in a
+// field that the client no longer knows. A request with a MAC address is therefore written here.
+func (e *Engine) createContainer(ctx context.Context,
+	o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
 	mac := macOf(o)
 	api := e.api.ClientVersion()
 	if mac == "" || !versions.LessThan(api, "1.44") {
@@ -43,7 +44,8 @@ func (e *Engine) make(ctx context.Context, o client.ContainerCreateOptions) (cli
 	return e.postCreate(ctx, "http://docker/v"+api+"/containers/create?"+query.Encode(), body)
 }
 
-func (e *Engine) postCreate(ctx context.Context, target string, body []byte) (made client.ContainerCreateResult, err error) {
+func (e *Engine) postCreate(ctx context.Context, target string,
+	body []byte) (made client.ContainerCreateResult, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
 		return made, err
@@ -71,7 +73,7 @@ func (e *Engine) postCreate(ctx context.Context, target string, body []byte) (ma
 	return client.ContainerCreateResult{ID: r.ID, Warnings: r.Warnings}, nil
 }
 
-// macOf gives the MAC address that a container is to have, which the mapping wrote at its first network.
+// macOf returns the container's MAC address, which the mapping wrote at its first network; "": none.
 func macOf(o client.ContainerCreateOptions) string {
 	if o.NetworkingConfig == nil {
 		return ""
@@ -84,7 +86,7 @@ func macOf(o client.ContainerCreateOptions) string {
 	return ""
 }
 
-// refusal makes an error of an engine's answer, of the same classes as the client's.
+// refusal turns an engine's answer into an error of the same class as the client's.
 func refusal(status int, answer []byte) error {
 	var said struct{ Message string }
 	if json.Unmarshal(answer, &said) != nil || said.Message == "" {

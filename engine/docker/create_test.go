@@ -22,16 +22,18 @@ func TestAReplicaHasTheMacAddressThatItAsksFor(t *testing.T) {
 		t.Errorf("seen inside: %q", got)
 	}
 	s.Slot, s.Container.ImageID = 2, "sha256:"+strings.Repeat("0", 64)
-	if _, err := e.Start(t.Context(), s); rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), "the engine has no image") {
+	if _, err := e.Start(t.Context(), s); rhumb.ErrorCode(err) != rhumb.Invalid ||
+		!strings.Contains(err.Error(), "the engine has no image") {
 		t.Errorf("an image that isn't there: %v", err)
 	}
 }
 
-func TestWhatTheEngineWarnsOfIsToldByTheStartThatMakesAReplica(t *testing.T) {
+func TestStartReturnsTheEnginesWarnings(t *testing.T) {
 	e := need(t)
 	s := spec(t, stackName(t), "web", 1)
 	s.Container.NetworkMode = "host"
-	s.Container.HostPorts = []rhumb.Port{{Published: 39188, Target: 80, Protocol: rhumb.TCP}} // which the engine leaves out there
+	// which the engine leaves out there
+	s.Container.HostPorts = []rhumb.Port{{Published: 39188, Target: 80, Protocol: rhumb.TCP}}
 	if r := start(t, e, s); len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], "ports are discarded") {
 		t.Errorf("warnings: %q", r.Warnings)
 	}

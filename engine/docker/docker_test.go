@@ -37,7 +37,8 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if c, err := client.New(client.WithHost(client.DefaultDockerHost)); err == nil {
 		for _, tag := range []string{testTag, declaringTag} {
-			_, _ = c.ImageRemove(context.Background(), tag, client.ImageRemoveOptions{Force: true}) // it may never have been made
+			// it may never have been made
+			_, _ = c.ImageRemove(context.Background(), tag, client.ImageRemoveOptions{Force: true})
 		}
 		_ = c.Close()
 	}
@@ -98,7 +99,8 @@ func sweep(t *testing.T, stack string) {
 		return
 	}
 	for _, i := range list.Items {
-		if _, err := c.ContainerRemove(ctx, i.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		if _, err := c.ContainerRemove(ctx, i.ID, client.ContainerRemoveOptions{Force: true,
+			RemoveVolumes: true}); err != nil {
 			t.Errorf("sweep %s: %v", stack, err)
 		}
 	}
@@ -150,7 +152,8 @@ func importImage(tarball []byte, tag string, changes ...string) (string, error) 
 		return "", err
 	}
 	defer c.Close()
-	r, err := c.ImageImport(ctx, client.ImageImportSource{Source: bytes.NewReader(tarball), SourceName: "-"}, tag, client.ImageImportOptions{Changes: changes})
+	r, err := c.ImageImport(ctx, client.ImageImportSource{Source: bytes.NewReader(tarball), SourceName: "-"}, tag,
+		client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		return "", err
 	}
@@ -217,7 +220,8 @@ func TestAReplicaStartsRunsAndGoes(t *testing.T) {
 	if !r.Alive() || r.Stack != stack || r.Service != "web" || r.Release != 1 || r.Slot != 1 {
 		t.Errorf("not the replica that was asked for: %+v", r)
 	}
-	within(t, 10*time.Second, "it listens for its stop signal", func() bool { return slices.Contains(lines(t, e, r.ID), "up") })
+	within(t, 10*time.Second, "it listens for its stop signal",
+		func() bool { return slices.Contains(lines(t, e, r.ID), "up") })
 	begun = time.Now()
 	if err := e.Stop(ctx, r.ID); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-// Package docker is rhumb's engine on one Docker Engine, reached over its unix socket.
+// Package docker implements rhumb.Engine on one Docker Engine, reached over its unix socket.
 package docker
 
 import (
@@ -23,11 +23,11 @@ const (
 	cleanTimeout = 30 * time.Second // for undoing what a failed call left
 )
 
-// Options are what an engine needs to know. The zero value is the engine of this machine.
+// Options configures an engine. The zero value is the engine of this machine.
 type Options struct {
 	Host  string       // "unix:///path"; "": unix:///var/run/docker.sock
 	Files string       // the folder of configs and secrets, kept in memory; "": /run/rhumb/files
-	Key   []byte       // of the names that contents have there; nil: anybody can tell a guessed content by its name
+	Key   []byte       // keys the hashes that name contents there; nil: a guessed content can be checked against its name
 	Log   *slog.Logger // nil: nothing is logged
 }
 
@@ -37,15 +37,15 @@ type Engine struct {
 	host  string
 	log   *slog.Logger
 	files *contents.Store
-	marks string // what the names begin with that mark images as rhumb's
+	marks string // the prefix of the names that mark images as rhumb's
 
 	negotiation sync.Mutex
-	version     string // the API version that is spoken; "": not negotiated yet
+	version     string // the negotiated API version; "": none yet
 
-	starting names          // of replicas that are being started
+	starting names          // names of replicas that are being started
 	hosts    names          // IDs of replicas whose hosts files are being changed
-	networks sync.Mutex     // network names aren't unique to the engine: look and make are one step
-	known    observed.Known // what replicas looked like that have not changed since
+	networks sync.Mutex     // the engine allows two networks of one name: looking and creating are one step
+	known    observed.Known // replicas as last seen
 	mounts   atomic.Pointer[contents.Access]
 	declared sync.Map // the volumes that images declare: image ID -> []string
 }
@@ -60,8 +60,8 @@ var (
 	_ rhumb.Sockets       = (*Engine)(nil)
 )
 
-// New makes an engine. Nothing is called yet: an engine that is away shows at the first call. A host that isn't a unix
-// socket is Invalid.
+// New returns an engine. It doesn't connect: if the engine is away, the first call says so. New returns Invalid for a
+// host that isn't a unix socket.
 func New(o Options) (*Engine, error) {
 	if o.Host == "" {
 		o.Host = client.DefaultDockerHost
@@ -86,20 +86,20 @@ func New(o Options) (*Engine, error) {
 // Close closes idle connections. The engine must not be used afterwards.
 func (e *Engine) Close() error { return e.api.Close() }
 
-// Client gives the client of the Docker API, for rooms that need more than rhumb.Engine: builds.
+// Client returns the client of the Docker API, for what needs more than rhumb.Engine: builds.
 func (e *Engine) Client() *client.Client { return e.api }
 
 // Info describes the engine.
 func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	api, err := e.speak(ctx)
+	api, err := e.APIVersion(ctx)
 	if err != nil {
 		return rhumb.EngineInfo{}, err
 	}
 	r, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return rhumb.EngineInfo{}, e.fail(err, "ask for the engine's description")
+		return rhumb.EngineInfo{}, e.fail(err, "get the engine's description")
 	}
 	return rhumb.EngineInfo{
 		Name: "Docker Engine", Host: e.host, Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
@@ -107,9 +107,9 @@ func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 	}, nil
 }
 
-// speak gives the API version that client and engine have agreed on. All calls wait for that, so it has a deadline also
-// where the caller has none.
-func (e *Engine) speak(ctx context.Context) (string, error) {
+// APIVersion returns the version of the API on which client and engine have agreed. Every call waits for that
+// agreement, so it has a deadline even where the caller has none.
+func (e *Engine) APIVersion(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	e.negotiation.Lock()
@@ -124,7 +124,7 @@ func (e *Engine) speak(ctx context.Context) (string, error) {
 	return e.version, nil
 }
 
-// architecture gives the name that images use for what uname says.
+// architecture maps uname's machine to the name that images use.
 func architecture(machine string) string {
 	switch machine {
 	case "x86_64":

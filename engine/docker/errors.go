@@ -14,7 +14,7 @@ import (
 	"rhumb"
 )
 
-// fail turns an error of the engine into one of rhumb's. doing is what was tried: "start shop-web.42.1".
+// fail turns an engine's error into one of rhumb's. doing names the attempt: "start shop-web.42.1".
 func (e *Engine) fail(err error, doing string) error {
 	var known *rhumb.Error
 	if err == nil || errors.As(err, &known) {
@@ -38,7 +38,7 @@ func (e *Engine) fail(err error, doing string) error {
 	return r
 }
 
-// classify gives the code of an error of the client or the engine.
+// classify returns the code for an error of the client or the engine.
 func classify(err error) rhumb.Code {
 	var network net.Error
 	switch {
@@ -63,11 +63,11 @@ func classify(err error) rhumb.Code {
 	return rhumb.Internal
 }
 
-// words gives an engine's error without what says only where it came from.
+// words returns an engine's message without the prefix that only names the daemon.
 func words(err error) string {
 	s := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
 	return strings.TrimSpace(s)
 }
 
-// is tells whether an error has a code.
+// is reports whether an error has a code.
 func is(err error, code rhumb.Code) bool { return err != nil && rhumb.ErrorCode(err) == code }

@@ -15,7 +15,7 @@ import (
 	"rhumb/internal/pause"
 )
 
-// Exec runs a command in a replica and gives its exit code. If ctx ends before it does, the command is killed.
+// Exec runs a command in a replica and returns its exit code. If ctx ends first, Exec kills the command.
 func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int, error) {
 	look, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -43,17 +43,17 @@ func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int,
 		_, err := e.api.ExecResize(ctx, run.ID, client.ExecResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
 		return err
 	}
-	err = e.join(ctx, conn.HijackedResponse, s, o.TTY, resize)
+	err = e.joinStreams(ctx, conn.HijackedResponse, s, o.TTY, resize)
 	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
 	defer cancelAfter()
 	if err != nil {
-		e.kill(after, c.ID, run.ID)
+		e.killExec(after, c.ID, run.ID)
 		return 0, e.fail(err, "run a command in "+observed.Name(c))
 	}
 	return e.exitCode(after, c.ID, run.ID)
 }
 
-// execFailure explains why a command could not be begun.
+// execFailure explains why a command didn't start.
 func (e *Engine) execFailure(err error, name string) error {
 	failed := e.fail(err, "run a command in "+name)
 	if is(failed, rhumb.Conflict) {
@@ -62,7 +62,7 @@ func (e *Engine) execFailure(err error, name string) error {
 	return failed
 }
 
-// exitCode gives the exit code of a command whose streams have ended.
+// exitCode returns the exit code of a command whose streams have ended.
 func (e *Engine) exitCode(ctx context.Context, container, run string) (int, error) {
 	state, err := e.ended(ctx, run)
 	if err != nil {
@@ -71,7 +71,7 @@ func (e *Engine) exitCode(ctx context.Context, container, run string) (int, erro
 	return state.ExitCode, nil
 }
 
-// ended waits for the engine to notice that a command whose streams have ended has ended itself.
+// ended waits until the engine reports that a command has ended. Its streams end a moment earlier.
 func (e *Engine) ended(ctx context.Context, run string) (client.ExecInspectResult, error) {
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		state, err := e.api.ExecInspect(ctx, run, client.ExecInspectOptions{})
@@ -87,9 +87,10 @@ func (e *Engine) ended(ctx context.Context, run string) (client.ExecInspectResul
 // resizer sets the size of a terminal.
 type resizer func(context.Context, rhumb.Size) error
 
-// join joins streams to a hijacked connection until the output ends or ctx does, and closes it. A reader that blocks in
-// s.In is left behind: nothing can be done about it before it returns.
-func (e *Engine) join(ctx context.Context, conn client.HijackedResponse, s rhumb.Streams, tty bool, resize resizer) error {
+// joinStreams joins streams to a hijacked connection until the output or ctx ends, and closes the connection. A
+// goroutine that blocks in a read of s.In outlives the call: nothing can interrupt that read.
+func (e *Engine) joinStreams(ctx context.Context, conn client.HijackedResponse, s rhumb.Streams, tty bool,
+	resize resizer) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, conn.Close)
 	defer stop()
@@ -98,7 +99,7 @@ func (e *Engine) join(ctx context.Context, conn client.HijackedResponse, s rhumb
 	go func() {
 		defer close(sized)
 		if tty {
-			e.follow(sizing, s.Resize, resize)
+			e.followSizes(sizing, s.Resize, resize)
 		}
 	}()
 	defer func() { cancel(); <-sized }()
@@ -106,20 +107,20 @@ func (e *Engine) join(ctx context.Context, conn client.HijackedResponse, s rhumb
 		go func() {
 			_, err := io.Copy(conn.Conn, s.In)
 			if err != nil && !errors.Is(err, io.ErrClosedPipe) {
-				e.log.Debug("input ended", "error", err)
+				e.log.Debug("input ended", "err", err)
 			}
 			_ = conn.CloseWrite() // the other end may be gone
 		}()
 	}
-	err := output(conn.Reader, s, tty)
+	err := copyOutput(conn.Reader, s, tty)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	return err
 }
 
-// output copies a command's output until it ends.
-func output(from io.Reader, s rhumb.Streams, tty bool) error {
+// copyOutput copies a command's output until it ends.
+func copyOutput(from io.Reader, s rhumb.Streams, tty bool) error {
 	out, errs := s.Out, s.Err
 	if out == nil {
 		out = io.Discard
@@ -130,7 +131,7 @@ func output(from io.Reader, s rhumb.Streams, tty bool) error {
 	if tty {
 		_, err := io.Copy(out, from)
 		if err != nil && strings.Contains(err.Error(), "input/output error") {
-			return nil // how a terminal says that the other side has gone
+			return nil // a terminal says so when its other side is closed
 		}
 		return err
 	}
@@ -138,8 +139,8 @@ func output(from io.Reader, s rhumb.Streams, tty bool) error {
 	return err
 }
 
-// follow passes a terminal's sizes on. The engine refuses them for a moment after the start.
-func (e *Engine) follow(ctx context.Context, sizes <-chan rhumb.Size, resize resizer) {
+// followSizes sends a terminal's sizes to the engine, which refuses them for a moment after the start.
+func (e *Engine) followSizes(ctx context.Context, sizes <-chan rhumb.Size, resize resizer) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -153,7 +154,7 @@ func (e *Engine) follow(ctx context.Context, sizes <-chan rhumb.Size, resize res
 				err = resize(ctx, size)
 			}
 			if err != nil && ctx.Err() == nil {
-				e.log.Debug("terminal can't be resized", "error", err)
+				e.log.Debug("terminal not resized", "err", err)
 			}
 		}
 	}

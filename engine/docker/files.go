@@ -12,13 +12,13 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// SweepFiles removes the contents of configs and secrets that no container of rhumb's mounts any more. Dead
-// containers count as using them.
+// SweepFiles removes the contents of configs and secrets that no container of rhumb's mounts. A dead container still
+// counts: it may be started again.
 func (e *Engine) SweepFiles(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if err := e.files.Sweeping.Lock(ctx); err != nil {
-		return rhumb.Errorf(classify(err), "sweep %s: a replica is being made all the while: %w", e.files.Folder, err)
+		return rhumb.Errorf(classify(err), "sweep %s: a replica is still being created: %w", e.files.Folder, err)
 	}
 	defer e.files.Sweeping.Unlock()
 	access, err := e.access(ctx)
@@ -40,8 +40,8 @@ func (e *Engine) SweepFiles(ctx context.Context) error {
 	return e.files.Sweep(used, access)
 }
 
-// place puts the files that a spec mounts in place, and returns their paths by target.
-func (e *Engine) place(ctx context.Context, spec *rhumb.ReplicaSpec) (map[string]string, error) {
+// placeFiles puts the files that a spec mounts in place, and returns their paths by target.
+func (e *Engine) placeFiles(ctx context.Context, spec *rhumb.ReplicaSpec) (map[string]string, error) {
 	if !slices.ContainsFunc(spec.Container.Mounts, func(m rhumb.Mount) bool { return m.Type == rhumb.MountFile }) {
 		return nil, nil
 	}
@@ -52,7 +52,8 @@ func (e *Engine) place(ctx context.Context, spec *rhumb.ReplicaSpec) (map[string
 	return e.files.Place(spec, access)
 }
 
-// access returns what the engine needs to mount a content. It asks once: an engine that begins to map users has other containers.
+// access returns the mode that lets the engine mount a content. It asks the engine once: an engine that starts to map
+// users has other containers anyway.
 func (e *Engine) access(ctx context.Context) (contents.Access, error) {
 	if known := e.mounts.Load(); known != nil {
 		return *known, nil

@@ -9,7 +9,8 @@ import (
 	"rhumb"
 )
 
-// makeFolders makes the folders that are to be made, and refuses a missing one that the engine would make silently.
+// makeFolders creates the missing sources of bind mounts that ask for it. Any other missing source is Invalid: the
+// engine would silently create it.
 func makeFolders(spec *rhumb.ReplicaSpec) error {
 	for _, m := range spec.Container.Mounts {
 		if m.Type != rhumb.MountBind {
@@ -23,14 +24,15 @@ func makeFolders(spec *rhumb.ReplicaSpec) error {
 				return rhumb.Errorf(rhumb.Invalid, "service %s: make folder %s: %w", spec.Service, m.Source, err)
 			}
 		default:
-			return rhumb.Errorf(rhumb.Invalid, "service %s: bind source %s does not exist on the server", spec.Service, m.Source).
+			return rhumb.Errorf(rhumb.Invalid, "service %s: bind source %s does not exist on the server", spec.Service,
+				m.Source).
 				WithHint("make it, or set create_host_path: true")
 		}
 	}
 	return nil
 }
 
-// declaredBy gives the paths at which an image declares volumes, sorted.
+// declaredBy returns the paths at which an image declares volumes, sorted.
 func declaredBy(volumes map[string]struct{}) []string {
 	targets := make([]string, 0, len(volumes))
 	for t := range volumes {

@@ -11,8 +11,8 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// SetHosts gives a running replica's hosts file exactly these further names, in place of those given before. One that
-// shares another's network namespace, or mounts a hosts file of its own, is left as it is: the file isn't its own.
+// SetHosts replaces the further names in a running replica's hosts file. A replica that shares another's network
+// namespace, or mounts a hosts file, is left as it is: the file isn't its own.
 func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -41,7 +41,7 @@ func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]strin
 	}
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "hosts file of %s: %w", observed.Name(c), err).
-			WithHint("the daemon must run as root on the engine's machine, and see its data folder, on whose disk there must be room")
+			WithHint("run the daemon as root on the engine's machine, with the engine's data folder in sight and space on its disk")
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ func TestHostsOutliveConnectionsMadeByHand(t *testing.T) {
 		}
 	}
 	s := spec(t, stack, "web", 1)
-	s.Container.NetworkMode, s.Container.Networks, s.Container.Hostname = "", []rhumb.Attachment{{Network: stack + "_a"}}, "front"
+	s.Container.NetworkMode, s.Container.Hostname = "", "front"
+	s.Container.Networks = []rhumb.Attachment{{Network: stack + "_a"}}
 	s.Hosts = map[string]string{"api": "10.9.0.1", "db": "10.9.0.2"}
 	r := start(t, e, s)
 	before := hosts(t, e, r.ID)
@@ -42,7 +43,8 @@ func TestHostsOutliveConnectionsMadeByHand(t *testing.T) {
 	if got := hosts(t, e, r.ID); got["api"] != "10.9.0.3" || got["front"] != want["front"] {
 		t.Errorf("after a connection: %v", got)
 	}
-	if _, err := c.NetworkDisconnect(t.Context(), stack+"_b", client.NetworkDisconnectOptions{Container: r.ID}); err != nil {
+	if _, err := c.NetworkDisconnect(t.Context(), stack+"_b",
+		client.NetworkDisconnectOptions{Container: r.ID}); err != nil {
 		t.Fatal(err)
 	}
 	if got := hosts(t, e, r.ID); got["api"] != "10.9.0.3" { // the engine takes its own name away, of both networks

@@ -14,12 +14,14 @@ import (
 	"rhumb/engine/docker/internal/drawing"
 )
 
-// Resolve finds the image that a reference means, and pulls it if the policy says so.
-func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) (rhumb.Image, error) {
+// Resolve returns the image that a reference means, and pulls it if the policy says so.
+func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest,
+	progress func(rhumb.ImageProgress)) (rhumb.Image, error) {
 	if _, err := reference.ParseAnyReference(r.Ref); err != nil {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
+		return rhumb.Image{}, rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err).
+			WithHint("an image is written [REGISTRY/]NAME[:TAG][@DIGEST]")
 	}
-	if _, err := e.speak(ctx); err != nil {
+	if _, err := e.APIVersion(ctx); err != nil {
 		return rhumb.Image{}, err
 	}
 	local := r.Policy == rhumb.PullNever || r.Policy == rhumb.PullBuild || strings.HasPrefix(r.Ref, "sha256:")
@@ -39,14 +41,14 @@ func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress fun
 	img, err := e.local(ctx, r)
 	if err == nil && !before[img.ID] {
 		img.Pulled = true
-		if err := e.mark(ctx, pulledMark, img.ID); err != nil {
-			e.log.Warn("pulled image not marked", "image", r.Ref, "error", err)
+		if err := e.mark(ctx, pulledMark, r.Ref, img.ID); err != nil {
+			e.log.Warn("pulled image not marked", "image", r.Ref, "err", err)
 		}
 	}
 	return img, err
 }
 
-// local looks for an image that the engine has.
+// local returns an image that the engine has; NotFound if it has none for the platform.
 func (e *Engine) local(ctx context.Context, r rhumb.ImageRequest) (rhumb.Image, error) {
 	i, err := e.imageInspect(ctx, r.Ref)
 	if err != nil {
@@ -57,21 +59,22 @@ func (e *Engine) local(ctx context.Context, r rhumb.ImageRequest) (rhumb.Image, 
 			WithHint("build it, or let it be pulled: pull_policy: missing")
 	}
 	if !runsOn(i, r.Platform) {
-		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine has it for %s/%s, not for %s", r.Ref, i.Os, i.Architecture, r.Platform)
+		return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "image %s: the engine has it for %s/%s, not for %s", r.Ref, i.Os,
+			i.Architecture, r.Platform)
 	}
 	img := imageIn(r.Ref, i)
 	img.Pulled = len(e.names(i, "").marks) > 0
 	return img, nil
 }
 
-// runsOn tells whether an image is for a platform; "" is any. Many images don't tell their variant.
+// runsOn reports whether an image is for a platform; "" is any. Many images don't name their variant.
 func runsOn(i *image.InspectResponse, platform string) bool {
 	p := i.Os + "/" + i.Architecture
 	variant, ok := strings.CutPrefix(platform, p+"/")
 	return platform == "" || platform == p || ok && (i.Variant == "" || i.Variant == variant)
 }
 
-// imageInspect looks at an image; nil if there is none.
+// imageInspect returns what the engine knows of an image; nil if there is none.
 func (e *Engine) imageInspect(ctx context.Context, ref string) (*image.InspectResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -86,7 +89,7 @@ func (e *Engine) imageInspect(ctx context.Context, ref string) (*image.InspectRe
 	return &i.InspectResponse, nil
 }
 
-// imageIn reads an image out of what the engine says of it.
+// imageIn converts the engine's description of an image.
 func imageIn(ref string, i *image.InspectResponse) rhumb.Image {
 	img := rhumb.Image{Ref: ref, ID: i.ID, Digest: digestOf(ref, i.RepoDigests), Size: i.Size}
 	if i.Config == nil {
@@ -101,7 +104,7 @@ func imageIn(ref string, i *image.InspectResponse) rhumb.Image {
 	return img
 }
 
-// digestOf gives the digest of the repository that was asked for.
+// digestOf returns the digest that belongs to the repository of ref; "" if there is none.
 func digestOf(ref string, digests []string) string {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
@@ -116,7 +119,7 @@ func digestOf(ref string, digests []string) string {
 	return ""
 }
 
-// imageIDs gives the images that the engine has now.
+// imageIDs returns the IDs of all images that the engine has.
 func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -131,7 +134,7 @@ func (e *Engine) imageIDs(ctx context.Context) (map[string]bool, error) {
 	return ids, nil
 }
 
-// declaredVolumes gives the paths at which the image of a spec declares volumes. It is asked once per image.
+// declaredVolumes returns the paths at which the image of a spec declares volumes. It asks the engine once per image.
 func (e *Engine) declaredVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
 	ref := drawing.Image(&spec.Container)
 	if v, ok := e.declared.Load(ref); ok {
@@ -142,7 +145,7 @@ func (e *Engine) declaredVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) (
 		return nil, err
 	}
 	if i == nil || i.Config == nil {
-		return nil, nil // making the container tells that the image isn't there
+		return nil, nil // creating the container reports the missing image
 	}
 	volumes := declaredBy(i.Config.Volumes)
 	if ref == i.ID { // a name may mean another image later
@@ -151,7 +154,7 @@ func (e *Engine) declaredVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) (
 	return volumes, nil
 }
 
-// Keep protects an image of a release from pruning under a name of rhumb's own.
+// Keep gives an image of a release a name of rhumb's own, which protects it from pruning.
 func (e *Engine) Keep(ctx context.Context, stack, service string, release int, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -159,8 +162,8 @@ func (e *Engine) Keep(ctx context.Context, stack, service string, release int, i
 	return e.fail(err, "keep image "+id)
 }
 
-// Release takes that name away again. With remove the image goes too, unless a container, another release or a name
-// that is neither the registry's nor the build's uses it.
+// Release removes that name. With remove it removes the image too, unless a container, another release, or a name that
+// came from neither the registry nor the build uses it.
 func (e *Engine) Release(ctx context.Context, stack, service string, release int, remove bool) error {
 	tag := keptAs(stack, service, release)
 	i, err := e.imageInspect(ctx, tag)
@@ -173,12 +176,12 @@ func (e *Engine) Release(ctx context.Context, stack, service string, release int
 	return nil
 }
 
-// untag takes a name of rhumb's from an image, and with remove all its names if nobody uses it.
+// untag removes a name of rhumb's from an image, and with remove all its names if the image is unused.
 func (e *Engine) untag(ctx context.Context, tag string, i *image.InspectResponse, built string, remove bool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if !remove && len(i.RepoTags) == 1 {
-		return nil // the engine would delete an image with its last name, and this one isn't rhumb's to delete
+		return nil // with its last name the engine would delete the image, which isn't rhumb's to delete
 	}
 	c := e.names(i, built)
 	goes := remove && len(c.kept) == 1 && len(c.foreign) == 0
@@ -193,13 +196,14 @@ func (e *Engine) untag(ctx context.Context, tag string, i *image.InspectResponse
 		return e.removeNames(ctx, slices.Concat(c.origin, c.marks, []string{tag}))
 	}
 	_, err := e.api.ImageRemove(ctx, tag, client.ImageRemoveOptions{})
-	if failed := e.fail(err, "remove image "+tag); failed != nil && !is(failed, rhumb.NotFound) && !is(failed, rhumb.Conflict) {
+	if failed := e.fail(err, "remove image "+tag); failed != nil && !is(failed, rhumb.NotFound) &&
+		!is(failed, rhumb.Conflict) {
 		return failed
 	}
 	return nil
 }
 
-// repository gives the repository of an image's name, in full.
+// repository returns the full repository of an image's name.
 func repository(name string) string {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {

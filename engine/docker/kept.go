@@ -8,13 +8,13 @@ import (
 
 const keptPrefix = "rhumb.local/"
 
-// keptAs gives the name under which an image of a release is kept.
+// keptAs returns the name that keeps an image of a release.
 func keptAs(stack, service string, release int) string {
 	return fmt.Sprintf("%s%s:%d", keptPrefix, repositoryName(stack+"-"+service), release)
 }
 
-// repositoryName makes a name fit for a repository: lower case, and separators only between other characters. One that
-// had to be changed gets a part of its hash, so that two never fall together.
+// repositoryName makes a name fit for a repository: lower case, separators only between other characters. A name that
+// had to change gets a part of its hash, so that two names never become one.
 func repositoryName(name string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(name) {

@@ -10,26 +10,28 @@ import (
 	"rhumb/engine/docker/internal/process"
 )
 
-// kill kills a command that runs in a container, and its children. The API has no call for it, but tells the
-// process's number on the machine; whether that process is in the container is looked at before anything is sent.
-func (e *Engine) kill(ctx context.Context, id, run string) {
+// killExec kills a command that runs in a container, and its children. The API has no call for that, but reports the
+// process ID on this machine. The signal goes out only after a check that the process is in the container.
+func (e *Engine) killExec(ctx context.Context, id, run string) {
 	state, err := e.api.ExecInspect(ctx, run, client.ExecInspectOptions{})
 	if err != nil {
-		e.log.Warn("command may be left in container", "container", observed.Short(id), "error", err)
+		e.log.Warn("command may still run in container", "container", observed.Short(id), "err", err)
 		return
 	}
 	if !state.Running || state.PID <= 1 {
 		return
 	}
 	if process.Kill(state.PID, state.ContainerID) == 0 {
-		e.log.Warn("command is left in container: its process can't be reached from here", "container", observed.Short(id), "pid", state.PID)
+		e.log.Warn("command still runs in container: its process can't be reached from here", "container",
+			observed.Short(id), "pid", state.PID)
 	}
 }
 
-// onceVariable marks the processes of a command that must not run twice at a time, so that a daemon that comes back finds them.
+// onceVariable marks the processes of a command that must not run twice at a time, so that a restarted daemon finds
+// them.
 const onceVariable = "RHUMB_HOOK"
 
-// killEarlier kills what was begun in a container under the same word and still runs: who began it has died.
+// killEarlier kills a command that an earlier daemon started in a container under the same word and that still runs.
 func (e *Engine) killEarlier(ctx context.Context, c *container.InspectResponse, word string) {
 	for _, run := range c.ExecIDs {
 		state, err := e.api.ExecInspect(ctx, run, client.ExecInspectOptions{})
@@ -37,7 +39,7 @@ func (e *Engine) killEarlier(ctx context.Context, c *container.InspectResponse, 
 			continue
 		}
 		if process.Marked(state.PID, onceVariable+"="+word) {
-			e.kill(ctx, c.ID, run)
+			e.killExec(ctx, c.ID, run)
 		}
 	}
 }

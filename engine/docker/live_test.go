@@ -97,7 +97,8 @@ func TestACommandWhoseCallerLeavesIsKilled(t *testing.T) {
 	before := processes(t, r.ID)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(time.Second, cancel)
-	_, err := e.Exec(ctx, r.ID, rhumb.ExecOptions{Command: []string{"/app", "ignore", "sleep", "1h"}, Streams: rhumb.Streams{Out: io.Discard}})
+	_, err := e.Exec(ctx, r.ID, rhumb.ExecOptions{Command: []string{"/app", "ignore", "sleep", "1h"},
+		Streams: rhumb.Streams{Out: io.Discard}})
 	if rhumb.ErrorCode(err) != rhumb.Cancelled {
 		t.Errorf("error: %v", err)
 	}
@@ -127,7 +128,8 @@ func TestAReplicaThatWasMadeAndNeverStartedIsStarted(t *testing.T) {
 		}
 	}
 	s := spec(t, stack, "web", 1)
-	s.Container.NetworkMode, s.Container.Networks = "", []rhumb.Attachment{{Network: stack + "_a"}, {Network: stack + "_b"}}
+	s.Container.NetworkMode, s.Container.Networks = "", []rhumb.Attachment{{Network: stack + "_a"},
+		{Network: stack + "_b"}}
 	r := start(t, e, s)
 	i, err := c.ContainerInspect(t.Context(), r.ID, client.ContainerInspectOptions{})
 	if err != nil {
@@ -137,7 +139,8 @@ func TestAReplicaThatWasMadeAndNeverStartedIsStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As if the first call had been cut off right after making it.
-	made, err := c.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: s.Name(), Config: i.Container.Config, HostConfig: i.Container.HostConfig})
+	made, err := c.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: s.Name(), Config: i.Container.Config,
+		HostConfig: i.Container.HostConfig})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +182,8 @@ func TestManyCallsAtOnceMakeOneReplicaAndOneNetwork(t *testing.T) {
 func TestWhatIsNotRhumbsIsNotTouched(t *testing.T) {
 	e := need(t)
 	c := raw(t)
-	made, err := c.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: stackName(t) + "-foreign.1.1", Image: image(t)})
+	made, err := c.ContainerCreate(t.Context(), client.ContainerCreateOptions{Name: stackName(t) + "-foreign.1.1",
+		Image: image(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,10 +199,12 @@ func TestWhatIsNotRhumbsIsNotTouched(t *testing.T) {
 	if err := e.Remove(t.Context(), made.ID); err != nil {
 		t.Error(err)
 	}
-	if _, err := e.Exec(t.Context(), made.ID, rhumb.ExecOptions{Command: []string{"/app", "exit", "0"}}); rhumb.ErrorCode(err) != rhumb.NotFound {
+	if _, err := e.Exec(t.Context(), made.ID,
+		rhumb.ExecOptions{Command: []string{"/app", "exit", "0"}}); rhumb.ErrorCode(err) != rhumb.NotFound {
 		t.Errorf("exec: %v", err)
 	}
-	if err := e.Probe(t.Context(), made.ID, rhumb.Healthcheck{Test: []string{"CMD", "/app", "exit", "0"}}); rhumb.ErrorCode(err) != rhumb.NotFound {
+	if err := e.Probe(t.Context(), made.ID,
+		rhumb.Healthcheck{Test: []string{"CMD", "/app", "exit", "0"}}); rhumb.ErrorCode(err) != rhumb.NotFound {
 		t.Errorf("probe: %v", err)
 	}
 	i, err := c.ContainerInspect(t.Context(), made.ID, client.ContainerInspectOptions{})
@@ -245,7 +251,8 @@ func TestNamespacesAndVolumesOfAnotherReplicaAreShared(t *testing.T) {
 		t.Errorf("joined %q, addresses %v and %v", w.Joined, w.Addrs, d.Addrs)
 	}
 	var out bytes.Buffer
-	code, err := e.Exec(t.Context(), w.ID, rhumb.ExecOptions{Command: []string{"/app", "cat", "/x/file"}, Streams: rhumb.Streams{Out: &out}})
+	code, err := e.Exec(t.Context(), w.ID, rhumb.ExecOptions{Command: []string{"/app", "cat", "/x/file"},
+		Streams: rhumb.Streams{Out: &out}})
 	if err != nil || code != 0 || out.String() != "from db\n" {
 		t.Errorf("%d, %v, %q", code, err, out.String())
 	}
@@ -345,7 +352,8 @@ func TestABindMountOfWhatIsNotThere(t *testing.T) {
 	s := spec(t, stack, "web", 1)
 	missing := filepath.Join(t.TempDir(), "a", "b")
 	s.Container.Mounts = []rhumb.Mount{{Type: rhumb.MountBind, Source: missing, Target: "/x"}}
-	if _, err := e.Start(t.Context(), s); rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), missing) {
+	if _, err := e.Start(t.Context(), s); rhumb.ErrorCode(err) != rhumb.Invalid ||
+		!strings.Contains(err.Error(), missing) {
 		t.Errorf("without create: %v", err)
 	}
 	s.Container.Mounts[0].Create = true
@@ -355,10 +363,11 @@ func TestABindMountOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
-func TestADeathForMemoryIsToldAsSuch(t *testing.T) {
+func TestADeathForMemoryIsReportedAsSuch(t *testing.T) {
 	e := need(t)
 	stack := stackName(t)
-	s := spec(t, stack, "web", 1, "sleep", "500ms", "eat") // a program that dies at once can escape the engine's watch for it
+	// a program that dies at once can escape the engine's watch for it
+	s := spec(t, stack, "web", 1, "sleep", "500ms", "eat")
 	s.Container.Resources.Memory, s.Container.Resources.MemorySwap = 32<<20, 32<<20
 	start(t, e, s)
 	within(t, 10*time.Second, "the death for memory", func() bool { // told in a moment after the exit

@@ -14,20 +14,20 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Life is a replica's death, or its start.
+// Life reports a replica's start or its death.
 type Life struct {
 	ID    string // the replica's
 	Alive bool
-	Addrs []netip.Addr // of one that is alive; empty: it has none of its own
+	Addrs []netip.Addr // of a replica that is alive; empty: it has no address of its own
 }
 
-// Lives tells which of rhumb's replicas are dead and which run, and then each death and start as it happens, until ctx
-// ends or the engine goes away, which is told as an error. Some may be told twice; the last word on a replica is true.
+// Lives yields each of rhumb's replicas once, as dead or alive, and then every death and start as it happens. It ends
+// with ctx, or with an error when the engine goes away. A replica may be yielded twice; the last value is true.
 func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 	return func(yield func(Life, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		if _, err := e.speak(ctx); err != nil {
+		if _, err := e.APIVersion(ctx); err != nil {
 			yield(Life{}, err)
 			return
 		}
@@ -43,13 +43,13 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 				return
 			}
 		}
-		if err := e.tellLives(ctx, s, yield); err != nil && ctx.Err() == nil {
+		if err := e.sendLives(ctx, s, yield); err != nil && ctx.Err() == nil {
 			yield(Life{}, e.fail(err, "watch the engine"))
 		}
 	}
 }
 
-// lives lists who is dead and who runs; those that never were started are neither.
+// lives lists the replicas that are dead or alive. A replica that was never started is neither.
 func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -70,8 +70,8 @@ func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	return list, nil
 }
 
-// tellLives passes the engine's events on. It ends without an error if nobody wants more.
-func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
+// sendLives yields a Life for each event of the engine. It returns nil if yield wants no more.
+func (e *Engine) sendLives(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,7 +82,7 @@ func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield fun
 			l := Life{ID: m.Actor.ID, Alive: m.Action == events.ActionStart}
 			if l.Alive {
 				var err error
-				l.Addrs, err = e.addrs(ctx, l.ID)
+				l.Addrs, err = e.addressesOf(ctx, l.ID)
 				if is(err, rhumb.NotFound) {
 					continue
 				}
@@ -97,8 +97,8 @@ func (e *Engine) tellLives(ctx context.Context, s client.EventsResult, yield fun
 	}
 }
 
-// addrs gives the addresses of a replica that runs.
-func (e *Engine) addrs(ctx context.Context, id string) ([]netip.Addr, error) {
+// addressesOf returns the addresses of a running replica.
+func (e *Engine) addressesOf(ctx context.Context, id string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})

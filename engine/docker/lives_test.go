@@ -47,7 +47,7 @@ func (h *ear) says(id string, alive bool) bool {
 	return told && last == alive
 }
 
-func TestDeathsAreToldAtOnceAndThoseFromBeforeToo(t *testing.T) {
+func TestDeathsAreReportedAtOnceAndEarlierOnesToo(t *testing.T) {
 	e, stack := need(t), stackName(t)
 	dead := start(t, e, spec(t, stack, "dead", 1, "exit", "1"))
 	web := start(t, e, spec(t, stack, "web", 1))
@@ -58,7 +58,8 @@ func TestDeathsAreToldAtOnceAndThoseFromBeforeToo(t *testing.T) {
 	within(t, 10*time.Second, "one is dead", exited)
 	ctx, cancel := context.WithCancel(t.Context())
 	h := listen(ctx, e)
-	within(t, 5*time.Second, "the dead one is told, and the one that runs", func() bool { return h.says(dead.ID, false) && h.says(web.ID, true) })
+	within(t, 5*time.Second, "the dead one is told, and the one that runs",
+		func() bool { return h.says(dead.ID, false) && h.says(web.ID, true) })
 	if _, err := raw(t).ContainerKill(t.Context(), web.ID, client.ContainerKillOptions{}); err != nil {
 		t.Fatal(err)
 	}

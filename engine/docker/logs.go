@@ -17,7 +17,8 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Logs reads what a replica wrote, as the engine's log driver kept it. A driver that can't be read is Unsupported.
+// Logs yields what a replica wrote, as the engine's log driver kept it. It yields Unsupported for a driver that can't
+// be read.
 func (e *Engine) Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
 	return func(yield func(rhumb.LogLine, error) bool) {
 		if err := e.logs(ctx, id, o, yield); err != nil {
@@ -39,7 +40,8 @@ func (e *Engine) logs(ctx context.Context, id string, o rhumb.LogOptions, yield 
 	if err != nil {
 		failed := e.fail(err, "read the logs of "+observed.Name(c))
 		if strings.Contains(err.Error(), "does not support reading") {
-			return rhumb.Errorf(rhumb.Unsupported, "read the logs of %s: its log driver %s can't be read", observed.Name(c), c.HostConfig.LogConfig.Type).
+			return rhumb.Errorf(rhumb.Unsupported, "read the logs of %s: its log driver %s can't be read", observed.Name(c),
+				c.HostConfig.LogConfig.Type).
 				WithHint("look where the driver sends them, or use the json-file or local driver")
 		}
 		return failed
@@ -73,9 +75,10 @@ func logOptions(o rhumb.LogOptions) client.ContainerLogsOptions {
 	return l
 }
 
-// seconds writes a time as the engine's API reads it.
+// seconds formats a time for the engine's API.
 func seconds(t time.Time) string { return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond()) }
 
 func lineFor(c *container.InspectResponse) rhumb.LogLine {
-	return rhumb.LogLine{Stack: c.Config.Labels[label.Stack], Service: c.Config.Labels[label.Service], Replica: observed.Name(c)}
+	return rhumb.LogLine{Stack: c.Config.Labels[label.Stack], Service: c.Config.Labels[label.Service],
+		Replica: observed.Name(c)}
 }

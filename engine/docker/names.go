@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// names are names that somebody works on. Each is held by one at a time. The zero value is ready.
+// names is a lock for each name. The zero value is ready.
 type names struct {
 	mu   sync.Mutex
 	held map[string]chan struct{} // closed when it is free again
 }
 
-// hold waits until nobody works on a name, and holds it until release is called. It fails only when ctx ends.
+// hold locks a name until release is called. It fails only if ctx ends first.
 func (n *names) hold(ctx context.Context, name string) (release func(), err error) {
 	for {
 		n.mu.Lock()

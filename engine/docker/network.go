@@ -13,7 +13,7 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// EnsureNetwork makes the stack's network unless it is there.
+// EnsureNetwork creates the stack's network unless it exists.
 func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -25,7 +25,7 @@ func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Networ
 	return e.makeNetwork(ctx, stack, n)
 }
 
-// CheckNetwork returns why a network can't be had; nil: it is there, or can be made.
+// CheckNetwork returns why EnsureNetwork would fail; nil: the network exists or can be created.
 func (e *Engine) CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -33,7 +33,7 @@ func (e *Engine) CheckNetwork(ctx context.Context, stack string, n rhumb.Network
 	return err
 }
 
-// checkNetwork reports whether a network is there, and why it isn't the one that is wanted.
+// checkNetwork reports whether a network exists, and returns why it isn't the wanted one.
 func (e *Engine) checkNetwork(ctx context.Context, stack string, n rhumb.Network) (found bool, err error) {
 	there, err := e.network(ctx, n.Name)
 	switch {
@@ -54,7 +54,7 @@ func (e *Engine) checkNetwork(ctx context.Context, stack string, n rhumb.Network
 	return true, nil
 }
 
-// network looks for a network by its exact name; nil if there is none.
+// network returns the network of exactly that name; nil if there is none.
 func (e *Engine) network(ctx context.Context, name string) (*network.Inspect, error) {
 	r, err := e.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
 	failed := e.fail(err, "look at network "+name)
@@ -63,13 +63,13 @@ func (e *Engine) network(ctx context.Context, name string) (*network.Inspect, er
 		return nil, nil
 	case failed != nil:
 		return nil, failed
-	case r.Network.Name != name: // the engine takes the beginning of an ID for a name
+	case r.Network.Name != name: // the engine also matches the beginning of an ID
 		return nil, nil
 	}
 	return &r.Network, nil
 }
 
-// networkFailure explains why a network could not be made.
+// networkFailure explains why a network was not created.
 func (e *Engine) networkFailure(err error, name string) error {
 	failed := e.fail(err, "make network "+name)
 	text := words(err)
@@ -77,11 +77,11 @@ func (e *Engine) networkFailure(err error, name string) error {
 	if full || takenAddresses(text) {
 		hint := "another network of this machine has these addresses: docker network ls"
 		if full {
-			hint = "the engine's address pools are used up: remove unused networks, or widen default-address-pools in daemon.json"
+			hint = "the engine has no free addresses: remove unused networks, or widen default-address-pools in daemon.json"
 		}
 		return &rhumb.Error{Code: rhumb.Conflict, Msg: "make network " + name + ": " + text, Hint: hint, Err: err}
 	}
-	if is(failed, rhumb.NotFound) { // a driver that isn't there
+	if is(failed, rhumb.NotFound) { // of a driver
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make network " + name + ": " + text, Err: err}
 	}
 	return failed
@@ -90,7 +90,8 @@ func (e *Engine) networkFailure(err error, name string) error {
 // takenAddresses reports whether an engine says that addresses are another network's: Engine 20.10 in the first two
 // ways, Engine 29 in the last two.
 func takenAddresses(text string) bool {
-	for _, words := range []string{"overlaps", "networks have overlapping", "failed to allocate gateway", "Address already in use"} {
+	for _, words := range []string{"overlaps", "networks have overlapping", "failed to allocate gateway",
+		"Address already in use"} {
 		if strings.Contains(text, words) {
 			return true
 		}
@@ -125,8 +126,8 @@ func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
 	return failed
 }
 
-// clearNetwork takes the containers out of a network that are in it beside their own. If there are others none is taken
-// out, and it is in use.
+// clearNetwork disconnects the containers that are in a network beside their own. If it has any other container,
+// clearNetwork disconnects none and returns Conflict.
 func (e *Engine) clearNetwork(ctx context.Context, n *network.Inspect) error {
 	for id := range n.Containers {
 		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
@@ -134,13 +135,14 @@ func (e *Engine) clearNetwork(ctx context.Context, n *network.Inspect) error {
 		case is(failed, rhumb.NotFound):
 		case failed != nil:
 			return failed
-		case r.Container.Config == nil || !slices.Contains(strings.Split(r.Container.Config.Labels[label.Beside], ","), n.Name):
+		case r.Container.Config == nil || !slices.Contains(strings.Split(r.Container.Config.Labels[label.Beside], ","),
+			n.Name):
 			return inUse("network", n.Name)
 		}
 	}
 	for id := range n.Containers {
 		_, err := e.api.NetworkDisconnect(ctx, n.ID, client.NetworkDisconnectOptions{Container: id, Force: true})
-		failed := e.fail(err, "take "+observed.Short(id)+" out of network "+n.Name)
+		failed := e.fail(err, "disconnect "+observed.Short(id)+" from network "+n.Name)
 		if failed != nil && !is(failed, rhumb.NotFound) {
 			return failed
 		}

@@ -42,7 +42,8 @@ func TestANetworkIsMadeInTheSubnetThatTheEngineChose(t *testing.T) {
 	}
 	ensure(t, e, stack, rhumb.Network{Name: stack + "_n", Internal: true})
 	b := bridge(t, e, stack)
-	if b.Addresses.Bits() != b.Subnet.Bits()+1 || !b.Subnet.Contains(b.Addresses.Addr()) || b.Gateway != b.Subnet.Addr().Next() {
+	if b.Addresses.Bits() != b.Subnet.Bits()+1 || !b.Subnet.Contains(b.Addresses.Addr()) ||
+		b.Gateway != b.Subnet.Addr().Next() {
 		t.Errorf("bridge: %+v", b)
 	}
 }
@@ -53,9 +54,11 @@ func TestASubnetOfTheUsersIsDividedUnlessHeDidThat(t *testing.T) {
 		pool      rhumb.Pool
 		addresses string
 	}{
-		"a subnet":      {rhumb.Pool{Subnet: "10.217.1.0/24"}, "10.217.1.128/25"},
-		"with a range":  {rhumb.Pool{Subnet: "10.217.2.0/24", IPRange: "10.217.2.192/26", Gateway: "10.217.2.1"}, "10.217.2.128/26"},
-		"with aux":      {rhumb.Pool{Subnet: "10.217.3.0/24", Gateway: "10.217.3.129", Aux: map[string]string{"nas": "10.217.3.1"}}, "10.217.3.192/26"},
+		"a subnet": {rhumb.Pool{Subnet: "10.217.1.0/24"}, "10.217.1.128/25"},
+		"with a range": {rhumb.Pool{Subnet: "10.217.2.0/24", IPRange: "10.217.2.192/26", Gateway: "10.217.2.1"},
+			"10.217.2.128/26"},
+		"with aux": {rhumb.Pool{Subnet: "10.217.3.0/24", Gateway: "10.217.3.129",
+			Aux: map[string]string{"nas": "10.217.3.1"}}, "10.217.3.192/26"},
 		"too small":     {rhumb.Pool{Subnet: "10.217.4.0/28"}, ""},
 		"a whole range": {rhumb.Pool{Subnet: "10.217.5.0/24", IPRange: "10.217.5.0/24"}, ""},
 	} {
@@ -74,7 +77,8 @@ func TestASubnetOfTheUsersIsDividedUnlessHeDidThat(t *testing.T) {
 			s := spec(t, stack, "web", 1)
 			s.Container.NetworkMode, s.Container.Networks = "", []rhumb.Attachment{{Network: n.Name}}
 			free := start(t, e, s)
-			if a := free.Addrs[n.Name]; !b.Subnet.Contains(a) || b.Addresses.IsValid() && b.Addresses.Contains(a) || a == b.Gateway {
+			if a := free.Addrs[n.Name]; !b.Subnet.Contains(a) || b.Addresses.IsValid() && b.Addresses.Contains(a) ||
+				a == b.Gateway {
 				t.Errorf("replica at %v: %+v, %+v", a, b, i.Network.IPAM)
 			}
 			if fixed := lastBut(b.Subnet, 1); b.Subnet.Bits() == 24 { // static addresses may be anywhere in the subnet
@@ -116,7 +120,7 @@ func TestANetworkOfAnOlderVersionGoesOnWithoutServiceAddresses(t *testing.T) {
 	}
 }
 
-func TestASubnetThatSomebodyTakesMeanwhileIsChosenAnew(t *testing.T) {
+func TestASubnetTakenMeanwhileIsReplaced(t *testing.T) {
 	e, stack := need(t), stackName(t)
 	c := raw(t)
 	// Others make and remove networks all the time: each in the next subnet that is free.

@@ -25,7 +25,8 @@ func TestACommandOfOneWordThatIsLeftIsKilledBeforeItIsBegunAgain(t *testing.T) {
 	}
 	first, other := begin("post_start"), begin("pre_stop")
 	go func() {
-		_, _ = e.Exec(t.Context(), r.ID, rhumb.ExecOptions{Command: []string{"/app", "sleep", "1h"}, Once: "post_start"}) // ends with the test
+		// ends with the test
+		_, _ = e.Exec(t.Context(), r.ID, rhumb.ExecOptions{Command: []string{"/app", "sleep", "1h"}, Once: "post_start"})
 	}()
 	select {
 	case code := <-first:

@@ -23,7 +23,8 @@ const (
 	lastWait     = 50 * time.Millisecond
 )
 
-// Probe runs a health check once inside a replica. One that takes longer than its timeout is killed with all its children.
+// Probe runs a health check once inside a replica. A check that takes longer than its timeout is killed with all its
+// children.
 func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) error {
 	look, cancelLook := context.WithTimeout(ctx, callTimeout)
 	defer cancelLook()
@@ -40,7 +41,8 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	}
 	probing, cancel := context.WithTimeout(ctx, check.Timeout)
 	defer cancel()
-	run, err := e.api.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	run, err := e.api.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true,
+		AttachStderr: true})
 	if err != nil {
 		return e.execFailure(err, observed.Name(c))
 	}
@@ -54,14 +56,15 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	}
 	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancelAfter()
-	e.kill(after, c.ID, run.ID)
+	e.killExec(after, c.ID, run.ID)
 	if errors.Is(probing.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
-		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed", check.Timeout))
+		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed",
+			check.Timeout))
 	}
 	return e.fail(err, "probe "+observed.Name(c))
 }
 
-// probe runs a prepared check to its end and gives its exit code.
+// probe runs a prepared check to its end and returns its exit code.
 func (e *Engine) probe(ctx context.Context, run string, out *limited) (int, error) {
 	conn, err := e.api.ExecAttach(ctx, run, client.ExecAttachOptions{})
 	if err != nil {
@@ -77,9 +80,9 @@ func (e *Engine) probe(ctx context.Context, run string, out *limited) (int, erro
 	return state.ExitCode, err
 }
 
-// checkCommand returns the command of a check; nil if there is no check. shell is what the image names for shell
-// commands: the SHELL of its Dockerfile; without one it is /bin/sh. Like the engine it appends all words of a CMD-SHELL
-// check to the shell's, so that the words after the first are the line's $0, $1 and so on.
+// checkCommand returns the command of a check; nil if there is no check. shell is the SHELL of the image's Dockerfile;
+// nil: /bin/sh. As the engine does, it appends all words of a CMD-SHELL check to the shell's. The words after the first
+// are $0, $1 and so on.
 func checkCommand(shell, test []string) ([]string, error) {
 	if len(test) == 0 || test[0] == "NONE" {
 		return nil, nil
@@ -95,7 +98,7 @@ func checkCommand(shell, test []string) ([]string, error) {
 	return nil, rhumb.Errorf(rhumb.Invalid, "health check %q is not CMD, CMD-SHELL or NONE", test)
 }
 
-// limited keeps the beginning of what is written to it, and swallows the rest.
+// limited keeps the beginning of what is written to it and drops the rest.
 type limited struct{ b bytes.Buffer }
 
 func (l *limited) Write(p []byte) (int, error) {
@@ -105,7 +108,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// text gives the output without what surrounds it; instead of nothing, something else.
+// text returns the output without surrounding space, or empty if there is none.
 func (l *limited) text(empty string) string {
 	s := strings.TrimSpace(strings.ToValidUTF8(l.b.String(), "\uFFFD"))
 	if s == "" {

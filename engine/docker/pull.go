@@ -16,7 +16,7 @@ import (
 	"rhumb/internal/dockerauth"
 )
 
-// pull brings an image from its registry.
+// pull fetches an image from its registry.
 func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) error {
 	named, err := reference.ParseNormalizedNamed(r.Ref)
 	if err != nil {
@@ -48,13 +48,13 @@ func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(r
 	return nil
 }
 
-// layers sums a pull's progress over the layers.
+// layers sums up the progress of a pull.
 type layers map[string]*layer
 
 // layer is one layer's progress in bytes; a total of 0 isn't known yet.
 type layer struct{ done, total int64 }
 
-// add takes one message in, and tells whether it changed the sum.
+// add takes in one message, and reports whether it changed the sum.
 func (l layers) add(m jsonstream.Message) bool {
 	at := l[m.ID]
 	switch {
@@ -69,7 +69,7 @@ func (l layers) add(m jsonstream.Message) bool {
 	return false
 }
 
-// total gives the sums; the total is 0 while a layer's isn't known.
+// total returns the sums. The total is 0 while that of a layer is unknown.
 func (l layers) total() (done, total int64) {
 	known := true
 	for _, at := range l {
@@ -83,13 +83,14 @@ func (l layers) total() (done, total int64) {
 	return done, total
 }
 
-// credentials gives the header for a registry; "" if there are none.
+// credentials returns the header for a registry; "" if there are none for it.
 func credentials(auth map[string]rhumb.Credentials, domain string) string {
 	for host, c := range auth {
 		if dockerauth.Host(host) != domain {
 			continue
 		}
-		a := registry.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken, ServerAddress: domain}
+		a := registry.AuthConfig{Username: c.Username, Password: c.Password, IdentityToken: c.IdentityToken,
+			ServerAddress: domain}
 		if domain == "docker.io" {
 			a.ServerAddress = "https://index.docker.io/v1/"
 		}
@@ -102,7 +103,7 @@ func credentials(auth map[string]rhumb.Credentials, domain string) string {
 	return ""
 }
 
-// pullFailure explains why an image could not be had. The engine says it in words only.
+// pullFailure explains why a pull failed. Engines often give the reason in words only.
 func (e *Engine) pullFailure(err error, ref, domain string) error {
 	failed := e.fail(err, "pull "+ref)
 	if is(failed, rhumb.Cancelled) || is(failed, rhumb.Timeout) || is(failed, rhumb.Unavailable) {
@@ -111,18 +112,21 @@ func (e *Engine) pullFailure(err error, ref, domain string) error {
 	text := words(err)
 	p := &rhumb.Error{Code: rhumb.ErrorCode(failed), Msg: "pull " + ref + ": " + text, Err: err}
 	switch {
-	case contains(text, "unauthorized", "authentication required", "access denied", "denied:", "no basic auth", "incorrect username"):
-		p.Code, p.Hint = rhumb.Denied, "log in: docker login "+domain+"; or the name is wrong: registries don't tell the two apart"
+	case contains(text, "unauthorized", "authentication required", "access denied", "denied:", "no basic auth",
+		"incorrect username"):
+		p.Code = rhumb.Denied
+		p.Hint = "log in: docker login " + domain + "; or correct the name: registries don't say which of the two is wrong"
 	case contains(text, "manifest unknown", "not found", "does not exist", "no matching manifest", "name unknown"):
 		p.Code, p.Hint = rhumb.NotFound, "is the name right, and was it pushed? For another platform set platform:"
 	case contains(text, "no such host", "dial tcp", "connection refused", "i/o timeout", "timeout", "tls:", "TLS", "EOF",
 		"server misbehaving", "toomanyrequests", "Client.Timeout", "network is unreachable", "502", "503", "504"):
-		p.Code, p.Hint = rhumb.Unavailable, "can the server reach "+domain+"? An image that is there already needs no registry: pull_policy: missing"
+		p.Code = rhumb.Unavailable
+		p.Hint = "can the server reach " + domain + "? With pull_policy: missing an image that is there needs no registry"
 	}
 	return p
 }
 
-// contains tells whether a text has one of the parts.
+// contains reports whether a text has one of the parts.
 func contains(text string, parts ...string) bool {
 	for _, p := range parts {
 		if strings.Contains(text, p) {

@@ -51,16 +51,19 @@ func newRegistry(t *testing.T) *registry {
 	_, _ = z.Write(plain.Bytes())
 	_ = z.Close()
 	config := r.add(t, map[string]any{
-		"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(plain.Bytes())}},
-		"config": map[string]any{"Volumes": map[string]any{"/data": map[string]any{}}, "ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
-			"Healthcheck": map[string]any{"Test": []string{"CMD", "check"}, "Interval": 5e9}},
+		"architecture": "amd64", "os": "linux", "rootfs": map[string]any{"type": "layers",
+			"diff_ids": []string{digest(plain.Bytes())}},
+		"config": map[string]any{"Volumes": map[string]any{"/data": map[string]any{}},
+			"ExposedPorts": map[string]any{"80/tcp": map[string]any{}},
+			"Healthcheck":  map[string]any{"Test": []string{"CMD", "check"}, "Interval": 5e9}},
 	})
 	r.blobs[digest(packed.Bytes())] = packed.Bytes()
 	const v2 = "application/vnd.docker."
 	r.manifest = r.add(t, map[string]any{
 		"schemaVersion": 2, "mediaType": v2 + "distribution.manifest.v2+json",
 		"config": map[string]any{"mediaType": v2 + "container.image.v1+json", "digest": config, "size": len(r.blobs[config])},
-		"layers": []any{map[string]any{"mediaType": v2 + "image.rootfs.diff.tar.gzip", "digest": digest(packed.Bytes()), "size": packed.Len()}},
+		"layers": []any{map[string]any{"mediaType": v2 + "image.rootfs.diff.tar.gzip", "digest": digest(packed.Bytes()),
+			"size": packed.Len()}},
 	})
 	s := httptest.NewServer(r)
 	t.Cleanup(s.Close)
@@ -124,7 +127,8 @@ func TestAnImageIsPulledWithCredentialsAndProgress(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !img.Pulled || img.Digest != reg.host+"/app@"+reg.manifest || len(img.Volumes) != 1 || img.Volumes[0] != "/data" ||
-		len(img.Ports) != 1 || img.Ports[0] != "80/tcp" || img.Health == nil || img.Health.Test[1] != "check" || img.Size == 0 {
+		len(img.Ports) != 1 || img.Ports[0] != "80/tcp" || img.Health == nil || img.Health.Test[1] != "check" ||
+		img.Size == 0 {
 		t.Errorf("image: %+v", img)
 	}
 	if last.Ref != ref || last.Done != last.Total || last.Total < 3<<20 {
@@ -148,7 +152,8 @@ func TestAnImageIsPulledWithCredentialsAndProgress(t *testing.T) {
 	if err := e.Release(t.Context(), stack, "Web_App", 1, true); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref, Policy: rhumb.PullNever}, nil); rhumb.ErrorCode(err) != rhumb.NotFound {
+	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref, Policy: rhumb.PullNever},
+		nil); rhumb.ErrorCode(err) != rhumb.NotFound {
 		t.Errorf("what was pulled is not removed with its last release: %v", err)
 	}
 }
@@ -169,7 +174,8 @@ func TestWhatTheUserPulledHimselfIsNotSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pulled, err := raw(t).ImagePull(t.Context(), mine.host+"/app:1", client.ImagePullOptions{RegistryAuth: base64.URLEncoding.EncodeToString(login)})
+	pulled, err := raw(t).ImagePull(t.Context(), mine.host+"/app:1",
+		client.ImagePullOptions{RegistryAuth: base64.URLEncoding.EncodeToString(login)})
 	if err == nil {
 		err = pulled.Wait(t.Context())
 	}
@@ -188,10 +194,12 @@ func TestWhatTheUserPulledHimselfIsNotSwept(t *testing.T) {
 	if err != nil || freed < 3<<20 {
 		t.Errorf("%d bytes freed, %v", freed, err)
 	}
-	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: mine.host + "/app:1", Policy: rhumb.PullNever}, nil); err != nil {
+	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: mine.host + "/app:1", Policy: rhumb.PullNever},
+		nil); err != nil {
 		t.Errorf("the user's: %v", err)
 	}
-	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ours.host + "/app@" + ours.manifest, Policy: rhumb.PullNever}, nil); rhumb.ErrorCode(err) != rhumb.NotFound {
+	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ours.host + "/app@" + ours.manifest,
+		Policy: rhumb.PullNever}, nil); rhumb.ErrorCode(err) != rhumb.NotFound {
 		t.Errorf("rhumb's own, which nobody needs: %v", err)
 	}
 }
@@ -213,7 +221,8 @@ func TestAnImageOfAHandMadeNameOutlivesItsRelease(t *testing.T) {
 	if err := e.Release(t.Context(), stack, "web", 1, true); err != nil {
 		t.Fatal(err)
 	}
-	if img, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: mine, Policy: rhumb.PullNever}, nil); err != nil || img.ID != id {
+	if img, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: mine, Policy: rhumb.PullNever}, nil); err != nil ||
+		img.ID != id {
 		t.Errorf("%+v, %v", img, err)
 	}
 }
@@ -228,10 +237,11 @@ func TestAPullThatFailsSaysWhy(t *testing.T) {
 		want rhumb.Code
 	}{
 		"without credentials": {rhumb.ImageRequest{Ref: reg.host + "/app:1"}, rhumb.Denied},
-		"wrong credentials":   {rhumb.ImageRequest{Ref: gone.host + "/app:1", Auth: map[string]rhumb.Credentials{gone.host: {Username: "eve"}}}, rhumb.Denied},
-		"no such tag":         {rhumb.ImageRequest{Ref: reg.host + "/app:2", Auth: auth}, rhumb.NotFound},
-		"no registry there":   {rhumb.ImageRequest{Ref: "127.0.0.1:1/app:1"}, rhumb.Unavailable},
-		"not a name":          {rhumb.ImageRequest{Ref: "UPPER CASE"}, rhumb.Invalid},
+		"wrong credentials": {rhumb.ImageRequest{Ref: gone.host + "/app:1",
+			Auth: map[string]rhumb.Credentials{gone.host: {Username: "eve"}}}, rhumb.Denied},
+		"no such tag":       {rhumb.ImageRequest{Ref: reg.host + "/app:2", Auth: auth}, rhumb.NotFound},
+		"no registry there": {rhumb.ImageRequest{Ref: "127.0.0.1:1/app:1"}, rhumb.Unavailable},
+		"not a name":        {rhumb.ImageRequest{Ref: "UPPER CASE"}, rhumb.Invalid},
 	} {
 		_, err := e.Resolve(t.Context(), c.r, nil)
 		if rhumb.ErrorCode(err) != c.want || rhumb.ErrorHint(err) == "" {

@@ -34,12 +34,13 @@ func (e *Engine) Replicas(ctx context.Context, stack string) ([]rhumb.Replica, e
 		rs = append(rs, r)
 	}
 	slices.SortFunc(rs, func(a, b rhumb.Replica) int {
-		return cmp.Or(cmp.Compare(a.Stack, b.Stack), cmp.Compare(a.Service, b.Service), a.Release-b.Release, a.Slot-b.Slot, cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Stack, b.Stack), cmp.Compare(a.Service, b.Service), a.Release-b.Release, a.Slot-b.Slot,
+			cmp.Compare(a.ID, b.ID))
 	})
 	return rs, nil
 }
 
-// replica looks at one replica.
+// replica returns one replica as it is now.
 func (e *Engine) replica(ctx context.Context, id string) (rhumb.Replica, error) {
 	c, err := e.inspect(ctx, id)
 	if err != nil {
@@ -48,7 +49,7 @@ func (e *Engine) replica(ctx context.Context, id string) (rhumb.Replica, error) 
 	return observed.Replica(c), nil
 }
 
-// inspect looks at a container of rhumb's. Any other is NotFound: what isn't rhumb's doesn't exist for it.
+// inspect returns a container of rhumb's. It returns NotFound for any other container.
 func (e *Engine) inspect(ctx context.Context, id string) (*container.InspectResponse, error) {
 	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"rhumb/engine/docker/internal/networks"
 )
 
-// subnetTries is how often a subnet is looked for, against others who take it between two calls.
+// subnetTries bounds the search for a subnet, which another network may take between two calls.
 const subnetTries = 5
 
-// makeNetwork makes a network, on a bridge with room for the addresses of services.
+// makeNetwork creates a network. A bridge gets room for the addresses of services.
 func (e *Engine) makeNetwork(ctx context.Context, stack string, n rhumb.Network) error {
 	o, err := networks.Options(stack, n)
 	if err != nil {
@@ -32,9 +32,9 @@ func (e *Engine) makeNetwork(ctx context.Context, stack string, n rhumb.Network)
 	return e.createNetwork(ctx, n.Name, o)
 }
 
-// makeInChosen makes a network in a subnet that the engine chooses: it alone knows which ones nobody uses, not even
-// the machine's routes. But it divides no subnet that it chooses itself. So it chooses one for a draft, which is
-// removed, and the network is made in that very subnet.
+// makeInChosen creates a network in a subnet that the engine chooses: only the engine knows which subnets are free, the
+// machine's routes included. But the engine divides no subnet that it has chosen. So makeInChosen lets it choose one
+// for a draft network, removes the draft, and creates the network in that subnet.
 func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) error {
 	for range subnetTries {
 		pool, err := e.chosen(ctx, stack, name, o)
@@ -60,9 +60,9 @@ func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.
 	return e.createNetwork(ctx, name, o)
 }
 
-// subnetLost reports whether a network couldn't be made for what may be another network's doing, between the draft and it.
-// Engines say that in many words and kinds ("overlaps" is forbidden, a gateway that is taken an internal error), so it is
-// all that isn't wrong with the request or the connection.
+// subnetLost reports whether another network may have taken the subnet between the draft and the network. Engines
+// report that in many words and kinds: "overlaps" is Forbidden, a taken gateway is an internal error. So every error
+// counts but those of the request itself and of the connection.
 func subnetLost(err error) bool {
 	switch rhumb.ErrorCode(err) {
 	case rhumb.Conflict, rhumb.Denied, rhumb.Internal:
@@ -71,13 +71,15 @@ func subnetLost(err error) bool {
 	return false
 }
 
-// chosen gives the subnet that the engine chooses for a network. A draft that an earlier call left is removed first.
-func (e *Engine) chosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) (network.IPAMConfig, error) {
+// chosen returns the subnet that the engine chooses for a network. A draft that an earlier call left is removed first.
+func (e *Engine) chosen(ctx context.Context, stack, name string,
+	o client.NetworkCreateOptions) (network.IPAMConfig, error) {
 	draft := name + ".draft"
 	if err := e.removeDraft(ctx, stack, draft); err != nil {
 		return network.IPAMConfig{}, err
 	}
-	o.Labels, o.Internal = map[string]string{label.Stack: stack}, true // the engine makes and removes it in half the time
+	// an internal network takes the engine half the time
+	o.Labels, o.Internal = map[string]string{label.Stack: stack}, true
 	if err := e.createNetwork(ctx, draft, o); err != nil {
 		return network.IPAMConfig{}, err
 	}
@@ -96,7 +98,7 @@ func (e *Engine) chosen(ctx context.Context, stack, name string, o client.Networ
 	return network.IPAMConfig{}, nil // it has no IPv4
 }
 
-// removeDraft removes a draft, if it is there and rhumb's.
+// removeDraft removes a draft if it exists and is rhumb's.
 func (e *Engine) removeDraft(ctx context.Context, stack, draft string) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
 	defer cancel()
@@ -111,7 +113,7 @@ func (e *Engine) removeDraft(ctx context.Context, stack, draft string) error {
 	return nil
 }
 
-// createNetwork has the engine make a network.
+// createNetwork has the engine create a network.
 func (e *Engine) createNetwork(ctx context.Context, name string, o client.NetworkCreateOptions) error {
 	r, err := e.api.NetworkCreate(ctx, name, o)
 	if err != nil {

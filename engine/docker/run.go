@@ -17,7 +17,7 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Run starts a one-off, waits for its end and removes it with its nameless volumes. If ctx ends first, it is stopped.
+// Run starts a one-off, waits for its end, and removes it with its nameless volumes. If ctx ends first, Run stops it.
 func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Streams) (int, error) {
 	if spec.OneOff == "" {
 		spec.OneOff = strings.ToLower(rand.Text()[:8])
@@ -28,7 +28,8 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	}
 	defer e.sweepOneOff(ctx, id, spec.Name())
 	tty := spec.Container.TTY
-	conn, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: s.In != nil, Stdout: true, Stderr: true})
+	conn, err := e.api.ContainerAttach(ctx, id, client.ContainerAttachOptions{Stream: true, Stdin: s.In != nil,
+		Stdout: true, Stderr: true})
 	if err != nil {
 		return 0, e.fail(err, "attach to "+spec.Name())
 	}
@@ -36,19 +37,20 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	var passing sync.WaitGroup
 	defer func() { cancel(); passing.Wait() }()
 	end := e.api.ContainerWait(waiting, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	if err := e.beginOneOff(ctx, id, spec.Name(), p); err != nil {
+	if err := e.startOneOff(ctx, id, spec.Name(), p); err != nil {
 		conn.Close()
 		return 0, err
 	}
-	passing.Go(func() { e.pass(waiting, id, s.Signals) })
+	passing.Go(func() { e.passSignals(waiting, id, s.Signals) })
 	if s.Begun != nil {
 		s.Begun()
 	}
 	resize := func(ctx context.Context, size rhumb.Size) error {
-		_, err := e.api.ContainerResize(ctx, id, client.ContainerResizeOptions{Height: uint(size.Rows), Width: uint(size.Cols)})
+		_, err := e.api.ContainerResize(ctx, id, client.ContainerResizeOptions{Height: uint(size.Rows),
+			Width: uint(size.Cols)})
 		return err
 	}
-	if err := e.join(ctx, conn.HijackedResponse, s, tty, resize); err != nil {
+	if err := e.joinStreams(ctx, conn.HijackedResponse, s, tty, resize); err != nil {
 		return 0, e.fail(err, "run "+spec.Name())
 	}
 	select {
@@ -59,12 +61,13 @@ func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Stream
 	}
 }
 
-// createOneOff makes the container of a one-off, with its streams open. The engine makes it also when its caller has gone
-// meanwhile, so it is waited for: only who knows it can remove it.
-func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rhumb.Streams) (*drawing.Plan, string, error) {
+// createOneOff creates the container of a one-off, with its streams open. The engine finishes the creation even if the
+// caller has gone. So createOneOff waits for it regardless of ctx: without the ID nothing could remove the container.
+func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec,
+	s rhumb.Streams) (*drawing.Plan, string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer cancel()
-	p, made, err := e.create(ctx, spec, func(p *drawing.Plan) {
+	p, made, err := e.createReplica(ctx, spec, func(p *drawing.Plan) {
 		c := p.Create.Config
 		c.AttachStdout, c.AttachStderr = true, true
 		c.AttachStdin, c.OpenStdin, c.StdinOnce = s.In != nil, s.In != nil, s.In != nil
@@ -75,17 +78,17 @@ func (e *Engine) createOneOff(ctx context.Context, spec *rhumb.ReplicaSpec, s rh
 	return p, made.ID, err
 }
 
-// beginOneOff starts a one-off; one that can't run is an error.
-func (e *Engine) beginOneOff(ctx context.Context, id, name string, p *drawing.Plan) error {
-	r, err := e.begin(ctx, id, name, p.Further)
+// startOneOff starts a one-off. It returns an error if the one-off can't run.
+func (e *Engine) startOneOff(ctx context.Context, id, name string, p *drawing.Plan) error {
+	r, err := e.joinAndStart(ctx, id, name, p.Further)
 	if err == nil && r.Error != "" {
 		err = rhumb.Errorf(rhumb.Invalid, "run %s: %s", name, r.Error)
 	}
 	return err
 }
 
-// pass sends signals on to a container's first process until ctx ends.
-func (e *Engine) pass(ctx context.Context, id string, signals <-chan os.Signal) {
+// passSignals sends signals on to a container's first process until ctx ends.
+func (e *Engine) passSignals(ctx context.Context, id string, signals <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -93,30 +96,33 @@ func (e *Engine) pass(ctx context.Context, id string, signals <-chan os.Signal) 
 		case s := <-signals:
 			n, ok := s.(syscall.Signal)
 			if !ok {
-				return // nil: no more come
+				return // a closed channel yields nil: there are no more
 			}
 			call, cancel := context.WithTimeout(ctx, callTimeout)
 			_, err := e.api.ContainerKill(call, id, client.ContainerKillOptions{Signal: strconv.Itoa(int(n))})
 			cancel()
 			if err != nil && ctx.Err() == nil {
-				e.log.Debug("signal not passed on", "container", observed.Short(id), "signal", n, "error", err) // it may have ended meanwhile
+				// it may have ended meanwhile
+				e.log.Debug("signal not sent", "container", observed.Short(id), "signal", n, "err", err)
 			}
 		}
 	}
 }
 
-// sweepOneOff removes a one-off whatever became of it. One whose caller has gone gets its stop signal and its grace first.
+// sweepOneOff removes a one-off in whatever state it is. If the caller has gone, the one-off gets its stop signal and
+// its grace first.
 func (e *Engine) sweepOneOff(ctx context.Context, id, name string) {
 	if ctx.Err() != nil {
 		if err := e.Stop(context.WithoutCancel(ctx), id); err != nil {
-			e.log.Warn("one-off not stopped", "replica", name, "error", err)
+			e.log.Warn("one-off not stopped", "replica", name, "err", err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
-	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true,
+		RemoveVolumes: true}); err != nil {
 		if failed := e.fail(err, "remove "+name); !is(failed, rhumb.NotFound) {
-			e.log.Warn("one-off is left", "replica", name, "error", err)
+			e.log.Warn("one-off not removed", "replica", name, "err", err)
 		}
 	}
 }

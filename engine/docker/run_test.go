@@ -25,7 +25,8 @@ func TestTheNamelessVolumeOfAOneOffGoesWithItHoweverItEnds(t *testing.T) {
 				if !bytes.HasPrefix(request, []byte("DELETE ")) {
 					return
 				}
-				list, err := raw(t).ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", "dev.rhumb.stack="+stack)})
+				list, err := raw(t).ContainerList(t.Context(), client.ContainerListOptions{All: true,
+					Filters: client.Filters{}.Add("label", "dev.rhumb.stack="+stack)})
 				if err == nil && len(list.Items) == 1 && len(list.Items[0].Mounts) == 1 {
 					volume = list.Items[0].Mounts[0].Name
 				}

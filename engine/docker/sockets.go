@@ -12,10 +12,10 @@ import (
 	"rhumb/engine/docker/internal/process"
 )
 
-// resolver is where the engine answers questions for names, in the network namespaces of containers.
+// resolver is the address of the engine's name server in the network namespaces of containers.
 var resolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
-// Listening implements rhumb.Sockets. The API has no call for it, but tells the process's number on this machine.
+// Listening implements rhumb.Sockets. The API has no call for that, but reports the process ID on this machine.
 func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, error) {
 	c, err := e.inspect(ctx, id)
 	if err != nil {
@@ -27,7 +27,8 @@ func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, er
 	list, err := process.Listening(c.State.Pid)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, rhumb.Errorf(rhumb.Unsupported, "the processes of container %s can't be seen from here", observed.Short(id))
+		return nil, rhumb.Errorf(rhumb.Unsupported, "the processes of container %s can't be seen from here",
+			observed.Short(id))
 	case err != nil:
 		return nil, err
 	}

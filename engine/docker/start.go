@@ -16,40 +16,41 @@ import (
 	"rhumb/internal/failpoint"
 )
 
-// Start makes and starts a replica.
+// Start creates and starts a replica.
 func (e *Engine) Start(ctx context.Context, spec rhumb.ReplicaSpec) (rhumb.Replica, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	// Two calls for one name must not join its networks side by side: the later one would take the earlier one's work
-	// for somebody else's.
+	// Two calls for one name must not join its networks at the same time: the later one would fail over what the earlier
+	// one did.
 	release, err := e.starting.hold(ctx, spec.Name())
 	if err != nil {
 		return rhumb.Replica{}, e.fail(err, "start "+spec.Name())
 	}
 	defer release()
-	p, made, err := e.create(ctx, &spec, nil)
+	p, made, err := e.createReplica(ctx, &spec, nil)
 	if p != nil && is(err, rhumb.Conflict) {
-		return e.again(ctx, &spec, p, err)
+		return e.resumeStart(ctx, &spec, p, err)
 	}
 	if err != nil {
 		return rhumb.Replica{}, err
 	}
-	r, err := e.begin(ctx, made.ID, spec.Name(), p.Further)
+	r, err := e.joinAndStart(ctx, made.ID, spec.Name(), p.Further)
 	r.Warnings = made.Warnings
 	return r, err
 }
 
-// create makes the container of a replica. The plan is nil if it failed before the engine was asked; amend, if it
-// isn't nil, changes it before that.
-func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
+// createReplica creates the container of a replica. If it fails before the engine is asked, the plan is nil. amend,
+// unless it is nil, changes the plan before that.
+func (e *Engine) createReplica(ctx context.Context, spec *rhumb.ReplicaSpec,
+	amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
 	f, err := e.facts(ctx, spec)
 	if err != nil {
 		return nil, made, err
 	}
-	// The files stay in use from here until a container that mounts them is there: a sweep would take them.
+	// Until the container exists, nothing shows that these files are in use: a sweep would remove them.
 	e.files.Sweeping.RLock()
 	defer e.files.Sweeping.RUnlock()
-	if f.Files, err = e.place(ctx, spec); err != nil {
+	if f.Files, err = e.placeFiles(ctx, spec); err != nil {
 		return nil, made, err
 	}
 	if p, err = drawing.Draw(spec, f); err != nil {
@@ -65,16 +66,16 @@ func (e *Engine) create(ctx context.Context, spec *rhumb.ReplicaSpec, amend func
 		amend(p)
 	}
 	failpoint.Here("before it is made", spec.Service)
-	if made, err = e.make(ctx, p.Create); err != nil {
-		return p, made, e.createFailure(err, spec)
+	if made, err = e.createContainer(ctx, p.Create); err != nil {
+		return p, made, e.createFailure(ctx, err, spec)
 	}
 	failpoint.Here("after it was made", spec.Service)
 	return p, made, nil
 }
 
-// facts gathers what a mapping must know of the world.
+// facts gathers what the mapping must know of the engine and the machine.
 func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (drawing.Facts, error) {
-	api, err := e.speak(ctx)
+	api, err := e.APIVersion(ctx)
 	if err != nil {
 		return drawing.Facts{}, err
 	}
@@ -93,7 +94,7 @@ func (e *Engine) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (drawing.Fa
 	return f, err
 }
 
-// joinedMounts gives the paths that the replica takes from others' volumes.
+// joinedMounts returns the paths that the replica takes from the volumes of other replicas.
 func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
 	var targets []string
 	for _, from := range spec.Container.VolumesFrom {
@@ -102,11 +103,11 @@ func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]s
 		if service == "container" && rest != "" {
 			id, _, _ = strings.Cut(rest, ":")
 		} else if !ok {
-			continue // told by the mapping
+			continue // the mapping reports it
 		}
 		r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 		if err != nil {
-			return nil, e.missing(err, "take the volumes of "+observed.Short(id))
+			return nil, e.invalidIfMissing(err, "take the volumes of "+observed.Short(id))
 		}
 		for _, m := range r.Container.Mounts {
 			targets = append(targets, m.Destination)
@@ -115,12 +116,13 @@ func (e *Engine) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]s
 	return targets, nil
 }
 
-// createFailure explains why a replica could not be made.
-func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
+// createFailure explains why a replica was not created.
+func (e *Engine) createFailure(ctx context.Context, err error, spec *rhumb.ReplicaSpec) error {
 	failed := e.fail(err, "make "+spec.Name())
 	switch text := words(err); {
-	case is(failed, rhumb.NotFound) && strings.Contains(text, "No such image"):
-		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(), drawing.Image(&spec.Container)).
+	case is(failed, rhumb.NotFound) && e.lacksImage(ctx, &spec.Container):
+		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(),
+			drawing.Image(&spec.Container)).
 			WithHint("it was removed since the release was made: deploy again")
 	case is(failed, rhumb.NotFound):
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
@@ -130,8 +132,16 @@ func (e *Engine) createFailure(err error, spec *rhumb.ReplicaSpec) error {
 	return failed
 }
 
-// again goes on with a replica whose name is taken: by an earlier call that was cut off, or by something else.
-func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan, taken error) (rhumb.Replica, error) {
+// lacksImage reports whether the engine doesn't have a container's image.
+func (e *Engine) lacksImage(ctx context.Context, c *rhumb.Container) bool {
+	i, err := e.imageInspect(ctx, drawing.Image(c))
+	return err == nil && i == nil
+}
+
+// resumeStart continues a start whose replica's name is taken: by an earlier call that was cut off, or by something
+// else.
+func (e *Engine) resumeStart(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.Plan,
+	taken error) (rhumb.Replica, error) {
 	c, err := e.inspect(ctx, spec.Name())
 	if is(err, rhumb.NotFound) {
 		return rhumb.Replica{}, taken
@@ -141,24 +151,33 @@ func (e *Engine) again(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawing.
 	}
 	r := observed.Replica(c)
 	if r.Stack != spec.Stack || r.Service != spec.Service || r.Spec != spec.Spec {
-		return rhumb.Replica{}, rhumb.Errorf(rhumb.Conflict, "start %s: a replica of that name and another spec is there", spec.Name())
+		return rhumb.Replica{}, rhumb.Errorf(rhumb.Conflict, "start %s: a replica of that name and another spec is there",
+			spec.Name())
 	}
 	if r.State != rhumb.StateCreated {
 		return r, nil
 	}
 	var missing []drawing.Connection
-	for _, n := range p.Further {
+	wanted := p.Further
+	if at := p.Create.NetworkingConfig; at != nil {
+		for name, endpoint := range at.EndpointsConfig {
+			wanted = append(wanted, drawing.Connection{Network: name, Endpoint: endpoint})
+		}
+	}
+	for _, n := range wanted {
 		if c.NetworkSettings == nil || c.NetworkSettings.Networks[n.Network] == nil {
 			missing = append(missing, n)
 		}
 	}
-	return e.begin(ctx, c.ID, spec.Name(), missing)
+	return e.joinAndStart(ctx, c.ID, spec.Name(), missing)
 }
 
-// begin joins a made replica to its further networks and starts it.
-func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.Connection) (rhumb.Replica, error) {
+// joinAndStart joins a created replica to its further networks and starts it.
+func (e *Engine) joinAndStart(ctx context.Context, id, name string,
+	further []drawing.Connection) (rhumb.Replica, error) {
 	join := func(n drawing.Connection) error {
-		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id, EndpointConfig: n.Endpoint})
+		_, err := e.api.NetworkConnect(ctx, n.Network, client.NetworkConnectOptions{Container: id,
+			EndpointConfig: n.Endpoint})
 		return err
 	}
 	for _, n := range further {
@@ -166,13 +185,13 @@ func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.C
 			continue
 		}
 		if err := join(n); err != nil {
-			return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "join "+name+" to network "+n.Network))
+			return rhumb.Replica{}, e.removeUnstarted(ctx, id, e.invalidIfMissing(err, "join "+name+" to network "+n.Network))
 		}
 	}
 	if _, err := e.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		return e.startFailure(ctx, id, name, err)
 	}
-	for _, n := range further { // of a replica that runs the engine takes no network that isn't there
+	for _, n := range further { // not before the start, which a missing network would fail
 		if !n.Beside {
 			continue
 		}
@@ -183,7 +202,8 @@ func (e *Engine) begin(ctx context.Context, id, name string, further []drawing.C
 	return e.replica(ctx, id)
 }
 
-// startFailure tells a replica that can't run, which stays and says why, from one that was never given a chance.
+// startFailure distinguishes a replica that can't run, which stays and carries the reason, from one that the engine
+// didn't try to run.
 func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (rhumb.Replica, error) {
 	failed := e.fail(err, "start "+name)
 	switch text := words(err); {
@@ -192,22 +212,22 @@ func (e *Engine) startFailure(ctx context.Context, id, name string, err error) (
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"):
 		taken := &rhumb.Error{Code: rhumb.Conflict, Msg: "start " + name + ": " + portWords(text), Err: err,
 			Hint: "another program or container has the port: ss -lntup shows which"}
-		return rhumb.Replica{}, e.discard(ctx, id, taken)
+		return rhumb.Replica{}, e.removeUnstarted(ctx, id, taken)
 	case strings.Contains(text, "network") && strings.Contains(text, "not found"):
-		return rhumb.Replica{}, e.discard(ctx, id, e.missing(err, "start "+name))
+		return rhumb.Replica{}, e.removeUnstarted(ctx, id, e.invalidIfMissing(err, "start "+name))
 	}
 	r, lookErr := e.replica(ctx, id)
 	if lookErr != nil {
 		return rhumb.Replica{}, lookErr
 	}
 	if r.Alive() || r.State == rhumb.StateCreated {
-		return rhumb.Replica{}, failed // the engine did not get as far as to try
+		return rhumb.Replica{}, failed // the engine didn't try
 	}
 	return r, nil
 }
 
-// missing makes a NotFound for something that a replica needs Invalid: trying again is vain.
-func (e *Engine) missing(err error, doing string) error {
+// invalidIfMissing turns NotFound for something that a replica needs into Invalid: retrying cannot help.
+func (e *Engine) invalidIfMissing(err error, doing string) error {
 	failed := e.fail(err, doing)
 	if is(failed, rhumb.NotFound) {
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: doing + ": " + words(err), Err: err}
@@ -215,21 +235,22 @@ func (e *Engine) missing(err error, doing string) error {
 	return failed
 }
 
-// discard removes a replica that never ran, and gives the error that led to it.
-func (e *Engine) discard(ctx context.Context, id string, why error) error {
+// removeUnstarted removes a replica that never ran, and returns why.
+func (e *Engine) removeUnstarted(ctx context.Context, id string, why error) error {
 	if is(why, rhumb.Unavailable) || is(why, rhumb.Cancelled) || is(why, rhumb.Timeout) {
-		return why // the next call finds it and goes on
+		return why // the next call finds the replica and continues
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
 	defer cancel()
-	// Volumes that have a name, as those of slots, stay.
-	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-		e.log.Warn("replica that never ran is left", "id", observed.Short(id), "error", err)
+	// Named volumes, such as those of slots, stay.
+	if _, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true,
+		RemoveVolumes: true}); err != nil {
+		e.log.Warn("replica that never ran not removed", "id", observed.Short(id), "err", err)
 	}
 	return why
 }
 
-// portWords takes the part about the port out of a long chain of the engine's.
+// portWords returns the part of the engine's message that is about the port.
 func portWords(text string) string {
 	for _, start := range []string{"Bind for ", "listen tcp", "listen udp"} {
 		if i := strings.Index(text, start); i >= 0 {
@@ -262,7 +283,7 @@ func (e *Engine) Stop(ctx context.Context, id string) error {
 	return nil
 }
 
-// grace gives how long the engine waits between the stop signal and SIGKILL.
+// grace returns how long the engine waits between the stop signal and SIGKILL.
 func grace(c *container.InspectResponse) time.Duration {
 	if c.Config.StopTimeout == nil {
 		return new(rhumb.Container).Grace() // Docker's default is the same
@@ -270,7 +291,7 @@ func grace(c *container.InspectResponse) time.Duration {
 	return time.Duration(*c.Config.StopTimeout) * time.Second
 }
 
-// Remove removes a dead replica and leaves its volumes. A one-off's anonymous volumes go with it.
+// Remove removes a dead replica and leaves its volumes. With a one-off its anonymous volumes go too.
 func (e *Engine) Remove(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -284,7 +305,8 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	if r := observed.Replica(c); r.Alive() {
 		return rhumb.Errorf(rhumb.Conflict, "remove %s: it runs", observed.Name(c)).WithHint("stop it first")
 	}
-	_, err = e.api.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[label.OneOff] != ""})
+	_, err = e.api.ContainerRemove(ctx, c.ID,
+		client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[label.OneOff] != ""})
 	failed := e.fail(err, "remove "+observed.Name(c))
 	if is(failed, rhumb.NotFound) || is(failed, rhumb.Conflict) && strings.Contains(failed.Error(), "in progress") {
 		return nil

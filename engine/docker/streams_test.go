@@ -22,7 +22,8 @@ func TestABigLogIsReadWhole(t *testing.T) {
 	begun := time.Now()
 	ls := lines(t, e, r.ID)
 	t.Logf("%d lines in %v", len(ls), time.Since(begun))
-	if len(ls) != n+2 || ls[0] != "line 0" || ls[n-1] != fmt.Sprintf("line %d", n-1) || len(ls[n]) != 256<<10 || len(ls[n])+len(ls[n+1]) != 300_000 {
+	if len(ls) != n+2 || ls[0] != "line 0" || ls[n-1] != fmt.Sprintf("line %d", n-1) || len(ls[n]) != 256<<10 ||
+		len(ls[n])+len(ls[n+1]) != 300_000 {
 		t.Errorf("%d lines; the last two have %d and %d bytes", len(ls), len(ls[len(ls)-2]), len(ls[len(ls)-1]))
 	}
 }

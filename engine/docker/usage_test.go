@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestWhatTakesTheEnginesRoomIsTold(t *testing.T) {
+func TestUsageNamesWhatTakesDiskSpace(t *testing.T) {
 	e := need(t)
 	image(t)
 	begun := time.Now()

@@ -14,7 +14,7 @@ import (
 	"rhumb/engine/docker/internal/networks"
 )
 
-// EnsureVolume makes the stack's volume unless it is there.
+// EnsureVolume creates the stack's volume unless it exists.
 func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -29,13 +29,13 @@ func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume)
 	o := client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels}
 	_, err := e.api.VolumeCreate(ctx, o)
 	failed := e.fail(err, "make volume "+v.Name)
-	if is(failed, rhumb.NotFound) { // a driver that isn't there
+	if is(failed, rhumb.NotFound) { // of a driver
 		return &rhumb.Error{Code: rhumb.Invalid, Msg: failed.Error(), Err: err}
 	}
 	return failed
 }
 
-// CheckVolume returns why a volume can't be had; nil: it is there, or can be made.
+// CheckVolume returns why EnsureVolume would fail; nil: the volume exists or can be created.
 func (e *Engine) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -43,7 +43,7 @@ func (e *Engine) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) 
 	return err
 }
 
-// checkVolume reports whether a volume is there, and why it isn't the one that is wanted.
+// checkVolume reports whether a volume exists, and returns why it isn't the wanted one.
 func (e *Engine) checkVolume(ctx context.Context, stack string, v rhumb.Volume) (found bool, err error) {
 	there, err := e.volume(ctx, v.Name)
 	switch {
@@ -66,14 +66,15 @@ func (e *Engine) checkVolume(ctx context.Context, stack string, v rhumb.Volume) 
 		return true, nil // the engine didn't make it, and doesn't know its options
 	}
 	if what := v.Differs(there.Driver, there.Options); len(what) > 0 {
-		e := rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name, strings.Join(what, ", "))
+		e := rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name,
+			strings.Join(what, ", "))
 		return true, e.WithHint("a volume is never changed: give it another name, or save what is in it, then "+
 			"rhumb down, docker volume rm %s, rhumb deploy", v.Name)
 	}
 	return true, nil
 }
 
-// volume looks for a volume; nil if there is none.
+// volume returns the volume of that name; nil if there is none.
 func (e *Engine) volume(ctx context.Context, name string) (*volume.Volume, error) {
 	r, err := e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
 	failed := e.fail(err, "look at volume "+name)
@@ -86,8 +87,8 @@ func (e *Engine) volume(ctx context.Context, name string) (*volume.Volume, error
 	return &r.Volume, nil
 }
 
-// checkVolumes looks whether the volumes are there that somebody named. The engine would make a missing one in silence: empty, with
-// its own driver, and without a label.
+// checkVolumes checks that the named volumes of a spec exist. The engine would silently create a missing one: empty,
+// with its default driver, and without a label.
 func (e *Engine) checkVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) error {
 	for _, m := range spec.Container.Mounts {
 		if m.Type != rhumb.MountVolume || m.Source == "" {
@@ -99,13 +100,13 @@ func (e *Engine) checkVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) erro
 		}
 		if found == nil {
 			return rhumb.Errorf(rhumb.Invalid, "make %s: volume %s is not there", spec.Name(), m.Source).
-				WithHint("if it was removed by hand, rhumb deploy makes it anew, unless it is external; its data is lost")
+				WithHint("if it was removed by hand, rhumb deploy creates it again unless it is external; its data is lost")
 		}
 	}
 	return nil
 }
 
-// RemoveVolume removes a volume of the stack. One that doesn't carry rhumb's label is not touched.
+// RemoveVolume removes a volume of the stack. It returns Conflict for a volume without the stack's label.
 func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -115,7 +116,7 @@ func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
 	}
 	if found.Labels[label.Stack] != stack {
 		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: it was not made by rhumb for this stack", name).
-			WithHint("if it really is to go: docker volume rm %s", name)
+			WithHint("to remove it all the same: docker volume rm %s", name)
 	}
 	_, err = e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
 	failed := e.fail(err, "remove volume "+name)

@@ -11,14 +11,14 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Watch tells of changes until ctx ends or the engine goes away, which closes the channel. Calling again is the
-// caller's, who must look at everything then.
+// Watch sends changes until ctx ends or the engine goes away, and then closes the channel. The caller then calls Watch
+// again and looks at everything.
 func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
-	if _, err := e.speak(ctx); err != nil {
+	if _, err := e.APIVersion(ctx); err != nil {
 		return nil, err
 	}
 	f := client.Filters{}.Add("type", "container", "network", "volume").
-		// Health checks fill the stream with exec_*: the engine keeps those to itself.
+		// Health checks flood the stream with exec_*: this filter keeps them out.
 		Add("event", "create", "start", "die", "oom", "destroy", "health_status", "pause", "unpause", "rename")
 	s := e.events(ctx, f)
 	select {
@@ -28,19 +28,19 @@ func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	}
 	out := make(chan rhumb.Change)
 	e.known.Watch(+1)
-	go e.tell(ctx, s, out)
+	go e.sendChanges(ctx, s, out)
 	return out, nil
 }
 
-// events asks for the engine's events from now on. The engine answers a moment before it listens: what happens in it is
-// told because of since.
+// events returns the engine's events from now on. The engine answers a moment before it listens; Since makes it report
+// what happened in that moment.
 func (e *Engine) events(ctx context.Context, f client.Filters) client.EventsResult {
 	return e.api.Events(ctx, client.EventsListOptions{Since: seconds(time.Now()), Filters: f})
 }
 
-// tell passes changes on. The engine's stream is always read at once; what the receiver has not taken yet is merged.
-// It ends with the stream, whose end is also ctx's.
-func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
+// sendChanges sends changes until the stream or ctx ends. It always reads the engine's stream at once, and merges the
+// changes that the receiver hasn't taken yet.
+func (e *Engine) sendChanges(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	defer close(out)
 	defer e.known.Watch(-1)
 	var waiting changes
@@ -58,7 +58,7 @@ func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhu
 			return
 		case m := <-s.Messages:
 			if c, ok := changeOf(m); ok {
-				e.known.Forget(c.Replica) // the engine tells before its lists know
+				e.known.Forget(c.Replica) // the event comes before the engine's lists show the change
 				waiting.add(c)
 			}
 		case to <- next:
@@ -67,23 +67,23 @@ func (e *Engine) tell(ctx context.Context, s client.EventsResult, out chan<- rhu
 	}
 }
 
-// changeOf reads an event; false if it isn't about anything of rhumb's.
+// changeOf returns an event's change; false if it concerns nothing of rhumb's.
 func changeOf(m events.Message) (rhumb.Change, bool) {
 	switch m.Type {
 	case events.ContainerEventType:
 		stack := m.Actor.Attributes[label.Stack]
 		return rhumb.Change{Stack: stack, Replica: m.Actor.ID}, stack != ""
 	case events.NetworkEventType, events.VolumeEventType:
-		// These carry no labels: look at everything. Making them is nobody's concern, losing them is.
+		// These events carry no labels, so they mean: look at everything. Only a loss matters.
 		return rhumb.Change{}, m.Action == events.ActionDestroy
 	}
 	return rhumb.Change{}, false
 }
 
-// changes are changes that wait to be told, each once, in the order of their first happening.
+// changes holds the changes that wait to be sent, each once, in the order in which they first happened.
 type changes struct{ list []rhumb.Change }
 
-// mergeAbove is the number of waiting changes above which they are told as one.
+// mergeAbove is the number of waiting changes above which they become one.
 const mergeAbove = 256
 
 func (w *changes) add(c rhumb.Change) {

@@ -124,7 +124,7 @@ func TestWhatIsDoneByHandIsSeen(t *testing.T) {
 	}
 }
 
-func TestAWatchTellsWhatTheClockBrings(t *testing.T) {
+func TestAWatchReportsWhatTheClockBrings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := enginefake.New(time.Now)
 		e.Behave("web", "", enginefake.Behaviour{ReadyAfter: time.Second, ExitAfter: time.Minute})
@@ -145,7 +145,7 @@ func TestAWatchTellsWhatTheClockBrings(t *testing.T) {
 	})
 }
 
-func TestAWatchOfAnotherClockIsToldByTick(t *testing.T) {
+func TestAWatchOfAnotherClockNeedsTick(t *testing.T) {
 	c := newClock()
 	e := enginefake.New(c.now)
 	e.Behave("web", "", enginefake.Behaviour{ExitAfter: time.Hour})
@@ -163,7 +163,7 @@ func TestAWatchOfAnotherClockIsToldByTick(t *testing.T) {
 	}
 }
 
-func TestLostEventsAreNotTold(t *testing.T) {
+func TestLostEventsAreNotReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := enginefake.New(time.Now)
 		changes, err := e.Watch(t.Context())

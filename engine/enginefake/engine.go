@@ -22,6 +22,7 @@ type Engine struct {
 	now func() time.Time
 
 	mu         sync.Mutex
+	api        string
 	away       bool
 	lossy      bool
 	faults     map[string]*fault
@@ -55,7 +56,7 @@ var (
 // New makes an engine that tells the time by now, which may be called from any goroutine.
 func New(now func() time.Time) *Engine {
 	return &Engine{
-		now: now, faults: map[string]*fault{}, behaviours: map[key]Behaviour{},
+		now: now, api: "1.56", faults: map[string]*fault{}, behaviours: map[key]Behaviour{},
 		networks: map[string]holding{}, volumes: map[string]holding{},
 		images: map[string]rhumb.Image{}, scripted: map[string]rhumb.Image{}, missing: map[string]error{},
 		fetched: map[string]time.Time{}, removed: map[string]bool{}, kept: map[string]string{}, watchers: map[*watcher]bool{}, changed: make(chan struct{}),
@@ -84,13 +85,20 @@ func (e *Engine) enter(ctx context.Context, call string) error {
 	return nil
 }
 
+// SetAPI sets the version of the API that the engine says it speaks; it does all the same what newer ones do.
+func (e *Engine) SetAPI(version string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.api = version
+}
+
 // Info describes the engine.
 func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 	if err := e.enter(ctx, "Info"); err != nil {
 		return rhumb.EngineInfo{}, err
 	}
 	defer e.mu.Unlock()
-	return rhumb.EngineInfo{Name: "fake", Version: "1", APIVersion: "1", OS: "linux", Arch: "amd64", Root: "/nowhere", CPUs: 1, Memory: 1 << 30}, nil
+	return rhumb.EngineInfo{Name: "fake", Version: "1", APIVersion: e.api, OS: "linux", Arch: "amd64", Root: "/nowhere", CPUs: 1, Memory: 1 << 30}, nil
 }
 
 // Replicas lists the replicas of a stack. Their Addrs are shared: they must not be written to.

@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // keyStacks and keyTests are the cases.
 var (
@@ -35,6 +38,13 @@ func allKeyTests() []keyTest {
 	list := keyTests
 	for _, r := range keyRefusals {
 		list = append(list, keyTest{r.name, r.keys, r.run})
+	}
+	for _, n := range newerStacks {
+		var all []string
+		for _, c := range n.shown {
+			all = append(all, c.keys)
+		}
+		list = append(list, keyTest{n.name, strings.Join(all, " "), n.run})
 	}
 	return list
 }

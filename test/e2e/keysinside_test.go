@@ -113,7 +113,7 @@ volumes: {named: {}, filled: {}}
 			want: `{"Config":{"max-size":"1m","tag":"box"},"Type":"json-file"}`, why: "logs are the engine's"},
 		{keys: "healthcheck.test healthcheck.interval healthcheck.timeout healthcheck.retries healthcheck.start_period",
 			of: "box", look: "{{json .Config.Healthcheck}}",
-			want: `{"Interval":61000000000,"Retries":4,"StartPeriod":9000000000,` +
+			want: `{"Interval":61000000000,"Retries":4,("StartInterval":1000000000,)?"StartPeriod":9000000000,` +
 				`"Test":\["CMD-SHELL","test -e /dev/null"\],"Timeout":7000000000}`, why: "the engine runs it"},
 		{keys: "expose", of: "box", look: "{{json .Config.ExposedPorts}}",
 			want: `{"7001/tcp":{},"7002/udp":{},"7003/udp":{}}`, why: "it is a record"},

@@ -105,7 +105,7 @@ func assemble(conf Config, engine *docker.Engine, box *seal.Box, deps control.De
 	deps.Key = box.Key("hashes of contents")
 	deps.Entry, deps.Keep, deps.Data, deps.Sweep = entry, conf.KeepReleases, conf.Data, engine.SweepFiles
 	b := build.New(engine.Client(), deps.Log)
-	b.Dir = conf.folder().Builds()
+	b.API, b.Dir = engine.APIVersion, conf.folder().Builds()
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
 		return nil, builder{}, rhumb.Errorf(rhumb.Denied, "the folder of build contexts can't be made: %w", err)
 	}

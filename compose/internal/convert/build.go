@@ -24,6 +24,7 @@ func (c *converter) build(s types.ServiceConfig) *rhumb.Build {
 		Platform: c.buildPlatform(s),
 		NoCache:  b.NoCache || len(b.NoCacheFilter) > 0, Pull: b.Pull, Network: b.Network, ShmSize: int64(b.ShmSize),
 		CacheFrom: b.CacheFrom, Tags: b.Tags, ExtraHosts: hosts(b.ExtraHosts),
+		Ulimits: ulimits(b.Ulimits),
 	}
 	for k, v := range b.Args {
 		if v == nil {

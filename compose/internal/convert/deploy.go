@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -126,6 +127,11 @@ func (c *converter) order(s types.ServiceConfig, out *rhumb.Service) (rhumb.Orde
 	return rhumb.StartFirst, ""
 }
 
+// fixedMAC reports whether a container has a MAC address of its own, as a whole or in a network.
+func fixedMAC(c *rhumb.Container) bool {
+	return c.MacAddress != "" || slices.ContainsFunc(c.Networks, func(a rhumb.Attachment) bool { return a.MAC != "" })
+}
+
 // exclusive returns the first thing that two replicas of the service must not use at the same time, or "".
 func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string {
 	for _, v := range s.Volumes {
@@ -150,7 +156,7 @@ func (c *converter) exclusive(s types.ServiceConfig, out *rhumb.Service) string 
 		}
 	}
 	switch {
-	case out.Container.MacAddress != "":
+	case fixedMAC(&out.Container):
 		return "has a static MAC address"
 	case len(s.Devices) > 0:
 		return "holds device " + s.Devices[0].Source

@@ -83,7 +83,8 @@ func (c *converter) hookContainer(s types.ServiceConfig, h types.PreStartHook, i
 		}
 	}
 	for j, n := range k.Networks {
-		k.Networks[j] = rhumb.Attachment{Network: n.Network, Priority: n.Priority, DriverOpts: n.DriverOpts}
+		k.Networks[j] = rhumb.Attachment{Network: n.Network, Priority: n.Priority, DriverOpts: n.DriverOpts,
+			GatewayPriority: n.GatewayPriority, InterfaceName: n.InterfaceName}
 	}
 	k.MacAddress, k.Health = "", &rhumb.Healthcheck{Test: []string{"NONE"}}
 	if inherits {

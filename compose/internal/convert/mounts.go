@@ -71,7 +71,9 @@ func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhu
 	switch v.Type {
 	case types.VolumeTypeVolume:
 		m.Type = rhumb.MountVolume
-		m.NoCopy = v.Volume != nil && v.Volume.NoCopy
+		if v.Volume != nil {
+			m.NoCopy, m.Subpath = v.Volume.NoCopy, v.Volume.Subpath
+		}
 		if v.Bind != nil && v.Bind.SELinux != "" {
 			c.note(at, rhumb.Ignored, "mode %s is for paths of the server: volumes have their label already", v.Bind.SELinux)
 		}
@@ -93,11 +95,26 @@ func (c *converter) volume(at, service string, v types.ServiceVolumeConfig) (rhu
 		return m, true
 	case types.VolumeTypeBind:
 		return c.bind(at, m, v)
-	case types.VolumeTypeNamedPipe, types.VolumeTypeCluster, types.VolumeTypeImage:
+	case types.VolumeTypeImage:
+		return c.imageMount(at, m, v)
+	case types.VolumeTypeNamedPipe, types.VolumeTypeCluster:
 		return m, false // the table refuses them
 	}
-	c.bad.At(at+".type", "choose volume, bind or tmpfs", "unknown type %q", v.Type)
+	c.bad.At(at+".type", "choose volume, bind, tmpfs or image", "unknown type %q", v.Type)
 	return m, false
+}
+
+// imageMount converts a mount of an image's files.
+func (c *converter) imageMount(at string, m rhumb.Mount, v types.ServiceVolumeConfig) (rhumb.Mount, bool) {
+	if v.Source == "" {
+		c.bad.At(at+".source", "name the image", "it is empty")
+		return m, false
+	}
+	m.Type, m.Source = rhumb.MountImage, v.Source
+	if v.Image != nil {
+		m.Subpath = v.Image.SubPath
+	}
+	return m, true
 }
 
 // bind converts a bind mount. A project file that is mounted read-only becomes part of the release.

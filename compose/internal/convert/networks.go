@@ -82,6 +82,11 @@ func (c *converter) attachments(s types.ServiceConfig) []rhumb.Attachment {
 			c.address(path+".ipv6_address", cfg.Ipv6Address)
 			a.IPv4, a.IPv6, a.LinkLocal = cfg.Ipv4Address, cfg.Ipv6Address, cfg.LinkLocalIPs
 			a.Priority, a.DriverOpts = cfg.Priority, filled(cfg.DriverOpts)
+			a.GatewayPriority, a.InterfaceName = cfg.GatewayPriority, cfg.InterfaceName
+			if len(s.Networks) > 1 { // that of an only network is the container's: mac
+				c.checkMAC(path+".mac_address", cfg.MacAddress)
+				a.MAC = cfg.MacAddress
+			}
 			a.Aliases = cfg.Aliases
 		}
 		a.Aliases = c.allAliases(s, a.Aliases)
@@ -94,22 +99,23 @@ func (c *converter) attachments(s types.ServiceConfig) []rhumb.Attachment {
 func (c *converter) mac(s types.ServiceConfig) string {
 	path, mac := "services."+s.Name+".mac_address", s.MacAddress
 	for key, n := range s.Networks {
-		if n == nil || n.MacAddress == "" {
+		if n == nil || n.MacAddress == "" || len(s.Networks) > 1 {
 			continue
 		}
 		at := "services." + s.Name + ".networks." + key + ".mac_address"
-		switch {
-		case len(s.Networks) > 1:
-			c.bad.At(at, "leave it out, or join one network only", "with several networks it needs Engine 25")
-		case mac != "" && !strings.EqualFold(mac, n.MacAddress):
+		if mac != "" && !strings.EqualFold(mac, n.MacAddress) {
 			c.bad.At(at, "keep one of them", "mac_address of the service is %s", mac)
 		}
 		path, mac = at, n.MacAddress
 	}
+	c.checkMAC(path, mac)
+	return mac
+}
+
+func (c *converter) checkMAC(path, mac string) {
 	if _, err := net.ParseMAC(mac); mac != "" && err != nil {
 		c.bad.At(path, "write it as 02:42:ac:11:00:02", "%q is not a MAC address", mac)
 	}
-	return mac
 }
 
 // onBridge reports whether a network_mode is Docker's own bridge, which the stack's default network replaces.

@@ -131,11 +131,8 @@ func ulimits(m map[string]*types.UlimitsConfig) []rhumb.Ulimit {
 }
 
 func notADevice(source string) string {
-	switch {
-	case source == "":
+	if source == "" {
 		return "the device's path is empty"
-	case strings.Contains(source, "="):
-		return source + ": CDI devices: needs Engine 25"
 	}
 	return fmt.Sprintf("%q is not the path of a device", source)
 }
@@ -143,7 +140,7 @@ func notADevice(source string) string {
 func (c *converter) devices(s types.ServiceConfig) []rhumb.Device {
 	var list []rhumb.Device
 	for i, d := range s.Devices {
-		if !strings.HasPrefix(d.Source, "/") {
+		if !strings.HasPrefix(d.Source, "/") && !(rhumb.Device{Source: d.Source}).CDI() {
 			c.bad.At(fmt.Sprintf("services.%s.devices[%d]", s.Name, i), "name a device file, such as /dev/ttyUSB0", "%s",
 				notADevice(d.Source))
 		}

@@ -59,9 +59,9 @@ func (c *converter) container(s types.ServiceConfig) rhumb.Container {
 	out := rhumb.Container{
 		Image: s.Image, Platform: s.Platform,
 		Command: []string(s.Command), Entrypoint: []string(s.Entrypoint),
-		Env: c.env(s), Labels: c.labels(s),
+		Env: c.env(s), Labels: c.labels(s), Annotations: filled(s.Annotations),
 		Hostname: s.Hostname, Domainname: s.DomainName, User: s.User, GroupAdd: s.GroupAdd, WorkingDir: s.WorkingDir,
-		TTY: s.Tty, StdinOpen: s.StdinOpen, Init: s.Init, ReadOnly: s.ReadOnly,
+		TTY: s.Tty, StdinOpen: s.StdinOpen, Init: s.Init, ReadOnly: s.ReadOnly, Umask: s.Umask,
 		StopSignal: s.StopSignal, StopGrace: stopGrace(s.StopGracePeriod), Health: c.health(s),
 		Networks: c.attachments(s), NetworkMode: networkMode(s.NetworkMode),
 		PID: s.Pid, IPC: s.Ipc, UTS: s.Uts, UsernsMode: s.UserNSMode, Cgroup: s.Cgroup, CgroupParent: s.CgroupParent,
@@ -157,9 +157,9 @@ func (c *converter) health(s types.ServiceConfig) *rhumb.Healthcheck {
 		c.bad.At(path+".test", testHint, "nothing follows %s", hc.Test[0])
 	}
 	out := &rhumb.Healthcheck{Test: hc.Test, Interval: c.duration(path+".interval", hc.Interval),
-		Timeout:     c.duration(path+".timeout", hc.Timeout),
-		StartPeriod: c.duration(path+".start_period", hc.StartPeriod)}
-	c.duration(path+".start_interval", hc.StartInterval) // checked but unused: rhumb's own probes are faster
+		Timeout:       c.duration(path+".timeout", hc.Timeout),
+		StartPeriod:   c.duration(path+".start_period", hc.StartPeriod),
+		StartInterval: c.duration(path+".start_interval", hc.StartInterval)}
 	if hc.Retries != nil {
 		out.Retries = int(min(*hc.Retries, 1<<30))
 	}
@@ -251,7 +251,7 @@ func (c *converter) alone(s types.ServiceConfig, out *rhumb.Service) {
 			reason = "host port " + strconv.Itoa(int(p.Published))
 		}
 	}
-	if out.Container.MacAddress != "" {
+	if fixedMAC(&out.Container) {
 		reason = "one MAC address"
 	}
 	if reason != "" {

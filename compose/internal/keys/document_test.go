@@ -2,15 +2,19 @@ package keys
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"rhumb"
+	"rhumb/compose/internal/place"
 )
 
 //go:generate go test -run TestTheDocumentHasTheTable -rewrite
@@ -34,7 +38,7 @@ func TestTheDocumentContainsTheTable(t *testing.T) {
 	if !ok || !ended {
 		t.Fatalf("%s has lost the marks around its table", documentFile)
 	}
-	table := documentTable()
+	table := documentTable(t)
 	if *rewrite {
 		whole := bytes.Join([][]byte{before, []byte(documentBegin), []byte(table), []byte(documentEnd), after}, nil)
 		if err := os.WriteFile(documentFile, whole, 0o644); err != nil {
@@ -42,13 +46,13 @@ func TestTheDocumentContainsTheTable(t *testing.T) {
 		}
 		return
 	}
-	if diff := cmp.Diff(string(old), table); diff != "" {
+	if diff := gocmp.Diff(string(old), table); diff != "" {
 		t.Errorf("%s is out of date, run go generate ./compose/internal/keys (-document +table):\n%s", documentFile, diff)
 	}
 }
 
 // documentTable returns the table as Markdown, a section for each path.
-func documentTable() string {
+func documentTable(t *testing.T) string {
 	var out strings.Builder
 	var order []string
 	parts := map[string][]row{}
@@ -66,11 +70,31 @@ func documentTable() string {
 		}
 		fmt.Fprintf(&out, "### %s\n| key | fate | how or why |\n| --- | --- | --- |\n", title)
 		for _, r := range parts[under] {
-			fmt.Fprintf(&out, "| %s | %s | %s |\n", keyNames(r.names), fateWord(r.fate), r.why)
+			fmt.Fprintf(&out, "| %s | %s | %s |\n", keyNames(r.names), fateWord(r.fate), cmp.Or(r.why, needed(t, r)))
 		}
 		out.WriteString("\n")
 	}
 	return out.String()
+}
+
+// needed returns what a row's keys need of the engine, which must be the same for all of them.
+func needed(t *testing.T, r row) string {
+	all := map[string]bool{}
+	for name := range strings.FieldsSeq(r.names) {
+		key, value, _ := strings.Cut(name, "=")
+		word := ""
+		if n := rhumb.NeedOf(place.Join(r.under, key), value); n != nil {
+			word = "needs Docker Engine " + n.Engine + " or newer"
+			if _, when, ok := strings.Cut(n.What, key+" of "); ok {
+				word = "that of " + when + " " + word
+			}
+		}
+		all[word] = true
+	}
+	if len(all) > 1 {
+		t.Errorf("the keys of one row need different engines: %s", r.names)
+	}
+	return slices.Sorted(maps.Keys(all))[0]
 }
 
 func keyNames(names string) string {

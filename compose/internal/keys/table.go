@@ -20,7 +20,7 @@ type row struct {
 	under string // the path above the names; "*" is any name, "[]" are the items of a list
 	names string // separated by spaces; name=value is only that value, and a * at its end matches any ending
 	fate  rhumb.Fate
-	why   string // refused: what it needs, or the reason
+	why   string // of all fates but honoured: the reason; what only newer engines honour is in rhumb.Need
 }
 
 const (
@@ -56,8 +56,8 @@ var rows = []row{
 	{"services.*", "cpu_count cpu_percent", ignored, "only Windows knows them; use cpus"},
 	{"services.*", "isolation credential_spec", refused, "only Windows has it"},
 	{"services.*", "isolation=default", honoured, ""},
-	{"services.*", "annotations", refused, "needs Engine 24"},
-	{"services.*", "umask", refused, "needs Engine 29.8"},
+	{"services.*", "annotations", honoured, ""},
+	{"services.*", "umask", honoured, ""},
 	{"services.*", "use_api_socket", refused, "mount /var/run/docker.sock yourself if the service may rule the server"},
 	{"services.*", "use_api_socket=false", honoured, ""},
 	{"services.*", "models", refused, "rhumb runs no language models"},
@@ -85,7 +85,8 @@ var rows = []row{
 	{"services.*.pre_stop[]", "command user privileged working_dir environment", honoured, ""},
 
 	{"services.*.healthcheck", "test interval timeout retries start_period disable", honoured, ""},
-	{"services.*.healthcheck", "start_interval", emulated, "rhumb's own probes are quicker while a replica starts"},
+	{"services.*.healthcheck", "start_interval", emulated,
+		"rhumb's own probes are quicker while a replica starts; the health check of Engine 25 and newer keeps to it too"},
 
 	{"services.*.ports[]", "target published host_ip protocol mode app_protocol", honoured, ""},
 	{"services.*.ports[]", "name", ignored, "it is for people"},
@@ -94,32 +95,34 @@ var rows = []row{
 	{"services.*.ports[]", "protocol=sctp", refused, "the proxy supports tcp and udp"},
 
 	{"services.*.networks.*", "aliases ipv4_address ipv6_address link_local_ips driver_opts priority", honoured, ""},
-	{"services.*.networks.*", "mac_address", emulated, "it is the container's; with several networks it needs Engine 25"},
-	{"services.*.networks.*", "interface_name gw_priority", refused, "needs Engine 28"},
+	{"services.*.networks.*", "mac_address", honoured, ""},
+	{"services.*.networks.*", "interface_name gw_priority", honoured, ""},
 	{"services.*.networks.*", "use_service_name_alias", honoured, ""},
 	{"services.*.networks.*", "use_service_name_alias=false", ignored, "a service is always reached by its name"},
 
-	{"services.*.volumes[]", "type source target read_only bind volume tmpfs", honoured, ""},
+	{"services.*.volumes[]", "type source target read_only bind volume tmpfs image", honoured, ""},
 	{"services.*.volumes[]", "type=npipe", refused, "only Windows has it"},
 	{"services.*.volumes[]", "type=cluster", refused, "needs Docker Swarm"},
-	{"services.*.volumes[]", "type=image image", refused, "needs Engine 28"},
+	{"services.*.volumes[]", "type=image", honoured, ""},
+	{"services.*.volumes[].image", "subpath", honoured, ""},
 	{"services.*.volumes[]", "consistency", ignored, "only Docker Desktop ever knew it"},
 	{"services.*.volumes[].bind", "propagation create_host_path selinux recursive", honoured, ""},
-	{"services.*.volumes[].bind", "recursive=readonly", refused, "needs Engine 25"},
+	{"services.*.volumes[].bind", "recursive=readonly", honoured, ""},
 	{"services.*.volumes[].volume", "nocopy", honoured, ""},
 	{"services.*.volumes[].volume", "labels", ignored, "labels of a volume go below the top-level volumes"},
-	{"services.*.volumes[].volume", "subpath", refused, "needs Engine 26"},
+	{"services.*.volumes[].volume", "subpath", honoured, ""},
 	{"services.*.volumes[].tmpfs", "size mode", honoured, ""},
 
 	{"services.*.build", "context dockerfile dockerfile_inline args target labels tags network extra_hosts", honoured, ""},
 	{"services.*.build", "cache_from no_cache pull secrets", honoured, ""},
 	{"services.*.build", "no_cache_filter", emulated, "the whole image is built without the cache"},
 	{"services.*.build", "platforms", emulated, "an engine keeps one platform of an image: the service's platform, else the only one named, else the server's"},
-	{"services.*.build", "additional_contexts", refused, "needs Engine 23"},
+	{"services.*.build", "additional_contexts", refused, "a build gets one folder; COPY --from takes files from another image"},
 	{"services.*.build", "ssh", refused, "the builder gets no SSH agent; pass a key as a build secret"},
 	{"services.*.build", "entitlements privileged", refused, "the engine's builder grants no privileges"},
 	{"services.*.build", "privileged=false", honoured, ""},
-	{"services.*.build", "ulimits shm_size", refused, "needs Engine 23"},
+	{"services.*.build", "ulimits shm_size", honoured, ""},
+	{"services.*.build.ulimits.*", "soft hard", honoured, ""},
 	{"services.*.build", "cache_to", ignored, "exporting the cache crashes Engine 20.10; layers stay in the engine's own cache"},
 	{"services.*.build", "provenance sbom", ignored, "the engine's image store keeps no attestations"},
 	{"services.*.build", "isolation", ignored, "only Windows has it"},
@@ -146,7 +149,7 @@ var rows = []row{
 	{"networks.*", "name driver driver_opts external internal attachable labels enable_ipv6 ipam", honoured, ""},
 	{"networks.*", "driver=overlay", emulated, "all replicas are on one machine, where a bridge joins them"},
 	{"networks.*", "enable_ipv4", honoured, ""},
-	{"networks.*", "enable_ipv4=false", refused, "needs Engine 28"},
+	{"networks.*", "enable_ipv4=false", refused, "rhumb reaches replicas over IPv4"},
 	{"networks.*.external", "name", honoured, ""},
 	{"networks.*.ipam", "driver config options", honoured, ""},
 	{"networks.*.ipam.config[]", "subnet ip_range gateway aux_addresses", honoured, ""},
@@ -267,10 +270,5 @@ func verb(why string) string {
 	return "isn't supported: " + why
 }
 
-// Hint gives the next move for a refused key.
-func (k *Key) Hint() string {
-	if strings.HasPrefix(k.Why, "needs Engine") {
-		return "leave it out: rhumb works with Engine 20.10 and what it can do"
-	}
-	return "leave it out"
-}
+// Hint returns the next move for a refused key.
+func (k *Key) Hint() string { return "leave it out" }

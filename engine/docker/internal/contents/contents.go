@@ -23,15 +23,15 @@ import (
 // filesLimit bounds the memory that all configs and secrets may take.
 const filesLimit = "256m"
 
-// unfinished begins the names of files that are being written, or that somebody left who died over it.
+// unfinished begins the names of files that are being written, or that a process left when it died.
 const unfinished = ".new-"
 
-// Store keeps the contents of configs and secrets in memory, each once: FOLDER/NAME/content, where the name is a keyed hash over
-// content, owner and mode. The name stands in what the engine says of a container, and without the key nothing can be
-// guessed from it. What is there never changes.
+// Store keeps the contents of configs and secrets in memory, each once: FOLDER/NAME/content, where the name is a keyed
+// hash of content, owner and mode. The engine shows the name to everyone, so the key keeps a guess from being checked
+// against it. Contents never change.
 type Store struct {
-	Folder   string // where it keeps them
-	Sweeping Fence  // a sweep excludes whoever has placed files and not yet made their container
+	Folder   string
+	Sweeping Fence // keeps a sweep out while files are placed whose container doesn't exist yet
 	key      []byte
 	mounting sync.Mutex
 	mounted  bool
@@ -44,7 +44,7 @@ const (
 	// RootOnly is for engines whose containers are root's children: the engine mounts the file as root, and inside a
 	// container only the file's own mode counts.
 	RootOnly Access = 0o700
-	// Passable is for engines that map users: what mounts the file there isn't root outside.
+	// Passable is for engines that map users: the process that mounts the file isn't root outside.
 	Passable Access = 0o711
 )
 
@@ -79,11 +79,13 @@ func (f *Store) Place(spec *rhumb.ReplicaSpec, access Access) (map[string]string
 	return paths, nil
 }
 
-// full says that there is no room for a content.
+// full returns the error for a content that doesn't fit.
 func (f *Store) full(service string, m rhumb.Mount, err error) error {
 	e := &rhumb.Error{Code: rhumb.Unavailable, Err: err,
-		Msg: fmt.Sprintf("service %s: the %s %s: the memory for configs and secrets, %s, is full", service, m.Kind, m.Source, f.Folder)}
-	return e.WithHint(`df -h %s shows how full; for more: mount -o remount,size=SIZE "$(findmnt -nT %[1]s -o TARGET)"`, f.Folder)
+		Msg: fmt.Sprintf("service %s: the %s %s: the memory for configs and secrets, %s, is full", service, m.Kind, m.Source,
+			f.Folder)}
+	return e.WithHint(`df -h %s shows how full; for more: mount -o remount,size=SIZE "$(findmnt -nT %[1]s -o TARGET)"`,
+		f.Folder)
 }
 
 // contentOf finds the content that a mount names.
@@ -115,7 +117,7 @@ func (f *Store) write(content []byte, m rhumb.Mount, access Access) (string, err
 	}
 	home := filepath.Join(f.Folder, f.name(content, uid, gid, mode))
 	path := filepath.Join(home, "content")
-	if _, err := os.Stat(path); err == nil { // it was renamed into place whole
+	if _, err := os.Stat(path); err == nil { // it is complete: it was renamed into place
 		return path, os.Chmod(home, os.FileMode(access))
 	}
 	tmp, err := f.temporary(content, uid, gid, mode)
@@ -129,7 +131,7 @@ func (f *Store) write(content []byte, m rhumb.Mount, access Access) (string, err
 	return path, os.Rename(tmp, path)
 }
 
-// name names a content with its owner and mode.
+// name returns the name of a content with its owner and mode.
 func (f *Store) name(content []byte, uid, gid int, mode os.FileMode) string {
 	h := hmac.New(sha256.New, f.key)
 	fmt.Fprintf(h, "%d %d %o\n", uid, gid, mode)
@@ -137,8 +139,7 @@ func (f *Store) name(content []byte, uid, gid int, mode os.FileMode) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// temporary writes a file that is still to be given its name; of one that can't be written nothing is left. There is no
-// sync: memory has none.
+// temporary writes a file under a temporary name, and leaves nothing if it fails. It doesn't sync: memory needs none.
 func (f *Store) temporary(content []byte, uid, gid int, mode os.FileMode) (path string, err error) {
 	tmp, err := os.CreateTemp(f.Folder, unfinished)
 	if err != nil {
@@ -155,7 +156,7 @@ func (f *Store) temporary(content []byte, uid, gid int, mode os.FileMode) (path 
 	return tmp.Name(), err
 }
 
-// owner reads a numeric user or group; "" is root.
+// owner parses a numeric user or group; "" is root.
 func owner(what, s string) (int, error) {
 	if s == "" {
 		return 0, nil
@@ -168,7 +169,7 @@ func owner(what, s string) (int, error) {
 	return int(n), nil
 }
 
-// ready makes the folder and sees that it is kept in memory.
+// ready creates the folder, and mounts a tmpfs on it unless it is in memory already.
 func (f *Store) ready() error {
 	f.mounting.Lock()
 	defer f.mounting.Unlock()
@@ -194,11 +195,12 @@ func (f *Store) ready() error {
 
 func inMemory(folder string, err error) error {
 	return rhumb.Errorf(rhumb.Internal, "folder %s for configs and secrets can't be kept in memory: %w", folder, err).
-		WithHint("run the daemon as root, or mount a tmpfs there: mount -t tmpfs -o size=%s,mode=0711 rhumb %s", filesLimit, folder)
+		WithHint("run the daemon as root, or mount a tmpfs there: mount -t tmpfs -o size=%s,mode=0711 rhumb %s", filesLimit,
+			folder)
 }
 
-// Sweep removes every content whose name isn't used, and what was never finished. What stays gets that access: it may come from an
-// older rhumb, which left it open to all. It must be fenced: Sweeping.
+// Sweep removes every content whose name isn't used, and unfinished files. What stays gets that access: an older rhumb
+// left it open to all. The caller must hold Sweeping.
 func (f *Store) Sweep(used map[string]bool, access Access) error {
 	entries, err := os.ReadDir(f.Folder)
 	if errors.Is(err, fs.ErrNotExist) {

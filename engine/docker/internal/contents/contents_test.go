@@ -36,8 +36,10 @@ func small(t *testing.T) *Store {
 
 // secret gives a spec that mounts one secret of that size.
 func secret(name string, size int) *rhumb.ReplicaSpec {
-	s := &rhumb.ReplicaSpec{Service: "web", Files: []rhumb.File{{Kind: rhumb.FileSecret, Name: name, Content: bytes.Repeat([]byte(name[:1]), size)}}}
-	s.Container.Mounts = []rhumb.Mount{{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: name, Target: "/run/secrets/" + name}}
+	s := &rhumb.ReplicaSpec{Service: "web",
+		Files: []rhumb.File{{Kind: rhumb.FileSecret, Name: name, Content: bytes.Repeat([]byte(name[:1]), size)}}}
+	s.Container.Mounts = []rhumb.Mount{{Type: rhumb.MountFile, Kind: rhumb.FileSecret, Source: name,
+		Target: "/run/secrets/" + name}}
 	return s
 }
 
@@ -62,7 +64,8 @@ func TestWhereThereIsNoMemoryLeftItSaysSoAndLeavesNothing(t *testing.T) {
 	refused := func(spec *rhumb.ReplicaSpec, before int) {
 		t.Helper()
 		_, err := s.Place(spec, RootOnly)
-		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "service web: the secret "+spec.Files[0].Name+": the memory for configs and secrets, "+s.Folder+", is full") ||
+		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(),
+			"service web: the secret "+spec.Files[0].Name+": the memory for configs and secrets, "+s.Folder+", is full") ||
 			!strings.Contains(rhumb.ErrorHint(err), "df -h "+s.Folder+" ") || strings.Contains(rhumb.ErrorHint(err), "%!") {
 			t.Errorf("%v; hint: %s", err, rhumb.ErrorHint(err))
 		}
@@ -115,7 +118,7 @@ func TestASweepTakesWhatWasNeverFinished(t *testing.T) {
 	}
 }
 
-func TestAContentsNameTellsNothingWithoutTheKey(t *testing.T) {
+func TestAContentsNameRevealsNothingWithoutTheKey(t *testing.T) {
 	s := small(t)
 	paths, err := s.Place(secret("key", 3), RootOnly)
 	if err != nil {
@@ -139,7 +142,8 @@ func TestAContentsNameTellsNothingWithoutTheKey(t *testing.T) {
 
 func TestOnlyRootOpensAContentUnlessTheEngineMapsUsers(t *testing.T) {
 	s := small(t)
-	for _, folder := range []string{filepath.Dir(s.Folder), filepath.Dir(filepath.Dir(s.Folder))} { // the test's own, which are root's too
+	// the test's own, which are root's too
+	for _, folder := range []string{filepath.Dir(s.Folder), filepath.Dir(filepath.Dir(s.Folder))} {
 		if err := os.Chmod(folder, 0o711); err != nil {
 			t.Fatal(err)
 		}

@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// lookAgain is how often a sweep that waits looks whether it may begin.
+// lookAgain is how often a waiting sweep tries to begin.
 const lookAgain = 20 * time.Millisecond
 
-// Fence keeps a sweep away from whoever has placed files and not yet made their container, in this process and in others: several
-// daemons of one machine share the folder. Where the file can't be locked, only this process is kept in order.
+// Fence excludes a sweep while files are placed whose container doesn't exist yet, in this process and in others:
+// several daemons of one machine share the folder. Where the lock file can't be locked, the fence works within this
+// process only.
 type Fence struct {
 	path string
 	mu   sync.RWMutex
@@ -24,7 +25,7 @@ type Fence struct {
 	file     *os.File // locked while there are readers, or a sweep; nil: it couldn't be
 }
 
-// RLock holds sweeps off.
+// RLock keeps sweeps out until RUnlock.
 func (f *Fence) RLock() {
 	f.mu.RLock()
 	f.counting.Lock()
@@ -40,14 +41,14 @@ func (f *Fence) RUnlock() {
 	f.counting.Lock()
 	f.readers--
 	if f.readers == 0 && f.file != nil {
-		f.file.Close() // gives the lock back
+		f.file.Close() // releases the lock
 	}
 	f.counting.Unlock()
 	f.mu.RUnlock()
 }
 
-// Lock waits until nobody holds sweeps off, or ctx ends. It lets others begin to meanwhile: making a container may take
-// minutes, and nobody else's is to wait that long.
+// Lock waits until no RLock is held, or ctx ends. New RLocks may begin meanwhile: creating a container may take
+// minutes, and the others must not wait that long.
 func (f *Fence) Lock(ctx context.Context) error {
 	for !f.tryLock() {
 		select {

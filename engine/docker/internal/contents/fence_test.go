@@ -36,7 +36,7 @@ func TestASweepWaitsForWhoeverPlacesFilesInAnotherDaemonToo(t *testing.T) {
 	}
 }
 
-func TestASweepThatWaitsKeepsNobodyFromPlacingFilesAndGivesUpInTheEnd(t *testing.T) {
+func TestAWaitingSweepLetsOthersPlaceFilesAndGivesUp(t *testing.T) {
 	for name, sweeper := range map[string]func(*Fence) *Fence{
 		"in the same daemon": func(f *Fence) *Fence { return f },
 		"in another one":     func(f *Fence) *Fence { return &Fence{path: f.path} },

@@ -1,6 +1,7 @@
 package drawing
 
 import (
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -11,14 +12,14 @@ import (
 	"rhumb"
 )
 
-// Connection is a network that a container joins between being made and started.
+// Connection is a network that a container joins after its creation.
 type Connection struct {
 	Network  string
 	Endpoint *network.EndpointSettings
-	Beside   bool // it isn't one of the container's own: it may be gone
+	Beside   bool // not one of the container's own: it may be gone
 }
 
-// networkMode gives the mode; with networks it is the first of them.
+// networkMode returns the mode; with networks it is the first of them.
 func (d *drawing) networkMode() string {
 	if d.c.NetworkMode != "" {
 		return d.join("network_mode", d.c.NetworkMode)
@@ -29,14 +30,15 @@ func (d *drawing) networkMode() string {
 	return ""
 }
 
-// attachments gives the networks by priority, the highest first.
+// attachments returns the networks by priority, the highest first.
 func (d *drawing) attachments() []rhumb.Attachment {
 	as := slices.Clone(d.c.Networks)
 	slices.SortStableFunc(as, func(a, b rhumb.Attachment) int { return b.Priority - a.Priority })
 	return as
 }
 
-// networks maps the attachments: all of them at making where the engine can, else the first, and the others after it.
+// networks maps the attachments: all of them at creation where the engine can, else the first at creation and the
+// others after it.
 func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	as := d.attachments()
 	if d.c.MacAddress != "" && len(as) > 0 && as[0].MAC == "" {
@@ -54,7 +56,7 @@ func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 	cfg := &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{}}
 	var further []Connection
 	for i, a := range as {
-		ep := d.endpoint(a, i == 0)
+		ep := d.endpoint(a)
 		if i > 0 && versions.LessThan(d.API, "1.44") {
 			further = append(further, Connection{Network: a.Network, Endpoint: ep})
 			continue
@@ -62,13 +64,14 @@ func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
 		cfg.EndpointsConfig[a.Network] = ep
 	}
 	for _, a := range d.beside() {
-		further = append(further, Connection{Network: a.Network, Endpoint: d.endpoint(a, false), Beside: true})
+		further = append(further, Connection{Network: a.Network, Endpoint: d.endpoint(a), Beside: true})
 	}
 	return cfg, further
 }
 
-// beside returns the networks that the container is in beside its own for a while. They must not become its way out: what
-// it opens to the outside would be cut when they go. Engines before API 1.48 take the network whose name comes first.
+// beside returns the networks that the container joins beside its own for a while. They must not become its way out:
+// connections to the outside would break when they go. Engines before API 1.48 choose the network whose name comes
+// first.
 func (d *drawing) beside() []rhumb.Attachment {
 	return slices.DeleteFunc(slices.Clone(d.spec.Beside), func(a rhumb.Attachment) bool {
 		first := !slices.ContainsFunc(d.c.Networks, func(own rhumb.Attachment) bool { return own.Network < a.Network })
@@ -76,7 +79,7 @@ func (d *drawing) beside() []rhumb.Attachment {
 	})
 }
 
-// bareNetwork gives the network of a container that names none.
+// bareNetwork returns the network of a container that names none.
 func (d *drawing) bareNetwork() string {
 	if d.c.NetworkMode != "" {
 		return d.c.NetworkMode
@@ -84,11 +87,32 @@ func (d *drawing) bareNetwork() string {
 	return "bridge"
 }
 
-// endpoint maps one attachment. An older engine has one MAC address for a container, which the first network carries there.
-func (d *drawing) endpoint(a rhumb.Attachment, first bool) *network.EndpointSettings {
+// interfaceOption is the option with which a network's driver names the interface in the container.
+const interfaceOption = "com.docker.network.endpoint.ifname"
+
+// gatewayPriority returns the priority of a network as the container's way out. A network that the container is in
+// beside its own has the lowest Priority and is never the way out.
+func (d *drawing) gatewayPriority(a rhumb.Attachment) int {
+	own := slices.ContainsFunc(d.c.Networks, func(o rhumb.Attachment) bool { return o.Network == a.Network })
+	if own && slices.ContainsFunc(d.c.Networks, func(o rhumb.Attachment) bool { return o.GatewayPriority != 0 }) {
+		return a.GatewayPriority
+	}
+	return a.Priority
+}
+
+// endpoint maps one attachment. An older engine has one MAC address for a container, which the first network carries
+// there.
+func (d *drawing) endpoint(a rhumb.Attachment) *network.EndpointSettings {
 	ep := &network.EndpointSettings{Aliases: a.Aliases, DriverOpts: a.DriverOpts}
+	if a.InterfaceName != "" {
+		ep.DriverOpts = maps.Clone(a.DriverOpts)
+		if ep.DriverOpts == nil {
+			ep.DriverOpts = map[string]string{}
+		}
+		ep.DriverOpts[interfaceOption] = a.InterfaceName
+	}
 	if !versions.LessThan(d.API, "1.48") {
-		ep.GwPriority = a.Priority
+		ep.GwPriority = d.gatewayPriority(a)
 	}
 	if a.IPv4 != "" || a.IPv6 != "" || len(a.LinkLocal) > 0 {
 		v4, _ := d.address("ipv4_address", a.IPv4)
@@ -97,7 +121,7 @@ func (d *drawing) endpoint(a rhumb.Attachment, first bool) *network.EndpointSett
 			IPv4Address: v4, IPv6Address: v6, LinkLocalIPs: d.addresses("link_local_ips", a.LinkLocal),
 		}
 	}
-	if a.MAC != "" && (first || d.needs("1.44", "25.0", "mac_address of a further network")) {
+	if a.MAC != "" {
 		mac, err := net.ParseMAC(a.MAC)
 		if err != nil {
 			d.invalid("mac_address %q: %v", a.MAC, err)
@@ -128,7 +152,7 @@ func (d *drawing) bindings() network.PortMap {
 	return m
 }
 
-// published writes the host's port, or the range to choose from; "" lets the engine choose.
+// published formats the host's port, or the range to choose from; "" lets the engine choose.
 func published(p rhumb.Port) string {
 	switch {
 	case p.Published == 0:

@@ -16,20 +16,20 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// mounts maps the mounts of the spec, and names the volumes that nobody named.
+// mounts maps the mounts of the spec, and names nameless volumes after their slot.
 func (d *drawing) mounts(h *container.HostConfig) {
 	taken := map[string]bool{}
 	for _, m := range d.c.Mounts {
 		taken[path.Clean(m.Target)] = true
 		if m.Type == rhumb.MountBind && m.SELinux != "" {
-			h.Binds = append(h.Binds, d.bindString(m)) // the only place where the API carries the label
+			h.Binds = append(h.Binds, d.bindString(m)) // only Binds can carry the label
 			continue
 		}
 		if m.Type == rhumb.MountTmpfs && len(m.Options) > 0 {
 			if h.Tmpfs == nil {
 				h.Tmpfs = map[string]string{}
 			}
-			h.Tmpfs[m.Target] = tmpfsString(m) // the only place where the API carries them
+			h.Tmpfs[m.Target] = tmpfsString(m) // only Tmpfs can carry them
 			continue
 		}
 		if mapped, ok := d.mount(m); ok {
@@ -54,7 +54,8 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 		return d.bind(m), true
 	case rhumb.MountTmpfs:
 		return mount.Mount{Type: mount.TypeTmpfs, Target: m.Target, ReadOnly: m.ReadOnly,
-			TmpfsOptions: &mount.TmpfsOptions{SizeBytes: m.Size, Mode: os.FileMode(m.Mode)}}, true // the API wants chmod's bits, not Go's
+			// the API takes chmod's bits, not Go's
+			TmpfsOptions: &mount.TmpfsOptions{SizeBytes: m.Size, Mode: os.FileMode(m.Mode)}}, true
 	case rhumb.MountFile:
 		source := d.Files[m.Target]
 		if source == "" {
@@ -62,21 +63,27 @@ func (d *drawing) mount(m rhumb.Mount) (mount.Mount, bool) {
 		}
 		return mount.Mount{Type: mount.TypeBind, Source: source, Target: m.Target, ReadOnly: true}, true
 	}
+	if m.Type == rhumb.MountImage {
+		image := mount.Mount{Type: mount.TypeImage, Source: cmp.Or(m.ImageID, m.Source), Target: m.Target,
+			ReadOnly: m.ReadOnly}
+		if m.Subpath != "" {
+			image.ImageOptions = &mount.ImageOptions{Subpath: m.Subpath}
+		}
+		return image, true
+	}
 	d.invalid("mount at %s: unknown type %q", m.Target, m.Type)
 	return mount.Mount{}, false
 }
 
-// volume maps a volume. One without a name is the slot's own; a one-off's goes with it, unless it is to have a slot's.
+// volume maps a volume. A nameless volume belongs to the slot. That of a one-off is removed with it, unless the one-off
+// mounts a slot's.
 func (d *drawing) volume(m rhumb.Mount) mount.Mount {
 	v := mount.Mount{Type: mount.TypeVolume, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly,
-		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy}}
+		VolumeOptions: &mount.VolumeOptions{NoCopy: m.NoCopy, Subpath: m.Subpath}}
 	if m.Source == "" && (d.spec.OneOff == "" || d.spec.VolumesOf != "") {
 		service := cmp.Or(d.spec.VolumesOf, d.spec.Service)
 		v.Source = rhumb.AnonymousVolumeName(d.spec.Stack, service, d.spec.Slot, path.Clean(m.Target))
 		v.VolumeOptions.Labels = map[string]string{label.Stack: d.spec.Stack, label.Service: service}
-	}
-	if m.Subpath != "" && d.needs("1.45", "26.0", "a volume's subpath") {
-		v.VolumeOptions.Subpath = m.Subpath
 	}
 	return v
 }
@@ -88,17 +95,20 @@ func (d *drawing) bind(m rhumb.Mount) mount.Mount {
 	case "", "enabled":
 	case "disabled":
 		o.NonRecursive = true
-	case "writable": // what every engine below API 1.44 does
+	case "writable": // engines below API 1.44 do nothing else
 		o.ReadOnlyNonRecursive = !versions.LessThan(d.API, "1.44")
 	case "readonly":
-		o.ReadOnlyForceRecursive = d.needs("1.44", "25.0", "a recursively read-only bind mount")
+		o.ReadOnlyForceRecursive = true
+		if o.Propagation == "" {
+			o.Propagation = mount.PropagationRPrivate // the engine accepts no other, and requires it to be explicit
+		}
 	default:
 		d.invalid("mount at %s: recursive is %q, not enabled, disabled, writable or readonly", m.Target, m.Recursive)
 	}
 	return mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, BindOptions: o}
 }
 
-// bindString writes a bind mount in the short form, with its SELinux label.
+// bindString formats a bind mount in the short form, with its SELinux label.
 func (d *drawing) bindString(m rhumb.Mount) string {
 	if m.Recursive != "" && m.Recursive != "enabled" {
 		d.invalid("mount at %s: selinux and recursive can't be combined", m.Target)
@@ -113,7 +123,8 @@ func (d *drawing) bindString(m rhumb.Mount) string {
 	return m.Source + ":" + m.Target + ":" + strings.Join(options, ",")
 }
 
-// tmpfsString writes the options of a memory file system as mount(8) has them; the engine puts noexec, nosuid and nodev before them.
+// tmpfsString formats the options of a memory file system for mount(8). The engine puts noexec, nosuid and nodev before
+// them.
 func tmpfsString(m rhumb.Mount) string {
 	options := slices.Clone(m.Options)
 	if m.ReadOnly {
@@ -128,7 +139,8 @@ func tmpfsString(m rhumb.Mount) string {
 	return strings.Join(options, ",")
 }
 
-// volumesFrom turns "service:ro" into the container of the replica that is meant. "container:ID:ro" is outside the stack.
+// volumesFrom turns "service:ro" into "ID:ro" of the service's replica. "container:ID:ro" names a container outside the
+// stack.
 func (d *drawing) volumesFrom() []string {
 	var list []string
 	for _, from := range d.c.VolumesFrom {

@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-// resources maps limits, devices and what else the engine counts among them.
+// resources maps limits, devices, and what else the API keeps with them.
 func (d *drawing) resources() container.Resources {
 	r := &d.c.Resources
 	res := container.Resources{
@@ -28,8 +28,16 @@ func (d *drawing) resources() container.Resources {
 	for _, u := range d.c.Ulimits {
 		res.Ulimits = append(res.Ulimits, &container.Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard})
 	}
+	var cdi []string
 	for _, v := range d.c.Devices {
+		if v.CDI() {
+			cdi = append(cdi, v.Source)
+			continue
+		}
 		res.Devices = append(res.Devices, device(v))
+	}
+	if len(cdi) > 0 {
+		res.DeviceRequests = append(res.DeviceRequests, container.DeviceRequest{Driver: "cdi", DeviceIDs: cdi})
 	}
 	for _, g := range r.GPUs {
 		res.DeviceRequests = append(res.DeviceRequests, gpu(g))

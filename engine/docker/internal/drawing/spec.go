@@ -1,5 +1,5 @@
-// Package drawing maps a replica's spec to what Docker is asked for: purely, so that all that can't be carried is told
-// before anything is done.
+// Package drawing maps a replica's spec to a request to Docker. It does no I/O, so that everything that can't be mapped
+// is reported before anything happens.
 package drawing
 
 import (
@@ -22,16 +22,16 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Plan is what the engine is asked for to make one replica.
+// Plan is the requests that create one replica.
 type Plan struct {
 	Create  client.ContainerCreateOptions
-	Further []Connection // networks to join between making and starting
+	Further []Connection // networks to join between creation and start
 }
 
-// Facts are what a mapping must know of the world.
+// Facts is what a mapping must know of the engine and the machine.
 type Facts struct {
-	API     string            // the API version that is spoken
-	Files   map[string]string // by target: where a mounted file's content lies
+	API     string            // the negotiated API version
+	Files   map[string]string // by target: the path of a mounted file's content
 	Volumes []string          // declared by the image
 	Covered []string          // paths that volumes of other replicas take
 	Machine []string          // the lines of the machine's hosts file, for a replica on its network: "name:address"
@@ -45,10 +45,11 @@ type drawing struct {
 	errs rhumb.Errors
 }
 
-// Draw maps a replica's spec to what the engine is asked for. It does no I/O. What can't be carried is Unsupported,
-// and what can't be right is Invalid, all of it at once.
+// Draw maps a replica's spec to a Plan. It returns all mistakes at once: Unsupported for what the engine can't do,
+// Invalid for what can't be right.
 func Draw(spec *rhumb.ReplicaSpec, f Facts) (*Plan, error) {
 	d := &drawing{spec: spec, c: &spec.Container, Facts: f}
+	d.errs = rhumb.EngineInfo{APIVersion: f.API}.UnmetByContainer(spec.Service, d.c)
 	if err := hostsfile.Check(spec.Hosts); err != nil {
 		d.invalid("hosts file: %v", err)
 	}
@@ -56,7 +57,8 @@ func Draw(spec *rhumb.ReplicaSpec, f Facts) (*Plan, error) {
 	networking, further := d.networks()
 	p := &Plan{
 		Create: client.ContainerCreateOptions{
-			Name: spec.Name(), Config: d.config(host.PortBindings), HostConfig: host, NetworkingConfig: networking, Platform: d.platform(),
+			Name: spec.Name(), Config: d.config(host.PortBindings), HostConfig: host,
+			NetworkingConfig: networking, Platform: d.platform(),
 		},
 		Further: further,
 	}
@@ -70,17 +72,7 @@ func (d *drawing) invalid(format string, args ...any) {
 	d.errs = append(d.errs, rhumb.Errorf(rhumb.Invalid, "service "+d.spec.Service+": "+format, args...))
 }
 
-// needs asks for an API version; engine is the first Engine that speaks it.
-func (d *drawing) needs(api, engine, what string) bool {
-	if !versions.LessThan(d.API, api) {
-		return true
-	}
-	d.errs = append(d.errs, rhumb.Errorf(rhumb.Unsupported, "service %s: %s needs Engine %s", d.spec.Service, what, engine).
-		WithHint("this engine speaks API %s; %s is needed", d.API, api))
-	return false
-}
-
-// Image gives the image that a container runs: exactly the one that the release resolved.
+// Image returns the image that a container runs: exactly the one that the release resolved.
 func Image(c *rhumb.Container) string {
 	if c.ImageID != "" {
 		return c.ImageID
@@ -98,12 +90,12 @@ func (d *drawing) config(published network.PortMap) *container.Config {
 		Labels: d.labels(), ExposedPorts: d.exposed(published),
 	}
 	if c.Entrypoint != nil && len(c.Entrypoint) == 0 {
-		cfg.Entrypoint = []string{""} // the engine's way to say: none, not even the image's
+		cfg.Entrypoint = []string{""} // for the engine: none, not even the image's
 	}
 	return cfg
 }
 
-// labels gives the user's labels under rhumb's own.
+// labels returns the user's labels, overridden by rhumb's own.
 func (d *drawing) labels() map[string]string {
 	s := d.spec
 	l := maps.Clone(d.c.Labels)
@@ -139,7 +131,7 @@ func (d *drawing) labels() map[string]string {
 	return l
 }
 
-// environment gives "K=V" lines, sorted.
+// environment returns sorted "K=V" lines.
 func environment(env map[string]string) []string {
 	lines := make([]string, 0, len(env))
 	for _, k := range slices.Sorted(maps.Keys(env)) {
@@ -148,7 +140,7 @@ func environment(env map[string]string) []string {
 	return lines
 }
 
-// stopTimeout gives the grace in whole seconds, rounded up; nil is the engine's ten seconds.
+// stopTimeout returns the grace in whole seconds, rounded up; nil is the engine's ten seconds.
 func stopTimeout(grace time.Duration) *int {
 	if grace == 0 {
 		return nil
@@ -157,8 +149,8 @@ func stopTimeout(grace time.Duration) *int {
 	return &s
 }
 
-// health maps the check; nil leaves the image's own. Below API 1.44 there is no start interval, and none is needed:
-// until a replica is ready rhumb runs its check itself.
+// health maps the check; nil keeps the image's. Below API 1.44 there is no start interval. None is needed: until a
+// replica is ready, rhumb runs the check itself.
 func (d *drawing) health() *container.HealthConfig {
 	h := d.c.Health
 	if h == nil {
@@ -173,8 +165,8 @@ func (d *drawing) health() *container.HealthConfig {
 	return cfg
 }
 
-// exposed gives the exposed ports; the engine publishes only what is among them. A replica in another's network
-// namespace has no ports of its own.
+// exposed returns the exposed ports; the engine publishes no others. A replica in another's network namespace has no
+// ports of its own.
 func (d *drawing) exposed(published network.PortMap) network.PortSet {
 	if joins(d.c.NetworkMode) {
 		return nil
@@ -196,7 +188,7 @@ func (d *drawing) exposed(published network.PortMap) network.PortSet {
 	return set
 }
 
-// platform gives the platform that was asked for.
+// platform returns the requested platform; nil: any.
 func (d *drawing) platform() *ocispec.Platform {
 	if d.c.Platform == "" {
 		return nil
@@ -227,10 +219,7 @@ func (d *drawing) host() *container.HostConfig {
 		DNSOptions: c.DNSOpts, ExtraHosts: d.extraHosts(), CapAdd: c.CapAdd, CapDrop: c.CapDrop, Privileged: c.Privileged,
 		SecurityOpt: c.SecurityOpt, Sysctls: c.Sysctls, Runtime: c.Runtime, StorageOpt: c.StorageOpt,
 		ShmSize: c.Resources.ShmSize, OomScoreAdj: c.Resources.OOMScoreAdj, Resources: d.resources(),
-		PortBindings: d.bindings(), VolumesFrom: d.volumesFrom(),
-	}
-	if len(c.Annotations) > 0 && d.needs("1.43", "24.0", "annotations") {
-		h.Annotations = c.Annotations
+		PortBindings: d.bindings(), VolumesFrom: d.volumesFrom(), Annotations: c.Annotations, Umask: c.Umask,
 	}
 	h.NetworkMode = container.NetworkMode(d.networkMode())
 	d.mounts(h)
@@ -248,7 +237,7 @@ func logging(l rhumb.Logging) container.LogConfig {
 	return container.LogConfig{Type: l.Driver, Config: l.Options}
 }
 
-// join turns "service:NAME" into the container of the replica that is meant.
+// join turns "service:NAME" into "container:ID" of the replica to join.
 func (d *drawing) join(what, mode string) string {
 	service, ok := strings.CutPrefix(mode, "service:")
 	if !ok {
@@ -261,12 +250,12 @@ func (d *drawing) join(what, mode string) string {
 	return "container:" + id
 }
 
-// joins tells whether a network mode means another container's namespace.
+// joins reports whether a network mode means another container's namespace.
 func joins(mode string) bool {
 	return strings.HasPrefix(mode, "service:") || strings.HasPrefix(mode, "container:")
 }
 
-// extraHosts gives the lines for the hosts file.
+// extraHosts returns the lines for the hosts file.
 func (d *drawing) extraHosts() []string {
 	lines := slices.Concat(d.c.ExtraHosts, d.Machine)
 	own := d.furtherHosts()
@@ -276,7 +265,7 @@ func (d *drawing) extraHosts() []string {
 	return lines
 }
 
-// furtherHosts gives rhumb's own names for the hosts file. A namespace that is joined has its own file.
+// furtherHosts returns rhumb's own names for the hosts file. A joined namespace brings its own file.
 func (d *drawing) furtherHosts() map[string]string {
 	if joins(d.c.NetworkMode) {
 		return nil

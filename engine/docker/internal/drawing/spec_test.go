@@ -18,12 +18,15 @@ import (
 
 // full gives a spec in which every field has a value, so that a changed one must show in the plan.
 func full() *rhumb.ReplicaSpec {
-	yes, swappiness := true, int64(10)
+	yes, swappiness, mask := true, int64(10), uint32(0o22)
 	c := rhumb.Container{
-		Image: "web:1", Platform: "linux/amd64", Command: []string{"a"}, Entrypoint: []string{"b"}, Env: map[string]string{"K": "v"},
-		Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"a": "v"}, Hostname: "h", Domainname: "d", User: "u",
-		GroupAdd: []string{"g"}, WorkingDir: "/w", Init: &yes, StopSignal: "SIGINT", StopGrace: 3 * time.Second,
-		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: 1e9, Timeout: 1e9, Retries: 1, StartPeriod: 1e9, StartInterval: 1e9},
+		Image: "web:1", Platform: "linux/amd64", Command: []string{"a"}, Entrypoint: []string{"b"},
+		Env:    map[string]string{"K": "v"},
+		Labels: map[string]string{"l": "v"}, Annotations: map[string]string{"a": "v"},
+		Hostname: "h", Domainname: "d", User: "u",
+		GroupAdd: []string{"g"}, WorkingDir: "/w", Init: &yes, Umask: &mask, StopSignal: "SIGINT", StopGrace: 3 * time.Second,
+		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: 1e9, Timeout: 1e9, Retries: 1, StartPeriod: 1e9,
+			StartInterval: 1e9},
 		Mounts: []rhumb.Mount{
 			{Type: rhumb.MountVolume, Source: "v", Target: "/v", Subpath: "s"},
 			{Type: rhumb.MountBind, Source: "/b", Target: "/b", Propagation: "rprivate", Recursive: "disabled"},
@@ -32,19 +35,27 @@ func full() *rhumb.ReplicaSpec {
 			{Type: rhumb.MountBind, Source: "/s", Target: "/s", SELinux: "z", Propagation: "rslave"},
 		},
 		VolumesFrom: []string{"db:ro"},
-		Networks: []rhumb.Attachment{{Network: "n", Aliases: []string{"web"}, IPv4: "10.0.0.2", IPv6: "fd00::2", LinkLocal: []string{"169.254.0.2"},
-			MAC: "02:00:00:00:00:01", Priority: 1, DriverOpts: map[string]string{"o": "v"}}, {Network: "m", Priority: 1}},
+		Networks: []rhumb.Attachment{{Network: "n", Aliases: []string{"web"}, IPv4: "10.0.0.2", IPv6: "fd00::2",
+			LinkLocal: []string{"169.254.0.2"},
+			MAC:       "02:00:00:00:00:01", Priority: 1, DriverOpts: map[string]string{"o": "v"}}, {Network: "m", Priority: 1}},
 		PID: "host", IPC: "host", UTS: "host", UsernsMode: "host", Cgroup: "host", CgroupParent: "p",
-		HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 80, PublishedEnd: 90, Target: 80, Protocol: rhumb.TCP}}, Expose: []string{"8000/tcp"},
+		HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 80, PublishedEnd: 90, Target: 80,
+			Protocol: rhumb.TCP}}, Expose: []string{"8000/tcp"},
 		ExtraHosts: []string{"a:10.0.0.1"}, DNS: []string{"10.0.0.53"}, DNSSearch: []string{"s"}, DNSOpts: []string{"o"},
-		CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"MKNOD"}, SecurityOpt: []string{"s"}, Sysctls: map[string]string{"s": "1"},
-		Ulimits: []rhumb.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}, Devices: []rhumb.Device{{Source: "/dev/a", Target: "/dev/b", Permissions: "r"}},
-		DeviceCgroupRules: []string{"c 1:3 mr"}, Runtime: "runc", Logging: rhumb.Logging{Driver: "local", Options: map[string]string{"o": "v"}},
+		CapAdd: []string{"NET_ADMIN"}, CapDrop: []string{"MKNOD"}, SecurityOpt: []string{"s"},
+		Sysctls: map[string]string{"s": "1"},
+		Ulimits: []rhumb.Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}, Devices: []rhumb.Device{{Source: "/dev/a",
+			Target: "/dev/b", Permissions: "r"}},
+		DeviceCgroupRules: []string{"c 1:3 mr"}, Runtime: "runc", Logging: rhumb.Logging{Driver: "local",
+			Options: map[string]string{"o": "v"}},
 		Resources: rhumb.Resources{
-			MemorySwappiness: &swappiness, GPUs: []rhumb.GPU{{Driver: "d", Count: 1, IDs: []string{"1"}, Capabilities: []string{"gpu"}, Options: map[string]string{"o": "v"}}},
+			MemorySwappiness: &swappiness, GPUs: []rhumb.GPU{{Driver: "d", Count: 1, IDs: []string{"1"},
+				Capabilities: []string{"gpu"}, Options: map[string]string{"o": "v"}}},
 			Blkio: &rhumb.Blkio{
-				Weight: 1, WeightDevice: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadBps: []rhumb.DeviceRate{{Path: "a", Rate: 1}},
-				DeviceWriteBps: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadIOps: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceWriteIOps: []rhumb.DeviceRate{{Path: "a", Rate: 1}},
+				Weight: 1, WeightDevice: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadBps: []rhumb.DeviceRate{{Path: "a",
+					Rate: 1}},
+				DeviceWriteBps: []rhumb.DeviceRate{{Path: "a", Rate: 1}}, DeviceReadIOps: []rhumb.DeviceRate{{Path: "a",
+					Rate: 1}}, DeviceWriteIOps: []rhumb.DeviceRate{{Path: "a", Rate: 1}},
 			},
 		},
 		StorageOpt: map[string]string{"size": "1G"},
@@ -57,13 +68,14 @@ func full() *rhumb.ReplicaSpec {
 }
 
 // newest is an API version that carries everything.
-const newest = "1.54"
+const newest = "1.56"
 
 func factsFor(s *rhumb.ReplicaSpec, api string) Facts {
 	f := Facts{API: api, Files: map[string]string{}}
 	for _, m := range s.Container.Mounts {
 		if m.Type == rhumb.MountFile {
-			f.Files[m.Target] = fmt.Sprintf("/files/%s-%s-%s-%s-%o", m.Kind, m.Source, m.UID, m.GID, m.Mode) // as their hash would
+			// as their hash would
+			f.Files[m.Target] = fmt.Sprintf("/files/%s-%s-%s-%s-%o", m.Kind, m.Source, m.UID, m.GID, m.Mode)
 		}
 	}
 	return f
@@ -96,8 +108,9 @@ var elsewhere = map[string]string{
 	"NetworkMode": "excludes networks: see the test below",
 	"MacAddress":  "is the first network's unless that has its own: see the test below",
 
-	"Mounts[].Hash":   "names the content, whose own hash is in its path",
-	"Mounts[].Create": "is done before the engine is asked",
+	"Mounts[].Hash":    "names the content, whose own hash is in its path",
+	"Mounts[].ImageID": "is an image mount's: see the test below",
+	"Mounts[].Create":  "is done before the engine is asked",
 
 	// Fields that mean something only for another type of mount.
 	"Mounts[0].Options": "", "Mounts[1].Options": "", "Mounts[3].Options": "", "Mounts[4].Options": "",
@@ -115,8 +128,10 @@ var elsewhere = map[string]string{
 
 // valid gives another valid value where just any isn't.
 var valid = map[string]any{
-	"Platform": "linux/arm64", "Mounts[].Type": rhumb.MountTmpfs, "Mounts[2].Type": rhumb.MountVolume, "Mounts[].Recursive": "readonly",
-	"Mounts[3].Type": rhumb.MountVolume, "Networks[].IPv4": "10.0.0.7", "Networks[].IPv6": "fd00::7", "Networks[].MAC": "02:00:00:00:00:07",
+	"Platform": "linux/arm64", "Mounts[].Type": rhumb.MountTmpfs, "Mounts[2].Type": rhumb.MountVolume,
+	"Mounts[].Recursive": "readonly",
+	"Mounts[3].Type":     rhumb.MountVolume, "Networks[].IPv4": "10.0.0.7", "Networks[].IPv6": "fd00::7",
+	"Networks[].MAC":       "02:00:00:00:00:07",
 	"Networks[].LinkLocal": []string{"169.254.0.7"}, "DNS": []string{"10.0.0.7"}, "Expose": []string{"9000/udp"},
 	"HostPorts[].HostIP": "127.0.0.7", "HostPorts[].Protocol": rhumb.UDP, "VolumesFrom": []string{"cache"},
 }
@@ -218,15 +233,18 @@ func TestTheImageThatWasResolvedIsTheOneThatRuns(t *testing.T) {
 
 func TestNamespacesOfOtherServicesAreThoseOfTheirReplicas(t *testing.T) {
 	s := full()
-	s.Container.Networks, s.Container.NetworkMode, s.Container.PID, s.Container.IPC = nil, "service:db", "service:db", "service:cache"
+	s.Container.Networks, s.Container.NetworkMode = nil, "service:db"
+	s.Container.PID, s.Container.IPC = "service:db", "service:cache"
 	p, err := Draw(s, factsFor(s, newest))
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := p.Create.HostConfig
-	if h.NetworkMode != "container:id-of-db" || h.PidMode != "container:id-of-db" || h.IpcMode != "container:id-of-cache" ||
+	if h.NetworkMode != "container:id-of-db" || h.PidMode != "container:id-of-db" ||
+		h.IpcMode != "container:id-of-cache" ||
 		!slices.Equal(h.VolumesFrom, []string{"id-of-db:ro"}) || p.Create.Config.Labels[label.Joined] != "id-of-db" {
-		t.Errorf("network %s, pid %s, ipc %s, volumes %v, labels %v", h.NetworkMode, h.PidMode, h.IpcMode, h.VolumesFrom, p.Create.Config.Labels)
+		t.Errorf("network %s, pid %s, ipc %s, volumes %v, labels %v", h.NetworkMode, h.PidMode, h.IpcMode, h.VolumesFrom,
+			p.Create.Config.Labels)
 	}
 	if len(p.Create.Config.ExposedPorts) != 0 || slices.Contains(h.ExtraHosts, "api:10.0.0.9") {
 		t.Error("a joined network namespace has ports and hosts of its own")
@@ -245,7 +263,8 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 	if !errors.As(err, &all) || rhumb.ErrorCode(err) != rhumb.Unsupported {
 		t.Fatalf("error: %v", err)
 	}
-	for _, want := range []string{"annotations needs Engine 24.0", "a volume's subpath needs Engine 26.0", "mac_address of a further network needs Engine 25.0"} {
+	for _, want := range []string{"annotations needs Docker Engine 24 or newer",
+		"a volume's subpath needs Docker Engine 26", "mac_address of a further network needs Docker Engine 25"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)
 		}
@@ -256,7 +275,7 @@ func TestWhatAnOldEngineCanNotCarryIsRefusedByName(t *testing.T) {
 		}
 	}
 	c := &s.Container
-	c.Annotations, c.Mounts[0].Subpath, c.Networks[1].MAC = nil, "", ""
+	c.Annotations, c.Umask, c.Mounts[0].Subpath, c.Networks[1].MAC = nil, nil, "", ""
 	if _, err := Draw(s, factsFor(s, "1.41")); err != nil {
 		t.Errorf("everything else: %v", err)
 	}
@@ -266,7 +285,8 @@ func TestRhumbsOwnLabelsWin(t *testing.T) {
 	s := full()
 	s.Container.Labels = map[string]string{label.Stack: "other", "dev.rhumb.oneoff": "yes", "mine": "too"}
 	p, err := Draw(s, factsFor(s, newest))
-	want := map[string]string{label.Stack: "shop", label.Service: "web", label.Release: "42", label.Slot: "1", label.Spec: "hash", label.Restarts: "1", label.Hosts: "api=10.0.0.9", "mine": "too"}
+	want := map[string]string{label.Stack: "shop", label.Service: "web", label.Release: "42", label.Slot: "1",
+		label.Spec: "hash", label.Restarts: "1", label.Hosts: "api=10.0.0.9", "mine": "too"}
 	if err != nil || !reflect.DeepEqual(p.Create.Config.Labels, want) {
 		t.Errorf("%v: %v", err, cmp.Diff(want, p.Create.Config.Labels))
 	}
@@ -276,14 +296,16 @@ func TestTheFirstNetworkIsTheOneWithTheHighestPriority(t *testing.T) {
 	s := full()
 	s.Container.MacAddress = ""
 	s.Container.Networks = []rhumb.Attachment{{Network: "low"}, {Network: "high", Priority: 9}, {Network: "also"}}
-	s.Container.Annotations, s.Container.Mounts = nil, nil
+	s.Container.Annotations, s.Container.Umask, s.Container.Mounts = nil, nil, nil
 	for api, further := range map[string]int{"1.41": 2, "1.44": 0} {
 		p, err := Draw(s, factsFor(s, api))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Create.HostConfig.NetworkMode != "high" || len(p.Further) != further || len(p.Create.NetworkingConfig.EndpointsConfig) != 3-further {
-			t.Errorf("API %s: mode %s, at making %v, then %v", api, p.Create.HostConfig.NetworkMode, p.Create.NetworkingConfig.EndpointsConfig, p.Further)
+		if p.Create.HostConfig.NetworkMode != "high" || len(p.Further) != further ||
+			len(p.Create.NetworkingConfig.EndpointsConfig) != 3-further {
+			t.Errorf("API %s: mode %s, at making %v, then %v", api, p.Create.HostConfig.NetworkMode,
+				p.Create.NetworkingConfig.EndpointsConfig, p.Further)
 		}
 	}
 }
@@ -295,13 +317,16 @@ func TestDefaultsAreTheOnesThatWereWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, h := p.Create.Config, p.Create.HostConfig
-	if h.RestartPolicy.Name != "no" || h.LogConfig.Type != "json-file" || h.LogConfig.Config["max-size"] != "10m" || h.LogConfig.Config["max-file"] != "3" {
+	if h.RestartPolicy.Name != "no" || h.LogConfig.Type != "json-file" || h.LogConfig.Config["max-size"] != "10m" ||
+		h.LogConfig.Config["max-file"] != "3" {
 		t.Errorf("restart %+v, log %+v", h.RestartPolicy, h.LogConfig)
 	}
-	if c.Entrypoint != nil || c.Cmd != nil || c.StopTimeout != nil || c.Healthcheck != nil || c.Hostname != "" || p.Create.Platform != nil {
+	if c.Entrypoint != nil || c.Cmd != nil || c.StopTimeout != nil || c.Healthcheck != nil || c.Hostname != "" ||
+		p.Create.Platform != nil {
 		t.Errorf("something is set that was not: %+v", c)
 	}
-	if len(h.Mounts) != 1 || h.Mounts[0].Source != rhumb.AnonymousVolumeName("shop", "web", 2, "/data") || h.Mounts[0].VolumeOptions.Labels[label.Stack] != "shop" {
+	if len(h.Mounts) != 1 || h.Mounts[0].Source != rhumb.AnonymousVolumeName("shop", "web", 2, "/data") ||
+		h.Mounts[0].VolumeOptions.Labels[label.Stack] != "shop" {
 		t.Errorf("mounts: %+v", h.Mounts)
 	}
 	s.Container.Entrypoint, s.Container.StopGrace = []string{}, -1
@@ -312,7 +337,8 @@ func TestDefaultsAreTheOnesThatWereWritten(t *testing.T) {
 }
 
 func TestAGraceIsRoundedUpToSeconds(t *testing.T) {
-	for grace, want := range map[time.Duration]int{time.Millisecond: 1, time.Second: 1, 1500 * time.Millisecond: 2, -time.Second: 0} {
+	for grace, want := range map[time.Duration]int{time.Millisecond: 1, time.Second: 1, 1500 * time.Millisecond: 2,
+		-time.Second: 0} {
 		if got := stopTimeout(grace); got == nil || *got != want {
 			t.Errorf("%v: %v, want %d", grace, got, want)
 		}

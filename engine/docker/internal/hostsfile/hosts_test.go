@@ -24,7 +24,8 @@ func TestTheLinesOfOthersStayInAHostsFile(t *testing.T) {
 	if got := string(With([]byte(old), atStart, map[string]string{"api": "10.9.0.1", "db": "10.9.0.2"})); got != old {
 		t.Errorf("nothing new, and yet it is changed:\n%s", got)
 	}
-	if got := string(With([]byte("10.0.0.1\tlast"), nil, map[string]string{"a": "10.0.0.2"})); got != "10.0.0.1\tlast\n10.0.0.2\ta\t# rhumb\n" {
+	if got := string(With([]byte("10.0.0.1\tlast"), nil,
+		map[string]string{"a": "10.0.0.2"})); got != "10.0.0.1\tlast\n10.0.0.2\ta\t# rhumb\n" {
 		t.Errorf("a last line without its end: %q", got)
 	}
 }
@@ -33,7 +34,8 @@ func TestAnyChangesOfHostsLeaveTheLastOnesAndTheEnginesLines(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
-	engine := []string{"127.0.0.1\tlocalhost", "ff02::1\tip6-allnodes", "172.18.0.2\t0123456789ab", "10.0.0.1\tapi.example.com api"}
+	engine := []string{"127.0.0.1\tlocalhost", "ff02::1\tip6-allnodes", "172.18.0.2\t0123456789ab",
+		"10.0.0.1\tapi.example.com api"}
 	some := func() map[string]string {
 		m := map[string]string{}
 		for range r.IntN(6) {

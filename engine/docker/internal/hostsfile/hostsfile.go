@@ -1,4 +1,4 @@
-// Package hostsfile writes rhumb's names into the hosts files of replicas and leaves everybody else's lines alone.
+// Package hostsfile writes rhumb's names into the hosts files of replicas and leaves all other lines alone.
 package hostsfile
 
 import (
@@ -24,7 +24,7 @@ const (
 	hostsTries = 3         // against an engine that writes the file at the same moment
 )
 
-// Check looks whether names and addresses can stand in a hosts file.
+// Check returns an error for a name or address that can't stand in a hosts file.
 func Check(hosts map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
 		if !hostName(name) {
@@ -37,15 +37,15 @@ func Check(hosts map[string]string) error {
 	return nil
 }
 
-// hostName tells whether a name can stand in a hosts file. Service names may have more characters than host names.
+// hostName reports whether a name can stand in a hosts file. Service names may have characters that host names may not.
 func hostName(name string) bool {
 	return name != "" && len(name) <= 253 && !strings.ContainsFunc(name, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.')
 	})
 }
 
-// Further leaves out the names for which extra, the container's lines, has an address of the user's. Those that rhumb
-// gave it at its start stand there too.
+// Further returns hosts without the names to which the user gives an address in extra, the container's own lines. extra
+// also holds the names that rhumb gave the container at its start; they don't count.
 func Further(hosts map[string]string, extra []string, atStart map[string]string) map[string]string {
 	out := maps.Clone(hosts)
 	for _, line := range extra {
@@ -57,7 +57,7 @@ func Further(hosts map[string]string, extra []string, atStart map[string]string)
 	return out
 }
 
-// Label writes down which names a replica was given at its start; AtStart reads it.
+// Label encodes the names that a replica gets at its start. AtStart decodes them.
 func Label(hosts map[string]string) string {
 	list := make([]string, 0, len(hosts))
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
@@ -66,7 +66,7 @@ func Label(hosts map[string]string) string {
 	return strings.Join(list, " ")
 }
 
-// AtStart gives the names that a container was given at its start.
+// AtStart returns the names that a container got at its start.
 func AtStart(c *container.InspectResponse) map[string]string {
 	hosts := map[string]string{}
 	for _, pair := range strings.Fields(c.Config.Labels[label.Hosts]) {
@@ -77,8 +77,8 @@ func AtStart(c *container.InspectResponse) map[string]string {
 	return hosts
 }
 
-// With gives a hosts file with exactly these further names. The lines of earlier ones go: those that bear rhumb's
-// mark, and those that the engine wrote for the names given at the start. All others stay as they are.
+// With returns a hosts file with exactly these further names. It drops the lines of earlier ones: those with rhumb's
+// mark, and those that the engine wrote for the names at the start. All other lines stay as they are.
 func With(old []byte, atStart, hosts map[string]string) []byte {
 	var kept bytes.Buffer
 	had := map[string]string{}
@@ -103,8 +103,8 @@ func With(old []byte, atStart, hosts map[string]string) []byte {
 	return kept.Bytes()
 }
 
-// Edit changes a hosts file in place: it is mounted into the container, so another file of that name would not be
-// seen there. The engine may write it at the same moment, so what was written is looked at again.
+// Edit changes a hosts file in place: the file is mounted into the container, which would not see another file of that
+// name. The engine may write at the same moment, so Edit reads the file again afterwards.
 func Edit(path string, edit func(old []byte) []byte) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -130,8 +130,8 @@ func Edit(path string, edit func(old []byte) []byte) error {
 	return errors.New("something else changes it again and again")
 }
 
-// Machine gives the machine's own lines, as "name:address". A replica on the machine's network has a copy of them, but
-// only as long as it is given no further names, so those lines are given with them.
+// Machine returns the machine's own lines, as "name:address". The engine copies them to a replica on the machine's
+// network only if the replica gets no further names. With further names, these lines must be passed along.
 func Machine(path string) ([]string, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -161,9 +161,9 @@ func Machine(path string) ([]string, error) {
 	return lines, nil
 }
 
-// overwrite replaces a file's content by a single write, so that readers see either all of the old or all of the new:
-// a shorter one is filled up with empty lines, which are cut off afterwards. On a full disk a write stops halfway; the
-// old content has its room already.
+// overwrite replaces a file's content by a single write, so that readers see either all of the old or all of the new. A
+// shorter content is padded with empty lines, which are cut off afterwards. A full disk can't stop the write halfway:
+// the old content already has its space.
 func overwrite(f *os.File, old, next []byte) error {
 	filled := next
 	if n := len(old) - len(next); n > 0 {

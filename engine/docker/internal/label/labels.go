@@ -1,11 +1,11 @@
-// Package label has the labels that make what Docker holds rhumb's.
+// Package label defines the labels that mark rhumb's objects in Docker.
 package label
 
 import (
 	"github.com/moby/moby/client"
 )
 
-// The labels that make a container, a network or a volume rhumb's. They win over a user's labels of the same name.
+// These labels mark a container, a network or a volume as rhumb's. They override a user's labels of the same name.
 const (
 	Stack      = "dev.rhumb.stack"
 	Service    = "dev.rhumb.service"

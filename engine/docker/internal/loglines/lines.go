@@ -1,4 +1,4 @@
-// Package loglines takes lines out of the stream in which Docker gives what a container wrote.
+// Package loglines reads lines from Docker's stream of what a container wrote.
 package loglines
 
 import (
@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	maxLine   = 256 << 10 // longer lines are told in parts
+	maxLine   = 256 << 10 // longer lines are split
 	maxFrame  = 64 << 20  // beyond this the stream is broken, not long
 	chunkSize = 16 << 10  // the engine's log drivers cut lines here
 	stampSize = len("2006-01-02T15:04:05.000000000Z")
 )
 
-// errStopped says that the receiver wants no more.
+// errStopped means that the receiver wants no more.
 var errStopped = errors.New("no more lines wanted")
 
-// Read reads the engine's stream of what a container wrote, a terminal's if tty is set, and hands over line after
-// line until yield wants no more. line is what all lines have in common.
+// Read reads the engine's stream of what a container wrote, a terminal's if tty is set, and yields its lines until
+// yield wants no more. line holds the fields that all lines share.
 func Read(stream io.Reader, tty bool, line rhumb.LogLine, yield func(rhumb.LogLine, error) bool) error {
 	l := &lineReader{tty: tty, line: line, yield: yield, in: bufio.NewReaderSize(stream, 64<<10)}
 	if err := l.run(); !errors.Is(err, errStopped) {
@@ -35,7 +35,7 @@ func Read(stream io.Reader, tty bool, line rhumb.LogLine, yield func(rhumb.LogLi
 	return nil
 }
 
-// lineReader takes lines out of the engine's stream: frames with a time each, which hold a line or a part of one.
+// lineReader reads lines from the engine's stream: frames, each with a time and a line or a part of one.
 type lineReader struct {
 	tty     bool
 	line    rhumb.LogLine // what all lines have in common
@@ -44,7 +44,7 @@ type lineReader struct {
 	pending [2]part // of standard output and of standard error
 }
 
-// part is the beginning of a line whose end has not come yet.
+// part is the beginning of an unfinished line.
 type part struct {
 	at   time.Time
 	text []byte
@@ -69,7 +69,7 @@ func (l *lineReader) run() error {
 	}
 }
 
-// frame reads one frame of a multiplexed stream: a byte for the stream, three of nothing, four of length, the content.
+// frame reads one frame of a multiplexed stream: a byte for the stream, three unused, four of length, the content.
 func (l *lineReader) frame() error {
 	var header [8]byte
 	if _, err := io.ReadFull(l.in, header[:]); err != nil {
@@ -93,8 +93,7 @@ func (l *lineReader) frame() error {
 	return l.take(stderr, content)
 }
 
-// rawChunk reads what the engine wrote at once into a terminal's stream: up to a line's end, or as much as its log
-// driver keeps in one piece.
+// rawChunk reads one piece of a terminal's stream: up to a line's end, or as much as the log driver keeps in one piece.
 func (l *lineReader) rawChunk() error {
 	buf := make([]byte, 0, 256)
 	for len(buf) < stampSize+1+chunkSize {
@@ -113,7 +112,7 @@ func (l *lineReader) rawChunk() error {
 	return l.take(0, buf)
 }
 
-// take takes one piece in: a time, a space, and a line or a part of one.
+// take takes in one piece: a time, a space, and a line or a part of one.
 func (l *lineReader) take(stream int, content []byte) error {
 	at, text := cutTime(content)
 	p := &l.pending[stream]
@@ -124,13 +123,13 @@ func (l *lineReader) take(stream int, content []byte) error {
 		line, rest, ended := bytes.Cut(text, []byte{'\n'})
 		p.text = append(p.text, line...)
 		for len(p.text) > maxLine {
-			if err := l.tell(stream, p.at, p.text[:maxLine]); err != nil {
+			if err := l.send(stream, p.at, p.text[:maxLine]); err != nil {
 				return err
 			}
 			p.text = append(p.text[:0], p.text[maxLine:]...)
 		}
 		if ended {
-			if err := l.tell(stream, p.at, p.text); err != nil {
+			if err := l.send(stream, p.at, p.text); err != nil {
 				return err
 			}
 			*p = part{at: at}
@@ -140,8 +139,8 @@ func (l *lineReader) take(stream int, content []byte) error {
 	return nil
 }
 
-// tell hands a line over.
-func (l *lineReader) tell(stream int, at time.Time, text []byte) error {
+// send yields a line.
+func (l *lineReader) send(stream int, at time.Time, text []byte) error {
 	line := l.line
 	line.Time, line.Stderr = at, stream == 1
 	line.Text = strings.ToValidUTF8(string(bytes.TrimSuffix(text, []byte{'\r'})), "\uFFFD")
@@ -151,11 +150,11 @@ func (l *lineReader) tell(stream int, at time.Time, text []byte) error {
 	return nil
 }
 
-// flush hands over lines whose end never came.
+// flush yields the lines that never ended.
 func (l *lineReader) flush() error {
 	for i := range l.pending {
 		if p := &l.pending[i]; len(p.text) > 0 {
-			if err := l.tell(i, p.at, p.text); err != nil {
+			if err := l.send(i, p.at, p.text); err != nil {
 				return err
 			}
 			*p = part{}
@@ -164,7 +163,7 @@ func (l *lineReader) flush() error {
 	return nil
 }
 
-// cutTime takes the time off a piece; a zero time if there is none.
+// cutTime splits the time from a piece; a zero time if there is none.
 func cutTime(content []byte) (time.Time, []byte) {
 	stamp, rest, ok := bytes.Cut(content, []byte{' '})
 	if !ok || len(stamp) > len(time.RFC3339Nano) {

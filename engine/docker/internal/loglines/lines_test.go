@@ -24,10 +24,11 @@ const stamp = "2026-11-21T11:00:00.000000001Z "
 // readAll reads a whole stream.
 func readAll(tty bool, stream string) ([]rhumb.LogLine, error) {
 	var lines []rhumb.LogLine
-	l := &lineReader{tty: tty, in: bufio.NewReader(strings.NewReader(stream)), yield: func(line rhumb.LogLine, _ error) bool {
-		lines = append(lines, line)
-		return true
-	}}
+	l := &lineReader{tty: tty, in: bufio.NewReader(strings.NewReader(stream)),
+		yield: func(line rhumb.LogLine, _ error) bool {
+			lines = append(lines, line)
+			return true
+		}}
 	err := l.run()
 	return lines, err
 }
@@ -41,7 +42,8 @@ func linesOf(ls []rhumb.LogLine) []string {
 }
 
 func TestPartsOfALineAreJoinedPerStream(t *testing.T) {
-	ls, err := readAll(false, frame(1, stamp+"one ")+frame(2, stamp+"err\n")+frame(1, stamp+"line\n")+frame(1, stamp+"no end"))
+	ls, err := readAll(false, frame(1, stamp+"one ")+frame(2, stamp+"err\n")+frame(1, stamp+"line\n")+frame(1,
+		stamp+"no end"))
 	if err != nil || !slices.Equal(linesOf(ls), []string{"err", "one line", "no end"}) || !ls[0].Stderr || ls[1].Stderr {
 		t.Errorf("%+v, %v", ls, err)
 	}
@@ -58,7 +60,7 @@ func TestATerminalsLineIsOneThoughTheEngineCutIt(t *testing.T) {
 	}
 }
 
-func TestALineThatIsTooLongIsToldInParts(t *testing.T) {
+func TestALineThatIsTooLongIsSplit(t *testing.T) {
 	ls, err := readAll(false, frame(1, stamp+strings.Repeat("x", 2*maxLine+5)+"\n"))
 	if err != nil || len(ls) != 3 || len(ls[0].Text) != maxLine || len(ls[1].Text) != maxLine || len(ls[2].Text) != 5 {
 		t.Errorf("%d lines, %v", len(ls), err)

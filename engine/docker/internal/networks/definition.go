@@ -1,4 +1,4 @@
-// Package networks says what Docker is asked for to make a network, and where in a subnet room is left for the stable
+// Package networks maps a network to a request to Docker, and finds the part of a subnet that is free for the stable
 // addresses of services.
 package networks
 

@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	widestRoom   = 27 // bits: a smaller subnet is left whole to the replicas
-	smallestPart = 29 // bits: a smaller part is none
+	widestRoom   = 27 // bits: a smaller subnet belongs to the replicas alone
+	smallestPart = 29 // bits: a smaller part isn't used
 )
 
-// lowerHalf gives the first half of a subnet.
+// lowerHalf returns the first half of a subnet.
 func lowerHalf(p netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(p.Masked().Addr(), p.Bits()+1)
 }
 
-// freePart gives the largest part of a subnet that lies outside of the range from which the engine gives addresses and
-// has none of the taken ones in it; of several the last. Without a range the engine gives all: there is none.
+// freePart returns the largest part of a subnet outside the engine's own range that contains no taken address; of
+// several the last. Without a range the engine hands out all addresses, and there is no such part.
 func freePart(subnet, ipRange netip.Prefix, taken []netip.Addr) netip.Prefix {
 	if !ipRange.IsValid() || !subnet.IsValid() {
 		return netip.Prefix{}
@@ -46,7 +46,7 @@ func partOf(p, ipRange netip.Prefix, taken []netip.Addr) netip.Prefix {
 	return b
 }
 
-// lastAddr gives the last address of an IPv4 prefix.
+// lastAddr returns the last address of an IPv4 prefix.
 func lastAddr(p netip.Prefix) netip.Addr {
 	b := p.Masked().Addr().As4()
 	for i := range b {
@@ -59,12 +59,12 @@ func lastAddr(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// takenIn gives the addresses of a pool that aren't for replicas.
+// takenIn returns the addresses of a pool that aren't for replicas.
 func takenIn(c network.IPAMConfig) []netip.Addr {
 	return append(slices.Collect(maps.Values(c.AuxAddress)), gatewayOf(c))
 }
 
-// gatewayOf gives a pool's gateway: where none is written, the engine takes the first address that it may give.
+// gatewayOf returns a pool's gateway. Where none is written, the engine takes the first address of its range.
 func gatewayOf(c network.IPAMConfig) netip.Addr {
 	if c.Gateway.IsValid() || !c.Subnet.IsValid() {
 		return c.Gateway
@@ -80,7 +80,7 @@ func gatewayOf(c network.IPAMConfig) netip.Addr {
 	return a
 }
 
-// WithRoom gives a pool in which the replicas get the lower half; false if it leaves no room for services' addresses.
+// WithRoom returns the pool with its lower half for replicas; false if that leaves no room for services' addresses.
 func WithRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
 	if c.IPRange.IsValid() || !c.Subnet.IsValid() || !c.Subnet.Addr().Is4() || c.Subnet.Bits() > widestRoom {
 		return c, false
@@ -89,14 +89,15 @@ func WithRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
 	return c, freePart(c.Subnet, c.IPRange, takenIn(c)).IsValid()
 }
 
-// Bridge reads a bridge with an IPv4 subnet out of what the engine says of a network.
+// Bridge converts the engine's description of a network; false if it isn't a bridge with an IPv4 subnet.
 func Bridge(n *network.Network) (rhumb.Bridge, bool) {
 	i := slices.IndexFunc(n.IPAM.Config, func(c network.IPAMConfig) bool { return c.Subnet.Addr().Is4() })
 	if n.Driver != "bridge" || n.Scope != "local" || i < 0 || len(n.ID) < 12 {
 		return rhumb.Bridge{}, false
 	}
 	c := n.IPAM.Config[i]
-	b := rhumb.Bridge{Network: n.Name, ID: n.ID, Interface: n.Options["com.docker.network.bridge.name"], Subnet: c.Subnet.Masked(), Gateway: gatewayOf(c)}
+	b := rhumb.Bridge{Network: n.Name, ID: n.ID, Interface: n.Options["com.docker.network.bridge.name"],
+		Subnet: c.Subnet.Masked(), Gateway: gatewayOf(c)}
 	if b.Interface == "" {
 		b.Interface = "br-" + n.ID[:12]
 	}
@@ -106,10 +107,11 @@ func Bridge(n *network.Network) (rhumb.Bridge, bool) {
 	return b, true
 }
 
-// RoomIn finds where in a network room can be left: in its only IPv4 pool, or in one that the engine is to choose.
-// A negative index: nowhere.
+// RoomIn returns the pool in which room for services can be left: the only IPv4 pool, or one that the engine chooses. A
+// negative index means none.
 func RoomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
-	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" || len(n.IPAM.Options) > 0 {
+	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" ||
+		len(n.IPAM.Options) > 0 {
 		return -1, false
 	}
 	if ipam == nil {
@@ -118,7 +120,7 @@ func RoomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
 	isIPv4 := func(c network.IPAMConfig) bool { return c.Subnet.Addr().Is4() }
 	for _, c := range ipam.Config {
 		if !c.Subnet.IsValid() {
-			return -1, false // the engine has its own mind about that
+			return -1, false // the engine chooses the subnet
 		}
 	}
 	i := slices.IndexFunc(ipam.Config, isIPv4)

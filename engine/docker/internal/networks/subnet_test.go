@@ -22,25 +22,34 @@ func TestTheRoomInASubnet(t *testing.T) {
 		free    string
 	}{
 		{"a usual one", network.IPAMConfig{Subnet: pre("10.1.2.0/24")}, true, "10.1.2.0/25", "10.1.2.1", "10.1.2.128/25"},
-		{"not on its first address", network.IPAMConfig{Subnet: pre("10.1.2.9/24")}, true, "10.1.2.0/25", "10.1.2.1", "10.1.2.128/25"},
+		{"not on its first address", network.IPAMConfig{Subnet: pre("10.1.2.9/24")}, true, "10.1.2.0/25", "10.1.2.1",
+			"10.1.2.128/25"},
 		{"the smallest", network.IPAMConfig{Subnet: pre("10.1.2.32/27")}, true, "10.1.2.32/28", "10.1.2.33", "10.1.2.48/28"},
 		{"too small", network.IPAMConfig{Subnet: pre("10.1.2.32/28")}, false, "", "10.1.2.33", ""},
-		{"its gateway in the upper half", network.IPAMConfig{Subnet: pre("10.1.2.0/24"), Gateway: addr("10.1.2.254")}, true, "10.1.2.0/25", "10.1.2.254", "10.1.2.128/26"},
-		{"its gateway in the upper half of the smallest", network.IPAMConfig{Subnet: pre("10.1.2.0/27"), Gateway: addr("10.1.2.16")}, true, "10.1.2.0/28", "10.1.2.16", "10.1.2.24/29"},
-		{"an upper half full of others", network.IPAMConfig{Subnet: pre("10.1.2.0/27"), AuxAddress: map[string]netip.Addr{"a": addr("10.1.2.20"), "b": addr("10.1.2.28")}}, false, "", "10.1.2.1", ""},
-		{"a first address that is another's", network.IPAMConfig{Subnet: pre("10.1.2.0/24"), AuxAddress: map[string]netip.Addr{"a": addr("10.1.2.1")}}, true, "10.1.2.0/25", "10.1.2.2", "10.1.2.128/25"},
-		{"a range of the user's", network.IPAMConfig{Subnet: pre("10.1.0.0/16"), IPRange: pre("10.1.128.0/24")}, false, "10.1.128.0/24", "10.1.128.0", "10.1.0.0/17"},
-		{"a range that is all of it", network.IPAMConfig{Subnet: pre("10.1.0.0/24"), IPRange: pre("10.1.0.0/24")}, false, "10.1.0.0/24", "10.1.0.1", ""},
+		{"its gateway in the upper half", network.IPAMConfig{Subnet: pre("10.1.2.0/24"), Gateway: addr("10.1.2.254")}, true,
+			"10.1.2.0/25", "10.1.2.254", "10.1.2.128/26"},
+		{"its gateway in the upper half of the smallest", network.IPAMConfig{Subnet: pre("10.1.2.0/27"),
+			Gateway: addr("10.1.2.16")}, true, "10.1.2.0/28", "10.1.2.16", "10.1.2.24/29"},
+		{"an upper half full of others", network.IPAMConfig{Subnet: pre("10.1.2.0/27"),
+			AuxAddress: map[string]netip.Addr{"a": addr("10.1.2.20"), "b": addr("10.1.2.28")}}, false, "", "10.1.2.1", ""},
+		{"a first address that is another's", network.IPAMConfig{Subnet: pre("10.1.2.0/24"),
+			AuxAddress: map[string]netip.Addr{"a": addr("10.1.2.1")}}, true, "10.1.2.0/25", "10.1.2.2", "10.1.2.128/25"},
+		{"a range of the user's", network.IPAMConfig{Subnet: pre("10.1.0.0/16"), IPRange: pre("10.1.128.0/24")}, false,
+			"10.1.128.0/24", "10.1.128.0", "10.1.0.0/17"},
+		{"a range that is all of it", network.IPAMConfig{Subnet: pre("10.1.0.0/24"), IPRange: pre("10.1.0.0/24")}, false,
+			"10.1.0.0/24", "10.1.0.1", ""},
 		{"IPv6", network.IPAMConfig{Subnet: pre("fd00::/64")}, false, "", "fd00::1", ""},
 	} {
 		got, ok := WithRoom(c.pool)
 		if !ok {
 			got = c.pool
 		}
-		if ok != c.room || got.IPRange.IsValid() && got.IPRange.String() != c.ipRange || gatewayOf(got).String() != c.gateway {
+		if ok != c.room || got.IPRange.IsValid() && got.IPRange.String() != c.ipRange ||
+			gatewayOf(got).String() != c.gateway {
 			t.Errorf("%s: %v, range %v, gateway %v", c.name, ok, got.IPRange, gatewayOf(got))
 		}
-		if free := freePart(got.Subnet, got.IPRange, takenIn(got)); free.IsValid() != (c.free != "") || free.IsValid() && free.String() != c.free {
+		if free := freePart(got.Subnet, got.IPRange, takenIn(got)); free.IsValid() != (c.free != "") || free.IsValid() &&
+			free.String() != c.free {
 			t.Errorf("%s: free is %v, want %s", c.name, free, c.free)
 		}
 	}
@@ -72,7 +81,8 @@ func TestNoPartOfASubnetThatIsFreeHasAnythingInIt(t *testing.T) {
 			}
 			return !p.Overlaps(ipRange) && p.Bits() <= smallestPart
 		}
-		if free.IsValid() && (!fits(free) || !subnet.Overlaps(free) || free.Bits() <= subnet.Bits() || free != free.Masked()) {
+		if free.IsValid() && (!fits(free) || !subnet.Overlaps(free) || free.Bits() <= subnet.Bits() ||
+			free != free.Masked()) {
 			t.Fatalf("subnet %v, range %v, taken %v: %v", subnet, ipRange, taken, free)
 		}
 		larger := smallestPart
@@ -80,7 +90,8 @@ func TestNoPartOfASubnetThatIsFreeHasAnythingInIt(t *testing.T) {
 			larger = free.Bits() - 1
 		}
 		for bits := subnet.Bits(); bits <= larger; bits++ { // nothing larger fits
-			for p := netip.PrefixFrom(subnet.Addr(), bits); subnet.Contains(p.Addr()); p = netip.PrefixFrom(lastAddr(p).Next(), bits) {
+			for p := netip.PrefixFrom(subnet.Addr(), bits); subnet.Contains(p.Addr()); p = netip.PrefixFrom(lastAddr(p).Next(),
+				bits) {
 				if fits(p) {
 					t.Fatalf("subnet %v, range %v, taken %v: %v, but %v is larger", subnet, ipRange, taken, free, p)
 				}
@@ -118,7 +129,8 @@ func TestRoomIsLeftOnlyWhereThatIsRhumbs(t *testing.T) {
 
 func TestOnlyABridgeOfThisMachineIsOne(t *testing.T) {
 	pool := network.IPAMConfig{Subnet: netip.MustParsePrefix("10.1.0.0/24")}
-	n := network.Network{Name: "n", ID: "0123456789abcdef", Driver: "bridge", Scope: "local", IPAM: network.IPAM{Driver: "default", Config: []network.IPAMConfig{pool}}}
+	n := network.Network{Name: "n", ID: "0123456789abcdef", Driver: "bridge", Scope: "local",
+		IPAM: network.IPAM{Driver: "default", Config: []network.IPAMConfig{pool}}}
 	b, ok := Bridge(&n)
 	if !ok || b.Interface != "br-0123456789ab" || b.Addresses.IsValid() || b.Gateway.String() != "10.1.0.1" {
 		t.Errorf("one that an older version made: %+v, %v", b, ok)

@@ -13,12 +13,12 @@ import (
 	"rhumb"
 )
 
-// Known are replicas that were looked at before. A list says too little of a container, and looking at each costs the
-// engine 3 ms of CPU; but a list's line can tell that nothing has changed. The zero value is ready.
+// Known caches replicas. The engine's list says too little of a container, and inspecting one costs the engine 3 ms of
+// CPU; but a line of the list shows whether anything has changed. The zero value is ready.
 type Known struct {
 	mu       sync.Mutex
 	seen     map[string]sighting // by ID
-	watchers int                 // how many watch the engine's events, which say when to forget
+	watchers int                 // how many goroutines watch the engine's events, which say when to forget
 }
 
 // sighting is what a replica looked like when the engine's list had that line for it.
@@ -27,8 +27,9 @@ type sighting struct {
 	replica rhumb.Replica
 }
 
-// Listed gives a replica that the engine has listed; look looks at it where that is needed.
-func (k *Known) Listed(ctx context.Context, c *container.Summary, look func(ctx context.Context, id string) (rhumb.Replica, error)) (rhumb.Replica, error) {
+// Listed returns a replica that the engine has listed. It calls look if the replica may have changed.
+func (k *Known) Listed(ctx context.Context, c *container.Summary,
+	look func(ctx context.Context, id string) (rhumb.Replica, error)) (rhumb.Replica, error) {
 	line := lineOf(c, k.watched())
 	if r, ok := k.find(c.ID, line); ok {
 		return r, nil
@@ -40,9 +41,9 @@ func (k *Known) Listed(ctx context.Context, c *container.Summary, look func(ctx 
 	return r, err
 }
 
-// lineOf gives all of a list's line that changes when the replica does. Its status has the age in it, "Up 3 minutes
-// (healthy)", so that one that was stopped and started by hand shows; while the engine's events are watched they tell
-// that, and the age, which changes every second at first, is left out.
+// lineOf returns the part of a list's line that changes when the replica does. The status includes the age, "Up 3
+// minutes (healthy)", which reveals a stop and start by hand. While the engine's events are watched they reveal it, and
+// the age, which at first changes every second, is left out.
 func lineOf(c *container.Summary, watched bool) string {
 	var b strings.Builder
 	fmt.Fprint(&b, c.State, healthIn(c.Status))
@@ -60,8 +61,8 @@ func lineOf(c *container.Summary, watched bool) string {
 	return b.String()
 }
 
-// settled tells whether what was seen is what the line says. If it changed in between, the line must not stand for it.
-// The line of one that was never started doesn't change when its start fails.
+// settled reports whether the inspected replica agrees with its line. If it changed in between, the line must not stand
+// for it. The line of a replica that was never started doesn't change when its start fails.
 func settled(c *container.Summary, r *rhumb.Replica) bool {
 	switch c.State {
 	case container.StateRunning:
@@ -107,14 +108,14 @@ func (k *Known) note(line string, r rhumb.Replica) {
 	k.seen[r.ID] = sighting{line, r}
 }
 
-// Forget forgets a replica, so that it is looked at again.
+// Forget drops a replica, so that it is inspected again.
 func (k *Known) Forget(id string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.seen, id)
 }
 
-// Watch counts who watches the engine's events. What was seen before the events were, or weren't, watched is forgotten.
+// Watch adds n to the number of watchers of the engine's events. When watching begins or ends, it drops all replicas.
 func (k *Known) Watch(n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -128,7 +129,7 @@ func (k *Known) watched() bool {
 	return k.watchers > 0
 }
 
-// Keep forgets the replicas of a stack that are no longer listed; "" is all stacks.
+// Keep drops the replicas of a stack that are no longer listed; "" is all stacks.
 func (k *Known) Keep(stack string, list []container.Summary) {
 	there := make(map[string]bool, len(list))
 	for _, c := range list {

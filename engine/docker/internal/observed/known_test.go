@@ -20,8 +20,10 @@ func summary(state container.ContainerState, status, addr string) *container.Sum
 func TestALineThatDiffersInAnythingThatMattersIsAnother(t *testing.T) {
 	lines := map[string]bool{}
 	for _, c := range []*container.Summary{
-		summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"), summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"),
-		summary(container.StateRunning, "Up 3 minutes", "10.0.0.2"), summary(container.StateExited, "Exited (1) 3 minutes ago", "10.0.0.1"),
+		summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"), summary(container.StateRunning,
+			"Up 3 minutes (healthy)", "10.0.0.1"),
+		summary(container.StateRunning, "Up 3 minutes", "10.0.0.2"), summary(container.StateExited,
+			"Exited (1) 3 minutes ago", "10.0.0.1"),
 		summary(container.StateRunning, "Up 2 seconds", "10.0.0.1"),
 	} {
 		lines[lineOf(c, false)] = true
@@ -32,7 +34,8 @@ func TestALineThatDiffersInAnythingThatMattersIsAnother(t *testing.T) {
 }
 
 func TestTheAgeDoesNotMatterWhileTheEventsAreWatched(t *testing.T) {
-	young, old := summary(container.StateRunning, "Up 2 seconds", "10.0.0.1"), summary(container.StateRunning, "Up 3 minutes", "10.0.0.1")
+	young, old := summary(container.StateRunning, "Up 2 seconds", "10.0.0.1"), summary(container.StateRunning,
+		"Up 3 minutes", "10.0.0.1")
 	if lineOf(young, true) != lineOf(old, true) {
 		t.Error("a replica that only grew older is looked at again")
 	}
@@ -47,10 +50,13 @@ func TestWhatChangedWhileItWasLookedAtIsNotKnown(t *testing.T) {
 		seen rhumb.Replica
 		want bool
 	}{
-		{summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"), rhumb.Replica{State: rhumb.StateRunning, Health: rhumb.HealthHealthy}, true},
-		{summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"), rhumb.Replica{State: rhumb.StateRunning, Health: rhumb.HealthUnhealthy}, false},
+		{summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"),
+			rhumb.Replica{State: rhumb.StateRunning, Health: rhumb.HealthHealthy}, true},
+		{summary(container.StateRunning, "Up 3 minutes (healthy)", "10.0.0.1"),
+			rhumb.Replica{State: rhumb.StateRunning, Health: rhumb.HealthUnhealthy}, false},
 		{summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"), rhumb.Replica{State: rhumb.StateExited}, false},
-		{summary(container.StateExited, "Exited (1) 3 minutes ago", "10.0.0.1"), rhumb.Replica{State: rhumb.StateExited}, true},
+		{summary(container.StateExited, "Exited (1) 3 minutes ago", "10.0.0.1"), rhumb.Replica{State: rhumb.StateExited},
+			true},
 		{summary(container.StateCreated, "Created", "10.0.0.1"), rhumb.Replica{State: rhumb.StateExited, Error: "no"}, false},
 	} {
 		if settled(c.line, &c.seen) != c.want {
@@ -79,10 +85,11 @@ func TestAReplicaIsLookedAtAgainOnlyWhereItsLineMayNotStandForIt(t *testing.T) {
 	list := func(want int, after string) {
 		t.Helper()
 		now.Addrs = map[string]netip.Addr{"n": netip.MustParseAddr("10.0.0.1")}
-		r, err := k.Listed(t.Context(), summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"), func(context.Context, string) (rhumb.Replica, error) {
-			looks++
-			return now, nil
-		})
+		r, err := k.Listed(t.Context(), summary(container.StateRunning, "Up 3 minutes", "10.0.0.1"),
+			func(context.Context, string) (rhumb.Replica, error) {
+				looks++
+				return now, nil
+			})
 		if err != nil || looks != want || r.Addrs["n"].String() != "10.0.0.1" {
 			t.Errorf("%s: %d looks, want %d; %+v, %v", after, looks, want, r, err)
 		}

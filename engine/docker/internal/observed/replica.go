@@ -1,4 +1,4 @@
-// Package observed reads replicas out of what Docker says of its containers, and remembers those that haven't changed.
+// Package observed converts Docker's containers to replicas, and remembers those that haven't changed.
 package observed
 
 import (
@@ -13,7 +13,7 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Replica reads a replica out of what the engine says of its container.
+// Replica converts the engine's description of a container.
 func Replica(c *container.InspectResponse) rhumb.Replica {
 	l := c.Config.Labels
 	r := rhumb.Replica{
@@ -33,7 +33,7 @@ func Replica(c *container.InspectResponse) rhumb.Replica {
 	return r
 }
 
-// addresses gives the address on each network: IPv4 where there is one.
+// addresses returns the address on each network: IPv4 where there is one.
 func addresses(n *container.NetworkSettings) map[string]netip.Addr {
 	addrs := map[string]netip.Addr{}
 	for name, ep := range n.Networks {
@@ -51,7 +51,7 @@ func addresses(n *container.NetworkSettings) map[string]netip.Addr {
 	return addrs
 }
 
-// stateOf gives the state. The engine leaves a container that could not be started in "created", with an exit code.
+// stateOf returns the state. The engine leaves a container that failed to start in "created", with an exit code.
 func stateOf(s *container.State) rhumb.ReplicaState {
 	switch {
 	case s.Paused:
@@ -71,7 +71,7 @@ func healthOf(s *container.State) rhumb.Health {
 	return rhumb.Health(s.Health.Status)
 }
 
-// number reads a number that rhumb wrote into a label; 0 if somebody changed it.
+// number parses a number that rhumb wrote into a label; 0 if it was changed.
 func number(s string) int {
 	n, err := strconv.Atoi(s)
 	if err != nil {
@@ -80,7 +80,7 @@ func number(s string) int {
 	return n
 }
 
-// Moment reads one of the engine's times; its zero is ours.
+// Moment parses one of the engine's times; its zero time becomes Go's.
 func Moment(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || t.Year() <= 1 {
@@ -89,10 +89,10 @@ func Moment(s string) time.Time {
 	return t
 }
 
-// Name gives a container's name.
+// Name returns a container's name.
 func Name(c *container.InspectResponse) string { return strings.TrimPrefix(c.Name, "/") }
 
-// Short shortens an ID for people.
+// Short returns the short form of an ID, for people.
 func Short(id string) string {
 	if len(id) == 64 {
 		return id[:12]

@@ -1,5 +1,5 @@
 // Package process finds and kills the processes of commands in containers, on the engine's machine: Docker has no call
-// for it.
+// for that.
 package process
 
 import (
@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kill kills a process and all that descend from it, those that belong to a container, and gives how many it killed.
+// Kill kills a process and its descendants, as far as they belong to a container, and returns how many it killed.
 func Kill(pid int, container string) (killed int) {
-	for range 2 { // children that are born meanwhile show up in the second round
+	for range 2 { // the second round finds children that were born during the first
 		for _, pid := range family(pid) {
 			if killIn(pid, container) {
 				killed++
@@ -24,14 +24,14 @@ func Kill(pid int, container string) (killed int) {
 	return killed
 }
 
-// Marked tells whether a process was started with "K=V" in its environment.
+// Marked reports whether a process was started with "K=V" in its environment.
 func Marked(pid int, mark string) bool {
 	environment, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
 	return err == nil && slices.Contains(strings.Split(string(environment), "\x00"), mark)
 }
 
-// killIn kills a process if it belongs to a container. It is held by a descriptor while it is looked at, so that its
-// number can't pass to another process in between.
+// killIn kills a process if it belongs to a container. A descriptor holds the process during the check, so that its ID
+// can't pass to another process.
 func killIn(pid int, container string) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -45,7 +45,7 @@ func killIn(pid int, container string) bool {
 	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
 }
 
-// family gives a process and all that descend from it, parents first.
+// family returns a process and all its descendants, parents first.
 func family(pid int) []int {
 	children := map[int][]int{}
 	entries, err := os.ReadDir("/proc")
@@ -68,7 +68,7 @@ func family(pid int) []int {
 	return list
 }
 
-// parentOf reads a process's parent: the second field after the name, which is in brackets and may hold anything.
+// parentOf returns a process's parent: the second field after the name, which is in brackets and may contain anything.
 func parentOf(pid int) (int, bool) {
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {

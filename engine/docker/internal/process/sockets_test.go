@@ -40,7 +40,8 @@ func TestOnlySocketsThatAcceptAreListed(t *testing.T) {
    3: 00000000000000000000000001000000:0051 00000000000000000000000000000000:0000 0A 0 0 0 0 0
 `
 	got, err := listening(strings.NewReader(table))
-	want := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5000"), netip.MustParseAddrPort("127.0.0.1:80"), netip.MustParseAddrPort("[::1]:81")}
+	want := []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5000"), netip.MustParseAddrPort("127.0.0.1:80"),
+		netip.MustParseAddrPort("[::1]:81")}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
