@@ -1,5 +1,6 @@
 # make build        bin/rhumb, static
-# make test         everything that CI runs; installs what is missing (Docker Engine, a base image)
+# make test         everything that CI runs; installs what is missing (Docker Engine, a base image) from the
+#                   distribution
 # make test-short   the part without Docker, four to eight minutes on two cores
 # make release      dist/: archives for linux on amd64 and arm64, checksums, SBOMs;
 #                   "make release-check" builds them twice and compares
