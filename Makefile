@@ -1,9 +1,12 @@
 # make build        bin/rhumb, static
-# make test         everything that CI runs; installs what is missing (Docker Engine, a base image) from the distribution
+# make test         everything that CI runs; installs what is missing (Docker Engine, a base image) from the
+#                   distribution
 # make test-engines the engine's contract and all end-to-end tests, on the machine's own engine and on Engine 29
 # make test-short   the part without Docker, four to eight minutes on two cores
-# make release      dist/: archives for linux on amd64 and arm64, checksums, SBOMs; "make release-check" builds them twice and compares
-# make soak         1,000 rolling deployments under load (N=200: 200), and the long versions of the tests that kill and break things
+# make release      dist/: archives for linux on amd64 and arm64, checksums, SBOMs;
+#                   "make release-check" builds them twice and compares
+# make soak         1,000 rolling deployments under load (N=200: 200),
+#                   and the long versions of the tests that kill and break things
 # make demo         the guestbook, deployed by a server of its own; "make demo-down" removes all of it
 
 SHELL       := /bin/bash
@@ -67,12 +70,14 @@ test-newer:
 soak: images
 	RHUMB_TEST_DOCKER=1 RHUMB_SOAK=$(N) go test -count=1 -v -timeout 12h -run 'ByTheScore' ./test/e2e
 	RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 1h -run 'MutantsAreTold|WrongValueIsTold' ./compose
-	RHUMB_TEST_DOCKER=1 RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 12h -run 'Killed|WriteThatFails|IsAwayOrHangs' ./test/e2e
+	RHUMB_TEST_DOCKER=1 RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 12h \
+		-run 'Killed|WriteThatFails|IsAwayOrHangs' ./test/e2e
 
 test-short: check
 	go test $(RACE) -short -timeout 15m ./...
 
-# The two tools beside go vet are pinned and run from the module proxy. .errcheck names the calls whose errors say nothing.
+# The two tools beside go vet are pinned and run from the module proxy. .errcheck names the calls whose errors don't
+# matter.
 check:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi

@@ -7,7 +7,8 @@ import (
 )
 
 func TestAStrategyDecidesHowAServiceChanges(t *testing.T) {
-	written := Service{Name: "web", Order: StartFirst, Update: Policy{Parallelism: 1, Monitor: 5}, Rollback: Policy{Parallelism: 2}}
+	written := Service{Name: "web", Order: StartFirst, Update: Policy{Parallelism: 1, Monitor: 5},
+		Rollback: Policy{Parallelism: 2}}
 	for _, c := range []struct {
 		strategy    Strategy
 		order       Order
@@ -35,7 +36,8 @@ func TestAStrategyDecidesHowAServiceChanges(t *testing.T) {
 // Releases that were stored before they kept the strategy have what it came to.
 func TestAnOlderReleaseChangesAsItWasStored(t *testing.T) {
 	for _, stored := range []string{
-		`{"Name":"web","Order":"stop-first","OrderWhy":"strategy recreate","Update":{"Parallelism":0,"OnFailure":"rollback"}}`,
+		`{"Name":"web","Order":"stop-first","OrderWhy":"strategy recreate",` +
+			`"Update":{"Parallelism":0,"OnFailure":"rollback"}}`,
 		`{"Name":"web","Order":"start-first","Update":{"Parallelism":2,"OnFailure":"pause"}}`,
 	} {
 		var s Service
