@@ -145,7 +145,7 @@ type Mount struct {
 	UID, GID    string   `json:",omitzero"` // MountFile; "": 0
 	Mode        uint32   `json:",omitzero"` // MountFile: permission bits; MountTmpfs: the folder's mode; 0: default
 	Size        int64    `json:",omitzero"` // MountTmpfs: bytes; 0: no limit
-	Options     []string `json:",omitzero"` // MountTmpfs: further ones of mount(8): "exec", "uid=1000"
+	Options     []string `json:",omitzero"` // MountTmpfs: further options of mount(8): "exec", "uid=1000"
 	NoCopy      bool     `json:",omitzero"` // MountVolume: don't fill it from the image
 	Subpath     string   `json:",omitzero"` // MountVolume, MountImage: the folder in it; "": all of it
 	ImageID     string   `json:",omitzero"` // MountImage: "sha256:…", what is mounted; filled when a release is made
@@ -164,7 +164,8 @@ type Attachment struct {
 	MAC        string            `json:",omitzero"`
 	Priority   int               `json:",omitzero"`
 	DriverOpts map[string]string `json:",omitzero"`
-	// GatewayPriority decides which network is the container's way out: the highest. Where no attachment has one, Priority decides.
+	// GatewayPriority decides which network holds the container's default gateway: the one with the highest value.
+	// Priority decides if no attachment has a GatewayPriority.
 	GatewayPriority int    `json:",omitzero"`
 	InterfaceName   string `json:",omitzero"` // in the container; "": the engine's choice
 }
@@ -175,7 +176,8 @@ type Ulimit struct {
 	Soft, Hard int64
 }
 
-// Device is a device of the server, seen in the container. A Source without a slash at its beginning is a CDI device's name.
+// Device is a device of the server that the container sees. A Source that doesn't begin with a slash is the name of a
+// CDI device.
 type Device struct{ Source, Target, Permissions string }
 
 // Logging is the engine's log driver for a container. The zero value is json-file, 10 MB x 3.

@@ -24,17 +24,21 @@ func TestZeroFieldsLeaveTheHashAsItIs(t *testing.T) {
 	}
 }
 
-// The hashes are kept with replicas that run: a change of one replaces them all.
+// Running replicas carry these hashes. A changed hash replaces every replica of the spec.
 func TestHashesOfSpecsStayAsTheyAre(t *testing.T) {
 	yes, swap := true, int64(10)
 	for want, c := range map[string]Container{
 		"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a": {},
-		"0fb87efb5647e799869e54974b6e9f4eb9a1531fd469d2741a9dfb2ab27636b1": {Image: "nginx", ImageID: "sha256:1", Env: map[string]string{"A": "1", "B": "2"}, Command: []string{"a"},
-			Mounts:   []Mount{{Type: MountVolume, Source: "s_v", Target: "/v", Subpath: "x"}, {Type: MountBind, Source: "/a", Target: "/a", Create: true}},
+		"0fb87efb5647e799869e54974b6e9f4eb9a1531fd469d2741a9dfb2ab27636b1": {
+			Image: "nginx", ImageID: "sha256:1", Env: map[string]string{"A": "1", "B": "2"}, Command: []string{"a"},
+			Mounts: []Mount{{Type: MountVolume, Source: "s_v", Target: "/v", Subpath: "x"},
+				{Type: MountBind, Source: "/a", Target: "/a", Create: true}},
 			Networks: []Attachment{{Network: "s_default", Aliases: []string{"web"}, Priority: 3}}, Init: &yes,
 			Resources: Resources{Memory: 1 << 20, MemorySwappiness: &swap}},
-		"604b4b07709d79c120a55e896b074da1b7f03cd1a5e53a5065f8b63b62c3c409": {Image: "nginx", Annotations: map[string]string{"a": "b"}, MacAddress: "02:42:ac:11:00:02", StopGrace: 1, Devices: []Device{{Source: "/dev/a"}},
-			Health: &Healthcheck{Test: []string{"CMD", "x"}, StartInterval: 2}, Entrypoint: []string{}, Ulimits: []Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}},
+		"604b4b07709d79c120a55e896b074da1b7f03cd1a5e53a5065f8b63b62c3c409": {
+			Image: "nginx", Annotations: map[string]string{"a": "b"}, MacAddress: "02:42:ac:11:00:02", StopGrace: 1,
+			Devices: []Device{{Source: "/dev/a"}}, Health: &Healthcheck{Test: []string{"CMD", "x"}, StartInterval: 2},
+			Entrypoint: []string{}, Ulimits: []Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}},
 	} {
 		if got := c.Hash(); got != want {
 			t.Errorf("%+v: hash %s, want %s", c, got, want)

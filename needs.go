@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Need is something of a Compose file that only newer engines can do. There is one list of them: the table of keys, what a server
-// refuses, and what an engine is asked for follow it.
+// Need is a part of a Compose file that only newer engines support. All needs are in one list. The table of keys, the
+// checks of a server and the requests to an engine follow this list.
 type Need struct {
-	Key    string // its path in the specification: "services.*.annotations"; PATH=VALUE is only that value; "": no key alone
+	Key    string // path in the specification: "services.*.umask"; PATH=VALUE: only that value; "": no key of its own
 	What   string // in messages: "annotations", "a volume of type image"
 	API    string // the oldest version of Docker's API that has it
 	Engine string // the oldest Docker Engine that speaks that version
 
-	container func(*Container) bool // whether a container asks for it; nil: none does
-	build     func(*Build) bool     // whether a build asks for it; nil: none does
+	container func(*Container) bool // reports whether a container uses it; nil: none does
+	build     func(*Build) bool     // reports whether a build uses it; nil: none does
 }
 
 var needs = []Need{
@@ -26,7 +26,7 @@ var needs = []Need{
 	{What: "a CDI device", API: "1.44", Engine: "25",
 		container: func(c *Container) bool { return slices.ContainsFunc(c.Devices, Device.CDI) }},
 	{Key: "services.*.networks.*.mac_address", What: "mac_address of a further network", API: "1.44", Engine: "25",
-		container: func(c *Container) bool { // older engines have one for the container, which its first network gets
+		container: func(c *Container) bool { // older engines have one address for a container: its first network gets it
 			return len(c.Networks) > 1 && slices.ContainsFunc(c.Networks[1:], func(a Attachment) bool { return a.MAC != "" })
 		}},
 	{Key: "services.*.networks.*.interface_name", What: "interface_name", API: "1.48", Engine: "28",
@@ -41,7 +41,8 @@ var needs = []Need{
 		container: func(c *Container) bool {
 			return mounted(c, func(m Mount) bool { return m.Type == MountImage })
 		}},
-	{Key: "services.*.volumes[].bind.recursive=readonly", What: "a bind mount with recursive: readonly", API: "1.44", Engine: "25",
+	{Key: "services.*.volumes[].bind.recursive=readonly", What: "a bind mount with recursive: readonly",
+		API: "1.44", Engine: "25",
 		container: func(c *Container) bool {
 			return mounted(c, func(m Mount) bool { return m.Recursive == "readonly" })
 		}},
@@ -61,12 +62,14 @@ func attached(c *Container, is func(Attachment) bool) bool {
 
 func mounted(c *Container, is func(Mount) bool) bool { return slices.ContainsFunc(c.Mounts, is) }
 
-// CDI reports whether a device is one of the Container Device Interface, which has a name ("vendor.com/gpu=0") in place of a path.
+// CDI reports whether the device is a device of the Container Device Interface. It has a name ("vendor.com/gpu=0")
+// instead of a path.
 func (d Device) CDI() bool {
 	return !strings.HasPrefix(d.Source, "/") && strings.Contains(d.Source, "=")
 }
 
-// Speaks reports whether the engine's API is of a version or a newer one: "1.44". An engine that doesn't say its version speaks all.
+// Speaks reports whether the engine's API has at least a version, such as "1.44". An engine that doesn't report its
+// version speaks every version.
 func (e EngineInfo) Speaks(version string) bool {
 	major, minor, ok := apiVersion(e.APIVersion)
 	wantMajor, wantMinor, _ := apiVersion(version)
@@ -83,7 +86,7 @@ func apiVersion(s string) (major, minor int, ok bool) {
 	return major, minor, err == nil
 }
 
-// Unmet returns what services of a stack need and the engine is too old for: an Unsupported each. nil: nothing.
+// Unmet returns an Unsupported error for each thing that a service of the stack needs and the engine is too old for.
 func (e EngineInfo) Unmet(m *Stack) Errors {
 	var errs Errors
 	for i := range m.Services {
@@ -109,25 +112,26 @@ func (e EngineInfo) UnmetByBuild(service string, b *Build) Errors {
 	return e.unmet(service, func(n *Need) bool { return n.build != nil && n.build(b) })
 }
 
-func (e EngineInfo) unmet(service string, asked func(*Need) bool) Errors {
+func (e EngineInfo) unmet(service string, uses func(*Need) bool) Errors {
 	var errs Errors
 	for i := range needs {
 		n := &needs[i]
-		if e.Speaks(n.API) || !asked(n) {
+		if e.Speaks(n.API) || !uses(n) {
 			continue
 		}
 		has := "API " + e.APIVersion
 		if e.Version != "" {
 			has = e.Version
 		}
-		errs = append(errs, Errorf(Unsupported, "service %s: %s needs Docker Engine %s or newer; this server has %s", service, n.What, n.Engine, has).
+		errs = append(errs, Errorf(Unsupported, "service %s: %s needs Docker Engine %s or newer; this server has %s",
+			service, n.What, n.Engine, has).
 			WithHint("leave it out, or upgrade the server's Docker Engine"))
 	}
 	return errs
 }
 
-// NeedOf returns the need of a key, or of one value of it, as the specification's paths have it: "services.*.volumes[].type" and
-// "image". nil: every engine has it.
+// NeedOf returns the need of a key, or of one of its values: "services.*.volumes[].type" and "image". The path is
+// written as in the specification. NeedOf returns nil if every engine supports it.
 func NeedOf(path, value string) *Need {
 	if value != "" {
 		path += "=" + value

@@ -154,7 +154,7 @@ func (b *Builder) solve(ctx context.Context, engine rhumb.EngineInfo, r rhumb.Bu
 	progress func(rhumb.BuildProgress)) (string, error) {
 	d := &watchedDialer{Dialer: b.dialer}
 	reach := []bkclient.ClientOpt{bkclient.WithContextDialer(d.grpc), bkclient.WithSessionDialer(d.session)}
-	if engine.Speaks("1.53") { // these engines answer plain HTTP/2 on their socket; /grpc and /session are deprecated there
+	if engine.Speaks("1.53") { // these engines answer plain HTTP/2 on their socket and deprecate /grpc and /session
 		reach = []bkclient.ClientOpt{bkclient.WithContextDialer(d.plain)}
 	}
 	bk, err := bkclient.New(ctx, "", reach...)

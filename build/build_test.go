@@ -281,7 +281,8 @@ func TestLimitsReachTheBuildWhereTheEngineKnowsThem(t *testing.T) {
 	r.Build.Ulimits = []rhumb.Ulimit{{Name: "nofile", Soft: 321, Hard: 400}}
 	img, news, err := w.build(dir, r)
 	if !(rhumb.EngineInfo{APIVersion: w.docker.ClientVersion()}).Speaks("1.42") {
-		if rhumb.ErrorCode(err) != rhumb.Unsupported || !strings.Contains(err.Error(), "build.shm_size needs Docker Engine 23") {
+		if rhumb.ErrorCode(err) != rhumb.Unsupported ||
+			!strings.Contains(err.Error(), "build.shm_size needs Docker Engine 23") {
 			t.Errorf("an old engine: %v", err)
 		}
 		return

@@ -73,13 +73,8 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	if err := fetch(r, attrs); err != nil {
 		return nil, err
 	}
-	for key, value := range b.Args {
-		if key == "BUILDKIT_INLINE_CACHE" {
-			return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.%s is not supported: "+
-				"Engine 20.10 builds broken images with it", r.Service, key).
-				WithHint("remove it; the engine keeps its own cache")
-		}
-		attrs["build-arg:"+key] = value
+	if err := buildArgs(r, attrs); err != nil {
+		return nil, err
 	}
 	for key, value := range b.Labels {
 		attrs["label:"+key] = value
@@ -87,6 +82,10 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	hosts, err := extraHosts(r)
 	if err != nil {
 		return nil, err
+	}
+	if b.Network != "" && !slices.Contains([]string{"default", "none", "host"}, b.Network) {
+		return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.network %q is not supported", r.Service, b.Network).
+			WithHint("use default, none or host")
 	}
 	set := func(key, value string, wanted bool) {
 		if wanted {
@@ -101,11 +100,20 @@ func attributes(r rhumb.BuildRequest) (map[string]string, error) {
 	set("shm-size", strconv.FormatInt(b.ShmSize, 10), b.ShmSize > 0)
 	set("add-hosts", hosts, hosts != "")
 	set("ulimit", ulimits(b.Ulimits), len(b.Ulimits) > 0)
-	if b.Network != "" && !slices.Contains([]string{"default", "none", "host"}, b.Network) {
-		return nil, rhumb.Errorf(rhumb.Unsupported, "service %s: build.network %q is not supported", r.Service, b.Network).
-			WithHint("use default, none or host")
-	}
 	return attrs, nil
+}
+
+// buildArgs sets the attributes of build arguments.
+func buildArgs(r rhumb.BuildRequest, attrs map[string]string) error {
+	for key, value := range r.Build.Args {
+		if key == "BUILDKIT_INLINE_CACHE" {
+			return rhumb.Errorf(rhumb.Unsupported, "service %s: build.args.%s is not supported: "+
+				"Engine 20.10 builds broken images with it", r.Service, key).
+				WithHint("remove it; the engine keeps its own cache")
+		}
+		attrs["build-arg:"+key] = value
+	}
+	return nil
 }
 
 // ulimits returns the limits in the frontend's form: "nofile=1024:2048,nproc=5:5".

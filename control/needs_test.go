@@ -15,7 +15,8 @@ func TestWhatTheEngineIsTooOldForIsRefusedFirst(t *testing.T) {
 	_, planned := b.Plan(t.Context(), rhumb.DeployRequest{Model: m})
 	_, deployed := b.Deploy(t.Context(), rhumb.DeployRequest{Model: m}, nil)
 	for what, err := range map[string]error{"plan": planned, "deploy": deployed} {
-		if rhumb.ErrorCode(err) != rhumb.Unsupported || !strings.HasPrefix(err.Error(), "service web: annotations needs Docker Engine 24 or newer") {
+		if rhumb.ErrorCode(err) != rhumb.Unsupported ||
+			!strings.HasPrefix(err.Error(), "service web: annotations needs Docker Engine 24 or newer") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -64,7 +64,8 @@ func allImaged(m *rhumb.Stack) []imaged {
 		list = append(list, imaged{name, c, pull, built})
 		for i := range c.Mounts {
 			if m := &c.Mounts[i]; m.Type == rhumb.MountImage {
-				list = append(list, imaged{mountedAs(name, m), &rhumb.Container{Image: m.Source, Platform: c.Platform}, mounts, false})
+				mounted := &rhumb.Container{Image: m.Source, Platform: c.Platform}
+				list = append(list, imaged{mountedAs(name, m), mounted, mounts, false})
 			}
 		}
 	}
@@ -72,7 +73,7 @@ func allImaged(m *rhumb.Stack) []imaged {
 		s := &m.Services[i]
 		mounts := s.Pull
 		if s.Build != nil || mounts == rhumb.PullBuild {
-			mounts = rhumb.PullMissing // the service's own image is built, those that it mounts aren't
+			mounts = rhumb.PullMissing // the service's own image is built; the images that it mounts aren't
 		}
 		add(s.Name, &s.Container, s.Pull, mounts, s.Build != nil)
 		for j := range s.PreStart {

@@ -24,8 +24,8 @@ func TestAMountedImageIsFoundBesideTheServicesOwn(t *testing.T) {
 	m := rhumb.Stack{Services: []rhumb.Service{{Name: "web", Build: &rhumb.Build{}, Pull: rhumb.PullBuild,
 		Container: rhumb.Container{Image: "web:1", Platform: "linux/arm64", Mounts: tools}}}}
 	list := allImaged(&m)
-	if len(list) != 2 || list[1].name != "web:/tools" || list[1].container.Image != "tools:1" || list[1].container.Platform != "linux/arm64" ||
-		list[1].pull != rhumb.PullMissing || list[1].built {
+	if len(list) != 2 || list[1].name != "web:/tools" || list[1].container.Image != "tools:1" ||
+		list[1].container.Platform != "linux/arm64" || list[1].pull != rhumb.PullMissing || list[1].built {
 		t.Fatalf("%+v", list)
 	}
 	applyMounts("web", &m.Services[0].Container, map[string]rhumb.Image{"web:/tools": {ID: "sha256:1"}})

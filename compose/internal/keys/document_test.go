@@ -17,7 +17,7 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-//go:generate go test -run TestTheDocumentHasTheTable -rewrite
+//go:generate go test -run TestTheDocumentContainsTheTable -rewrite
 
 var rewrite = flag.Bool("rewrite", false, "write the table into the document")
 
@@ -77,7 +77,7 @@ func documentTable(t *testing.T) string {
 	return out.String()
 }
 
-// needed returns what a row's keys need of the engine, which must be the same for all of them.
+// needed returns which engine a row's keys need. All keys of a row must need the same engine.
 func needed(t *testing.T, r row) string {
 	all := map[string]bool{}
 	for name := range strings.FieldsSeq(r.names) {

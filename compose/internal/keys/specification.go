@@ -39,10 +39,10 @@ type Field struct {
 	keys     map[string]*Field // "*" is any name, "[]" are the items of a list
 	Kinds    Kind              // 0: any kind
 	Words    []string          // the only texts; nil: any
-	Pattern  *regexp.Regexp    // that a text matches; nil: any
+	Pattern  *regexp.Regexp    // which a text must match; nil: any
 	Min, Max *float64          // of a number; nil: no bound
 	Required []string          // keys that a mapping must have
-	name     *regexp.Regexp    // that names at "*" match; nil: any
+	name     *regexp.Regexp    // which names at "*" must match; nil: any
 }
 
 // definition is the part of JSON Schema that the Compose specification uses.
@@ -155,7 +155,7 @@ func (f *Field) correct() {
 	}
 }
 
-// Service is what a service may have.
+// Service returns the field of a service.
 func Service() *Field { return Specification().Child("services").Child("*") }
 
 // Child returns the field of a known name.

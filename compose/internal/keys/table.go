@@ -20,7 +20,7 @@ type row struct {
 	under string // the path above the names; "*" is any name, "[]" are the items of a list
 	names string // separated by spaces; name=value is only that value, and a * at its end matches any ending
 	fate  rhumb.Fate
-	why   string // of all fates but honoured: the reason; what only newer engines honour is in rhumb.Need
+	why   string // the reason for any fate but honoured; rhumb.Need has the keys that only newer engines honour
 }
 
 const (
@@ -189,7 +189,8 @@ var Table = sync.OnceValue(func() []*Key {
 	return keys
 })
 
-// inHook returns the path of a service's key in a pre_start hook, if hooks have it: the keys of a container.
+// inHook returns the path in a pre_start hook of a key of a service, if hooks have the key. They have the keys of a
+// container.
 func inHook(path string) (string, bool) {
 	below, ok := strings.CutPrefix(path, "services.*.")
 	if !ok {
@@ -270,5 +271,5 @@ func verb(why string) string {
 	return "isn't supported: " + why
 }
 
-// Hint returns the next move for a refused key.
+// Hint returns what to do about a refused key.
 func (k *Key) Hint() string { return "leave it out" }
