@@ -15,8 +15,8 @@ type Behaviour struct {
 	NeverReady  bool          // its check says unhealthy instead
 	Flaps       time.Duration // once ready its check changes between healthy and unhealthy this often; 0: never
 	ExitAtOnce  bool          // it has exited when Start returns
-	ExitAfter   time.Duration // after its start it exits by itself; 0: never
-	ExitCode    int           // with which it exits by itself, and with which Run ends
+	ExitAfter   time.Duration // how long after its start it exits without being stopped; 0: never
+	ExitCode    int           // of an exit without a stop, and of Run
 	OOM         bool          // that exit is for its memory
 	StopCode    int           // with which it ends when it is stopped
 	IgnoresStop bool          // it ends with 137 instead
@@ -24,11 +24,11 @@ type Behaviour struct {
 	ProbeOutput string        // what a failing check prints; "": "not ready"
 	// Probe carries out a check in the replica instead of what was said above; nil: that counts.
 	Probe func(rhumb.Healthcheck) error
-	// Exec carries out a command in the replica and gives its exit code; nil: 0.
+	// Exec carries out a command in the replica and returns its exit code; nil: 0.
 	Exec func(rhumb.ExecOptions) int
 }
 
-// flapped tells whether a check that flaps says unhealthy at that age.
+// flapped reports whether a flapping check is unhealthy when the replica has this age.
 func (b *Behaviour) flapped(age time.Duration) bool {
 	return b.Flaps > 0 && ((age-b.ReadyAfter)/b.Flaps)%2 == 1
 }
@@ -96,7 +96,7 @@ func (e *Engine) Fail(method string, times int, err error) {
 	e.faults[method] = &fault{times, err}
 }
 
-// LoseEvents keeps changes from being told, while lose is true. What is lost is not told later.
+// LoseEvents makes watchers miss all changes while lose is true. They don't get these changes later either.
 func (e *Engine) LoseEvents(lose bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -164,8 +164,8 @@ func (e *Engine) Hold(f func()) {
 	f()
 }
 
-// Tick tells watchers of what has changed by the clock alone. A test whose clock isn't the real one calls it after
-// moving the clock.
+// Tick reports to watchers what has changed because time has passed. A test that sets its own clock calls Tick after
+// moving it.
 func (e *Engine) Tick() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

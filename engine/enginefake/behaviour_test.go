@@ -20,7 +20,8 @@ func (c *clock) now() time.Time { return c.at }
 func newClock() *clock { return &clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
 
 func spec(service string, slot int) rhumb.ReplicaSpec {
-	c := rhumb.Container{Image: service + ":1", ImageID: enginefake.ImageID(service + ":1"), Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}}}
+	c := rhumb.Container{Image: service + ":1", ImageID: enginefake.ImageID(service + ":1"),
+		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}}}
 	return rhumb.ReplicaSpec{Stack: "shop", Service: service, Release: 1, Slot: slot, Container: c, Spec: "s"}
 }
 
@@ -45,7 +46,8 @@ func look(t testing.TB, e *enginefake.Engine) rhumb.Replica {
 func TestAReplicaIsWhatTheClockSays(t *testing.T) {
 	c := newClock()
 	e := enginefake.New(c.now)
-	e.Behave("web", "", enginefake.Behaviour{ReadyAfter: 2 * time.Second, ExitAfter: 10 * time.Second, ExitCode: 9, OOM: true, Flaps: 3 * time.Second})
+	e.Behave("web", "", enginefake.Behaviour{ReadyAfter: 2 * time.Second, ExitAfter: 10 * time.Second, ExitCode: 9,
+		OOM: true, Flaps: 3 * time.Second})
 	r := start(t, e, spec("web", 1))
 	begun := c.at
 	for _, step := range []struct {
@@ -65,7 +67,8 @@ func TestAReplicaIsWhatTheClockSays(t *testing.T) {
 		if got.State != step.state || got.Health != step.health {
 			t.Errorf("after %v: %s and %s, want %s and %s", step.after, got.State, got.Health, step.state, step.health)
 		}
-		if probe := e.Probe(t.Context(), r.ID, rhumb.Healthcheck{}); (probe == nil) != (step.health == rhumb.HealthHealthy && got.Alive()) {
+		probe := e.Probe(t.Context(), r.ID, rhumb.Healthcheck{})
+		if (probe == nil) != (step.health == rhumb.HealthHealthy && got.Alive()) {
 			t.Errorf("after %v the probe says %v", step.after, probe)
 		}
 	}
@@ -140,7 +143,7 @@ func TestAWatchReportsWhatTheClockBrings(t *testing.T) {
 			at = append(at, time.Since(begun))
 		}
 		if !slices.Equal(at, []time.Duration{0, time.Second, time.Minute}) {
-			t.Errorf("told at %v", at)
+			t.Errorf("changes at %v", at)
 		}
 	})
 }
@@ -159,7 +162,7 @@ func TestAWatchOfAnotherClockNeedsTick(t *testing.T) {
 		e.Tick()
 	}
 	if got := <-changes; got.Stack != "shop" {
-		t.Errorf("told: %+v", got)
+		t.Errorf("the change: %+v", got)
 	}
 }
 
@@ -180,7 +183,7 @@ func TestLostEventsAreNotReported(t *testing.T) {
 		synctest.Wait()
 		select {
 		case c := <-changes:
-			t.Errorf("more than the removal was told: %+v", c)
+			t.Errorf("a change besides the removal: %+v", c)
 		default:
 		}
 	})
@@ -195,7 +198,7 @@ func TestAnEngineThatGoesAwayEndsItsWatches(t *testing.T) {
 		}
 		e.Away(true)
 		if c, ok := <-changes; ok {
-			t.Errorf("told %+v instead of ending", c)
+			t.Errorf("the watch sent %+v instead of ending", c)
 		}
 		if _, err := e.Replicas(t.Context(), ""); rhumb.ErrorCode(err) != rhumb.Unavailable {
 			t.Errorf("away: %v", err)

@@ -1,7 +1,7 @@
 // Package enginefake is rhumb's engine in memory, with a clock and faults that a test holds in its hands.
 //
-// Nothing happens by itself: what a replica is, is computed from the clock whenever somebody looks. Start and Stop
-// return at once. The only goroutines are those of Watch.
+// The fake has no timers: every call computes the state of a replica from the clock. Start and Stop return at once.
+// The only goroutines are those of Watch.
 package enginefake
 
 import (
@@ -41,7 +41,7 @@ type Engine struct {
 	removed  map[string]bool        // image IDs that the engine had and has no more
 	kept     map[string]string      // rhumb's names: image ID
 	watchers map[*watcher]bool
-	changed  chan struct{} // closed at each change, and made anew
+	changed  chan struct{} // closed at each change, and replaced
 }
 
 var (
@@ -53,13 +53,14 @@ var (
 	_ rhumb.CommandRunner = (*Engine)(nil)
 )
 
-// New makes an engine that tells the time by now, which may be called from any goroutine.
+// New returns an engine whose clock is now. The engine calls now from any goroutine.
 func New(now func() time.Time) *Engine {
 	return &Engine{
 		now: now, api: "1.56", faults: map[string]*fault{}, behaviours: map[key]Behaviour{},
 		networks: map[string]holding{}, volumes: map[string]holding{},
 		images: map[string]rhumb.Image{}, scripted: map[string]rhumb.Image{}, missing: map[string]error{},
-		fetched: map[string]time.Time{}, removed: map[string]bool{}, kept: map[string]string{}, watchers: map[*watcher]bool{}, changed: make(chan struct{}),
+		fetched: map[string]time.Time{}, removed: map[string]bool{}, kept: map[string]string{},
+		watchers: map[*watcher]bool{}, changed: make(chan struct{}),
 	}
 }
 
@@ -98,7 +99,8 @@ func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
 		return rhumb.EngineInfo{}, err
 	}
 	defer e.mu.Unlock()
-	return rhumb.EngineInfo{Name: "fake", Version: "1", APIVersion: e.api, OS: "linux", Arch: "amd64", Root: "/nowhere", CPUs: 1, Memory: 1 << 30}, nil
+	return rhumb.EngineInfo{Name: "fake", Version: "1", APIVersion: e.api, OS: "linux", Arch: "amd64", Root: "/nowhere",
+		CPUs: 1, Memory: 1 << 30}, nil
 }
 
 // Replicas lists the replicas of a stack. Their Addrs are shared: they must not be written to.
@@ -178,7 +180,8 @@ func (e *Engine) check(spec *rhumb.ReplicaSpec, now time.Time) error {
 		}
 	}
 	for _, m := range c.Mounts {
-		if m.Type == rhumb.MountFile && !slices.ContainsFunc(spec.Files, func(f rhumb.File) bool { return f.Kind == m.Kind && f.Name == m.Source }) {
+		is := func(f rhumb.File) bool { return f.Kind == m.Kind && f.Name == m.Source }
+		if m.Type == rhumb.MountFile && !slices.ContainsFunc(spec.Files, is) {
 			return rhumb.Errorf(rhumb.Invalid, "service %s: the %s %s has no content", spec.Service, m.Kind, m.Source)
 		}
 		if _, there := e.volumes[m.Source]; m.Type == rhumb.MountVolume && m.Source != "" && !there {
@@ -193,7 +196,7 @@ func (e *Engine) check(spec *rhumb.ReplicaSpec, now time.Time) error {
 	return nil
 }
 
-// onPort gives the running replica that has a port of the host, or nil.
+// onPort returns the running replica that has a port of the host, or nil.
 func (e *Engine) onPort(p rhumb.Port, now time.Time) *replica {
 	for _, r := range e.replicas {
 		for _, q := range r.spec.Container.HostPorts {
@@ -237,7 +240,7 @@ func (e *Engine) make(spec *rhumb.ReplicaSpec, b Behaviour, now time.Time) *repl
 	return r
 }
 
-// address gives an address in the lower half of a network that no other replica there ever gets.
+// address returns an address in the lower half of a network. No other replica there ever gets the same one.
 func address(n, network uint32) netip.Addr {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], (n+1)&0x7fffff|(10+network%200)<<24) // the first one is the gateway's

@@ -14,7 +14,8 @@ import (
 )
 
 func TestTheFakeKeepsTheContract(t *testing.T) {
-	image, declaring := rhumb.Image{Ref: "app", ID: enginefake.ImageID("app")}, rhumb.Image{Ref: "declaring", ID: enginefake.ImageID("declaring"), Volumes: []string{"/data"}}
+	image := rhumb.Image{Ref: "app", ID: enginefake.ImageID("app")}
+	declaring := rhumb.Image{Ref: "declaring", ID: enginefake.ImageID("declaring"), Volumes: []string{"/data"}}
 	open := func(*testing.T) rhumb.Engine {
 		e := enginefake.New(time.Now)
 		e.Interpret(interpret)
@@ -48,7 +49,7 @@ func TestTheFakeKeepsTheContract(t *testing.T) {
 	})
 }
 
-// interpret gives the behaviour of the contract's program.
+// interpret returns the behaviour of the contract's program.
 func interpret(s rhumb.ReplicaSpec) enginefake.Behaviour {
 	c := &s.Container
 	if len(c.Entrypoint) > 0 && c.Entrypoint[0] != "/app" {
@@ -111,7 +112,7 @@ func (p *program) run(args []string) int {
 	return 0
 }
 
-// file gives a mounted file's lines.
+// file returns the lines of a mounted file.
 func (p *program) file(target string) []string {
 	for _, m := range p.spec.Container.Mounts {
 		for _, f := range p.spec.Files {

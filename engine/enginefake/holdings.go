@@ -13,7 +13,7 @@ import (
 	"rhumb"
 )
 
-// holding is a network or a volume. An empty stack: nobody labelled it.
+// holding is a network or a volume. Without a stack it has no label.
 type holding struct {
 	stack   string
 	network rhumb.Network
@@ -106,7 +106,8 @@ func (e *Engine) checkVolume(stack string, v rhumb.Volume) (found bool, err erro
 		return true, rhumb.Errorf(rhumb.Conflict, "volume %s: it is the stack %s's", v.Name, there.stack)
 	default:
 		if what := v.Differs(there.volume.Driver, there.volume.DriverOpts); len(what) > 0 {
-			return true, rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name, strings.Join(what, ", "))
+			return true, rhumb.Errorf(rhumb.Conflict, "volume %s: it is there and defined otherwise: %s", v.Name,
+				strings.Join(what, ", "))
 		}
 	}
 	return found, nil
@@ -176,19 +177,20 @@ func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, er
 	return h, nil
 }
 
-// numbered gives a new network its number.
+// numbered sets the number of a new network.
 func (e *Engine) numbered(h holding) holding {
 	h.number = e.joined
 	e.joined++
 	return h
 }
 
-// bridge gives a network as a bridge: replicas get the lower half of its addresses.
+// bridge returns a network as a bridge. Replicas get the lower half of its addresses.
 func (h *holding) bridge(name string) rhumb.Bridge {
 	id := fmt.Sprintf("%064x", 1<<40|uint64(h.number))
 	first := byte(10 + h.number%200)
 	addr := func(second, last byte) netip.Addr { return netip.AddrFrom4([4]byte{first, second, 0, last}) }
-	b := rhumb.Bridge{Network: name, ID: id, Interface: "br-" + id[52:], Subnet: netip.PrefixFrom(addr(0, 0), 8), Gateway: addr(0, 1)}
+	b := rhumb.Bridge{Network: name, ID: id, Interface: "br-" + id[52:], Subnet: netip.PrefixFrom(addr(0, 0), 8),
+		Gateway: addr(0, 1)}
 	if h.network.IPAM.Driver == "" && len(h.network.IPAM.Pools) == 0 {
 		b.Addresses = netip.PrefixFrom(addr(128, 0), 9)
 	}
@@ -213,7 +215,7 @@ func (r *replica) leave(network string) {
 	}
 }
 
-// of gives the names of a stack's holdings, sorted.
+// of returns the names of a stack's holdings, sorted.
 func of(all map[string]holding, stack string) []string {
 	var names []string
 	for name, h := range all {
@@ -225,8 +227,8 @@ func of(all map[string]holding, stack string) []string {
 	return names
 }
 
-// volumesOf gives the names of a replica's volumes, and makes those that aren't there. A one-off's nameless ones have
-// no name that anybody could meet again.
+// volumesOf returns the names of a replica's volumes, and creates missing ones. The anonymous volumes of a one-off get
+// names that are never used again.
 func (e *Engine) volumesOf(spec *rhumb.ReplicaSpec) []string {
 	var names []string
 	taken := map[string]bool{}

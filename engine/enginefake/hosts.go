@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-// SetHosts gives a running replica exactly these further names.
+// SetHosts replaces the further names of a running replica.
 func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
 	if err := e.enter(ctx, "SetHosts"); err != nil {
 		return err
@@ -38,7 +38,7 @@ func checkHosts(hosts map[string]string) error {
 	return nil
 }
 
-// Hosts gives a replica's hosts file: its own extra hosts and the further names, of which the former win.
+// Hosts returns a replica's hosts file: its own extra hosts and the further names. Its own hosts win.
 func (e *Engine) Hosts(id string) map[string]string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -48,7 +48,7 @@ func (e *Engine) Missing(ref string, err error) {
 	delete(e.images, ref)
 }
 
-// Kept gives rhumb's own names of images, sorted.
+// Kept returns rhumb's own names of images, sorted.
 func (e *Engine) Kept() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -60,7 +60,7 @@ func (e *Engine) Kept() []string {
 	return names
 }
 
-// Has tells whether the engine has an image, by ID.
+// Has reports whether the engine has the image of an ID.
 func (e *Engine) Has(id string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -82,7 +82,7 @@ func (e *Engine) has(id string) bool {
 	return false
 }
 
-// ImageID gives the ID that a reference has unless it is scripted otherwise.
+// ImageID returns the ID of a reference that Image hasn't scripted.
 func ImageID(ref string) string {
 	if strings.HasPrefix(ref, "sha256:") {
 		return ref
@@ -91,7 +91,7 @@ func ImageID(ref string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// meant gives the image that a reference means.
+// meant returns the image that a reference means.
 func (e *Engine) meant(ref string) rhumb.Image {
 	if img, ok := e.scripted[ref]; ok {
 		return img
@@ -99,7 +99,7 @@ func (e *Engine) meant(ref string) rhumb.Image {
 	return rhumb.Image{Ref: ref, ID: ImageID(ref), Size: 1 << 20}
 }
 
-// declared gives the paths at which a container's image declares volumes.
+// declared returns the paths at which a container's image declares volumes.
 func (e *Engine) declared(c *rhumb.Container) []string {
 	if img, ok := e.scripted[c.Image]; ok {
 		return img.Volumes
@@ -113,7 +113,8 @@ func (e *Engine) declared(c *rhumb.Container) []string {
 }
 
 // Resolve finds the image that a reference means, and "pulls" it if the policy says so.
-func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) (rhumb.Image, error) {
+func (e *Engine) Resolve(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) (rhumb.Image,
+	error) {
 	if err := e.enter(ctx, "Resolve"); err != nil {
 		return rhumb.Image{}, err
 	}
@@ -162,7 +163,7 @@ func (e *Engine) Keep(ctx context.Context, stack, service string, release int, i
 	return nil
 }
 
-// Release takes that name away again, and with remove the image if nobody uses it.
+// Release removes that name. With remove it removes the image too, if no release and no replica uses it.
 func (e *Engine) Release(ctx context.Context, stack, service string, release int, remove bool) error {
 	if err := e.enter(ctx, "Release"); err != nil {
 		return err
@@ -178,7 +179,7 @@ func (e *Engine) Release(ctx context.Context, stack, service string, release int
 	return nil
 }
 
-// removeImage removes an image that no release and no replica uses, and gives its size.
+// removeImage removes an image that no release and no replica uses, and returns its size.
 func (e *Engine) removeImage(id string) (size int64) {
 	for _, other := range e.kept {
 		if other == id {
@@ -199,7 +200,7 @@ func (e *Engine) removeImage(id string) (size int64) {
 	return size
 }
 
-// Sweep removes the images that were pulled, or added with AddBuilt, and that nobody needs.
+// Sweep removes images that were pulled or added with AddBuilt and are no longer needed.
 func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duration) (int64, error) {
 	if err := e.enter(ctx, "Sweep"); err != nil {
 		return 0, err
@@ -214,7 +215,7 @@ func (e *Engine) Sweep(ctx context.Context, needed []string, unused time.Duratio
 	return freed, nil
 }
 
-// keptAs gives rhumb's own name for an image of a release.
+// keptAs returns rhumb's own name for an image of a release.
 func keptAs(stack, service string, release int) string {
 	return fmt.Sprintf("rhumb.local/%s-%s:%d", stack, service, release)
 }

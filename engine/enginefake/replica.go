@@ -14,9 +14,9 @@ type replica struct {
 	name      string
 	spec      rhumb.ReplicaSpec
 	behaviour Behaviour
-	base      rhumb.Replica // as it was when it last changed by somebody's doing
+	base      rhumb.Replica // its state after the last call that changed it
 	volumes   []string
-	exit      time.Time // when it exits by itself; zero: never
+	exit      time.Time // when it exits without being stopped; zero: never
 	hosts     map[string]string
 }
 
@@ -33,13 +33,13 @@ func (r *replica) begin(now time.Time) {
 	}
 }
 
-// end ends it by somebody's doing.
+// end ends the replica because of a call.
 func (r *replica) end(now time.Time, code int) {
 	r.base = r.at(now)
 	r.base.State, r.base.ExitCode, r.base.Finished, r.base.Addrs, r.exit = rhumb.StateExited, code, now, nil, time.Time{}
 }
 
-// at gives what an engine would show of it at a time.
+// at returns the replica as an engine would show it at a time.
 func (r *replica) at(now time.Time) rhumb.Replica {
 	v := r.base
 	switch v.State {
@@ -50,14 +50,15 @@ func (r *replica) at(now time.Time) rhumb.Replica {
 		return v
 	}
 	if !r.exit.IsZero() && !now.Before(r.exit) {
-		v.State, v.ExitCode, v.OOM, v.Finished, v.Addrs = rhumb.StateExited, r.behaviour.ExitCode, r.behaviour.OOM, r.exit, nil
+		v.State, v.ExitCode, v.OOM = rhumb.StateExited, r.behaviour.ExitCode, r.behaviour.OOM
+		v.Finished, v.Addrs = r.exit, nil
 		now = r.exit
 	}
 	v.Health = r.health(now)
 	return v
 }
 
-// health gives what the replica's check says at a time.
+// health returns the result of the replica's check at a time.
 func (r *replica) health(now time.Time) rhumb.Health {
 	if h := r.spec.Container.Health; h == nil || len(h.Test) > 0 && h.Test[0] == "NONE" {
 		return rhumb.HealthNone
@@ -72,7 +73,7 @@ func (r *replica) health(now time.Time) rhumb.Health {
 	return rhumb.HealthHealthy
 }
 
-// next gives the first time after t at which it changes by itself; zero: never.
+// next returns the first time after t at which the replica changes without a call, or zero if it never does.
 func (r *replica) next(t time.Time) time.Time {
 	if r.base.State != rhumb.StateRunning {
 		return time.Time{}
@@ -99,7 +100,7 @@ func (r *replica) next(t time.Time) time.Time {
 	return first
 }
 
-// place gives the index at which a replica belongs in the list.
+// place returns the index at which a replica belongs in the list.
 func (e *Engine) place(r *replica) int {
 	i, _ := slices.BinarySearchFunc(e.replicas, r, func(a, b *replica) int {
 		return cmp.Or(strings.Compare(a.base.Stack, b.base.Stack), strings.Compare(a.base.Service, b.base.Service),

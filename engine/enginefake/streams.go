@@ -36,7 +36,7 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	return rhumb.Errorf(rhumb.Internal, "%s", output)
 }
 
-// running gives a replica that runs, or says why there is none.
+// running returns a running replica, or an error that says why there is none.
 func (e *Engine) running(id string, now time.Time) (*replica, error) {
 	r := e.byID(id)
 	if r == nil {
@@ -48,7 +48,7 @@ func (e *Engine) running(id string, now time.Time) (*replica, error) {
 	return r, nil
 }
 
-// Logs gives the lines of the replica's behaviour, one a microsecond from its start.
+// Logs yields the lines of the replica's behaviour, one per microsecond from its start.
 func (e *Engine) Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
 	return func(yield func(rhumb.LogLine, error) bool) {
 		if err := e.enter(ctx, "Logs"); err != nil {
@@ -74,7 +74,7 @@ func (e *Engine) Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.S
 	}
 }
 
-// lines gives the replica's lines that the options choose.
+// lines returns the replica's lines that the options select.
 func (r *replica) lines(o rhumb.LogOptions) []rhumb.LogLine {
 	var lines []rhumb.LogLine
 	for i, text := range r.behaviour.Output {
@@ -83,7 +83,8 @@ func (r *replica) lines(o rhumb.LogOptions) []rhumb.LogLine {
 			continue
 		}
 		text, stderr := strings.CutPrefix(text, "!")
-		lines = append(lines, rhumb.LogLine{Time: at, Stack: r.base.Stack, Service: r.base.Service, Replica: r.name, Stderr: stderr, Text: text})
+		lines = append(lines, rhumb.LogLine{Time: at, Stack: r.base.Stack, Service: r.base.Service, Replica: r.name,
+			Stderr: stderr, Text: text})
 	}
 	switch {
 	case o.Tail < 0:
@@ -144,7 +145,7 @@ func (e *Engine) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int,
 	}
 }
 
-// Run starts a one-off, writes its lines, and gives its exit code. It needs as much time as its behaviour says.
+// Run starts a one-off, writes its lines, and returns its exit code. It takes as long as its behaviour says.
 func (e *Engine) Run(ctx context.Context, spec rhumb.ReplicaSpec, s rhumb.Streams) (int, error) {
 	if err := e.enter(ctx, "Run"); err != nil {
 		return 0, err

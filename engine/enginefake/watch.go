@@ -14,7 +14,7 @@ type watcher struct {
 	wake chan struct{}  // one place: there is news
 	gone chan struct{}  // closed when the engine goes away
 	news []rhumb.Change // guarded by the engine's lock
-	seen time.Time      // until when the clock's own changes were told
+	seen time.Time      // changes by the clock up to this time have been reported
 	left bool
 }
 
@@ -39,7 +39,7 @@ func (w *watcher) add(c rhumb.Change) {
 	}
 }
 
-// Watch tells of changes until ctx ends or the engine goes away.
+// Watch reports changes until ctx ends or the engine goes away.
 func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
 	if err := e.enter(ctx, "Watch"); err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (e *Engine) pass(ctx context.Context, w *watcher) {
 	}
 }
 
-// look gives the first change that waits, and how long to wait for one that the clock brings.
+// look returns the first pending change, or how long to wait for the next change by the clock.
 func (e *Engine) look(w *watcher) (rhumb.Change, bool, time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
