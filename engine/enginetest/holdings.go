@@ -54,7 +54,7 @@ var holdingTests = map[string]func(*bench){
 		b.ok(b.CheckNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext", External: true}))
 		b.is(b.CheckNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext"}), rhumb.Conflict)
 	},
-	"a network is removed once nobody uses it": func(b *bench) {
+	"a network is removed once no replica uses it": func(b *bench) {
 		n := b.network("n")
 		r := b.start(b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}}))
 		b.is(b.RemoveNetwork(b.ctx(), b.stack, n), rhumb.Conflict)
@@ -73,8 +73,9 @@ var holdingTests = map[string]func(*bench){
 			b.Fatalf("holdings: %+v", h)
 		}
 		br := h.Bridges[0]
-		if br.Network != n || br.ID == "" || br.Interface == "" || !br.Subnet.Contains(br.Gateway) || !br.Addresses.IsValid() ||
-			!br.Subnet.Overlaps(br.Addresses) || br.Subnet.Bits() >= br.Addresses.Bits() || br.Addresses.Contains(br.Gateway) {
+		if br.Network != n || br.ID == "" || br.Interface == "" || !br.Subnet.Contains(br.Gateway) ||
+			!br.Addresses.IsValid() || !br.Subnet.Overlaps(br.Addresses) || br.Subnet.Bits() >= br.Addresses.Bits() ||
+			br.Addresses.Contains(br.Gateway) {
 			b.Errorf("bridge: %+v", br)
 		}
 		for slot := range 3 {
@@ -85,7 +86,7 @@ var holdingTests = map[string]func(*bench){
 			}
 		}
 	},
-	"a network that is made anew is another one": func(b *bench) {
+	"a network that is removed and created again has another ID": func(b *bench) {
 		n := b.network("n")
 		first := b.holdings().Bridges[0].ID
 		b.ok(b.RemoveNetwork(b.ctx(), b.stack, n))
@@ -94,7 +95,7 @@ var holdingTests = map[string]func(*bench){
 			b.Errorf("the ID is the old one's: %s", again)
 		}
 	},
-	"an external network is nobody's bridge": func(b *bench) {
+	"an external network is not among the bridges of a stack": func(b *bench) {
 		b.o.AddNetwork(b.T, b.Engine, b.stack+"_ext")
 		b.ok(b.EnsureNetwork(b.ctx(), b.stack, rhumb.Network{Name: b.stack + "_ext", External: true}))
 		if h := b.holdings(); len(h.Bridges) != 0 {
@@ -112,7 +113,7 @@ var holdingTests = map[string]func(*bench){
 			as := b.look(r.ID).Addrs
 			return len(as) == 1 && as[n].IsValid()
 		})
-		b.ok(b.RemoveNetwork(b.ctx(), b.stack, m)) // nobody uses it now
+		b.ok(b.RemoveNetwork(b.ctx(), b.stack, m)) // no replica uses it now
 	},
 	"a replica is in a network beside its own until that is removed": func(b *bench) {
 		n, m := b.network("a"), b.network("b") // in this order: the way out of older engines is the first
@@ -141,15 +142,18 @@ var holdingTests = map[string]func(*bench){
 		b.is(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_ext", External: true}), rhumb.NotFound)
 	},
 	"a volume that is defined otherwise is a conflict": func(b *bench) {
-		v := rhumb.Volume{Key: "v", Name: b.stack + "_v", DriverOpts: map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=10m"}}
+		v := rhumb.Volume{Key: "v", Name: b.stack + "_v",
+			DriverOpts: map[string]string{"type": "tmpfs", "device": "tmpfs", "o": "size=10m"}}
 		b.ok(b.CheckVolume(b.ctx(), b.stack, v))
 		if h := b.holdings(); len(h.Volumes) != 0 {
 			b.Errorf("a check made: %v", h.Volumes)
 		}
 		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
-		v.Driver, v.Labels = "local", map[string]string{"x": "y"} // the engine's own driver, and labels, make no other volume
+		// Neither the name of the engine's own driver nor labels make it another volume.
+		v.Driver, v.Labels = "local", map[string]string{"x": "y"}
 		b.ok(b.CheckVolume(b.ctx(), b.stack, v))
-		for _, opts := range []map[string]string{nil, {"type": "tmpfs", "device": "tmpfs", "o": "size=20m"}, {"type": "tmpfs", "device": "tmpfs"}} {
+		for _, opts := range []map[string]string{nil, {"type": "tmpfs", "device": "tmpfs", "o": "size=20m"},
+			{"type": "tmpfs", "device": "tmpfs"}} {
 			v.DriverOpts = opts
 			b.is(b.CheckVolume(b.ctx(), b.stack, v), rhumb.Conflict)
 			b.is(b.EnsureVolume(b.ctx(), b.stack, v), rhumb.Conflict)
@@ -163,16 +167,17 @@ var holdingTests = map[string]func(*bench){
 		v.External = true
 		b.ok(b.CheckVolume(b.ctx(), b.stack+"x", v))
 	},
-	"a volume that nobody labelled is taken as it is": func(b *bench) {
+	"a volume without labels is used as it is": func(b *bench) {
 		b.o.AddVolume(b.T, b.Engine, b.stack+"_v")
 		b.ok(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_v"}))
 		if h := b.holdings(); len(h.Volumes) != 0 {
 			b.Errorf("it counts as the stack's: %v", h)
 		}
-		b.is(b.CheckVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_v", DriverOpts: map[string]string{"type": "tmpfs"}}), rhumb.Conflict)
+		other := rhumb.Volume{Name: b.stack + "_v", DriverOpts: map[string]string{"type": "tmpfs"}}
+		b.is(b.CheckVolume(b.ctx(), b.stack, other), rhumb.Conflict)
 		b.is(b.RemoveVolume(b.ctx(), b.stack, b.stack+"_v"), rhumb.Conflict)
 	},
-	"a volume is removed once nobody uses it": func(b *bench) {
+	"a volume is removed once no replica uses it": func(b *bench) {
 		v := rhumb.Volume{Name: b.stack + "_v"}
 		b.ok(b.EnsureVolume(b.ctx(), b.stack, v))
 		mount := rhumb.Mount{Type: rhumb.MountVolume, Source: v.Name, Target: "/data"}
@@ -194,7 +199,7 @@ var holdingTests = map[string]func(*bench){
 	},
 }
 
-// holdings gives what the test's stack holds.
+// holdings returns the holdings of the test's stack.
 func (b *bench) holdings() rhumb.Holdings {
 	b.Helper()
 	h, err := b.Holdings(b.ctx(), b.stack)
@@ -202,7 +207,7 @@ func (b *bench) holdings() rhumb.Holdings {
 	return h
 }
 
-// network makes a network of the test's stack and gives its name.
+// network creates a network of the test's stack and returns its name.
 func (b *bench) network(key string) string {
 	b.Helper()
 	n := rhumb.Network{Key: key, Name: b.stack + "_" + key}

@@ -8,7 +8,7 @@ import (
 )
 
 var hookTests = map[string]func(*bench){
-	"a replica tells that commands are to run in it first": func(b *bench) {
+	"a replica reports that commands must run in it first": func(b *bench) {
 		s := b.spec("web", "sleep", "1h")
 		s.PostStart = true
 		if r := b.start(s); !r.PostStart || !b.look(r.ID).PostStart {

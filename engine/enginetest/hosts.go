@@ -29,7 +29,8 @@ var hostsTests = map[string]func(*bench){
 	},
 	"names and addresses that can't stand in a hosts file are invalid": func(b *bench) {
 		r := b.start(b.spec("web"))
-		for name, addr := range map[string]string{"a b": "10.0.0.1", "a\nb": "10.0.0.1", "": "10.0.0.1", "a#b": "10.0.0.1", "a": "10.0.0", "b": "10.0.0.1\n"} {
+		for name, addr := range map[string]string{"a b": "10.0.0.1", "a\nb": "10.0.0.1", "": "10.0.0.1", "a#b": "10.0.0.1",
+			"a": "10.0.0", "b": "10.0.0.1\n"} {
 			b.is(setter(b).SetHosts(b.ctx(), r.ID, map[string]string{name: addr}), rhumb.Invalid)
 			s := b.spec("bad")
 			s.Hosts = map[string]string{name: addr}
@@ -37,7 +38,7 @@ var hostsTests = map[string]func(*bench){
 			b.is(err, rhumb.Invalid)
 		}
 	},
-	"the hosts of a replica that is gone are not found, of a dead one nobody's": func(b *bench) {
+	"setting the hosts of a dead replica does nothing, of a removed one is not found": func(b *bench) {
 		r := b.start(b.spec("web"))
 		b.ok(b.Stop(b.ctx(), r.ID))
 		b.ok(setter(b).SetHosts(b.ctx(), r.ID, map[string]string{"api": "10.9.8.7"}))

@@ -16,7 +16,7 @@ var imageTests = map[string]func(*bench){
 			}
 		}
 	},
-	"an image tells its volumes": func(b *bench) {
+	"an image reports its volumes": func(b *bench) {
 		img, err := images(b).Resolve(b.ctx(), rhumb.ImageRequest{Ref: b.o.Declaring.Ref}, nil)
 		b.ok(err)
 		if len(img.Volumes) != 1 || img.Volumes[0] != "/data" {
@@ -24,7 +24,8 @@ var imageTests = map[string]func(*bench){
 		}
 	},
 	"an image that is not there and is never pulled is not found": func(b *bench) {
-		_, err := images(b).Resolve(b.ctx(), rhumb.ImageRequest{Ref: "rhumb-no-such-image:" + b.stack, Policy: rhumb.PullNever}, nil)
+		_, err := images(b).Resolve(b.ctx(), rhumb.ImageRequest{Ref: "rhumb-no-such-image:" + b.stack,
+			Policy: rhumb.PullNever}, nil)
 		b.is(err, rhumb.NotFound)
 	},
 	"an image is kept until it is released": func(b *bench) {
@@ -52,7 +53,7 @@ var imageTests = map[string]func(*bench){
 		b.ok(images(b).Release(b.ctx(), b.stack, "web", 1, true))
 		b.there(img, true)
 	},
-	"what rhumb fetched is swept once nobody needs it, and nothing else": func(b *bench) {
+	"only images that rhumb fetched are pruned, once they are not needed": func(b *bench) {
 		image := func(name string) rhumb.Image { return b.o.Built(b.T, b.Engine, b.stack+"-"+name+":1") }
 		idle, needed, kept, used := image("idle"), image("needed"), image("kept"), image("used")
 		foreign := b.built()
@@ -60,7 +61,7 @@ var imageTests = map[string]func(*bench){
 		r := b.start(b.specOf("used", rhumb.Container{Image: used.Ref, ImageID: used.ID, Entrypoint: []string{"/app"}}))
 		b.ok(b.Stop(b.ctx(), r.ID))
 		b.swept(time.Hour, needed)
-		b.there(idle, true) // for so long nobody has not needed it
+		b.there(idle, true) // it was needed less than an hour ago
 		b.swept(0, needed)
 		b.there(idle, false)
 		for _, img := range []rhumb.Image{needed, kept, used, foreign} {

@@ -14,7 +14,8 @@ var probeTests = map[string]func(*bench){
 	},
 	"a probe that fails says its output": func(b *bench) {
 		r := b.start(b.spec("web"))
-		err := prober(b).Probe(b.ctx(), r.ID, rhumb.Healthcheck{Test: []string{"CMD", "/app", "print", "no database", "exit", "1"}})
+		err := prober(b).Probe(b.ctx(), r.ID, rhumb.Healthcheck{
+			Test: []string{"CMD", "/app", "print", "no database", "exit", "1"}})
 		if err == nil || err.Error() != "no database" {
 			b.Errorf("error: %v", err)
 		}
@@ -22,7 +23,8 @@ var probeTests = map[string]func(*bench){
 	"a probe past its timeout is killed": func(b *bench) {
 		r := b.start(b.spec("web"))
 		begun := time.Now()
-		err := prober(b).Probe(b.ctx(), r.ID, rhumb.Healthcheck{Test: []string{"CMD", "/app", "print", "slow", "sleep", "1h"}, Timeout: 500 * time.Millisecond})
+		err := prober(b).Probe(b.ctx(), r.ID, rhumb.Healthcheck{
+			Test: []string{"CMD", "/app", "print", "slow", "sleep", "1h"}, Timeout: 500 * time.Millisecond})
 		b.is(err, rhumb.Timeout)
 		if took := time.Since(begun); took > 10*time.Second || !strings.Contains(err.Error(), "slow") {
 			b.Errorf("after %v: %v", took, err)

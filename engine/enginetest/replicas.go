@@ -11,7 +11,8 @@ var replicaTests = map[string]func(*bench){
 	"an engine describes itself": func(b *bench) {
 		i, err := b.Info(b.ctx())
 		b.ok(err)
-		if i.Name == "" || i.Version == "" || i.APIVersion == "" || i.OS == "" || i.Arch == "" || i.Root == "" || i.CPUs < 1 || i.Memory < 1 {
+		if i.Name == "" || i.Version == "" || i.APIVersion == "" || i.OS == "" || i.Arch == "" || i.Root == "" ||
+			i.CPUs < 1 || i.Memory < 1 {
 			b.Errorf("something is missing: %+v", i)
 		}
 	},
@@ -69,23 +70,26 @@ var replicaTests = map[string]func(*bench){
 		r := b.start(s)
 		again := b.look(r.ID)
 		for _, r := range []rhumb.Replica{r, again} {
-			if r.Stack != b.stack || r.Service != "web" || r.Release != 42 || r.Slot != 3 || r.Restarts != 2 || r.Spec != s.Spec ||
-				r.ImageID != b.o.Image.ID || r.State != rhumb.StateRunning || r.Created.IsZero() || r.Started.IsZero() || !r.Finished.IsZero() {
+			if r.Stack != b.stack || r.Service != "web" || r.Release != 42 || r.Slot != 3 || r.Restarts != 2 ||
+				r.Spec != s.Spec || r.ImageID != b.o.Image.ID || r.State != rhumb.StateRunning || r.Created.IsZero() ||
+				r.Started.IsZero() || !r.Finished.IsZero() {
 				b.Errorf("not what it was made from: %+v", r)
 			}
 		}
 	},
 	"a replica has an address on each of its networks": func(b *bench) {
 		one, two := b.network("one"), b.network("two")
-		r := b.start(b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: one, Aliases: []string{"web"}}, {Network: two}}}))
+		r := b.start(b.specOf("web", rhumb.Container{
+			Networks: []rhumb.Attachment{{Network: one, Aliases: []string{"web"}}, {Network: two}}}))
 		other := b.spec("other")
 		other.Container.NetworkMode, other.Container.Networks = "", []rhumb.Attachment{{Network: one}}
 		o := b.start(other)
-		if len(r.Addrs) != 2 || !r.Addrs[one].IsValid() || !r.Addrs[two].IsValid() || r.Addrs[one] == r.Addrs[two] || r.Addrs[one] == o.Addrs[one] {
+		if len(r.Addrs) != 2 || !r.Addrs[one].IsValid() || !r.Addrs[two].IsValid() || r.Addrs[one] == r.Addrs[two] ||
+			r.Addrs[one] == o.Addrs[one] {
 			b.Errorf("addresses: %v and %v", r.Addrs, o.Addrs)
 		}
 	},
-	"an exit is told with its code": func(b *bench) {
+	"an exit is reported with its code": func(b *bench) {
 		r := b.exited(b.start(b.spec("web", "exit", "3")).ID)
 		if r.ExitCode != 3 || r.Finished.IsZero() || r.OOM || r.Error != "" || len(r.Addrs) != 0 {
 			b.Errorf("exited: %+v", r)
@@ -100,7 +104,8 @@ var replicaTests = map[string]func(*bench){
 		}
 	},
 	"what ignores the stop signal is killed after its grace": func(b *bench) {
-		r := b.start(b.specOf("web", rhumb.Container{Command: []string{"ignore", "print", "up", "sleep", "1h"}, StopGrace: time.Second}))
+		r := b.start(b.specOf("web", rhumb.Container{
+			Command: []string{"ignore", "print", "up", "sleep", "1h"}, StopGrace: time.Second}))
 		b.waitLine(r.ID, "up")
 		begun := time.Now()
 		b.ok(b.Stop(b.ctx(), r.ID))

@@ -51,7 +51,8 @@ var startTests = map[string]func(*bench){
 		}
 	},
 	"a volume that the image declares is not made where something is mounted": func(b *bench) {
-		c := rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID, Mounts: []rhumb.Mount{{Type: rhumb.MountTmpfs, Target: "/data/"}}}
+		c := rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID,
+			Mounts: []rhumb.Mount{{Type: rhumb.MountTmpfs, Target: "/data/"}}}
 		b.start(b.specOf("db", c))
 		if h := b.holdings(); len(h.Volumes) != 0 {
 			b.Errorf("volumes: %v", h.Volumes)
@@ -71,7 +72,8 @@ var startTests = map[string]func(*bench){
 			{Kind: rhumb.FileSecret, Name: "key", Content: []byte("a secret\n")},
 		}
 		r := b.exited(b.start(s).ID)
-		if got := b.lines(r.ID, rhumb.LogOptions{}); !slices.Equal(texts(got), []string{"a config", "a secret"}) || r.ExitCode != 0 {
+		got := b.lines(r.ID, rhumb.LogOptions{})
+		if !slices.Equal(texts(got), []string{"a config", "a secret"}) || r.ExitCode != 0 {
 			b.Errorf("read %q, exit code %d", texts(got), r.ExitCode)
 		}
 	},
@@ -84,7 +86,8 @@ var startTests = map[string]func(*bench){
 				{Type: rhumb.MountFile, Kind: rhumb.FileConfig, Source: "full", Target: "/etc/app.conf"},
 			},
 		})
-		s.Files = []rhumb.File{{Kind: rhumb.FileConfig, Name: "nil"}, {Kind: rhumb.FileConfig, Name: "empty", Content: []byte{}},
+		s.Files = []rhumb.File{{Kind: rhumb.FileConfig, Name: "nil"},
+			{Kind: rhumb.FileConfig, Name: "empty", Content: []byte{}},
 			{Kind: rhumb.FileConfig, Name: "full", Content: []byte("the only line\n")}}
 		r := b.exited(b.start(s).ID)
 		if got := b.lines(r.ID, rhumb.LogOptions{}); !slices.Equal(texts(got), []string{"the only line"}) || r.ExitCode != 0 {
@@ -122,19 +125,22 @@ var startTests = map[string]func(*bench){
 		b.is(err, rhumb.Invalid)
 		b.nothing()
 		n := b.network("yes")
-		_, err = b.Start(b.ctx(), b.specOf("web", rhumb.Container{Networks: []rhumb.Attachment{{Network: n}, {Network: b.stack + "_no"}}}))
+		_, err = b.Start(b.ctx(), b.specOf("web", rhumb.Container{
+			Networks: []rhumb.Attachment{{Network: n}, {Network: b.stack + "_no"}}}))
 		b.is(err, rhumb.Invalid)
 		b.nothing()
 	},
 	"a volume that is not there is invalid, and not made in silence": func(b *bench) {
-		_, err := b.Start(b.ctx(), b.specOf("web", rhumb.Container{Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Source: b.stack + "_no", Target: "/data"}}}))
+		_, err := b.Start(b.ctx(), b.specOf("web", rhumb.Container{
+			Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Source: b.stack + "_no", Target: "/data"}}}))
 		b.is(err, rhumb.Invalid)
 		b.is(b.EnsureVolume(b.ctx(), b.stack, rhumb.Volume{Name: b.stack + "_no", External: true}), rhumb.NotFound)
 		b.nothing()
 	},
 	"a slot's volumes stay when its next replica can't be made": func(b *bench) {
 		mounts := []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}
-		b.gone(b.start(b.specOf("db", rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID, Mounts: mounts})).ID)
+		b.gone(b.start(b.specOf("db", rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID,
+			Mounts: mounts})).ID)
 		before := b.holdings().Volumes
 		next := b.specOf("db", rhumb.Container{Image: b.o.Declaring.Ref, ImageID: b.o.Declaring.ID, Mounts: mounts,
 			Networks: []rhumb.Attachment{{Network: b.network("yes")}, {Network: b.stack + "_no"}}})
@@ -147,7 +153,8 @@ var startTests = map[string]func(*bench){
 	},
 	"a port of the host that is taken is a conflict, and nothing is left": func(b *bench) {
 		n := b.network("n")
-		c := rhumb.Container{Networks: []rhumb.Attachment{{Network: n}}, HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 39187, Target: 80, Protocol: rhumb.TCP}}}
+		c := rhumb.Container{Networks: []rhumb.Attachment{{Network: n}},
+			HostPorts: []rhumb.Port{{HostIP: "127.0.0.1", Published: 39187, Target: 80, Protocol: rhumb.TCP}}}
 		r := b.start(b.specOf("one", c))
 		_, err := b.Start(b.ctx(), b.specOf("two", c))
 		b.is(err, rhumb.Conflict)

@@ -13,21 +13,24 @@ import (
 )
 
 var streamTests = map[string]func(*bench){
-	"logs are told oldest first, with their stream and time": func(b *bench) {
+	"logs come oldest first, with their stream and time": func(b *bench) {
 		begun := time.Now().Add(-time.Minute)
-		r := b.exited(b.start(b.spec("web", "print", "one", "sleep", "20ms", "err", "two", "sleep", "20ms", "print", "three")).ID)
+		r := b.exited(b.start(b.spec("web", "print", "one", "sleep", "20ms", "err", "two", "sleep", "20ms",
+			"print", "three")).ID)
 		ls := b.lines(r.ID, rhumb.LogOptions{})
 		if !slices.Equal(texts(ls), []string{"one", "two", "three"}) {
 			b.Fatalf("lines: %q", texts(ls))
 		}
 		for i, l := range ls {
-			if l.Stderr != (i == 1) || l.Stack != b.stack || l.Service != "web" || l.Replica != r.Name() || l.Time.Before(begun) || i > 0 && l.Time.Before(ls[i-1].Time) {
+			if l.Stderr != (i == 1) || l.Stack != b.stack || l.Service != "web" || l.Replica != r.Name() ||
+				l.Time.Before(begun) || i > 0 && l.Time.Before(ls[i-1].Time) {
 				b.Errorf("line: %+v", l)
 			}
 		}
 	},
 	"logs can be chosen by number and time": func(b *bench) {
-		r := b.exited(b.start(b.spec("web", "print", "one", "sleep", "20ms", "print", "two", "sleep", "20ms", "print", "three")).ID)
+		r := b.exited(b.start(b.spec("web", "print", "one", "sleep", "20ms", "print", "two", "sleep", "20ms",
+			"print", "three")).ID)
 		all := b.lines(r.ID, rhumb.LogOptions{})
 		if len(all) != 3 {
 			b.Fatalf("lines: %q", texts(all))
@@ -70,7 +73,7 @@ var streamTests = map[string]func(*bench){
 			b.Errorf("%d lines, context: %v", n, ctx.Err())
 		}
 	},
-	"nobody needs to read logs to their end": func(b *bench) {
+	"a reader may stop before the end of the logs": func(b *bench) {
 		r := b.start(b.spec("web", "print", "one", "print", "two", "sleep", "1h"))
 		b.waitLine(r.ID, "two")
 		for l, err := range reader(b).Logs(b.ctx(), r.ID, rhumb.LogOptions{Follow: true}) {
@@ -127,7 +130,8 @@ var streamTests = map[string]func(*bench){
 		b.nothing()
 	},
 	"a one-off's nameless volumes are not the stack's": func(b *bench) {
-		s := b.specOf("web", rhumb.Container{Command: []string{"exit", "0"}, Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}})
+		s := b.specOf("web", rhumb.Container{Command: []string{"exit", "0"},
+			Mounts: []rhumb.Mount{{Type: rhumb.MountVolume, Target: "/x"}}})
 		s.OneOff = "abc"
 		_, err := commands(b).Run(b.ctx(), s, rhumb.Streams{})
 		b.ok(err)
@@ -190,7 +194,9 @@ func (b *bench) lines(id string, o rhumb.LogOptions) []rhumb.LogLine {
 // waitLine waits until a replica has written a line.
 func (b *bench) waitLine(id, text string) {
 	b.Helper()
-	b.within(20*time.Second, "line "+text, func() bool { return slices.Contains(texts(b.lines(id, rhumb.LogOptions{})), text) })
+	b.within(20*time.Second, "line "+text, func() bool {
+		return slices.Contains(texts(b.lines(id, rhumb.LogOptions{})), text)
+	})
 }
 
 func texts(ls []rhumb.LogLine) []string {

@@ -8,28 +8,28 @@ import (
 )
 
 var watchTests = map[string]func(*bench){
-	"a watch tells of a start, an exit and a removal": func(b *bench) {
+	"a watch reports a start, an exit and a removal": func(b *bench) {
 		changes, err := b.Watch(b.ctx())
 		b.ok(err)
 		r := b.start(b.spec("web"))
-		b.told(changes, func() bool { return b.look(r.ID).State == rhumb.StateRunning })
+		b.reported(changes, func() bool { return b.look(r.ID).State == rhumb.StateRunning })
 		b.o.Kill(b.T, b.Engine, r.ID)
-		b.told(changes, func() bool { return b.look(r.ID).State == rhumb.StateExited })
+		b.reported(changes, func() bool { return b.look(r.ID).State == rhumb.StateExited })
 		b.ok(b.Remove(b.ctx(), r.ID))
-		b.told(changes, func() bool { return b.look(r.ID).ID == "" })
+		b.reported(changes, func() bool { return b.look(r.ID).ID == "" })
 	},
-	"a watch tells of an exit that comes by itself": func(b *bench) {
+	"a watch reports an exit without a stop": func(b *bench) {
 		changes, err := b.Watch(b.ctx())
 		b.ok(err)
 		r := b.start(b.spec("web", "sleep", "300ms", "exit", "1"))
-		b.told(changes, func() bool { return b.look(r.ID).State == rhumb.StateExited })
+		b.reported(changes, func() bool { return b.look(r.ID).State == rhumb.StateExited })
 	},
-	"a watch tells of health": func(b *bench) {
+	"a watch reports health": func(b *bench) {
 		changes, err := b.Watch(b.ctx())
 		b.ok(err)
 		check := &rhumb.Healthcheck{Test: []string{"CMD", "/app", "exit", "0"}, Interval: 100 * time.Millisecond}
 		r := b.start(b.specOf("web", rhumb.Container{Health: check}))
-		b.told(changes, func() bool { return b.look(r.ID).Health == rhumb.HealthHealthy })
+		b.reported(changes, func() bool { return b.look(r.ID).Health == rhumb.HealthHealthy })
 	},
 	"a watch ends with its context": func(b *bench) {
 		ctx, cancel := context.WithCancel(b.ctx())
@@ -48,7 +48,7 @@ var watchTests = map[string]func(*bench){
 			}
 		}
 	},
-	"a watch that nobody reads does not stop the engine, and loses nothing": func(b *bench) {
+	"an unread watch does not stop the engine, and loses nothing": func(b *bench) {
 		changes, err := b.Watch(b.ctx())
 		b.ok(err)
 		ids := map[string]bool{}
@@ -67,14 +67,14 @@ var watchTests = map[string]func(*bench){
 					return // everything may have changed
 				}
 			case <-deadline:
-				b.Fatalf("never told: %v", ids)
+				b.Fatalf("never reported: %v", ids)
 			}
 		}
 	},
 }
 
-// told reads changes until something is true, and fails if they stop coming before.
-func (b *bench) told(changes <-chan rhumb.Change, seen func() bool) {
+// reported reads changes until seen returns true. It fails if that takes too long.
+func (b *bench) reported(changes <-chan rhumb.Change, seen func() bool) {
 	b.Helper()
 	deadline := time.After(20 * time.Second)
 	for !seen() {
@@ -87,7 +87,7 @@ func (b *bench) told(changes <-chan rhumb.Change, seen func() bool) {
 				continue
 			}
 		case <-deadline:
-			b.Fatal("it was not told")
+			b.Fatal("no change was reported")
 		}
 	}
 }
