@@ -18,7 +18,7 @@ type cord struct {
 	l     net.Listener
 	mu    sync.Mutex
 	conns []net.Conn
-	asked func(request []byte) // hears what is asked before the engine does; nil: nobody does
+	asked func(request []byte) // called with each piece of a request before the engine gets it; may be nil
 	wg    sync.WaitGroup
 }
 
@@ -51,14 +51,14 @@ func newCord(t *testing.T) *cord {
 	return c
 }
 
-// hear sets who hears what is asked from now on.
+// hear sets the function that is called with requests from now on.
 func (c *cord) hear(asked func(request []byte)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked = asked
 }
 
-// hearing lets asked hear all that is written to the engine.
+// hearing returns a writer to the engine that calls asked before each write.
 func (c *cord) hearing(far net.Conn) io.Writer {
 	return writer(func(b []byte) (int, error) {
 		c.mu.Lock()
@@ -75,7 +75,7 @@ type writer func([]byte) (int, error)
 
 func (w writer) Write(b []byte) (int, error) { return w(b) }
 
-// cut ends all connections and takes no more.
+// cut closes all connections and accepts no more.
 func (c *cord) cut() {
 	c.l.Close()
 	c.mu.Lock()

@@ -81,7 +81,7 @@ func hosts(t *testing.T, e rhumb.Engine, id string) map[string]string {
 	return found
 }
 
-// away gives an engine whose socket isn't there.
+// away returns an engine whose socket isn't there.
 func away(t *testing.T) rhumb.Engine {
 	t.Helper()
 	e, err := docker.New(docker.Options{Host: "unix://" + filepath.Join(t.TempDir(), "no.sock"), Files: t.TempDir()})
@@ -91,7 +91,7 @@ func away(t *testing.T) rhumb.Engine {
 	return e
 }
 
-// changed makes a copy of the test image with changes to its configuration, and gives its ID.
+// changed makes a copy of the test image with changes to its configuration, and returns its ID.
 func changed(t *testing.T, tag string, changes ...string) string {
 	t.Helper()
 	tarball, err := testTar()

@@ -79,7 +79,7 @@ func open(t *testing.T) *docker.Engine {
 	return e
 }
 
-// stackName gives a stack of the test's own, and removes at its end whatever it holds.
+// stackName returns the name of a stack for one test. The stack's holdings are removed when the test ends.
 func stackName(t *testing.T) string {
 	t.Helper()
 	stack := "et" + strings.ToLower(rand.Text()[:10])
@@ -114,7 +114,7 @@ func sweep(t *testing.T, stack string) {
 	}
 }
 
-// raw gives the engine's own client.
+// raw returns a client of Docker's own.
 func raw(t *testing.T) *client.Client {
 	t.Helper()
 	c, err := client.New(client.WithHost(client.DefaultDockerHost))
@@ -125,7 +125,7 @@ func raw(t *testing.T) *client.Client {
 	return c
 }
 
-// image gives the ID of the test image, and makes it the first time.
+// image returns the ID of the test image. The first call creates the image.
 func image(t *testing.T) string {
 	t.Helper()
 	id, err := testImage()
@@ -143,7 +143,7 @@ func importTestImage() (string, error) {
 	return importImage(tarball, testTag, `ENTRYPOINT ["/app"]`)
 }
 
-// importImage makes an image out of a tar, and gives its ID.
+// importImage creates an image from a tar and returns its ID.
 func importImage(tarball []byte, tag string, changes ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -165,7 +165,7 @@ func importImage(tarball []byte, tag string, changes ...string) (string, error) 
 	return i.ID, err
 }
 
-// testTar gives the files of the test image: the program, statically linked.
+// testTar returns the files of the test image: the program, statically linked.
 var testTar = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "rhumb-testapp-")
 	if err != nil {
@@ -200,7 +200,7 @@ var testTar = sync.OnceValues(func() ([]byte, error) {
 	return b.Bytes(), w.Close()
 })
 
-// spec gives a spec that runs the test image with a command.
+// spec returns a spec that runs the test image with a command.
 func spec(t *testing.T, stack, service string, slot int, command ...string) rhumb.ReplicaSpec {
 	t.Helper()
 	c := rhumb.Container{Image: testTag, ImageID: image(t), Command: command, NetworkMode: "none"}

@@ -41,7 +41,8 @@ func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]strin
 	}
 	if err != nil {
 		return rhumb.Errorf(rhumb.Internal, "hosts file of %s: %w", observed.Name(c), err).
-			WithHint("run the daemon as root on the engine's machine, with the engine's data folder in sight and space on its disk")
+			WithHint("run the daemon as root on the engine's machine, with the engine's data folder in sight and " +
+				"space on its disk")
 	}
 	return nil
 }

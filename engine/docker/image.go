@@ -154,7 +154,7 @@ func (e *Engine) declaredVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) (
 	return volumes, nil
 }
 
-// Keep gives an image of a release a name of rhumb's own, which protects it from pruning.
+// Keep tags an image of a release with a name of rhumb's own, which protects it from pruning.
 func (e *Engine) Keep(ctx context.Context, stack, service string, release int, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

@@ -370,7 +370,7 @@ func TestADeathForMemoryIsReportedAsSuch(t *testing.T) {
 	s := spec(t, stack, "web", 1, "sleep", "500ms", "eat")
 	s.Container.Resources.Memory, s.Container.Resources.MemorySwap = 32<<20, 32<<20
 	start(t, e, s)
-	within(t, 10*time.Second, "the death for memory", func() bool { // told in a moment after the exit
+	within(t, 10*time.Second, "the death for memory", func() bool { // reported shortly after the exit
 		r := exited(t, e, stack)
 		return r.OOM && r.ExitCode == 137
 	})

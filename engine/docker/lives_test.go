@@ -12,7 +12,7 @@ import (
 	"rhumb/engine/docker"
 )
 
-// ear hears lives, and knows the last word on each replica.
+// ear collects lives, and keeps the last one of each replica.
 type ear struct {
 	mu    sync.Mutex
 	alive map[string]bool
@@ -39,12 +39,12 @@ func listen(ctx context.Context, e *docker.Engine) *ear {
 	return h
 }
 
-// says tells whether the last word on a replica is that.
+// says reports whether the last life of a replica was of this kind.
 func (h *ear) says(id string, alive bool) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	last, told := h.alive[id]
-	return told && last == alive
+	last, ok := h.alive[id]
+	return ok && last == alive
 }
 
 func TestDeathsAreReportedAtOnceAndEarlierOnesToo(t *testing.T) {
@@ -58,18 +58,18 @@ func TestDeathsAreReportedAtOnceAndEarlierOnesToo(t *testing.T) {
 	within(t, 10*time.Second, "one is dead", exited)
 	ctx, cancel := context.WithCancel(t.Context())
 	h := listen(ctx, e)
-	within(t, 5*time.Second, "the dead one is told, and the one that runs",
+	within(t, 5*time.Second, "the dead replica and the running one are reported",
 		func() bool { return h.says(dead.ID, false) && h.says(web.ID, true) })
 	if _, err := raw(t).ContainerKill(t.Context(), web.ID, client.ContainerKillOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	within(t, 5*time.Second, "the death is told", func() bool { return h.says(web.ID, false) })
-	t.Logf("told %v after the kill was answered", time.Since(begun))
+	within(t, 5*time.Second, "the death is reported", func() bool { return h.says(web.ID, false) })
+	t.Logf("reported %v after the kill was answered", time.Since(begun))
 	if _, err := raw(t).ContainerStart(t.Context(), web.ID, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 5*time.Second, "the start is told", func() bool { return h.says(web.ID, true) })
+	within(t, 5*time.Second, "the start is reported", func() bool { return h.says(web.ID, true) })
 	cancel()
 	select {
 	case <-h.done:
@@ -93,7 +93,7 @@ func TestNoDeathFallsBetweenTheListAndTheEvents(t *testing.T) {
 		}()
 		time.Sleep(time.Duration(i) * 4 * time.Millisecond) // around the moment of the death
 		h := listen(ctx, e)
-		within(t, 5*time.Second, "the death is told", func() bool { return h.says(r.ID, false) })
+		within(t, 5*time.Second, "the death is reported", func() bool { return h.says(r.ID, false) })
 		cancel()
 		<-h.done
 		if err := <-killed; err != nil {
@@ -103,7 +103,8 @@ func TestNoDeathFallsBetweenTheListAndTheEvents(t *testing.T) {
 }
 
 func TestLivesOfAnEngineThatGoesAwayEndWithOneError(t *testing.T) {
-	need(t)
+	direct := need(t)
+	r := start(t, direct, spec(t, stackName(t), "web", 1))
 	c := newCord(t)
 	e, err := docker.New(docker.Options{Host: "unix://" + c.path})
 	if err != nil {
@@ -111,7 +112,7 @@ func TestLivesOfAnEngineThatGoesAwayEndWithOneError(t *testing.T) {
 	}
 	defer e.Close()
 	h := listen(t.Context(), e)
-	time.Sleep(200 * time.Millisecond) // it listens by now; if not, it ends the same way
+	within(t, 10*time.Second, "the running replica is reported", func() bool { return h.says(r.ID, true) })
 	c.cut()
 	select {
 	case <-h.done:

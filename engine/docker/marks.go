@@ -14,9 +14,9 @@ import (
 	"rhumb/engine/docker/internal/observed"
 )
 
-// Extra names mark the images that are rhumb's: "rhumb.local/pulled/NAME:ID" for an image that was pulled under that name,
-// "rhumb.local/built/NAME:ID" for one that was built. Only marked images are ever pruned. Older versions of rhumb marked a
-// pulled image as "rhumb.local/pulled:ID".
+// Extra names mark the images that are rhumb's: "rhumb.local/pulled/NAME:ID" for an image that was pulled under that
+// name, "rhumb.local/built/NAME:ID" for one that was built. Only marked images are ever pruned. Older versions of rhumb
+// marked a pulled image as "rhumb.local/pulled:ID".
 const (
 	pulledMark    = "pulled/"
 	oldPulledMark = "pulled:"
@@ -98,8 +98,8 @@ func (e *Engine) names(i *image.InspectResponse, built string) called {
 	return c
 }
 
-// digestsOfAll reports whether an image has a digest for each of its names, rhumb's own included. Containerd's image store
-// does that. Elsewhere a digest shows that the image was pulled from that repository.
+// digestsOfAll reports whether an image has a digest for each of its names, rhumb's own included. Containerd's image
+// store does that. Elsewhere a digest shows that the image was pulled from that repository.
 func (e *Engine) digestsOfAll(i *image.InspectResponse) bool {
 	return slices.ContainsFunc(i.RepoDigests, func(d string) bool {
 		return strings.HasPrefix(d, e.marks) || strings.HasPrefix(d, keptPrefix)

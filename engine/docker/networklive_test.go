@@ -12,7 +12,7 @@ import (
 	"rhumb/engine/docker"
 )
 
-// bridge gives the only bridge of a stack.
+// bridge returns the only bridge of a stack.
 func bridge(t *testing.T, e *docker.Engine, stack string) rhumb.Bridge {
 	t.Helper()
 	h, err := e.Holdings(t.Context(), stack)
@@ -91,7 +91,7 @@ func TestASubnetOfTheUsersIsDividedUnlessHeDidThat(t *testing.T) {
 	}
 }
 
-// lastBut gives the n-th address before the last one of a /24.
+// lastBut returns the n-th address before the last one of a /24.
 func lastBut(p netip.Prefix, n byte) string {
 	b := p.Masked().Addr().As4()
 	b[3] = 255 - n

@@ -200,7 +200,7 @@ func TestWhatTheUserPulledHimselfIsNotSwept(t *testing.T) {
 	}
 	if _, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ours.host + "/app@" + ours.manifest,
 		Policy: rhumb.PullNever}, nil); rhumb.ErrorCode(err) != rhumb.NotFound {
-		t.Errorf("rhumb's own, which nobody needs: %v", err)
+		t.Errorf("rhumb's own, which no release needs: %v", err)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"rhumb"
 )
 
-// small gives a store in 64 kB of memory.
+// small returns a store in 64 kB of memory.
 func small(t *testing.T) *Store {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -34,7 +34,7 @@ func small(t *testing.T) *Store {
 	return New(folder, []byte("a key"))
 }
 
-// secret gives a spec that mounts one secret of that size.
+// secret returns a spec that mounts one secret of a size.
 func secret(name string, size int) *rhumb.ReplicaSpec {
 	s := &rhumb.ReplicaSpec{Service: "web",
 		Files: []rhumb.File{{Kind: rhumb.FileSecret, Name: name, Content: bytes.Repeat([]byte(name[:1]), size)}}}

@@ -16,7 +16,7 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// full gives a spec in which every field has a value, so that a changed one must show in the plan.
+// full returns a spec in which every field has a value. A change of any field must change the plan.
 func full() *rhumb.ReplicaSpec {
 	yes, swappiness, mask := true, int64(10), uint32(0o22)
 	c := rhumb.Container{
@@ -81,7 +81,7 @@ func factsFor(s *rhumb.ReplicaSpec, api string) Facts {
 	return f
 }
 
-// drawn gives the plan as text.
+// drawn returns the plan as text.
 func drawn(t *testing.T, s *rhumb.ReplicaSpec) string {
 	t.Helper()
 	p, err := Draw(s, factsFor(s, newest))
@@ -126,7 +126,7 @@ var elsewhere = map[string]string{
 	"Mounts[4].NoCopy": "", "Mounts[4].Subpath": "", "Mounts[4].Recursive": "excludes SELinux: it is in the second one",
 }
 
-// valid gives another valid value where just any isn't.
+// valid has the other values of fields that don't accept every value.
 var valid = map[string]any{
 	"Platform": "linux/arm64", "Mounts[].Type": rhumb.MountTmpfs, "Mounts[2].Type": rhumb.MountVolume,
 	"Mounts[].Recursive": "readonly",
@@ -158,7 +158,7 @@ func TestEveryFieldOfAContainerReachesTheEngine(t *testing.T) {
 		old.Set(v)
 		change(v, path)
 		if drawn(t, s) == before {
-			t.Errorf("%s: changing it to %v changes nothing that the engine is told", path, v)
+			t.Errorf("%s: changing it to %v changes nothing in the request to the engine", path, v)
 		}
 		v.Set(old)
 		if after := drawn(t, s); after != before {
@@ -190,7 +190,7 @@ func leaves(v reflect.Value, path string, visit func(string, reflect.Value)) {
 	}
 }
 
-// change gives a field another value.
+// change sets a field to another value.
 func change(v reflect.Value, path string) {
 	for _, p := range []string{path, anyIndex(path)} {
 		if other, ok := valid[p]; ok {

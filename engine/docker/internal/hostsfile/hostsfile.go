@@ -44,7 +44,7 @@ func hostName(name string) bool {
 	})
 }
 
-// Further returns hosts without the names to which the user gives an address in extra, the container's own lines. extra
+// Further returns hosts without the names whose address the user sets in extra, the container's own lines. extra
 // also holds the names that rhumb gave the container at its start; they don't count.
 func Further(hosts map[string]string, extra []string, atStart map[string]string) map[string]string {
 	out := maps.Clone(hosts)

@@ -30,7 +30,7 @@ func TestAFamilyIsKilledIfItBelongsToTheContainerAndNothingElseIs(t *testing.T) 
 		t.Fatalf("%q, %v", line, err)
 	}
 	if !Marked(pid, "MARK=word") || Marked(pid, "MARK=wor") || Marked(os.Getpid(), "MARK=word") {
-		t.Error("marks are not told apart")
+		t.Error("different marks match")
 	}
 	if n := Kill(pid, strings.Repeat("0", 64)); n != 0 {
 		t.Errorf("%d of another container are killed", n)
