@@ -152,7 +152,7 @@ func TestWhatAHoldIsTooShortForIsCountedAndNamed(t *testing.T) {
 				gap: true})
 			time.Sleep(time.Second)
 			k.version("two")
-			if out := k.must(0, "plan"); !strings.Contains(out, "requests wait for 1s, and a change may take longer") {
+			if out := k.must(0, "plan"); !strings.Contains(out, "requests wait for 1s, but a change may take longer") {
 				t.Errorf("the plan doesn't warn:\n%s", out)
 			}
 			out := k.must(0, "deploy")

@@ -38,7 +38,7 @@ services:
         defaults
           mode http
           timeout connect 10s
-          timeout client 30s
+          timeout client 1h # a kept connection that is closed for its age would count as failed
           timeout server 30s
         frontend front
           bind :80

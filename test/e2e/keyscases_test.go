@@ -22,7 +22,8 @@ var (
 
 // shownElsewhere names the tests that show keys, in the folders of other packages.
 var shownElsewhere = []struct{ keys, folder, test string }{
-	{"deploy.rollback_config.monitor deploy.rollback_config.failure_action deploy.rollback_config.max_failure_ratio", "rollout",
+	{"deploy.rollback_config.monitor deploy.rollback_config.failure_action deploy.rollback_config.max_failure_ratio",
+		"rollout",
 		"TestFailuresAreCountedAgainstTheRatio"},
 }
 
@@ -33,7 +34,7 @@ type keyTest struct {
 	run  func(t *testing.T, s *server)
 }
 
-// allKeyTests gives the tests that aren't about a stack which works at once.
+// allKeyTests returns the tests of keys whose stack doesn't simply work at once.
 func allKeyTests() []keyTest {
 	list := keyTests
 	for _, r := range keyRefusals {

@@ -26,8 +26,9 @@ services:
 var newerStacks = []newerStack{
 	{api: "1.43", refuse: "annotations needs Docker Engine 24", keyStack: keyStack{name: "annotations",
 		compose: newerBox + "    annotations: {com.example.note: noted}\n",
-		shown: []shown{{keys: "annotations", of: "box", look: "{{json .HostConfig.Annotations}}", want: `{"com.example.note":"noted"}`,
-			why: "annotations are the runtime's"}}}},
+		shown: []shown{{keys: "annotations", of: "box", look: "{{json .HostConfig.Annotations}}",
+			want: `{"com.example.note":"noted"}`,
+			why:  "annotations are the runtime's"}}}},
 	{api: "1.56", refuse: "umask needs Docker Engine 29.8", keyStack: keyStack{name: "umask",
 		compose: newerBox + "    umask: 0027\n",
 		shown:   []shown{{keys: "umask", of: "box", run: "grep Umask /proc/1/status", want: `Umask:\s0027`}}}},
@@ -38,18 +39,20 @@ var newerStacks = []newerStack{
 networks: {way: {}}
 `,
 		shown: []shown{
-			{keys: "networks.NAME.interface_name", of: "box", run: "ls -d /sys/class/net/*0", want: "/sys/class/net/first0\n/sys/class/net/way0"},
+			{keys: "networks.NAME.interface_name", of: "box", run: "ls -d /sys/class/net/*0",
+				want: "/sys/class/net/first0\n/sys/class/net/way0"},
 			{keys: "networks.NAME.gw_priority", of: "box", run: `awk '$2=="00000000"{print $1}' /proc/net/route`, want: "way0"},
 			{keys: "networks.NAME.mac_address", of: "box", run: "cat /sys/class/net/way0/address", want: "02:42:0a:00:00:57"},
 		}}},
-	{api: "1.44", refuse: "mac_address of a further network needs Docker Engine 25", keyStack: keyStack{name: "several MAC addresses",
-		compose: newerBox + `    networks:
+	{api: "1.44", refuse: "mac_address of a further network needs Docker Engine 25",
+		keyStack: keyStack{name: "several MAC addresses",
+			compose: newerBox + `    networks:
       default: {priority: 9, mac_address: "02:42:0a:00:00:58"}
       way: {mac_address: "02:42:0a:00:00:59"}
 networks: {way: {}}
 `,
-		shown: []shown{{keys: "networks.NAME.mac_address", of: "box", run: "cat /sys/class/net/eth*/address | sort",
-			want: "02:42:0a:00:00:58\n02:42:0a:00:00:59"}}}},
+			shown: []shown{{keys: "networks.NAME.mac_address", of: "box", run: "cat /sys/class/net/eth*/address | sort",
+				want: "02:42:0a:00:00:58\n02:42:0a:00:00:59"}}}},
 	{api: "1.48", refuse: "a volume of type image needs Docker Engine 28", keyStack: keyStack{name: "images as volumes",
 		compose: newerBox + `    volumes:
       - {type: image, source: "rhumb-test/app:1", target: /tools}
@@ -57,21 +60,24 @@ networks: {way: {}}
 `,
 		shown: []shown{
 			{keys: "volumes[].type=image", of: "box", run: "ls /tools/app", want: "/tools/app"},
-			{keys: "volumes[].image volumes[].image.subpath", of: "box", run: "ls /debian/debian_version", want: "/debian/debian_version"},
+			{keys: "volumes[].image volumes[].image.subpath", of: "box", run: "ls /debian/debian_version",
+				want: "/debian/debian_version"},
 		}}},
-	{api: "1.44", refuse: "a bind mount with recursive: readonly needs Docker Engine 25", keyStack: keyStack{name: "recursive read-only",
-		compose: newerBox + "    volumes: [{type: bind, source: ./tree, target: /bound, read_only: true, bind: {recursive: readonly}}]\n",
-		files:   map[string]string{"tree/sub/hidden": "a file below a mount"},
-		prepare: func(k *stack) { k.shareTree("tree", "sub") },
-		shown: []shown{{keys: "volumes[].bind.recursive=readonly", of: "box", run: "touch /bound/sub/x",
-			want: ".*Read-only file system"}}}},
+	{api: "1.44", refuse: "a bind mount with recursive: readonly needs Docker Engine 25",
+		keyStack: keyStack{name: "recursive read-only",
+			compose: newerBox + "    volumes: [{type: bind, source: ./tree, target: /bound, read_only: true, bind: {recursive: readonly}}]\n",
+			files:   map[string]string{"tree/sub/hidden": "a file below a mount"},
+			prepare: func(k *stack) { k.shareTree("tree", "sub") },
+			shown: []shown{{keys: "volumes[].bind.recursive=readonly", of: "box", run: "touch /bound/sub/x",
+				want: ".*Read-only file system"}}}},
 	{api: "1.45", refuse: "a volume's subpath needs Docker Engine 26", keyStack: keyStack{name: "a volume's subpath",
 		compose: newerBox + `    volumes: [{type: volume, source: data, target: /v, volume: {subpath: inner}}]
 volumes: {data: {external: true, name: "x${NAME}data"}}
 `,
 		prepare: func(k *stack) {
 			volume := "x" + k.name + "data"
-			docker(k.t, "run", "--rm", "--network", "none", "-v", volume+":/v", "debian:12-slim", "sh", "-c", "mkdir /v/inner; touch /v/inner/here")
+			docker(k.t, "run", "--rm", "--network", "none", "-v", volume+":/v", "debian:12-slim", "sh", "-c",
+				"mkdir /v/inner; touch /v/inner/here")
 			k.t.Cleanup(func() { _ = exec.Command("docker", "volume", "rm", volume).Run() })
 			k.t.Cleanup(k.remove) // before the volume: what was made last ends first
 		},
@@ -96,7 +102,8 @@ services:
 `,
 		files: map[string]string{"site/x": "x"},
 		shown: []shown{
-			{keys: "build.ulimits build.ulimits.NAME.soft build.ulimits.NAME.hard", of: "box", run: "cat /limits", want: "321\n400"},
+			{keys: "build.ulimits build.ulimits.NAME.soft build.ulimits.NAME.hard", of: "box", run: "cat /limits",
+				want: "321\n400"},
 			{keys: "build.shm_size", of: "box", run: "cat /shm", want: "32768"},
 		}}},
 }

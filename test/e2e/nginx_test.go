@@ -1,7 +1,7 @@
 package e2e
 
 // nginx returns the command of a service that runs nginx, which looks names up only once, with these lines in its http
-// block.
+// block. It closes no kept connection for its age, so that one that ends without an answer is rhumb's doing.
 func nginx(http string) string {
 	return `    command:
       - bash
@@ -11,7 +11,7 @@ func nginx(http string) string {
         daemon off; error_log /dev/stderr;
         events {}
         http {
-          access_log off;
+          access_log off; keepalive_timeout 1h;
           ` + http + `
         }
         END

@@ -150,7 +150,7 @@ func (k *stack) crash() {
 		}
 		return nil
 	})
-	id := strings.TrimSpace(docker(k.t, "ps", "-q", "--filter", "name=^"+k.name+"-server"))
+	id := strings.TrimSpace(docker(k.t, "ps", "-q", "-n", "1", "--filter", "name=^"+k.name+"-server"))
 	text := strings.TrimSpace(docker(k.t, "inspect", "--format", "{{.State.StartedAt}}", id))
 	started, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
