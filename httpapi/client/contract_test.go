@@ -58,16 +58,21 @@ func serveSome(t *testing.T, s httpapi.Services) *client.Client {
 // streams returns streams with an input, and a function that returns what was written to them.
 func streams(in string) (rhumb.Streams, func() []string) {
 	var out, errs bytes.Buffer
-	return rhumb.Streams{In: strings.NewReader(in), Out: &out, Err: &errs}, func() []string { return []string{out.String(), errs.String()} }
+	return rhumb.Streams{In: strings.NewReader(in), Out: &out, Err: &errs},
+		func() []string { return []string{out.String(), errs.String()} }
 }
 
 var request = rhumb.DeployRequest{
 	Model: rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Replicas: 2, Order: rhumb.StartFirst,
-		Container: rhumb.Container{Image: "web:1", Entrypoint: []string{}, Init: new(bool), Env: map[string]string{"A": "b"}, StopGrace: -1},
-		Update:    rhumb.Policy{Parallelism: 1, OnFailure: rhumb.ActionPause, MaxFailureRatio: 0.25}, Rollback: rhumb.Policy{OnFailure: rhumb.ActionRollback},
-		Restart: rhumb.Restart{Condition: rhumb.RestartAny}, Ports: []rhumb.Port{{Published: 80, Target: 8000, Protocol: rhumb.TCP}}, Build: &rhumb.Build{Context: "."}}},
+		Container: rhumb.Container{Image: "web:1", Entrypoint: []string{}, Init: new(bool), Env: map[string]string{"A": "b"},
+			StopGrace: -1},
+		Update:   rhumb.Policy{Parallelism: 1, OnFailure: rhumb.ActionPause, MaxFailureRatio: 0.25},
+		Rollback: rhumb.Policy{OnFailure: rhumb.ActionRollback},
+		Restart:  rhumb.Restart{Condition: rhumb.RestartAny},
+		Ports:    []rhumb.Port{{Published: 80, Target: 8000, Protocol: rhumb.TCP}}, Build: &rhumb.Build{Context: "."}}},
 		Files: []rhumb.File{{Kind: rhumb.FileSecret, Name: "db", Hash: "h", Content: []byte{0, 255, 10}}}},
-	Git: rhumb.Git{Commit: "abc", Dirty: true}, By: "ada", Strategy: rhumb.StrategyRecreate, WaitLock: time.Second, Note: "n",
+	Git: rhumb.Git{Commit: "abc", Dirty: true}, By: "ada", Strategy: rhumb.StrategyRecreate, WaitLock: time.Second,
+	Note: "n",
 	Auth: map[string]rhumb.Credentials{"registry.example": {Username: "u", Password: "p"}},
 }
 
@@ -80,7 +85,8 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 		return []any{news, d}, err
 	},
 	"Change": func(ctx context.Context, s rhumb.Server) (any, error) {
-		return s.Change(ctx, rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3}, Volumes: true, WaitLock: time.Minute})
+		return s.Change(ctx, rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3},
+			Volumes: true, WaitLock: time.Minute})
 	},
 	"PlanChange": func(ctx context.Context, s rhumb.Server) (any, error) {
 		return s.PlanChange(ctx, rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseRestart, Services: []string{"web"}})
@@ -112,7 +118,8 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 	},
 	"Logs": func(ctx context.Context, s rhumb.Server) (any, error) {
 		var ls []rhumb.LogLine
-		for l, err := range s.Logs(ctx, "shop", []string{"web", "a,b"}, rhumb.LogOptions{Tail: -1, Since: noon, Until: noon.Add(time.Hour)}) {
+		for l, err := range s.Logs(ctx, "shop", []string{"web", "a,b"},
+			rhumb.LogOptions{Tail: -1, Since: noon, Until: noon.Add(time.Hour)}) {
 			if err != nil {
 				return ls, err
 			}
@@ -122,7 +129,8 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 	},
 	"Exec": func(ctx context.Context, s rhumb.Server) (any, error) {
 		st, said := streams(strings.Repeat("x", 200_000) + "\nshort\n")
-		code, err := s.Exec(ctx, "shop", "web", 2, rhumb.ExecOptions{Command: []string{"up"}, Env: []string{"K=V"}, User: "u", WorkingDir: "/w", TTY: true, Streams: st})
+		code, err := s.Exec(ctx, "shop", "web", 2, rhumb.ExecOptions{Command: []string{"up"}, Env: []string{"K=V"}, User: "u",
+			WorkingDir: "/w", TTY: true, Streams: st})
 		return []any{code, said()}, err
 	},
 	"Run": func(ctx context.Context, s rhumb.Server) (any, error) {
@@ -134,11 +142,14 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 	"SetValue": func(ctx context.Context, s rhumb.Server) (any, error) {
 		return nil, s.SetValue(ctx, "db/password", strings.NewReader("\x00secret\n"))
 	},
-	"RemoveValue": func(ctx context.Context, s rhumb.Server) (any, error) { return nil, s.RemoveValue(ctx, "db/password") },
-	"Values":      func(ctx context.Context, s rhumb.Server) (any, error) { return s.Values(ctx) },
+	"RemoveValue": func(ctx context.Context, s rhumb.Server) (any, error) {
+		return nil, s.RemoveValue(ctx, "db/password")
+	},
+	"Values": func(ctx context.Context, s rhumb.Server) (any, error) { return s.Values(ctx) },
 	"Build": func(ctx context.Context, s rhumb.Server) (any, error) {
 		var news []rhumb.BuildProgress
-		r := rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "shop-web:1", Build: rhumb.Build{Context: ".", Args: map[string]string{"A": "b"}},
+		r := rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "shop-web:1",
+			Build:   rhumb.Build{Context: ".", Args: map[string]string{"A": "b"}},
 			Secrets: map[string][]byte{"s": {1, 2}}}
 		img, err := s.Build(ctx, r, io.LimitReader(zeros{}, 5<<20), func(p rhumb.BuildProgress) { news = append(news, p) })
 		return []any{news, img}, err
@@ -179,12 +190,16 @@ func TestEveryCallGivesTheSameThroughTheWireAsDirectly(t *testing.T) {
 func TestErrorsSurviveTheTrip(t *testing.T) {
 	full := &rhumb.Error{Code: rhumb.Locked, Msg: "shop: deployment 7 goes on", Hint: "wait", At: "compose.yaml:3"}
 	errs := map[string]struct{ sent, want error }{
-		"one":       {full, full},
-		"several":   {rhumb.Errors{full, {Code: rhumb.Invalid, Msg: "b", At: "compose.yaml:9"}}, rhumb.Errors{full, {Code: rhumb.Invalid, Msg: "b", At: "compose.yaml:9"}}},
-		"wrapped":   {fmt.Errorf("start web: %w", rhumb.Errorf(rhumb.NotFound, "no image").WithHint("build it")), &rhumb.Error{Code: rhumb.NotFound, Msg: "start web: no image", Hint: "build it"}},
-		"foreign":   {errors.New("password=hunter2"), &rhumb.Error{Code: rhumb.Internal, Msg: "internal error, see the server's log"}},
-		"joined":    {errors.Join(errors.New("hunter2"), full), full},
-		"cause":     {rhumb.Errorf(rhumb.Unavailable, "the engine is away: %w", io.EOF), &rhumb.Error{Code: rhumb.Unavailable, Msg: "the engine is away: EOF"}},
+		"one": {full, full},
+		"several": {rhumb.Errors{full, {Code: rhumb.Invalid, Msg: "b", At: "compose.yaml:9"}},
+			rhumb.Errors{full, {Code: rhumb.Invalid, Msg: "b", At: "compose.yaml:9"}}},
+		"wrapped": {fmt.Errorf("start web: %w", rhumb.Errorf(rhumb.NotFound, "no image").WithHint("build it")),
+			&rhumb.Error{Code: rhumb.NotFound, Msg: "start web: no image", Hint: "build it"}},
+		"foreign": {errors.New("password=hunter2"),
+			&rhumb.Error{Code: rhumb.Internal, Msg: "internal error, see the server's log"}},
+		"joined": {errors.Join(errors.New("hunter2"), full), full},
+		"cause": {rhumb.Errorf(rhumb.Unavailable, "the engine is away: %w", io.EOF),
+			&rhumb.Error{Code: rhumb.Unavailable, Msg: "the engine is away: EOF"}},
 		"deadline":  {context.DeadlineExceeded, &rhumb.Error{Code: rhumb.Timeout, Msg: "it did not happen in time"}},
 		"cancelled": {context.Canceled, &rhumb.Error{Code: rhumb.Cancelled, Msg: "cancelled"}},
 	}
@@ -260,7 +275,8 @@ func TestCancellingACallCancelsItOnTheServer(t *testing.T) {
 		"Status": func(ctx context.Context) error { _, err := c.Status(ctx, "shop"); return err },
 		"Exec": func(ctx context.Context) error {
 			in, _ := io.Pipe() // a terminal without input
-			_, err := c.Exec(ctx, "shop", "web", 1, rhumb.ExecOptions{Command: []string{"wait"}, Streams: rhumb.Streams{In: in, Out: io.Discard}})
+			_, err := c.Exec(ctx, "shop", "web", 1, rhumb.ExecOptions{Command: []string{"wait"},
+				Streams: rhumb.Streams{In: in, Out: io.Discard}})
 			return err
 		},
 	} {
@@ -285,7 +301,8 @@ func TestCancellingACallCancelsItOnTheServer(t *testing.T) {
 
 func TestACommandThatReadsNothingEndsAlthoughItsInputIsEndless(t *testing.T) {
 	c := serve(t, &fake{})
-	code, err := c.Exec(t.Context(), "shop", "web", 1, rhumb.ExecOptions{Command: []string{"deaf"}, Streams: rhumb.Streams{In: zeros{}, Out: io.Discard}})
+	code, err := c.Exec(t.Context(), "shop", "web", 1,
+		rhumb.ExecOptions{Command: []string{"deaf"}, Streams: rhumb.Streams{In: zeros{}, Out: io.Discard}})
 	if code != 3 || err != nil {
 		t.Errorf("got %d, %v", code, err)
 	}
@@ -296,7 +313,8 @@ func TestATerminalsSizeReachesTheCommand(t *testing.T) {
 	resize := make(chan rhumb.Size, 1)
 	resize <- rhumb.Size{Rows: 24, Cols: 80}
 	var out bytes.Buffer
-	_, err := c.Exec(t.Context(), "shop", "web", 1, rhumb.ExecOptions{Command: []string{"size"}, Streams: rhumb.Streams{Out: &out, Resize: resize}})
+	_, err := c.Exec(t.Context(), "shop", "web", 1,
+		rhumb.ExecOptions{Command: []string{"size"}, Streams: rhumb.Streams{Out: &out, Resize: resize}})
 	if err != nil || out.String() != "24x80\n" {
 		t.Errorf("got %q, %v", out.String(), err)
 	}
@@ -307,7 +325,8 @@ func TestASignalReachesTheCommand(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	signals <- os.Interrupt
 	var out bytes.Buffer
-	code, err := c.Run(t.Context(), "shop", "web", rhumb.ExecOptions{Command: []string{"signal"}, Streams: rhumb.Streams{Out: &out, Signals: signals}})
+	code, err := c.Run(t.Context(), "shop", "web",
+		rhumb.ExecOptions{Command: []string{"signal"}, Streams: rhumb.Streams{Out: &out, Signals: signals}})
 	if err != nil || code != 130 || out.String() != "interrupt\n" {
 		t.Errorf("got %d, %v, %q", code, err, out.String())
 	}
@@ -316,7 +335,8 @@ func TestASignalReachesTheCommand(t *testing.T) {
 func TestABuildThatFailsEarlySaysWhyAlthoughTheContextIsStillOnItsWay(t *testing.T) {
 	c := serve(t, &fake{})
 	for range 20 {
-		_, err := c.Build(t.Context(), rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "early"}, io.LimitReader(zeros{}, 50<<20), nil)
+		_, err := c.Build(t.Context(), rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "early"},
+			io.LimitReader(zeros{}, 50<<20), nil)
 		if rhumb.ErrorCode(err) != rhumb.Invalid || rhumb.ErrorHint(err) != "look there" {
 			t.Fatalf("got %v", err)
 		}

@@ -23,24 +23,41 @@ func (f *fake) note(args ...any) { f.asked = append(f.asked, args...) }
 
 var (
 	noon       = time.Date(2026, 11, 21, 12, 0, 0, 123456789, time.UTC)
-	deployment = rhumb.Deployment{ID: 7, Stack: "shop", Cause: rhumb.CauseDeploy, From: 41, To: 42, By: "ada@laptop", Started: noon, Ended: noon.Add(time.Minute),
-		Phase: rhumb.PhaseRolledBack, Why: "web failed", Jobs: []string{"migrate"}, Left: []string{"shop-web.42.1"}, Cancel: true, Rev: 9,
-		Failures: []rhumb.Failure{{At: noon, Service: "web", Slot: 1, Release: 42, Replica: "shop-web.42.1", ID: "abc", Reason: "exited with 1", ExitCode: 1, OOM: true,
+	deployment = rhumb.Deployment{ID: 7, Stack: "shop", Cause: rhumb.CauseDeploy, From: 41, To: 42, By: "ada@laptop",
+		Started: noon, Ended: noon.Add(time.Minute),
+		Phase: rhumb.PhaseRolledBack, Why: "web failed", Jobs: []string{"migrate"}, Left: []string{"shop-web.42.1"},
+		Cancel: true, Rev: 9,
+		Failures: []rhumb.Failure{{At: noon, Service: "web", Slot: 1, Release: 42, Replica: "shop-web.42.1", ID: "abc",
+			Reason: "exited with 1", ExitCode: 1, OOM: true,
 			Health: "no", Logs: []string{"a", "<b> & \u2028"}, Hint: "look"}}}
-	event = rhumb.Event{ID: 5, At: noon, Kind: rhumb.EventFailed, Stack: "shop", Deployment: 7, Service: "web", Replica: "shop-web.42.1", Slot: 1, Release: 42,
+	event = rhumb.Event{ID: 5, At: noon, Kind: rhumb.EventFailed, Stack: "shop", Deployment: 7, Service: "web",
+		Replica: "shop-web.42.1", Slot: 1, Release: 42,
 		Phase: rhumb.PhaseRolling, By: "ada", Text: "it failed", Failure: &deployment.Failures[0]}
-	plan = rhumb.Plan{Stack: "shop", From: 41, To: 42, Changes: []rhumb.Difference{{Service: "web", Verb: "changed", What: []string{"image"}, Order: rhumb.StopFirst, Why: "mounts"}},
-		Steps: []rhumb.Step{{Kind: rhumb.StepStart, Stack: "shop", Service: "web", Release: 42, Slot: 1, Why: "image changed"}},
-		Notes: []rhumb.Note{{At: "compose.yaml:3", Subject: "services.web.container_name", Fate: rhumb.Emulated, Why: "names"}}}
-	info = rhumb.StackInfo{Name: "shop", Release: 42, Deployment: &deployment, Services: []rhumb.ServiceStatus{{Name: "web", Image: "web:1", Replicas: 2, Ready: 1,
-		Order: rhumb.StartFirst, Address: []string{"*:80/tcp"}, Slots: []rhumb.ReplicaStatus{{Name: "shop-web.42.1", Ready: true, Routed: "active", Open: 3, Status: "ready for 3m",
-			Replica: rhumb.Replica{ID: "abc", Stack: "shop", Service: "web", Release: 42, Slot: 1, State: rhumb.StateRunning, Health: rhumb.HealthHealthy, Started: noon,
-				Addrs: map[string]netip.Addr{"shop_default": netip.MustParseAddr("172.18.0.2")}}}}}}}
-	routes = rhumb.RouterStatus{Table: rhumb.Table{Version: 3, Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}},
-		Backends: []rhumb.Backend{{Name: "shop/web:80", Endpoints: []rhumb.Endpoint{{Replica: "abc", Addr: netip.MustParseAddrPort("172.18.0.2:80"), Draining: true, Since: noon}}}}},
-		Open: map[string]int{"abc": 2}, Backends: map[string]rhumb.BackendStats{"shop/web:80": {Releases: map[int]rhumb.ReleaseStats{42: {Served: 1 << 60, Latency: time.Second}}}},
+	plan = rhumb.Plan{Stack: "shop", From: 41, To: 42,
+		Changes: []rhumb.Difference{{Service: "web", Verb: "changed", What: []string{"image"}, Order: rhumb.StopFirst,
+			Why: "mounts"}},
+		Steps: []rhumb.Step{{Kind: rhumb.StepStart, Stack: "shop", Service: "web", Release: 42, Slot: 1,
+			Why: "image changed"}},
+		Notes: []rhumb.Note{{At: "compose.yaml:3", Subject: "services.web.container_name", Fate: rhumb.Emulated,
+			Why: "names"}}}
+	info = rhumb.StackInfo{Name: "shop", Release: 42, Deployment: &deployment,
+		Services: []rhumb.ServiceStatus{{Name: "web", Image: "web:1", Replicas: 2, Ready: 1,
+			Order: rhumb.StartFirst, Address: []string{"*:80/tcp"},
+			Slots: []rhumb.ReplicaStatus{{Name: "shop-web.42.1", Ready: true, Routed: "active", Open: 3, Status: "ready for 3m",
+				Replica: rhumb.Replica{ID: "abc", Stack: "shop", Service: "web", Release: 42, Slot: 1, State: rhumb.StateRunning,
+					Health: rhumb.HealthHealthy, Started: noon,
+					Addrs: map[string]netip.Addr{"shop_default": netip.MustParseAddr("172.18.0.2")}}}}}}}
+	routes = rhumb.RouterStatus{Table: rhumb.Table{Version: 3,
+		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}},
+		Backends: []rhumb.Backend{{Name: "shop/web:80",
+			Endpoints: []rhumb.Endpoint{{Replica: "abc", Addr: netip.MustParseAddrPort("172.18.0.2:80"), Draining: true,
+				Since: noon}}}}},
+		Open: map[string]int{"abc": 2},
+		Backends: map[string]rhumb.BackendStats{"shop/web:80": {
+			Releases: map[int]rhumb.ReleaseStats{42: {Served: 1 << 60, Latency: time.Second}}}},
 		Started: noon, PID: 99}
-	image = rhumb.Image{Ref: "shop-web:1", ID: "sha256:1", Size: 12, Ports: []string{"80/tcp"}, Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: time.Second}}
+	image = rhumb.Image{Ref: "shop-web:1", ID: "sha256:1", Size: 12, Ports: []string{"80/tcp"},
+		Health: &rhumb.Healthcheck{Test: []string{"CMD", "x"}, Interval: time.Second}}
 )
 
 func (f *fake) Plan(_ context.Context, r rhumb.DeployRequest) (rhumb.Plan, error) {
@@ -82,7 +99,8 @@ func (f *fake) Deployments(_ context.Context, stack string, limit int) ([]rhumb.
 }
 
 func (f *fake) Info(context.Context) (rhumb.ServerInfo, error) {
-	return zeroIf(f.err, rhumb.ServerInfo{Version: "1", Started: noon, Data: "/d", Engine: rhumb.EngineInfo{Name: "Docker Engine", CPUs: 2, Memory: 1 << 33}, Proxy: true}), f.err
+	return zeroIf(f.err, rhumb.ServerInfo{Version: "1", Started: noon, Data: "/d",
+		Engine: rhumb.EngineInfo{Name: "Docker Engine", CPUs: 2, Memory: 1 << 33}, Proxy: true}), f.err
 }
 
 func (f *fake) Stacks(context.Context) ([]rhumb.StackInfo, error) {
@@ -96,8 +114,10 @@ func (f *fake) Status(_ context.Context, stack string) (rhumb.StackInfo, error) 
 
 func (f *fake) Releases(_ context.Context, stack string) ([]rhumb.ReleaseInfo, error) {
 	f.note(stack)
-	return zeroIf(f.err, []rhumb.ReleaseInfo{{Stack: "shop", Number: 42, At: noon, By: "ada", Git: rhumb.Git{Commit: "abc", Dirty: true}, Cause: rhumb.CauseDeploy,
-		Images: map[string]rhumb.Image{"web": image}, Specs: map[string]string{"web": "h"}, Served: true, Current: true}}), f.err
+	return zeroIf(f.err, []rhumb.ReleaseInfo{{Stack: "shop", Number: 42, At: noon, By: "ada",
+			Git: rhumb.Git{Commit: "abc", Dirty: true}, Cause: rhumb.CauseDeploy,
+			Images: map[string]rhumb.Image{"web": image}, Specs: map[string]string{"web": "h"}, Served: true, Current: true}}),
+		f.err
 }
 
 func (f *fake) Diff(_ context.Context, stack string, a, b int) ([]rhumb.Difference, error) {
@@ -110,8 +130,10 @@ func (f *fake) Routes(context.Context) (rhumb.RouterStatus, error) {
 }
 
 func (f *fake) Certificates(context.Context) ([]rhumb.CertificateStatus, error) {
-	return zeroIf(f.err, []rhumb.CertificateStatus{{Host: "shop.example.com", Source: rhumb.CertACME, Stack: "shop", Issuer: "An Authority",
-		NotBefore: noon, NotAfter: noon.Add(time.Hour), Error: "it is away", Failed: noon, Next: noon.Add(time.Minute)}}), f.err
+	return zeroIf(f.err, []rhumb.CertificateStatus{{Host: "shop.example.com", Source: rhumb.CertACME, Stack: "shop",
+			Issuer:    "An Authority",
+			NotBefore: noon, NotAfter: noon.Add(time.Hour), Error: "it is away", Failed: noon, Next: noon.Add(time.Minute)}}),
+		f.err
 }
 
 func (f *fake) RootCertificate(context.Context) (string, error) {
@@ -139,11 +161,13 @@ func (f *fake) Events(ctx context.Context, filter rhumb.EventFilter) iter.Seq2[r
 	}
 }
 
-func (f *fake) Logs(_ context.Context, stack string, services []string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
+func (f *fake) Logs(_ context.Context, stack string, services []string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine,
+	error] {
 	return func(yield func(rhumb.LogLine, error) bool) {
 		f.note(stack, services, o)
 		for i := range 3 {
-			if !yield(rhumb.LogLine{Time: noon, Stack: stack, Service: "web", Replica: "shop-web.42.1", Stderr: i == 1, Text: fmt.Sprintf("line %d \"ü\"", i)}, nil) {
+			if !yield(rhumb.LogLine{Time: noon, Stack: stack, Service: "web", Replica: "shop-web.42.1", Stderr: i == 1,
+				Text: fmt.Sprintf("line %d \"ü\"", i)}, nil) {
 				return
 			}
 		}
@@ -213,7 +237,8 @@ func (f *fake) Values(context.Context) ([]string, error) {
 	return zeroIf(f.err, []string{"a", "b/c"}), f.err
 }
 
-func (f *fake) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader, progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
+func (f *fake) Build(_ context.Context, r rhumb.BuildRequest, tar io.Reader,
+	progress func(rhumb.BuildProgress)) (rhumb.Image, error) {
 	f.note(r)
 	progress(rhumb.BuildProgress{Service: "web", Step: "[1/2] FROM x", Cached: true})
 	if r.Name == "early" {

@@ -10,13 +10,19 @@ var (
 	keyStacks = []keyStack{insideStack, namespaceStack, limitStack, networkStack, fileStack, buildStack, hookStack}
 	keyTests  = []keyTest{
 		{"stopping", "stop_signal stop_grace_period", stopKeys},
-		{"depending", "depends_on.NAME.condition depends_on.NAME.restart depends_on.NAME.required deploy.mode deploy.mode=replicated-job " +
-			"deploy.mode=global-job scale deploy.replicas pull_policy=daily pull_policy=weekly pull_policy=every_… pull_policy=refresh pull_refresh_after", dependKeys},
-		{"restarting", "restart deploy.restart_policy.condition deploy.restart_policy.delay deploy.restart_policy.max_attempts healthcheck.start_interval", restartKeys},
-		{"publishing", "ports[].target ports[].published ports[].host_ip ports[].protocol ports[].mode ports[].app_protocol=http " +
+		{"depending", "depends_on.NAME.condition depends_on.NAME.restart depends_on.NAME.required " +
+			"deploy.mode deploy.mode=replicated-job " +
+			"deploy.mode=global-job scale deploy.replicas pull_policy=daily pull_policy=weekly pull_policy=every_… " +
+			"pull_policy=refresh pull_refresh_after", dependKeys},
+		{"restarting", "restart deploy.restart_policy.condition deploy.restart_policy.delay " +
+			"deploy.restart_policy.max_attempts healthcheck.start_interval", restartKeys},
+		{"publishing", "ports[].target ports[].published ports[].host_ip ports[].protocol " +
+			"ports[].mode ports[].app_protocol=http " +
 			"ports[].app_protocol=HTTP ports[].app_protocol=http/1.1", portKeys},
-		{"updating", "deploy.update_config.parallelism deploy.update_config.delay deploy.update_config.order deploy.update_config.monitor " +
-			"deploy.update_config.failure_action deploy.update_config.max_failure_ratio deploy.rollback_config.parallelism deploy.rollback_config.delay", updateKeys},
+		{"updating", "deploy.update_config.parallelism deploy.update_config.delay " +
+			"deploy.update_config.order deploy.update_config.monitor " +
+			"deploy.update_config.failure_action deploy.update_config.max_failure_ratio " +
+			"deploy.rollback_config.parallelism deploy.rollback_config.delay", updateKeys},
 	}
 )
 

@@ -65,7 +65,8 @@ networks: {way: {}}
 		}}},
 	{api: "1.44", refuse: "a bind mount with recursive: readonly needs Docker Engine 25",
 		keyStack: keyStack{name: "recursive read-only",
-			compose: newerBox + "    volumes: [{type: bind, source: ./tree, target: /bound, read_only: true, bind: {recursive: readonly}}]\n",
+			compose: newerBox + "    volumes: [{type: bind, source: ./tree, target: /bound, " +
+				"read_only: true, bind: {recursive: readonly}}]\n",
 			files:   map[string]string{"tree/sub/hidden": "a file below a mount"},
 			prepare: func(k *stack) { k.shareTree("tree", "sub") },
 			shown: []shown{{keys: "volumes[].bind.recursive=readonly", of: "box", run: "touch /bound/sub/x",
@@ -108,11 +109,12 @@ services:
 		}}},
 }
 
-// describeDevice tells engines of a CDI device until the test ends.
+// describeDevice describes a CDI device to engines until the test ends.
 func describeDevice(k *stack) {
 	const folder, file = "/var/run/cdi", "/var/run/cdi/rhumb-test.json"
 	k.t.Cleanup(func() { _ = os.Remove(file) })
-	text := `{"cdiVersion": "0.6.0", "kind": "rhumb.test/note", "devices": [{"name": "one", "containerEdits": {"env": ["NOTE=seen"]}}]}`
+	text := `{"cdiVersion": "0.6.0", "kind": "rhumb.test/note", "devices": ` +
+		`[{"name": "one", "containerEdits": {"env": ["NOTE=seen"]}}]}`
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		k.t.Fatal(err)
 	}

@@ -183,7 +183,8 @@ func TestFiftyNamesGetCertificatesFromAnUnreliableAuthority(t *testing.T) {
 	a.Away(false)
 	began := time.Now()
 	f.await(90*time.Second, "50 certificates", there)
-	t.Logf("50 certificates %.1f s after the authority came back; %d requests while it was away; %d orders taken, %d nonces refused, Retry-After %d times a date, %d times seconds",
+	t.Logf("50 certificates %.1f s after the authority came back; %d requests while it was away; "+
+		"%d orders taken, %d nonces refused, Retry-After %d times a date, %d times seconds",
 		time.Since(began).Seconds(), away, a.Placed.Load(), a.Nonces.Load(), a.Dates.Load(), a.Seconds.Load())
 	if n := a.Placed.Load(); n > 55 {
 		t.Errorf("%d orders for 50 names", n)

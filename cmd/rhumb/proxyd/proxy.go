@@ -41,7 +41,8 @@ func Run(ctx context.Context, o Options) error {
 	defer done()
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
 		Version: o.Version,
-		Limits:  proxy.DefaultLimits(), Log: o.Log, Certificates: keeper, Lives: lives, Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
+		Limits:  proxy.DefaultLimits(), Log: o.Log, Certificates: keeper, Lives: lives,
+		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,8 @@ func TestWhoChangesAStackIsKnownFromTheConnection(t *testing.T) {
 		// Its replicas never become ready, so that there is something to cancel.
 		m := rhumb.Stack{Name: try.stack, Services: []rhumb.Service{{
 			Name: "web", Replicas: 1, Order: rhumb.StartFirst, Container: rhumb.Container{Image: "web:1"},
-			Update: rhumb.Policy{OnFailure: rhumb.ActionRollback}, Ready: rhumb.Ready{Kind: rhumb.ReadyRunning, Timeout: time.Hour},
+			Update: rhumb.Policy{OnFailure: rhumb.ActionRollback},
+			Ready:  rhumb.Ready{Kind: rhumb.ReadyRunning, Timeout: time.Hour},
 		}}}
 		d, err := c.Deploy(t.Context(), rhumb.DeployRequest{Model: m, By: try.claim}, nil)
 		if err != nil {

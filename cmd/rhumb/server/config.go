@@ -100,7 +100,8 @@ func Networks(list []string) ([]netip.Prefix, error) {
 		}
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, rhumb.Errorf(rhumb.Invalid, "--trusted-proxies: %q is not a network", s).WithHint("write 10.0.0.0/8 or 192.0.2.1")
+			return nil, rhumb.Errorf(rhumb.Invalid, "--trusted-proxies: %q is not a network", s).
+				WithHint("write 10.0.0.0/8 or 192.0.2.1")
 		}
 		out = append(out, p)
 	}

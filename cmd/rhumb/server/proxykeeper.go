@@ -144,10 +144,13 @@ func (k *proxyKeeper) start() (exited <-chan struct{}, err error) {
 		return nil, rhumb.Errorf(rhumb.Denied, "the proxy's log can't be opened: %w", err)
 	}
 	defer out.Close()
-	cmd := exec.Command(exe, "proxy", "--state", k.conf.folder().Proxy(), "--socket", k.conf.folder().ProxySocket(), "--log-format", k.conf.LogFormat,
+	cmd := exec.Command(exe, "proxy", "--state", k.conf.folder().Proxy(), "--socket", k.conf.folder().ProxySocket(),
+		"--log-format", k.conf.LogFormat,
 		"--trusted-proxies", strings.Join(k.conf.TrustedProxies, ","), "--docker-host", k.conf.DockerHost)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") }) // it is for this process
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "NOTIFY_SOCKET=") // it is for this process
+	})
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

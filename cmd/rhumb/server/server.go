@@ -3,6 +3,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 
@@ -29,11 +30,7 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	defer func() { // after control and the API, which use it
-		if err := store.Close(); err != nil {
-			log.Error("store not closed", "err", err)
-		}
-	}()
+	defer closeStore(store, log) // after control and the API, which use it
 	box, engine, err := openEngine(conf, log)
 	if err != nil {
 		return err
@@ -64,6 +61,12 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	err = together.Run(ctx, keeper.run, c.Hold, serve)
 	log.Info("server stopped", "err", err)
 	return err
+}
+
+func closeStore(store io.Closer, log *slog.Logger) {
+	if err := store.Close(); err != nil {
+		log.Error("store not closed", "err", err)
+	}
 }
 
 // services are what this server offers. A new capability is one more line.

@@ -27,7 +27,8 @@ func TestAVariableStandsForAFlagThatIsNotGiven(t *testing.T) {
 	if err := FromEnvironment(fs, "RHUMB_"); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"data": "/from/flag", "keep-releases": "3", "trusted-proxies": "[10.0.0.0/8,192.0.2.1]"} {
+	for name, want := range map[string]string{"data": "/from/flag", "keep-releases": "3",
+		"trusted-proxies": "[10.0.0.0/8,192.0.2.1]"} {
 		if got := fs.Lookup(name).Value.String(); got != want {
 			t.Errorf("--%s is %s, want %s", name, got, want)
 		}
@@ -44,7 +45,9 @@ func TestWhatAnInstallationKeepsCountsForCommandsThatHaveNoFlagForIt(t *testing.
 	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(kept, []byte("RHUMB_DATA=/kept\nRHUMB_SOCKET=/kept/socket\nRHUMB_ACME_ROOT=/gone\nRHUMB_TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1\n"), 0o644); err != nil {
+	settings := "RHUMB_DATA=/kept\nRHUMB_SOCKET=/kept/socket\nRHUMB_ACME_ROOT=/gone\n" +
+		"RHUMB_TRUSTED_PROXIES=10.0.0.0/8,192.0.2.1\n"
+	if err := os.WriteFile(kept, []byte(settings), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	conf, fs := DefaultConfig(), pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -63,7 +66,8 @@ func TestWhatAnInstallationKeepsCountsForCommandsThatHaveNoFlagForIt(t *testing.
 	if err := fs.Parse([]string{"--trusted-proxies", "203.0.113.9", "--acme-email", "ada@example.com"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := conf.Installed(m, fs); err != nil || len(conf.TrustedProxies) != 1 || conf.Data != "/kept" || conf.TLS.ACMEEmail != "ada@example.com" {
+	if err := conf.Installed(m, fs); err != nil || len(conf.TrustedProxies) != 1 || conf.Data != "/kept" ||
+		conf.TLS.ACMEEmail != "ada@example.com" {
 		t.Errorf("%v: %+v", err, conf)
 	}
 }

@@ -31,7 +31,8 @@ func (c *TLSConfig) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.ACME, "acme-ca", c.ACME,
 		`directory of the ACME authority for public hosts (accepting its terms of service); "off" for none`)
 	fs.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "contact address for the authority")
-	fs.StringVar(&c.ACMERoot, "acme-root", c.ACMERoot, "a file with the root certificate of a private authority's own HTTPS")
+	fs.StringVar(&c.ACMERoot, "acme-root", c.ACMERoot,
+		"a file with the root certificate of a private authority's own HTTPS")
 }
 
 // validate refuses what can't work, and makes the file's path absolute. http is the other entry.
@@ -83,7 +84,8 @@ func (c *TLSConfig) authority() (rhumb.Authority, error) {
 	}
 	a := rhumb.Authority{Directory: c.ACME, Email: c.ACMEEmail}
 	if u, err := url.Parse(c.ACME); err != nil || u.Scheme != "https" || u.Host == "" {
-		return a, rhumb.Errorf(rhumb.Invalid, "--acme-ca %q is not the https URL of a directory", c.ACME).WithHint("write off for no ACME")
+		return a, rhumb.Errorf(rhumb.Invalid, "--acme-ca %q is not the https URL of a directory", c.ACME).
+			WithHint("write off for no ACME")
 	}
 	if c.ACMEEmail != "" && !strings.Contains(c.ACMEEmail, "@") {
 		return a, rhumb.Errorf(rhumb.Invalid, "--acme-email %q is not an address", c.ACMEEmail)
