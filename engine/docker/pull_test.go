@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ type registry struct {
 	manifest string // its digest
 	blobs    map[string][]byte
 	pulls    int
+	// noticed, unless it is nil, is closed once the engine has reported a part of a layer. Until then the registry keeps
+	// the second half back: Engine 29 reports by the clock, and not at all what arrives between two ticks.
+	noticed chan struct{}
 }
 
 func digest(b []byte) string {
@@ -103,6 +107,15 @@ func (r *registry) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	case q.URL.Path == "/v2/":
 	case ok:
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		if half := len(b) / 2; r.noticed != nil && len(b) > 1<<20 {
+			_, _ = w.Write(b[:half])
+			_ = http.NewResponseController(w).Flush()
+			b = b[half:]
+			select {
+			case <-r.noticed:
+			case <-time.After(10 * time.Second):
+			}
+		}
 		_, _ = w.Write(b)
 	default:
 		w.Header().Set("Content-Type", "application/json")
@@ -122,7 +135,13 @@ func TestAnImageIsPulledWithCredentialsAndProgress(t *testing.T) {
 		}
 	})
 	var last rhumb.ImageProgress
-	img, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref, Auth: auth}, func(p rhumb.ImageProgress) { last = p })
+	reg.noticed = make(chan struct{})
+	notice := sync.OnceFunc(func() { close(reg.noticed) })
+	img, err := e.Resolve(t.Context(), rhumb.ImageRequest{Ref: ref, Auth: auth}, func(p rhumb.ImageProgress) {
+		if last = p; p.Done > 0 {
+			notice()
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
