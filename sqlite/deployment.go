@@ -17,9 +17,6 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 	if d.Phase == "" {
 		d.Phase = rhumb.PhaseRolling
 	}
-	if d.Started.IsZero() {
-		d.Started = time.Now().UTC()
-	}
 	if d.Stack == "" || d.Phase.Ended() {
 		return d, rhumb.Errorf(rhumb.Internal,
 			"a deployment needs a stack and can't begin ended: stack %q, phase %q", d.Stack, d.Phase)
@@ -29,6 +26,9 @@ func (s *Store) Begin(ctx context.Context, r *rhumb.Release, d rhumb.Deployment)
 		st, err := s.lock(ctx, tx, &d)
 		if err != nil {
 			return err
+		}
+		if d.Started.IsZero() { // after the end of the deployment before it, which the lock has seen
+			d.Started = time.Now().UTC()
 		}
 		if r != nil {
 			made = *r

@@ -124,7 +124,7 @@ func (l *Ledger) check(ctx context.Context, state rhumb.StackState, p *Proposal)
 		d.Phase = rhumb.PhaseConverged
 		return true, nil
 	}
-	d.Phase, d.Started = rhumb.PhaseRolling, time.Now()
+	d.Phase = rhumb.PhaseRolling // the store sets Started: after the end of a deployment that was open until then
 	if p.Release == nil || state.Open != 0 {
 		return false, nil
 	}

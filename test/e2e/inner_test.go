@@ -40,6 +40,9 @@ services:
           timeout connect 10s
           timeout client 1h # a kept connection that is closed for its age would count as failed
           timeout server 30s
+          # Servers close kept connections when they stop. A request that crosses that is repeated: nginx does so anyway.
+          retries 3
+          retry-on conn-failure empty-response
         frontend front
           bind :80
           default_backend api
