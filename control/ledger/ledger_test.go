@@ -123,6 +123,26 @@ func TestADeploymentThatWaitsIsProposedFromWhatServesThen(t *testing.T) {
 	})
 }
 
+func TestADeploymentBeginsAfterTheOneBeforeItHasEnded(t *testing.T) {
+	b := newBook(t)
+	first := b.begin(t, "web:1")
+	b.Router = func(context.Context) (rhumb.RouterStatus, error) { // asked after the look, before the store opens it
+		if !first.Phase.Ended() {
+			b.end(t, first, rhumb.PhaseConverged)
+			first.Phase = rhumb.PhaseConverged
+		}
+		return rhumb.RouterStatus{}, nil
+	}
+	second := b.begin(t, "web:2")
+	ended, err := b.store.Deployment(t.Context(), "shop", first.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ended.Ended.IsZero() || second.Started.Before(ended.Ended) {
+		t.Errorf("the second began at %s, the first ended at %s", second.Started, ended.Ended)
+	}
+}
+
 func TestOfDeploymentsThatBeginAtOnceOneIsOpened(t *testing.T) {
 	b := newBook(t)
 	var mu sync.Mutex
