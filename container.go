@@ -98,11 +98,17 @@ func (c *Container) Joins() []string {
 }
 
 // Hash returns the spec hash: SHA-256 over the JSON of c, in hex. encoding/json sorts map keys. Once the image's ID is
-// known, its name doesn't count: the same image under another tag is no change.
+// known, its name doesn't count: the same image under another tag is no change. A health check's StartInterval doesn't
+// count either: engines use it only until a replica is ready, and running replicas were made without it.
 func (c *Container) Hash() string {
 	k := *c
 	if k.ImageID != "" {
 		k.Image = ""
+	}
+	if k.Health != nil && k.Health.StartInterval != 0 {
+		h := *k.Health
+		h.StartInterval = 0
+		k.Health = &h
 	}
 	b, err := json.Marshal(&k)
 	if err != nil {
