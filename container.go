@@ -4,12 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Container is what a replica is made of. Everything in it is part of the spec hash, and two replicas with the same
-// hash are interchangeable. What may change without a new replica (scale, policies, routes) is therefore not in it.
+// Container is what a replica is made of. All of it but what Hash names is part of the spec hash, and two replicas with
+// the same hash are interchangeable. What may change without a new replica (scale, policies, routes) is not in it.
 // Zero fields don't enter the hash. A new field leaves existing hashes as they are.
 type Container struct {
 	Image       string            `json:",omitzero"` // as the user wrote it, or the name of the image that is built
@@ -95,6 +96,13 @@ func (c *Container) Joins() []string {
 		}
 	}
 	return names
+}
+
+// NetworksByPriority returns a copy of Networks, the highest Priority first.
+func (c *Container) NetworksByPriority() []Attachment {
+	as := slices.Clone(c.Networks)
+	slices.SortStableFunc(as, func(a, b Attachment) int { return b.Priority - a.Priority })
+	return as
 }
 
 // Hash returns the spec hash: SHA-256 over the JSON of c, in hex. encoding/json sorts map keys. Once the image's ID is
