@@ -44,8 +44,8 @@ type Deployer interface {
 	// PlanChange returns what Change would do, and changes nothing. Its errors are those of Change, except Locked.
 	PlanChange(ctx context.Context, r ChangeRequest) (Plan, error)
 	// Cancel rolls an open deployment back; with id 0, the stack's last one. Cancelling a deployment that is already
-	// rolling back changes nothing. The server records the user that it knows from
-	// the connection; by is only a note beside it.
+	// rolling back changes nothing. The server records the user that it knows from the connection; by is only a note
+	// beside it.
 	// NotFound: there is no such deployment. Conflict: it has ended.
 	Cancel(ctx context.Context, stack string, id int64, by string) error
 }

@@ -4,12 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Container is what a replica is made of. Everything in it is part of the spec hash, and two replicas with the same
-// hash are interchangeable. What may change without a new replica (scale, policies, routes) is therefore not in it.
+// Container is what a replica is made of. All of it but what Hash names is part of the spec hash, and two replicas with
+// the same hash are interchangeable. What may change without a new replica (scale, policies, routes) is not in it.
 // Zero fields don't enter the hash. A new field leaves existing hashes as they are.
 type Container struct {
 	Image       string            `json:",omitzero"` // as the user wrote it, or the name of the image that is built
@@ -97,12 +98,25 @@ func (c *Container) Joins() []string {
 	return names
 }
 
+// NetworksByPriority returns a copy of Networks, the highest Priority first.
+func (c *Container) NetworksByPriority() []Attachment {
+	as := slices.Clone(c.Networks)
+	slices.SortStableFunc(as, func(a, b Attachment) int { return b.Priority - a.Priority })
+	return as
+}
+
 // Hash returns the spec hash: SHA-256 over the JSON of c, in hex. encoding/json sorts map keys. Once the image's ID is
-// known, its name doesn't count: the same image under another tag is no change.
+// known, its name doesn't count: the same image under another tag is no change. A health check's StartInterval doesn't
+// count either: engines use it only until a replica is ready, and running replicas were made without it.
 func (c *Container) Hash() string {
 	k := *c
 	if k.ImageID != "" {
 		k.Image = ""
+	}
+	if k.Health != nil && k.Health.StartInterval != 0 {
+		h := *k.Health
+		h.StartInterval = 0
+		k.Health = &h
 	}
 	b, err := json.Marshal(&k)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestHashesOfSpecsStayAsTheyAre(t *testing.T) {
 				{Type: MountBind, Source: "/a", Target: "/a", Create: true}},
 			Networks: []Attachment{{Network: "s_default", Aliases: []string{"web"}, Priority: 3}}, Init: &yes,
 			Resources: Resources{Memory: 1 << 20, MemorySwappiness: &swap}},
-		"604b4b07709d79c120a55e896b074da1b7f03cd1a5e53a5065f8b63b62c3c409": {
+		"849ff5e0391176b7a9f9467b5b1633eaa24c52ba6a3bd2d75b74b8af7af13344": {
 			Image: "nginx", Annotations: map[string]string{"a": "b"}, MacAddress: "02:42:ac:11:00:02", StopGrace: 1,
 			Devices: []Device{{Source: "/dev/a"}}, Health: &Healthcheck{Test: []string{"CMD", "x"}, StartInterval: 2},
 			Entrypoint: []string{}, Ulimits: []Ulimit{{Name: "nofile", Soft: 1, Hard: 2}}},
@@ -43,5 +43,18 @@ func TestHashesOfSpecsStayAsTheyAre(t *testing.T) {
 		if got := c.Hash(); got != want {
 			t.Errorf("%+v: hash %s, want %s", c, got, want)
 		}
+	}
+}
+
+func TestAStartIntervalReplacesNoReplica(t *testing.T) {
+	c := Container{Image: "nginx", Health: &Healthcheck{Test: []string{"CMD", "x"}}}
+	without := c.Hash()
+	c.Health.StartInterval = 2
+	if with := c.Hash(); with != without || c.Health.StartInterval != 2 {
+		t.Errorf("hash %s with a start interval, %s without; it is now %v", with, without, c.Health.StartInterval)
+	}
+	c.Health.Interval = 2
+	if c.Hash() == without {
+		t.Error("another interval leaves the hash as it is")
 	}
 }

@@ -27,7 +27,8 @@ var needs = []Need{
 		container: func(c *Container) bool { return slices.ContainsFunc(c.Devices, Device.CDI) }},
 	{Key: "services.*.networks.*.mac_address", What: "mac_address of a further network", API: "1.44", Engine: "25",
 		container: func(c *Container) bool { // older engines have one address for a container: its first network gets it
-			return len(c.Networks) > 1 && slices.ContainsFunc(c.Networks[1:], func(a Attachment) bool { return a.MAC != "" })
+			as := c.NetworksByPriority()
+			return len(as) > 1 && slices.ContainsFunc(as[1:], func(a Attachment) bool { return a.MAC != "" })
 		}},
 	{Key: "services.*.networks.*.interface_name", What: "interface_name", API: "1.48", Engine: "28",
 		container: func(c *Container) bool {

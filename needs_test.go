@@ -44,6 +44,23 @@ func TestWhatAnEngineIsTooOldForIsNamedWithItsService(t *testing.T) {
 	}
 }
 
+func TestOnOldEnginesOnlyTheFirstNetworkHasAMACAddress(t *testing.T) {
+	old := EngineInfo{APIVersion: "1.41"}
+	for _, c := range []struct {
+		networks []Attachment
+		unmet    int
+	}{
+		{[]Attachment{{Network: "a", MAC: "02:42:ac:11:00:02"}, {Network: "b"}}, 0},
+		{[]Attachment{{Network: "a"}, {Network: "b", MAC: "02:42:ac:11:00:02"}}, 1},
+		{[]Attachment{{Network: "a", MAC: "02:42:ac:11:00:02"}, {Network: "b", Priority: 5}}, 1},
+		{[]Attachment{{Network: "a"}, {Network: "b", Priority: 5, MAC: "02:42:ac:11:00:02"}}, 0},
+	} {
+		if got := old.UnmetByContainer("web", &Container{Networks: c.networks}); len(got) != c.unmet {
+			t.Errorf("%+v: %v", c.networks, got)
+		}
+	}
+}
+
 func TestAContainerWithoutNewKeysRunsOnEveryEngine(t *testing.T) {
 	old := EngineInfo{APIVersion: "1.40"}
 	c := Container{Networks: []Attachment{{Network: "a", Priority: 1, MAC: "02:42:ac:11:00:03"}, {Network: "b"}},

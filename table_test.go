@@ -45,6 +45,12 @@ func eachField(t *testing.T, path string, v reflect.Value, do func(path string, 
 		return
 	}
 	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			t.Errorf("%s is nil: the test says nothing about it", path)
+			return
+		}
+		eachField(t, path, v.Elem(), do)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			eachField(t, path+"."+v.Type().Field(i).Name, v.Field(i), do)

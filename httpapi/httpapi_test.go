@@ -94,7 +94,7 @@ func TestWrongRequestsAreRefusedWithACodeAndWords(t *testing.T) {
 	}
 }
 
-func TestAForeignErrorIsLoggedAndNotTold(t *testing.T) {
+func TestAForeignErrorIsLoggedAndNotReturned(t *testing.T) {
 	base, log := serve(t)
 	status, p := ask(t, "GET", base+"/v1/values", "", "")
 	if status != 500 || p.Code != "internal" || p.Msg != "internal error, see the server's log" {

@@ -49,7 +49,7 @@ func TestACopyOfADatabaseInUseIsWholeAndOpens(t *testing.T) {
 	writers.Wait()
 }
 
-func TestAPeekTellsWhatADatabaseHoldsAndChangesNothing(t *testing.T) {
+func TestAPeekReportsWhatADatabaseHoldsAndChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "rhumb.db")
 	if _, err := sqlite.Peek(t.Context(), path); rhumb.ErrorCode(err) != rhumb.Unavailable {

@@ -262,7 +262,7 @@ func TestNamespacesAndVolumesOfAnotherReplicaAreShared(t *testing.T) {
 	}
 }
 
-func TestFilesHaveTheirOwnerAndModeAndAreSweptWhenUnused(t *testing.T) {
+func TestFilesHaveTheirOwnerAndModeAndArePrunedWhenUnused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: files are kept in a memory file system of rhumb's own")
 	}
@@ -288,7 +288,7 @@ func TestFilesHaveTheirOwnerAndModeAndAreSweptWhenUnused(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Errorf("a dead replica's file was swept: %v", err)
+		t.Errorf("a dead replica's file was removed: %v", err)
 	}
 	if err := e.Remove(t.Context(), r.ID); err != nil {
 		t.Fatal(err)

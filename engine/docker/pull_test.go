@@ -177,7 +177,7 @@ func TestAnImageIsPulledWithCredentialsAndProgress(t *testing.T) {
 	}
 }
 
-func TestWhatTheUserPulledHimselfIsNotSwept(t *testing.T) {
+func TestImagesThatTheUserPulledAreNotPruned(t *testing.T) {
 	e := need(t)
 	mine, ours := newRegistry(t), newRegistry(t)
 	auth := map[string]rhumb.Credentials{}
@@ -209,7 +209,7 @@ func TestWhatTheUserPulledHimselfIsNotSwept(t *testing.T) {
 	}
 	begun := time.Now()
 	freed, err := e.Sweep(t.Context(), nil, 0)
-	t.Logf("swept in %v", time.Since(begun))
+	t.Logf("pruned in %v", time.Since(begun))
 	if err != nil || freed < 3<<20 {
 		t.Errorf("%d bytes freed, %v", freed, err)
 	}

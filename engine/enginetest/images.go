@@ -60,9 +60,9 @@ var imageTests = map[string]func(*bench){
 		b.ok(images(b).Keep(b.ctx(), b.stack, "kept", 1, kept.ID))
 		r := b.start(b.specOf("used", rhumb.Container{Image: used.Ref, ImageID: used.ID, Entrypoint: []string{"/app"}}))
 		b.ok(b.Stop(b.ctx(), r.ID))
-		b.swept(time.Hour, needed)
+		b.sweep(time.Hour, needed)
 		b.there(idle, true) // it was needed less than an hour ago
-		b.swept(0, needed)
+		b.sweep(0, needed)
 		b.there(idle, false)
 		for _, img := range []rhumb.Image{needed, kept, used, foreign} {
 			b.there(img, true)
@@ -70,7 +70,7 @@ var imageTests = map[string]func(*bench){
 		b.ok(b.Remove(b.ctx(), r.ID))
 		b.ok(images(b).Release(b.ctx(), b.stack, "kept", 1, false)) // its name goes, and it stays
 		b.there(kept, true)
-		b.swept(0)
+		b.sweep(0)
 		for _, img := range []rhumb.Image{needed, kept, used} {
 			b.there(img, false)
 		}
@@ -89,8 +89,8 @@ var imageTests = map[string]func(*bench){
 	},
 }
 
-// swept sweeps what got its last name that long ago, without the needed ones.
-func (b *bench) swept(unused time.Duration, needed ...rhumb.Image) {
+// sweep prunes images that have been unused for so long, except the needed ones.
+func (b *bench) sweep(unused time.Duration, needed ...rhumb.Image) {
 	b.Helper()
 	ids := make([]string, len(needed))
 	for i, img := range needed {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestTheEndOfAProcessIsToldAtOnce(t *testing.T) {
+func TestTheEndOfAProcessIsReportedAtOnce(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -13,9 +13,16 @@ import (
 	"rhumb/internal/gitrev"
 )
 
-// Request makes the request of a deployment and builds its images. It calls warn with problems that don't prevent the
-// deployment, and progress with news of the builds; progress may be called from several goroutines.
-func Request(ctx context.Context, s rhumb.Builder, p *compose.Project,
+// Server is the part of a server that a request needs.
+type Server interface {
+	rhumb.Builder
+	Info(ctx context.Context) (rhumb.ServerInfo, error)
+}
+
+// Request makes the request of a deployment and builds its images. It builds nothing if the server's engine is too old
+// for the stack. It calls warn with problems that don't prevent the deployment, and progress with news of the builds;
+// progress may be called from several goroutines.
+func Request(ctx context.Context, s Server, p *compose.Project,
 	warn func(string), progress func(rhumb.BuildProgress)) (rhumb.DeployRequest, error) {
 	r := rhumb.DeployRequest{Model: p.Stack}
 	git, err := gitrev.Of(ctx, p.Dir)
@@ -37,8 +44,26 @@ func Request(ctx context.Context, s rhumb.Builder, p *compose.Project,
 	if r.Auth, err = config.For(ctx, refs); err != nil {
 		return r, err
 	}
+	if len(refs) < len(p.Stack.Services) {
+		if err := checkEngine(ctx, s, &p.Stack); err != nil {
+			return r, err
+		}
+	}
 	err = buildImages(ctx, s, p, &r, &config, progress)
 	return r, err // not in one line: buildImages changes r
+}
+
+// checkEngine returns what the stack needs that the server's engine is too old for. The server checks it too, but after
+// the builds.
+func checkEngine(ctx context.Context, s Server, m *rhumb.Stack) error {
+	info, err := s.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if unmet := info.Engine.Unmet(m); len(unmet) > 0 {
+		return unmet
+	}
+	return nil
 }
 
 // Origin returns where a project's files came from, for rhumb.ReleaseInfo. All checkouts of a repository have the same

@@ -24,23 +24,16 @@ func (d *drawing) networkMode() string {
 	if d.c.NetworkMode != "" {
 		return d.join("network_mode", d.c.NetworkMode)
 	}
-	if as := d.attachments(); len(as) > 0 {
+	if as := d.c.NetworksByPriority(); len(as) > 0 {
 		return as[0].Network
 	}
 	return ""
 }
 
-// attachments returns the networks by priority, the highest first.
-func (d *drawing) attachments() []rhumb.Attachment {
-	as := slices.Clone(d.c.Networks)
-	slices.SortStableFunc(as, func(a, b rhumb.Attachment) int { return b.Priority - a.Priority })
-	return as
-}
-
 // networks maps the attachments: all of them at creation where the engine can, else the first at creation and the
 // others after it.
 func (d *drawing) networks() (*network.NetworkingConfig, []Connection) {
-	as := d.attachments()
+	as := d.c.NetworksByPriority()
 	if d.c.MacAddress != "" && len(as) > 0 && as[0].MAC == "" {
 		as[0].MAC = d.c.MacAddress
 	}
