@@ -40,13 +40,40 @@ func (b *Balancer) Dial(ctx context.Context, e *Endpoint) (*Conn, error) {
 			return nil, ErrBusy
 		}
 	}
-	d := net.Dialer{Timeout: b.limits.DialTime}
-	c, err := d.DialContext(ctx, "tcp", e.Addr)
+	c, err := e.connect(ctx, b.limits.DialTime)
 	if err != nil {
 		b.conns.Release()
 		return nil, &DialError{err}
 	}
 	return &Conn{TCPConn: c.(*net.TCPConn), places: b.conns}, nil
+}
+
+// firstTry is how long the first attempt to connect may take; each further one may take twice as long. On a link that
+// loses nothing, only an endpoint whose queue of connections is full lets a SYN go unanswered, and the kernel would
+// repeat it only after a second.
+const firstTry = 10 * time.Millisecond
+
+// connect connects to the endpoint within limit, one connection at a time. When a hold ends, many callers connect at
+// once, and some servers queue only five connections until they accept them. A connection that the server's kernel
+// drops after it has answered the SYN looks open here, and the request in it is answered only after retransmissions,
+// each of which takes twice as long as the one before.
+func (e *Endpoint) connect(ctx context.Context, limit time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	select {
+	case e.connecting <- struct{}{}:
+		defer func() { <-e.connecting }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	for try := firstTry; ; try *= 2 {
+		d := net.Dialer{Timeout: try}
+		c, err := d.DialContext(ctx, "tcp", e.Addr)
+		var failure net.Error
+		if !errors.As(err, &failure) || !failure.Timeout() || ctx.Err() != nil {
+			return c, err
+		}
+	}
 }
 
 // closeEvery is the least time between two rounds over all endpoints' idle connections.

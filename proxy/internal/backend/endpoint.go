@@ -16,6 +16,7 @@ type Endpoint struct {
 
 	failedUntil atomic.Int64 // Unix nanoseconds; until then others are preferred
 	transports  atomic.Pointer[transports]
+	connecting  chan struct{} // has one place: the connection that is being made
 }
 
 func (e *Endpoint) failing(now time.Time) bool { return now.UnixNano() < e.failedUntil.Load() }

@@ -91,7 +91,8 @@ func (s *Snapshot) endpoint(old *Snapshot, e rhumb.Endpoint) *Endpoint {
 	}
 	known := old.endpoints[k]
 	if known == nil {
-		known = &Endpoint{Addr: e.Addr.String(), replica: s.replica(old, e.Replica)}
+		known = &Endpoint{Addr: e.Addr.String(), replica: s.replica(old, e.Replica),
+			connecting: make(chan struct{}, 1)}
 	}
 	s.endpoints[k], s.replicas[e.Replica] = known, known.replica
 	return known
