@@ -73,11 +73,7 @@ const askTimeout = 10 * time.Second
 
 // examine gathers the facts and prints the findings.
 func examine(ctx context.Context, a *cli.App, conf server.Config, c *client.Client) error {
-	host := a.Host
-	if host == "" {
-		host = os.Getenv("RHUMB_HOST")
-	}
-	if host != "" && !strings.HasPrefix(host, "unix://") {
+	if host := a.Server(); host != "" && !strings.HasPrefix(host, "unix://") {
 		return rhumb.Errorf(rhumb.Invalid, "rhumb doctor checks only its own machine, and %s is elsewhere", host).
 			WithHint("run it there: ssh USER@HOST rhumb doctor")
 	}
