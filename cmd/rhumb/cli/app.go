@@ -83,8 +83,8 @@ func didYouMean(cmd *cobra.Command, word string) string {
 
 // Server returns the URL of the server that --host or RHUMB_HOST names; "" for the default.
 func (a *App) Server() string {
-	if a.Host != "" {
-		return a.Host
+	if a.host != "" {
+		return a.host
 	}
 	return os.Getenv("RHUMB_HOST")
 }
