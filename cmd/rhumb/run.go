@@ -23,7 +23,6 @@ import (
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &cli.App{Version: version, Stdin: stdin, Stdout: view.NewScreen(stdout), Stderr: view.NewScreen(stderr),
 		RawOut: stdout, RawErr: stderr, Interrupts: terminal.NewInterrupts()}
-	a.Root = func() *cobra.Command { return root(a) }
 	ctx, stop := a.Interrupts.Watch(ctx)
 	defer stop()
 	cmd := root(a)
@@ -53,14 +52,8 @@ func root(a *cli.App) *cobra.Command {
 		Long: "Rhumb brings a server to the state that a Compose file describes and holds it there, without dropping\n" +
 			"a request. If a deployment fails, rhumb puts everything back as it was.",
 		SilenceErrors: true, SilenceUsage: true, TraverseChildren: true, SuggestionsMinimumDistance: 2,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return rhumb.Errorf(rhumb.Invalid, "unknown command %q", args[0]).
-				WithHint("rhumb --help lists the commands%s", didYouMean(cmd, args[0]))
-		},
+		Args: cli.Fitting(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
@@ -79,13 +72,6 @@ func root(a *cli.App) *cobra.Command {
 	}
 	root.AddCommand(machine.DialStdioCommand(a))
 	return root
-}
-
-func didYouMean(cmd *cobra.Command, word string) string {
-	if near := cmd.SuggestionsFor(word); len(near) > 0 {
-		return "; did you mean " + near[0] + "?"
-	}
-	return ""
 }
 
 // finish prints how a command ended and returns the exit status. Nothing else decides about either.

@@ -17,7 +17,7 @@ func cancelCommand(a *cli.App) *cobra.Command {
 	cmd := a.Query("cancel [flags]", "Roll back the open deployment", cobra.NoArgs,
 		func(ctx context.Context, c *client.Client, _ []string) error { return cancel(ctx, a, c, opts) })
 	a.Looking(cmd)
-	opts.flags(cmd)
+	opts.followFlags(cmd)
 	return cmd
 }
 

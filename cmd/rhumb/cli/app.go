@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,6 @@ import (
 // App is one run of the program.
 type App struct {
 	Version        string
-	Root           func() *cobra.Command // makes the whole command line again, for the completions of shells
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer // screens
 	RawOut, RawErr io.Writer // the same streams unfiltered, for data and for the output of applications
@@ -39,7 +39,8 @@ func (o *Outcome) Error() string { return o.Words }
 // Command makes a command. The context of do ends with an interrupt.
 func (a *App) Command(use, short string, args cobra.PositionalArgs,
 	do func(context.Context, []string) error) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, Args: fitting(args), DisableFlagsInUseLine: true,
+	return &cobra.Command{Use: use, Short: short, Args: Fitting(args),
+		DisableFlagsInUseLine: true, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.Began = true
 			return do(cmd.Context(), args)
@@ -54,24 +55,36 @@ func (a *App) Query(use, short string, args cobra.PositionalArgs,
 	})
 }
 
-// fitting wraps a check of arguments: its error shows how the command is used.
-func fitting(args cobra.PositionalArgs) cobra.PositionalArgs {
+// Fitting wraps a check of arguments. Its error shows how the command is used; for a word in the place of a
+// subcommand, it names the nearest one.
+func Fitting(args cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if args(cmd, given) == nil {
 			return nil
 		}
-		err := rhumb.Errorf(rhumb.Invalid, "arguments are missing")
-		if len(given) > 0 {
-			err = rhumb.Errorf(rhumb.Invalid, "wrong arguments: %s", strings.Join(given, " "))
+		err := rhumb.Errorf(rhumb.Invalid, "wrong arguments: %s", strings.Join(given, " "))
+		switch {
+		case len(given) > 0 && cmd.HasAvailableSubCommands():
+			return rhumb.Errorf(rhumb.Invalid, "unknown command %q", given[0]).
+				WithHint("%s --help lists the commands%s", cmd.CommandPath(), didYouMean(cmd, given[0]))
+		case len(given) == 0, args(cmd, append(slices.Clone(given), "")) == nil:
+			err = rhumb.Errorf(rhumb.Invalid, "arguments are missing")
 		}
 		return err.WithHint("usage: %s", cmd.UseLine())
 	}
 }
 
+func didYouMean(cmd *cobra.Command, word string) string {
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
+		return "; did you mean " + near[0] + "?"
+	}
+	return ""
+}
+
 // Server returns the URL of the server that --host or RHUMB_HOST names; "" for the default.
 func (a *App) Server() string {
-	if a.Host != "" {
-		return a.Host
+	if a.host != "" {
+		return a.host
 	}
 	return os.Getenv("RHUMB_HOST")
 }

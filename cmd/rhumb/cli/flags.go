@@ -11,7 +11,7 @@ import (
 
 // Flags holds the flags that several commands share.
 type Flags struct {
-	Host       string // the server's URL; "": RHUMB_HOST
+	host       string // the server's URL; "": RHUMB_HOST
 	Name       string // the stack's name; "": see App.NamedStack
 	format     string
 	files      []string
@@ -47,7 +47,7 @@ func (f format) Set(s string) error {
 
 // HostFlag adds --host, which chooses the server.
 func (a *App) HostFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.Host, "host", a.Host,
+	cmd.Flags().StringVar(&a.host, "host", a.host,
 		"use the server at this `URL`: unix:///PATH, ssh://USER@HOST or https://HOST (RHUMB_HOST)")
 }
 

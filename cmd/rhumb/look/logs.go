@@ -117,7 +117,8 @@ func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
 	if o.tail != "all" {
 		n, err := strconv.Atoi(o.tail)
 		if err != nil || n < 0 {
-			return nil, rhumb.Errorf(rhumb.Invalid, "--tail: %q is not a number of lines", o.tail)
+			return nil, rhumb.Errorf(rhumb.Invalid, "--tail: %q is not a number of lines", o.tail).
+				WithHint("use a number, or all")
 		}
 		if o.Tail = n; n == 0 {
 			o.Tail = -1 // no old lines
@@ -128,7 +129,8 @@ func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
 	}
 	match, err := regexp.Compile(o.grep)
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "--grep: %v", err)
+		return nil, rhumb.Errorf(rhumb.Invalid, "--grep: %v", err).
+			WithHint(`put \ before special characters to match them literally: "\("`)
 	}
 	return match, nil
 }

@@ -28,6 +28,10 @@ func doctorCommand(a *cli.App) *cobra.Command {
 				return err
 			}
 			return a.With(func(c *client.Client) error {
+				if host := a.Server(); host != "" && !strings.HasPrefix(host, "unix://") {
+					return rhumb.Errorf(rhumb.Invalid, "rhumb doctor checks only its own machine, and %s is elsewhere", host).
+						WithHint("run it there: ssh USER@HOST rhumb doctor")
+				}
 				serverEngine(ctx, &conf, c, cmd.Flags())
 				return examine(ctx, a, conf, c)
 			})
@@ -73,14 +77,6 @@ const askTimeout = 10 * time.Second
 
 // examine gathers the facts and prints the findings.
 func examine(ctx context.Context, a *cli.App, conf server.Config, c *client.Client) error {
-	host := a.Host
-	if host == "" {
-		host = os.Getenv("RHUMB_HOST")
-	}
-	if host != "" && !strings.HasPrefix(host, "unix://") {
-		return rhumb.Errorf(rhumb.Invalid, "rhumb doctor checks only its own machine, and %s is elsewhere", host).
-			WithHint("run it there: ssh USER@HOST rhumb doctor")
-	}
 	if !strings.HasPrefix(conf.DockerHost, "unix://") {
 		return rhumb.Errorf(rhumb.Invalid, "docker host %q is not a unix socket", conf.DockerHost).
 			WithHint("use unix:///var/run/docker.sock")

@@ -33,7 +33,12 @@ func installCommand(a *cli.App) *cobra.Command {
 			if err := conf.Validate(); err != nil {
 				return err
 			}
-			return installHere(ctx, a, conf, given, dryRun, noStart)
+			want := install.Wanted{Settings: given, Data: conf.Data, Stopped: noStart}
+			var err error
+			if want.Completions, err = completions(cmd.Root()); err != nil {
+				return err
+			}
+			return installHere(ctx, a, conf, want, dryRun)
 		})
 	cmd.Long = "Install this program as /usr/local/bin/rhumb with two systemd services, rhumb (the daemon) and\n" +
 		"rhumb-proxy, and start them. Run it again with a newer program or other flags to update the\n" +
@@ -44,17 +49,12 @@ func installCommand(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-// installHere brings this machine to the running program and the given settings.
-func installHere(ctx context.Context, a *cli.App, conf server.Config, given map[string]string,
-	dryRun, noStart bool) error {
+// installHere brings this machine to the running program and to what is wanted.
+func installHere(ctx context.Context, a *cli.App, conf server.Config, want install.Wanted, dryRun bool) error {
 	m := install.Machine{}
-	want := install.Wanted{Settings: given, Data: conf.Data, Stopped: noStart}
 	var err error
 	if want.Binary, err = os.ReadFile("/proc/self/exe"); err != nil {
 		return rhumb.Errorf(rhumb.Internal, "can't read this program: %w", err)
-	}
-	if want.Completions, err = completions(a); err != nil {
-		return err
 	}
 	if err := preflight.Systemd(m); err != nil {
 		return err
@@ -71,7 +71,7 @@ func installHere(ctx context.Context, a *cli.App, conf server.Config, given map[
 	if err := preflight.Root("install"); err != nil {
 		return err
 	}
-	if !noStart {
+	if !want.Stopped {
 		if err := preflight.Start(ctx, conf, facts); err != nil {
 			return err
 		}
@@ -82,14 +82,14 @@ func installHere(ctx context.Context, a *cli.App, conf server.Config, given map[
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
 		return err
 	}
-	if noStart {
+	if want.Stopped {
 		return &cli.Outcome{Words: "rhumb " + a.Version + " is installed; nothing was started"}
 	}
 	return welcome(ctx, a, conf)
 }
 
-func completions(a *cli.App) (map[string][]byte, error) {
-	root := a.Root()
+// completions returns the completion scripts of the command line root, by shell.
+func completions(root *cobra.Command) (map[string][]byte, error) {
 	made := map[string][]byte{}
 	for shell, generate := range map[string]func(io.Writer) error{
 		"bash": func(w io.Writer) error { return root.GenBashCompletionV2(w, true) },

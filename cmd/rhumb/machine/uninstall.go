@@ -32,7 +32,7 @@ func uninstallCommand(a *cli.App) *cobra.Command {
 		})
 	cmd.Long = "Stop and remove the services, the program and the completions. Volumes stay. The state folder, the\n" +
 		"settings and the user rhumb stay unless you pass --purge. It refuses while stacks are deployed.\n" +
-		"With --force it goes on, and their containers keep running without a proxy."
+		"With --force it uninstalls anyway, and their containers keep running without a proxy."
 	cmd.Flags().StringVar(&conf.Data, "data", conf.Data, "use this state `FOLDER`")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "print what would be done and do nothing")
 	cmd.Flags().BoolVar(&f.force, "force", false, "uninstall even while stacks are deployed")

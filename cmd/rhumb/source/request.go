@@ -31,7 +31,7 @@ func Request(ctx context.Context, s Server, p *compose.Project,
 	}
 	r.Git = git
 	r.Origin = Origin(ctx, p.Dir)
-	config, err := dockerauth.Load(dockerConfig())
+	config, err := dockerConfig()
 	if err != nil {
 		return r, err
 	}
@@ -82,14 +82,14 @@ func Origin(ctx context.Context, dir string) string {
 	return host + ":" + dir
 }
 
-// dockerConfig returns the folder of the user's Docker configuration; "" if there is none.
-func dockerConfig() string {
+// dockerConfig returns the user's Docker configuration. A user without a home folder has none.
+func dockerConfig() (dockerauth.Config, error) {
 	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
-		return dir
+		return dockerauth.Load(dir)
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return ""
+		return dockerauth.Config{}, nil
 	}
-	return filepath.Join(home, ".docker")
+	return dockerauth.Load(filepath.Join(home, ".docker"))
 }

@@ -7,15 +7,22 @@ import (
 	"rhumb/doctor"
 )
 
+// levelWidth is the width of the column of levels.
+const levelWidth = 9
+
 // Findings prints the doctor's findings with their hints, and a summary.
 func Findings(w io.Writer, found []doctor.Finding) {
 	p := paintOn(w)
 	colours := map[doctor.Level]string{doctor.OK: "32", doctor.Warning: "33", doctor.Problem: "31"}
+	wide := 0
 	for _, f := range found {
-		level := p.code(colours[f.Level], fmt.Sprintf("%-9s", f.Level))
-		fmt.Fprintf(w, "%s%-11s%s\n", level, f.Check, f.Text)
+		wide = max(wide, len(f.Check))
+	}
+	for _, f := range found {
+		level := p.code(colours[f.Level], fmt.Sprintf("%-*s", levelWidth, f.Level))
+		fmt.Fprintf(w, "%s%-*s  %s\n", level, wide, f.Check, f.Text)
 		if f.Hint != "" {
-			fmt.Fprintf(w, "%20s%s %s\n", "", p.dim("hint:"), f.Hint)
+			fmt.Fprintf(w, "%*s%s %s\n", levelWidth+wide+2, "", p.dim("hint:"), f.Hint)
 		}
 	}
 	fmt.Fprintln(w, diagnosis(doctor.Count(found, doctor.Problem), doctor.Count(found, doctor.Warning)))

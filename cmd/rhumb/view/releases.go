@@ -11,7 +11,7 @@ import (
 func Releases(w io.Writer, rs []rhumb.ReleaseInfo) {
 	t := newTable(paintOn(w), "RELEASE", "STATE", "CAUSE", "WHEN", "BY", "GIT", "NOTE")
 	for _, r := range rs {
-		row := plain(fmt.Sprintf("%s@%d", r.Stack, r.Number), releaseState(r), string(r.Cause), Ago(r.At), r.By,
+		row := plain(fmt.Sprintf("%s@%d", r.Stack, r.Number), releaseState(r), string(r.Cause), ago(r.At), r.By,
 			short(r.Git), r.Note)
 		if r.Current {
 			row[0].code, row[1].code = "32", "32"
@@ -23,7 +23,7 @@ func Releases(w io.Writer, rs []rhumb.ReleaseInfo) {
 
 // Release describes a release in a few words: "served, 2h ago 1f3c9a2".
 func Release(r rhumb.ReleaseInfo) string {
-	return releaseState(r) + ", " + Ago(r.At) + " " + short(r.Git)
+	return releaseState(r) + ", " + ago(r.At) + " " + short(r.Git)
 }
 
 func releaseState(r rhumb.ReleaseInfo) string {

@@ -32,7 +32,7 @@ func Replicas(w io.Writer, stacks []rhumb.StackInfo, all bool) {
 	for _, st := range stacks {
 		if d := st.Deployment; d != nil && !d.Phase.Ended() {
 			v := d.Verdict()
-			fmt.Fprintf(w, "\n%s (deployment %d, by %s, began %s)\n", p.yellow(v.Text), d.ID, d.By, Ago(d.Started))
+			fmt.Fprintf(w, "\n%s (deployment %d, by %s, began %s)\n", p.yellow(v.Text), d.ID, d.By, ago(d.Started))
 		}
 	}
 }

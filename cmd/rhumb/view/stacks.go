@@ -33,7 +33,7 @@ func stackRow(s rhumb.StackInfo) []cell {
 	if d := s.Deployment; d != nil {
 		row[4].text = string(d.Phase)
 		if d.Phase.Ended() {
-			row[4].text += " " + Ago(d.Ended)
+			row[4].text += " " + ago(d.Ended)
 		}
 	}
 	return row

@@ -23,8 +23,8 @@ func holdWords(requests int, waited time.Duration) string {
 	return fmt.Sprintf("requests wait: %d for %s", requests, rhumb.Span(waited))
 }
 
-// Ago returns how long ago a time is, in one unit: "3h ago"; "" for the zero time.
-func Ago(t time.Time) string {
+// ago returns how long ago a time is, in one unit: "3h ago"; "" for the zero time.
+func ago(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
