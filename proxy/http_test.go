@@ -307,7 +307,8 @@ func TestSwapsUnderLoadFailNothing(t *testing.T) {
 
 // A replica is stopped as soon as it drains and nothing is open. No request may be on its way to it then.
 func TestADrainedReplicaCanBeStoppedAtOnce(t *testing.T) {
-	p := start(t, proxy.Options{})
+	// A busy machine may take longer than the default to connect, which is no request lost to a stopped replica.
+	p := start(t, proxy.Options{Limits: proxy.Limits{DialTime: 20 * time.Second}})
 	addr := freeAddr(t)
 	type replica struct {
 		rhumb.Endpoint

@@ -237,8 +237,8 @@ func TestTheGuardChecksRequestsOverTLS(t *testing.T) {
 func TestIdleClientsOverTLSAreCut(t *testing.T) {
 	plain, tlsAddr := freeAddr(t), freeAddr(t)
 	p := start(t, proxy.Options{Certificates: newPocket(t, []string{"a.test"}),
-		Limits: proxy.Limits{HeaderTime: 200 * time.Millisecond, ProgressTime: 300 * time.Millisecond,
-			IdleTime: 200 * time.Millisecond}})
+		Limits: proxy.Limits{HeaderTime: 2 * time.Second, ProgressTime: time.Second,
+			IdleTime: 200 * time.Millisecond}}) // enough for a handshake on a busy machine
 	apply(t, p, secure(1, plain, tlsAddr, web(t, "r", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.URL.Path == "/big" {
@@ -260,6 +260,7 @@ func TestIdleClientsOverTLSAreCut(t *testing.T) {
 		"idle after a request": {"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", "HTTP/1.1 200"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			conn := dial(t, c.send)
 			_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 			b, err := io.ReadAll(conn)
@@ -269,6 +270,7 @@ func TestIdleClientsOverTLSAreCut(t *testing.T) {
 		})
 	}
 	t.Run("reads nothing", func(t *testing.T) {
+		t.Parallel()
 		dial(t, "GET /big HTTP/1.1\r\nHost: a.test\r\n\r\n")
 		eventually(t, "the request runs", func() bool { return open(t, p, "r") == 1 })
 		eventually(t, "the request is cut", func() bool { return open(t, p, "r") == 0 })

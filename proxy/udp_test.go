@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,15 +47,21 @@ func udpDial(t testing.TB, addr string) *net.UDPConn {
 	return c.(*net.UDPConn)
 }
 
-// ask repeats a datagram until an answer comes: datagrams may be lost.
+var questions atomic.Int64
+
+// ask repeats a datagram until its answer comes: datagrams may be lost. The replica's answer ends with the datagram,
+// and a number in it rules out late answers to earlier datagrams.
 func ask(t testing.TB, c *net.UDPConn, words string) string {
 	t.Helper()
+	number := fmt.Sprint(" #", questions.Add(1))
 	b := make([]byte, 2048)
 	for range 50 {
-		fmt.Fprint(c, words)
+		fmt.Fprint(c, words+number)
 		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if n, err := c.Read(b); err == nil {
-			return string(b[:n])
+		for n, err := c.Read(b); err == nil; n, err = c.Read(b) {
+			if answer, ok := strings.CutSuffix(string(b[:n]), number); ok {
+				return answer
+			}
 		}
 	}
 	t.Fatal("no answer")

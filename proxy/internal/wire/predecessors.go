@@ -60,20 +60,20 @@ func (o *Predecessors) remove(p *predecessor) bool {
 	return i >= 0
 }
 
-// hold waits for the exchanges under way, and starts no other until release is called.
+// hold waits for the exchanges under way, and starts no other until release is called. It returns the old proxies that
+// are still there.
 func (o *Predecessors) hold() (held []*predecessor, release func()) {
-	for _, p := range o.list() {
+	locked := o.list()
+	for _, p := range locked {
 		p.exchange.Lock()
-		held = append(held, p)
 	}
-	return slices.DeleteFunc(slices.Clone(held), func(p *predecessor) bool {
-			return !slices.Contains(o.list(),
-				p)
-		}), func() {
-			for _, p := range held {
-				p.exchange.Unlock()
-			}
+	now := o.list()
+	held = slices.DeleteFunc(slices.Clone(locked), func(p *predecessor) bool { return !slices.Contains(now, p) })
+	return held, func() {
+		for _, p := range locked {
+			p.exchange.Unlock()
 		}
+	}
 }
 
 // Close lets go of them: this proxy ends, or a successor has them. An exchange under way is finished first, because a
@@ -94,11 +94,8 @@ func (o *Predecessors) Ask(t *rhumb.Table) (open, busy map[string]int) {
 	var asked sync.WaitGroup
 	for _, p := range o.list() {
 		asked.Go(func() {
-			a, err := p.ask(question{Table: t})
+			a, err := o.ask(p, question{Table: t})
 			if err != nil {
-				if o.remove(p) {
-					o.Log.Info("old proxy is gone", "err", err)
-				}
 				return
 			}
 			mu.Lock()
@@ -117,7 +114,9 @@ func add(to, counts map[string]int) {
 	}
 }
 
-func (p *predecessor) ask(q question) (answer, error) {
+// ask asks one old proxy. After an error it removes it, still within the exchange: a successor must not inherit a
+// connection on which an answer may come late.
+func (o *Predecessors) ask(p *predecessor, q question) (answer, error) {
 	p.exchange.Lock()
 	defer p.exchange.Unlock()
 	var a answer
@@ -125,6 +124,9 @@ func (p *predecessor) ask(q question) (answer, error) {
 	err := writeFrame(p.conn, q)
 	if err == nil {
 		err = readFrame(p.conn, &a)
+	}
+	if err != nil && o.remove(p) {
+		o.Log.Info("old proxy is gone", "err", err)
 	}
 	if a.Busy == nil {
 		a.Busy = a.Open
