@@ -71,7 +71,7 @@ test-newer:
 # What is killed and broken here is named in the tests' logs, with the seeds.
 soak: images
 	RHUMB_TEST_DOCKER=1 RHUMB_SOAK=$(N) go test -count=1 -v -timeout 12h -run 'ByTheScore' ./test/e2e
-	RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 1h -run 'MutantsAreTold|WrongValueIsTold' ./compose
+	RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 1h -run 'MutantsAreReported|WrongValueIsReported' ./compose
 	RHUMB_TEST_DOCKER=1 RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 12h \
 		-run 'Killed|WriteThatFails|IsAwayOrHangs' ./test/e2e
 
