@@ -41,6 +41,10 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "time between a replica's start and its readiness")
 	flag.Parse()
 
+	c, err := newCompose(o)
+	if err != nil {
+		return err
+	}
 	f, err := newFloor(ctx, o)
 	if err != nil {
 		return err
@@ -51,7 +55,6 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer r.close(context.WithoutCancel(ctx))
-	c := newCompose(o)
 	defer c.clean(context.WithoutCancel(ctx))
 
 	fmt.Printf("%d rounds each, in turns; a replica is ready %s after its start\n\n", o.n, o.delay)

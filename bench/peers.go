@@ -91,7 +91,12 @@ func (r *rhumb) proxyPID(ctx context.Context) int {
 // them.
 type compose struct{ o options }
 
-func newCompose(o options) *compose { return &compose{o} }
+func newCompose(o options) (*compose, error) {
+	if _, err := exec.LookPath("docker-compose"); err != nil {
+		return nil, fmt.Errorf("docker-compose is missing: install it first (Debian: apt-get install docker-compose)")
+	}
+	return &compose{o}, nil
+}
 
 func (c *compose) up(ctx context.Context, file string) error {
 	// ports of its own

@@ -37,15 +37,15 @@ type inspector struct {
 	looked   int                   // how many nodes were looked at
 	depth    int                   // of the one that is looked at
 	endless  bool
-	told     map[*yaml.Node]bool // reported mistakes; an anchor's nodes are visited several times
+	reported map[*yaml.Node]bool // reported mistakes; an anchor's nodes are visited several times
 	cut      map[*yaml.Node]bool // mistakes in the files of in.files: see prune
 	stuck    bool                // something is wrong that can't be cut out
 	read     map[*source]bool    // files that readable has looked at
 	empty    map[string]emptied  // keys of extended services in other files that have no value, by path
 	aliases  []*yaml.Node        // those that are being followed
-	unplaced *rhumb.Error        // what the library says without a place: told if nothing else is
+	unplaced *rhumb.Error        // what the library reports without a place: reported if nothing else is
 	aliased  int                 // how many nodes were looked at by way of aliases
-	widest   width               // the alias that leads to the most nodes
+	widest   width               // the alias that stands for the most nodes
 
 	including, extending []string
 }
@@ -92,7 +92,7 @@ type seen struct {
 func inspect(in *input, bad *place.Problems) *inspector {
 	l := place.NewLines()
 	bad.SetLines(l)
-	v := &inspector{in: in, missing: in.missing, lines: l, bad: bad, told: map[*yaml.Node]bool{},
+	v := &inspector{in: in, missing: in.missing, lines: l, bad: bad, reported: map[*yaml.Node]bool{},
 		cut: map[*yaml.Node]bool{}, values: map[string]string{},
 		nodes: map[string]*yaml.Node{}, empty: map[string]emptied{},
 		read: map[*source]bool{}}
@@ -111,8 +111,8 @@ func inspect(in *input, bad *place.Problems) *inspector {
 func (v *inspector) wrong(s scope, n *yaml.Node, line int, msg, hint string) {
 	v.stuck = v.stuck || !slices.Contains(v.in.files, s.src)
 	v.cut[n] = true
-	if !s.again && !v.told[n] {
-		v.told[n] = true
+	if !s.again && !v.reported[n] {
+		v.reported[n] = true
 		v.bad.Add(place.At(s.src.name, line), msg, hint)
 	}
 }

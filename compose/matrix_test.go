@@ -27,7 +27,7 @@ var wrongValues = []string{
 }
 
 // A run tries one value in sixteen, which depend on the seed; RHUMB_TEST_LONG=1 tries all.
-func TestEveryKeyWithAWrongValueIsToldWithItsLine(t *testing.T) {
+func TestEveryKeyWithAWrongValueIsReportedWithItsLine(t *testing.T) {
 	paths, stride := schema.AttributePaths(), 16
 	if os.Getenv("RHUMB_TEST_LONG") != "" {
 		stride = 1

@@ -17,7 +17,7 @@ import (
 
 // Mutants of the stacks in testdata are loaded. Every mistake must have its line, and no load may take long.
 // RHUMB_TEST_MUTANTS sets their number.
-func TestMistakesOfMutantsAreToldWithTheirLine(t *testing.T) {
+func TestMistakesOfMutantsAreReportedWithTheirLine(t *testing.T) {
 	t.Parallel()
 	folders := stackFolders(t, "testdata/mutants")
 	count := 400

@@ -28,54 +28,32 @@ func New() *Router {
 	return &Router{open: map[string]int{}, held: map[string]bool{}, refuse: map[string]bool{}}
 }
 
-// Open sets how many connections a replica has.
-func (r *Router) Open(replica string, n int) {
+func (r *Router) set(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open[replica] = n
+	change()
 }
+
+// Open sets how many connections a replica has.
+func (r *Router) Open(replica string, n int) { r.set(func() { r.open[replica] = n }) }
 
 // Hold makes another process hold an address such as "[::]:80".
-func (r *Router) Hold(addr string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.held[addr] = true
-}
+func (r *Router) Hold(addr string) { r.set(func() { r.held[addr] = true }) }
 
 // Free makes an address available again.
-func (r *Router) Free(addr string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.held, addr)
-}
+func (r *Router) Free(addr string) { r.set(func() { delete(r.held, addr) }) }
 
 // NoSegments makes all segments impossible on this machine, for a reason; "" makes them possible again.
-func (r *Router) NoSegments(reason string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.reason = reason
-}
+func (r *Router) NoSegments(reason string) { r.set(func() { r.reason = reason }) }
 
 // Refuse makes changes of a network's segment fail, or succeed again.
-func (r *Router) Refuse(network string, refuse bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.refuse[network] = refuse
-}
+func (r *Router) Refuse(network string, refuse bool) { r.set(func() { r.refuse[network] = refuse }) }
 
 // Away makes the router unreachable, or reachable again.
-func (r *Router) Away(away bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.away = away
-}
+func (r *Router) Away(away bool) { r.set(func() { r.away = away }) }
 
 // OnApply sets a function to call with each table just before it is acknowledged.
-func (r *Router) OnApply(f func(rhumb.Table)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.notify = f
-}
+func (r *Router) OnApply(f func(rhumb.Table)) { r.set(func() { r.notify = f }) }
 
 // Apply acknowledges a table, by the contract of rhumb.Router.
 func (r *Router) Apply(_ context.Context, t rhumb.Table) error {

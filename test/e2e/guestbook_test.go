@@ -93,7 +93,7 @@ func (k *stack) leave(url, text string) {
 	}
 }
 
-const updates, updatesAmidKills = 20, 10
+const updates, updatesDuringKills = 20, 10
 
 func TestTwentyUpdatesOfTheGuestbookUnderLoadDropNothing(t *testing.T) {
 	needDocker(t)
@@ -123,7 +123,7 @@ func TestKillingTheServerWhileTheGuestbookIsUpdatedDropsNothing(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	kills := make(chan int)
 	go func() { kills <- s.killAtRandom(ctx, seed) }()
-	for v := 2; v <= updatesAmidKills+1; v++ {
+	for v := 2; v <= updatesDuringKills+1; v++ {
 		g.version(v)
 		g.deployInSpiteOfAll()
 		g.says(g.entryURL("/api/whoami"), fmt.Sprintf(`"release":"%d"`, v))
@@ -131,7 +131,7 @@ func TestKillingTheServerWhileTheGuestbookIsUpdatedDropsNothing(t *testing.T) {
 	stop()
 	t.Logf("the server was killed %d times", <-kills)
 	s.await()
-	g.judge(l.end(), updatesAmidKills)
+	g.judge(l.end(), updatesDuringKills)
 	g.says(g.url("/api/messages"), "the first")
 	want := map[string]int{"web": 1, "api": 2, "db": 1, "echo": 1}
 	eventually(t, 30*time.Second, "nothing is orphaned", func() error { return g.running(want) })

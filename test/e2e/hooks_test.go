@@ -205,7 +205,7 @@ func TestABrokenHookPutsEverythingBack(t *testing.T) {
 	}
 }
 
-func TestABrokenPreStopIsToldAndHoldsNothingUp(t *testing.T) {
+func TestABrokenPreStopIsReportedAndHoldsNothingUp(t *testing.T) {
 	needDocker(t)
 	n := newNotes(t, newServer(t))
 	n.release("one", `LEAVE=exit 6`)

@@ -100,7 +100,7 @@ func (n *notes) without(t *testing.T, when string) {
 	})
 }
 
-func TestADaemonThatDiesAmidAHookLeavesNothingAndFinishes(t *testing.T) {
+func TestADaemonThatDiesDuringAHookLeavesNothingAndFinishes(t *testing.T) {
 	needDocker(t)
 	s := newServer(t)
 	n := newNotes(t, s)

@@ -12,7 +12,7 @@ import (
 	"rhumb"
 )
 
-func TestAWriteThatFailsIsToldAndNothingIsLost(t *testing.T) {
+func TestAWriteThatFailsIsReportedAndNothingIsLost(t *testing.T) {
 	needDocker(t)
 	s := idleServer(t, binary)
 	f := newFaults(t, s)
@@ -145,7 +145,7 @@ func fill(t *testing.T, folder string) (empty func()) {
 	return func() { _ = exec.Command("rm", "-f", path).Run() }
 }
 
-func TestAFullDiskIsToldAndNothingIsLost(t *testing.T) {
+func TestAFullDiskIsReportedAndNothingIsLost(t *testing.T) {
 	needDocker(t)
 	for _, c := range []struct {
 		folder, size string // below the data folder

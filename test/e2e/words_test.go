@@ -46,7 +46,7 @@ func (k *stack) volumes() []string {
 	return strings.Fields(docker(k.t, "volume", "ls", "-q", "--filter", "name=^"+k.name))
 }
 
-func TestCodeThatIsMountedIsToldOnceAndNotPutBack(t *testing.T) {
+func TestMountedCodeIsReportedOnceAndNotPutBack(t *testing.T) {
 	needDocker(t)
 	k := newStack(t, newServer(t), mountedCode)
 	k.env = []string{"RELEASE=1"}

@@ -65,7 +65,7 @@ func named(services []rhumb.Service, name string) *rhumb.Service {
 	return &services[i]
 }
 
-// sameTLS reports a contradiction between two services.
+// sameTLS reports whether two services have the same TLS settings.
 func sameTLS(a, b rhumb.TLS) bool {
 	plain := func(p *bool) bool { return p != nil && *p }
 	return a.Source == b.Source && a.Given == b.Given && a.HSTS == b.HSTS && plain(a.Plain) == plain(b.Plain)

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxProblems  = 30  // mistakes told at once; more would hide the first ones
+	maxProblems  = 30  // mistakes reported at once; more would hide the first ones
 	manyProblems = 300 // mistakes after which the rest isn't checked
 )
 
