@@ -121,7 +121,7 @@ func (l *Ledger) tryBegin(
 func (l *Ledger) check(ctx context.Context, state rhumb.StackState, p *Proposal) (done bool, err error) {
 	d := &p.Deployment
 	if p.Release == nil && d.To != 0 && d.To == d.From {
-		d.Phase = rhumb.PhaseConverged
+		d.Phase, d.Started = rhumb.PhaseConverged, time.Now().UTC()
 		return true, nil
 	}
 	d.Phase = rhumb.PhaseRolling // the store sets Started: after the end of a deployment that was open until then
@@ -133,7 +133,7 @@ func (l *Ledger) check(ctx context.Context, state rhumb.StackState, p *Proposal)
 		return false, err
 	}
 	if same {
-		d.To, d.Phase = state.Current, rhumb.PhaseConverged
+		d.To, d.Phase, d.Started = state.Current, rhumb.PhaseConverged, time.Now().UTC()
 		return true, nil
 	}
 	return false, l.Check(ctx, &p.Release.Model)

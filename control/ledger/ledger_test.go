@@ -85,15 +85,15 @@ func (b *book) end(t *testing.T, d rhumb.Deployment, phase rhumb.Phase) {
 func TestADeploymentThatChangesNothingIsNotOpened(t *testing.T) {
 	b := newBook(t)
 	b.end(t, b.begin(t, "web:1"), rhumb.PhaseConverged)
-	opened := len(b.begun)
-	if d := b.begin(t, "web:1"); d.ID != 0 || d.Phase != rhumb.PhaseConverged || d.To != 1 {
+	opened, before := len(b.begun), time.Now()
+	if d := b.begin(t, "web:1"); d.ID != 0 || d.Phase != rhumb.PhaseConverged || d.To != 1 || d.Started.Before(before) {
 		t.Errorf("got %+v", d)
 	}
 	back, err := b.Begin(t.Context(), "shop", 0, func(_ context.Context, now rhumb.StackState) (Proposal, error) {
 		return Proposal{Deployment: rhumb.Deployment{Stack: "shop", Cause: rhumb.CauseRollback, From: now.Current,
 			To: 1}}, nil
 	})
-	if err != nil || back.ID != 0 || back.Phase != rhumb.PhaseConverged {
+	if err != nil || back.ID != 0 || back.Phase != rhumb.PhaseConverged || back.Started.Before(before) {
 		t.Errorf("a rollback to the release that serves: %+v, %v", back, err)
 	}
 	if len(b.begun) != opened || len(b.events) != 1 {
