@@ -143,6 +143,36 @@ func TestADeploymentBeginsAfterTheOneBeforeItHasEnded(t *testing.T) {
 	}
 }
 
+// cutStore is a Store that ends a context once it was asked for a stack so many times.
+type cutStore struct {
+	Store
+	left int
+	cut  func()
+}
+
+func (s *cutStore) StackState(ctx context.Context, name string) (rhumb.StackState, error) {
+	state, err := s.Store.StackState(ctx, name)
+	if s.left--; s.left == 0 {
+		s.cut()
+	}
+	return state, err
+}
+
+func TestADeploymentThatIsNotOpenedInTimeIsAnError(t *testing.T) {
+	b := newBook(t)
+	b.end(t, b.begin(t, "web:1"), rhumb.PhaseConverged)
+	second := b.begin(t, "web:2")
+	b.Router = func(context.Context) (rhumb.RouterStatus, error) { // the release that serves changes
+		b.end(t, second, rhumb.PhaseConverged)
+		return rhumb.RouterStatus{}, nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Store = &cutStore{Store: b.Store, left: 2, cut: cancel} // the second time is after the conflict
+	if d, err := b.Begin(ctx, "shop", time.Minute, to("web:3")); err == nil {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
 func TestOfDeploymentsThatBeginAtOnceOneIsOpened(t *testing.T) {
 	b := newBook(t)
 	var mu sync.Mutex
