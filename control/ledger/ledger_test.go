@@ -3,15 +3,14 @@ package ledger
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rhumb"
-	"rhumb/internal/seal"
 	"rhumb/sqlite"
+	"rhumb/sqlite/storetest"
 )
 
 // book is a Ledger over a real store.
@@ -24,16 +23,7 @@ type book struct {
 
 func newBook(t *testing.T) *book {
 	t.Helper()
-	dir := t.TempDir()
-	box, err := seal.Open(filepath.Join(dir, "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
+	store := storetest.Open(t)
 	b := &book{store: store}
 	b.Ledger = New(Deps{
 		Store:    store,
