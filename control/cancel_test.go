@@ -44,7 +44,7 @@ func (e *laggard) starts() int {
 	return len(e.begun)
 }
 
-func TestACancelledDeploymentBeginsNothingMoreWhileWhatIsUnderWayEnds(t *testing.T) {
+func TestACancelledDeploymentLaunchesNothingMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		e := &laggard{Engine: b.engine, service: "db", ready: make(chan struct{})}
@@ -79,7 +79,7 @@ func TestACancelledDeploymentBeginsNothingMoreWhileWhatIsUnderWayEnds(t *testing
 	})
 }
 
-func TestACancellationOfWhatIsPutBackAlreadyDoesNotHideWhy(t *testing.T) {
+func TestCancellingARollbackKeepsItsReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.deploy(shop("web:1"))
@@ -105,7 +105,7 @@ func TestACancellationOfWhatIsPutBackAlreadyDoesNotHideWhy(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsForAHookOfACancelledDeployment(t *testing.T) {
+func TestACancelledDeploymentWaitsForNoHook(t *testing.T) {
 	for _, what := range []string{"migrate", "prepare", "greet", "smoke"} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestNobodyWaitsForAHookOfACancelledDeployment(t *testing.T) {
 	}
 }
 
-func TestAReplicaThatComesTooLateIsNotGreeted(t *testing.T) {
+func TestAReplicaThatComesTooLateRunsNoHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, nil)
@@ -169,7 +169,7 @@ func TestAReplicaThatComesTooLateIsNotGreeted(t *testing.T) {
 		time.Sleep(time.Second)
 		close(e.ready)
 		if dep = b.ends(dep); dep.Phase != rhumb.PhaseRolledBack || d.count("greet") != 2 {
-			t.Errorf("%s, greeted %d times", dep.Phase, d.count("greet"))
+			t.Errorf("%s, ran %d hooks", dep.Phase, d.count("greet"))
 		}
 	})
 }

@@ -139,7 +139,7 @@ func TestAKilledReplicaIsReplaced(t *testing.T) {
 	})
 }
 
-func TestRepeatedCrashesAreToldWithTheirBackOff(t *testing.T) {
+func TestRepeatedCrashesAreAnnouncedWithTheirBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.deploy(shop("web:1"))
@@ -151,16 +151,16 @@ func TestRepeatedCrashesAreToldWithTheirBackOff(t *testing.T) {
 				return len(now) == 3 && now[1].Alive() && now[1].ID != reps[1].ID
 			})
 		}
-		var told []string
+		var announced []string
 		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
 			if e.Kind == rhumb.EventBackoff {
-				told = append(told, e.Text)
+				announced = append(announced, e.Text)
 			}
 		}
 		want := []string{"crashed 2 times in a row; started again in 2s",
 			"crashed 3 times in a row; started again in 4s"}
-		if !slices.Equal(told, want) {
-			t.Fatalf("told %q", told)
+		if !slices.Equal(announced, want) {
+			t.Fatalf("announced %q", announced)
 		}
 	})
 }
@@ -290,40 +290,40 @@ func (b *bed) eventually(cond func() bool) {
 	b.t.Fatal("it has not come to that")
 }
 
-func TestAStepThatIsTriedAgainIsToldOnce(t *testing.T) {
+func TestARetriedStepIsAnnouncedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.engine.Fail("EnsureNetwork", 2, rhumb.Errorf(rhumb.Unavailable, "the engine is busy"))
 		if d := b.deploy(shop("web:1")); d.Phase != rhumb.PhaseConverged {
 			t.Fatalf("got %s: %s", d.Phase, d.Why)
 		}
-		var told []string
+		var announced []string
 		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
 			if e.Kind == rhumb.EventWarning {
-				told = append(told, e.Replica+e.Text)
+				announced = append(announced, e.Replica+e.Text)
 			}
 		}
-		if !slices.Equal(told, []string{"the engine is busy; trying again"}) {
-			t.Fatalf("told %q", told)
+		if !slices.Equal(announced, []string{"the engine is busy; trying again"}) {
+			t.Fatalf("announced %q", announced)
 		}
 	})
 }
 
-func TestWhatTheEngineWarnsOfIsToldOncePerService(t *testing.T) {
+func TestEngineWarningsAreAnnouncedOncePerService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.engine.Behave("web", "", enginefake.Behaviour{Warnings: []string{"weight discarded"}})
 		if d := b.deploy(shop("web:1")); d.Phase != rhumb.PhaseConverged {
 			t.Fatalf("got %s: %s", d.Phase, d.Why)
 		}
-		var told []string
+		var announced []string
 		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
 			if e.Kind == rhumb.EventWarning {
-				told = append(told, e.Replica+": "+e.Text)
+				announced = append(announced, e.Replica+": "+e.Text)
 			}
 		}
-		if !slices.Equal(told, []string{"shop-web.1.1: the engine warns: weight discarded"}) {
-			t.Fatalf("told %q", told)
+		if !slices.Equal(announced, []string{"shop-web.1.1: the engine warns: weight discarded"}) {
+			t.Fatalf("announced %q", announced)
 		}
 	})
 }

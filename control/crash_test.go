@@ -227,7 +227,7 @@ func (b *bed) wantRouted(names ...string) {
 	})
 }
 
-func TestADaemonThatDiesAmidServiceAddressesFinishesWhenItIsBack(t *testing.T) {
+func TestADaemonThatDiesWhileAddressesChangeFinishesWhenItIsBack(t *testing.T) {
 	for n := 1; ; n++ {
 		died := false
 		t.Run(fmt.Sprintf("after %d", n), func(t *testing.T) {
@@ -257,7 +257,7 @@ func TestADaemonThatDiesAmidServiceAddressesFinishesWhenItIsBack(t *testing.T) {
 				_, db := b.address("db")
 				for _, r := range reps {
 					if got := b.engine.Hosts(r.ID); got["db"] != db.Addr.String() || got["api"] == "" {
-						t.Errorf("%s was told of %v", r.Name(), got)
+						t.Errorf("%s has the names %v", r.Name(), got)
 					}
 				}
 			})

@@ -53,7 +53,7 @@ func TestAFullDiskStopsWhatIsNewAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestImagesThatNoReleaseNeedsAreClearedAfterAWhile(t *testing.T) {
+func TestImagesThatNoReleaseNeedsArePrunedAfterAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.engine.AddImage("mine:1")

@@ -8,7 +8,7 @@ import (
 	"rhumb/engine/enginefake"
 )
 
-func TestAllThatIsExternalAndMissingIsToldBeforeAnythingChanges(t *testing.T) {
+func TestEverythingExternalThatIsMissingIsListedFirst(t *testing.T) {
 	b := newBed(t)
 	m := shop("web:1")
 	m.Networks = append(m.Networks, rhumb.Network{Key: "far", Name: "far", External: true})

@@ -3,15 +3,14 @@ package control
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"rhumb"
 	"rhumb/engine/enginefake"
 	"rhumb/internal/routertest"
-	"rhumb/internal/seal"
 	"rhumb/sqlite"
+	"rhumb/sqlite/storetest"
 )
 
 // TestMain keeps the databases in memory where it can: each commit would wait for a disk that others use too, and no
@@ -42,16 +41,7 @@ type bed struct {
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
-	dir := t.TempDir()
-	box, err := seal.Open(filepath.Join(dir, "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
+	store := storetest.Open(t)
 	b := &bed{engine: enginefake.New(time.Now), router: routertest.New(), store: store, t: t}
 	b.start()
 	t.Cleanup(func() { b.stop() })

@@ -40,7 +40,7 @@ func (d *diary) count(line string) int {
 	return n
 }
 
-// hooking makes the bed's replicas write down what runs in them and beside them; fails has the exit codes of
+// hooking has the diary note what runs in the bed's replicas and beside them; fails has the exit codes of
 // commands.
 func (b *bed) hooking(d *diary, fails map[string]int) {
 	b.engine.Interpret(func(s rhumb.ReplicaSpec) enginefake.Behaviour {
@@ -172,7 +172,7 @@ func TestAHookThatTakesTooLongIsEndedAndHasFailed(t *testing.T) {
 	})
 }
 
-func TestAPreStopThatFailsIsToldAndHoldsNothingUp(t *testing.T) {
+func TestAFailedPreStopIsAnnouncedAndDelaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, map[string]int{"leave": 4})
@@ -211,7 +211,7 @@ func TestAReplicaWhoseHookWasCutOffIsNotReady(t *testing.T) {
 	})
 }
 
-func TestADaemonThatDiesAmidHooksFinishesWhenItIsBack(t *testing.T) {
+func TestADaemonThatDiesDuringHooksFinishesWhenItIsBack(t *testing.T) {
 	for n := 1; ; n++ {
 		died := false
 		t.Run("", func(t *testing.T) {
@@ -282,7 +282,7 @@ func (s *unwritable) Save(ctx context.Context, d rhumb.Deployment) (rhumb.Deploy
 	return s.Store.Save(ctx, d)
 }
 
-func TestAHookWhoseFailureCannotBeWrittenDownIsNotRunWithoutAPause(t *testing.T) {
+func TestAHookWhoseFailureIsNotRecordedRunsAgainAfterAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, d := newBed(t), &diary{}
 		b.hooking(d, map[string]int{"greet": 1})

@@ -50,7 +50,7 @@ func TestFollowedLogsGoOnWithTheNextRelease(t *testing.T) {
 		b.deploy(shop("web:1"))
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		heard := make(chan []string, 1)
+		followed := make(chan []string, 1)
 		go func() {
 			var texts []string
 			for l, err := range b.Logs(ctx, "shop", []string{"web"}, rhumb.LogOptions{Follow: true}) {
@@ -59,20 +59,20 @@ func TestFollowedLogsGoOnWithTheNextRelease(t *testing.T) {
 				}
 				texts = append(texts, l.Replica+" "+l.Text)
 			}
-			heard <- texts
+			followed <- texts
 		}()
 		time.Sleep(time.Second) // the bubble's
 		b.engine.Behave("web", "", enginefake.Behaviour{Output: []string{"hello"}})
 		b.deploy(shop("web:2"))
-		got := <-heard
+		got := <-followed
 		slices.Sort(got)
 		if !slices.Equal(got, []string{"shop-web.2.1 hello", "shop-web.2.2 hello"}) {
-			t.Errorf("heard %q", got)
+			t.Errorf("got %q", got)
 		}
 	})
 }
 
-func TestExecRunsInAReadyReplicaAndTellsItsCode(t *testing.T) {
+func TestExecRunsInAReadyReplicaAndReturnsItsCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.engine.Behave("web", "", enginefake.Behaviour{Exec: func(o rhumb.ExecOptions) int { return len(o.Command) }})
@@ -92,7 +92,7 @@ func TestExecRunsInAReadyReplicaAndTellsItsCode(t *testing.T) {
 	})
 }
 
-func TestARunIsNobodysReplicaAndLeavesNothing(t *testing.T) {
+func TestAOneOffIsInNoSlotAndLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.engine.Behave("web", "", enginefake.Behaviour{ExitCode: 5})

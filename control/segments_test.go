@@ -82,7 +82,7 @@ func TestAServiceThatPublishesNothingHasAnAddressInItsNetwork(t *testing.T) {
 		want := map[string]string{"api": api.Addr.String(), "backend": api.Addr.String(), "db": db.Addr.String()}
 		for _, r := range reps {
 			if got := b.engine.Hosts(r.ID); !maps.Equal(got, want) {
-				t.Errorf("%s was told of %v", r.Name(), got)
+				t.Errorf("%s has the names %v", r.Name(), got)
 			}
 		}
 	})
@@ -175,7 +175,7 @@ func TestCallersWaitAcrossAPlannedGapOnly(t *testing.T) {
 	})
 }
 
-func TestAReplicaIsNotGivenAgainWhatItStartedWith(t *testing.T) {
+func TestAReplicaIsNotSentTheNamesThatItStartedWith(t *testing.T) {
 	for _, slow := range []time.Duration{0, 30 * time.Millisecond, 300 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBed(t)
@@ -295,7 +295,7 @@ func TestDownTakesSegmentsOutBeforeTheirNetworks(t *testing.T) {
 	})
 }
 
-func TestAReplicaThatWasCutOffIsReplacedAndToldOf(t *testing.T) {
+func TestASeveredReplicaIsReplacedAndAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		l := newLand(b)
@@ -307,14 +307,14 @@ func TestAReplicaThatWasCutOffIsReplacedAndToldOf(t *testing.T) {
 			return len(now) == 3 && now[0].ID != reps[0].ID && now[0].Alive() &&
 				b.leads("api", "shop-api.1.1", "shop-api.1.2")
 		})
-		told := 0
+		announced := 0
 		for e := range b.Events(context.Background(), rhumb.EventFilter{Stack: "shop"}) {
 			if e.Kind == rhumb.EventWarning && strings.Contains(e.Text, "disconnected") {
-				told++
+				announced++
 			}
 		}
-		if told != 1 {
-			t.Errorf("told of it %d times", told)
+		if announced != 1 {
+			t.Errorf("announced %d times", announced)
 		}
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"rhumb"
 )
 
-func TestTheFilesOfAReplicaThatDrainedAreSweptOnceItIsGone(t *testing.T) {
+func TestFilesOfADrainedReplicaArePrunedOnceItIsGone(t *testing.T) {
 	b := newBed(t)
 	b.stop()
 	var olds atomic.Int64 // replicas of the first release when the last sweep began

@@ -5,15 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 
 	"rhumb"
-	"rhumb/internal/seal"
-	"rhumb/sqlite"
+	"rhumb/sqlite/storetest"
 )
 
 // memory is a Store in memory. Append of a stack in blocked waits until that channel is closed.
@@ -181,7 +179,7 @@ func TestASlowFollowerMissesNoStoredEvent(t *testing.T) {
 func TestEveryFollowerSeesEachEventOnceInOrder(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) Store{
 		"memory": func(*testing.T) Store { return &memory{} },
-		"sqlite": openSQLite,
+		"sqlite": func(t *testing.T) Store { return storetest.Open(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -189,20 +187,6 @@ func TestEveryFollowerSeesEachEventOnceInOrder(t *testing.T) {
 			crowd(t, open(t), rand.New(rand.NewPCG(seed, 0)))
 		})
 	}
-}
-
-func openSQLite(t *testing.T) Store {
-	dir := t.TempDir()
-	box, err := seal.Open(filepath.Join(dir, "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
 }
 
 const (

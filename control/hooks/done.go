@@ -20,8 +20,8 @@ type Store interface {
 	SetSetting(ctx context.Context, stack, key, value string) error
 }
 
-// doneKey is the stack's setting in which completed post_start hooks are kept. A daemon that comes back must not take a
-// take a replica for ready whose hooks were cut off.
+// doneKey is the stack's setting in which completed post_start hooks are kept. After a restart of the daemon, a replica
+// whose hooks were cut off must not count as ready.
 const doneKey = "post_start"
 
 // Completed reads when the post_start hooks of a stack's replicas had completed, by replica ID.

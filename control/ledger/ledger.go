@@ -76,7 +76,8 @@ func (l *Ledger) Begin(
 	}
 }
 
-// tryBegin opens the deployment once. moved is true if another release serves by now than the proposal is made from.
+// tryBegin opens the deployment once. moved is true if another release serves by now than the proposal is made from;
+// err is the store's Conflict then.
 func (l *Ledger) tryBegin(
 	ctx context.Context, stack string, propose Propose,
 ) (d rhumb.Deployment, moved bool, err error) {
@@ -101,8 +102,8 @@ func (l *Ledger) tryBegin(
 	d.Before = l.tally(ctx, stack)
 	opened, err := l.Store.Begin(ctx, rel, d)
 	if rhumb.ErrorCode(err) == rhumb.Conflict {
-		if now, err := l.Store.StackState(ctx, stack); err == nil && now.Current != d.From {
-			return d, true, nil // another deployment has ended since
+		if now, lookErr := l.Store.StackState(ctx, stack); lookErr == nil && now.Current != d.From {
+			return opened, true, err // another deployment has ended since
 		}
 	}
 	if err != nil {
@@ -121,7 +122,7 @@ func (l *Ledger) tryBegin(
 func (l *Ledger) check(ctx context.Context, state rhumb.StackState, p *Proposal) (done bool, err error) {
 	d := &p.Deployment
 	if p.Release == nil && d.To != 0 && d.To == d.From {
-		d.Phase = rhumb.PhaseConverged
+		d.Phase, d.Started = rhumb.PhaseConverged, time.Now().UTC()
 		return true, nil
 	}
 	d.Phase = rhumb.PhaseRolling // the store sets Started: after the end of a deployment that was open until then
@@ -133,7 +134,7 @@ func (l *Ledger) check(ctx context.Context, state rhumb.StackState, p *Proposal)
 		return false, err
 	}
 	if same {
-		d.To, d.Phase = state.Current, rhumb.PhaseConverged
+		d.To, d.Phase, d.Started = state.Current, rhumb.PhaseConverged, time.Now().UTC()
 		return true, nil
 	}
 	return false, l.Check(ctx, &p.Release.Model)

@@ -3,15 +3,14 @@ package ledger
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rhumb"
-	"rhumb/internal/seal"
 	"rhumb/sqlite"
+	"rhumb/sqlite/storetest"
 )
 
 // book is a Ledger over a real store.
@@ -24,16 +23,7 @@ type book struct {
 
 func newBook(t *testing.T) *book {
 	t.Helper()
-	dir := t.TempDir()
-	box, err := seal.Open(filepath.Join(dir, "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
+	store := storetest.Open(t)
 	b := &book{store: store}
 	b.Ledger = New(Deps{
 		Store:    store,
@@ -85,15 +75,15 @@ func (b *book) end(t *testing.T, d rhumb.Deployment, phase rhumb.Phase) {
 func TestADeploymentThatChangesNothingIsNotOpened(t *testing.T) {
 	b := newBook(t)
 	b.end(t, b.begin(t, "web:1"), rhumb.PhaseConverged)
-	opened := len(b.begun)
-	if d := b.begin(t, "web:1"); d.ID != 0 || d.Phase != rhumb.PhaseConverged || d.To != 1 {
+	opened, before := len(b.begun), time.Now()
+	if d := b.begin(t, "web:1"); d.ID != 0 || d.Phase != rhumb.PhaseConverged || d.To != 1 || d.Started.Before(before) {
 		t.Errorf("got %+v", d)
 	}
 	back, err := b.Begin(t.Context(), "shop", 0, func(_ context.Context, now rhumb.StackState) (Proposal, error) {
 		return Proposal{Deployment: rhumb.Deployment{Stack: "shop", Cause: rhumb.CauseRollback, From: now.Current,
 			To: 1}}, nil
 	})
-	if err != nil || back.ID != 0 || back.Phase != rhumb.PhaseConverged {
+	if err != nil || back.ID != 0 || back.Phase != rhumb.PhaseConverged || back.Started.Before(before) {
 		t.Errorf("a rollback to the release that serves: %+v, %v", back, err)
 	}
 	if len(b.begun) != opened || len(b.events) != 1 {
@@ -140,6 +130,36 @@ func TestADeploymentBeginsAfterTheOneBeforeItHasEnded(t *testing.T) {
 	}
 	if ended.Ended.IsZero() || second.Started.Before(ended.Ended) {
 		t.Errorf("the second began at %s, the first ended at %s", second.Started, ended.Ended)
+	}
+}
+
+// cutStore is a Store that ends a context once it was asked for a stack so many times.
+type cutStore struct {
+	Store
+	left int
+	cut  func()
+}
+
+func (s *cutStore) StackState(ctx context.Context, name string) (rhumb.StackState, error) {
+	state, err := s.Store.StackState(ctx, name)
+	if s.left--; s.left == 0 {
+		s.cut()
+	}
+	return state, err
+}
+
+func TestADeploymentThatIsNotOpenedInTimeIsAnError(t *testing.T) {
+	b := newBook(t)
+	b.end(t, b.begin(t, "web:1"), rhumb.PhaseConverged)
+	second := b.begin(t, "web:2")
+	b.Router = func(context.Context) (rhumb.RouterStatus, error) { // the release that serves changes
+		b.end(t, second, rhumb.PhaseConverged)
+		return rhumb.RouterStatus{}, nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Store = &cutStore{Store: b.Store, left: 2, cut: cancel} // the second time is after the conflict
+	if d, err := b.Begin(ctx, "shop", time.Minute, to("web:3")); err == nil {
+		t.Errorf("got %+v, %v", d, err)
 	}
 }
 

@@ -50,7 +50,7 @@ func (k *Maker) Make(
 func (d *draft) steps() []func(context.Context) error {
 	return []func(context.Context) error{
 		d.inheritImages,  // hooks without an image get their service's: from here on each container has one
-		d.fillFiles,      // contents and their hashes, which mounts carry; missing values are reported by the next step
+		d.fillFiles,      // contents and their hashes, which mounts carry; settleHoldings reports missing values
 		d.checkEngine,    // refuses what the engine is too old for, before anything is pulled
 		d.settleHoldings, // names of networks; refuses before anything is pulled
 		d.resolveImages,  // pulls, which can take minutes

@@ -40,7 +40,7 @@ type Care interface {
 	Tidy(ctx context.Context, d rhumb.Deployment)
 }
 
-// LookEvery is how often a stack is looked at if nothing is heard of it: the engine's events can be lost.
+// LookEvery is how often a stack is looked at without any event about it: the engine's events can be lost.
 const LookEvery = 10 * time.Second
 
 // runner brings one stack to what is wanted, and holds it there. Its turns follow one another; the steps that they

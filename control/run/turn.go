@@ -215,12 +215,14 @@ func (r *runner) names(ctx context.Context, work *sync.WaitGroup, s *scene.Scene
 		failed := false
 		for _, id := range stale {
 			err := r.Engine.SetHosts(ctx, id, want[id])
-			switch {
-			case err == nil || rhumb.ErrorCode(err) == rhumb.NotFound:
-				r.act.Names.Record(id, want[id])
-			case ctx.Err() == nil:
-				failed = true
+			code := rhumb.ErrorCode(err)
+			if err != nil && code != rhumb.NotFound && ctx.Err() == nil {
 				r.log.Warn("hosts file not updated", "replica", id, "err", err)
+			}
+			if err == nil || code == rhumb.NotFound || code == rhumb.Unsupported { // trying again can't help
+				r.act.Names.Record(id, want[id])
+			} else if ctx.Err() == nil {
+				failed = true
 			}
 		}
 		r.act.Names.Done(failed)

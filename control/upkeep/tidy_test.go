@@ -2,28 +2,17 @@ package upkeep
 
 import (
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"rhumb"
 	"rhumb/engine/enginefake"
-	"rhumb/internal/seal"
-	"rhumb/sqlite"
+	"rhumb/sqlite/storetest"
 )
 
 func TestALateTidyLeavesTheNextDeploymentItsImages(t *testing.T) {
-	dir := t.TempDir()
-	box, err := seal.Open(filepath.Join(dir, "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := storetest.Open(t)
 	engine := enginefake.New(time.Now)
 	log := slog.New(slog.DiscardHandler)
 	c := New(Deps{Images: engine, Store: store, Log: log, Keep: 10, Forget: func(string, ...int) {}})
@@ -46,7 +35,8 @@ func TestALateTidyLeavesTheNextDeploymentItsImages(t *testing.T) {
 	if err := d.Move(rhumb.PhaseConverged, time.Now(), ""); err != nil {
 		t.Fatal(err)
 	}
-	if d, err = store.Save(t.Context(), d); err != nil {
+	d, err := store.Save(t.Context(), d)
+	if err != nil {
 		t.Fatal(err)
 	}
 	begin("web:2")

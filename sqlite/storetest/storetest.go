@@ -1,4 +1,4 @@
-// Package storetest is the contract of rhumb.Store as tests. Every store passes it.
+// Package storetest is the contract of rhumb.Store as tests. Every store passes it. Open opens a store for other tests.
 package storetest
 
 import (

@@ -16,24 +16,15 @@ import (
 	"rhumb/httpapi"
 	"rhumb/httpapi/client"
 	"rhumb/internal/routertest"
-	"rhumb/internal/seal"
 	"rhumb/internal/together"
-	"rhumb/sqlite"
+	"rhumb/sqlite/storetest"
 )
 
 // reach runs control behind the API on a unix socket, and returns a client for it.
 func reach(t *testing.T) *client.Client {
 	t.Helper()
-	dir := t.TempDir()
-	box, err := seal.Open(filepath.Join(dir, "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := sqlite.Open(filepath.Join(dir, "rhumb.db"), box)
-	if err != nil {
-		t.Fatal(err)
-	}
-	socket := filepath.Join(dir, "s")
+	store := storetest.Open(t)
+	socket := filepath.Join(t.TempDir(), "s")
 	ln, err := listenUnix(socket)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +45,6 @@ func reach(t *testing.T) *client.Client {
 		cl.Close()
 		stop()
 		<-done
-		store.Close()
 	})
 	return cl
 }
