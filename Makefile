@@ -37,11 +37,14 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rhumb ./cmd/rhumb
 
 # The promises are tried last and alone: what is measured under load must not compete with other tests, nor be the race
-# detector's own memory.
+# detector's own memory. The rollout's simulation is pure and long: all of it runs without the race detector, a part of
+# it with.
 test: check images
 	@scripts/compiler
 	go test -tags failpoints ./internal/failpoint
-	CI=true go test $(RACE) -p 3 -timeout 15m $$(go list ./... | grep -v /test/e2e)
+	CI=true go test $(RACE) -p 3 -timeout 15m $$(go list ./... | grep -vE '/(rollout|test/e2e)$$')
+	go test ./rollout
+	go test $(RACE) -short ./rollout
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy
 	CI=true go test $(RACE) -timeout 50m ./test/e2e
 	@$(MAKE) --no-print-directory test-newer
