@@ -12,6 +12,7 @@ import (
 
 // It is sealed to the server's own key here, which costs no time; with a passphrase see backedUp. Costs about 10 s.
 func TestARestoredServerFindsItsStacksServing(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	k := newStack(t, s, good)

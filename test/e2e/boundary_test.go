@@ -244,6 +244,7 @@ func (x *torment) judge(points []point) {
 }
 
 func TestADaemonKilledAtEveryBoundaryFinishesAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	m := newMortal(t)
 	k := newTrio(t, m.server)

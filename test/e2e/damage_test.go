@@ -9,6 +9,7 @@ import (
 )
 
 func TestADamagedLogIsRefusedAndADamagedTableIsSetAside(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	k := newStack(t, s, good)

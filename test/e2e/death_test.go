@@ -11,6 +11,7 @@ import (
 // The proxy learns of a death on its own: even without a daemon it sends nothing to a dead replica, neither from
 // outside nor from inside.
 func TestADeadReplicaGetsNothingWhileTheDaemonIsAway(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	k := newStack(t, s, two)

@@ -60,6 +60,7 @@ func TestAFullDiskStopsDeploymentsAndNothingElse(t *testing.T) {
 }
 
 func TestTheImagesOfABuiltStackGoWithIt(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	k := newStack(t, s, "services:\n  app:\n    build: ./app\n    deploy: {replicas: 1}\n")

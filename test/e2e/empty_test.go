@@ -29,6 +29,7 @@ secrets:
 `
 
 func TestEmptyFilesAreInTheContainerAndEmpty(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	k := newStack(t, s, emptyFiles)

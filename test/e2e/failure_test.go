@@ -84,6 +84,7 @@ services:
 }
 
 func TestAFailingDeploymentIsPutBackWhileTheOldReleaseServes(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	for _, m := range mistakes {
@@ -115,6 +116,7 @@ func TestAFailingDeploymentIsPutBackWhileTheOldReleaseServes(t *testing.T) {
 }
 
 func TestAFailedFirstDeploymentLeavesOnlyVolumes(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), `
 services:
@@ -142,6 +144,7 @@ volumes: {kept: }
 }
 
 func TestBadInputChangesNothing(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), good)
 	k.must(0, "deploy")
@@ -165,6 +168,7 @@ func TestBadInputChangesNothing(t *testing.T) {
 }
 
 func TestNothingChangedMakesNoRelease(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), good)
 	k.must(0, "deploy")
@@ -179,6 +183,7 @@ func TestNothingChangedMakesNoRelease(t *testing.T) {
 }
 
 func TestAPortOfAnotherProcessIsRefusedBeforeAnyChange(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	one, two := newStack(t, s, good), newStack(t, s, good)

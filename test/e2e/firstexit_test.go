@@ -24,6 +24,7 @@ services:
 `
 
 func TestAFirstDeploymentBearsExitsUntilItsTimeIsUp(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	for _, c := range []struct {

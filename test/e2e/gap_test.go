@@ -72,6 +72,7 @@ func (k *stack) load(path string, raw bool) *load {
 }
 
 func TestAStopFirstServiceChangesWithoutALostRequest(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	for _, g := range gaps {
@@ -138,6 +139,7 @@ volumes: {data: }
 var wasUnserved = regexp.MustCompile(`meanwhile (\d+) connections or requests to web weren't served`)
 
 func TestWhatAHoldIsTooShortForIsCountedAndNamed(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	for name, port := range map[string]string{

@@ -96,6 +96,7 @@ func (k *stack) leave(url, text string) {
 const updates, updatesDuringKills = 20, 10
 
 func TestTwentyUpdatesOfTheGuestbookUnderLoadDropNothing(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	g := newGuestbook(t, newServer(t))
 	g.mustDeploy()
@@ -112,6 +113,7 @@ func TestTwentyUpdatesOfTheGuestbookUnderLoadDropNothing(t *testing.T) {
 }
 
 func TestKillingTheServerWhileTheGuestbookIsUpdatedDropsNothing(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	g := newGuestbook(t, s)

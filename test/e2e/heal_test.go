@@ -21,6 +21,7 @@ services:
 `
 
 func TestAKilledReplicaIsReplaced(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), two)
 	k.must(0, "deploy")
@@ -35,6 +36,7 @@ func TestAKilledReplicaIsReplaced(t *testing.T) {
 }
 
 func TestAHealedStackLosesNoNewRequests(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), two)
 	k.must(0, "deploy")
@@ -50,6 +52,7 @@ func TestAHealedStackLosesNoNewRequests(t *testing.T) {
 }
 
 func TestScaleAndRestartDropNothing(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), two)
 	k.must(0, "deploy")

@@ -99,6 +99,7 @@ func (k *stack) ids() []string {
 }
 
 func TestHooksRunInTheirOrder(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	n := newNotes(t, newServer(t))
 	n.must(0, "deploy")
@@ -173,6 +174,7 @@ var brokenHooks = []struct {
 }
 
 func TestABrokenHookPutsEverythingBack(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	n := newNotes(t, newServer(t))
 	n.must(0, "deploy")
@@ -206,6 +208,7 @@ func TestABrokenHookPutsEverythingBack(t *testing.T) {
 }
 
 func TestABrokenPreStopIsReportedAndHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	n := newNotes(t, newServer(t))
 	n.release("one", `LEAVE=exit 6`)

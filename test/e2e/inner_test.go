@@ -153,6 +153,7 @@ func pgbench(host string, port int, more ...string) []string {
 }
 
 func TestNothingIsDroppedInsideAStackInTwentyDeployments(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k, port2 := newHops(t)
 	k.must(0, "deploy")
@@ -188,6 +189,7 @@ func TestNothingIsDroppedInsideAStackInTwentyDeployments(t *testing.T) {
 }
 
 func TestCallersInsideAStackWaitForAServiceThatMustStopFirst(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k, _ := newHops(t)
 	k.must(0, "deploy")

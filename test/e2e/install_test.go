@@ -36,6 +36,7 @@ var broken = map[string]string{
 
 // Costs about a minute, on a machine that has little else to do.
 func TestAnUpgradeDropsNothingAndGoesBackAutomatically(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	m := newMachine(t)
 	m.must(0, "/root/v1 install")

@@ -35,6 +35,7 @@ type keyStack struct {
 }
 
 func TestEveryKeyOfTheTableIsSeenOnTheEngine(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	turns := make(chan struct{}, 6) // they wait far more than they work: more go side by side than -parallel lets

@@ -68,6 +68,7 @@ func (k *stack) onlyNetwork(subnet string, internal bool) string {
 }
 
 func TestANetworkChangesWithoutALostRequest(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), inside)
 	k.must(0, "deploy")
@@ -91,6 +92,7 @@ func TestANetworkChangesWithoutALostRequest(t *testing.T) {
 }
 
 func TestNetworksComeAndGoInQuickSuccession(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	const on = `
 services:
@@ -116,6 +118,7 @@ networks: {KEY: {}}
 }
 
 func TestChosenPortsLeadToTheirServices(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	const twins = `

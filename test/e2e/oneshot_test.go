@@ -39,6 +39,7 @@ func (k *stack) runs() string {
 }
 
 func TestPuttingBackRunsNoFinishedOneShotAgain(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	for _, c := range []struct {

@@ -18,6 +18,7 @@ func longer(usual, long int) int {
 }
 
 func TestADaemonKilledAtRandomMomentsFinishesAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -20,6 +20,7 @@ secrets:
 `
 
 func TestARollbackBringsBackTheSecretAndTheBoundFile(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), withFiles)
 	file := func(path string) string { return k.url("/file?path=" + url.QueryEscape(path)) }
@@ -79,6 +80,7 @@ secrets:
 `
 
 func TestRowsAreKeptWithoutANamedVolume(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	g := newGuestbook(t, newServer(t))
 	g.write("compose.yaml", unnamed)

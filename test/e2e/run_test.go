@@ -35,6 +35,7 @@ func (k *stack) begin(args ...string) *exec.Cmd {
 }
 
 func TestAOneOffHasWhatItsServiceHas(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	n := newNotes(t, newServer(t))
 	n.must(0, "deploy")
@@ -101,6 +102,7 @@ func (n *notes) without(t *testing.T, when string) {
 }
 
 func TestADaemonThatDiesDuringAHookLeavesNothingAndFinishes(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	n := newNotes(t, s)

@@ -118,6 +118,7 @@ func (v *vaultStack) run(code int, verb string, args ...string) string {
 }
 
 func TestASecretIsOnlyInItsContainersOwnFile(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	v := newVaultStack(t)
 	v.release("one")

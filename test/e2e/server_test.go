@@ -240,21 +240,24 @@ var (
 	ports   = map[int]bool{}
 )
 
-// freePort returns a TCP port that is not in use. It returns each port only once.
+// freePort returns a TCP port that is not in use. It returns each port only once. The port is below those that the
+// kernel chooses for outgoing connections, and below those that rhumb chooses.
 func freePort(t *testing.T) int {
 	t.Helper()
 	portsMu.Lock()
 	defer portsMu.Unlock()
-	for {
-		l, err := net.Listen("tcp", ":0")
+	for range 1000 {
+		port := 10_000 + rand.IntN(10_000)
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
 		_ = l.Close()
 		if !ports[port] {
 			ports[port] = true
 			return port
 		}
 	}
+	t.Fatal("no free port between 10000 and 19999")
+	return 0
 }

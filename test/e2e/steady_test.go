@@ -68,6 +68,7 @@ services:
 }
 
 func TestOnlyWhatGoesOnServingReplacesTheOldRelease(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	for _, c := range replaced {
@@ -110,6 +111,7 @@ services:
 `
 
 func TestAReplicaThatItsNeighboursCannotReachIsNotReady(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	for name, expose := range map[string]string{"expose": `expose: ["8000"]`, "EXPOSE of the image": ""} {

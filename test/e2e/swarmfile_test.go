@@ -28,6 +28,7 @@ networks:
 `
 
 func TestAStackWrittenForSwarmRunsOnOneMachine(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), swarmStack)
 	network := "x" + k.name

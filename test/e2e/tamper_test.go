@@ -21,6 +21,7 @@ var sealed = []string{"releases.model", "kept_values.content", "deployments.fail
 	"seal_check.content"}
 
 func TestATamperedDatabaseOrKeyIsRefusedWhileTheProxyServes(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newServer(t)
 	k := newStack(t, s, good)

@@ -113,6 +113,7 @@ func ask(c *http.Client, url string) (*http.Response, string, error) {
 }
 
 func TestHostsAreServedOverTLS(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	s := newTLSServer(t)
 	k := newStack(t, s, tlsStack)
@@ -278,6 +279,7 @@ services:
 
 // The account with an authority, what it vouches for, the internal authority and what it signs. Costs about 12 s.
 func TestKeysThatRhumbMakesAreNowhereInClear(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	a := pebbletest.Start(t, pebbletest.Options{})
 	root := filepath.Join(t.TempDir(), "root.pem")

@@ -47,6 +47,7 @@ func (k *stack) volumes() []string {
 }
 
 func TestMountedCodeIsReportedOnceAndNotPutBack(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), mountedCode)
 	k.env = []string{"RELEASE=1"}
@@ -78,6 +79,7 @@ func TestMountedCodeIsReportedOnceAndNotPutBack(t *testing.T) {
 }
 
 func TestAStackThatNeverServedCanBeTriedAndRemoved(t *testing.T) {
+	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), mountedCode)
 	k.env = []string{"RELEASE=1"}
