@@ -39,9 +39,8 @@ type sim struct {
 type simFlight struct {
 	step rhumb.Step
 	at   time.Time
-	made string          // the ID of the replica that it has created and will start
-	lost bool            // the daemon that began it has died
-	seen map[string]bool // StepAddress: the replicas that were there when it was decided
+	made string // the ID of the replica that it has created and will start
+	lost bool   // the daemon that began it has died
 }
 
 func (s *sim) log(format string, args ...any) {
@@ -282,8 +281,7 @@ func (s *sim) launch(d Decision) {
 			continue
 		}
 		s.log("%s [%s]", st, st.Replica)
-		s.flying = append(s.flying, &simFlight{step: st, at: s.now.Add(s.between(0, 200*time.Millisecond)),
-			seen: s.seenBy(st)})
+		s.flying = append(s.flying, &simFlight{step: st, at: s.now.Add(s.between(0, 200*time.Millisecond))})
 		s.check.launched(st)
 		if st.Kind == rhumb.StepStop {
 			s.check.stops(s.find(st.Replica))
@@ -292,10 +290,10 @@ func (s *sim) launch(d Decision) {
 }
 
 // blocked reports whether the step, or another about the same replica or a start in the same slot, is under way. No
-// step waits for names. A replica isn't routed while service addresses are made that don't know it.
+// step waits for names.
 func (s *sim) blocked(st rhumb.Step) bool {
 	for _, f := range s.flying {
-		if f.step == st || st.Kind == rhumb.StepRoute && f.step.Kind == rhumb.StepAddress {
+		if f.step == st {
 			return true
 		}
 		if st.Kind == rhumb.StepNames || f.step.Kind == rhumb.StepNames {

@@ -59,33 +59,15 @@ func (s *sim) lookInside(o *Observed) {
 	}
 }
 
-// seenBy returns the replicas of which a StepAddress knows.
-func (s *sim) seenBy(st rhumb.Step) map[string]bool {
-	if st.Kind != rhumb.StepAddress {
-		return nil
-	}
-	seen := map[string]bool{}
-	for _, r := range s.replicas {
-		seen[r.ID] = true
-	}
-	return seen
-}
-
-// readdress makes the service addresses, for the replicas that were there when that was decided. A deployment that has
-// tried too often fails.
-func (s *sim) readdress(f *simFlight) {
+// readdress makes the service addresses, or fails to. A deployment that has tried too often fails.
+func (s *sim) readdress(st rhumb.Step) {
 	if s.now.Before(s.refuses) || !s.calm && s.chance(0.05) {
-		s.log("%s: refused", f.step)
+		s.log("%s: refused", st)
 		if s.tries++; s.wanted().Mode == Deploy && s.tries >= maxTries {
 			s.record(rhumb.Failure{Release: s.dep.To, Reason: "service addresses are refused"})
 			s.tries = 0
 		}
 		return
-	}
-	for id := range s.routes {
-		if !f.seen[id] {
-			delete(s.routes, id)
-		}
 	}
 	s.addressed = s.addresses()
 }

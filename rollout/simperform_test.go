@@ -91,7 +91,7 @@ func (s *sim) perform(f *simFlight) bool {
 	case rhumb.StepCheck:
 		s.performCheck(st)
 	case rhumb.StepAddress:
-		s.readdress(f)
+		s.readdress(st)
 	case rhumb.StepNames:
 		if s.calm || !s.chance(0.1) {
 			s.hosts[st.Replica] = s.addressed
