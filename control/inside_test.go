@@ -103,3 +103,24 @@ func TestNamesThatCannotBeWrittenHoldNothingUp(t *testing.T) {
 		}
 	})
 }
+
+func TestACancelDoesNotWaitForServiceAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		newLand(b)
+		b.deploy(inner("api:1"))
+		b.router.Refuse("shop_back", true)
+		d, err := b.Deploy(t.Context(), rhumb.DeployRequest{Model: apart("api:2")}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		began := time.Now()
+		if err := b.Cancel(t.Context(), "shop", d.ID, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if d = b.ends(d); d.Phase != rhumb.PhaseRolledBack || len(d.Failures) > 0 || time.Since(began) > time.Second {
+			t.Errorf("%s after %s: %s, %+v", d.Phase, time.Since(began), d.Why, d.Failures)
+		}
+	})
+}
