@@ -21,6 +21,9 @@ const (
 	StepUnpublish     StepKind = "unpublish"      // close an address that the wanted release doesn't have
 	StepRemoveNetwork StepKind = "remove network" // a network that the wanted release doesn't have
 	StepRemoveVolume  StepKind = "remove volume"  // only if a person asked for it
+
+	StepAddress StepKind = "address services" // the stack's service addresses in the table are brought up to date
+	StepNames   StepKind = "name services"    // the names of services are written to a replica's hosts file
 )
 
 // Step is one idempotent thing to do. It is a value: it prints, compares and travels. Key identifies it.
@@ -52,6 +55,10 @@ func (s Step) String() string {
 		what = s.Name
 	case StepCheck:
 		what = s.Service
+	case StepAddress:
+		what = "of " + s.Stack
+	case StepNames:
+		what = "for " + ReplicaName(s.Stack, s.Service, s.Release, s.Slot)
 	default:
 		what = ReplicaName(s.Stack, s.Service, s.Release, s.Slot)
 	}

@@ -37,7 +37,7 @@ func FuzzNextSurvivesAnyWorld(f *testing.F) {
 			if _, routed := o.Routes[s.Replica]; routed && (s.Kind == rhumb.StepStop || s.Kind == rhumb.StepRemove) {
 				t.Fatalf("%s, which is routed", s)
 			}
-			if s.Replica != "" && slots[s.Replica] <= 0 {
+			if s.Replica != "" && slots[s.Replica] <= 0 && s.Kind != rhumb.StepNames {
 				t.Fatalf("%s, which is a one-off", s)
 			}
 		}
@@ -83,6 +83,7 @@ func anyWorld(rng *rand.Rand) (Wanted, Observed, time.Time) {
 		o.Networks = append(o.Networks, pick(rng, "n1", "n2"))
 		o.Volumes = append(o.Volumes, pick(rng, "v1", "v2"))
 	}
+	o.Stale, o.Tried, o.Unnamed = rng.IntN(4) == 0, rng.IntN(2) == 0, map[string]bool{"r1": true, "gone": true}
 	return w, o, now
 }
 

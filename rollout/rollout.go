@@ -68,18 +68,24 @@ func decide(st *standing.Stack) Decision {
 	t := newTurn(st)
 	failed, look := st.Failed()
 	t.look = look
-	if failed != nil {
+	switch {
+	case failed != nil:
 		t.fail(failed.Reason, failed.Action)
 		t.keepRoutesSafe()
-		return t.decision()
+	case st.AddressesFirst():
+		t.address()
+		return t.decision() // the names would be those of the old table
+	default:
+		t.prepare()
+		for _, s := range st.Services {
+			strategyOf(s)(t, s)
+		}
+		t.moveAddresses()
+		cleanup{t, st.Settled() && st.Published()}.run()
+		t.conclude()
+		t.address()
 	}
-	t.prepare()
-	for _, s := range st.Services {
-		strategyOf(s)(t, s)
-	}
-	t.moveAddresses()
-	cleanup{t, st.Settled() && st.Published()}.run()
-	t.conclude()
+	t.name()
 	return t.decision()
 }
 

@@ -27,6 +27,8 @@ type sim struct {
 	watched    time.Time
 	accepted   map[string]time.Time // by replica ID: since when its check passes
 	postStarts map[string]time.Time // by replica ID: when its post_start hooks end
+	tries      int                  // how often the service addresses could not be brought up to date
+	hosts      map[string]string    // by replica ID: the service addresses in its hosts file
 
 	turns       int
 	deployments int
@@ -99,6 +101,7 @@ func (s *sim) look() Observed {
 			o.Stopping[f.step.Replica] = true
 		}
 	}
+	s.lookInside(&o)
 	return o
 }
 
@@ -184,6 +187,10 @@ func (s *sim) meddle() {
 			s.check.hurt(r)
 		}
 	}
+	if s.chance(0.002) {
+		s.log("the proxy has lost its service addresses, and refuses new ones for a while")
+		s.addressed, s.refuses = "lost", s.now.Add(s.between(0, 20*time.Second))
+	}
 	if !s.chance(0.001) {
 		return
 	}
@@ -215,6 +222,7 @@ func (s *sim) die() {
 	})
 	s.ready, s.watched, s.postStarts = map[string]time.Time{}, s.now, map[string]time.Time{}
 	s.accepted = map[string]time.Time{}
+	s.tries, s.hosts = 0, map[string]string{}
 }
 
 // settle changes the deployment's phase if the decision says so. No step that a look could miss may be under way.
@@ -241,13 +249,13 @@ func (s *sim) settle(d Decision) bool {
 		to = rhumb.PhaseStuck
 	}
 	s.gate = to != "" && slices.ContainsFunc(s.flying, func(f *simFlight) bool {
-		return f.step.Kind != rhumb.StepStop && f.step.Kind != rhumb.StepCheck
+		return f.step.Kind != rhumb.StepStop && f.step.Kind != rhumb.StepCheck && f.step.Kind != rhumb.StepNames
 	})
 	if to == "" || s.gate {
 		return false
 	}
 	s.log("%s -> %s %s %v", s.dep.Phase, to, d.Failed, d.Left)
-	s.dep.Left = d.Left
+	s.dep.Left, s.tries = d.Left, 0
 	if err := s.dep.Move(to, s.now, d.Failed); err != nil {
 		panic(err)
 	}
@@ -281,11 +289,15 @@ func (s *sim) launch(d Decision) {
 	}
 }
 
-// blocked reports whether the step, or another about the same replica or a start in the same slot, is under way.
+// blocked reports whether the step, or another about the same replica or a start in the same slot, is under way. No
+// step waits for names.
 func (s *sim) blocked(st rhumb.Step) bool {
 	for _, f := range s.flying {
 		if f.step == st {
 			return true
+		}
+		if st.Kind == rhumb.StepNames || f.step.Kind == rhumb.StepNames {
+			continue
 		}
 		sameSlot := st.Slot > 0 && f.step.Service == st.Service && f.step.Slot == st.Slot
 		if sameSlot && (isStart(f.step) || f.step.Replica == st.Replica) {
@@ -302,7 +314,8 @@ func newSim(seed uint64, trace func(string, ...any)) *sim {
 	calm := seed%4 == 0
 	s := &sim{simWorld: newSimWorld(rng, calm), trace: trace, recorded: map[string]bool{},
 		ready:    map[string]time.Time{},
-		accepted: map[string]time.Time{}, watched: noon, postStarts: map[string]time.Time{}}
+		accepted: map[string]time.Time{}, watched: noon, postStarts: map[string]time.Time{},
+		hosts: map[string]string{}}
 	s.stacks = &simStacks{rng: rng, calm: seed%8 == 0, ports: map[string]uint16{}, hooked: map[string]bool{}}
 	for i, n := range simNames {
 		s.stacks.ports[n] = uint16(8000 + i)

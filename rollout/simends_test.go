@@ -18,6 +18,9 @@ func (c *simCheck) phase(to rhumb.Phase) {
 			c.nothingLeft()
 		} else {
 			c.wholly(s.release(s.dep.To), false)
+			if want := s.addresses(); s.addressed != want {
+				c.fail("it has converged with the service addresses of %q, not of %q", s.addressed, want)
+			}
 			c.checked(s.release(s.dep.To))
 			c.watched()
 		}

@@ -90,6 +90,12 @@ func (s *sim) perform(f *simFlight) bool {
 		return r.Alive()
 	case rhumb.StepCheck:
 		s.performCheck(st)
+	case rhumb.StepAddress:
+		s.readdress(st)
+	case rhumb.StepNames:
+		if s.calm || !s.chance(0.1) {
+			s.hosts[st.Replica] = s.addressed
+		}
 	case rhumb.StepRecord:
 		s.record(rhumb.Failure{Service: st.Service, Slot: st.Slot, Release: st.Release, ID: st.Replica, Reason: st.Why})
 	case rhumb.StepRemove:
@@ -153,6 +159,7 @@ func (s *sim) performStart(f *simFlight) bool {
 		if r := s.find(f.made); r != nil && r.State == rhumb.StateCreated {
 			s.check.starts(r)
 			s.start(r, def, rel.quality[st.Service])
+			s.hosts[r.ID] = s.addressed
 			s.check.started(r)
 		}
 		return false

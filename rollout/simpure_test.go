@@ -16,6 +16,7 @@ type question func(st *standing.Stack) any
 // mustHold are the conditions of a deployment that has converged.
 var mustHold = []func(st *standing.Stack) bool{
 	(*standing.Stack).Prepared, (*standing.Stack).Settled, (*standing.Stack).Published, (*standing.Stack).Calm,
+	func(st *standing.Stack) bool { return !st.AddressesFirst() },
 	func(st *standing.Stack) bool { return !st.OldServes() },
 	func(st *standing.Stack) bool { return len(st.Unchecked()) == 0 },
 }

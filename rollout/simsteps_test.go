@@ -137,7 +137,7 @@ func (c *simCheck) launched(st rhumb.Step) {
 			}
 		}
 	}
-	if st.Slot == 0 && st.Replica != "" {
+	if st.Slot == 0 && st.Replica != "" && st.Kind != rhumb.StepNames {
 		c.fail("%s, which is a one-off", st)
 	}
 }
@@ -161,7 +161,8 @@ func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 			c.asked[st.Replica] = true
 		}
 		for _, other := range d.Steps[:i] {
-			if st.Replica != "" && st.Replica == other.Replica || st == other {
+			names := st.Kind == rhumb.StepNames || other.Kind == rhumb.StepNames
+			if st.Replica != "" && st.Replica == other.Replica && !names || st == other {
 				c.fail("two steps about one thing: %s, %s", st, other)
 			}
 		}
@@ -174,6 +175,7 @@ func (c *simCheck) decision(w Wanted, o Observed, d Decision) {
 		}
 	}
 	c.jobsFirst(w, d)
+	c.inside(w, o, d)
 	for _, name := range w.Jobs {
 		c.ran[name]++
 	}

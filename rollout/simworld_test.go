@@ -39,6 +39,8 @@ type simWorld struct {
 	published map[string]string
 	away      time.Time // until then the engine can't be reached
 	segments  map[string]bool
+	addressed string    // what the service addresses in the table were made for
+	refuses   time.Time // until then the proxy refuses service addresses
 }
 
 func newSimWorld(rng *rand.Rand, calm bool) *simWorld {

@@ -16,11 +16,12 @@ import (
 	"rhumb/control/scene"
 )
 
-// Engine starts and stops replicas, and makes and removes what they need.
+// Engine starts and stops replicas, writes their hosts files, and makes and removes what they need.
 type Engine interface {
 	Replicas
 	Holdings
 	hooks.Execer
+	SetHosts(ctx context.Context, id string, hosts map[string]string) error
 	Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error]
 }
 
@@ -73,11 +74,10 @@ type Deps struct {
 type Performer struct {
 	*Recorder
 	Deps
-	Done  *hooks.Done          // the replicas whose post_start hooks have completed
-	Names *directory.Announced // the names in the replicas' hosts files
-	book  *directory.Book      // the addresses of services
-	stack string
-	waits waits
+	Done   *hooks.Done // the replicas whose post_start hooks have completed
+	Inside *Inside
+	stack  string
+	waits  waits
 }
 
 // New returns the performer of a stack. ready learns which failures are recorded.
@@ -86,8 +86,11 @@ func New(d Deps, stack string, ready *ready.Readiness) *Performer {
 	return &Performer{
 		Recorder: &Recorder{stack: stack, engine: d.Engine, ledger: d.Ledger, announce: d.Announce, ready: ready,
 			log: d.Log},
-		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), Names: directory.NewAnnounced(),
-		book: directory.NewBook(d.Store, stack), stack: stack,
+		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), stack: stack,
+		Inside: &Inside{
+			Inside: scene.Inside{Book: directory.NewBook(d.Store, stack), Names: directory.NewAnnounced()},
+			engine: d.Engine, desk: d.Desk, places: make(chan struct{}, maxHosts), log: d.Log,
+		},
 	}
 }
 
@@ -117,6 +120,10 @@ func (p *Performer) Do(ctx context.Context, s *scene.Scene, step rhumb.Step) err
 		return p.Engine.RemoveNetwork(ctx, p.stack, step.Name)
 	case rhumb.StepRemoveVolume:
 		return p.Engine.RemoveVolume(ctx, p.stack, step.Name)
+	case rhumb.StepAddress:
+		return p.Inside.address(ctx, s)
+	case rhumb.StepNames:
+		return p.Inside.name(ctx, s, step)
 	}
 	return rhumb.Errorf(rhumb.Internal, "unknown step %q", step.Kind)
 }
@@ -175,7 +182,7 @@ func (p *Performer) start(ctx context.Context, s *scene.Scene, step rhumb.Step) 
 	if err != nil {
 		return err
 	}
-	p.Names.Record(rep.ID, spec.Hosts)
+	p.Inside.Names.Record(rep.ID, spec.Hosts)
 	for _, w := range rep.Warnings {
 		if step.Slot == 1 { // the other slots get the same warnings
 			p.Announce(ctx, s.StepEvent(step, rhumb.EventWarning, "the engine warns: "+w))

@@ -34,7 +34,7 @@ func (w *waits) context(ctx context.Context) (_ context.Context, done func()) {
 
 // Forget drops what is cached of the store's settings about the stack.
 func (p *Performer) Forget() {
-	p.book.Forget()
+	p.Inside.Book.Forget()
 	p.Done.Forget()
 }
 

@@ -20,8 +20,9 @@ type Book struct {
 	store Store
 	stack string
 
-	mu    sync.Mutex
-	pages map[string]page // by network: those that were read or written
+	mu      sync.Mutex // not held while the store reads or writes
+	pages   map[string]page
+	forgets int // how often pages was cleared
 }
 
 // Store keeps the pages of books.
@@ -30,7 +31,8 @@ type Store interface {
 	SetSetting(ctx context.Context, stack, key, value string) error
 }
 
-// page has the addresses of one network. If the network's subnet changes, all of them are chosen again.
+// page has the addresses of one network. If the network's subnet changes, all of them are chosen again. A page in a
+// book never changes: it is replaced.
 type page struct {
 	Subnet   netip.Prefix
 	Services map[string]netip.Addr
@@ -41,37 +43,32 @@ func NewBook(store Store, stack string) *Book {
 	return &Book{store: store, stack: stack, pages: map[string]page{}}
 }
 
-// addresses returns the addresses of services in a network by their names, and chooses those that are missing. ok is
-// false if the network has too few addresses. taken are the addresses that replicas have.
-func (b *Book) addresses(
-	ctx context.Context, n rhumb.Bridge, services []string, taken map[netip.Addr]bool,
-) (addrs map[string]netip.Addr, ok bool, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	p, err := b.page(ctx, n.Network)
-	if err != nil {
-		return nil, false, err
-	}
+// with returns the page on which each of these services has an address, and keeps those that the page has already. ok
+// is false if the network has too few addresses. taken are the addresses that replicas have.
+func (p page) with(n rhumb.Bridge, services []string, taken map[netip.Addr]bool) (now page, ok bool) {
 	used := maps.Clone(taken)
 	if used == nil {
 		used = map[netip.Addr]bool{}
 	}
-	kept := p.remaining(n, used)
-	addrs = map[string]netip.Addr{}
+	now = p.remaining(n, used)
 	for _, name := range slices.Sorted(slices.Values(services)) {
-		if !kept.Services[name].IsValid() {
-			a := choose(n, name, used)
-			if !a.IsValid() && kept.release(services, used) { // services that are gone kept theirs in case they return
-				a = choose(n, name, used)
-			}
-			if !a.IsValid() {
-				return nil, false, nil
-			}
-			kept.Services[name], used[a] = a, true
+		if now.Services[name].IsValid() {
+			continue
 		}
-		addrs[name] = kept.Services[name]
+		a := choose(n, name, used)
+		if !a.IsValid() && now.release(services, used) { // services that are gone kept theirs in case they return
+			a = choose(n, name, used)
+		}
+		if !a.IsValid() {
+			return page{}, false
+		}
+		now.Services[name], used[a] = a, true
 	}
-	return addrs, true, b.keep(ctx, n.Network, p, kept)
+	return now, true
+}
+
+func (p page) equal(other page) bool {
+	return p.Subnet == other.Subnet && maps.Equal(p.Services, other.Services)
 }
 
 // remaining returns the page with those of its addresses that the network still has and nothing uses. It adds them to
@@ -91,34 +88,42 @@ func (p page) remaining(n rhumb.Bridge, used map[netip.Addr]bool) page {
 
 // page returns the page of a network, empty if there is none.
 func (b *Book) page(ctx context.Context, network string) (page, error) {
-	if p, ok := b.pages[network]; ok {
+	b.mu.Lock()
+	p, ok := b.pages[network]
+	forgets := b.forgets
+	b.mu.Unlock()
+	if ok {
 		return p, nil
 	}
 	text, err := b.store.Setting(ctx, b.stack, pageKey(network))
 	if err != nil {
 		return page{}, err
 	}
-	var p page
 	if text != "" && json.Unmarshal([]byte(text), &p) != nil {
 		p = page{} // unreadable: all addresses are chosen again
 	}
-	b.pages[network] = p
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.forgets == forgets { // else the store may have removed it since
+		b.pages[network] = p
+	}
 	return p, nil
 }
 
-// keep stores the page of a network, unless it is the old one.
-func (b *Book) keep(ctx context.Context, network string, old, now page) error {
-	if old.Subnet == now.Subnet && maps.Equal(old.Services, now.Services) {
-		return nil
+// Keep stores the addresses of a proposal that aren't kept yet.
+func (b *Book) Keep(ctx context.Context, p Proposal) error {
+	for _, network := range slices.Sorted(maps.Keys(p.fresh)) {
+		text, err := json.Marshal(p.fresh[network])
+		if err != nil {
+			return err
+		}
+		if err := b.store.SetSetting(ctx, b.stack, pageKey(network), string(text)); err != nil {
+			return err
+		}
+		b.mu.Lock()
+		b.pages[network] = p.fresh[network]
+		b.mu.Unlock()
 	}
-	text, err := json.Marshal(now)
-	if err != nil {
-		return err
-	}
-	if err := b.store.SetSetting(ctx, b.stack, pageKey(network), string(text)); err != nil {
-		return err
-	}
-	b.pages[network] = now
 	return nil
 }
 
@@ -131,6 +136,7 @@ func (b *Book) Forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.pages)
+	b.forgets++
 }
 
 // release removes the addresses of services other than these. It reports whether there were any.

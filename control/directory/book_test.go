@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"rhumb"
@@ -34,19 +35,35 @@ func bridge(subnet, addresses string) rhumb.Bridge {
 	return rhumb.Bridge{Network: "shop_default", Subnet: p, Gateway: p.Addr().Next(), Addresses: pool}
 }
 
-// addressesOf returns the addresses of services in a network; nil: it has too few.
+// addressesOf has a book propose addresses of services in a network, and keep them; nil: the network has too few. taken
+// are the addresses of replicas.
 func addressesOf(
 	t *testing.T, b *Book, n rhumb.Bridge, taken map[netip.Addr]bool, services ...string,
 ) map[string]netip.Addr {
 	t.Helper()
-	got, ok, err := b.addresses(t.Context(), n, services, taken)
+	m := &rhumb.Stack{Name: "shop"}
+	for _, name := range services {
+		m.Services = append(m.Services, on(name, in(n.Network)))
+	}
+	var replicas []rhumb.Replica
+	for a := range taken {
+		replicas = append(replicas, rhumb.Replica{Addrs: map[string]netip.Addr{n.Network: a}})
+	}
+	p, err := b.Propose(t.Context(), []rhumb.Bridge{n}, m, nil, replicas)
+	if err == nil {
+		err = b.Keep(t.Context(), p)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !ok {
+	if len(p.Segments) == 0 {
 		return nil
 	}
-	return got
+	addrs := map[string]netip.Addr{}
+	for _, a := range p.Segments[0].Services {
+		addrs[a.Service] = a.Addr
+	}
+	return addrs
 }
 
 func TestAnAddressIsChosenOnceAndKept(t *testing.T) {
@@ -143,5 +160,66 @@ func TestAForgottenBookIsWrittenAgain(t *testing.T) {
 	b.Forget()
 	if again := addressesOf(t, b, n, nil, "api", "web"); !maps.Equal(again, first) || len(s.kept) != 1 {
 		t.Errorf("first %v, again %v; %d pages are kept", first, again, len(s.kept))
+	}
+}
+
+func TestAProposalIsRepeatedUntilItIsKept(t *testing.T) {
+	s, n := newSettings(), bridge("172.18.0.0/16", "172.18.128.0/17")
+	b, m := NewBook(s, "shop"), &rhumb.Stack{Services: []rhumb.Service{on("web", in(n.Network))}}
+	var last Proposal
+	for range 3 {
+		p, err := b.Propose(t.Context(), []rhumb.Bridge{n}, m, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Kept() || last.Segments != nil && !reflect.DeepEqual(p, last) {
+			t.Errorf("kept %t: %+v after %+v", p.Kept(), p, last)
+		}
+		last = p
+	}
+	if s.writes > 0 {
+		t.Errorf("proposals were written %d times", s.writes)
+	}
+	if err := b.Keep(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := b.Propose(t.Context(), []rhumb.Bridge{n}, m, nil, nil); err != nil || !p.Kept() || s.writes != 1 {
+		t.Errorf("kept %t after %d writes: %v", p.Kept(), s.writes, err)
+	}
+}
+
+// slowSettings are settings whose reads wait until they may go on.
+type slowSettings struct {
+	*settings
+	reads, proceed chan struct{}
+}
+
+func (s slowSettings) Setting(ctx context.Context, stack, key string) (string, error) {
+	text, err := s.settings.Setting(ctx, stack, key)
+	s.reads <- struct{}{}
+	<-s.proceed
+	return text, err
+}
+
+func TestABookThatReadsAPageCanBeForgotten(t *testing.T) {
+	kept, n := newSettings(), bridge("172.18.0.0/16", "172.18.128.0/17")
+	first := addressesOf(t, NewBook(kept, "shop"), n, nil, "web")
+	slow := slowSettings{kept, make(chan struct{}), make(chan struct{})}
+	b := NewBook(slow, "shop")
+	done := make(chan error)
+	go func() {
+		_, err := b.page(t.Context(), n.Network)
+		done <- err
+	}()
+	<-slow.reads
+	clear(kept.kept) // as when the stack is removed
+	b.Forget()       // it doesn't wait for the store
+	close(slow.proceed)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	go func() { <-slow.reads }()
+	if again := addressesOf(t, b, n, nil, "web"); !maps.Equal(again, first) || len(kept.kept) != 1 {
+		t.Errorf("first %v, again %v; %d pages are kept", first, again, len(kept.kept))
 	}
 }

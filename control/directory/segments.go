@@ -9,32 +9,50 @@ import (
 	"rhumb"
 )
 
-// Segments returns the segments that a stack must have, sorted by network: in each bridge with room for them, an
-// address for each service of the wanted release, and for each service of the previous one that still has replicas.
-func (b *Book) Segments(
+// Proposal is the segments that a stack must have, and what a book must keep for them.
+type Proposal struct {
+	Segments []rhumb.Segment // sorted by network
+
+	fresh map[string]page // by network: the pages that aren't kept yet
+}
+
+// Kept reports whether the book keeps all addresses of the proposal already.
+func (p Proposal) Kept() bool { return len(p.fresh) == 0 }
+
+// Propose returns the segments that a stack must have: in each bridge with room for them, an address for each service
+// of the wanted release, and for each service of the previous one that still has replicas. It writes nothing. The same
+// pages, bridges, models and replicas have the same proposal.
+func (b *Book) Propose(
 	ctx context.Context, bridges []rhumb.Bridge, wanted, previous *rhumb.Stack, replicas []rhumb.Replica,
-) ([]rhumb.Segment, error) {
-	var list []rhumb.Segment
+) (Proposal, error) {
+	var prop Proposal
 	for _, n := range bridges {
 		names := members(n.Network, wanted, previous, replicas)
 		if !n.Addresses.IsValid() || len(names) == 0 {
 			continue
 		}
-		addrs, ok, err := b.addresses(ctx, n, names, taken(n, []*rhumb.Stack{wanted, previous}, replicas))
+		old, err := b.page(ctx, n.Network)
 		if err != nil {
-			return nil, err
+			return Proposal{}, err
 		}
+		now, ok := old.with(n, names, taken(n, []*rhumb.Stack{wanted, previous}, replicas))
 		if !ok {
 			continue
 		}
+		if !now.equal(old) {
+			if prop.fresh == nil {
+				prop.fresh = map[string]page{}
+			}
+			prop.fresh[n.Network] = now
+		}
 		seg := rhumb.Segment{Network: n.Network, ID: n.ID, Stack: b.stack, Bridge: n.Interface, Subnet: n.Subnet}
 		for _, name := range names {
-			seg.Services = append(seg.Services, rhumb.ServiceAddress{Service: name, Addr: addrs[name]})
+			seg.Services = append(seg.Services, rhumb.ServiceAddress{Service: name, Addr: now.Services[name]})
 		}
-		list = append(list, seg)
+		prop.Segments = append(prop.Segments, seg)
 	}
-	slices.SortFunc(list, func(a, b rhumb.Segment) int { return strings.Compare(a.Network, b.Network) })
-	return list, nil
+	slices.SortFunc(prop.Segments, func(a, b rhumb.Segment) int { return strings.Compare(a.Network, b.Network) })
+	return prop, nil
 }
 
 // members returns the services that need an address in the network, sorted.

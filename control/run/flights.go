@@ -75,7 +75,7 @@ func (f *flights) stopping() map[string]bool {
 func (f *flights) making() bool {
 	return f.any(func(s rhumb.Step) bool {
 		switch s.Kind {
-		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepRecord, rhumb.StepCheck:
+		case rhumb.StepStop, rhumb.StepRemove, rhumb.StepRecord, rhumb.StepCheck, rhumb.StepNames:
 			return false
 		}
 		return true
@@ -90,14 +90,23 @@ func (f *flights) starts(rep rhumb.Replica) bool {
 }
 
 // block reports whether a step must wait for another one: its opposite, or a start in the same slot. Two decisions of
-// different modes must not both fill a slot.
+// different modes must not both fill a slot. No step waits for a hosts file to be written, nor the other way round.
 func (f *flights) block(s rhumb.Step) bool {
+	switch s.Kind {
+	case rhumb.StepNames:
+		return false
+	case rhumb.StepRoute, rhumb.StepRemoveNetwork: // the addresses are those of an older look, without them
+		if f.any(func(other rhumb.Step) bool { return other.Kind == rhumb.StepAddress }) {
+			return true
+		}
+	}
 	if s.Slot == 0 {
 		opposite, has := opposites[s.Kind]
 		return has && f.named(opposite, s.Name)
 	}
 	return f.any(func(other rhumb.Step) bool {
-		return other.Service == s.Service && other.Slot == s.Slot && (creates(other) || other.Replica == s.Replica)
+		return other.Service == s.Service && other.Slot == s.Slot && other.Kind != rhumb.StepNames &&
+			(creates(other) || other.Replica == s.Replica)
 	})
 }
 

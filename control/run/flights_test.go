@@ -31,6 +31,7 @@ func TestAStepWithAnotherReasonIsTheSameWork(t *testing.T) {
 func TestAStepWaitsForTheOneThatItMustNotMeet(t *testing.T) {
 	start := rhumb.Step{Kind: rhumb.StepStart, Service: "web", Release: 2, Slot: 1}
 	stop := rhumb.Step{Kind: rhumb.StepStop, Service: "web", Release: 1, Slot: 1, Replica: "old"}
+	names := rhumb.Step{Kind: rhumb.StepNames, Service: "web", Release: 1, Slot: 1, Replica: "old"}
 	for _, c := range []struct {
 		name         string
 		flying, step rhumb.Step
@@ -53,6 +54,17 @@ func TestAStepWaitsForTheOneThatItMustNotMeet(t *testing.T) {
 			rhumb.Step{Kind: rhumb.StepVolume, Name: "a"}, true},
 		{"another network", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"},
 			rhumb.Step{Kind: rhumb.StepNetwork, Name: "b"}, false},
+		{"a replica's route beside addresses that don't know it", rhumb.Step{Kind: rhumb.StepAddress},
+			rhumb.Step{Kind: rhumb.StepRoute, Service: "web", Slot: 1, Replica: "new"}, true},
+		{"the removal of a network beside addresses in it", rhumb.Step{Kind: rhumb.StepAddress},
+			rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"}, true},
+		{"a start beside addresses", rhumb.Step{Kind: rhumb.StepAddress}, start, false},
+		{"addresses beside a route", rhumb.Step{Kind: rhumb.StepRoute, Service: "web", Slot: 1, Replica: "new"},
+			rhumb.Step{Kind: rhumb.StepAddress}, false},
+		{"a stop beside the replica's names", names, stop, false},
+		{"a start beside names in its slot", names, start, false},
+		{"names beside a stop of the replica", stop, names, false},
+		{"names beside a start in the slot", start, names, false},
 		{"a volume of that name", rhumb.Step{Kind: rhumb.StepRemoveNetwork, Name: "a"},
 			rhumb.Step{Kind: rhumb.StepVolume, Name: "a"}, false},
 	} {
@@ -67,8 +79,8 @@ func TestAStepWaitsForTheOneThatItMustNotMeet(t *testing.T) {
 func TestOnlyStepsThatCreateHoldThePhaseBack(t *testing.T) {
 	for kind, making := range map[rhumb.StepKind]bool{
 		rhumb.StepStart: true, rhumb.StepRun: true, rhumb.StepNetwork: true, rhumb.StepRoute: true,
-		rhumb.StepDrain: true,
-		rhumb.StepStop:  false, rhumb.StepRemove: false, rhumb.StepRecord: false, rhumb.StepCheck: false,
+		rhumb.StepDrain: true, rhumb.StepAddress: true, rhumb.StepNames: false,
+		rhumb.StepStop: false, rhumb.StepRemove: false, rhumb.StepRecord: false, rhumb.StepCheck: false,
 	} {
 		f := flights{steps: map[rhumb.Step]bool{}}
 		f.add(rhumb.Step{Kind: kind})

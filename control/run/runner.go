@@ -28,10 +28,9 @@ type Deps struct {
 	Log     *slog.Logger
 }
 
-// Engine probes replicas and writes their hosts files.
+// Engine probes replicas.
 type Engine interface {
 	Probe(ctx context.Context, id string, h rhumb.Healthcheck) error
-	SetHosts(ctx context.Context, id string, hosts map[string]string) error
 }
 
 // Care removes what nothing needs any more.
@@ -184,16 +183,22 @@ func (r *runner) await(ctx context.Context, next time.Time) {
 	for nudge := r.nudge; ; {
 		select {
 		case <-ctx.Done():
+			return
 		case <-t.C:
+			return
 		case <-r.wake:
+			return
 		case res := <-r.landed:
 			r.land(res)
+			if res.step.Kind != rhumb.StepNames { // nothing waits for names
+				return
+			}
 		case <-nudge:
+		}
+		if nudge != nil {
 			nudge = nil
 			t.Reset(min(gathering, max(d, time.Millisecond)))
-			continue
 		}
-		return
 	}
 }
 

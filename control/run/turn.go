@@ -3,12 +3,12 @@ package run
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"rhumb"
-	"rhumb/control/act"
 	"rhumb/control/scene"
 	"rhumb/internal/failpoint"
 	"rhumb/rollout"
@@ -22,11 +22,6 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	if err != nil || s == nil {
 		return time.Time{}, err
 	}
-	led, stop, err := r.segments(ctx, s, now)
-	if stop || err != nil {
-		return led, err
-	}
-	r.names(ctx, work, s, now)
 	r.announce.look(ctx, s)
 	r.announce.unserved(ctx, s, now)
 	if err := r.act.Certify(ctx, s); err != nil && ctx.Err() == nil { // it must not keep replicas from being healed
@@ -38,7 +33,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	}
 	r.probe(ctx, s) // from here on probes and steps read the scene
 	next := r.launch(ctx, work, s, d.Steps, now)
-	return earliest(next, led, d.Wake, pollDrain(s.Observed, now)), nil
+	return earliest(next, d.Wake, pollDrain(s.Observed, now)), nil
 }
 
 // look reads the scene; nil: nothing is wanted of the stack.
@@ -64,11 +59,27 @@ func (r *runner) look(ctx context.Context) (*scene.Scene, time.Time, error) {
 	r.flying.withoutRemoved(s)
 	s.Observed.Watched = r.watched
 	s.Observed.Severed = s.Severed(r.announce.severed)
+	r.compare(ctx, s, now)
 	return s, now, nil
 }
 
+// compare adds which service addresses and names are out of date, and forgets the tries of those that aren't. While a
+// step creates something, a replica may be missing from the look, so that no record of names is dropped.
+func (r *runner) compare(ctx context.Context, s *scene.Scene, now time.Time) {
+	o, in := &s.Observed, r.act.Inside
+	want := in.Hosts(s, r.flying.starts)
+	if !r.flying.making() {
+		in.Names.Keep(want)
+	}
+	o.Stale, o.Unnamed = in.Stale(ctx, s, now), in.Names.Stale(want)
+	maps.DeleteFunc(r.again, func(step rhumb.Step, _ retry) bool {
+		return step.Kind == rhumb.StepAddress && !o.Stale || step.Kind == rhumb.StepNames && !o.Unnamed[step.Replica]
+	})
+	o.Tried = r.again.any(rhumb.StepAddress)
+}
+
 // decide returns what to do now. A paused stack is only healed. Of a deployment that is cancelled nothing more is
-// launched, because it would only delay the rollback.
+// launched, because it would only delay the rollback. Service addresses and names are kept up to date in both.
 func decide(s *scene.Scene, now time.Time) rollout.Decision {
 	d := rollout.Next(s.Wanted, s.Observed, now)
 	switch {
@@ -76,7 +87,7 @@ func decide(s *scene.Scene, now time.Time) rollout.Decision {
 		d.Steps = slices.DeleteFunc(d.Steps, func(step rhumb.Step) bool { return !heals(step, s.Observed) })
 	case s.Cancelled():
 		d.Steps = slices.DeleteFunc(d.Steps, func(step rhumb.Step) bool {
-			return step.Kind != rhumb.StepUnroute || !heals(step, s.Observed)
+			return !informs(step) && (step.Kind != rhumb.StepUnroute || !heals(step, s.Observed))
 		})
 	}
 	return d
@@ -93,10 +104,16 @@ func pollDrain(o rollout.Observed, now time.Time) time.Time {
 	return next
 }
 
-// heals reports whether a step only replaces a dead replica, or takes it out of the routing table.
+// informs reports whether a step only has services find each other.
+func informs(step rhumb.Step) bool {
+	return step.Kind == rhumb.StepAddress || step.Kind == rhumb.StepNames
+}
+
+// heals reports whether a step only replaces a dead replica, takes it out of the routing table, or has services find
+// each other.
 func heals(step rhumb.Step, o rollout.Observed) bool {
 	switch step.Kind {
-	case rhumb.StepRecord:
+	case rhumb.StepRecord, rhumb.StepAddress, rhumb.StepNames:
 		return true
 	case rhumb.StepStart:
 		return step.Replica != ""
@@ -131,20 +148,32 @@ func (r *runner) launch(
 	return next
 }
 
-// perform performs a step that has failed tries times so far. If it creates something and can't be done, the open
+// perform performs a step that has failed tries times so far. If the open deployment needs it and it can't be done, the
 // deployment learns of it.
 func (r *runner) perform(ctx context.Context, s *scene.Scene, step rhumb.Step, tries int) error {
 	failpoint.Here("before", string(step.Kind), step.Service)
 	err := r.act.Do(ctx, s, step)
 	failpoint.Here("after", string(step.Kind), step.Service)
-	if err != nil && s.Open != nil && creates(step) && (tries+1 >= maxTries || hopeless(err)) {
+	if err != nil && givesUp(s, step, tries+1, err) {
 		err = r.act.GiveUp(ctx, s, step, err)
 	}
 	cancelled := ctx.Err() != nil || errors.Is(err, context.Canceled) || rhumb.ErrorCode(err) == rhumb.Cancelled
-	if err != nil && tries == 0 && !cancelled {
+	if err != nil && tries == 0 && !cancelled && step.Kind != rhumb.StepNames { // there is one for each replica
 		r.announce.retry(ctx, s, step, err)
 	}
 	return err
+}
+
+// givesUp reports whether a step that has now failed tries times fails the open deployment. Only a deployment waits for
+// service addresses; a stack that is put back does without them.
+func givesUp(s *scene.Scene, step rhumb.Step, tries int, err error) bool {
+	switch {
+	case s.Open == nil:
+		return false
+	case step.Kind == rhumb.StepAddress:
+		return s.Wanted.Mode == rollout.Deploy && tries >= maxTries
+	}
+	return creates(step) && (tries >= maxTries || hopeless(err))
 }
 
 // prune follows the removal of replicas. A replica that drained may be removed long after its deployment has ended, and
@@ -155,76 +184,4 @@ func (r *runner) prune(ctx context.Context, work *sync.WaitGroup) {
 	}
 	r.pruned = true
 	r.beside(work, func() { r.Care.Sweep(ctx) })
-}
-
-// segments brings the service addresses up to date. If stop is true the turn ends here: because the table has
-// changed, or because a deployment can't go on without them. Otherwise the stack is looked after as well as it can be
-// without them.
-func (r *runner) segments(ctx context.Context, s *scene.Scene, now time.Time) (next time.Time, stop bool, err error) {
-	key := rhumb.Step{Kind: rhumb.StepPublish, Stack: r.stack, Name: "service addresses"}
-	a := r.again.of(key)
-	if now.Before(a.at) {
-		return a.at, awaitsSegments(s, a), nil
-	}
-	changed, err := r.act.Segments(ctx, s, now)
-	if err == nil {
-		r.again.done(key)
-		if changed {
-			next = now
-		}
-		return next, changed, nil
-	}
-	if ctx.Err() != nil {
-		return time.Time{}, true, err
-	}
-	r.land(result{key, err})
-	a = r.again.of(key)
-	if a.tries == 1 {
-		r.announce.retry(ctx, s, key, err)
-	}
-	if s.Open != nil && s.Wanted.Mode == rollout.Deploy && a.tries == maxTries {
-		f := rhumb.Failure{At: now, Release: s.Wanted.Release, Reason: act.Reason(key, err), Hint: rhumb.ErrorHint(err)}
-		return now, true, r.act.Fail(ctx, s, f)
-	}
-	return a.at, awaitsSegments(s, a), nil
-}
-
-// awaitsSegments reports whether a deployment waits for service addresses that could not be set up so far.
-func awaitsSegments(s *scene.Scene, a retry) bool {
-	return s.Open != nil && s.Wanted.Mode == rollout.Deploy && s.Wanted.Release != 0 && a.tries < maxTries
-}
-
-// names updates the hosts files of running replicas beside the turn. A replica whose start is under way has the names
-// already, but that is not noted yet. While a step creates something, a replica may be missing from the look.
-func (r *runner) names(ctx context.Context, work *sync.WaitGroup, s *scene.Scene, now time.Time) {
-	d := s.Directory(s.Router.Table)
-	want := map[string]map[string]string{}
-	for _, rep := range s.Observed.Replicas {
-		if svc, _ := s.Definition(rep); svc != nil && rep.Alive() && rep.Joined == "" && !r.flying.starts(rep) {
-			want[rep.ID] = d.Names(&svc.Container)
-		}
-	}
-	if !r.flying.making() {
-		r.act.Names.Keep(want)
-	}
-	stale := r.act.Names.Stale(want, now)
-	if len(stale) == 0 {
-		return
-	}
-	r.beside(work, func() {
-		failed := false
-		for _, id := range stale {
-			err := r.Engine.SetHosts(ctx, id, want[id])
-			code := rhumb.ErrorCode(err)
-			if err != nil && code != rhumb.NotFound && ctx.Err() == nil {
-				r.log.Warn("hosts file not updated", "replica", id, "err", err)
-			}
-			if err == nil || code == rhumb.NotFound || code == rhumb.Unsupported { // trying again can't help
-				r.act.Names.Record(id, want[id])
-			} else if ctx.Err() == nil {
-				failed = true
-			}
-		}
-		r.act.Names.Done(failed)
-	})
 }

@@ -2,6 +2,14 @@ package standing
 
 import "rhumb"
 
+// AddressesFirst reports whether nothing may change before the service addresses in the table are up to date. A
+// deployment waits for them, because its replicas would start without the names of services. Otherwise they are tried
+// once before anything else, because all that follows is decided better with the new table.
+func (st *Stack) AddressesFirst() bool {
+	deploys := st.Wanted.Mode == Deploy && st.Wanted.Release != 0
+	return st.Observed.Stale && (deploys || !st.Observed.Tried)
+}
+
 // Blocked says what the service waits for before its empty slots may be filled and its old replicas replaced, in plain
 // words; "": nothing.
 func (s *Service) Blocked() string {
