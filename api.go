@@ -62,12 +62,12 @@ type DeployRequest struct {
 	Note     string                 `json:",omitzero"`
 }
 
-// Strategy overrides how all services change.
+// Strategy is how the slots of a service change. In a DeployRequest it overrides that of every service.
 type Strategy string
 
 const (
 	StrategyRolling  Strategy = "rolling"
-	StrategyRecreate Strategy = "recreate" // every service stop-first, all slots at once
+	StrategyRecreate Strategy = "recreate" // stop-first, all slots at once
 )
 
 // ChangeRequest asks for a change of a deployed stack.
