@@ -1,9 +1,6 @@
 package rhumb
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // Actor is the user behind a call, as the server knows it from the connection and not from what the client says. The
 // zero Actor is unknown: the call comes from the daemon itself, or over a connection that shows no user.
@@ -22,12 +19,6 @@ func (a Actor) By(claim string) string {
 		return a.Name
 	}
 	return a.Name + " (" + claim + ")"
-}
-
-// MayBeBy reports whether By may have returned by for a client's claim. A client finds its own deployments with it.
-func MayBeBy(by, claim string) bool {
-	name, _, _ := strings.Cut(claim, "@")
-	return by == claim || by == name || strings.HasSuffix(by, " ("+claim+")")
 }
 
 type actorKey struct{}

@@ -56,18 +56,19 @@ type DeployRequest struct {
 	Git      Git                    `json:",omitzero"`
 	Origin   string                 `json:",omitzero"` // where the model's files came from, as ReleaseInfo has it
 	By       string                 `json:",omitzero"` // the client's own claim, a note beside the user: Actor.By
+	ID       string                 `json:",omitzero"` // chosen by the client at random: Deployment.Request
 	Strategy Strategy               `json:",omitzero"` // "": as the model says
 	Auth     map[string]Credentials `json:",omitzero"`
 	WaitLock time.Duration          `json:",omitzero"` // how long to wait for another deployment; 0: refuse at once
 	Note     string                 `json:",omitzero"`
 }
 
-// Strategy overrides how all services change.
+// Strategy is how the slots of a service change. In a DeployRequest it overrides that of every service.
 type Strategy string
 
 const (
 	StrategyRolling  Strategy = "rolling"
-	StrategyRecreate Strategy = "recreate" // every service stop-first, all slots at once
+	StrategyRecreate Strategy = "recreate" // stop-first, all slots at once
 )
 
 // ChangeRequest asks for a change of a deployed stack.
@@ -79,6 +80,7 @@ type ChangeRequest struct {
 	Release  int            `json:",omitzero"` // rollback: to which release; 0: the last that served before
 	Volumes  bool           `json:",omitzero"` // down: remove its volumes too
 	By       string         `json:",omitzero"` // as in DeployRequest
+	ID       string         `json:",omitzero"` // as in DeployRequest
 	WaitLock time.Duration  `json:",omitzero"`
 }
 

@@ -16,6 +16,7 @@ type Deployment struct {
 	From     int // the release that served before; 0: none
 	To       int // 0: nothing, the stack is taken down
 	By       string
+	Request  string `json:",omitzero"` // the ID that the client gave its request: its client finds the deployment by it
 	Started  time.Time
 	Ended    time.Time `json:",omitzero"`
 	Phase    Phase

@@ -92,7 +92,7 @@ type Service struct {
 	DependsOn []Dependency  `json:",omitzero"`
 	Order     Order         // how a slot changes from one replica to the next
 	OrderWhy  string        `json:",omitzero"` // why it is stop-first: "mounts volume db read-write"
-	Strategy  Strategy      `json:",omitzero"` // as the user asked for it: Applied returns what comes of it
+	Strategy  Strategy      `json:",omitzero"` // as the user wrote it, or "": Applied returns what comes of it
 	Update    Policy        // for deployments
 	Rollback  Policy        // for putting back
 	Restart   Restart       // what happens when a replica exits

@@ -38,7 +38,9 @@ type Keeper struct {
 	client  atomic.Pointer[client] // nil: there is no authority
 	wake    chan struct{}
 
-	mu        sync.Mutex
+	storing sync.Mutex // held while the authority's trial is stored, which readers and other hosts don't wait for
+
+	mu        sync.Mutex // never held over I/O
 	hosts     map[string]*host
 	authority trial  // of the client's authority as a whole
 	orders    int    // under way
@@ -70,40 +72,90 @@ func New(o Options) *Keeper {
 	return k
 }
 
-// Manage keeps the certificates of the table and no others, and returns once those that are on disk are served.
+// Manage keeps the certificates of the table and no others, and returns once those that are on disk are served. Calls
+// of Manage must not overlap.
 func (k *Keeper) Manage(ctx context.Context, t rhumb.Table) {
-	if pairs, ok := k.manage(ctx, t); ok {
-		k.storage.prunePairs(ctx, pairs)
-		k.nudge()
+	specs, ok := k.unknown(t)
+	if !ok {
+		return
 	}
+	a := k.choose(ctx, t)
+	loaded := make(map[string]*host, len(specs))
+	for _, spec := range specs {
+		loaded[spec.Host] = k.load(ctx, spec, a.client)
+	}
+	unused, ok := k.serve(t, a, loaded)
+	if unused != nil {
+		unused.close()
+	}
+	if !ok {
+		return
+	}
+	pairs := map[string]bool{}
+	for _, spec := range t.Certificates {
+		pairs[spec.Given] = true
+	}
+	k.storage.prunePairs(ctx, pairs)
+	k.nudge()
 }
 
-// manage returns the given pairs that are in use. ok is false if a successor serves.
-func (k *Keeper) manage(ctx context.Context, t rhumb.Table) (pairs map[string]bool, ok bool) {
+// unknown returns the certificates of the table that must be read from the disk. ok is false if a successor serves.
+func (k *Keeper) unknown(t rhumb.Table) (specs []rhumb.Certificate, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.resting {
-		return nil, false
-	}
-	k.use(ctx, t)
-	next := make(map[string]*host, len(t.Certificates))
-	pairs = map[string]bool{}
 	for _, spec := range t.Certificates {
 		h := k.hosts[spec.Host]
 		if h == nil || h.spec.Source != spec.Source || h.spec.Given != spec.Given {
-			h = k.load(ctx, spec, h)
+			specs = append(specs, spec)
+		}
+	}
+	return specs, !k.resting
+}
+
+// serve serves the table's hosts: those that were loaded, and those that it knows. It returns the client that nothing
+// uses any more, if there is one. ok is false if a successor serves.
+func (k *Keeper) serve(t rhumb.Table, a asked, loaded map[string]*host) (unused *client, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	old := k.client.Load()
+	if k.resting {
+		return replaced(a.client, old), false
+	}
+	k.use(a)
+	next := make(map[string]*host, len(t.Certificates))
+	for _, spec := range t.Certificates {
+		h, before := loaded[spec.Host], k.hosts[spec.Host]
+		switch {
+		case h == nil:
+			h = before
+		case h.cert == nil && before != nil:
+			h.cert = before.cert // its source stays "": borrowed
 		}
 		h.spec = spec
 		next[spec.Host] = h
-		pairs[spec.Given] = true
 	}
 	k.hosts = next
 	k.serving.publish(k.hosts)
-	return pairs, true
+	return replaced(old, a.client), true
 }
 
-// use makes the table's authority the one that is asked. The caller holds mu.
-func (k *Keeper) use(ctx context.Context, t rhumb.Table) {
+// replaced returns the client that another has replaced; nil if it is the same.
+func replaced(c, by *client) *client {
+	if c == by {
+		return nil
+	}
+	return c
+}
+
+// asked is the authority that a table has the keeper ask.
+type asked struct {
+	client *client // nil: there is none
+	other  bool    // it is another authority than the one before
+	trial  trial   // of the other authority
+}
+
+// choose returns the table's authority. Its client is the present one if that does.
+func (k *Keeper) choose(ctx context.Context, t rhumb.Table) asked {
 	var e entries
 	for _, l := range t.Listeners {
 		switch {
@@ -116,23 +168,28 @@ func (k *Keeper) use(ctx context.Context, t rhumb.Table) {
 	old := k.client.Load()
 	switch {
 	case t.Authority == (rhumb.Authority{}) || !e.http.IsValid() && !e.https.IsValid():
-		k.client.Store(nil)
+		return asked{}
 	case old != nil && old.authority == t.Authority && old.entries == e:
-		return
-	default:
-		c := newClient(k.storage, t.Authority, e)
-		k.client.Store(c)
-		if old == nil || old.key != c.key {
-			k.authority = k.trials.load(ctx, authorityKey(c.key))
-			for _, h := range k.hosts {
-				if h.spec.Source == rhumb.CertACME {
-					h.trial, h.issuer = trial{}, ""
-				}
-			}
-		}
+		return asked{client: old}
 	}
-	if old != nil {
-		old.close()
+	a := asked{client: newClient(k.storage, t.Authority, e)}
+	if a.other = old == nil || old.key != a.client.key; a.other {
+		a.trial = k.trials.load(ctx, authorityKey(a.client.key))
+	}
+	return a
+}
+
+// use makes an authority the one that is asked. The caller holds mu.
+func (k *Keeper) use(a asked) {
+	k.client.Store(a.client)
+	if !a.other {
+		return
+	}
+	k.authority = a.trial
+	for _, h := range k.hosts {
+		if h.spec.Source == rhumb.CertACME {
+			h.trial, h.issuer = trial{}, ""
+		}
 	}
 }
 
@@ -201,21 +258,17 @@ func (k *Keeper) Status() []rhumb.CertificateStatus {
 	return list
 }
 
-// load returns the host with what is on disk for it. A certificate that it had from another source serves until then.
-// The caller holds mu.
-func (k *Keeper) load(ctx context.Context, spec rhumb.Certificate, before *host) *host {
+// load returns the host with what is on disk for it.
+func (k *Keeper) load(ctx context.Context, spec rhumb.Certificate, c *client) *host {
 	h := &host{spec: spec, chance: rand.Float64()}
-	if before != nil {
-		h.cert, h.issuer = before.cert, before.issuer // its source stays "": borrowed
-	}
-	cert, err := k.sources.stored(ctx, spec, k.client.Load())
+	cert, err := k.sources.stored(ctx, spec, c)
 	if err != nil && !isMissing(err) {
 		k.log.Error("stored certificate can't be read", "host", spec.Host, "err", err)
 		h.trial = trial{}.failed(time.Now(), err, k.times)
 	}
 	if cert != nil {
 		h.cert, h.source = cert, spec.Source
-		if c := k.client.Load(); c != nil && spec.Source == rhumb.CertACME {
+		if c != nil && spec.Source == rhumb.CertACME {
 			h.issuer = c.key
 		}
 	}
@@ -223,7 +276,7 @@ func (k *Keeper) load(ctx context.Context, spec rhumb.Certificate, before *host)
 		h.trial = k.trials.load(ctx, hostKey(spec.Host))
 		if cert == nil {
 			if any := loadAny(ctx, k.storage, spec.Host); any != nil {
-				h.cert, h.source, h.issuer = any, rhumb.CertACME, ""
+				h.cert, h.source = any, rhumb.CertACME
 			}
 		}
 	}

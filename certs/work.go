@@ -131,25 +131,39 @@ func (k *Keeper) get(ctx context.Context, h *host) {
 	defer cancel()
 	cert, err := k.sources.obtain(limited, spec, c)
 	kept := context.WithoutCancel(ctx) // how it went is stored even if the keeper ends
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	defer k.nudge()
-	h.busy = false
-	if spec.Source == rhumb.CertACME {
-		k.orders--
-	}
 	switch {
 	case err == nil:
 		k.obtained(kept, h, spec, cert, c)
 	case ctx.Err() == nil: // what our own end has cut short has not failed
 		k.failed(kept, h, spec, err, c)
 	}
+	k.mu.Lock()
+	h.busy = false // not before how it went is stored: the next attempt's outcome must be stored after it
+	if spec.Source == rhumb.CertACME {
+		k.orders--
+	}
+	k.mu.Unlock()
+	k.nudge()
 }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// obtained serves a new certificate. The caller holds mu.
+// obtained serves a new certificate.
 func (k *Keeper) obtained(ctx context.Context, h *host, spec rhumb.Certificate, cert *tls.Certificate, c *client) {
+	if k.accept(h, spec, cert, c) {
+		k.storeAuthority(ctx, c)
+	}
+	if spec.Source == rhumb.CertACME {
+		k.trials.store(ctx, hostKey(spec.Host), trial{})
+	}
+	k.log.Info("certificate obtained", "host", spec.Host, "source", spec.Source, "issuer", cert.Leaf.Issuer.CommonName,
+		"until", cert.Leaf.NotAfter)
+}
+
+// accept serves a new certificate. It reports whether the authority's trial has changed.
+func (k *Keeper) accept(h *host, spec rhumb.Certificate, cert *tls.Certificate, c *client) (changed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	old := h.cert
 	h.cert, h.source, h.trial = cert, spec.Source, trial{}
 	if spec.Source == rhumb.CertACME {
@@ -161,54 +175,79 @@ func (k *Keeper) obtained(ctx context.Context, h *host, spec rhumb.Certificate, 
 		if old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) && h.renewal().Before(time.Now()) {
 			h.trial.Next = time.Now().Add(k.times.Retry) // it is due already: don't loop
 		}
-		k.trials.store(ctx, hostKey(spec.Host), trial{})
-		k.reached(ctx, c)
+		changed = k.reached(c)
 	}
 	k.serving.publish(k.hosts)
-	k.log.Info("certificate obtained", "host", spec.Host, "source", spec.Source, "issuer", cert.Leaf.Issuer.CommonName,
-		"until", cert.Leaf.NotAfter)
+	return changed
 }
 
-// failed notes a failure, of the host or of the authority. The old certificate is still served. The caller holds mu.
+// failed records a failure, of the host or of the authority. The old certificate is still served.
 func (k *Keeper) failed(ctx context.Context, h *host, spec rhumb.Certificate, err error, c *client) {
-	now := time.Now()
 	if spec.Source != rhumb.CertACME {
-		h.trial = h.trial.failed(now, err, k.times)
+		k.mu.Lock()
+		h.trial = h.trial.failed(time.Now(), err, k.times)
+		k.mu.Unlock()
 		k.log.Error("no certificate", "host", spec.Host, "source", spec.Source, "err", err)
 		return
 	}
-	if about := blameFor(err); about == ofAuthority {
+	tr, next, changed := k.refused(h, err, c)
+	if changed {
+		k.storeAuthority(ctx, c)
+	}
+	k.trials.store(ctx, hostKey(spec.Host), tr)
+	k.log.Warn("no certificate", "host", spec.Host, "source", spec.Source, "tries", tr.Tries, "next", next, "err", err)
+}
+
+// refused counts the failure of an order. It returns the host's trial, when the host is next due, and whether the
+// authority's trial has changed.
+func (k *Keeper) refused(h *host, err error, c *client) (tr trial, next time.Time, changed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	switch blameFor(err) {
+	case ofAuthority:
 		h.trial.At, h.trial.Error = now, reason(err)
-		k.doubt(ctx, c, k.authority, err)
-	} else {
+		changed = k.doubt(c, k.authority, err)
+	case ofRate:
 		h.trial = h.trial.failed(now, err, k.times)
-		if about == ofRate {
-			k.doubt(ctx, c, trial{}, err) // for a short time: the limit may be this host's alone
-		} else {
-			k.reached(ctx, c)
-		}
+		changed = k.doubt(c, trial{}, err) // for a short time: the limit may be this host's alone
+	case ofHost:
+		h.trial = h.trial.failed(now, err, k.times)
+		changed = k.reached(c)
 	}
-	k.trials.store(ctx, hostKey(spec.Host), h.trial)
-	k.log.Warn("no certificate", "host", spec.Host, "source", spec.Source, "tries", h.trial.Tries, "next", k.due(h),
-		"err", err)
+	return h.trial, k.due(h), changed
 }
 
-// doubt stops all orders for a while, and then has one host try alone. The caller holds mu.
-func (k *Keeper) doubt(ctx context.Context, c *client, before trial, err error) {
-	if c == nil || c != k.client.Load() {
-		return
+// doubt stops all orders for a while, and then has one host try alone. It reports whether the authority's trial has
+// changed. The caller holds mu.
+func (k *Keeper) doubt(c *client, before trial, err error) bool {
+	now := time.Now()
+	if c == nil || c != k.client.Load() || !k.authority.Next.Before(now) {
+		return false // orders that were under way together count once
 	}
-	if now := time.Now(); k.authority.Next.Before(now) { // orders that were under way together count once
-		k.authority = before.failed(now, err, k.times)
-		k.trials.store(ctx, authorityKey(c.key), k.authority)
-	}
+	k.authority = before.failed(now, err, k.times)
+	return true
 }
 
-// reached notes that the authority answers. The caller holds mu.
-func (k *Keeper) reached(ctx context.Context, c *client) {
-	if c != nil && c == k.client.Load() && k.authority.Tries > 0 {
-		k.authority = trial{}
-		k.trials.store(ctx, authorityKey(c.key), trial{})
+// reached forgets the authority's failures, because it answers. It reports whether there were any. The caller holds mu.
+func (k *Keeper) reached(c *client) bool {
+	if c == nil || c != k.client.Load() || k.authority.Tries == 0 {
+		return false
+	}
+	k.authority = trial{}
+	return true
+}
+
+// storeAuthority stores the trial of a client's authority as it is now, so that the last of several calls stores the
+// last state. It stores nothing if another authority is asked by now.
+func (k *Keeper) storeAuthority(ctx context.Context, c *client) {
+	k.storing.Lock()
+	defer k.storing.Unlock()
+	k.mu.Lock()
+	now, t := k.client.Load(), k.authority
+	k.mu.Unlock()
+	if now != nil && now.key == c.key {
+		k.trials.store(ctx, authorityKey(c.key), t)
 	}
 }
 

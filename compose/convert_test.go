@@ -34,7 +34,6 @@ func only(t *testing.T, dir, yaml string) rhumb.Service {
 
 func TestTheOrderIsStopFirstIfTwoReplicasWouldConflict(t *testing.T) {
 	t.Parallel()
-	const recreate = "x-rhumb.strategy is recreate"
 	cases := []struct {
 		says  string
 		order rhumb.Order
@@ -60,8 +59,6 @@ func TestTheOrderIsStopFirstIfTwoReplicasWouldConflict(t *testing.T) {
 		{"ports: [{target: 80, published: '80', mode: host}]", rhumb.StopFirst, "publishes port 80 with mode: host"},
 		{"volumes: ['vol:/v']\n    deploy: {update_config: {order: start-first}}", rhumb.StartFirst, "as update_config says"},
 		{"deploy: {update_config: {order: stop-first}}", rhumb.StopFirst, "as update_config says"},
-		{"x-rhumb: {strategy: recreate}", rhumb.StopFirst, recreate},
-		{"x-rhumb: {strategy: recreate}\n    deploy: {update_config: {order: start-first}}", rhumb.StopFirst, recreate},
 	}
 	for _, tc := range cases {
 		t.Run(tc.says, func(t *testing.T) {
@@ -69,8 +66,41 @@ func TestTheOrderIsStopFirstIfTwoReplicasWouldConflict(t *testing.T) {
 			if s.Order != tc.order || s.OrderWhy != tc.why {
 				t.Errorf("the order is %s because %q", s.Order, s.OrderWhy)
 			}
-			if s.Update.Parallelism != map[bool]int{true: 0, false: 1}[tc.why == recreate] {
-				t.Errorf("the parallelism is %d", s.Update.Parallelism)
+		})
+	}
+}
+
+func TestAStrategyIsKeptAsWritten(t *testing.T) {
+	t.Parallel()
+	const policy = "\n    deploy: {update_config: {order: start-first, parallelism: 2}}"
+	const byPolicy = "as update_config says"
+	written := rhumb.Service{Order: rhumb.StartFirst, OrderWhy: byPolicy, Update: rhumb.Policy{Parallelism: 2}}
+	none := rhumb.Service{Order: rhumb.StartFirst, Update: rhumb.Policy{Parallelism: 1}}
+	recreated := rhumb.Service{Order: rhumb.StopFirst, OrderWhy: "strategy recreate"}
+	for _, tc := range []struct {
+		says          string
+		strategy      rhumb.Strategy
+		kept, applied rhumb.Service
+	}{
+		{"user: x", "", none, none},
+		{"x-rhumb: {drain: 1s}", "", none, none},
+		{"x-rhumb: {strategy: rolling}", rhumb.StrategyRolling, none, none},
+		{"x-rhumb: {strategy: rolling}" + policy, rhumb.StrategyRolling, written, written},
+		{"x-rhumb: {strategy: recreate}", rhumb.StrategyRecreate, none, recreated},
+		{"x-rhumb: {strategy: recreate}" + policy, rhumb.StrategyRecreate, written, recreated},
+	} {
+		t.Run(tc.says, func(t *testing.T) {
+			s := only(t, t.TempDir(), "services:\n  web:\n    image: x\n    "+tc.says+"\n")
+			if s.Strategy != tc.strategy {
+				t.Errorf("the strategy is %q", s.Strategy)
+			}
+			for name, c := range map[string]struct{ got, want *rhumb.Service }{
+				"kept": {&s, &tc.kept}, "applied": {s.Applied(), &tc.applied},
+			} {
+				if c.got.Order != c.want.Order || c.got.OrderWhy != c.want.OrderWhy ||
+					c.got.Update.Parallelism != c.want.Update.Parallelism {
+					t.Errorf("%s: %s (%s), %d at a time", name, c.got.Order, c.got.OrderWhy, c.got.Update.Parallelism)
+				}
 			}
 		})
 	}

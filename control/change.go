@@ -47,7 +47,8 @@ func (c deployer) proposal(
 	ctx context.Context, r rhumb.ChangeRequest, state rhumb.StackState,
 ) (p ledger.Proposal, err error) {
 	d := &p.Deployment
-	*d = rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, By: r.By, Volumes: r.Volumes, From: state.Current}
+	*d = rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, By: r.By, Request: r.ID, Volumes: r.Volumes,
+		From: state.Current}
 	if r.Cause == rhumb.CauseDown {
 		return p, c.present(ctx, state)
 	}

@@ -243,6 +243,28 @@ func TestOldReleasesGoWithTheirImages(t *testing.T) {
 	})
 }
 
+func TestADeploymentKeepsTheIDOfItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		d, err := b.Deploy(context.Background(), rhumb.DeployRequest{Model: shop("web:1"), ID: "first"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.ends(d)
+		b.change(rhumb.ChangeRequest{Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3}, ID: "second"})
+		b.change(rhumb.ChangeRequest{Cause: rhumb.CauseRollback, Release: 1, ID: "third"})
+		b.change(rhumb.ChangeRequest{Cause: rhumb.CauseDown, ID: "fourth"})
+		all, err := b.Deployments(context.Background(), "shop", 0)
+		var ids []string
+		for _, d := range all {
+			ids = append(ids, d.Request)
+		}
+		if want := []string{"fourth", "third", "second", "first"}; err != nil || !slices.Equal(ids, want) {
+			t.Errorf("the deployments have the requests %q (%v), want %q", ids, err, want)
+		}
+	})
+}
+
 // change makes a change and wants it to converge.
 func (b *bed) change(r rhumb.ChangeRequest) rhumb.Deployment {
 	b.t.Helper()

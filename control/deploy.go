@@ -44,7 +44,7 @@ func (c deployer) Deploy(
 	}
 	stack := r.Model.Name
 	propose := func(_ context.Context, now rhumb.StackState) (ledger.Proposal, error) {
-		d := rhumb.Deployment{Stack: stack, Cause: rhumb.CauseDeploy, By: r.By, From: now.Current}
+		d := rhumb.Deployment{Stack: stack, Cause: rhumb.CauseDeploy, By: r.By, Request: r.ID, From: now.Current}
 		return ledger.Proposal{Release: rel, Deployment: d}, nil
 	}
 	return c.ledger.Begin(ctx, stack, r.WaitLock, propose)

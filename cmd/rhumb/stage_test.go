@@ -144,7 +144,7 @@ func (s *stage) Deploy(ctx context.Context, r rhumb.DeployRequest,
 	s.mu.Lock()
 	s.origin = r.Origin
 	s.mu.Unlock()
-	d := s.begin(rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, To: 42, By: r.By})
+	d := s.begin(rhumb.Deployment{Stack: r.Model.Name, Cause: rhumb.CauseDeploy, To: 42, By: r.By, Request: r.ID})
 	s.play(d, svc.Name, scenario)
 	if scenario == "hang" {
 		<-ctx.Done()
@@ -183,7 +183,7 @@ func (s *stage) Change(_ context.Context, r rhumb.ChangeRequest) (rhumb.Deployme
 	if r.Stack == "never" {
 		return rhumb.Deployment{}, rhumb.Errorf(rhumb.NotFound, "stack never isn't deployed")
 	}
-	d := s.begin(rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, To: n, By: r.By, Volumes: r.Volumes})
+	d := s.begin(rhumb.Deployment{Stack: r.Stack, Cause: r.Cause, To: n, By: r.By, Request: r.ID, Volumes: r.Volumes})
 	if r.Cause == rhumb.CauseDown && !r.Volumes {
 		d.Kept = []string{"shop_data", "shop_media"}
 	}

@@ -138,6 +138,35 @@ func TestAChangeDoesNotModifyTheCurrentRelease(t *testing.T) {
 	}
 }
 
+func TestARequestedStrategyOverridesTheFiles(t *testing.T) {
+	for _, c := range []struct{ file, request, want rhumb.Strategy }{
+		{"", "", ""},
+		{rhumb.StrategyRecreate, "", rhumb.StrategyRecreate},
+		{rhumb.StrategyRolling, rhumb.StrategyRecreate, rhumb.StrategyRecreate},
+		{rhumb.StrategyRecreate, rhumb.StrategyRolling, rhumb.StrategyRolling},
+	} {
+		r := rhumb.DeployRequest{Model: full(), Strategy: c.request}
+		r.Model.Service("web").Strategy = c.file
+		// The image declares a volume on /data: with its own mount there, web can be start-first.
+		r.Model.Service("web").Container.Mounts[0].Target = "/data"
+		rel, err := newMaker(t, nil).Make(t.Context(), r, true, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := rel.Model.Service("web")
+		if got.Strategy != c.want {
+			t.Errorf("file %q, request %q: the release has %q", c.file, c.request, got.Strategy)
+		}
+		order, parallelism := rhumb.StartFirst, 1
+		if c.want == rhumb.StrategyRecreate {
+			order, parallelism = rhumb.StopFirst, 0
+		}
+		if a := got.Applied(); a.Order != order || a.Update.Parallelism != parallelism {
+			t.Errorf("file %q, request %q: %s, %d at a time", c.file, c.request, a.Order, a.Update.Parallelism)
+		}
+	}
+}
+
 func TestAReleaseKeepsTheStrategyAsWritten(t *testing.T) {
 	r := rhumb.DeployRequest{Model: full(), Strategy: rhumb.StrategyRecreate}
 	rel, err := newMaker(t, nil).Make(t.Context(), r, true, nil)

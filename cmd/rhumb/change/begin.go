@@ -2,6 +2,7 @@ package change
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -11,10 +12,10 @@ import (
 	"rhumb/cmd/rhumb/view"
 )
 
-// begin requests a deployment and follows it. If the connection breaks or the user interrupts during the request, begin
-// finds out whether the deployment began anyway.
+// begin requests a deployment and follows it. ask makes the request with the ID that it gets. If the connection breaks
+// or the user interrupts during the request, begin finds out whether the deployment began anyway.
 func begin(ctx context.Context, a *cli.App, s rhumb.Server, v view.Deployment, opts following, stack string,
-	ask func(context.Context) (rhumb.Deployment, error)) error {
+	ask func(ctx context.Context, request string) (rhumb.Deployment, error)) error {
 	before, err := s.Deployment(ctx, stack, 0)
 	if err != nil && rhumb.ErrorCode(err) != rhumb.NotFound {
 		v.Close()
@@ -24,9 +25,10 @@ func begin(ctx context.Context, a *cli.App, s rhumb.Server, v view.Deployment, o
 		v.Say(fmt.Sprintf("waiting for deployment %d of %s (%s, by %s, since %s)", before.ID, stack, before.Cause, before.By,
 			before.Started.Local().Format(time.TimeOnly)))
 	}
-	d, err := ask(ctx)
+	request := rand.Text()
+	d, err := ask(ctx, request)
 	if err != nil {
-		if d, err = follow.Adopt(ctx, s, stack, userAtHost(), before.ID, err); err != nil {
+		if d, err = follow.Adopt(ctx, s, stack, request, err); err != nil {
 			v.Close()
 			return err
 		}

@@ -56,5 +56,8 @@ func change(ctx context.Context, a *cli.App, s rhumb.Server, r rhumb.ChangeReque
 	}
 	v := view.New(a.JSON(), a.Stdout, a.Stderr, view.SubjectOfStatus(st, r))
 	return begin(ctx, a, s, v, opts, r.Stack,
-		func(ctx context.Context) (rhumb.Deployment, error) { return s.Change(ctx, r) })
+		func(ctx context.Context, request string) (rhumb.Deployment, error) {
+			r.ID = request
+			return s.Change(ctx, r)
+		})
 }

@@ -40,12 +40,14 @@ func deploy(ctx context.Context, a *cli.App, strategy rhumb.Strategy, note strin
 			_, err := planRequest(ctx, a, c, v, r)
 			return err
 		}
-		return begin(ctx, a, c, v, opts, r.Model.Name, func(ctx context.Context) (d rhumb.Deployment, err error) {
+		ask := func(ctx context.Context, request string) (d rhumb.Deployment, err error) {
+			r.ID = request
 			err = view.Ticking(ctx, v, func(ctx context.Context) error {
 				d, err = c.Deploy(ctx, r, v.Event)
 				return err
 			})
 			return d, err
-		})
+		}
+		return begin(ctx, a, c, v, opts, r.Model.Name, ask)
 	})
 }

@@ -11,9 +11,9 @@ import (
 // comeBack is how long a restarting server may take.
 const comeBack = 15 * time.Second
 
-// Adopt looks for a deployment that began although its request ended with err: one by the same author, later than the
-// deployment with ID after. If there is none, it returns err.
-func Adopt(ctx context.Context, s rhumb.History, stack, by string, after int64, err error) (rhumb.Deployment, error) {
+// Adopt looks for the deployment that the request with this ID began although the request ended with err. If there is
+// none, it returns err.
+func Adopt(ctx context.Context, s rhumb.History, stack, request string, err error) (rhumb.Deployment, error) {
 	stopped := errors.Is(err, context.Canceled)
 	if !stopped && rhumb.ErrorCode(err) != rhumb.Unavailable {
 		return rhumb.Deployment{}, err
@@ -25,7 +25,7 @@ func Adopt(ctx context.Context, s rhumb.History, stack, by string, after int64, 
 	for {
 		d, lookErr := s.Deployment(ctx, stack, 0)
 		switch {
-		case lookErr == nil && d.ID > after && rhumb.MayBeBy(d.By, by):
+		case lookErr == nil && d.Request == request:
 			return d, nil
 		case lookErr == nil, stopped, rhumb.ErrorCode(lookErr) != rhumb.Unavailable:
 			return rhumb.Deployment{}, err

@@ -11,7 +11,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
-	"rhumb/compose/internal/extension"
 	"rhumb/compose/internal/keys"
 )
 
@@ -112,12 +111,9 @@ func (c *converter) restartPolicy(path string, p *types.RestartPolicy) rhumb.Res
 	return out
 }
 
-// order chooses how a slot changes. A service whose replicas can't run at the same time is stop-first, unless the
-// user sets the order.
+// order chooses how a slot changes under the rolling strategy. A service whose replicas can't run at the same time is
+// stop-first, unless the user sets the order.
 func (c *converter) order(s types.ServiceConfig, out *rhumb.Service) (rhumb.Order, string) {
-	if c.extras[s.Name].Strategy == extension.Recreate {
-		return rhumb.StopFirst, keys.Extension + ".strategy is recreate"
-	}
 	if s.Deploy != nil && s.Deploy.UpdateConfig != nil && s.Deploy.UpdateConfig.Order != "" {
 		return rhumb.Order(s.Deploy.UpdateConfig.Order), "as update_config says"
 	}

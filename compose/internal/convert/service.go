@@ -12,7 +12,6 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"rhumb"
-	"rhumb/compose/internal/extension"
 	"rhumb/compose/internal/place"
 )
 
@@ -36,6 +35,7 @@ func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	out.Update, out.Rollback = c.policies(s)
 	out.Restart = c.restart(s)
 	out.Order, out.OrderWhy = c.order(s, &out)
+	out.Strategy = x.Strategy
 	out.Ready = c.ready(s, &out)
 	out.Drain = drainInner
 	if out.Served() {
@@ -46,9 +46,6 @@ func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	}
 	if x.Hold != nil {
 		out.Hold = *x.Hold
-	}
-	if x.Strategy == extension.Recreate {
-		out.Update.Parallelism = 0
 	}
 	c.alone(s, &out)
 	return out

@@ -16,15 +16,10 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Recreate is the strategy that stops all old replicas at once before it starts the new ones.
-const Recreate = "recreate"
-
-const strategyRolling = "rolling"
-
 // Service is the content of x-rhumb. The zero value is that of a service without x-rhumb.
 type Service struct {
 	Routes      []rhumb.Route
-	Strategy    string
+	Strategy    rhumb.Strategy // "" if not set
 	Ready       rhumb.Ready
 	Drain, Hold *time.Duration                    // nil if not set
 	Hooks       map[rhumb.HookKind]*time.Duration // the time limits
@@ -145,9 +140,9 @@ func (r reader) port(v any) uint16 {
 	return uint16(n)
 }
 
-func (r reader) strategy(v any) string {
-	switch s := r.text(v); s {
-	case strategyRolling, Recreate:
+func (r reader) strategy(v any) rhumb.Strategy {
+	switch s := rhumb.Strategy(r.text(v)); s {
+	case rhumb.StrategyRolling, rhumb.StrategyRecreate:
 		return s
 	case "canary", "blue-green":
 		r.wrong("choose rolling or recreate", "%s comes with a later version", s)
