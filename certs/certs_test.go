@@ -84,8 +84,8 @@ func TestAFormerAuthoritysCertificateServesUntilTheNextOne(t *testing.T) {
 	from := func(directory string) *client {
 		table.Authority = rhumb.Authority{Directory: directory}
 		k.Manage(t.Context(), table)
-		t.Cleanup(k.client.Load().close)
-		return k.client.Load()
+		t.Cleanup(k.acme.client.Load().close)
+		return k.acme.client.Load()
 	}
 	old := from("https://old.test/dir")
 	next := from("https://new.test/dir") // while an order at the old one is under way
@@ -189,7 +189,7 @@ func TestAFormerAuthoritysCertificateServesAfterARestart(t *testing.T) {
 	table := tableOf(rhumb.Certificate{Host: "shop.example.com", Source: rhumb.CertACME})
 	table.Authority = rhumb.Authority{Directory: "https://new.test/dir"}
 	k.Manage(t.Context(), table)
-	t.Cleanup(k.client.Load().close)
+	t.Cleanup(k.acme.client.Load().close)
 	if h := k.hosts["shop.example.com"]; !k.Good("shop.example.com") || k.due(h).After(time.Now()) {
 		t.Errorf("the certificate is served: %v, and the new authority is asked %s", k.Good("shop.example.com"),
 			k.due(h))

@@ -35,17 +35,16 @@ type Keeper struct {
 	times   Times
 	log     *slog.Logger
 	serving serving
-	client  atomic.Pointer[client] // nil: there is no authority
+	acme    asked
 	wake    chan struct{}
 
 	storing sync.Mutex // held while the authority's trial is stored, which readers and other hosts don't wait for
 
-	mu        sync.Mutex // never held over I/O
-	hosts     map[string]*host
-	authority trial  // of the client's authority as a whole
-	orders    int    // under way
-	cancel    func() // ends what is under way; nil before Run
-	resting   bool
+	mu      sync.Mutex // never held over I/O
+	hosts   map[string]*host
+	orders  int    // under way
+	cancel  func() // ends what is under way; nil before Run
+	resting bool
 }
 
 // host is a host that has a certificate, or will have one.
@@ -79,7 +78,7 @@ func (k *Keeper) Manage(ctx context.Context, t rhumb.Table) {
 	if !ok {
 		return
 	}
-	a := k.choose(ctx, t)
+	a := k.acme.choose(ctx, &k.trials, t)
 	loaded := make(map[string]*host, len(specs))
 	for _, spec := range specs {
 		loaded[spec.Host] = k.load(ctx, spec, a.client)
@@ -114,10 +113,10 @@ func (k *Keeper) unknown(t rhumb.Table) (specs []rhumb.Certificate, ok bool) {
 
 // serve serves the table's hosts: those that were loaded, and those that it knows. It returns the client that nothing
 // uses any more, if there is one. ok is false if a successor serves.
-func (k *Keeper) serve(t rhumb.Table, a asked, loaded map[string]*host) (unused *client, ok bool) {
+func (k *Keeper) serve(t rhumb.Table, a chosen, loaded map[string]*host) (unused *client, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	old := k.client.Load()
+	old := k.acme.client.Load()
 	if k.resting {
 		return replaced(a.client, old), false
 	}
@@ -147,45 +146,13 @@ func replaced(c, by *client) *client {
 	return c
 }
 
-// asked is the authority that a table has the keeper ask.
-type asked struct {
-	client *client // nil: there is none
-	other  bool    // it is another authority than the one before
-	trial  trial   // of the other authority
-}
-
-// choose returns the table's authority. Its client is the present one if that does.
-func (k *Keeper) choose(ctx context.Context, t rhumb.Table) asked {
-	var e entries
-	for _, l := range t.Listeners {
-		switch {
-		case l.Protocol == rhumb.HTTP && l.Backend == "":
-			e.http = l.Addr
-		case l.Protocol == rhumb.HTTPS:
-			e.https = l.Addr
-		}
-	}
-	old := k.client.Load()
-	switch {
-	case t.Authority == (rhumb.Authority{}) || !e.http.IsValid() && !e.https.IsValid():
-		return asked{}
-	case old != nil && old.authority == t.Authority && old.entries == e:
-		return asked{client: old}
-	}
-	a := asked{client: newClient(k.storage, t.Authority, e)}
-	if a.other = old == nil || old.key != a.client.key; a.other {
-		a.trial = k.trials.load(ctx, authorityKey(a.client.key))
-	}
-	return a
-}
-
 // use makes an authority the one that is asked. The caller holds mu.
-func (k *Keeper) use(a asked) {
-	k.client.Store(a.client)
+func (k *Keeper) use(a chosen) {
+	k.acme.client.Store(a.client)
 	if !a.other {
 		return
 	}
-	k.authority = a.trial
+	k.acme.trial = a.trial
 	for _, h := range k.hosts {
 		if h.spec.Source == rhumb.CertACME {
 			h.trial, h.issuer = trial{}, ""
@@ -204,7 +171,7 @@ func (k *Keeper) nudge() {
 // or has none yet.
 func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if isChallenge(hello) {
-		if c := k.client.Load(); c != nil {
+		if c := k.acme.client.Load(); c != nil {
 			return c.config.GetCertificate(hello)
 		}
 		return nil, nil
@@ -221,7 +188,7 @@ func (k *Keeper) Good(name string) bool {
 // Challenge answers a request of an ACME authority for the answer to a challenge. It returns false if the request isn't
 // one.
 func (k *Keeper) Challenge(w http.ResponseWriter, r *http.Request) bool {
-	c := k.client.Load()
+	c := k.acme.client.Load()
 	return c != nil && c.issuer.HandleHTTPChallenge(w, r)
 }
 

@@ -27,7 +27,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	var work sync.WaitGroup
 	defer func() {
 		work.Wait()
-		if c := k.client.Load(); c != nil {
+		if c := k.acme.client.Load(); c != nil {
 			c.close()
 		}
 	}()
@@ -57,7 +57,7 @@ func (k *Keeper) turn(ctx context.Context, work *sync.WaitGroup) time.Time {
 			if at.Before(next) {
 				next = at
 			}
-		case h.spec.Source == rhumb.CertACME && k.orders >= k.atOnce():
+		case h.spec.Source == rhumb.CertACME && k.orders >= k.acme.atOnce(k.times):
 			// The end of an order nudges the keeper.
 		default:
 			h.busy = true
@@ -68,15 +68,6 @@ func (k *Keeper) turn(ctx context.Context, work *sync.WaitGroup) time.Time {
 		}
 	}
 	return next
-}
-
-// atOnce is how many orders may be under way. While the authority is in doubt, one order finds out. The caller holds
-// mu.
-func (k *Keeper) atOnce() int {
-	if k.authority.Tries > 0 {
-		return 1
-	}
-	return k.times.AtOnce
 }
 
 // due returns when something is to be done for a host; zero: never. The caller holds mu.
@@ -90,11 +81,11 @@ func (k *Keeper) due(h *host) time.Time {
 	case rhumb.CertInternal:
 		at = later(at, h.renewal())
 	case rhumb.CertACME:
-		c := k.client.Load()
+		c := k.acme.client.Load()
 		if c == nil {
 			return time.Time{}
 		}
-		at = later(later(at, h.renewal()), k.authority.Next)
+		at = later(later(at, h.renewal()), k.acme.trial.Next)
 	}
 	if at.IsZero() {
 		at = time.Unix(1, 0) // long ago
@@ -125,7 +116,7 @@ func later(a, b time.Time) time.Time {
 // get obtains one certificate and notes how it went.
 func (k *Keeper) get(ctx context.Context, h *host) {
 	k.mu.Lock()
-	spec, c := h.spec, k.client.Load()
+	spec, c := h.spec, k.acme.client.Load()
 	k.mu.Unlock()
 	limited, cancel := context.WithTimeout(ctx, k.times.Order)
 	defer cancel()
@@ -169,13 +160,13 @@ func (k *Keeper) accept(h *host, spec rhumb.Certificate, cert *tls.Certificate, 
 	if spec.Source == rhumb.CertACME {
 		h.issuer = ""
 		// else the authority that is asked now issues one too
-		if now := k.client.Load(); now != nil && now.key == c.key {
+		if now := k.acme.client.Load(); now != nil && now.key == c.key {
 			h.issuer = c.key
 		}
 		if old != nil && !cert.Leaf.NotAfter.After(old.Leaf.NotAfter) && h.renewal().Before(time.Now()) {
 			h.trial.Next = time.Now().Add(k.times.Retry) // it is due already: don't loop
 		}
-		changed = k.reached(c)
+		changed = k.acme.reached(c)
 	}
 	k.serving.publish(k.hosts)
 	return changed
@@ -207,35 +198,15 @@ func (k *Keeper) refused(h *host, err error, c *client) (tr trial, next time.Tim
 	switch blameFor(err) {
 	case ofAuthority:
 		h.trial.At, h.trial.Error = now, reason(err)
-		changed = k.doubt(c, k.authority, err)
+		changed = k.acme.doubt(c, k.acme.trial, err, k.times)
 	case ofRate:
 		h.trial = h.trial.failed(now, err, k.times)
-		changed = k.doubt(c, trial{}, err) // for a short time: the limit may be this host's alone
+		changed = k.acme.doubt(c, trial{}, err, k.times) // for a short time: the limit may be this host's alone
 	case ofHost:
 		h.trial = h.trial.failed(now, err, k.times)
-		changed = k.reached(c)
+		changed = k.acme.reached(c)
 	}
 	return h.trial, k.due(h), changed
-}
-
-// doubt stops all orders for a while, and then has one host try alone. It reports whether the authority's trial has
-// changed. The caller holds mu.
-func (k *Keeper) doubt(c *client, before trial, err error) bool {
-	now := time.Now()
-	if c == nil || c != k.client.Load() || !k.authority.Next.Before(now) {
-		return false // orders that were under way together count once
-	}
-	k.authority = before.failed(now, err, k.times)
-	return true
-}
-
-// reached forgets the authority's failures, because it answers. It reports whether there were any. The caller holds mu.
-func (k *Keeper) reached(c *client) bool {
-	if c == nil || c != k.client.Load() || k.authority.Tries == 0 {
-		return false
-	}
-	k.authority = trial{}
-	return true
 }
 
 // storeAuthority stores the trial of a client's authority as it is now, so that the last of several calls stores the
@@ -244,7 +215,7 @@ func (k *Keeper) storeAuthority(ctx context.Context, c *client) {
 	k.storing.Lock()
 	defer k.storing.Unlock()
 	k.mu.Lock()
-	now, t := k.client.Load(), k.authority
+	now, t := k.acme.client.Load(), k.acme.trial
 	k.mu.Unlock()
 	if now != nil && now.key == c.key {
 		k.trials.store(ctx, authorityKey(c.key), t)

@@ -71,9 +71,8 @@ var request = rhumb.DeployRequest{
 		Restart:  rhumb.Restart{Condition: rhumb.RestartAny},
 		Ports:    []rhumb.Port{{Published: 80, Target: 8000, Protocol: rhumb.TCP}}, Build: &rhumb.Build{Context: "."}}},
 		Files: []rhumb.File{{Kind: rhumb.FileSecret, Name: "db", Hash: "h", Content: []byte{0, 255, 10}}}},
-	Git: rhumb.Git{Commit: "abc", Dirty: true}, By: "ada", ID: "r1",
-	Strategy: rhumb.StrategyRecreate, WaitLock: time.Second,
-	Note: "n",
+	Git: rhumb.Git{Commit: "abc", Dirty: true}, By: "ada", ID: "r1", Strategy: rhumb.StrategyRecreate,
+	WaitLock: time.Second, Note: "n",
 	Auth: map[string]rhumb.Credentials{"registry.example": {Username: "u", Password: "p"}},
 }
 
@@ -87,8 +86,7 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 	},
 	"Change": func(ctx context.Context, s rhumb.Server) (any, error) {
 		return s.Change(ctx, rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3},
-			ID:      "r2",
-			Volumes: true, WaitLock: time.Minute})
+			ID: "r2", Volumes: true, WaitLock: time.Minute})
 	},
 	"PlanChange": func(ctx context.Context, s rhumb.Server) (any, error) {
 		return s.PlanChange(ctx, rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseRestart, Services: []string{"web"}})

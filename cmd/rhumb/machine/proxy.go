@@ -49,7 +49,7 @@ func (f *proxyFlags) flags(cmd *cobra.Command) {
 		"believe X-Forwarded-* headers from these `NETWORKS`")
 	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost,
 		"watch for dead replicas at this engine: a local unix:// `SOCKET`")
-	fs.StringVar(&f.conf.LogFormat, "log-format", f.conf.LogFormat, "log as text or json")
+	fs.StringVar(&f.conf.LogFormat, "log-format", f.conf.LogFormat, "log in this `FORMAT`: text or json")
 	fs.BoolVar(&f.succeed, "succeed", false, "start a successor of the running proxy, and return once it serves")
 	fs.BoolVar(&f.orphan, "orphan", false, "")
 	if err := fs.MarkHidden("orphan"); err != nil {

@@ -28,7 +28,7 @@ func serverCommand(a *cli.App) *cobra.Command {
 	cmd.Long = "Run the daemon. Each flag can also be set as a variable: --docker-host as RHUMB_DOCKER_HOST."
 	conf.Flags(cmd.Flags())
 	cmd.Flags().StringVar(&conf.Proxy, "proxy", conf.Proxy,
-		"own: start the proxy and keep it running; external: the proxy is another service")
+		"use this `PROXY`: own (the server keeps it running) or external (another service does)")
 	return cmd
 }
 

@@ -56,7 +56,7 @@ func upgradeCommand(a *cli.App) *cobra.Command {
 	fs.StringVar(&conf.Socket, "socket", conf.Socket, "reach the server at this `SOCKET`")
 	fs.StringVar(&f.binary, "binary", install.Binary, "replace this `PROGRAM`")
 	fs.StringVar(&f.restart, "restart", "", "without systemd: restart the server with this shell `COMMAND`")
-	fs.DurationVar(&f.within, "within", time.Minute, "go back if the new daemon isn't well after this time")
+	fs.DurationVar(&f.within, "within", time.Minute, "go back if the new daemon isn't well after this `TIME`")
 	fs.BoolVar(&f.force, "force", false, "allow an older version, and a server that isn't well")
 	return cmd
 }

@@ -110,17 +110,18 @@ func Networks(list []string) ([]netip.Prefix, error) {
 
 // Flags adds the flags that "rhumb install" has too, and stores.
 func (c *Config) Flags(fs *pflag.FlagSet) {
-	fs.StringVar(&c.Data, "data", c.Data, "the state folder")
-	fs.StringVar(&c.Socket, "socket", c.Socket, "socket of the API")
-	fs.StringVar(&c.HTTP, "http", c.HTTP, "address for HTTP routes by host and path")
+	fs.StringVar(&c.Data, "data", c.Data, "use this state `FOLDER`")
+	fs.StringVar(&c.Socket, "socket", c.Socket, "serve the API at this `SOCKET`")
+	fs.StringVar(&c.HTTP, "http", c.HTTP, "serve HTTP routes by host and path at this `ADDRESS`")
 	c.TLS.flags(fs)
-	fs.StringVar(&c.DockerHost, "docker-host", c.DockerHost, "the engine: a local unix:// socket")
-	fs.IntVar(&c.KeepReleases, "keep-releases", c.KeepReleases, "how many releases of a stack are kept, with their images")
+	fs.StringVar(&c.DockerHost, "docker-host", c.DockerHost, "use the engine at this local unix:// `SOCKET`")
+	fs.IntVar(&c.KeepReleases, "keep-releases", c.KeepReleases,
+		"keep this `NUMBER` of releases of each stack, with their images")
 	fs.IntVar(&c.DiskLimit, "disk-limit", c.DiskLimit,
-		"how full, in percent, a disk may be for deployments and builds to begin; 100: no limit")
+		"begin no deployment or build on a disk that is fuller than this `PERCENT`; 100: no limit")
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies,
-		"networks whose X-Forwarded-* headers are trusted")
-	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
+		"believe X-Forwarded-* headers from these `NETWORKS`")
+	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "log in this `FORMAT`: text or json")
 }
 
 func (c *Config) folder() state.Folder { return state.Folder(c.Data) }

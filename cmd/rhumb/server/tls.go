@@ -27,12 +27,12 @@ const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 func defaultTLSConfig() TLSConfig { return TLSConfig{HTTPS: ":443", ACME: letsEncrypt} }
 
 func (c *TLSConfig) flags(fs *pflag.FlagSet) {
-	fs.StringVar(&c.HTTPS, "https", c.HTTPS, `address for HTTPS routes; "" for none`)
+	fs.StringVar(&c.HTTPS, "https", c.HTTPS, "serve HTTPS routes at this `ADDRESS`; \"\": none")
 	fs.StringVar(&c.ACME, "acme-ca", c.ACME,
-		`directory of the ACME authority for public hosts (accepting its terms of service); "off" for none`)
-	fs.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "contact address for the authority")
+		"order public hosts' certificates from the ACME authority at this `URL` (you accept its terms); \"off\": none")
+	fs.StringVar(&c.ACMEEmail, "acme-email", c.ACMEEmail, "give the authority this e-mail `ADDRESS` as a contact")
 	fs.StringVar(&c.ACMERoot, "acme-root", c.ACMERoot,
-		"a file with the root certificate of a private authority's own HTTPS")
+		"trust the root certificate in this `FILE` for the authority's own HTTPS")
 }
 
 // validate refuses what can't work, and makes the file's path absolute. http is the other entry.

@@ -75,8 +75,11 @@ func New(json bool, stdout, stderr io.Writer, s Subject) Deployment {
 	case paintOn(stderr).on:
 		return newBlock(stderr, paintOn(stderr), s, time.Now)
 	}
-	return &lineView{w: stderr, said: map[string]string{}}
+	return Lines(stderr)
 }
+
+// Lines returns a view of plain lines.
+func Lines(w io.Writer) Deployment { return &lineView{w: w, said: map[string]string{}} }
 
 // Ticking runs do and calls v.Tick every Frame until do returns.
 func Ticking(ctx context.Context, v Deployment, do func(context.Context) error) error {
@@ -99,29 +102,29 @@ func Ticking(ctx context.Context, v Deployment, do func(context.Context) error) 
 // Frame is the interval between two pictures of a block.
 const Frame = 100 * time.Millisecond
 
-// Silent is a view that shows nothing.
-type Silent struct{}
+// silent is a view that shows nothing, for others to embed.
+type silent struct{}
 
 // Build shows nothing.
-func (Silent) Build(rhumb.BuildProgress) {}
+func (silent) Build(rhumb.BuildProgress) {}
 
 // Event shows nothing.
-func (Silent) Event(rhumb.Event) {}
+func (silent) Event(rhumb.Event) {}
 
 // Hold shows nothing.
-func (Silent) Hold(string, int, time.Duration) {}
+func (silent) Hold(string, int, time.Duration) {}
 
 // Say shows nothing.
-func (Silent) Say(string) {}
+func (silent) Say(string) {}
 
 // Ask shows nothing.
-func (Silent) Ask(string) {}
+func (silent) Ask(string) {}
 
 // Answered shows nothing.
-func (Silent) Answered() {}
+func (silent) Answered() {}
 
 // Tick shows nothing.
-func (Silent) Tick() {}
+func (silent) Tick() {}
 
 // Close shows nothing.
-func (Silent) Close() {}
+func (silent) Close() {}

@@ -12,7 +12,7 @@ import (
 
 // lineView shows a deployment as plain lines, one per event.
 type lineView struct {
-	Silent
+	silent
 	mu   sync.Mutex
 	w    io.Writer
 	said map[string]string // by subject: its last line
@@ -87,7 +87,7 @@ func (v *lineView) Ask(question string) { v.Say(question) }
 
 // jsonView shows a deployment as lines of JSON.
 type jsonView struct {
-	Silent
+	silent
 	w io.Writer
 }
 

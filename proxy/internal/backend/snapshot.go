@@ -19,7 +19,7 @@ type Snapshot struct {
 
 	backends  map[string]*backend
 	endpoints map[table.EndpointKey]*Endpoint
-	replicas  map[string]*Replica // those in the table, and those that left it with connections open
+	replicas  map[string]*Replica // those in the table, and those that left it but may have connections open
 	stays     map[string]bool     // by replica ID: it is in the table, and its quiet connections may stay
 	replaced  chan struct{}       // closed by Retire
 }
@@ -53,6 +53,12 @@ func (s *Snapshot) Next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *Snapsh
 	for id, r := range s.replicas {
 		if r.open.Load() > 0 {
 			n.replicas[id] = r
+		}
+	}
+	// Until n is served, s may be picked from, and what looks idle now may have a connection then.
+	for _, b := range s.backends {
+		for _, m := range b.active {
+			n.replicas[m.ReplicaID()] = m.replica
 		}
 	}
 	for i := range t.Backends {

@@ -3,10 +3,12 @@ package backend
 import (
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/table"
 )
 
@@ -34,7 +36,7 @@ func TestCountersLastAsLongAsTheirBackend(t *testing.T) {
 		t.Error("a replica that left with a connection open is forgotten")
 	}
 	m.Done()
-	s = s.Next(table(3, "b"), visible)
+	s = s.Next(table(3, "b"), visible).Next(table(3, "b"), visible)
 	if len(s.replicas) != 1 {
 		t.Errorf("replicas without connections are kept: %v", s.replicas)
 	}
@@ -47,6 +49,36 @@ func TestCountersLastAsLongAsTheirBackend(t *testing.T) {
 	}
 	if got := s.backends["a"].counters.stats().Releases; len(got) != 1+keptReleases {
 		t.Errorf("%d releases are remembered", len(got))
+	}
+}
+
+// A connection may be counted after the next table was made of the counts, and before that table is served.
+func TestAPickWhileATableIsMadeIsCounted(t *testing.T) {
+	e := rhumb.Endpoint{Replica: "r1", Release: 1, Addr: netip.MustParseAddrPort("10.0.0.1:1")}
+	with := rhumb.Table{Backends: []rhumb.Backend{{Name: "a", Endpoints: []rhumb.Endpoint{e}}}}
+	without := rhumb.Table{Backends: []rhumb.Backend{{Name: "a"}}}
+	var served atomic.Pointer[Snapshot]
+	served.Store(Empty().Next(with, visible))
+	b := New(&served, limits.Limits{})
+
+	next := served.Load().Next(without, visible)
+	m := b.Now("a")
+	served.Store(next)
+	if m == nil {
+		t.Fatal("nothing was picked, so this test proves nothing")
+	}
+	if open, busy := next.Open(); open["r1"] != 1 || busy["r1"] != 1 {
+		t.Errorf("open are %v, busy %v", open, busy)
+	}
+	if leaving := next.Leaving(); len(leaving) != 1 || !leaving[0].BeginDismissing() {
+		t.Errorf("leaving are %v", leaving)
+	}
+	if after := next.Next(with, visible); after.replicas["r1"] != m.replica {
+		t.Error("a replica that comes back is counted from zero")
+	}
+	m.Done()
+	if after := next.Next(without, visible); len(after.replicas) != 0 {
+		t.Errorf("replicas without connections are kept: %v", after.replicas)
 	}
 }
 
