@@ -1,104 +1,142 @@
 package docker
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
-	"path"
+	"strings"
+	"sync"
 
-	cerrdefs "github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
-	"github.com/moby/moby/client/pkg/versions"
+
+	"rhumb"
+	"rhumb/engine/docker/internal/conn"
+	"rhumb/engine/docker/internal/drawing"
+	"rhumb/engine/docker/internal/hostsfile"
+	"rhumb/engine/docker/internal/images"
+	"rhumb/engine/docker/internal/observed"
+	"rhumb/internal/failpoint"
 )
 
-// maxCreateAnswer bounds the engine's answer to a create request, in bytes.
-const maxCreateAnswer = 1 << 20
-
-// createContainer has the engine create a container. Below API 1.44 a MAC address belongs to the whole container, in a
-// field that the client no longer knows. A request with a MAC address is therefore written here.
-func (e *Engine) createContainer(ctx context.Context,
-	o client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
-	mac := macOf(o)
-	api := e.api.ClientVersion()
-	if mac == "" || !versions.LessThan(api, "1.44") {
-		return e.api.ContainerCreate(ctx, o)
-	}
-	body, err := json.Marshal(struct {
-		*container.CreateRequest
-		MacAddress string
-	}{&container.CreateRequest{Config: o.Config, HostConfig: o.HostConfig, NetworkingConfig: o.NetworkingConfig}, mac})
-	if err != nil {
-		return client.ContainerCreateResult{}, err
-	}
-	query := url.Values{"name": {o.Name}}
-	if p := o.Platform; p != nil {
-		query.Set("platform", path.Join(p.OS, p.Architecture, p.Variant))
-	}
-	return e.postCreate(ctx, "http://docker/v"+api+"/containers/create?"+query.Encode(), body)
+// creator creates the containers of replicas.
+type creator struct {
+	*conn.Conn
+	files    *files
+	volumes  *volumes
+	declared sync.Map // the volumes that images declare: image ID -> []string
 }
 
-func (e *Engine) postCreate(ctx context.Context, target string,
-	body []byte) (made client.ContainerCreateResult, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+// create creates the container of a replica. If it fails before the engine is asked, the plan is nil. amend, unless it
+// is nil, changes the plan before that.
+func (c *creator) create(ctx context.Context, spec *rhumb.ReplicaSpec,
+	amend func(*drawing.Plan)) (p *drawing.Plan, made client.ContainerCreateResult, err error) {
+	f, err := c.facts(ctx, spec)
 	if err != nil {
-		return made, err
+		return nil, made, err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	dial := e.api.Dialer()
-	transport := &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
-	resp, err := (&http.Client{Transport: transport}).Do(req)
-	if err != nil {
-		return made, err
+	// Until the container exists, nothing shows that these files are in use: a sweep would remove them.
+	c.files.store.Sweeping.RLock()
+	defer c.files.store.Sweeping.RUnlock()
+	if f.Files, err = c.files.place(ctx, spec); err != nil {
+		return nil, made, err
 	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxCreateAnswer))
-	if err != nil {
-		return made, err
+	if p, err = drawing.Draw(spec, f); err != nil {
+		return nil, made, err
 	}
-	if resp.StatusCode != http.StatusCreated {
-		return made, refusal(resp.StatusCode, answer)
+	if err := makeFolders(spec); err != nil {
+		return nil, made, err
 	}
-	var r container.CreateResponse
-	if err := json.Unmarshal(answer, &r); err != nil {
-		return made, fmt.Errorf("the engine's answer: %w", err)
+	if err := c.volumes.checkMounted(ctx, spec); err != nil {
+		return nil, made, err
 	}
-	return client.ContainerCreateResult{ID: r.ID, Warnings: r.Warnings}, nil
+	if amend != nil {
+		amend(p)
+	}
+	failpoint.Here("before it is made", spec.Service)
+	if made, err = createContainer(ctx, c.API, p.Create); err != nil {
+		return p, made, c.failure(ctx, err, spec)
+	}
+	failpoint.Here("after it was made", spec.Service)
+	return p, made, nil
 }
 
-// macOf returns the container's MAC address, which the mapping wrote at its first network; "": none.
-func macOf(o client.ContainerCreateOptions) string {
-	if o.NetworkingConfig == nil {
-		return ""
+// facts gathers what the mapping must know of the engine and the machine.
+func (c *creator) facts(ctx context.Context, spec *rhumb.ReplicaSpec) (drawing.Facts, error) {
+	api, err := c.Version(ctx)
+	if err != nil {
+		return drawing.Facts{}, err
 	}
-	for _, ep := range o.NetworkingConfig.EndpointsConfig {
-		if len(ep.MacAddress) > 0 {
-			return ep.MacAddress.String()
+	f := drawing.Facts{API: api}
+	if in := &spec.Container; in.NetworkMode == "host" && len(spec.Hosts) > 0 && len(in.ExtraHosts) == 0 {
+		if f.Machine, err = hostsfile.Machine("/etc/hosts"); err != nil {
+			return drawing.Facts{}, rhumb.Errorf(rhumb.Internal, "start %s: the machine's hosts file: %w", spec.Name(), err)
 		}
 	}
-	return ""
+	if f.Volumes, err = c.declaredVolumes(ctx, spec); err != nil {
+		return drawing.Facts{}, err
+	}
+	if len(f.Volumes) > 0 {
+		f.Covered, err = c.joinedMounts(ctx, spec)
+	}
+	return f, err
 }
 
-// refusal turns an engine's answer into an error of the same class as the client's.
-func refusal(status int, answer []byte) error {
-	var said struct{ Message string }
-	if json.Unmarshal(answer, &said) != nil || said.Message == "" {
-		said.Message = fmt.Sprintf("the engine answers with status %d", status)
+// joinedMounts returns the paths that the replica takes from the volumes of other replicas.
+func (c *creator) joinedMounts(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
+	var targets []string
+	for _, from := range spec.Container.VolumesFrom {
+		service, rest, _ := strings.Cut(from, ":")
+		id, ok := spec.Joined[service]
+		if service == "container" && rest != "" {
+			id, _, _ = strings.Cut(rest, ":")
+		} else if !ok {
+			continue // the mapping reports it
+		}
+		r, err := c.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err != nil {
+			return nil, c.FailNeed(err, "take the volumes of "+observed.Short(id))
+		}
+		for _, m := range r.Container.Mounts {
+			targets = append(targets, m.Destination)
+		}
 	}
-	switch status {
-	case http.StatusBadRequest:
-		return cerrdefs.ErrInvalidArgument.WithMessage(said.Message)
-	case http.StatusNotFound:
-		return cerrdefs.ErrNotFound.WithMessage(said.Message)
-	case http.StatusConflict:
-		return cerrdefs.ErrConflict.WithMessage(said.Message)
+	return targets, nil
+}
+
+// failure explains why a replica was not created.
+func (c *creator) failure(ctx context.Context, err error, spec *rhumb.ReplicaSpec) error {
+	failed := c.Fail(err, "make "+spec.Name())
+	switch text := conn.Words(err); {
+	case conn.Is(failed, rhumb.NotFound) && c.lacksImage(ctx, spec):
+		return rhumb.Errorf(rhumb.Invalid, "make %s: the engine has no image %s", spec.Name(),
+			drawing.Image(&spec.Container)).
+			WithHint("it was removed since the release was made: deploy again")
+	case conn.Is(failed, rhumb.Internal) && (strings.Contains(text, "invalid") || strings.Contains(text, "supported")):
+		return &rhumb.Error{Code: rhumb.Invalid, Msg: "make " + spec.Name() + ": " + text, Err: err}
 	}
-	return errors.New(said.Message)
+	return c.FailNeed(err, "make "+spec.Name())
+}
+
+// lacksImage reports whether the engine doesn't have a replica's image.
+func (c *creator) lacksImage(ctx context.Context, spec *rhumb.ReplicaSpec) bool {
+	i, err := images.Inspect(ctx, c.Conn, drawing.Image(&spec.Container))
+	return err == nil && i == nil
+}
+
+// declaredVolumes returns the paths at which the image of a spec declares volumes. It asks the engine once per image.
+func (c *creator) declaredVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) ([]string, error) {
+	ref := drawing.Image(&spec.Container)
+	if v, ok := c.declared.Load(ref); ok {
+		return v.([]string), nil
+	}
+	i, err := images.Inspect(ctx, c.Conn, ref)
+	if err != nil {
+		return nil, err
+	}
+	if i == nil || i.Config == nil {
+		return nil, nil // creating the container reports the missing image
+	}
+	volumes := images.Volumes(i)
+	if ref == i.ID { // a name may mean another image later
+		c.declared.Store(ref, volumes)
+	}
+	return volumes, nil
 }

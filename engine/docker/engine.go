@@ -4,23 +4,18 @@ package docker
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/contents"
+	"rhumb/engine/docker/internal/images"
+	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/networks"
 	"rhumb/engine/docker/internal/observed"
-)
-
-const (
-	callTimeout  = time.Minute      // for every call that isn't a stream
-	startTimeout = 5 * time.Minute  // making a replica may copy an image's files into a volume
-	stopMargin   = 30 * time.Second // beyond a replica's own grace
-	cleanTimeout = 30 * time.Second // for undoing what a failed call left
 )
 
 // Options configures an engine. The zero value is the engine of this machine.
@@ -31,23 +26,27 @@ type Options struct {
 	Log   *slog.Logger // nil: nothing is logged
 }
 
-// Engine is one Docker Engine. It implements rhumb.Engine and rhumb.Images, and is safe for concurrent use.
+// Engine is one Docker Engine. It implements rhumb.Engine, rhumb.Images and the optional capabilities of an engine, and
+// is safe for concurrent use. Its methods are those of the parts that it embeds, one for each noun.
 type Engine struct {
-	api   *client.Client
-	host  string
-	log   *slog.Logger
-	files *contents.Store
-	marks string // the prefix of the names that mark images as rhumb's
+	conn *conn.Conn
 
-	negotiation sync.Mutex
-	version     string // the negotiated API version; "": none yet
+	*replicas // Replicas, Stop, Remove
+	*starter  // Start
+	*watches  // Watch
+	*lives    // Lives
 
-	starting names          // names of replicas that are being started
-	hosts    names          // IDs of replicas whose hosts files are being changed
-	networks sync.Mutex     // the engine allows two networks of one name: looking and creating are one step
-	known    observed.Known // replicas as last seen
-	mounts   atomic.Pointer[contents.Access]
-	declared sync.Map // the volumes that images declare: image ID -> []string
+	*networks.Networks // EnsureNetwork, CheckNetwork, RemoveNetwork
+	*volumes           // EnsureVolume, CheckVolume, RemoveVolume
+	*images.Images     // Resolve, Keep, Release, Sweep, MarkBuilt
+	*files             // SweepFiles
+	*disk              // Usage, TrimCache
+
+	*commands   // Exec, Probe
+	*oneOffs    // Run
+	*logs       // Logs
+	*hostsFiles // SetHosts
+	*sockets    // Listening
 }
 
 var (
@@ -72,57 +71,48 @@ func New(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if !strings.HasPrefix(o.Host, "unix://") {
-		return nil, rhumb.Errorf(rhumb.Invalid, "docker host %q is not a unix socket", o.Host).
-			WithHint("run the daemon on the machine whose engine it uses; RHUMB_HOST reaches it from elsewhere")
-	}
-	api, err := client.New(client.WithHost(o.Host))
+	c, err := conn.New(o.Host, o.Log)
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "docker host %q: %w", o.Host, err)
+		return nil, err
 	}
-	return &Engine{api: api, host: o.Host, log: o.Log, files: contents.New(o.Files, o.Key), marks: keptPrefix}, nil
+	known := &observed.Known{}
+	e := &Engine{
+		conn: c, replicas: &replicas{c, known}, watches: &watches{c, known}, lives: &lives{c},
+		Networks: networks.New(c), volumes: &volumes{c}, Images: images.New(c, images.Prefix),
+		files: &files{Conn: c, store: contents.New(o.Files, o.Key)}, disk: &disk{c},
+		commands: &commands{c}, logs: &logs{c}, hostsFiles: &hostsFiles{Conn: c}, sockets: &sockets{c},
+	}
+	e.starter = &starter{Conn: c, creator: &creator{Conn: c, files: e.files, volumes: e.volumes}, replicas: e.replicas}
+	e.oneOffs = &oneOffs{c, e.starter}
+	return e, nil
 }
 
 // Close closes idle connections. The engine must not be used afterwards.
-func (e *Engine) Close() error { return e.api.Close() }
+func (e *Engine) Close() error { return e.conn.API.Close() }
 
 // Client returns the client of the Docker API, for what needs more than rhumb.Engine: builds.
-func (e *Engine) Client() *client.Client { return e.api }
+func (e *Engine) Client() *client.Client { return e.conn.API }
 
 // Info describes the engine.
 func (e *Engine) Info(ctx context.Context) (rhumb.EngineInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	api, err := e.APIVersion(ctx)
+	api, err := e.conn.Version(ctx)
 	if err != nil {
 		return rhumb.EngineInfo{}, err
 	}
-	r, err := e.api.Info(ctx, client.InfoOptions{})
+	r, err := e.conn.API.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return rhumb.EngineInfo{}, e.fail(err, "get the engine's description")
+		return rhumb.EngineInfo{}, e.conn.Fail(err, "get the engine's description")
 	}
 	return rhumb.EngineInfo{
-		Name: "Docker Engine", Host: e.host, Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
+		Name: "Docker Engine", Host: e.conn.Host, Version: r.Info.ServerVersion, APIVersion: api, OS: r.Info.OSType,
 		Arch: architecture(r.Info.Architecture), Root: r.Info.DockerRootDir, CPUs: r.Info.NCPU, Memory: r.Info.MemTotal,
 	}, nil
 }
 
-// APIVersion returns the version of the API on which client and engine have agreed. Every call waits for that
-// agreement, so it has a deadline even where the caller has none.
-func (e *Engine) APIVersion(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	e.negotiation.Lock()
-	defer e.negotiation.Unlock()
-	if e.version != "" {
-		return e.version, nil
-	}
-	if _, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true}); err != nil {
-		return "", e.fail(err, "reach the engine")
-	}
-	e.version = e.api.ClientVersion()
-	return e.version, nil
-}
+// APIVersion returns the version of the API on which client and engine have agreed.
+func (e *Engine) APIVersion(ctx context.Context) (string, error) { return e.conn.Version(ctx) }
 
 // architecture maps uname's machine to the name that images use.
 func architecture(machine string) string {
@@ -137,4 +127,32 @@ func architecture(machine string) string {
 		return "386"
 	}
 	return machine
+}
+
+// Holdings lists the networks and volumes that carry the stack's label.
+func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, error) {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	defer cancel()
+	var h rhumb.Holdings
+	ns, err := e.conn.API.NetworkList(ctx, client.NetworkListOptions{Filters: label.Of(stack)})
+	if err != nil {
+		return h, e.conn.Fail(err, "list networks")
+	}
+	vs, err := e.conn.API.VolumeList(ctx, client.VolumeListOptions{Filters: label.Of(stack)})
+	if err != nil {
+		return h, e.conn.Fail(err, "list volumes")
+	}
+	for _, n := range ns.Items {
+		h.Networks = append(h.Networks, n.Name)
+		if b, ok := networks.Bridge(&n.Network); ok {
+			h.Bridges = append(h.Bridges, b)
+		}
+	}
+	for _, v := range vs.Items {
+		h.Volumes = append(h.Volumes, v.Name)
+	}
+	slices.Sort(h.Networks)
+	slices.SortFunc(h.Bridges, func(a, b rhumb.Bridge) int { return strings.Compare(a.Network, b.Network) })
+	slices.Sort(h.Volumes)
+	return h, nil
 }

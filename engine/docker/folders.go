@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 
 	"rhumb"
 )
@@ -30,14 +29,4 @@ func makeFolders(spec *rhumb.ReplicaSpec) error {
 		}
 	}
 	return nil
-}
-
-// declaredBy returns the paths at which an image declares volumes, sorted.
-func declaredBy(volumes map[string]struct{}) []string {
-	targets := make([]string, 0, len(volumes))
-	for t := range volumes {
-		targets = append(targets, t)
-	}
-	slices.Sort(targets)
-	return targets
 }

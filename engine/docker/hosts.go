@@ -7,24 +7,31 @@ import (
 	"path/filepath"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/hostsfile"
 	"rhumb/engine/docker/internal/observed"
 )
 
+// hostsFiles are the hosts files of replicas.
+type hostsFiles struct {
+	*conn.Conn
+	changing names // IDs of replicas whose hosts files are being changed
+}
+
 // SetHosts replaces the further names in a running replica's hosts file. A replica that shares another's network
 // namespace, or mounts a hosts file, is left as it is: the file isn't its own.
-func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+func (h *hostsFiles) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
 	if err := hostsfile.Check(hosts); err != nil {
 		return rhumb.Errorf(rhumb.Invalid, "hosts file of replica %s: %w", observed.Short(id), err)
 	}
-	release, err := e.hosts.hold(ctx, id)
+	release, err := h.changing.hold(ctx, id)
 	if err != nil {
-		return e.fail(err, "set the hosts of replica "+observed.Short(id))
+		return h.Fail(err, "set the hosts of replica "+observed.Short(id))
 	}
 	defer release()
-	c, err := e.inspect(ctx, id)
+	c, err := h.Container(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -35,7 +42,7 @@ func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]strin
 	wanted := hostsfile.Further(hosts, c.HostConfig.ExtraHosts, atStart)
 	err = hostsfile.Edit(c.HostsPath, func(old []byte) []byte { return hostsfile.With(old, atStart, wanted) })
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, gone := e.inspect(ctx, id); gone != nil {
+		if _, gone := h.Container(ctx, id); gone != nil {
 			return gone
 		}
 	}

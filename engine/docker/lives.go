@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/label"
 )
 
@@ -21,19 +22,22 @@ type Life struct {
 	Addrs []netip.Addr // of a replica that is alive; empty: it has no address of its own
 }
 
+// lives are the starts and deaths of replicas.
+type lives struct{ *conn.Conn }
+
 // Lives yields each of rhumb's replicas once, as dead or alive, and then every death and start as it happens. It ends
 // with ctx, or with an error when the engine goes away. A replica may be yielded twice; the last value is true.
-func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
+func (ls *lives) Lives(ctx context.Context) iter.Seq2[Life, error] {
 	return func(yield func(Life, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		if _, err := e.APIVersion(ctx); err != nil {
+		if _, err := ls.Version(ctx); err != nil {
 			yield(Life{}, err)
 			return
 		}
-		s := e.events(ctx, client.Filters{}.Add("type", string(events.ContainerEventType)).
+		s := eventsFrom(ctx, ls.Conn, client.Filters{}.Add("type", string(events.ContainerEventType)).
 			Add("event", string(events.ActionDie), string(events.ActionStart)).Add("label", label.Stack))
-		list, err := e.lives(ctx)
+		list, err := ls.list(ctx)
 		if err != nil {
 			yield(Life{}, err)
 			return
@@ -43,19 +47,19 @@ func (e *Engine) Lives(ctx context.Context) iter.Seq2[Life, error] {
 				return
 			}
 		}
-		if err := e.sendLives(ctx, s, yield); err != nil && ctx.Err() == nil {
-			yield(Life{}, e.fail(err, "watch the engine"))
+		if err := ls.send(ctx, s, yield); err != nil && ctx.Err() == nil {
+			yield(Life{}, ls.Fail(err, "watch the engine"))
 		}
 	}
 }
 
-// lives lists the replicas that are dead or alive. A replica that was never started is neither.
-func (e *Engine) lives(ctx context.Context) ([]Life, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+// list lists the replicas that are dead or alive. A replica that was never started is neither.
+func (ls *lives) list(ctx context.Context) ([]Life, error) {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	r, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: label.Of("")})
+	r, err := ls.API.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: label.Of("")})
 	if err != nil {
-		return nil, e.fail(err, "list replicas")
+		return nil, ls.Fail(err, "list replicas")
 	}
 	var list []Life
 	for _, c := range r.Items {
@@ -70,8 +74,8 @@ func (e *Engine) lives(ctx context.Context) ([]Life, error) {
 	return list, nil
 }
 
-// sendLives yields a Life for each event of the engine. It returns nil if yield wants no more.
-func (e *Engine) sendLives(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
+// send yields a Life for each event of the engine. It returns nil if yield wants no more.
+func (ls *lives) send(ctx context.Context, s client.EventsResult, yield func(Life, error) bool) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -82,8 +86,8 @@ func (e *Engine) sendLives(ctx context.Context, s client.EventsResult, yield fun
 			l := Life{ID: m.Actor.ID, Alive: m.Action == events.ActionStart}
 			if l.Alive {
 				var err error
-				l.Addrs, err = e.addressesOf(ctx, l.ID)
-				if is(err, rhumb.NotFound) {
+				l.Addrs, err = ls.addresses(ctx, l.ID)
+				if conn.Is(err, rhumb.NotFound) {
 					continue
 				}
 				if err != nil {
@@ -97,13 +101,13 @@ func (e *Engine) sendLives(ctx context.Context, s client.EventsResult, yield fun
 	}
 }
 
-// addressesOf returns the addresses of a running replica.
-func (e *Engine) addressesOf(ctx context.Context, id string) ([]netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+// addresses returns the addresses of a running replica.
+func (ls *lives) addresses(ctx context.Context, id string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	r, err := e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	r, err := ls.API.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return nil, e.fail(err, "look at replica")
+		return nil, ls.Fail(err, "look at replica")
 	}
 	if r.Container.NetworkSettings == nil {
 		return nil, nil

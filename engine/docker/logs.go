@@ -12,33 +12,38 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/label"
 	"rhumb/engine/docker/internal/loglines"
 	"rhumb/engine/docker/internal/observed"
 )
 
+// logs are what replicas wrote.
+type logs struct{ *conn.Conn }
+
 // Logs yields what a replica wrote, as the engine's log driver kept it. It yields Unsupported for a driver that can't
 // be read.
-func (e *Engine) Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
+func (l *logs) Logs(ctx context.Context, id string, o rhumb.LogOptions) iter.Seq2[rhumb.LogLine, error] {
 	return func(yield func(rhumb.LogLine, error) bool) {
-		if err := e.logs(ctx, id, o, yield); err != nil {
+		if err := l.read(ctx, id, o, yield); err != nil {
 			yield(rhumb.LogLine{}, err)
 		}
 	}
 }
 
-func (e *Engine) logs(ctx context.Context, id string, o rhumb.LogOptions, yield func(rhumb.LogLine, error) bool) error {
+// read passes the lines of a replica to yield.
+func (l *logs) read(ctx context.Context, id string, o rhumb.LogOptions, yield func(rhumb.LogLine, error) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	look, cancelLook := context.WithTimeout(ctx, callTimeout)
+	look, cancelLook := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancelLook()
-	c, err := e.inspect(look, id)
+	c, err := l.Container(look, id)
 	if err != nil {
 		return err
 	}
-	stream, err := e.api.ContainerLogs(ctx, c.ID, logOptions(o))
+	stream, err := l.API.ContainerLogs(ctx, c.ID, logOptions(o))
 	if err != nil {
-		failed := e.fail(err, "read the logs of "+observed.Name(c))
+		failed := l.Fail(err, "read the logs of "+observed.Name(c))
 		if strings.Contains(err.Error(), "does not support reading") {
 			return rhumb.Errorf(rhumb.Unsupported, "read the logs of %s: its log driver %s can't be read", observed.Name(c),
 				c.HostConfig.LogConfig.Type).
@@ -52,9 +57,9 @@ func (e *Engine) logs(ctx context.Context, id string, o rhumb.LogOptions, yield 
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
-		return e.fail(ctx.Err(), "read the logs of "+observed.Name(c))
+		return l.Fail(ctx.Err(), "read the logs of "+observed.Name(c))
 	}
-	return e.fail(err, "read the logs of "+observed.Name(c))
+	return l.Fail(err, "read the logs of "+observed.Name(c))
 }
 
 // logOptions maps the options.

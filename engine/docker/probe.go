@@ -13,6 +13,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/observed"
 )
 
@@ -25,10 +26,10 @@ const (
 
 // Probe runs a health check once inside a replica. A check that takes longer than its timeout is killed with all its
 // children.
-func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) error {
-	look, cancelLook := context.WithTimeout(ctx, callTimeout)
+func (cs *commands) Probe(ctx context.Context, id string, check rhumb.Healthcheck) error {
+	look, cancelLook := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancelLook()
-	c, err := e.inspect(look, id)
+	c, err := cs.Container(look, id)
 	if err != nil {
 		return err
 	}
@@ -41,42 +42,42 @@ func (e *Engine) Probe(ctx context.Context, id string, check rhumb.Healthcheck) 
 	}
 	probing, cancel := context.WithTimeout(ctx, check.Timeout)
 	defer cancel()
-	run, err := e.api.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true,
+	run, err := cs.API.ExecCreate(probing, c.ID, client.ExecCreateOptions{Cmd: command, AttachStdout: true,
 		AttachStderr: true})
 	if err != nil {
-		return e.execFailure(err, observed.Name(c))
+		return cs.failure(err, observed.Name(c))
 	}
 	var out limited
-	code, err := e.probe(probing, run.ID, &out)
+	code, err := cs.probe(probing, run.ID, &out)
 	switch {
 	case err == nil && code == 0:
 		return nil
 	case err == nil:
 		return rhumb.Errorf(rhumb.Internal, "%s", out.text(fmt.Sprintf("exit code %d", code)))
 	}
-	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), cleanTimeout)
+	after, cancelAfter := context.WithTimeout(context.WithoutCancel(ctx), conn.CleanTimeout)
 	defer cancelAfter()
-	e.killExec(after, c.ID, run.ID)
+	cs.kill(after, c.ID, run.ID)
 	if errors.Is(probing.Err(), context.DeadlineExceeded) && ctx.Err() == nil {
 		return rhumb.Errorf(rhumb.Timeout, "%s", out.text("")+fmt.Sprintf("health check took longer than %v and was killed",
 			check.Timeout))
 	}
-	return e.fail(err, "probe "+observed.Name(c))
+	return cs.Fail(err, "probe "+observed.Name(c))
 }
 
 // probe runs a prepared check to its end and returns its exit code.
-func (e *Engine) probe(ctx context.Context, run string, out *limited) (int, error) {
-	conn, err := e.api.ExecAttach(ctx, run, client.ExecAttachOptions{})
+func (cs *commands) probe(ctx context.Context, run string, out *limited) (int, error) {
+	attached, err := cs.API.ExecAttach(ctx, run, client.ExecAttachOptions{})
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, conn.Close)
+	defer attached.Close()
+	stop := context.AfterFunc(ctx, attached.Close)
 	defer stop()
-	if _, err := stdcopy.StdCopy(out, out, conn.Reader); err != nil {
+	if _, err := stdcopy.StdCopy(out, out, attached.Reader); err != nil {
 		return 0, errors.Join(ctx.Err(), err)
 	}
-	state, err := e.ended(ctx, run)
+	state, err := cs.ended(ctx, run)
 	return state.ExitCode, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/observed"
 	"rhumb/engine/docker/internal/process"
 )
@@ -15,9 +16,12 @@ import (
 // resolver is the address of the engine's name server in the network namespaces of containers.
 var resolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
+// sockets are what replicas listen on.
+type sockets struct{ *conn.Conn }
+
 // Listening implements rhumb.Sockets. The API has no call for that, but reports the process ID on this machine.
-func (e *Engine) Listening(ctx context.Context, id string) ([]netip.AddrPort, error) {
-	c, err := e.inspect(ctx, id)
+func (s *sockets) Listening(ctx context.Context, id string) ([]netip.AddrPort, error) {
+	c, err := s.Container(ctx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -3,22 +3,24 @@ package docker
 import (
 	"context"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/label"
-	"rhumb/engine/docker/internal/networks"
 )
 
+// volumes are an engine's volumes.
+type volumes struct{ *conn.Conn }
+
 // EnsureVolume creates the stack's volume unless it exists.
-func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+func (vs *volumes) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	if found, err := e.checkVolume(ctx, stack, v); found || err != nil {
+	if found, err := vs.check(ctx, stack, v); found || err != nil {
 		return err
 	}
 	labels := maps.Clone(v.Labels)
@@ -27,25 +29,21 @@ func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume)
 	}
 	labels[label.Stack] = stack
 	o := client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels}
-	_, err := e.api.VolumeCreate(ctx, o)
-	failed := e.fail(err, "make volume "+v.Name)
-	if is(failed, rhumb.NotFound) { // of a driver
-		return &rhumb.Error{Code: rhumb.Invalid, Msg: failed.Error(), Err: err}
-	}
-	return failed
+	_, err := vs.API.VolumeCreate(ctx, o)
+	return vs.FailNeed(err, "make volume "+v.Name) // a driver
 }
 
 // CheckVolume returns why EnsureVolume would fail; nil: the volume exists or can be created.
-func (e *Engine) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+func (vs *volumes) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	_, err := e.checkVolume(ctx, stack, v)
+	_, err := vs.check(ctx, stack, v)
 	return err
 }
 
-// checkVolume reports whether a volume exists, and returns why it isn't the wanted one.
-func (e *Engine) checkVolume(ctx context.Context, stack string, v rhumb.Volume) (found bool, err error) {
-	there, err := e.volume(ctx, v.Name)
+// check reports whether a volume exists, and returns why it isn't the wanted one.
+func (vs *volumes) check(ctx context.Context, stack string, v rhumb.Volume) (found bool, err error) {
+	there, err := vs.named(ctx, v.Name)
 	switch {
 	case err != nil:
 		return false, err
@@ -74,11 +72,11 @@ func (e *Engine) checkVolume(ctx context.Context, stack string, v rhumb.Volume) 
 	return true, nil
 }
 
-// volume returns the volume of that name; nil if there is none.
-func (e *Engine) volume(ctx context.Context, name string) (*volume.Volume, error) {
-	r, err := e.api.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
-	failed := e.fail(err, "look at volume "+name)
-	if is(failed, rhumb.NotFound) {
+// named returns the volume of that name; nil if there is none.
+func (vs *volumes) named(ctx context.Context, name string) (*volume.Volume, error) {
+	r, err := vs.API.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	failed := vs.Fail(err, "look at volume "+name)
+	if conn.Is(failed, rhumb.NotFound) {
 		return nil, nil
 	}
 	if failed != nil {
@@ -87,14 +85,14 @@ func (e *Engine) volume(ctx context.Context, name string) (*volume.Volume, error
 	return &r.Volume, nil
 }
 
-// checkVolumes checks that the named volumes of a spec exist. The engine would silently create a missing one: empty,
+// checkMounted checks that the named volumes of a spec exist. The engine would silently create a missing one: empty,
 // with its default driver, and without a label.
-func (e *Engine) checkVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) error {
+func (vs *volumes) checkMounted(ctx context.Context, spec *rhumb.ReplicaSpec) error {
 	for _, m := range spec.Container.Mounts {
 		if m.Type != rhumb.MountVolume || m.Source == "" {
 			continue
 		}
-		found, err := e.volume(ctx, m.Source)
+		found, err := vs.named(ctx, m.Source)
 		if err != nil {
 			return err
 		}
@@ -107,10 +105,10 @@ func (e *Engine) checkVolumes(ctx context.Context, spec *rhumb.ReplicaSpec) erro
 }
 
 // RemoveVolume removes a volume of the stack. It returns Conflict for a volume without the stack's label.
-func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+func (vs *volumes) RemoveVolume(ctx context.Context, stack, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
-	found, err := e.volume(ctx, name)
+	found, err := vs.named(ctx, name)
 	if err != nil || found == nil {
 		return err
 	}
@@ -118,41 +116,13 @@ func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
 		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: it was not made by rhumb for this stack", name).
 			WithHint("to remove it all the same: docker volume rm %s", name)
 	}
-	_, err = e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
-	failed := e.fail(err, "remove volume "+name)
+	_, err = vs.API.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+	failed := vs.Fail(err, "remove volume "+name)
 	switch {
-	case is(failed, rhumb.NotFound):
+	case conn.Is(failed, rhumb.NotFound):
 		return nil
-	case is(failed, rhumb.Conflict):
-		return inUse("volume", name)
+	case conn.Is(failed, rhumb.Conflict):
+		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: a container uses it", name)
 	}
 	return failed
-}
-
-// Holdings lists the networks and volumes that carry the stack's label.
-func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	var h rhumb.Holdings
-	ns, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: label.Of(stack)})
-	if err != nil {
-		return h, e.fail(err, "list networks")
-	}
-	vs, err := e.api.VolumeList(ctx, client.VolumeListOptions{Filters: label.Of(stack)})
-	if err != nil {
-		return h, e.fail(err, "list volumes")
-	}
-	for _, n := range ns.Items {
-		h.Networks = append(h.Networks, n.Name)
-		if b, ok := networks.Bridge(&n.Network); ok {
-			h.Bridges = append(h.Bridges, b)
-		}
-	}
-	for _, v := range vs.Items {
-		h.Volumes = append(h.Volumes, v.Name)
-	}
-	slices.Sort(h.Networks)
-	slices.SortFunc(h.Bridges, func(a, b rhumb.Bridge) int { return strings.Compare(a.Network, b.Network) })
-	slices.Sort(h.Volumes)
-	return h, nil
 }

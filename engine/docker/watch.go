@@ -8,41 +8,49 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/label"
+	"rhumb/engine/docker/internal/observed"
 )
+
+// watches are the callers that wait for changes of replicas.
+type watches struct {
+	*conn.Conn
+	known *observed.Known // what changes is forgotten there
+}
 
 // Watch sends changes until ctx ends or the engine goes away, and then closes the channel. The caller then calls Watch
 // again and looks at everything.
-func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
-	if _, err := e.APIVersion(ctx); err != nil {
+func (w *watches) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
+	if _, err := w.Version(ctx); err != nil {
 		return nil, err
 	}
 	f := client.Filters{}.Add("type", "container", "network", "volume").
 		// Health checks flood the stream with exec_*: this filter keeps them out.
 		Add("event", "create", "start", "die", "oom", "destroy", "health_status", "pause", "unpause", "rename")
-	s := e.events(ctx, f)
+	s := eventsFrom(ctx, w.Conn, f)
 	select {
 	case err := <-s.Err:
-		return nil, e.fail(err, "watch the engine")
+		return nil, w.Fail(err, "watch the engine")
 	default:
 	}
 	out := make(chan rhumb.Change)
-	e.known.Watch(+1)
-	go e.sendChanges(ctx, s, out)
+	w.known.Watch(+1)
+	go w.send(ctx, s, out)
 	return out, nil
 }
 
-// events returns the engine's events from now on. The engine answers a moment before it listens; Since makes it report
-// what happened in that moment.
-func (e *Engine) events(ctx context.Context, f client.Filters) client.EventsResult {
-	return e.api.Events(ctx, client.EventsListOptions{Since: seconds(time.Now()), Filters: f})
+// eventsFrom returns an engine's events from now on. The engine answers a moment before it listens. Since makes it
+// report what happened in that moment.
+func eventsFrom(ctx context.Context, c *conn.Conn, f client.Filters) client.EventsResult {
+	return c.API.Events(ctx, client.EventsListOptions{Since: seconds(time.Now()), Filters: f})
 }
 
-// sendChanges sends changes until the stream or ctx ends. It always reads the engine's stream at once, and merges the
+// send sends changes until the stream or ctx ends. It always reads the engine's stream at once, and merges the
 // changes that the receiver hasn't taken yet.
-func (e *Engine) sendChanges(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
+func (w *watches) send(ctx context.Context, s client.EventsResult, out chan<- rhumb.Change) {
 	defer close(out)
-	defer e.known.Watch(-1)
+	defer w.known.Watch(-1)
 	var waiting changes
 	for {
 		var to chan<- rhumb.Change
@@ -54,11 +62,11 @@ func (e *Engine) sendChanges(ctx context.Context, s client.EventsResult, out cha
 		case <-ctx.Done():
 			return
 		case err := <-s.Err:
-			e.log.Debug("the engine's events ended", "err", err)
+			w.Log.Debug("the engine's events ended", "err", err)
 			return
 		case m := <-s.Messages:
 			if c, ok := changeOf(m); ok {
-				e.known.Forget(c.Replica) // the event comes before the engine's lists show the change
+				w.known.Forget(c.Replica) // the event comes before the engine's lists show the change
 				waiting.add(c)
 			}
 		case to <- next:

@@ -1,12 +1,10 @@
 package enginefake
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"net/netip"
-	"path"
 	"slices"
 	"strings"
 
@@ -21,45 +19,48 @@ type holding struct {
 	number  uint32 // of a network: how many were made before
 }
 
+// holdings are networks and volumes.
+type holdings struct{ *state }
+
 // AddNetwork makes a network by hand, as an external one.
-func (e *Engine) AddNetwork(name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.networks[name] = e.numbered(holding{})
+func (hs *holdings) AddNetwork(name string) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.networks[name] = hs.numbered(holding{})
 }
 
 // AddVolume makes a volume by hand, as an external one.
-func (e *Engine) AddVolume(name string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.volumes[name] = holding{}
+func (hs *holdings) AddVolume(name string) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.volumes[name] = holding{}
 }
 
 // EnsureNetwork makes the stack's network unless it is there.
-func (e *Engine) EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error {
-	if err := e.enter(ctx, "EnsureNetwork"); err != nil {
+func (hs *holdings) EnsureNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	if err := hs.enter(ctx, "EnsureNetwork"); err != nil {
 		return err
 	}
-	defer e.mu.Unlock()
-	found, err := e.checkNetwork(stack, n)
+	defer hs.mu.Unlock()
+	found, err := hs.checkNetwork(stack, n)
 	if !found && err == nil {
-		e.networks[n.Name] = e.numbered(holding{stack: stack, network: n})
+		hs.networks[n.Name] = hs.numbered(holding{stack: stack, network: n})
 	}
 	return err
 }
 
 // CheckNetwork returns why a network can't be had.
-func (e *Engine) CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error {
-	if err := e.enter(ctx, "CheckNetwork"); err != nil {
+func (hs *holdings) CheckNetwork(ctx context.Context, stack string, n rhumb.Network) error {
+	if err := hs.enter(ctx, "CheckNetwork"); err != nil {
 		return err
 	}
-	defer e.mu.Unlock()
-	_, err := e.checkNetwork(stack, n)
+	defer hs.mu.Unlock()
+	_, err := hs.checkNetwork(stack, n)
 	return err
 }
 
-func (e *Engine) checkNetwork(stack string, n rhumb.Network) (found bool, err error) {
-	there, found := e.networks[n.Name]
+func (hs *holdings) checkNetwork(stack string, n rhumb.Network) (found bool, err error) {
+	there, found := hs.networks[n.Name]
 	switch {
 	case found && n.External:
 	case n.External:
@@ -73,30 +74,30 @@ func (e *Engine) checkNetwork(stack string, n rhumb.Network) (found bool, err er
 }
 
 // EnsureVolume makes the stack's volume unless it is there.
-func (e *Engine) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error {
-	if err := e.enter(ctx, "EnsureVolume"); err != nil {
+func (hs *holdings) EnsureVolume(ctx context.Context, stack string, v rhumb.Volume) error {
+	if err := hs.enter(ctx, "EnsureVolume"); err != nil {
 		return err
 	}
-	defer e.mu.Unlock()
-	found, err := e.checkVolume(stack, v)
+	defer hs.mu.Unlock()
+	found, err := hs.checkVolume(stack, v)
 	if !found && err == nil {
-		e.volumes[v.Name] = holding{stack: stack, volume: v}
+		hs.volumes[v.Name] = holding{stack: stack, volume: v}
 	}
 	return err
 }
 
 // CheckVolume returns why a volume can't be had.
-func (e *Engine) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error {
-	if err := e.enter(ctx, "CheckVolume"); err != nil {
+func (hs *holdings) CheckVolume(ctx context.Context, stack string, v rhumb.Volume) error {
+	if err := hs.enter(ctx, "CheckVolume"); err != nil {
 		return err
 	}
-	defer e.mu.Unlock()
-	_, err := e.checkVolume(stack, v)
+	defer hs.mu.Unlock()
+	_, err := hs.checkVolume(stack, v)
 	return err
 }
 
-func (e *Engine) checkVolume(stack string, v rhumb.Volume) (found bool, err error) {
-	there, found := e.volumes[v.Name]
+func (hs *holdings) checkVolume(stack string, v rhumb.Volume) (found bool, err error) {
+	there, found := hs.volumes[v.Name]
 	switch {
 	case found && v.External:
 	case v.External:
@@ -114,63 +115,63 @@ func (e *Engine) checkVolume(stack string, v rhumb.Volume) (found bool, err erro
 }
 
 // RemoveNetwork removes a network of the stack.
-func (e *Engine) RemoveNetwork(ctx context.Context, stack, name string) error {
-	if err := e.enter(ctx, "RemoveNetwork"); err != nil {
+func (hs *holdings) RemoveNetwork(ctx context.Context, stack, name string) error {
+	if err := hs.enter(ctx, "RemoveNetwork"); err != nil {
 		return err
 	}
-	defer e.mu.Unlock()
-	found, ok := e.networks[name]
+	defer hs.mu.Unlock()
+	found, ok := hs.networks[name]
 	if !ok {
 		return nil
 	}
 	if found.stack != stack {
 		return rhumb.Errorf(rhumb.Conflict, "remove network %s: it is not the stack's", name)
 	}
-	now := e.now()
-	for _, r := range e.replicas {
+	now := hs.now()
+	for _, r := range hs.replicas {
 		beside := slices.ContainsFunc(r.spec.Beside, func(a rhumb.Attachment) bool { return a.Network == name })
 		if view := r.at(now); view.Alive() && view.Addrs[name].IsValid() && !beside {
 			return rhumb.Errorf(rhumb.Conflict, "remove network %s: a container uses it", name)
 		}
 	}
-	for _, r := range e.replicas {
+	for _, r := range hs.replicas {
 		r.leave(name)
 	}
-	delete(e.networks, name)
-	e.note(rhumb.Change{})
+	delete(hs.networks, name)
+	hs.note(rhumb.Change{})
 	return nil
 }
 
 // RemoveVolume removes a volume of the stack.
-func (e *Engine) RemoveVolume(ctx context.Context, stack, name string) error {
-	if err := e.enter(ctx, "RemoveVolume"); err != nil {
+func (hs *holdings) RemoveVolume(ctx context.Context, stack, name string) error {
+	if err := hs.enter(ctx, "RemoveVolume"); err != nil {
 		return err
 	}
-	defer e.mu.Unlock()
-	found, ok := e.volumes[name]
+	defer hs.mu.Unlock()
+	found, ok := hs.volumes[name]
 	if !ok {
 		return nil
 	}
 	if found.stack != stack {
 		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: it was not made by rhumb for this stack", name)
 	}
-	if slices.ContainsFunc(e.replicas, func(r *replica) bool { return slices.Contains(r.volumes, name) }) {
+	if slices.ContainsFunc(hs.replicas, func(r *replica) bool { return slices.Contains(r.volumes, name) }) {
 		return rhumb.Errorf(rhumb.Conflict, "remove volume %s: a container uses it", name)
 	}
-	delete(e.volumes, name)
-	e.note(rhumb.Change{})
+	delete(hs.volumes, name)
+	hs.note(rhumb.Change{})
 	return nil
 }
 
 // Holdings lists the networks and volumes that carry the stack's label.
-func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, error) {
-	if err := e.enter(ctx, "Holdings"); err != nil {
+func (hs *holdings) Holdings(ctx context.Context, stack string) (rhumb.Holdings, error) {
+	if err := hs.enter(ctx, "Holdings"); err != nil {
 		return rhumb.Holdings{}, err
 	}
-	defer e.mu.Unlock()
-	h := rhumb.Holdings{Networks: of(e.networks, stack), Volumes: of(e.volumes, stack)}
+	defer hs.mu.Unlock()
+	h := rhumb.Holdings{Networks: of(hs.networks, stack), Volumes: of(hs.volumes, stack)}
 	for _, name := range h.Networks {
-		if n := e.networks[name]; n.network.Driver == "" || n.network.Driver == "bridge" {
+		if n := hs.networks[name]; n.network.Driver == "" || n.network.Driver == "bridge" {
 			h.Bridges = append(h.Bridges, n.bridge(name))
 		}
 	}
@@ -178,9 +179,9 @@ func (e *Engine) Holdings(ctx context.Context, stack string) (rhumb.Holdings, er
 }
 
 // numbered sets the number of a new network.
-func (e *Engine) numbered(h holding) holding {
-	h.number = e.joined
-	e.joined++
+func (hs *holdings) numbered(h holding) holding {
+	h.number = hs.joined
+	hs.joined++
 	return h
 }
 
@@ -195,16 +196,6 @@ func (h *holding) bridge(name string) rhumb.Bridge {
 		b.Addresses = netip.PrefixFrom(addr(128, 0), 9)
 	}
 	return b
-}
-
-// Disconnect takes a running replica out of a network by hand.
-func (e *Engine) Disconnect(id, network string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if r := e.byID(id); r != nil {
-		r.leave(network)
-		e.tell(r)
-	}
 }
 
 // leave takes a replica out of a network.
@@ -224,35 +215,5 @@ func of(all map[string]holding, stack string) []string {
 		}
 	}
 	slices.Sort(names)
-	return names
-}
-
-// volumesOf returns the names of a replica's volumes, and creates missing ones. The anonymous volumes of a one-off get
-// names that are never used again.
-func (e *Engine) volumesOf(spec *rhumb.ReplicaSpec) []string {
-	var names []string
-	taken := map[string]bool{}
-	own := func(target string) {
-		if spec.OneOff == "" || spec.VolumesOf != "" {
-			name := rhumb.AnonymousVolumeName(spec.Stack, cmp.Or(spec.VolumesOf, spec.Service), spec.Slot, path.Clean(target))
-			names = append(names, name)
-			e.volumes[name] = holding{stack: spec.Stack}
-		}
-	}
-	for _, m := range spec.Container.Mounts {
-		taken[path.Clean(m.Target)] = true
-		switch {
-		case m.Type != rhumb.MountVolume:
-		case m.Source == "":
-			own(m.Target)
-		default:
-			names = append(names, m.Source)
-		}
-	}
-	for _, target := range e.declared(&spec.Container) {
-		if !taken[path.Clean(target)] {
-			own(target)
-		}
-	}
 	return names
 }

@@ -9,20 +9,23 @@ import (
 	"rhumb"
 )
 
+// hostsFiles are the hosts files of replicas.
+type hostsFiles struct{ *state }
+
 // SetHosts replaces the further names of a running replica.
-func (e *Engine) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
-	if err := e.enter(ctx, "SetHosts"); err != nil {
+func (hf *hostsFiles) SetHosts(ctx context.Context, id string, hosts map[string]string) error {
+	if err := hf.enter(ctx, "SetHosts"); err != nil {
 		return err
 	}
-	defer e.mu.Unlock()
+	defer hf.mu.Unlock()
 	if err := checkHosts(hosts); err != nil {
 		return err
 	}
-	r := e.byID(id)
+	r := hf.byID(id)
 	if r == nil {
 		return rhumb.Errorf(rhumb.NotFound, "replica %s: is not there", id)
 	}
-	if view := r.at(e.now()); view.Alive() && view.Joined == "" {
+	if view := r.at(hf.now()); view.Alive() && view.Joined == "" {
 		r.hosts = maps.Clone(hosts)
 	}
 	return nil
@@ -39,10 +42,10 @@ func checkHosts(hosts map[string]string) error {
 }
 
 // Hosts returns a replica's hosts file: its own extra hosts and the further names. Its own hosts win.
-func (e *Engine) Hosts(id string) map[string]string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r := e.byID(id)
+func (hf *hostsFiles) Hosts(id string) map[string]string {
+	hf.mu.Lock()
+	defer hf.mu.Unlock()
+	r := hf.byID(id)
 	if r == nil {
 		return nil
 	}

@@ -1,8 +1,6 @@
 package enginefake
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 	"time"
 
@@ -98,15 +96,6 @@ func (r *replica) next(t time.Time) time.Time {
 		}
 	}
 	return first
-}
-
-// place returns the index at which a replica belongs in the list.
-func (e *Engine) place(r *replica) int {
-	i, _ := slices.BinarySearchFunc(e.replicas, r, func(a, b *replica) int {
-		return cmp.Or(strings.Compare(a.base.Stack, b.base.Stack), strings.Compare(a.base.Service, b.base.Service),
-			a.base.Release-b.base.Release, a.base.Slot-b.base.Slot, strings.Compare(a.base.ID, b.base.ID))
-	})
-	return i
 }
 
 // cutService takes the service out of "service:NAME".

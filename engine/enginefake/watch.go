@@ -39,24 +39,27 @@ func (w *watcher) add(c rhumb.Change) {
 	}
 }
 
+// watches are the callers that wait for changes of replicas.
+type watches struct{ *state }
+
 // Watch reports changes until ctx ends or the engine goes away.
-func (e *Engine) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
-	if err := e.enter(ctx, "Watch"); err != nil {
+func (ws *watches) Watch(ctx context.Context) (<-chan rhumb.Change, error) {
+	if err := ws.enter(ctx, "Watch"); err != nil {
 		return nil, err
 	}
-	defer e.mu.Unlock()
-	w := &watcher{out: make(chan rhumb.Change), wake: make(chan struct{}, 1), gone: make(chan struct{}), seen: e.now()}
-	e.watchers[w] = true
-	go e.pass(ctx, w)
+	defer ws.mu.Unlock()
+	w := &watcher{out: make(chan rhumb.Change), wake: make(chan struct{}, 1), gone: make(chan struct{}), seen: ws.now()}
+	ws.watchers[w] = true
+	go ws.pass(ctx, w)
 	return w.out, nil
 }
 
 // pass hands changes over. It ends with ctx or when the engine goes away, and says so by closing the channel.
-func (e *Engine) pass(ctx context.Context, w *watcher) {
+func (ws *watches) pass(ctx context.Context, w *watcher) {
 	defer close(w.out)
-	defer e.forget(w)
+	defer ws.forget(w)
 	for {
-		first, some, wait := e.look(w)
+		first, some, wait := ws.look(w)
 		var out chan<- rhumb.Change
 		if some {
 			out = w.out
@@ -70,7 +73,7 @@ func (e *Engine) pass(ctx context.Context, w *watcher) {
 			timer.Stop()
 			return
 		case out <- first:
-			e.taken(w)
+			ws.taken(w)
 		case <-w.wake:
 		case <-timer.C:
 		}
@@ -79,14 +82,14 @@ func (e *Engine) pass(ctx context.Context, w *watcher) {
 }
 
 // look returns the first pending change, or how long to wait for the next change by the clock.
-func (e *Engine) look(w *watcher) (rhumb.Change, bool, time.Duration) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	now, wait := e.now(), time.Hour
-	for _, r := range e.replicas {
+func (ws *watches) look(w *watcher) (rhumb.Change, bool, time.Duration) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	now, wait := ws.now(), time.Hour
+	for _, r := range ws.replicas {
 		at := r.next(w.seen)
 		if !at.IsZero() && !at.After(now) {
-			if !e.lossy {
+			if !ws.lossy {
 				w.add(rhumb.Change{Stack: r.base.Stack, Replica: r.base.ID})
 			}
 			at = r.next(now)
@@ -102,37 +105,14 @@ func (e *Engine) look(w *watcher) (rhumb.Change, bool, time.Duration) {
 	return w.news[0], true, wait
 }
 
-func (e *Engine) taken(w *watcher) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (ws *watches) taken(w *watcher) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
 	w.news = w.news[1:]
 }
 
-func (e *Engine) forget(w *watcher) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.watchers, w)
-}
-
-// tell notes that a replica has changed.
-func (e *Engine) tell(r *replica) { e.note(rhumb.Change{Stack: r.base.Stack, Replica: r.base.ID}) }
-
-// note notes a change for everybody who watches.
-func (e *Engine) note(c rhumb.Change) {
-	if e.lossy {
-		return
-	}
-	for w := range e.watchers {
-		w.add(c)
-	}
-	e.wake()
-}
-
-// wake wakes everybody who waits.
-func (e *Engine) wake() {
-	for w := range e.watchers {
-		w.poke()
-	}
-	close(e.changed)
-	e.changed = make(chan struct{})
+func (ws *watches) forget(w *watcher) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.watchers, w)
 }

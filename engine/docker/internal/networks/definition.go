@@ -1,4 +1,4 @@
-// Package networks maps a network to a request to Docker, and finds the part of a subnet that is free for the stable
+// Package networks creates and removes a Docker Engine's networks. A bridge leaves a part of its subnet to the stable
 // addresses of services.
 package networks
 
@@ -14,8 +14,8 @@ import (
 	"rhumb/engine/docker/internal/label"
 )
 
-// Options maps a network.
-func Options(stack string, n rhumb.Network) (client.NetworkCreateOptions, error) {
+// optionsOf maps a network.
+func optionsOf(stack string, n rhumb.Network) (client.NetworkCreateOptions, error) {
 	ipam, err := ipamOf(n)
 	if err != nil {
 		return client.NetworkCreateOptions{}, err

@@ -80,8 +80,8 @@ func gatewayOf(c network.IPAMConfig) netip.Addr {
 	return a
 }
 
-// WithRoom returns the pool with its lower half for replicas; false if that leaves no room for services' addresses.
-func WithRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
+// withRoom returns the pool with its lower half for replicas; false if that leaves no room for services' addresses.
+func withRoom(c network.IPAMConfig) (network.IPAMConfig, bool) {
 	if c.IPRange.IsValid() || !c.Subnet.IsValid() || !c.Subnet.Addr().Is4() || c.Subnet.Bits() > widestRoom {
 		return c, false
 	}
@@ -107,9 +107,9 @@ func Bridge(n *network.Network) (rhumb.Bridge, bool) {
 	return b, true
 }
 
-// RoomIn returns the pool in which room for services can be left: the only IPv4 pool, or one that the engine chooses. A
+// roomIn returns the pool in which room for services can be left: the only IPv4 pool, or one that the engine chooses. A
 // negative index means none.
-func RoomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
+func roomIn(n rhumb.Network, ipam *network.IPAM) (pool int, chosen bool) {
 	if n.Driver != "" && n.Driver != "bridge" || n.IPAM.Driver != "" && n.IPAM.Driver != "default" ||
 		len(n.IPAM.Options) > 0 {
 		return -1, false

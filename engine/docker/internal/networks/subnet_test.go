@@ -40,7 +40,7 @@ func TestTheRoomInASubnet(t *testing.T) {
 			"10.1.0.0/24", "10.1.0.1", ""},
 		{"IPv6", network.IPAMConfig{Subnet: pre("fd00::/64")}, false, "", "fd00::1", ""},
 	} {
-		got, ok := WithRoom(c.pool)
+		got, ok := withRoom(c.pool)
 		if !ok {
 			got = c.pool
 		}
@@ -121,7 +121,7 @@ func TestRoomIsLeftOnlyWhereThatIsRhumbs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if pool, chosen := RoomIn(c.n, ipam); pool != c.pool || chosen != c.chosen {
+		if pool, chosen := roomIn(c.n, ipam); pool != c.pool || chosen != c.chosen {
 			t.Errorf("%s: %d, %v", name, pool, chosen)
 		}
 	}

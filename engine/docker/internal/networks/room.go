@@ -1,4 +1,4 @@
-package docker
+package networks
 
 import (
 	"context"
@@ -8,40 +8,40 @@ import (
 	"github.com/moby/moby/client"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/engine/docker/internal/label"
-	"rhumb/engine/docker/internal/networks"
 )
 
 // subnetTries bounds the search for a subnet, which another network may take between two calls.
 const subnetTries = 5
 
-// makeNetwork creates a network. A bridge gets room for the addresses of services.
-func (e *Engine) makeNetwork(ctx context.Context, stack string, n rhumb.Network) error {
-	o, err := networks.Options(stack, n)
+// make creates a network. A bridge gets room for the addresses of services.
+func (ns *Networks) make(ctx context.Context, stack string, n rhumb.Network) error {
+	o, err := optionsOf(stack, n)
 	if err != nil {
 		return err
 	}
-	switch i, chosen := networks.RoomIn(n, o.IPAM); {
+	switch i, chosen := roomIn(n, o.IPAM); {
 	case chosen:
-		return e.makeInChosen(ctx, stack, n.Name, o)
+		return ns.makeInChosen(ctx, stack, n.Name, o)
 	case i >= 0:
-		if c, ok := networks.WithRoom(o.IPAM.Config[i]); ok {
+		if c, ok := withRoom(o.IPAM.Config[i]); ok {
 			o.IPAM.Config[i] = c
 		}
 	}
-	return e.createNetwork(ctx, n.Name, o)
+	return ns.create(ctx, n.Name, o)
 }
 
 // makeInChosen creates a network in a subnet that the engine chooses: only the engine knows which subnets are free, the
 // machine's routes included. But the engine divides no subnet that it has chosen. So makeInChosen lets it choose one
 // for a draft network, removes the draft, and creates the network in that subnet.
-func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) error {
+func (ns *Networks) makeInChosen(ctx context.Context, stack, name string, o client.NetworkCreateOptions) error {
 	for range subnetTries {
-		pool, err := e.chosen(ctx, stack, name, o)
+		pool, err := ns.chosen(ctx, stack, name, o)
 		if err != nil {
 			return err
 		}
-		divided, ok := networks.WithRoom(pool)
+		divided, ok := withRoom(pool)
 		if !ok {
 			break
 		}
@@ -51,13 +51,13 @@ func (e *Engine) makeInChosen(ctx context.Context, stack, name string, o client.
 			with.IPAM.Config = slices.Clone(o.IPAM.Config)
 		}
 		with.IPAM.Config = append(with.IPAM.Config, divided)
-		err = e.createNetwork(ctx, name, with)
+		err = ns.create(ctx, name, with)
 		if !subnetLost(err) {
 			return err
 		}
-		e.log.Debug("subnet taken by another network", "network", name, "subnet", pool.Subnet)
+		ns.Log.Debug("subnet taken by another network", "network", name, "subnet", pool.Subnet)
 	}
-	return e.createNetwork(ctx, name, o)
+	return ns.create(ctx, name, o)
 }
 
 // subnetLost reports whether another network may have taken the subnet between the draft and the network. Engines
@@ -72,19 +72,19 @@ func subnetLost(err error) bool {
 }
 
 // chosen returns the subnet that the engine chooses for a network. A draft that an earlier call left is removed first.
-func (e *Engine) chosen(ctx context.Context, stack, name string,
+func (ns *Networks) chosen(ctx context.Context, stack, name string,
 	o client.NetworkCreateOptions) (network.IPAMConfig, error) {
 	draft := name + ".draft"
-	if err := e.removeDraft(ctx, stack, draft); err != nil {
+	if err := ns.removeDraft(ctx, stack, draft); err != nil {
 		return network.IPAMConfig{}, err
 	}
 	// an internal network takes the engine half the time
 	o.Labels, o.Internal = map[string]string{label.Stack: stack}, true
-	if err := e.createNetwork(ctx, draft, o); err != nil {
+	if err := ns.create(ctx, draft, o); err != nil {
 		return network.IPAMConfig{}, err
 	}
-	found, err := e.network(ctx, draft)
-	if gone := e.removeDraft(context.WithoutCancel(ctx), stack, draft); err == nil {
+	found, err := ns.named(ctx, draft)
+	if gone := ns.removeDraft(context.WithoutCancel(ctx), stack, draft); err == nil {
 		err = gone
 	}
 	if err != nil || found == nil {
@@ -99,28 +99,28 @@ func (e *Engine) chosen(ctx context.Context, stack, name string,
 }
 
 // removeDraft removes a draft if it exists and is rhumb's.
-func (e *Engine) removeDraft(ctx context.Context, stack, draft string) error {
-	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
+func (ns *Networks) removeDraft(ctx context.Context, stack, draft string) error {
+	ctx, cancel := context.WithTimeout(ctx, conn.CleanTimeout)
 	defer cancel()
-	found, err := e.network(ctx, draft)
+	found, err := ns.named(ctx, draft)
 	if err != nil || found == nil || found.Labels[label.Stack] != stack {
 		return err
 	}
-	_, err = e.api.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})
-	if failed := e.fail(err, "remove network "+draft); failed != nil && !is(failed, rhumb.NotFound) {
+	_, err = ns.API.NetworkRemove(ctx, found.ID, client.NetworkRemoveOptions{})
+	if failed := ns.Fail(err, "remove network "+draft); failed != nil && !conn.Is(failed, rhumb.NotFound) {
 		return failed
 	}
 	return nil
 }
 
-// createNetwork has the engine create a network.
-func (e *Engine) createNetwork(ctx context.Context, name string, o client.NetworkCreateOptions) error {
-	r, err := e.api.NetworkCreate(ctx, name, o)
+// create has the engine create a network.
+func (ns *Networks) create(ctx context.Context, name string, o client.NetworkCreateOptions) error {
+	r, err := ns.API.NetworkCreate(ctx, name, o)
 	if err != nil {
-		return e.networkFailure(err, name)
+		return ns.failure(err, name)
 	}
 	for _, w := range r.Warning {
-		e.log.Warn("engine warns", "network", name, "warning", w)
+		ns.Log.Warn("engine warns", "network", name, "warning", w)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package docker
+package networks
 
 import (
 	"testing"
@@ -6,10 +6,11 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 )
 
 func TestASubnetThatAnotherTookIsLookedForAgain(t *testing.T) {
-	e := &Engine{}
+	ns := New(&conn.Conn{})
 	for name, c := range map[string]struct {
 		err  error
 		code rhumb.Code
@@ -29,7 +30,7 @@ func TestASubnetThatAnotherTookIsLookedForAgain(t *testing.T) {
 	} {
 		err := error(nil)
 		if c.err != nil {
-			err = e.networkFailure(c.err, "shop_n")
+			err = ns.failure(c.err, "shop_n")
 		}
 		if rhumb.ErrorCode(err) != c.code || subnetLost(err) != c.lost {
 			t.Errorf("%s: %v is %q, lost %v", name, err, rhumb.ErrorCode(err), subnetLost(err))

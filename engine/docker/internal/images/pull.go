@@ -1,4 +1,4 @@
-package docker
+package images
 
 import (
 	"context"
@@ -13,11 +13,12 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"rhumb"
+	"rhumb/engine/docker/internal/conn"
 	"rhumb/internal/dockerauth"
 )
 
 // pull fetches an image from its registry.
-func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) error {
+func (im *Images) pull(ctx context.Context, r rhumb.ImageRequest, progress func(rhumb.ImageProgress)) error {
 	named, err := reference.ParseNormalizedNamed(r.Ref)
 	if err != nil {
 		return rhumb.Errorf(rhumb.Invalid, "image %q: %w", r.Ref, err)
@@ -27,9 +28,9 @@ func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(r
 		arch, variant, _ := strings.Cut(rest, "/")
 		o.Platforms = []ocispec.Platform{{OS: system, Architecture: arch, Variant: variant}}
 	}
-	stream, err := e.api.ImagePull(ctx, r.Ref, o)
+	stream, err := im.API.ImagePull(ctx, r.Ref, o)
 	if err != nil {
-		return e.pullFailure(err, r.Ref, reference.Domain(named))
+		return im.pullFailure(err, r.Ref, reference.Domain(named))
 	}
 	defer stream.Close()
 	sum := layers{}
@@ -38,7 +39,7 @@ func (e *Engine) pull(ctx context.Context, r rhumb.ImageRequest, progress func(r
 			err = m.Error
 		}
 		if err != nil {
-			return e.pullFailure(err, r.Ref, reference.Domain(named))
+			return im.pullFailure(err, r.Ref, reference.Domain(named))
 		}
 		if sum.add(m) && progress != nil {
 			done, total := sum.total()
@@ -104,12 +105,12 @@ func credentials(auth map[string]rhumb.Credentials, domain string) string {
 }
 
 // pullFailure explains why a pull failed. Engines often give the reason in words only.
-func (e *Engine) pullFailure(err error, ref, domain string) error {
-	failed := e.fail(err, "pull "+ref)
-	if is(failed, rhumb.Cancelled) || is(failed, rhumb.Timeout) || is(failed, rhumb.Unavailable) {
+func (im *Images) pullFailure(err error, ref, domain string) error {
+	failed := im.Fail(err, "pull "+ref)
+	if conn.Is(failed, rhumb.Cancelled) || conn.Is(failed, rhumb.Timeout) || conn.Is(failed, rhumb.Unavailable) {
 		return failed
 	}
-	text := words(err)
+	text := conn.Words(err)
 	p := &rhumb.Error{Code: rhumb.ErrorCode(failed), Msg: "pull " + ref + ": " + text, Err: err}
 	switch {
 	case contains(text, "unauthorized", "authentication required", "access denied", "denied:", "no basic auth",

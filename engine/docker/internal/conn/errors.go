@@ -1,4 +1,4 @@
-package docker
+package conn
 
 import (
 	"context"
@@ -14,17 +14,18 @@ import (
 	"rhumb"
 )
 
-// fail turns an engine's error into one of rhumb's. doing names the attempt: "start shop-web.42.1".
-func (e *Engine) fail(err error, doing string) error {
+// Fail turns an engine's error into one of rhumb's. It leaves nil and rhumb's own errors as they are. doing names the
+// attempt: "start shop-web.42.1".
+func (c *Conn) Fail(err error, doing string) error {
 	var known *rhumb.Error
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
-	code := classify(err)
-	r := &rhumb.Error{Code: code, Msg: doing + ": " + words(err), Err: err}
+	code := Classify(err)
+	r := &rhumb.Error{Code: code, Msg: doing + ": " + Words(err), Err: err}
 	switch code {
 	case rhumb.Unavailable:
-		r.Msg = doing + ": the engine at " + e.host + " can't be reached"
+		r.Msg = doing + ": the engine at " + c.Host + " can't be reached"
 		r.Hint = "is Docker running? Try: systemctl status docker"
 		if strings.Contains(err.Error(), "permission denied") {
 			r.Hint = "this user may not open the socket: run as root, or as a member of the group docker"
@@ -38,8 +39,18 @@ func (e *Engine) fail(err error, doing string) error {
 	return r
 }
 
-// classify returns the code for an error of the client or the engine.
-func classify(err error) rhumb.Code {
+// FailNeed is Fail for a call that needs something else: a network, a volume, a driver. If that is missing, retrying
+// can't help: NotFound becomes Invalid.
+func (c *Conn) FailNeed(err error, doing string) error {
+	failed := c.Fail(err, doing)
+	if Is(failed, rhumb.NotFound) {
+		return &rhumb.Error{Code: rhumb.Invalid, Msg: doing + ": " + Words(err), Err: err}
+	}
+	return failed
+}
+
+// Classify returns the code for an error of the client or the engine.
+func Classify(err error) rhumb.Code {
 	var network net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -63,11 +74,11 @@ func classify(err error) rhumb.Code {
 	return rhumb.Internal
 }
 
-// words returns an engine's message without the prefix that only names the daemon.
-func words(err error) string {
+// Words returns an engine's message without the prefix that only names the daemon.
+func Words(err error) string {
 	s := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
 	return strings.TrimSpace(s)
 }
 
-// is reports whether an error has a code.
-func is(err error, code rhumb.Code) bool { return err != nil && rhumb.ErrorCode(err) == code }
+// Is reports whether an error has a code.
+func Is(err error, code rhumb.Code) bool { return err != nil && rhumb.ErrorCode(err) == code }
