@@ -46,7 +46,7 @@ test: check images
 	go test ./rollout
 	go test $(RACE) -short ./rollout
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy
-	CI=true go test $(RACE) -timeout 50m ./test/e2e
+	CI=true go test $(RACE) -parallel 3 -timeout 50m ./test/e2e
 	@$(MAKE) --no-print-directory test-newer
 
 test-engines: images
@@ -54,8 +54,8 @@ test-engines: images
 	$(ON_29) scripts/test-images
 	CI=true go test -count=1 -timeout 15m $(CONTRACT)
 	CI=true $(ON_29) go test -count=1 -timeout 15m $(CONTRACT)
-	CI=true go test -count=1 $(RACE) -timeout 50m ./test/e2e
-	CI=true $(ON_29) go test -count=1 $(RACE) -timeout 50m ./test/e2e
+	CI=true go test -count=1 $(RACE) -parallel 3 -timeout 50m ./test/e2e
+	CI=true $(ON_29) go test -count=1 $(RACE) -parallel 3 -timeout 50m ./test/e2e
 
 # The part of test-engines that CI has time for: where Engine 29 is built already, in .cache. A cached result may come
 # from the other engine: -count=1.
@@ -65,7 +65,7 @@ test-newer:
 		trap 'scripts/engine down 29' EXIT; \
 		$(ON_29) scripts/test-images; \
 		CI=true $(ON_29) go test -count=1 -timeout 10m $(CONTRACT); \
-		CI=true $(ON_29) go test -count=1 -timeout 10m -run '$(FEW)' ./test/e2e; \
+		CI=true $(ON_29) go test -count=1 -parallel 3 -timeout 10m -run '$(FEW)' ./test/e2e; \
 	else \
 		echo '**********************************************************************'; \
 		echo 'NOT TESTED ON ENGINE 29: it is not in .cache. "scripts/engine up 29" builds it (eight minutes)'; \
