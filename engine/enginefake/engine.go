@@ -11,9 +11,9 @@ import (
 	"rhumb"
 )
 
-// Engine is an engine in memory. It implements rhumb.Engine, rhumb.Images and the capabilities of an engine but Sockets,
-// and is safe for concurrent use. Its methods are those of the parts that it embeds, one for each noun. All parts work
-// on one state, under one lock.
+// Engine is an engine in memory. It implements rhumb.Engine, rhumb.Images and the capabilities of an engine except
+// Sockets, and is safe for concurrent use. Its methods are those of the parts that it embeds, one for each noun. All
+// parts work on one state, under one lock.
 type Engine struct {
 	*state
 
