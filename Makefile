@@ -50,11 +50,12 @@ test: check images
 	@$(MAKE) --no-print-directory test-newer
 
 test-engines: images
-	scripts/engine up 29
-	$(ON_29) scripts/test-images
-	CI=true go test -count=1 -timeout 15m $(CONTRACT)
-	CI=true $(ON_29) go test -count=1 -timeout 15m $(CONTRACT)
-	CI=true go test -count=1 $(RACE) -parallel 3 -timeout 50m ./test/e2e
+	@trap 'scripts/engine down 29' EXIT; set -x; \
+	scripts/engine up 29; \
+	$(ON_29) scripts/test-images; \
+	CI=true go test -count=1 -timeout 15m $(CONTRACT); \
+	CI=true $(ON_29) go test -count=1 -timeout 15m $(CONTRACT); \
+	CI=true go test -count=1 $(RACE) -parallel 3 -timeout 50m ./test/e2e; \
 	CI=true $(ON_29) go test -count=1 $(RACE) -parallel 3 -timeout 50m ./test/e2e
 
 # The part of test-engines that CI has time for: where Engine 29 is built already, in .cache. A cached result may come

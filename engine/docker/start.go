@@ -2,9 +2,11 @@ package docker
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"rhumb"
@@ -64,19 +66,44 @@ func (s *starter) resume(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawin
 	if r.State != rhumb.StateCreated {
 		return r, nil
 	}
-	var missing []drawing.Connection
-	wanted := p.Further
+	if lacksOwn(c, p) {
+		return s.restart(ctx, spec, c.ID)
+	}
+	further := slices.DeleteFunc(slices.Clone(p.Further), func(n drawing.Connection) bool { return isIn(c, n.Network) })
+	return s.join(ctx, c.ID, spec.Name(), further)
+}
+
+// restart starts a replica again that never ran and is not in all its own networks. It creates the replica again: on a
+// connection to a network, engines of API 1.44 to 1.53 ignore the MAC address.
+func (s *starter) restart(ctx context.Context, spec *rhumb.ReplicaSpec, id string) (rhumb.Replica, error) {
+	_, err := s.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{RemoveVolumes: true})
+	if failed := s.Fail(err, "remove "+spec.Name()); failed != nil && !conn.Is(failed, rhumb.NotFound) {
+		return rhumb.Replica{}, failed
+	}
+	p, made, err := s.creator.create(ctx, spec, nil)
+	if err != nil {
+		return rhumb.Replica{}, err
+	}
+	r, err := s.join(ctx, made.ID, spec.Name(), p.Further)
+	r.Warnings = made.Warnings
+	return r, err
+}
+
+// lacksOwn reports whether a container isn't in one of its own networks.
+func lacksOwn(c *container.InspectResponse, p *drawing.Plan) bool {
 	if at := p.Create.NetworkingConfig; at != nil {
-		for name, endpoint := range at.EndpointsConfig {
-			wanted = append(wanted, drawing.Connection{Network: name, Endpoint: endpoint})
+		for name := range at.EndpointsConfig {
+			if !isIn(c, name) {
+				return true
+			}
 		}
 	}
-	for _, n := range wanted {
-		if c.NetworkSettings == nil || c.NetworkSettings.Networks[n.Network] == nil {
-			missing = append(missing, n)
-		}
-	}
-	return s.join(ctx, c.ID, spec.Name(), missing)
+	return slices.ContainsFunc(p.Further, func(n drawing.Connection) bool { return !n.Beside && !isIn(c, n.Network) })
+}
+
+// isIn reports whether a container is in a network.
+func isIn(c *container.InspectResponse, network string) bool {
+	return c.NetworkSettings != nil && c.NetworkSettings.Networks[network] != nil
 }
 
 // join joins a created replica to its further networks and starts it.
