@@ -19,8 +19,8 @@ import (
 	"rhumb/engine/docker"
 )
 
-// daemon is an engine of API 1.44 as far as a start needs it, with at most one container. As engines of API 1.44 to 1.53
-// do, it ignores the MAC address when it connects a container to a network.
+// daemon is an engine of API 1.44 as far as a start needs it, with at most one container. As engines of API 1.44 to
+// 1.53 do, it ignores the MAC address when it connects a container to a network.
 type daemon struct {
 	mu      sync.Mutex
 	made    int
@@ -110,8 +110,8 @@ func (d *daemon) inspect(w http.ResponseWriter, _ *http.Request) {
 	for name := range d.joined {
 		ns.Networks[name] = &network.EndpointSettings{}
 	}
-	answer(w, http.StatusOK, container.InspectResponse{ID: fmt.Sprintf("%064x", d.made), Name: "/shop-web.1.1", State: state,
-		Config: d.there.Config, HostConfig: &container.HostConfig{}, NetworkSettings: ns})
+	answer(w, http.StatusOK, container.InspectResponse{ID: fmt.Sprintf("%064x", d.made), Name: "/shop-web.1.1",
+		State: state, Config: d.there.Config, HostConfig: &container.HostConfig{}, NetworkSettings: ns})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
