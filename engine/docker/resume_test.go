@@ -158,3 +158,28 @@ func TestAStartThatWasCutOffKeepsItsMacAddresses(t *testing.T) {
 		t.Errorf("%d containers were created; the networks of the last one: %v, want %v", made, joined, want)
 	}
 }
+
+func TestAStartThatWasCutOffKeepsItsContainerWithoutMac(t *testing.T) {
+	d, e := newDaemon(t)
+	c := rhumb.Container{Image: "app", ImageID: "sha256:" + strings.Repeat("1", 64),
+		Networks: []rhumb.Attachment{{Network: "front"}, {Network: "back"}}}
+	s := rhumb.ReplicaSpec{Stack: "shop", Service: "web", Release: 1, Slot: 1, Container: c, Spec: c.Hash()}
+	d.mu.Lock()
+	d.broken = true
+	d.mu.Unlock()
+	if _, err := e.Start(t.Context(), s); err == nil {
+		t.Fatal("it started")
+	}
+	d.mu.Lock()
+	d.broken = false
+	delete(d.joined, "back")
+	d.mu.Unlock()
+	if _, err := e.Start(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.made != 1 || d.joined["back"] == "" {
+		t.Errorf("%d containers were created, the last one is in %v", d.made, d.joined)
+	}
+}

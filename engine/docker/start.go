@@ -66,15 +66,15 @@ func (s *starter) resume(ctx context.Context, spec *rhumb.ReplicaSpec, p *drawin
 	if r.State != rhumb.StateCreated {
 		return r, nil
 	}
-	if lacksOwn(c, p) {
+	missing := missingFrom(c, p)
+	if slices.ContainsFunc(missing, func(n drawing.Connection) bool { return len(n.Endpoint.MacAddress) > 0 }) {
 		return s.restart(ctx, spec, c.ID)
 	}
-	further := slices.DeleteFunc(slices.Clone(p.Further), func(n drawing.Connection) bool { return isIn(c, n.Network) })
-	return s.join(ctx, c.ID, spec.Name(), further)
+	return s.join(ctx, c.ID, spec.Name(), missing)
 }
 
-// restart starts a replica again that never ran and is not in all its own networks. It creates the replica again: on a
-// connection to a network, engines of API 1.44 to 1.53 ignore the MAC address.
+// restart starts a replica again that never ran, and that lacks a network where it has a MAC address of its own. It
+// creates the replica again: on a connection to a network, engines of API 1.44 to 1.53 ignore the MAC address.
 func (s *starter) restart(ctx context.Context, spec *rhumb.ReplicaSpec, id string) (rhumb.Replica, error) {
 	_, err := s.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{RemoveVolumes: true})
 	if failed := s.Fail(err, "remove "+spec.Name()); failed != nil && !conn.Is(failed, rhumb.NotFound) {
@@ -89,21 +89,17 @@ func (s *starter) restart(ctx context.Context, spec *rhumb.ReplicaSpec, id strin
 	return r, err
 }
 
-// lacksOwn reports whether a container isn't in one of its own networks.
-func lacksOwn(c *container.InspectResponse, p *drawing.Plan) bool {
+// missingFrom returns the planned networks that a container is not in.
+func missingFrom(c *container.InspectResponse, p *drawing.Plan) []drawing.Connection {
+	wanted := slices.Clone(p.Further)
 	if at := p.Create.NetworkingConfig; at != nil {
-		for name := range at.EndpointsConfig {
-			if !isIn(c, name) {
-				return true
-			}
+		for name, endpoint := range at.EndpointsConfig {
+			wanted = append(wanted, drawing.Connection{Network: name, Endpoint: endpoint})
 		}
 	}
-	return slices.ContainsFunc(p.Further, func(n drawing.Connection) bool { return !n.Beside && !isIn(c, n.Network) })
-}
-
-// isIn reports whether a container is in a network.
-func isIn(c *container.InspectResponse, network string) bool {
-	return c.NetworkSettings != nil && c.NetworkSettings.Networks[network] != nil
+	return slices.DeleteFunc(wanted, func(n drawing.Connection) bool {
+		return c.NetworkSettings != nil && c.NetworkSettings.Networks[n.Network] != nil
+	})
 }
 
 // join joins a created replica to its further networks and starts it.
