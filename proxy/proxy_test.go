@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/internal/porttest"
 	"rhumb/proxy"
 )
 
@@ -45,12 +46,7 @@ func start(t testing.TB, o proxy.Options) *proxy.Proxy {
 // freeAddr returns an address of this host at which no process listens.
 func freeAddr(t testing.TB) netip.AddrPort {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
+	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(porttest.Free(t)))
 }
 
 // web starts an HTTP replica that answers with its name, or as h says.

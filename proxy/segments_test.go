@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"rhumb/internal/porttest"
+
 	"rhumb"
 )
 
@@ -173,13 +175,7 @@ func TestATableIsServedOnlyWithItsSegments(t *testing.T) {
 
 // free returns an address at which no process listens.
 func free(t *testing.T) netip.AddrPort {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return netip.MustParseAddrPort(l.Addr().String())
+	return netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(porttest.Free(t)))
 }
 
 // listening returns a table with one listener and one segment.

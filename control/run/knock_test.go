@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"rhumb/internal/porttest"
+
 	"rhumb"
 )
 
@@ -28,12 +30,7 @@ func TestAPortThatRefusesSaysWhoListensInstead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer open.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := free.Addr().(*net.TCPAddr).AddrPort().Port()
-	free.Close()
+	closed := uint16(porttest.Free(t))
 	accepts := open.Addr().(*net.TCPAddr).AddrPort().Port()
 	loopback, other := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), closed),
 		netip.MustParseAddrPort("0.0.0.0:8000")

@@ -4,7 +4,6 @@ package pebbletest
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -30,6 +29,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"rhumb/internal/porttest"
 )
 
 // Options configure an authority.
@@ -72,9 +73,9 @@ func Start(t *testing.T, o Options) *Authority {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
-	a := &Authority{HTTPPort: freePort(t), TLSPort: freePort(t)}
+	a := &Authority{HTTPPort: porttest.Free(t), TLSPort: porttest.Free(t)}
 	cert := selfSigned(t, dir)
-	dns, listen, management := freePort(t), freePort(t), freePort(t)
+	dns, listen, management := porttest.Free(t), porttest.Free(t), porttest.Free(t)
 	run(t, dir, nil, filepath.Join(bin, "pebble-challtestsrv"), "-dnsserver", at(dns), "-http01", "", "-https01", "",
 		"-tlsalpn01", "", "-doh", "",
 		"-management", at(management), "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1")
@@ -268,16 +269,4 @@ func selfSigned(t *testing.T, dir string) tls.Certificate {
 		}
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-// freePort returns a port of 127.0.0.1 that is not in use.
-func freePort(t *testing.T) int {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

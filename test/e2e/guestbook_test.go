@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rhumb/internal/porttest"
 )
 
 // besideGuestbook adds to the guestbook what it has no use for: a slow path and a WebSocket, behind a port of their
@@ -38,7 +40,7 @@ func newGuestbook(t *testing.T, s *server) *guestbook {
 		t.Fatal(err)
 	}
 	k.write("e2e.yaml", besideGuestbook)
-	g := &guestbook{stack: k, echoPort: freePort(t)}
+	g := &guestbook{stack: k, echoPort: porttest.Free(t)}
 	g.version(1)
 	return g
 }

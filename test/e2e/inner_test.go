@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rhumb/internal/porttest"
 	"rhumb/vip"
 )
 
@@ -94,7 +95,7 @@ volumes: {data: }
 
 func newHops(t *testing.T) (k *stack, port2 int) {
 	t.Helper()
-	k, port2 = newStack(t, newServer(t), hops), freePort(t)
+	k, port2 = newStack(t, newServer(t), hops), porttest.Free(t)
 	k.env = []string{fmt.Sprintf("PORT2=%d", port2)}
 	return k, port2
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rhumb/internal/porttest"
 )
 
 // moment is something that became of a service's container.
@@ -248,7 +250,7 @@ func portKeys(t *testing.T, s *server) {
 	k := newStack(t, s, publishing)
 	var ports []int
 	for i := range 5 {
-		ports = append(ports, freePort(t))
+		ports = append(ports, porttest.Free(t))
 		k.env = append(k.env, fmt.Sprintf("P%d=%d", i+1, ports[i]))
 	}
 	k.must(0, "deploy")

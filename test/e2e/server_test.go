@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"rhumb/internal/porttest"
 	"rhumb/vip"
 )
 
@@ -61,7 +61,7 @@ func idleServer(t *testing.T, binary string, env ...string) *server {
 		t.Fatal(err)
 	}
 	s := &server{t: t, binary: binary, env: env, data: filepath.Join(dir, "data"),
-		socket: filepath.Join(dir, "rhumb.sock"), entry: freePort(t)}
+		socket: filepath.Join(dir, "rhumb.sock"), entry: porttest.Free(t)}
 	t.Cleanup(func() {
 		s.end()
 		if s.afterEnd != nil {
@@ -233,31 +233,4 @@ func (s *server) rhumbEnv(dir string, env []string, args ...string) result {
 		return result{-1, err.Error()}
 	}
 	return result{cmd.ProcessState.ExitCode(), string(out)}
-}
-
-var (
-	portsMu sync.Mutex
-	ports   = map[int]bool{}
-)
-
-// freePort returns a TCP port that is not in use. It returns each port only once. The port is below those that the
-// kernel chooses for outgoing connections, and below those that rhumb chooses.
-func freePort(t *testing.T) int {
-	t.Helper()
-	portsMu.Lock()
-	defer portsMu.Unlock()
-	for range 1000 {
-		port := 10_000 + rand.IntN(10_000)
-		l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
-		if err != nil {
-			continue
-		}
-		_ = l.Close()
-		if !ports[port] {
-			ports[port] = true
-			return port
-		}
-	}
-	t.Fatal("no free port between 10000 and 19999")
-	return 0
 }

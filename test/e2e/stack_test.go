@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rhumb/internal/porttest"
 )
 
 // stack is one stack of a test: a folder with Compose files, a name of its own and a published port.
@@ -27,7 +29,7 @@ type stack struct {
 // newStack makes a stack that goes when the test ends. The Compose text may use ${PORT}.
 func newStack(t *testing.T, s *server, compose string) *stack {
 	t.Helper()
-	k := &stack{t: t, s: s, dir: t.TempDir(), name: fmt.Sprintf("e2e%06x", rand.IntN(1<<24)), port: freePort(t)}
+	k := &stack{t: t, s: s, dir: t.TempDir(), name: fmt.Sprintf("e2e%06x", rand.IntN(1<<24)), port: porttest.Free(t)}
 	k.write("compose.yaml", compose)
 	t.Cleanup(k.remove)
 	return k

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"rhumb/internal/pebbletest"
+	"rhumb/internal/porttest"
 	"rhumb/internal/seal"
 )
 
@@ -52,7 +53,7 @@ services:
 // newTLSServer starts a server with an entry over TLS, and without an authority on the internet.
 func newTLSServer(t *testing.T) *server {
 	s := idleServer(t, binary)
-	s.https, s.flags = freePort(t), []string{"--acme-ca", "off"}
+	s.https, s.flags = porttest.Free(t), []string{"--acme-ca", "off"}
 	s.start()
 	s.await()
 	return s
