@@ -58,18 +58,17 @@ test-engines: images
 	CI=true go test -count=1 $(RACE) -parallel 3 -timeout 50m ./test/e2e; \
 	CI=true $(ON_29) go test -count=1 $(RACE) -parallel 3 -timeout 50m ./test/e2e
 
-# The part of test-engines that CI has time for: where Engine 29 is built already, in .cache. A cached result may come
-# from the other engine: -count=1.
+# The part of test-engines that CI has time for. Only where Engine 29 can't be built is it left out, and CI says so. A
+# cached result may come from the other engine: -count=1.
 test-newer:
-	@if scripts/engine-29 built; then \
-		scripts/engine up 29; \
+	@if timeout 20m scripts/engine up 29; then \
 		trap 'scripts/engine down 29' EXIT; \
 		$(ON_29) scripts/test-images; \
-		CI=true $(ON_29) go test -count=1 -timeout 10m $(CONTRACT); \
+		CI=true $(ON_29) go test -count=1 -timeout 10m ./engine/docker ./build; \
 		CI=true $(ON_29) go test -count=1 -parallel 3 -timeout 10m -run '$(FEW)' ./test/e2e; \
 	else \
 		echo '**********************************************************************'; \
-		echo 'NOT TESTED ON ENGINE 29: it is not in .cache. "scripts/engine up 29" builds it (eight minutes)'; \
+		echo 'NOT TESTED ON ENGINE 29: it could not be built or started here; the lines above say why'; \
 		echo '**********************************************************************'; \
 	fi
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,57 +12,79 @@ import (
 	"github.com/coder/websocket"
 )
 
-// echoServer answers as the test application does, unless broken says otherwise.
-func echoServer(broken *atomic.Bool) *httptest.Server {
-	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/ws":
-			c, err := websocket.Accept(w, r, nil)
-			if err != nil {
+// echoes is a server that answers as the test application does, and counts what it answers.
+type echoes struct {
+	*httptest.Server
+	broken              atomic.Bool // it cuts connections instead
+	good, cut, accepted atomic.Int64
+}
+
+func newEchoes(t *testing.T) *echoes {
+	e := &echoes{}
+	e.Server = httptest.NewServer(http.HandlerFunc(e.answer))
+	t.Cleanup(e.Close)
+	return e
+}
+
+func (e *echoes) answer(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/ws":
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		e.accepted.Add(1)
+		for n := 0; ; n++ {
+			kind, data, err := c.Read(r.Context())
+			if err != nil || c.Write(r.Context(), kind, data) != nil {
 				return
 			}
-			for n := 0; ; n++ {
-				kind, data, err := c.Read(r.Context())
-				if err != nil || c.Write(r.Context(), kind, data) != nil {
-					return
-				}
-				if n == 3 {
-					_ = c.Close(websocket.StatusGoingAway, "stopping")
-					return
-				}
+			if n == 3 {
+				_ = c.Close(websocket.StatusGoingAway, "stopping")
+				return
 			}
-		case broken.Load():
-			panic(http.ErrAbortHandler)
-		default:
-			w.Header().Set("X-Release", "one")
 		}
-	}))
+	case e.broken.Load():
+		e.cut.Add(1)
+		panic(http.ErrAbortHandler)
+	default:
+		e.good.Add(1)
+		w.Header().Set("X-Release", "one")
+	}
+}
+
+// until waits until a counter has reached n.
+func until(t *testing.T, c *atomic.Int64, n int64) {
+	t.Helper()
+	eventually(t, 30*time.Second, "the load goes on", func() error {
+		if got := c.Load(); got < n {
+			return fmt.Errorf("counted %d, want %d", got, n)
+		}
+		return nil
+	})
 }
 
 func TestTheLoadCountsEachRequestOfAGoodServerOnce(t *testing.T) {
-	var broken atomic.Bool
-	server := echoServer(&broken)
-	defer server.Close()
+	e := newEchoes(t)
 	l := startLoad(t, loadPlan{
-		urls: []string{server.URL}, rate: 200, slow: server.URL, socket: strings.Replace(server.URL, "http", "ws", 1) + "/ws",
+		urls: []string{e.URL}, rate: 200, slow: e.URL, socket: strings.Replace(e.URL, "http", "ws", 1) + "/ws",
 	})
-	time.Sleep(time.Second)
+	until(t, &e.good, 100)
+	until(t, &e.accepted, 3) // so that the load has noticed the end of the first
 	y := l.end()
-	if y.failed != 0 || y.sent < 100 || y.releases["one"] != y.sent || y.slow == 0 || y.reconnects == 0 {
+	if y.failed != 0 || y.sent == 0 || y.releases["one"] != y.sent || y.slow == 0 || y.reconnects == 0 {
 		t.Errorf("%v, by release: %v", y, y.releases)
 	}
 }
 
 func TestTheLoadNoticesEveryConnectionThatIsCut(t *testing.T) {
-	var broken atomic.Bool
-	server := echoServer(&broken)
-	defer server.Close()
-	l := startLoad(t, loadPlan{urls: []string{server.URL}, rate: 200})
-	time.Sleep(300 * time.Millisecond)
-	broken.Store(true)
-	time.Sleep(300 * time.Millisecond)
-	broken.Store(false)
-	time.Sleep(300 * time.Millisecond)
+	e := newEchoes(t)
+	l := startLoad(t, loadPlan{urls: []string{e.URL}, rate: 200})
+	until(t, &e.good, 20)
+	e.broken.Store(true)
+	until(t, &e.cut, 40)
+	e.broken.Store(false)
+	until(t, &e.good, 40)
 	y := l.end()
 	if y.failed < 20 || y.releases["one"]+y.failed != y.sent {
 		t.Errorf("%v, by release: %v", y, y.releases)
