@@ -157,7 +157,7 @@ func (x *torment) deployAndDie(points []point) (missed []point) {
 	for _, p := range points {
 		x.m.dieAt(p)
 		ended := false
-		eventually(x.t, resumeLimit, fmt.Sprintf("it dies at %v, or all is done", p), func() error {
+		eventually(x.t, time.Minute, fmt.Sprintf("it dies at %v, or all is done", p), func() error {
 			if x.m.dead() {
 				return nil
 			}

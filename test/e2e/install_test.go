@@ -97,12 +97,7 @@ func newMachine(t *testing.T) *machine {
 		}
 		_ = exec.Command("docker", "rm", "-f", "-v", m.name).Run()
 	})
-	// Not --privileged: where the outer engine itself lacks a capability, that fails.
-	docker(t, "run", "-d", "--name", m.name, "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt",
-		"seccomp=unconfined",
-		"--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined", "--cgroupns=private",
-		"--tmpfs", "/run:exec", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "-v", "/var/lib/docker", "-v",
-		"/var/lib/containerd", "rhumb-test/systemd:1")
+	m.begin()
 	m.addr = strings.TrimSpace(docker(t, "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
 		m.name))
 	eventually(t, time.Minute, "systemd and the engine run", func() error {
@@ -129,6 +124,30 @@ func newMachine(t *testing.T) *machine {
 		m.put(name, script)
 	}
 	return m
+}
+
+// begin starts the machine's container. It is not privileged, because that fails where the engine itself lacks a
+// capability. Then old engines refuse ALL unless the capability is dropped, and new ones refuse to drop it.
+func (m *machine) begin() {
+	m.t.Helper()
+	run := func(caps ...string) error {
+		args := append([]string{"run", "-d", "--name", m.name}, caps...)
+		args = append(args, "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
+			"--security-opt", "systempaths=unconfined", "--cgroupns=private", "--tmpfs", "/run:exec", "--tmpfs", "/run/lock",
+			"--tmpfs", "/tmp:exec", "-v", "/var/lib/docker", "-v", "/var/lib/containerd", "rhumb-test/systemd:1")
+		out, err := exec.Command("docker", args...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("docker %v: %w\n%s", args, err, out)
+		}
+		return nil
+	}
+	err := run("--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE")
+	if err != nil && strings.Contains(err.Error(), "invalid CapDrop") {
+		err = run("--cap-add", "ALL")
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // put writes a file into /root.

@@ -74,7 +74,7 @@ services:
     environment: {RELEASE: "${VERSION}"}
     secrets: [db_password]
     stop_signal: SIGINT
-    healthcheck: {test: [CMD, pg_isready, --quiet, --host, 127.0.0.1, --username, guestbook], interval: 1s}
+    healthcheck: {test: [CMD, pg_isready, --quiet, --host, 127.0.0.1, --username, guestbook], interval: 1s, start_period: 20s}
 secrets:
   db_password: {file: ./secrets/db_password.txt}
 `
