@@ -3,13 +3,16 @@ package follow
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"rhumb"
 )
 
-// comeBack is how long a restarting server may take.
-const comeBack = 15 * time.Second
+const (
+	comeBack = 15 * time.Second // how long a restarting server may take
+	recent   = 20               // among how many deployments Adopt looks: others may have begun since
+)
 
 // Adopt looks for the deployment that the request with this ID began although the request ended with err. If there is
 // none, it returns err.
@@ -23,10 +26,11 @@ func Adopt(ctx context.Context, s rhumb.History, stack, request string, err erro
 	t := time.NewTicker(200 * time.Millisecond)
 	defer t.Stop()
 	for {
-		d, lookErr := s.Deployment(ctx, stack, 0)
-		switch {
-		case lookErr == nil && d.Request == request:
-			return d, nil
+		list, lookErr := s.Deployments(ctx, stack, recent)
+		mine := func(d rhumb.Deployment) bool { return d.Request == request }
+		switch i := slices.IndexFunc(list, mine); {
+		case lookErr == nil && i >= 0:
+			return list[i], nil
 		case lookErr == nil, stopped, rhumb.ErrorCode(lookErr) != rhumb.Unavailable:
 			return rhumb.Deployment{}, err
 		}
