@@ -1,6 +1,6 @@
 # make build        bin/rhumb, static
 # make test         everything that CI runs; installs what is missing (Docker Engine, a base image) from the
-#                   distribution
+#                   distribution, and builds Engine 29 for its last part (about eight minutes, once)
 # make test-engines the engine's contract and all end-to-end tests, on the machine's own engine and on Engine 29
 # make test-short   the part without Docker, four to eight minutes on two cores
 # make release      dist/: archives for linux on amd64 and arm64, checksums, SBOMs;

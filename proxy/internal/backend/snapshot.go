@@ -55,7 +55,7 @@ func (s *Snapshot) Next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *Snapsh
 			n.replicas[id] = r
 		}
 	}
-	// Until n is served, s may be picked from, and what looks idle now may have a connection then.
+	// Until n is served, requests find their endpoints in s. A replica that looks idle now may have a connection then.
 	for _, b := range s.backends {
 		for _, m := range b.active {
 			n.replicas[m.ReplicaID()] = m.replica
