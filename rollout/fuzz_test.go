@@ -83,7 +83,8 @@ func anyWorld(rng *rand.Rand) (Wanted, Observed, time.Time) {
 		o.Networks = append(o.Networks, pick(rng, "n1", "n2"))
 		o.Volumes = append(o.Volumes, pick(rng, "v1", "v2"))
 	}
-	o.Stale, o.Tried, o.Unnamed = rng.IntN(4) == 0, rng.IntN(2) == 0, map[string]bool{"r1": true, "gone": true}
+	o.StaleAddresses, o.AddressesFailed = rng.IntN(4) == 0, rng.IntN(2) == 0
+	o.StaleNames = map[string]bool{"r1": true, "gone": true}
 	return w, o, now
 }
 

@@ -7,7 +7,7 @@ import "rhumb"
 
 // address adds the step that brings the service addresses in the table up to date.
 func (t *turn) address() {
-	if t.Observed.Stale {
+	if t.Observed.StaleAddresses {
 		t.step(rhumb.Step{Kind: rhumb.StepAddress})
 	}
 }
@@ -15,7 +15,7 @@ func (t *turn) address() {
 // name adds a step for each replica whose hosts file is out of date.
 func (t *turn) name() {
 	for i := range t.Observed.Replicas {
-		if r := &t.Observed.Replicas[i]; t.Observed.Unnamed[r.ID] {
+		if r := &t.Observed.Replicas[i]; t.Observed.StaleNames[r.ID] {
 			t.about(rhumb.StepNames, r, "")
 		}
 	}

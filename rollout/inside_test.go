@@ -9,15 +9,15 @@ import (
 
 // stale returns the world with stale service addresses. tried: an attempt to bring them up to date has failed.
 func (o world) stale(tried bool) world {
-	o.Stale, o.Tried = true, tried
+	o.StaleAddresses, o.AddressesFailed = true, tried
 	return o
 }
 
 // unnamed returns the world in which the hosts files of these replicas are out of date.
 func (o world) unnamed(ids ...string) world {
-	o.Unnamed = map[string]bool{}
+	o.StaleNames = map[string]bool{}
 	for _, id := range ids {
-		o.Unnamed[id] = true
+		o.StaleNames[id] = true
 	}
 	return o
 }

@@ -33,7 +33,7 @@ type rehearsal struct {
 func newRehearsal(w Wanted, o Observed, now time.Time) *rehearsal {
 	p := &rehearsal{w: w, o: o, now: now}
 	p.w.Specs, p.w.OldSpecs = w.Model.Specs(), w.Previous.Specs()
-	p.o.Stale, p.o.Unnamed = false, nil // addresses and names only follow what is planned
+	p.o.StaleAddresses, p.o.StaleNames = false, nil // addresses and names only follow what is planned
 	p.o.Replicas = slices.Clone(o.Replicas)
 	p.o.Networks, p.o.Volumes = slices.Clone(o.Networks), slices.Clone(o.Volumes)
 	p.o.Ready, p.o.Recorded, p.o.Stopping = clone(o.Ready), clone(o.Recorded), clone(o.Stopping)

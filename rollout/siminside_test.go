@@ -48,13 +48,13 @@ func (s *sim) alive(service string) bool {
 
 // lookInside adds which addresses and names are out of date.
 func (s *sim) lookInside(o *Observed) {
-	if o.Stale = s.addressed != s.addresses(); !o.Stale {
+	if o.StaleAddresses = s.addressed != s.addresses(); !o.StaleAddresses {
 		s.tries = 0
 	}
-	o.Tried, o.Unnamed = s.tries > 0, map[string]bool{}
+	o.AddressesFailed, o.StaleNames = s.tries > 0, map[string]bool{}
 	for _, r := range s.replicas {
 		if r.Alive() && r.Joined == "" && s.hosts[r.ID] != s.addressed {
-			o.Unnamed[r.ID] = true
+			o.StaleNames[r.ID] = true
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (s *sim) readdress(st rhumb.Step) {
 func (c *simCheck) inside(w Wanted, o Observed, d Decision) {
 	inform := func(st rhumb.Step) bool { return st.Kind == rhumb.StepAddress || st.Kind == rhumb.StepNames }
 	judged := w.Mode == Deploy && d.Failed != ""
-	if o.Stale && !judged && (w.Mode == Deploy && w.Release != 0 || !o.Tried) {
+	if o.StaleAddresses && !judged && (w.Mode == Deploy && w.Release != 0 || !o.AddressesFailed) {
 		if len(d.Steps) != 1 || d.Steps[0].Kind != rhumb.StepAddress || d.Done || d.Failed != "" {
 			c.fail("the service addresses are stale, and it decides %v, done %t, %s", d.Steps, d.Done, d.Failed)
 		}
@@ -86,18 +86,18 @@ func (c *simCheck) inside(w Wanted, o Observed, d Decision) {
 	for _, st := range d.Steps {
 		addressed = addressed || st.Kind == rhumb.StepAddress
 		if st.Kind == rhumb.StepNames {
-			if named++; !o.Unnamed[st.Replica] {
+			if named++; !o.StaleNames[st.Replica] {
 				c.fail("%s, which has its names", st)
 			}
 		}
 	}
-	if named != len(o.Unnamed) || addressed != (o.Stale && !judged) {
-		c.fail("stale %t, %d unnamed, and it decides %v", o.Stale, len(o.Unnamed), d.Steps)
+	if named != len(o.StaleNames) || addressed != (o.StaleAddresses && !judged) {
+		c.fail("stale %t, %d unnamed, and it decides %v", o.StaleAddresses, len(o.StaleNames), d.Steps)
 	}
 	if c.s.turns%8 != 0 || named == 0 && !addressed {
 		return
 	}
-	o.Stale, o.Unnamed = false, nil
+	o.StaleAddresses, o.StaleNames = false, nil
 	current := Next(w, o, c.s.now)
 	if d.Steps = slices.DeleteFunc(slices.Clone(d.Steps), inform); len(d.Steps) == 0 {
 		d.Steps = nil

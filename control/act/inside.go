@@ -21,8 +21,8 @@ type Inside struct {
 // maxHosts is how many hosts files of a stack are written at a time. After a restart of the daemon all of them are.
 const maxHosts = 4
 
-// address brings the service addresses in the routing table up to date. They are stored first: callers keep the address
-// that they have found, so that it must not be chosen again.
+// address updates the service addresses in the routing table. It stores them first: callers keep an address that they
+// have found, so a later daemon must not choose another one.
 func (in *Inside) address(ctx context.Context, s *scene.Scene) error {
 	want, edit, err := in.Propose(ctx, s, time.Now())
 	if err != nil {

@@ -95,7 +95,7 @@ func (f *flights) block(s rhumb.Step) bool {
 	switch s.Kind {
 	case rhumb.StepNames:
 		return false
-	case rhumb.StepRoute, rhumb.StepRemoveNetwork: // the addresses are those of an older look, without them
+	case rhumb.StepRoute, rhumb.StepRemoveNetwork: // an address step under way writes what an older look saw
 		if f.any(func(other rhumb.Step) bool { return other.Kind == rhumb.StepAddress }) {
 			return true
 		}

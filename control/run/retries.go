@@ -21,16 +21,6 @@ const maxTries = 5
 // of returns how a step stands; zero: it hasn't failed.
 func (a retries) of(s rhumb.Step) retry { return a[s.Key()] }
 
-// any reports whether a step of this kind has failed.
-func (a retries) any(kind rhumb.StepKind) bool {
-	for s := range a {
-		if s.Kind == kind {
-			return true
-		}
-	}
-	return false
-}
-
 // failed notes that a step failed. The next try follows after twice the time of the last, at most after a minute.
 func (a retries) failed(s rhumb.Step, now time.Time) retry {
 	r := a[s.Key()]

@@ -63,19 +63,20 @@ func (r *runner) look(ctx context.Context) (*scene.Scene, time.Time, error) {
 	return s, now, nil
 }
 
-// compare adds which service addresses and names are out of date, and forgets the tries of those that aren't. While a
-// step creates something, a replica may be missing from the look, so that no record of names is dropped.
+// compare adds to the scene which service addresses and names are out of date, and drops the retries of those that are
+// current. While a step creates something, a replica may be missing from the look. No record of names is dropped then.
 func (r *runner) compare(ctx context.Context, s *scene.Scene, now time.Time) {
 	o, in := &s.Observed, r.act.Inside
 	want := in.Hosts(s, r.flying.starts)
 	if !r.flying.making() {
 		in.Names.Keep(want)
 	}
-	o.Stale, o.Unnamed = in.Stale(ctx, s, now), in.Names.Stale(want)
+	o.StaleAddresses, o.StaleNames = in.Stale(ctx, s, now), in.Names.Stale(want)
 	maps.DeleteFunc(r.again, func(step rhumb.Step, _ retry) bool {
-		return step.Kind == rhumb.StepAddress && !o.Stale || step.Kind == rhumb.StepNames && !o.Unnamed[step.Replica]
+		return step.Kind == rhumb.StepAddress && !o.StaleAddresses ||
+			step.Kind == rhumb.StepNames && !o.StaleNames[step.Replica]
 	})
-	o.Tried = r.again.any(rhumb.StepAddress)
+	o.AddressesFailed = r.again.of(rhumb.Step{Kind: rhumb.StepAddress, Stack: r.stack}).tries > 0
 }
 
 // decide returns what to do now. A paused stack is only healed. Of a deployment that is cancelled nothing more is
@@ -104,13 +105,13 @@ func pollDrain(o rollout.Observed, now time.Time) time.Time {
 	return next
 }
 
-// informs reports whether a step only has services find each other.
+// informs reports whether a step only updates service addresses or names.
 func informs(step rhumb.Step) bool {
 	return step.Kind == rhumb.StepAddress || step.Kind == rhumb.StepNames
 }
 
-// heals reports whether a step only replaces a dead replica, takes it out of the routing table, or has services find
-// each other.
+// heals reports whether a step only replaces a dead replica, takes it out of the routing table, or updates service
+// addresses or names.
 func heals(step rhumb.Step, o rollout.Observed) bool {
 	switch step.Kind {
 	case rhumb.StepRecord, rhumb.StepAddress, rhumb.StepNames:

@@ -7,7 +7,7 @@ import "rhumb"
 // once before anything else, because all that follows is decided better with the new table.
 func (st *Stack) AddressesFirst() bool {
 	deploys := st.Wanted.Mode == Deploy && st.Wanted.Release != 0
-	return st.Observed.Stale && (deploys || !st.Observed.Tried)
+	return st.Observed.StaleAddresses && (deploys || !st.Observed.AddressesFailed)
 }
 
 // Blocked says what the service waits for before its empty slots may be filled and its old replicas replaced, in plain

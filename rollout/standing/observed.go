@@ -22,9 +22,10 @@ type Observed struct {
 	Severed   map[string]bool      // by replica ID: it is cut off from a network that its spec names
 	PostStart map[string]time.Time // of replicas with post_start hooks, by ID: when these completed; zero: not yet
 	Watched   time.Time            // when the daemon began to watch; time limits start no earlier; zero: always
-	Stale     bool                 // the stack's service addresses in the table aren't as they must be
-	Tried     bool                 // with Stale: the last attempt to bring them up to date has failed
-	Unnamed   map[string]bool      // by replica ID: its hosts file lacks names of services, or has old addresses
+
+	StaleAddresses  bool            // the stack's service addresses in the table are out of date
+	AddressesFailed bool            // with StaleAddresses: the last attempt to update them has failed
+	StaleNames      map[string]bool // by replica ID: its hosts file lacks names of services, or has old addresses
 }
 
 // Route is a replica's place in the acknowledged table.
