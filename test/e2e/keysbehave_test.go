@@ -334,9 +334,11 @@ func updateKeys(t *testing.T, s *server) {
 	if got := words(d.of("box", begun)); !strings.HasPrefix(got, "start ") {
 		t.Errorf("start-first: %s\n%s", got, out)
 	}
-	// The first two replicas of the next release die within the monitor's time, or without one after the slot was done.
-	const dies = "sleep 0.5; mkdir /v/$RELEASE 2>/dev/null && exit 7; sleep infinity"
-	begun, out = release(3, "COMMAND="+dies, "MONITOR=1500ms")
+	// One of the first two replicas of the next release dies within the monitor's time, a second after both are there: a
+	// slot whose replica isn't ready by then is put back at once.
+	const dies = "touch /v/$RELEASE-$HOSTNAME; until test $(ls /v | grep -c ^$RELEASE-) -ge 2; do sleep 0.1; done; " +
+		"sleep 1; mkdir /v/$RELEASE 2>/dev/null && exit 7; sleep infinity"
+	begun, out = release(3, "COMMAND="+dies, "MONITOR=4s")
 	if !strings.Contains(out, "exited with 7") {
 		t.Errorf("a death within the monitor's time: %s", out)
 	}
@@ -344,11 +346,11 @@ func updateKeys(t *testing.T, s *server) {
 	if n := len(back); n < 3 || !slices.IsSortedFunc(back, time.Time.Compare) || back[n-1].Sub(back[n-2]) < time.Second {
 		t.Errorf("put back one by one, a second apart: %v", back)
 	}
-	if _, out := release(0, "COMMAND="+dies, "MONITOR=1500ms", "RATIO=0.5"); !strings.Contains(out, "exited with 7") {
+	if _, out := release(0, "COMMAND="+dies, "MONITOR=4s", "RATIO=0.5"); !strings.Contains(out, "exited with 7") {
 		t.Errorf("one of four may fail: %s", out)
 	}
 	release(0, "COMMAND=sleep infinity")
-	if _, out := release(6, "COMMAND="+dies, "MONITOR=1500ms", "ACTION=pause"); strings.Contains(out, "putting back") {
+	if _, out := release(6, "COMMAND="+dies, "MONITOR=4s", "ACTION=pause"); strings.Contains(out, "putting back") {
 		t.Errorf("it isn't paused: %s", out)
 	}
 }
