@@ -28,7 +28,6 @@ type loadPlan struct {
 	socket string   // a WebSocket that echoes and always stays open; "": none
 	idle   string   // an address to which a connection stays open that says nothing; "": none
 	raw    bool     // nothing ends the kept connections in HTTP's own way, see loadraw_test.go
-	gap    bool     // requests may wait for longer than a second
 	// asked half as often as the others together, on new connections only: no proxy keeps the old ones; "": none
 	inner string
 }
@@ -76,16 +75,17 @@ type load struct {
 // keptConns is how many connections the kept-alive half is spread over.
 const keptConns = 16
 
+// limit is how long a request may take.
+const limit = 30 * time.Second
+
 func startLoad(t *testing.T, plan loadPlan) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{plan: plan, began: time.Now(), stop: cancel}
 	l.errors, l.releases, l.firsts = map[string]int{}, map[string]int{}, map[string]time.Duration{}
-	room := plan.rate // at most a second behind
-	if plan.gap {
-		room *= 30
-	}
-	turns := make(chan string, room)
+	// A busy machine may stop for seconds, and a gap may last as long: requests of kept connections are late then, up to
+	// the time that every request may take.
+	turns := make(chan string, plan.rate/2*int(limit/time.Second))
 	l.done.Add(1)
 	go l.pace(ctx, turns)
 	for range keptConns {
@@ -136,23 +136,23 @@ func (l *load) pace(ctx context.Context, turns chan<- string) {
 		select {
 		case turns <- next:
 		default:
-			l.fail("the kept connections are a second behind")
+			l.fail(fmt.Sprintf("the kept connections are %s behind", limit))
 		}
 		fresh.Add(1)
 		go func() {
 			defer fresh.Done()
-			l.askOnce(next, 30*time.Second)
+			l.askOnce(next)
 			if l.plan.inner != "" {
-				l.askOnce(l.plan.inner, 30*time.Second)
+				l.askOnce(l.plan.inner)
 			}
 		}()
 	}
 }
 
 // askOnce sends one request on a connection of its own.
-func (l *load) askOnce(target string, limit time.Duration) {
+func (l *load) askOnce(target string) {
 	start := time.Now()
-	c, err := newConn(target, limit)
+	c, err := newConn(target)
 	if err != nil {
 		l.fail("new connection: " + clean(err))
 		return
@@ -185,18 +185,18 @@ func (l *load) keepAsking(turns <-chan string) {
 			l.note(&l.closed)
 		}
 		if c == nil {
-			if c, err = newConn(target, 30*time.Second); err != nil {
+			if c, err = newConn(target); err != nil {
 				l.fail("kept connection: " + clean(err))
 				continue
 			}
 		}
 		start := time.Now()
-		release, keep, err := c.ask(target, false, 30*time.Second)
+		release, keep, err := c.ask(target, false, limit)
 		if reused && l.plan.raw && errors.Is(err, errCrossed) {
 			l.note(&l.crossed)
 			_ = c.Close()
 			delete(conns, u.Host)
-			l.askOnce(target, 30*time.Second)
+			l.askOnce(target)
 			continue
 		}
 		l.count(release, time.Since(start), err, "kept connection: ")
@@ -217,7 +217,7 @@ func (l *load) askSlowly(ctx context.Context, delay time.Duration) {
 	case <-time.After(delay):
 	}
 	for !l.quit.Load() {
-		c, err := newConn(l.plan.slow, 30*time.Second)
+		c, err := newConn(l.plan.slow)
 		if err == nil {
 			_, _, err = c.ask(l.plan.slow, true, 60*time.Second)
 			_ = c.Close()
@@ -327,7 +327,7 @@ type conn struct {
 	r *bufio.Reader
 }
 
-func newConn(target string, limit time.Duration) (*conn, error) {
+func newConn(target string) (*conn, error) {
 	u, err := url.Parse(target)
 	if err != nil {
 		return nil, err

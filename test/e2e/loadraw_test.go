@@ -25,7 +25,7 @@ var errCrossed = errors.New("closed without an answer")
 func (l *load) stayIdle(ctx context.Context) {
 	defer l.done.Done()
 	for ctx.Err() == nil {
-		c, err := net.DialTimeout("tcp", l.plan.idle, 30*time.Second)
+		c, err := net.DialTimeout("tcp", l.plan.idle, limit)
 		if err != nil {
 			l.fail("idle connection: " + clean(err))
 			time.Sleep(100 * time.Millisecond)
