@@ -7,14 +7,14 @@ import (
 	"rhumb"
 )
 
-// stale returns the world with stale service addresses. tried: an attempt to bring them up to date has failed.
-func (o world) stale(tried bool) world {
-	o.StaleAddresses, o.AddressesFailed = true, tried
+// stale returns the world with stale service addresses. failed: an attempt to update them has failed.
+func (o world) stale(failed bool) world {
+	o.StaleAddresses, o.AddressesFailed = true, failed
 	return o
 }
 
-// unnamed returns the world in which the hosts files of these replicas are out of date.
-func (o world) unnamed(ids ...string) world {
+// staleNames returns the world in which the hosts files of these replicas are out of date.
+func (o world) staleNames(ids ...string) world {
 	o.StaleNames = map[string]bool{}
 	for _, id := range ids {
 		o.StaleNames[id] = true
@@ -73,17 +73,17 @@ func TestNamesDelayNothing(t *testing.T) {
 	empty := serving(41, one)
 	empty.Replicas, empty.Routes = empty.Replicas[:0:0], map[string]Route{}
 	checkAll(t, []look{
-		{name: "beside other steps", w: w, o: serving(41, one).unnamed("web.41.1", "gone"),
+		{name: "beside other steps", w: w, o: serving(41, one).staleNames("web.41.1", "gone"),
 			want: []string{"start shop-web.42.1 (image changed)", name}},
-		{name: "a deployment converges without them", w: w, o: serving(42, two).unnamed("web.42.1"), done: true,
+		{name: "a deployment converges without them", w: w, o: serving(42, two).staleNames("web.42.1"), done: true,
 			want: []string{named}},
-		{name: "they follow the addresses", w: w, o: serving(41, one).unnamed("web.41.1").stale(true),
+		{name: "they follow the addresses", w: w, o: serving(41, one).staleNames("web.41.1").stale(true),
 			want: []string{"address services of shop"}},
 		{name: "a stack is stuck without them", w: lost, o: empty.plus(func() rhumb.Replica {
 			r := replica(&one.Services[0], 41, 1)
 			r.ID, r.Slot = "by hand", 0
 			return r
-		}(), false).unnamed("by hand"), fail: "it can't be put back", left: []string{"shop-web.41.1: exited with 1"},
+		}(), false).staleNames("by hand"), fail: "it can't be put back", left: []string{"shop-web.41.1: exited with 1"},
 			want: []string{"name services for shop-web.41.0"}},
 	})
 }
@@ -91,7 +91,7 @@ func TestNamesDelayNothing(t *testing.T) {
 func TestAPlanHasNeitherAddressesNorNames(t *testing.T) {
 	one, two := stack(web(1, "a")), stack(web(1, "b"))
 	w, o := deploy(42, one, two), serving(41, one)
-	plain, stale := Plan(w, Observed(o), noon), Plan(w, Observed(o.stale(false).unnamed("web.41.1")), noon)
+	plain, stale := Plan(w, Observed(o), noon), Plan(w, Observed(o.stale(false).staleNames("web.41.1")), noon)
 	if len(plain) == 0 || len(plain) != len(stale) {
 		t.Fatalf("%d steps, with stale addresses %d", len(plain), len(stale))
 	}

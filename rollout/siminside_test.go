@@ -92,7 +92,7 @@ func (c *simCheck) inside(w Wanted, o Observed, d Decision) {
 		}
 	}
 	if named != len(o.StaleNames) || addressed != (o.StaleAddresses && !judged) {
-		c.fail("stale %t, %d unnamed, and it decides %v", o.StaleAddresses, len(o.StaleNames), d.Steps)
+		c.fail("addresses stale %t, names of %d stale, and it decides %v", o.StaleAddresses, len(o.StaleNames), d.Steps)
 	}
 	if c.s.turns%8 != 0 || named == 0 && !addressed {
 		return

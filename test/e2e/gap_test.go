@@ -67,6 +67,7 @@ func (k *stack) version(v string) { k.env = []string{"V=" + v} }
 func (k *stack) load(path string, raw bool) *load {
 	return startLoad(k.t, loadPlan{
 		urls: []string{k.url(path)}, rate: 20, slow: k.url("/slow?d=2s"), idle: fmt.Sprintf("127.0.0.1:%d", k.port), raw: raw,
+		gap: true,
 	})
 }
 
@@ -149,7 +150,8 @@ func TestWhatAHoldIsTooShortForIsCountedAndNamed(t *testing.T) {
 			k := newStack(t, s, strings.Replace(shortHold, "AT", port, 1))
 			k.version("one")
 			k.must(0, "deploy")
-			l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 20, slow: k.url("/slow?d=2s"), raw: name == "raw TCP"})
+			l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 20, slow: k.url("/slow?d=2s"), raw: name == "raw TCP",
+				gap: true})
 			time.Sleep(time.Second)
 			k.version("two")
 			if out := k.must(0, "plan"); !strings.Contains(out, "requests wait for 1s, but a change may take longer") {

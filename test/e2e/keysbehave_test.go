@@ -334,8 +334,8 @@ func updateKeys(t *testing.T, s *server) {
 	if got := words(d.of("box", begun)); !strings.HasPrefix(got, "start ") {
 		t.Errorf("start-first: %s\n%s", got, out)
 	}
-	// One of the first two replicas of the next release dies within the monitor's time, a second after both are there: a
-	// slot whose replica isn't ready by then is put back at once.
+	// One of the first two replicas of the next release dies within the monitor's time, a second after both have started.
+	// It must not die earlier: a replica that isn't ready by then is replaced at once.
 	const dies = "touch /v/$RELEASE-$HOSTNAME; until test $(ls /v | grep -c ^$RELEASE-) -ge 2; do sleep 0.1; done; " +
 		"sleep 1; mkdir /v/$RELEASE 2>/dev/null && exit 7; sleep infinity"
 	begun, out = release(3, "COMMAND="+dies, "MONITOR=4s")

@@ -28,6 +28,7 @@ type loadPlan struct {
 	socket string   // a WebSocket that echoes and always stays open; "": none
 	idle   string   // an address to which a connection stays open that says nothing; "": none
 	raw    bool     // nothing ends the kept connections in HTTP's own way, see loadraw_test.go
+	gap    bool     // any number of requests may be late
 	// asked half as often as the others together, on new connections only: no proxy keeps the old ones; "": none
 	inner string
 }
@@ -36,6 +37,7 @@ type loadPlan struct {
 type tally struct {
 	sent, failed, slow, echoes, reconnects int
 	idles, closed, crossed                 int           // see loadraw_test.go
+	late                                   int           // requests for which no kept connection was free for two seconds
 	longest                                time.Duration // of the plain requests
 	errors                                 map[string]int
 	firsts                                 map[string]time.Duration // when an error was first seen
@@ -45,9 +47,8 @@ type tally struct {
 func (y *tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d requests, %d slow ones, %d echoes, %d reconnects, %d idle ones, %d closed between requests, "+
-		"%d crossed, "+
-		"longest %s, %d releases seen, %d failed", y.sent, y.slow, y.echoes, y.reconnects, y.idles, y.closed, y.crossed,
-		y.longest.Round(time.Millisecond), len(y.releases), y.failed)
+		"%d crossed, %d late, longest %s, %d releases seen, %d failed", y.sent, y.slow, y.echoes, y.reconnects, y.idles,
+		y.closed, y.crossed, y.late, y.longest.Round(time.Millisecond), len(y.releases), y.failed)
 	texts := make([]string, 0, len(y.errors))
 	for text := range y.errors {
 		texts = append(texts, text)
@@ -83,8 +84,8 @@ func startLoad(t *testing.T, plan loadPlan) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{plan: plan, began: time.Now(), stop: cancel}
 	l.errors, l.releases, l.firsts = map[string]int{}, map[string]int{}, map[string]time.Duration{}
-	// A busy machine may stop for seconds, and a gap may last as long: requests of kept connections are late then, up to
-	// the time that every request may take.
+	// A busy machine may stop for seconds, and a gap may last as long. Requests of kept connections are late then, by up
+	// to the time that every request may take.
 	turns := make(chan string, plan.rate/2*int(limit/time.Second))
 	l.done.Add(1)
 	go l.pace(ctx, turns)
@@ -115,6 +116,9 @@ func (l *load) end() *tally {
 	l.quit.Store(true)
 	l.stop()
 	l.done.Wait()
+	if !l.plan.gap && l.late > l.sent/20 {
+		l.fail(fmt.Sprintf("%d requests were late, and only one in twenty may be", l.late))
+	}
 	return &l.tally
 }
 
@@ -133,6 +137,9 @@ func (l *load) pace(ctx context.Context, turns chan<- string) {
 		case <-tick.C:
 		}
 		next := l.plan.urls[n%len(l.plan.urls)]
+		if len(turns) >= l.plan.rate {
+			l.note(&l.late)
+		}
 		select {
 		case turns <- next:
 		default:

@@ -90,3 +90,29 @@ func TestTheLoadNoticesEveryConnectionThatIsCut(t *testing.T) {
 		t.Errorf("%v, by release: %v", y, y.releases)
 	}
 }
+
+func TestTheLoadNoticesThatManyRequestsAreLate(t *testing.T) {
+	for name, gap := range map[string]bool{"in a gap they may be": true, "otherwise not": false} {
+		t.Run(name, func(t *testing.T) {
+			stop := make(chan struct{})
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				<-stop
+				w.Header().Set("X-Release", "one")
+			}))
+			defer s.Close()
+			l := startLoad(t, loadPlan{urls: []string{s.URL}, rate: 40, gap: gap})
+			eventually(t, 30*time.Second, "requests are late", func() error {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				if l.late < 40 {
+					return fmt.Errorf("%d are", l.late)
+				}
+				return nil
+			})
+			close(stop)
+			if y := l.end(); (y.failed == 0) != gap {
+				t.Error(y)
+			}
+		})
+	}
+}

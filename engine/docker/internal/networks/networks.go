@@ -128,7 +128,7 @@ func (ns *Networks) RemoveNetwork(ctx context.Context, stack, name string) error
 	case conn.Is(failed, rhumb.NotFound):
 		return nil
 	case conn.Is(failed, rhumb.Denied), conn.Is(failed, rhumb.Conflict): // 20.10 answers 403
-		if len(found.Containers) == 0 {
+		if now, err := ns.named(ctx, name); err == nil && now != nil && len(now.Containers) == 0 {
 			return rhumb.Errorf(rhumb.Conflict, "remove network %s: the engine counts a container in it that isn't there",
 				name).WithHint("if that stays so, restart the engine, which counts again: systemctl restart docker")
 		}

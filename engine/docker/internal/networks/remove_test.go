@@ -16,10 +16,18 @@ import (
 )
 
 func TestANetworkInUseSaysWhatUsesIt(t *testing.T) {
-	for says, containers := range map[string]map[string]any{
-		"a container uses it":                 {"c1": map[string]any{"Name": "foreign"}},
-		"counts a container in it that isn't": {},
+	foreign, beside := map[string]any{"c1": map[string]any{}}, map[string]any{"beside": map[string]any{}}
+	const uses, leaked = "a container uses it", "counts a container in it that isn't"
+	for name, c := range map[string]struct {
+		before, after map[string]any // what is in it before the engine refuses to remove it, and after
+		says          string
+	}{
+		"a container is in it":      {foreign, foreign, uses},
+		"a container has joined it": {nil, foreign, uses},
+		"nothing is in it":          {nil, nil, leaked},
+		"a replica was beside":      {beside, nil, leaked},
 	} {
+		containers := c.before
 		answer := func(w http.ResponseWriter, status int, v any) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
@@ -32,14 +40,20 @@ func TestANetworkInUseSaysWhatUsesIt(t *testing.T) {
 				"Labels": map[string]string{label.Stack: "shop"}, "Containers": containers})
 		})
 		m.HandleFunc("GET /v1.41/containers/{id}/json", func(w http.ResponseWriter, r *http.Request) {
-			answer(w, http.StatusOK, map[string]any{"Id": r.PathValue("id"), "Config": map[string]any{}})
+			labels := map[string]string{}
+			if r.PathValue("id") == "beside" {
+				labels[label.Beside] = "shop_default"
+			}
+			answer(w, http.StatusOK, map[string]any{"Id": r.PathValue("id"), "Config": map[string]any{"Labels": labels}})
 		})
+		m.HandleFunc("POST /v1.41/networks/{id}/disconnect", func(http.ResponseWriter, *http.Request) {})
 		m.HandleFunc("DELETE /v1.41/networks/{id}", func(w http.ResponseWriter, _ *http.Request) {
+			containers = c.after
 			answer(w, http.StatusForbidden, map[string]any{"message": "network has active endpoints"})
 		})
 		err := removeFrom(t, m, "shop_default")
-		if rhumb.ErrorCode(err) != rhumb.Conflict || !strings.Contains(err.Error(), says) {
-			t.Errorf("with the containers %v: %v", containers, err)
+		if rhumb.ErrorCode(err) != rhumb.Conflict || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
