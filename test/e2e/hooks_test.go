@@ -78,6 +78,18 @@ func (n *notes) take() []string {
 	return strings.Split(strings.TrimSpace(string(b)), "\n")
 }
 
+// noted waits until a line has been written so many times.
+func (n *notes) noted(line string, times int) {
+	n.t.Helper()
+	eventually(n.t, 60*time.Second, line, func() error {
+		b, _ := os.ReadFile(filepath.Join(n.folder, "log"))
+		if got := strings.Count(string(b), line+"\n"); got < times {
+			return fmt.Errorf("noted %d times, want %d", got, times)
+		}
+		return nil
+	})
+}
+
 // count returns how often a line was written.
 func count(lines []string, line string) int {
 	n := 0
@@ -120,11 +132,12 @@ func TestHooksRunInTheirOrder(t *testing.T) {
 	if y := l.end(); y.failed > 0 {
 		t.Errorf("meanwhile: %v", y)
 	}
+	n.noted("stopping one", 2) // the deployment has converged while the last of them may still drain
 	got = n.take()
 	t.Logf("then: %q", got)
 	if !slices.Equal(got[:3], []string{"migrate two", "seed two", "each two"}) ||
 		slices.Index(got, "leave one") > slices.Index(got, "stopping one") ||
-		count(got, "leave one") != 2 || count(got, "checked two") != 1 {
+		count(got, "leave one") != 2 || count(got, "stopping one") != 2 || count(got, "checked two") != 1 {
 		t.Errorf("then: %q", got)
 	}
 	if !strings.Contains(out, "pre_start") {
