@@ -128,13 +128,24 @@ func (ns *Networks) RemoveNetwork(ctx context.Context, stack, name string) error
 	case conn.Is(failed, rhumb.NotFound):
 		return nil
 	case conn.Is(failed, rhumb.Denied), conn.Is(failed, rhumb.Conflict): // 20.10 answers 403
-		if now, err := ns.named(ctx, name); err == nil && now != nil && len(now.Containers) == 0 {
-			return rhumb.Errorf(rhumb.Conflict, "remove network %s: the engine counts a container in it that isn't there",
-				name).WithHint("if that stays so, restart the engine, which counts again: systemctl restart docker")
-		}
-		return inUse(name)
+		return ns.refused(ctx, name, failed)
 	}
 	return failed
+}
+
+// refused explains why the engine has refused to remove a network; nil: the network is gone meanwhile.
+func (ns *Networks) refused(ctx context.Context, name string, failed error) error {
+	now, err := ns.named(ctx, name)
+	switch {
+	case err != nil:
+		return failed
+	case now == nil:
+		return nil
+	case len(now.Containers) > 0:
+		return inUse(name)
+	}
+	return rhumb.Errorf(rhumb.Conflict, "remove network %s: the engine counts a container in it that isn't there", name).
+		WithHint("if that stays so, restart the engine, which counts again: systemctl restart docker")
 }
 
 // empty disconnects the containers that are in a network beside their own. If it has any other container, empty

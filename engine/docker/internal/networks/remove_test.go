@@ -58,6 +58,35 @@ func TestANetworkInUseSaysWhatUsesIt(t *testing.T) {
 	}
 }
 
+func TestARefusalIsNotGuessedAt(t *testing.T) {
+	for status, says := range map[int]string{
+		http.StatusNotFound:            "", // it is gone meanwhile
+		http.StatusInternalServerError: "the engine's own words",
+	} {
+		refused := false
+		m := http.NewServeMux()
+		m.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+		m.HandleFunc("GET /v1.41/networks/{name}", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if refused {
+				w.WriteHeader(status)
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"Name": r.PathValue("name"), "Id": "n1", "message": "no answer",
+				"Labels": map[string]string{label.Stack: "shop"}}) // the client reports what is missing
+		})
+		m.HandleFunc("DELETE /v1.41/networks/{id}", func(w http.ResponseWriter, _ *http.Request) {
+			refused = true
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			_ = json.NewEncoder(w).Encode(map[string]any{"message": "the engine's own words"})
+		})
+		err := removeFrom(t, m, "shop_default")
+		if says == "" && err != nil || says != "" && (err == nil || !strings.Contains(err.Error(), says)) {
+			t.Errorf("after the look that ends with %d: %v", status, err)
+		}
+	}
+}
+
 // removeFrom removes a network of the stack shop from an engine.
 func removeFrom(t *testing.T, engine http.Handler, name string) error {
 	t.Helper()
