@@ -76,20 +76,45 @@ type point struct {
 
 func (p point) String() string { return fmt.Sprintf("%s (%d)", p.name, p.pass) }
 
+// forget empties the list of passed points.
+func (m *mortal) forget() {
+	m.t.Helper()
+	if err := os.Remove(filepath.Join(m.dir, failpoint.Passed)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		m.t.Fatal(err)
+	}
+}
+
+// passed returns the names of the points passed since the list was emptied.
+func (m *mortal) passed() []string {
+	m.t.Helper()
+	b, err := os.ReadFile(filepath.Join(m.dir, failpoint.Passed))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}
+
+// passes counts how often a point was passed after the last of those that came first.
+func (m *mortal) passes(name string, first []point) (n int) {
+	names := m.passed()
+	for _, p := range first {
+		names = names[slices.Index(names, p.name)+1:]
+	}
+	for _, other := range names {
+		if other == name {
+			n++
+		}
+	}
+	return n
+}
+
 // record returns the points that are passed while do runs, in order: the first pass of each, or all passes. With a
 // turn, it returns only those after it, counted from there.
 func (m *mortal) record(all bool, turn string, do func()) []point {
 	m.t.Helper()
-	path := filepath.Join(m.dir, failpoint.Passed)
-	if err := os.Remove(path); err != nil {
-		m.t.Fatal(err)
-	}
+	m.forget()
 	do()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	names := strings.Split(strings.TrimSpace(string(b)), "\n")
+	names := m.passed()
 	if turn != "" {
 		names = names[slices.Index(names, turn)+1:]
 	}
@@ -110,7 +135,6 @@ type torment struct {
 	m      *mortal
 	begin  func(v int) // the version that is deployed
 	first  []point     // where every deployment is killed before anything else
-	chance []point     // those that not every deployment passes
 	want   rhumb.Phase
 	serves int // the version that serves; set by each deployment that converges
 	kills  int
@@ -119,7 +143,12 @@ type torment struct {
 // apart is how many deployments share the points of one record out between them: each is killed at every so many-th.
 const apart = 5
 
+// tries is how many deployments are begun for a point alone. Not every deployment passes every point: a job may have
+// ended before the daemon looks for its names, a replica may be ready by the time the daemon is back.
+const tries = 3
+
 // all kills the daemon at each of the points, at several in the course of one deployment, or at each in one of its own.
+// At most a tenth of the points may be those that the deployments of this run didn't pass again.
 func (x *torment) all(points []point, alone bool) {
 	x.t.Helper()
 	var missed []point
@@ -135,27 +164,40 @@ func (x *torment) all(points []point, alone bool) {
 	if alone {
 		missed = points
 	}
-	for _, p := range missed { // what a daemon that came back had no need to pass again
-		if left := x.deployAndDie(append(slices.Clone(x.first), p)); left == nil {
-			continue
-		}
-		if slices.Contains(x.chance, p) {
-			x.t.Logf("%v wasn't reached this time", p)
-		} else {
-			x.t.Errorf("%v was never reached", p)
-		}
+	missed = slices.DeleteFunc(slices.Clone(missed), x.diesAt)
+	if len(missed)*10 > len(points) {
+		x.t.Errorf("%d of %d points were never reached: %v", len(missed), len(points), missed)
+	} else if len(missed) > 0 {
+		x.t.Logf("not passed in %d deployments of their own: %v", tries, missed)
 	}
 }
 
-// deployAndDie deploys the next version and kills the daemon at the points, one after the other. It returns the
-// points that weren't reached. At the end everything must match the release that serves.
+// diesAt deploys until the daemon has died at the point, and reports whether it has. A daemon that passes the point
+// must die there.
+func (x *torment) diesAt(p point) bool {
+	x.t.Helper()
+	for range tries {
+		x.m.forget()
+		if x.deployAndDie(append(slices.Clone(x.first), p)) == nil {
+			return true
+		}
+		if n := x.m.passes(p.name, x.first); n >= p.pass {
+			x.t.Errorf("%v: passed %d times, and the daemon lived", p, n)
+		}
+	}
+	return false
+}
+
+// deployAndDie deploys the next version and kills the daemon at the points, one after the other. A point is armed
+// before the daemon is started that has to reach it. It returns the points that weren't reached. At the end
+// everything must match the release that serves.
 func (x *torment) deployAndDie(points []point) (missed []point) {
 	x.t.Helper()
 	x.begin(x.v + 1)
 	before := x.last().ID
+	x.m.dieAt(points[0])
 	asked := x.ask()
-	for _, p := range points {
-		x.m.dieAt(p)
+	for i, p := range points {
 		ended := false
 		eventually(x.t, time.Minute, fmt.Sprintf("it dies at %v, or all is done", p), func() error {
 			if x.m.dead() {
@@ -174,14 +216,20 @@ func (x *torment) deployAndDie(points []point) (missed []point) {
 			ended = true // and what it has made superfluous is gone
 			return x.wholeNow()
 		})
-		if ended && !x.m.dead() {
+		died := !ended || x.m.dead()
+		if died {
+			x.kills++
+			x.m.kill() // it is dead; this buries it
+		} else {
 			x.m.spare()
 			missed = append(missed, p)
-			continue
 		}
-		x.kills++
-		x.m.kill() // it is dead; this buries it
-		x.m.start()
+		if i+1 < len(points) {
+			x.m.dieAt(points[i+1])
+		}
+		if died {
+			x.m.start()
+		}
 	}
 	<-asked
 	x.m.spare()
@@ -264,10 +312,7 @@ func TestADaemonKilledAtEveryBoundaryFinishesAndLosesNothing(t *testing.T) {
 	x.first = []point{{turn, 1}}
 	putBack := func() { x.deployAndDie(x.first) }
 	back := m.record(long, turn, putBack)
-	if long { // what is under way at the turn may be done by then, or must be done again
-		again := m.record(long, turn, putBack)
-		x.chance = slices.DeleteFunc(slices.Clone(back), func(p point) bool { return slices.Contains(again, p) })
-	} else { // every other one: they are the same steps as on the way forward
+	if !long { // every other one: they are the same steps as on the way forward
 		for i := range len(back) / 2 {
 			back[i] = back[2*i]
 		}
