@@ -6,7 +6,6 @@ import (
 	"iter"
 	"net/netip"
 	"os"
-	"time"
 )
 
 // Engine runs replicas. It starts, stops, lists and watches each on its own; rhumb decides the order.
@@ -184,23 +183,6 @@ func (s *ReplicaSpec) Name() string {
 // Change says that something may have changed. Empty fields mean: look at everything.
 type Change struct {
 	Stack, Replica string
-}
-
-// LogOptions chooses log lines. The zero value is all of them.
-type LogOptions struct {
-	Follow       bool
-	Tail         int // the last n lines; 0: all; negative: none of the old ones
-	Since, Until time.Time
-}
-
-// LogLine is one line that a replica wrote, without its line end.
-type LogLine struct {
-	Time    time.Time
-	Stack   string
-	Service string
-	Replica string // its name
-	Stderr  bool   `json:",omitzero"`
-	Text    string
 }
 
 // ExecOptions is a command to run in a replica.

@@ -23,7 +23,8 @@ type Stack struct {
 	Files    []File    `json:",omitzero"` // configs, secrets and snapshotted project files
 	Notes    []Note    `json:",omitzero"` // the keys of the Compose files that aren't honoured as written
 	// Unversioned are the paths in the project's folder ("./src") that services bind-mount but no release contains.
-	Unversioned []string `json:",omitzero"`
+	Unversioned []string  `json:",omitzero"`
+	Logs        LogLimits `json:",omitzero"` // what is kept of the stack's lines
 }
 
 // Service returns the service of that name, or nil.
@@ -102,6 +103,7 @@ type Service struct {
 	TLS       TLS           `json:",omitzero"` // the certificates of the routes' hosts
 	Drain     time.Duration `json:",omitzero"` // how long a draining replica may keep its connections; 0: none
 	Hold      time.Duration `json:",omitzero"` // how long requests wait while no replica is ready; 0: not at all
+	AccessLog bool          `json:",omitzero"` // the proxy writes a line for each HTTP request
 	PreStart  []PreStart    `json:",omitzero"` // before each replica's start, in order; one that runs once is a job
 	PostStart []Hook        `json:",omitzero"` // in each replica after its start, in order, before it counts as ready
 	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in order

@@ -39,6 +39,7 @@ type Backend struct {
 	Stack     string
 	Service   string
 	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
+	AccessLog bool          `json:",omitzero"` // a line is written for each HTTP request
 	Endpoints []Endpoint    `json:",omitzero"`
 }
 
@@ -114,6 +115,7 @@ func (t Table) Equal(o Table) bool {
 
 func (b Backend) equal(o Backend) bool {
 	return b.Name == o.Name && b.Stack == o.Stack && b.Service == o.Service && b.Hold == o.Hold &&
+		b.AccessLog == o.AccessLog &&
 		slices.EqualFunc(b.Endpoints, o.Endpoints, Endpoint.equal)
 }
 

@@ -22,7 +22,8 @@ func fullTable() rhumb.Table {
 		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b"}},
 		Rules:     []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
 		Backends: []rhumb.Backend{{
-			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, Endpoints: []rhumb.Endpoint{endpoint},
+			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true,
+			Endpoints: []rhumb.Endpoint{endpoint},
 		}},
 		Segments: []rhumb.Segment{{
 			Network: "n", ID: "i", Stack: "shop", Bridge: "br", Subnet: netip.MustParsePrefix("10.0.0.0/24"),
