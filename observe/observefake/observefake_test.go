@@ -1,0 +1,12 @@
+package observefake_test
+
+import (
+	"testing"
+
+	"rhumb/observe/observefake"
+	"rhumb/observe/observetest"
+)
+
+func TestContract(t *testing.T) {
+	observetest.Run(t, func(*testing.T) observetest.Store { return observefake.New() })
+}
