@@ -15,7 +15,10 @@ import (
 )
 
 // commands run in replicas.
-type commands struct{ *conn.Conn }
+type commands struct {
+	*conn.Conn
+	hookLine func(rhumb.LogLine) // nil: none are wanted
+}
 
 // Exec runs a command in a replica and returns its exit code. If ctx ends first, Exec kills the command.
 func (cs *commands) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (int, error) {
@@ -30,6 +33,13 @@ func (cs *commands) Exec(ctx context.Context, id string, o rhumb.ExecOptions) (i
 		o.Env = append(slices.Clone(o.Env), onceVariable+"="+o.Once)
 	}
 	s := o.Streams
+	if o.Once != "" && cs.hookLine != nil {
+		r := observed.Replica(c)
+		out, failed := newHookLines(r, false, s.Out, cs.hookLine), newHookLines(r, true, s.Err, cs.hookLine)
+		s.Out, s.Err = out, failed
+		defer out.end()
+		defer failed.end()
+	}
 	run, err := cs.API.ExecCreate(look, c.ID, client.ExecCreateOptions{
 		User: o.User, Privileged: o.Privileged, TTY: o.TTY, Env: o.Env, WorkingDir: o.WorkingDir, Cmd: o.Command,
 		AttachStdin: s.In != nil, AttachStdout: s.Out != nil, AttachStderr: s.Err != nil && !o.TTY,

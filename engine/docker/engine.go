@@ -24,6 +24,11 @@ type Options struct {
 	Files string       // the folder of configs and secrets, kept in memory; "": /run/rhumb/files
 	Key   []byte       // keys the hashes that name contents there; nil: a guessed content can be checked against its name
 	Log   *slog.Logger // nil: nothing is logged
+	// Drain is called before a container that ran is removed: its lines go with it. It has a limit of its own.
+	Drain func(ctx context.Context, w rhumb.LogWriter) // nil: nothing waits
+	// HookLine is called for each line that a hook writes inside a replica: it has the line's time, text and stream, and
+	// what is known of the replica. It must not block.
+	HookLine func(l rhumb.LogLine) // nil: the lines are only returned
 }
 
 // Engine is one Docker Engine. It implements rhumb.Engine, rhumb.Images and the optional capabilities of an engine, and
@@ -45,6 +50,7 @@ type Engine struct {
 	*commands   // Exec, Probe
 	*oneOffs    // Run
 	*logs       // Logs
+	*writers    // Writers
 	*hostsFiles // SetHosts
 	*sockets    // Listening
 }
@@ -55,6 +61,7 @@ var (
 	_ rhumb.Prober        = (*Engine)(nil)
 	_ rhumb.HostsSetter   = (*Engine)(nil)
 	_ rhumb.LogReader     = (*Engine)(nil)
+	_ rhumb.LogWriters    = (*Engine)(nil)
 	_ rhumb.CommandRunner = (*Engine)(nil)
 	_ rhumb.Sockets       = (*Engine)(nil)
 )
@@ -68,6 +75,9 @@ func New(o Options) (*Engine, error) {
 	if o.Files == "" {
 		o.Files = "/run/rhumb/files"
 	}
+	if o.Drain == nil {
+		o.Drain = func(context.Context, rhumb.LogWriter) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -77,10 +87,11 @@ func New(o Options) (*Engine, error) {
 	}
 	known := &observed.Known{}
 	e := &Engine{
-		conn: c, replicas: &replicas{c, known}, watches: &watches{c, known}, lives: &lives{c},
+		conn: c, replicas: &replicas{c, known, o.Drain}, watches: &watches{c, known}, lives: &lives{c},
 		Networks: networks.New(c), volumes: &volumes{c}, Images: images.New(c, images.Prefix),
 		files: &files{Conn: c, store: contents.New(o.Files, o.Key)}, disk: &disk{c},
-		commands: &commands{c}, logs: &logs{c}, hostsFiles: &hostsFiles{Conn: c}, sockets: &sockets{c},
+		commands: &commands{c, o.HookLine}, logs: &logs{c}, writers: &writers{Conn: c}, hostsFiles: &hostsFiles{Conn: c},
+		sockets: &sockets{c},
 	}
 	e.starter = &starter{Conn: c, creator: &creator{Conn: c, files: e.files, volumes: e.volumes}, replicas: e.replicas}
 	e.oneOffs = &oneOffs{c, e.starter}

@@ -116,6 +116,15 @@ func (of *oneOffs) passSignals(ctx context.Context, id string, signals <-chan os
 	}
 }
 
+// drain waits until the lines of a one-off are kept. One that can't be looked at is removed without them.
+func (of *oneOffs) drain(ctx context.Context, id string) {
+	look, done := context.WithTimeout(ctx, conn.CallTimeout)
+	defer done()
+	if c, err := of.starter.replicas.Container(look, id); err == nil {
+		of.starter.replicas.drain(ctx, writerOf(c))
+	}
+}
+
 // sweep removes a one-off in whatever state it is. If the caller has gone, the one-off gets its stop signal and its
 // grace first.
 func (of *oneOffs) sweep(ctx context.Context, id, name string) {
@@ -124,6 +133,7 @@ func (of *oneOffs) sweep(ctx context.Context, id, name string) {
 			of.Log.Warn("one-off not stopped", "replica", name, "err", err)
 		}
 	}
+	of.drain(context.WithoutCancel(ctx), id)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), conn.CleanTimeout)
 	defer cancel()
 	if _, err := of.API.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true,

@@ -22,6 +22,7 @@ const stopMargin = 30 * time.Second // beyond a replica's own grace
 type replicas struct {
 	*conn.Conn
 	known *observed.Known // as last seen
+	drain func(ctx context.Context, w rhumb.LogWriter)
 }
 
 // Replicas lists the replicas of a stack, dead ones and one-offs too.
@@ -93,18 +94,24 @@ func grace(c *container.InspectResponse) time.Duration {
 
 // Remove removes a dead replica and leaves its volumes. With a one-off its anonymous volumes go too.
 func (rs *replicas) Remove(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
-	defer cancel()
-	c, err := rs.Container(ctx, id)
+	look, done := context.WithTimeout(ctx, conn.CallTimeout)
+	defer done()
+	c, err := rs.Container(look, id)
 	if conn.Is(err, rhumb.NotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if r := observed.Replica(c); r.Alive() {
+	r := observed.Replica(c)
+	if r.Alive() {
 		return rhumb.Errorf(rhumb.Conflict, "remove %s: it runs", observed.Name(c)).WithHint("stop it first")
 	}
+	if !r.Started.IsZero() {
+		rs.drain(ctx, writerOf(c))
+	}
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	defer cancel()
 	_, err = rs.API.ContainerRemove(ctx, c.ID,
 		client.ContainerRemoveOptions{RemoveVolumes: c.Config.Labels[label.OneOff] != ""})
 	failed := rs.Fail(err, "remove "+observed.Name(c))

@@ -26,6 +26,7 @@ type Engine struct {
 	*commands   // Exec, Probe
 	*oneOffs    // Run
 	*logs       // Logs
+	*logFiles   // Writers, and what a test says of the files that hold logs
 
 	*script // what a test says of replicas and calls
 	*hand   // what happens to replicas behind rhumb's back
@@ -37,6 +38,7 @@ var (
 	_ rhumb.Prober        = (*Engine)(nil)
 	_ rhumb.HostsSetter   = (*Engine)(nil)
 	_ rhumb.LogReader     = (*Engine)(nil)
+	_ rhumb.LogWriters    = (*Engine)(nil)
 	_ rhumb.CommandRunner = (*Engine)(nil)
 )
 
@@ -51,8 +53,8 @@ func New(now func() time.Time) *Engine {
 	}
 	e := &Engine{
 		state: s, replicas: &replicas{s}, starter: &starter{s}, watches: &watches{s}, holdings: &holdings{s},
-		images: &images{s}, hostsFiles: &hostsFiles{s}, commands: &commands{s}, logs: &logs{s}, script: &script{s},
-		hand: &hand{s},
+		images: &images{s}, hostsFiles: &hostsFiles{s}, commands: &commands{s}, logs: &logs{s}, logFiles: &logFiles{state: s},
+		script: &script{s}, hand: &hand{s},
 	}
 	e.oneOffs = &oneOffs{e.starter, e.hand}
 	return e

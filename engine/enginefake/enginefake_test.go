@@ -16,8 +16,9 @@ import (
 func TestTheFakeKeepsTheContract(t *testing.T) {
 	image := rhumb.Image{Ref: "app", ID: enginefake.ImageID("app")}
 	declaring := rhumb.Image{Ref: "declaring", ID: enginefake.ImageID("declaring"), Volumes: []string{"/data"}}
-	open := func(*testing.T) rhumb.Engine {
+	open := func(t *testing.T) rhumb.Engine {
 		e := enginefake.New(time.Now)
+		e.KeepLogFiles(t.TempDir(), 0, 0)
 		e.Interpret(interpret)
 		e.Image(declaring)
 		e.AddImage("app")

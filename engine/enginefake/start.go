@@ -57,6 +57,7 @@ func (st *starter) start(spec *rhumb.ReplicaSpec) (*replica, error) {
 	}
 	r := st.make(spec, b, now)
 	r.begin(now)
+	st.files.open(r)
 	st.replicas = slices.Insert(st.replicas, st.place(r), r)
 	st.report(r)
 	return r, nil

@@ -36,6 +36,7 @@ type state struct {
 	removed  map[string]bool        // image IDs that the engine had and has no more
 	kept     map[string]string      // rhumb's names: image ID
 	watchers map[*watcher]bool
+	files    *logFolder    // where replicas that start keep their lines; nil: nowhere
 	changed  chan struct{} // closed at each change, and replaced
 }
 
@@ -105,6 +106,7 @@ func (s *state) place(r *replica) int {
 // drop forgets a replica.
 func (s *state) drop(r *replica) {
 	s.replicas = slices.DeleteFunc(s.replicas, func(o *replica) bool { return o == r })
+	r.dropLog()
 	s.report(r)
 }
 

@@ -60,6 +60,7 @@ func Run(t *testing.T, e open, o Options) {
 	Hosts(t, e, o)
 	Probes(t, e, o)
 	Streams(t, e, o)
+	Writers(t, e, o)
 	run(t, e, o, awayTests)
 }
 
@@ -80,6 +81,9 @@ func Probes(t *testing.T, e open, o Options) { run(t, e, o, probeTests) }
 
 // Streams tests rhumb.LogReader and rhumb.CommandRunner.
 func Streams(t *testing.T, e open, o Options) { run(t, e, o, streamTests, hookTests) }
+
+// Writers tests rhumb.LogWriters.
+func Writers(t *testing.T, e open, o Options) { run(t, e, o, writerTests) }
 
 func run(t *testing.T, e open, o Options, groups ...map[string]func(*bench)) {
 	for _, group := range groups {
@@ -109,6 +113,9 @@ func setter(b *bench) rhumb.HostsSetter {
 }
 func prober(b *bench) rhumb.Prober    { return offered[rhumb.Prober](b, "run health checks") }
 func reader(b *bench) rhumb.LogReader { return offered[rhumb.LogReader](b, "read logs") }
+func writers(b *bench) rhumb.LogWriters {
+	return offered[rhumb.LogWriters](b, "say where logs are")
+}
 func commands(b *bench) rhumb.CommandRunner {
 	return offered[rhumb.CommandRunner](b, "run commands")
 }
