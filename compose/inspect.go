@@ -260,6 +260,10 @@ func (v *inspector) mapping(s scope, path string, n *yaml.Node, spec *keys.Field
 			return
 		}
 		known[k.Value] = k.Line
+		if k.Value == keys.Extension && spec == keys.Specification() && len(v.including) > 1 {
+			v.wrong(s, k, k.Line, k.Value+": an included file can't have it", "move it to the file that includes this one")
+			return
+		}
 		if key := keys.Refused(place.Join(path, k.Value)); key != nil && len(target(val).Content) > 0 {
 			v.wrong(s, k, k.Line, k.Value+": "+key.Refusal(), key.Hint())
 			return
@@ -305,8 +309,8 @@ func keyMistake(path string, k *yaml.Node, before int, spec *keys.Field, known b
 		return what + ": set twice, first in line " + strconv.Itoa(before), "keep one of them"
 	case !known:
 		return what + ": unknown field", spec.Hint(k.Value)
-	case k.Value == keys.Extension && spec != nil && spec != keys.Service():
-		return what + ": only services have it", "move it below a service"
+	case k.Value == keys.Extension && spec != nil && spec != keys.Service() && spec != keys.Specification():
+		return what + ": only services and the top level have it", "move it below a service"
 	}
 	return "", ""
 }

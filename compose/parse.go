@@ -100,8 +100,9 @@ func (v *inspector) settleUnset(inactive func(path string) bool) {
 	})
 	reported := map[string]bool{}
 	for _, m := range v.missing {
-		// A value below a top-level x- matters only where an alias uses it, and is recorded there too.
-		if !m.required && !m.envFile && (strings.HasPrefix(m.path, "x-") || inactive(m.path)) || reported[m.at+m.name] {
+		// A value below another top-level x- matters only where an alias uses it, and is recorded there too.
+		foreign := strings.HasPrefix(m.path, "x-") && !strings.HasPrefix(m.path, keys.Extension+".")
+		if !m.required && !m.envFile && (foreign || inactive(m.path)) || reported[m.at+m.name] {
 			continue
 		}
 		reported[m.at+m.name] = true

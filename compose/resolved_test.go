@@ -204,6 +204,11 @@ volumes: {vol: {external: true}, wol: {name: "fixed$$"}}
 configs: {c: {external: true, name: kept}, nothing: {content: ""}}
 secrets: {s: {external: true}}
 `},
+	"logs": {".env": "DAYS=7\n", "compose.yaml": `
+services:
+  web: {image: x, ports: [{target: 80, app_protocol: http}], x-rhumb: {access_log: true}}
+x-rhumb: {logs: {keep: "${DAYS}d", size: 16777216}}
+`},
 	"text": {"compose.yaml": `
 services:
   web:

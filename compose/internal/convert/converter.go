@@ -76,7 +76,8 @@ func newConverter(m Model) *converter {
 // stack converts everything. Mistakes go to c.bad; the stack is then unusable.
 func (c *converter) stack() rhumb.Stack {
 	c.prepare()
-	s := rhumb.Stack{Name: c.in.Name}
+	s := rhumb.Stack{Name: c.in.Name,
+		Logs: extension.ReadStack(c.bad, c.project.Extensions[keys.Extension]).Logs}
 	for _, name := range c.project.ServiceNames() {
 		svc := c.service(c.project.Services[name])
 		jobs := c.hooks(c.project.Services[name], &svc)

@@ -2,12 +2,13 @@ package convert
 
 import (
 	"fmt"
+	"slices"
 
 	"rhumb"
 	"rhumb/compose/internal/keys"
 )
 
-// routed reports routes that are claimed twice, by one service or two.
+// routed reports routes that are claimed twice, by one service or two, and access logs of services without HTTP.
 func (c *converter) routed(services []rhumb.Service) {
 	held := map[string]string{}
 	for _, s := range services {
@@ -23,5 +24,17 @@ func (c *converter) routed(services []rhumb.Service) {
 			}
 			held[r.Address()] = s.Name
 		}
+		path := "services." + s.Name
+		own := path + "." + keys.Extension
+		wrong := c.unset && (c.bad.Said(path+".ports") || c.bad.Said(own+".routes")) // that may be why it has none
+		if s.AccessLog && !servesHTTP(&s) && !wrong {
+			c.bad.At(own+".access_log", "add routes, or app_protocol: http to a port", "the service has no HTTP route or port")
+		}
 	}
+}
+
+// servesHTTP reports whether the proxy understands a route or port of the service as HTTP.
+func servesHTTP(s *rhumb.Service) bool {
+	return len(s.Routes) > 0 ||
+		slices.ContainsFunc(s.Ports, func(p rhumb.Port) bool { return p.Protocol == rhumb.HTTP })
 }

@@ -1,11 +1,10 @@
-// Package extension reads x-rhumb, rhumb's extension of a service in a Compose file.
+// Package extension reads x-rhumb, rhumb's extension of a service and of a stack in a Compose file.
 package extension
 
 import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +15,7 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Service is the content of x-rhumb. The zero value is that of a service without x-rhumb.
+// Service is the content of a service's x-rhumb. The zero value is that of a service without x-rhumb.
 type Service struct {
 	Routes      []rhumb.Route
 	Strategy    rhumb.Strategy // "" if not set
@@ -25,6 +24,7 @@ type Service struct {
 	Hooks       map[rhumb.HookKind]*time.Duration // the time limits
 	After       *rhumb.Check
 	TLS         *TLS // nil if not set
+	AccessLog   bool
 }
 
 // Read reads a service's x-rhumb. raw is the Compose library's value, or nil if the service has none. Mistakes go to
@@ -55,6 +55,8 @@ func Read(bad *place.Problems, service string, raw any) Service {
 			x.After = at.after(v)
 		case "tls":
 			x.TLS = at.tls(v)
+		case "access_log":
+			x.AccessLog = at.yes(v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}
@@ -83,12 +85,23 @@ func (r reader) fields(v any, known ...string) map[string]any {
 	good := map[string]any{}
 	for k, v := range m {
 		if !slices.Contains(known, k) {
-			r.below(k).wrong(place.DidYouMean(k, known), "unknown field")
+			r.below(k).wrong(hint(r.path, k, known), "unknown field")
 			continue
 		}
 		good[k] = v
 	}
 	return good
+}
+
+// hint returns the hint for an unknown field of the mapping at a path. The field may belong to the other x-rhumb.
+func hint(path, name string, known []string) string {
+	switch {
+	case path == keys.Extension && slices.Contains(keys.ExtensionFields, name):
+		return "move it to x-rhumb of a service"
+	case strings.HasSuffix(path, "."+keys.Extension) && slices.Contains(keys.StackFields, name):
+		return "move it to x-rhumb at the top level"
+	}
+	return place.DidYouMean(name, known)
 }
 
 // shown returns a value for messages.
@@ -123,6 +136,18 @@ func (r reader) time(v any) *time.Duration {
 		return nil
 	}
 	return &d
+}
+
+// yes reads true or false, or one of them as a string from interpolation.
+func (r reader) yes(v any) bool {
+	switch v {
+	case true, "true":
+		return true
+	case false, "false":
+	default:
+		r.wrong("write true or false", "%v is neither true nor false", shown(v))
+	}
+	return false
 }
 
 // port reads a number, or a string from interpolation.
@@ -182,64 +207,4 @@ func (r reader) ready(v any) rhumb.Ready {
 		}
 	}
 	return out
-}
-
-func (r reader) routes(v any) []rhumb.Route {
-	list, ok := v.([]any)
-	if !ok {
-		r.wrong("write it as [shop.example.com, {host: …, path: …, port: …}]", "it must be a list")
-		return nil
-	}
-	var routes []rhumb.Route
-	for i, item := range list {
-		routes = append(routes, r.item(i).route(item))
-	}
-	return routes
-}
-
-func (r reader) route(v any) rhumb.Route {
-	out := rhumb.Route{}
-	if s, ok := v.(string); ok {
-		host, path, slash := strings.Cut(s, "/")
-		out.Host = r.host(host)
-		if slash {
-			out.Path = r.routePath("/" + path)
-		}
-		return out
-	}
-	fields := r.fields(v, "host", "path", "port")
-	if v, ok := fields["host"]; ok {
-		out.Host = r.below("host").host(r.below("host").text(v))
-	}
-	if v, ok := fields["path"]; ok {
-		out.Path = r.below("path").routePath(r.below("path").text(v))
-	}
-	if v, ok := fields["port"]; ok {
-		out.Port = r.below("port").port(v)
-	}
-	return out
-}
-
-var hostName = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
-
-func (r reader) host(s string) string {
-	s = strings.TrimSuffix(strings.ToLower(s), ".")
-	switch {
-	case s == "" || s == "*":
-		return ""
-	case strings.Contains(s, ":"):
-		r.wrong("write {host: …, path: …, port: …}; the port is the container's",
-			"%q has a colon: a route is a host name and a path", s)
-	case !hostName.MatchString(s) || len(s) > 253:
-		r.wrong("write it as shop.example.com, or *.example.com for one more label", "%q is not a host name", s)
-	}
-	return s
-}
-
-func (r reader) routePath(s string) string {
-	if !strings.HasPrefix(s, "/") || strings.ContainsAny(s, " ?#*\r\n\\") || strings.Contains(s, "//") {
-		r.wrong("write it as /v1: it begins with a slash and is a plain prefix", "%q is not a path", s)
-		return ""
-	}
-	return strings.TrimRight(s, "/")
 }

@@ -1,16 +1,10 @@
 package extension
 
-import (
-	"regexp"
-	"strconv"
-	"time"
-
-	"rhumb"
-)
+import "rhumb"
 
 const (
-	tlsHint = "write off, acme, internal, or a mapping with cert and key, or with from, and with hsts and redirect"
-	longest = 2 * 365 // days of HSTS
+	tlsHint     = "write off, acme, internal, or a mapping with cert and key, or with from, and with hsts and redirect"
+	longestHSTS = 730 * day
 )
 
 // tls reads x-rhumb.tls: a word, or a mapping.
@@ -43,14 +37,10 @@ func (r reader) tls(v any) *TLS {
 		w.Source = rhumb.CertGiven
 	}
 	if v, ok := fields["hsts"]; ok {
-		w.HSTS = r.below("hsts").days(v)
+		w.HSTS = r.below("hsts").days(v, 1, longestHSTS, "up to 730d")
 	}
 	if v, ok := fields["redirect"]; ok {
-		on, ok := v.(bool)
-		if !ok {
-			r.below("redirect").wrong("write true or false", "%v is neither true nor false", shown(v))
-		}
-		plain := !on
+		plain := !r.below("redirect").yes(v)
 		w.Plain = &plain
 		if plain && w.HSTS > 0 {
 			r.below("redirect").wrong("leave one of them out", "hsts has browsers insist on HTTPS, redirect: false serves "+
@@ -73,21 +63,4 @@ func (r reader) source(s string) rhumb.CertSource {
 	}
 	r.wrong(tlsHint, "unknown source of certificates %q", s)
 	return ""
-}
-
-var inDays = regexp.MustCompile(`^([0-9]{1,4})d$`)
-
-// days reads a duration that may be in days: 180d.
-func (r reader) days(v any) time.Duration {
-	s, _ := v.(string)
-	if m := inDays.FindStringSubmatch(s); m != nil {
-		if n, err := strconv.Atoi(m[1]); err == nil && n <= longest {
-			return time.Duration(n) * 24 * time.Hour
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 && d <= longest*24*time.Hour {
-		return d
-	}
-	r.wrong("write it as 180d or 12h", "%v is not a time up to %dd", shown(v), longest)
-	return 0
 }

@@ -13,11 +13,14 @@ import (
 	"rhumb/compose/internal/place"
 )
 
-// Extension is the key of rhumb's extension of a service.
+// Extension is the key of rhumb's extensions of a service and of a stack, at the top level.
 const Extension = "x-rhumb"
 
-// ExtensionFields are the fields of the extension.
-var ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls"}
+// The fields of the extensions.
+var (
+	ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls", "access_log"}
+	StackFields     = []string{"logs"}
+)
 
 // Kind is a set of kinds of YAML values.
 type Kind uint8
@@ -214,6 +217,9 @@ var formerly = map[string]string{"net": "network_mode", "depends": "depends_on",
 func (f *Field) Hint(key string) string {
 	if now, ok := formerly[key]; ok && f == Service() {
 		return "did you mean " + now + "?"
+	}
+	if f == Specification() && slices.Contains(StackFields, key) {
+		return "did you mean " + Extension + "." + key + "?"
 	}
 	if c := place.Closest(key, f.names()); c != "" {
 		return "did you mean " + c + "?"

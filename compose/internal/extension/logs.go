@@ -1,0 +1,84 @@
+package extension
+
+import (
+	"regexp"
+	"strconv"
+	"time"
+
+	units "github.com/docker/go-units"
+
+	"rhumb"
+	"rhumb/compose/internal/keys"
+	"rhumb/compose/internal/place"
+)
+
+// Stack is the content of the top-level x-rhumb. The zero value is that of a stack without x-rhumb.
+type Stack struct {
+	Logs rhumb.LogLimits
+}
+
+// ReadStack reads the top-level x-rhumb. raw is the Compose library's value, or nil if the stack has none. Mistakes go
+// to bad.
+func ReadStack(bad *place.Problems, raw any) Stack {
+	x := Stack{}
+	if raw == nil {
+		return x
+	}
+	r := reader{bad, keys.Extension}
+	if v, ok := r.fields(raw, keys.StackFields...)["logs"]; ok {
+		x.Logs = r.below("logs").logs(v)
+	}
+	return x
+}
+
+// logs reads the limits of a stack's logs.
+func (r reader) logs(v any) rhumb.LogLimits {
+	var l rhumb.LogLimits
+	fields := r.fields(v, "keep", "size")
+	if v, ok := fields["keep"]; ok {
+		l.Keep = r.below("keep").days(v, time.Hour, longestKeep, "from 1h to 3650d")
+	}
+	if v, ok := fields["size"]; ok {
+		l.Size = r.below("size").size(v)
+	}
+	return l
+}
+
+const (
+	day         = 24 * time.Hour
+	longestKeep = 3650 * day
+	leastSize   = 16 << 20
+	mostSize    = 1 << 50
+)
+
+// size reads a number of bytes, or a string with a unit as elsewhere in Compose: 1 GB is 1024 MB.
+func (r reader) size(v any) int64 {
+	s, ok := v.(string)
+	if n, isInt := v.(int); isInt {
+		s, ok = strconv.Itoa(n), true
+	}
+	n, err := units.RAMInBytes(s)
+	if !ok || err != nil || n < leastSize || n > mostSize {
+		r.wrong("write it as 500MB or 1GB", "%v is not a size from 16MB to 1PB", shown(v))
+		return 0
+	}
+	return n
+}
+
+var inDays = regexp.MustCompile(`^([0-9]{1,4})d$`)
+
+// days reads a duration that may be in days: 180d. between is the range in words.
+func (r reader) days(v any, least, most time.Duration, between string) time.Duration {
+	s, _ := v.(string)
+	d, err := time.ParseDuration(s)
+	if m := inDays.FindStringSubmatch(s); m != nil {
+		var n int
+		n, err = strconv.Atoi(m[1])
+		d = time.Duration(n) * day
+	}
+	if err != nil || d < least || d > most {
+		r.wrong("write it as 180d or 12h", "%v is not a time %s", shown(v), between)
+		return 0
+	}
+	return d
+}
