@@ -41,6 +41,10 @@ type Deps struct {
 	DiskLimit int
 	Space     func(path string) (disk.Usage, error) // nil: disk.Look
 	Usage     func(context.Context) (string, error) // what takes the engine's space, in words; nil: unknown
+
+	// LogLimits takes the limits of the logs of each stack that isn't down: soon after Hold begins, soon after they
+	// change, and often again. It must not block. nil: logs aren't kept
+	LogLimits func(stack string, l rhumb.LogLimits)
 }
 
 // Control answers what people ask of a daemon, and holds its stacks. It does nothing before Hold.
@@ -77,6 +81,9 @@ func New(d Deps) *Control {
 	}
 	if d.DiskLimit == 0 {
 		d.DiskLimit = defaultDiskLimit
+	}
+	if d.LogLimits == nil {
+		d.LogLimits = func(string, rhumb.LogLimits) {}
 	}
 	if d.Keep == 0 {
 		d.Keep = 10

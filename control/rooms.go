@@ -88,7 +88,8 @@ func (c *rooms) runs() run.Deps {
 		performs.KeepPair = c.Deps.Certificates.KeepPair
 	}
 	return run.Deps{Engine: c.Engine, Act: performs, Ledger: c.ledger, Oneoffs: c.oneoffs, Care: c.care,
-		Sources: c.sources, Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log}
+		Sources: c.sources, Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log,
+		LogLimits: c.LogLimits}
 }
 
 // missingService returns the error that a stack's current release has no such service.

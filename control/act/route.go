@@ -88,3 +88,12 @@ func (p *Performer) withdraw(t *rhumb.Table, s *scene.Scene, step rhumb.Step, no
 		routing.Expect(t, p.stack, step.Service, now.Add(wait))
 	}
 }
+
+// Configure has the proxy serve the stack's backends with the settings of the wanted release, unless it does.
+func (p *Performer) Configure(ctx context.Context, s *scene.Scene) error {
+	edit := func(t *rhumb.Table) { routing.Configure(t, p.stack, s.Wanted.Model, s.Open != nil) }
+	if !routing.Changes(s.Router.Table, edit) {
+		return nil
+	}
+	return p.Desk.Edit(ctx, edit)
+}

@@ -55,8 +55,25 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 			return &t.Backends[i]
 		}
 	}
-	t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: stack, Service: s.Name, Hold: s.Hold})
+	t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: stack, Service: s.Name, Hold: s.Hold,
+		AccessLog: s.AccessLog})
 	return &t.Backends[len(t.Backends)-1]
+}
+
+// Configure copies the settings of services in the model to a stack's backends. While a deployment is open, requests
+// in its gaps may still need the hold of the release before, so the hold follows when the deployment has ended.
+func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
+	for i := range t.Backends {
+		b := &t.Backends[i]
+		s := m.Service(b.Service)
+		if s == nil || b.Stack != stack {
+			continue
+		}
+		b.AccessLog = s.AccessLog
+		if !open {
+			b.Hold = s.Hold
+		}
+	}
 }
 
 // Publish makes an address lead to the service; addr is one of s.Addresses(). If another stack has the address, Publish

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"rhumb"
 )
@@ -52,5 +53,26 @@ func TestAnAddressOfAnotherStackStaysThere(t *testing.T) {
 	far.Routes = []rhumb.Route{{Host: "a.test", Path: "/b", Port: 80}}
 	if errs := publish("blog", far); errs != nil {
 		t.Errorf("other addresses are free: %v", errs)
+	}
+}
+
+func TestOnlyTheStacksOwnBackendsAreConfigured(t *testing.T) {
+	table := rhumb.Table{Backends: []rhumb.Backend{
+		{Name: "blog/web:80", Stack: "blog", Service: "web", Hold: time.Second},
+		{Name: "shop/api:80", Stack: "shop", Service: "api", Hold: time.Second},
+		{Name: "shop/web:80", Stack: "shop", Service: "web", Hold: time.Second},
+	}}
+	model := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Hold: time.Minute, AccessLog: true}}}
+	want := table.Clone()
+	want.Backends[2].AccessLog = true
+	if Configure(&table, "shop", model, true); !table.Equal(want) {
+		t.Errorf("while a deployment is open: %+v", table.Backends)
+	}
+	want.Backends[2].Hold = time.Minute
+	if Configure(&table, "shop", model, false); !table.Equal(want) {
+		t.Errorf("afterwards: %+v", table.Backends)
+	}
+	if Configure(&table, "shop", nil, false); !table.Equal(want) {
+		t.Errorf("without a release: %+v", table.Backends)
 	}
 }

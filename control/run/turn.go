@@ -24,8 +24,14 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	}
 	r.announce.look(ctx, s)
 	r.announce.unserved(ctx, s, now)
+	if s.Wanted.Model != nil {
+		r.LogLimits(r.stack, s.Wanted.Model.Logs)
+	}
 	if err := r.act.Certify(ctx, s); err != nil && ctx.Err() == nil { // it must not keep replicas from being healed
 		r.log.Warn("certificates not handed to the proxy", "err", err)
+	}
+	if err := r.act.Configure(ctx, s); err != nil && ctx.Err() == nil { // likewise
+		r.log.Warn("settings of backends not handed to the proxy", "err", err)
 	}
 	d := decide(s, now)
 	if moved, err := r.settle(ctx, work, s, d, now); moved || err != nil {

@@ -132,3 +132,38 @@ func TestANetworkIsNamedByItsKey(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
+
+func TestLimitsOfLogsDifferInWords(t *testing.T) {
+	of := func(keep time.Duration, size int64) *rhumb.Stack {
+		m := stack(web(1, "a"))
+		m.Logs = rhumb.LogLimits{Keep: keep, Size: size}
+		return m
+	}
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		was, is *rhumb.Stack
+		want    string
+	}{
+		"the default, written down": {of(0, 0), of(30*day, 1<<30), ""},
+		"the default again":         {of(day, 0), of(0, 0), "logs are kept for 30d, at most 1 GB"},
+		"longer":                    {of(0, 0), of(90*day, 0), "logs are kept for 90d, at most 1 GB"},
+		"less":                      {of(0, 0), of(0, 512<<20), "logs are kept for 30d, at most 512 MB"},
+		"both":                      {of(day, 1<<40), of(36*time.Hour, 3<<29), "logs are kept for 36h, at most 1536 MB"},
+		"odd": {of(0, 0), of(90*time.Minute, 20_000_001),
+			"logs are kept for 1h30m, at most 20000001 bytes"},
+		"odder": {of(0, 0), of(time.Hour+time.Second, 1<<50), "logs are kept for 1h0m1s, at most 1024 TB"},
+	} {
+		got := Stacks(c.was, c.is)
+		var want []rhumb.Difference
+		if c.want != "" {
+			want = []rhumb.Difference{{Verb: "changed", What: []string{c.want}}}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+	first, last := Stacks(nil, of(day, 0)), Stacks(of(day, 0), nil)
+	if len(first) != 2 || first[0].What[0] != "logs are kept for 1d, at most 1 GB" || len(last) != 1 {
+		t.Errorf("at first %v, at last %v", first, last)
+	}
+}
