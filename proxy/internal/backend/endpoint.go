@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rhumb"
 	"rhumb/proxy/internal/flow"
 )
 
@@ -59,6 +60,7 @@ func (r *Replica) Dismiss(ctx context.Context, leaving func() bool) {
 // Member is an endpoint of a backend in one table. Pick counts a connection or request for it, which Done ends.
 type Member struct {
 	*Endpoint
+	Spec    *rhumb.Endpoint // of the table; it doesn't change
 	backend *counters
 	release *releaseCounters
 }

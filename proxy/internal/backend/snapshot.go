@@ -76,12 +76,13 @@ func (s *Snapshot) addBackend(old *Snapshot, spec *rhumb.Backend, hidden func(rh
 	}
 	inUse := map[int]bool{}
 	b.active = make([]*Member, 0, len(spec.Endpoints))
-	for _, e := range spec.Endpoints {
+	for i, e := range spec.Endpoints {
 		inUse[e.Release] = true
 		known := s.endpoint(old, e)
 		s.stays[e.Replica] = s.stays[e.Replica] || !e.Leave
 		if !e.Draining && !hidden(e) {
-			m := &Member{Endpoint: known, backend: b.counters, release: b.counters.release(e.Release)}
+			m := &Member{Endpoint: known, Spec: &spec.Endpoints[i], backend: b.counters,
+				release: b.counters.release(e.Release)}
 			b.active = append(b.active, m)
 		}
 	}
@@ -191,6 +192,14 @@ func (s *Snapshot) Stats() map[string]rhumb.BackendStats {
 		stats[name] = b.counters.stats()
 	}
 	return stats
+}
+
+// Logged returns a backend whose requests are logged; nil if they aren't.
+func (s *Snapshot) Logged(backend string) *rhumb.Backend {
+	if b := s.backends[backend]; b != nil && b.spec.AccessLog {
+		return b.spec
+	}
+	return nil
 }
 
 // Stack returns the stack of a backend; "" if it is unknown.

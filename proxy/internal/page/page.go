@@ -23,6 +23,9 @@ type Page struct {
 	close  bool
 }
 
+// String returns what the page says, in one line.
+func (p Page) String() string { return p.what }
+
 // NotFound answers a request that no rule fits.
 func NotFound(r *http.Request) Page {
 	return Page{status: http.StatusNotFound, what: "Nothing is served here",

@@ -20,18 +20,18 @@ type forwarding struct {
 	hsts    string          // Strict-Transport-Security of the answer; "": as the replica says
 	body    *inbound.Body   // nil: the request has none
 	member  *backend.Member // nil: no replica has answered
+	access  *access         // nil: the request isn't logged
 }
 
 // forward sends a request to a replica of the backend, and its answer to the client.
-func (s *Server) forward(p *inbound.Progress, r *http.Request, backend, hsts string) {
-	f := &forwarding{server: s, backend: backend, hsts: hsts, body: p.Body()}
+func (f *forwarding) forward(p *inbound.Progress) {
 	defer f.end()
 	out, err := p.Request()
 	if err != nil {
 		f.failed(p, out, err)
 		return
 	}
-	reverse := s.reverse
+	reverse := f.server.reverse
 	reverse.Transport, reverse.ModifyResponse, reverse.ErrorHandler = f, f.finish, f.failed
 	reverse.ServeHTTP(p, out)
 }
@@ -61,10 +61,11 @@ func (f *forwarding) RoundTrip(r *http.Request) (resp *http.Response, err error)
 			m.NoteError()
 		}
 		f.member = m
+		f.access.noteMember(m, resp)
 		if both, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
-			resp.Body = m.Upgrade(both)
+			resp.Body = &upgraded{m.Upgrade(both), f.access}
 		} else {
-			resp.Body = &answerBody{ReadCloser: resp.Body, ctx: r.Context(), member: m}
+			resp.Body = &answerBody{ReadCloser: resp.Body, ctx: r.Context(), member: m, access: f.access}
 		}
 		return nil
 	})
@@ -108,7 +109,21 @@ func (f *forwarding) failed(w http.ResponseWriter, r *http.Request, err error) {
 		f.server.deps.Log.Debug("request failed", "backend", f.backend, "err", err)
 		answer = page.Failed(stack)
 	}
+	f.access.noteError(answer.String())
 	answer.Write(w, r)
+}
+
+// upgraded is an upgraded connection to a replica.
+type upgraded struct {
+	io.ReadWriteCloser
+	access *access
+}
+
+// Read reads what the replica sends.
+func (u *upgraded) Read(b []byte) (int, error) {
+	n, err := u.ReadWriteCloser.Read(b)
+	u.access.noteBytes(n)
+	return n, err
 }
 
 // answerBody is the body of a replica's answer. It counts the answers that break off.
@@ -116,6 +131,7 @@ type answerBody struct {
 	io.ReadCloser
 	ctx    context.Context
 	member *backend.Member
+	access *access
 }
 
 // Read reads what the replica sends.
@@ -123,6 +139,7 @@ func (a *answerBody) Read(b []byte) (int, error) {
 	n, err := a.ReadCloser.Read(b)
 	if err != nil && err != io.EOF && a.ctx.Err() == nil {
 		a.member.NoteCut()
+		a.access.noteError("the replica broke off its answer")
 	}
 	return n, err
 }

@@ -48,13 +48,11 @@ func (s *Server) setOrigin(in, out *http.Request) {
 		}
 	}
 	chain, host, proto := peer.String(), out.Host, "http"
-	client := peer
 	if connOf(in).Encrypted() {
 		proto = "https"
 	}
 	if trusted {
 		if before := strings.Join(in.Header["X-Forwarded-For"], ", "); before != "" {
-			client = s.lastStranger(before, peer)
 			chain = before + ", " + chain
 		}
 		host = cmp.Or(in.Header.Get("X-Forwarded-Host"), host)
@@ -63,7 +61,16 @@ func (s *Server) setOrigin(in, out *http.Request) {
 	out.Header["X-Forwarded-For"] = []string{chain}
 	out.Header["X-Forwarded-Host"] = []string{host}
 	out.Header["X-Forwarded-Proto"] = []string{proto}
-	out.Header["X-Real-Ip"] = []string{client.String()}
+	out.Header["X-Real-Ip"] = []string{s.clientOf(in, peer).String()}
+}
+
+// clientOf returns the address of the client that sent a request: that of the peer, or what a trusted peer says.
+func (s *Server) clientOf(r *http.Request, peer netip.Addr) netip.Addr {
+	before := r.Header["X-Forwarded-For"]
+	if len(before) == 0 || !s.trusts(peer) {
+		return peer
+	}
+	return s.lastStranger(strings.Join(before, ", "), peer)
 }
 
 // lastStranger follows a chain of X-Forwarded-For back from a trusted peer to the first address that isn't trusted.

@@ -4,6 +4,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -38,6 +39,7 @@ type Deps struct {
 	Certificates Certificates
 	Trusted      []netip.Prefix // peers whose X-Forwarded-* are believed
 	Limits       limits.Limits
+	Access       io.Writer // gets a line for each request to a backend with an access log; nil: there are no lines
 	Log          *slog.Logger
 }
 
@@ -206,6 +208,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	snap := s.deps.Served.Load()
 	name, known := s.backendOf(snap, r)
+	if a := newAccess(s, snap.Logged(name), w, r); a != nil {
+		defer a.end()
+		w = a
+	}
 	if r.ProtoMajor == 2 {
 		leave, ok := s.admit(r, name)
 		if !ok {
@@ -214,6 +220,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		defer leave()
 	}
+	s.answer(snap, w, r, name, known)
+}
+
+// answer answers a request that has a place: it forwards it to the backend, if one is known, or refuses it.
+func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.Request, name string, known bool) {
 	p := inbound.NewProgress(w, r, inboundLimits(s.deps.Limits))
 	defer p.End()
 	if suspect(r) {
@@ -231,7 +242,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		page.NotAllowed().Write(p, r)
 	default:
-		s.forward(p, r, name, hsts)
+		a, _ := w.(*access) // nil: the request isn't logged
+		f := &forwarding{server: s, backend: name, hsts: hsts, body: p.Body(), access: a}
+		f.forward(p)
 	}
 }
 
