@@ -24,16 +24,18 @@ const Version = "v1"
 // Services are what a server offers, each behind an interface of its own. A nil one is not offered: it is not in the
 // OpenAPI document, and calls to it return Unsupported.
 type Services struct {
-	Deployer rhumb.Deployer
-	Stacks   rhumb.Stacks
-	History  rhumb.History
-	Traffic  rhumb.Traffic
-	Insides  rhumb.Insides
-	Values   rhumb.Values
-	Builder  rhumb.Builder
+	Deployer   rhumb.Deployer
+	Stacks     rhumb.Stacks
+	History    rhumb.History
+	Traffic    rhumb.Traffic
+	Insides    rhumb.Insides
+	Values     rhumb.Values
+	Builder    rhumb.Builder
+	Observer   rhumb.Observer
+	Forwarding rhumb.LogForwarding
 }
 
-// All returns the services of a server that offers all of them.
+// All returns the services of a server that offers all that rhumb.Server has.
 func All(s rhumb.Server) Services {
 	return Services{Deployer: s, Stacks: s, History: s, Traffic: s, Insides: s, Values: s, Builder: s}
 }
@@ -54,6 +56,8 @@ func (s Services) sets() []set {
 		{"logs and commands of replicas", s.Insides != nil, func(a *api) { a.insides(s.Insides) }},
 		{"kept values", s.Values != nil, func(a *api) { a.values(s.Values) }},
 		{"builds", s.Builder != nil, func(a *api) { a.builder(s.Builder) }},
+		{"kept logs", s.Observer != nil, func(a *api) { a.observer(s.Observer) }},
+		{"the forwarding of logs", s.Forwarding != nil, func(a *api) { a.forwarding(s.Forwarding) }},
 	}
 }
 

@@ -16,14 +16,19 @@ import (
 )
 
 // quiet answers nothing; a test overrides what it calls.
-type quiet struct{ rhumb.Server }
+type quiet struct {
+	rhumb.Server
+	rhumb.Observer
+}
 
 func (quiet) Values(context.Context) ([]string, error) { return nil, io.ErrClosedPipe }
 
 func serve(t *testing.T) (string, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	s := httptest.NewServer(httpapi.New(httpapi.All(quiet{}), slog.New(slog.NewTextHandler(&log, nil))))
+	services := httpapi.All(quiet{})
+	services.Observer = quiet{}
+	s := httptest.NewServer(httpapi.New(services, slog.New(slog.NewTextHandler(&log, nil))))
 	t.Cleanup(s.Close)
 	return s.URL, &log
 }
@@ -81,6 +86,9 @@ func TestWrongRequestsAreRefusedWithACodeAndWords(t *testing.T) {
 			400, "invalid", "more than 100000 values"},
 		{"GET", "/v1/stacks/shop/deployments/seven", "", "", 400, "invalid", "integer"},
 		{"GET", "/v1/events?since=yesterday", "", "", 400, "invalid", "not a time"},
+		{"GET", "/v1/logs?level=loud", "", "", 400, "invalid", "level"},
+		{"GET", "/v1/logs?since=yesterday", "", "", 400, "invalid", "not a time"},
+		{"GET", "/v1/logs/counts?stream=third", "", "", 400, "invalid", "stream"},
 		{"POST", "/v1/stacks/shop/services/web/builds", "application/x-tar", "x", 400, "invalid", "multipart"},
 		{"POST", "/v1/stacks/shop/services/web/exec", "application/json",
 			`{"Options":{"Command":["sh"]}}`,
@@ -129,7 +137,8 @@ func TestTheOpenAPIDocumentNamesEveryOperation(t *testing.T) {
 		t.Errorf("it is of version %q", doc.OpenAPI)
 	}
 	operations := strings.Fields("plan deploy change plan-change cancel deployment deployments info stacks status " +
-		"releases diff routes certificates root-certificate events logs exec run set-value remove-value values build")
+		"releases diff routes certificates root-certificate events logs exec run set-value remove-value values build " +
+		"lines log-counts")
 	for _, id := range operations {
 		if !got[id] {
 			t.Errorf("%s is missing", id)

@@ -13,11 +13,8 @@ import (
 
 type logsInput struct {
 	StackPath
+	LogRange
 	Service []string `query:"service,explode" doc:"only these services'"`
-	Follow  bool     `query:"follow" doc:"go on with those that follow"`
-	Tail    int      `query:"tail" doc:"the last so many of each replica; 0: all; negative: none of the old ones"`
-	Since   string   `query:"since" doc:"only those not before this time (RFC 3339)"`
-	Until   string   `query:"until" doc:"only those before this time (RFC 3339)"`
 }
 
 type commandInput struct {
@@ -29,23 +26,11 @@ type commandInput struct {
 func (a *api) insides(s rhumb.Insides) {
 	stream(a, op("logs", http.MethodGet, "/stacks/{stack}/logs", "Stream log lines, merged by time"),
 		func(ctx context.Context, in *logsInput, send func(wire.Item) error) (wire.Item, error) {
-			o := rhumb.LogOptions{Follow: in.Follow, Tail: in.Tail}
-			var err error
-			if o.Since, err = timeOf(in.Since, "since"); err != nil {
+			o, err := in.options()
+			if err != nil {
 				return wire.Item{}, err
 			}
-			if o.Until, err = timeOf(in.Until, "until"); err != nil {
-				return wire.Item{}, err
-			}
-			for l, err := range s.Logs(ctx, in.Stack, in.Service, o) {
-				if err != nil {
-					return wire.Item{}, err
-				}
-				if err := send(wire.Item{Line: &l}); err != nil {
-					return wire.Item{}, context.Canceled // the reader has gone
-				}
-			}
-			return wire.Item{End: true}, nil
+			return sendLines(s.Logs(ctx, in.Stack, in.Service, o), send)
 		})
 	a.joined("exec", "Run a command in a service's replica",
 		func(ctx context.Context, in *commandInput, o rhumb.ExecOptions) (int, error) {

@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,41 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"rhumb"
-	"rhumb/httpapi"
 	"rhumb/httpapi/client"
 )
-
-// serve serves s on a unix socket and returns a client for it.
-func serve(t *testing.T, s rhumb.Server) *client.Client {
-	t.Helper()
-	return serveSome(t, httpapi.All(s))
-}
-
-// serveSome serves a part of a server.
-func serveSome(t *testing.T, s httpapi.Services) *client.Client {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "s")
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	log := slog.New(slog.DiscardHandler)
-	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(s, log), log) }()
-	c, err := client.New("unix://" + path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Close()
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
-	return c
-}
 
 // streams returns streams with an input, and a function that returns what was written to them.
 func streams(in string) (rhumb.Streams, func() []string) {
@@ -76,37 +40,37 @@ var request = rhumb.DeployRequest{
 	Auth: map[string]rhumb.Credentials{"registry.example": {Username: "u", Password: "p"}},
 }
 
-// calls is every method of rhumb.Server.
-var calls = map[string]func(context.Context, rhumb.Server) (any, error){
-	"Plan": func(ctx context.Context, s rhumb.Server) (any, error) { return s.Plan(ctx, request) },
-	"Deploy": func(ctx context.Context, s rhumb.Server) (any, error) {
+// calls is every method of whole.
+var calls = map[string]func(context.Context, whole) (any, error){
+	"Plan": func(ctx context.Context, s whole) (any, error) { return s.Plan(ctx, request) },
+	"Deploy": func(ctx context.Context, s whole) (any, error) {
 		var news []rhumb.Event
 		d, err := s.Deploy(ctx, request, func(e rhumb.Event) { news = append(news, e) })
 		return []any{news, d}, err
 	},
-	"Change": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Change": func(ctx context.Context, s whole) (any, error) {
 		return s.Change(ctx, rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"web": 3},
 			ID: "r2", Volumes: true, WaitLock: time.Minute})
 	},
-	"PlanChange": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"PlanChange": func(ctx context.Context, s whole) (any, error) {
 		return s.PlanChange(ctx, rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseRestart, Services: []string{"web"}})
 	},
-	"Cancel": func(ctx context.Context, s rhumb.Server) (any, error) { return nil, s.Cancel(ctx, "shop", 7, "ada") },
-	"Deployment": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Cancel": func(ctx context.Context, s whole) (any, error) { return nil, s.Cancel(ctx, "shop", 7, "ada") },
+	"Deployment": func(ctx context.Context, s whole) (any, error) {
 		return s.Deployment(ctx, "shop", 0)
 	},
-	"Deployments": func(ctx context.Context, s rhumb.Server) (any, error) { return s.Deployments(ctx, "shop", 5) },
-	"Info":        func(ctx context.Context, s rhumb.Server) (any, error) { return s.Info(ctx) },
-	"Stacks":      func(ctx context.Context, s rhumb.Server) (any, error) { return s.Stacks(ctx) },
-	"Status": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Deployments": func(ctx context.Context, s whole) (any, error) { return s.Deployments(ctx, "shop", 5) },
+	"Info":        func(ctx context.Context, s whole) (any, error) { return s.Info(ctx) },
+	"Stacks":      func(ctx context.Context, s whole) (any, error) { return s.Stacks(ctx) },
+	"Status": func(ctx context.Context, s whole) (any, error) {
 		return s.Status(ctx, "a stack/with ?odd&name%")
 	},
-	"Releases":        func(ctx context.Context, s rhumb.Server) (any, error) { return s.Releases(ctx, "shop") },
-	"Diff":            func(ctx context.Context, s rhumb.Server) (any, error) { return s.Diff(ctx, "shop", 41, 42) },
-	"Routes":          func(ctx context.Context, s rhumb.Server) (any, error) { return s.Routes(ctx) },
-	"Certificates":    func(ctx context.Context, s rhumb.Server) (any, error) { return s.Certificates(ctx) },
-	"RootCertificate": func(ctx context.Context, s rhumb.Server) (any, error) { return s.RootCertificate(ctx) },
-	"Events": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Releases":        func(ctx context.Context, s whole) (any, error) { return s.Releases(ctx, "shop") },
+	"Diff":            func(ctx context.Context, s whole) (any, error) { return s.Diff(ctx, "shop", 41, 42) },
+	"Routes":          func(ctx context.Context, s whole) (any, error) { return s.Routes(ctx) },
+	"Certificates":    func(ctx context.Context, s whole) (any, error) { return s.Certificates(ctx) },
+	"RootCertificate": func(ctx context.Context, s whole) (any, error) { return s.RootCertificate(ctx) },
+	"Events": func(ctx context.Context, s whole) (any, error) {
 		var es []rhumb.Event
 		for e, err := range s.Events(ctx, rhumb.EventFilter{Stack: "shop", Deployment: 7, After: 2, Since: noon, Limit: 9}) {
 			if err != nil {
@@ -116,7 +80,7 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 		}
 		return es, nil
 	},
-	"Logs": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Logs": func(ctx context.Context, s whole) (any, error) {
 		var ls []rhumb.LogLine
 		for l, err := range s.Logs(ctx, "shop", []string{"web", "a,b"},
 			rhumb.LogOptions{Tail: -1, Since: noon, Until: noon.Add(time.Hour)}) {
@@ -127,26 +91,38 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 		}
 		return ls, nil
 	},
-	"Exec": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Lines": func(ctx context.Context, s whole) (any, error) {
+		var ls []rhumb.LogLine
+		for l, err := range s.Lines(ctx, question) {
+			if err != nil {
+				return ls, err
+			}
+			ls = append(ls, l)
+		}
+		return ls, nil
+	},
+	"LogCounts":       func(ctx context.Context, s whole) (any, error) { return s.LogCounts(ctx, question) },
+	"LogDestinations": func(ctx context.Context, s whole) (any, error) { return s.LogDestinations(ctx) },
+	"Exec": func(ctx context.Context, s whole) (any, error) {
 		st, said := streams(strings.Repeat("x", 200_000) + "\nshort\n")
 		code, err := s.Exec(ctx, "shop", "web", 2, rhumb.ExecOptions{Command: []string{"up"}, Env: []string{"K=V"}, User: "u",
 			WorkingDir: "/w", TTY: true, Streams: st})
 		return []any{code, said()}, err
 	},
-	"Run": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Run": func(ctx context.Context, s whole) (any, error) {
 		st, said := streams("a\nb\n")
 		st.Err = nil
 		code, err := s.Run(ctx, "shop", "web", rhumb.ExecOptions{Command: []string{"up"}, Streams: st})
 		return []any{code, said()}, err
 	},
-	"SetValue": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"SetValue": func(ctx context.Context, s whole) (any, error) {
 		return nil, s.SetValue(ctx, "db/password", strings.NewReader("\x00secret\n"))
 	},
-	"RemoveValue": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"RemoveValue": func(ctx context.Context, s whole) (any, error) {
 		return nil, s.RemoveValue(ctx, "db/password")
 	},
-	"Values": func(ctx context.Context, s rhumb.Server) (any, error) { return s.Values(ctx) },
-	"Build": func(ctx context.Context, s rhumb.Server) (any, error) {
+	"Values": func(ctx context.Context, s whole) (any, error) { return s.Values(ctx) },
+	"Build": func(ctx context.Context, s whole) (any, error) {
 		var news []rhumb.BuildProgress
 		r := rhumb.BuildRequest{Stack: "shop", Service: "web", Name: "shop-web:1",
 			Build:   rhumb.Build{Context: ".", Args: map[string]string{"A": "b"}},
@@ -154,6 +130,13 @@ var calls = map[string]func(context.Context, rhumb.Server) (any, error){
 		img, err := s.Build(ctx, r, io.LimitReader(zeros{}, 5<<20), func(p rhumb.BuildProgress) { news = append(news, p) })
 		return []any{news, img}, err
 	},
+}
+
+var question = rhumb.LogQuery{
+	LogOptions: rhumb.LogOptions{Follow: true, Tail: 5, Since: noon, Until: noon.Add(time.Hour)},
+	Stack:      "shop", Services: []string{"web", "a,b"}, Replica: "shop-web.42.1", Release: 42,
+	Kinds:  []rhumb.LineKind{rhumb.LineOutput, rhumb.LineAccess},
+	Stream: "stderr", Level: rhumb.LevelWarn, Grep: `a+ "&=\x00`, Query: `_msg:"x y" | limit 5`, Around: 3,
 }
 
 type zeros struct{}

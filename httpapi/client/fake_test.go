@@ -167,7 +167,7 @@ func (f *fake) Logs(_ context.Context, stack string, services []string, o rhumb.
 		f.note(stack, services, o)
 		for i := range 3 {
 			if !yield(rhumb.LogLine{Time: noon, Stack: stack, Service: "web", Replica: "shop-web.42.1", Stderr: i == 1,
-				Text: fmt.Sprintf("line %d \"ü\"", i)}, nil) {
+				Text: fmt.Sprintf("line %d \"ü\" \xff", i)}, nil) {
 				return
 			}
 		}
@@ -175,6 +175,37 @@ func (f *fake) Logs(_ context.Context, stack string, services []string, o rhumb.
 			yield(rhumb.LogLine{}, f.err)
 		}
 	}
+}
+
+func (f *fake) Lines(_ context.Context, q rhumb.LogQuery) iter.Seq2[rhumb.LogLine, error] {
+	return func(yield func(rhumb.LogLine, error) bool) {
+		f.note(q)
+		for _, text := range []string{"plain", "", "\x00\xff\xfe not UTF-8 \x1b[31m", "\xff"} {
+			if !yield(rhumb.LogLine{Time: noon, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Text: text,
+				Container: "abc", Release: 42, Kind: rhumb.LineAccess, Level: rhumb.LevelError,
+				Fields: map[string]string{"a.b": "c"}, Cut: 9}, nil) {
+				return
+			}
+		}
+		if f.err != nil {
+			yield(rhumb.LogLine{}, f.err)
+		}
+	}
+}
+
+func (f *fake) LogCounts(_ context.Context, q rhumb.LogQuery) ([]rhumb.LogCount, error) {
+	f.note(q)
+	return zeroIf(f.err, []rhumb.LogCount{{Stack: "shop", Service: "web", Release: 42, Lines: 1 << 40, Bytes: 7,
+		Errors: 1, Dropped: 2, First: noon, Last: noon, Start: noon, Step: time.Hour, Bars: []int64{0, 5}}}), f.err
+}
+
+func (f *fake) LogDestinations(context.Context) ([]rhumb.LogDestination, error) {
+	f.note()
+	return zeroIf(f.err, []rhumb.LogDestination{
+		{URL: "syslog://logs.example.com:601", Sent: 1 << 40, Lost: 1, WaitingLines: 2, WaitingBytes: 3, FailingSince: noon,
+			LastError: "connection refused\n", LastErrorAt: noon},
+		{URL: "gelf+udp://[::1]:12201"},
+	}), f.err
 }
 
 func (f *fake) Exec(ctx context.Context, stack, service string, slot int, o rhumb.ExecOptions) (int, error) {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 
 	"rhumb"
-	"rhumb/httpapi/wire"
 )
 
 // Logs implements rhumb.Insides.
@@ -14,24 +13,14 @@ func (c *Client) Logs(
 	ctx context.Context, stack string, services []string, o rhumb.LogOptions,
 ) iter.Seq2[rhumb.LogLine, error] {
 	q := url.Values{"service": services}
-	if o.Follow {
-		q.Set("follow", "true")
-	}
-	setInt(q, "tail", int64(o.Tail))
-	setTime(q, "since", o.Since)
-	setTime(q, "until", o.Until)
+	setRange(q, o)
 	return func(yield func(rhumb.LogLine, error) bool) {
 		path, err := at("stacks", stack, "logs")
 		if err != nil {
 			yield(rhumb.LogLine{}, err)
 			return
 		}
-		c.each(ctx, path+"?"+q.Encode(), func(it wire.Item, err error) bool {
-			if err != nil {
-				return yield(rhumb.LogLine{}, err)
-			}
-			return it.Line == nil || yield(*it.Line, nil)
-		})
+		c.lines(ctx, path+"?"+q.Encode(), yield)
 	}
 }
 

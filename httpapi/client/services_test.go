@@ -1,19 +1,69 @@
 package client_test
 
 import (
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"rhumb"
 	"rhumb/httpapi"
+	"rhumb/httpapi/client"
 )
+
+// whole is everything that a client calls.
+type whole interface {
+	rhumb.Server
+	rhumb.Observer
+	rhumb.LogForwarding
+}
+
+// serve serves s on a unix socket and returns a client for it.
+func serve(t *testing.T, s whole) *client.Client {
+	t.Helper()
+	return serveSome(t, allOf(s))
+}
+
+func allOf(s whole) httpapi.Services {
+	all := httpapi.All(s)
+	all.Observer, all.Forwarding = s, s
+	return all
+}
+
+// serveSome serves a part of a server.
+func serveSome(t *testing.T, s httpapi.Services) *client.Client {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	log := slog.New(slog.DiscardHandler)
+	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(s, log), log) }()
+	c, err := client.New("unix://" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return c
+}
 
 func TestAServiceThatIsNotOfferedIsUnsupported(t *testing.T) {
 	for i := range reflect.TypeFor[httpapi.Services]().NumField() {
 		field := reflect.TypeFor[httpapi.Services]().Field(i)
 		t.Run(field.Name, func(t *testing.T) {
-			s := httpapi.All(&fake{})
+			s := allOf(&fake{})
 			reflect.ValueOf(&s).Elem().Field(i).SetZero()
 			c := serveSome(t, s)
 			for name, call := range calls {
@@ -35,7 +85,7 @@ func TestEveryMethodOfServerIsAServices(t *testing.T) {
 			has[service.Method(m).Name]++
 		}
 	}
-	server := reflect.TypeFor[rhumb.Server]()
+	server := reflect.TypeFor[whole]()
 	for m := range server.NumMethod() {
 		if name := server.Method(m).Name; has[name] != 1 || calls[name] == nil {
 			t.Errorf("%s is in %d services, and called by the contract: %v", name, has[name], calls[name] != nil)

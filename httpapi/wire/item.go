@@ -5,19 +5,44 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"unicode/utf8"
 
 	"rhumb"
 )
 
-// Item is one line of a stream. Exactly one field is set; the stream's last line is a result, an error or an end.
+// Item is one line of a stream. Exactly one field is set, and Bytes beside Line. The stream's last line is a result, an
+// error or an end.
 type Item struct {
 	Event      *rhumb.Event         `json:"event,omitempty"`
 	Line       *rhumb.LogLine       `json:"line,omitempty"`
+	Bytes      []byte               `json:"bytes,omitempty" doc:"the text of the line, if it is not UTF-8"`
 	Progress   *rhumb.BuildProgress `json:"progress,omitempty"`
 	Deployment *rhumb.Deployment    `json:"deployment,omitempty" doc:"the result of a deploy; the last line"`
 	Image      *rhumb.Image         `json:"image,omitempty" doc:"the result of a build; the last line"`
 	Error      *Problem             `json:"error,omitempty" doc:"the stream failed; the last line"`
 	End        bool                 `json:"end,omitempty" doc:"the stream is complete; the last line"`
+}
+
+// NewLine returns the item of a log line.
+func NewLine(l rhumb.LogLine) Item {
+	if utf8.ValidString(l.Text) {
+		return Item{Line: &l}
+	}
+	text := []byte(l.Text)
+	l.Text = ""
+	return Item{Line: &l, Bytes: text}
+}
+
+// LogLine reports whether the item is a log line, and returns it.
+func (it Item) LogLine() (rhumb.LogLine, bool) {
+	if it.Line == nil {
+		return rhumb.LogLine{}, false
+	}
+	l := *it.Line
+	if len(it.Bytes) > 0 {
+		l.Text = string(it.Bytes)
+	}
+	return l, true
 }
 
 // Items reads the items of a stream.
