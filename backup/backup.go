@@ -53,10 +53,11 @@ type Source struct {
 	Database func(context.Context) ([]byte, error) // returns a consistent copy
 }
 
-// leftOut are the entries of a state folder that aren't state: runtime files, files that are created again, and other
-// backups. The proxy's table has the addresses of replicas; the daemon builds it from the replicas that it finds.
-var leftOut = []string{"lock", database + "-wal", database + "-shm", "proxy", "proxy.log", "proxy.log.1", "builds",
-	"backups", marker}
+// leftOut are the entries of a state folder that aren't state: runtime files, files that are created again, kept logs,
+// and other backups. The proxy's table has the addresses of replicas; the daemon builds it from the replicas that it
+// finds.
+var leftOut = []string{"lock", database + "-wal", database + "-shm", "proxy", "proxy.log", "proxy.log.1", "observe",
+	"observe.log", "observe.log.1", "lines", "builds", "backups", marker}
 
 // stays reports whether an entry of the state folder is not part of backups: a backup doesn't read it, a restore
 // doesn't replace it.

@@ -26,7 +26,7 @@ var state = map[string]string{
 	"certs/example.com/a.crt": "certificate",
 	"certs/acme/account":      strings.Repeat("long", 50_000),
 	"rhumb.db":                "not this one: the copy", "rhumb.db-wal": "log", "rhumb.db-shm": "", "lock": "",
-	"proxy/table.json": "{}", "proxy.log": "lines",
+	"proxy/table.json": "{}", "proxy.log": "lines", "observe/logs/part": "kept lines", "observe.log": "lines",
 	"builds/x/context": "context", "backups/old": "old", "before-2026/key": "older", "certs/.a.1.tmp": "half",
 }
 

@@ -26,6 +26,9 @@ import (
 const (
 	maxDockerfile = 4 << 20         // bytes
 	temporary     = "rhumb-build-*" // the names of folders with contexts
+	// maxTries is how often an image is built that is gone right after its build: Docker Engine removes an equal image's
+	// last name and the image with it while another name is given to it.
+	maxTries = 3
 )
 
 // Dialer opens connections to the engine. Docker's client implements it.
@@ -87,12 +90,18 @@ func (b *Builder) Build(ctx context.Context, r rhumb.BuildRequest, context io.Re
 			return rhumb.Image{}, err
 		}
 	}
-	id, err := b.solve(ctx, engine, r, o, progress)
-	if err != nil {
-		return rhumb.Image{}, err
+	for tries := 1; ; tries++ {
+		id, err := b.solve(ctx, engine, r, o, progress)
+		if err != nil {
+			return rhumb.Image{}, err
+		}
+		b.log.Info("image built", "stack", r.Stack, "service", r.Service, "image", r.Name, "id", id)
+		img, err := b.image(ctx, r.Name, id)
+		if rhumb.ErrorCode(err) != rhumb.NotFound || tries == maxTries {
+			return img, err
+		}
+		b.log.Warn("built image is gone, building it again", "image", r.Name, "id", id)
 	}
-	b.log.Info("image built", "stack", r.Stack, "service", r.Service, "image", r.Name, "id", id)
-	return b.image(ctx, r.Name, id)
 }
 
 // unpack unpacks a context into a temporary folder and adds it to the build. The caller calls done to remove the

@@ -224,6 +224,28 @@ func TestASecondBuildIsCachedAndAChangeIsSeen(t *testing.T) {
 	}
 }
 
+func TestAnImageThatIsGoneRightAfterItsBuildIsBuiltAgain(t *testing.T) {
+	w := newWorkshop(t)
+	looks := 0
+	w.builder.Inspect = func(ctx context.Context, ref string) (rhumb.Image, error) {
+		if looks++; looks == 1 { // another process removes it
+			if _, err := w.docker.ImageRemove(ctx, ref, client.ImageRemoveOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+		in, err := w.docker.ImageInspect(ctx, ref)
+		if err != nil {
+			return rhumb.Image{}, rhumb.Errorf(rhumb.NotFound, "%w", err)
+		}
+		return rhumb.Image{ID: in.ID}, nil
+	}
+	dir := tree(t, map[string]string{"Dockerfile": "FROM " + base + "\nRUN echo " + w.stack + " > /file\n"})
+	img, _ := w.must(w.build(dir, w.request("web")))
+	if looks != 2 || img.Ref != w.request("web").Name {
+		t.Errorf("%d looks, %+v", looks, img)
+	}
+}
+
 func TestSeveralBuildsRunAtOnce(t *testing.T) {
 	w := newWorkshop(t)
 	var wg sync.WaitGroup

@@ -17,10 +17,13 @@ var errBroken = errors.New("broken")
 // well returns facts in which nothing is wrong.
 func well() Facts {
 	listener := rhumb.Listener{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP}
+	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	return Facts{
+		At:     at,
 		Docker: "unix:///run/docker.sock", Daemons: []Daemon{{PID: 1, Engine: "unix:///run/docker.sock"}},
 		Server: Server{Info: rhumb.ServerInfo{Version: "1", Proxy: true},
-			Routes: rhumb.RouterStatus{PID: 7, Table: rhumb.Table{Listeners: []rhumb.Listener{listener}}}},
+			Routes:       rhumb.RouterStatus{PID: 7, Table: rhumb.Table{Listeners: []rhumb.Listener{listener}}},
+			Destinations: []rhumb.LogDestination{{URL: "syslog://logs:601", Sent: 9, FailingSince: at.Add(-failsLong)}}},
 		Engine:    Engine{Version: "28.0", API: "1.48", Driver: "overlay2", LiveRestore: true},
 		Kernel:    Kernel{Overlay: true, Bridge: true, BridgeNF: "1", Forward: "1"},
 		Sockets:   Sockets{Bound: []Socket{{Addr: listener.Addr, Proxy: true}}},
@@ -108,6 +111,13 @@ func TestEachFaultIsReported(t *testing.T) {
 		{"no memory", func(f *Facts) { f.Memory.Available = 1 }, "memory", Problem, "available"},
 		{"the clock runs free", func(f *Facts) { f.Clock.Synced = false }, "clock", Warning, "isn't synchronized"},
 		{"the clock is far off", func(f *Facts) { f.Clock.Error = time.Minute }, "clock", Warning, "1m0s"},
+		{"a destination lost lines", func(f *Facts) {
+			f.Server.Destinations[0].Lost, f.Server.Destinations[0].LastError = 3, "the disk is full"
+		}, "forwarding", Warning, "syslog://logs:601: 3 lines are lost: the disk is full"},
+		{"a destination fails", func(f *Facts) {
+			d := &f.Server.Destinations[0]
+			d.FailingSince, d.WaitingLines, d.LastError = f.At.Add(-2*time.Minute), 40, "connection refused"
+		}, "forwarding", Warning, "syslog://logs:601: fails for 2m, and 40 lines wait: connection refused"},
 		{"a container is left", func(f *Facts) { f.Leftovers.Stacks = nil }, "leftovers", Warning,
 			"1 container of stacks that no server here knows: shop-web.1.1"},
 		{"a network is left", func(f *Facts) { f.Leftovers.Networks = []Owned{{"n", "old"}} }, "leftovers", Warning,

@@ -24,7 +24,8 @@ type check func(Facts) []Finding
 
 var checks = []check{
 	serverCheck, daemonsCheck, engineCheck, kernelCheck, portsCheck, firewallCheck,
-	namesCheck, certificatesCheck, diskCheck, memoryCheck, clockCheck, leftoversCheck,
+	namesCheck, certificatesCheck, diskCheck, memoryCheck, clockCheck, forwardingCheck,
+	leftoversCheck,
 }
 
 // Examine runs all checks on the facts, in a fixed order.

@@ -32,7 +32,8 @@ type Server struct {
 	Info   rhumb.ServerInfo
 	Routes rhumb.RouterStatus
 	// RoutesErr is why the routes are unknown although the server answers.
-	RoutesErr error
+	RoutesErr    error
+	Destinations []rhumb.LogDestination // none if the process that keeps logs is away
 }
 
 // Daemon is a process that runs "rhumb server".

@@ -30,6 +30,7 @@ type Client interface {
 	Info(ctx context.Context) (rhumb.ServerInfo, error)
 	Stacks(ctx context.Context) ([]rhumb.StackInfo, error)
 	Routes(ctx context.Context) (rhumb.RouterStatus, error)
+	LogDestinations(ctx context.Context) ([]rhumb.LogDestination, error)
 }
 
 // engine is the part of Docker's client that Gather queries. All of it only reads.
@@ -111,6 +112,7 @@ func (d Deps) askServer(ctx context.Context, l *Leftovers) Server {
 		return s
 	}
 	s.Routes, s.RoutesErr = d.Server.Routes(ctx)
+	s.Destinations, _ = d.Server.LogDestinations(ctx) // rhumb logs reports that the process that keeps logs is away
 	stacks, err := d.Server.Stacks(ctx)
 	l.StacksErr = err
 	for _, st := range stacks {

@@ -26,11 +26,14 @@ type told struct {
 	stacks []rhumb.StackInfo
 	routes rhumb.RouterStatus
 	err    error
+	sends  []rhumb.LogDestination
 }
 
 func (s told) Info(context.Context) (rhumb.ServerInfo, error)     { return s.info, s.err }
 func (s told) Stacks(context.Context) ([]rhumb.StackInfo, error)  { return s.stacks, s.err }
 func (s told) Routes(context.Context) (rhumb.RouterStatus, error) { return s.routes, s.err }
+
+func (s told) LogDestinations(context.Context) ([]rhumb.LogDestination, error) { return s.sends, s.err }
 
 // odd is this machine with some other files and tools.
 type odd struct {

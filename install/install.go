@@ -14,6 +14,7 @@ const (
 	Settings    = "/etc/rhumb/rhumb.env"
 	Daemon      = "rhumb.service"
 	Proxy       = "rhumb-proxy.service"
+	Observe     = "rhumb-observe.service"
 	Group       = "rhumb" // its members may use the server's socket
 	User        = "rhumb" // a member of Group, for deployments over ssh
 	RunFolder   = "/run/rhumb"
@@ -67,7 +68,7 @@ func (s Step) String() string {
 // Wanted is the state to bring a machine to.
 type Wanted struct {
 	Binary      []byte
-	Settings    map[string]string // variables for daemon and proxy; others keep their values
+	Settings    map[string]string // variables for the services; others keep their values
 	Completions map[string][]byte // by shell
 	Data        string            // the state folder
 	Stopped     bool              // nothing is started, reloaded or restarted
@@ -96,47 +97,73 @@ func Plan(w Wanted, f Facts) []Step {
 		p.steps = append(p.steps, Step{Kind: Folder, Path: w.Data, Mode: 0o700, Note: "the state folder"})
 	}
 	binary := p.write(Binary, w.Binary, 0o755)
-	settings := p.write(Settings, mergeSettings(f.Files[Settings], w.Settings), 0o640)
-	proxy := p.write(unitFolder+Proxy, []byte(proxyUnit), 0o644)
-	daemon := p.write(unitFolder+Daemon, []byte(daemonUnit), 0o644)
+	merged := mergeSettings(f.Files[Settings], w.Settings)
+	settings := p.write(Settings, merged, 0o640)
+	units := map[string]bool{
+		Proxy:   p.write(unitFolder+Proxy, []byte(proxyUnit), 0o644),
+		Daemon:  p.write(unitFolder+Daemon, []byte(daemonUnit), 0o644),
+		Observe: p.write(unitFolder+Observe, []byte(observeUnit(w.Data)), 0o644),
+	}
 	for _, shell := range []string{"bash", "fish", "zsh"} {
 		p.write(completions[shell], w.Completions[shell], 0o644)
 	}
-	if proxy || daemon {
+	if units[Proxy] || units[Daemon] || units[Observe] {
 		p.run("", "systemctl", "daemon-reload")
 	}
 	if !f.Enabled[Proxy] || !f.Enabled[Daemon] {
 		p.run("they start with the machine", "systemctl", "enable", Proxy, Daemon)
 	}
-	if w.Stopped {
-		return p.steps
+	logs := Values(merged)["RHUMB_OBSERVE"] != "off"
+	p.enableObserve(logs)
+	if !w.Stopped {
+		p.start(units, binary || settings, logs)
 	}
+	return p.steps
+}
+
+// start plans that the services run, and run what was written: units by their names, and the program or the settings if
+// all is set. logs reports whether logs are kept.
+func (p *planner) start(units map[string]bool, all, logs bool) {
+	running := p.facts.Running
 	switch {
-	case !f.Running[Proxy]:
+	case !running[Proxy]:
 		p.run("", "systemctl", "start", Proxy)
-	case binary || settings || proxy:
+	case all || units[Proxy]:
 		p.run("a successor takes the connections over", "systemctl", "reload", Proxy)
 	}
 	switch {
-	case !f.Running[Daemon]:
+	case !running[Daemon]:
 		p.run("", "systemctl", "start", Daemon)
-	case binary || settings || daemon:
+	case all || units[Daemon]:
 		p.run("what serves goes on", "systemctl", "restart", Daemon)
 	}
-	return p.steps
+	if logs && (!running[Observe] || all || units[Observe]) {
+		p.run("nothing waits for it", "systemctl", "restart", "--no-block", Observe)
+	}
+}
+
+// enableObserve plans that the service that keeps logs starts with the machine, or that it doesn't run.
+func (p *planner) enableObserve(on bool) {
+	switch {
+	case on && !p.facts.Enabled[Observe]:
+		p.run("it keeps logs", "systemctl", "enable", Observe)
+	case !on && (p.facts.Enabled[Observe] || p.facts.Running[Observe]):
+		p.run("no logs are kept", "systemctl", "disable", "--now", Observe)
+	}
 }
 
 // PlanRemoval returns the steps that remove rhumb. The state folder, the settings and the user stay, unless purge is
 // set; data is the state folder. Containers and volumes stay: they belong to Docker.
 func PlanRemoval(f Facts, purge bool, data string) []Step {
 	p := &planner{facts: f}
-	for _, unit := range []string{Daemon, Proxy} {
+	for _, unit := range []string{Daemon, Observe, Proxy} {
 		if f.Running[unit] || f.Enabled[unit] {
 			p.run("", "systemctl", "disable", "--now", unit)
 		}
 	}
 	units := p.remove(unitFolder + Daemon)
 	units = p.remove(unitFolder+Proxy) || units
+	units = p.remove(unitFolder+Observe) || units
 	if units {
 		p.run("", "systemctl", "daemon-reload")
 	}
@@ -144,7 +171,7 @@ func PlanRemoval(f Facts, purge bool, data string) []Step {
 		p.remove(completions[shell])
 	}
 	if purge {
-		p.steps = append(p.steps, Step{Kind: Remove, Path: data, Note: "releases, secrets, certificates"})
+		p.steps = append(p.steps, Step{Kind: Remove, Path: data, Note: "releases, secrets, certificates, kept logs"})
 		p.remove(Settings)
 		if f.User {
 			p.run("its home stays", "userdel", User)

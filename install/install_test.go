@@ -54,8 +54,10 @@ func (h *host) command(_ context.Context, args ...string) (string, error) {
 	case args[0] == "userdel":
 		h.state["passwd"], h.state["group"] = false, false
 	case args[0] == "systemctl" && args[1] == "enable":
-		h.state["is-enabled "+Daemon], h.state["is-enabled "+Proxy] = true, true
-	case args[0] == "systemctl" && args[1] == "start":
+		for _, unit := range args[2:] {
+			h.state["is-enabled "+unit] = true
+		}
+	case args[0] == "systemctl" && (args[1] == "start" || args[1] == "restart"):
 		h.state["is-active "+last] = true
 	case args[0] == "systemctl" && args[1] == "disable":
 		h.state["is-enabled "+last], h.state["is-active "+last] = false, false
@@ -94,7 +96,7 @@ func wanted() Wanted {
 func TestAnInstallationIsCompleteAfterOnePlan(t *testing.T) {
 	h := newHost(t)
 	w := wanted()
-	if said := h.bring(t, w); len(said) != 6 || said[5] != "systemctl start rhumb.service" {
+	if said := h.bring(t, w); len(said) != 8 || said[6] != "systemctl start rhumb.service" {
 		t.Errorf("it ran %q", said)
 	}
 	for path, mode := range map[string]os.FileMode{Binary: 0o755, Settings: 0o640, unitFolder + Daemon: 0o644,
@@ -104,7 +106,8 @@ func TestAnInstallationIsCompleteAfterOnePlan(t *testing.T) {
 			t.Errorf("%s: %v %v, want %v", path, info, err, mode)
 		}
 	}
-	swap := []string{"systemctl reload rhumb-proxy.service", "systemctl restart rhumb.service"}
+	swap := []string{"systemctl reload rhumb-proxy.service", "systemctl restart rhumb.service",
+		"systemctl restart --no-block rhumb-observe.service"}
 	w.Binary = []byte("two")
 	if said := h.bring(t, w); !slices.Equal(said, swap) {
 		t.Errorf("for another program it ran %q", said)
@@ -135,14 +138,62 @@ func TestARemovalLeavesTheStateUnlessItIsPurged(t *testing.T) {
 		if err := h.Perform(t.Context(), PlanRemoval(f, purge, w.Data), func(Step) {}); err != nil {
 			t.Fatal(err)
 		}
-		for path, stays := range map[string]bool{Binary: false, unitFolder + Proxy: false, Settings: !purge, w.Data: !purge,
+		for path, stays := range map[string]bool{Binary: false, unitFolder + Proxy: false, unitFolder + Observe: false,
+			Settings: !purge, w.Data: !purge,
 			completions["zsh"]: false} {
 			if _, err := os.Stat(filepath.Join(h.Root, path)); (err == nil) != stays {
 				t.Errorf("purge %v: %s: %v", purge, path, err)
 			}
 		}
-		if h.state["passwd"] == purge || h.state["is-enabled "+Daemon] {
+		if h.state["passwd"] == purge || h.state["is-enabled "+Daemon] || h.state["is-active "+Observe] {
 			t.Errorf("purge %v: left are %v", purge, h.state)
+		}
+	}
+}
+
+func TestLogsAreKeptUnlessTheSettingsSayNo(t *testing.T) {
+	h := newHost(t)
+	w := wanted()
+	w.Settings["RHUMB_OBSERVE"] = "off"
+	if said := strings.Join(h.bring(t, w), "\n"); strings.Contains(said, Observe) {
+		t.Errorf("it ran\n%s", said)
+	}
+	w.Settings = map[string]string{"RHUMB_OBSERVE": "external"}
+	if said := h.bring(t, w); !slices.Contains(said, "systemctl enable "+Observe) || !h.state["is-active "+Observe] {
+		t.Errorf("to keep them it ran %q", said)
+	}
+	w.Settings = map[string]string{"RHUMB_OBSERVE": "off"}
+	if said := h.bring(t, w); !slices.Contains(said, "systemctl disable --now "+Observe) {
+		t.Errorf("to stop it ran %q", said)
+	}
+	w.Settings, w.Binary = nil, []byte("two")
+	if said := strings.Join(h.bring(t, w), "\n"); strings.Contains(said, Observe) {
+		t.Errorf("an upgrade ran\n%s", said)
+	}
+	h.said = nil
+	if err := h.Restart(t.Context()); err != nil || len(h.said) != 1 {
+		t.Errorf("a restart: %v, and it ran %q", err, h.said)
+	}
+}
+
+func TestARestartDoesNotFailIfLogsCannotBeKept(t *testing.T) {
+	h := newHost(t)
+	h.bring(t, wanted())
+	h.said, h.fails = nil, "systemctl restart --no-block "+Observe
+	if err := h.Restart(t.Context()); err != nil || len(h.said) != 2 {
+		t.Errorf("got %v, and it ran %q", err, h.said)
+	}
+}
+
+func TestTheUnitThatKeepsLogsWritesOnlyBelowItsFolder(t *testing.T) {
+	for data, want := range map[string]string{
+		"/var/lib/rhumb": "ReadWritePaths=-/var/lib/rhumb/observe\n",
+		"/srv/my state%": "ReadWritePaths=-\"/srv/my state%%/observe\"\n",
+		`/srv/"$a\`:      `ReadWritePaths=-"/srv/\"$$a\\/observe"` + "\n",
+	} {
+		unit := observeUnit(data)
+		if !strings.Contains(unit, want) || !strings.Contains(unit, "ProtectSystem=strict\n") {
+			t.Errorf("%s: the unit has no %s:\n%s", data, want, unit)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (m Machine) Systemd() bool {
 // Look returns which parts of an installation exist.
 func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
 	f := Facts{Files: map[string][]byte{}, Running: map[string]bool{}, Enabled: map[string]bool{}}
-	paths := []string{Binary, Settings, unitFolder + Daemon, unitFolder + Proxy}
+	paths := []string{Binary, Settings, unitFolder + Daemon, unitFolder + Proxy, unitFolder + Observe}
 	for _, p := range completions {
 		paths = append(paths, p)
 	}
@@ -76,7 +76,7 @@ func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
 	f.Data = err == nil && info.IsDir()
 	f.Group = m.says(ctx, "getent", "group", Group)
 	f.User = m.says(ctx, "getent", "passwd", User)
-	for _, unit := range []string{Daemon, Proxy} {
+	for _, unit := range []string{Daemon, Proxy, Observe} {
 		f.Running[unit] = m.says(ctx, "systemctl", "is-active", "--quiet", unit)
 		f.Enabled[unit] = m.says(ctx, "systemctl", "is-enabled", "--quiet", unit)
 	}
@@ -147,9 +147,15 @@ func (m Machine) run(ctx context.Context, args ...string) error {
 // Reload makes a proxy of the installed program take over from the running one.
 func (m Machine) Reload(ctx context.Context) error { return m.run(ctx, "systemctl", "reload", Proxy) }
 
-// Restart restarts the daemon; it doesn't wait until the daemon answers.
+// Restart restarts the daemon, and the service that keeps logs if it is enabled. It doesn't wait until they answer.
 func (m Machine) Restart(ctx context.Context) error {
-	return m.run(ctx, "systemctl", "restart", "--no-block", Daemon)
+	if err := m.run(ctx, "systemctl", "restart", "--no-block", Daemon); err != nil {
+		return err
+	}
+	if m.says(ctx, "systemctl", "is-enabled", "--quiet", Observe) {
+		_ = m.run(ctx, "systemctl", "restart", "--no-block", Observe) // an upgrade doesn't fail because of it
+	}
+	return nil
 }
 
 // Place replaces the installed program atomically.

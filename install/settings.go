@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-const settingsHead = `# The settings of rhumb's server and proxy. Each flag of "rhumb server" is a variable: --http is RHUMB_HTTP.
-# After a change: systemctl reload rhumb-proxy; systemctl restart rhumb
+const settingsHead = `# The settings of rhumb's services. Each flag of "rhumb server" is a variable: --http is RHUMB_HTTP.
+# After a change: systemctl reload rhumb-proxy; systemctl restart rhumb rhumb-observe
 `
 
 // mergeSettings returns a settings file with new values. Its other lines stay as they are.

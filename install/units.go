@@ -1,5 +1,10 @@
 package install
 
+import (
+	"path"
+	"strings"
+)
+
 // The proxy uses network namespaces under /run/netns that outlive it, so it must see the machine's own mounts. It
 // gets no mount namespace, and therefore none of the options such as ProtectSystem. It runs as root, since only root
 // (or the group docker, which is equivalent) may use the engine; the lists below limit what it can do. To remove a
@@ -44,6 +49,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+Environment=RHUMB_OBSERVE=external
 EnvironmentFile=-` + Settings + `
 ExecStart=` + Binary + ` server --proxy external
 Restart=always
@@ -68,6 +74,63 @@ ProtectClock=yes
 [Install]
 WantedBy=multi-user.target
 `
+
+// observeUnit returns the unit of the service that keeps logs, for a server with the state folder data. It only reads
+// the files of the engine's containers, which may belong to other users, and writes below its own folder. It gets less
+// of the machine than what serves, and is the first to end if memory runs out. It may fail again and again, for example
+// on a full disk. After an upgrade that went back to a program that can't keep logs, the condition keeps it from
+// starting.
+func observeUnit(data string) string {
+	folder := quotedInUnit(path.Join(data, "observe"))
+	return `[Unit]
+Description=Rhumb observe: keeps the logs of all replicas
+After=docker.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+EnvironmentFile=-` + Settings + `
+ExecCondition=/bin/sh -c '` + Binary + ` observe --state / --help >/dev/null 2>&1'
+ExecStartPre=+/bin/mkdir -p -m 0700 ` + folder + `
+ExecStart=` + Binary + ` observe
+Restart=always
+RestartSec=1s
+TimeoutStartSec=5min
+TimeoutStopSec=30s
+OOMScoreAdjust=500
+MemoryHigh=400M
+MemoryMax=600M
+CPUWeight=50
+IOWeight=50
+LimitNOFILE=65536
+CapabilityBoundingSet=CAP_DAC_READ_SEARCH
+` + commonHardening + `
+RestrictNamespaces=yes
+SystemCallFilter=@system-service
+ProtectSystem=strict
+ReadWritePaths=-` + folder + `
+ProtectHome=read-only
+ProtectControlGroups=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectClock=yes
+ProtectHostname=yes
+UMask=0077
+
+[Install]
+WantedBy=multi-user.target
+`
+}
+
+// quotedInUnit returns a path in the syntax of a unit file.
+func quotedInUnit(path string) string {
+	path = strings.ReplaceAll(path, "%", "%%")
+	if !strings.ContainsAny(path, " \t'\"\\$;") {
+		return path
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", "$$").Replace(path) + `"`
+}
 
 // Sockets, configs and secrets are in this folder, in memory. It must outlive both services.
 const runtimeFolder = `RuntimeDirectory=rhumb

@@ -25,7 +25,7 @@ func serveAt(t *testing.T, s *stage, path string) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
-	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(httpapi.All(s), log), log) }()
+	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(servicesOf(s), log), log) }()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -25,7 +25,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: func(env *testscript.Env) error { return serveStage(t, env) },
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"status": checkStatus, "waitfor": waitFor},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": checkStatus, "waitfor": waitFor, "keeplogs": keepLogs,
+		},
 	})
 }
 
@@ -43,7 +45,7 @@ func serveStage(t *testing.T, env *testscript.Env) error {
 	done := make(chan error, 1)
 	log := slog.New(slog.DiscardHandler)
 	stage := newStage()
-	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(httpapi.All(stage), log), log) }()
+	go func() { done <- httpapi.Serve(ctx, ln, httpapi.New(servicesOf(stage), log), log) }()
 	env.Defer(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -20,13 +20,15 @@ type stage struct {
 	all     []rhumb.Deployment
 	values  map[string]string
 	origin  string // of the last release
+	*kept
 }
 
 // hoursAgo returns a time so long ago that tables always print the same age.
 func hoursAgo(n int) time.Time { return time.Now().Add(-time.Duration(n)*time.Hour - time.Minute) }
 
 func newStage() *stage {
-	return &stage{changed: make(chan struct{}), values: map[string]string{"token": "t"}, all: []rhumb.Deployment{
+	values := map[string]string{"token": "t"}
+	return &stage{kept: newKept(), changed: make(chan struct{}), values: values, all: []rhumb.Deployment{
 		{ID: 1, Stack: "shop", Cause: rhumb.CauseDeploy, From: 40, To: 41, By: "ada@laptop",
 			Started: hoursAgo(3), Ended: hoursAgo(3), Phase: rhumb.PhaseConverged},
 	}}
@@ -219,5 +221,7 @@ func (s *stage) Deployment(_ context.Context, stack string, id int64) (rhumb.Dep
 }
 
 func (s *stage) Deployments(context.Context, string, int) ([]rhumb.Deployment, error) {
-	return s.all, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all), nil
 }

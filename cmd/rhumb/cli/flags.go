@@ -21,6 +21,9 @@ type Flags struct {
 	allowUnset bool
 }
 
+// Raw reports whether the output is the bytes as they were written.
+func (f *Flags) Raw() bool { return f.format == "raw" }
+
 // format is the flag --format: one of a few words.
 type format struct {
 	to    *string

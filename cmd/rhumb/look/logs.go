@@ -3,134 +3,179 @@ package look
 import (
 	"context"
 	"regexp"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rhumb"
 	"rhumb/cmd/rhumb/cli"
-	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
 
+// logsOptions holds the flags that choose log lines, and those that print them.
 type logsOptions struct {
-	rhumb.LogOptions
+	query        rhumb.LogQuery
 	tail         string
 	since, until string
-	grep         string
+	level        string
+	kinds        []string
+	release      string
 	times        bool
 	noPrefix     bool
+	match        *regexp.Regexp // of query.Grep
 }
 
 func logsCommand(a *cli.App) *cobra.Command {
 	var o logsOptions
-	cmd := a.Command("logs [SERVICE...] [flags]", "Show the logs of the replicas, merged by time", cobra.ArbitraryArgs,
-		func(ctx context.Context, args []string) error {
-			return logs(ctx, a, args, o)
-		})
+	cmd := a.Command("logs [SERVICE...] [flags]", "Show what replicas wrote, merged by time, also of those that are gone",
+		cobra.ArbitraryArgs, func(ctx context.Context, args []string) error { return logs(ctx, a, args, o) })
 	fs := cmd.Flags()
-	fs.BoolVarP(&o.Follow, "follow", "f", false, "keep printing new lines")
-	fs.StringVarP(&o.tail, "tail", "n", "all", "show only the last `N` lines of each replica")
+	fs.BoolVarP(&o.query.Follow, "follow", "f", false, "keep printing new lines")
+	fs.StringVarP(&o.tail, "tail", "n", "all", "show only the last `N` lines")
+	fs.IntVar(&o.query.Around, "context", 0, "with --grep: also show `N` lines of the replica before and after each match")
+	fs.BoolVarP(&o.times, "timestamps", "t", false, "show the time of each line")
+	fs.BoolVar(&o.noPrefix, "no-log-prefix", false, "show neither the replica of each line nor deployments")
+	o.flags(cmd)
+	a.StackFlags(cmd)
+	a.HostFlag(cmd)
+	a.Formats(cmd, "text", "json", "raw")
+	cmd.AddCommand(logsStatsCommand(a))
+	return a.CompleteServices(cmd, 0, "")
+}
+
+// flags adds the flags that choose lines.
+func (o *logsOptions) flags(cmd *cobra.Command) {
+	fs := cmd.Flags()
 	fs.StringVar(&o.since, "since", "", "show only lines since `WHEN`: 10m (ago) or 2026-01-02T15:04:05Z")
 	fs.StringVar(&o.until, "until", "", "show only lines until `WHEN`")
-	fs.StringVar(&o.grep, "grep", "", "show only lines that match this regular `EXPRESSION`")
-	fs.BoolVarP(&o.times, "timestamps", "t", false, "show the time of each line")
-	fs.BoolVar(&o.noPrefix, "no-log-prefix", false, "don't show the replica of each line")
-	return a.CompleteServices(a.Looking(cmd), 0, "")
-}
-
-func logs(ctx context.Context, a *cli.App, services []string, o logsOptions) error {
-	match, err := o.read(time.Now())
-	if err != nil {
-		return err
-	}
-	return a.With(func(c *client.Client) error {
-		name, err := a.Stack(ctx, c)
-		if err != nil {
-			return err
-		}
-		asked := o.LogOptions
-		keep := 0
-		if match != nil && !o.Follow && o.Tail > 0 { // -n counts the lines that match
-			asked.Tail, keep = 0, o.Tail
-		}
-		var kept []rhumb.LogLine
-		write := logWriter(ctx, a, c, name, services, o)
-		for l, err := range c.Logs(ctx, name, services, asked) {
-			if err != nil {
-				return err
-			}
-			if match != nil && !match.MatchString(l.Text) {
-				continue
-			}
-			if keep > 0 {
-				kept = append(kept, l)
-				kept = kept[max(0, len(kept)-keep):]
-				continue
-			}
-			if err := write(l); err != nil {
-				return err
-			}
-		}
-		for _, l := range kept {
-			if err := write(l); err != nil {
-				return err
-			}
-		}
-		return ctx.Err()
-	})
-}
-
-// logWriter returns a function that prints a line. It aligns the names of the replicas that exist now; names of later
-// replicas may be longer.
-func logWriter(ctx context.Context, a *cli.App, s rhumb.Stacks, stack string, services []string,
-	o logsOptions) func(rhumb.LogLine) error {
-	if a.JSON() {
-		return func(l rhumb.LogLine) error { return view.Line(a.Stdout, l) }
-	}
-	w := &view.Log{W: a.RawOut, Bare: o.noPrefix, Times: o.times}
-	st, err := s.Status(ctx, stack)
-	if err != nil {
-		return w.Write // the call for the logs reports the error
-	}
-	for _, svc := range st.Services {
-		for _, r := range svc.Slots {
-			if len(services) == 0 || slices.Contains(services, svc.Name) {
-				w.Expect(stack, r.Name)
-			}
+	fs.StringVar(&o.query.Grep, "grep", "", "show only lines that match this regular `EXPRESSION`")
+	fs.StringVarP(&o.query.Query, "query", "q", "", "show only lines that match this `LOGSQL` query")
+	fs.StringVar(&o.level, "level", "",
+		"show only lines of at least this `LEVEL`: "+strings.Join(rhumb.LevelNames(), ", "))
+	fs.StringVar(&o.release, "release", "", "show only lines of this `RELEASE`")
+	fs.StringVar(&o.query.Replica, "replica", "", "show only lines of this `REPLICA`: its name or container ID")
+	fs.StringVar(&o.query.Stream, "stream", "", "show only lines on this `STREAM`: stdout or stderr")
+	fs.StringSliceVar(&o.kinds, "kind", nil, "show only lines of this `KIND`: "+
+		strings.Join(rhumb.LineKindNames(), ", ")+" (default output,access)")
+	for flag, words := range map[string][]string{
+		"level": rhumb.LevelNames(), "stream": {"stdout", "stderr"}, "kind": rhumb.LineKindNames(),
+	} {
+		complete := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder)
+		if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+			panic(err) // the flag is defined above
 		}
 	}
-	return w.Write
 }
 
 // read parses the flags.
-func (o *logsOptions) read(now time.Time) (*regexp.Regexp, error) {
+func (o *logsOptions) read(now time.Time) error {
 	var err error
-	if o.Since, err = moment(o.since, now); err != nil {
-		return nil, err
+	if o.query.Since, err = moment(o.since, now); err != nil {
+		return err
 	}
-	if o.Until, err = moment(o.until, now); err != nil {
-		return nil, err
+	if o.query.Until, err = moment(o.until, now); err != nil {
+		return err
 	}
-	if o.tail != "all" {
-		n, err := strconv.Atoi(o.tail)
-		if err != nil || n < 0 {
-			return nil, rhumb.Errorf(rhumb.Invalid, "--tail: %q is not a number of lines", o.tail).
-				WithHint("use a number, or all")
+	if err := o.readTail(); err != nil {
+		return err
+	}
+	if o.query.Level, err = rhumb.ParseLevel(o.level); err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "--level: %w", err).WithHint("%s", rhumb.ErrorHint(err))
+	}
+	if err := o.readKinds(); err != nil {
+		return err
+	}
+	if o.release != "" {
+		if o.query.Release, err = cli.ReleaseNumber(o.release); err != nil {
+			return err
 		}
-		if o.Tail = n; n == 0 {
-			o.Tail = -1 // no old lines
+	}
+	if s := o.query.Stream; s != "" && s != "stdout" && s != "stderr" {
+		return rhumb.Errorf(rhumb.Invalid, "--stream: there is no stream %q", s).WithHint("use stdout or stderr")
+	}
+	if o.query.Around < 0 || o.query.Around > 0 && o.query.Grep == "" {
+		return rhumb.Errorf(rhumb.Invalid, "--context needs --grep and a number of lines").
+			WithHint("--grep EXPRESSION --context 3")
+	}
+	return o.readGrep()
+}
+
+func (o *logsOptions) readKinds() error {
+	for _, name := range o.kinds {
+		k, err := rhumb.ParseLineKind(name)
+		if err != nil {
+			return rhumb.Errorf(rhumb.Invalid, "--kind: %w", err).WithHint("%s", rhumb.ErrorHint(err))
+		}
+		o.query.Kinds = append(o.query.Kinds, k)
+	}
+	return nil
+}
+
+// stack returns the name of the stack whose lines are chosen; "" if only lines of rhumb itself are, which have none.
+func (o *logsOptions) stack(ctx context.Context, a *cli.App, c *client.Client) (string, error) {
+	own := func(k rhumb.LineKind) bool { return k == rhumb.LineDaemon || k == rhumb.LineProxy }
+	for _, k := range o.query.ChosenKinds() {
+		if !own(k) {
+			return a.Stack(ctx, c)
 		}
 	}
-	if o.grep == "" {
-		return nil, nil
+	return "", nil
+}
+
+func (o *logsOptions) readTail() error {
+	if o.tail == "all" || o.tail == "" {
+		return nil
 	}
-	match, err := regexp.Compile(o.grep)
+	n, err := strconv.Atoi(o.tail)
+	if err != nil || n < 0 {
+		return rhumb.Errorf(rhumb.Invalid, "--tail: %q is not a number of lines", o.tail).WithHint("use a number, or all")
+	}
+	if o.query.Tail = n; n == 0 {
+		o.query.Tail = -1 // no old lines
+	}
+	return nil
+}
+
+func (o *logsOptions) readGrep() error {
+	if o.query.Grep == "" {
+		return nil
+	}
+	match, err := regexp.Compile(o.query.Grep)
 	if err != nil {
-		return nil, rhumb.Errorf(rhumb.Invalid, "--grep: %v", err).
+		return rhumb.Errorf(rhumb.Invalid, "--grep: %v", err).
 			WithHint(`put \ before special characters to match them literally: "\("`)
 	}
-	return match, nil
+	o.match = match
+	return nil
+}
+
+// of completes the query for a stack and services. A replica's name may be as short as the lines show it.
+func (o *logsOptions) of(stack string, services []string) {
+	o.query.Stack, o.query.Services = stack, services
+	if r := o.query.Replica; strings.Contains(r, ".") && !strings.HasPrefix(r, stack+"-") {
+		o.query.Replica = stack + "-" + r
+	}
+}
+
+// logs prints the lines that the flags choose.
+func logs(ctx context.Context, a *cli.App, services []string, o logsOptions) error {
+	if err := o.read(time.Now()); err != nil {
+		return err
+	}
+	return a.With(func(c *client.Client) error {
+		name, err := o.stack(ctx, a, c)
+		if err != nil {
+			return err
+		}
+		o.of(name, services)
+		p := newLogPrinter(ctx, a, c, o)
+		defer p.stop()
+		r := &logReader{client: c, query: o.query, note: p.note, print: p.line}
+		if err := r.read(ctx); err != nil {
+			return err
+		}
+		return p.missing()
+	})
 }

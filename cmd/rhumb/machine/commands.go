@@ -13,6 +13,7 @@ func Commands(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		serverCommand(a),
 		proxyCommand(a),
+		observeCommand(a),
 		installCommand(a),
 		uninstallCommand(a),
 		upgradeCommand(a),

@@ -26,12 +26,18 @@ func installCommand(a *cli.App) *cobra.Command {
 	var cmd *cobra.Command
 	cmd = a.Command("install [flags]", "Install rhumb on this machine: program, services, settings", cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
-			given := server.Given(cmd.Flags())
 			if err := conf.Installed(install.Machine{}, cmd.Flags()); err != nil {
 				return err
 			}
 			if err := conf.Validate(); err != nil {
 				return err
+			}
+			if conf.Forward.Exposed() {
+				fmt.Fprintf(a.Stderr, "warning: all users can read %s: chmod 600 it\n", conf.Forward.File)
+			}
+			given := server.Given(cmd.Flags()) // with absolute paths
+			if given["RHUMB_OBSERVE"] == "own" {
+				given["RHUMB_OBSERVE"] = "external" // its own service keeps it running
 			}
 			want := install.Wanted{Settings: given, Data: conf.Data, Stopped: noStart}
 			var err error
@@ -40,9 +46,9 @@ func installCommand(a *cli.App) *cobra.Command {
 			}
 			return installHere(ctx, a, conf, want, dryRun)
 		})
-	cmd.Long = "Install this program as /usr/local/bin/rhumb with two systemd services, rhumb (the daemon) and\n" +
-		"rhumb-proxy, and start them. Run it again with a newer program or other flags to update the\n" +
-		"installation. It keeps the flags in " + install.Settings + "."
+	cmd.Long = "Install this program as /usr/local/bin/rhumb with the systemd services rhumb (the daemon),\n" +
+		"rhumb-proxy and rhumb-observe (it keeps logs), and start them. Run it again with a newer program or\n" +
+		"other flags to update the installation. It keeps the flags in " + install.Settings + "."
 	conf.Flags(cmd.Flags())
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done and do nothing")
 	cmd.Flags().BoolVar(&noStart, "no-start", false, "don't start, reload or restart the services")
@@ -128,8 +134,8 @@ func welcome(ctx context.Context, a *cli.App, conf server.Config) error {
 	return &cli.Outcome{Words: fmt.Sprintf(`rhumb %s is installed and serves
   state     %s
   settings  %s
-  services  rhumb, rhumb-proxy: systemctl status rhumb rhumb-proxy
-  logs      journalctl -u rhumb -u rhumb-proxy
+  services  rhumb, rhumb-proxy, rhumb-observe: systemctl status 'rhumb*'
+  logs      journalctl -u 'rhumb*'
   who       root and the group %s: usermod -aG %s NAME`, info.Version, conf.Data, install.Settings,
 		install.Group, install.Group)}
 }

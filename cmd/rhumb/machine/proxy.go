@@ -12,6 +12,7 @@ import (
 	"rhumb/cmd/rhumb/proxyd"
 	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/state"
+	"rhumb/internal/linelog"
 )
 
 // proxyFlags holds the flags of "rhumb proxy".
@@ -49,6 +50,8 @@ func (f *proxyFlags) flags(cmd *cobra.Command) {
 		"believe X-Forwarded-* headers from these `NETWORKS`")
 	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost,
 		"watch for dead replicas at this engine: a local unix:// `SOCKET`")
+	fs.StringVar(&f.conf.Observe, "observe", f.conf.Observe,
+		"keep logs with this `PROCESS`, as the server does; off: write no lines for it")
 	fs.StringVar(&f.conf.LogFormat, "log-format", f.conf.LogFormat, "log in this `FORMAT`: text or json")
 	fs.BoolVar(&f.succeed, "succeed", false, "start a successor of the running proxy, and return once it serves")
 	fs.BoolVar(&f.orphan, "orphan", false, "")
@@ -79,6 +82,15 @@ func proxy(ctx context.Context, a *cli.App, f proxyFlags) error {
 	if err != nil {
 		return err
 	}
-	return proxyd.Run(ctx, proxyd.Options{State: f.state, Socket: f.socket, TrustedProxies: trusted,
-		DockerHost: f.conf.DockerHost, Version: a.Version, Log: newLog(a.Stderr, f.conf.LogFormat)})
+	o := proxyd.Options{State: f.state, Socket: f.socket, TrustedProxies: trusted, DockerHost: f.conf.DockerHost,
+		Version: a.Version}
+	if f.conf.Observe == "off" {
+		o.Log = newLog(a.Stderr, f.conf.LogFormat, nil)
+		return proxyd.Run(ctx, o)
+	}
+	folder := state.LinesIn(state.OfProxy(f.state))
+	lines, access := linelog.New(folder.Proxy(), linelog.Options{}), linelog.New(folder.Access(), linelog.Options{})
+	o.Access, o.Log = access, newLog(a.Stderr, f.conf.LogFormat, lines)
+	defer writeLines(o.Log, lines, access)()
+	return proxyd.Run(ctx, o)
 }

@@ -6,11 +6,14 @@ import (
 	"log"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"rhumb/cmd/rhumb/cli"
 	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
+	"rhumb/internal/linelog"
 )
 
 func serverCommand(a *cli.App) *cobra.Command {
@@ -23,7 +26,7 @@ func serverCommand(a *cli.App) *cobra.Command {
 		if err := conf.Validate(); err != nil {
 			return err
 		}
-		return server.Serve(ctx, conf, a.Version, newLog(a.Stderr, conf.LogFormat))
+		return serve(ctx, a, conf)
 	})
 	cmd.Long = "Run the daemon. Each flag can also be set as a variable: --docker-host as RHUMB_DOCKER_HOST."
 	conf.Flags(cmd.Flags())
@@ -32,11 +35,42 @@ func serverCommand(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-// newLog returns the log of a server or proxy. It also takes what libraries write to the standard loggers.
-func newLog(w io.Writer, format string) *slog.Logger {
+// serve runs the daemon. Its log, the stacks' events and the lines of hooks are also written to
+// files, if logs are kept.
+func serve(ctx context.Context, a *cli.App, conf server.Config) error {
+	if conf.Observe == "off" {
+		return server.Serve(ctx, conf, a.Version, server.Lines{}, newLog(a.Stderr, conf.LogFormat, nil))
+	}
+	folder := state.LinesIn(state.Folder(conf.Data))
+	lines := linelog.New(folder.Daemon(), linelog.Options{})
+	events, hooks := linelog.New(folder.Events(), linelog.Options{}), linelog.New(folder.Hooks(), linelog.Options{})
+	log := newLog(a.Stderr, conf.LogFormat, lines)
+	defer writeLines(log, lines, events, hooks)()
+	return server.Serve(ctx, conf, a.Version, server.Lines{Events: events, Hooks: hooks}, log)
+}
+
+// writeLines writes to files of lines until done is called.
+func writeLines(log *slog.Logger, files ...*linelog.File) (done func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	for _, f := range files {
+		work.Go(func() { f.Run(ctx, log) })
+	}
+	return func() {
+		cancel()
+		work.Wait()
+	}
+}
+
+// newLog returns the log of a process, which is also written to a file of lines unless that is nil. It also takes what
+// libraries write to the standard loggers.
+func newLog(w io.Writer, format string, lines *linelog.File) *slog.Logger {
 	var h slog.Handler = slog.NewTextHandler(w, nil)
 	if format == "json" {
 		h = slog.NewJSONHandler(w, nil)
+	}
+	if lines != nil {
+		h = slog.NewMultiHandler(h, slog.NewJSONHandler(lines, nil))
 	}
 	l := slog.New(h)
 	slog.SetDefault(l)

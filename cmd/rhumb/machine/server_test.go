@@ -13,7 +13,7 @@ import (
 // net/http quotes data from an idle connection in a message to the standard logger.
 func TestQuotesOfLibrariesAreNotLogged(t *testing.T) {
 	lines, w := io.Pipe()
-	newLog(w, "json")
+	newLog(w, "json", nil)
 	t.Cleanup(func() {
 		log.SetOutput(os.Stderr)
 		log.SetFlags(log.LstdFlags)

@@ -60,7 +60,7 @@ func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallF
 		return err
 	}
 	if f.purge && !f.yes {
-		warning := "this deletes all releases, secrets and certificates in " + conf.Data
+		warning := "this deletes all releases, secrets, certificates and kept logs in " + conf.Data
 		if err := a.User().Confirm(ctx, warning, conf.Data); err != nil {
 			return err
 		}
@@ -80,8 +80,8 @@ func farewell(ctx context.Context, a *cli.App, conf server.Config, purged bool) 
 	const filter = "--filter label=dev.rhumb.stack"
 	left := []string{"rhumb is removed; what stays:"}
 	if !purged {
-		left = append(left, fmt.Sprintf("  the state   %s (releases, secrets, certificates), settings in %s, the user %s "+
-			"(--purge removes them)",
+		left = append(left, fmt.Sprintf("  the state   %s (releases, secrets, certificates, kept logs), settings in %s, "+
+			"the user %s (--purge removes them)",
 			conf.Data, install.Settings, install.User))
 	}
 	switch {

@@ -4,6 +4,7 @@ package proxyd
 
 import (
 	"context"
+	"io"
 	"iter"
 	"log/slog"
 	"net/netip"
@@ -25,6 +26,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	DockerHost     string // the engine that reports the deaths of replicas
 	Version        string
+	Access         io.Writer // gets the access log; nil: there is none
 	Log            *slog.Logger
 }
 
@@ -41,7 +43,7 @@ func Run(ctx context.Context, o Options) error {
 	defer done()
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
 		Version: o.Version,
-		Limits:  proxy.DefaultLimits(), Log: o.Log, Certificates: keeper, Lives: lives,
+		Limits:  proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
 		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ type Config struct {
 	LogFormat      string   // "text" or "json"
 	TLS            TLSConfig
 	Proxy          string // "own": the server starts it and keeps it running; "external": another service does
+	Observe        string // the process that keeps logs: "own" or "external", as Proxy, or "off": there is none
+	Forward        ForwardConfig
 }
 
 // DefaultConfig returns the configuration of a server without flags.
@@ -31,7 +33,7 @@ func DefaultConfig() Config {
 	return Config{
 		Data: "/var/lib/rhumb", Socket: strings.TrimPrefix(client.DefaultHost, "unix://"), HTTP: ":80",
 		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, DiskLimit: 90, LogFormat: "text", Proxy: "own",
-		TLS: defaultTLSConfig(),
+		Observe: "own", TLS: defaultTLSConfig(),
 	}
 }
 
@@ -44,7 +46,10 @@ func (c *Config) locate() error {
 	if c.Socket, err = filepath.Abs(c.Socket); err != nil {
 		return rhumb.Errorf(rhumb.Invalid, "--socket %s: %w", c.Socket, err)
 	}
-	for _, path := range []string{c.Socket, c.folder().ProxySocket()} {
+	if err := c.Forward.Locate(); err != nil {
+		return err
+	}
+	for _, path := range []string{c.Socket, c.folder().ProxySocket(), state.KeptIn(c.folder()).Socket()} {
 		if len(path) > maxSocketPath {
 			return rhumb.Errorf(rhumb.Invalid, "the path %s is too long for a socket", path).
 				WithHint("sockets have paths of at most %d characters", maxSocketPath)
@@ -75,11 +80,24 @@ func (c *Config) Validate() error {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return rhumb.Errorf(rhumb.Invalid, "there is no log format %q", c.LogFormat).WithHint("--log-format is text or json")
 	}
-	if c.Proxy != "own" && c.Proxy != "external" {
-		return rhumb.Errorf(rhumb.Invalid, "the proxy can't be %q", c.Proxy).WithHint("--proxy is own or external")
+	if err := c.validateProcesses(); err != nil {
+		return err
+	}
+	if _, err := c.Forward.Destinations(); err != nil {
+		return err
 	}
 	_, err = Networks(c.TrustedProxies)
 	return err
+}
+
+func (c *Config) validateProcesses() error {
+	if c.Proxy != "own" && c.Proxy != "external" {
+		return rhumb.Errorf(rhumb.Invalid, "the proxy can't be %q", c.Proxy).WithHint("--proxy is own or external")
+	}
+	if c.Observe != "own" && c.Observe != "external" && c.Observe != "off" {
+		return rhumb.Errorf(rhumb.Invalid, "observe can't be %q", c.Observe).WithHint("--observe is own, external or off")
+	}
+	return nil
 }
 
 // maxSocketPath is what the kernel allows, with room for a temporary name.
@@ -121,6 +139,9 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 		"begin no deployment or build on a disk that is fuller than this `PERCENT`; 100: no limit")
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies,
 		"believe X-Forwarded-* headers from these `NETWORKS`")
+	fs.StringVar(&c.Observe, "observe", c.Observe,
+		"keep logs with this `PROCESS`: own (the server keeps it running), external (another service does) or off")
+	c.Forward.Flags(fs)
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "log in this `FORMAT`: text or json")
 }
 

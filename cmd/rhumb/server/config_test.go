@@ -20,6 +20,8 @@ func TestAWrongServerConfigurationIsRefused(t *testing.T) {
 		"not a network":        func(c *Config) { c.TrustedProxies = []string{"10.0.0.0/8", "everyone"} },
 		"at least the one":     func(c *Config) { c.KeepReleases = 0 },
 		"no log format":        func(c *Config) { c.LogFormat = "xml" },
+		"the proxy can't be":   func(c *Config) { c.Proxy = "off" },
+		"observe can't be":     func(c *Config) { c.Observe = "on" },
 		"too long":             func(c *Config) { c.Socket = "/" + strings.Repeat("x", 120) },
 	} {
 		c := DefaultConfig()

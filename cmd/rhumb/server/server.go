@@ -1,4 +1,5 @@
-// Package server is the daemon as a process. It wires its parts and keeps the proxy running.
+// Package server is the daemon as a process. It wires its parts, and keeps the proxy and the process that keeps logs
+// running.
 package server
 
 import (
@@ -10,6 +11,8 @@ import (
 	"rhumb"
 	"rhumb/build"
 	"rhumb/certs"
+	"rhumb/cmd/rhumb/observed/link"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/control"
 	"rhumb/engine/docker"
 	"rhumb/httpapi"
@@ -19,8 +22,14 @@ import (
 	"rhumb/proxy"
 )
 
+// Lines are what takes lines that are kept with those of the containers. nil: they aren't.
+type Lines struct {
+	Events io.Writer // the stacks' events
+	Hooks  io.Writer // what hooks inside replicas write
+}
+
 // Serve runs a server of that version until ctx ends.
-func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) error {
+func Serve(ctx context.Context, conf Config, version string, lines Lines, log *slog.Logger) error {
 	unlock, err := conf.folder().Claim()
 	if err != nil {
 		return err
@@ -31,7 +40,9 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 		return err
 	}
 	defer closeStore(store, log) // after control and the API, which use it
-	box, engine, err := openEngine(conf, log)
+	kept, router := link.Dial(state.KeptIn(conf.folder()).Socket()), proxy.Dial(conf.folder().ProxySocket())
+	box, engine, err := openEngine(conf, docker.Options{Drain: drainOf(conf, kept, log),
+		HookLine: hookLines(lines.Hooks), Log: log})
 	if err != nil {
 		return err
 	}
@@ -42,23 +53,23 @@ func Serve(ctx context.Context, conf Config, version string, log *slog.Logger) e
 	}
 	defer os.Remove(conf.Socket)
 	defer ln.Close()
-	keeper := &proxyKeeper{conf: conf, router: proxy.Dial(conf.folder().ProxySocket()), log: log}
+	keeper := proxyKeeper(conf, router, log)
 	if err := keeper.ensure(ctx); err != nil {
 		return err
 	}
-	c, b, err := assemble(conf, engine, box, control.Deps{
-		Engine: engine, Images: engine, Store: store, Router: keeper.router, Version: version, Log: log,
-	})
+	limits := newLogLimits(conf, kept, log)
+	c, b, err := assemble(conf, engine, box, control.Deps{Engine: engine, Images: engine, Version: version, Log: log,
+		Store: withLines(store, lines.Events), Router: router, LogLimits: limits.record})
 	if err != nil {
 		return err
 	}
-	api := httpapi.New(services(c, b), log)
+	api := httpapi.New(services(conf, c, b, kept), log)
 	if err := sdnotify.Ready(); err != nil {
 		log.Warn("systemd not notified", "err", err)
 	}
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
 	serve := func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) }
-	err = together.Run(ctx, keeper.run, c.Hold, serve)
+	err = together.Run(ctx, keeper.run, keepObserve(conf, kept, log), limits.run, c.Hold, serve)
 	log.Info("server stopped", "err", err)
 	return err
 }
@@ -70,8 +81,8 @@ func closeStore(store io.Closer, log *slog.Logger) {
 }
 
 // services are what this server offers. A new capability is one more line.
-func services(c *control.Control, b builder) httpapi.Services {
-	return httpapi.Services{
+func services(conf Config, c *control.Control, b builder, kept *link.Link) httpapi.Services {
+	s := httpapi.Services{
 		Deployer: c,
 		Stacks:   c,
 		History:  c,
@@ -80,15 +91,20 @@ func services(c *control.Control, b builder) httpapi.Services {
 		Values:   c,
 		Builder:  b,
 	}
+	if conf.Observe != "off" {
+		s.Observer, s.Forwarding = kept, kept
+	}
+	return s
 }
 
 // openEngine opens the server's key, and its engine, which derives the names of contents from the key.
-func openEngine(conf Config, log *slog.Logger) (*seal.Box, *docker.Engine, error) {
+func openEngine(conf Config, o docker.Options) (*seal.Box, *docker.Engine, error) {
 	box, err := conf.folder().Box()
 	if err != nil {
 		return nil, nil, err
 	}
-	engine, err := docker.New(docker.Options{Host: conf.DockerHost, Key: box.Key("names of contents"), Log: log})
+	o.Host, o.Key = conf.DockerHost, box.Key("names of contents")
+	engine, err := docker.New(o)
 	return box, engine, err
 }
 

@@ -53,6 +53,11 @@ func wordsOf(e rhumb.Event) string {
 	if subject == "" {
 		subject = e.Stack
 	}
+	return subject + ": " + deedOf(e)
+}
+
+// deedOf returns what an event says of its subject: "ready after 5s", "failed: exited with 1".
+func deedOf(e rhumb.Event) string {
 	what := string(e.Kind)
 	switch e.Kind {
 	case rhumb.EventDeployment:
@@ -76,11 +81,11 @@ func wordsOf(e rhumb.Event) string {
 	}
 	switch {
 	case what == "":
-		return subject + ": " + e.Text
+		return e.Text
 	case e.Text == "":
-		return subject + ": " + what
+		return what
 	}
-	return fmt.Sprintf("%s: %s: %s", subject, what, e.Text)
+	return what + ": " + e.Text
 }
 
 // shortName returns a replica's name without its stack: "web.42.1".

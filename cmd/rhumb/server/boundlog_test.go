@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheProxysLogDoesNotGrowForEver(t *testing.T) {
+func TestTheLogOfAProcessIsBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "proxy.log")
 	if err := boundLog(path); err != nil {
 		t.Errorf("a log that isn't there: %v", err)

@@ -8,10 +8,10 @@ import (
 	"os"
 )
 
-// maxLog bounds the proxy's log where no journal keeps it. As much of the older log stays in PATH.1.
+// maxLog bounds the log of a process of ours where no journal keeps it. As much of the older log stays in PATH.1.
 const maxLog = 10 << 20
 
-// boundLog moves a log that is too long to PATH.1. The proxy has the file open and appends to it, so boundLog copies
+// boundLog moves a log that is too long to PATH.1. The process has the file open and appends to it, so boundLog copies
 // the content and truncates the file. A line written at that moment is lost.
 func boundLog(path string) error {
 	info, err := os.Stat(path)

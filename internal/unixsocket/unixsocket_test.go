@@ -1,4 +1,4 @@
-package server
+package unixsocket
 
 import (
 	"net"
@@ -11,19 +11,19 @@ import (
 
 func TestTheSocketIsPrivateAndReplacesADeadOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "s")
-	ln, err := listenUnix(path)
+	ln, err := Listen(path, Private)
 	if err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o660 {
+	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("it has the mode %v, %v", info.Mode(), err)
 	}
-	if _, err := listenUnix(path); rhumb.ErrorCode(err) != rhumb.Conflict {
+	if _, err := Listen(path, Private); rhumb.ErrorCode(err) != rhumb.Conflict {
 		t.Errorf("while it answers: got %v", err)
 	}
 	ln.Close()
-	ln, err = listenUnix(path) // the dead one's file is still there
+	ln, err = Listen(path, Private) // the dead one's file is still there
 	if err != nil {
 		t.Fatal(err)
 	}
