@@ -39,8 +39,19 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.image, "image", "rhumb-test/app:1", "an image of test/images/app")
 	flag.IntVar(&o.n, "n", 10, "counted rounds")
 	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "time between a replica's start and its readiness")
+	part := flag.String("part", "", "only this part: deploy or logs")
 	flag.Parse()
-
+	if *part != "deploy" {
+		if err := keepLogs(ctx); err != nil {
+			return err
+		}
+		if err := followAndIdle(ctx, o); err != nil {
+			return err
+		}
+	}
+	if *part == "logs" {
+		return nil
+	}
 	c, err := newCompose(o)
 	if err != nil {
 		return err
@@ -50,7 +61,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer f.clean(context.WithoutCancel(ctx))
-	r, err := newRhumb(ctx, o)
+	r, err := newServer(ctx, o, "off") // the peers keep no logs
 	if err != nil {
 		return err
 	}
@@ -65,7 +76,7 @@ func run(ctx context.Context) error {
 }
 
 // oneReplica measures a deployment that changes one replica, until the new replica answers.
-func oneReplica(ctx context.Context, o options, f *floor, r *rhumb, c *compose) error {
+func oneReplica(ctx context.Context, o options, f *floor, r *server, c *compose) error {
 	var floorT, rhumbT, composeT series
 	if err := r.deploy(ctx, oneService(o, 0)); err != nil { // the first round changes it
 		return err
@@ -99,7 +110,7 @@ func oneReplica(ctx context.Context, o options, f *floor, r *rhumb, c *compose) 
 }
 
 // tenServices measures a new stack of ten services, until all of them answer.
-func tenServices(ctx context.Context, o options, f *floor, r *rhumb, c *compose) error {
+func tenServices(ctx context.Context, o options, f *floor, r *server, c *compose) error {
 	var rhumbT, composeT series
 	floors := map[int]series{}
 	file := manyServices(o, 10)

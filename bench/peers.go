@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,26 +13,26 @@ import (
 	"time"
 )
 
-// rhumb is a server of the benchmark's own, and its client.
-type rhumb struct {
+// server is a rhumb server of the benchmark's own, and its client.
+type server struct {
 	o      options
 	dir    string
 	server *exec.Cmd
 }
 
-func newRhumb(ctx context.Context, o options) (*rhumb, error) {
+func newServer(ctx context.Context, o options, observe string) (*server, error) {
 	dir, err := os.MkdirTemp("", "rhumb-bench-")
 	if err != nil {
 		return nil, err
 	}
-	r := &rhumb{o: o, dir: dir}
+	r := &server{o: o, dir: dir}
 	log, err := os.Create(filepath.Join(dir, "server.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	r.server = exec.Command(o.rhumb, "server", "--data", filepath.Join(dir, "data"), "--socket", r.socket(), "--http",
-		"127.0.0.1:24499", "--https", "")
+		"127.0.0.1:24499", "--https", "", "--observe", observe)
 	r.server.Stdout, r.server.Stderr = log, log
 	// an interrupt is for this program, which then takes the stack down
 	r.server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -50,41 +49,32 @@ func newRhumb(ctx context.Context, o options) (*rhumb, error) {
 	return nil, fmt.Errorf("the server doesn't answer: %w", err)
 }
 
-func (r *rhumb) socket() string { return filepath.Join(r.dir, "rhumb.sock") }
+func (r *server) socket() string { return filepath.Join(r.dir, "rhumb.sock") }
 
-func (r *rhumb) deploy(ctx context.Context, file string) error {
+func (r *server) deploy(ctx context.Context, file string) error {
 	return r.run(ctx, file, "deploy", "-f", "-", "-p", "rhumbbench")
 }
 
-func (r *rhumb) down(ctx context.Context) error { return r.run(ctx, "", "down", "-p", "rhumbbench") }
+func (r *server) down(ctx context.Context) error { return r.run(ctx, "", "down", "-p", "rhumbbench") }
 
-func (r *rhumb) run(ctx context.Context, stdin string, args ...string) error {
+func (r *server) run(ctx context.Context, stdin string, args ...string) error {
 	cmd := exec.CommandContext(ctx, r.o.rhumb, args...)
 	cmd.Env = append(os.Environ(), "RHUMB_HOST=unix://"+r.socket())
 	return output(cmd, stdin)
 }
 
-// close takes the stack down and stops the server and its proxy.
-func (r *rhumb) close(ctx context.Context) {
+// close takes the stack down, and stops the server and the processes that outlive it.
+func (r *server) close(ctx context.Context) {
 	_ = r.down(ctx)
-	if pid := r.proxyPID(ctx); pid > 1 {
-		_ = syscall.Kill(pid, syscall.SIGTERM)
-	}
+	others, _ := r.processes() // those that are there
 	_ = r.server.Process.Signal(syscall.SIGTERM)
 	_ = r.server.Wait()
-	os.RemoveAll(r.dir)
-}
-
-// proxyPID returns the process of the proxy, which outlives the server; 0 if it is unknown.
-func (r *rhumb) proxyPID(ctx context.Context) int {
-	cmd := exec.CommandContext(ctx, r.o.rhumb, "routes", "--format", "json")
-	cmd.Env = append(os.Environ(), "RHUMB_HOST=unix://"+r.socket())
-	out, err := cmd.Output()
-	var status struct{ PID int }
-	if err != nil || json.Unmarshal(out, &status) != nil {
-		return 0
+	for name, pid := range others {
+		if name != "server" {
+			_ = syscall.Kill(pid, syscall.SIGTERM)
+		}
 	}
-	return status.PID
+	os.RemoveAll(r.dir)
 }
 
 // compose is docker-compose. It returns before its containers are ready, so the measurement includes waiting for
