@@ -100,11 +100,10 @@ func (f *faults) judge(n *notification) syscall.Errno {
 	return f.with
 }
 
-// newFaults makes the server's processes ask before they write to its state folder. It must be called before the
-// server starts.
-func newFaults(t *testing.T, s *server) *faults {
+// newFaults makes the server's processes ask before they write to a folder. It must be called before the server starts.
+func newFaults(t *testing.T, s *server, folder string) *faults {
 	t.Helper()
-	f := &faults{folder: s.data}
+	f := &faults{folder: folder}
 	var serving sync.WaitGroup
 	s.dress = func(cmd *exec.Cmd) (started func()) {
 		ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -54,7 +54,7 @@ func runNested(t *testing.T) {
 	dir := t.TempDir()
 	image := filepath.Join(dir, "app.tar")
 	docker(t, "save", "-o", image, "rhumb-test/app:1")
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(longer(5, 20))*time.Minute)
 	defer cancel()
 	script := `set -e
 mount --make-rprivate /

@@ -112,9 +112,14 @@ func TestAProxyKilledAtRandomMomentsIsBackAndServesTheSame(t *testing.T) {
 func (s *server) killProxy() {
 	s.t.Helper()
 	for _, pid := range s.processes() {
-		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		if err == nil && strings.Contains(string(b), "\x00proxy\x00") {
+		if runs(pid, "proxy") {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
+}
+
+// runs reports whether a process of ours runs a subcommand.
+func runs(pid int, subcommand string) bool {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	return err == nil && strings.Contains(string(b), "\x00"+subcommand+"\x00")
 }

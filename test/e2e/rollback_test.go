@@ -32,6 +32,7 @@ func TestARollbackBringsBackTheSecretAndTheBoundFile(t *testing.T) {
 		k.says(file("/etc/app.conf"), fmt.Sprintf("conf of %d", v))
 		k.says(file("/run/secrets/token"), fmt.Sprintf("hunter-%d-secret", v))
 	}
+	k.settles(1)
 	for _, name := range k.containers() {
 		if strings.Contains(docker(t, "inspect", name), "hunter") {
 			t.Error("docker inspect shows the secret")

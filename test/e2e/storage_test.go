@@ -15,7 +15,8 @@ import (
 func TestAWriteThatFailsIsReportedAndNothingIsLost(t *testing.T) {
 	needDocker(t)
 	s := idleServer(t, binary)
-	f := newFaults(t, s)
+	s.flags = []string{"--observe", "off"} // its writes would be counted, and it has a test of its own
+	f := newFaults(t, s, s.data)
 	s.start()
 	s.await()
 	k := newTrio(t, s)

@@ -13,6 +13,7 @@
 //	HEALTH       "bad": /health answers 503; a file's path: 503 as soon as that file exists
 //	EXIT_AFTER   how long after its start it exits with EXIT_CODE (1)
 //	STOP_DELAY   how long it goes on after its stop signal, at least; it always finishes its requests
+//	COUNT        how many numbered lines it writes a second, each LENGTH bytes long; needs ADDR=none
 //	NOTES        a file to which it adds a line when it has been started ("started RELEASE") and gets its stop signal
 //	             ("stopping RELEASE")
 //
@@ -106,6 +107,9 @@ func serve(ctx context.Context) error {
 	}
 	addr := address()
 	if addr == "none" {
+		if os.Getenv("COUNT") != "" {
+			count(ctx)
+		}
 		<-ctx.Done()
 		note("stopping " + os.Getenv("RELEASE"))
 		return nil
