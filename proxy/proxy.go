@@ -54,6 +54,7 @@ type Proxy struct {
 
 	turn      turn          // one change at a time: a table, a bind, a takeover, the end
 	ended     bool          // no new tables and sockets; the turn guards it
+	stopping  chan struct{} // closed once it is to end without a successor
 	succeeded chan struct{} // closed once another process serves instead
 	successor atomic.Int64  // the process ID of that process
 	before    wire.Predecessors
@@ -108,8 +109,8 @@ func New(o Options) (*Proxy, error) {
 		o.Segments = noSegments{}
 	}
 	p := &Proxy{options: o, limits: o.Limits.WithDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
-		certs: o.Certificates, running: make(chan struct{}), turn: make(turn, 1), succeeded: make(chan struct{}),
-		before: wire.Predecessors{Log: o.Log}}
+		certs: o.Certificates, running: make(chan struct{}), turn: make(turn, 1), stopping: make(chan struct{}),
+		succeeded: make(chan struct{}), before: wire.Predecessors{Log: o.Log}}
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())
 	p.served = newServed(p.letGo)
 	p.segments = newSegmentKeeper(o.Segments, p.served, o.Log)
@@ -139,6 +140,8 @@ func (p *Proxy) Successor() int { return int(p.successor.Load()) }
 func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	select {
 	case <-p.succeeded:
+		return rhumb.RouterStatus{}, wire.ErrLeaving
+	case <-p.stopping:
 		return rhumb.RouterStatus{}, wire.ErrLeaving
 	default:
 	}

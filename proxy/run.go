@@ -46,6 +46,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	close(p.running)
 	select {
 	case <-ctx.Done():
+		close(p.stopping)
 		p.segments.disown()
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 	case <-p.succeeded:

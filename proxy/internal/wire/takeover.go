@@ -75,7 +75,11 @@ const (
 	followTime   = 2 * time.Second  // for one question to an old proxy
 )
 
-// TakeOver asks the proxy on the socket for what it has. It returns nil without an error if no process listens there.
+// errStopping is the answer of a proxy that accepts nothing any more.
+var errStopping = errors.New("the old proxy is stopping")
+
+// TakeOver asks the proxy on the socket for what it has. It returns nil without an error if no process listens there,
+// or if that process is stopping: it has let go of its addresses.
 func TakeOver(ctx context.Context, path string) (*Inheritance, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", path)
@@ -89,6 +93,9 @@ func TakeOver(ctx context.Context, path string) (*Inheritance, error) {
 	got.conn.SetDeadline(time.Now().Add(takeoverTime))
 	if err := got.receive(); err != nil {
 		got.Refuse()
+		if errors.Is(err, errStopping) {
+			return nil, nil
+		}
 		return nil, rhumb.Errorf(rhumb.Unavailable, "takeover failed, the old proxy goes on: %w", err)
 	}
 	return got, nil
@@ -102,6 +109,9 @@ func (i *Inheritance) receive() error {
 	resp, err := http.ReadResponse(bufio.NewReader(i.conn), nil)
 	if err != nil {
 		return err
+	}
+	if resp.StatusCode == http.StatusConflict {
+		return errStopping
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
@@ -149,6 +159,8 @@ func (i *Inheritance) receiveSocket(b socket.Binding) (*socket.Socket, error) {
 func (i *Inheritance) Accept(before *Predecessors) error {
 	_, err := i.conn.Write([]byte{byteServing})
 	if err == nil {
+		// From here on the old proxy may have stopped accepting. It answers, or breaks off at its own deadline.
+		i.conn.SetDeadline(time.Now().Add(2 * takeoverTime))
 		err = expect(i.conn, byteAgreed)
 	}
 	if err != nil {
