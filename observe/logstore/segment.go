@@ -98,11 +98,27 @@ func (g *segment) release() {
 // close closes the storage, and removes it if the segment is gone. It must have no users, and mu must be locked.
 func (g *segment) close() {
 	if g.storage != nil {
+		settle(g.storage)
 		g.storage.MustClose()
 		g.storage, g.reopen, g.info = nil, false, nil
 	}
 	if g.gone && os.Rename(g.path, g.path+gone) == nil { // half of a segment can't be opened
 		_ = os.RemoveAll(g.path + gone) // what remains is removed when the store is opened
+	}
+}
+
+// settle lets merges get under way that begin before a storage is closed: closing clears what a merge reads first. It
+// waits for a second at most.
+func settle(s *logstorage.Storage) {
+	s.DebugFlush() // otherwise closing begins merges
+	end := time.Now().Add(time.Second)
+	for calm := 0; calm < 2 && time.Now().Before(end); calm++ {
+		time.Sleep(time.Millisecond)
+		var st logstorage.StorageStats
+		s.UpdateStats(&st)
+		if st.ActiveInmemoryMerges+st.ActiveSmallMerges+st.ActiveBigMerges > 0 {
+			calm = -1
+		}
 	}
 }
 
