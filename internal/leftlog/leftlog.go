@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"rhumb"
 	"rhumb/internal/atomicfile"
@@ -26,6 +27,8 @@ const (
 	maxDescription = 64 << 10 // bytes
 	maxContainers  = 1000     // so many may wait: more are an error, because nothing collects them
 	maxFiles       = 1000     // of one container
+
+	fillTime = time.Hour // a folder that is older and not filled was left by a process that died
 )
 
 // Keep keeps the files of a container that has ended and is about to be removed. It may be called again.
@@ -49,6 +52,9 @@ func (f Folder) Keep(w rhumb.LogWriter) error {
 	err := f.fill(dir, w)
 	if err == nil {
 		err = os.Rename(dir, f.of(id))
+	}
+	if err == nil {
+		err = atomicfile.SyncDir(string(f)) // the container goes now
 	}
 	if err == nil {
 		return nil
@@ -95,7 +101,8 @@ func (f Folder) fill(dir string, w rhumb.LogWriter) error {
 	return atomicfile.Write(filepath.Join(dir, description), b, 0o600)
 }
 
-// Writers returns the containers whose files are kept, with where they are now. Folders that can't be read are removed.
+// Writers returns the containers whose files are kept, with where they are now. It removes folders that no Keep can be
+// filling any more, and those whose description is damaged: nothing could collect them, and their files hold the disk.
 func (f Folder) Writers() ([]rhumb.LogWriter, error) {
 	entries, err := os.ReadDir(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,17 +113,21 @@ func (f Folder) Writers() ([]rhumb.LogWriter, error) {
 	}
 	var ws []rhumb.LogWriter
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), unfinished) {
-			continue // it is being filled, or will be again
-		}
 		dir := f.of(e.Name())
-		var w rhumb.LogWriter
-		b, err := atomicfile.Read(filepath.Join(dir, description), maxDescription)
-		if err == nil {
-			err = json.Unmarshal(b, &w)
+		if strings.HasSuffix(e.Name(), unfinished) {
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > fillTime {
+				_ = os.RemoveAll(dir) // the next call tries again
+			}
+			continue
 		}
-		if err != nil || w.Line.Container != e.Name() || filepath.Base(w.File) != w.File {
-			continue // it can't be collected, and does no harm
+		b, err := atomicfile.Read(filepath.Join(dir, description), maxDescription)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			continue // the disk may answer again
+		}
+		var w rhumb.LogWriter
+		if json.Unmarshal(b, &w) != nil || w.Line.Container != e.Name() || filepath.Base(w.File) != w.File {
+			_ = os.RemoveAll(dir) // the next call tries again
+			continue
 		}
 		w.File = filepath.Join(dir, w.File)
 		ws = append(ws, w)

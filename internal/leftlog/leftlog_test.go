@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -124,7 +125,7 @@ func TestAnotherDiskIsUnsupported(t *testing.T) {
 	}
 }
 
-func TestWhatWasCutOffIsNotListed(t *testing.T) {
+func TestWhatCanNotBeCollectedIsRemoved(t *testing.T) {
 	f := leftlog.Folder(t.TempDir())
 	for name, content := range map[string]string{"abc.new": "{}", "damaged": "{",
 		"other": `{"Line":{"Container":"abc"}}`} {
@@ -135,9 +136,26 @@ func TestWhatWasCutOffIsNotListed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ws, err := f.Writers(); err != nil || len(ws) != 0 {
-		t.Errorf("%v, %v", ws, err)
+	has := func(want ...string) {
+		t.Helper()
+		if ws, err := f.Writers(); err != nil || len(ws) != 0 {
+			t.Errorf("listed: %v, %v", ws, err)
+		}
+		entries, err := os.ReadDir(string(f))
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		if err != nil || !slices.Equal(names, want) {
+			t.Errorf("left are %q, %v; want %q", names, err, want)
+		}
 	}
+	has("abc.new") // it may be being filled
+	old := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(filepath.Join(string(f), "abc.new"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	has()
 	if err := f.Keep(container(t, "abc", 0)); err != nil {
 		t.Error(err)
 	}
