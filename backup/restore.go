@@ -123,19 +123,11 @@ func swap(folder, stage string) (aside string, err error) {
 			return aside, refused(folder, err)
 		}
 	}
-	if err := errors.Join(syncFolder(folder), os.Remove(filepath.Join(folder, marker)), syncFolder(folder)); err != nil {
+	err = errors.Join(atomicfile.SyncDir(folder), os.Remove(filepath.Join(folder, marker)), atomicfile.SyncDir(folder))
+	if err != nil {
 		return aside, refused(folder, err)
 	}
 	return aside, nil
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func refused(what string, err error) error {

@@ -88,12 +88,7 @@ func newStack(dir, name string, l rhumb.LogLimits) (*stack, error) {
 	if err := k.save(); err != nil {
 		return nil, err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	return k, d.Sync()
+	return k, atomicfile.SyncDir(dir)
 }
 
 // openStack reads the folder of a stack, without opening its segments.

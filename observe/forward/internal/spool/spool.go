@@ -13,6 +13,8 @@ import (
 	"hash/crc32"
 	"os"
 	"sync"
+
+	"rhumb/internal/atomicfile"
 )
 
 const (
@@ -158,12 +160,7 @@ func (q *Queue) Sync() error {
 	if !q.named {
 		return nil
 	}
-	d, err := os.Open(string(q.dir))
-	if err != nil {
-		return fmt.Errorf("sync the queue's folder: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := atomicfile.SyncDir(string(q.dir)); err != nil {
 		return fmt.Errorf("sync the queue's folder: %w", err)
 	}
 	q.named = false
