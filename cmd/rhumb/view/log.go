@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -39,11 +40,7 @@ func (l *Log) Write(line rhumb.LogLine) error {
 		prefix += p.dim(line.Time.UTC().Format("2006-01-02T15:04:05.000Z")) + " "
 	}
 	var b strings.Builder
-	text := line.Text
-	if words := request(line) + happened(line); words != "" {
-		text = words
-	}
-	for text := range strings.SplitSeq(text, "\n") {
+	for text := range strings.SplitSeq(cmp.Or(request(line), happened(line), line.Text), "\n") {
 		b.WriteString(prefix + coloured(text, p.on) + "\n")
 	}
 	if line.Cut > 0 {
