@@ -1,9 +1,9 @@
 // Package collect carries every line that containers write to a sink, once. It tails the files of json-file drivers,
 // and reads other drivers through the engine.
 //
-// A position says how far the lines of a container are in the sink and on its disk. Positions are stored about once a
-// second, so after a crash the lines behind them may be in the sink already. The collector then asks the sink which
-// lines it has, and skips them.
+// A position says how far the lines of a container are in the sink and on its disk. Positions are stored every ten
+// seconds, or every second if much is written, so after a crash the lines behind them may be in the sink already. The
+// collector then asks the sink which lines it has, and skips them.
 package collect
 
 import (

@@ -132,11 +132,11 @@ func (in *intake) deliver(ctx context.Context) bool {
 		}
 		if wait == retryMost {
 			in.refused(err)
-		}
-		if wait == retryMost && !warned {
+			if !warned {
+				in.log.Warn("the log store takes no lines, trying again", "stack", in.line.Stack,
+					"container", in.line.Container, "err", err)
+			}
 			warned = true
-			in.log.Warn("the log store takes no lines, trying again", "stack", in.line.Stack, "container", in.line.Container,
-				"err", err)
 		}
 		if n > 0 {
 			wait = retryFirst

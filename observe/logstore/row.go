@@ -45,8 +45,8 @@ const (
 	maxCount  = 200
 )
 
-// levels are the words of the levels.
-var levels = []string{"", "trace", "debug", "info", "warn", "error", "fatal"}
+// levels are the words of the levels, by level.
+var levels = append([]string{""}, rhumb.LevelNames()...)
 
 // ours are the names that a field of a text can't have.
 var ours = map[string]bool{
@@ -85,7 +85,7 @@ func (e *encoder) encode(l *rhumb.LogLine, tie uint64, epoch string) []logstorag
 	e.add(fieldCut, number(int64(l.Cut)))
 	e.add(fieldEpoch, epoch)
 	e.add(fieldKind, string(l.Kind))
-	e.add(fieldLevel, levels[min(max(int(l.Level), 0), len(levels)-1)])
+	e.add(fieldLevel, l.Level.String())
 	e.add(fieldRelease, number(int64(l.Release)))
 	e.add(fieldReplica, l.Replica)
 	e.add(fieldTie, number(int64(tie)))
@@ -205,7 +205,7 @@ func (r *row) set(name, value string) {
 	case fieldKind:
 		r.Kind = rhumb.LineKind(value)
 	case fieldLevel:
-		r.Level = rhumb.Level(max(0, slices.Index(levels, value)))
+		r.Level, _ = rhumb.ParseLevel(value) // another word: unknown
 	case fieldCut:
 		r.Cut, _ = strconv.Atoi(value)
 	case fieldTie:

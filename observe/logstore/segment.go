@@ -107,8 +107,8 @@ func (g *segment) close() {
 	}
 }
 
-// settle lets merges get under way that begin before a storage is closed: closing clears what a merge reads first. It
-// waits for a second at most.
+// settle waits until no merge runs, but for a second at most. Closing a storage clears what a merge reads when it
+// begins, so none should be beginning then. One that takes longer is past that.
 func settle(s *logstorage.Storage) {
 	s.DebugFlush() // otherwise closing begins merges
 	end := time.Now().Add(time.Second)
