@@ -32,6 +32,14 @@ type LogLine struct {
 	Cut       int               `json:",omitzero"` // how many bytes of Text are missing at its end
 }
 
+// Stream returns the name of the stream on which the line was written: "stdout" or "stderr".
+func (l *LogLine) Stream() string {
+	if l.Stderr {
+		return "stderr"
+	}
+	return "stdout"
+}
+
 // LineKind is what wrote a line.
 type LineKind string
 

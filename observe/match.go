@@ -55,7 +55,7 @@ func source(q rhumb.LogQuery, l *rhumb.LogLine) bool {
 		!slices.Contains(q.ChosenKinds(), l.Kind):
 		return false
 	}
-	return q.Stream == "" || l.Stderr == (q.Stream == "stderr")
+	return q.Stream == "" || l.Stream() == q.Stream
 }
 
 // inTime reports whether a query chooses a line's time.

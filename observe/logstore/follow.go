@@ -146,7 +146,7 @@ func (f *filter) chooses(l *rhumb.LogLine) bool {
 	var e encoder
 	fields := e.encode(l, 0, "")
 	stream := "{" + fieldService + "=" + strconv.Quote(l.Service) + "," + fieldStack + "=" + strconv.Quote(l.Stack) +
-		"," + fieldStream + "=" + strconv.Quote(streamOf(l)) + "}"
+		"," + fieldStream + "=" + strconv.Quote(l.Stream()) + "}"
 	return f.user.MatchRow(slices.Concat(fields, []logstorage.Field{
 		{Name: "", Value: l.Text}, // as the library calls the text in some filters
 		{Name: timeField, Value: l.Time.UTC().Format(time.RFC3339Nano)}, {Name: streamField, Value: stream},

@@ -79,7 +79,7 @@ type encoder struct {
 // encode returns the fields of a line, until it is called again. The line's text must have been cut.
 func (e *encoder) encode(l *rhumb.LogLine, tie uint64, epoch string) []logstorage.Field {
 	e.fields = append(e.fields[:0], logstorage.Field{Name: fieldStack, Value: l.Stack},
-		logstorage.Field{Name: fieldService, Value: l.Service}, logstorage.Field{Name: fieldStream, Value: streamOf(l)})
+		logstorage.Field{Name: fieldService, Value: l.Service}, logstorage.Field{Name: fieldStream, Value: l.Stream()})
 	e.add(textField, l.Text)
 	e.add(fieldContainer, l.Container)
 	e.add(fieldCut, number(int64(l.Cut)))
@@ -149,14 +149,6 @@ func number(n int64) string {
 		return ""
 	}
 	return strconv.FormatInt(n, 10)
-}
-
-// streamOf returns the name of a line's stream.
-func streamOf(l *rhumb.LogLine) string {
-	if l.Stderr {
-		return "stderr"
-	}
-	return "stdout"
 }
 
 // decode calls yield for each row of a block, until it returns false. The rows keep no reference to the block.

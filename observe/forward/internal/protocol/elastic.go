@@ -39,7 +39,7 @@ func (e elastic) document(l Line) map[string]any {
 		"@timestamp": l.Time.UTC().Format("2006-01-02T15:04:05.000000000Z"),
 		"message":    valid(l.Text),
 		"service":    service(l),
-		"stream":     streamName(l),
+		"stream":     l.Stream(),
 	}
 	if e.host != "" {
 		d["host"] = map[string]string{"name": e.host}
@@ -47,7 +47,7 @@ func (e elastic) document(l Line) map[string]any {
 	if l.Stack != "" {
 		d["stack"] = l.Stack
 	}
-	for _, f := range fields(Line{LogLine: withoutFields(l)}) {
+	for _, f := range known(l) {
 		d[f.name] = valid(f.value)
 	}
 	if len(l.Fields) > 0 {

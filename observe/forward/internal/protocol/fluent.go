@@ -173,14 +173,14 @@ func tagOf(l Line) string {
 
 // entry appends a line as a time and a record.
 func (f *fluent) entry(b []byte, l Line) []byte {
-	record := []field{{"message", l.Text}, {"service", service(l)}, {"stream", streamName(l)}}
+	record := []field{{"message", l.Text}, {"service", service(l)}, {"stream", l.Stream()}}
 	if l.Stack != "" {
 		record = append(record, field{"stack", l.Stack})
 	}
 	if f.host != "" {
 		record = append(record, field{"host", f.host})
 	}
-	record = append(record, fields(Line{LogLine: withoutFields(l)})...)
+	record = append(record, known(l)...)
 	size := len(record)
 	if len(l.Fields) > 0 {
 		size++

@@ -68,12 +68,17 @@ func (g gelf) message(l Line) []byte {
 	}
 	set("_stack", l.Stack)
 	set("_service", service(l))
-	set("_stream", streamName(l))
+	set("_stream", l.Stream())
 	if l.Release != 0 {
 		set("_release", l.Release)
 	}
-	for _, f := range fields(l) {
-		set("_"+gelfName(f.name), valid(f.value))
+	for _, f := range known(l) {
+		set("_"+f.name, valid(f.value))
+	}
+	for name, value := range l.Fields {
+		if name != "" {
+			set("_"+gelfName(name), valid(value))
+		}
 	}
 	b, err := json.Marshal(m)
 	if err != nil {

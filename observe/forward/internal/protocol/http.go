@@ -14,8 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"rhumb"
 )
 
 // maxAnswer is how much of an answer is read. An answer of Elasticsearch has some bytes for each line.
@@ -182,10 +180,4 @@ func retryAfter(value string) time.Duration {
 		d = time.Until(at)
 	}
 	return min(max(d, 0), maxAfter)
-}
-
-// withoutFields returns the line without its own fields.
-func withoutFields(l Line) rhumb.LogLine {
-	l.Fields = nil
-	return l.LogLine
 }

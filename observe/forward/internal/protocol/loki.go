@@ -34,7 +34,7 @@ func (k loki) encode(lines []Line) []byte {
 		id := key{l.Stack, service(l), l.Stderr}
 		s := known[id]
 		if s == nil {
-			s = &lokiStream{Stream: map[string]string{"service": id.service, "stream": streamName(l)}}
+			s = &lokiStream{Stream: map[string]string{"service": id.service, "stream": l.Stream()}}
 			if l.Stack != "" {
 				s.Stream["stack"] = l.Stack
 			}
@@ -61,7 +61,7 @@ func (k loki) structured(l Line) map[string]string {
 	if k.host != "" {
 		m["host"] = k.host
 	}
-	for _, f := range fields(Line{LogLine: withoutFields(l)}) {
+	for _, f := range known(l) {
 		m[f.name] = valid(f.value)
 	}
 	return m

@@ -64,7 +64,7 @@ func (o otlp) record(l Line, now time.Time) []byte {
 		b = appendString(b, 3, n.String())
 	}
 	b = appendBytes(b, 5, appendString(nil, 1, l.Text))
-	b = appendAttribute(b, 6, field{"log.iostream", streamName(l)})
+	b = appendAttribute(b, 6, field{"log.iostream", l.Stream()})
 	b = appendAttribute(b, 6, field{"rhumb.kind", string(l.Kind)})
 	b = appendAttribute(b, 6, field{"rhumb.cut_bytes", number(l.Cut)})
 	for name, value := range l.Fields {

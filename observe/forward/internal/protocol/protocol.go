@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,13 +76,6 @@ func service(l Line) string {
 	return cmp.Or(l.Service, "rhumb-"+string(cmp.Or(l.Kind, "output")))
 }
 
-func streamName(l Line) string {
-	if l.Stderr {
-		return "stderr"
-	}
-	return "stdout"
-}
-
 // severities are the levels in the numbers of syslog.
 var severities = [...]int{6, 7, 7, 6, 4, 3, 2}
 
@@ -96,27 +90,13 @@ func level(l Line) rhumb.Level {
 // field is a named value of a line.
 type field struct{ name, value string }
 
-// fields returns what is known about a line beside its time, text, stack, service and stream, without empty values. The
-// names of its own fields come last, in no order.
-func fields(l Line) []field {
-	all := []field{
+// known returns what is known about a line beside its time, text, stack, service, stream and own fields, without empty
+// values.
+func known(l Line) []field {
+	return slices.DeleteFunc([]field{
 		{"replica", l.Replica}, {"release", number(l.Release)}, {"container", l.Container},
 		{"kind", string(l.Kind)}, {"level", l.Level.String()}, {"cut_bytes", number(l.Cut)},
-	}
-	n := 0
-	for _, f := range all {
-		if f.value != "" {
-			all[n] = f
-			n++
-		}
-	}
-	all = all[:n]
-	for name, value := range l.Fields {
-		if name != "" {
-			all = append(all, field{name, value})
-		}
-	}
-	return all
+	}, func(f field) bool { return f.value == "" })
 }
 
 // number returns a number's digits, "" for 0.

@@ -63,8 +63,8 @@ func (s syslog) message(l Line) []byte {
 	b = append(b, " ["+sdID...)
 	b = param(b, "stack", l.Stack)
 	b = param(b, "service", service(l))
-	b = param(b, "stream", streamName(l))
-	for _, f := range fields(Line{LogLine: withoutFields(l)}) {
+	b = param(b, "stream", l.Stream())
+	for _, f := range known(l) {
 		b = param(b, f.name, f.value)
 	}
 	b = append(b, "] "...)
