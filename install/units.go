@@ -79,7 +79,7 @@ WantedBy=multi-user.target
 // the files of the engine's containers, which may belong to other users, and writes below its own folder. It gets less
 // of the machine than what serves, and is the first to end if memory runs out. It may fail again and again, for example
 // on a full disk. After an upgrade that went back to a program that can't keep logs, the condition keeps it from
-// starting.
+// starting. Where logs are searched, mincore says which pages of a file are in memory; without it the library panics.
 func observeUnit(data string) string {
 	folder := quotedInUnit(path.Join(data, "observe"))
 	return `[Unit]
@@ -106,7 +106,7 @@ LimitNOFILE=65536
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH
 ` + commonHardening + `
 RestrictNamespaces=yes
-SystemCallFilter=@system-service
+SystemCallFilter=@system-service mincore
 ProtectSystem=strict
 ReadWritePaths=-` + folder + `
 ProtectHome=read-only

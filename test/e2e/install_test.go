@@ -47,6 +47,7 @@ func TestAnUpgradeDropsNothingAndGoesBackAutomatically(t *testing.T) {
 	m.put("token.txt", "hush")
 	t.Log(m.must(0, "cd /root && RELEASE=one rhumb deploy"))
 	m.hardened()
+	m.keepsLogs()
 
 	l := startLoad(t, loadPlan{urls: []string{"http://" + m.addr + ":8080/"}, rate: 200, slow: "http://" + m.addr + ":8080/slow?d=3s"})
 	m.must(0, "rhumb upgrade /root/v2")
@@ -70,7 +71,7 @@ func TestAnUpgradeDropsNothingAndGoesBackAutomatically(t *testing.T) {
 		t.Error("requests failed, or there were too few")
 	}
 	eventually(t, 30*time.Second, "the proxies that were succeeded have ended", func() error {
-		if out := m.run("pgrep -x rhumb | wc -l").out; strings.TrimSpace(out) != "2" {
+		if out := m.run("pgrep -f '^/usr/local/bin/rhumb proxy' | wc -l").out; strings.TrimSpace(out) != "1" {
 			return fmt.Errorf("there are %s processes", out)
 		}
 		return nil
@@ -92,7 +93,7 @@ func newMachine(t *testing.T) *machine {
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := exec.Command("docker", "exec", m.name, "journalctl", "--no-pager", "-n", "100", "-u", "rhumb", "-u",
-				"rhumb-proxy").CombinedOutput()
+				"rhumb-proxy", "-u", "rhumb-observe").CombinedOutput()
 			t.Logf("the journal ends with:\n%s", out)
 		}
 		_ = exec.Command("docker", "rm", "-f", "-v", m.name).Run()
@@ -192,7 +193,14 @@ func (m *machine) runs(version string) {
 	if out := m.must(0, "rhumb routes --format json"); !strings.Contains(out, `"Version": "`+version+`"`) {
 		m.t.Errorf("the proxy is another one:\n%s", out)
 	}
-	m.must(0, "systemctl is-active rhumb rhumb-proxy && [ $(systemctl show -p NRestarts --value rhumb-proxy) = 0 ]")
+	m.must(0, "systemctl is-active rhumb rhumb-proxy rhumb-observe && "+
+		"[ $(systemctl show -p NRestarts --value rhumb-proxy rhumb-observe | tr -d '\n') = 00 ]")
+}
+
+// keepsLogs checks that lines are found again, also those that are in files already.
+func (m *machine) keepsLogs() {
+	m.t.Helper()
+	m.must(0, "for i in $(seq 12); do rhumb logs -p shop --since 1h | grep -q listening || exit 1; sleep 1; done")
 }
 
 // hardened checks what the services may do, and that it is enough for what they have done.
