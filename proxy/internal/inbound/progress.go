@@ -156,6 +156,9 @@ func (p *Progress) disarm() {
 // that no replica read, so that the connection may be kept.
 func (p *Progress) End() {
 	now := time.Now()
+	if p.body != nil {
+		defer p.body.end()
+	}
 	if p.http2 {
 		p.rc.SetWriteDeadline(now.Add(p.limit))
 		return
@@ -185,6 +188,9 @@ type Body struct {
 	cut   atomic.Bool
 
 	malformed atomic.Bool
+
+	mu   sync.Mutex // held to set a deadline
+	over bool       // the handler has returned, or is about to: what it had may not be used any more
 }
 
 // Read reads a part of the body.
@@ -197,13 +203,15 @@ func (b *Body) Read(p []byte) (int, error) {
 	// setting the timer costs more than reading the clock
 	if d := until.Sub(b.until); b.http2 || d < 0 || d > b.limit/60 {
 		b.until = until
-		b.rc.SetReadDeadline(until)
+		if !b.setDeadline(until) {
+			return 0, http.ErrBodyReadAfterClose
+		}
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.came, b.spent = b.came+n, b.spent+time.Since(now)
 	if errors.Is(err, io.EOF) || b.http2 {
 		// From a body's end on, the server itself reads, to notice a client that leaves: that has no deadline.
-		b.rc.SetReadDeadline(time.Time{})
+		b.setDeadline(time.Time{})
 	}
 	switch {
 	case err == nil:
@@ -222,9 +230,28 @@ func (b *Body) Read(p []byte) (int, error) {
 // Close ends a read that waits for the client, so that it doesn't hold up an early answer.
 func (b *Body) Close() error {
 	if !b.ended() && !b.http2 {
-		b.rc.SetReadDeadline(time.Unix(1, 0))
+		b.setDeadline(time.Unix(1, 0))
 	}
 	return b.ReadCloser.Close()
+}
+
+// setDeadline sets the deadline of reads, and reports whether it may. A transport may read a body while or after its
+// handler returns, and would then use what belongs to no request, or to another one.
+func (b *Body) setDeadline(t time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return false
+	}
+	_ = b.rc.SetReadDeadline(t) // if it fails, so does the read
+	return true
+}
+
+// end is called when the handler returns.
+func (b *Body) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
 }
 
 func (b *Body) ended() bool {
