@@ -155,10 +155,10 @@ func (p *Progress) disarm() {
 // End leaves deadlines for what the server does after the handler: write what is buffered, and read a bit of a body
 // that no replica read, so that the connection may be kept.
 func (p *Progress) End() {
-	now := time.Now()
 	if p.body != nil {
-		defer p.body.end()
+		p.body.end()
 	}
+	now := time.Now()
 	if p.http2 {
 		p.rc.SetWriteDeadline(now.Add(p.limit))
 		return
@@ -190,7 +190,7 @@ type Body struct {
 	malformed atomic.Bool
 
 	mu   sync.Mutex // held to set a deadline
-	over bool       // the handler has returned, or is about to: what it had may not be used any more
+	over bool       // End was called: the deadlines are the server's from then on
 }
 
 // Read reads a part of the body.
@@ -235,8 +235,8 @@ func (b *Body) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// setDeadline sets the deadline of reads, and reports whether it may. A transport may read a body while or after its
-// handler returns, and would then use what belongs to no request, or to another one.
+// setDeadline sets the deadline of reads, and reports whether it may. A transport may read a body while its handler
+// returns, and after. The deadline would then be that of the next request, or of no connection at all.
 func (b *Body) setDeadline(t time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -247,7 +247,7 @@ func (b *Body) setDeadline(t time.Time) bool {
 	return true
 }
 
-// end is called when the handler returns.
+// end makes a deadline that is set by now the last one of this body.
 func (b *Body) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
