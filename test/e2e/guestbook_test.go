@@ -95,10 +95,9 @@ func (k *stack) leave(url, text string) {
 	}
 }
 
+// How often the guestbook is updated. Its tests don't run beside others: its load takes most of a small machine, and
+// beside others they take four times as long.
 const updates, updatesDuringKills = 20, 10
-
-// The tests of the guestbook don't run beside others. Its load takes most of a small machine, and beside others it
-// lasts four times as long.
 
 func TestTwentyUpdatesOfTheGuestbookUnderLoadDropNothing(t *testing.T) {
 	needDocker(t)
