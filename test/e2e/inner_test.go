@@ -57,7 +57,8 @@ services:
     environment: {PGDATA: /var/lib/postgresql/data, N: "${DB:-0}"}
     volumes: [data:/var/lib/postgresql]
     stop_signal: SIGINT
-    x-rhumb: {ready: {tcp: 5432}}
+    # While it starts, PostgreSQL takes connections and refuses what is asked on them.
+    healthcheck: {test: [CMD, /usr/lib/postgresql/15/bin/pg_isready, --quiet, --host, 127.0.0.1], interval: 1s, start_period: 20s}
     command:
       - bash
       - -ec
