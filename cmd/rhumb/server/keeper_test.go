@@ -54,19 +54,24 @@ func TestAnotherServicesProcessIsNotStarted(t *testing.T) {
 	}
 }
 
-func TestTheReasonOfADeathIsTheLastLineOfTheLog(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(file, []byte("one\ntwo\npanic: no space left\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	looks := 0
-	k := dead("observe", &looks)
-	k.logFile = file
-	exited := make(chan struct{})
-	close(exited)
-	err := k.await(t.Context(), exited)
-	if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.HasSuffix(err.Error(), ": panic: no space left") {
-		t.Errorf("got %v", err)
+func TestTheReasonOfADeathIsTheLastLineOfTheLogOrItsPanic(t *testing.T) {
+	for name, text := range map[string]string{
+		"the last line": "panic: an older one\n\ngoroutine 7 [running]:\n\tsync/waitgroup.go:238 +0x73\none\nno space left\n",
+		"a panic":       "panic: an older one\none\npanic: no space left\n\ngoroutine 7 [running]:\n\tsync/waitgroup.go:238 +0x73\n",
+	} {
+		file := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		looks := 0
+		k := dead("observe", &looks)
+		k.logFile = file
+		exited := make(chan struct{})
+		close(exited)
+		err := k.await(t.Context(), exited)
+		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.HasSuffix(err.Error(), "no space left") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 

@@ -103,16 +103,28 @@ func (p *process) configured(pid int) bool {
 		!slices.ContainsFunc(p.env, func(v string) bool { return !slices.Contains(has, v) })
 }
 
-// lastWords returns the last line of the process's log.
+// lastWords returns the last line of the process's log, or what it panicked with.
 func (p *process) lastWords() string {
 	b, err := os.ReadFile(p.logFile)
 	if err != nil {
 		return err.Error()
 	}
-	b = b[max(0, len(b)-2000):]
+	b = b[max(0, len(b)-wordsRead):]
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-	return lines[len(lines)-1]
+	last := lines[len(lines)-1]
+	if !strings.HasPrefix(last, "\t") {
+		return last
+	}
+	for _, l := range slices.Backward(lines) { // the last line is of a goroutine's stack
+		if strings.HasPrefix(l, "panic: ") || strings.HasPrefix(l, "fatal error: ") {
+			return l
+		}
+	}
+	return last
 }
+
+// wordsRead is how much of a log's end is searched for the reason of a death.
+const wordsRead = 64 << 10
 
 // endTime is how long an old process has to end before it is killed, and then once more.
 const endTime = 10 * time.Second

@@ -48,9 +48,15 @@ func card(w io.Writer, p paint, stack string, alike []rhumb.Failure) {
 	block("next  ", f.Hint)
 }
 
+// nameOf returns what failed: a replica, a service (its address is taken), or the stack (its network can't be made).
 func nameOf(stack string, f rhumb.Failure) string {
-	if f.Replica != "" {
+	switch {
+	case f.Replica != "":
 		return f.Replica
+	case f.Service == "":
+		return stack
+	case f.Slot == 0:
+		return stack + "/" + f.Service
 	}
 	return rhumb.ReplicaName(stack, f.Service, f.Release, f.Slot)
 }

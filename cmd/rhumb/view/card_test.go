@@ -40,3 +40,16 @@ func TestAlikeFailuresShareOneCard(t *testing.T) {
 		t.Errorf("got:\n%s", out.String())
 	}
 }
+
+func TestAFailureOfNoReplicaNamesWhatFailed(t *testing.T) {
+	for want, f := range map[string]rhumb.Failure{
+		"shop":         {Release: 1, Reason: "make network shop_n: Pool overlaps with other one on this address space"},
+		"shop/web":     {Service: "web", Release: 1, Reason: "*:80 is taken"},
+		"shop-web.1.2": {Service: "web", Release: 1, Slot: 2, Reason: "exited with 1"},
+		"shop-old.7.1": {Service: "web", Release: 1, Slot: 2, Replica: "shop-old.7.1", Reason: "exited with 1"},
+	} {
+		if got := nameOf("shop", f); got != want {
+			t.Errorf("%+v is shown as %q, want %q", f, got, want)
+		}
+	}
+}
