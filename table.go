@@ -65,6 +65,23 @@ type Segment struct {
 	Bridge   string           // the server's interface that the replicas are attached to
 	Subnet   netip.Prefix     // of the network
 	Services []ServiceAddress `json:",omitzero"` // by service
+	// Legs are the other networks in which endpoints of these services may be: while a network is replaced, callers
+	// in the old one reach the new replicas, and the other way round.
+	Legs []Leg `json:",omitzero"`
+}
+
+// Leg is a way from a segment into another network of the stack.
+type Leg struct {
+	Network string       // the engine's name for it
+	ID      string       // the engine's ID
+	Bridge  string       // the server's interface
+	Subnet  netip.Prefix // of the network
+	Addr    netip.Addr   // in it: where connections to endpoints come from
+}
+
+// Reaches reports whether an address is in the segment's network, or in one into which it has a leg.
+func (s Segment) Reaches(a netip.Addr) bool {
+	return s.Subnet.Contains(a) || slices.ContainsFunc(s.Legs, func(l Leg) bool { return l.Subnet.Contains(a) })
 }
 
 // ServiceAddress is the stable virtual address of a service in one network, for all TCP and UDP ports.
@@ -93,6 +110,7 @@ func (t Table) Clone() Table {
 		for j := range services {
 			services[j].Endpoints = cloneList(services[j].Endpoints)
 		}
+		t.Segments[i].Legs = cloneList(t.Segments[i].Legs)
 	}
 	t.Certificates = cloneList(t.Certificates)
 	return t
@@ -128,7 +146,7 @@ func (e Endpoint) equal(o Endpoint) bool {
 // Equal reports whether two segments are equal. Nil and empty lists are equal.
 func (s Segment) Equal(o Segment) bool {
 	return s.Network == o.Network && s.ID == o.ID && s.Stack == o.Stack && s.Bridge == o.Bridge && s.Subnet == o.Subnet &&
-		slices.EqualFunc(s.Services, o.Services, ServiceAddress.equal)
+		slices.Equal(s.Legs, o.Legs) && slices.EqualFunc(s.Services, o.Services, ServiceAddress.equal)
 }
 
 func (a ServiceAddress) equal(o ServiceAddress) bool {

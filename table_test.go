@@ -30,6 +30,10 @@ func fullTable() rhumb.Table {
 			Services: []rhumb.ServiceAddress{{
 				Service: "web", Addr: netip.MustParseAddr("10.0.0.9"), Endpoints: []rhumb.Endpoint{endpoint}, Gap: at,
 			}},
+			Legs: []rhumb.Leg{{
+				Network: "m", ID: "j", Bridge: "brm", Subnet: netip.MustParsePrefix("10.0.1.0/24"),
+				Addr: netip.MustParseAddr("10.0.1.9"),
+			}},
 		}},
 		Certificates: []rhumb.Certificate{{
 			Host: "h", Source: rhumb.CertACME, Given: "p", Stack: "shop", HSTS: time.Hour, Plain: true,

@@ -17,6 +17,7 @@ import (
 // flows compares the connections that the kernel tracks in a namespace with the segment.
 type flows struct {
 	services standings
+	legs     map[netip.Addr]bool      // where connections to endpoints in other networks come from
 	gone     map[netip.Addr]bool      // addresses of former endpoints at which no host answers
 	former   map[netip.Addr]time.Time // found: former endpoints with connections left
 }
@@ -48,9 +49,12 @@ func (s standings) worseThan(before standings) bool {
 	return false
 }
 
-func flowsOf(services []rhumb.ServiceAddress) *flows {
-	f := &flows{services: standings{}, former: map[netip.Addr]time.Time{}}
-	for _, s := range services {
+func flowsOf(seg rhumb.Segment) *flows {
+	f := &flows{services: standings{}, legs: map[netip.Addr]bool{}, former: map[netip.Addr]time.Time{}}
+	for _, l := range seg.Legs {
+		f.legs[l.Addr] = true
+	}
+	for _, s := range seg.Services {
 		m := map[netip.Addr]standing{}
 		for _, e := range s.Endpoints {
 			was := m[e.Addr.Addr()]
@@ -74,7 +78,7 @@ func (f *flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
 	endpoints, ours := f.services[service]
 	at, known := endpoints[endpoint]
 	switch {
-	case !ours, !c.Reverse.DstIP.Equal(c.Forward.DstIP): // the latter began while a rule was missing
+	case !ours, !f.translated(c): // the latter began while a rule was missing
 		return true
 	case known && at.active:
 		return false
@@ -88,6 +92,12 @@ func (f *flows) MatchConntrackFlow(c *netlink.ConntrackFlow) bool {
 	}
 	f.former[endpoint] = time.Time{}
 	return false
+}
+
+// translated reports whether the endpoint answers to the namespace and not to the caller.
+func (f *flows) translated(c *netlink.ConntrackFlow) bool {
+	to, _ := netip.AddrFromSlice(c.Reverse.DstIP)
+	return c.Reverse.DstIP.Equal(c.Forward.DstIP) || f.legs[to.Unmap()]
 }
 
 // ends returns the service address that was called and the endpoint that the connection was routed to. ok is false if
@@ -142,7 +152,7 @@ func establishedLimit() uint32 {
 }
 
 // count adds up the open connections of draining endpoints in the namespace of the calling thread.
-func count(services []rhumb.ServiceAddress, into *tally) error {
+func count(seg rhumb.Segment, into *tally) error {
 	if !tracks() {
 		return nil
 	}
@@ -150,7 +160,7 @@ func count(services []rhumb.ServiceAddress, into *tally) error {
 	if err != nil {
 		return fmt.Errorf("list connections: %w", err)
 	}
-	f, limit := flowsOf(services), establishedLimit()
+	f, limit := flowsOf(seg), establishedLimit()
 	for _, c := range cs {
 		service, endpoint, ok := ends(c)
 		if !ok || !open(c) {

@@ -35,15 +35,17 @@ var settings = []setting{
 	{path: "net/ipv6/conf/default/disable_ipv6", value: "1", optional: true},
 }
 
-// linkSettings are made once the link exists. With them, a replica that is gone is noticed within seconds instead of
-// half a minute.
-var linkSettings = []setting{
-	{path: "net/ipv4/conf/" + inside + "/send_redirects", value: "0"},
-	{path: "net/ipv4/conf/" + inside + "/proxy_arp", value: "1"}, // see routes
-	{path: "net/ipv4/neigh/" + inside + "/proxy_delay", value: "0"},
-	{path: "net/ipv4/neigh/" + inside + "/retrans_time_ms", value: "200"},
-	{path: "net/ipv4/neigh/" + inside + "/base_reachable_time_ms", value: "3000"},
-	{path: "net/ipv4/neigh/" + inside + "/delay_first_probe_time", value: "1"},
+// linkSettings returns the settings that are made once a link exists. With them, a replica that is gone is noticed
+// within seconds instead of half a minute.
+func linkSettings(link string) []setting {
+	return []setting{
+		{path: "net/ipv4/conf/" + link + "/send_redirects", value: "0"},
+		{path: "net/ipv4/conf/" + link + "/proxy_arp", value: "1"}, // see routes
+		{path: "net/ipv4/neigh/" + link + "/proxy_delay", value: "0"},
+		{path: "net/ipv4/neigh/" + link + "/retrans_time_ms", value: "200"},
+		{path: "net/ipv4/neigh/" + link + "/base_reachable_time_ms", value: "3000"},
+		{path: "net/ipv4/neigh/" + link + "/delay_first_probe_time", value: "1"},
+	}
 }
 
 // set makes the settings in the namespace of the calling thread, and returns those that it changed.

@@ -13,6 +13,12 @@ import (
 // inside is the link's name in each namespace.
 const inside = "eth0"
 
+// legPrefix is the prefix of the names of the links that lead from a namespace into other networks.
+const legPrefix = "leg"
+
+// legName returns the name, in each namespace, of the link into another network.
+func legName(network string) string { return legPrefix + short("leg", network)[:12] }
+
 // InstanceOf names the proxy that keeps its table in the folder. Two proxies on one machine have two folders, and don't
 // touch each other's namespaces.
 func InstanceOf(state string) string {

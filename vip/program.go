@@ -47,7 +47,7 @@ func install(r rules, fresh bool) error {
 	}
 	p.prerouting(r)
 	p.forward(r)
-	p.postrouting()
+	p.postrouting(r)
 	if p.err != nil {
 		return p.err
 	}
@@ -96,10 +96,17 @@ func (p *program) forward(r rules) {
 
 // postrouting has the replica answer to the namespace. The caller is on the replica's own network, and would otherwise
 // get an answer from an address that it never called. The source becomes the service's address. Masquerading would take
-// the link's first address; when that one's service is removed, the kernel ends all connections of the network.
-func (p *program) postrouting() {
+// the link's first address; when that one's service is removed, the kernel ends all connections of the network. A
+// replica in another network answers to the address that the segment has there.
+func (p *program) postrouting(r rules) {
 	c := p.chain("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource,
 		nftables.ChainPolicyAccept)
+	for _, l := range r.legs {
+		p.rule(c, leaving(l.link), routed(), []expr.Any{
+			&expr.Immediate{Register: 1, Data: l.addr.AsSlice()},
+			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
+		})
+	}
 	p.rule(c, routed(), []expr.Any{
 		&expr.Ct{Key: expr.CtKeyDST, Register: 1, Direction: 0}, // as the caller sent it
 		&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1},
@@ -203,6 +210,16 @@ func nanos(t time.Time) uint64 {
 		return math.MaxInt64
 	}
 	return uint64(t.UnixNano())
+}
+
+// leaving matches packets that leave by the link.
+func leaving(link string) []expr.Any {
+	name := make([]byte, unix.IFNAMSIZ)
+	copy(name, link)
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
+		&expr.Cmp{Register: 1, Op: expr.CmpOpEq, Data: name},
+	}
 }
 
 // routed matches the packets of connections that were routed to an endpoint, both ways.

@@ -23,32 +23,38 @@ const (
 	localRank = 20
 )
 
-// rank has packets from the network look in our table first.
+// rank is a rule that says where packets look for their route.
+type rank struct {
+	priority, table int
+	from            string // a link; "": any
+}
+
+// rank has packets from each network look in our table first.
 func (m *making) rank() error {
 	have, err := netlink.RuleList(unix.AF_INET)
 	if err != nil {
 		return fmt.Errorf("list routing rules: %w", err)
 	}
-	want := []struct{ priority, table int }{{ownRank, ownTable}, {localRank, unix.RT_TABLE_LOCAL}}
+	want := []rank{{localRank, unix.RT_TABLE_LOCAL, ""}}
+	for _, c := range cables(m.instance, m.want) {
+		want = append(want, rank{ownRank, ownTable, c.inside})
+	}
 	for _, w := range want {
 		if slices.ContainsFunc(have, func(r netlink.Rule) bool {
-			return r.Priority == w.priority &&
-				r.Table == w.table
+			return w == rank{r.Priority, r.Table, r.IifName}
 		}) {
 			continue
 		}
 		m.repaired = append(m.repaired, "routing rule")
 		r := netlink.NewRule()
-		r.Family, r.Priority, r.Table = unix.AF_INET, w.priority, w.table
-		if w.table == ownTable {
-			r.IifName = inside
-		}
+		r.Family, r.Priority, r.Table, r.IifName = unix.AF_INET, w.priority, w.table, w.from
 		if err := netlink.RuleAdd(r); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("add a routing rule: %w", err)
 		}
 	}
 	for _, r := range have {
-		if r.Priority == 0 && r.Table == unix.RT_TABLE_LOCAL {
+		first := r.Priority == 0 && r.Table == unix.RT_TABLE_LOCAL
+		if first || r.Priority == ownRank && !slices.Contains(want, rank{r.Priority, r.Table, r.IifName}) {
 			r.Family = unix.AF_INET
 			if err := netlink.RuleDel(&r); err != nil {
 				return fmt.Errorf("rank the routing rules: %w", err)
@@ -58,7 +64,7 @@ func (m *making) rank() error {
 	return nil
 }
 
-// route routes the service addresses to the link nowhere.
+// route routes the addresses of all cables to the link nowhere.
 func (m *making) route() error {
 	link, err := m.nowhere()
 	if err != nil {
@@ -74,14 +80,16 @@ func (m *making) route() error {
 			there[a] = true
 		}
 	}
-	for _, s := range m.want.Services {
-		if there[s.Addr] {
-			delete(there, s.Addr)
-			continue
-		}
-		m.repaired = append(m.repaired, "route of "+s.Addr.String())
-		if err := netlink.RouteReplace(to(s.Addr, link)); err != nil {
-			return fmt.Errorf("add the route of %s: %w", s.Addr, err)
+	for _, c := range cables(m.instance, m.want) {
+		for _, a := range c.addrs {
+			if there[a] {
+				delete(there, a)
+				continue
+			}
+			m.repaired = append(m.repaired, "route of "+a.String())
+			if err := netlink.RouteReplace(to(a, link)); err != nil {
+				return fmt.Errorf("add the route of %s: %w", a, err)
+			}
 		}
 	}
 	for a := range there {

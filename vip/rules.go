@@ -13,6 +13,13 @@ type rules struct {
 	spread  []spread
 	gaps    []gap
 	refused []netip.Addr // rejected at once, except as gaps says
+	legs    []leg
+}
+
+// leg has connections that leave by a link come from this address.
+type leg struct {
+	link string
+	addr netip.Addr
 }
 
 // spread routes new connections to an address to these in turn.
@@ -27,10 +34,13 @@ type gap struct {
 	until time.Time
 }
 
-// rulesOf decides what to do with new connections to the services' addresses.
-func rulesOf(services []rhumb.ServiceAddress) rules {
+// rulesOf decides what to do with new connections to the addresses of a segment's services.
+func rulesOf(seg rhumb.Segment) rules {
 	var r rules
-	for _, s := range services {
+	for _, l := range seg.Legs {
+		r.legs = append(r.legs, leg{link: legName(l.ID), addr: l.Addr})
+	}
+	for _, s := range seg.Services {
 		to := active(s)
 		switch {
 		case len(to) > 0:
@@ -57,7 +67,7 @@ func active(s rhumb.ServiceAddress) []netip.Addr {
 
 // equal reports whether both do the same.
 func (r rules) equal(o rules) bool {
-	return slices.Equal(r.refused, o.refused) &&
+	return slices.Equal(r.refused, o.refused) && slices.Equal(r.legs, o.legs) &&
 		slices.EqualFunc(r.gaps, o.gaps, func(a, b gap) bool { return a.addr == b.addr && a.until.Equal(b.until) }) &&
 		slices.EqualFunc(r.spread, o.spread, func(a, b spread) bool {
 			return a.addr == b.addr &&

@@ -33,8 +33,8 @@ func FuzzEachServiceAddressIsSpreadOrRefusedAndDrainingReplicasGetNothing(f *tes
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		ss := services(rand.New(rand.NewPCG(seed, 0)))
-		r := rulesOf(ss)
-		if !r.equal(rulesOf(ss)) {
+		r := rulesOf(rhumb.Segment{Services: ss})
+		if !r.equal(rulesOf(rhumb.Segment{Services: ss})) {
 			t.Error("the same services have different rules")
 		}
 		for _, s := range ss {
@@ -108,7 +108,7 @@ func TestConnectionsAreCheckedOnlyIfAnEndpointGotWorse(t *testing.T) {
 					Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 2)}), 0)})
 			}
 		}
-		return flowsOf([]rhumb.ServiceAddress{s}).services
+		return flowsOf(rhumb.Segment{Services: []rhumb.ServiceAddress{s}}).services
 	}
 	for _, c := range []struct {
 		name     string

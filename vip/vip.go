@@ -124,7 +124,7 @@ func (s *Segments) count(seg rhumb.Segment, n *tally) error {
 		return err
 	}
 	defer func() { _ = ns.Close() }()
-	return within(ns, func() error { return count(seg.Services, n) })
+	return within(ns, func() error { return count(seg, n) })
 }
 
 // look makes all that is wanted and removes the rest. The caller holds mu.
@@ -197,24 +197,25 @@ func (s *Segments) prune() error {
 		if wanted[name] || isScratch(name) {
 			continue
 		}
-		errs = append(errs, removeLink(name), removeNamespace(name))
+		errs = append(errs, removeLinks(name), removeNamespace(name))
 		s.log.Info("segment removed", "namespace", name)
 	}
 	return errors.Join(errs...)
 }
 
-// removeLink removes the port on the bridge at once. Otherwise it would go with its namespace, but a moment later.
-func removeLink(namespace string) error {
+// removeLinks removes a namespace's ports on bridges at once. Otherwise they would go with it, but a moment later.
+func removeLinks(namespace string) error {
 	ls, err := netlink.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return fmt.Errorf("list links: %w", err)
 	}
-	i := slices.IndexFunc(ls, func(l netlink.Link) bool { return l.Attrs().Alias == namespace && l.Type() == "veth" })
-	if i < 0 {
-		return nil
-	}
-	if err := netlink.LinkDel(ls[i]); err != nil && !isNotExist(err) {
-		return fmt.Errorf("remove link %s: %w", ls[i].Attrs().Name, err)
+	for _, l := range ls {
+		if l.Attrs().Alias != namespace || l.Type() != "veth" {
+			continue
+		}
+		if err := netlink.LinkDel(l); err != nil && !isNotExist(err) {
+			return fmt.Errorf("remove link %s: %w", l.Attrs().Name, err)
+		}
 	}
 	return nil
 }

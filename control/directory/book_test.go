@@ -49,7 +49,7 @@ func addressesOf(
 	for a := range taken {
 		replicas = append(replicas, rhumb.Replica{Addrs: map[string]netip.Addr{n.Network: a}})
 	}
-	p, err := b.Propose(t.Context(), []rhumb.Bridge{n}, m, nil, replicas)
+	p, err := b.Propose(t.Context(), View{Bridges: []rhumb.Bridge{n}, Wanted: m, Replicas: replicas})
 	if err == nil {
 		err = b.Keep(t.Context(), p)
 	}
@@ -168,7 +168,7 @@ func TestAProposalIsRepeatedUntilItIsKept(t *testing.T) {
 	b, m := NewBook(s, "shop"), &rhumb.Stack{Services: []rhumb.Service{on("web", in(n.Network))}}
 	var last Proposal
 	for range 3 {
-		p, err := b.Propose(t.Context(), []rhumb.Bridge{n}, m, nil, nil)
+		p, err := b.Propose(t.Context(), View{Bridges: []rhumb.Bridge{n}, Wanted: m})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,8 @@ func TestAProposalIsRepeatedUntilItIsKept(t *testing.T) {
 	if err := b.Keep(t.Context(), last); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := b.Propose(t.Context(), []rhumb.Bridge{n}, m, nil, nil); err != nil || !p.Kept() || s.writes != 1 {
+	p, err := b.Propose(t.Context(), View{Bridges: []rhumb.Bridge{n}, Wanted: m})
+	if err != nil || !p.Kept() || s.writes != 1 {
 		t.Errorf("kept %t after %d writes: %v", p.Kept(), s.writes, err)
 	}
 }

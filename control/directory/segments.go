@@ -19,15 +19,23 @@ type Proposal struct {
 // Kept reports whether the book keeps all addresses of the proposal already.
 func (p Proposal) Kept() bool { return len(p.fresh) == 0 }
 
+// View is what decides which segments a stack must have.
+type View struct {
+	Bridges          []rhumb.Bridge
+	Wanted, Previous *rhumb.Stack      // nil: none
+	Specs            map[string]string // of Wanted's services, by name; replicas of other specs leave
+	Replicas         []rhumb.Replica
+}
+
 // Propose returns the segments that a stack must have: in each bridge with room for them, an address for each service
-// of the wanted release, and for each service of the previous one that still has replicas. It writes nothing. The same
-// pages, bridges, models and replicas have the same proposal.
-func (b *Book) Propose(
-	ctx context.Context, bridges []rhumb.Bridge, wanted, previous *rhumb.Stack, replicas []rhumb.Replica,
-) (Proposal, error) {
+// of the wanted release, and for each service of the previous one that still has replicas. A network that such a
+// service leaves has legs into the networks to which it moves, until the last caller has moved too. Propose writes
+// nothing. The same pages and the same view have the same proposal.
+func (b *Book) Propose(ctx context.Context, v View) (Proposal, error) {
 	var prop Proposal
-	for _, n := range bridges {
-		names := members(n.Network, wanted, previous, replicas)
+	pages := map[string]page{} // by network: those of segments
+	for _, n := range v.Bridges {
+		names := members(n.Network, v.Wanted, v.Previous, v.Replicas)
 		if !n.Addresses.IsValid() || len(names) == 0 {
 			continue
 		}
@@ -35,9 +43,12 @@ func (b *Book) Propose(
 		if err != nil {
 			return Proposal{}, err
 		}
-		now, ok := old.with(n, names, taken(n, []*rhumb.Stack{wanted, previous}, replicas))
+		used := taken(n, []*rhumb.Stack{v.Wanted, v.Previous}, v.Replicas)
+		now, ok := old.with(n, slices.Concat(names, v.callers(n.Network)), used)
 		if !ok {
-			continue
+			if now, ok = old.with(n, names, used); !ok {
+				continue
+			}
 		}
 		if !now.equal(old) {
 			if prop.fresh == nil {
@@ -45,11 +56,15 @@ func (b *Book) Propose(
 			}
 			prop.fresh[n.Network] = now
 		}
+		pages[n.Network] = now
 		seg := rhumb.Segment{Network: n.Network, ID: n.ID, Stack: b.stack, Bridge: n.Interface, Subnet: n.Subnet}
 		for _, name := range names {
 			seg.Services = append(seg.Services, rhumb.ServiceAddress{Service: name, Addr: now.Services[name]})
 		}
 		prop.Segments = append(prop.Segments, seg)
+	}
+	for i := range prop.Segments {
+		prop.Segments[i].Legs = v.legs(prop.Segments[i].Network, pages)
 	}
 	slices.SortFunc(prop.Segments, func(a, b rhumb.Segment) int { return strings.Compare(a.Network, b.Network) })
 	return prop, nil

@@ -50,10 +50,10 @@ func RebuildSegments(
 }
 
 // joinSegment makes a replica an endpoint of a service address. It reports whether the replica has an address in the
-// network.
+// network, or in one into which the segment has a leg.
 func joinSegment(s rhumb.Segment, a *rhumb.ServiceAddress, e rhumb.Endpoint, r rhumb.Replica) bool {
-	at := r.Addrs[s.Network]
-	if !at.IsValid() || !s.Subnet.Contains(at) {
+	at, ok := reached(s, r)
+	if !ok {
 		return false
 	}
 	e.Addr = netip.AddrPortFrom(at, 0)
@@ -62,6 +62,19 @@ func joinSegment(s rhumb.Segment, a *rhumb.ServiceAddress, e rhumb.Endpoint, r r
 		a.Gap = time.Time{}
 	}
 	return true
+}
+
+// reached returns the address at which a segment reaches a replica.
+func reached(s rhumb.Segment, r rhumb.Replica) (at netip.Addr, ok bool) {
+	if at = r.Addrs[s.Network]; s.Subnet.Contains(at) {
+		return at, true
+	}
+	for _, l := range s.Legs {
+		if at = r.Addrs[l.Network]; l.Subnet.Contains(at) {
+			return at, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // dropGone removes the endpoints of a stack's replicas that are gone.
@@ -109,9 +122,24 @@ func Expect(t *rhumb.Table, stack, service string, until time.Time) {
 	}
 }
 
-// DropSegment removes a network's segment from the table, before the network itself is removed.
+// DropSegment removes a network's segment from the table, and what leads into the network, before the network itself
+// is removed.
 func DropSegment(t *rhumb.Table, stack, network string) {
 	t.Segments = slices.DeleteFunc(t.Segments, func(s rhumb.Segment) bool {
 		return s.Stack == stack && s.Network == network
 	})
+	for i := range t.Segments {
+		if s := &t.Segments[i]; s.Stack == stack {
+			s.Legs = slices.DeleteFunc(s.Legs, func(l rhumb.Leg) bool { return l.Network == network })
+			dropUnreached(s)
+		}
+	}
+}
+
+// dropUnreached removes the endpoints that are in none of the segment's networks.
+func dropUnreached(s *rhumb.Segment) {
+	for i := range s.Services {
+		a := &s.Services[i]
+		a.Endpoints = slices.DeleteFunc(a.Endpoints, func(e rhumb.Endpoint) bool { return !s.Reaches(e.Addr.Addr()) })
+	}
 }

@@ -98,6 +98,7 @@ func arrangeSegments(list []rhumb.Segment) {
 		return cmp.Or(strings.Compare(a.Network, b.Network), strings.Compare(a.Stack, b.Stack))
 	})
 	for _, s := range list {
+		slices.SortFunc(s.Legs, func(a, b rhumb.Leg) int { return strings.Compare(a.Network, b.Network) })
 		slices.SortFunc(s.Services, func(a, b rhumb.ServiceAddress) int {
 			return strings.Compare(a.Service, b.Service)
 		})

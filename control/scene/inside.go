@@ -23,7 +23,9 @@ func (in Inside) Propose(
 ) (want directory.Proposal, edit func(*rhumb.Table), err error) {
 	w, replicas := &s.Wanted, s.Observed.Replicas
 	if s.Router.NoSegments == "" {
-		if want, err = in.Book.Propose(ctx, s.Held.Bridges, w.Model, w.Previous, replicas); err != nil {
+		v := directory.View{Bridges: s.Held.Bridges, Wanted: w.Model, Previous: w.Previous, Specs: w.Specs,
+			Replicas: replicas}
+		if want, err = in.Book.Propose(ctx, v); err != nil {
 			return want, nil, err
 		}
 	}

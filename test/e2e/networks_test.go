@@ -24,6 +24,8 @@ services:
     networks: [n]
     depends_on: [api]
     stop_signal: SIGQUIT
+    environment: {LATE: "${LATE:-0}"}
+    entrypoint: [bash, -ec, 'sleep "$$LATE"; exec "$$@"', --]
     x-rhumb: {drain: 8s}
 ` + nginx(beforeAPI) + `networks: {n: {ipam: {config: [{subnet: "${NET:-10.231.15.0/24}"}]}, internal: "${INTERNAL:-false}"}}
 `
@@ -67,10 +69,12 @@ func (k *stack) onlyNetwork(subnet string, internal bool) string {
 	return found
 }
 
+// The new nginx comes after the old api has gone: the old nginx needs the new api, from the old network.
 func TestANetworkChangesWithoutALostRequest(t *testing.T) {
 	t.Parallel()
 	needDocker(t)
 	k := newStack(t, newServer(t), inside)
+	k.env = append(k.env, "LATE=7")
 	k.must(0, "deploy")
 	k.onlyNetwork("10.231.15.0/24", false)
 	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 20, slow: k.url("/slow?d=2s")})
@@ -88,6 +92,28 @@ func TestANetworkChangesWithoutALostRequest(t *testing.T) {
 	t.Logf("through nginx: %v", y)
 	if y.failed > 0 {
 		t.Errorf("%d requests failed", y.failed)
+	}
+}
+
+func TestServicesMoveToAnotherNetworkWithoutALostRequest(t *testing.T) {
+	t.Parallel()
+	needDocker(t)
+	plain := inside[:strings.LastIndex(inside, "networks: ")] + "networks: {n: {}}\n"
+	k := newStack(t, newServer(t), plain)
+	k.env = append(k.env, "LATE=7")
+	k.must(0, "deploy")
+	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 20, slow: k.url("/slow?d=2s")})
+	// The api leaves n, in which nginx stays, while nginx joins the api in the other network.
+	apart := strings.Replace(plain, "networks: [n]", "networks: [m]", 1)
+	apart = strings.Replace(apart, "networks: [n]", "networks: [n, m]", 1)
+	k.write("compose.yaml", strings.Replace(apart, "networks: {n:", "networks: {m: {}, n:", 1))
+	k.must(0, "deploy")
+	elsewhere := strings.NewReplacer("networks: [n]", "networks: [o]", "networks: {n:", "networks: {o:")
+	k.write("compose.yaml", elsewhere.Replace(plain))
+	k.must(0, "deploy")
+	k.must(0, "rollback")
+	if y := l.end(); y.failed > 0 {
+		t.Errorf("%v", y)
 	}
 }
 

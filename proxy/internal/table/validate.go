@@ -133,16 +133,42 @@ func validateSegments(ss []rhumb.Segment) error {
 			return rhumb.Errorf(rhumb.Invalid, "routing table: a segment has no network")
 		case ids[s.ID] || bridges[s.Bridge]:
 			return rhumb.Errorf(rhumb.Invalid, "routing table: two segments for network %s", s.Network)
-		case s.Bridge == "" || len(s.Bridge) > 15 || strings.ContainsAny(s.Bridge, "/ "):
-			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %q isn't a link's name", s.Network, s.Bridge)
-		case !s.Subnet.IsValid() || !s.Subnet.Addr().Is4() || s.Subnet != s.Subnet.Masked():
-			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %s isn't an IPv4 subnet", s.Network,
-				s.Subnet)
 		}
 		ids[s.ID], bridges[s.Bridge] = true, true
+		if err := validateNetwork(s.Network, s.Bridge, s.Subnet); err != nil {
+			return err
+		}
+		if err := validateLegs(s); err != nil {
+			return err
+		}
 		if err := validateServices(s); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func validateNetwork(name, bridge string, subnet netip.Prefix) error {
+	switch {
+	case bridge == "" || len(bridge) > 15 || strings.ContainsAny(bridge, "/ "):
+		return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %q isn't a link's name", name, bridge)
+	case !subnet.IsValid() || !subnet.Addr().Is4() || subnet != subnet.Masked():
+		return rhumb.Errorf(rhumb.Invalid, "routing table: network %s: %s isn't an IPv4 subnet", name, subnet)
+	}
+	return nil
+}
+
+func validateLegs(s rhumb.Segment) error {
+	ids := map[string]bool{s.ID: true}
+	for _, l := range s.Legs {
+		if err := validateNetwork(l.Network, l.Bridge, l.Subnet); err != nil {
+			return err
+		}
+		if l.ID == "" || ids[l.ID] || !l.Subnet.Contains(l.Addr) || l.Subnet.Overlaps(s.Subnet) {
+			return rhumb.Errorf(rhumb.Invalid, "routing table: network %s can't have a leg into network %s", s.Network,
+				l.Network)
+		}
+		ids[l.ID] = true
 	}
 	return nil
 }
@@ -160,7 +186,7 @@ func validateServices(s rhumb.Segment) error {
 		replicas := map[string]bool{}
 		for _, e := range a.Endpoints {
 			at := e.Addr.Addr()
-			if e.Replica == "" || replicas[e.Replica] || !s.Subnet.Contains(at) || addrs[at] {
+			if e.Replica == "" || replicas[e.Replica] || !s.Reaches(at) || addrs[at] {
 				return rhumb.Errorf(rhumb.Invalid,
 					"routing table: network %s: service %s: endpoint %q is a duplicate or "+
 						"has no replica or a wrong address",

@@ -59,7 +59,10 @@ func TestInvalidSegmentsAreRefused(t *testing.T) {
 	good := rhumb.Segment{Network: "a", ID: "id-a", Stack: "shop", Bridge: "br-a",
 		Subnet: netip.MustParsePrefix("10.0.1.0/24"),
 		Services: []rhumb.ServiceAddress{{Service: "web", Addr: netip.MustParseAddr("10.0.1.200"),
-			Endpoints: []rhumb.Endpoint{{Replica: "r1", Name: "r1", Addr: ap("10.0.1.2:0")}}}}}
+			Endpoints: []rhumb.Endpoint{{Replica: "r1", Name: "r1", Addr: ap("10.0.1.2:0")},
+				{Replica: "r2", Name: "r2", Addr: ap("10.0.2.2:0")}}}},
+		Legs: []rhumb.Leg{{Network: "b", ID: "id-b", Bridge: "br-b", Subnet: netip.MustParsePrefix("10.0.2.0/24"),
+			Addr: netip.MustParseAddr("10.0.2.200")}}}
 	for what, spoil := range map[string]func(*rhumb.Segment){
 		"no ID":                        func(s *rhumb.Segment) { s.ID = "" },
 		"a bridge's name with a slash": func(s *rhumb.Segment) { s.Bridge = "../x" },
@@ -72,6 +75,13 @@ func TestInvalidSegmentsAreRefused(t *testing.T) {
 			s.Services[0].Addr = s.Services[0].Endpoints[0].Addr.Addr()
 		},
 		"an endpoint without a replica": func(s *rhumb.Segment) { s.Services[0].Endpoints[0].Replica = "" },
+		"a leg without a network":       func(s *rhumb.Segment) { s.Legs[0].ID = "" },
+		"a leg into itself":             func(s *rhumb.Segment) { s.Legs[0].ID = s.ID },
+		"a leg that overlaps":           func(s *rhumb.Segment) { s.Legs[0].Subnet = s.Subnet },
+		"a leg without an address":      func(s *rhumb.Segment) { s.Legs[0].Addr = netip.Addr{} },
+		"a leg to no bridge":            func(s *rhumb.Segment) { s.Legs[0].Bridge = "" },
+		"a leg twice":                   func(s *rhumb.Segment) { s.Legs = append(s.Legs, s.Legs[0]) },
+		"an endpoint without its leg":   func(s *rhumb.Segment) { s.Legs = nil },
 		"an address twice":              func(s *rhumb.Segment) { s.Services = append(s.Services, s.Services[0]) },
 	} {
 		s := rhumb.Table{Segments: []rhumb.Segment{good}}.Clone().Segments
