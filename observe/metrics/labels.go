@@ -96,7 +96,7 @@ func (s *Store) read(ctx context.Context, sel Selection,
 		if err != nil {
 			return rhumb.Errorf(rhumb.Internal, "the metrics can't be read: %w", err)
 		}
-		defer q.Close() //nolint:errcheck // it only read
+		defer func() { _ = q.Close() }() // it only read
 		if err := f(ctx, q, sets); err != nil {
 			return explain(ctx, err)
 		}

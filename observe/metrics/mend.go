@@ -62,7 +62,7 @@ func (s *Store) logs() []string {
 		return nil // there is none yet, or the library says it better
 	}
 	for _, e := range entries {
-		if e.IsDir() && strings.HasPrefix(e.Name(), wlog.CheckpointPrefix) && filepath.Ext(e.Name()) != ".tmp" {
+		if e.IsDir() && strings.HasPrefix(e.Name(), "checkpoint.") && filepath.Ext(e.Name()) != ".tmp" {
 			dirs = append(dirs, filepath.Join(dirs[0], e.Name()))
 		}
 	}

@@ -167,7 +167,7 @@ func (s *Store) Run(ctx context.Context) error {
 		s.removeAside(time.Now().Add(-s.opts.Keep))
 		s.reserve()
 		before := s.db.Head().MinTime()
-		if err := guarded(func() error { return s.db.Compact(ctx) }); err != nil && ctx.Err() == nil {
+		if err := s.compact(ctx); err != nil && ctx.Err() == nil {
 			wait = min(2*wait, seldom)
 			s.log.Error("metrics not compacted, trying again", "in", wait, "err", err)
 			continue
@@ -177,6 +177,11 @@ func (s *Store) Run(ctx context.Context) error {
 			debug.FreeOSMemory() // a process without work keeps it
 		}
 	}
+}
+
+// compact writes blocks, merges them and removes old ones, as far as it is time to.
+func (s *Store) compact(ctx context.Context) error {
+	return guarded(func() error { return s.db.Compact(ctx) })
 }
 
 // Close closes the store. Nothing may use it any more, and Run must have ended.

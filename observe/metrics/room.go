@@ -67,7 +67,7 @@ func (s *Store) reserve() {
 	if err != nil {
 		return
 	}
-	defer f.Close() //nolint:errcheck // it has no content
+	defer f.Close()
 	if i, err := f.Stat(); err == nil && i.Size() < reserveSize {
 		_ = unix.Fallocate(int(f.Fd()), 0, 0, reserveSize)
 	}
