@@ -156,17 +156,20 @@ func fill(left uint64) error {
 	return os.WriteFile("disk/other", make([]byte, s.Bavail*uint64(s.Bsize)-left), 0o600)
 }
 
-// addHour adds a sample a second of 200 series for an hour and a half, of which the last is at the time at.
+// perSeries is how many samples addHour adds to each series: more than the library keeps in memory.
+const perSeries = 6000
+
+// addHour adds a sample a second of 200 series for a block's time and more, of which the last is at the time at.
 func addHour(s *metrics.Store, at time.Time) error {
 	all := make([]observe.Sample, 200)
 	for i := range all {
 		all[i].Series = series("up", "n", strconv.Itoa(i))
 	}
-	for n := range 5400 {
+	for n := range perSeries {
 		for i := range all {
 			all[i].Value = float64(i * n)
 		}
-		if err := s.Add(context.Background(), at.Add(time.Duration(n-5399)*time.Second), all); err != nil {
+		if err := s.Add(context.Background(), at.Add(time.Duration(n-perSeries+1)*time.Second), all); err != nil {
 			return err
 		}
 	}
@@ -203,7 +206,7 @@ func fullDisk() error {
 	if err := s.Compact(context.Background()); err == nil {
 		return errors.New("there is room for a block")
 	}
-	if n, err := count(s); err != nil || n != 200*5400 {
+	if n, err := count(s); err != nil || n != 200*perSeries {
 		return fmt.Errorf("%d samples are left: %w", n, err)
 	}
 	if err := os.Remove("disk/other"); err != nil {
@@ -215,7 +218,7 @@ func fullDisk() error {
 	if err := s.Add(context.Background(), now, []observe.Sample{{Series: series("up"), Value: 1}}); err != nil {
 		return err
 	}
-	if n, err := count(s); err != nil || n != 200*5400+1 {
+	if n, err := count(s); err != nil || n != 200*perSeries+1 {
 		return fmt.Errorf("%d samples are left: %w", n, err)
 	}
 	return s.Close()
@@ -247,7 +250,7 @@ func fullAtOpening() error {
 	if err != nil {
 		return err
 	}
-	if n, err := count(c); err != nil || n != 200*5400 {
+	if n, err := count(c); err != nil || n != 200*perSeries {
 		return fmt.Errorf("%d samples are left: %w", n, err)
 	}
 	if err := c.Close(); err != nil {
@@ -266,7 +269,7 @@ func fullAtOpening() error {
 	if c, err = metrics.Open(o); err != nil {
 		return err
 	}
-	if n, err := count(c); err != nil || n != 200*5400 {
+	if n, err := count(c); err != nil || n != 200*perSeries {
 		return fmt.Errorf("%d samples are left after another try: %w", n, err)
 	}
 	return c.Close()
@@ -287,11 +290,21 @@ func filled(t *testing.T) (dir string, samples int) {
 		t.Fatal(err)
 	}
 	samples, err := count(s)
-	if err != nil || samples != 3*200*5400 {
+	if err != nil || samples != 3*200*perSeries {
 		t.Fatal(samples, err)
 	}
 	closeStore(t, s)
 	return dir, samples
+}
+
+// copied returns a copy of a folder.
+func copied(t *testing.T, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "store")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // blocks returns the folders of blocks, oldest first.
@@ -304,15 +317,15 @@ func blocks(t *testing.T, dir string) []string {
 	return all
 }
 
-// spoil changes bytes in the middle of a file.
-func spoil(t *testing.T, path string) {
+// spoil changes bytes of a file, from a place on.
+func spoil(t *testing.T, path string, from int) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 64 {
-		b[len(b)/2+i] ^= 0x55
+		b[from+i] ^= 0x55
 	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
@@ -320,6 +333,7 @@ func spoil(t *testing.T, path string) {
 }
 
 func TestWhatIsDamagedIsSetAsideAndTheRestIsRead(t *testing.T) {
+	whole, samples := filled(t)
 	for _, c := range []struct {
 		name   string
 		damage func(t *testing.T, dir string)
@@ -338,32 +352,35 @@ func TestWhatIsDamagedIsSetAsideAndTheRestIsRead(t *testing.T) {
 			}
 		}, "setting it aside", 0.5, "-01"},
 		{"a damaged chunk", func(t *testing.T, dir string) {
-			spoil(t, filepath.Join(blocks(t, dir)[1], "chunks", "000001"))
+			spoil(t, filepath.Join(blocks(t, dir)[1], "chunks", "000001"), 5000)
 		}, "answering without them", 0.99, ""},
 		{"a damaged place in the log", func(t *testing.T, dir string) {
 			all, err := filepath.Glob(filepath.Join(dir, "wal", "0*"))
-			if err != nil || len(all) == 0 {
+			if err != nil || len(all) < 3 {
 				t.Fatal(all, err)
 			}
-			spoil(t, all[0])
+			spoil(t, all[len(all)-3], 100_000)
+			if err := os.RemoveAll(filepath.Join(dir, "chunks_head")); err != nil {
+				t.Fatal(err)
+			}
 		}, "setting a part aside", 0.6, "-wal-"},
 		{"a damaged checkpoint", func(t *testing.T, dir string) {
 			all, err := filepath.Glob(filepath.Join(dir, "wal", "checkpoint.*", "0*"))
 			if err != nil || len(all) == 0 {
 				t.Fatal(all, err)
 			}
-			spoil(t, all[0])
+			spoil(t, all[0], 700)
 		}, "setting a part aside", 0.6, "-checkpoint."},
 		{"damaged head chunks", func(t *testing.T, dir string) {
 			all, err := filepath.Glob(filepath.Join(dir, "chunks_head", "0*"))
 			if err != nil || len(all) == 0 {
 				t.Fatal(all, err)
 			}
-			spoil(t, all[0])
+			spoil(t, all[0], 100_000)
 		}, "", 1, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir, samples := filled(t)
+			dir := copied(t, whole)
 			c.damage(t, dir)
 			var log logged
 			s := open(t, metrics.Options{Dir: dir, Log: log.logger()})

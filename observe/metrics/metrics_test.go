@@ -100,7 +100,7 @@ func query(t *testing.T, s *metrics.Store, q rhumb.MetricQuery, start time.Time)
 }
 
 // start is a time of which all of a test's samples are after.
-var start = time.Now().Add(-30 * time.Minute).Truncate(time.Second)
+var start = time.Now().Add(-30 * time.Minute).Truncate(time.Minute)
 
 func TestSamplesAreFoundAsTheyWereAdded(t *testing.T) {
 	s := fresh(t)
