@@ -3,18 +3,13 @@ package metrics_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"rhumb"
 	"rhumb/observe"
@@ -25,7 +20,9 @@ import (
 // working directory.
 const part = "RHUMB_METRICS_PART"
 
-var allParts = map[string]func() error{"write": write, "full disk": fullDisk, "full at opening": fullAtOpening}
+var allParts = map[string]func() error{
+	"write": write, "full disk": fullDisk, "full at opening": fullAtOpening, "failing disk": failingDisk,
+}
 
 // play returns a command that plays a part in a folder.
 func play(t *testing.T, name, dir string) *exec.Cmd {
@@ -120,48 +117,15 @@ func TestWhatWasAddedSurvivesKilling(t *testing.T) {
 	}
 }
 
-// inMounts plays a part in a mount namespace of its own. It needs root.
-func inMounts(t *testing.T, name string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("mounting a disk needs root")
-		}
-		t.Skip("mounting a disk needs root")
-	}
-	c := play(t, name, t.TempDir())
-	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if out, err := c.Output(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
-}
-
-// mount mounts a new disk over the working directory's folder disk.
-func mount(size string) error {
-	if err := os.Mkdir("disk", 0o700); err != nil {
-		return err
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	return unix.Mount("tmpfs", "disk", "tmpfs", 0, "size="+size)
-}
-
-// fill makes a disk full, but for some bytes.
-func fill(left uint64) error {
-	var s unix.Statfs_t
-	if err := unix.Statfs("disk", &s); err != nil {
-		return err
-	}
-	return os.WriteFile("disk/other", make([]byte, s.Bavail*uint64(s.Bsize)-left), 0o600)
-}
-
 // perSeries is how many samples addHour adds to each series: more than the library keeps in memory.
 const perSeries = 6000
 
-// addHour adds a sample a second of 200 series for a block's time and more, of which the last is at the time at.
+// wide is to how many series it adds them.
+const wide = 100
+
+// addHour adds a sample a second of each of some series for a block's time and more, of which the last is at the time at.
 func addHour(s *metrics.Store, at time.Time) error {
-	all := make([]observe.Sample, 200)
+	all := make([]observe.Sample, wide)
 	for i := range all {
 		all[i].Series = series("up", "n", strconv.Itoa(i))
 	}
@@ -185,96 +149,6 @@ func count(s *metrics.Store) (int, error) {
 	return int(list[0].Points[0].Value), nil
 }
 
-func TestAFullDiskTakesNoSamplesAndLosesNone(t *testing.T) { inMounts(t, "full disk") }
-
-func fullDisk() error {
-	if err := mount("120m"); err != nil {
-		return err
-	}
-	s, err := metrics.Open(metrics.Options{Dir: "disk/store", Log: discard})
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	if err := errors.Join(addHour(s, now.Add(-time.Minute)), fill(0)); err != nil {
-		return err
-	}
-	err = s.Add(context.Background(), now, []observe.Sample{{Series: series("up"), Value: 1}})
-	if rhumb.ErrorCode(err) != rhumb.Unavailable || s.Dropped() != 1 || !strings.Contains(err.Error(), "the disk is full") {
-		return fmt.Errorf("a sample on a full disk, %d dropped: %w", s.Dropped(), err)
-	}
-	if err := s.Compact(context.Background()); err == nil {
-		return errors.New("there is room for a block")
-	}
-	if n, err := count(s); err != nil || n != 200*perSeries {
-		return fmt.Errorf("%d samples are left: %w", n, err)
-	}
-	if err := os.Remove("disk/other"); err != nil {
-		return err
-	}
-	if err := s.Compact(context.Background()); err != nil {
-		return err
-	}
-	if err := s.Add(context.Background(), now, []observe.Sample{{Series: series("up"), Value: 1}}); err != nil {
-		return err
-	}
-	if n, err := count(s); err != nil || n != 200*perSeries+1 {
-		return fmt.Errorf("%d samples are left: %w", n, err)
-	}
-	return s.Close()
-}
-
-func TestAStoreOpensOnAFullDisk(t *testing.T) { inMounts(t, "full at opening") }
-
-func fullAtOpening() error {
-	if err := mount("160m"); err != nil {
-		return err
-	}
-	o := metrics.Options{Dir: "disk/store", Log: discard}
-	s, err := metrics.Open(o)
-	if err != nil {
-		return err
-	}
-	// It isn't closed: that is a kill. The lock is left behind too, and must not matter to another folder.
-	if err := addHour(s, time.Now().Add(-time.Minute)); err != nil {
-		return err
-	}
-	if err := os.CopyFS("disk/copy", os.DirFS("disk/store")); err != nil {
-		return err
-	}
-	if err := fill(0); err != nil {
-		return err
-	}
-	o.Dir = "disk/copy"
-	c, err := metrics.Open(o)
-	if err != nil {
-		return err
-	}
-	if n, err := count(c); err != nil || n != 200*perSeries {
-		return fmt.Errorf("%d samples are left: %w", n, err)
-	}
-	if err := c.Close(); err != nil {
-		return err
-	}
-	// The reserve is spent. Once more isn't possible, and no data is lost by that.
-	if err := errors.Join(os.Remove("disk/other"), fill(0)); err != nil {
-		return err
-	}
-	if _, err := metrics.Open(o); rhumb.ErrorCode(err) != rhumb.Unavailable {
-		return fmt.Errorf("opened on a full disk without a reserve: %w", err)
-	}
-	if err := os.Remove("disk/other"); err != nil {
-		return err
-	}
-	if c, err = metrics.Open(o); err != nil {
-		return err
-	}
-	if n, err := count(c); err != nil || n != 200*perSeries {
-		return fmt.Errorf("%d samples are left after another try: %w", n, err)
-	}
-	return c.Close()
-}
-
 // filled returns a folder with a store that has blocks and newer samples, and how many samples it has.
 func filled(t *testing.T) (dir string, samples int) {
 	t.Helper()
@@ -290,7 +164,7 @@ func filled(t *testing.T) (dir string, samples int) {
 		t.Fatal(err)
 	}
 	samples, err := count(s)
-	if err != nil || samples != 3*200*perSeries {
+	if err != nil || samples != 3*wide*perSeries {
 		t.Fatal(samples, err)
 	}
 	closeStore(t, s)
@@ -363,14 +237,14 @@ func TestWhatIsDamagedIsSetAsideAndTheRestIsRead(t *testing.T) {
 			if err := os.RemoveAll(filepath.Join(dir, "chunks_head")); err != nil {
 				t.Fatal(err)
 			}
-		}, "setting a part aside", 0.6, "-wal-"},
+		}, "setting a copy aside", 0.6, "-wal-"},
 		{"a damaged checkpoint", func(t *testing.T, dir string) {
 			all, err := filepath.Glob(filepath.Join(dir, "wal", "checkpoint.*", "0*"))
 			if err != nil || len(all) == 0 {
 				t.Fatal(all, err)
 			}
 			spoil(t, all[0], 700)
-		}, "setting a part aside", 0.6, "-checkpoint."},
+		}, "setting a copy aside", 0.6, "-checkpoint."},
 		{"damaged head chunks", func(t *testing.T, dir string) {
 			all, err := filepath.Glob(filepath.Join(dir, "chunks_head", "0*"))
 			if err != nil || len(all) == 0 {

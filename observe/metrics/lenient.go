@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 )
 
-// lenient reads a block as far as it can be read. Where the library fails, because a chunk is damaged or the disk fails,
-// a series ends there, and goes on in the next block.
+// lenient reads a block as far as it can be read. Where the library fails, because a chunk is damaged or the disk
+// fails, a series ends there, and goes on in the next block.
 type lenient struct {
 	storage.Querier
 	report func(error)
@@ -45,7 +45,7 @@ func (s *Store) reportDamage(block string, err error) {
 	if now-last < int64(reportEvery) && last != 0 || !s.reported.CompareAndSwap(last, now) {
 		return
 	}
-	s.log.Error("metrics not readable, answering without them", "block", block, "err", err)
+	s.opts.Log.Error("metrics not readable, answering without them", "block", block, "err", err)
 }
 
 // Select implements storage.Querier.

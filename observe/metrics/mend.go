@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"bufio"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,37 +9,34 @@ import (
 
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/prometheus/tsdb"
-	"github.com/prometheus/prometheus/tsdb/wlog"
-
-	"rhumb/internal/atomicfile"
 )
 
 const asideFolder = "damaged"
 
 // mend makes the store readable. The library would refuse to open because of one block, and remove all of wal behind a
 // damaged place.
-func (s *Store) mend() {
-	for _, name := range s.blocks() {
+func (d folder) mend() {
+	for _, name := range d.blocks() {
 		err := guarded(func() error {
-			b, err := tsdb.OpenBlock(s.library(), s.path(name), nil, nil)
+			b, err := tsdb.OpenBlock(d.library(), d.path(name), nil, nil)
 			if err != nil {
 				return err
 			}
 			return b.Close()
 		})
 		if err != nil {
-			s.log.Error("block of metrics not readable, setting it aside", "block", name, "err", err)
-			s.setAside(name)
+			d.log.Error("block of metrics not readable, setting it aside", "block", name, "err", err)
+			d.setAside(name)
 		}
 	}
-	for _, dir := range s.logs() {
-		s.mendLog(dir)
+	for _, dir := range d.logs() {
+		d.mendLog(dir)
 	}
 }
 
 // blocks returns the names of the folders of blocks.
-func (s *Store) blocks() []string {
-	entries, err := os.ReadDir(s.opts.Dir)
+func (d folder) blocks() []string {
+	entries, err := os.ReadDir(d.path())
 	if err != nil {
 		return nil // the library says it better
 	}
@@ -55,8 +50,8 @@ func (s *Store) blocks() []string {
 }
 
 // logs returns the folders with logs of samples: wal, and the checkpoints in it.
-func (s *Store) logs() []string {
-	dirs := []string{s.path("wal")}
+func (d folder) logs() []string {
+	dirs := []string{d.path("wal")}
 	entries, err := os.ReadDir(dirs[0])
 	if err != nil {
 		return nil // there is none yet, or the library says it better
@@ -69,9 +64,9 @@ func (s *Store) logs() []string {
 	return dirs
 }
 
-// mendLog cuts each segment of a log off before its first damaged place. A copy of the segment is set aside, unless
-// it only ends in the midst of what was being written when the process died.
-func (s *Store) mendLog(dir string) {
+// mendLog writes each segment of a log that can't be read again, without what is damaged. A copy of the segment is set
+// aside, unless it only ends within what was being written when the process died.
+func (d folder) mendLog(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return // the library says it better
@@ -81,94 +76,65 @@ func (s *Store) mendLog(dir string) {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		good, torn, err := readSegment(path)
+		torn, err := readSegment(path)
 		if err == nil {
 			continue
 		}
 		if !torn {
-			s.log.Error("newest metrics damaged, setting a part aside", "file", path, "from", good, "err", err)
-			s.setCopyAside(path)
+			d.log.Error("newest metrics damaged, setting a copy aside", "file", path, "err", err)
+			d.setCopyAside(path)
 		}
-		if err := cutOff(path, good); err != nil {
-			s.log.Error("damaged metrics not mended", "file", path, "err", err)
+		if err := salvage(path); err != nil {
+			d.log.Error("damaged metrics not mended", "file", path, "err", err)
 		}
 	}
-}
-
-// readSegment returns the error at which a segment of a log can't be read further, and how many bytes before it are
-// whole records. It is torn if there is nothing behind.
-func readSegment(path string) (good int64, torn bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, false, err
-	}
-	defer f.Close()
-	i, err := f.Stat()
-	if err != nil {
-		return 0, false, err
-	}
-	r := wlog.NewReader(bufio.NewReader(f))
-	for r.Next() {
-		good = r.Offset()
-	}
-	return good, r.Offset() >= i.Size(), r.Err()
-}
-
-// cutOff replaces a file with its beginning.
-func cutOff(path string, n int64) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return atomicfile.Copy(path, io.LimitReader(f, n), 0o600)
 }
 
 // setAside moves a file or folder of the store into the folder of what is damaged.
-func (s *Store) setAside(name string) {
-	if _, err := os.Lstat(s.path(name)); err != nil {
+func (d folder) setAside(name string) {
+	if _, err := os.Lstat(d.path(name)); err != nil {
 		return
 	}
-	to, err := s.asidePath(name)
+	to, err := d.asidePath(name)
 	if err == nil {
-		err = os.Rename(s.path(name), to)
+		err = os.Rename(d.path(name), to)
 	}
 	if err != nil {
-		s.log.Error("damaged metrics not set aside", "file", s.path(name), "err", err)
+		d.log.Error("damaged metrics not set aside", "file", d.path(name), "err", err)
 	}
 }
 
 // setCopyAside makes a second name for a file in the folder of what is damaged. The caller replaces the first.
-func (s *Store) setCopyAside(path string) {
-	to, err := s.asidePath(filepath.Base(filepath.Dir(path)) + "-" + filepath.Base(path))
+func (d folder) setCopyAside(path string) {
+	to, err := d.asidePath(filepath.Base(filepath.Dir(path)) + "-" + filepath.Base(path))
 	if err == nil {
 		err = os.Link(path, to)
 	}
 	if err != nil {
-		s.log.Error("damaged metrics not set aside", "file", path, "err", err)
+		d.log.Error("damaged metrics not set aside", "file", path, "err", err)
 	}
 }
 
 const asideTime = "20060102T150405.000000000"
 
 // asidePath returns where to set something aside now.
-func (s *Store) asidePath(name string) (string, error) {
-	if err := os.MkdirAll(s.path(asideFolder), 0o700); err != nil {
+func (d folder) asidePath(name string) (string, error) {
+	if err := os.MkdirAll(d.path(asideFolder), 0o700); err != nil {
 		return "", err
 	}
-	return s.path(asideFolder, time.Now().UTC().Format(asideTime)+"-"+name), nil
+	return d.path(asideFolder, time.Now().UTC().Format(asideTime)+"-"+name), nil
 }
 
 // removeAside removes what was set aside before a time.
-func (s *Store) removeAside(before time.Time) {
-	entries, err := os.ReadDir(s.path(asideFolder))
+func (d folder) removeAside(before time.Time) {
+	entries, err := os.ReadDir(d.path(asideFolder))
 	if err != nil {
 		return // nothing was ever set aside
 	}
 	for _, e := range entries {
 		at, _, _ := strings.Cut(e.Name(), "-")
 		if t, err := time.Parse(asideTime, at); err == nil && t.Before(before) {
-			_ = os.RemoveAll(s.path(asideFolder, e.Name()))
+			_ = os.RemoveAll(d.path(asideFolder, e.Name()))
 		}
 	}
 }

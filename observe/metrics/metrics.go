@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -53,7 +52,7 @@ const blockRange = time.Hour
 // Store is an observe.SampleSink, and reads what it took as rhumb.Metrics.
 type Store struct {
 	opts   Options
-	log    *slog.Logger
+	folder folder
 	db     *tsdb.DB
 	engine *promql.Engine
 	parser parser.Parser
@@ -79,7 +78,7 @@ func Open(o Options) (*Store, error) {
 	if o.Series == 0 {
 		o.Series = DefaultSeries
 	}
-	s := &Store{opts: o, log: o.Log, turns: newTurns()}
+	s := &Store{opts: o, folder: folder{o.Dir, o.Log}, turns: newTurns()}
 	s.refs.of = map[seriesKey]*ref{}
 	s.count.limit = int64(o.Series)
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
@@ -91,7 +90,7 @@ func Open(o Options) (*Store, error) {
 	s.count.closed.Store(true)
 	s.parser = parser.NewParser(parser.Options{})
 	s.engine = promql.NewEngine(promql.EngineOpts{
-		Logger: s.library(), MaxSamples: maxSamples, Timeout: queryTimeout, LookbackDelta: Lookback, Parser: s.parser,
+		Logger: s.folder.library(), MaxSamples: maxSamples, Timeout: queryTimeout, LookbackDelta: Lookback, Parser: s.parser,
 		EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return subqueryStep.Milliseconds() },
 	})
@@ -102,25 +101,25 @@ func Open(o Options) (*Store, error) {
 // and tries once more.
 func (s *Store) open() error {
 	for try := 0; ; try++ {
-		if err := s.makeRoom(); err != nil {
+		if err := s.folder.makeRoom(); err != nil {
 			return err
 		}
-		s.mend()
+		s.folder.mend()
 		err := guarded(func() (err error) {
-			s.db, err = tsdb.Open(s.opts.Dir, s.library(), nil, s.tsdbOptions(), nil)
+			s.db, err = tsdb.Open(s.opts.Dir, s.folder.library(), nil, s.tsdbOptions(), nil)
 			return err
 		})
 		if err == nil {
 			s.db.DisableCompactions() // Run does it
-			s.reserve()
+			s.folder.reserve()
 			return nil
 		}
 		if try > 0 || !damage(err) {
 			return rhumb.Errorf(rhumb.Unavailable, "the store of metrics can't be opened: %w", err)
 		}
-		s.log.Error("newest metrics not readable, setting them aside", "err", err)
+		s.opts.Log.Error("newest metrics not readable, setting them aside", "err", err)
 		for _, name := range []string{"wal", "chunks_head"} {
-			s.setAside(name)
+			s.folder.setAside(name)
 		}
 	}
 }
@@ -164,12 +163,12 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 		s.refs.sweep(time.Now())
-		s.removeAside(time.Now().Add(-s.opts.Keep))
-		s.reserve()
+		s.folder.removeAside(time.Now().Add(-s.opts.Keep))
+		s.folder.reserve()
 		before := s.db.Head().MinTime()
 		if err := s.compact(ctx); err != nil && ctx.Err() == nil {
 			wait = min(2*wait, seldom)
-			s.log.Error("metrics not compacted, trying again", "in", wait, "err", err)
+			s.opts.Log.Error("metrics not compacted, trying again", "in", wait, "err", err)
 			continue
 		}
 		wait = often
@@ -211,24 +210,5 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
-// path returns the path of a file of the store.
-func (s *Store) path(names ...string) string {
-	return filepath.Join(append([]string{s.opts.Dir}, names...)...)
-}
-
 // library returns the library's logger: of what it reports only warnings and errors matter to operators.
-func (s *Store) library() *slog.Logger { return slog.New(atLeastWarn{s.log.Handler()}) }
-
-type atLeastWarn struct{ slog.Handler }
-
-func (h atLeastWarn) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
-}
-
-func (h atLeastWarn) WithAttrs(as []slog.Attr) slog.Handler {
-	return atLeastWarn{h.Handler.WithAttrs(as)}
-}
-
-func (h atLeastWarn) WithGroup(name string) slog.Handler {
-	return atLeastWarn{h.Handler.WithGroup(name)}
-}
+func (s *Store) library() *slog.Logger { return slog.New(atLeastWarn{s.opts.Log.Handler()}) }

@@ -163,7 +163,8 @@ func TestSamplesThatCannotBeKeptAreCounted(t *testing.T) {
 	defer closeStore(t, s)
 	up := series("up")
 	add(t, s, start, up, 1)
-	err := s.Add(t.Context(), start.Add(-time.Second), []observe.Sample{{Series: up}, {Series: series("second"), Value: 1}})
+	both := []observe.Sample{{Series: up}, {Series: series("second"), Value: 1}}
+	err := s.Add(t.Context(), start.Add(-time.Second), both)
 	if rhumb.ErrorCode(err) != rhumb.Invalid || s.Dropped() != 1 || !strings.Contains(err.Error(), "later") {
 		t.Errorf("an older sample: %v, %d dropped", err, s.Dropped())
 	}
@@ -194,7 +195,8 @@ func TestQueriesThatCannotBeAnsweredSayWhy(t *testing.T) {
 		{rhumb.MetricQuery{Expr: "label_replace(vector(1), `a`, `$1`, `b`, `(`)"}, "can't be evaluated"},
 		{rhumb.MetricQuery{Expr: "up", Since: now, Until: now.Add(-1)}, "ends before"},
 		{rhumb.MetricQuery{Expr: "up", Since: now.Add(-time.Hour), Step: -1}, "too short"},
-		{rhumb.MetricQuery{Expr: "up", Since: now.Add(-11_000 * time.Second), Until: now, Step: time.Second}, "11001 points"},
+		{rhumb.MetricQuery{Expr: "up", Since: now.Add(-11_000 * time.Second), Until: now, Step: time.Second},
+			"11001 points"},
 	} {
 		_, err := s.Query(t.Context(), c.q)
 		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(fmt.Sprint(err), c.text) {

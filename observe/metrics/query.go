@@ -40,7 +40,8 @@ func (s *Store) Query(ctx context.Context, q rhumb.MetricQuery) (list []rhumb.Se
 
 // Evaluate evaluates an expression and calls use with the value, which is valid during the call. The errors are those
 // of Query; parser.ParseErrors are in the chain of an error in the expression.
-func (s *Store) Evaluate(ctx context.Context, q rhumb.MetricQuery, use func(parser.Value, annotations.Annotations) error,
+func (s *Store) Evaluate(
+	ctx context.Context, q rhumb.MetricQuery, use func(parser.Value, annotations.Annotations) error,
 ) error {
 	q = q.Range(time.Now())
 	if err := check(q); err != nil {

@@ -37,10 +37,10 @@ func free(u disk.Usage) int64 { return int64(u.Usable - u.Used) }
 
 // makeRoom makes sure that the library can read the newest samples, for which it writes chunks_head. If the disk is
 // full, it gives up the reserve for that.
-func (s *Store) makeRoom() error {
-	need := sizeOf(s.path("wal")) + 1<<20
+func (d folder) makeRoom() error {
+	need := sizeOf(d.path("wal")) + 1<<20
 	for _, last := range []bool{false, true} {
-		u, err := disk.Look(s.opts.Dir)
+		u, err := disk.Look(d.path())
 		if err != nil {
 			return rhumb.Errorf(rhumb.Unavailable, "the disk of the metrics can't be read: %w", err)
 		}
@@ -49,21 +49,21 @@ func (s *Store) makeRoom() error {
 		}
 		if last {
 			return rhumb.Errorf(rhumb.Unavailable, "the disk is full: %s has %d MB free, and opening the metrics takes %d MB",
-				s.opts.Dir, free(u)>>20, need>>20).WithHint("free some")
+				d.path(), free(u)>>20, need>>20).WithHint("free some")
 		}
-		s.log.Warn("disk full, giving up the reserve", "dir", s.opts.Dir)
-		_ = os.Remove(s.path("reserve")) // the next look shows whether it helped
+		d.log.Warn("disk full, giving up the reserve", "dir", d.path())
+		_ = os.Remove(d.path("reserve")) // the next look shows whether it helped
 	}
 	return nil
 }
 
 // reserve makes the reserve, if it is missing and there is room. Without one the store works too.
-func (s *Store) reserve() {
-	u, err := disk.Look(s.opts.Dir)
+func (d folder) reserve() {
+	u, err := disk.Look(d.path())
 	if err != nil || free(u) < floor+reserveSize {
 		return
 	}
-	f, err := os.OpenFile(s.path("reserve"), os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(d.path("reserve"), os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return
 	}

@@ -178,10 +178,12 @@ func ulps(a, b float64) uint64 {
 // sameQueries are answered by both. The times of the test are never those of a sample, because since its version 3
 // Prometheus leaves out a sample at the very beginning of a range.
 var sameQueries = []string{
-	"1", "vector(3)/7", "time()", "-2 ^ 0.5", "rhumb_node_load1", "rhumb_requests_total", `rhumb_requests_total{service="web"}`,
+	"1", "vector(3)/7", "time()", "-2 ^ 0.5", "rhumb_node_load1",
+	"rhumb_requests_total", `rhumb_requests_total{service="web"}`,
 	`{__name__=~"rhumb_node.*|app_.*"}`, "rhumb_replica_memory_bytes / 1024", "rate(rhumb_requests_total[1m])",
 	"increase(rhumb_requests_total[3m])", "irate(rhumb_requests_total[1m])", "sum(rate(rhumb_requests_total[1m]))",
-	"sum by (service) (rate(rhumb_requests_total[2m]))", "sum without (service, le) (rhumb_request_duration_seconds_bucket)",
+	"sum by (service) (rate(rhumb_requests_total[2m]))",
+	"sum without (service, le) (rhumb_request_duration_seconds_bucket)",
 	"histogram_quantile(0.95, sum by (le, service) (rate(rhumb_request_duration_seconds_bucket[2m])))",
 	"histogram_quantile(0.5, rhumb_request_duration_seconds_bucket)",
 	"rate(rhumb_request_duration_seconds_sum[1m]) / rate(rhumb_request_duration_seconds_count[1m])",
