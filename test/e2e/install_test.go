@@ -46,6 +46,7 @@ func TestAnUpgradeDropsNothingAndGoesBackAutomatically(t *testing.T) {
 	m.put("compose.yaml", installed)
 	m.put("token.txt", "hush")
 	t.Log(m.must(0, "cd /root && RELEASE=one rhumb deploy"))
+	m.measures()
 	m.hardened()
 	m.keepsLogs()
 
@@ -208,6 +209,21 @@ func (m *machine) keepsLogs() {
 	const find = "rhumb logs -p shop --since 1h | grep -q listening"
 	m.must(0, "for i in $(seq 30); do "+find+" && break; sleep 1; done; "+
 		"for i in $(seq 12); do "+find+" || exit 1; sleep 1; done")
+}
+
+// measures checks that all that is measured can be measured in the service's confinement.
+func (m *machine) measures() {
+	m.t.Helper()
+	for _, series := range []string{`rhumb_replica_cpu_seconds_total{stack="shop"}`,
+		`rhumb_replica_memory_bytes{stack="shop"}`, `rhumb_replica_network_sent_bytes_total{stack="shop"}`,
+		`rhumb_service_replicas_ready{stack="shop"} > 0`, `rhumb_requests_total{stack="shop"}`,
+		`rhumb_process_up{process="server"} > 0`, `rhumb_process_up{process="proxy"} > 0`,
+		`rhumb_process_memory_bytes{process="proxy"}`, `rhumb_node_clock_synchronised`, `rhumb_node_disk_bytes`} {
+		m.must(0, "for i in $(seq 60); do rhumb metrics --at now --json '"+series+"' | grep -q Value && exit 0; sleep 1; "+
+			"done; exit 1")
+	}
+	m.must(0, "curl -sf http://127.0.0.1:7485/metrics | grep -q '^rhumb_node_cpus '")
+	m.must(0, "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:7484/stacks | grep -q '^4'")
 }
 
 // hardened checks what the services may do, and that it is enough for what they have done.
