@@ -222,8 +222,10 @@ func (m *machine) measures() {
 		m.must(0, "for i in $(seq 60); do rhumb metrics --at now --json '"+series+"' | grep -q Value && exit 0; sleep 1; "+
 			"done; exit 1")
 	}
-	m.must(0, "curl -sf http://127.0.0.1:7485/metrics | grep -q '^rhumb_node_cpus '")
-	m.must(0, "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:7484/stacks | grep -q '^4'")
+	for port, words := range map[int]string{7485: "^rhumb_node_cpus ", 7484: "^HTTP/1.[01] 4"} {
+		m.must(0, fmt.Sprintf(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d; `+
+			`printf "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n" >&3; grep -q "%s" <&3'`, port, words))
+	}
 }
 
 // hardened checks what the services may do, and that it is enough for what they have done.
