@@ -9,8 +9,8 @@ import (
 	"rhumb/proxy/internal/flow"
 )
 
-// releaseCounters counts what the replicas of one release got. Requests on all CPUs change it. A request changes it
-// four times in all, which takes some 40 ns when all CPUs do it (BenchmarkCount): counters for each CPU would save little.
+// releaseCounters counts what the replicas of one release got. A request changes it four times, which takes some 40 ns
+// when all CPUs do that at once (BenchmarkCount): counters for each CPU would save little.
 type releaseCounters struct {
 	served, failed, refused atomic.Uint64 // refused: answers with a status of 500 and more
 	latency                 atomic.Int64  // nanoseconds, summed

@@ -48,8 +48,8 @@ func NewProgress(w http.ResponseWriter, r *http.Request, limits Limits) *Progres
 // Body returns the request's body; nil if it has none.
 func (p *Progress) Body() *Body { return p.body }
 
-// CountIn adds the bytes that have come to a counter, and those that come from now on. It is called while nothing reads.
-// A nil Body has none.
+// CountIn adds the bytes that have come to a counter, and those that come from now on. It is called while nothing
+// reads. A nil Body has none.
 func (b *Body) CountIn(received *atomic.Uint64) {
 	if b != nil {
 		b.received = received
