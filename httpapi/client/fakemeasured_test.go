@@ -73,7 +73,7 @@ func (f *fake) RemoveSilence(_ context.Context, id string) error {
 func (f *fake) Why(_ context.Context, q rhumb.WhyQuery) (rhumb.Explanation, error) {
 	f.note(q)
 	return zeroIf(f.err, rhumb.Explanation{Since: noon, Until: noon.Add(time.Hour),
-		Causes: []rhumb.LikelyCause{{Happening: happening, Evidence: []rhumb.Evidence{
+		Causes: []rhumb.WhyCause{{Happening: happening, Evidence: []rhumb.Evidence{
 			{At: noon, Text: "p95 of web: 38 ms before, 840 ms since 03:12", Expr: "x", Was: 0.038, Is: 0.84}}}},
 		Happened: []rhumb.Happening{happening, {Kind: rhumb.HappenedDisk, At: noon}}}), f.err
 }
