@@ -90,7 +90,7 @@ func run(ctx context.Context, o Options,
 			err = closing
 		}
 	}()
-	bounds, err := openLimits(o.State, kept.SetLimits)
+	asked, err := openObserving(o.State, func(stack string, o rhumb.Observing) { kept.SetLimits(stack, o.Logs) })
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func run(ctx context.Context, o Options,
 	}
 	defer done()
 	return serve(ctx, o, link.Keeper{Version: o.Version, Observer: kept, Forwarding: to,
-		Drained: from.Drained, Limit: bounds.change, Log: o.Log}, kept.Run, outlive(from.Run, out.Run))
+		Drained: from.Drained, Observe: asked.change, Log: o.Log}, kept.Run, outlive(from.Run, out.Run))
 }
 
 // serve answers the daemon until ctx ends, and runs the parts meanwhile.
