@@ -39,9 +39,6 @@ func (f File) Read(buf []byte) ([]byte, error) {
 	buf = buf[:0]
 	for {
 		if len(buf) == cap(buf) {
-			if len(buf) >= maxSize {
-				return buf, os.NewSyscallError("pread", unix.EFBIG)
-			}
 			buf = append(buf, make([]byte, max(4096, len(buf)))...)[:len(buf)]
 		}
 		n, err := unix.Pread(f.fd, buf[len(buf):cap(buf)], int64(len(buf)))
@@ -52,7 +49,10 @@ func (f File) Read(buf []byte) ([]byte, error) {
 			return buf, os.NewSyscallError("pread", err)
 		}
 		buf = buf[:len(buf)+n]
-		if len(buf) < cap(buf) {
+		switch {
+		case len(buf) > maxSize:
+			return buf, os.NewSyscallError("pread", unix.EFBIG)
+		case len(buf) < cap(buf):
 			return buf, nil // the kernel fills the space as far as it can
 		}
 	}
