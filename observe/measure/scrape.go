@@ -49,17 +49,21 @@ const (
 // run reads until ctx ends.
 func (s *scraper) run(ctx context.Context) {
 	defer s.account(0)
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(s.replica)) // it can't fail
-	offset := time.Duration(h.Sum64() % uint64(s.scrape.Every))
 	for {
 		now := time.Now()
-		next := now.Add(-offset).Truncate(s.scrape.Every).Add(s.scrape.Every + offset)
-		if !pause.For(ctx, next.Sub(now)) {
+		if !pause.For(ctx, nextScrape(now, s.replica, s.scrape.Every).Sub(now)) {
 			return
 		}
 		s.sample(ctx, time.Now())
 	}
+}
+
+// nextScrape returns when a replica's metrics are read next. The replicas are spread over the interval.
+func nextScrape(now time.Time, replica string, interval time.Duration) time.Time {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(replica)) // it can't fail
+	offset := time.Duration(h.Sum64() % uint64(interval))
+	return now.Add(-offset).Truncate(interval).Add(interval + offset)
 }
 
 // sample reads once. If that fails, the application's series end until it works again.

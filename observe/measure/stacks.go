@@ -90,6 +90,7 @@ func (s *stacks) server() process {
 // follow asks for a look whenever something happens to a stack, until ctx ends.
 func (s *stacks) follow(ctx context.Context) {
 	for ctx.Err() == nil {
+		s.wake() // the daemon may have come back
 		for e, err := range s.daemon.Events(ctx, rhumb.EventFilter{Follow: true, Limit: 1}) {
 			if err != nil {
 				break
@@ -98,7 +99,7 @@ func (s *stacks) follow(ctx context.Context) {
 				s.wake()
 			}
 		}
-		s.wake() // the daemon may have ended
+		s.wake() // it may have ended
 		pause.For(ctx, retryDaemon)
 	}
 }
@@ -114,14 +115,15 @@ func (s *stacks) wake() {
 func (s *stacks) run(ctx context.Context) {
 	tick := time.NewTicker(stacksEvery)
 	defer tick.Stop()
-	for ctx.Err() == nil {
-		s.look(ctx)
-		pause.For(ctx, stacksPause)
+	for {
 		select {
 		case <-ctx.Done():
+			return
 		case <-tick.C:
 		case <-s.ask:
 		}
+		s.look(ctx)
+		pause.For(ctx, stacksPause)
 	}
 }
 
