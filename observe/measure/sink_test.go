@@ -199,3 +199,9 @@ func tree(t *testing.T, root string, files map[string]string) string {
 	}
 	return root
 }
+
+// nothing is a sink that keeps nothing.
+type nothing struct{}
+
+func (nothing) Add(context.Context, time.Time, []observe.Sample) error  { return nil }
+func (nothing) End(context.Context, time.Time, []*observe.Series) error { return nil }

@@ -129,6 +129,24 @@ var recorded = map[string]struct {
 		groups: v1Groups("/docker/"+id) + "0::/system.slice/docker.service\n",
 		files:  joined(v1("docker/"+id), unified("system.slice/docker.service")), want: with(noPressure),
 	},
+	"version 1, with bytes that only BFQ counts": {
+		mounts: v1Mounts, groups: v1Groups("/docker/" + id),
+		files: joined(v1("docker/"+id), map[string]string{
+			"sys/fs/cgroup/blkio/docker/" + id + "/blkio.bfq.io_service_bytes_recursive": "254:0 Read 5\n254:0 Write 6\nTotal 11\n"}),
+		change: map[string]string{"throttle.io_service_bytes_recursive": "Total 0\n"},
+		want: with(func(u *cgroup.Usage) {
+			noPressure(u)
+			u.Read, u.Written = 5, 6
+		}),
+	},
+	"version 1, with bytes that aren't counted": {
+		mounts: v1Mounts, groups: v1Groups("/docker/" + id), files: v1("docker/" + id),
+		change: map[string]string{"throttle.io_service_bytes_recursive": "Total 0\n"},
+		want: with(func(u *cgroup.Usage) {
+			noPressure(u)
+			u.Read, u.Written = none, none
+		}),
+	},
 	"version 2, systemd": {
 		mounts: v2Mount, groups: "0::/system.slice/docker-" + id + ".scope\n",
 		files: v2("system.slice/docker-" + id + ".scope"),

@@ -38,6 +38,7 @@ var sources = []source{
 	{"limit", "memory", []string{"memory.limit_in_bytes"}, memoryLimit},
 	{"oom", "memory", []string{"memory.oom_control"}, oomKills},
 	{"io", "blkio", []string{"blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"}, serviced},
+	{"io of BFQ", "blkio", []string{"blkio.bfq.io_service_bytes_recursive", "blkio.bfq.io_service_bytes"}, serviced},
 	{"processes", "pids", []string{"pids.current"}, processes},
 
 	{"cpu", "", []string{"cpu.stat"}, func(b []byte, r *reading) {
@@ -88,21 +89,26 @@ func Stalled(text []byte, kind string) float64 {
 	return math.NaN()
 }
 
-// serviced reads the bytes of version 1: "8:0 Read 4096" for each device and kind.
+// serviced reads the bytes of version 1: "8:0 Read 4096" for each device and kind. Newer kernels count them only for
+// disks with the scheduler BFQ, or with a limit: without a device nothing is known.
 func serviced(b []byte, r *reading) {
-	r.Read, r.Written = 0, 0
+	read, written, known := 0.0, 0.0, false
 	for line := range bytes.Lines(b) {
 		device, rest, _ := bytes.Cut(line, []byte(" "))
 		kind, n, ok := bytes.Cut(rest, []byte(" "))
 		if !ok || !r.disks.is(device) {
 			continue
 		}
+		known = true
 		switch string(kind) {
 		case "Read":
-			r.Read += kernfile.Number(n)
+			read += kernfile.Number(n)
 		case "Write":
-			r.Written += kernfile.Number(n)
+			written += kernfile.Number(n)
 		}
+	}
+	if known && !(r.Read+r.Written > read+written) {
+		r.Read, r.Written = read, written
 	}
 }
 
