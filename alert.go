@@ -71,6 +71,7 @@ type Alert struct {
 type AlertRule struct {
 	Name     string // "HighLatency"
 	Stack    string `json:",omitzero"` // the stack whose rule it is; "": rhumb's own, for all stacks
+	Service  string `json:",omitzero"` // the service whose rule it is; "": the stack's
 	Expr     string // in PromQL; each series of its result is an alert
 	Severity Severity
 	For      time.Duration `json:",omitzero"` // for how long the condition must hold before it fires
