@@ -94,10 +94,10 @@ type AlertReceiver struct {
 
 // Silence keeps alerts from being sent. An alert must match all that is set.
 type Silence struct {
-	ID      string    `json:",omitzero"` // given by the server
-	Rule    string    `json:",omitzero"`
-	Stack   string    `json:",omitzero"`
-	Service string    `json:",omitzero"`
+	ID      string `json:",omitzero"` // given by the server
+	Rule    string `json:",omitzero"`
+	Stack   string `json:",omitzero"`
+	Service string `json:",omitzero"`
 	Until   time.Time
 	By      string    `json:",omitzero"` // who made it, as the connection says
 	Why     string    `json:",omitzero"`
