@@ -34,12 +34,15 @@ func ShippedRule(name string) (rhumb.AlertRule, bool) {
 	return all[i], true
 }
 
-// ShippedNames returns the names of rhumb's own rules, sorted.
-func ShippedNames() []string {
+// NamesFor returns the names of rhumb's own rules that a stack, or one of its services, can change, sorted.
+func NamesFor(s Scope) []string {
 	var names []string
-	for _, r := range Shipped() {
-		names = append(names, r.Name)
+	for _, r := range slices.Concat(ofReplicas(), ofServices()) {
+		if s.Service == "" || r.Name != "DeploymentFailed" {
+			names = append(names, r.Name)
+		}
 	}
+	slices.Sort(names)
 	return names
 }
 
@@ -103,15 +106,11 @@ func ofServices() []rhumb.AlertRule {
 			Name: "DeploymentFailed", Severity: rhumb.SeverityWarning,
 			Expr: `rhumb_stack_deployment_failed == 1`,
 			Text: "the last deployment of {{stack}} failed",
-		}, {
-			Name: "CertificateExpires", Severity: rhumb.SeverityWarning, For: time.Hour,
-			Expr: `(rhumb_certificate_expires_seconds - time()) / 86400 < 14`,
-			Text: "the certificate of {{host}} expires in {{value}} days, and wasn't renewed",
 		},
 	}
 }
 
-// ofMachine are the rules about the machine, and about what runs the stacks.
+// ofMachine are the rules about the machine, certificates, and what runs the stacks. Their alerts have no stack.
 func ofMachine() []rhumb.AlertRule {
 	const used = `100 * (1 - rhumb_node_disk_available_bytes / rhumb_node_disk_bytes)`
 	return []rhumb.AlertRule{
@@ -142,6 +141,10 @@ func ofMachine() []rhumb.AlertRule {
 			Name: "ClockOff", Severity: rhumb.SeverityWarning, For: time.Hour,
 			Expr: `rhumb_node_clock_error_seconds > 1 or rhumb_node_clock_synchronised == 0`,
 			Text: "the machine's clock isn't synchronised, or may be off by more than a second",
+		}, {
+			Name: "CertificateExpires", Severity: rhumb.SeverityWarning, For: time.Hour,
+			Expr: `(rhumb_certificate_expires_seconds - time()) / 86400 < 14`,
+			Text: "the certificate of {{host}} expires in {{value}} days, and wasn't renewed",
 		}, {
 			Name: "EngineDown", Severity: rhumb.SeverityCritical, For: time.Minute, Keep: time.Minute,
 			Expr: `rhumb_engine_up == 0`,

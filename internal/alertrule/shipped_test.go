@@ -37,7 +37,10 @@ func TestShippedRulesUseDocumentedSeries(t *testing.T) {
 }
 
 func TestShippedRulesAreFoundByTheirUniqueNames(t *testing.T) {
-	names := ShippedNames()
+	var names []string
+	for _, r := range Shipped() {
+		names = append(names, r.Name)
+	}
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) || len(names) < 15 {
 		t.Errorf("the names are %v", names)
 	}
@@ -46,6 +49,10 @@ func TestShippedRulesAreFoundByTheirUniqueNames(t *testing.T) {
 	}
 	if r, ok := ShippedRule("diskfull"); ok || slices.Contains(names, RuleFailed) {
 		t.Errorf("found %+v", r)
+	}
+	of, web := NamesFor(Scope{Stack: "shop"}), NamesFor(Scope{Stack: "shop", Service: "web"})
+	if !slices.IsSorted(of) || len(of) != len(web)+1 || slices.Contains(of, "DiskFull") || !slices.Contains(web, "Unhealthy") {
+		t.Errorf("a stack can change %v, a service %v", of, web)
 	}
 }
 
