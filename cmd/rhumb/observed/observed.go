@@ -21,13 +21,32 @@ import (
 
 // Options configures a process that keeps logs.
 type Options struct {
-	State      string      // the folder of what it keeps
-	Socket     string      // where the daemon reads it
-	Lines      state.Lines // where rhumb's own processes write lines
-	DockerHost string      // the engine whose containers write the lines
-	Forward    []string    // the URLs of the systems to which lines are sent as well
-	Version    string
-	Log        *slog.Logger
+	State      string       // the folder of what it keeps
+	Socket     string       // where the daemon reads it
+	Data       state.Folder // of the server: rhumb's own processes write lines in it, and the proxy answers
+	Server     string       // the socket at which the server answers
+	DockerHost string       // the engine whose containers write lines and are measured
+	Forward    []string     // the URLs of the systems to which lines are sent as well
+	AlertTo    []string     // the URLs of those to which messages about alerts are sent
+
+	Metrics   string        // the address of /metrics and Prometheus' API; "": none
+	Dashboard string        // the address of the dashboard; "": none
+	Keep      time.Duration // for how long values are kept
+	Size      int64         // bytes that they may take
+
+	Version string
+	Log     *slog.Logger
+}
+
+// lines returns the folder in which rhumb's own processes write lines.
+func (o *Options) lines() state.Lines { return state.LinesIn(o.Data) }
+
+// dashboardURL returns the address of the dashboard for messages; "": there is none.
+func (o *Options) dashboardURL() string {
+	if o.Dashboard == "" {
+		return ""
+	}
+	return "http://" + o.Dashboard
 }
 
 // store keeps lines.
