@@ -77,7 +77,7 @@ func (b Bars) bar(c *canvas, i, n, place int, total int64, most float64, step ti
 		}
 		h := max(1, math.Round((c.height-plotTop)*float64(k.Counts[i])/most*10)/10)
 		y = max(0, y-h)
-		c.printf(`<rect class="bar %s" x="%s" width="%s" y="%s" height="%s"/>`,
+		c.printf(`<rect class="col %s" x="%s" width="%s" y="%s" height="%s"/>`,
 			k.Tone, pc(float64(place)*width), pc(width*0.78), num(y), num(h))
 	}
 	c.WriteString(`</g>`)

@@ -1,23 +1,16 @@
 // Package chart draws series of values as SVG with HTML around it. It does no I/O, needs no script, and writes no style
-// of its own: colours are classes, of which CSS has the rules for both themes.
+// of its own: colours are classes, for which the page has a style sheet.
 //
 // A chart is as wide as its place and has a fixed height. Lines are in a nested SVG that is stretched; texts are
 // outside of it, at percentages of the width, so that they keep their shape on phones.
 package chart
 
 import (
-	_ "embed"
 	"math"
 	"time"
 
 	"rhumb"
 )
-
-// CSS is the style sheet of everything that the package draws. It uses the colours of the page's style sheet, which are
-// custom properties: --text, --dim, --line, --accent, --ok, --warn, --bad.
-//
-//go:embed chart.css
-var CSS string
 
 // Series is one line of a chart.
 type Series struct {

@@ -53,6 +53,6 @@ func Meter(title string, share, warn, bad float64) template.HTML {
 		tone = ToneWarn
 	}
 	return template.HTML(fmt.Sprintf(`<svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" `+
-		`aria-label="%s"><rect class="track" width="100" height="6"/><rect class="bar %s" width="%s" height="6"/></svg>`,
+		`aria-label="%s"><rect class="track" width="100" height="6"/><rect class="col %s" width="%s" height="6"/></svg>`,
 		esc(title), tone, num(share*100)))
 }
