@@ -24,13 +24,15 @@ type WhyQuery struct {
 type Explanation struct {
 	Since, Until time.Time
 	// Causes are the most likely ones, the likeliest first, at most three. None: nothing was unusual.
-	Causes []Cause `json:",omitzero"`
+	Causes []WhyCause `json:",omitzero"`
 	// Happened is all that was changed or broke in that time, oldest first.
 	Happened []Happening `json:",omitzero"`
+	// Missing is what could not be read, so that a cause in it would not be found: "the log lines of shop: …".
+	Missing []string `json:",omitzero"`
 }
 
-// Cause is a happening that most likely began a trouble, and what speaks for that.
-type Cause struct {
+// WhyCause is a happening that most likely began a trouble, and what speaks for that.
+type WhyCause struct {
 	Happening
 	// Evidence is what changed with it, the clearest first: a series that moved, a pattern of log lines never seen
 	// before.
