@@ -120,4 +120,6 @@ func (w *world) LogCounts(context.Context, rhumb.LogQuery) ([]rhumb.LogCount, er
 	return w.counts, w.noLogs
 }
 
-func (w *world) Why(context.Context, rhumb.WhyQuery) (rhumb.Explanation, error) { return w.why, w.noWhy }
+func (w *world) Why(context.Context, rhumb.WhyQuery) (rhumb.Explanation, error) {
+	return w.why, w.noWhy
+}

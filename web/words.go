@@ -25,7 +25,7 @@ var words = template.FuncMap{
 	"problem": problem, "hint": rhumb.ErrorHint, "asset": asset,
 	"spark": spark, "barwidth": barWidth,
 	"deployed": func(d *rhumb.Deployment) standing { return standingOfDeployment(*d) },
-	"list": func(items ...any) []any { return items },
+	"list":     func(items ...any) []any { return items },
 }
 
 // ago returns a time as how long ago it was, with the time itself on hover: "3m ago", "in 2d", "never".
