@@ -27,6 +27,8 @@ type Explanation struct {
 	Causes []WhyCause `json:",omitzero"`
 	// Happened is all that was changed or broke in that time, oldest first.
 	Happened []Happening `json:",omitzero"`
+	// Missing is what could not be read, so that a cause in it would not be found: "the log lines of shop: …".
+	Missing []string `json:",omitzero"`
 }
 
 // WhyCause is a happening that most likely began a trouble, and what speaks for that.
