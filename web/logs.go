@@ -63,7 +63,11 @@ func (s *server) logsPage(r *http.Request) (view, error) {
 	live := r.URL.Query().Get("live") != ""
 	v.Follow, v.Still = with(r, "live", "1", "from", "", "to", ""), with(r, "live", "")
 	if live && f.Range != "" {
-		v.Live = f.address("/logs/live", "from", rfc(now), "to", "")
+		from := after(now)
+		if n := len(lines.Is); n > 0 {
+			from = after(lines.Is[n-1].Time)
+		}
+		v.Live = f.address("/logs/live", "from", from, "to", "")
 	}
 	out := view{Title: "Logs", Page: v}
 	if f.Stack != "" {
@@ -200,7 +204,7 @@ func spread(counts []rhumb.LogCount, b chart.Bars, n int) []int64 {
 	sums := make([]int64, n)
 	for _, c := range counts {
 		for i, lines := range c.Bars {
-			at := c.Start.Add(time.Duration(i) * c.Step).Sub(b.Start) / b.Step
+			at := c.Start.Add(time.Duration(i)*c.Step).Sub(b.Start) / b.Step
 			sums[max(0, min(n-1, int(at)))] += lines
 		}
 	}

@@ -24,7 +24,8 @@ const (
 // lineBatch is a message of a live page of logs.
 type lineBatch struct {
 	HTML    string
-	Skipped int `json:",omitempty"` // lines that came too fast to be shown
+	Skipped int    `json:",omitempty"` // lines that came too fast to be shown
+	Next    string // where the stream goes on if it breaks
 }
 
 // tail sends the lines that are written from now on.
@@ -54,14 +55,18 @@ func (s *server) tail(r *http.Request, send sender) error {
 		case <-tick.C:
 		}
 		lines, skipped := waiting.take()
-		if len(lines) == 0 && skipped == 0 {
+		if len(lines) == 0 {
 			continue
 		}
-		if err := send("lines", lineBatch{s.rowsOf(rows, lines), skipped}); err != nil {
+		batch := lineBatch{HTML: s.rowsOf(rows, lines), Skipped: skipped, Next: after(lines[len(lines)-1].Time)}
+		if err := send("lines", batch); err != nil {
 			return err
 		}
 	}
 }
+
+// after returns the moment after a line, as an address has it.
+func after(t time.Time) string { return t.Add(time.Nanosecond).UTC().Format(time.RFC3339Nano) }
 
 // follow collects lines until the context ends, or there are no more.
 func (s *server) follow(ctx context.Context, q rhumb.LogQuery, waiting *backlog) error {

@@ -95,7 +95,7 @@ func momentOf(text string) (time.Time, error) {
 }
 
 // moment returns a time as fields for times have it.
-func moment(t time.Time) string { return t.Local().Format("2006-01-02T15:04") }
+func moment(t time.Time) string { return t.Local().Format("2006-01-02T15:04:05") }
 
 // length returns how long the period is.
 func (p period) length() time.Duration { return p.To.Sub(p.From) }

@@ -36,12 +36,22 @@ type Deps struct {
 // pages are all pages. Those with a name are in the navigation, in this order.
 var pages = []page{
 	{path: "/stacks", name: "Stacks", file: "stacks.html", show: (*server).stacksPage},
+	{path: "/logs", name: "Logs", file: "logs.html", show: (*server).logsPage},
+	{path: "/logs/context", file: "context.html", show: (*server).contextPage},
+	{path: "/metrics", name: "Metrics", file: "metrics.html", show: (*server).metricsPage},
+	{path: "/nodes", name: "Nodes", file: "nodes.html", show: (*server).nodesPage},
+	{path: "/alerts", name: "Alerts", file: "alerts.html", show: (*server).alertsPage},
+	{path: "/alerts/silence", file: "silence.html", show: (*server).silencePage},
+	{path: "/why", name: "Why", file: "why.html", show: (*server).whyPage},
 	{path: "/certificates", name: "Certificates", file: "certificates.html", show: (*server).certificatesPage},
 }
 
 // actions are all changes. Each is a POST; what it returns is where the browser goes next.
 var actions = []action{
 	{path: "/theme", do: (*server).setTheme},
+	{path: "/alerts/silence", do: (*server).silence},
+	{path: "/alerts/unsilence", do: (*server).unsilence},
+	{path: "/alerts/test", do: (*server).testAlerts},
 }
 
 // server is the dashboard.
@@ -84,6 +94,7 @@ func (s *server) handler() http.Handler {
 	for _, l := range lives {
 		inner.Handle("GET "+l.path, s.stream(l))
 	}
+	inner.HandleFunc("GET /logs/download", s.download)
 	inner.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/stacks", http.StatusFound)
 	})

@@ -39,7 +39,7 @@ func (b Bars) HTML() template.HTML {
 		sp.to = sp.from.Add(time.Minute)
 	}
 	c.printf(`<figure class="chart-box" data-from="%d" data-to="%d">`, sp.from.Unix(), sp.to.Unix())
-	c.open("group", b.Title, b.describe())
+	c.open("img", b.Title, b.describe())
 	most := int64(1)
 	for _, n := range sums[skip:] {
 		most = max(most, n)
