@@ -55,6 +55,7 @@ func (s *server) logsPage(r *http.Request) (view, error) {
 		return s.History.Deployments(ctx, f.Stack, marksAsked)
 	})
 	as.wait()
+	lines.Err = kept(lines.Err)
 	v := logsView{Filter: f, Narrow: f.narrow(), Period: f.seen(r, now), Levels: rhumb.LevelNames(), Err: lines.Err,
 		Share: f.address("/logs"), Download: f.address("/logs/download")}
 	v.choices(counts, names.Is)
@@ -77,6 +78,14 @@ func (s *server) logsPage(r *http.Request) (view, error) {
 		out.Away = names.Err
 	}
 	return out, nil
+}
+
+// kept returns the error of a search, unless it only says that nothing is kept of the stack.
+func kept(err error) error {
+	if rhumb.ErrorCode(err) == rhumb.NotFound {
+		return nil
+	}
+	return err
 }
 
 // lastLines returns the last lines of a filter, and one more than a page shows.
@@ -169,7 +178,7 @@ func (v *logsView) choices(c logCounts, stacks []rhumb.StackInfo) {
 
 // histogram sets the histogram and the totals.
 func (v *logsView) histogram(r *http.Request, c logCounts, marks []chart.Mark) {
-	v.CountsErr = cmp.Or(c.all.Err, c.warnings.Err, c.errors.Err)
+	v.CountsErr = cmp.Or(kept(c.all.Err), kept(c.warnings.Err), kept(c.errors.Err))
 	for _, n := range c.all.Is {
 		v.Total += n.Lines
 		v.Dropped += n.Dropped
@@ -246,7 +255,7 @@ func (s *server) contextPage(r *http.Request) (view, error) {
 	first := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return s.collect(ctx, before, contextLines+1) })
 	then := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return s.collect(ctx, after, contextLines) })
 	as.wait()
-	v := contextView{At: at, Err: cmp.Or(first.Err, then.Err)}
+	v := contextView{At: at, Err: cmp.Or(kept(first.Err), kept(then.Err))}
 	n := newLiner(&logFilter{Stack: q.Stack})
 	for _, l := range slices.Concat(first.Is, then.Is) {
 		here := l.Time.Equal(at)

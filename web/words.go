@@ -22,7 +22,7 @@ var words = template.FuncMap{
 	"ago": ago, "at": at, "clock": clock, "span": span, "rfc": rfc, "took": took,
 	"rate": rate, "percent": percent, "seconds": seconds, "size": size, "count": count,
 	"cut": cut, "short": short, "plural": plural, "lower": strings.ToLower, "shortname": shortName,
-	"problem": problem, "hint": rhumb.ErrorHint, "asset": asset,
+	"rulewords": ruleWords, "problem": problem, "hint": rhumb.ErrorHint, "asset": asset,
 	"spark": spark, "barwidth": barWidth,
 	"deployed": func(d *rhumb.Deployment) standing { return standingOfDeployment(*d) },
 	"list":     func(items ...any) []any { return items },
