@@ -46,7 +46,7 @@ const accessFaults = `(() => {
 	}
 	const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
 	for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push("twice: id " + id);
-	for (const what of ["h1", "main", "header.top", "title"]) {
+	for (const what of ["h1", "main", "header.top", "head > title"]) {
 		const n = document.querySelectorAll(what).length;
 		if (n !== 1) faults.push(n + " of " + what);
 	}

@@ -20,7 +20,7 @@ type logRow struct {
 	Context string // the address of the lines around it
 	From    string // what wrote it: "web.42.1"
 	Color   int    // of the service, from 1 to 6
-	Level   string
+	Level   string // "" also if the text begins with it
 	Tone    string // "bad", "warn", "faint" or ""
 	Head    []textPart
 	Rest    []textPart // what is folded away
@@ -44,6 +44,8 @@ const (
 	pageBytes  = 44 << 10
 	maxHits    = 30 // in a line
 	wholeBytes = 64 << 10
+
+	levelWithin = 48 // bytes at the beginning of a text
 )
 
 // liner turns lines into rows, one after the other.
@@ -85,6 +87,9 @@ func (n *liner) row(l *rhumb.LogLine, local time.Time) logRow {
 	row := logRow{Time: local.Format("15:04:05.000"), Context: contextOf(l), From: writerOf(l, n.all),
 		Color: colorOf(l.Service), Level: l.Level.String(), Tone: toneOf(l.Level)}
 	text := strings.TrimRight(plain(l.Text), "\r\n")
+	if strings.Contains(strings.ToLower(upTo(text, levelWithin)), row.Level) {
+		row.Level = ""
+	}
 	whole := len(text)
 	room := min(headBytes+n.fold, max(n.budget, headBytes))
 	if text = upTo(text, room); len(text) < whole || l.Cut > 0 {

@@ -101,7 +101,7 @@ func (c *canvas) marks(sp span, marks []Mark) {
 
 // stretched begins what is stretched to the width: a thousand units, and ten for each pixel of the height.
 func (c *canvas) stretched() {
-	c.printf(`<svg width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none">`,
+	c.printf(`<svg width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none" aria-hidden="true">`,
 		num(c.height), num(c.height*10))
 }
 
