@@ -1,0 +1,2 @@
+// Package promapi is the HTTP API of Prometheus.
+package promapi

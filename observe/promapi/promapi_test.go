@@ -1,0 +1,5 @@
+package promapi_test
+
+import (
+	_ "github.com/prometheus/client_golang/api/prometheus/v1"
+)
