@@ -14,6 +14,7 @@ import (
 	"rhumb/cmd/rhumb/observed/link"
 	"rhumb/engine/docker"
 	"rhumb/httpapi/client"
+	"rhumb/internal/unixsocket"
 	"rhumb/observe"
 	"rhumb/observe/alerts"
 	"rhumb/observe/measure"
@@ -67,7 +68,8 @@ func newMeasured(o Options, kept rhumb.Observer) (m *measured, err error) {
 	}
 	m.done = append(m.done, daemon.Close)
 	m.from = measure.New(measure.Deps{Engine: engine, Router: proxy.Dial(o.Data.ProxySocket()), Daemon: daemon,
-		Sink: m.store, Folders: []string{string(o.Data), engineRoot(engine), "/"}, Log: o.Log})
+		Sink: m.store, Folders: []string{string(o.Data), engineRoot(engine), "/"},
+		ServerPID: func() int { return unixsocket.ServerPID(o.Server) }, Log: o.Log})
 	if m.tell, err = notify.New(notify.Options{URLs: o.AlertTo, Log: o.Log}); err != nil {
 		return m, err
 	}
