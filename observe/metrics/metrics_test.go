@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"rhumb"
 	"rhumb/observe"
 	"rhumb/observe/metrics"
+	"rhumb/observe/observetest"
 )
 
 var discard = slog.New(slog.DiscardHandler)
@@ -285,4 +287,31 @@ func (l *logged) has(text string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Contains(l.b.String(), text)
+}
+
+// latest reads the last values of a store, as the contract asks for them.
+type latest struct {
+	*metrics.Store
+	t *testing.T
+}
+
+func (l latest) Last(name string, labels ...string) (float64, bool) {
+	list, err := l.Query(l.t.Context(), rhumb.MetricQuery{Expr: name})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	want := map[string]string{"__name__": name}
+	for i := 0; i < len(labels); i += 2 {
+		want[labels[i]] = labels[i+1]
+	}
+	for _, r := range list {
+		if maps.Equal(r.Labels, want) {
+			return r.Points[0].Value, true
+		}
+	}
+	return 0, false
+}
+
+func TestContractOfSamples(t *testing.T) {
+	observetest.RunSamples(t, func(t *testing.T) observetest.Samples { return latest{fresh(t), t} })
 }
