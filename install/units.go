@@ -80,6 +80,8 @@ WantedBy=multi-user.target
 // of the machine than what serves, and is the first to end if memory runs out. It may fail again and again, for example
 // on a full disk. After an upgrade that went back to a program that can't keep logs, the condition keeps it from
 // starting. Where logs are searched, mincore says which pages of a file are in memory; without it the library panics.
+// With adjtimex it asks how well the clock goes. ProtectClock would forbid that too; without its capability the clock
+// can't be set anyway.
 func observeUnit(data string) string {
 	folder := quotedInUnit(path.Join(data, "observe"))
 	return `[Unit]
@@ -106,7 +108,7 @@ LimitNOFILE=65536
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH
 ` + commonHardening + `
 RestrictNamespaces=yes
-SystemCallFilter=@system-service mincore
+SystemCallFilter=@system-service mincore adjtimex
 ProtectSystem=strict
 ReadWritePaths=-` + folder + `
 ProtectHome=read-only
@@ -114,7 +116,6 @@ ProtectControlGroups=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-ProtectClock=yes
 ProtectHostname=yes
 UMask=0077
 
