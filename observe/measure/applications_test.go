@@ -149,7 +149,7 @@ func TestAWrongAnswerIsAnError(t *testing.T) {
 		want string
 	}{
 		"not found": {http.NotFound, "404"},
-		"elsewhere": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) }, "302"},
+		"elsewhere": {http.RedirectHandler("/other", http.StatusFound).ServeHTTP, "302"},
 		"cut off": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			fmt.Fprint(w, "a 1\n")

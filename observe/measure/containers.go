@@ -37,6 +37,10 @@ type container struct {
 // maxTries is how often a group is opened that can't be.
 const maxTries = 3
 
+func newContainers(root string, r *roster, b *board, log *slog.Logger) *containers {
+	return &containers{root: root, roster: r, board: b, log: log, open: map[string]*container{}}
+}
+
 // sample measures all replicas.
 func (cs *containers) sample(ctx context.Context, at time.Time) {
 	l := cs.roster.now()

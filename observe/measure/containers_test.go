@@ -30,8 +30,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{Engine: enginefake.New(time.Now), t: t, root: t.TempDir(), sink: newRecord(t), at: noon}
 	tree(t, w.root, map[string]string{"proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"})
 	w.ro = newRoster(w.Engine, quiet())
-	w.cs = &containers{root: w.root, roster: w.ro, board: newBoard(w.sink, quiet()), log: quiet(),
-		open: map[string]*container{}}
+	w.cs = newContainers(w.root, w.ro, newBoard(w.sink, quiet()), quiet())
 	t.Cleanup(w.cs.close)
 	return w
 }

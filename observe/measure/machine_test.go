@@ -24,14 +24,14 @@ var machineFiles = map[string]string{
 		"SwapCached:            0 kB\nSwapTotal:       1000000 kB\nSwapFree:         999000 kB\n",
 	"proc/vmstat": "nr_free_pages 48150\noom_kill 3\n",
 	"proc/diskstats": "   7       0 loop0 0 0 0 0 0 0 0 0 0 5 0 0 0 0 0 0 0\n" +
-		" 254       0 vda 49781 10716 2138962 17678 63478 78406 10485712 172052 0 24508 202047 21906 52 4473136 6108 13852 6208\n" +
+		" 254       0 vda 49781 10716 2138962 17678 63478 78406 10485712 172052 0 24508 202047 21906 52\n" +
 		" 254       1 vda1 49781 10716 2138962 17678 63478 78406 10485712 172052 0 24508 202047\n",
 	"proc/net/dev": "Inter-|   Receive                                                |  Transmit\n" +
 		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls\n" +
 		"    lo:    3193      29    0    0    0     0          0         0     3193      29    0    0    0     0\n" +
 		"  eth0:508812548   19882    0    0    0     0          0         0  1243699   13253    0    0    0     0\n" +
 		"docker0:       1       0    0    0    0     0          0         0        1       0    0    2    0     0\n",
-	"proc/pressure/cpu":           "some avg10=24.59 avg60=11.89 avg300=15.96 total=134247436\nfull avg10=0.00 total=5000000\n",
+	"proc/pressure/cpu":           "some avg10=24.59 avg60=11.89 total=134247436\nfull avg10=0.00 total=5000000\n",
 	"proc/pressure/io":            "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\n",
 	"sys/block/vda/device/vendor": "x",
 	"sys/block/loop0/size":        "0",
@@ -175,7 +175,8 @@ func TestProcessesOfRhumbAreMeasured(t *testing.T) {
 	})
 	r := newRecord(t)
 	list := []process{
-		{name: "server", asked: true, up: true, pid: 42, goroutines: 12}, {name: "proxy", asked: true, pid: 43, goroutines: 9},
+		{name: "server", asked: true, up: true, pid: 42, goroutines: 12},
+		{name: "proxy", asked: true, pid: 43, goroutines: 9},
 		{name: "observe"},
 	}
 	ps := &processes{root: root, board: newBoard(r, quiet()), look: func() []process { return list }}

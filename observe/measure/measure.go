@@ -83,7 +83,7 @@ func New(d Deps) *Measurer {
 	r := newRoster(d.Engine, d.Log)
 	m := &Measurer{
 		roster:       r,
-		containers:   &containers{root: d.Root, roster: r, board: board(), log: d.Log, open: map[string]*container{}},
+		containers:   newContainers(d.Root, r, board(), d.Log),
 		machine:      newMachine(d.Root, board()),
 		space:        newSpace(d.Folders, board(), d.Log),
 		traffic:      &traffic{router: d.Router, roster: r, board: board(), log: d.Log, last: process{name: "proxy"}},

@@ -214,7 +214,7 @@ func listed(bs ...*burner) listing {
 func realWorld(t *testing.T, bs ...*burner) *world {
 	w := &world{t: t, sink: newRecord(t), at: noon, ro: newRoster(nil, quiet())}
 	w.ro.set(listed(bs...))
-	w.cs = &containers{root: "/", roster: w.ro, board: newBoard(w.sink, quiet()), log: quiet(), open: map[string]*container{}}
+	w.cs = newContainers("/", w.ro, newBoard(w.sink, quiet()), quiet())
 	t.Cleanup(w.cs.close)
 	return w
 }
@@ -341,7 +341,7 @@ func BenchmarkReplicas(b *testing.B) {
 	}
 	ro := newRoster(nil, quiet())
 	ro.set(listed(bs...))
-	cs := &containers{root: "/", roster: ro, board: newBoard(nothing{}, quiet()), log: quiet(), open: map[string]*container{}}
+	cs := newContainers("/", ro, newBoard(nothing{}, quiet()), quiet())
 	defer cs.close()
 	at, cpu := noon, cpuTime()
 	for b.Loop() {

@@ -42,7 +42,7 @@ type stacks struct {
 	informed   time.Time // when it last said how many
 }
 
-// restarts counts the replicas of a service that were started again because the one before had ended by itself.
+// restarts counts the replicas of a service that were started again because the one before had crashed.
 type restarts struct {
 	labels []string
 	n      float64

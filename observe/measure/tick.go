@@ -7,8 +7,8 @@ import (
 	"rhumb/internal/pause"
 )
 
-// every calls do at each multiple of d, with that time, until ctx ends. A call has until the next one is due. Calls that
-// are due while one goes on are left out.
+// every calls do at each multiple of d, with that time, until ctx ends. A call has until the next one is due. Calls
+// that are due while one goes on are left out.
 func every(ctx context.Context, d time.Duration, do func(ctx context.Context, at time.Time)) {
 	var last time.Time
 	for {

@@ -46,7 +46,8 @@ func v1(path string) map[string]string {
 
 // v2 returns the files of a group of version 2.
 func v2(path string) map[string]string {
-	const pressure = "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=9\n"
+	const pressure = "some avg10=0.00 avg60=0.00 avg300=0.00 total=2500000\n" +
+		"full avg10=0.00 avg60=0.00 avg300=0.00 total=9\n"
 	files := map[string]string{
 		"cpu.stat": "usage_usec 41299877\nuser_usec 1\nsystem_usec 2\nnr_periods 4\nnr_throttled 2\n" +
 			"throttled_usec 1500000\n",
@@ -81,8 +82,8 @@ func below(folder, path string, files ...map[string]string) map[string]string {
 }
 
 // full is what both groups have used.
-var full = cgroup.Usage{CPU: 41.299877123, Throttled: 1.5, CPULimit: 0.5, Memory: 962560, MemoryLimit: 67108864, OOMKills: 3,
-	Read: 4096, Written: 8192, Processes: 7, Pressure: [3]float64{2.5, 3.5, 4.5}}
+var full = cgroup.Usage{CPU: 41.299877123, Throttled: 1.5, CPULimit: 0.5, Memory: 962560, MemoryLimit: 67108864,
+	OOMKills: 3, Read: 4096, Written: 8192, Processes: 7, Pressure: [3]float64{2.5, 3.5, 4.5}}
 
 // with returns the usage after a change.
 func with(change func(u *cgroup.Usage)) cgroup.Usage {
@@ -132,7 +133,7 @@ var recorded = map[string]struct {
 	"version 1, with bytes that only BFQ counts": {
 		mounts: v1Mounts, groups: v1Groups("/docker/" + id),
 		files: joined(v1("docker/"+id), map[string]string{
-			"sys/fs/cgroup/blkio/docker/" + id + "/blkio.bfq.io_service_bytes_recursive": "254:0 Read 5\n254:0 Write 6\nTotal 11\n"}),
+			"sys/fs/cgroup/blkio/docker/" + id + "/blkio.bfq.io_service_bytes_recursive": "254:0 Read 5\n254:0 Write 6\n"}),
 		change: map[string]string{"throttle.io_service_bytes_recursive": "Total 0\n"},
 		want: with(func(u *cgroup.Usage) {
 			noPressure(u)

@@ -78,8 +78,8 @@ func pressure(resource int) func([]byte, *reading) {
 	return func(b []byte, r *reading) { r.Pressure[resource] = Stalled(b, "some") }
 }
 
-// Stalled returns the time of a kind ("some" or "full") in a file of the kernel's pressure information, in seconds. NaN:
-// there is none.
+// Stalled returns the time of a kind ("some" or "full") in a file of the kernel's pressure information, in seconds.
+// NaN: there is none.
 func Stalled(text []byte, kind string) float64 {
 	for line := range bytes.Lines(text) {
 		if _, total, ok := bytes.Cut(line, []byte(" total=")); ok && bytes.HasPrefix(line, []byte(kind+" ")) {
