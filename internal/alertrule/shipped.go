@@ -77,7 +77,9 @@ func ofReplicas() []rhumb.AlertRule {
 			Text: "the kernel killed processes of {{service}} because they used too much memory: {{value}} in 10 minutes",
 		}, {
 			Name: "FatalLines", Severity: rhumb.SeverityWarning, Keep: time.Minute,
-			Expr: `round(` + grown(`rhumb_log_lines_total{level="fatal"}`, "5m") + `) > 0`,
+			// Databases write such lines while they start. What was written during a deployment doesn't count.
+			Expr: `round(` + grown(`rhumb_log_lines_total{level="fatal"}`, "5m") + `) > 0 ` +
+				`unless on (stack) max_over_time(rhumb_stack_deployment_open[6m]) > 0`,
 			Text: "{{service}} writes log lines of level fatal: {{value}} in 5 minutes",
 		}, {
 			Name: "ScrapeFailed", Severity: rhumb.SeverityWarning, For: 5 * time.Minute, Keep: time.Minute,

@@ -25,7 +25,7 @@ const (
 	maxStacks     = 1000 // with rules of their own
 )
 
-// Notifier sends messages and never blocks. observe/notify has the real one.
+// Notifier sends messages and never blocks. notify.Sender is the real one.
 type Notifier interface {
 	// Notify has a message sent to all receivers.
 	Notify(m notify.Message)
@@ -105,7 +105,7 @@ func (a *Alerts) Run(ctx context.Context) error {
 	tick := time.NewTicker(evaluateEvery)
 	defer tick.Stop()
 	for {
-		a.turn(ctx)
+		a.turn(ctx, time.Now())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -115,8 +115,7 @@ func (a *Alerts) Run(ctx context.Context) error {
 }
 
 // turn evaluates all rules once, and has the messages sent that are due.
-func (a *Alerts) turn(ctx context.Context) {
-	now := time.Now()
+func (a *Alerts) turn(ctx context.Context, now time.Time) {
 	rules := a.ruleSet()
 	fresh := a.fresh(ctx, now)
 	var results []result

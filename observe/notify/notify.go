@@ -23,15 +23,15 @@ const (
 	currentOld   = 2 * time.Minute  // the evaluation of the rules has stopped if it said nothing for so long
 )
 
-// Options configure a Notifier.
+// Options configure a Sender.
 type Options struct {
 	URLs []string
 	Host string       // this machine's name in messages; "": os.Hostname
 	Log  *slog.Logger // nil: slog.Default
 }
 
-// Notifier sends messages to its receivers while Run runs.
-type Notifier struct {
+// Sender sends messages to its receivers while Run runs.
+type Sender struct {
 	receivers []*receiver
 	host      string
 
@@ -42,8 +42,8 @@ type Notifier struct {
 	changed []chan struct{} // of the receivers that get what is current; each has room for one
 }
 
-// New returns a notifier for the URLs. It starts nothing. Invalid: a URL can't be used.
-func New(o Options) (*Notifier, error) {
+// New returns a sender for the URLs. It starts nothing. Invalid: a URL can't be used.
+func New(o Options) (*Sender, error) {
 	endpoints, err := parseAll(o.URLs)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func New(o Options) (*Notifier, error) {
 	if o.Host == "" {
 		o.Host, _ = os.Hostname() // without one, messages have no host
 	}
-	n := &Notifier{host: o.Host}
+	n := &Sender{host: o.Host}
 	for _, e := range endpoints {
 		n.receivers = append(n.receivers, newReceiver(e, o.Host, o.Log))
 	}
@@ -62,7 +62,7 @@ func New(o Options) (*Notifier, error) {
 }
 
 // Notify has a message sent to all receivers. It never blocks: a receiver whose queue is full loses its oldest message.
-func (n *Notifier) Notify(m Message) {
+func (n *Sender) Notify(m Message) {
 	for _, r := range n.receivers {
 		if r.takes() {
 			r.offer(m)
@@ -72,7 +72,7 @@ func (n *Notifier) Notify(m Message) {
 
 // Current says which alerts fire now, and which ended a short time ago. An Alertmanager gets both. The address of the
 // dead man's ping gets pings as long as Current is called and something is measured.
-func (n *Notifier) Current(firing, ended []rhumb.Alert) {
+func (n *Sender) Current(firing, ended []rhumb.Alert) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	same := slices.EqualFunc(n.firing, firing, sameAlert) && slices.EqualFunc(n.ended, ended, sameAlert)
@@ -92,7 +92,7 @@ func sameAlert(a, b rhumb.Alert) bool { return a.ID == b.ID && a.State == b.Stat
 
 // Run sends messages until ctx ends. It then tries those that are waiting once more, for a few seconds. It is called
 // once.
-func (n *Notifier) Run(ctx context.Context) error {
+func (n *Sender) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, r := range n.receivers {
 		if r.takes() {
@@ -110,7 +110,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 }
 
 // report sends what is current to an Alertmanager or to the address of the dead man's ping.
-func (n *Notifier) report(ctx context.Context, r *receiver, changed <-chan struct{}) {
+func (n *Sender) report(ctx context.Context, r *receiver, changed <-chan struct{}) {
 	tick := time.NewTicker(currentEvery)
 	defer tick.Stop()
 	if r.kind != "alertmanager" {
@@ -130,7 +130,7 @@ func (n *Notifier) report(ctx context.Context, r *receiver, changed <-chan struc
 }
 
 // currentFor returns the request that a receiver gets now, if it gets one.
-func (n *Notifier) currentFor(r *receiver) (request, bool) {
+func (n *Sender) currentFor(r *receiver) (request, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := time.Now()
@@ -147,7 +147,7 @@ func (n *Notifier) currentFor(r *receiver) (request, bool) {
 }
 
 // Receivers returns where messages are sent, and how the last attempt went, in the order of the configuration.
-func (n *Notifier) Receivers() []rhumb.AlertReceiver {
+func (n *Sender) Receivers() []rhumb.AlertReceiver {
 	all := make([]rhumb.AlertReceiver, 0, len(n.receivers))
 	for _, r := range n.receivers {
 		all = append(all, r.status())
@@ -156,7 +156,7 @@ func (n *Notifier) Receivers() []rhumb.AlertReceiver {
 }
 
 // Test sends a test message to each receiver, all at once, and returns how it went.
-func (n *Notifier) Test(ctx context.Context) []rhumb.AlertReceiver {
+func (n *Sender) Test(ctx context.Context) []rhumb.AlertReceiver {
 	now := time.Now()
 	m := Message{Kind: Test, Incident: fmt.Sprintf("test-%d", now.Unix()), At: now}
 	var wg sync.WaitGroup

@@ -245,8 +245,8 @@ func of(t *testing.T, raw string) *receiver {
 	return newReceiver(e, "host1", slog.New(slog.DiscardHandler))
 }
 
-// running returns a notifier that runs until the test ends, with its receivers' requests going to send.
-func running(t *testing.T, send func(r *receiver, req request) error, urls ...string) (n *Notifier, stop func()) {
+// running returns a sender that runs until the test ends, with its receivers' requests going to send.
+func running(t *testing.T, send func(r *receiver, req request) error, urls ...string) (n *Sender, stop func()) {
 	t.Helper()
 	n, err := New(Options{URLs: urls, Host: "host1", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
