@@ -34,7 +34,7 @@ type lineKind struct {
 // readLines reads the lines that may report a trouble: of the usual time, and of the chosen one. Levels are only known
 // of lines that say them; of the others those count that have a word like "failed".
 func (e *Explainer) readLines(ctx context.Context, r *records) {
-	before := rhumb.LogOptions{Since: r.q.Since.Add(-usual), Until: r.q.Since.Add(-1), Tail: maxLines}
+	before := rhumb.LogOptions{Since: r.q.Since.Add(-r.usual), Until: r.q.Since.Add(-1), Tail: maxLines}
 	since := rhumb.LogOptions{Since: r.q.Since, Until: r.q.Until, Tail: maxLines}
 	kinds := []rhumb.LineKind{rhumb.LineOutput, rhumb.LineHook}
 	for _, o := range []rhumb.LogOptions{before, since} {

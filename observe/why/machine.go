@@ -64,7 +64,7 @@ func (f *findings) hostCPU() {
 func (f *findings) shares(c changepoint.Change) (own float64, hog string, most float64) {
 	for _, k := range f.keys(stackCPU) {
 		points := f.of(stackCPU, k)
-		was, _ := mean(points, f.q.Since.Add(-usual), f.q.Since)
+		was, _ := mean(points, f.q.Since.Add(-f.usual), f.q.Since)
 		is, n := mean(points, c.At.Add(f.over), c.Until)
 		if n == 0 {
 			is, _ = mean(points, c.At, c.Until)

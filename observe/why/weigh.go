@@ -81,7 +81,10 @@ func (w *weighing) above(h, child *happening) bool {
 	if w.mentions(h.Stack, child.Service, h.Service) != nil {
 		return w.mentions(h.Stack, h.Service, child.Service) == nil || h.At.Before(child.At)
 	}
-	return child.At.Sub(h.At) > w.tolerance() || h.Kind != rhumb.HappenedDependency && child.At.Sub(h.At) > 5*time.Second
+	if h.Kind == rhumb.HappenedDependency {
+		return w.upstream(h, child.Service, child.At) > 0.8 && w.upstream(child, h.Service, h.At) <= 0.8
+	}
+	return child.At.Sub(h.At) > 5*time.Second // events have exact times
 }
 
 // explained returns how well a happening explains a trouble, 0 to 1.
@@ -130,6 +133,9 @@ func (f *findings) reach(h *happening, t *trouble) float64 {
 	}
 	if h.Service != "" && f.mentions(h.Stack, t.service, h.Service) != nil {
 		v = min(1, 1.2*v)
+	}
+	if own := t.symptom == swollen || t.symptom == killed || t.symptom == starved; own && h.Kind != rhumb.HappenedTraffic {
+		v *= 0.4 // that is rarely the fault of another service
 	}
 	return v
 }
@@ -220,7 +226,8 @@ func (f *findings) closeness(h *happening, t *trouble) float64 {
 		return 1
 	}
 	lag := max(0, t.at.Sub(h.At)-f.tolerance())
-	v := 1 / (1 + lag.Minutes()/near.Minutes())
+	far := lag.Minutes() / near.Minutes()
+	v := 1 / (1 + far*far)
 	if lag == 0 { // of two at about the same time, the nearer one
 		v -= 0.05 * t.at.Sub(h.At).Abs().Minutes() / near.Minutes()
 	}
