@@ -136,7 +136,10 @@ func names(text, name string) bool {
 
 func endsInWord(s string) bool { return s != "" && nameByte(s[len(s)-1]) }
 
-func beginsWithWord(s string) bool { return s != "" && nameByte(s[0]) }
+// beginsWithWord reports whether the name before s goes on: also as that of another host, as in "db.example.com".
+func beginsWithWord(s string) bool {
+	return s != "" && (nameByte(s[0]) || s[0] == '.' && len(s) > 1 && nameByte(s[1]))
+}
 
 func nameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	near     = 5 * time.Minute // an effect so long after its cause counts half
+	near     = 5 * time.Minute // an effect so long after its cause counts half; at other services it has less time
 	enough   = 0.35            // from here on one happening is the effect of another one
 	unlikely = 0.15            // a happening that explains less is no cause
 )
@@ -216,6 +216,17 @@ func (f *findings) growth(stack, service string) float64 {
 	return most
 }
 
+// near returns how long after a happening a trouble counts half as its effect.
+func (f *findings) near(h *happening, t *trouble) time.Duration {
+	switch {
+	case h.Kind == rhumb.HappenedRestart, h.Kind == rhumb.HappenedEngine, h.Kind == rhumb.HappenedProxy:
+		return 2 * time.Minute
+	case h.Stack != "" && !h.touches(t.service):
+		return 3 * time.Minute
+	}
+	return near
+}
+
 // closeness returns how well a happening and a trouble fit in time: 0 if the trouble was there before.
 func (f *findings) closeness(h *happening, t *trouble) float64 {
 	if t.at.Before(h.began.Add(-f.tolerance())) {
@@ -226,10 +237,10 @@ func (f *findings) closeness(h *happening, t *trouble) float64 {
 		return 1
 	}
 	lag := max(0, t.at.Sub(h.At)-f.tolerance())
-	far := lag.Minutes() / near.Minutes()
+	far := lag.Minutes() / f.near(h, t).Minutes()
 	v := 1 / (1 + far*far)
 	if lag == 0 { // of two at about the same time, the nearer one
-		v -= 0.05 * t.at.Sub(h.At).Abs().Minutes() / near.Minutes()
+		v -= 0.05 * min(1, t.at.Sub(h.At).Abs().Minutes())
 	}
 	if !ended.IsZero() && t.at.After(ended.Add(f.tolerance())) && h.effect {
 		v *= 0.4
