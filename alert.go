@@ -71,6 +71,7 @@ type Alert struct {
 type AlertRule struct {
 	Name     string // "HighLatency"
 	Stack    string `json:",omitzero"` // the stack whose rule it is; "": rhumb's own, for all stacks
+	Service  string `json:",omitzero"` // the service whose rule it is; "": the stack's
 	Expr     string // in PromQL; each series of its result is an alert
 	Severity Severity
 	For      time.Duration `json:",omitzero"` // for how long the condition must hold before it fires
@@ -93,10 +94,10 @@ type AlertReceiver struct {
 
 // Silence keeps alerts from being sent. An alert must match all that is set.
 type Silence struct {
-	ID      string    `json:",omitzero"` // given by the server
-	Rule    string    `json:",omitzero"`
-	Stack   string    `json:",omitzero"`
-	Service string    `json:",omitzero"`
+	ID      string `json:",omitzero"` // given by the server
+	Rule    string `json:",omitzero"`
+	Stack   string `json:",omitzero"`
+	Service string `json:",omitzero"`
 	Until   time.Time
 	By      string    `json:",omitzero"` // who made it, as the connection says
 	Why     string    `json:",omitzero"`
