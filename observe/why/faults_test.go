@@ -282,7 +282,7 @@ var machineFaults = []fault{
 			for _, a := range w.apps {
 				a.latency *= 3 + 2*magnitude(v)
 			}
-			switch v {
+			switch v % 3 {
 			case 0:
 				w.node.other = 3.2
 			case 1:

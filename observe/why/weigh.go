@@ -113,6 +113,9 @@ func (f *findings) reach(h *happening, t *trouble) float64 {
 		if h.Stack != "" && h.Kind != rhumb.HappenedMemory && t.symptom != slowDisk {
 			return 0.3 // of one stack, on the machine
 		}
+		if h.hog != "" && h.hog == t.stack {
+			return 0.3 // its own work
+		}
 		if h.Kind == rhumb.HappenedHostCPU {
 			return 0.6 + 0.4*f.share(h, t.stack)
 		}
