@@ -85,25 +85,43 @@ func (w *weighing) cause(i int) rhumb.WhyCause {
 	slices.SortStableFunc(effects, func(a, b *trouble) int {
 		return cmp.Or(compareBool(w.asked(b), w.asked(a)), cmp.Compare(b.size, a.size))
 	})
-	var since []string
-	for _, t := range effects {
-		if len(since) < 2 && !strings.Contains(h.Text, t.phrase) {
-			phrase := t.phrase
-			if t.service != "" && (t.service != h.Service || len(since) > 0) {
-				phrase = title(t.stack, t.service) + ": " + phrase
-			}
-			since = append(since, phrase)
-		}
-	}
-	c.Text = fmt.Sprintf("%s at %s", h.Text, w.clock(h.At))
-	if name, more, ok := strings.Cut(h.Text, " ("); ok && strings.HasSuffix(h.Text, ")") {
-		c.Text = fmt.Sprintf("%s at %s (%s", name, w.clock(h.At), more)
-	}
-	if len(since) > 0 {
-		c.Text += "; since then " + strings.Join(since, ", and ")
-	}
+	c.Text = w.dated(h) + sinceThen(h, effects)
 	c.Evidence = w.evidence(h, effects)
 	return c
+}
+
+// dated returns what a happening is, with its time.
+func (w *weighing) dated(h *happening) string {
+	name, more, ok := strings.Cut(h.Text, " (")
+	switch {
+	case ok && strings.HasSuffix(more, ")"):
+		return fmt.Sprintf("%s at %s (%s", name, w.clock(h.At), more)
+	case strings.ContainsAny(h.Text, ",:"):
+		return fmt.Sprintf("at %s, %s", w.clock(h.At), h.Text)
+	}
+	return fmt.Sprintf("%s at %s", h.Text, w.clock(h.At))
+}
+
+// sinceThen returns the two worst effects of a happening, as the rest of its sentence.
+func sinceThen(h *happening, effects []*trouble) string {
+	var since []string
+	last := h.Service
+	for _, t := range effects {
+		own := t.symptom == h.as && h.effect && t.service == h.Service && h.Kind != rhumb.HappenedRollback
+		if own || len(since) == 2 || strings.Contains(h.Text, t.phrase) {
+			continue
+		}
+		phrase := t.phrase
+		if t.service != "" && t.service != last {
+			phrase = fmt.Sprintf("%s: %s", t.service, phrase)
+			last = t.service
+		}
+		since = append(since, phrase)
+	}
+	if len(since) == 0 {
+		return ""
+	}
+	return "; since then " + strings.Join(since, ", and ")
 }
 
 func compareBool(a, b bool) int {

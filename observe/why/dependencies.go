@@ -80,7 +80,7 @@ func (f *findings) dependency(stack, service string, services []string) {
 func (f *findings) external(k key, services []string) {
 	found := f.hosts(k)
 	for _, host := range slices.Sorted(maps.Keys(found)) {
-		if slices.ContainsFunc(services, func(s string) bool { return names(host, s) }) {
+		if slices.Contains(services, host) {
 			continue
 		}
 		h := f.happen(&happening{force: 0.9, as: weak, effect: true})

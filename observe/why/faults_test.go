@@ -75,8 +75,10 @@ var releaseFaults = []fault{
 		e.Phase, e.Text = rhumb.PhaseRolling, "deploy: release 41 to release 42"
 		w.event(w.at, e)
 		for i := range 1 + v {
+			w.failing = w.nextID
 			w.fail(w.at.Add(time.Duration(10+20*i)*time.Second), "web", 42, rhumb.Failure{Ended: true, ExitCode: 1,
 				Reason: "exited with 1 before it was ready", Logs: []string{"Error: Cannot find module 'x'"}})
+			w.failing = 0
 		}
 		e.Phase, e.Text = rhumb.PhaseRollingBack, "web exited with 1 before it was ready"
 		w.event(w.at.Add(70*time.Second), e)
@@ -280,7 +282,7 @@ var machineFaults = []fault{
 			for _, a := range w.apps {
 				a.latency *= 3 + 2*magnitude(v)
 			}
-			switch v {
+			switch v % 3 {
 			case 0:
 				w.node.other = 3.2
 			case 1:

@@ -60,7 +60,7 @@ type happening struct {
 	effect   bool      // as is set
 	force    float64   // 0 to 1: how sure it is, and how strong
 	from     int       // the release before
-	shares   float64   // of services that are worse: 0 to 1; only for the machine's
+	hog      string    // the stack that took the machine's CPUs
 	evidence []rhumb.Evidence
 }
 

@@ -34,7 +34,7 @@ type lineKind struct {
 // readLines reads the lines that may report a trouble: of the usual time, and of the chosen one. Levels are only known
 // of lines that say them; of the others those count that have a word like "failed".
 func (e *Explainer) readLines(ctx context.Context, r *records) {
-	before := rhumb.LogOptions{Since: r.q.Since.Add(-usual), Until: r.q.Since.Add(-1), Tail: maxLines}
+	before := rhumb.LogOptions{Since: r.q.Since.Add(-r.usual), Until: r.q.Since.Add(-1), Tail: maxLines}
 	since := rhumb.LogOptions{Since: r.q.Since, Until: r.q.Until, Tail: maxLines}
 	kinds := []rhumb.LineKind{rhumb.LineOutput, rhumb.LineHook}
 	for _, o := range []rhumb.LogOptions{before, since} {
@@ -136,7 +136,10 @@ func names(text, name string) bool {
 
 func endsInWord(s string) bool { return s != "" && nameByte(s[len(s)-1]) }
 
-func beginsWithWord(s string) bool { return s != "" && nameByte(s[0]) }
+// beginsWithWord reports whether the name before s goes on: also as that of another host, as in "db.example.com".
+func beginsWithWord(s string) bool {
+	return s != "" && (nameByte(s[0]) || s[0] == '.' && len(s) > 1 && nameByte(s[1]))
+}
 
 func nameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-'

@@ -1,54 +1,13 @@
 package why_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"iter"
-	"slices"
 	"time"
 
 	"rhumb"
-	"rhumb/observe"
 	"rhumb/observe/parse"
 )
-
-// lineStore is a rhumb.Observer of simulated lines.
-type lineStore struct{ all []rhumb.LogLine }
-
-func (s *lineStore) sort() {
-	slices.SortStableFunc(s.all, func(a, b rhumb.LogLine) int { return a.Time.Compare(b.Time) })
-}
-
-// Lines implements rhumb.Observer.
-func (s *lineStore) Lines(_ context.Context, q rhumb.LogQuery) iter.Seq2[rhumb.LogLine, error] {
-	return func(yield func(rhumb.LogLine, error) bool) {
-		match, err := observe.Match(q)
-		if err != nil {
-			yield(rhumb.LogLine{}, err)
-			return
-		}
-		var found []rhumb.LogLine
-		for i := range s.all {
-			if match(&s.all[i]) {
-				found = append(found, s.all[i])
-			}
-		}
-		if q.Tail > 0 {
-			found = found[max(0, len(found)-q.Tail):]
-		}
-		for _, l := range found {
-			if !yield(l, nil) {
-				return
-			}
-		}
-	}
-}
-
-// LogCounts implements rhumb.Observer.
-func (s *lineStore) LogCounts(context.Context, rhumb.LogQuery) ([]rhumb.LogCount, error) {
-	return nil, nil
-}
 
 // say adds a line of a service.
 func (w *world) say(at time.Time, service, format string, args ...any) {
@@ -58,7 +17,7 @@ func (w *world) say(at time.Time, service, format string, args ...any) {
 		l.Stack = "blog"
 	}
 	parse.Describe(&l)
-	w.lines.all = append(w.lines.all, l)
+	w.lines = append(w.lines, l)
 }
 
 // chatter adds what a service always writes.
@@ -89,14 +48,14 @@ func (w *world) event(at time.Time, e rhumb.Event) {
 	l := rhumb.LogLine{Time: at, Stack: e.Stack, Service: e.Service, Release: e.Release, Replica: e.Replica,
 		Kind: rhumb.LineEvent, Text: string(text)}
 	parse.Describe(&l)
-	w.lines.all = append(w.lines.all, l)
+	w.lines = append(w.lines, l)
 }
 
 // own adds a line of rhumb's own log.
 func (w *world) own(at time.Time, kind rhumb.LineKind, text string) {
 	l := rhumb.LogLine{Time: at, Kind: kind, Text: text}
 	parse.Describe(&l)
-	w.lines.all = append(w.lines.all, l)
+	w.lines = append(w.lines, l)
 }
 
 // deploy simulates a deployment that begins at a time and converges; the traffic moves to the new release about 25 s
@@ -143,5 +102,5 @@ func (w *world) deploy(at time.Time, cause rhumb.Cause, from, to int, differs st
 func (w *world) fail(at time.Time, service string, release int, f rhumb.Failure) {
 	f.At, f.Service, f.Release, f.Replica = at, service, release, rhumb.ReplicaName("shop", service, release, 1)
 	w.event(at, rhumb.Event{Kind: rhumb.EventFailed, Stack: "shop", Service: service, Release: release,
-		Replica: f.Replica, Text: f.Reason, Failure: &f})
+		Replica: f.Replica, Text: f.Reason, Failure: &f, Deployment: w.failing})
 }

@@ -53,24 +53,28 @@ func (f *findings) hostCPU() {
 		}
 		text := fmt.Sprintf("the machine's CPUs were busy with something else: %s in use, %s before", percent(c.Is),
 			percent(c.Was))
-		if most > 0.6*rise {
+		alone := most > 0.6*rise
+		if alone {
 			text = fmt.Sprintf("stack %s took the machine's CPUs: %s in use, %s before", hog, percent(c.Is), percent(c.Was))
 		}
 		f.host(rhumb.HappenedHostCPU, hostCPU, c, text, f.proof(nodeCPU, k, c, text))
+		if alone {
+			f.happenings[len(f.happenings)-1].hog = hog
+		}
 	}
 }
 
-// shares returns by how much the CPU use of the chosen stacks rose in a change, and which other stack's rose most.
+// shares returns by how much the CPU use of the chosen stack rose in a change, and which other stack's rose most.
 func (f *findings) shares(c changepoint.Change) (own float64, hog string, most float64) {
 	for _, k := range f.keys(stackCPU) {
 		points := f.of(stackCPU, k)
-		was, _ := mean(points, f.q.Since.Add(-usual), f.q.Since)
+		was, _ := mean(points, f.q.Since.Add(-f.usual), f.q.Since)
 		is, n := mean(points, c.At.Add(f.over), c.Until)
 		if n == 0 {
 			is, _ = mean(points, c.At, c.Until)
 		}
 		switch rise := is - was; {
-		case f.q.Stack == "" || k.stack == f.q.Stack:
+		case k.stack == f.q.Stack:
 			own += max(0, rise)
 		case rise > most:
 			hog, most = k.stack, rise

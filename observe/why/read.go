@@ -24,6 +24,7 @@ const (
 // records are all that an explanation is made of.
 type records struct {
 	q       rhumb.WhyQuery
+	usual   time.Duration // the time before the chosen one that says what is usual
 	step    time.Duration
 	over    time.Duration // over which rates are taken
 	series  [signals][]series
@@ -57,11 +58,8 @@ type event struct {
 // read reads all records. What can't be read is missing; only a stack or a service that is known nowhere is an error.
 func (e *Explainer) read(ctx context.Context, q rhumb.WhyQuery) (*records, error) {
 	r := &records{q: q, lines: map[key]*patterns{}}
-	total := q.Until.Sub(q.Since) + usual
-	r.step = max(15*time.Second, (total/maxPoints).Truncate(15*time.Second)+15*time.Second)
-	if total <= maxPoints*15*time.Second {
-		r.step = 15 * time.Second
-	}
+	r.usual = max(usual, q.Until.Sub(q.Since)/24)
+	r.step = max(finest, ((q.Until.Sub(q.Since) + r.usual) / maxPoints).Round(finest))
 	r.over = max(time.Minute, 2*r.step)
 	e.readSeries(ctx, r)
 	e.readEvents(ctx, r)
@@ -144,7 +142,7 @@ func (e *Explainer) readSeries(ctx context.Context, r *records) {
 	}
 	for s := range signals {
 		found, err := e.deps.Metrics.Query(ctx, rhumb.MetricQuery{Expr: s.expr(r.q.Stack, r.over),
-			Since: r.q.Since.Add(-usual), Until: r.q.Until, Step: r.step})
+			Since: r.q.Since.Add(-r.usual), Until: r.q.Until, Step: r.step})
 		if err != nil {
 			r.miss("series", err)
 			if ctx.Err() != nil {
@@ -168,7 +166,7 @@ func (e *Explainer) readSeries(ctx context.Context, r *records) {
 // readEvents reads what the daemon has announced.
 func (e *Explainer) readEvents(ctx context.Context, r *records) {
 	q := rhumb.LogQuery{Stack: r.q.Stack, Kinds: []rhumb.LineKind{rhumb.LineEvent}}
-	q.Since, q.Until, q.Tail = r.q.Since.Add(-usual), r.q.Until, maxEvents
+	q.Since, q.Until, q.Tail = r.q.Since.Add(-r.usual), r.q.Until, maxEvents
 	e.each(ctx, r, "events", q, func(l *rhumb.LogLine) {
 		if ev, ok := eventOf(l); ok {
 			r.events = append(r.events, ev)
@@ -187,7 +185,7 @@ func (e *Explainer) standing(r *records) []event {
 	var events []event
 	for _, info := range e.deps.Standings.All() {
 		d := info.Deployment
-		if d == nil || r.q.Stack != "" && info.Name != r.q.Stack || d.Started.Before(r.q.Since.Add(-usual)) ||
+		if d == nil || r.q.Stack != "" && info.Name != r.q.Stack || d.Started.Before(r.q.Since.Add(-r.usual)) ||
 			d.Started.After(r.q.Until) {
 			continue
 		}

@@ -37,7 +37,7 @@ func (f *findings) services() {
 	}
 	for _, k := range f.keys(lacking) {
 		for _, c := range f.changes(lacking, k, anyReplica) {
-			f.worse(f.moved(down, lacking, k, c, 0.6, fmt.Sprintf("%s replicas aren't ready", number(math.Ceil(c.Is)))))
+			f.worse(f.moved(down, lacking, k, c, 0.6, unready(int(math.Ceil(c.Is)))))
 		}
 	}
 	for _, k := range f.keys(throttled) {
@@ -173,6 +173,13 @@ func (f *findings) losing(s signal, k key) {
 	}
 	phrase := fmt.Sprintf("about %.0f requests or connections %s", sum, what)
 	f.worse(f.moved(lost, s, k, c, 0.5+sum/200, phrase))
+}
+
+func unready(n int) string {
+	if n == 1 {
+		return "a replica isn't ready"
+	}
+	return fmt.Sprintf("%d replicas aren't ready", n)
 }
 
 // starving finds that a replica has reached its limit of CPU.

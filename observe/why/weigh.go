@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	near     = 5 * time.Minute // an effect so long after its cause counts half
+	near     = 5 * time.Minute // an effect so long after its cause counts half; at other services it has less time
 	enough   = 0.35            // from here on one happening is the effect of another one
 	unlikely = 0.15            // a happening that explains less is no cause
 )
@@ -81,7 +81,10 @@ func (w *weighing) above(h, child *happening) bool {
 	if w.mentions(h.Stack, child.Service, h.Service) != nil {
 		return w.mentions(h.Stack, h.Service, child.Service) == nil || h.At.Before(child.At)
 	}
-	return child.At.Sub(h.At) > w.tolerance() || h.Kind != rhumb.HappenedDependency && child.At.Sub(h.At) > 5*time.Second
+	if h.Kind == rhumb.HappenedDependency {
+		return w.upstream(h, child.Service, child.At) > 0.8 && w.upstream(child, h.Service, h.At) <= 0.8
+	}
+	return child.At.Sub(h.At) > 5*time.Second // events have exact times
 }
 
 // explained returns how well a happening explains a trouble, 0 to 1.
@@ -110,6 +113,9 @@ func (f *findings) reach(h *happening, t *trouble) float64 {
 		if h.Stack != "" && h.Kind != rhumb.HappenedMemory && t.symptom != slowDisk {
 			return 0.3 // of one stack, on the machine
 		}
+		if h.hog != "" && h.hog == t.stack {
+			return 0.3 // its own work
+		}
 		if h.Kind == rhumb.HappenedHostCPU {
 			return 0.6 + 0.4*f.share(h, t.stack)
 		}
@@ -130,6 +136,9 @@ func (f *findings) reach(h *happening, t *trouble) float64 {
 	}
 	if h.Service != "" && f.mentions(h.Stack, t.service, h.Service) != nil {
 		v = min(1, 1.2*v)
+	}
+	if own := t.symptom == swollen || t.symptom == killed || t.symptom == starved; own && h.Kind != rhumb.HappenedTraffic {
+		v *= 0.4 // that is rarely the fault of another service
 	}
 	return v
 }
@@ -210,6 +219,17 @@ func (f *findings) growth(stack, service string) float64 {
 	return most
 }
 
+// near returns how long after a happening a trouble counts half as its effect.
+func (f *findings) near(h *happening, t *trouble) time.Duration {
+	switch {
+	case h.Kind == rhumb.HappenedRestart, h.Kind == rhumb.HappenedEngine, h.Kind == rhumb.HappenedProxy:
+		return 2 * time.Minute
+	case h.Stack != "" && !h.touches(t.service):
+		return 3 * time.Minute
+	}
+	return near
+}
+
 // closeness returns how well a happening and a trouble fit in time: 0 if the trouble was there before.
 func (f *findings) closeness(h *happening, t *trouble) float64 {
 	if t.at.Before(h.began.Add(-f.tolerance())) {
@@ -220,9 +240,10 @@ func (f *findings) closeness(h *happening, t *trouble) float64 {
 		return 1
 	}
 	lag := max(0, t.at.Sub(h.At)-f.tolerance())
-	v := 1 / (1 + lag.Minutes()/near.Minutes())
+	far := lag.Minutes() / f.near(h, t).Minutes()
+	v := 1 / (1 + far*far)
 	if lag == 0 { // of two at about the same time, the nearer one
-		v -= 0.05 * t.at.Sub(h.At).Abs().Minutes() / near.Minutes()
+		v -= 0.05 * min(1, t.at.Sub(h.At).Abs().Minutes())
 	}
 	if !ended.IsZero() && t.at.After(ended.Add(f.tolerance())) && h.effect {
 		v *= 0.4

@@ -29,7 +29,8 @@ type Explainer struct{ deps Deps }
 func New(d Deps) *Explainer { return &Explainer{d} }
 
 const (
-	usual   = time.Hour        // the time before, from which it knows what is usual
+	usual   = time.Hour        // the time before, from which it knows what is usual; of long times it is longer
+	finest  = 15 * time.Second // between two points
 	lead    = 15 * time.Minute // a change so long before the chosen time may have begun a trouble in it
 	longest = 7 * 24 * time.Hour
 	patient = 30 * time.Second // for all queries

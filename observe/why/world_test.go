@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"rhumb"
 )
 
 const tick = 15 * time.Second
@@ -70,7 +72,8 @@ type world struct {
 	node     node
 	knobs    []knob
 	counters map[string]float64
-	lines    lineStore
+	lines    []rhumb.LogLine
+	failing  int64   // the deployment in which replicas fail
 	surge    float64 // noise of the traffic
 	day      float64
 	steep    float64 // of the daily cycle
@@ -140,13 +143,17 @@ func (w *world) run() {
 		for _, k := range w.knobs {
 			k(w, at)
 		}
+		missed := w.r.Float64() < 0.01 // a look at the machine that took too long
 		for _, a := range w.apps {
-			w.measure(at, a)
 			w.chatter(at, a)
+			if !missed {
+				w.measure(at, a)
+			}
 		}
-		w.measureNode(at)
+		if !missed {
+			w.measureNode(at)
+		}
 	}
-	w.lines.sort()
 }
 
 // count adds to a counter and samples it.
