@@ -16,6 +16,7 @@ import (
 // alertsView is the data of the page of alerts.
 type alertsView struct {
 	Firing, Pending, Resolved []alertRow
+	Sent, Unsent              int // firing ones
 	Rules                     []rhumb.AlertRule
 	Silences                  []rhumb.Silence
 	Receivers                 []rhumb.AlertReceiver
@@ -30,6 +31,7 @@ type alertsView struct {
 type alertRow struct {
 	rhumb.Alert
 	Tone    string
+	Unsent  bool   // it is silenced or inhibited
 	Silence string // the address at which it is silenced; "": it is
 	Until   time.Time
 	Logs    string
@@ -56,6 +58,11 @@ func (s *server) alertsPage(r *http.Request) (view, error) {
 		switch a.State {
 		case rhumb.AlertFiring:
 			v.Firing = append(v.Firing, row)
+			if row.Unsent {
+				v.Unsent++
+			} else {
+				v.Sent++
+			}
 		case rhumb.AlertPending:
 			v.Pending = append(v.Pending, row)
 		case rhumb.AlertResolved:
@@ -69,7 +76,7 @@ func (s *server) alertsPage(r *http.Request) (view, error) {
 // urgency orders alerts: those that aren't sent come last.
 func urgency(a alertRow) int {
 	switch {
-	case a.Alert.Silence != "" || a.Inhibited:
+	case a.Unsent:
 		return 0
 	case a.Severity == rhumb.SeverityCritical:
 		return 2
@@ -78,8 +85,10 @@ func urgency(a alertRow) int {
 }
 
 func rowOf(a rhumb.Alert, now time.Time) alertRow {
-	row := alertRow{Alert: a, Tone: "warn"}
+	row := alertRow{Alert: a, Tone: "warn", Unsent: a.Silence != "" || a.Inhibited}
 	switch {
+	case row.Unsent:
+		row.Tone = ""
 	case a.State == rhumb.AlertResolved:
 		row.Tone = "ok"
 	case a.State == rhumb.AlertFiring && a.Severity == rhumb.SeverityCritical:

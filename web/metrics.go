@@ -198,7 +198,7 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 	}
 	v.compare(r, compared, current)
 	if free != nil {
-		c := drawn(base, "Result", "", chart.Number, free, "", current)
+		c := drawn(base, "Result", "", unitOf(v.Expr), free, labelOf(free.Is), current)
 		v.Free = &c
 	}
 }
@@ -231,6 +231,44 @@ func drawn(base chart.Line, title, note string, unit chart.Unit, a *answer[[]rhu
 		base.Series = append(base.Series, one)
 	}
 	return chartView{Title: title, Note: note, Line: base, Err: a.Err, Series: len(list)}
+}
+
+// labelOf returns the label by which series are named: the only one that they have, or "" for all of them.
+func labelOf(list []rhumb.Series) string {
+	label := ""
+	for _, sr := range list {
+		if len(sr.Labels) != 1 {
+			return ""
+		}
+		for name := range sr.Labels {
+			if name == "__name__" || label != "" && name != label {
+				return ""
+			}
+			label = name
+		}
+	}
+	return label
+}
+
+// unitOf guesses the unit of an expression's values from the names of its series, whose ends say what they count.
+func unitOf(expr string) chart.Unit {
+	has := func(part string) bool { return strings.Contains(expr, part) }
+	rated := has("rate(")
+	switch {
+	case has("histogram_quantile"), has("_duration_seconds_sum") && has("/"):
+		return chart.Seconds
+	case has("_errors_total") && has("/"):
+		return chart.Ratio
+	case has("_bytes_total") && rated:
+		return chart.BytesPerSecond
+	case has("_bytes") && !has("/"):
+		return chart.Bytes
+	case has("_seconds_total"), has("/"):
+		return chart.Number // CPUs, or a share
+	case rated:
+		return chart.PerSecond
+	}
+	return chart.Number
 }
 
 // nameOf returns the name of a series in a chart.

@@ -34,13 +34,18 @@ func (c *canvas) open(role, label, desc string) {
 		num(c.height+axisHeight), role, esc(label), esc(desc))
 }
 
-// values draws the lines of the vertical axis, and names them.
+// grid draws the lines of the vertical axis.
+func (c *canvas) grid(s scale) {
+	for _, v := range s.ticks {
+		c.printf(`<line class="grid" x1="0" x2="100%%" y1="%s" y2="%[1]s"/>`, num(c.y(s, v)))
+	}
+}
+
+// values names the values of the vertical axis, over what is drawn.
 func (c *canvas) values(s scale, u Unit) {
 	for _, v := range s.ticks {
-		y := c.y(s, v)
-		c.printf(`<line class="grid" x1="0" x2="100%%" y1="%s" y2="%[1]s"/>`, num(y))
 		if v != 0 || s.low < 0 {
-			c.printf(`<text class="axis" x="2" y="%s">%s</text>`, num(y-4), esc(u.Format(v)))
+			c.printf(`<text class="axis" x="2" y="%s">%s</text>`, num(c.y(s, v)-4), esc(u.Format(v)))
 		}
 	}
 }
