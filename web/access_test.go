@@ -46,11 +46,11 @@ const accessFaults = `(() => {
 	}
 	const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
 	for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push("twice: id " + id);
-	for (const what of ["h1", "main", "header.top", "title"]) {
+	for (const what of ["h1", "main", "header.top", "head > title"]) {
 		const n = document.querySelectorAll(what).length;
 		if (n !== 1) faults.push(n + " of " + what);
 	}
-	for (const e of document.querySelectorAll("svg:not([aria-hidden])")) {
+	for (const e of document.querySelectorAll("svg:not([aria-hidden]):not(svg svg)")) {
 		if (e.getAttribute("role") !== "img" || !(e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") ||
 			e.querySelector("title"))) faults.push("a picture without words: " + e.outerHTML.slice(0, 120));
 	}
