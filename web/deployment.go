@@ -152,11 +152,8 @@ func sidesOf(st rhumb.StackInfo, d rhumb.Deployment) []side {
 	var sides []side
 	for _, svc := range st.Services {
 		sd := side{Service: svc.Name}
-		for _, r := range svc.Slots {
-			s := standingOfReplica(r, svc.Job)
-			dot := replicaDot{Tone: s.Tone, Word: s.Word, Replica: r, Title: shortName(r.Stack, r.Name) + ": " +
-				cmp.Or(r.Status, s.Word)}
-			if r.Release == d.To || r.Release > d.From {
+		for _, dot := range dotsOf(svc) {
+			if r := dot.Replica.Release; r == d.To || r > d.From {
 				sd.New = append(sd.New, dot)
 			} else {
 				sd.Old = append(sd.Old, dot)

@@ -98,14 +98,8 @@ func (v *stackView) addHistory(deployments []rhumb.Deployment, releases []rhumb.
 // addServices adds a row for each service. With the daemon away these are the services that were measured.
 func (v *stackView) addServices(m *measured) {
 	for _, svc := range v.Stack.Services {
-		row := serviceRow{ServiceStatus: svc, figures: m.of(svc.Name)}
-		for _, r := range svc.Slots {
-			st := standingOfReplica(r, svc.Job)
-			row.Dots = append(row.Dots, replicaDot{Tone: st.Tone, Word: st.Word, Replica: r,
-				Title: fmt.Sprintf("%s: %s", shortName(r.Stack, r.Name), cmp.Or(r.Status, st.Word))})
-		}
 		v.Replicas += len(svc.Slots)
-		v.Services = append(v.Services, row)
+		v.Services = append(v.Services, serviceRow{ServiceStatus: svc, figures: m.of(svc.Name), Dots: dotsOf(svc)})
 	}
 	if v.Stack.Name != "" {
 		return
@@ -126,6 +120,17 @@ type serviceRow struct {
 type replicaDot struct {
 	Tone, Word, Title string
 	Replica           rhumb.ReplicaStatus
+}
+
+// dotsOf returns the replicas of a service.
+func dotsOf(svc rhumb.ServiceStatus) []replicaDot {
+	var dots []replicaDot
+	for _, r := range svc.Slots {
+		st := standingOfReplica(r, svc.Job)
+		dots = append(dots, replicaDot{Tone: st.Tone, Word: st.Word, Replica: r,
+			Title: fmt.Sprintf("%s: %s", cut(80, shortName(r.Stack, r.Name)), cut(80, cmp.Or(r.Status, st.Word)))})
+	}
+	return dots
 }
 
 // deploymentRow is one deployment in a list.

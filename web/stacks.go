@@ -19,6 +19,13 @@ type stackRow struct {
 	Served   bool          // requests are counted for it
 	Spark    []rhumb.Point // requests per second within the last hour
 	Firing   int           // alerts
+	Dots     []serviceDots
+}
+
+// serviceDots are the replicas of one service.
+type serviceDots struct {
+	Service string
+	Dots    []replicaDot
 }
 
 // stacksView is the data of the page of all stacks.
@@ -31,6 +38,7 @@ type stacksView struct {
 	Wanted  int
 	Firing  int
 	Alerts  bool // Firing is known
+	Recent  []eventRow
 }
 
 const (
@@ -47,8 +55,11 @@ func (s *server) stacksPage(r *http.Request) (view, error) {
 	bad := s.askMetric(as, badShare, 0, 0)
 	known := s.askMetric(as, "max by (stack) (last_over_time(rhumb_stack_release[1d]))", 0, 0)
 	alerts := ask(as, func(ctx context.Context) (map[string]int, error) { return s.firing(ctx), nil })
+	events := ask(as, func(ctx context.Context) ([]rhumb.Event, error) {
+		return s.eventsOf(ctx, rhumb.EventFilter{Limit: 8})
+	})
 	as.wait()
-	v := stacksView{Metrics: cmp.Or(spark.Err, now.Err, bad.Err), Firing: alerts.Is[""], Alerts: alerts.Is != nil}
+	v := stacksView{Recent: eventRows(events.Is), Metrics: cmp.Or(spark.Err, now.Err, bad.Err), Firing: alerts.Is[""], Alerts: alerts.Is != nil}
 	out := view{Title: "Stacks", Live: liveAt("", 2*rhumb.MeasureEvery)}
 	switch {
 	case away(stacks.Err):
@@ -65,6 +76,9 @@ func (s *server) stacksPage(r *http.Request) (view, error) {
 		row := stackRow{StackInfo: st, Standing: standingOf(st), Spark: points[st.Name], Requests: requests[st.Name],
 			Errors: errs[st.Name], Firing: alerts.Is[st.Name]}
 		_, row.Served = requests[st.Name]
+		for _, svc := range st.Services {
+			row.Dots = append(row.Dots, serviceDots{svc.Name, dotsOf(svc)})
+		}
 		v.Ready += row.Standing.Ready
 		v.Wanted += row.Standing.Wanted
 		v.Stacks = append(v.Stacks, row)

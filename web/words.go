@@ -110,8 +110,10 @@ func took(d time.Duration) string {
 	switch {
 	case d < 0:
 		return ""
-	case d < 10*time.Second:
+	case d < time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < time.Hour:
