@@ -56,10 +56,10 @@ func (s *server) stacksPage(r *http.Request) (view, error) {
 	known := s.askMetric(as, "max by (stack) (last_over_time(rhumb_stack_release[1d]))", 0, 0)
 	alerts := ask(as, func(ctx context.Context) (map[string]int, error) { return s.firing(ctx), nil })
 	events := ask(as, func(ctx context.Context) ([]rhumb.Event, error) {
-		return s.eventsOf(ctx, rhumb.EventFilter{Limit: 8})
+		return s.eventsOf(ctx, rhumb.EventFilter{Limit: 300})
 	})
 	as.wait()
-	v := stacksView{Recent: eventRows(events.Is), Metrics: cmp.Or(spark.Err, now.Err, bad.Err), Firing: alerts.Is[""], Alerts: alerts.Is != nil}
+	v := stacksView{Recent: eventRows(notable(events.Is)), Metrics: cmp.Or(spark.Err, now.Err, bad.Err), Firing: alerts.Is[""], Alerts: alerts.Is != nil}
 	out := view{Title: "Stacks", Live: liveAt("", 2*rhumb.MeasureEvery)}
 	switch {
 	case away(stacks.Err):
@@ -85,4 +85,21 @@ func (s *server) stacksPage(r *http.Request) (view, error) {
 	}
 	out.Page = v
 	return out, nil
+}
+
+// notable returns the last few events that say more than that a replica came or went.
+func notable(events []rhumb.Event) []rhumb.Event {
+	const most = 8
+	var few []rhumb.Event
+	for _, e := range events {
+		switch e.Kind {
+		case rhumb.EventDeployment, rhumb.EventFailed, rhumb.EventBackoff, rhumb.EventWarning:
+			few = append(few, e)
+		case rhumb.EventHook:
+			if e.Hook != nil && e.Hook.Failed != "" {
+				few = append(few, e)
+			}
+		}
+	}
+	return few[max(0, len(few)-most):]
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"rhumb"
@@ -81,6 +82,7 @@ func stepOf(e rhumb.Event) stepRow {
 	switch e.Kind {
 	case rhumb.EventDeployment:
 		row.Stage, row.Deed, row.What, row.Tone = true, phaseWord(e.Phase), "", phaseTone(e.Phase)
+		row.Why = strings.TrimPrefix(e.Text, row.Deed+": ")
 	case rhumb.EventStarting:
 		row.Deed = "is starting"
 	case rhumb.EventStarted:

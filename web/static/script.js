@@ -98,6 +98,7 @@
 	connect();
 
 	// Forms with data-auto are sent when a choice changes, and need no button then.
+	for (const button of document.querySelectorAll("form[data-auto] button")) button.hidden = true;
 	document.addEventListener("change", (e) => {
 		const form = e.target.form;
 		if (form && form.matches("form[data-auto]") && e.target.matches("select")) form.requestSubmit();
