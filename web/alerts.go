@@ -30,6 +30,7 @@ type alertsView struct {
 // alertRow is an alert with the ways to what it is about.
 type alertRow struct {
 	rhumb.Alert
+	Now     time.Time
 	Tone    string
 	Unsent  bool   // it is silenced or inhibited
 	Silence string // the address at which it is silenced; "": it is
@@ -85,7 +86,7 @@ func urgency(a alertRow) int {
 }
 
 func rowOf(a rhumb.Alert, now time.Time) alertRow {
-	row := alertRow{Alert: a, Tone: "warn", Unsent: a.Silence != "" || a.Inhibited}
+	row := alertRow{Alert: a, Now: now, Tone: "warn", Unsent: a.Silence != "" || a.Inhibited}
 	switch {
 	case row.Unsent:
 		row.Tone = ""

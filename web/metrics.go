@@ -50,7 +50,7 @@ type figure struct {
 
 const buckets = "sum by (le, release) (rate(rhumb_request_duration_seconds_bucket{$s}[$w]))"
 
-var figures = []figure{
+var figureList = []figure{
 	{"Requests", "a second", chart.PerSecond, "sum by (release) (rate(rhumb_requests_total{$s}[$w]))", true},
 	{"Errors", "of all requests", chart.Ratio, "sum by (release) (rate(rhumb_request_errors_total{$s}[$w])) / " +
 		"(sum by (release) (rate(rhumb_requests_total{$s}[$w])) > 0)", true},
@@ -172,13 +172,13 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 		deployments = ask(as, func(ctx context.Context) ([]rhumb.Deployment, error) {
 			return s.History.Deployments(ctx, v.Stack, marksAsked)
 		})
-		for _, f := range figures {
+		for _, f := range figureList {
 			results = append(results, s.askOver(as, f.filled(v.Stack, v.By, max(step, 4*rhumb.MeasureEvery)), p))
 		}
 		compared = s.askComparison(as, r.URL.Query().Get("compare"), v.Stack, p)
 	}
 	as.wait()
-	marks := marksOf(deployments.Is)
+	marks := marksOf(deployments.Is, p.From)
 	if deployments.Err != nil {
 		marks = measuredMarks(served)
 		if away(deployments.Err) {
@@ -188,7 +188,7 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 	base := chart.Line{From: p.From, To: p.To, Marks: marks, Gap: 4 * step, Zone: time.Local}
 	current := lastRelease(served)
 	for i, a := range results {
-		f := figures[i]
+		f := figureList[i]
 		by := v.By
 		if f.routed {
 			by = "release"

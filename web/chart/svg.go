@@ -5,6 +5,7 @@ import (
 	"html"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -76,6 +77,7 @@ func (c *canvas) marks(sp span, marks []Mark) {
 			drawn = append(drawn, m)
 		}
 	}
+	slices.SortStableFunc(drawn, func(a, b Mark) int { return a.At.Compare(b.At) })
 	drawn = drawn[max(0, len(drawn)-maxMarks):]
 	free := 0.0
 	for _, m := range drawn {

@@ -32,7 +32,7 @@
 		}
 	};
 
-	let loading = false, again = false, last = 0;
+	let stream, loading = false, again = false, last = 0;
 	const load = async () => {
 		if (loading) { again = true; return; }
 		loading = true;
@@ -54,7 +54,13 @@
 			const nav = page.querySelector("nav.main"), mine = document.querySelector("nav.main");
 			if (nav && mine) swap(mine, nav);
 			document.title = page.title;
-			say("live", "live");
+			if (page.body.dataset.live) {
+				say("live", "live");
+			} else { // it won't change any more
+				delete document.body.dataset.live;
+				stream?.close();
+				say("", "as it ended");
+			}
 			document.dispatchEvent(new Event("swapped"));
 		} catch {
 			say("lost", "no connection");
@@ -64,7 +70,6 @@
 		if (again) { again = false; load(); }
 	};
 
-	let stream;
 	const connect = () => {
 		const address = document.body.dataset.live;
 		if (!address || stream || document.hidden) return;
@@ -93,6 +98,7 @@
 	connect();
 
 	// Forms with data-auto are sent when a choice changes, and need no button then.
+	for (const button of document.querySelectorAll("form[data-auto] button")) button.hidden = true;
 	document.addEventListener("change", (e) => {
 		const form = e.target.form;
 		if (form && form.matches("form[data-auto]") && e.target.matches("select")) form.requestSubmit();
