@@ -85,7 +85,11 @@ func urgency(a alertRow) int {
 	return 1
 }
 
+// longName is the length from which on a name isn't one that a page can ask for.
+const longName = 200
+
 func rowOf(a rhumb.Alert, now time.Time) alertRow {
+	stack, service := cut(longName, a.Stack), cut(longName, a.Service)
 	row := alertRow{Alert: a, Now: now, Tone: "warn", Unsent: a.Silence != "" || a.Inhibited}
 	switch {
 	case row.Unsent:
@@ -96,7 +100,7 @@ func rowOf(a rhumb.Alert, now time.Time) alertRow {
 		row.Tone = "bad"
 	}
 	if a.Silence == "" && a.State != rhumb.AlertResolved {
-		row.Silence = "/alerts/silence?" + url.Values{"rule": {a.Rule}, "stack": {a.Stack}, "service": {a.Service}}.Encode()
+		row.Silence = "/alerts/silence?" + url.Values{"rule": {cut(longName, a.Rule)}, "stack": {stack}, "service": {service}}.Encode()
 	}
 	end := a.Resolved
 	if end.IsZero() {
@@ -104,11 +108,11 @@ func rowOf(a rhumb.Alert, now time.Time) alertRow {
 	}
 	around := url.Values{"from": {rfc(a.Since.Add(-10 * time.Minute))}, "to": {rfc(end)}}
 	if a.Stack != "" {
-		around.Set("stack", a.Stack)
+		around.Set("stack", stack)
 		row.Metrics = "/metrics?" + around.Encode()
 	}
 	if a.Service != "" {
-		around.Set("service", a.Service)
+		around.Set("service", service)
 	}
 	row.Logs = "/logs?" + around.Encode()
 	around.Set("since", around.Get("from"))
