@@ -16,7 +16,7 @@ func request(method, path, host string) *http.Request {
 	return r
 }
 
-func answer1(s *server, r *http.Request) *httptest.ResponseRecorder {
+func respond(s *server, r *http.Request) *httptest.ResponseRecorder {
 	rec := httptest.NewRecorder()
 	s.handler().ServeHTTP(rec, r)
 	return rec
@@ -24,7 +24,7 @@ func answer1(s *server, r *http.Request) *httptest.ResponseRecorder {
 
 func TestTheKeyLetsABrowserInAndLeavesTheAddress(t *testing.T) {
 	s := shopWorld().server()
-	rec := answer1(s, request("GET", "/stacks/shop?tab=1&key="+testKey, "127.0.0.1:7484"))
+	rec := respond(s, request("GET", "/stacks/shop?tab=1&key="+testKey, "127.0.0.1:7484"))
 	if rec.Code != http.StatusSeeOther || rec.Header().Get("Location") != "/stacks/shop?tab=1" {
 		t.Fatalf("%d to %q, want 303 to the address without the key", rec.Code, rec.Header().Get("Location"))
 	}
@@ -37,24 +37,24 @@ func TestTheKeyLetsABrowserInAndLeavesTheAddress(t *testing.T) {
 	}
 	r := request("GET", "/stacks", "127.0.0.1:7484")
 	r.AddCookie(c)
-	contains(t, answer1(s, r), 200, "shop")
+	contains(t, respond(s, r), 200, "shop")
 }
 
 func TestWithoutTheKeyThePageSaysHowToGetIn(t *testing.T) {
 	s := shopWorld().server()
 	for _, path := range []string{"/", "/stacks", "/stacks/shop", "/live", "/nothing", "/certificates"} {
-		rec := answer1(s, request("GET", path, "localhost:7484"))
+		rec := respond(s, request("GET", path, "localhost:7484"))
 		contains(t, rec, http.StatusUnauthorized, "rhumb dashboard")
 		lacks(t, rec, "shop-web", "/theme", "<nav")
 		calm(t, rec.Header())
 	}
-	contains(t, answer1(s, request("POST", "/stacks/shop/rollback", "localhost:7484")), 401, "rhumb dashboard")
+	contains(t, respond(s, request("POST", "/stacks/shop/rollback", "localhost:7484")), 401, "rhumb dashboard")
 }
 
 func TestNothingButTheKeyOpensTheGate(t *testing.T) {
 	s := shopWorld().server()
 	for _, key := range []string{"", "x", testKey + "x", testKey[1:], strings.ToUpper(testKey)} {
-		rec := answer1(s, request("GET", "/?key="+url.QueryEscape(key), "localhost:7484"))
+		rec := respond(s, request("GET", "/?key="+url.QueryEscape(key), "localhost:7484"))
 		contains(t, rec, http.StatusForbidden, "That key isn't right")
 		if len(rec.Result().Cookies()) > 0 {
 			t.Errorf("key %q: a cookie was set", key)
@@ -104,7 +104,7 @@ func TestOnlyKnownHostsAreAnswered(t *testing.T) {
 	} {
 		r := request("GET", "/stacks", "x")
 		r.Host = host
-		if got := answer1(s, r).Code != http.StatusMisdirectedRequest; got != known {
+		if got := respond(s, r).Code != http.StatusMisdirectedRequest; got != known {
 			t.Errorf("host %q: answered is %v, want %v", host, got, known)
 		}
 	}
@@ -133,7 +133,7 @@ func TestAFormMustComeFromAPageOfTheSameSession(t *testing.T) {
 		if len(form) > 0 {
 			r.Body = readCloser{strings.NewReader(form.Encode())}
 		}
-		rec := answer1(s, r)
+		rec := respond(s, r)
 		contains(t, rec, http.StatusForbidden, "wasn&#39;t sent by a page of this dashboard")
 		if len(w.asked) > 0 {
 			t.Errorf("%s: %v was changed", name, w.asked)
@@ -194,5 +194,5 @@ func TestTheThemeIsAFormAndLeadsNowhereElse(t *testing.T) {
 	r := request("GET", "/stacks", "localhost")
 	r.AddCookie(s.gate.newCookie(false))
 	r.AddCookie(&http.Cookie{Name: "rhumb_theme", Value: "dark"})
-	contains(t, answer1(s, r), 200, `data-theme="dark"`)
+	contains(t, respond(s, r), 200, `data-theme="dark"`)
 }

@@ -117,11 +117,11 @@ func TestNumbersAndTimesReadWell(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	for ago1, want := range map[time.Duration]string{
+	for d, want := range map[time.Duration]string{
 		0: ">now<", 3 * time.Minute: ">3m ago<", -48 * time.Hour: ">in 2d<", time.Second: ">1s ago<",
 	} {
-		if got := string(ago(noon, noon.Add(-ago1))); !strings.Contains(got, want) {
-			t.Errorf("%s: %s, want %s", ago1, got, want)
+		if got := string(ago(noon, noon.Add(-d))); !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", d, got, want)
 		}
 	}
 	if got := string(ago(noon, time.Time{})); got != "never" {
