@@ -121,13 +121,17 @@ func eval[T any](b *browser, js string) T {
 	return v
 }
 
-// until waits until an expression in the page is true.
+// until waits until an expression is true in the page, or in the page that comes after it.
 func (b *browser) until(js string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-	defer cancel()
-	if _, err := chromedp.Run(ctx, chromedp.Poll[any](js)); err != nil {
-		b.t.Fatalf("%s: %v\n%s", js, err, eval[string](b, "document.body.innerText"))
+	holds := func() bool {
+		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](js))
+		return err == nil && is // there is no page for a moment while another one is loaded
+	}
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(30 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("never true: %s\n%s", js, eval[string](b, "location.href + '\\n' + document.body.innerText"))
+		}
 	}
 }
 

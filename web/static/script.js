@@ -4,29 +4,31 @@
 (() => {
 	const pulse = document.getElementById("pulse");
 	const say = (state, text) => {
-		if (!pulse) return;
+		if (!pulse || pulse.firstElementChild.textContent === text) return;
 		pulse.className = "pulse " + state;
 		pulse.firstElementChild.textContent = text;
 	};
 
-	// swap replaces a region, and leaves alone what the reader is at: open details, the focus, a form being filled in.
+	// swap replaces what is in a region, and leaves alone what the reader is at: open details, the focus, a form that is
+	// being filled in. The region itself stays, because screen readers listen to it.
 	const swap = (old, next) => {
 		if (old.outerHTML === next.outerHTML) return;
 		const at = document.activeElement;
 		const inside = old.contains(at) && at !== old;
 		if (inside && at.matches("input, select, textarea")) return;
-		const open = [...old.querySelectorAll("details[open][id]")].map((d) => d.id);
+		const open = new Map([...old.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
 		const links = inside ? [...old.querySelectorAll("a, button, summary")] : [];
 		const place = links.indexOf(at), href = inside && at.getAttribute("href");
 		const scrolled = old.scrollTop;
-		old.replaceWith(next);
-		for (const id of open) {
+		for (const a of next.attributes) old.setAttribute(a.name, a.value);
+		old.replaceChildren(...next.childNodes);
+		for (const [id, isOpen] of open) {
 			const d = document.getElementById(id);
-			if (d) d.open = true;
+			if (d) d.open = isOpen;
 		}
-		next.scrollTop = scrolled;
+		old.scrollTop = scrolled;
 		if (inside) {
-			const now = [...next.querySelectorAll("a, button, summary")];
+			const now = [...old.querySelectorAll("a, button, summary")];
 			const same = href && now.find((a) => a.getAttribute("href") === href);
 			(same || now[place] || document.getElementById("main")).focus({ preventScroll: true });
 		}
