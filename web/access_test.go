@@ -50,7 +50,7 @@ const accessFaults = `(() => {
 		const n = document.querySelectorAll(what).length;
 		if (n !== 1) faults.push(n + " of " + what);
 	}
-	for (const e of document.querySelectorAll("svg:not([aria-hidden])")) {
+	for (const e of document.querySelectorAll("svg:not([aria-hidden]):not(svg svg)")) {
 		if (e.getAttribute("role") !== "img" || !(e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") ||
 			e.querySelector("title"))) faults.push("a picture without words: " + e.outerHTML.slice(0, 120));
 	}

@@ -16,6 +16,7 @@ import (
 // alertsView is the data of the page of alerts.
 type alertsView struct {
 	Firing, Pending, Resolved []alertRow
+	Sent, Unsent              int // firing ones
 	Rules                     []rhumb.AlertRule
 	Silences                  []rhumb.Silence
 	Receivers                 []rhumb.AlertReceiver
@@ -29,7 +30,9 @@ type alertsView struct {
 // alertRow is an alert with the ways to what it is about.
 type alertRow struct {
 	rhumb.Alert
+	Now     time.Time
 	Tone    string
+	Unsent  bool   // it is silenced or inhibited
 	Silence string // the address at which it is silenced; "": it is
 	Until   time.Time
 	Logs    string
@@ -56,6 +59,11 @@ func (s *server) alertsPage(r *http.Request) (view, error) {
 		switch a.State {
 		case rhumb.AlertFiring:
 			v.Firing = append(v.Firing, row)
+			if row.Unsent {
+				v.Unsent++
+			} else {
+				v.Sent++
+			}
 		case rhumb.AlertPending:
 			v.Pending = append(v.Pending, row)
 		case rhumb.AlertResolved:
@@ -69,7 +77,7 @@ func (s *server) alertsPage(r *http.Request) (view, error) {
 // urgency orders alerts: those that aren't sent come last.
 func urgency(a alertRow) int {
 	switch {
-	case a.Alert.Silence != "" || a.Inhibited:
+	case a.Unsent:
 		return 0
 	case a.Severity == rhumb.SeverityCritical:
 		return 2
@@ -77,16 +85,22 @@ func urgency(a alertRow) int {
 	return 1
 }
 
+// longName is the length from which on a name isn't one that a page can ask for.
+const longName = 200
+
 func rowOf(a rhumb.Alert, now time.Time) alertRow {
-	row := alertRow{Alert: a, Tone: "warn"}
+	stack, service := cut(longName, a.Stack), cut(longName, a.Service)
+	row := alertRow{Alert: a, Now: now, Tone: "warn", Unsent: a.Silence != "" || a.Inhibited}
 	switch {
+	case row.Unsent:
+		row.Tone = ""
 	case a.State == rhumb.AlertResolved:
 		row.Tone = "ok"
 	case a.State == rhumb.AlertFiring && a.Severity == rhumb.SeverityCritical:
 		row.Tone = "bad"
 	}
 	if a.Silence == "" && a.State != rhumb.AlertResolved {
-		row.Silence = "/alerts/silence?" + url.Values{"rule": {a.Rule}, "stack": {a.Stack}, "service": {a.Service}}.Encode()
+		row.Silence = "/alerts/silence?" + url.Values{"rule": {cut(longName, a.Rule)}, "stack": {stack}, "service": {service}}.Encode()
 	}
 	end := a.Resolved
 	if end.IsZero() {
@@ -94,11 +108,11 @@ func rowOf(a rhumb.Alert, now time.Time) alertRow {
 	}
 	around := url.Values{"from": {rfc(a.Since.Add(-10 * time.Minute))}, "to": {rfc(end)}}
 	if a.Stack != "" {
-		around.Set("stack", a.Stack)
+		around.Set("stack", stack)
 		row.Metrics = "/metrics?" + around.Encode()
 	}
 	if a.Service != "" {
-		around.Set("service", a.Service)
+		around.Set("service", service)
 	}
 	row.Logs = "/logs?" + around.Encode()
 	around.Set("since", around.Get("from"))

@@ -29,7 +29,7 @@ type comparedRow struct {
 	Err      error
 }
 
-// measure is a figure of a release over a time: an expression as those of figures, split by release.
+// measure is a figure of a release over a time: an expression as those of figureList, split by release.
 type measure struct {
 	name string
 	unit chart.Unit

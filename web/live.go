@@ -98,13 +98,17 @@ func (s *server) changes(r *http.Request, send sender) error {
 	}
 }
 
-// followEvents reports each event of a stack until ctx ends, and also that the daemon has gone or come back. A report
-// that waits stands for those after it.
+// followEvents reports each event of a stack until ctx ends, and once that the daemon has gone. A report that waits
+// stands for those after it.
 func (s *server) followEvents(ctx context.Context, stack string, happened chan<- struct{}) {
+	gone := false
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, 15*time.Second) {
 		f := rhumb.EventFilter{Stack: stack, Since: s.now(), Follow: true}
 		for _, err := range s.History.Events(ctx, f) {
-			if err == nil {
+			if err != nil && gone {
+				continue
+			}
+			if gone = err != nil; !gone {
 				wait = time.Second
 			}
 			select {

@@ -59,7 +59,7 @@ func (s *server) logsPage(r *http.Request) (view, error) {
 	v := logsView{Filter: f, Narrow: f.narrow(), Period: f.seen(r, now), Levels: rhumb.LevelNames(), Err: lines.Err,
 		Share: f.address("/logs"), Download: f.address("/logs/download")}
 	v.choices(counts, names.Is)
-	v.histogram(r, counts, marksOf(deployments.Is))
+	v.histogram(r, counts, marksOf(deployments.Is, f.From))
 	v.fill(lines.Is)
 	live := r.URL.Query().Get("live") != ""
 	v.Follow, v.Still = with(r, "live", "1", "from", "", "to", ""), with(r, "live", "")

@@ -30,12 +30,20 @@ type lineBatch struct {
 
 // tail sends the lines that are written from now on.
 func (s *server) tail(r *http.Request, send sender) error {
+	from, err := momentOf(r.URL.Query().Get("from"))
+	if err != nil {
+		return err
+	}
+	r.URL.RawQuery = strings.TrimPrefix(with(r, "from", "", "to", ""), r.URL.Path+"?")
 	f, err := logFilterOf(r, s.now())
 	if err != nil {
 		return err
 	}
 	q := f.query()
-	q.Follow, q.Until = true, time.Time{}
+	q.Follow, q.Since, q.Until = true, from, time.Time{}
+	if from.IsZero() {
+		q.Since = s.now()
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	waiting := &backlog{}
 	var follower sync.WaitGroup

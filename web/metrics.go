@@ -50,7 +50,7 @@ type figure struct {
 
 const buckets = "sum by (le, release) (rate(rhumb_request_duration_seconds_bucket{$s}[$w]))"
 
-var figures = []figure{
+var figureList = []figure{
 	{"Requests", "a second", chart.PerSecond, "sum by (release) (rate(rhumb_requests_total{$s}[$w]))", true},
 	{"Errors", "of all requests", chart.Ratio, "sum by (release) (rate(rhumb_request_errors_total{$s}[$w])) / " +
 		"(sum by (release) (rate(rhumb_requests_total{$s}[$w])) > 0)", true},
@@ -172,13 +172,13 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 		deployments = ask(as, func(ctx context.Context) ([]rhumb.Deployment, error) {
 			return s.History.Deployments(ctx, v.Stack, marksAsked)
 		})
-		for _, f := range figures {
+		for _, f := range figureList {
 			results = append(results, s.askOver(as, f.filled(v.Stack, v.By, max(step, 4*rhumb.MeasureEvery)), p))
 		}
 		compared = s.askComparison(as, r.URL.Query().Get("compare"), v.Stack, p)
 	}
 	as.wait()
-	marks := marksOf(deployments.Is)
+	marks := marksOf(deployments.Is, p.From)
 	if deployments.Err != nil {
 		marks = measuredMarks(served)
 		if away(deployments.Err) {
@@ -188,7 +188,7 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 	base := chart.Line{From: p.From, To: p.To, Marks: marks, Gap: 4 * step, Zone: time.Local}
 	current := lastRelease(served)
 	for i, a := range results {
-		f := figures[i]
+		f := figureList[i]
 		by := v.By
 		if f.routed {
 			by = "release"
@@ -198,7 +198,7 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 	}
 	v.compare(r, compared, current)
 	if free != nil {
-		c := drawn(base, "Result", "", chart.Number, free, "", current)
+		c := drawn(base, "Result", "", unitOf(v.Expr), free, labelOf(free.Is), current)
 		v.Free = &c
 	}
 }
@@ -231,6 +231,44 @@ func drawn(base chart.Line, title, note string, unit chart.Unit, a *answer[[]rhu
 		base.Series = append(base.Series, one)
 	}
 	return chartView{Title: title, Note: note, Line: base, Err: a.Err, Series: len(list)}
+}
+
+// labelOf returns the label by which series are named: the only one that they have, or "" for all of them.
+func labelOf(list []rhumb.Series) string {
+	label := ""
+	for _, sr := range list {
+		if len(sr.Labels) != 1 {
+			return ""
+		}
+		for name := range sr.Labels {
+			if name == "__name__" || label != "" && name != label {
+				return ""
+			}
+			label = name
+		}
+	}
+	return label
+}
+
+// unitOf guesses the unit of an expression's values from the names of its series, whose ends say what they count.
+func unitOf(expr string) chart.Unit {
+	has := func(part string) bool { return strings.Contains(expr, part) }
+	rated := has("rate(")
+	switch {
+	case has("histogram_quantile"), has("_duration_seconds_sum") && has("/"):
+		return chart.Seconds
+	case has("_errors_total") && has("/"):
+		return chart.Ratio
+	case has("_bytes_total") && rated:
+		return chart.BytesPerSecond
+	case has("_bytes") && !has("/"):
+		return chart.Bytes
+	case has("_seconds_total"), has("/"):
+		return chart.Number // CPUs, or a share
+	case rated:
+		return chart.PerSecond
+	}
+	return chart.Number
 }
 
 // nameOf returns the name of a series in a chart.

@@ -224,8 +224,8 @@ func observedAway() *world {
 	return w
 }
 
-// unmeasuredWorld is shopWorld without what is measured.
-func unmeasuredWorld() *world {
+// deafWorld is shopWorld without what is measured.
+func deafWorld() *world {
 	w := shopWorld()
 	err := rhumb.Errorf(rhumb.Unavailable, "the process that measures doesn't answer").
 		WithHint("look at its log: journalctl -u rhumb-observe")
@@ -236,8 +236,8 @@ func unmeasuredWorld() *world {
 // evil is a text that a page must show and not obey.
 const evil = `<script>alert(1)</script><img src=x onerror=alert(2)>"'` + "\u202e\x1b[31m\x00{{.}}"
 
-// hostileWorld has a stack whose lines, names and figures are hostile.
-func hostileWorld() *world {
+// evilWorld has a stack whose lines, names and figures are hostile.
+func evilWorld() *world {
 	w := observedWorld()
 	var lines []rhumb.LogLine
 	for i, text := range []string{evil, strings.Repeat("a", 70_000), strings.Repeat("界", 3000), "\x1b]0;title\x07\x1b[2Jx\r\ny",
@@ -266,4 +266,35 @@ func hostileWorld() *world {
 		return list
 	}
 	return w
+}
+
+// observedShots are the pages of what was measured and written, in all states.
+var observedShots = []shot{
+	{"logs", "/logs?stack=shop", observedWorld},
+	{"logs-all", "/logs?q=slow+query", observedWorld},
+	{"logs-empty", "/logs?stack=shop", shopWorld},
+	{"logs-none", "/logs?stack=shop&q=nowhere&level=error", observedWorld},
+	{"logs-failed", "/logs?q=%28&how=regexp", observedWorld},
+	{"logs-context", observedContext, observedWorld},
+	{"logs-custom", "/logs?stack=shop&from=2026-11-28+11:30&to=2026-11-28+11:40", observedWorld},
+	{"logs-hostile", "/logs?stack=evil", evilWorld},
+	{"metrics", "/metrics?stack=shop", observedWorld},
+	{"metrics-compare", "/metrics?stack=shop&compare=41-42&range=6h", observedWorld},
+	{"metrics-expr", "/metrics?stack=shop&range=6h&by=service&expr=up", observedWorld},
+	{"metrics-hostile", "/metrics", evilWorld},
+	{"alerts-hostile", "/alerts", evilWorld},
+	{"why-hostile", "/why?ask=1", evilWorld},
+	{"metrics-failed", "/metrics?stack=shop", deafWorld},
+	{"metrics-empty", "/metrics", newWorld},
+	{"nodes", "/nodes", observedWorld},
+	{"nodes-away", "/nodes", observedAway},
+	{"nodes-empty", "/nodes", newWorld},
+	{"alerts", "/alerts?tested=1", observedWorld},
+	{"alerts-calm", "/alerts", newWorld},
+	{"alerts-failed", "/alerts", deafWorld},
+	{"silence", "/alerts/silence?rule=HighLatency&stack=shop", observedWorld},
+	{"why", "/why", observedWorld},
+	{"why-cause", "/why?stack=shop&ask=1", observedWorld},
+	{"why-calm", "/why?stack=blog&ask=1", newWorld},
+	{"why-failed", "/why?stack=blog&ask=1", deafWorld},
 }

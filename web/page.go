@@ -63,12 +63,6 @@ type navEntry struct {
 	Firing     int // alerts
 }
 
-// With is a part of a page together with what all parts need: the time and the token.
-func (s screen) With(part any) screen {
-	s.Page = part
-	return s
-}
-
 // serve shows a page.
 func (s *server) serve(p page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

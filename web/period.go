@@ -171,29 +171,6 @@ func with(r *http.Request, pairs ...string) string {
 	return r.URL.Path + "?" + q.Encode()
 }
 
-// marksOf returns a stack's deployments as marks of charts, oldest first.
-func marksOf(ds []rhumb.Deployment) []chart.Mark {
-	var marks []chart.Mark
-	for _, d := range slices.Backward(ds) {
-		at := d.Ended
-		if at.IsZero() {
-			at = d.Started
-		}
-		m := chart.Mark{At: at, Title: d.Verdict().Text, Bad: d.Phase.Ended() && d.Phase != rhumb.PhaseConverged,
-			Link: "/stacks/" + url.PathEscape(d.Stack) + "/deployments/" + strconv.FormatInt(d.ID, 10)}
-		switch {
-		case d.To == 0:
-			m.Label = "down"
-		case m.Bad:
-			m.Label = "✗ " + strconv.Itoa(d.To)
-		default:
-			m.Label = strconv.Itoa(d.To)
-		}
-		marks = append(marks, m)
-	}
-	return marks
-}
-
 // measuredMarks returns the moments at which the release that serves changed, as it was measured: while the daemon is
 // away, nothing else is known of deployments.
 func measuredMarks(releases []rhumb.Series) []chart.Mark {

@@ -84,8 +84,7 @@ func shopDeployments() []rhumb.Deployment {
 			Jobs: []string{"migrate"}},
 		{ID: 811, Stack: "shop", Cause: rhumb.CauseDeploy, From: 41, To: 42, By: "ana (ana@laptop)",
 			Started: at(19*time.Hour + 6*time.Second), Ended: at(19 * time.Hour), Phase: rhumb.PhaseRolledBack,
-			Why: "shop-api.42.1: the health check failed", Failures: []rhumb.Failure{shopFailure()},
-			Unserved: map[string]uint64{"api": 0}},
+			Why: "shop-api.42.1: the health check failed", Failures: []rhumb.Failure{shopFailure()}},
 		{ID: 790, Stack: "shop", Cause: rhumb.CauseScale, From: 40, To: 41, By: "ci (github)",
 			Started: at(100*time.Hour + 3*time.Second), Ended: at(100 * time.Hour), Phase: rhumb.PhaseConverged},
 		{ID: 781, Stack: "shop", Cause: rhumb.CauseDeploy, From: 39, To: 40, By: "ci (github)",
@@ -151,7 +150,7 @@ func shopEvents() []rhumb.Event {
 // shopMetrics answers each expression with figures for each stack and service.
 func shopMetrics(q rhumb.MetricQuery) []rhumb.Series {
 	q = q.Range(noon)
-	base := map[string]float64{"shop": 84.2, "blog": 2.1, "web": 43.1, "api": 41.1, "worker": 0.63, "db": 0.09}
+	base := map[string]float64{"shop": 84.2, "blog": 2.1, "web": 43.1, "api": 41.1, "worker": 29.3, "db": 12.9, "41": 52, "42": 84}
 	scale := 1.0
 	switch {
 	case strings.Contains(q.Expr, "histogram_quantile"):
@@ -159,9 +158,11 @@ func shopMetrics(q rhumb.MetricQuery) []rhumb.Series {
 	case strings.Contains(q.Expr, "errors"):
 		scale = 0.000005
 	case strings.Contains(q.Expr, "_memory_limit"):
-		scale = 7e6
+		scale = 11e6
 	case strings.Contains(q.Expr, "_memory_bytes"):
 		scale = 5e6
+	case strings.Contains(q.Expr, "_cpu_limit"):
+		scale = 0.03
 	case strings.Contains(q.Expr, "_cpu_"):
 		scale = 0.01
 	}
@@ -169,21 +170,26 @@ func shopMetrics(q rhumb.MetricQuery) []rhumb.Series {
 	if strings.Contains(q.Expr, "by (stack)") {
 		label, names = "stack", []string{"shop", "blog"}
 	}
+	if strings.Contains(q.Expr, "by (release)") {
+		label, names = "release", []string{"41", "42"}
+	}
 	if strings.Contains(q.Expr, "rhumb_request") && label == "service" {
 		names = names[:2]
 	}
 	var all []rhumb.Series
 	for i, name := range names {
 		s := rhumb.Series{Labels: map[string]string{label: name}}
-		for t := q.Since; ; t = t.Add(q.Step) {
-			if q.Since.IsZero() {
-				t = q.Until
-			}
+		since := q.Since
+		if since.IsZero() {
+			since, q.Step = q.Until, time.Second
+		}
+		for t := since; !t.After(q.Until); t = t.Add(q.Step) {
 			wave := 1 + 0.25*math.Sin(float64(t.Unix())/700+float64(i)) + 0.05*math.Sin(float64(t.Unix()))
-			s.Points = append(s.Points, rhumb.Point{Time: t, Value: base[name] * scale * wave})
-			if !t.Before(q.Until) {
-				break
+			old := t.Before(noon.Add(-3 * time.Hour))
+			if name == "41" && !old || name == "42" && old {
+				continue
 			}
+			s.Points = append(s.Points, rhumb.Point{Time: t, Value: base[name] * scale * wave})
 		}
 		all = append(all, s)
 	}

@@ -19,6 +19,13 @@ type stackRow struct {
 	Served   bool          // requests are counted for it
 	Spark    []rhumb.Point // requests per second within the last hour
 	Firing   int           // alerts
+	Dots     []serviceDots
+}
+
+// serviceDots are the replicas of one service.
+type serviceDots struct {
+	Service string
+	Dots    []replicaDot
 }
 
 // stacksView is the data of the page of all stacks.
@@ -31,6 +38,7 @@ type stacksView struct {
 	Wanted  int
 	Firing  int
 	Alerts  bool // Firing is known
+	Recent  []eventRow
 }
 
 const (
@@ -47,8 +55,11 @@ func (s *server) stacksPage(r *http.Request) (view, error) {
 	bad := s.askMetric(as, badShare, 0, 0)
 	known := s.askMetric(as, "max by (stack) (last_over_time(rhumb_stack_release[1d]))", 0, 0)
 	alerts := ask(as, func(ctx context.Context) (map[string]int, error) { return s.firing(ctx), nil })
+	events := ask(as, func(ctx context.Context) ([]rhumb.Event, error) {
+		return s.eventsOf(ctx, rhumb.EventFilter{Limit: 300})
+	})
 	as.wait()
-	v := stacksView{Metrics: cmp.Or(spark.Err, now.Err, bad.Err), Firing: alerts.Is[""], Alerts: alerts.Is != nil}
+	v := stacksView{Recent: eventRows(notable(events.Is)), Metrics: cmp.Or(spark.Err, now.Err, bad.Err), Firing: alerts.Is[""], Alerts: alerts.Is != nil}
 	out := view{Title: "Stacks", Live: liveAt("", 2*rhumb.MeasureEvery)}
 	switch {
 	case away(stacks.Err):
@@ -65,10 +76,30 @@ func (s *server) stacksPage(r *http.Request) (view, error) {
 		row := stackRow{StackInfo: st, Standing: standingOf(st), Spark: points[st.Name], Requests: requests[st.Name],
 			Errors: errs[st.Name], Firing: alerts.Is[st.Name]}
 		_, row.Served = requests[st.Name]
+		for _, svc := range st.Services {
+			row.Dots = append(row.Dots, serviceDots{svc.Name, dotsOf(svc)})
+		}
 		v.Ready += row.Standing.Ready
 		v.Wanted += row.Standing.Wanted
 		v.Stacks = append(v.Stacks, row)
 	}
 	out.Page = v
 	return out, nil
+}
+
+// notable returns the last few events that say more than that a replica came or went.
+func notable(events []rhumb.Event) []rhumb.Event {
+	const most = 8
+	var few []rhumb.Event
+	for _, e := range events {
+		switch e.Kind {
+		case rhumb.EventDeployment, rhumb.EventFailed, rhumb.EventBackoff, rhumb.EventWarning:
+			few = append(few, e)
+		case rhumb.EventHook:
+			if e.Hook != nil && e.Hook.Failed != "" {
+				few = append(few, e)
+			}
+		}
+	}
+	return few[max(0, len(few)-most):]
 }

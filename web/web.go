@@ -36,6 +36,12 @@ type Deps struct {
 // pages are all pages. Those with a name are in the navigation, in this order.
 var pages = []page{
 	{path: "/stacks", name: "Stacks", file: "stacks.html", show: (*server).stacksPage},
+	{path: "/stacks/{stack}", file: "stack.html", show: (*server).stackPage},
+	{path: "/stacks/{stack}/rollback", file: "confirm.html", show: (*server).rollbackPage},
+	{path: "/stacks/{stack}/restart", file: "confirm.html", show: (*server).restartPage},
+	{path: "/stacks/{stack}/scale", file: "confirm.html", show: (*server).scalePage},
+	{path: "/stacks/{stack}/deployments/{id}", file: "deployment.html", show: (*server).deploymentPage},
+	{path: "/stacks/{stack}/deployments/{id}/cancel", file: "confirm.html", show: (*server).cancelPage},
 	{path: "/logs", name: "Logs", file: "logs.html", show: (*server).logsPage},
 	{path: "/logs/context", file: "context.html", show: (*server).contextPage},
 	{path: "/metrics", name: "Metrics", file: "metrics.html", show: (*server).metricsPage},
@@ -44,11 +50,16 @@ var pages = []page{
 	{path: "/alerts/silence", file: "silence.html", show: (*server).silencePage},
 	{path: "/why", name: "Why", file: "why.html", show: (*server).whyPage},
 	{path: "/certificates", name: "Certificates", file: "certificates.html", show: (*server).certificatesPage},
+	{path: "/events", name: "Events", file: "events.html", show: (*server).eventsPage},
 }
 
 // actions are all changes. Each is a POST; what it returns is where the browser goes next.
 var actions = []action{
 	{path: "/theme", do: (*server).setTheme},
+	{path: "/stacks/{stack}/rollback", do: (*server).changeStack},
+	{path: "/stacks/{stack}/restart", do: (*server).changeStack},
+	{path: "/stacks/{stack}/scale", do: (*server).changeStack},
+	{path: "/stacks/{stack}/deployments/{id}/cancel", do: (*server).cancelDeployment},
 	{path: "/alerts/silence", do: (*server).silence},
 	{path: "/alerts/unsilence", do: (*server).unsilence},
 	{path: "/alerts/test", do: (*server).testAlerts},

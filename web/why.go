@@ -124,8 +124,8 @@ func (s *server) evidence(ctx context.Context, c *causeView, p period) {
 		row := evidenceRow{Evidence: e}
 		if a := results[i]; a != nil {
 			base := chart.Line{From: wide.From, To: wide.To, Gap: 4 * wide.step(chartPoints), Zone: time.Local, Height: 90,
-				Marks: []chart.Mark{{At: c.At, Label: string(c.Kind), Title: c.Text, Bad: true}}}
-			drawn := drawn(base, cut(200, e.Text), "", chart.Number, a, "", 0)
+				Marks: []chart.Mark{{At: c.At, Label: string(c.Kind), Title: c.Text}}}
+			drawn := drawn(base, cut(200, e.Text), "", unitOf(e.Expr), a, labelOf(a.Is), c.Release)
 			row.Chart, row.Err = &drawn.Line, a.Err
 		}
 		c.Evidence = append(c.Evidence, row)

@@ -15,15 +15,16 @@ import (
 	"unicode/utf8"
 
 	"rhumb"
+	"rhumb/web/chart"
 )
 
 // words are the functions that templates have.
 var words = template.FuncMap{
-	"ago": ago, "at": at, "clock": clock, "span": span, "rfc": rfc, "took": took,
+	"ago": ago, "at": at, "clock": clock, "span": span, "rfc": rfc, "took": took, "since": time.Time.Sub, "timeofday": timeOfDay, "share": share,
 	"rate": rate, "percent": percent, "seconds": seconds, "size": size, "count": count,
-	"cut": cut, "short": short, "plural": plural, "lower": strings.ToLower, "shortname": shortName,
+	"cut": cut, "short": short, "plural": plural, "lower": strings.ToLower, "shortname": shortName, "plain": plain,
 	"rulewords": ruleWords, "problem": problem, "hint": rhumb.ErrorHint, "asset": asset,
-	"spark": spark, "barwidth": barWidth,
+	"spark": chart.Spark, "meter": meter,
 	"deployed": func(d *rhumb.Deployment) standing { return standingOfDeployment(*d) },
 	"list":     func(items ...any) []any { return items },
 }
@@ -58,6 +59,17 @@ func clock(now, t time.Time) template.HTML {
 		return ""
 	}
 	return timed(t, spoken(now, t, "15:04:05"))
+}
+
+// timeOfDay returns a time without its day: "14:36:02".
+func timeOfDay(t time.Time) template.HTML { return timed(t, t.Local().Format("15:04:05")) }
+
+// share returns a part of a whole, as a ratio.
+func share(part, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return part / whole
 }
 
 func spoken(now, t time.Time, hours string) string {
@@ -98,8 +110,10 @@ func took(d time.Duration) string {
 	switch {
 	case d < 0:
 		return ""
-	case d < 10*time.Second:
+	case d < time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
+	case d < 10*time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < time.Hour:
@@ -207,6 +221,9 @@ func problem(err error) string {
 	}
 	return "an error that was not foreseen; the log of rhumb observe has it"
 }
+
+// meter draws how full something is.
+func meter(title string, share float64) template.HTML { return chart.Meter(title, share, 0.75, 0.9) }
 
 func urlQuery(s string) string { return url.QueryEscape(s) }
 

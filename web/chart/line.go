@@ -57,7 +57,7 @@ func (l Line) draw(c *canvas, sp span, series []Series) {
 	}
 	c.open("img", l.Title, describe(l.Unit, series))
 	s := scaleOf(l.Unit, low, high)
-	c.values(s, l.Unit)
+	c.grid(s)
 	c.stretched()
 	for _, line := range slices.Backward(series) { // the first one is drawn over all others
 		pieces := split(line.Points, l.Gap)
@@ -67,6 +67,7 @@ func (l Line) draw(c *canvas, sp span, series []Series) {
 		c.printf(`<path class="line %s" d="%s"/>`, line.Tone, c.path(sp, s, pieces, false))
 	}
 	c.WriteString(`</svg>`)
+	c.values(s, l.Unit)
 }
 
 // drawn returns the series that are drawn, with a tone and points that can be drawn, and how many are left out.
@@ -180,7 +181,7 @@ func (c *canvas) legend(l Line, series []Series, left int) {
 	if left > 0 {
 		c.printf(`<li class="left">and %d more that aren't drawn</li>`, left)
 	}
-	c.printf(`</ul><details><summary>Figures<span class="hidden"> of %s</span></summary><table><thead><tr>`+
+	c.printf(`</ul><details><summary>Figures<span class="hide"> of %s</span></summary><table><thead><tr>`+
 		`<th scope="col">series</th><th scope="col">lowest</th><th scope="col">mean</th><th scope="col">highest</th>`+
 		`<th scope="col">latest</th></tr></thead><tbody>`, esc(l.Title))
 	for _, s := range series {

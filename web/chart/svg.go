@@ -5,6 +5,7 @@ import (
 	"html"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -34,13 +35,18 @@ func (c *canvas) open(role, label, desc string) {
 		num(c.height+axisHeight), role, esc(label), esc(desc))
 }
 
-// values draws the lines of the vertical axis, and names them.
+// grid draws the lines of the vertical axis.
+func (c *canvas) grid(s scale) {
+	for _, v := range s.ticks {
+		c.printf(`<line class="grid" x1="0" x2="100%%" y1="%s" y2="%[1]s"/>`, num(c.y(s, v)))
+	}
+}
+
+// values names the values of the vertical axis, over what is drawn.
 func (c *canvas) values(s scale, u Unit) {
 	for _, v := range s.ticks {
-		y := c.y(s, v)
-		c.printf(`<line class="grid" x1="0" x2="100%%" y1="%s" y2="%[1]s"/>`, num(y))
 		if v != 0 || s.low < 0 {
-			c.printf(`<text class="axis" x="2" y="%s">%s</text>`, num(y-4), esc(u.Format(v)))
+			c.printf(`<text class="axis" x="2" y="%s">%s</text>`, num(c.y(s, v)-4), esc(u.Format(v)))
 		}
 	}
 }
@@ -71,6 +77,7 @@ func (c *canvas) marks(sp span, marks []Mark) {
 			drawn = append(drawn, m)
 		}
 	}
+	slices.SortStableFunc(drawn, func(a, b Mark) int { return a.At.Compare(b.At) })
 	drawn = drawn[max(0, len(drawn)-maxMarks):]
 	free := 0.0
 	for _, m := range drawn {

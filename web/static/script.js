@@ -4,35 +4,37 @@
 (() => {
 	const pulse = document.getElementById("pulse");
 	const say = (state, text) => {
-		if (!pulse) return;
+		if (!pulse || pulse.firstElementChild.textContent === text) return;
 		pulse.className = "pulse " + state;
 		pulse.firstElementChild.textContent = text;
 	};
 
-	// swap replaces a region, and leaves alone what the reader is at: open details, the focus, a form being filled in.
+	// swap replaces what is in a region, and leaves alone what the reader is at: open details, the focus, a form that is
+	// being filled in. The region itself stays, because screen readers listen to it.
 	const swap = (old, next) => {
 		if (old.outerHTML === next.outerHTML) return;
 		const at = document.activeElement;
 		const inside = old.contains(at) && at !== old;
 		if (inside && at.matches("input, select, textarea")) return;
-		const open = [...old.querySelectorAll("details[open][id]")].map((d) => d.id);
+		const open = new Map([...old.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
 		const links = inside ? [...old.querySelectorAll("a, button, summary")] : [];
 		const place = links.indexOf(at), href = inside && at.getAttribute("href");
 		const scrolled = old.scrollTop;
-		old.replaceWith(next);
-		for (const id of open) {
+		for (const a of next.attributes) old.setAttribute(a.name, a.value);
+		old.replaceChildren(...next.childNodes);
+		for (const [id, isOpen] of open) {
 			const d = document.getElementById(id);
-			if (d) d.open = true;
+			if (d) d.open = isOpen;
 		}
-		next.scrollTop = scrolled;
+		old.scrollTop = scrolled;
 		if (inside) {
-			const now = [...next.querySelectorAll("a, button, summary")];
+			const now = [...old.querySelectorAll("a, button, summary")];
 			const same = href && now.find((a) => a.getAttribute("href") === href);
 			(same || now[place] || document.getElementById("main")).focus({ preventScroll: true });
 		}
 	};
 
-	let loading = false, again = false, last = 0;
+	let stream, loading = false, again = false, last = 0;
 	const load = async () => {
 		if (loading) { again = true; return; }
 		loading = true;
@@ -54,7 +56,13 @@
 			const nav = page.querySelector("nav.main"), mine = document.querySelector("nav.main");
 			if (nav && mine) swap(mine, nav);
 			document.title = page.title;
-			say("live", "live");
+			if (page.body.dataset.live) {
+				say("live", "live");
+			} else { // it won't change any more
+				delete document.body.dataset.live;
+				stream?.close();
+				say("", "as it ended");
+			}
 			document.dispatchEvent(new Event("swapped"));
 		} catch {
 			say("lost", "no connection");
@@ -64,7 +72,6 @@
 		if (again) { again = false; load(); }
 	};
 
-	let stream;
 	const connect = () => {
 		const address = document.body.dataset.live;
 		if (!address || stream || document.hidden) return;
@@ -93,6 +100,7 @@
 	connect();
 
 	// Forms with data-auto are sent when a choice changes, and need no button then.
+	for (const button of document.querySelectorAll("form[data-auto] button")) button.hidden = true;
 	document.addEventListener("change", (e) => {
 		const form = e.target.form;
 		if (form && form.matches("form[data-auto]") && e.target.matches("select")) form.requestSubmit();
