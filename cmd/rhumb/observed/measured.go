@@ -33,7 +33,7 @@ type measured struct {
 	rules   *alerts.Alerts
 	explain *why.Explainer
 	lines   *lineCount
-	tell    *notify.Notifier
+	tell    *notify.Sender
 	fronts  []front
 	link    rhumb.DashboardLink
 	done    []func()
