@@ -73,7 +73,7 @@ func (s BackendStats) Lost() uint64 { return s.Unserved + s.Cut }
 // ReleaseStats counts the requests (HTTP) or connections (TCP, UDP) that one release's replicas got. Each counts once,
 // as served or as failed.
 type ReleaseStats struct {
-	Served  uint64
+	Served  uint64        // also those whose client left before the answer
 	Failed  uint64        `json:",omitzero"` // those that no replica of the release answered, and no other either
 	Errors  uint64        // failed ones, and 5xx answers
 	Latency time.Duration // sum over all served; HTTP: until the answer's header

@@ -1,13 +1,20 @@
 package observed
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"rhumb"
+	"rhumb/cmd/rhumb/observed/link"
 	"rhumb/engine/docker"
 	"rhumb/httpapi/client"
+	"rhumb/internal/unixsocket"
 	"rhumb/observe"
 	"rhumb/observe/alerts"
 	"rhumb/observe/measure"
@@ -26,21 +33,26 @@ type measured struct {
 	rules   *alerts.Alerts
 	explain *why.Explainer
 	lines   *lineCount
-	sender  *notify.Sender
+	tell    *notify.Sender
 	fronts  []front
 	link    rhumb.DashboardLink
 	done    []func()
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	scrapes map[string]map[string]rhumb.Scrape // by stack and service
 }
 
 // newMeasured opens the store of values and makes the parts around it. close ends what it has opened.
 func newMeasured(o Options, kept rhumb.Observer) (m *measured, err error) {
-	m = &measured{lines: newLineCount()}
+	m = &measured{log: o.Log, lines: newLineCount(), scrapes: map[string]map[string]rhumb.Scrape{}}
 	defer func() {
 		if err != nil {
 			m.close()
 		}
 	}()
-	m.store, err = metrics.Open(metrics.Options{Dir: filepath.Join(o.State, "metrics"), Keep: o.Keep, Size: o.Size, Log: o.Log})
+	m.store, err = metrics.Open(metrics.Options{Dir: filepath.Join(o.State, "metrics"), Keep: o.Keep, Size: o.Size,
+		Log: o.Log})
 	if err != nil {
 		return m, err
 	}
@@ -54,22 +66,31 @@ func newMeasured(o Options, kept rhumb.Observer) (m *measured, err error) {
 	if err != nil {
 		return m, err
 	}
-	m.done = append(m.done, func() { _ = daemon.Close() })
+	m.done = append(m.done, daemon.Close)
 	m.from = measure.New(measure.Deps{Engine: engine, Router: proxy.Dial(o.Data.ProxySocket()), Daemon: daemon,
-		Sink: m.store, Folders: []string{string(o.Data), "/var/lib/docker", "/"}, Log: o.Log})
-	if m.sender, err = notify.New(notify.Options{URLs: o.AlertTo, Log: o.Log}); err != nil {
+		Sink: m.store, Folders: []string{string(o.Data), engineRoot(engine), "/"},
+		ServerPID: func() int { return unixsocket.ServerPID(o.Server) }, Log: o.Log})
+	if m.tell, err = notify.New(notify.Options{URLs: o.AlertTo, Log: o.Log}); err != nil {
 		return m, err
 	}
-	m.rules = alerts.New(alerts.Deps{Metrics: m.store, Standings: m.from.Standings(), Notify: m.sender,
+	m.rules = alerts.New(alerts.Deps{Metrics: m.store, Standings: m.from.Standings(), Notify: m.tell,
 		File: filepath.Join(o.State, "alerts.json"), Link: o.dashboardURL(), Log: o.Log})
 	m.explain = why.New(why.Deps{Metrics: m.store, Lines: kept, Standings: m.from.Standings()})
 	return m, m.openFronts(o, kept, daemon)
 }
 
+// engineRoot returns the folder of the engine's data.
+func engineRoot(e *docker.Engine) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	info, _ := e.Info(ctx) // an engine that is away has the usual folder
+	return cmp.Or(info.Root, "/var/lib/docker")
+}
+
 // openFronts makes what answers people and other programs.
 func (m *measured) openFronts(o Options, kept rhumb.Observer, daemon *client.Client) error {
 	if o.Metrics != "" {
-		h := promapi.New(promapi.Deps{Store: m.store, Version: o.Version, Log: o.Log})
+		h := promapi.New(promapi.Deps{Store: m.store, Alerts: m.rules, Version: o.Version, Log: o.Log})
 		m.fronts = append(m.fronts, front{name: "metrics", addr: o.Metrics, handler: h, log: o.Log})
 	}
 	if o.Dashboard == "" {
@@ -87,18 +108,51 @@ func (m *measured) openFronts(o Options, kept rhumb.Observer, daemon *client.Cli
 	return nil
 }
 
-// parts returns what runs until the process ends.
+// measuredOrNot returns what measures. If that can't be, lines are kept all the same: it returns nil, which does
+// nothing.
+func measuredOrNot(o Options, kept rhumb.Observer) *measured {
+	m, err := newMeasured(o, kept)
+	if err != nil {
+		o.Log.Error("nothing is measured until the next start", "err", err)
+		return nil
+	}
+	return m
+}
+
+// offer adds to k what the process offers beside lines.
+func (m *measured) offer(k *link.Keeper) {
+	if m != nil {
+		k.Metrics, k.Alerts, k.Explainer, k.Dashboard = m.store, m.rules, m.explain, m
+	}
+}
+
+// parts returns what runs until the process ends. None of it ends the others.
 func (m *measured) parts() []func(context.Context) error {
+	if m == nil {
+		return nil
+	}
 	counting := func(ctx context.Context) error { return m.lines.measure(ctx, m.store) }
-	all := []func(context.Context) error{m.store.Run, m.from.Run, m.rules.Run, m.sender.Run, counting}
+	all := []func(context.Context) error{m.store.Run, m.from.Run, m.rules.Run, m.tell.Run, counting}
 	for _, f := range m.fronts {
 		all = append(all, f.run)
+	}
+	for i, part := range all {
+		all[i] = func(ctx context.Context) error {
+			if err := part(ctx); err != nil && ctx.Err() == nil {
+				m.log.Error("a part of what measures has ended", "err", err)
+			}
+			<-ctx.Done()
+			return nil
+		}
 	}
 	return all
 }
 
 // close ends what was opened, in the other order.
 func (m *measured) close() {
+	if m == nil {
+		return
+	}
 	for i := len(m.done) - 1; i >= 0; i-- {
 		m.done[i]()
 	}
@@ -106,7 +160,13 @@ func (m *measured) close() {
 
 // set takes what the stacks ask for.
 func (m *measured) set(stack string, o rhumb.Observing) {
-	m.from.SetScrapes(stack, o.Scrapes)
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.scrapes[stack] = o.Scrapes
+	m.from.SetScrapes(maps.Clone(m.scrapes))
 	m.rules.SetRules(stack, o.Rules)
 }
 
@@ -117,6 +177,14 @@ func (m *measured) DashboardLink(context.Context) (rhumb.DashboardLink, error) {
 			WithHint("start it without --dashboard \"\"")
 	}
 	return m.link, nil
+}
+
+// counting returns the sink with its lines counted.
+func (m *measured) counting(to observe.Sink) observe.Sink {
+	if m == nil {
+		return to
+	}
+	return counted{to, m.lines}
 }
 
 // counted is a sink that counts the lines that it takes.

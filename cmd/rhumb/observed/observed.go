@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"syscall"
+	"time"
 
 	"rhumb"
 	"rhumb/cmd/rhumb/observed/link"
@@ -90,22 +91,29 @@ func run(ctx context.Context, o Options,
 			err = closing
 		}
 	}()
-	bounds, err := openLimits(o.State, kept.SetLimits)
-	if err != nil {
-		return err
-	}
 	out, err := newForwarder(o)
 	if err != nil {
 		return err
 	}
-	to := sink{kept, out}
+	values := measuredOrNot(o, kept)
+	defer values.close()
+	asked, err := openObserving(o.State, func(stack string, o rhumb.Observing) {
+		kept.SetLimits(stack, o.Logs)
+		values.set(stack, o)
+	})
+	if err != nil {
+		return err
+	}
+	to := sink{values.counting(kept), out}
 	from, done, err := collecting(o, to)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return serve(ctx, o, link.Keeper{Version: o.Version, Observer: kept, Forwarding: to,
-		Drained: from.Drained, Limit: bounds.change, Log: o.Log}, kept.Run, outlive(from.Run, out.Run))
+	k := link.Keeper{Version: o.Version, Observer: kept, Forwarding: to, Drained: from.Drained, Observe: asked.change,
+		Log: o.Log}
+	values.offer(&k)
+	return serve(ctx, o, k, append(values.parts(), kept.Run, outlive(from.Run, out.Run))...)
 }
 
 // serve answers the daemon until ctx ends, and runs the parts meanwhile.

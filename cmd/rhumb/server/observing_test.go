@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"maps"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -14,8 +14,8 @@ import (
 	"rhumb"
 )
 
-// limitsTaken is a process that takes limits. With hangs it takes none and doesn't answer.
-type limitsTaken struct {
+// askedTaken is a process that takes what stacks ask for. With hangs it takes none and doesn't answer.
+type askedTaken struct {
 	mu sync.Mutex
 	taken
 }
@@ -24,10 +24,10 @@ type taken struct {
 	fails int // so many more times it fails
 	hangs bool
 	asked int
-	all   map[string]rhumb.LogLimits // the last that it took
+	all   map[string]rhumb.Observing // the last that it took
 }
 
-func (p *limitsTaken) take(ctx context.Context, all map[string]rhumb.LogLimits) error {
+func (p *askedTaken) take(ctx context.Context, all map[string]rhumb.Observing) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++
@@ -46,7 +46,7 @@ func (p *limitsTaken) take(ctx context.Context, all map[string]rhumb.LogLimits) 
 }
 
 // now returns the state after everything else in the bubble has come to rest.
-func (p *limitsTaken) now() taken {
+func (p *askedTaken) now() taken {
 	synctest.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,16 +54,16 @@ func (p *limitsTaken) now() taken {
 }
 
 // set replaces the state.
-func (p *limitsTaken) set(s taken) {
+func (p *askedTaken) set(s taken) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken = s
 }
 
 // sending starts a sender that sends to p until the test ends. Its log is in text.
-func sending(t *testing.T) (k *logLimits, p *limitsTaken, text *bytes.Buffer) {
-	p, text = &limitsTaken{}, &bytes.Buffer{}
-	k = newLogLimits(Config{Observe: "off"}, nil, slog.New(slog.NewTextHandler(text, nil)))
+func sending(t *testing.T) (k *observing, p *askedTaken, text *bytes.Buffer) {
+	p, text = &askedTaken{}, &bytes.Buffer{}
+	k = newObserving(Config{Observe: "off"}, nil, slog.New(slog.NewTextHandler(text, nil)))
 	k.send = p.take
 	done := make(chan error, 1)
 	go func() { done <- k.run(t.Context()) }()
@@ -76,38 +76,38 @@ func sending(t *testing.T) (k *logLimits, p *limitsTaken, text *bytes.Buffer) {
 }
 
 var (
-	short = rhumb.LogLimits{Keep: time.Hour}
-	small = rhumb.LogLimits{Size: 16 << 20}
+	short = rhumb.Observing{Logs: rhumb.LogLimits{Keep: time.Hour}}
+	small = rhumb.Observing{Logs: rhumb.LogLimits{Size: 16 << 20}}
 )
 
-func TestLimitsOfLogsAreSentWhenTheyChange(t *testing.T) {
+func TestWhatStacksAskForIsSentWhenItChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p, _ := sending(t)
 		for i, step := range []struct {
-			stack  string
-			limits rhumb.LogLimits
-			asked  int
-			want   map[string]rhumb.LogLimits
+			stack string
+			asks  rhumb.Observing
+			asked int
+			want  map[string]rhumb.Observing
 		}{
-			{"shop", short, 1, map[string]rhumb.LogLimits{"shop": short}},
-			{"shop", short, 1, map[string]rhumb.LogLimits{"shop": short}},
-			{"blog", rhumb.LogLimits{}, 2, map[string]rhumb.LogLimits{"shop": short, "blog": {}}},
-			{"shop", small, 3, map[string]rhumb.LogLimits{"shop": small, "blog": {}}},
+			{"shop", short, 1, map[string]rhumb.Observing{"shop": short}},
+			{"shop", short, 1, map[string]rhumb.Observing{"shop": short}},
+			{"blog", rhumb.Observing{}, 2, map[string]rhumb.Observing{"shop": short, "blog": {}}},
+			{"shop", small, 3, map[string]rhumb.Observing{"shop": small, "blog": {}}},
 		} {
-			k.record(step.stack, step.limits)
-			if s := p.now(); s.asked != step.asked || !maps.Equal(s.all, step.want) {
+			k.record(step.stack, step.asks)
+			if s := p.now(); s.asked != step.asked || !reflect.DeepEqual(s.all, step.want) {
 				t.Errorf("%d: asked %d times, has %v", i, s.asked, s.all)
 			}
 		}
 		p.set(taken{})
-		time.Sleep(limitsEvery)
+		time.Sleep(observingEvery)
 		if s := p.now(); s.asked != 1 || len(s.all) != 2 {
 			t.Errorf("later: asked %d times, has %v", s.asked, s.all)
 		}
 	})
 }
 
-func TestLimitsWaitForAProcessThatIsAway(t *testing.T) {
+func TestWhatStacksAskForWaitsForAProcessThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p, text := sending(t)
 		p.set(taken{fails: 10})
@@ -123,32 +123,32 @@ func TestLimitsWaitForAProcessThatIsAway(t *testing.T) {
 		if took := time.Since(began); took != 63*time.Second+4*time.Minute {
 			t.Errorf("they arrived after %s", took)
 		}
-		if all := p.now().all; all["shop"] != small || all["blog"] != short {
+		if all := p.now().all; !reflect.DeepEqual(all["shop"], small) || !reflect.DeepEqual(all["blog"], short) {
 			t.Errorf("it has %v", all)
 		}
-		if n := strings.Count(text.String(), "limits of logs not sent"); n != 1 {
+		if n := strings.Count(text.String(), "what the stacks ask of observe not sent"); n != 1 {
 			t.Errorf("the log has %q", text)
 		}
 	})
 }
 
-func TestAProcessThatHangsIsSentTheLimitsLater(t *testing.T) {
+func TestAProcessThatHangsIsSentItLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, p, text := sending(t)
 		p.set(taken{hangs: true})
 		k.record("shop", short)
-		time.Sleep(limitsTime)
+		time.Sleep(observingTime)
 		p.set(taken{})
 		time.Sleep(time.Second)
-		if s := p.now(); s.asked != 1 || s.all["shop"] != short || text.Len() > 0 {
+		if s := p.now(); s.asked != 1 || !reflect.DeepEqual(s.all["shop"], short) || text.Len() > 0 {
 			t.Errorf("asked %d times, has %v; the log has %q", s.asked, s.all, text)
 		}
 	})
 }
 
-func TestWithoutKeptLogsNoLimitsAreSent(t *testing.T) {
+func TestWithoutAProcessThatObservesNothingIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newLogLimits(Config{Observe: "off"}, nil, slog.New(slog.DiscardHandler))
+		k := newObserving(Config{Observe: "off"}, nil, slog.New(slog.DiscardHandler))
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
 		k.record("shop", short)
