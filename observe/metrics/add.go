@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
@@ -119,7 +121,7 @@ type refs struct {
 }
 
 const (
-	maxRefs  = 2 * DefaultSeries // a caller that makes a Series for each sample fills them
+	maxRefs  = DefaultSeries // a caller that makes a Series for each sample fills them
 	keepRefs = 10 * time.Minute
 )
 
@@ -133,7 +135,7 @@ func (c *refs) find(of *observe.Series, now time.Time) *ref {
 			clear(c.of)
 		}
 		ls := make([]labels.Label, 0, len(of.Labels)+1)
-		ls = append(ls, labels.Label{Name: labels.MetricName, Value: of.Name})
+		ls = append(ls, labels.Label{Name: model.MetricNameLabel, Value: of.Name})
 		for _, l := range of.Labels {
 			ls = append(ls, labels.Label{Name: l.Name, Value: l.Value})
 		}
@@ -166,7 +168,8 @@ func (c *refs) sweep(now time.Time) {
 
 var errTooMany = errors.New("the limit of series is reached")
 
-// seriesCount bounds the series in memory. It implements the library's SeriesLifecycleCallback.
+// seriesCount bounds the series in memory. A quarter of the limit is for rhumb's own. It implements the library's
+// SeriesLifecycleCallback.
 type seriesCount struct {
 	limit  int64
 	n      atomic.Int64
@@ -174,8 +177,12 @@ type seriesCount struct {
 }
 
 // PreCreation refuses a series beyond the limit.
-func (c *seriesCount) PreCreation(labels.Labels) error {
-	if c.closed.Load() && c.n.Load() >= c.limit {
+func (c *seriesCount) PreCreation(ls labels.Labels) error {
+	limit := c.limit
+	if !strings.HasPrefix(ls.Get(model.MetricNameLabel), "rhumb_") {
+		limit -= limit / 4
+	}
+	if c.closed.Load() && c.n.Load() >= limit {
 		return errTooMany
 	}
 	return nil

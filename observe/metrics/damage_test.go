@@ -123,7 +123,7 @@ const perSeries = 6000
 // wide is to how many series it adds them.
 const wide = 100
 
-// addHour adds a sample a second of each of some series for a block's time and more, of which the last is at the time at.
+// addHour adds a sample a second to each of some series. The last one is at the time at.
 func addHour(s *metrics.Store, at time.Time) error {
 	all := make([]observe.Sample, wide)
 	for i := range all {

@@ -35,7 +35,7 @@ type Options struct {
 	Dir    string
 	Keep   time.Duration // 0: DefaultKeep
 	Size   int64         // bytes on disk; 0: DefaultSize
-	Series int           // how many series may have samples within an hour or two; 0: DefaultSeries
+	Series int           // that had samples within the last hour or two; 0: DefaultSeries
 	Log    *slog.Logger
 }
 
@@ -43,7 +43,7 @@ type Options struct {
 const (
 	DefaultKeep   = 15 * 24 * time.Hour
 	DefaultSize   = 1 << 30
-	DefaultSeries = 100_000
+	DefaultSeries = 200_000
 )
 
 // blockRange is the time range of the youngest blocks. The samples of up to one and a half of it are in memory.
@@ -209,6 +209,3 @@ func guarded(f func() error) (err error) {
 	}()
 	return f()
 }
-
-// library returns the library's logger: of what it reports only warnings and errors matter to operators.
-func (s *Store) library() *slog.Logger { return slog.New(atLeastWarn{s.opts.Log.Handler()}) }

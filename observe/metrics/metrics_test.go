@@ -159,7 +159,7 @@ func TestASeriesThatEndedHasNoValueAnyMore(t *testing.T) {
 }
 
 func TestSamplesThatCannotBeKeptAreCounted(t *testing.T) {
-	s := open(t, metrics.Options{Dir: t.TempDir(), Series: 2})
+	s := open(t, metrics.Options{Dir: t.TempDir(), Series: 3})
 	defer closeStore(t, s)
 	up := series("up")
 	add(t, s, start, up, 1)
@@ -175,6 +175,16 @@ func TestSamplesThatCannotBeKeptAreCounted(t *testing.T) {
 	err = s.Add(t.Context(), start, []observe.Sample{{Series: series("up", "a", "1", "a", "2")}})
 	if rhumb.ErrorCode(err) != rhumb.Invalid || s.Dropped() != 3 {
 		t.Errorf("a label twice: %v, %d dropped", err, s.Dropped())
+	}
+	four := open(t, metrics.Options{Dir: t.TempDir(), Series: 4})
+	defer closeStore(t, four)
+	for _, c := range []struct {
+		name string
+		ok   bool
+	}{{"a", true}, {"b", true}, {"c", true}, {"d", false}, {"rhumb_d", true}, {"rhumb_e", false}} {
+		if err := four.Add(t.Context(), start, []observe.Sample{{Series: series(c.name)}}); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
 	}
 	if got := query(t, s, rhumb.MetricQuery{Expr: "second", Until: start}, start); got != "{__name__=second}: 2@0s\n" {
 		t.Errorf("what can be kept isn't: %q", got)

@@ -15,7 +15,8 @@ import (
 	"rhumb/internal/atomicfile"
 )
 
-// readSegment returns the error at which a segment of a log can't be read further. It is torn if there is nothing behind.
+// readSegment returns the error at which a segment of a log can't be read further. It is torn if there is nothing
+// behind.
 func readSegment(path string) (torn bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -40,7 +41,7 @@ func (a *api) exposition(w http.ResponseWriter, r *http.Request) {
 func expose(vec promql.Vector) []byte {
 	names := make([]string, 0, len(vec))
 	for _, s := range vec {
-		names = append(names, s.Metric.Get(labels.MetricName))
+		names = append(names, s.Metric.Get(model.MetricNameLabel))
 	}
 	slices.Sort(names)
 	of := map[string]string{} // the family of each name
@@ -51,7 +52,7 @@ func expose(vec promql.Vector) []byte {
 			of[name] = family
 		}
 	}
-	family := func(s promql.Sample) string { return of[s.Metric.Get(labels.MetricName)] }
+	family := func(s promql.Sample) string { return of[s.Metric.Get(model.MetricNameLabel)] }
 	slices.SortFunc(vec, func(x, y promql.Sample) int {
 		return cmp.Or(cmp.Compare(family(x), family(y)), compareIn(x.Metric, y.Metric))
 	})
@@ -67,7 +68,7 @@ func expose(vec promql.Vector) []byte {
 
 // compareIn sorts the samples of a family: by name, and buckets by their bound as a number.
 func compareIn(x, y labels.Labels) int {
-	if c := cmp.Compare(x.Get(labels.MetricName), y.Get(labels.MetricName)); c != 0 {
+	if c := cmp.Compare(x.Get(model.MetricNameLabel), y.Get(model.MetricNameLabel)); c != 0 {
 		return c
 	}
 	without := func(ls labels.Labels) labels.Labels { return ls.MatchLabels(false, labels.BucketLabel) }
@@ -89,10 +90,10 @@ func bound(ls labels.Labels) float64 {
 }
 
 func appendSample(b []byte, s promql.Sample) []byte {
-	b = append(b, s.Metric.Get(labels.MetricName)...)
+	b = append(b, s.Metric.Get(model.MetricNameLabel)...)
 	open := byte('{')
 	s.Metric.Range(func(l labels.Label) {
-		if l.Name == labels.MetricName {
+		if l.Name == model.MetricNameLabel {
 			return
 		}
 		b = append(append(append(b, open), l.Name...), `="`...)

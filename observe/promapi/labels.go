@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"rhumb/observe/metrics"
@@ -84,7 +85,7 @@ func (a *api) metadata(r *http.Request) ([]byte, []string, error) {
 	}
 	var names []string
 	err = a.inTurn(r.Context(), func() (err error) {
-		names, err = a.Store.LabelValues(r.Context(), labels.MetricName, metrics.Selection{Since: time.Now().Add(-time.Hour)})
+		names, err = a.Store.LabelValues(r.Context(), model.MetricNameLabel, metrics.Selection{Since: time.Now().Add(-time.Hour)})
 		return err
 	})
 	if err != nil {

@@ -73,7 +73,8 @@ func kinds() []kind {
 		}
 		all = append(all,
 			kind{series("rhumb_request_duration_seconds_sum", web...), func(i int) float64 { return float64(i) * 0.137 }},
-			kind{series("rhumb_request_duration_seconds_count", web...), func(i int) float64 { return float64(i * 6 * (n + 1)) }})
+			kind{series("rhumb_request_duration_seconds_count", web...),
+				func(i int) float64 { return float64(i * 6 * (n + 1)) }})
 	}
 	return append(all,
 		kind{series("rhumb_node_load1"), func(i int) float64 { return float64(i%13) / 7 }},
