@@ -16,6 +16,9 @@ import (
 // reserved begins the names of rhumb's own series. An application can't have such series.
 const reserved = "rhumb_"
 
+// nameLabel is the label in which the library has the name of a series.
+const nameLabel = "__name__"
+
 // parse adds the samples of an answer to the board, and returns how many they are. Times that the application gives its
 // samples don't count.
 func (s *scraper) parse(body []byte, contentType string) (int, error) {
@@ -82,7 +85,7 @@ func labelled(lset labels.Labels, own []string) *observe.Series {
 	pairs := make([]string, 0, len(own)+8)
 	pairs = append(pairs, own...)
 	lset.Range(func(l labels.Label) {
-		if l.Name == labels.MetricName {
+		if l.Name == nameLabel {
 			return
 		}
 		name := l.Name
@@ -91,7 +94,7 @@ func labelled(lset labels.Labels, own []string) *observe.Series {
 		}
 		pairs = append(pairs, name, l.Value)
 	})
-	return seriesOf(lset.Get(labels.MetricName), pairs)
+	return seriesOf(lset.Get(nameLabel), pairs)
 }
 
 func isOwn(own []string, name string) bool {

@@ -15,7 +15,7 @@ import (
 // How often the engine's replicas are listed.
 const (
 	listEvery   = 30 * time.Second       // beside the engine's events
-	listPause   = 100 * time.Millisecond // at least, between two lists
+	listPause   = 300 * time.Millisecond // at least, between two lists
 	listTimeout = 10 * time.Second
 	retryEngine = 2 * time.Second
 )
