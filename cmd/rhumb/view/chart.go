@@ -69,6 +69,7 @@ func (c *chart) scale() bool {
 		}
 		high += pad
 	}
+	low, high = max(low, -math.MaxFloat64), min(high, math.MaxFloat64)
 	step := niceStep(low, high, max(c.rows/3, 2))
 	c.low, c.high = math.Floor(low/step)*step, math.Ceil(high/step)*step
 	if !(c.high > c.low) || math.IsInf(c.high-c.low, 0) { // numbers at the end of what there is
@@ -76,7 +77,7 @@ func (c *chart) scale() bool {
 	}
 	for i := 0; i <= 2*c.rows; i++ {
 		v := c.low + float64(i)*step
-		if v > c.high+step/2 || step <= 0 {
+		if math.IsInf(v, 0) || v > c.high+step/2 || step <= 0 {
 			break
 		}
 		c.ticks = append(c.ticks, v)
@@ -134,7 +135,13 @@ func pad(s string, width int) string {
 }
 
 // height returns how high a value is, from 0 at the lower edge to 1 at the upper.
-func (c *chart) height(v float64) float64 { return (v/2 - c.low/2) / (c.high/2 - c.low/2) }
+func (c *chart) height(v float64) float64 {
+	h := (v/2 - c.low/2) / (c.high/2 - c.low/2) // halves, because the whole may be too large a number
+	if math.IsNaN(h) {
+		return 0
+	}
+	return min(max(h, 0), 1)
+}
 
 // plot draws a series. Points with a gap between them aren't joined.
 func (c *chart) plot(p *plot, n int, s rhumb.Series) {
