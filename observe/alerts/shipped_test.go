@@ -219,7 +219,8 @@ func TestGoodDeploymentsSendNoMessage(t *testing.T) {
 	s := newSim(t, evaluateEvery)
 	s.goes(12*time.Minute, nil)
 	for i := range 50 {
-		d := rhumb.Deployment{ID: int64(i), Stack: "shop", Phase: rhumb.PhaseRolling, Started: s.now, From: s.web, To: s.web + 1}
+		d := rhumb.Deployment{ID: int64(i), Stack: "shop", Phase: rhumb.PhaseRolling, Started: s.now, From: s.web,
+			To: s.web + 1}
 		s.deployment("shop", &d)
 		s.set("rhumb_stack_deployment_open"+onShop, 1)
 		old := s.requests()

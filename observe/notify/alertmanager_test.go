@@ -66,7 +66,8 @@ func until(t *testing.T, what string, holds func() bool) {
 func TestARealAlertmanagerReceivesAndResolves(t *testing.T) {
 	hook := serve(t, 200)
 	addr := startAlertmanager(t, hook.URL)
-	n, err := New(Options{URLs: []string{"alertmanager+http://" + addr}, Host: "host1", Log: slog.New(slog.DiscardHandler)})
+	n, err := New(Options{URLs: []string{"alertmanager+http://" + addr}, Host: "host1",
+		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
