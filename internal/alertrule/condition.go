@@ -71,7 +71,8 @@ func split(condition string) []word {
 			continue
 		}
 		begin := i
-		for i < len(runes) && !strings.ContainsRune(" \t\n\r", runes[i]) && isOperator(runes[i]) == isOperator(runes[begin]) {
+		for i < len(runes) && !strings.ContainsRune(" \t\n\r", runes[i]) &&
+			isOperator(runes[i]) == isOperator(runes[begin]) {
 			i++
 		}
 		words = append(words, word{string(runes[begin:i]), begin + 1})
@@ -160,7 +161,8 @@ func (p *parser) time(least, most time.Duration) (time.Duration, error) {
 		d = time.Duration(min(max(n, -1), 1000)) * 24 * time.Hour
 	}
 	if err != nil || d < least || d > most || d%time.Second != 0 {
-		return 0, wrong(w, "write it as 90s, 5m or 1h30m", "%s is not a time from %s to %s", shown(w), spanOf(least), spanOf(most))
+		return 0, wrong(w, "write it as 90s, 5m or 1h30m", "%s is not a time from %s to %s", shown(w), spanOf(least),
+			spanOf(most))
 	}
 	return d, nil
 }

@@ -111,7 +111,8 @@ func FuzzConditionsNeverPanic(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := Parse(text, Scope{Stack: "shop", Service: "web"})
 		if err != nil {
-			if rhumb.ErrorCode(err) != rhumb.Invalid || rhumb.ErrorHint(err) == "" || !strings.HasPrefix(err.Error(), "column ") {
+			if rhumb.ErrorCode(err) != rhumb.Invalid || rhumb.ErrorHint(err) == "" ||
+				!strings.HasPrefix(err.Error(), "column ") {
 				t.Errorf("%q: %v", text, err)
 			}
 			return

@@ -14,7 +14,9 @@ var placeholder = regexp.MustCompile(`\{\{ ?([a-zA-Z_][a-zA-Z0-9_]*) ?\}\}`)
 
 // Fill returns the text of a rule with its placeholders replaced by what of returns.
 func Fill(text string, of func(name string) string) string {
-	return placeholder.ReplaceAllStringFunc(text, func(m string) string { return of(placeholder.FindStringSubmatch(m)[1]) })
+	return placeholder.ReplaceAllStringFunc(text, func(m string) string {
+		return of(placeholder.FindStringSubmatch(m)[1])
+	})
 }
 
 // PrometheusFile returns the rules that aren't off as a rule file of Prometheus.

@@ -39,7 +39,8 @@ var (
 
 // measures are all that a condition can compare.
 var measures = []measure{
-	{name: "cpu", example: "cpu > 80% for 5m, or cpu > 1.5 (CPUs)", units: []unit{percent, count}, replicas: true, rule: cpu},
+	{name: "cpu", example: "cpu > 80% for 5m, or cpu > 1.5 (CPUs)", units: []unit{percent, count}, replicas: true,
+		rule: cpu},
 	{name: "memory", example: "memory > 90%, or memory > 500MB", units: append([]unit{percent}, sizes...), replicas: true,
 		rule: memory},
 	{name: "errors", example: "errors > 5%, or errors > 2/s", units: append([]unit{percent}, rates...), rule: failures},
@@ -50,7 +51,8 @@ var measures = []measure{
 	{name: "latency_p99", example: "latency_p99 > 500ms for 5m", units: times, rule: latency},
 	{name: "restarts", example: "restarts > 3 in 10m", units: []unit{count}, window: 10 * time.Minute, replicas: true,
 		rule: restarts},
-	{name: "error_lines", example: "error_lines > 10 in 5m", units: []unit{count}, window: 5 * time.Minute, rule: errorLines},
+	{name: "error_lines", example: "error_lines > 10 in 5m", units: []unit{count}, window: 5 * time.Minute,
+		rule: errorLines},
 	{name: "disk", example: "disk > 85%", units: []unit{percent}, machine: true, rule: disk},
 }
 

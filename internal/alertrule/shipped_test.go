@@ -51,7 +51,8 @@ func TestShippedRulesAreFoundByTheirUniqueNames(t *testing.T) {
 		t.Errorf("found %+v", r)
 	}
 	of, web := NamesFor(Scope{Stack: "shop"}), NamesFor(Scope{Stack: "shop", Service: "web"})
-	if !slices.IsSorted(of) || len(of) != len(web)+1 || slices.Contains(of, "DiskFull") || !slices.Contains(web, "Unhealthy") {
+	if !slices.IsSorted(of) || len(of) != len(web)+1 || slices.Contains(of, "DiskFull") ||
+		!slices.Contains(web, "Unhealthy") {
 		t.Errorf("a stack can change %v, a service %v", of, web)
 	}
 }

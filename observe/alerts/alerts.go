@@ -53,28 +53,18 @@ type Alerts struct {
 
 	saving sync.Mutex // held while the file is written: the state that is written last is the newest
 	mu     sync.Mutex
-	state  state
-	began  time.Time          // since when samples have been fresh without a gap; zero: they aren't
-	blind  time.Time          // since when there have been no fresh samples; zero: there are
-	failed map[string]failing // rules that can't be evaluated, by their key
-	full   bool               // the log has that there are too many alerts
+	book   book
 }
 
 var _ rhumb.Alerts = (*Alerts)(nil)
-
-// failing is a rule that can't be evaluated.
-type failing struct {
-	rule  rhumb.AlertRule
-	since time.Time
-	err   error
-}
 
 // New reads the file. A file that can't be read is set aside, and the log has it. New starts nothing.
 func New(d Deps) *Alerts {
 	if d.Log == nil {
 		d.Log = slog.Default()
 	}
-	return &Alerts{deps: d, state: load(d.File, d.Log), failed: map[string]failing{}}
+	return &Alerts{deps: d, book: book{standings: d.Standings, link: d.Link, log: d.Log, state: load(d.File, d.Log),
+		failed: map[string]failing{}}}
 }
 
 // SetRules replaces the rules of a stack, also across restarts. A stack without rules of its own has rhumb's.
@@ -84,17 +74,17 @@ func (a *Alerts) SetRules(stack string, rules []rhumb.AlertRule) {
 		rules[i].Stack = stack
 	}
 	a.mu.Lock()
-	was, known := a.state.Rules[stack]
+	was, known := a.book.state.Rules[stack]
 	switch {
 	case slices.Equal(was, rules):
 		a.mu.Unlock()
 		return
 	case len(rules) == 0:
-		delete(a.state.Rules, stack)
-	case !known && len(a.state.Rules) >= maxStacks:
+		delete(a.book.state.Rules, stack)
+	case !known && len(a.book.state.Rules) >= maxStacks:
 		a.deps.Log.Error("too many stacks have rules of their own", "stack", stack)
 	default:
-		a.state.Rules[stack] = rules
+		a.book.state.Rules[stack] = rules
 	}
 	a.mu.Unlock()
 	_ = a.save() // the log has it, and the daemon sends the rules again
@@ -126,19 +116,10 @@ func (a *Alerts) turn(ctx context.Context, now time.Time) {
 		return // what could not be asked says nothing
 	}
 	a.mu.Lock()
-	changed := a.notice(rules, fresh, &results, now)
-	for _, r := range results {
-		changed = a.apply(r, now) || changed
-	}
-	if fresh {
-		changed = a.resolveOrphans(rules, now) || changed
-	}
-	changed = a.forget(now) || changed
-	a.mark(now)
-	messages := a.incidents(now)
-	firing, ended := a.current(now)
+	messages, changed := a.book.turn(rules, fresh, results, now)
+	firing, ended := a.book.current(now)
 	a.mu.Unlock()
-	if changed || len(messages) > 0 {
+	if changed {
 		_ = a.save() // the log has it; people must learn of the alerts anyway
 	}
 	for _, m := range messages {
@@ -152,7 +133,7 @@ func (a *Alerts) ruleSet() ruleSet {
 	rules := alertrule.Shipped()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, own := range a.state.Rules {
+	for _, own := range a.book.state.Rules {
 		rules = append(rules, own...)
 	}
 	slices.SortFunc(rules, compareRules)

@@ -16,7 +16,7 @@ func (a *Alerts) Alerts(_ context.Context, stack string) ([]rhumb.Alert, error) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	all := []rhumb.Alert{}
-	for _, rec := range a.state.Alerts {
+	for _, rec := range a.book.state.Alerts {
 		if stack == "" || rec.Stack == stack {
 			all = append(all, rec.Alert)
 		}
@@ -45,7 +45,7 @@ func (a *Alerts) Silences(context.Context) ([]rhumb.Silence, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	live := []rhumb.Silence{}
-	for _, s := range a.state.Silences {
+	for _, s := range a.book.state.Silences {
 		if s.Until.After(time.Now()) {
 			live = append(live, s)
 		}
@@ -80,13 +80,13 @@ func (a *Alerts) Silence(_ context.Context, s rhumb.Silence) (rhumb.Silence, err
 	}
 	s.ID, s.Made = strings.ToLower(rand.Text()[:8]), now
 	a.mu.Lock()
-	if len(a.state.Silences) >= maxSilences {
+	if len(a.book.state.Silences) >= maxSilences {
 		a.mu.Unlock()
 		return s, rhumb.Errorf(rhumb.Invalid, "there are %d silences already", maxSilences).
 			WithHint("remove some; rhumb alerts silences lists them")
 	}
-	a.state.Silences = append(a.state.Silences, s)
-	a.mark(now)
+	a.book.state.Silences = append(a.book.state.Silences, s)
+	a.book.mark(now)
 	a.mu.Unlock()
 	return s, a.save()
 }
@@ -94,14 +94,14 @@ func (a *Alerts) Silence(_ context.Context, s rhumb.Silence) (rhumb.Silence, err
 // RemoveSilence implements rhumb.Alerts.
 func (a *Alerts) RemoveSilence(_ context.Context, id string) error {
 	a.mu.Lock()
-	i := slices.IndexFunc(a.state.Silences, func(s rhumb.Silence) bool { return s.ID == id })
+	i := slices.IndexFunc(a.book.state.Silences, func(s rhumb.Silence) bool { return s.ID == id })
 	if i < 0 {
 		a.mu.Unlock()
 		return rhumb.Errorf(rhumb.NotFound, "there is no silence %s", clean(id, 20)).
 			WithHint("rhumb alerts silences lists them")
 	}
-	a.state.Silences = slices.Delete(a.state.Silences, i, i+1)
-	a.mark(time.Now())
+	a.book.state.Silences = slices.Delete(a.book.state.Silences, i, i+1)
+	a.book.mark(time.Now())
 	a.mu.Unlock()
 	return a.save()
 }

@@ -34,36 +34,36 @@ func visible(rec *record) bool {
 }
 
 // incidents returns the messages that are due, and records them as sent.
-func (a *Alerts) incidents(now time.Time) []notify.Message {
+func (b *book) incidents(now time.Time) []notify.Message {
 	firing := map[string][]*record{} // visible, by stack
-	for _, rec := range a.state.Alerts {
+	for _, rec := range b.state.Alerts {
 		if visible(rec) {
 			firing[rec.Stack] = append(firing[rec.Stack], rec)
 		}
 	}
 	for stack := range firing {
-		if a.state.Incidents[stack] == nil {
-			a.state.Incidents[stack] = &incident{ID: fmt.Sprintf("%s-%d", cmp.Or(stack, "server"), now.Unix()),
+		if b.state.Incidents[stack] == nil {
+			b.state.Incidents[stack] = &incident{ID: fmt.Sprintf("%s-%d", cmp.Or(stack, "server"), now.Unix()),
 				Known: map[string]rhumb.Alert{}}
 		}
 	}
 	var due []notify.Message
-	for _, stack := range slices.Sorted(maps.Keys(a.state.Incidents)) {
-		i := a.state.Incidents[stack]
-		if m, ok := a.advance(i, firing[stack], now); ok {
-			m.Stack, m.At, m.Incident, m.Link = stack, now, i.ID, a.deps.Link
-			m.Release, m.Deployment = a.standing(stack, now)
+	for _, stack := range slices.Sorted(maps.Keys(b.state.Incidents)) {
+		i := b.state.Incidents[stack]
+		if m, ok := b.advance(i, firing[stack], now); ok {
+			m.Stack, m.At, m.Incident, m.Link = stack, now, i.ID, b.link
+			m.Release, m.Deployment = b.standing(stack, now)
 			due = append(due, m)
 		}
 		if len(i.Known) == 0 && i.First.IsZero() {
-			delete(a.state.Incidents, stack)
+			delete(b.state.Incidents, stack)
 		}
 	}
 	return due
 }
 
 // advance returns the message about an incident that is due now, if there is one.
-func (a *Alerts) advance(i *incident, firing []*record, now time.Time) (notify.Message, bool) {
+func (b *book) advance(i *incident, firing []*record, now time.Time) (notify.Message, bool) {
 	m := notify.Message{Kind: notify.Firing}
 	urgent, critical := i.Sent.IsZero(), false
 	for _, rec := range firing {
@@ -75,7 +75,7 @@ func (a *Alerts) advance(i *incident, firing []*record, now time.Time) (notify.M
 		m.New = append(m.New, rec.Alert)
 		urgent = urgent || rec.Severity == rhumb.SeverityCritical
 	}
-	m.Resolved = a.over(i, now)
+	m.Resolved = b.over(i, now)
 	switch {
 	case len(m.New) > 0:
 		if i.First.IsZero() {
@@ -98,10 +98,10 @@ func (a *Alerts) advance(i *incident, firing []*record, now time.Time) (notify.M
 
 // over returns the alerts that people know of and that are over. One that is silenced now isn't, and neither is one
 // that begins again.
-func (a *Alerts) over(i *incident, now time.Time) []rhumb.Alert {
+func (b *book) over(i *incident, now time.Time) []rhumb.Alert {
 	var list []rhumb.Alert
 	for id, alert := range i.Known {
-		switch rec := a.state.Alerts[id]; {
+		switch rec := b.state.Alerts[id]; {
 		case rec == nil: // it began again, and was over before it fired
 			alert.State, alert.Resolved = rhumb.AlertResolved, now
 			list = append(list, alert)
@@ -134,8 +134,8 @@ func compareAlerts(a, b rhumb.Alert) int {
 }
 
 // current returns the alerts that fire and that people are to know of, and those that ended a short time ago.
-func (a *Alerts) current(now time.Time) (firing, ended []rhumb.Alert) {
-	for _, rec := range a.state.Alerts {
+func (b *book) current(now time.Time) (firing, ended []rhumb.Alert) {
+	for _, rec := range b.state.Alerts {
 		switch {
 		case visible(rec):
 			firing = append(firing, rec.Alert)
@@ -149,8 +149,8 @@ func (a *Alerts) current(now time.Time) (firing, ended []rhumb.Alert) {
 }
 
 // standing returns which release of a stack serves, and its open or last deployment in words.
-func (a *Alerts) standing(stack string, now time.Time) (release int, deployment string) {
-	info, at := a.deps.Standings.Stack(stack)
+func (b *book) standing(stack string, now time.Time) (release int, deployment string) {
+	info, at := b.standings.Stack(stack)
 	d := info.Deployment
 	switch {
 	case at.IsZero() || d == nil:

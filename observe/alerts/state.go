@@ -75,7 +75,7 @@ func (a *Alerts) save() error {
 	a.saving.Lock()
 	defer a.saving.Unlock()
 	a.mu.Lock()
-	b, err := json.Marshal(a.state)
+	b, err := json.Marshal(a.book.state)
 	a.mu.Unlock()
 	if err == nil {
 		err = atomicfile.Write(a.deps.File, b, 0o600)

@@ -19,31 +19,31 @@ const (
 )
 
 // apply brings the alerts of a rule up to date. It reports whether one changed its state.
-func (a *Alerts) apply(r result, now time.Time) (changed bool) {
+func (b *book) apply(r result, now time.Time) (changed bool) {
 	if r.err != nil {
 		return false // the alerts stay as they are
 	}
 	for _, h := range r.holds {
-		changed = a.hold(r.rule, h, now) || changed
+		changed = b.hold(r.rule, h, now) || changed
 	}
 	own := r.rule
-	for id, rec := range a.state.Alerts {
+	for id, rec := range b.state.Alerts {
 		if rec.key() == keyOf(own) && !rec.Last.Equal(now) {
-			changed = a.release(id, own.Keep, now) || changed
+			changed = b.release(id, own.Keep, now) || changed
 		}
 	}
 	return changed
 }
 
 // hold records that a rule's condition holds.
-func (a *Alerts) hold(r rhumb.AlertRule, h holding, now time.Time) (changed bool) {
-	rec := a.state.Alerts[h.id]
+func (b *book) hold(r rhumb.AlertRule, h holding, now time.Time) (changed bool) {
+	rec := b.state.Alerts[h.id]
 	if rec == nil || rec.State == rhumb.AlertResolved {
-		if rec == nil && !a.room() {
+		if rec == nil && !b.room() {
 			return false
 		}
 		rec = &record{Alert: rhumb.Alert{ID: h.id, Rule: r.Name, State: rhumb.AlertPending, Since: now}, Last: now}
-		a.state.Alerts[h.id] = rec
+		b.state.Alerts[h.id] = rec
 		changed = true
 	}
 	if rec.State == rhumb.AlertPending && now.Sub(rec.Last) > maxGap {
@@ -57,87 +57,88 @@ func (a *Alerts) hold(r rhumb.AlertRule, h holding, now time.Time) (changed bool
 	rec.Replica = rec.Labels["replica"]
 	if rec.State == rhumb.AlertPending && now.Sub(rec.Since) >= r.For {
 		rec.State, rec.Fired, changed = rhumb.AlertFiring, now, true
-		a.deps.Log.Info("alert fires", "rule", r.Name, "stack", rec.Stack, "service", rec.Service, "text", rec.Text)
+		b.log.Info("alert fires", "rule", r.Name, "stack", rec.Stack, "service", rec.Service, "text", rec.Text)
 	}
 	return changed
 }
 
 // release records that an alert's condition doesn't hold any more.
-func (a *Alerts) release(id string, keep time.Duration, now time.Time) (changed bool) {
-	rec := a.state.Alerts[id]
+func (b *book) release(id string, keep time.Duration, now time.Time) (changed bool) {
+	rec := b.state.Alerts[id]
 	switch {
 	case rec.State == rhumb.AlertPending:
-		delete(a.state.Alerts, id)
+		delete(b.state.Alerts, id)
 		return true
-	case rec.State != rhumb.AlertFiring || now.Sub(rec.Last) < keep || !a.warm(now) && rec.Rule != alertrule.MeasuringStopped:
+	case rec.State != rhumb.AlertFiring || now.Sub(rec.Last) < keep ||
+		!b.warm(now) && rec.Rule != alertrule.MeasuringStopped:
 		return false
 	}
 	rec.State, rec.Resolved = rhumb.AlertResolved, now
-	a.deps.Log.Info("alert resolved", "rule", rec.Rule, "stack", rec.Stack, "service", rec.Service)
+	b.log.Info("alert resolved", "rule", rec.Rule, "stack", rec.Stack, "service", rec.Service)
 	return true
 }
 
 // warm reports whether what isn't there now can be believed to be over.
-func (a *Alerts) warm(now time.Time) bool { return !a.began.IsZero() && now.Sub(a.began) >= warmUp }
+func (b *book) warm(now time.Time) bool { return !b.began.IsZero() && now.Sub(b.began) >= warmUp }
 
 // room reports whether there may be one more alert. The one that has been over for longest makes room.
-func (a *Alerts) room() bool {
-	if len(a.state.Alerts) < maxAlerts {
-		a.full = false
+func (b *book) room() bool {
+	if len(b.state.Alerts) < maxAlerts {
+		b.full = false
 		return true
 	}
 	oldest := ""
-	for id, rec := range a.state.Alerts {
-		if rec.State == rhumb.AlertResolved && (oldest == "" || rec.Resolved.Before(a.state.Alerts[oldest].Resolved)) {
+	for id, rec := range b.state.Alerts {
+		if rec.State == rhumb.AlertResolved && (oldest == "" || rec.Resolved.Before(b.state.Alerts[oldest].Resolved)) {
 			oldest = id
 		}
 	}
 	if oldest != "" {
-		delete(a.state.Alerts, oldest)
+		delete(b.state.Alerts, oldest)
 		return true
 	}
-	if !a.full {
-		a.full = true
-		a.deps.Log.Error("too many alerts, new ones are left out", "most", maxAlerts)
+	if !b.full {
+		b.full = true
+		b.log.Error("too many alerts, new ones are left out", "most", maxAlerts)
 	}
 	return false
 }
 
 // resolveOrphans ends the alerts whose rules are gone or off.
-func (a *Alerts) resolveOrphans(rules ruleSet, now time.Time) (changed bool) {
+func (b *book) resolveOrphans(rules ruleSet, now time.Time) (changed bool) {
 	known := map[string]bool{alertrule.MeasuringStopped: true, alertrule.RuleFailed: true}
 	for _, r := range rules.all {
 		if !r.Off {
 			known[keyOf(r)] = true
 		}
 	}
-	for id, rec := range a.state.Alerts {
+	for id, rec := range b.state.Alerts {
 		if !known[rec.key()] && !known[rec.Rule] {
-			changed = a.release(id, 0, now) || changed
+			changed = b.release(id, 0, now) || changed
 		}
 	}
 	return changed
 }
 
 // forget drops what has been over for a day, and silences that have ended.
-func (a *Alerts) forget(now time.Time) (changed bool) {
-	before := len(a.state.Alerts) + len(a.state.Silences)
-	maps.DeleteFunc(a.state.Alerts, func(_ string, rec *record) bool {
+func (b *book) forget(now time.Time) (changed bool) {
+	before := len(b.state.Alerts) + len(b.state.Silences)
+	maps.DeleteFunc(b.state.Alerts, func(_ string, rec *record) bool {
 		return rec.State == rhumb.AlertResolved && now.Sub(rec.Resolved) > keepResolved
 	})
-	a.state.Silences = slices.DeleteFunc(a.state.Silences, func(s rhumb.Silence) bool { return !s.Until.After(now) })
-	return len(a.state.Alerts)+len(a.state.Silences) != before
+	b.state.Silences = slices.DeleteFunc(b.state.Silences, func(s rhumb.Silence) bool { return !s.Until.After(now) })
+	return len(b.state.Alerts)+len(b.state.Silences) != before
 }
 
 // mark says for each alert which release serves, and what keeps it from being sent.
-func (a *Alerts) mark(now time.Time) {
+func (b *book) mark(now time.Time) {
 	inhibited := map[string]bool{}
-	for _, rec := range a.state.Alerts {
+	for _, rec := range b.state.Alerts {
 		if _, looked := inhibited[rec.Stack]; !looked {
-			inhibited[rec.Stack] = a.deploying(rec.Stack, now)
+			inhibited[rec.Stack] = b.deploying(rec.Stack, now)
 		}
 		rec.Silence, rec.Inhibited = "", rec.Replicas && inhibited[rec.Stack] && rec.State != rhumb.AlertResolved
-		for _, s := range a.state.Silences {
+		for _, s := range b.state.Silences {
 			if s.Matches(rec.Alert) {
 				rec.Silence = s.ID
 			}
@@ -145,7 +146,7 @@ func (a *Alerts) mark(now time.Time) {
 		if rec.State == rhumb.AlertResolved {
 			continue
 		}
-		if info, at := a.deps.Standings.Stack(rec.Stack); !at.IsZero() {
+		if info, at := b.standings.Stack(rec.Stack); !at.IsZero() {
 			rec.Release = info.Release
 			if info.Deployment != nil {
 				rec.Deployment = info.Deployment.ID
@@ -161,8 +162,8 @@ const (
 )
 
 // deploying reports whether a deployment replaces the stack's replicas, or has done so until a moment ago.
-func (a *Alerts) deploying(stack string, now time.Time) bool {
-	info, at := a.deps.Standings.Stack(stack)
+func (b *book) deploying(stack string, now time.Time) bool {
+	info, at := b.standings.Stack(stack)
 	d := info.Deployment
 	switch {
 	case at.IsZero() || now.Sub(at) > oldStanding || d == nil:

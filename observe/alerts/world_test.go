@@ -125,6 +125,9 @@ func (w *world) run() (a *Alerts, stop func()) {
 	}
 }
 
+// passes waits in simulated time.
+func (w *world) passes(d time.Duration) { time.Sleep(d) }
+
 // take returns the messages since the last call, each as "KIND STACK: NEW | FIRING | RESOLVED" in the names of rules.
 func (w *world) take() []string {
 	synctest.Wait()
@@ -161,12 +164,13 @@ func bubble(t *testing.T, test func(w *world, a *Alerts)) {
 		w := newWorld(t)
 		a, stop := w.run()
 		defer stop()
-		time.Sleep(10*time.Minute + time.Second)
+		w.passes(10*time.Minute + time.Second)
 		test(w, a)
 	})
 }
 
 // rule is a rule of the stack shop.
 func rule(name string, wait time.Duration) rhumb.AlertRule {
-	return rhumb.AlertRule{Name: name, Expr: name, For: wait, Severity: rhumb.SeverityWarning, Text: name + " of {{service}}"}
+	return rhumb.AlertRule{Name: name, Expr: name, For: wait, Severity: rhumb.SeverityWarning,
+		Text: name + " of {{service}}"}
 }

@@ -141,7 +141,7 @@ func (e *endpoint) web(u *url.URL, s scheme) error {
 	return nil
 }
 
-// mail reads a mail server, and who writes to whom.
+// mail reads a mail server, and who writes to which addresses.
 func (e *endpoint) mail(u *url.URL, s scheme, tls bool) error {
 	e.host, e.tls = u.Hostname(), tls
 	e.address = net.JoinHostPort(e.host, cmp.Or(u.Port(), s.port))

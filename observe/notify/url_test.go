@@ -94,7 +94,8 @@ func FuzzURLsNeverPanic(f *testing.F) {
 			return
 		}
 		r := newReceiver(e, "host", slog.New(slog.DiscardHandler))
-		m := Message{Kind: Firing, Stack: raw, New: []rhumb.Alert{{Text: raw, Rule: raw, Labels: map[string]string{raw: raw}}}}
+		m := Message{Kind: Firing, Stack: raw,
+			New: []rhumb.Alert{{Text: raw, Rule: raw, Labels: map[string]string{raw: raw}}}}
 		if req := r.render(m); len(req.body) == 0 {
 			t.Errorf("%q: no body", raw)
 		}

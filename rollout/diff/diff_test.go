@@ -184,8 +184,9 @@ func TestAlertsAndMetricsDifferInWords(t *testing.T) {
 		was, is *rhumb.Stack
 		want    []rhumb.Difference
 	}{
-		"moved":   {of(0, busy), of(0, moved), nil},
-		"changed": {of(0, busy), of(0, busier), []rhumb.Difference{{Verb: "changed", What: []string{"alert busy of web changed"}}}},
+		"moved": {of(0, busy), of(0, moved), nil},
+		"changed": {of(0, busy), of(0, busier), []rhumb.Difference{{Verb: "changed",
+			What: []string{"alert busy of web changed"}}}},
 		"others": {of(0, busy), of(0, off), []rhumb.Difference{{Verb: "changed",
 			What: []string{"alert Unhealthy is off", "alert busy of web removed"}}}},
 		"added": {of(0), of(0, busy), []rhumb.Difference{{Verb: "changed", What: []string{"alert busy of web added"}}}},

@@ -8,9 +8,9 @@ import (
 	"rhumb/compose/internal/keys"
 )
 
-// alerts returns the rules of the stack and those of its services with the places where they are written, sorted by
+// alertsOf returns the rules of the stack and those of its services with the places where they are written, sorted by
 // name.
-func (c *converter) alerts(ofStack []rhumb.AlertRule) []rhumb.AlertRule {
+func alertsOf(c *converter, ofStack []rhumb.AlertRule) []rhumb.AlertRule {
 	rules := slices.Clone(ofStack)
 	for _, name := range c.project.ServiceNames() {
 		rules = append(rules, c.extras[name].Alerts...)

@@ -78,7 +78,7 @@ func newConverter(m Model) *converter {
 func (c *converter) stack() rhumb.Stack {
 	c.prepare()
 	x := extension.ReadStack(c.bad, c.in.Name, c.project.Extensions[keys.Extension])
-	s := rhumb.Stack{Name: c.in.Name, Logs: x.Logs, Alerts: c.alerts(x.Alerts)}
+	s := rhumb.Stack{Name: c.in.Name, Logs: x.Logs, Alerts: alertsOf(c, x.Alerts)}
 	for _, name := range c.project.ServiceNames() {
 		svc := c.service(c.project.Services[name])
 		jobs := c.hooks(c.project.Services[name], &svc)

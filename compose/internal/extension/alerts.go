@@ -21,8 +21,8 @@ const alertHint = `write a condition such as "cpu > 80% for 5m", a mapping with 
 
 var alertName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,62}$`)
 
-// alerts reads the alerts of a stack or of a service, by name.
-func (r reader) alerts(v any, of alertrule.Scope) []rhumb.AlertRule {
+// readAlerts reads the alerts of a stack or of a service, by name.
+func readAlerts(r reader, v any, of alertrule.Scope) []rhumb.AlertRule {
 	m, ok := v.(map[string]any)
 	switch {
 	case !ok:
@@ -107,10 +107,10 @@ func (a alertReader) off(rule *rhumb.AlertRule, isOff, isShipped bool) {
 }
 
 // condition reads a condition in plain words.
-func (r reader) condition(rule *rhumb.AlertRule, text string) {
+func (a alertReader) condition(rule *rhumb.AlertRule, text string) {
 	c, err := alertrule.Parse(text, alertrule.Scope{Stack: rule.Stack, Service: rule.Service})
 	if err != nil {
-		r.wrong(rhumb.ErrorHint(err), "%s", err)
+		a.wrong(rhumb.ErrorHint(err), "%s", err)
 		return
 	}
 	rule.Expr, rule.For, rule.Text, rule.Replicas = c.Expr, c.For, c.Text, c.Replicas
@@ -125,7 +125,7 @@ func (a alertReader) mapping(rule *rhumb.AlertRule, v map[string]any, shipped rh
 	case isPlain && isPromQL:
 		a.wrong("keep one of them", "when and expr are both set")
 	case isPlain:
-		at := a.below("when")
+		at := alertReader{a.below("when"), a.name, a.of}
 		at.condition(rule, at.text(when))
 	case isPromQL:
 		at := a.below("expr")
@@ -149,7 +149,7 @@ func (a alertReader) mapping(rule *rhumb.AlertRule, v map[string]any, shipped rh
 		rule.Keep = a.below("keep").days(v, 0, longest, "up to 7d")
 	}
 	if v, ok := fields["severity"]; ok {
-		rule.Severity = a.below("severity").severity(v)
+		rule.Severity = readSeverity(a.below("severity"), v)
 	}
 	if v, ok := fields["text"]; ok {
 		at := a.below("text")
@@ -159,7 +159,7 @@ func (a alertReader) mapping(rule *rhumb.AlertRule, v map[string]any, shipped rh
 	}
 }
 
-func (r reader) severity(v any) rhumb.Severity {
+func readSeverity(r reader, v any) rhumb.Severity {
 	switch s := rhumb.Severity(r.text(v)); s {
 	case rhumb.SeverityWarning, rhumb.SeverityCritical:
 		return s
@@ -174,8 +174,8 @@ const (
 	scrapePath  = "/metrics"
 )
 
-// metrics reads where replicas answer with metrics of their own: a port, or a mapping.
-func (r reader) metrics(v any) *rhumb.Scrape {
+// readMetrics reads where replicas answer with metrics of their own: a port, or a mapping.
+func readMetrics(r reader, v any) *rhumb.Scrape {
 	s := rhumb.Scrape{Path: scrapePath, Every: scrapeEvery}
 	m, isMapping := v.(map[string]any)
 	if !isMapping {

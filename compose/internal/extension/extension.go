@@ -61,9 +61,9 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		case "access_log":
 			x.AccessLog = at.yes(v)
 		case "metrics":
-			x.Metrics = at.metrics(v)
+			x.Metrics = readMetrics(at, v)
 		case "alerts":
-			x.Alerts = at.alerts(v, of)
+			x.Alerts = readAlerts(at, v, of)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

@@ -32,7 +32,7 @@ func ReadStack(bad *place.Problems, stack string, raw any) Stack {
 		x.Logs = r.below("logs").logs(v)
 	}
 	if v, ok := fields["alerts"]; ok {
-		x.Alerts = r.below("alerts").alerts(v, alertrule.Scope{Stack: stack})
+		x.Alerts = readAlerts(r.below("alerts"), v, alertrule.Scope{Stack: stack})
 	}
 	return x
 }
