@@ -288,7 +288,7 @@ var machineFaults = []fault{
 			case 1:
 				w.node.steal = 2
 			case 2:
-				w.app("site").cpu = 3
+				w.app("site").cpu, w.app("site").latency = 3, 0.03
 			}
 		})
 	}},

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"time"
 
 	"rhumb"
@@ -158,7 +159,7 @@ func (w *world) run() {
 
 // count adds to a counter and samples it.
 func (w *world) count(at time.Time, more float64, name string, pairs ...string) {
-	id := fmt.Sprint(name, pairs)
+	id := name + "\x00" + strings.Join(pairs, "\x00")
 	if _, ok := w.counters[id]; !ok {
 		w.counters[id] = float64(w.r.IntN(10_000))
 	}
