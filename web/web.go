@@ -42,13 +42,13 @@ var pages = []page{
 	{path: "/stacks/{stack}/scale", file: "confirm.html", show: (*server).scalePage},
 	{path: "/stacks/{stack}/deployments/{id}", file: "deployment.html", show: (*server).deploymentPage},
 	{path: "/stacks/{stack}/deployments/{id}/cancel", file: "confirm.html", show: (*server).cancelPage},
-	{path: "/logs", name: "Logs", file: "logs.html", show: (*server).logsPage},
-	{path: "/logs/context", file: "context.html", show: (*server).contextPage},
-	{path: "/metrics", name: "Metrics", file: "metrics.html", show: (*server).metricsPage},
-	{path: "/nodes", name: "Nodes", file: "nodes.html", show: (*server).nodesPage},
-	{path: "/alerts", name: "Alerts", file: "alerts.html", show: (*server).alertsPage},
-	{path: "/alerts/silence", file: "silence.html", show: (*server).silencePage},
-	{path: "/why", name: "Why", file: "why.html", show: (*server).whyPage},
+	{path: "/logs", name: "Logs", file: "logs.html", show: logsPage},
+	{path: "/logs/context", file: "context.html", show: contextPage},
+	{path: "/metrics", name: "Metrics", file: "metrics.html", show: metricsPage},
+	{path: "/nodes", name: "Nodes", file: "nodes.html", show: nodesPage},
+	{path: "/alerts", name: "Alerts", file: "alerts.html", show: alertsPage},
+	{path: "/alerts/silence", file: "silence.html", show: silencePage},
+	{path: "/why", name: "Why", file: "why.html", show: whyPage},
 	{path: "/certificates", name: "Certificates", file: "certificates.html", show: (*server).certificatesPage},
 	{path: "/events", name: "Events", file: "events.html", show: (*server).eventsPage},
 }
@@ -60,9 +60,9 @@ var actions = []action{
 	{path: "/stacks/{stack}/restart", do: (*server).changeStack},
 	{path: "/stacks/{stack}/scale", do: (*server).changeStack},
 	{path: "/stacks/{stack}/deployments/{id}/cancel", do: (*server).cancelDeployment},
-	{path: "/alerts/silence", do: (*server).silence},
-	{path: "/alerts/unsilence", do: (*server).unsilence},
-	{path: "/alerts/test", do: (*server).testAlerts},
+	{path: "/alerts/silence", do: silence},
+	{path: "/alerts/unsilence", do: unsilence},
+	{path: "/alerts/test", do: testAlerts},
 }
 
 // server is the dashboard.
@@ -105,7 +105,7 @@ func (s *server) handler() http.Handler {
 	for _, l := range lives {
 		inner.Handle("GET "+l.path, s.stream(l))
 	}
-	inner.HandleFunc("GET /logs/download", s.download)
+	inner.HandleFunc("GET /logs/download", func(w http.ResponseWriter, r *http.Request) { downloadLogs(s, w, r) })
 	inner.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/stacks", http.StatusFound)
 	})
