@@ -250,10 +250,10 @@ func contextPage(s *server, r *http.Request) (view, error) {
 	before.Until, before.Tail = at, contextLines+1
 	after.Since, after.Until = at.Add(1), at.Add(24*time.Hour)
 	as := &answers{ctx: r.Context()}
-	first := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) {
-		return collectLines(ctx, s, before, contextLines+1)
-	})
-	then := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return collectLines(ctx, s, after, contextLines) })
+	askLines := func(q rhumb.LogQuery, most int) *answer[[]rhumb.LogLine] {
+		return ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return collectLines(ctx, s, q, most) })
+	}
+	first, then := askLines(before, contextLines+1), askLines(after, contextLines)
 	as.wait()
 	v := contextView{At: at, Err: cmp.Or(kept(first.Err), kept(then.Err))}
 	n := newLiner(&logFilter{Stack: q.Stack})
