@@ -152,7 +152,8 @@ func shopEvents() []rhumb.Event {
 // shopMetrics answers each expression with figures for each stack and service.
 func shopMetrics(q rhumb.MetricQuery) []rhumb.Series {
 	q = q.Range(noon)
-	base := map[string]float64{"shop": 84.2, "blog": 2.1, "web": 43.1, "api": 41.1, "worker": 29.3, "db": 12.9, "41": 52, "42": 84}
+	base := map[string]float64{"shop": 84.2, "blog": 2.1, "web": 43.1, "api": 41.1, "worker": 29.3, "db": 12.9,
+		"41": 52, "42": 84}
 	scale := 1.0
 	switch {
 	case strings.Contains(q.Expr, "histogram_quantile"):

@@ -69,7 +69,8 @@ func brokenWorld() *world {
 }
 
 // hostile are texts that try to be more than texts, or to be too long.
-const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` + "\u202egnp.exe\u2066 \x1b[31mred\x1b[0m\x00"
+const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` +
+	"\u202egnp.exe\u2066 \x1b[31mred\x1b[0m\x00"
 
 // hostileWorld is the shop in which each name and text is hostile, and very long.
 func hostileWorld() *world {
