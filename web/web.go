@@ -35,13 +35,13 @@ type Deps struct {
 
 // pages are all pages. Those with a name are in the navigation, in this order.
 var pages = []page{
-	{path: "/stacks", name: "Stacks", file: "stacks.html", show: (*server).stacksPage},
-	{path: "/stacks/{stack}", file: "stack.html", show: (*server).stackPage},
-	{path: "/stacks/{stack}/rollback", file: "confirm.html", show: (*server).rollbackPage},
-	{path: "/stacks/{stack}/restart", file: "confirm.html", show: (*server).restartPage},
-	{path: "/stacks/{stack}/scale", file: "confirm.html", show: (*server).scalePage},
-	{path: "/stacks/{stack}/deployments/{id}", file: "deployment.html", show: (*server).deploymentPage},
-	{path: "/stacks/{stack}/deployments/{id}/cancel", file: "confirm.html", show: (*server).cancelPage},
+	{path: "/stacks", name: "Stacks", file: "stacks.html", show: stacksPage},
+	{path: "/stacks/{stack}", file: "stack.html", show: stackPage},
+	{path: "/stacks/{stack}/rollback", file: "confirm.html", show: rollbackPage},
+	{path: "/stacks/{stack}/restart", file: "confirm.html", show: restartPage},
+	{path: "/stacks/{stack}/scale", file: "confirm.html", show: scalePage},
+	{path: "/stacks/{stack}/deployments/{id}", file: "deployment.html", show: deploymentPage},
+	{path: "/stacks/{stack}/deployments/{id}/cancel", file: "confirm.html", show: cancelPage},
 	{path: "/logs", name: "Logs", file: "logs.html", show: logsPage},
 	{path: "/logs/context", file: "context.html", show: contextPage},
 	{path: "/metrics", name: "Metrics", file: "metrics.html", show: metricsPage},
@@ -49,17 +49,17 @@ var pages = []page{
 	{path: "/alerts", name: "Alerts", file: "alerts.html", show: alertsPage},
 	{path: "/alerts/silence", file: "silence.html", show: silencePage},
 	{path: "/why", name: "Why", file: "why.html", show: whyPage},
-	{path: "/certificates", name: "Certificates", file: "certificates.html", show: (*server).certificatesPage},
-	{path: "/events", name: "Events", file: "events.html", show: (*server).eventsPage},
+	{path: "/certificates", name: "Certificates", file: "certificates.html", show: certificatesPage},
+	{path: "/events", name: "Events", file: "events.html", show: eventsPage},
 }
 
 // actions are all changes. Each is a POST; what it returns is where the browser goes next.
 var actions = []action{
-	{path: "/theme", do: (*server).setTheme},
-	{path: "/stacks/{stack}/rollback", do: (*server).changeStack},
-	{path: "/stacks/{stack}/restart", do: (*server).changeStack},
-	{path: "/stacks/{stack}/scale", do: (*server).changeStack},
-	{path: "/stacks/{stack}/deployments/{id}/cancel", do: (*server).cancelDeployment},
+	{path: "/theme", do: setTheme},
+	{path: "/stacks/{stack}/rollback", do: changeStack},
+	{path: "/stacks/{stack}/restart", do: changeStack},
+	{path: "/stacks/{stack}/scale", do: changeStack},
+	{path: "/stacks/{stack}/deployments/{id}/cancel", do: cancelDeployment},
 	{path: "/alerts/silence", do: silence},
 	{path: "/alerts/unsilence", do: unsilence},
 	{path: "/alerts/test", do: testAlerts},
