@@ -41,7 +41,7 @@ type alertRow struct {
 }
 
 // alertsPage shows what is wrong, what was, and by which rules.
-func (s *server) alertsPage(r *http.Request) (view, error) {
+func alertsPage(s *server, r *http.Request) (view, error) {
 	as := &answers{ctx: r.Context()}
 	alerts := ask(as, func(ctx context.Context) ([]rhumb.Alert, error) { return s.Alerts.Alerts(ctx, "") })
 	rules, silences := ask(as, s.Alerts.AlertRules), ask(as, s.Alerts.Silences)
@@ -100,7 +100,8 @@ func rowOf(a rhumb.Alert, now time.Time) alertRow {
 		row.Tone = "bad"
 	}
 	if a.Silence == "" && a.State != rhumb.AlertResolved {
-		row.Silence = "/alerts/silence?" + url.Values{"rule": {cut(longName, a.Rule)}, "stack": {stack}, "service": {service}}.Encode()
+		what := url.Values{"rule": {cut(longName, a.Rule)}, "stack": {stack}, "service": {service}}
+		row.Silence = "/alerts/silence?" + what.Encode()
 	}
 	end := a.Resolved
 	if end.IsZero() {
@@ -124,7 +125,7 @@ func rowOf(a rhumb.Alert, now time.Time) alertRow {
 }
 
 // silencePage asks what to silence, and for how long.
-func (s *server) silencePage(r *http.Request) (view, error) {
+func silencePage(s *server, r *http.Request) (view, error) {
 	q := r.URL.Query()
 	sl := rhumb.Silence{Rule: q.Get("rule"), Stack: q.Get("stack"), Service: q.Get("service")}
 	return view{Title: "Silence alerts", Here: "/alerts", Page: sl}, nil
@@ -134,7 +135,7 @@ func (s *server) silencePage(r *http.Request) (view, error) {
 const maxSilence = 60 * 24 * 60
 
 // silence silences alerts, as a form asks.
-func (s *server) silence(_ http.ResponseWriter, r *http.Request) (string, error) {
+func silence(s *server, _ http.ResponseWriter, r *http.Request) (string, error) {
 	minutes, err := strconv.Atoi(r.PostFormValue("minutes"))
 	if err != nil || minutes < 1 || minutes > maxSilence {
 		return "", rhumb.Errorf(rhumb.Invalid, "%q is not a number of minutes up to %d",
@@ -152,12 +153,12 @@ func (s *server) silence(_ http.ResponseWriter, r *http.Request) (string, error)
 }
 
 // unsilence ends a silence.
-func (s *server) unsilence(_ http.ResponseWriter, r *http.Request) (string, error) {
+func unsilence(s *server, _ http.ResponseWriter, r *http.Request) (string, error) {
 	return "/alerts#silences", s.Alerts.RemoveSilence(r.Context(), r.PostFormValue("id"))
 }
 
 // testAlerts sends a test to each receiver. The page shows how that went.
-func (s *server) testAlerts(_ http.ResponseWriter, r *http.Request) (string, error) {
+func testAlerts(s *server, _ http.ResponseWriter, r *http.Request) (string, error) {
 	receivers, err := s.Alerts.TestAlert(r.Context())
 	if err == nil && len(receivers) == 0 {
 		err = rhumb.Errorf(rhumb.NotFound, "there are no receivers").WithHint("name one in the server's settings")

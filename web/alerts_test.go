@@ -8,7 +8,8 @@ import (
 
 func TestAlertsShowWhatIsWrongAndSinceWhen(t *testing.T) {
 	rec := get(t, observedWorld().server(), "/alerts")
-	contains(t, rec, 200, "1 alert firing", "1 silenced", "1 pending", "1 resolved", "95% of the answers of api take up to 840 ms",
+	contains(t, rec, 200, "1 alert firing", "1 silenced", "1 pending", "1 resolved",
+		"95% of the answers of api take up to 840 ms",
 		"/stacks/shop/deployments/812", "release 42", "Silenced until", "a deployment replaces what it is about", "CrashLoop",
 		"compose.yaml:31", "i/o timeout", "/alerts/silence?rule=HighLatency&amp;service=api&amp;stack=shop",
 		"/why?service=api&amp;since=")
@@ -16,8 +17,10 @@ func TestAlertsShowWhatIsWrongAndSinceWhen(t *testing.T) {
 	if strings.Index(body, "95% of the answers") > strings.Index(body, "expires in 9 days") {
 		t.Error("a silenced alert stands before one that is sent")
 	}
-	contains(t, get(t, newWorld().server(), "/alerts"), 200, "Nothing is wrong", "every alert is sent", "No receiver is set")
-	contains(t, get(t, deafWorld().server(), "/alerts"), 200, "What is wrong isn't known now", "Not available now")
+	contains(t, get(t, newWorld().server(), "/alerts"), 200, "Nothing is wrong", "every alert is sent",
+		"No receiver is set")
+	contains(t, get(t, deafWorld().server(), "/alerts"), 200,
+		"What is wrong isn't known now", "Not available now")
 }
 
 func TestAlertsAreSilencedByAForm(t *testing.T) {
@@ -39,7 +42,8 @@ func TestAlertsAreSilencedByAForm(t *testing.T) {
 }
 
 func TestWrongSilencesAreRefused(t *testing.T) {
-	for _, form := range []string{"minutes=60", "rule=x&minutes=0", "rule=x&minutes=soon", "rule=x&minutes=999999", "rule=x"} {
+	for _, form := range []string{"minutes=60", "rule=x&minutes=0", "rule=x&minutes=soon", "rule=x&minutes=999999",
+		"rule=x"} {
 		w := observedWorld()
 		rec := post(t, w.server(), "/alerts/silence", form)
 		if rec.Code != 400 || len(w.silences) != 1 {

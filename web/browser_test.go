@@ -210,10 +210,10 @@ func TestPagesLookRightInAllSizesAndThemes(t *testing.T) {
 			continue
 		}
 		s.Deps = sh.world().deps()
+		b.open(sh.path)
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int{360, 1280, 2560} {
 				b.look(width, theme)
-				b.open(sh.path)
 				name := fmt.Sprintf("%s-%s-%d", sh.name, theme, width)
 				if wide := eval[int](b, "document.documentElement.scrollWidth"); wide > width {
 					t.Errorf("%s: the page is %d wide: %s", name, wide, eval[string](b, tooWide))

@@ -21,7 +21,7 @@ type certificatesView struct {
 }
 
 // certificatesPage shows the certificates of all hosts.
-func (s *server) certificatesPage(r *http.Request) (view, error) {
+func certificatesPage(s *server, r *http.Request) (view, error) {
 	as := &answers{ctx: r.Context()}
 	certs := ask(as, s.Traffic.Certificates)
 	as.wait()

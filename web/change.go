@@ -36,7 +36,7 @@ type confirmView struct {
 type field struct{ Name, Value string }
 
 // rollbackPage asks whether to roll a stack back, and shows what that would do.
-func (s *server) rollbackPage(r *http.Request) (view, error) {
+func rollbackPage(s *server, r *http.Request) (view, error) {
 	name := r.PathValue("stack")
 	releases, err := s.History.Releases(r.Context(), name)
 	if err != nil {
@@ -59,11 +59,11 @@ func (s *server) rollbackPage(r *http.Request) (view, error) {
 			WithHint("a rollback goes to a release that has served before")
 	}
 	v.Question = fmt.Sprintf("Roll %s back to release %d?", name, v.Release)
-	return s.confirm(r, v, rhumb.ChangeRequest{Stack: name, Cause: rhumb.CauseRollback, Release: v.Release})
+	return confirm(s, r, v, rhumb.ChangeRequest{Stack: name, Cause: rhumb.CauseRollback, Release: v.Release})
 }
 
 // restartPage asks whether to restart a stack or one of its services.
-func (s *server) restartPage(r *http.Request) (view, error) {
+func restartPage(s *server, r *http.Request) (view, error) {
 	name, service := r.PathValue("stack"), r.URL.Query().Get("service")
 	v := confirmView{Stack: name, Service: service, Button: "Restart", Question: fmt.Sprintf("Restart all of %s?", name),
 		Text: "Each replica is replaced by a new one of the same release, in the same order as in a deployment."}
@@ -71,11 +71,11 @@ func (s *server) restartPage(r *http.Request) (view, error) {
 	if service != "" {
 		v.Question, req.Services = fmt.Sprintf("Restart %s of %s?", service, name), []string{service}
 	}
-	return s.confirm(r, v, req)
+	return confirm(s, r, v, req)
 }
 
 // scalePage asks for the number of replicas of a service.
-func (s *server) scalePage(r *http.Request) (view, error) {
+func scalePage(s *server, r *http.Request) (view, error) {
 	name, service := r.PathValue("stack"), r.URL.Query().Get("service")
 	st, err := s.Stacks.Status(r.Context(), name)
 	if err != nil {
@@ -91,21 +91,22 @@ func (s *server) scalePage(r *http.Request) (view, error) {
 		return view{}, rhumb.Errorf(rhumb.NotFound, "stack %s has no service %s to scale", name, service)
 	}
 	v := confirmView{Stack: name, Service: service, Replicas: now, Button: "Scale",
-		Question: fmt.Sprintf("How many replicas of %s?", service), Text: "The next deployment goes by its Compose file again."}
+		Question: fmt.Sprintf("How many replicas of %s?", service),
+		Text:     "The next deployment goes by its Compose file again."}
 	if !r.URL.Query().Has("replicas") {
-		return s.confirm(r, v, rhumb.ChangeRequest{})
+		return confirm(s, r, v, rhumb.ChangeRequest{})
 	}
 	if v.Replicas, err = strconv.Atoi(r.URL.Query().Get("replicas")); err != nil || v.Replicas < 0 || v.Replicas > 999 {
 		return view{}, rhumb.Errorf(rhumb.Invalid, "the number of replicas goes from 0 to 999")
 	}
 	v.Question = fmt.Sprintf("Scale %s from %d to %s?", service, now, plural(v.Replicas, "replica"))
 	v.Danger = v.Replicas == 0
-	return s.confirm(r, v, rhumb.ChangeRequest{Stack: name, Cause: rhumb.CauseScale,
+	return confirm(s, r, v, rhumb.ChangeRequest{Stack: name, Cause: rhumb.CauseScale,
 		Scale: map[string]int{service: v.Replicas}})
 }
 
 // confirm returns the page that asks before a change, with the change's plan. Without a cause there is none yet.
-func (s *server) confirm(r *http.Request, v confirmView, req rhumb.ChangeRequest) (view, error) {
+func confirm(s *server, r *http.Request, v confirmView, req rhumb.ChangeRequest) (view, error) {
 	v.Post = r.URL.Path
 	v.Back = "/stacks/" + urlPath(v.Stack)
 	if req.Cause != "" {
@@ -120,7 +121,7 @@ func (s *server) confirm(r *http.Request, v confirmView, req rhumb.ChangeRequest
 }
 
 // cancelPage asks whether to cancel a deployment.
-func (s *server) cancelPage(r *http.Request) (view, error) {
+func cancelPage(s *server, r *http.Request) (view, error) {
 	name, id := r.PathValue("stack"), r.PathValue("id")
 	d, err := s.History.Deployment(r.Context(), name, int64(number(id)))
 	if err != nil {
@@ -140,7 +141,7 @@ func (s *server) cancelPage(r *http.Request) (view, error) {
 }
 
 // changeStack rolls a stack back, restarts it or scales it.
-func (s *server) changeStack(_ http.ResponseWriter, r *http.Request) (string, error) {
+func changeStack(s *server, _ http.ResponseWriter, r *http.Request) (string, error) {
 	req := rhumb.ChangeRequest{Stack: r.PathValue("stack"), Cause: rhumb.Cause(r.PostFormValue("cause")), By: maker}
 	service := r.PostFormValue("service")
 	switch req.Cause {
@@ -173,7 +174,7 @@ func (s *server) changeStack(_ http.ResponseWriter, r *http.Request) (string, er
 }
 
 // cancelDeployment cancels an open deployment.
-func (s *server) cancelDeployment(_ http.ResponseWriter, r *http.Request) (string, error) {
+func cancelDeployment(s *server, _ http.ResponseWriter, r *http.Request) (string, error) {
 	stack, id := r.PathValue("stack"), int64(number(r.PathValue("id")))
 	if id <= 0 {
 		return "", rhumb.Errorf(rhumb.NotFound, "there is no such deployment")

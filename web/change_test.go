@@ -10,12 +10,19 @@ import (
 )
 
 func TestAConfirmedChangeIsAskedFor(t *testing.T) {
+	change := func(cause rhumb.Cause) rhumb.ChangeRequest {
+		return rhumb.ChangeRequest{Stack: "shop", Cause: cause, By: maker}
+	}
+	back, one, all := change(rhumb.CauseRollback), change(rhumb.CauseRestart), change(rhumb.CauseRestart)
+	five, none := change(rhumb.CauseScale), change(rhumb.CauseScale)
+	back.Release, one.Services = 41, []string{"api"}
+	five.Scale, none.Scale = map[string]int{"api": 5}, map[string]int{"api": 0}
 	for form, want := range map[string]rhumb.ChangeRequest{
-		"cause=rollback&release=41":           {Stack: "shop", Cause: rhumb.CauseRollback, Release: 41, By: maker},
-		"cause=restart":                       {Stack: "shop", Cause: rhumb.CauseRestart, By: maker},
-		"cause=restart&service=api":           {Stack: "shop", Cause: rhumb.CauseRestart, Services: []string{"api"}, By: maker},
-		"cause=scale&service=api&replicas=5":  {Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"api": 5}, By: maker},
-		"cause=scale&service=api&replicas=0":  {Stack: "shop", Cause: rhumb.CauseScale, Scale: map[string]int{"api": 0}, By: maker},
+		"cause=rollback&release=41":           back,
+		"cause=restart":                       all,
+		"cause=restart&service=api":           one,
+		"cause=scale&service=api&replicas=5":  five,
+		"cause=scale&service=api&replicas=0":  none,
 		"cause=rollback&release=":             {},
 		"cause=scale&replicas=5":              {},
 		"cause=scale&service=api&replicas=-1": {},
@@ -65,7 +72,8 @@ func TestAChangeThatCannotBeIsSaidBeforeAndAfter(t *testing.T) {
 func TestAnOpenDeploymentCanBeCancelled(t *testing.T) {
 	w := openWorld()
 	s := w.server()
-	contains(t, get(t, s, "/stacks/shop/deployments/813/cancel"), 200, "Cancel deployment 813?", "release 42 serves as before")
+	contains(t, get(t, s, "/stacks/shop/deployments/813/cancel"), 200, "Cancel deployment 813?",
+		"release 42 serves as before")
 	rec := post(t, s, "/stacks/shop/deployments/813/cancel", "id=813")
 	if rec.Header().Get("Location") != "/stacks/shop/deployments/813" || !w.deployed[0].Cancel {
 		t.Errorf("%d to %q; cancelled is %v", rec.Code, rec.Header().Get("Location"), w.deployed[0].Cancel)

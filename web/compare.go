@@ -62,7 +62,7 @@ type comparing struct {
 }
 
 // askComparison begins to measure two releases, which an address names as "41-42"; nil if it names none.
-func (s *server) askComparison(as *answers, pair, stack string, p period) *comparing {
+func askComparison(s *server, as *answers, pair, stack string, p period) *comparing {
 	a, b, _ := strings.Cut(pair, "-")
 	older, errA := strconv.Atoi(a)
 	newer, errB := strconv.Atoi(b)

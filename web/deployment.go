@@ -51,7 +51,7 @@ type failureCard struct {
 }
 
 // deploymentPage shows one deployment, as it goes.
-func (s *server) deploymentPage(r *http.Request) (view, error) {
+func deploymentPage(s *server, r *http.Request) (view, error) {
 	name := r.PathValue("stack")
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || id <= 0 {
@@ -89,7 +89,7 @@ func (s *server) deploymentPage(r *http.Request) (view, error) {
 		}
 	}
 	v.addLosses(d, routes)
-	v.Changes = s.changesOf(r.Context(), d)
+	v.Changes = changesOf(s, r.Context(), d)
 	out := view{Title: "Deployment " + strconv.FormatInt(id, 10) + " of " + name, Here: "/stacks", Page: v}
 	if v.Open {
 		out.Live = liveAt(name, rhumb.MeasureEvery)
@@ -98,7 +98,7 @@ func (s *server) deploymentPage(r *http.Request) (view, error) {
 }
 
 // changesOf returns how the deployment's releases differ; nil if that can't be known any more.
-func (s *server) changesOf(ctx context.Context, d rhumb.Deployment) []rhumb.Difference {
+func changesOf(s *server, ctx context.Context, d rhumb.Deployment) []rhumb.Difference {
 	if d.From == 0 || d.To == 0 || d.From == d.To {
 		return nil
 	}

@@ -31,7 +31,7 @@ type eventsView struct {
 var eventLimits = []int{100, 400, 1000}
 
 // eventsPage shows what happened.
-func (s *server) eventsPage(r *http.Request) (view, error) {
+func eventsPage(s *server, r *http.Request) (view, error) {
 	v := eventsView{Stack: r.URL.Query().Get("stack"), Limit: eventLimits[0]}
 	if n, err := strconv.Atoi(r.URL.Query().Get("limit")); err == nil && slices.Contains(eventLimits, n) {
 		v.Limit = n

@@ -37,7 +37,7 @@ type measured struct {
 }
 
 // askFigures begins to ask for the figures of a stack.
-func (s *server) askFigures(as *answers, stack string) *measured {
+func askFigures(s *server, as *answers, stack string) *measured {
 	of := "{stack=" + quoted(stack) + "}"
 	now := func(expr string) *answer[[]rhumb.Series] { return s.askMetric(as, expr, 0, 0) }
 	per := func(name, window string) string { return "sum by (service) (rate(" + name + of + "[" + window + "]))" }

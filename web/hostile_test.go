@@ -27,7 +27,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		if n := strings.Count(body, "<script"); n != 1 {
 			t.Errorf("%s has %d scripts, want its own", path, n)
 		}
-		if strings.Contains(body, "<img") || strings.Contains(body, " onerror=alert(2)>") && !strings.Contains(body, "&lt;img") {
+		if strings.Contains(body, "<img") {
 			t.Errorf("%s has an element of a text's own", path)
 		}
 		if at := strings.IndexFunc(body, hides); at >= 0 {

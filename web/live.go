@@ -23,8 +23,8 @@ type sender func(event string, data any) error
 
 // lives are all streams.
 var lives = []live{
-	{path: "/live", run: (*server).changes},
-	{path: "/logs/live", run: (*server).tail},
+	{path: "/live", run: changes},
+	{path: "/logs/live", run: tailLogs},
 }
 
 // stream serves a stream: with an end, and a deadline for each message.
@@ -75,7 +75,7 @@ func liveAt(stack string, every time.Duration) string {
 
 // changes sends "changed" upon each event, and now and then. Several events in a row are one message. While the daemon
 // doesn't answer it keeps trying; the page itself says what is missing.
-func (s *server) changes(r *http.Request, send sender) error {
+func changes(s *server, r *http.Request, send sender) error {
 	seconds, _ := strconv.Atoi(r.URL.Query().Get("every"))
 	tick := time.NewTicker(time.Duration(min(max(seconds, 2), 300)) * time.Second)
 	defer tick.Stop()
@@ -84,7 +84,7 @@ func (s *server) changes(r *http.Request, send sender) error {
 	var follower sync.WaitGroup
 	defer follower.Wait()
 	defer cancel()
-	follower.Go(func() { s.followEvents(ctx, r.URL.Query().Get("stack"), happened) })
+	follower.Go(func() { followEvents(s, ctx, r.URL.Query().Get("stack"), happened) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -100,7 +100,7 @@ func (s *server) changes(r *http.Request, send sender) error {
 
 // followEvents reports each event of a stack until ctx ends, and once that the daemon has gone. A report that waits
 // stands for those after it.
-func (s *server) followEvents(ctx context.Context, stack string, happened chan<- struct{}) {
+func followEvents(s *server, ctx context.Context, stack string, happened chan<- struct{}) {
 	gone := false
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, 15*time.Second) {
 		f := rhumb.EventFilter{Stack: stack, Since: s.now(), Follow: true}

@@ -77,7 +77,7 @@ func TestAStreamTicksAndOutlivesTheDaemon(t *testing.T) {
 		sent := make(chan string, 100)
 		done := make(chan error, 1)
 		go func() {
-			done <- s.changes(r.WithContext(ctx), func(event string, _ any) error { sent <- event; return nil })
+			done <- changes(s, r.WithContext(ctx), func(event string, _ any) error { sent <- event; return nil })
 		}()
 		time.Sleep(31 * time.Second)
 		if n := len(sent); n != 3 {
@@ -110,7 +110,7 @@ func TestAStreamEndsWhenItsBrowserHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(shopWorld().deps(), time.Now)
 		r := httptest.NewRequest(http.MethodGet, "/live?every=2", nil).WithContext(t.Context())
-		if err := s.changes(r, func(string, any) error { return context.Canceled }); err == nil {
+		if err := changes(s, r, func(string, any) error { return context.Canceled }); err == nil {
 			t.Error("no error")
 		}
 	})

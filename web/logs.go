@@ -38,15 +38,15 @@ type logsView struct {
 }
 
 // logsPage shows lines that were kept.
-func (s *server) logsPage(r *http.Request) (view, error) {
+func logsPage(s *server, r *http.Request) (view, error) {
 	now := s.now()
 	f, err := logFilterOf(r, now)
 	if err != nil {
 		return view{}, err
 	}
 	as := &answers{ctx: r.Context()}
-	lines := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return s.lastLines(ctx, f) })
-	counts := s.askCounts(as, f)
+	lines := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return lastLines(ctx, s, f) })
+	counts := askCounts(s, as, f)
 	names := ask(as, s.Stacks.Stacks)
 	deployments := ask(as, func(ctx context.Context) ([]rhumb.Deployment, error) {
 		if f.Stack == "" {
@@ -89,14 +89,14 @@ func kept(err error) error {
 }
 
 // lastLines returns the last lines of a filter, and one more than a page shows.
-func (s *server) lastLines(ctx context.Context, f logFilter) ([]rhumb.LogLine, error) {
+func lastLines(ctx context.Context, s *server, f logFilter) ([]rhumb.LogLine, error) {
 	q := f.query()
 	q.Tail = maxLines + 1
-	return s.collect(ctx, q, maxLines+1)
+	return collectLines(ctx, s, q, maxLines+1)
 }
 
-// collect returns the first lines of a query.
-func (s *server) collect(ctx context.Context, q rhumb.LogQuery, most int) ([]rhumb.LogLine, error) {
+// collectLines returns the first lines of a query.
+func collectLines(ctx context.Context, s *server, q rhumb.LogQuery, most int) ([]rhumb.LogLine, error) {
 	var lines []rhumb.LogLine
 	for l, err := range s.Observer.Lines(ctx, q) {
 		if err != nil {
@@ -119,12 +119,10 @@ func (v *logsView) fill(lines []rhumb.LogLine) {
 		v.Older = f.address("/logs", "to", f.To.UTC().Format(time.RFC3339Nano))
 	}
 	n := newLiner(&v.Filter)
-	// The last lines are what a reader looks at first, so they come first where not all texts fit.
-	rows := make([][]logRow, len(lines))
 	for i := range lines {
-		rows[i] = n.rows(&lines[i])
+		v.Rows = append(v.Rows, n.rows(&lines[i])...)
 	}
-	v.Rows, v.Lines = slices.Concat(rows...), len(lines)
+	v.Lines = len(lines)
 }
 
 // logCounts are the counts of lines that a page of logs asks for.
@@ -136,7 +134,7 @@ type logCounts struct {
 }
 
 // askCounts begins to count the lines that a filter chooses.
-func (s *server) askCounts(as *answers, f logFilter) logCounts {
+func askCounts(s *server, as *answers, f logFilter) logCounts {
 	count := func(f logFilter, least rhumb.Level) *answer[[]rhumb.LogCount] {
 		q := f.query()
 		q.Level = max(q.Level, least)
@@ -233,7 +231,7 @@ type contextView struct {
 }
 
 // contextPage shows the lines that the same container wrote before and after one.
-func (s *server) contextPage(r *http.Request) (view, error) {
+func contextPage(s *server, r *http.Request) (view, error) {
 	p := r.URL.Query()
 	nanos, err := strconv.ParseInt(p.Get("at"), 36, 64)
 	if err != nil {
@@ -252,8 +250,10 @@ func (s *server) contextPage(r *http.Request) (view, error) {
 	before.Until, before.Tail = at, contextLines+1
 	after.Since, after.Until = at.Add(1), at.Add(24*time.Hour)
 	as := &answers{ctx: r.Context()}
-	first := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return s.collect(ctx, before, contextLines+1) })
-	then := ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return s.collect(ctx, after, contextLines) })
+	askLines := func(q rhumb.LogQuery, most int) *answer[[]rhumb.LogLine] {
+		return ask(as, func(ctx context.Context) ([]rhumb.LogLine, error) { return collectLines(ctx, s, q, most) })
+	}
+	first, then := askLines(before, contextLines+1), askLines(after, contextLines)
 	as.wait()
 	v := contextView{At: at, Err: cmp.Or(kept(first.Err), kept(then.Err))}
 	n := newLiner(&logFilter{Stack: q.Stack})

@@ -34,7 +34,8 @@ func TestTheFirstLineOfAReleaseHasARule(t *testing.T) {
 
 func TestHistogramsHaveDeploymentsAndErrors(t *testing.T) {
 	rec := get(t, observedWorld().server(), "/logs?stack=shop")
-	contains(t, rec, 200, `<g class="mark">`, "converged: shop@42 serves", "errors <b>5</b>", "warnings <b>24</b>", `others <b>691</b>`)
+	contains(t, rec, 200, `<g class="mark">`, "converged: shop@42 serves", "errors <b>5</b>",
+		"warnings <b>24</b>", "others <b>691</b>")
 }
 
 func TestOlderLinesAreBehindALink(t *testing.T) {
@@ -76,8 +77,9 @@ func TestLogsWithoutLinesSayWhatToDo(t *testing.T) {
 
 func TestLinesAreHostileText(t *testing.T) {
 	w := evilWorld()
-	for _, path := range []string{"/logs?stack=evil", "/logs?q=%3Cscript", "/logs/context?stack=evil&c=" + url.QueryEscape(evil[:12]) +
-		"&at=" + contextTime(noon.Add(-20*time.Second)), "/metrics", "/alerts", "/why?ask=1", "/nodes"} {
+	context := "/logs/context?stack=evil&c=" + url.QueryEscape(evil[:12]) + "&at=" + contextTime(noon.Add(-20*time.Second))
+	for _, path := range []string{"/logs?stack=evil", "/logs?q=%3Cscript", context, "/metrics",
+		"/alerts", "/why?ask=1", "/nodes"} {
 		rec := get(t, w.server(), path)
 		contains(t, rec, 200)
 		lacks(t, rec, "<script>alert", "<img", "\x1b", "\u202e", "\x00")
@@ -100,8 +102,9 @@ func TestTheContextOfALineIsOfItsWriter(t *testing.T) {
 	if n := strings.Count(rec.Body.String(), `class="t"`); n != 2*contextLines { // 60 before it, and the 59 that are left
 		t.Errorf("%d lines", n)
 	}
-	contains(t, get(t, observedWorld().server(), "/logs/context?at=zz&stack=shop&c=abc"), 200, "Nothing is left of this time")
-	contains(t, get(t, observedWorld().server(), "/logs/context?at=!"), 400, "names no line")
+	s := observedWorld().server()
+	contains(t, get(t, s, "/logs/context?at=zz&stack=shop&c=abc"), 200, "Nothing is left of this time")
+	contains(t, get(t, s, "/logs/context?at=!"), 400, "names no line")
 }
 
 func TestLogsAreDownloadedAsText(t *testing.T) {
@@ -130,7 +133,7 @@ func TestNewLinesAreSentToLivePages(t *testing.T) {
 			t.Fatal(err)
 		}
 		go func() {
-			ended <- s.tail(r, func(event string, data any) error {
+			ended <- tailLogs(s, r, func(event string, data any) error {
 				got <- data.(lineBatch)
 				return nil
 			})

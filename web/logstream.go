@@ -28,8 +28,8 @@ type lineBatch struct {
 	Next    string // where the stream goes on if it breaks
 }
 
-// tail sends the lines that are written from now on.
-func (s *server) tail(r *http.Request, send sender) error {
+// tailLogs sends the lines that are written from now on.
+func tailLogs(s *server, r *http.Request, send sender) error {
 	from, err := momentOf(r.URL.Query().Get("from"))
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (s *server) tail(r *http.Request, send sender) error {
 	defer follower.Wait()
 	defer cancel()
 	ended := make(chan error, 1)
-	follower.Go(func() { ended <- s.follow(ctx, q, waiting) })
+	follower.Go(func() { ended <- followLines(ctx, s, q, waiting) })
 	rows := newLiner(&f)
 	tick := time.NewTicker(liveEvery)
 	defer tick.Stop()
@@ -66,7 +66,7 @@ func (s *server) tail(r *http.Request, send sender) error {
 		if len(lines) == 0 {
 			continue
 		}
-		batch := lineBatch{HTML: s.rowsOf(rows, lines), Skipped: skipped, Next: after(lines[len(lines)-1].Time)}
+		batch := lineBatch{HTML: rowsOf(s, rows, lines), Skipped: skipped, Next: after(lines[len(lines)-1].Time)}
 		if err := send("lines", batch); err != nil {
 			return err
 		}
@@ -76,8 +76,8 @@ func (s *server) tail(r *http.Request, send sender) error {
 // after returns the moment after a line, as an address has it.
 func after(t time.Time) string { return t.Add(time.Nanosecond).UTC().Format(time.RFC3339Nano) }
 
-// follow collects lines until the context ends, or there are no more.
-func (s *server) follow(ctx context.Context, q rhumb.LogQuery, waiting *backlog) error {
+// followLines collects lines until the context ends, or there are no more.
+func followLines(ctx context.Context, s *server, q rhumb.LogQuery, waiting *backlog) error {
 	for l, err := range s.Observer.Lines(ctx, q) {
 		if err != nil {
 			return err
@@ -88,7 +88,7 @@ func (s *server) follow(ctx context.Context, q rhumb.LogQuery, waiting *backlog)
 }
 
 // rowsOf returns lines as the page shows them.
-func (s *server) rowsOf(n *liner, lines []rhumb.LogLine) string {
+func rowsOf(s *server, n *liner, lines []rhumb.LogLine) string {
 	var b bytes.Buffer
 	n.budget = pageBytes
 	for i := range lines {
@@ -126,8 +126,8 @@ func (b *backlog) take() (lines []rhumb.LogLine, skipped int) {
 	return lines, skipped
 }
 
-// download sends the lines of a filter as text, one after the other.
-func (s *server) download(w http.ResponseWriter, r *http.Request) {
+// downloadLogs sends the lines of a filter as text, one after the other.
+func downloadLogs(s *server, w http.ResponseWriter, r *http.Request) {
 	f, err := logFilterOf(r, s.now())
 	if err != nil {
 		s.fail(w, r, err)
@@ -146,7 +146,7 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) {
 	lines, bytes := 0, 0
 	for l, err := range s.Observer.Lines(ctx, f.query()) {
 		if err != nil {
-			s.downloadFailed(w, r, lines, err)
+			failDownload(s, w, r, lines, err)
 			return
 		}
 		if lines == 0 {
@@ -171,8 +171,8 @@ func (s *server) download(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// downloadFailed reports an error in place of the text, or at its end.
-func (s *server) downloadFailed(w http.ResponseWriter, r *http.Request, lines int, err error) {
+// failDownload reports an error in place of the text, or at its end.
+func failDownload(s *server, w http.ResponseWriter, r *http.Request, lines int, err error) {
 	if lines == 0 {
 		s.fail(w, r, err)
 		return

@@ -81,7 +81,7 @@ func promTime(d time.Duration) string { return strconv.Itoa(max(1, int(d.Seconds
 const chartPoints = 120 // of a series
 
 // metricsPage shows what is measured of one stack.
-func (s *server) metricsPage(r *http.Request) (view, error) {
+func metricsPage(s *server, r *http.Request) (view, error) {
 	now, q := s.now(), r.URL.Query()
 	p, err := periodOf(q, now, "1h")
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *server) metricsPage(r *http.Request) (view, error) {
 		v.Split = append(v.Split, choice{"by " + by, with(r, "by", by), by == v.By})
 	}
 	out := view{Title: "Metrics"}
-	served := s.find(r.Context(), &v, &out, p)
+	served := findStack(r.Context(), s, &v, &out, p)
 	if chosen := q.Get("range") + q.Get("from") + q.Get("to"); chosen == "" {
 		p, v.Young = fitting(p, served)
 	}
@@ -106,7 +106,7 @@ func (s *server) metricsPage(r *http.Request) (view, error) {
 	if v.Stack != "" {
 		out.Title = "Metrics of " + v.Stack
 	}
-	s.measure(r, &v, p, served, &out)
+	measureStack(s, r, &v, p, served, &out)
 	out.Page = v
 	if p.Range != "" {
 		out.Live = liveAt(v.Stack, max(4*rhumb.MeasureEvery, p.step(chartPoints)))
@@ -114,12 +114,12 @@ func (s *server) metricsPage(r *http.Request) (view, error) {
 	return out, nil
 }
 
-// find finds out which stacks there are, chooses one if the address names none, and returns when which of its releases
-// served.
-func (s *server) find(ctx context.Context, v *metricsView, out *view, p period) []rhumb.Series {
+// findStack finds out which stacks there are, chooses one if the address names none, and returns when which of its
+// releases served.
+func findStack(ctx context.Context, s *server, v *metricsView, out *view, p period) []rhumb.Series {
 	as := &answers{ctx: ctx}
 	stacks := ask(as, s.Stacks.Stacks)
-	served := s.askOver(as, "max by (stack) (rhumb_stack_release)", p)
+	served := askOver(s, as, "max by (stack) (rhumb_stack_release)", p)
 	as.wait()
 	names := map[string]bool{}
 	for _, st := range stacks.Is {
@@ -157,13 +157,13 @@ func fitting(p period, served []rhumb.Series) (period, bool) {
 	return p, true
 }
 
-// measure asks for all charts, and what belongs to them.
-func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhumb.Series, out *view) {
+// measureStack asks for all charts, and what belongs to them.
+func measureStack(s *server, r *http.Request, v *metricsView, p period, served []rhumb.Series, out *view) {
 	as := &answers{ctx: r.Context()}
 	step := p.step(chartPoints)
 	var free *answer[[]rhumb.Series]
 	if v.Expr != "" {
-		free = s.askOver(as, v.Expr, p)
+		free = askOver(s, as, v.Expr, p)
 	}
 	var results []*answer[[]rhumb.Series]
 	var compared *comparing
@@ -173,9 +173,9 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 			return s.History.Deployments(ctx, v.Stack, marksAsked)
 		})
 		for _, f := range figureList {
-			results = append(results, s.askOver(as, f.filled(v.Stack, v.By, max(step, 4*rhumb.MeasureEvery)), p))
+			results = append(results, askOver(s, as, f.filled(v.Stack, v.By, max(step, 4*rhumb.MeasureEvery)), p))
 		}
-		compared = s.askComparison(as, r.URL.Query().Get("compare"), v.Stack, p)
+		compared = askComparison(s, as, r.URL.Query().Get("compare"), v.Stack, p)
 	}
 	as.wait()
 	marks := marksOf(deployments.Is, p.From)
@@ -204,7 +204,7 @@ func (s *server) measure(r *http.Request, v *metricsView, p period, served []rhu
 }
 
 // askOver begins to evaluate an expression over a period.
-func (s *server) askOver(as *answers, expr string, p period) *answer[[]rhumb.Series] {
+func askOver(s *server, as *answers, expr string, p period) *answer[[]rhumb.Series] {
 	q := rhumb.MetricQuery{Expr: expr, Since: p.From, Until: p.To, Step: p.step(chartPoints)}
 	return ask(as, func(ctx context.Context) ([]rhumb.Series, error) { return s.Metrics.Query(ctx, q) })
 }

@@ -57,14 +57,15 @@ type box struct {
 const (
 	nodeNow = `{__name__=~"rhumb_node_(cpus|load1|boot_seconds|memory_bytes|memory_available_bytes|swap_bytes|` +
 		`swap_free_bytes|disk_bytes|disk_available_bytes)"}`
-	nodeBusy    = `1 - sum(rate(rhumb_node_cpu_seconds_total{mode=~"idle|iowait"}[1m])) / sum(rate(rhumb_node_cpu_seconds_total[1m]))`
+	nodeBusy = `1 - sum(rate(rhumb_node_cpu_seconds_total{mode=~"idle|iowait"}[1m]))` +
+		` / sum(rate(rhumb_node_cpu_seconds_total[1m]))`
 	replicaCPU  = `sum by (stack, service, release, replica) (rate(rhumb_replica_cpu_seconds_total[1m]))`
 	replicaMem  = `sum by (stack, service, release, replica) (rhumb_replica_memory_bytes)`
 	replicaFrom = `max by (stack, service, release, replica) (rhumb_replica_started_seconds)`
 )
 
 // nodesPage shows the machine and the replicas on it.
-func (s *server) nodesPage(r *http.Request) (view, error) {
+func nodesPage(s *server, r *http.Request) (view, error) {
 	as := &answers{ctx: r.Context()}
 	stacks := ask(as, s.Stacks.Stacks)
 	machine, busy := s.askMetric(as, nodeNow, 0, 0), s.askMetric(as, nodeBusy, 0, 0)

@@ -70,7 +70,10 @@ func TestADragOverAChartZooms(t *testing.T) {
 			return true;
 		})()`)
 		b.reaches(`new URLSearchParams(location.search).has("from")`)
-		length := eval[int](b, `(() => { const p = new URLSearchParams(location.search); return p.get("to") - p.get("from"); })()`)
+		length := eval[int](b, `(() => {
+			const p = new URLSearchParams(location.search);
+			return p.get("to") - p.get("from");
+		})()`)
 		if length < 880 || length > 960 || eval[bool](b, `location.search.includes("range")`) {
 			t.Errorf("%s: zoomed to %d seconds: %s", path, length, eval[string](b, "location.search"))
 		}

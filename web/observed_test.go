@@ -97,7 +97,8 @@ func observedLines() []rhumb.LogLine {
 			l.Service, l.Level = "web", rhumb.LevelUnknown
 			l.Text = fmt.Sprintf(`10.0.3.%d "GET /cart?id=%d HTTP/1.1" 200 1843 "-" "Mozilla/5.0 (X11; Linux x86_64)"`, i%40, i)
 		case i%9 == 2 && release == 42:
-			l.Level, l.Text = rhumb.LevelWarn, fmt.Sprintf("WARN  slow query: SELECT * FROM orders WHERE note = $1 (%d ms)", 200+i%77)
+			l.Level = rhumb.LevelWarn
+			l.Text = fmt.Sprintf("WARN  slow query: SELECT * FROM orders WHERE note = $1 (%d ms)", 200+i%77)
 		case i%31 == 7 && release == 42:
 			l.Level = rhumb.LevelError
 			l.Text = "ERROR cart 8812: timeout from payment provider\nTraceback (most recent call last):\n" +
@@ -132,7 +133,8 @@ func observedMetrics(q rhumb.MetricQuery) []rhumb.Series {
 			return 41 + float64(b2i(!t.Before(served)))
 		}), seriesOf(q, map[string]string{"stack": "blog"}, time.Time{}, noon, func(time.Time) float64 { return 7 })}
 	case strings.Contains(q.Expr, "release)"):
-		return []rhumb.Series{releaseMetrics(q, 41, time.Time{}, served), releaseMetrics(q, 42, served.Add(-time.Minute), noon)}
+		return []rhumb.Series{releaseMetrics(q, 41, time.Time{}, served),
+			releaseMetrics(q, 42, served.Add(-time.Minute), noon)}
 	}
 	return shopMetrics(q)
 }
@@ -162,7 +164,8 @@ func releaseMetrics(q rhumb.MetricQuery, release int, from, to time.Time) rhumb.
 }
 
 // seriesOf returns a series of a query that has points within a time only.
-func seriesOf(q rhumb.MetricQuery, labels map[string]string, from, to time.Time, value func(time.Time) float64) rhumb.Series {
+func seriesOf(q rhumb.MetricQuery, labels map[string]string, from, to time.Time,
+	value func(time.Time) float64) rhumb.Series {
 	sr := rhumb.Series{Labels: labels}
 	if q.Since.IsZero() {
 		return rhumb.Series{Labels: labels, Points: []rhumb.Point{{Time: q.Until, Value: value(q.Until)}}}
@@ -178,7 +181,8 @@ func seriesOf(q rhumb.MetricQuery, labels map[string]string, from, to time.Time,
 func nodeMetrics(q rhumb.MetricQuery) []rhumb.Series {
 	var list []rhumb.Series
 	add := func(name, path string, v float64) {
-		sr := rhumb.Series{Labels: map[string]string{"__name__": "rhumb_node_" + name}, Points: []rhumb.Point{{Time: q.Until, Value: v}}}
+		sr := rhumb.Series{Labels: map[string]string{"__name__": "rhumb_node_" + name},
+			Points: []rhumb.Point{{Time: q.Until, Value: v}}}
 		if path != "" {
 			sr.Labels["path"] = path
 		}
@@ -240,8 +244,8 @@ const evil = `<script>alert(1)</script><img src=x onerror=alert(2)>"'` + "\u202e
 func evilWorld() *world {
 	w := observedWorld()
 	var lines []rhumb.LogLine
-	for i, text := range []string{evil, strings.Repeat("a", 70_000), strings.Repeat("界", 3000), "\x1b]0;title\x07\x1b[2Jx\r\ny",
-		strings.Repeat("line\n", 500), "\xff\xfe", ""} {
+	for i, text := range []string{evil, strings.Repeat("a", 70_000), strings.Repeat("界", 3000),
+		"\x1b]0;title\x07\x1b[2Jx\r\ny", strings.Repeat("line\n", 500), "\xff\xfe", ""} {
 		lines = append(lines, rhumb.LogLine{Time: noon.Add(time.Duration(i-20) * time.Second), Stack: "evil", Service: evil,
 			Replica: "evil-" + evil + ".1.1", Release: 1 + i/4, Text: text, Container: evil, Level: rhumb.LevelError})
 	}

@@ -248,7 +248,7 @@ func themeOf(r *http.Request) string {
 }
 
 // setTheme stores which theme the browser wants.
-func (s *server) setTheme(w http.ResponseWriter, r *http.Request) (string, error) {
+func setTheme(s *server, w http.ResponseWriter, r *http.Request) (string, error) {
 	c := &http.Cookie{Name: "rhumb_theme", Value: r.PostFormValue("theme"), Path: "/", HttpOnly: true,
 		MaxAge: int((365 * 24 * time.Hour).Seconds()), SameSite: http.SameSiteStrictMode}
 	if c.Value != "light" && c.Value != "dark" {

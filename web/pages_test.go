@@ -43,12 +43,13 @@ func TestTheFailureCardOfADeploymentIsItsHero(t *testing.T) {
 
 func TestWhatHasABeginningAndAnEndIsOneStep(t *testing.T) {
 	event := func(after int, kind rhumb.EventKind, replica string) rhumb.Event {
-		return rhumb.Event{At: noon.Add(time.Duration(after) * time.Second), Kind: kind, Stack: "s", Replica: "s-" + replica}
+		at := noon.Add(time.Duration(after) * time.Second)
+		return rhumb.Event{At: at, Kind: kind, Stack: "s", Replica: "s-" + replica}
 	}
 	rows := stepsOf([]rhumb.Event{
-		event(0, rhumb.EventStarting, "a.1.1"), event(1, rhumb.EventStarted, "a.1.1"), event(1, rhumb.EventStarting, "b.1.1"),
-		event(3, rhumb.EventReady, "a.1.1"), event(4, rhumb.EventFailed, "b.1.1"), event(5, rhumb.EventDraining, "c.1.1"),
-		event(6, rhumb.EventStopped, "d.1.1"),
+		event(0, rhumb.EventStarting, "a.1.1"), event(1, rhumb.EventStarted, "a.1.1"),
+		event(1, rhumb.EventStarting, "b.1.1"), event(3, rhumb.EventReady, "a.1.1"),
+		event(4, rhumb.EventFailed, "b.1.1"), event(5, rhumb.EventDraining, "c.1.1"), event(6, rhumb.EventStopped, "d.1.1"),
 	}, true)
 	want := []stepRow{
 		{What: "a.1.1", Tone: "ok", Took: 3 * time.Second}, {What: "b.1.1", Tone: "bad", Took: 3 * time.Second},
@@ -85,7 +86,8 @@ func TestLossesOfAnOpenDeploymentAreCountedSinceItBegan(t *testing.T) {
 
 func TestEventsAreNewestFirstAndByStack(t *testing.T) {
 	s := openWorld().server()
-	contains(t, get(t, s, "/events"), 200, "web.43.2", "Saturday 28 November", `<option value="blog">blog`, "/live?every=60")
+	contains(t, get(t, s, "/events"), 200, "web.43.2", "Saturday 28 November", `<option value="blog">blog`,
+		"/live?every=60")
 	rec := get(t, s, "/events?stack=blog")
 	contains(t, rec, 200, "Nothing has happened yet", `<option selected value="blog">`)
 	lacks(t, rec, "web.43.2")

@@ -105,13 +105,15 @@ func shopReleases() []rhumb.ReleaseInfo {
 	git := func(c string) rhumb.Git { return rhumb.Git{Commit: strings.Repeat(c, 6)[:40], Branch: "main"} }
 	return []rhumb.ReleaseInfo{
 		{Stack: "shop", Number: 42, At: noon.Add(-3 * time.Hour), By: "ana (ana@laptop)", Git: git("3f2a91c"),
-			Origin: "github.com/acme/shop/deploy", Cause: rhumb.CauseDeploy, Note: "faster cart", Served: true, Current: true},
+			Origin: "github.com/acme/shop/deploy", Cause: rhumb.CauseDeploy, Note: "faster cart", Served: true,
+			Current: true},
 		{Stack: "shop", Number: 41, At: noon.Add(-100 * time.Hour), By: "ci (github)", Git: git("9b00d1e"),
 			Cause: rhumb.CauseScale, Note: "scale worker=2", Served: true},
 		{Stack: "shop", Number: 40, At: noon.Add(-150 * time.Hour), By: "ci (github)", Git: git("9b00d1e"),
 			Cause: rhumb.CauseDeploy, Served: true},
 		{Stack: "shop", Number: 39, At: noon.Add(-300 * time.Hour), By: "ci (github)",
-			Git: rhumb.Git{Commit: strings.Repeat("77aa01f", 6)[:40], Branch: "hotfix", Dirty: true}, Cause: rhumb.CauseDeploy},
+			Git:   rhumb.Git{Commit: strings.Repeat("77aa01f", 6)[:40], Branch: "hotfix", Dirty: true},
+			Cause: rhumb.CauseDeploy},
 	}
 }
 
@@ -150,7 +152,8 @@ func shopEvents() []rhumb.Event {
 // shopMetrics answers each expression with figures for each stack and service.
 func shopMetrics(q rhumb.MetricQuery) []rhumb.Series {
 	q = q.Range(noon)
-	base := map[string]float64{"shop": 84.2, "blog": 2.1, "web": 43.1, "api": 41.1, "worker": 29.3, "db": 12.9, "41": 52, "42": 84}
+	base := map[string]float64{"shop": 84.2, "blog": 2.1, "web": 43.1, "api": 41.1, "worker": 29.3, "db": 12.9,
+		"41": 52, "42": 84}
 	scale := 1.0
 	switch {
 	case strings.Contains(q.Expr, "histogram_quantile"):

@@ -35,7 +35,7 @@ type stackView struct {
 const listed = 20
 
 // stackPage shows one stack.
-func (s *server) stackPage(r *http.Request) (view, error) {
+func stackPage(s *server, r *http.Request) (view, error) {
 	name := r.PathValue("stack")
 	as := &answers{ctx: r.Context()}
 	status := ask(as, func(ctx context.Context) (rhumb.StackInfo, error) { return s.Stacks.Status(ctx, name) })
@@ -44,7 +44,7 @@ func (s *server) stackPage(r *http.Request) (view, error) {
 	})
 	releases := ask(as, func(ctx context.Context) ([]rhumb.ReleaseInfo, error) { return s.History.Releases(ctx, name) })
 	alerts := ask(as, func(ctx context.Context) ([]rhumb.Alert, error) { return s.Alerts.Alerts(ctx, name) })
-	measured := s.askFigures(as, name)
+	measured := askFigures(s, as, name)
 	as.wait()
 	out := view{Title: name, Here: "/stacks", Live: liveAt(name, rhumb.MeasureEvery)}
 	switch {

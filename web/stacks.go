@@ -47,7 +47,7 @@ const (
 )
 
 // stacksPage shows all stacks.
-func (s *server) stacksPage(r *http.Request) (view, error) {
+func stacksPage(s *server, r *http.Request) (view, error) {
 	as := &answers{ctx: r.Context()}
 	stacks := ask(as, s.Stacks.Stacks)
 	spark := s.askMetric(as, perStack, time.Hour, time.Minute)
@@ -59,7 +59,8 @@ func (s *server) stacksPage(r *http.Request) (view, error) {
 		return s.eventsOf(ctx, rhumb.EventFilter{Limit: 300})
 	})
 	as.wait()
-	v := stacksView{Recent: eventRows(notable(events.Is)), Metrics: cmp.Or(spark.Err, now.Err, bad.Err), Firing: alerts.Is[""], Alerts: alerts.Is != nil}
+	v := stacksView{Recent: eventRows(notable(events.Is)), Metrics: cmp.Or(spark.Err, now.Err, bad.Err),
+		Firing: alerts.Is[""], Alerts: alerts.Is != nil}
 	out := view{Title: "Stacks", Live: liveAt("", 2*rhumb.MeasureEvery)}
 	switch {
 	case away(stacks.Err):

@@ -56,7 +56,8 @@ func brokenWorld() *world {
 	d.Phase, d.Why = rhumb.PhaseStuck, "shop-api.42.1: exited with 1 before it was ready"
 	d.Left = []string{"shop-api.41.2 isn't ready"}
 	d.Unserved = map[string]uint64{"api": 14, "web": 2}
-	d.Failures = []rhumb.Failure{shopFailure(), shopFailure(), {Service: "worker", Replica: "shop-worker.42.1",
+	d.Failures = []rhumb.Failure{shopFailure(), shopFailure(), {
+		Service: "worker", Replica: "shop-worker.42.1",
 		Reason: "exited with 137 after 3s", OOM: true, ExitCode: 137, At: noon.Add(-3 * time.Hour)}}
 	shop := &w.stacks[1]
 	api := &shop.Services[1]
@@ -68,7 +69,8 @@ func brokenWorld() *world {
 }
 
 // hostile are texts that try to be more than texts, or to be too long.
-const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` + "\u202egnp.exe\u2066 \x1b[31mred\x1b[0m\x00"
+const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>` +
+	"\u202egnp.exe\u2066 \x1b[31mred\x1b[0m\x00"
 
 // hostileWorld is the shop in which each name and text is hostile, and very long.
 func hostileWorld() *world {

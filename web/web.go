@@ -35,34 +35,34 @@ type Deps struct {
 
 // pages are all pages. Those with a name are in the navigation, in this order.
 var pages = []page{
-	{path: "/stacks", name: "Stacks", file: "stacks.html", show: (*server).stacksPage},
-	{path: "/stacks/{stack}", file: "stack.html", show: (*server).stackPage},
-	{path: "/stacks/{stack}/rollback", file: "confirm.html", show: (*server).rollbackPage},
-	{path: "/stacks/{stack}/restart", file: "confirm.html", show: (*server).restartPage},
-	{path: "/stacks/{stack}/scale", file: "confirm.html", show: (*server).scalePage},
-	{path: "/stacks/{stack}/deployments/{id}", file: "deployment.html", show: (*server).deploymentPage},
-	{path: "/stacks/{stack}/deployments/{id}/cancel", file: "confirm.html", show: (*server).cancelPage},
-	{path: "/logs", name: "Logs", file: "logs.html", show: (*server).logsPage},
-	{path: "/logs/context", file: "context.html", show: (*server).contextPage},
-	{path: "/metrics", name: "Metrics", file: "metrics.html", show: (*server).metricsPage},
-	{path: "/nodes", name: "Nodes", file: "nodes.html", show: (*server).nodesPage},
-	{path: "/alerts", name: "Alerts", file: "alerts.html", show: (*server).alertsPage},
-	{path: "/alerts/silence", file: "silence.html", show: (*server).silencePage},
-	{path: "/why", name: "Why", file: "why.html", show: (*server).whyPage},
-	{path: "/certificates", name: "Certificates", file: "certificates.html", show: (*server).certificatesPage},
-	{path: "/events", name: "Events", file: "events.html", show: (*server).eventsPage},
+	{path: "/stacks", name: "Stacks", file: "stacks.html", show: stacksPage},
+	{path: "/stacks/{stack}", file: "stack.html", show: stackPage},
+	{path: "/stacks/{stack}/rollback", file: "confirm.html", show: rollbackPage},
+	{path: "/stacks/{stack}/restart", file: "confirm.html", show: restartPage},
+	{path: "/stacks/{stack}/scale", file: "confirm.html", show: scalePage},
+	{path: "/stacks/{stack}/deployments/{id}", file: "deployment.html", show: deploymentPage},
+	{path: "/stacks/{stack}/deployments/{id}/cancel", file: "confirm.html", show: cancelPage},
+	{path: "/logs", name: "Logs", file: "logs.html", show: logsPage},
+	{path: "/logs/context", file: "context.html", show: contextPage},
+	{path: "/metrics", name: "Metrics", file: "metrics.html", show: metricsPage},
+	{path: "/nodes", name: "Nodes", file: "nodes.html", show: nodesPage},
+	{path: "/alerts", name: "Alerts", file: "alerts.html", show: alertsPage},
+	{path: "/alerts/silence", file: "silence.html", show: silencePage},
+	{path: "/why", name: "Why", file: "why.html", show: whyPage},
+	{path: "/certificates", name: "Certificates", file: "certificates.html", show: certificatesPage},
+	{path: "/events", name: "Events", file: "events.html", show: eventsPage},
 }
 
 // actions are all changes. Each is a POST; what it returns is where the browser goes next.
 var actions = []action{
-	{path: "/theme", do: (*server).setTheme},
-	{path: "/stacks/{stack}/rollback", do: (*server).changeStack},
-	{path: "/stacks/{stack}/restart", do: (*server).changeStack},
-	{path: "/stacks/{stack}/scale", do: (*server).changeStack},
-	{path: "/stacks/{stack}/deployments/{id}/cancel", do: (*server).cancelDeployment},
-	{path: "/alerts/silence", do: (*server).silence},
-	{path: "/alerts/unsilence", do: (*server).unsilence},
-	{path: "/alerts/test", do: (*server).testAlerts},
+	{path: "/theme", do: setTheme},
+	{path: "/stacks/{stack}/rollback", do: changeStack},
+	{path: "/stacks/{stack}/restart", do: changeStack},
+	{path: "/stacks/{stack}/scale", do: changeStack},
+	{path: "/stacks/{stack}/deployments/{id}/cancel", do: cancelDeployment},
+	{path: "/alerts/silence", do: silence},
+	{path: "/alerts/unsilence", do: unsilence},
+	{path: "/alerts/test", do: testAlerts},
 }
 
 // server is the dashboard.
@@ -105,7 +105,7 @@ func (s *server) handler() http.Handler {
 	for _, l := range lives {
 		inner.Handle("GET "+l.path, s.stream(l))
 	}
-	inner.HandleFunc("GET /logs/download", s.download)
+	inner.HandleFunc("GET /logs/download", func(w http.ResponseWriter, r *http.Request) { downloadLogs(s, w, r) })
 	inner.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/stacks", http.StatusFound)
 	})

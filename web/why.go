@@ -51,7 +51,7 @@ type happeningRow struct {
 const evidenceCharts = 3 // on a page
 
 // whyPage finds out what began a trouble.
-func (s *server) whyPage(r *http.Request) (view, error) {
+func whyPage(s *server, r *http.Request) (view, error) {
 	now, q := s.now(), r.URL.Query()
 	v := whyView{Stack: q.Get("stack"), Service: q.Get("service")}
 	as := &answers{ctx: r.Context()}
@@ -74,18 +74,19 @@ func (s *server) whyPage(r *http.Request) (view, error) {
 	seen := p.seen(r, now)
 	v.Period, v.SinceField, v.ToField = seen.Words, seen.FromField, seen.ToField
 	for _, x := range ranges {
-		v.Ranges = append(v.Ranges, choice{x.name, with(r, "range", x.name, "since", "", "until", "", "ask", "1"), x.name == p.Range})
+		link := with(r, "range", x.name, "since", "", "until", "", "ask", "1")
+		v.Ranges = append(v.Ranges, choice{x.name, link, x.name == p.Range})
 	}
 	v.Asked = q.Get("ask") != "" || q.Get("since") != ""
 	if v.Asked {
-		s.explain(r.Context(), &v, p)
+		explain(r.Context(), s, &v, p)
 	}
 	out.Page = v
 	return out, nil
 }
 
 // explain asks for the explanation, and for charts of its evidence.
-func (s *server) explain(ctx context.Context, v *whyView, p period) {
+func explain(ctx context.Context, s *server, v *whyView, p period) {
 	asked := &answers{ctx: ctx}
 	why := ask(asked, func(ctx context.Context) (rhumb.Explanation, error) {
 		return s.Explain.Why(ctx, rhumb.WhyQuery{Stack: v.Stack, Service: v.Service, Since: p.From, Until: p.To})
@@ -106,17 +107,17 @@ func (s *server) explain(ctx context.Context, v *whyView, p period) {
 	around := logFilter{Stack: c.Stack, Service: c.Service, Level: rhumb.LevelWarn,
 		period: period{From: c.At.Add(-2 * time.Minute), To: c.At.Add(10 * time.Minute)}}
 	v.First.Logs = around.address("/logs")
-	s.evidence(ctx, v.First, p)
+	drawEvidence(ctx, s, v.First, p)
 }
 
-// evidence draws the series that speak for a cause, from a while before it on.
-func (s *server) evidence(ctx context.Context, c *causeView, p period) {
+// drawEvidence draws the series that speak for a cause, from a while before it on.
+func drawEvidence(ctx context.Context, s *server, c *causeView, p period) {
 	as := &answers{ctx: ctx}
 	wide := period{From: p.From.Add(-p.length() / 2), To: p.To}
 	results := map[int]*answer[[]rhumb.Series]{}
 	for i, e := range c.WhyCause.Evidence {
 		if e.Expr != "" && len(results) < evidenceCharts {
-			results[i] = s.askOver(as, e.Expr, wide)
+			results[i] = askOver(s, as, e.Expr, wide)
 		}
 	}
 	as.wait()

@@ -15,7 +15,7 @@ func TestWhyNamesTheCauseFirstAndOnce(t *testing.T) {
 		"the log lines of blog could not be read", "logs of that time")
 	body := rec.Body.String()
 	if n := strings.Count(body, "<bdi>"+cause); n != 1 {
-		t.Errorf("the cause is told %d times", n)
+		t.Errorf("the cause is written %d times", n)
 	}
 	if strings.Index(body, cause) > strings.Index(body, "What happened") {
 		t.Error("what happened stands before the cause")
@@ -26,7 +26,8 @@ func TestWhyAsksOnlyWhenItIsAsked(t *testing.T) {
 	rec := get(t, deafWorld().server(), "/why")
 	contains(t, rec, 200, "When did it begin?")
 	contains(t, get(t, deafWorld().server(), "/why?ask=1"), 200, "Not available now", "journalctl")
-	contains(t, get(t, newWorld().server(), "/why?stack=blog&ask=1"), 200, "Nothing unusual", "Nothing was changed, and nothing broke")
+	contains(t, get(t, newWorld().server(), "/why?stack=blog&ask=1"), 200, "Nothing unusual",
+		"Nothing was changed, and nothing broke")
 }
 
 func TestEvidenceIsShownWithoutItsChart(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 
 // words are the functions that templates have.
 var words = template.FuncMap{
-	"ago": ago, "at": at, "clock": clock, "span": span, "rfc": rfc, "took": took, "since": time.Time.Sub, "timeofday": timeOfDay, "share": share,
-	"rate": rate, "percent": percent, "seconds": seconds, "size": size, "count": count,
+	"ago": ago, "at": at, "clock": clock, "timeofday": timeOfDay, "span": span, "since": time.Time.Sub, "rfc": rfc,
+	"took": took, "rate": rate, "percent": percent, "share": share, "seconds": seconds, "size": size, "count": count,
 	"cut": cut, "short": short, "plural": plural, "lower": strings.ToLower, "shortname": shortName, "plain": plain,
 	"rulewords": ruleWords, "problem": problem, "hint": rhumb.ErrorHint, "asset": asset,
 	"spark": chart.Spark, "meter": meter,

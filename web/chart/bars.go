@@ -55,7 +55,8 @@ func (b Bars) HTML() template.HTML {
 	c.marks(sp, b.Marks)
 	c.WriteString(`</svg><figcaption><ul class="legend">`)
 	for _, k := range b.Kinds {
-		c.printf(`<li><i class="key %s"></i>%s <b>%s</b></li>`, k.Tone, esc(short(k.Name)), Number.Format(float64(sum(k.Counts))))
+		n := Number.Format(float64(sum(k.Counts)))
+		c.printf(`<li><i class="key %s"></i>%s <b>%s</b></li>`, k.Tone, esc(short(k.Name)), n)
 	}
 	c.WriteString(`</ul></figcaption></figure>`)
 	return c.html()
