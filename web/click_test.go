@@ -1,6 +1,10 @@
 package web
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +55,19 @@ func TestADeploymentIsWatchedToItsEndAndRolledBackByClick(t *testing.T) {
 	if len(w.asked) != 1 || w.asked[0].Cause != rhumb.CauseRollback || w.asked[0].Release != 42 {
 		t.Errorf("asked for %+v, want a rollback to 42", w.asked)
 	}
+}
+
+func TestALinkInAMessageLeadsIntoTheDashboard(t *testing.T) {
+	b := browse(t, shopWorld().server())
+	message := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, `<link rel="icon" href="data:,"><a href="`+b.base+`/stacks/shop">shop</a>`)
+	}))
+	t.Cleanup(message.Close)
+	b.do(chromedp.Navigate(strings.Replace(message.URL, "127.0.0.1", "localhost", 1)), // another site for browsers
+		chromedp.Click(chromedp.CSS("a")))
+	b.until(`location.pathname === "/stacks/shop" && document.body.innerText.includes("Release 42 serves")`)
+	b.clean()
 }
 
 // tab presses Tab until the focus is on an element, and fails after a hundred times.

@@ -34,6 +34,11 @@ type gate struct {
 // gated lets browsers with a session pass, makes a session for the key, and shows all others how to get in.
 func (s *server) gated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		foreign := fromElsewhere(r)
+		if foreign && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+			http.Error(w, "rhumb: a page of another origin can't use the dashboard", http.StatusForbidden)
+			return
+		}
 		if q := r.URL.Query(); r.Method == http.MethodGet && q.Has("key") {
 			if !s.gate.opens(q.Get("key")) {
 				s.render(w, r, closedPage, view{Title: "Closed", Status: http.StatusForbidden, Page: true})
@@ -41,17 +46,33 @@ func (s *server) gated(next http.Handler) http.Handler {
 			}
 			http.SetCookie(w, s.gate.newCookie(r.TLS != nil))
 			q.Del("key")
-			clean := url.URL{Path: r.URL.Path, RawQuery: q.Encode()}
-			http.Redirect(w, r, "/"+strings.TrimLeft(clean.String(), "/"), http.StatusSeeOther)
+			http.Redirect(w, r, addressOf(r.URL.Path, q), http.StatusSeeOther)
 			return
 		}
 		c, err := r.Cookie(s.gate.cookieName())
 		if err != nil || !s.gate.valid(c.Value) {
+			if foreign && r.Method == http.MethodGet {
+				// The browser keeps the cookie back when a link of another site is followed. It sends it when this page
+				// itself goes on.
+				w.Header().Set("Refresh", "0; url="+addressOf(r.URL.Path, r.URL.Query()))
+			}
 			s.render(w, r, closedPage, view{Title: "Closed", Status: http.StatusUnauthorized, Page: false})
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), sessionKey{}, c.Value)))
 	})
+}
+
+// fromElsewhere reports whether a page of another origin made the browser send a request, as far as the browser says.
+func fromElsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
+}
+
+// addressOf returns an address on this server.
+func addressOf(path string, q url.Values) string {
+	u := url.URL{Path: path, RawQuery: q.Encode()}
+	return "/" + strings.TrimLeft(u.String(), "/")
 }
 
 type sessionKey struct{}

@@ -197,3 +197,28 @@ func TestTheThemeIsAFormAndLeadsNowhereElse(t *testing.T) {
 	r.AddCookie(&http.Cookie{Name: "rhumb_theme", Value: "dark"})
 	contains(t, respond(s, r), 200, `data-theme="dark"`)
 }
+
+func TestPagesOfOtherOriginsCanOnlyLinkHere(t *testing.T) {
+	s := shopWorld().server()
+	ask := func(site, mode string, in bool) *httptest.ResponseRecorder {
+		r := request("GET", "/stacks/shop?x=1", "localhost:7484")
+		r.Header.Set("Sec-Fetch-Site", site)
+		r.Header.Set("Sec-Fetch-Mode", mode)
+		if in {
+			r.AddCookie(s.gate.newCookie(false))
+		}
+		return respond(s, r)
+	}
+	contains(t, ask("same-site", "cors", true), 403, "another origin")
+	contains(t, ask("cross-site", "no-cors", false), 403, "another origin")
+	contains(t, ask("same-origin", "cors", true), 200, "<b>Release 42</b>")
+	contains(t, ask("none", "navigate", true), 200, "<b>Release 42</b>")
+	rec := ask("cross-site", "navigate", false)
+	contains(t, rec, 401, "rhumb dashboard")
+	if got := rec.Header().Get("Refresh"); got != "0; url=/stacks/shop?x=1" {
+		t.Errorf("goes on to %q", got)
+	}
+	if got := ask("same-origin", "navigate", false).Header().Get("Refresh"); got != "" {
+		t.Errorf("goes on to %q again and again", got)
+	}
+}
