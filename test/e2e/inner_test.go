@@ -134,6 +134,23 @@ func (k *stack) calls(what, container string, command ...string) *calls {
 	return c
 }
 
+// more waits until n more calls have ended.
+func (c *calls) more(n int) {
+	c.t.Helper()
+	count := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.made
+	}
+	was := count()
+	eventually(c.t, time.Minute, c.what+" again", func() error {
+		if is := count(); is < was+n {
+			return fmt.Errorf("%d calls, then %d", was, is)
+		}
+		return nil
+	})
+}
+
 // end stops the calls, and fails the test if one of them has failed.
 func (c *calls) end() {
 	c.t.Helper()
@@ -197,9 +214,12 @@ func TestCallersInsideAStackWaitForAServiceThatMustStopFirst(t *testing.T) {
 	k.must(0, "deploy")
 	caller := k.name + "-caller.1.1"
 	c := k.calls("psql", caller, "psql", "-qAt", "-h", "db", "-U", "postgres", "-c", "select 1")
+	c.more(3)
 	k.env = append(k.env, "DB=1")
 	k.must(0, "deploy")
+	c.more(3)
 	k.must(0, "restart", "db")
+	c.more(3)
 	c.end()
 
 	// Running services can resolve a service that is added later. A service without replicas refuses at once.

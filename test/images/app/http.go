@@ -34,6 +34,8 @@ func routes(stopping <-chan struct{}) http.Handler {
 	mux.HandleFunc("/slow", slow)
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { echoWebSocket(w, r, stopping) })
 	mux.HandleFunc("/file", file)
+	mux.HandleFunc("/set", set)
+	mux.HandleFunc("/metrics", metrics)
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
 		fmt.Fprintln(os.Stderr, "panic: as /crash asked")
 		os.Exit(1)
@@ -48,7 +50,10 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Release", os.Getenv("RELEASE"))
-	if status, err := strconv.Atoi(os.Getenv("STATUS")); err == nil && r.URL.Path == "/" {
+	if r.URL.Path == "/" && suffer() {
+		fmt.Fprintln(os.Stderr, "error: the request failed, as FAIL asked")
+		w.WriteHeader(http.StatusInternalServerError)
+	} else if status, err := strconv.Atoi(os.Getenv("STATUS")); err == nil && r.URL.Path == "/" {
 		w.WriteHeader(status)
 	}
 	a := answer{Release: os.Getenv("RELEASE"), Host: host, Proto: r.Proto, Remote: r.RemoteAddr, Header: r.Header}

@@ -14,6 +14,8 @@
 //	EXIT_AFTER   how long after its start it exits with EXIT_CODE (1)
 //	STOP_DELAY   how long it goes on after its stop signal, at least; it always finishes its requests
 //	COUNT        how many numbered lines it writes a second, each LENGTH bytes long; needs ADDR=none
+//	BURN, DELAY, FAIL, HOLD, LEAK
+//	             see faults.go
 //	NOTES        a file to which it adds a line when it has been started ("started RELEASE") and gets its stop signal
 //	             ("stopping RELEASE")
 //
@@ -33,6 +35,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -95,6 +98,8 @@ func serve(ctx context.Context) error {
 	fmt.Println("starting", os.Getenv("RELEASE"))
 	note("started " + os.Getenv("RELEASE"))
 	exitLater()
+	applyFaults(func(name string) string { return os.Getenv(strings.ToUpper(name)) })
+	sin()
 	time.Sleep(duration(os.Getenv("START_DELAY"), 0))
 	if err := needs(os.Getenv("NEEDS")); err != nil {
 		return err

@@ -16,6 +16,13 @@ import (
 	"rhumb/cmd/rhumb/observed/link"
 )
 
+// forwardTo returns the URLs of --forward and of a file.
+func forwardTo(file string, list ...string) URLs {
+	c := defaultObserverConfig().Forward
+	c.List, c.File = list, file
+	return c
+}
+
 func forwardFile(t *testing.T, mode os.FileMode, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "urls")
@@ -30,16 +37,17 @@ func forwardFile(t *testing.T, mode os.FileMode, text string) string {
 
 func TestDestinationsAreThoseOfTheFlagsAndOfTheFile(t *testing.T) {
 	private := forwardFile(t, 0o640, "# ours\n\n  loki+https://ada:s%40cret@loki.example/push\n#gelf://old\ngelf://h\n")
-	c := ForwardConfig{URLs: urls{"syslog://h"}, File: private}
-	got, err := c.Destinations()
+	c := forwardTo(private, "syslog://h")
+	got, err := c.All()
 	want := []string{"syslog://h", "loki+https://ada:s%40cret@loki.example/push", "gelf://h"}
-	if err != nil || !slices.Equal(got, want) || c.Exposed() {
-		t.Errorf("got %q, %v, exposed %v", got, err, c.Exposed())
+	if err != nil || !slices.Equal(got, want) || c.exposed() {
+		t.Errorf("got %q, %v, exposed %v", got, err, c.exposed())
 	}
-	if c.File = forwardFile(t, 0o604, ""); !c.Exposed() {
+	if c.File = forwardFile(t, 0o604, ""); !c.exposed() {
 		t.Error("a file that all users can read isn't exposed")
 	}
-	if none, err := new(ForwardConfig).Destinations(); err != nil || len(none) > 0 || new(ForwardConfig).Exposed() {
+	c = forwardTo("")
+	if none, err := c.All(); err != nil || len(none) > 0 || c.exposed() {
 		t.Errorf("without flags: %q, %v", none, err)
 	}
 }
@@ -47,20 +55,20 @@ func TestDestinationsAreThoseOfTheFlagsAndOfTheFile(t *testing.T) {
 func TestAWrongDestinationIsRefusedWithItsPlace(t *testing.T) {
 	file := forwardFile(t, 0o600, "# one\ngelf://ada:hunter2@h\n")
 	for _, c := range []struct {
-		conf  ForwardConfig
+		conf  URLs
 		words string
 	}{
-		{ForwardConfig{URLs: urls{"smtp://h"}}, `unknown scheme "smtp"`},
-		{ForwardConfig{URLs: urls{"gelf://h", "gelf://h:12201"}}, "configured twice"},
-		{ForwardConfig{File: file}, file + ":2: log destination gelf://h:12201: the protocol has no user"},
-		{ForwardConfig{File: "/nowhere"}, "--forward-file can't be read"},
+		{forwardTo("", "smtp://h"), `unknown scheme "smtp"`},
+		{forwardTo("", "gelf://h", "gelf://h:12201"), "configured twice"},
+		{forwardTo(file), file + ":2: log destination gelf://h:12201: the protocol has no user"},
+		{forwardTo("/nowhere"), "--forward-file can't be read"},
 	} {
 		conf := DefaultConfig()
-		conf.Forward = c.conf
+		conf.Observer.Forward = c.conf
 		err := conf.Validate()
 		if rhumb.ErrorCode(err) != rhumb.Invalid || !strings.Contains(err.Error(), c.words) || rhumb.ErrorHint(err) == "" ||
 			strings.Contains(err.Error()+rhumb.ErrorHint(err), "hunter2") {
-			t.Errorf("%+v: got %v", c.conf, err)
+			t.Errorf("%q: got %v", c.conf.List, err)
 		}
 	}
 }
@@ -70,8 +78,8 @@ func TestSeveralDestinationsAreOneVariable(t *testing.T) {
 	conf, fs := DefaultConfig(), pflag.NewFlagSet("", pflag.ContinueOnError)
 	conf.Flags(fs)
 	want := urls{"syslog://h", "gelf://h?a=1,2"}
-	if err := FromEnvironment(fs, "RHUMB_"); err != nil || !slices.Equal(conf.Forward.URLs, want) {
-		t.Errorf("got %q, %v", conf.Forward.URLs, err)
+	if err := FromEnvironment(fs, "RHUMB_"); err != nil || !slices.Equal(conf.Observer.Forward.List, want) {
+		t.Errorf("got %q, %v", conf.Observer.Forward.List, err)
 	}
 	conf, fs = DefaultConfig(), pflag.NewFlagSet("", pflag.ContinueOnError)
 	conf.Flags(fs)
@@ -79,8 +87,8 @@ func TestSeveralDestinationsAreOneVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = urls{"syslog://a", "syslog://b"}
-	if err := FromEnvironment(fs, "RHUMB_"); err != nil || !slices.Equal(conf.Forward.URLs, want) {
-		t.Errorf("got %q, %v", conf.Forward.URLs, err)
+	if err := FromEnvironment(fs, "RHUMB_"); err != nil || !slices.Equal(conf.Observer.Forward.List, want) {
+		t.Errorf("got %q, %v", conf.Observer.Forward.List, err)
 	}
 	if got := Given(fs)["RHUMB_FORWARD"]; got != "syslog://a syslog://b" {
 		t.Errorf("an installation keeps %q", got)
@@ -89,7 +97,7 @@ func TestSeveralDestinationsAreOneVariable(t *testing.T) {
 
 func TestPasswordsAreNotArguments(t *testing.T) {
 	conf := DefaultConfig()
-	conf.Forward = ForwardConfig{URLs: urls{"loki+https://ada:hunter2@h"}, File: "/etc/urls"}
+	conf.Observer.Forward = forwardTo("/etc/urls", "loki+https://ada:hunter2@h")
 	p := observeProcess(conf, link.Dial("/nowhere"))
 	if strings.Contains(strings.Join(p.args, " "), "hunter2") || !slices.Contains(p.args, "/etc/urls") {
 		t.Errorf("the arguments are %q", p.args)

@@ -12,45 +12,45 @@ import (
 
 	"rhumb"
 	"rhumb/internal/atomicfile"
-	"rhumb/observe/forward"
 )
 
-// ForwardConfig is where kept lines are sent as well.
-type ForwardConfig struct {
-	URLs urls
-	File string // with more URLs, one per line; "": none
+// URLs are the values of a flag that is repeated, and the lines of a file that a second flag names.
+type URLs struct {
+	Flag  string // "forward"; the file's is "forward-file"
+	Check func(urls ...string) error
+	List  urls
+	File  string // with more URLs, one per line; "": none
 }
 
-// Flags adds the flags that the server and the process that keeps logs share.
-func (c *ForwardConfig) Flags(fs *pflag.FlagSet) {
-	fs.Var(&c.URLs, "forward", "also send all kept log lines to this `URL`; repeat it for more destinations")
-	fs.StringVar(&c.File, "forward-file", c.File, "also send them to the URLs in this `FILE`, one per line")
+// flags adds the two flags. to ends the sentence of their help: "send all log lines to".
+func (c *URLs) flags(fs *pflag.FlagSet, to string) {
+	fs.Var(&c.List, c.Flag, to+" this `URL`; repeat it for more")
+	fs.StringVar(&c.File, c.Flag+"-file", c.File, to+" the URLs in this `FILE`, one per line")
 }
 
-// Locate makes the file's path absolute.
-func (c *ForwardConfig) Locate() error {
+// locate makes the file's path absolute.
+func (c *URLs) locate() error {
 	if c.File == "" {
 		return nil
 	}
 	path, err := filepath.Abs(c.File)
 	if err != nil {
-		return rhumb.Errorf(rhumb.Invalid, "--forward-file %s: %w", c.File, err)
+		return rhumb.Errorf(rhumb.Invalid, "--%s-file %s: %w", c.Flag, c.File, err)
 	}
 	c.File = path
 	return nil
 }
 
-// maxForwardFile is the largest file of URLs, in bytes.
-const maxForwardFile = 1 << 20
+// maxURLFile is the largest file of URLs, in bytes.
+const maxURLFile = 1 << 20
 
-// Destinations returns the URLs of the flags and then those of the file. Invalid: the file can't be read, or a URL
-// can't be used.
-func (c *ForwardConfig) Destinations() ([]string, error) {
-	all := slices.Clone(c.URLs)
+// All returns the URLs of the flag and then those of the file. Invalid: the file can't be read, or a URL can't be used.
+func (c *URLs) All() ([]string, error) {
+	all := slices.Clone(c.List)
 	if c.File != "" {
-		b, err := atomicfile.Read(c.File, maxForwardFile)
+		b, err := atomicfile.Read(c.File, maxURLFile)
 		if err != nil {
-			return nil, rhumb.Errorf(rhumb.Invalid, "--forward-file can't be read: %w", err).
+			return nil, rhumb.Errorf(rhumb.Invalid, "--%s-file can't be read: %w", c.Flag, err).
 				WithHint("write the URLs into it, one per line, or leave the flag out")
 		}
 		n := 0
@@ -59,13 +59,13 @@ func (c *ForwardConfig) Destinations() ([]string, error) {
 			if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 				continue
 			}
-			if err := forward.CheckURLs(line); err != nil {
+			if err := c.Check(line); err != nil {
 				return nil, at(fmt.Sprintf("%s:%d", c.File, n), err)
 			}
 			all = append(all, line)
 		}
 	}
-	return all, forward.CheckURLs(all...)
+	return all, c.Check(all...)
 }
 
 // at returns an error with its place in a file.
@@ -79,8 +79,8 @@ func at(place string, err error) error {
 	return &placed
 }
 
-// Exposed reports whether all users can read the file, and so the passwords in it.
-func (c *ForwardConfig) Exposed() bool {
+// exposed reports whether all users can read the file, and so the passwords in it.
+func (c *URLs) exposed() bool {
 	st, err := os.Stat(c.File) // "" doesn't exist
 	return err == nil && st.Mode()&0o004 != 0
 }
