@@ -68,10 +68,10 @@ func BenchmarkAdd1500Samples(b *testing.B) {
 	}
 }
 
-// rss returns how much memory this process has, in MB.
+// rss returns how much memory this process has, in MB, without the pages of files: the kernel can drop these.
 func rss() int {
 	b, _ := os.ReadFile("/proc/self/status")
-	_, after, _ := bytes.Cut(b, []byte("VmRSS:"))
+	_, after, _ := bytes.Cut(b, []byte("RssAnon:"))
 	kb, _, _ := strings.Cut(strings.TrimSpace(string(after)), " ")
 	n, _ := strconv.Atoi(kb)
 	return n >> 10
@@ -95,25 +95,29 @@ func TestFifteenDaysOf1500SeriesAreAnswered(t *testing.T) {
 	if os.Getenv("RHUMB_TEST_LONG") == "" {
 		t.Skip("takes minutes; set RHUMB_TEST_LONG=1")
 	}
-	dir, days := t.TempDir(), 15
+	dir := t.TempDir()
 	s := open(t, metrics.Options{Dir: dir})
 	t.Logf("an empty store: %d MB", rss())
 	m, now := newMachine(1), time.Now()
 	var adding, compacting time.Duration
-	n := days * 24 * 720
-	for i := range n {
+	n := 0
+	// Every 5 s within the last day, and every 30 s before, which takes a fourth of the time.
+	for at := now.Add(-15 * 24 * time.Hour); at.Before(now); n++ {
 		all := m.next()
 		begin := time.Now()
-		if err := s.Add(t.Context(), now.Add(time.Duration(i-n)*5*time.Second), all); err != nil {
+		if err := s.Add(t.Context(), at, all); err != nil {
 			t.Fatal(err)
 		}
 		adding += time.Since(begin)
-		if i%720 == 0 {
+		if n%120 == 0 {
 			begin = time.Now()
 			if err := s.Compact(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			compacting += time.Since(begin)
+		}
+		if at = at.Add(30 * time.Second); now.Sub(at) < 24*time.Hour {
+			at = at.Add(-25 * time.Second)
 		}
 	}
 	t.Logf("%d M samples: %v to add, %v to compact, %d MB on disk, %d MB of memory", n*1500/1e6, adding, compacting,
@@ -134,7 +138,7 @@ func TestFifteenDaysOf1500SeriesAreAnswered(t *testing.T) {
 		{"sum by (service) (rate(rhumb_replica_1_total[1m]))", 24 * time.Hour},
 		{"sum by (service) (rate(rhumb_replica_1_total[5m]))", 15 * 24 * time.Hour},
 		{`rhumb_replica_0_bytes{replica="shop-web.7"}`, 15 * 24 * time.Hour},
-		{`sum(rate({__name__=~"rhumb_replica_.+_total"}[5m]))`, 24 * time.Hour},
+		{`sum({__name__=~"rhumb_replica_.+"})`, 24 * time.Hour},
 		{"max_over_time(rhumb_replica_0_bytes[15d])", 0},
 		{`count({__name__=~".+"})`, 0},
 	} {
