@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/observe/observefake"
 )
 
 // noon is when the fakes' world stands still.
@@ -41,15 +42,14 @@ type world struct {
 	receivers []rhumb.AlertReceiver
 	silences  []rhumb.Silence
 	noLogs    error
-	lines     []rhumb.LogLine
-	counts    []rhumb.LogCount
+	logs      *observefake.Store
 	noWhy     error
 	why       rhumb.Explanation
 
 	happened chan struct{} // closed, and made again, upon each change
 }
 
-func newWorld() *world { return &world{happened: make(chan struct{})} }
+func newWorld() *world { return &world{happened: make(chan struct{}), logs: observefake.New()} }
 
 // change changes the world while pages may be reading it, and wakes what follows it.
 func (w *world) change(f func()) {

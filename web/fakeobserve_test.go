@@ -100,24 +100,17 @@ func (w *world) RemoveSilence(_ context.Context, id string) error {
 }
 
 func (w *world) Lines(ctx context.Context, q rhumb.LogQuery) iter.Seq2[rhumb.LogLine, error] {
-	return func(yield func(rhumb.LogLine, error) bool) {
-		if w.noLogs != nil {
-			yield(rhumb.LogLine{}, w.noLogs)
-			return
-		}
-		for _, l := range w.lines {
-			if (q.Stack == "" || l.Stack == q.Stack) && !yield(l, nil) {
-				return
-			}
-		}
-		if q.Follow {
-			<-ctx.Done()
-		}
+	if w.noLogs != nil {
+		return func(yield func(rhumb.LogLine, error) bool) { yield(rhumb.LogLine{}, w.noLogs) }
 	}
+	return w.logs.Lines(ctx, q)
 }
 
-func (w *world) LogCounts(context.Context, rhumb.LogQuery) ([]rhumb.LogCount, error) {
-	return w.counts, w.noLogs
+func (w *world) LogCounts(ctx context.Context, q rhumb.LogQuery) ([]rhumb.LogCount, error) {
+	if w.noLogs != nil {
+		return nil, w.noLogs
+	}
+	return w.logs.LogCounts(ctx, q)
 }
 
 func (w *world) Why(context.Context, rhumb.WhyQuery) (rhumb.Explanation, error) {

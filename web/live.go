@@ -24,6 +24,7 @@ type sender func(event string, data any) error
 // lives are all streams.
 var lives = []live{
 	{path: "/live", run: changes},
+	{path: "/logs/live", run: tailLogs},
 }
 
 // stream serves a stream: with an end, and a deadline for each message.

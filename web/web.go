@@ -42,6 +42,13 @@ var pages = []page{
 	{path: "/stacks/{stack}/scale", file: "confirm.html", show: scalePage},
 	{path: "/stacks/{stack}/deployments/{id}", file: "deployment.html", show: deploymentPage},
 	{path: "/stacks/{stack}/deployments/{id}/cancel", file: "confirm.html", show: cancelPage},
+	{path: "/logs", name: "Logs", file: "logs.html", show: logsPage},
+	{path: "/logs/context", file: "context.html", show: contextPage},
+	{path: "/metrics", name: "Metrics", file: "metrics.html", show: metricsPage},
+	{path: "/nodes", name: "Nodes", file: "nodes.html", show: nodesPage},
+	{path: "/alerts", name: "Alerts", file: "alerts.html", show: alertsPage},
+	{path: "/alerts/silence", file: "silence.html", show: silencePage},
+	{path: "/why", name: "Why", file: "why.html", show: whyPage},
 	{path: "/certificates", name: "Certificates", file: "certificates.html", show: certificatesPage},
 	{path: "/events", name: "Events", file: "events.html", show: eventsPage},
 }
@@ -53,6 +60,9 @@ var actions = []action{
 	{path: "/stacks/{stack}/restart", do: changeStack},
 	{path: "/stacks/{stack}/scale", do: changeStack},
 	{path: "/stacks/{stack}/deployments/{id}/cancel", do: cancelDeployment},
+	{path: "/alerts/silence", do: silence},
+	{path: "/alerts/unsilence", do: unsilence},
+	{path: "/alerts/test", do: testAlerts},
 }
 
 // server is the dashboard.
@@ -95,6 +105,7 @@ func (s *server) handler() http.Handler {
 	for _, l := range lives {
 		inner.Handle("GET "+l.path, s.stream(l))
 	}
+	inner.HandleFunc("GET /logs/download", func(w http.ResponseWriter, r *http.Request) { downloadLogs(s, w, r) })
 	inner.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/stacks", http.StatusFound)
 	})

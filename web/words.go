@@ -23,7 +23,8 @@ var words = template.FuncMap{
 	"ago": ago, "at": at, "clock": clock, "timeofday": timeOfDay, "span": span, "since": time.Time.Sub, "rfc": rfc,
 	"took": took, "rate": rate, "percent": percent, "share": share, "seconds": seconds, "size": size, "count": count,
 	"cut": cut, "short": short, "plural": plural, "lower": strings.ToLower, "shortname": shortName, "plain": plain,
-	"problem": problem, "hint": rhumb.ErrorHint, "asset": asset, "spark": chart.Spark, "meter": meter,
+	"rulewords": ruleWords, "problem": problem, "hint": rhumb.ErrorHint, "asset": asset,
+	"spark": chart.Spark, "meter": meter,
 	"deployed": func(d *rhumb.Deployment) standing { return standingOfDeployment(*d) },
 	"list":     func(items ...any) []any { return items },
 }

@@ -39,7 +39,7 @@ func (b Bars) HTML() template.HTML {
 		sp.to = sp.from.Add(time.Minute)
 	}
 	c.printf(`<figure class="chart-box" data-from="%d" data-to="%d">`, sp.from.Unix(), sp.to.Unix())
-	c.open("group", b.Title, b.describe())
+	c.open("img", b.Title, b.describe())
 	most := int64(1)
 	for _, n := range sums[skip:] {
 		most = max(most, n)
@@ -55,7 +55,8 @@ func (b Bars) HTML() template.HTML {
 	c.marks(sp, b.Marks)
 	c.WriteString(`</svg><figcaption><ul class="legend">`)
 	for _, k := range b.Kinds {
-		c.printf(`<li><i class="key %s"></i>%s <b>%s</b></li>`, k.Tone, esc(short(k.Name)), Number.Format(float64(sum(k.Counts))))
+		n := Number.Format(float64(sum(k.Counts)))
+		c.printf(`<li><i class="key %s"></i>%s <b>%s</b></li>`, k.Tone, esc(short(k.Name)), n)
 	}
 	c.WriteString(`</ul></figcaption></figure>`)
 	return c.html()

@@ -40,18 +40,24 @@ func TestChartsAreAsDrawn(t *testing.T) {
 	}
 	gap := append(points(1, 2), rhumb.Point{Time: noon.Add(9 * time.Minute), Value: 4})
 	for name, got := range map[string]template.HTML{
-		"releases": chart.Line{Title: "p95 of web", Unit: chart.Seconds, Marks: marks, From: noon, To: noon.Add(10 * time.Minute),
-			Series: []chart.Series{
+		"releases": chart.Line{Title: "p95 of web", Unit: chart.Seconds, Marks: marks, From: noon,
+			To: noon.Add(10 * time.Minute), Series: []chart.Series{
 				{Name: "release 42", Tone: chart.ToneNew, Points: points(.038, .041, .09, .05)},
 				{Name: "release 41", Tone: chart.ToneOld, Points: points(.03, .031)},
 			}}.HTML(),
-		"gap":      chart.Line{Title: "a gap", Series: []chart.Series{{Name: "x", Points: gap}}, Gap: 2 * time.Minute}.HTML(),
-		"one":      chart.Line{Title: "one point", Unit: chart.Bytes, Series: []chart.Series{{Name: "x", Points: points(1 << 20)}}}.HTML(),
-		"negative": chart.Line{Title: "both sides of zero", Series: []chart.Series{{Name: "x", Points: points(-5, 3)}}}.HTML(),
-		"none":     chart.Line{Title: "nothing", From: noon, To: noon.Add(time.Hour), Marks: marks}.HTML(),
+		"gap": chart.Line{Title: "a gap", Series: []chart.Series{{Name: "x", Points: gap}},
+			Gap: 2 * time.Minute}.HTML(),
+		"one": chart.Line{Title: "one point", Unit: chart.Bytes,
+			Series: []chart.Series{{Name: "x", Points: points(1 << 20)}}}.HTML(),
+		"negative": chart.Line{Title: "both sides of zero",
+			Series: []chart.Series{{Name: "x", Points: points(-5, 3)}}}.HTML(),
+		"none": chart.Line{Title: "nothing", From: noon, To: noon.Add(time.Hour), Marks: marks}.HTML(),
 		"bars": chart.Bars{Title: "lines", Start: noon, Step: time.Minute, Marks: marks, Kinds: []chart.Kind{
-			{Name: "error", Tone: chart.ToneBad, Counts: []int64{0, 2}}, {Name: "other", Tone: chart.ToneOld, Counts: []int64{9, 8, 0, 1}},
-		}, Link: func(from, to time.Time) string { return "?from=" + from.Format("15:04") + "&to=" + to.Format("15:04") }}.HTML(),
+			{Name: "error", Tone: chart.ToneBad, Counts: []int64{0, 2}},
+			{Name: "other", Tone: chart.ToneOld, Counts: []int64{9, 8, 0, 1}},
+		}, Link: func(from, to time.Time) string {
+			return "?from=" + from.Format("15:04") + "&to=" + to.Format("15:04")
+		}}.HTML(),
 		"spark": chart.Spark("requests of shop", points(1, 5, 2)),
 		"meter": chart.Meter("memory: 91% full", .91, .8, .95),
 	} {
@@ -130,10 +136,12 @@ func TestValuesHaveUnits(t *testing.T) {
 		value float64
 		want  string
 	}{
-		{chart.Number, 0, "0"}, {chart.Number, 43.1234, "43.1"}, {chart.Number, 0.4149, "0.415"}, {chart.Number, 1204, "1204"},
+		{chart.Number, 0, "0"}, {chart.Number, 43.1234, "43.1"}, {chart.Number, 0.4149, "0.415"},
+		{chart.Number, 1204, "1204"},
 		{chart.Number, 31204, "31,204"}, {chart.Number, -31204, "-31,204"}, {chart.Number, 3.1e6, "3.1 M"},
 		{chart.Number, 1e-9, "1e-09"}, {chart.Number, math.Inf(1), "unknown"}, {chart.Number, 1e20, "1e+20"},
-		{chart.Seconds, 0, "0 s"}, {chart.Seconds, 0.038, "38 ms"}, {chart.Seconds, 1.25, "1.25 s"}, {chart.Seconds, 0.00084, "840 µs"},
+		{chart.Seconds, 0, "0 s"}, {chart.Seconds, 0.038, "38 ms"}, {chart.Seconds, 1.25, "1.25 s"},
+		{chart.Seconds, 0.00084, "840 µs"},
 		{chart.Seconds, 150, "2.5 min"}, {chart.Seconds, 7200, "2 h"}, {chart.Seconds, 172800, "2 d"},
 		{chart.Bytes, 12, "12 B"}, {chart.Bytes, 1.2e6, "1.2 MB"}, {chart.Bytes, 1e9, "1 GB"},
 		{chart.BytesPerSecond, 1500, "1.5 kB/s"}, {chart.PerSecond, 43.1, "43.1/s"},

@@ -5,6 +5,7 @@ import (
 	"html"
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -34,13 +35,18 @@ func (c *canvas) open(role, label, desc string) {
 		num(c.height+axisHeight), role, esc(label), esc(desc))
 }
 
-// values draws the lines of the vertical axis, and names them.
+// grid draws the lines of the vertical axis.
+func (c *canvas) grid(s scale) {
+	for _, v := range s.ticks {
+		c.printf(`<line class="grid" x1="0" x2="100%%" y1="%s" y2="%[1]s"/>`, num(c.y(s, v)))
+	}
+}
+
+// values names the values of the vertical axis, over what is drawn.
 func (c *canvas) values(s scale, u Unit) {
 	for _, v := range s.ticks {
-		y := c.y(s, v)
-		c.printf(`<line class="grid" x1="0" x2="100%%" y1="%s" y2="%[1]s"/>`, num(y))
 		if v != 0 || s.low < 0 {
-			c.printf(`<text class="axis" x="2" y="%s">%s</text>`, num(y-4), esc(u.Format(v)))
+			c.printf(`<text class="axis" x="2" y="%s">%s</text>`, num(c.y(s, v)-4), esc(u.Format(v)))
 		}
 	}
 }
@@ -71,6 +77,7 @@ func (c *canvas) marks(sp span, marks []Mark) {
 			drawn = append(drawn, m)
 		}
 	}
+	slices.SortStableFunc(drawn, func(a, b Mark) int { return a.At.Compare(b.At) })
 	drawn = drawn[max(0, len(drawn)-maxMarks):]
 	free := 0.0
 	for _, m := range drawn {
@@ -99,10 +106,11 @@ func (c *canvas) marks(sp span, marks []Mark) {
 	}
 }
 
-// stretched begins what is stretched to the width: a thousand units, and ten for each pixel of the height.
-func (c *canvas) stretched() {
-	c.printf(`<svg width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none">`,
-		num(c.height), num(c.height*10))
+// stretched begins what is stretched to the width: a thousand units, and ten for each pixel of the height. A script may
+// compute values from its attributes.
+func (c *canvas) stretched(s scale, u Unit) {
+	c.printf(`<svg width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none" aria-hidden="true" `+
+		`data-low="%g" data-high="%g" data-unit="%s">`, num(c.height), num(c.height*10), s.low, s.high, u.sign())
 }
 
 // y returns where a value is, in pixels from the top.
