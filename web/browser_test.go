@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ type browser struct {
 	t    *testing.T
 	ctx  context.Context
 	base string // of the dashboard's addresses
+	now  atomic.Pointer[server]
 
 	mu       sync.Mutex
 	mistakes []string // errors and warnings in the console
@@ -43,7 +46,11 @@ func browse(t *testing.T, s *server) *browser {
 		}
 		t.Skip("there is no chromium: run scripts/test-tools")
 	}
-	site := httptest.NewServer(s.handler())
+	b := &browser{t: t}
+	b.show(s)
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.now.Load().handler().ServeHTTP(w, r)
+	}))
 	t.Cleanup(site.Close)
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.DisableGPU, chromedp.WSURLReadTimeout(time.Minute))
@@ -51,12 +58,15 @@ func browse(t *testing.T, s *server) *browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancel)
-	b := &browser{t: t, base: site.URL}
+	b.base = site.URL
 	b.ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.listen))
 	t.Cleanup(cancel)
 	b.do(call(log.Enable, cdp.Empty{}), chromedp.Navigate(site.URL+"/?key="+testKey))
 	return b
 }
+
+// show makes the browser's addresses those of another dashboard.
+func (b *browser) show(s *server) { b.now.Store(s) }
 
 // call is a command of the protocol as an action.
 func call[P any](c cdp.Command[P, cdp.Empty], params P) chromedp.Action[chromedp.Void] {
@@ -202,14 +212,12 @@ var shots = []shot{
 
 func TestPagesLookRightInAllSizesAndThemes(t *testing.T) {
 	only := os.Getenv("RHUMB_SHOT")
-	w := newWorld()
-	s := w.server()
-	b := browse(t, s)
+	b := browse(t, newWorld().server())
 	for _, sh := range slices.Concat(shots, observedShots) {
 		if !strings.Contains(sh.name, only) {
 			continue
 		}
-		s.Deps = sh.world().deps()
+		b.show(sh.world().server())
 		b.open(sh.path)
 		for _, theme := range []string{"light", "dark"} {
 			for _, width := range []int{360, 1280, 2560} {
