@@ -18,6 +18,11 @@ type Alerts interface {
 	TestAlert(ctx context.Context) ([]AlertReceiver, error)
 	// AlertReceivers returns where messages are sent, and how the last attempt went. Unavailable: as Alerts.
 	AlertReceivers(ctx context.Context) ([]AlertReceiver, error)
+	Silencer
+}
+
+// Silencer keeps alerts from being sent.
+type Silencer interface {
 	// Silences returns the silences that haven't ended. Unavailable: as Alerts.
 	Silences(ctx context.Context) ([]Silence, error)
 	// Silence keeps alerts from being sent until s.Until, and returns the silence with its ID. Invalid: it has no end,
@@ -36,7 +41,7 @@ const (
 	AlertResolved AlertState = "resolved" // its condition doesn't hold any more
 )
 
-// Severity is how soon somebody should look at an alert.
+// Severity is how soon an alert needs a look.
 type Severity string
 
 const (

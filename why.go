@@ -56,8 +56,8 @@ const (
 	HappenedRelease     HappeningKind = "release"     // a release began to serve; what differs is in the text
 	HappenedRollback    HappeningKind = "rollback"    // an older release was put back
 	HappenedScale       HappeningKind = "scale"       // the number of replicas changed
-	HappenedRestart     HappeningKind = "restart"     // somebody restarted a service
-	HappenedCrash       HappeningKind = "crash"       // a replica ended by itself, once or again and again
+	HappenedRestart     HappeningKind = "restart"     // a user restarted a service
+	HappenedCrash       HappeningKind = "crash"       // a replica ended unasked, once or again and again
 	HappenedOOM         HappeningKind = "oom"         // the kernel killed a replica for its memory
 	HappenedMemory      HappeningKind = "memory"      // a replica's memory grew towards its limit
 	HappenedThrottled   HappeningKind = "throttled"   // a replica reached its limit of CPU

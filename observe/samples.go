@@ -10,8 +10,8 @@ import (
 // Label is a name and a value by which a series differs from others.
 type Label struct{ Name, Value string }
 
-// Series is what a sample belongs to. It doesn't change. Whoever measures makes it once and keeps the pointer, so that a
-// store can recognise it by the pointer alone.
+// Series is what a sample belongs to. It doesn't change. It is made once and its pointer kept, so that a store can
+// recognise it by the pointer alone.
 type Series struct {
 	Name   string  // "rhumb_replica_cpu_seconds_total"; docs/metrics.md has all of them
 	Labels []Label // sorted by name; none has an empty value, or the name "__name__"

@@ -135,14 +135,17 @@ func TestTheThemeIsChosenByAButtonAndKept(t *testing.T) {
 }
 
 func TestAPageSurvivesTheDaemonsAbsence(t *testing.T) {
-	w := shopWorld()
+	w := openWorld()
 	b := browse(t, w.server())
-	b.open("/stacks/shop")
-	b.until(`document.getElementById("pulse").innerText.includes("live")`)
-	w.change(func() { w.down = daemonAway })
-	b.until(`document.body.innerText.includes("The daemon doesn't answer")`)
-	w.change(func() { w.down = nil })
-	b.until(`document.body.innerText.includes("8 of 8") && !document.body.innerText.includes("doesn't answer")`)
+	for path, text := range map[string]string{"/stacks/shop": "8 of 8", "/stacks/shop/deployments/813": "42 → 43"} {
+		b.open(path)
+		b.until(`document.getElementById("pulse").innerText.includes("live")`)
+		w.change(func() { w.down = daemonAway })
+		b.until(`document.body.innerText.includes("the daemon doesn't answer")`)
+		w.change(func() { w.down = nil })
+		b.until(`document.body.innerText.includes("` + text + `") && !document.body.innerText.includes("doesn't answer")`)
+		b.until(`document.getElementById("pulse").innerText.includes("live")`)
+	}
 	b.clean()
 }
 

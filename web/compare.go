@@ -141,7 +141,7 @@ func (m measure) change(a, b float64) string {
 	if a == b {
 		return "the same"
 	}
-	text := m.unit.Format(math.Abs(b - a))
+	text := unbroken(m.unit.Format(math.Abs(b - a)))
 	if b < a {
 		text = "−" + text
 	} else {
@@ -152,3 +152,6 @@ func (m measure) change(a, b float64) string {
 	}
 	return text
 }
+
+// unbroken returns a text in which no line ends between a number and its unit.
+func unbroken(text string) string { return strings.ReplaceAll(text, " ", "\u00a0") }

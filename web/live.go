@@ -54,7 +54,7 @@ func (s *server) stream(l live) http.Handler {
 			}
 			return c.Flush()
 		}
-		if err := send("open", nil); err != nil {
+		if err := send("hello", nil); err != nil {
 			return
 		}
 		if err := l.run(s, r.WithContext(ctx), send); err != nil && ctx.Err() == nil {

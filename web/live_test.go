@@ -45,7 +45,7 @@ func TestAnEventReachesTheBrowser(t *testing.T) {
 	site := httptest.NewServer(s.handler())
 	t.Cleanup(site.Close)
 	next, status := streamOf(t, s, site.URL, "/live?stack=shop&every=300")
-	if got := next(); status != 200 || got != "open" {
+	if got := next(); status != 200 || got != "hello" {
 		t.Fatalf("%d, and %q first", status, got)
 	}
 	w.change(func() {
@@ -134,7 +134,7 @@ func TestASlowDaemonCostsAPageItsPartOnly(t *testing.T) {
 		d := w.deps()
 		d.Stacks = slowStacks{w}
 		s := newServer(d, time.Now)
-		contains(t, get(t, s, "/stacks"), 200, "The daemon doesn't answer", "no answer within 6s", "/logs?stack=shop")
+		contains(t, get(t, s, "/stacks"), 200, "The daemon doesn't answer", "no answer within 6s", `href="/stacks/shop"`)
 	})
 }
 

@@ -258,7 +258,7 @@ func contextPage(s *server, r *http.Request) (view, error) {
 	v := contextView{At: at, Err: cmp.Or(kept(first.Err), kept(then.Err))}
 	n := newLiner(&logFilter{Stack: q.Stack})
 	for _, l := range slices.Concat(first.Is, then.Is) {
-		here := l.Time.Equal(at)
+		here := l.Time.Equal(at) && v.From == ""
 		n.fold = foldBytes
 		if here {
 			n.fold, n.budget = wholeBytes, n.budget+wholeBytes

@@ -92,9 +92,9 @@ func TestOnlyMuchWorseIsColoured(t *testing.T) {
 		old, new     float64
 		tone, change string
 	}{
-		{slow, .1, .11, "", "+10 ms (+10%)"},
-		{slow, .1, .2, "bad", "+100 ms (+100%)"},
-		{slow, .2, .1, "ok", "−100 ms (-50%)"},
+		{slow, .1, .11, "", "+10\u00a0ms (+10%)"},
+		{slow, .1, .2, "bad", "+100\u00a0ms (+100%)"},
+		{slow, .2, .1, "ok", "−100\u00a0ms (-50%)"},
 		{slow, .2, .2, "", "the same"},
 		{errs, .0001, .0004, "", "+0.03%"},
 		{errs, .0001, .02, "bad", "+1.99%"},

@@ -202,7 +202,7 @@ func (v *nodesView) measured(started []rhumb.Series, use map[string]string) {
 			continue
 		}
 		byStack[stack] = append(byStack[stack], box{Name: shortName(stack, name), Release: releaseOf(sr), Tone: "old",
-			State: "measured", Since: time.Unix(int64(sr.Points[n-1].Value), 0), Use: use[stack+"\x00"+name],
+			State: "running", Since: time.Unix(int64(sr.Points[n-1].Value), 0), Use: use[stack+"\x00"+name],
 			Link: replicaLogs(stack, sr.Labels["service"], releaseOf(sr))})
 	}
 	for name, boxes := range byStack {

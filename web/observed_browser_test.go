@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
@@ -104,5 +105,22 @@ func TestAnAlertIsSilencedByClicks(t *testing.T) {
 	b.reaches(`location.pathname === "/alerts" && document.getElementById("silences").textContent.includes("known")`)
 	b.do(chromedp.Click(`#silences button`))
 	b.reaches(`!document.getElementById("silences").textContent.includes("registrar")`)
+	b.clean()
+}
+
+func TestAPointerOverAChartShowsValues(t *testing.T) {
+	b := browse(t, observedWorld().server())
+	b.look(1280, "light")
+	b.open("/metrics?stack=shop&range=1h")
+	text := eval[string](b, `(() => {
+		const svg = document.querySelectorAll("svg.chart")[0], box = svg.getBoundingClientRect();
+		svg.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, pointerType: "mouse",
+			clientX: box.left + box.width / 4, clientY: box.top + 40 }));
+		return document.querySelector(".tip").textContent;
+	})()`)
+	if !regexp.MustCompile(`^11:1[45]:\d\drelease 41 [34]\d(\.\d)?/s$`).MatchString(text) {
+		t.Errorf("the values are %q", text)
+	}
+	b.shoot("metrics-pointer")
 	b.clean()
 }

@@ -126,8 +126,11 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			here = p.path
 		}
 	}
-	f := failure{Err: err, Back: cmp.Or(here, "/stacks")}
-	s.render(w, r, failedPage, view{Title: title(code), Status: statusOf(err), Here: here, Page: f})
+	v := view{Title: title(code), Status: statusOf(err), Here: here, Page: failure{err, cmp.Or(here, "/stacks")}}
+	if r.Method == http.MethodGet && away(err) {
+		v.Live = liveAt("", rhumb.MeasureEvery) // the page comes back with the daemon
+	}
+	s.render(w, r, failedPage, v)
 }
 
 func title(c rhumb.Code) string {

@@ -160,6 +160,8 @@ func shopMetrics(q rhumb.MetricQuery) []rhumb.Series {
 		scale = 0.0009
 	case strings.Contains(q.Expr, "errors"):
 		scale = 0.000005
+	case strings.Contains(q.Expr, "rhumb_stack_release"):
+		scale = 0.5
 	case strings.Contains(q.Expr, "_memory_limit"):
 		scale = 11e6
 	case strings.Contains(q.Expr, "_memory_bytes"):

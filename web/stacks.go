@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -31,9 +32,8 @@ type serviceDots struct {
 // stacksView is the data of the page of all stacks.
 type stacksView struct {
 	Stacks  []stackRow
-	Names   []string // with the daemon away: those that were measured within the last day
-	Err     error    // the daemon's, if it answers with one
-	Metrics error    // why there are no figures
+	Err     error // the daemon's, if it answers with one
+	Metrics error // why there are no figures
 	Ready   int
 	Wanted  int
 	Firing  int
@@ -65,10 +65,11 @@ func stacksPage(s *server, r *http.Request) (view, error) {
 	switch {
 	case away(stacks.Err):
 		out.Away = stacks.Err
-		for name := range lastBy("stack", known.Is) {
-			v.Names = append(v.Names, name)
+		stacks.Is = nil
+		releases := lastBy("stack", known.Is)
+		for _, name := range slices.Sorted(maps.Keys(releases)) {
+			stacks.Is = append(stacks.Is, rhumb.StackInfo{Name: name, Release: int(releases[name])})
 		}
-		slices.Sort(v.Names)
 	case stacks.Err != nil:
 		v.Err = stacks.Err
 	}
@@ -77,6 +78,9 @@ func stacksPage(s *server, r *http.Request) (view, error) {
 		row := stackRow{StackInfo: st, Standing: standingOf(st), Spark: points[st.Name], Requests: requests[st.Name],
 			Errors: errs[st.Name], Firing: alerts.Is[st.Name]}
 		_, row.Served = requests[st.Name]
+		if out.Away != nil {
+			row.Standing = standing{Word: "unknown"}
+		}
 		for _, svc := range st.Services {
 			row.Dots = append(row.Dots, serviceDots{svc.Name, dotsOf(svc)})
 		}

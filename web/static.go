@@ -19,7 +19,7 @@ var files embed.FS
 // are all files of their kind, in the order of their names.
 var statics = map[string][]byte{
 	"style.css":   all("*.css"),
-	"script.js":   all("*.js"),
+	"script.js":   lean(all("*.js")),
 	"favicon.svg": all("favicon.svg"),
 }
 
@@ -44,6 +44,17 @@ func all(pattern string) []byte {
 			panic(err)
 		}
 		text.Write(part)
+	}
+	return text.Bytes()
+}
+
+// lean returns a script without comments that have a line of their own, and without indentation.
+func lean(script []byte) []byte {
+	var text bytes.Buffer
+	for line := range bytes.Lines(script) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) {
+			text.Write(append(line, '\n'))
+		}
 	}
 	return text.Bytes()
 }

@@ -73,7 +73,8 @@ func TestStacksAreNamedWhileTheDaemonIsAway(t *testing.T) {
 	w := shopWorld()
 	w.down = daemonAway
 	rec := get(t, w.server(), "/stacks")
-	contains(t, rec, 200, "The daemon doesn't answer", "/logs?stack=shop", "/metrics?stack=blog")
+	contains(t, rec, 200, "The daemon doesn't answer", `href="/stacks/shop"`, `href="/stacks/blog"`, "unknown",
+		"74.2/s", "as measured within the last day")
 	lacks(t, rec, "Nothing is deployed yet")
 }
 

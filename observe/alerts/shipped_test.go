@@ -128,16 +128,16 @@ var counted = []trial{
 		s.serve(600, 1, 5)
 		s.set("rhumb_certificate_expires_seconds,host=shop.example.com", float64(s.now.Add(480*time.Hour).Unix()))
 	}},
-	{name: "a disk that fills", alert: "DiskFillsWithinADay", lasts: 7 * time.Hour, step: time.Minute,
+	{name: "a disk that fills", alert: "DiskFillsWithinADay", lasts: 330 * time.Minute, step: time.Minute,
 		happens: func(s *sim, step int) {
 			s.serve(600, 1, 5)
 			s.set("rhumb_node_disk_available_bytes,path=/", 41-float64(step)/25)
 		}, over: func(s *sim) { s.set("rhumb_node_disk_available_bytes,path=/", 60) }},
-	{name: "a disk that fills slowly", lasts: 7 * time.Hour, step: time.Minute, happens: func(s *sim, step int) {
+	{name: "a disk that fills slowly", lasts: 330 * time.Minute, step: time.Minute, happens: func(s *sim, step int) {
 		s.serve(600, 1, 5)
 		s.set("rhumb_node_disk_available_bytes,path=/", 41-float64(step)/150)
 	}},
-	{name: "an image on a big disk", lasts: 7 * time.Hour, step: time.Minute, happens: func(s *sim, step int) {
+	{name: "an image on a big disk", lasts: 330 * time.Minute, step: time.Minute, happens: func(s *sim, step int) {
 		s.serve(600, 1, 5)
 		if step == 200 {
 			s.set("rhumb_node_disk_available_bytes,path=/", 45)
@@ -204,7 +204,7 @@ func (tr trial) run(t *testing.T, s *sim) {
 	}
 	recovery := 16 * time.Minute
 	if tr.lasts > time.Hour {
-		recovery = 3 * time.Hour
+		recovery = 90 * time.Minute
 	}
 	s.goes(recovery, nil)
 	for i := range want {

@@ -114,15 +114,18 @@ func TestAnAnswerHasLimits(t *testing.T) {
 		"ten million blank lines":       {strings.Repeat("\n", maxAnswer-4) + "a 1\n", "", 1},
 		"blank lines that aren't empty": {strings.Repeat(" \n\t\n", 2_000_000) + "a 1\n", "", 1},
 	} {
-		text := c.text
-		s, r, out := scraperOf(t, answer(&text))
-		s.sample(t.Context(), noon)
-		if got := r.now("")["rhumb_scrape_samples{"+webLabels+"}"]; got != float64(c.samples) ||
-			!strings.Contains(out.String(), c.want) || (c.want == "") != (out.Len() == 0) {
-			t.Errorf("%s: %v samples; %s", name, got, out)
+		s, _, _ := scraperOf(t, http.NotFound)
+		body, err := s.body(strings.NewReader(c.text))
+		n := 0
+		if err == nil {
+			n, err = s.parse(body, "text/plain")
 		}
-		if b := s.spent.bytes.Load(); b != 0 {
-			t.Errorf("%s: %d bytes are left", name, b)
+		failed := err != nil && c.want != "" && strings.Contains(err.Error(), c.want)
+		if !failed && (err != nil || c.want != "" || n != c.samples) {
+			t.Errorf("%s: %d samples, %v", name, n, err)
+		}
+		if got := s.spent.bytes.Load(); got != int64(cap(body)) || got > 2*maxAnswer {
+			t.Errorf("%s: %d bytes are spent, %d are held", name, got, cap(body))
 		}
 	}
 }

@@ -274,14 +274,16 @@ func TestAMeasurerMeasuresUntilItsEnd(t *testing.T) {
 				t.Errorf("%s: %v", name, w.sink.now(name))
 			}
 		}
+		w.sink.mu.Lock()
 		for key, at := range w.sink.times {
 			if at.UnixNano()%int64(rhumb.MeasureEvery) != 0 {
 				t.Errorf("%s at %v", key, at)
 			}
 		}
-		if adds := w.sink.adds; adds != 2*3+3 { // the proxy has counted nothing
-			t.Errorf("%d calls of Add in 16 s", adds)
+		if w.sink.adds != 2*3+3 { // the proxy has counted nothing
+			t.Errorf("%d calls of Add in 16 s", w.sink.adds)
 		}
+		w.sink.mu.Unlock()
 		w.Kill(web.ID, 1)
 		time.Sleep(5 * time.Second)
 		w.are("shop-web.2.1", "dead", map[string]float64{"started_seconds": unixSeconds(web.Started), "up": 0})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,10 +144,10 @@ func TestAFileSystemThatHangsHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecord(t)
 		s := newSpace([]string{"/nfs", "/"}, newBoard(r, quiet()), quiet())
-		hang, looks := make(chan struct{}), 0
+		hang, looks := make(chan struct{}), atomic.Int32{}
 		s.look = func(folder string) (filled, error) {
 			if folder == "/nfs" {
-				looks++
+				looks.Add(1)
 				<-hang
 				return filled{device: 1, Usage: disk.Usage{Usable: 2}}, nil
 			}
@@ -156,8 +157,8 @@ func TestAFileSystemThatHangsHoldsUpNoOther(t *testing.T) {
 			s.sample(t.Context(), noon.Add(time.Duration(i)*time.Second))
 			r.is("rhumb_node_disk_bytes", map[string]float64{`rhumb_node_disk_bytes{path="/"}`: 1})
 		}
-		if looks != 1 {
-			t.Errorf("%d looks hang", looks)
+		if n := looks.Load(); n != 1 {
+			t.Errorf("%d looks hang", n)
 		}
 		close(hang)
 		synctest.Wait()

@@ -46,7 +46,10 @@ func burn() {
 			for begun := cpuTime(); cpuTime()-begun < time.Duration(n)*time.Millisecond; {
 			}
 		case "memory": // megabytes
-			b := make([]byte, n<<20)
+			b, err := unix.Mmap(-1, 0, n<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+			if err != nil {
+				panic(err)
+			}
 			for i := 0; i < len(b); i += 4096 {
 				b[i] = 1
 			}

@@ -138,9 +138,11 @@ func TestStacksAreLookedAtWhenSomethingHappens(t *testing.T) {
 		looks := func(want int, after string) {
 			t.Helper()
 			synctest.Wait()
-			if d.looks != want {
-				t.Errorf("%s: %d looks, want %d", after, d.looks, want)
-			}
+			d.set(func() {
+				if d.looks != want {
+					t.Errorf("%s: %d looks, want %d", after, d.looks, want)
+				}
+			})
 		}
 		looks(1, "at first")
 		time.Sleep(29 * time.Second)
@@ -162,10 +164,12 @@ func TestStacksAreLookedAtWhenSomethingHappens(t *testing.T) {
 			t.Errorf("after the daemon's end: %+v", got)
 		}
 		time.Sleep(time.Minute)
-		if d.infos != 1 || d.streams < 20 || d.streams > 40 {
-			t.Errorf("%d calls of Info, %d streams", d.infos, d.streams)
-		}
-		d.set(func() { d.err, d.broken = nil, make(chan struct{}) })
+		d.set(func() {
+			if d.infos != 1 || d.streams < 20 || d.streams > 40 {
+				t.Errorf("%d calls of Info, %d streams", d.infos, d.streams)
+			}
+			d.err, d.broken = nil, make(chan struct{})
+		})
 		time.Sleep(5 * time.Second)
 		if got := s.server(); !got.up {
 			t.Errorf("after its return: %+v", got)

@@ -159,7 +159,7 @@ func TestASeriesThatEndedHasNoValueAnyMore(t *testing.T) {
 }
 
 func TestSamplesThatCannotBeKeptAreCounted(t *testing.T) {
-	s := open(t, metrics.Options{Dir: t.TempDir(), Series: 3})
+	s := open(t, metrics.Options{Dir: t.TempDir(), Series: 2})
 	defer closeStore(t, s)
 	up := series("up")
 	add(t, s, start, up, 1)

@@ -32,7 +32,7 @@ func (e *endpoint) deliver(ctx context.Context, r request) error {
 	if err != nil {
 		return reply(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // it may be closed already
 	if err := e.login(c); err != nil {
 		return reply(err)
 	}

@@ -118,7 +118,7 @@ func (n *Sender) report(ctx context.Context, r *receiver, changed <-chan struct{
 	}
 	for {
 		if body, ok := n.currentFor(r); ok {
-			r.try(ctx, body)
+			_ = r.try(ctx, body) // it is recorded, and the next one comes soon
 		}
 		select {
 		case <-ctx.Done():
@@ -161,18 +161,16 @@ func (n *Sender) Test(ctx context.Context) []rhumb.AlertReceiver {
 	m := Message{Kind: Test, Incident: fmt.Sprintf("test-%d", now.Unix()), At: now}
 	var wg sync.WaitGroup
 	for _, r := range n.receivers {
-		wg.Go(func() {
-			switch r.kind {
-			case "deadman":
-				r.try(ctx, request{method: http.MethodGet, url: r.url})
-			case "alertmanager":
-				test := rhumb.Alert{ID: "test", Rule: "Test", Severity: rhumb.SeverityWarning, Since: now,
-					State: rhumb.AlertFiring, Text: "this is a test"}
-				r.try(ctx, alertmanager(r.endpoint, n.host, []rhumb.Alert{test}, nil, now))
-			default:
-				r.try(ctx, r.render(m))
-			}
-		})
+		req := r.render(m)
+		switch r.kind {
+		case "deadman":
+			req = request{method: http.MethodGet, url: r.url}
+		case "alertmanager":
+			test := rhumb.Alert{ID: "test", Rule: "Test", Severity: rhumb.SeverityWarning, Since: now,
+				State: rhumb.AlertFiring, Text: "this is a test"}
+			req = alertmanager(r.endpoint, n.host, []rhumb.Alert{test}, nil, now)
+		}
+		wg.Go(func() { _ = r.try(ctx, req) }) // it is recorded
 	}
 	wg.Wait()
 	return n.Receivers()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,32 +14,60 @@ import (
 	"rhumb"
 )
 
-// running returns a sender that runs until the test ends, with its receivers' requests going to send.
-func running(t *testing.T, send func(r *receiver, req request) error, urls ...string) (n *Sender, stop func()) {
+// stage is a sender that runs in simulated time. While a test changes or reads what it shares with send, no request is
+// sent: that happens only while time passes.
+type stage struct {
+	*Sender
+	t      *testing.T
+	gate   sync.Mutex
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// running returns a sender that runs until stop is called, with its receivers' requests going to send.
+func running(t *testing.T, send func(r *receiver, req request) error, urls ...string) *stage {
 	t.Helper()
 	n, err := New(Options{URLs: urls, Host: "host1", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := &stage{Sender: n, t: t, done: make(chan error, 1)}
 	for _, r := range n.receivers {
-		r.send = func(_ context.Context, req request) error { return send(r, req) }
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- n.Run(ctx) }()
-	return n, func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
+		r.send = func(_ context.Context, req request) error {
+			s.gate.Lock()
+			defer s.gate.Unlock()
+			return send(r, req)
 		}
 	}
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(t.Context())
+	s.gate.Lock()
+	go func() { s.done <- n.Run(ctx) }()
+	return s
+}
+
+// passes lets time pass.
+func (s *stage) passes(d time.Duration) {
+	s.gate.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+	s.gate.Lock()
+}
+
+func (s *stage) stop() {
+	s.gate.Unlock()
+	s.cancel()
+	if err := <-s.done; err != nil {
+		s.t.Error(err)
+	}
+	s.gate.Lock()
 }
 
 func TestMessagesAreTriedAgainInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
 		tries, down := 0, true
-		n, stop := running(t, func(r *receiver, req request) error {
+		n := running(t, func(r *receiver, req request) error {
 			tries++
 			if down {
 				return errors.New("down")
@@ -50,9 +79,9 @@ func TestMessagesAreTriedAgainInTheirOrder(t *testing.T) {
 			m := message(Firing)
 			m.At, m.Incident = time.Now(), string(rune('a'+i))
 			n.Notify(m)
-			time.Sleep(time.Second)
+			n.passes(time.Second)
 		}
-		time.Sleep(2 * time.Hour)
+		n.passes(2 * time.Hour)
 		if tries < 10 || tries > 60 {
 			t.Errorf("%d tries in two hours", tries)
 		}
@@ -60,11 +89,11 @@ func TestMessagesAreTriedAgainInTheirOrder(t *testing.T) {
 			t.Errorf("it is %+v", s)
 		}
 		down = false
-		time.Sleep(10 * time.Minute)
+		n.passes(10 * time.Minute)
 		if strings.Join(got, "") != "abc" || n.Receivers()[0].LastError != "" {
 			t.Errorf("got %v: %+v", got, n.Receivers())
 		}
-		stop()
+		n.stop()
 	})
 }
 
@@ -72,7 +101,7 @@ func TestQueuesAreBoundedAndOldMessagesDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
 		var answer error = &refusal{text: "busy", after: 9 * time.Minute}
-		n, stop := running(t, func(_ *receiver, req request) error {
+		n := running(t, func(_ *receiver, req request) error {
 			if answer == nil {
 				got = append(got, req.incident)
 			}
@@ -84,27 +113,27 @@ func TestQueuesAreBoundedAndOldMessagesDropped(t *testing.T) {
 			n.Notify(m)
 		}
 		send("old")
-		time.Sleep(maxAge + time.Hour)
+		n.passes(maxAge + time.Hour)
 		for range 3 * maxQueue {
 			send("x")
-			time.Sleep(time.Second)
+			n.passes(time.Second)
 		}
 		send("last")
 		answer = nil
-		time.Sleep(time.Hour)
+		n.passes(time.Hour)
 		if len(got) != maxQueue || got[maxQueue-1] != "last" || got[0] != "x" {
 			t.Errorf("got %d: %v", len(got), got)
 		}
 		answer = &refusal{text: "bad request", final: true}
 		send("refused")
-		time.Sleep(time.Minute)
+		n.passes(time.Minute)
 		answer = nil
 		send("next")
-		time.Sleep(time.Minute)
+		n.passes(time.Minute)
 		if got[len(got)-1] != "next" || len(got) != maxQueue+1 {
 			t.Errorf("at last %v", got[maxQueue:])
 		}
-		stop()
+		n.stop()
 	})
 }
 
@@ -112,7 +141,7 @@ func TestWaitingMessagesAreTriedOnceMoreAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var answer error = errors.New("down")
 		got := 0
-		n, stop := running(t, func(*receiver, request) error {
+		n := running(t, func(*receiver, request) error {
 			if answer == nil {
 				got++
 			}
@@ -122,10 +151,10 @@ func TestWaitingMessagesAreTriedOnceMoreAtTheEnd(t *testing.T) {
 			m := message(Firing)
 			m.At = time.Now()
 			n.Notify(m)
-			time.Sleep(20 * time.Second)
+			n.passes(20 * time.Second)
 		}
 		answer = nil
-		stop()
+		n.stop()
 		if got != 3 {
 			t.Errorf("%d of 3 arrive", got)
 		}
@@ -135,7 +164,7 @@ func TestWaitingMessagesAreTriedOnceMoreAtTheEnd(t *testing.T) {
 func TestTheDeadMansPingEndsWithTheEvaluation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pings := 0
-		n, stop := running(t, func(_ *receiver, req request) error {
+		n := running(t, func(_ *receiver, req request) error {
 			if req.method != http.MethodGet || req.url != "https://h/a" {
 				t.Errorf("it gets %+v", req)
 			}
@@ -147,7 +176,7 @@ func TestTheDeadMansPingEndsWithTheEvaluation(t *testing.T) {
 			for range minutes * 4 {
 				n.Current(alerts, nil)
 				n.Notify(message(Firing)) // it isn't for the ping
-				time.Sleep(15 * time.Second)
+				n.passes(15 * time.Second)
 			}
 			return pings
 		}
@@ -159,25 +188,25 @@ func TestTheDeadMansPingEndsWithTheEvaluation(t *testing.T) {
 		}
 		evaluate(1)
 		pings = 0
-		time.Sleep(10 * time.Minute)
+		n.passes(10 * time.Minute)
 		if pings > 3 {
 			t.Errorf("%d pings while nothing is evaluated", pings)
 		}
-		stop()
+		n.stop()
 	})
 }
 
 func TestAnAlertmanagerLearnsWhatIsCurrent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
-		n, stop := running(t, func(_ *receiver, req request) error {
+		n := running(t, func(_ *receiver, req request) error {
 			got = append(got, string(req.body))
 			return nil
 		}, "alertmanager+http://h:9093/am")
 		a := message(Firing).New[0]
 		for range 20 { // five minutes
 			n.Current([]rhumb.Alert{a}, nil)
-			time.Sleep(15 * time.Second)
+			n.passes(15 * time.Second)
 		}
 		if len(got) < 5 || len(got) > 7 {
 			t.Errorf("%d reports in five minutes", len(got))
@@ -187,14 +216,14 @@ func TestAnAlertmanagerLearnsWhatIsCurrent(t *testing.T) {
 			!strings.Contains(got[0], `"startsAt":"2026-11-27T03:07:00Z"`) {
 			t.Errorf("it gets %s", got[0])
 		}
-		time.Sleep(10 * time.Second)
+		n.passes(10 * time.Second)
 		before := len(got)
 		a.State, a.Resolved = rhumb.AlertResolved, a.Since.Add(time.Minute)
 		n.Current(nil, []rhumb.Alert{a})
-		time.Sleep(time.Second)
+		n.passes(time.Second)
 		if len(got) != before+1 || !strings.Contains(got[before], `"endsAt":"2026-11-27T03:08:00Z"`) {
 			t.Errorf("at the end it gets %v", got[before:])
 		}
-		stop()
+		n.stop()
 	})
 }

@@ -85,7 +85,8 @@ func (a *api) metadata(r *http.Request) ([]byte, []string, error) {
 	}
 	var names []string
 	err = a.inTurn(r.Context(), func() (err error) {
-		names, err = a.Store.LabelValues(r.Context(), model.MetricNameLabel, metrics.Selection{Since: time.Now().Add(-time.Hour)})
+		hour := metrics.Selection{Since: time.Now().Add(-time.Hour)}
+		names, err = a.Store.LabelValues(r.Context(), model.MetricNameLabel, hour)
 		return err
 	})
 	if err != nil {

@@ -23,15 +23,16 @@ type candidate struct {
 }
 
 // causes returns the likeliest causes of the troubles that the query is about; none if nothing became worse.
-func causes(f *findings) []rhumb.WhyCause {
+func causes(found *findings) []rhumb.WhyCause {
+	f := judge{found}
 	if !slices.ContainsFunc(f.troubles, f.asked) {
 		return nil
 	}
 	w := weigh(f)
-	found := w.rank()
+	ranked := w.rank()
 	var named []rhumb.WhyCause
-	for _, c := range found {
-		if len(named) < maxCauses && c.score >= rival*found[0].score {
+	for _, c := range ranked {
+		if len(named) < maxCauses && c.score >= rival*ranked[0].score {
 			named = append(named, w.cause(c.index))
 		}
 	}
@@ -42,7 +43,7 @@ func causes(f *findings) []rhumb.WhyCause {
 }
 
 // asked reports whether the query is about a trouble.
-func (f *findings) asked(t *trouble) bool {
+func (f judge) asked(t *trouble) bool {
 	if f.q.Stack == "" || t.stack == "" {
 		return true
 	}
@@ -134,8 +135,8 @@ func compareBool(a, b bool) int {
 	return -1
 }
 
-// evidence returns what speaks for a cause, the clearest first: the split by release, what is worse, the happening's own
-// series, and new kinds of lines.
+// evidence returns what speaks for a cause, the clearest first: the split by release, what is worse, the series of the
+// happening, and new kinds of lines.
 func (w *weighing) evidence(h *happening, effects []*trouble) []rhumb.Evidence {
 	var all []rhumb.Evidence
 	add := func(e rhumb.Evidence) {

@@ -12,9 +12,12 @@ import (
 // maxServices bounds the services of a stack that are looked at as dependencies.
 const maxServices = 60
 
+// dependencyFinder finds what services depend on.
+type dependencyFinder struct{ *findings }
+
 // dependencies finds services that others of their stack don't get from what they need: they show signs of it, or the
 // others' lines name them. No record says which service depends on which.
-func (f *findings) dependencies() {
+func (f dependencyFinder) dependencies() {
 	all := f.stacks()
 	for _, stack := range slices.Sorted(maps.Keys(all)) {
 		services := all[stack]
@@ -25,8 +28,16 @@ func (f *findings) dependencies() {
 	}
 }
 
+// uses are what a service that has more to do than usual needs more of.
+var uses = []struct {
+	signal
+	rule changepoint.Rule
+	show func(float64) string
+	what string
+}{{cpu, moreCPU, number, "CPUs"}, {diskUse, moreDiskUse, bytes, "of disk traffic a second"}}
+
 // dependency adds a service as a dependency if something speaks for that.
-func (f *findings) dependency(stack, service string, services []string) {
+func (f dependencyFinder) dependency(stack, service string, services []string) {
 	k := key{stack: stack, service: service}
 	h := &happening{as: weak, effect: true}
 	h.Kind, h.Stack, h.Service = rhumb.HappenedDependency, stack, service
@@ -48,12 +59,7 @@ func (f *findings) dependency(stack, service string, services []string) {
 			note(0.8, fmt.Sprintf("%s, on which others depend: %s", title(stack, service), t.phrase), t.evidence)
 		}
 	}
-	for _, use := range []struct {
-		signal
-		rule changepoint.Rule
-		show func(float64) string
-		what string
-	}{{cpu, moreCPU, number, "CPUs"}, {diskUse, moreDiskUse, bytes, "of disk traffic a second"}} {
+	for _, use := range uses {
 		for _, c := range f.changes(use.signal, k, use.rule) {
 			text := fmt.Sprintf("%s needed %s %s, %s before", title(stack, service), use.show(c.Is), use.what, use.show(c.Was))
 			note(0.55, text, f.proof(use.signal, k, c, text))
@@ -77,7 +83,7 @@ func (f *findings) dependency(stack, service string, services []string) {
 }
 
 // external adds the hosts outside of the stack from which a service had no answer.
-func (f *findings) external(k key, services []string) {
+func (f dependencyFinder) external(k key, services []string) {
 	found := f.hosts(k)
 	for _, host := range slices.Sorted(maps.Keys(found)) {
 		if slices.Contains(services, host) {

@@ -26,8 +26,11 @@ type deployment struct {
 	serviceOps []string             // services of which a replica was started or stopped
 }
 
+// deploymentFinder finds what deployments are and become.
+type deploymentFinder struct{ *findings }
+
 // deployments finds the deployments.
-func (f *findings) deployments() {
+func (f deploymentFinder) deployments() {
 	byID := map[int64]*deployment{}
 	var order []int64
 	for _, ev := range f.events {
@@ -100,7 +103,7 @@ func begun(text string) (cause rhumb.Cause, from int, differs string) {
 }
 
 // deployed adds what a deployment is.
-func (f *findings) deployed(d *deployment) {
+func (f deploymentFinder) deployed(d *deployment) {
 	at := d.serves
 	if at.IsZero() {
 		at = d.began
@@ -153,7 +156,7 @@ func by(d *deployment) string {
 }
 
 // scaled returns how a deployment has changed the number of replicas. The series say how many there are.
-func (f *findings) scaled(d *deployment, h *happening, name string) string {
+func (f deploymentFinder) scaled(d *deployment, h *happening, name string) string {
 	for _, k := range f.keys(wanted) {
 		points := f.of(wanted, k)
 		if k.stack != d.stack || len(points) == 0 {
@@ -184,7 +187,7 @@ func around(points []rhumb.Point, at time.Time) (was, is float64, ok bool) {
 }
 
 // aborted adds that a deployment has failed, and that the release before was put back.
-func (f *findings) aborted(d *deployment, h *happening, name string) {
+func (f deploymentFinder) aborted(d *deployment, h *happening, name string) {
 	at := d.backing
 	if at.IsZero() {
 		at = d.ended

@@ -21,8 +21,11 @@ type end struct {
 	started  bool // its processes had started
 }
 
+// endFinder finds the ends of replicas.
+type endFinder struct{ *findings }
+
 // ends finds the replicas that ended of their own accord, by events; and by the series where there are none.
-func (f *findings) ends() {
+func (f endFinder) ends() {
 	found := map[key]*end{}
 	var order []*end
 	of := func(k key, at time.Time) *end {
@@ -75,7 +78,7 @@ func (e *end) take(ev event) {
 }
 
 // counted returns when a counter that doesn't usually grow began to, and by how much.
-func (f *findings) counted(s signal, k key) (time.Time, int) {
+func (f *records) counted(s signal, k key) (time.Time, int) {
 	var at time.Time
 	var sum float64
 	for _, p := range f.of(s, k) {
@@ -97,7 +100,7 @@ func (f *findings) counted(s signal, k key) (time.Time, int) {
 }
 
 // ended adds the end of replicas of one service.
-func (f *findings) ended(e *end) {
+func (f endFinder) ended(e *end) {
 	h := &happening{until: e.last, effect: true, force: 1}
 	h.At, h.began, h.Stack, h.Service, h.Release = e.at, e.at, e.stack, e.service, e.release
 	name := title(e.stack, e.service)

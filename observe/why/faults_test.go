@@ -27,7 +27,7 @@ func (w *world) since(turn func(w *world, at time.Time)) {
 	w.knobs = append(w.knobs, during(w.at, until.Add(time.Hour), turn))
 }
 
-func (w *world) for_(d time.Duration, turn func(w *world, at time.Time)) {
+func (w *world) briefly(d time.Duration, turn func(w *world, at time.Time)) {
 	w.knobs = append(w.knobs, during(w.at, w.at.Add(d), turn))
 }
 
@@ -66,7 +66,8 @@ var releaseFaults = []fault{
 			w.app("api").errors, w.app("web").errors = 0.2*magnitude(v), 0.1*magnitude(v)
 			w.app("api").latency *= 4
 		}))
-		w.repeat(at.Add(time.Minute), 5*time.Second, "api", "ERROR pool exhausted: timed out waiting for a connection to db:5432")
+		w.repeat(at.Add(time.Minute), 5*time.Second, "api",
+			"ERROR pool exhausted: timed out waiting for a connection to db:5432")
 	}},
 	{"a release that crashes and is put back", kinds(rhumb.HappenedRelease), "web", func(w *world, v int) {
 		w.nextID++
@@ -141,10 +142,10 @@ var releaseFaults = []fault{
 var replicaFaults = []fault{
 	{"a crash", kinds(rhumb.HappenedCrash), "web", func(w *world, v int) {
 		w.fail(w.at, "web", 41, rhumb.Failure{Ended: true, ExitCode: 139, Reason: "exited with 139"})
-		w.for_(time.Minute, func(w *world, at time.Time) {
+		w.briefly(time.Minute, func(w *world, at time.Time) {
 			w.app("web").unserved, w.app("web").cut, w.app("web").errors = 20*magnitude(v), 5, 0.2
 		})
-		w.for_(tick, func(w *world, _ time.Time) { w.app("web").restarts = 1 })
+		w.briefly(tick, func(w *world, _ time.Time) { w.app("web").restarts = 1 })
 	}},
 	{"a crash loop", kinds(rhumb.HappenedCrash), "worker", func(w *world, v int) {
 		for i := range 6 {
@@ -155,12 +156,13 @@ var replicaFaults = []fault{
 		w.repeat(w.at.Add(-2*time.Second), 40*time.Second, "worker", "FATAL invalid message in the queue: offset %d", 88)
 	}},
 	{"an OOM kill", kinds(rhumb.HappenedOOM), "api", func(w *world, v int) {
-		w.fail(w.at, "api", 41, rhumb.Failure{OOM: true, Ended: true, ExitCode: 137, Reason: "exited with 137: out of memory"})
-		w.for_(time.Minute, func(w *world, _ time.Time) {
+		w.fail(w.at, "api", 41, rhumb.Failure{OOM: true, Ended: true, ExitCode: 137,
+			Reason: "exited with 137: out of memory"})
+		w.briefly(time.Minute, func(w *world, _ time.Time) {
 			w.app("api").unserved, w.app("api").errors = 10*magnitude(v), 0.3
 		})
 		if v == 1 {
-			w.for_(tick, func(w *world, _ time.Time) { w.app("api").kills, w.app("api").restarts = 1, 1 })
+			w.briefly(tick, func(w *world, _ time.Time) { w.app("api").kills, w.app("api").restarts = 1, 1 })
 		}
 	}},
 	{"growing memory", kinds(rhumb.HappenedMemory), "api", func(w *world, v int) {
@@ -208,12 +210,13 @@ var dependencyFaults = []fault{
 			w.app("web").latency += 0.1
 		})
 		if v > 0 {
-			w.repeat(w.lag(20*time.Second), 6*time.Second, "web", `{"level":"error","msg":"call failed","err":"Get \"http://api:80/items\": context deadline exceeded"}`)
+			w.repeat(w.lag(20*time.Second), 6*time.Second, "web",
+				`{"level":"error","msg":"call failed","err":"Get \"http://api:80/items\": context deadline exceeded"}`)
 		}
 	}},
 	{"a database that died", kinds(rhumb.HappenedCrash, rhumb.HappenedDependency), "db", func(w *world, v int) {
 		w.fail(w.at, "db", 40, rhumb.Failure{Ended: true, ExitCode: 1, Reason: "exited with 1"})
-		w.for_(time.Duration(3+4*v)*time.Minute, func(w *world, _ time.Time) {
+		w.briefly(time.Duration(3+4*v)*time.Minute, func(w *world, _ time.Time) {
 			w.app("db").lacks = 1
 			w.app("api").errors, w.app("web").errors = 0.7, 0.4
 		})
@@ -301,17 +304,17 @@ var machineFaults = []fault{
 			w.node.stall = 0.3
 			w.app("api").latency *= 4 * magnitude(v)
 		})
-		w.for_(tick, func(w *world, _ time.Time) { w.node.kills = 1 })
+		w.briefly(tick, func(w *world, _ time.Time) { w.node.kills = 1 })
 		w.fail(w.lag(30*time.Second), "db", 40, rhumb.Failure{OOM: true, Ended: true, ExitCode: 137,
 			Reason: "exited with 137: out of memory"})
 	}},
 	{"a restart of the engine", kinds(rhumb.HappenedEngine), "", func(w *world, v int) {
-		w.for_(30*time.Second, func(w *world, _ time.Time) { w.node.engine = float64(v % 2) })
+		w.briefly(30*time.Second, func(w *world, _ time.Time) { w.node.engine = float64(v % 2) })
 		w.own(w.at, rhumb.LineProxy, `{"level":"WARN","msg":"engine event stream lost, retrying","err":"EOF"}`)
 		for i, s := range []string{"web", "api", "db", "worker"} {
 			w.fail(w.at.Add(time.Duration(3+i)*time.Second), s, 41, rhumb.Failure{Ended: true, Reason: "exited with 0"})
 		}
-		w.for_(time.Minute, func(w *world, _ time.Time) {
+		w.briefly(time.Minute, func(w *world, _ time.Time) {
 			w.app("web").unserved, w.app("api").unserved, w.app("web").errors = 30, 20, 0.3
 		})
 	}},
@@ -325,7 +328,8 @@ var machineFaults = []fault{
 			}
 		})
 		for i, s := range []string{"web", "api", "db"} {
-			w.fail(up.Add(time.Duration(5+i)*time.Second), s, 41, rhumb.Failure{Ended: true, ExitCode: 255, Reason: "exited with 255"})
+			w.fail(up.Add(time.Duration(5+i)*time.Second), s, 41, rhumb.Failure{Ended: true, ExitCode: 255,
+				Reason: "exited with 255"})
 		}
 	}},
 	{"a restart of the proxy", kinds(rhumb.HappenedProxy), "", func(w *world, v int) {

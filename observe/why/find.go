@@ -79,13 +79,13 @@ type findings struct {
 // find finds what became worse, and what happened.
 func find(r *records) *findings {
 	f := &findings{records: r}
-	f.deployments()
-	f.ends()
-	f.services()
-	f.machine()
-	f.rhumb()
-	f.logs()
-	f.dependencies()
+	deploymentFinder{f}.deployments()
+	endFinder{f}.ends()
+	serviceFinder{f}.services()
+	machineFinder{f}.machine()
+	partFinder{f}.parts()
+	lineFinder{f}.logs()
+	dependencyFinder{f}.dependencies()
 	slices.SortStableFunc(f.troubles, func(a, b *trouble) int { return a.at.Compare(b.at) })
 	slices.SortStableFunc(f.happenings, func(a, b *happening) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Stack, b.Stack),

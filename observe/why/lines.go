@@ -147,11 +147,10 @@ func nameByte(c byte) bool {
 
 var (
 	remote = regexp.MustCompile(`(?i)\b(?:[a-z0-9-]+\.)+[a-z]{2,}\b`)
-	away   = regexp.MustCompile(`(?i)refused|timed? ?out|timeout|deadline exceeded|no such host|unreachable|reset by peer|` +
-		`lookup|unavailable|bad gateway|broken pipe|too many (?:open )?(?:clients|connections)|slow query|` +
+	away   = regexp.MustCompile(`(?i)refused|timed? ?out|timeout|deadline exceeded|no such host|unreachable|` +
+		`reset by peer|lookup|unavailable|bad gateway|broken pipe|too many (?:open )?(?:clients|connections)|slow query|` +
 		`canceling statement|connection|\beof\b|\b50[234]\b`)
-	fullDisk    = regexp.MustCompile(`(?i)no space left on device|disk (?:is )?full|ENOSPC|disk quota exceeded`)
-	certificate = regexp.MustCompile(`(?i)x509|certificate (?:has |is )?(?:expired|not|unknown)|tls handshake`)
+	fullDisk = regexp.MustCompile(`(?i)no space left on device|disk (?:is )?full|ENOSPC|disk quota exceeded`)
 )
 
 // host returns the name of a host outside the stack to which a line says that it had no answer; "": none.
@@ -168,5 +167,6 @@ func host(text string) string {
 	return ""
 }
 
-var fileEndings = []string{"go", "py", "js", "ts", "rb", "php", "java", "rs", "cs", "json", "log", "yaml", "yml", "conf",
-	"html", "sql", "sock", "so", "error", "exception", "errno", "timeout", "internal", "read", "write", "dial"}
+// fileEndings are the ends of names that look like hosts' and aren't.
+var fileEndings = []string{"go", "py", "js", "ts", "rb", "php", "java", "rs", "cs", "json", "log", "yaml", "yml",
+	"conf", "html", "sql", "sock", "so", "error", "exception", "errno", "timeout", "internal", "read", "write", "dial"}

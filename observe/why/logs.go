@@ -9,8 +9,11 @@ import (
 	"rhumb"
 )
 
+// lineFinder finds new kinds of lines.
+type lineFinder struct{ *findings }
+
 // logs finds kinds of lines that the usual time doesn't have.
-func (f *findings) logs() {
+func (f lineFinder) logs() {
 	for _, k := range f.writers() {
 		of := f.lines[k]
 		for _, kind := range of.fresh() {
@@ -33,7 +36,7 @@ func (f *findings) logs() {
 }
 
 // writers returns what has lines, sorted.
-func (f *findings) writers() []key { return slices.SortedFunc(maps.Keys(f.lines), key.compare) }
+func (f *records) writers() []key { return slices.SortedFunc(maps.Keys(f.lines), key.compare) }
 
 // newLines returns the evidence that a kind of lines is new.
 func newLines(k key, kind *lineKind) rhumb.Evidence {
@@ -42,7 +45,7 @@ func newLines(k key, kind *lineKind) rhumb.Evidence {
 }
 
 // saysFull adds that a disk is full, as a line says, unless the series say so.
-func (f *findings) saysFull(k key, kind *lineKind) {
+func (f lineFinder) saysFull(k key, kind *lineKind) {
 	for _, h := range f.happenings {
 		if h.Kind == rhumb.HappenedDisk && h.as == filled {
 			h.evidence = append(h.evidence, newLines(k, kind))
@@ -58,7 +61,7 @@ func (f *findings) saysFull(k key, kind *lineKind) {
 
 // mentions returns the first new kind of lines in which one service reports that it had no answer from another one;
 // nil: there is none.
-func (f *findings) mentions(stack, from, to string) *lineKind {
+func (f *records) mentions(stack, from, to string) *lineKind {
 	var first *lineKind
 	for _, kind := range f.lines[key{stack: stack, service: from}].fresh() {
 		if away.MatchString(kind.sample) && names(kind.sample, to) && kind.since >= 3 &&
@@ -70,7 +73,7 @@ func (f *findings) mentions(stack, from, to string) *lineKind {
 }
 
 // hosts returns the hosts outside of the stacks from which a service had no answer, with the lines that say so.
-func (f *findings) hosts(k key) map[string]*lineKind {
+func (f *records) hosts(k key) map[string]*lineKind {
 	found := map[string]*lineKind{}
 	for _, kind := range f.lines[k].fresh() {
 		if h := host(kind.sample); h != "" && kind.since >= 5 && found[h] == nil {
@@ -81,7 +84,7 @@ func (f *findings) hosts(k key) map[string]*lineKind {
 }
 
 // stacks returns the services of each stack, sorted, as all records name them.
-func (f *findings) stacks() map[string][]string {
+func (f *records) stacks() map[string][]string {
 	found := map[string]map[string]bool{}
 	put := func(k key) {
 		if k.stack == "" || k.service == "" {

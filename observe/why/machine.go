@@ -16,8 +16,11 @@ const (
 	diskActive = 0.8  // of the time
 )
 
+// machineFinder finds changes in the series of the machine.
+type machineFinder struct{ *findings }
+
 // machine finds what happened to the machine.
-func (f *findings) machine() {
+func (f machineFinder) machine() {
 	f.hostCPU()
 	f.hostMemory()
 	for _, s := range []signal{diskLeft, inodesLeft} {
@@ -31,14 +34,16 @@ func (f *findings) machine() {
 }
 
 // host adds a happening of the machine.
-func (f *findings) host(kind rhumb.HappeningKind, as symptom, c changepoint.Change, text string, ev rhumb.Evidence) {
+func (f machineFinder) host(
+	kind rhumb.HappeningKind, as symptom, c changepoint.Change, text string, ev rhumb.Evidence,
+) {
 	h := f.happen(&happening{until: c.Until, as: as, effect: true, began: c.At})
 	h.Kind, h.At, h.Text = kind, c.At, text
 	h.evidence = append(h.evidence, ev)
 }
 
 // hostCPU finds that the machine's CPUs are busy with something that isn't one of the chosen stacks.
-func (f *findings) hostCPU() {
+func (f machineFinder) hostCPU() {
 	k := key{}
 	for _, c := range f.changes(nodeSteal, k, changepoint.Rule{Ratio: 2, Delta: 0.1}) {
 		text := fmt.Sprintf("other machines on the same hardware took %s of the machine's CPU time, %s before",
@@ -65,7 +70,7 @@ func (f *findings) hostCPU() {
 }
 
 // shares returns by how much the CPU use of the chosen stack rose in a change, and which other stack's rose most.
-func (f *findings) shares(c changepoint.Change) (own float64, hog string, most float64) {
+func (f machineFinder) shares(c changepoint.Change) (own float64, hog string, most float64) {
 	for _, k := range f.keys(stackCPU) {
 		points := f.of(stackCPU, k)
 		was, _ := mean(points, f.q.Since.Add(-f.usual), f.q.Since)
@@ -84,7 +89,7 @@ func (f *findings) shares(c changepoint.Change) (own float64, hog string, most f
 }
 
 // hostMemory finds that the machine's memory ran out.
-func (f *findings) hostMemory() {
+func (f machineFinder) hostMemory() {
 	k := key{}
 	points := f.of(nodeMemory, k)
 	var before []float64
@@ -127,7 +132,7 @@ func (f *findings) hostMemory() {
 }
 
 // filling finds that a file system became full.
-func (f *findings) filling(s signal, k key) {
+func (f machineFinder) filling(s signal, k key) {
 	var before []float64
 	c := changepoint.Change{Is: 1}
 	for _, p := range f.of(s, k) {
@@ -162,7 +167,7 @@ func (f *findings) filling(s signal, k key) {
 }
 
 // busyDisk finds that a disk became so busy that it is slow.
-func (f *findings) busyDisk(k key) {
+func (f machineFinder) busyDisk(k key) {
 	for _, c := range f.changes(diskBusy, k, changepoint.Rule{Ratio: 1.5, Delta: 0.25}) {
 		if c.Is < diskActive {
 			continue

@@ -23,8 +23,11 @@ var (
 	anyReplica   = changepoint.Rule{Ratio: 1.2, Delta: 0.5}
 )
 
+// serviceFinder finds changes in the series of services.
+type serviceFinder struct{ *findings }
+
 // services finds what changed in the series of services.
-func (f *findings) services() {
+func (f serviceFinder) services() {
 	for _, k := range f.keys(requests) {
 		f.failing(k)
 		f.slower(k)
@@ -58,21 +61,21 @@ func (f *findings) services() {
 }
 
 // moved returns a trouble that is a change of a series.
-func (f *findings) moved(s symptom, sig signal, k key, c changepoint.Change, size float64, phrase string) *trouble {
+func (f serviceFinder) moved(s symptom, sig signal, k key, c changepoint.Change, size float64, phrase string) *trouble {
 	return &trouble{symptom: s, stack: k.stack, service: k.service, at: c.At, size: min(1, size), phrase: phrase,
 		signal: sig, key: k, evidence: f.proof(sig, k, c, fmt.Sprintf("%s: %s", title(k.stack, k.service), phrase))}
 }
 
 // proof returns the evidence that a series has changed.
-func (f *findings) proof(sig signal, k key, c changepoint.Change, text string) rhumb.Evidence {
+func (f *records) proof(sig signal, k key, c changepoint.Change, text string) rhumb.Evidence {
 	return rhumb.Evidence{At: c.At, Text: text, Expr: f.chosen(sig, k), Was: c.Was, Is: c.Is}
 }
 
 // chosen returns the expression of a signal for the stack of a key.
-func (f *findings) chosen(sig signal, k key) string { return sig.expr(k.stack, f.over) }
+func (f *records) chosen(sig signal, k key) string { return sig.expr(k.stack, f.over) }
 
 // failing finds that more requests fail.
-func (f *findings) failing(k key) {
+func (f serviceFinder) failing(k key) {
 	bad := f.of(failures, k)
 	share := ratio(bad, f.of(requests, k))
 	found := changepoint.Find(share, f.q.Since, moreFailures)
@@ -94,7 +97,7 @@ func (f *findings) failing(k key) {
 }
 
 // burst finds a short time in which many requests fail.
-func (f *findings) burst(share []rhumb.Point) (changepoint.Change, bool) {
+func (f serviceFinder) burst(share []rhumb.Point) (changepoint.Change, bool) {
 	var most float64
 	var c changepoint.Change
 	n := 0
@@ -115,7 +118,7 @@ func (f *findings) burst(share []rhumb.Point) (changepoint.Change, bool) {
 }
 
 // slower finds that requests take longer.
-func (f *findings) slower(k key) {
+func (f serviceFinder) slower(k key) {
 	for _, c := range f.changes(p95, k, longer) {
 		n, points := mean(f.of(requests, k), c.At, c.Until)
 		if n*float64(points)*f.step.Seconds() < 20 {
@@ -127,7 +130,7 @@ func (f *findings) slower(k key) {
 }
 
 // traffic finds that more or fewer requests come.
-func (f *findings) traffic(k key) {
+func (f serviceFinder) traffic(k key) {
 	for _, c := range f.changes(requests, k, moreTraffic) {
 		text := fmt.Sprintf("%s requests a second came to %s, %s before", number(c.Is), title(k.stack, k.service),
 			number(c.Was))
@@ -148,7 +151,7 @@ func (f *findings) traffic(k key) {
 }
 
 // losing finds that connections and requests find no replica, or lose theirs.
-func (f *findings) losing(s signal, k key) {
+func (f serviceFinder) losing(s signal, k key) {
 	var usual, sum float64
 	var c changepoint.Change
 	for _, p := range f.of(s, k) {
@@ -183,7 +186,7 @@ func unready(n int) string {
 }
 
 // starving finds that a replica has reached its limit of CPU.
-func (f *findings) starving(k key) {
+func (f serviceFinder) starving(k key) {
 	for _, c := range f.changes(throttled, k, moreThrottle) {
 		text := fmt.Sprintf("%s reached its limit of CPU: it was kept from running for %s of the time",
 			title(k.stack, k.service), percent(min(1, c.Is)))
@@ -194,7 +197,7 @@ func (f *findings) starving(k key) {
 }
 
 // growing finds that the memory of a replica grew towards its limit.
-func (f *findings) growing(k key) {
+func (f serviceFinder) growing(k key) {
 	points := f.of(memoryFull, k)
 	g, ok := changepoint.Grow(points, f.q.Since, 0.2)
 	if !ok || g.To < 0.85 {
@@ -222,7 +225,7 @@ func valueAt(points []rhumb.Point, at time.Time) float64 {
 }
 
 // ailing finds that the check of a replica fails.
-func (f *findings) ailing(k key) {
+func (f serviceFinder) ailing(k key) {
 	for _, c := range f.changes(unhealthy, k, changepoint.Rule{Ratio: 1, Delta: 0.5}) {
 		text := "the check of " + title(k.stack, k.service) + " fails"
 		f.worse(f.moved(sick, unhealthy, k, c, 0.6, "its check fails"))

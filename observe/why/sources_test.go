@@ -141,7 +141,8 @@ func (f *flood) Lines(_ context.Context, q rhumb.LogQuery) iter.Seq2[rhumb.LogLi
 
 func TestALogWithoutEndIsReadUpToABound(t *testing.T) {
 	f := &flood{}
-	if _, err := why.New(why.Deps{Metrics: newTable(), Lines: f, Standings: standings{}}).Why(t.Context(), hour); err != nil {
+	e := why.New(why.Deps{Metrics: newTable(), Lines: f, Standings: standings{}})
+	if _, err := e.Why(t.Context(), hour); err != nil {
 		t.Fatal(err)
 	}
 	if f.read > 220_000 {

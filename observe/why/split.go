@@ -3,13 +3,14 @@ package why
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"rhumb"
 )
 
 // split compares the two releases at the same time, if both had requests: it returns by how much that speaks for the
 // newer one as the cause of a trouble, and in words.
-func (f *findings) split(h *happening, t *trouble) (float64, string) {
+func (f judge) split(h *happening, t *trouble) (float64, string) {
 	if t.symptom != failed && t.symptom != slow || h.from == 0 || t.service == "" {
 		return 1, ""
 	}
@@ -23,27 +24,10 @@ func (f *findings) split(h *happening, t *trouble) (float64, string) {
 		older = ratio(of(failuresByRelease, h.from), of(requestsByRelease, h.from))
 		show = percent
 	}
-	from, to := t.at.Add(-f.over), t.at.Add(near)
-	var a, b float64
-	n := 0
-	for i, j := 0, 0; i < len(newer) && j < len(older); {
-		p, o := newer[i], older[j]
-		switch c := p.Time.Compare(o.Time); {
-		case c < 0:
-			i++
-			continue
-		case c > 0:
-			j++
-			continue
-		case !p.Time.Before(from) && !p.Time.After(to):
-			a, b, n = a+p.Value, b+o.Value, n+1
-		}
-		i, j = i+1, j+1
-	}
+	a, b, n := together(newer, older, t.at.Add(-f.over), t.at.Add(near))
 	if n < 3 {
 		return 1, ""
 	}
-	a, b = a/float64(n), b/float64(n)
 	is := t.evidence.Is
 	text := fmt.Sprintf("at the same time, release %d of %s had %s and release %d %s", h.Release,
 		title(h.Stack, t.service), show(a), h.from, show(b))
@@ -54,4 +38,22 @@ func (f *findings) split(h *happening, t *trouble) (float64, string) {
 		return 0.3, text
 	}
 	return 1, ""
+}
+
+// together returns the means of two series over the times that both have, and how many these are.
+func together(a, b []rhumb.Point, from, to time.Time) (meanA, meanB float64, n int) {
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		switch c := a[i].Time.Compare(b[j].Time); {
+		case c < 0:
+			i++
+			continue
+		case c > 0:
+			j++
+			continue
+		case !a[i].Time.Before(from) && !a[i].Time.After(to):
+			meanA, meanB, n = meanA+a[i].Value, meanB+b[j].Value, n+1
+		}
+		i, j = i+1, j+1
+	}
+	return meanA / float64(max(n, 1)), meanB / float64(max(n, 1)), n
 }

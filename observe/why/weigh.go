@@ -13,16 +13,19 @@ const (
 	unlikely = 0.15            // a happening that explains less is no cause
 )
 
+// judge judges what can explain what.
+type judge struct{ *findings }
+
 // weighing is how much of the troubles each happening explains.
 type weighing struct {
-	*findings
+	judge
 	explains [][]float64 // by happening and trouble
 	parent   []int       // by happening; -1: it is the effect of no other
 }
 
 // weigh finds out which happening explains what.
-func weigh(f *findings) *weighing {
-	w := &weighing{findings: f}
+func weigh(f judge) *weighing {
+	w := &weighing{judge: f}
 	for _, h := range f.happenings {
 		row := make([]float64, len(f.troubles))
 		for i, t := range f.troubles {
@@ -88,7 +91,7 @@ func (w *weighing) above(h, child *happening) bool {
 }
 
 // explained returns how well a happening explains a trouble, 0 to 1.
-func (f *findings) explained(h *happening, t *trouble) float64 {
+func (f judge) explained(h *happening, t *trouble) float64 {
 	v := effects[h.Kind][t.symptom]
 	if v == 0 || h.effect && h.Kind == rhumb.HappenedTraffic && t.symptom != fewer {
 		if !(h.effect && h.as == t.symptom && h.Stack == t.stack && h.Service == t.service) {
@@ -107,7 +110,7 @@ func (f *findings) explained(h *happening, t *trouble) float64 {
 }
 
 // reach returns how well a happening can reach what is worse, by where both are.
-func (f *findings) reach(h *happening, t *trouble) float64 {
+func (f judge) reach(h *happening, t *trouble) float64 {
 	switch {
 	case h.Stack == "", t.stack == "":
 		if h.Stack != "" && h.Kind != rhumb.HappenedMemory && t.symptom != slowDisk {
@@ -144,7 +147,7 @@ func (f *findings) reach(h *happening, t *trouble) float64 {
 }
 
 // share returns how many of the services of a stack that have requests are slower since a happening.
-func (f *findings) share(h *happening, stack string) float64 {
+func (f judge) share(h *happening, stack string) float64 {
 	served, worse := map[string]bool{}, map[string]bool{}
 	for _, k := range f.keys(requests) {
 		if k.stack == stack {
@@ -164,7 +167,7 @@ func (f *findings) share(h *happening, stack string) float64 {
 
 // blame returns how likely a service is a dependency that began the trouble of another one, and not the other way
 // around. A service without others that are worse is no dependency.
-func (f *findings) blame(h *happening, t *trouble) float64 {
+func (f judge) blame(h *happening, t *trouble) float64 {
 	if h.Service == "" {
 		return 1
 	}
@@ -180,7 +183,7 @@ func (f *findings) blame(h *happening, t *trouble) float64 {
 }
 
 // upstream returns how likely a service depends on that of a happening.
-func (f *findings) upstream(h *happening, service string, at time.Time) float64 {
+func (f judge) upstream(h *happening, service string, at time.Time) float64 {
 	says, says2 := f.mentions(h.Stack, service, h.Service), f.mentions(h.Stack, h.Service, service)
 	switch {
 	case says != nil && says2 == nil:
@@ -209,7 +212,7 @@ func (f *findings) upstream(h *happening, service string, at time.Time) float64 
 }
 
 // growth returns how many times as long a service's requests take.
-func (f *findings) growth(stack, service string) float64 {
+func (f judge) growth(stack, service string) float64 {
 	var most float64
 	for _, t := range f.troubles {
 		if t.stack == stack && t.service == service && t.symptom == slow && t.evidence.Was > 0 {
@@ -220,7 +223,7 @@ func (f *findings) growth(stack, service string) float64 {
 }
 
 // near returns how long after a happening a trouble counts half as its effect.
-func (f *findings) near(h *happening, t *trouble) time.Duration {
+func (f judge) near(h *happening, t *trouble) time.Duration {
 	switch {
 	case h.Kind == rhumb.HappenedRestart, h.Kind == rhumb.HappenedEngine, h.Kind == rhumb.HappenedProxy:
 		return 2 * time.Minute
@@ -231,7 +234,7 @@ func (f *findings) near(h *happening, t *trouble) time.Duration {
 }
 
 // closeness returns how well a happening and a trouble fit in time: 0 if the trouble was there before.
-func (f *findings) closeness(h *happening, t *trouble) float64 {
+func (f judge) closeness(h *happening, t *trouble) float64 {
 	if t.at.Before(h.began.Add(-f.tolerance())) {
 		return 0
 	}

@@ -161,7 +161,7 @@ var quietHours = map[string]func(w *world){
 		w.since(func(w *world, _ time.Time) { w.app("web").rate *= 3; w.app("web").cpu *= 2 })
 	},
 	"a backup that needs the disk": func(w *world) {
-		w.for_(10*time.Minute, func(w *world, _ time.Time) { w.node.busy, w.app("db").disk = 0.6, 40e6 })
+		w.briefly(10*time.Minute, func(w *world, _ time.Time) { w.node.busy, w.app("db").disk = 0.6, 40e6 })
 	},
 	"a few new lines": func(w *world) {
 		for i := range 5 {

@@ -60,7 +60,7 @@ services:
   web:
     image: rhumb-test/app:1
     environment: {RELEASE: "${V:-1}", STATUS: "${STATUS:-200}"}
-    ports: ["${PORT}:8000"]
+    ports: [{target: 8000, published: "${PORT}", app_protocol: http}]
     x-rhumb:
       ready: {http: /health, port: 8000}
       alerts:

@@ -19,7 +19,7 @@ services:
   web:
     image: rhumb-test/app:1
     environment: {RELEASE: "${V:-1}", BURN: "0.5", HOLD: "64"}
-    ports: ["${PORT}:8000"]
+    ports: [{target: 8000, published: "${PORT}", app_protocol: http}]
     deploy: {resources: {limits: {memory: 256M}}}
     x-rhumb: {ready: {http: /health, port: 8000}, metrics: {port: 8000}}
 `

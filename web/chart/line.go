@@ -32,7 +32,8 @@ func (l Line) HTML() template.HTML {
 	series, left := l.drawn(sp)
 	c := &canvas{height: float64(cmp.Or(l.Height, 150))}
 	zone := cmp.Or(l.Zone, time.UTC)
-	c.printf(`<figure class="chart-box" data-from="%d" data-to="%d">`, sp.from.Unix(), sp.to.Unix())
+	_, east := sp.to.In(zone).Zone()
+	c.printf(`<figure class="chart-box" data-from="%d" data-to="%d" data-east="%d">`, sp.from.Unix(), sp.to.Unix(), east)
 	if len(series) == 0 {
 		c.open("img", l.Title, "There is no data in this time.")
 		c.printf(`<text class="none" x="50%%" y="%s" text-anchor="middle">no data in this time</text>`, num(c.height/2))
@@ -58,13 +59,14 @@ func (l Line) draw(c *canvas, sp span, series []Series) {
 	c.open("img", l.Title, describe(l.Unit, series))
 	s := scaleOf(l.Unit, low, high)
 	c.grid(s)
-	c.stretched()
+	c.stretched(s, l.Unit)
 	for _, line := range slices.Backward(series) { // the first one is drawn over all others
 		pieces := split(line.Points, l.Gap)
 		if line.Tone == ToneNew {
 			c.printf(`<path class="area" d="%s"/>`, c.path(sp, s, pieces, true))
 		}
-		c.printf(`<path class="line %s" d="%s"/>`, line.Tone, c.path(sp, s, pieces, false))
+		c.printf(`<path class="line %s" data-name="%s" d="%s"/>`, line.Tone, esc(cmp.Or(short(line.Name), l.Title)),
+			c.path(sp, s, pieces, false))
 	}
 	c.WriteString(`</svg>`)
 	c.values(s, l.Unit)

@@ -106,10 +106,11 @@ func (c *canvas) marks(sp span, marks []Mark) {
 	}
 }
 
-// stretched begins what is stretched to the width: a thousand units, and ten for each pixel of the height.
-func (c *canvas) stretched() {
-	c.printf(`<svg width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none" aria-hidden="true">`,
-		num(c.height), num(c.height*10))
+// stretched begins what is stretched to the width: a thousand units, and ten for each pixel of the height. A script may
+// compute values from its attributes.
+func (c *canvas) stretched(s scale, u Unit) {
+	c.printf(`<svg width="100%%" height="%s" viewBox="0 0 1000 %s" preserveAspectRatio="none" aria-hidden="true" `+
+		`data-low="%g" data-high="%g" data-unit="%s">`, num(c.height), num(c.height*10), s.low, s.high, u.sign())
 }
 
 // y returns where a value is, in pixels from the top.

@@ -39,6 +39,23 @@ func (u Unit) Format(v float64) string {
 	return number(v)
 }
 
+// sign returns the unit as scripts know it.
+func (u Unit) sign() string {
+	switch u {
+	case Seconds:
+		return "s"
+	case Bytes:
+		return "B"
+	case Ratio:
+		return "%"
+	case PerSecond:
+		return "/s"
+	case BytesPerSecond:
+		return "B/s"
+	}
+	return ""
+}
+
 // least returns the smallest value for the top of a chart's axis.
 func (u Unit) least() float64 {
 	switch u {

@@ -37,6 +37,64 @@
 		e.preventDefault();
 	});
 
+	// A pointer over a chart shows the values at that time.
+	const tip = document.createElement("div"), rule = document.createElementNS("http://www.w3.org/2000/svg", "line");
+	tip.className = "tip";
+	tip.setAttribute("aria-hidden", "true");
+	rule.setAttribute("class", "rule");
+	rule.setAttribute("y2", "150");
+	const figure = (v, unit) => {
+		const n = (x) => +x.toPrecision(3);
+		if (unit === "s") return v < 1 ? n(v * 1000) + " ms" : n(v) + " s";
+		if (unit === "%") return n(v * 100) + "%";
+		if (unit[0] !== "B") return n(v) + unit;
+		let i = 0;
+		for (; Math.abs(v) >= 1000 && i < 4; i++) v /= 1000;
+		return n(v) + " " + ["", "k", "M", "G", "T"][i] + unit;
+	};
+	// nearest returns the height of a path near a place, or nothing where it has a gap.
+	const nearest = (path, at) => {
+		let x = 0, y = 0, best = 12, found;
+		for (const [, kind, a, b] of path.getAttribute("d").matchAll(/([Mlh])(-?\d+) ?(-?\d+)?/g)) {
+			if (kind === "M") [x, y] = [+a, +b];
+			else if (kind === "l") { x += +a; y += +b; }
+			if (Math.abs(x - at) < best) { best = Math.abs(x - at); found = y; }
+		}
+		return found;
+	};
+	document.addEventListener("pointermove", (e) => {
+		const svg = e.pointerType === "mouse" && e.target.closest && e.target.closest(".chart-box > svg.chart");
+		const plot = svg && svg.querySelector("svg[data-high]");
+		tip.replaceChildren();
+		if (plot) {
+			const box = svg.getBoundingClientRect(), at = (e.clientX - box.left) / box.width;
+			const { from, to, east } = svg.parentElement.dataset, { low, high, unit } = plot.dataset;
+			const height = plot.getAttribute("height");
+			for (const path of plot.querySelectorAll("path.line")) {
+				const y = nearest(path, at * 1000);
+				if (y === undefined) continue;
+				const row = document.createElement("div"), key = document.createElement("i");
+				key.className = path.getAttribute("class").replace("line", "key");
+				const value = +low + (1 - (y / 10 - 16) / (height - 17)) * (high - low);
+				row.append(key, path.dataset.name + " " + figure(value, unit));
+				tip.prepend(row);
+			}
+			if (tip.firstChild) {
+				const time = new Date((+from + at * (to - from) + +east) * 1000).toISOString();
+				tip.prepend(time.slice((to - from) > 86400 ? 5 : 11, 19).replace("T", " "));
+				rule.setAttribute("x1", e.clientX - box.left);
+				rule.setAttribute("x2", e.clientX - box.left);
+				svg.append(rule);
+				document.body.append(tip);
+				tip.style.left = Math.min(e.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px";
+				tip.style.top = e.clientY + 16 + "px";
+				return;
+			}
+		}
+		tip.remove();
+		rule.remove();
+	});
+
 	// New lines of logs.
 	const lines = document.getElementById("lines"), address = lines && lines.dataset.tail;
 	if (!address) return;

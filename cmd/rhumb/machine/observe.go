@@ -25,7 +25,8 @@ type observeFlags struct {
 func observeCommand(a *cli.App) *cobra.Command {
 	f := observeFlags{conf: server.DefaultConfig()}
 	var cmd *cobra.Command
-	cmd = a.Command("observe [flags]", "Keep logs and metrics, and serve the dashboard; the server starts it automatically", cobra.NoArgs,
+	const short = "Keep logs and metrics, and serve the dashboard; the server starts it automatically"
+	cmd = a.Command("observe [flags]", short, cobra.NoArgs,
 		func(ctx context.Context, _ []string) error {
 			if err := f.complete(cmd.Flags()); err != nil {
 				return err
@@ -47,8 +48,8 @@ func observeCommand(a *cli.App) *cobra.Command {
 func (f *observeFlags) options(a *cli.App) (observed.Options, error) {
 	c := &f.conf.Observer
 	o := observed.Options{State: f.state, Socket: f.socket, Data: state.Folder(f.conf.Data), Server: f.conf.Socket,
-		DockerHost: f.conf.DockerHost, Metrics: c.Metrics, Dashboard: c.Dashboard, Keep: c.Keep(), Size: int64(c.Size) << 20,
-		Version: a.Version, Log: newLog(a.Stderr, f.conf.LogFormat, nil)}
+		DockerHost: f.conf.DockerHost, Metrics: c.Metrics, Dashboard: c.Dashboard, Keep: c.Keep(),
+		Size: int64(c.Size) << 20, Version: a.Version, Log: newLog(a.Stderr, f.conf.LogFormat, nil)}
 	if err := c.Validate(); err != nil {
 		return o, err
 	}

@@ -120,7 +120,7 @@ func TestQuietSeriesDontChange(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %d of %d quiet series had a change", kind, wrong, runs(t))
-		if allowed := int(runs(t)) / 400; wrong > allowed {
+		if allowed := 1 + int(runs(t))/400; wrong > allowed {
 			t.Errorf("%s: %d of %d quiet series had a change, want at most %d", kind, wrong, runs(t), allowed)
 		}
 	}
@@ -128,7 +128,7 @@ func TestQuietSeriesDontChange(t *testing.T) {
 
 func TestStepsAreFoundWhereTheyAre(t *testing.T) {
 	for kind, least := range map[string]float64{
-		"normal": 0.99, "bursty": 0.99, "daily cycle": 0.95, "drift": 0.99, "spiky": 0.9, "correlated": 0.99,
+		"normal": 0.96, "bursty": 0.96, "daily cycle": 0.95, "drift": 0.96, "spiky": 0.9, "correlated": 0.96,
 	} {
 		for _, factor := range []float64{3, 5} {
 			found := 0

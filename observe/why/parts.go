@@ -9,8 +9,11 @@ import (
 	"rhumb"
 )
 
-// rhumb finds what happened to rhumb's own parts: the engine, the proxy, certificates.
-func (f *findings) rhumb() {
+// partFinder finds what happened to rhumb's own parts.
+type partFinder struct{ *findings }
+
+// parts finds what happened to the engine, the proxy, and certificates.
+func (f partFinder) parts() {
 	for _, k := range f.keys(boot) {
 		for _, at := range f.restarts(boot, k, time.Minute) {
 			f.part(rhumb.HappenedEngine, lost, at, "the machine was started again")
@@ -42,7 +45,7 @@ func (f *findings) rhumb() {
 }
 
 // part adds a happening of rhumb's own, unless the same is known already at about that time.
-func (f *findings) part(kind rhumb.HappeningKind, as symptom, at time.Time, text string) {
+func (f partFinder) part(kind rhumb.HappeningKind, as symptom, at time.Time, text string) {
 	for _, h := range f.happenings {
 		if h.Kind == kind && at.Sub(h.At).Abs() < 5*time.Minute {
 			h.At, h.began = earliest(h.At, at), earliest(h.began, at)
@@ -61,7 +64,7 @@ func earliest(a, b time.Time) time.Time {
 }
 
 // restarts returns the times that a series of start times says, other than the first.
-func (f *findings) restarts(s signal, k key, least time.Duration) []time.Time {
+func (f partFinder) restarts(s signal, k key, least time.Duration) []time.Time {
 	var times []time.Time
 	last := 0.0
 	for _, p := range f.of(s, k) {
@@ -76,7 +79,7 @@ func (f *findings) restarts(s signal, k key, least time.Duration) []time.Time {
 }
 
 // logged finds what rhumb has logged about itself.
-func (f *findings) logged(l *rhumb.LogLine) {
+func (f partFinder) logged(l *rhumb.LogLine) {
 	switch msg := cmp.Or(l.Fields["msg"], l.Text); {
 	case l.Kind == rhumb.LineProxy && msg == "engine event stream lost, retrying":
 		f.part(rhumb.HappenedEngine, down, l.Time, "the engine was stopped or started again")
@@ -92,14 +95,14 @@ func (f *findings) logged(l *rhumb.LogLine) {
 }
 
 // certificates reports whether a happening is about the certificate of a host.
-func (f *findings) certificates(host string) bool {
+func (f partFinder) certificates(host string) bool {
 	return slices.ContainsFunc(f.happenings, func(h *happening) bool {
 		return h.Kind == rhumb.HappenedCertificate && names(h.Text, host)
 	})
 }
 
 // certificate finds that a certificate was changed, or has expired.
-func (f *findings) certificate(k key) {
+func (f partFinder) certificate(k key) {
 	last := 0.0
 	for _, p := range f.of(expires, k) {
 		changed := last != 0 && p.Value != last && !p.Time.Before(f.early())
@@ -109,7 +112,8 @@ func (f *findings) certificate(k key) {
 			h.Kind, h.At, h.began = rhumb.HappenedCertificate, p.Time, p.Time.Add(-f.step)
 			h.Text = fmt.Sprintf("the certificate of %s was changed; it expires on %s", k.other, at.UTC().Format("Jan 2 2006"))
 		}
-		if expired := !p.Time.Before(at) && !at.Before(f.early()); expired && (last != p.Value || p.Time.Add(-f.step).Before(at)) {
+		expired := !p.Time.Before(at) && !at.Before(f.early())
+		if expired && (last != p.Value || p.Time.Add(-f.step).Before(at)) {
 			text := fmt.Sprintf("the certificate of %s has expired", k.other)
 			ev := rhumb.Evidence{At: at, Text: text, Expr: fmt.Sprintf("rhumb_certificate_expires_seconds{host=%q}", k.other),
 				Was: p.Value, Is: p.Value}
