@@ -31,7 +31,8 @@ func (f *fake) Alerts(_ context.Context, stack string) ([]rhumb.Alert, error) {
 	return zeroIf(f.err, []rhumb.Alert{
 		{ID: "a1", Rule: "HighLatency", Severity: rhumb.SeverityCritical, State: rhumb.AlertResolved,
 			Since: noon, Fired: noon, Resolved: noon, Stack: "shop", Service: "web", Replica: "shop-web.42.1",
-			Labels: map[string]string{"le": "1"}, Value: 0.84, Text: "p95 is 840 ms", Release: 42, Deployment: 7, Silence: "s1", Inhibited: true},
+			Labels: map[string]string{"le": "1"}, Value: 0.84,
+			Text: "p95 is 840 ms", Release: 42, Deployment: 7, Silence: "s1", Inhibited: true},
 		{ID: "a2", Rule: "ClockOff", Severity: rhumb.SeverityWarning, State: rhumb.AlertPending, Since: noon},
 	}), f.err
 }
