@@ -29,9 +29,10 @@ func (f *fake) Query(_ context.Context, q rhumb.MetricQuery) ([]rhumb.Series, er
 func (f *fake) Alerts(_ context.Context, stack string) ([]rhumb.Alert, error) {
 	f.note(stack)
 	return zeroIf(f.err, []rhumb.Alert{
-		{ID: "a1", Rule: "HighLatency", Severity: rhumb.SeverityCritical, State: rhumb.AlertResolved, Since: noon, Fired: noon,
-			Resolved: noon, Stack: "shop", Service: "web", Replica: "shop-web.42.1", Labels: map[string]string{"le": "1"},
-			Value: 0.84, Text: "p95 is 840 ms", Release: 42, Deployment: 7, Silence: "s1", Inhibited: true},
+		{ID: "a1", Rule: "HighLatency", Severity: rhumb.SeverityCritical, State: rhumb.AlertResolved,
+			Since: noon, Fired: noon, Resolved: noon, Stack: "shop", Service: "web", Replica: "shop-web.42.1",
+			Labels: map[string]string{"le": "1"}, Value: 0.84,
+			Text: "p95 is 840 ms", Release: 42, Deployment: 7, Silence: "s1", Inhibited: true},
 		{ID: "a2", Rule: "ClockOff", Severity: rhumb.SeverityWarning, State: rhumb.AlertPending, Since: noon},
 	}), f.err
 }
@@ -39,8 +40,8 @@ func (f *fake) Alerts(_ context.Context, stack string) ([]rhumb.Alert, error) {
 func (f *fake) AlertRules(context.Context) ([]rhumb.AlertRule, error) {
 	f.note()
 	return zeroIf(f.err, []rhumb.AlertRule{
-		{Name: "HighLatency", Stack: "shop", Expr: "a > 1", Severity: rhumb.SeverityWarning, For: time.Minute, Keep: time.Hour,
-			Text: "{{value}}", Replicas: true, Off: true, At: "compose.yaml:12"},
+		{Name: "HighLatency", Stack: "shop", Expr: "a > 1", Severity: rhumb.SeverityWarning, For: time.Minute,
+			Keep: time.Hour, Text: "{{value}}", Replicas: true, Off: true, At: "compose.yaml:12"},
 		{Name: "ClockOff", Expr: "b", Severity: rhumb.SeverityWarning},
 	}), f.err
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/url"
 	"os/exec"
@@ -36,11 +35,14 @@ func Forward(ctx context.Context, host, addr string, ready func(local string)) e
 	if err := cmd.Start(); err != nil {
 		return rhumb.Errorf(rhumb.Unavailable, "start ssh: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }() // ends with ctx, which kills ssh
-	if err := listens(local, ended); err == nil {
+	ended := make(chan struct{})
+	go func() { // ends with ctx, which kills ssh
+		defer close(ended)
+		_ = cmd.Wait() // its output says more than its exit code
+	}()
+	if listens(local, ended) {
 		ready(local)
-		err = <-ended
+		<-ended
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -66,18 +68,17 @@ func freeLocal(like string) (string, error) {
 	return ln.Addr().String(), nil
 }
 
-// listens returns nil once the local address accepts connections, or an error if ssh has ended before.
-func listens(local string, ended chan error) error {
+// listens waits until the local address accepts connections, and returns false if ssh has ended before.
+func listens(local string, ended <-chan struct{}) bool {
 	for {
 		if c, err := net.DialTimeout("tcp", local, time.Second); err == nil {
-			return c.Close()
+			_ = c.Close() // nothing was sent
+			return true
 		}
 		select {
-		case err := <-ended:
-			return errors.Join(errEnded, err)
+		case <-ended:
+			return false
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
-
-var errEnded = errors.New("ssh has ended")

@@ -69,16 +69,18 @@ func (a *App) CompleteReleases(cmd *cobra.Command) *cobra.Command {
 }
 
 // CompleteStacks completes -p with the stacks of the server.
-func (a *App) CompleteStacks(cmd *cobra.Command) { a.CompleteFlagWith(cmd, "project-name", StackNames) }
+func (a *App) CompleteStacks(cmd *cobra.Command) {
+	CompleteFlagWith(a, cmd, "project-name", StackNames)
+}
 
 // CompleteStackArg completes a command's only argument with the stacks of the server.
-func (a *App) CompleteStackArg(cmd *cobra.Command) *cobra.Command {
-	return a.CompleteWith(cmd, StackNames)
+func CompleteStackArg(a *App, cmd *cobra.Command) *cobra.Command {
+	return CompleteWith(a, cmd, StackNames)
 }
 
 // CompleteWith completes a command's only argument with words of the server.
-func (a *App) CompleteWith(cmd *cobra.Command, words Words) *cobra.Command {
-	complete := a.completion(words)
+func CompleteWith(a *App, cmd *cobra.Command, words Words) *cobra.Command {
+	complete := completion(a, words)
 	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -89,14 +91,14 @@ func (a *App) CompleteWith(cmd *cobra.Command, words Words) *cobra.Command {
 }
 
 // CompleteFlagWith completes a flag with words of the server.
-func (a *App) CompleteFlagWith(cmd *cobra.Command, flag string, words Words) {
-	if err := cmd.RegisterFlagCompletionFunc(flag, a.completion(words)); err != nil {
+func CompleteFlagWith(a *App, cmd *cobra.Command, flag string, words Words) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, completion(a, words)); err != nil {
 		panic(err) // the flag is defined by the caller
 	}
 }
 
 // CompleteFlag completes a flag with one of a few words.
-func (a *App) CompleteFlag(cmd *cobra.Command, flag string, words []string) {
+func CompleteFlag(cmd *cobra.Command, flag string, words []string) {
 	complete := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder)
 	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
 		panic(err) // the flag is defined by the caller
@@ -115,7 +117,7 @@ func StackNames(ctx context.Context, c *client.Client) (names []string, err erro
 	return names, err
 }
 
-func (a *App) completion(read Words) cobra.CompletionFunc {
+func completion(a *App, read Words) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		var words []string
 		a.quietly(cmd.Context(), func(ctx context.Context, c *client.Client) (err error) {

@@ -26,7 +26,7 @@ func alertsCommand(a *cli.App) *cobra.Command {
 	a.FormatFlag(cmd)
 	cmd.AddCommand(alertRulesCommand(a), alertReceiversCommand(a), alertTestCommand(a), silenceCommand(a),
 		unsilenceCommand(a), silencesCommand(a))
-	return a.CompleteStackArg(cmd)
+	return cli.CompleteStackArg(a, cmd)
 }
 
 // show prints a list as JSON or as a table.
@@ -111,7 +111,7 @@ func unsilenceCommand(a *cli.App) *cobra.Command {
 			return err
 		})
 	a.HostFlag(cmd)
-	return a.CompleteWith(cmd, func(ctx context.Context, c *client.Client) (ids []string, err error) {
+	return cli.CompleteWith(a, cmd, func(ctx context.Context, c *client.Client) (ids []string, err error) {
 		list, err := c.Silences(ctx)
 		for _, s := range list {
 			ids = append(ids, s.ID+"\t"+view.SilenceOf(s))

@@ -28,7 +28,7 @@ func dashboardCommand(a *cli.App) *cobra.Command {
 			if printOnly || !strings.HasPrefix(a.Server(), "ssh://") {
 				return showLink(a, addr, d.Key, open)
 			}
-			failed := error(nil)
+			var failed error
 			err = client.Forward(ctx, a.Server(), addr, func(local string) {
 				failed = showLink(a, local, d.Key, open)
 				fmt.Fprintln(a.Stderr, "connections go through ssh until Ctrl-C")
@@ -41,8 +41,8 @@ func dashboardCommand(a *cli.App) *cobra.Command {
 			}
 			return err
 		})
-	cmd.Long = "Print the link to the dashboard. Its key lets everyone in who has it. The dashboard of a server that is\n" +
-		"reached through ssh is opened at a local port, until Ctrl-C."
+	cmd.Long = "Print the link to the dashboard. Its key lets everyone in who has it. If the server is reached\n" +
+		"through ssh, so is its dashboard: at a local port, until Ctrl-C."
 	cmd.Flags().BoolVar(&printOnly, "print", false, "only print the link as the server's own machine has it")
 	cmd.Flags().BoolVar(&open, "open", false, "open the link in a browser")
 	a.HostFlag(cmd)

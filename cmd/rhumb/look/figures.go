@@ -15,7 +15,7 @@ import (
 // figures are the series of several expressions, by the names of these.
 type figures map[string][]rhumb.Series
 
-// figureLabel is the label by which the series of joined expressions are told apart.
+// figureLabel is the label by which the series of joined expressions differ.
 const figureLabel = "figure"
 
 // readFigures evaluates expressions at once, because a request to a server that is far away takes long.
@@ -146,8 +146,8 @@ func figureOf(u *view.Usage, name string) **float64 {
 	return nil
 }
 
-// byService adds up what the replicas of each service use, and adds what it answers. A service of which a replica has no
-// limit has none.
+// byService adds up what the replicas of each service use, and adds what it answers. A service of which a replica has
+// no limit has none.
 func byService(replicas []view.Usage, f figures) []view.Usage {
 	all := map[[2]string]*view.Usage{}
 	of := func(stack, service string) *view.Usage {

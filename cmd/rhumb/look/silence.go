@@ -47,14 +47,14 @@ func silenceCommand(a *cli.App) *cobra.Command {
 	fs.StringVar(&s.Stack, "stack", "", "only alerts of this `STACK`")
 	fs.StringVar(&s.Service, "service", "", "only alerts of this `SERVICE`")
 	fs.StringVar(&s.Why, "why", "", "record this `TEXT` with the silence")
-	a.CompleteFlagWith(cmd, "rule", func(ctx context.Context, c *client.Client) (names []string, err error) {
+	cli.CompleteFlagWith(a, cmd, "rule", func(ctx context.Context, c *client.Client) (names []string, err error) {
 		rules, err := c.AlertRules(ctx)
 		for _, r := range rules {
 			names = append(names, r.Name)
 		}
 		return names, err
 	})
-	a.CompleteFlagWith(cmd, "stack", cli.StackNames)
+	cli.CompleteFlagWith(a, cmd, "stack", cli.StackNames)
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)
 	cmd.ValidArgsFunction = cobra.NoFileCompletions

@@ -30,7 +30,7 @@ var (
 
 func topCommand(a *cli.App) *cobra.Command {
 	var o topOptions
-	cmd := a.Query("top [STACK] [flags]", "Show what services or replicas use, and go on showing it", cobra.MaximumNArgs(1),
+	cmd := a.Query("top [STACK] [flags]", "Show what services or replicas use, live", cobra.MaximumNArgs(1),
 		func(ctx context.Context, c *client.Client, args []string) error {
 			o.stack = stackOf(a, args)
 			if err := oneOf("sort", o.sort, topSorts); err != nil {
@@ -50,11 +50,11 @@ func topCommand(a *cli.App) *cobra.Command {
 	fs.StringVar(&o.sort, "sort", "cpu", "sort by this `COLUMN`: "+strings.Join(topSorts, ", "))
 	fs.StringVar(&o.by, "by", "service", "show a row for each `KIND`: "+strings.Join(topBys, ", "))
 	fs.BoolVar(&o.once, "once", false, "print the table once")
-	a.CompleteFlag(cmd, "sort", topSorts)
-	a.CompleteFlag(cmd, "by", topBys)
+	cli.CompleteFlag(cmd, "sort", topSorts)
+	cli.CompleteFlag(cmd, "by", topBys)
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)
-	return a.CompleteStackArg(cmd)
+	return cli.CompleteStackArg(a, cmd)
 }
 
 // stackOf returns the stack that a command is about: its argument, else the value of -p; "": all stacks.

@@ -41,14 +41,14 @@ func whyCommand(a *cli.App) *cobra.Command {
 			view.Why(a.Stdout, cmp.Or(strings.Trim(q.Stack+"/"+q.Service, "/"), "all stacks"), x)
 			return nil
 		})
-	cmd.Long = "Compare a time with the hour before it, and report what most likely began a trouble, with the evidence.\n" +
+	cmd.Long = "Compare a time with the hour before it, and report what most likely began a trouble, and the evidence.\n" +
 		"Without arguments, that is about all stacks and the server. A SERVICE is one of the stack whose Compose\n" +
 		"file is here, or of the only stack; it may also follow its STACK as a second argument."
-	cmd.Flags().StringVar(&since, "since", "", "begin at `WHEN`: 10m (ago) or 2026-01-02T15:04:05Z (default an hour before)")
+	cmd.Flags().StringVar(&since, "since", "", "begin at `WHEN`: 10m (ago) or 2026-01-02T15:04:05Z (default 1h)")
 	cmd.Flags().StringVar(&until, "until", "", "end at `WHEN` (default now)")
 	a.HostFlag(cmd)
 	a.Formats(cmd, "text", "json")
-	return a.CompleteWith(cmd, whyWords)
+	return cli.CompleteWith(a, cmd, whyWords)
 }
 
 // whyWords reads the stacks and their services.
