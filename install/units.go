@@ -78,9 +78,9 @@ WantedBy=multi-user.target
 // observeUnit returns the unit of the service that keeps logs and measures, for a server with the state folder data. It
 // only reads the files of the engine's containers, which may belong to other users, and writes below its own folder. It
 // gets less of the machine than what serves, and is the first to end if memory runs out. It may fail again and again,
-// for example on a full disk. After an upgrade that went back to a program that can't keep logs, the condition keeps it from
-// starting. Where logs are searched, mincore says which pages of a file are in memory; without it the library panics.
-// With adjtimex it asks how far the clock may be off; it has no capability to set it.
+// for example on a full disk. After an upgrade that went back to a program that can't keep logs, the condition keeps it
+// from starting. Where logs are searched, mincore says which pages of a file are in memory; without it the library
+// panics. With adjtimex it asks how far the clock may be off; it has no capability to set it.
 func observeUnit(data string) string {
 	folder := quotedInUnit(path.Join(data, "observe"))
 	return `[Unit]

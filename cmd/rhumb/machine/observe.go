@@ -37,9 +37,9 @@ func observeCommand(a *cli.App) *cobra.Command {
 			}
 			return observed.Run(ctx, o)
 		})
-	cmd.Long = "Keep the logs of all replicas, also of those that are gone, measure the machine and the stacks, evaluate\n" +
-		"the rules of alerts, and serve the dashboard. The server, the proxy and the stacks run the same with and\n" +
-		"without it."
+	cmd.Long = "Keep the logs of all replicas, also of those that are gone, measure the machine and the stacks,\n" +
+		"evaluate the rules of alerts, and serve the dashboard. The server, the proxy and the stacks run the\n" +
+		"same with and without it."
 	f.flags(cmd.Flags())
 	return cmd
 }
