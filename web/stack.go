@@ -167,8 +167,11 @@ func marksOf(deployments []rhumb.Deployment, since time.Time) []chart.Mark {
 		}
 		m := chart.Mark{At: d.Ended, Label: fmt.Sprint(d.To), Title: d.Verdict().Text,
 			Link: fmt.Sprintf("/stacks/%s/deployments/%d", urlPath(d.Stack), d.ID)}
+		if d.To == 0 {
+			m.Label = "down"
+		}
 		if st := standingOfDeployment(d); st.Tone != "ok" {
-			m.Label, m.Bad = fmt.Sprintf("%d %s", d.To, st.Word), true
+			m.Label, m.Bad = m.Label+" "+st.Word, true
 		}
 		marks = append(marks, m)
 	}

@@ -79,7 +79,7 @@ func (c *canvas) marks(sp span, marks []Mark) {
 	}
 	slices.SortStableFunc(drawn, func(a, b Mark) int { return a.At.Compare(b.At) })
 	drawn = drawn[max(0, len(drawn)-maxMarks):]
-	free := 0.0
+	free := 0.1 // before that is the label of the axis
 	for _, m := range drawn {
 		x := sp.at(m.At)
 		class := "mark"
