@@ -36,8 +36,8 @@ func (s *server) guarded(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		switch {
 		case !s.gate.knows(r.Host):
-			http.Error(w, "rhumb: the dashboard isn't known by this host name; open it by its address, or allow the "+
-				"name in the server's settings", http.StatusMisdirectedRequest)
+			http.Error(w, "rhumb: the dashboard isn't known by this host name; open it by its address, or start the "+
+				"server with --dashboard-host and this name", http.StatusMisdirectedRequest)
 			return
 		case len(r.URL.RawQuery) > maxQuery:
 			http.Error(w, "rhumb: the address is too long", http.StatusRequestURITooLong)

@@ -48,7 +48,7 @@ func observeCommand(a *cli.App) *cobra.Command {
 func (f *observeFlags) options(a *cli.App) (observed.Options, error) {
 	c := &f.conf.Observer
 	o := observed.Options{State: f.state, Socket: f.socket, Data: state.Folder(f.conf.Data), Server: f.conf.Socket,
-		DockerHost: f.conf.DockerHost, Metrics: c.Metrics, Dashboard: c.Dashboard, Keep: c.Keep(),
+		DockerHost: f.conf.DockerHost, Metrics: c.Metrics, Dashboard: c.Dashboard, Hosts: c.Hosts, Keep: c.Keep(),
 		Size: int64(c.Size) << 20, Version: a.Version, Log: newLog(a.Stderr, f.conf.LogFormat, nil)}
 	if err := c.Validate(); err != nil {
 		return o, err

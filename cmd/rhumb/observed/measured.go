@@ -103,7 +103,8 @@ func (m *measured) openFronts(o Options, kept rhumb.Observer, daemon *client.Cli
 	host, _ := os.Hostname() // "": the pages show no name
 	m.link = rhumb.DashboardLink{Addr: o.Dashboard, Key: key}
 	h := web.New(web.Deps{Stacks: daemon, History: daemon, Traffic: daemon, Deployer: daemon, Observer: kept,
-		Metrics: m.store, Alerts: m.rules, Explain: m.explain, Key: key, Machine: host, Version: o.Version, Log: o.Log})
+		Metrics: m.store, Alerts: m.rules, Explain: m.explain, Key: key, Hosts: o.Hosts, Machine: host,
+		Version: o.Version, Log: o.Log})
 	m.fronts = append(m.fronts, front{name: "dashboard", addr: o.Dashboard, handler: h, log: o.Log})
 	return nil
 }

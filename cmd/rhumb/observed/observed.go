@@ -32,6 +32,7 @@ type Options struct {
 
 	Metrics   string        // the address of /metrics and Prometheus' API; "": none
 	Dashboard string        // the address of the dashboard; "": none
+	Hosts     []string      // names under which browsers reach it, beside localhost and addresses
 	Keep      time.Duration // for how long values are kept
 	Size      int64         // bytes that they may take
 

@@ -18,10 +18,11 @@ type ObserverConfig struct {
 	Forward URLs // where kept lines are sent as well
 	AlertTo URLs // where messages about alerts are sent
 
-	Metrics   string // the address of /metrics and of Prometheus' API; "": there is none
-	Dashboard string // the address of the dashboard; "": there is none
-	Days      int    // for how many days measured values are kept
-	Size      int    // how many MB they may take
+	Metrics   string   // the address of /metrics and of Prometheus' API; "": there is none
+	Dashboard string   // the address of the dashboard; "": there is none
+	Hosts     []string // names under which browsers reach the dashboard, beside localhost and addresses
+	Days      int      // for how many days measured values are kept
+	Size      int      // how many MB they may take
 }
 
 func defaultObserverConfig() ObserverConfig {
@@ -39,6 +40,7 @@ func (c *ObserverConfig) Flags(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Metrics, "metrics", c.Metrics,
 		"serve /metrics and Prometheus' API at this `ADDRESS`, without a password; \"\": nowhere")
 	fs.StringVar(&c.Dashboard, "dashboard", c.Dashboard, "serve the dashboard at this `ADDRESS`; \"\": nowhere")
+	fs.StringSliceVar(&c.Hosts, "dashboard-host", c.Hosts, "let browsers reach the dashboard under this `NAME` too")
 	fs.IntVar(&c.Days, "metrics-days", c.Days, "keep measured values for this `NUMBER` of days")
 	fs.IntVar(&c.Size, "metrics-size", c.Size, "keep at most this `NUMBER` of megabytes of measured values")
 }

@@ -49,6 +49,7 @@ func observeProcess(conf Config, l *link.Link) process {
 		args: []string{"--state", string(kept), "--socket", kept.Socket(), "--log-format", conf.LogFormat,
 			"--docker-host", conf.DockerHost, "--server", conf.Socket, "--forward-file", o.Forward.File,
 			"--alert-to-file", o.AlertTo.File, "--metrics", o.Metrics, "--dashboard", o.Dashboard,
+			"--dashboard-host", strings.Join(o.Hosts, ","),
 			"--metrics-days", strconv.Itoa(o.Days), "--metrics-size", strconv.Itoa(o.Size)},
 		env: []string{ // all users can see arguments
 			"RHUMB_OBSERVE_FORWARD=" + o.Forward.List.String(), "RHUMB_OBSERVE_ALERT_TO=" + o.AlertTo.List.String(),
