@@ -80,7 +80,7 @@ func (c alertCase) run(t *testing.T, s *server, box *inbox, deploying chan struc
 		s = c.server(t, box)
 	}
 	deploying <- struct{}{}
-	k := &trial{stack: newStack(t, s, or(c.compose, webAlone)), deploying: deploying}
+	k := newTrial(t, s, or(c.compose, webAlone), deploying)
 	k.env = c.env
 	if c.before != nil {
 		c.before(k)

@@ -78,7 +78,7 @@ var stackAlerts = []alertCase{
 	{rules: []string{"DeploymentFailed"}, cause: deploy(3, "V=2", "HEALTH=bad"), cure: deploy(0, "V=3")},
 	{rules: []string{"RuleFailed"}, compose: webAlone + "x-rhumb: {alerts: {Broken: {expr: 'sum(1, 2)'}}}\n",
 		cure: func(k *trial) {
-			k.write("compose.yaml", webAlone)
+			k.compose(webAlone)
 			k.change(0, "deploy")
 		}},
 }

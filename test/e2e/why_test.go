@@ -96,7 +96,7 @@ func (w *whyTable) try(t *testing.T, s *server, c whyCase) {
 		s = c.server(t)
 	}
 	w.deploying <- struct{}{}
-	k := &trial{stack: newStack(t, s, c.compose), deploying: w.deploying}
+	k := newTrial(t, s, c.compose, w.deploying)
 	k.env = c.env
 	if c.before != nil {
 		c.before(k)

@@ -37,7 +37,7 @@ var releaseFaults = []whyCase{
 	{name: "a config that breaks the check", want: kinds(rhumb.HappenedRelease), service: "web", compose: webAlone,
 		fault: func(k *trial) {
 			k.write("app.conf", "broken")
-			k.write("compose.yaml", stackOf(webOf("{replicas: 1}", "configs: [{source: app, target: /sick}]"))+
+			k.compose(stackOf(webOf("{replicas: 1}", "configs: [{source: app, target: /sick}]")) +
 				"configs: {app: {file: ./app.conf}}\n")
 			k.change(3, "deploy")
 		}},

@@ -26,6 +26,24 @@ type trial struct {
 	target    string        // what visitors ask; "": the published port
 	client    *http.Client  // nil: a usual one
 	remote    *remote
+	subnet    string
+}
+
+var subnets atomic.Int64
+
+// newTrial makes a stack with a subnet of its own: the engine has only some thirty to give.
+func newTrial(t *testing.T, s *server, compose string, deploying chan struct{}) *trial {
+	t.Helper()
+	k := &trial{deploying: deploying, subnet: fmt.Sprintf("10.%d.%d.0/24", 200+os.Getpid()%50, subnets.Add(1))}
+	k.stack = newStack(t, s, compose)
+	k.compose(compose)
+	return k
+}
+
+// compose writes another Compose file.
+func (k *trial) compose(text string) {
+	k.t.Helper()
+	k.write("compose.yaml", fmt.Sprintf("%s\nnetworks: {default: {ipam: {config: [{subnet: %s}]}}}\n", text, k.subnet))
 }
 
 func kinds(k ...rhumb.HappeningKind) []rhumb.HappeningKind { return k }
