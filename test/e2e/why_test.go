@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	calm       = 16 * time.Minute // before a fault: more than what "rhumb why" takes for the time of a cause
-	shortCalm  = 8 * time.Minute  // with less nothing is usual
+	calm       = 8 * time.Minute  // before a fault: with less nothing is usual
+	longCalm   = 17 * time.Minute // the first release is no cause of a trouble so long afterwards
 	aftermath  = 4 * time.Minute  // between a fault and the question
 	whyStacks  = 70               // that must be tried at the same time
 	whyDeploys = 3                // deployments at the same time, so that the machine's CPUs aren't a cause
@@ -32,7 +32,7 @@ type whyCase struct {
 	compose string
 	env     []string      // of the first deployment
 	path    string        // what visitors ask; "": /
-	rate    float64       // of visitors; 0: 5 a second
+	rate    float64       // of visitors; 0: 3 a second
 	calm    time.Duration // 0: calm
 	after   time.Duration // 0: aftermath
 
@@ -95,18 +95,16 @@ func (w *whyTable) try(t *testing.T, s *server, c whyCase) {
 	if c.server != nil {
 		s = c.server(t)
 	}
-	w.deploying <- struct{}{}
 	k := newTrial(t, s, c.compose, w.deploying)
 	k.env = c.env
 	if c.before != nil {
 		c.before(k)
 	}
-	k.must(0, "deploy")
+	k.change(0, "deploy")
 	if c.prepare != nil {
 		c.prepare(k)
 	}
-	<-w.deploying
-	k.visitors = visit(t, k.client, or(k.target, k.url(or(c.path, "/"))), or(c.rate, 5))
+	k.visitors = visit(t, k.client, or(k.target, k.url(or(c.path, "/"))), or(c.rate, 3))
 	pause(t, or(c.calm, calm))
 	since := time.Now().Add(-time.Minute)
 	if c.fault != nil {
@@ -209,7 +207,7 @@ func TestWhyNamesARestartOfTheEngine(t *testing.T) {
 	docker(t, "load", "-i", os.Getenv("RHUMB_E2E_IMAGE"))
 	w := &whyTable{deploying: make(chan struct{}, 1)}
 	w.try(t, measuredServer(t), whyCase{name: "a restart of the engine", want: kinds(rhumb.HappenedEngine),
-		compose: stackOf(webOf("{replicas: 2}")), calm: shortCalm, fault: func(*trial) {
+		compose: webTwice, fault: func(*trial) {
 			e.stop(syscall.SIGTERM)
 			pause(t, 10*time.Second)
 			e.start()

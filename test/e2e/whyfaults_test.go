@@ -48,9 +48,9 @@ var releaseFaults = []whyCase{
 	{name: "a release that needs too much CPU", want: kinds(rhumb.HappenedRelease), service: "web",
 		compose: limited(1, `cpus: "0.1"`), fault: deploy(0, "V=2", "BURN=1")},
 	{name: "a rollback to a bad release", want: kinds(rhumb.HappenedRollback), compose: webAlone,
-		env: []string{"FAIL=0.3"}, prepare: deployNow("V=2"), fault: func(k *trial) { k.change(0, "rollback") }},
+		env: []string{"FAIL=0.3"}, prepare: deploy(0, "V=2"), fault: func(k *trial) { k.change(0, "rollback") }},
 	{name: "a rollback to a slow release", want: kinds(rhumb.HappenedRollback), compose: webTwice,
-		env: []string{"DELAY=400ms"}, prepare: deployNow("V=2"), fault: func(k *trial) { k.change(0, "rollback") }},
+		env: []string{"DELAY=400ms"}, prepare: deploy(0, "V=2"), fault: func(k *trial) { k.change(0, "rollback") }},
 	{name: "too few replicas", want: kinds(rhumb.HappenedScale), service: "web",
 		compose: limited(4, `cpus: "0.1"`), env: []string{"WORK=5ms"}, rate: 30,
 		fault: func(k *trial) { k.change(0, "scale", "web=1") }},
@@ -58,14 +58,6 @@ var releaseFaults = []whyCase{
 		fault: both(func(k *trial) { k.change(0, "restart") }, set("web", "delay=400ms"))},
 	{name: "a restart after which requests fail", want: kinds(rhumb.HappenedRestart), compose: webAlone,
 		fault: both(func(k *trial) { k.change(0, "restart", "web") }, set("web", "fail=0.3"))},
-}
-
-// deployNow is deploy for the time before the calm.
-func deployNow(env ...string) func(k *trial) {
-	return func(k *trial) {
-		k.env = env
-		k.must(0, "deploy")
-	}
 }
 
 // What begins in replicas.
@@ -107,7 +99,7 @@ var replicaFaults = []whyCase{
 		compose: stackOf(webOf("{replicas: 1}"), serviceOf("worker")),
 		fault:   writes("worker", "ERROR job 55 failed: unexpected end of JSON input", 4*time.Second)},
 	{name: "slowness without a reason", want: kinds(rhumb.HappenedUnknown), service: "web", compose: webAlone,
-		fault: set("web", "delay=300ms")},
+		calm: longCalm, fault: set("web", "delay=300ms")},
 }
 
 // What begins at others.
@@ -173,9 +165,9 @@ var partFaults = []whyCase{
 // What begins at the machine: afterwards, alone.
 var machineFaults = []whyCase{
 	{name: "a busy machine", want: kinds(rhumb.HappenedHostCPU), compose: webAlone, env: []string{"WORK=8ms"},
-		calm: shortCalm, fault: hog(aftermath)},
+		fault: hog(aftermath)},
 	{name: "a busy machine, seen by another stack", want: kinds(rhumb.HappenedHostCPU), compose: webTwice,
-		env: []string{"WORK=4ms"}, calm: shortCalm},
+		env: []string{"WORK=4ms"}},
 }
 
 // Times in which nothing gets worse.
@@ -189,7 +181,7 @@ var quietTimes = []whyCase{
 	{name: "quiet: more replicas", compose: webAlone, fault: func(k *trial) { k.change(0, "scale", "web=3") }},
 	{name: "quiet: fewer replicas", compose: webTwice, fault: func(k *trial) { k.change(0, "scale", "web=1") }},
 	{name: "quiet: a clean restart", compose: webTwice, fault: func(k *trial) { k.change(0, "restart") }},
-	{name: "quiet: a good rollback", compose: webAlone, prepare: deployNow("V=2"),
+	{name: "quiet: a good rollback", compose: webAlone, prepare: deploy(0, "V=2"),
 		fault: func(k *trial) { k.change(0, "rollback") }},
 	{name: "quiet: somewhat more traffic", compose: webAlone, fault: func(k *trial) { k.visitors.change(7) }},
 	{name: "quiet: much more traffic that is served", compose: webTwice,
