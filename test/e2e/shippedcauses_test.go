@@ -124,11 +124,7 @@ var machineAlerts = []alertCase{
 	{rules: []string{"MeasuringStopped"}, machine: true, server: aDisk("400m", 100000), cause: leaves(25), cure: empty,
 		fires: 9 * time.Minute},
 	{rules: []string{"InodesFull"}, machine: true, server: aDisk("600m", 4000),
-		cause: func(k *trial) {
-			for n := range 3600 {
-				k.s.touch(n)
-			}
-		},
+		cause: func(k *trial) { k.s.fillInodes(400) },
 		cure: func(k *trial) { _ = os.RemoveAll(filepath.Join(k.s.data, "many")) }},
 	{rules: []string{"CertificateExpires"}, machine: true, pending: true, compose: overTLS,
 		server: func(t *testing.T, b *inbox) *server {
@@ -159,12 +155,21 @@ func stopFor(k *trial, s syscall.Signal) {
 	}
 }
 
-// touch adds an empty file to the state folder.
-func (s *server) touch(n int) {
+// fillInodes adds empty files to the state folder until so many more can be added.
+func (s *server) fillInodes(left uint64) {
+	s.t.Helper()
 	folder := filepath.Join(s.data, "many")
-	_ = os.Mkdir(folder, 0o700)
-	if err := os.WriteFile(filepath.Join(folder, fmt.Sprint(n)), nil, 0o600); err != nil {
-		s.t.Error(err)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(s.data, &st); err != nil {
+		s.t.Fatal(err)
+	}
+	for n := left; n < st.Ffree; n++ {
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprint(n)), nil, 0o600); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 }
 
