@@ -125,7 +125,7 @@ var machineAlerts = []alertCase{
 		fires: 9 * time.Minute},
 	{rules: []string{"InodesFull"}, machine: true, server: aDisk("600m", 4000),
 		cause: func(k *trial) { k.s.fillInodes(400) },
-		cure: func(k *trial) { _ = os.RemoveAll(filepath.Join(k.s.data, "many")) }},
+		cure:  func(k *trial) { _ = os.RemoveAll(filepath.Join(k.s.data, "many")) }},
 	{rules: []string{"CertificateExpires"}, machine: true, pending: true, compose: overTLS,
 		server: func(t *testing.T, b *inbox) *server {
 			s := idleAlerting(t, b)

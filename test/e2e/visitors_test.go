@@ -26,7 +26,7 @@ func visit(t *testing.T, client *http.Client, url string, rate float64) *visitor
 	if client == nil {
 		client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 	}
-	v := &visitors{client: client, busy: make(chan struct{}, 100)}
+	v := &visitors{client: client, busy: make(chan struct{}, 40)}
 	v.change(rate)
 	ctx, stop := context.WithCancel(context.Background())
 	v.done.Go(func() { v.come(ctx, url) })
