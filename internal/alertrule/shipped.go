@@ -54,8 +54,10 @@ func ofReplicas() []rhumb.AlertRule {
 			Name: "CrashLoop", Severity: rhumb.SeverityCritical, Keep: 3 * time.Minute,
 			Expr: `round(increase(rhumb_service_restarts_total[10m])) >= 3 ` +
 				`and round(increase(rhumb_service_restarts_total[4m])) >= 1`,
-			Text: "replicas of {{service}} crash again and again: {{value}} times in 10 minutes",
+			Text: "replicas of {{service}} crash or fail their checks, again and again: {{value}} times in 10 minutes",
 		}, {
+			// Rhumb replaces such a replica at once, so that this is about replicas that it can't replace. CrashLoop and
+			// ServiceDown tell of replacements that fail too.
 			Name: "Unhealthy", Severity: rhumb.SeverityWarning, For: 2 * time.Minute, Keep: time.Minute,
 			Expr: `rhumb_replica_unhealthy == 1`,
 			Text: "{{replica}} fails its health check",
