@@ -48,14 +48,15 @@ var stackAlerts = []alertCase{
 			pause(k.t, 15*time.Second)
 		}
 	}},
-	{rules: []string{"Unhealthy"}, compose: stackOf(webOf("{replicas: 1}", checked, `volumes: ["${STATE}:/state"]`)),
-		env: []string{"HEALTH=/state/sick"},
-		before: func(k *trial) {
-			k.env = append(k.env, "STATE="+filepath.Join(k.dir, "state"))
-			k.write("state/README", "")
+	{rules: []string{"Unhealthy"}, compose: stackOf(webOf("{replicas: 2}", checked)), server: alertingServer,
+		cause: func(k *trial) {
+			k.s.kill() // it would replace the replica
+			sicken("web", 1)(k)
 		},
-		cause: func(k *trial) { k.write("state/sick", "") },
-		cure:  func(k *trial) { _ = os.Remove(filepath.Join(k.dir, "state", "sick")) }},
+		cure: func(k *trial) {
+			k.s.start()
+			k.s.await()
+		}},
 	{rules: []string{"ReplicasMissing"}, compose: needing(2), before: callsRemote, cause: lose, cure: find},
 	{rules: []string{"ServiceDown"}, compose: needing(1), before: callsRemote, cause: lose, cure: find,
 		ends: 10 * time.Minute}, // CrashLoop is in the same incident
