@@ -64,7 +64,7 @@ tests:
     alertname: CrashLoop
     exp_alerts:
     - exp_labels: {severity: critical, stack: shop, service: web}
-      exp_annotations: {summary: "replicas of web crash again and again: 4 times in 10 minutes"}
+      exp_annotations: {summary: "replicas of web crash or fail their checks, again and again: 4 times in 10 minutes"}
   - eval_time: 13m
     alertname: ServiceDown
     exp_alerts:

@@ -46,7 +46,8 @@ func NamesFor(s Scope) []string {
 	return names
 }
 
-// ofReplicas are the rules about replicas. They wait for the verdict of a deployment.
+// ofReplicas are the rules about replicas. They wait for the verdict of a deployment. Rhumb replaces a replica whose
+// check fails at once: Unhealthy is about one that it can't replace, and CrashLoop about replacements that fail too.
 func ofReplicas() []rhumb.AlertRule {
 	rules := []rhumb.AlertRule{
 		{
@@ -54,7 +55,7 @@ func ofReplicas() []rhumb.AlertRule {
 			Name: "CrashLoop", Severity: rhumb.SeverityCritical, Keep: 3 * time.Minute,
 			Expr: `round(increase(rhumb_service_restarts_total[10m])) >= 3 ` +
 				`and round(increase(rhumb_service_restarts_total[4m])) >= 1`,
-			Text: "replicas of {{service}} crash again and again: {{value}} times in 10 minutes",
+			Text: "replicas of {{service}} crash or fail their checks, again and again: {{value}} times in 10 minutes",
 		}, {
 			Name: "Unhealthy", Severity: rhumb.SeverityWarning, For: 2 * time.Minute, Keep: time.Minute,
 			Expr: `rhumb_replica_unhealthy == 1`,

@@ -150,10 +150,13 @@ func (s *server) kill() {
 }
 
 // observer returns the process that keeps logs; 0: it doesn't run.
-func (s *server) observer() int {
+func (s *server) observer() int { return s.process("observe") }
+
+// process returns the process of the server's that runs "rhumb VERB"; 0: there is none.
+func (s *server) process(verb string) int {
 	for _, pid := range s.processes() {
 		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		if args := bytes.Split(b, []byte{0}); err == nil && len(args) > 1 && string(args[1]) == "observe" {
+		if args := bytes.Split(b, []byte{0}); err == nil && len(args) > 1 && string(args[1]) == verb {
 			return pid
 		}
 	}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -21,6 +24,8 @@ var faults struct {
 	delay atomic.Int64 // DELAY: how long each request to / takes, in nanoseconds
 	fail  atomic.Int64 // FAIL: thousandths of the requests to / that are answered with 500
 	leak  atomic.Int64 // LEAK: megabytes that are added to HOLD each second
+	work  atomic.Int64 // WORK: the CPU time that each request to / takes, in nanoseconds
+	stall atomic.Int64 // STALL: how long the echo of TCP waits before it answers, in nanoseconds
 
 	requests atomic.Int64 // to /
 }
@@ -34,8 +39,11 @@ func applyFaults(value func(name string) string) {
 	}
 	thousandths("burn", &faults.burn)
 	thousandths("fail", &faults.fail)
-	if text := value("delay"); text != "" {
-		faults.delay.Store(int64(duration(text, 0)))
+	for name, to := range map[string]*atomic.Int64{"delay": &faults.delay, "work": &faults.work,
+		"stall": &faults.stall} {
+		if text := value(name); text != "" {
+			to.Store(int64(duration(text, 0)))
+		}
 	}
 	if n, err := strconv.ParseInt(value("leak"), 10, 64); err == nil {
 		faults.leak.Store(n)
@@ -64,6 +72,10 @@ func sin() {
 	go func() {
 		const slice = 20 * time.Millisecond
 		for {
+			if faults.burn.Load() == 0 { // many of these programs run beside each other
+				time.Sleep(10 * slice)
+				continue
+			}
 			busy := time.Duration(faults.burn.Load()) * slice / 1000
 			for began := time.Now(); time.Since(began) < busy; {
 				_ = rand.Int() // any work
@@ -98,8 +110,33 @@ func set(w http.ResponseWriter, r *http.Request) {
 // suffer does to a request to / what the faults are. It reports whether the request is to fail.
 func suffer() bool {
 	faults.requests.Add(1)
+	toil(time.Duration(faults.work.Load()))
 	time.Sleep(time.Duration(faults.delay.Load()))
 	return rand.Int64N(1000) < faults.fail.Load()
+}
+
+// toil uses so much CPU time. It takes longer where others want the CPU too, or where a limit is reached.
+func toil(work time.Duration) {
+	if work == 0 {
+		return
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for began := threadTime(); threadTime()-began < work; {
+		for range 10_000 {
+			_ = rand.Int()
+		}
+	}
+}
+
+// threadTime returns the CPU time that the calling thread has used.
+func threadTime() time.Duration {
+	const thisThread = 1 // RUSAGE_THREAD
+	var u syscall.Rusage
+	if err := syscall.Getrusage(thisThread, &u); err != nil {
+		log.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // metrics answers in the text format of Prometheus.
