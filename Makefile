@@ -20,9 +20,11 @@ FUZZTIME    ?= 20s
 N           ?= 1000
 RACE         = $(shell command -v gcc >/dev/null && echo -race)
 
+# What takes minutes, and ten times as long with the race detector.
+LONG        := ./rollout ./observe/why ./observe/alerts ./web
+
 # Engine 29 is built from modules and runs beside the machine's own engine: scripts/engine-29. Commands after ON_29 run
 # on it.
-LONG        := ./rollout ./observe/why ./observe/alerts ./web
 ON_29       := scripts/engine run 29
 CONTRACT    := ./engine/docker ./build ./vip
 # A few end-to-end tests of what engines differ in: health, files, networks, hooks, streams.
