@@ -120,6 +120,8 @@ func (k *stack) calls(what, container string, command ...string) *calls {
 			select {
 			case <-c.quit:
 				return
+			case <-k.t.Context().Done(): // the test has failed
+				return
 			default:
 			}
 			out, err := exec.Command("docker", append([]string{"exec", container}, command...)...).CombinedOutput()
