@@ -45,7 +45,8 @@ build:
 test: check images
 	@scripts/compiler
 	go test -tags failpoints ./internal/failpoint
-	CI=true go test $(RACE) -p 3 -timeout 15m $$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|web|test/e2e)$$')
+	CI=true go test $(RACE) -p 3 -timeout 15m \
+		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|web|test/e2e)$$')
 	CI=true go test -p 1 -timeout 15m $(LONG)
 	go test $(RACE) -short $(LONG)
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy

@@ -219,8 +219,8 @@ func (m *machine) measures() {
 		`rhumb_service_replicas_ready{stack="shop"} > 0`, `rhumb_requests_total{stack="shop"}`,
 		`rhumb_process_up{process="server"} > 0`, `rhumb_process_up{process="proxy"} > 0`,
 		`rhumb_process_memory_bytes{process="proxy"}`, `rhumb_node_clock_synchronised`, `rhumb_node_disk_bytes`} {
-		m.must(0, "for i in $(seq 60); do rhumb metrics --at now --format json '"+series+"' | grep -q Value && exit 0; sleep 1; "+
-			"done; exit 1")
+		m.must(0, "for i in $(seq 60); do "+
+			"rhumb metrics --at now --format json '"+series+"' | grep -q Value && exit 0; sleep 1; done; exit 1")
 	}
 	for port, words := range map[int]string{7485: "^rhumb_node_cpus ", 7484: "^HTTP/1.[01] 4"} {
 		m.must(0, fmt.Sprintf(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d; `+
