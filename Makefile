@@ -20,6 +20,9 @@ FUZZTIME    ?= 20s
 N           ?= 1000
 RACE         = $(shell command -v gcc >/dev/null && echo -race)
 
+# What takes minutes, and ten times as long with the race detector.
+LONG        := ./rollout ./observe/why ./observe/alerts ./web
+
 # Engine 29 is built from modules and runs beside the machine's own engine: scripts/engine-29. Commands after ON_29 run
 # on it.
 ON_29       := scripts/engine run 29
@@ -37,14 +40,15 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rhumb ./cmd/rhumb
 
 # The promises are tried last and alone: what is measured under load must not compete with other tests, nor be the race
-# detector's own memory. The rollout's simulation is pure and long: all of it runs without the race detector, a part of
-# it with.
+# detector's own memory. The simulations of rollouts, of causes and of alerts are pure and long, and the dashboard's
+# browser is slow: all of them run without the race detector, a part of them with.
 test: check images
 	@scripts/compiler
 	go test -tags failpoints ./internal/failpoint
-	CI=true go test $(RACE) -p 3 -timeout 15m $$(go list ./... | grep -vE '/(rollout|test/e2e)$$')
-	go test ./rollout
-	go test $(RACE) -short ./rollout
+	CI=true go test $(RACE) -p 3 -timeout 15m \
+		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|web|test/e2e)$$')
+	CI=true go test -p 1 -timeout 15m $(LONG)
+	go test $(RACE) -short $(LONG)
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy
 	CI=true go test $(RACE) -parallel 3 -timeout 50m ./test/e2e
 	@$(MAKE) --no-print-directory test-newer
@@ -76,6 +80,8 @@ test-newer:
 soak: images
 	RHUMB_TEST_DOCKER=1 RHUMB_SOAK=$(N) go test -count=1 -v -timeout 12h -run 'ByTheScore' ./test/e2e
 	RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 1h -run 'MistakesOfMutants|KeyWithAWrongValue' ./compose
+	RHUMB_TEST_DOCKER=1 RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 2h -parallel 72 \
+		-run 'TestWhyNames|TestShippedAlerts|TestGoodDeployments' ./test/e2e
 	RHUMB_TEST_DOCKER=1 RHUMB_TEST_LONG=1 go test -count=1 -v -timeout 12h \
 		-run 'Killed|WriteThatFails|IsAwayOrHangs' ./test/e2e
 

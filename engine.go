@@ -10,9 +10,9 @@ import (
 
 // Engine runs replicas. It starts, stops, lists and watches each on its own; rhumb decides the order.
 //
-// What only some engines can do is an interface of its own: Prober, HostsSetter, LogReader, CommandRunner, Sockets. An
-// engine offers a capability by having its methods, and a caller asks for it by type assertion. Where it is absent, the
-// caller returns Unsupported and says what the engine can't do.
+// What only some engines can do is an interface of its own: Prober, HostsSetter, LogReader, CommandRunner, Sockets,
+// Processes. An engine offers a capability by having its methods, and a caller asks for it by type assertion. Where it
+// is absent, the caller returns Unsupported and says what the engine can't do.
 //
 // Every call is idempotent: repeating it is not an error, and a call that was cut off can be made again. Beside the
 // codes that its own comment names, a method returns Unavailable while the engine can't be reached, and Cancelled or
@@ -121,6 +121,19 @@ type Sockets interface {
 	// Listening returns the addresses at which the processes in the replica's network namespace accept TCP connections,
 	// sorted. NotFound: the replica is gone or doesn't run. Unsupported: it runs on another machine.
 	Listening(ctx context.Context, id string) ([]netip.AddrPort, error)
+}
+
+// Processes is an Engine whose replicas are processes of this machine.
+type Processes interface {
+	// Process returns the first process of a running replica, or of a paused one. It stays the same until the replica
+	// ends. NotFound: the replica is gone. Conflict: it doesn't run.
+	Process(ctx context.Context, id string) (ReplicaProcess, error)
+}
+
+// ReplicaProcess is the first process of a replica.
+type ReplicaProcess struct {
+	PID     int  // as this machine sees it
+	Network bool // it has network interfaces of its own, not those of the machine or of another replica
 }
 
 // EngineInfo describes an engine.

@@ -70,11 +70,25 @@ type BackendStats struct {
 // Lost returns how many connections and requests the backend could not serve.
 func (s BackendStats) Lost() uint64 { return s.Unserved + s.Cut }
 
-// ReleaseStats counts the requests (HTTP) or connections (TCP, UDP) that one release's replicas served.
+// ReleaseStats counts the requests (HTTP) or connections (TCP, UDP) that one release's replicas got. Each counts once,
+// as served or as failed.
 type ReleaseStats struct {
-	Served  uint64
-	Errors  uint64        // 5xx answers, and connections that could not be made
+	Served  uint64        // also those whose client left before the answer
+	Failed  uint64        `json:",omitzero"` // those that no replica of the release answered, and no other either
+	Errors  uint64        // failed ones, and 5xx answers
 	Latency time.Duration // sum over all served; HTTP: until the answer's header
+	// Buckets counts the answers (HTTP) that took at most LatencyBuckets[i], and more than the one before; the last
+	// one more counts all that took longer. nil: none are counted.
+	Buckets  []uint64 `json:",omitzero"`
+	Received uint64   `json:",omitzero"` // bytes that clients sent: of bodies (HTTP), or of connections
+	Sent     uint64   `json:",omitzero"` // bytes that clients were sent
+}
+
+// LatencyBuckets are the bounds of ReleaseStats.Buckets.
+var LatencyBuckets = [...]time.Duration{
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond,
+	50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second,
+	2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second,
 }
 
 // Router is the proxy as the daemon sees it.

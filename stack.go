@@ -25,6 +25,8 @@ type Stack struct {
 	// Unversioned are the paths in the project's folder ("./src") that services bind-mount but no release contains.
 	Unversioned []string  `json:",omitzero"`
 	Logs        LogLimits `json:",omitzero"` // what is kept of the stack's lines
+	// Alerts are the stack's own rules, those of its services, and rules of rhumb's that it turns off or changes.
+	Alerts []AlertRule `json:",omitzero"`
 }
 
 // Service returns the service of that name, or nil.
@@ -108,6 +110,7 @@ type Service struct {
 	PostStart []Hook        `json:",omitzero"` // in each replica after its start, in order, before it counts as ready
 	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in order
 	After     *Check        `json:",omitzero"` // nil: a deployment converges once all replicas are in place
+	Metrics   *Scrape       `json:",omitzero"` // nil: its replicas have no metrics of their own
 }
 
 // Served reports whether the proxy serves the service.

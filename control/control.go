@@ -42,9 +42,9 @@ type Deps struct {
 	Space     func(path string) (disk.Usage, error) // nil: disk.Look
 	Usage     func(context.Context) (string, error) // what takes the engine's space, in words; nil: unknown
 
-	// LogLimits takes the limits of the logs of each stack that isn't down: soon after Hold begins, soon after they
-	// change, and often again. It must not block. nil: logs aren't kept
-	LogLimits func(stack string, l rhumb.LogLimits)
+	// Observe takes what each stack that isn't down asks of the process that observes it: soon after Hold begins, soon
+	// after it changes, and often again. It must not block. nil: nothing observes
+	Observe func(stack string, o rhumb.Observing)
 }
 
 // Control answers what people ask of a daemon, and holds its stacks. It does nothing before Hold.
@@ -82,8 +82,8 @@ func New(d Deps) *Control {
 	if d.DiskLimit == 0 {
 		d.DiskLimit = defaultDiskLimit
 	}
-	if d.LogLimits == nil {
-		d.LogLimits = func(string, rhumb.LogLimits) {}
+	if d.Observe == nil {
+		d.Observe = func(string, rhumb.Observing) {}
 	}
 	if d.Keep == 0 {
 		d.Keep = 10

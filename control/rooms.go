@@ -89,7 +89,7 @@ func (c *rooms) runs() run.Deps {
 	}
 	return run.Deps{Engine: c.Engine, Act: performs, Ledger: c.ledger, Oneoffs: c.oneoffs, Care: c.care,
 		Sources: c.sources, Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log,
-		LogLimits: c.LogLimits}
+		Observe: c.Observe}
 }
 
 // missingService returns the error that a stack's current release has no such service.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -69,71 +70,74 @@ func TestAChangedHoldReachesTheProxy(t *testing.T) {
 	})
 }
 
-// limitsSeen records the limits of stacks as a daemon is sent them.
-type limitsSeen struct {
+// askedSeen records what stacks ask of the process that observes them.
+type askedSeen struct {
 	mu  sync.Mutex
-	all map[string]rhumb.LogLimits
+	all map[string]rhumb.Observing
 }
 
-func (l *limitsSeen) take(stack string, limits rhumb.LogLimits) {
+func (l *askedSeen) take(stack string, o rhumb.Observing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all[stack] = limits
+	l.all[stack] = o
 }
 
-func (l *limitsSeen) of(stack string) (rhumb.LogLimits, bool) {
+func (l *askedSeen) of(stack string) (rhumb.Observing, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limits, ok := l.all[stack]
-	return limits, ok
+	o, ok := l.all[stack]
+	return o, ok
 }
 
-func TestLimitsOfLogsFollowTheWantedRelease(t *testing.T) {
+func TestWhatIsAskedOfObserveFollowsTheWantedRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		b.stop()
-		seen := &limitsSeen{}
+		seen := &askedSeen{}
 		start := func() {
-			seen.all = map[string]rhumb.LogLimits{}
+			seen.all = map[string]rhumb.Observing{}
 			b.run(context.Background(), Deps{Engine: b.engine, Images: b.engine, Store: b.store, Router: b.router,
-				LogLimits: seen.take})
+				Observe: seen.take})
 		}
 		start()
-		want := func(when string, l rhumb.LogLimits) {
+		want := func(when string, o rhumb.Observing) {
 			t.Helper()
-			if got, ok := seen.of("shop"); !ok || got != l {
+			if got, ok := seen.of("shop"); !ok || !reflect.DeepEqual(got, o) {
 				t.Errorf("%s: %+v, %v", when, got, ok)
 			}
 		}
 		b.deploy(shop("web:1"))
-		want("without limits", rhumb.LogLimits{})
+		want("without anything", rhumb.Observing{})
 		ids, day := b.ids(), rhumb.LogLimits{Keep: 24 * time.Hour}
 		m := shop("web:1")
 		m.Logs = day
+		m.Services[1].Metrics = &rhumb.Scrape{Port: 9090, Path: "/metrics", Every: time.Minute}
+		m.Alerts = []rhumb.AlertRule{{Name: "Slow", Expr: "a > 1"}}
+		asked := m.Observing()
 		p, err := b.Plan(context.Background(), rhumb.DeployRequest{Model: m})
-		if err != nil || len(p.Changes) != 1 || len(p.Steps) > 0 {
+		if err != nil || len(p.Changes) == 0 || len(p.Steps) > 0 {
 			t.Errorf("the plan is %+v, %v", p, err)
 		}
-		want("after a plan", rhumb.LogLimits{})
+		want("after a plan", rhumb.Observing{})
 		if d := b.deploy(m); d.Phase != rhumb.PhaseConverged || d.To != 2 || b.ids() != ids {
 			t.Errorf("%s in release %d, with replicas %s instead of %s", d.Phase, d.To, b.ids(), ids)
 		}
-		want("after a deployment", day)
+		want("after a deployment", asked)
 		b.stop()
 		start()
 		time.Sleep(time.Second)
-		want("after a restart", day)
+		want("after a restart", asked)
 		d, err := b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseRollback})
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.ends(d)
-		want("after a rollback", rhumb.LogLimits{})
+		want("after a rollback", rhumb.Observing{})
 		b.deploy(m)
 		if d, err = b.Change(context.Background(), rhumb.ChangeRequest{Stack: "shop", Cause: rhumb.CauseDown}); err != nil {
 			t.Fatal(err)
 		}
 		b.ends(d)
-		want("when it is down", day)
+		want("when it is down", asked)
 	})
 }

@@ -33,6 +33,10 @@ type Services struct {
 	Builder    rhumb.Builder
 	Observer   rhumb.Observer
 	Forwarding rhumb.LogForwarding
+	Metrics    rhumb.Metrics
+	Alerts     rhumb.Alerts
+	Explainer  rhumb.Explainer
+	Dashboard  rhumb.Dashboard
 }
 
 // All returns the services of a server that offers all that rhumb.Server has.
@@ -58,6 +62,10 @@ func (s Services) sets() []set {
 		{"builds", s.Builder != nil, func(a *api) { a.builder(s.Builder) }},
 		{"kept logs", s.Observer != nil, func(a *api) { a.observer(s.Observer) }},
 		{"the forwarding of logs", s.Forwarding != nil, func(a *api) { a.forwarding(s.Forwarding) }},
+		{"metrics", s.Metrics != nil, func(a *api) { a.metrics(s.Metrics) }},
+		{"alerts", s.Alerts != nil, func(a *api) { a.alerts(s.Alerts) }},
+		{"explanations", s.Explainer != nil, func(a *api) { a.explainer(s.Explainer) }},
+		{"a dashboard", s.Dashboard != nil, func(a *api) { a.dashboard(s.Dashboard) }},
 	}
 }
 

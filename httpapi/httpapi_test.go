@@ -15,10 +15,17 @@ import (
 	"rhumb/httpapi"
 )
 
+// alerting is rhumb.Alerts. An embedded field of that name would hide the method.
+type alerting = rhumb.Alerts
+
 // quiet answers nothing; a test overrides what it calls.
 type quiet struct {
 	rhumb.Server
 	rhumb.Observer
+	rhumb.Metrics
+	alerting
+	rhumb.Explainer
+	rhumb.Dashboard
 }
 
 func (quiet) Values(context.Context) ([]string, error) { return nil, io.ErrClosedPipe }
@@ -27,7 +34,8 @@ func serve(t *testing.T) (string, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	services := httpapi.All(quiet{})
-	services.Observer = quiet{}
+	services.Observer, services.Metrics, services.Alerts = quiet{}, quiet{}, quiet{}
+	services.Explainer, services.Dashboard = quiet{}, quiet{}
 	s := httptest.NewServer(httpapi.New(services, slog.New(slog.NewTextHandler(&log, nil))))
 	t.Cleanup(s.Close)
 	return s.URL, &log
@@ -89,6 +97,12 @@ func TestWrongRequestsAreRefusedWithACodeAndWords(t *testing.T) {
 		{"GET", "/v1/logs?level=loud", "", "", 400, "invalid", "level"},
 		{"GET", "/v1/logs?since=yesterday", "", "", 400, "invalid", "not a time"},
 		{"GET", "/v1/logs/counts?stream=third", "", "", 400, "invalid", "stream"},
+		{"GET", "/v1/metrics/query", "", "", 400, "invalid", "expr"},
+		{"GET", "/v1/metrics/query?expr=up&until=noon", "", "", 400, "invalid", "until"},
+		{"GET", "/v1/metrics/query?expr=up&step=often", "", "", 400, "invalid", "step"},
+		{"GET", "/v1/metrics/query?expr=up&step=-5s", "", "", 400, "invalid", "step"},
+		{"GET", "/v1/why?since=yesterday", "", "", 400, "invalid", "since"},
+		{"POST", "/v1/silences", "application/json", `{"Stack":"shop","Until":"soon"}`, 400, "invalid", "Until"},
 		{"POST", "/v1/stacks/shop/services/web/builds", "application/x-tar", "x", 400, "invalid", "multipart"},
 		{"POST", "/v1/stacks/shop/services/web/exec", "application/json",
 			`{"Options":{"Command":["sh"]}}`,
@@ -138,7 +152,8 @@ func TestTheOpenAPIDocumentNamesEveryOperation(t *testing.T) {
 	}
 	operations := strings.Fields("plan deploy change plan-change cancel deployment deployments info stacks status " +
 		"releases diff routes certificates root-certificate events logs exec run set-value remove-value values build " +
-		"lines log-counts")
+		"lines log-counts query-metrics alerts alert-rules alert-receivers test-alert silences silence remove-silence " +
+		"why dashboard")
 	for _, id := range operations {
 		if !got[id] {
 			t.Errorf("%s is missing", id)

@@ -78,8 +78,8 @@ type Wanted struct {
 type Facts struct {
 	Files       map[string][]byte // rhumb's files that exist, by path
 	Group, User bool
-	Data        bool // the state folder exists
-	Running     map[string]bool
+	Data        bool            // the state folder exists
+	Running     map[string]bool // Observe: or it starts, which no step waits for
 	Enabled     map[string]bool
 }
 

@@ -31,7 +31,10 @@ func newHost(t *testing.T) *host {
 func (h *host) command(_ context.Context, args ...string) (string, error) {
 	line := strings.Join(args, " ")
 	answers := func(key string) (string, error) {
-		if h.state[key] {
+		switch {
+		case h.state[key+" later"]:
+			return "activating\n", errors.New("exit status 3")
+		case h.state[key]:
 			return "", nil
 		}
 		return "", errors.New("exit status 1")
@@ -59,8 +62,9 @@ func (h *host) command(_ context.Context, args ...string) (string, error) {
 		}
 	case args[0] == "systemctl" && (args[1] == "start" || args[1] == "restart"):
 		h.state["is-active "+last] = true
+		h.state["is-active "+last+" later"] = args[2] == "--no-block"
 	case args[0] == "systemctl" && args[1] == "disable":
-		h.state["is-enabled "+last], h.state["is-active "+last] = false, false
+		h.state["is-enabled "+last], h.state["is-active "+last], h.state["is-active "+last+" later"] = false, false, false
 	}
 	return "", nil
 }

@@ -77,7 +77,8 @@ func (m Machine) Look(ctx context.Context, data string) (Facts, error) {
 	f.Group = m.says(ctx, "getent", "group", Group)
 	f.User = m.says(ctx, "getent", "passwd", User)
 	for _, unit := range []string{Daemon, Proxy, Observe} {
-		f.Running[unit] = m.says(ctx, "systemctl", "is-active", "--quiet", unit)
+		state, err := m.command(ctx, "systemctl", "is-active", unit)
+		f.Running[unit] = err == nil || unit == Observe && strings.TrimSpace(state) == "activating"
 		f.Enabled[unit] = m.says(ctx, "systemctl", "is-enabled", "--quiet", unit)
 	}
 	return f, ctx.Err()

@@ -75,15 +75,16 @@ ProtectClock=yes
 WantedBy=multi-user.target
 `
 
-// observeUnit returns the unit of the service that keeps logs, for a server with the state folder data. It only reads
-// the files of the engine's containers, which may belong to other users, and writes below its own folder. It gets less
-// of the machine than what serves, and is the first to end if memory runs out. It may fail again and again, for example
-// on a full disk. After an upgrade that went back to a program that can't keep logs, the condition keeps it from
-// starting. Where logs are searched, mincore says which pages of a file are in memory; without it the library panics.
+// observeUnit returns the unit of the service that keeps logs and measures, for a server with the state folder data. It
+// only reads the files of the engine's containers, which may belong to other users, and writes below its own folder. It
+// gets less of the machine than what serves, and is the first to end if memory runs out. It may fail again and again,
+// for example on a full disk. After an upgrade that went back to a program that can't keep logs, the condition keeps it
+// from starting. Where logs are searched, mincore says which pages of a file are in memory; without it the library
+// panics. With adjtimex it asks how far the clock may be off; it has no capability to set it.
 func observeUnit(data string) string {
 	folder := quotedInUnit(path.Join(data, "observe"))
 	return `[Unit]
-Description=Rhumb observe: keeps the logs of all replicas
+Description=Rhumb observe: keeps logs and metrics, and serves the dashboard
 After=docker.service
 StartLimitIntervalSec=0
 
@@ -106,7 +107,7 @@ LimitNOFILE=65536
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH
 ` + commonHardening + `
 RestrictNamespaces=yes
-SystemCallFilter=@system-service mincore
+SystemCallFilter=@system-service mincore adjtimex
 ProtectSystem=strict
 ReadWritePaths=-` + folder + `
 ProtectHome=read-only
@@ -114,7 +115,6 @@ ProtectControlGroups=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-ProtectClock=yes
 ProtectHostname=yes
 UMask=0077
 

@@ -30,7 +30,7 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 			return err
 		}
 		member = m
-		m.NoteAnswered(time.Since(began))
+		m.NoteServed(time.Since(began))
 		return nil
 	})
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 	cut := context.AfterFunc(ctx, end)
 	defer cut()
 	f := flow.New(end, c.TCPConn, conn.TCPConn)
-	f.Bound = c.Bound
+	f.Bound, f.Bytes = c.Bound, member.Bytes()
 	for _, flows := range []*flow.Flows{&s.flows, member.Flows()} {
 		flows.Add(f)
 		defer flows.Remove(f)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,7 @@ type udpSession struct {
 	began   time.Time
 	flow    *flow.Flow
 	answers int           // only the session's own goroutine uses it
+	counted atomic.Bool   // as served or failed
 	waiting *list.Element // of unsettled, under the listener's lock; nil: settled
 }
 
@@ -81,7 +83,7 @@ func (s *udpServer) run() {
 		}
 		ses := s.session(udpClient{addr: addr, local: socket.LocalOf(oob[:m])})
 		if ses != nil {
-			ses.flow.Note(true)
+			ses.flow.Note(true, n)
 			_, _ = ses.conn.Write(buf[:n]) // a datagram may get lost
 		}
 	}
@@ -133,14 +135,13 @@ func (s *udpServer) begin(c udpClient) *udpSession {
 	}
 	conn, err := net.Dial("udp", m.Addr)
 	if err != nil {
-		m.NoteError()
+		m.NoteFailed()
 		m.Done()
 		return nil
 	}
-	m.NoteServed()
 	ses := &udpSession{client: c, member: m, conn: conn.(*net.UDPConn), places: s.balancer.Sessions, began: time.Now(),
 		flow: flow.New(nil)} // its client isn't held when it comes back, so that it may not be closed
-	ses.flow.Due = answerTime
+	ses.flow.Due, ses.flow.Bytes = answerTime, m.Bytes()
 	m.Flows().Add(ses.flow)
 	ses.waiting = s.unsettled.PushBack(ses)
 	s.sessions[c] = ses
@@ -171,16 +172,32 @@ func (s *udpServer) answer(ses *udpSession) {
 			}
 		default:
 			if errors.Is(err, unix.ECONNREFUSED) { // nothing listens there: the client's next datagram tries another
-				ses.member.NoteUnreachable(s.limits.FailTime)
+				ses.member.Avoid(s.limits.FailTime)
+				ses.noteFailed()
 			}
 			return
 		}
 	}
 }
 
+// noteServed counts the session as served, once: when it is answered, when it is settled, or at its end.
+func (ses *udpSession) noteServed() {
+	if !ses.counted.Swap(true) {
+		ses.member.NoteServed(0)
+	}
+}
+
+// noteFailed counts a session that was refused as failed, unless it was served before.
+func (ses *udpSession) noteFailed() {
+	if !ses.counted.Swap(true) {
+		ses.member.NoteFailed()
+	}
+}
+
 // toClient sends a session's client what its endpoint has answered.
 func (s *udpServer) toClient(ses *udpSession, b []byte) {
-	ses.flow.Note(false)
+	ses.flow.Note(false, len(b))
+	ses.noteServed()
 	_, _, _ = s.conn.WriteMsgUDPAddrPort(b, []byte(ses.client.local), ses.client.addr) // an answer may get lost
 	if ses.answers++; ses.answers == 2 {
 		s.mu.Lock()
@@ -195,6 +212,7 @@ func (u *udpListener) settle(ses *udpSession) {
 	if ses.waiting != nil {
 		u.unsettled.Remove(ses.waiting)
 		ses.waiting = nil
+		ses.noteServed()
 	}
 }
 

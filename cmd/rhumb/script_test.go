@@ -26,7 +26,7 @@ func TestScripts(t *testing.T) {
 		Dir:   "testdata/script",
 		Setup: func(env *testscript.Env) error { return serveStage(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": checkStatus, "waitfor": waitFor, "keeplogs": keepLogs,
+			"status": checkStatus, "waitfor": waitFor, "keeplogs": keepLogs, "measure": measure,
 		},
 	})
 }

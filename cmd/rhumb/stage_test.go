@@ -21,6 +21,7 @@ type stage struct {
 	values  map[string]string
 	origin  string // of the last release
 	*kept
+	*measured
 }
 
 // hoursAgo returns a time so long ago that tables always print the same age.
@@ -28,10 +29,12 @@ func hoursAgo(n int) time.Time { return time.Now().Add(-time.Duration(n)*time.Ho
 
 func newStage() *stage {
 	values := map[string]string{"token": "t"}
-	return &stage{kept: newKept(), changed: make(chan struct{}), values: values, all: []rhumb.Deployment{
+	s := &stage{kept: newKept(), measured: newMeasured(), changed: make(chan struct{}), values: values}
+	s.all = []rhumb.Deployment{
 		{ID: 1, Stack: "shop", Cause: rhumb.CauseDeploy, From: 40, To: 41, By: "ada@laptop",
 			Started: hoursAgo(3), Ended: hoursAgo(3), Phase: rhumb.PhaseConverged},
-	}}
+	}
+	return s
 }
 
 // send sends an event to all that follow.

@@ -3,7 +3,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"rhumb"
@@ -113,7 +112,7 @@ func (l *Ledger) tryBegin(
 	if rel != nil {
 		l.Keep(ctx, opened, rel)
 	}
-	l.Announce(ctx, begun(opened))
+	l.Announce(ctx, l.begun(ctx, opened, rel))
 	l.Begun(stack)
 	return opened, false, nil
 }
@@ -158,20 +157,6 @@ func (l *Ledger) unchanged(ctx context.Context, rel *rhumb.Release, state rhumb.
 		return false, nil
 	}
 	return len(diff.Stacks(&cur.Model, &rel.Model)) == 0, nil
-}
-
-// begun returns the event of a deployment that was opened.
-func begun(d rhumb.Deployment) rhumb.Event {
-	return rhumb.Event{Kind: rhumb.EventDeployment, Stack: d.Stack, Deployment: d.ID, Release: d.To, Phase: d.Phase,
-		By:   d.By,
-		Text: fmt.Sprintf("%s: %s to %s", d.Cause, orNothing(d.From), orNothing(d.To))}
-}
-
-func orNothing(release int) string {
-	if release == 0 {
-		return "nothing"
-	}
-	return fmt.Sprintf("release %d", release)
 }
 
 // Update changes a stored deployment. If it was changed by another call meanwhile, change is called again with what is

@@ -95,6 +95,29 @@ func TestADeploymentThatChangesNothingIsNotOpened(t *testing.T) {
 	}
 }
 
+func TestTheEventOfADeploymentNamesWhatDiffers(t *testing.T) {
+	b := newBook(t)
+	b.end(t, b.begin(t, "web:1"), rhumb.PhaseConverged)
+	b.end(t, b.begin(t, "web:2"), rhumb.PhaseConverged)
+	_, err := b.Begin(t.Context(), "shop", 0, func(_ context.Context, now rhumb.StackState) (Proposal, error) {
+		return Proposal{Deployment: rhumb.Deployment{Stack: "shop", Cause: rhumb.CauseRollback, From: now.Current,
+			To: 1}}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"deploy: nothing to release 1", "deploy: release 1 to release 2 (image of web)",
+		"rollback: release 2 to release 1 (image of web)"}
+	for i, e := range b.events {
+		if i >= len(want) || e.Text != want[i] {
+			t.Errorf("event %d is %q, want of %q", i, e.Text, want)
+		}
+	}
+	if len(b.events) != len(want) {
+		t.Errorf("%d events, want %d", len(b.events), len(want))
+	}
+}
+
 func TestADeploymentThatWaitsIsProposedFromWhatServesThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBook(t)

@@ -26,8 +26,8 @@ type Deps struct {
 	Probes  chan struct{} // one place for each health check that may run at a time
 	Started time.Time     // when the daemon started
 	Log     *slog.Logger
-	// LogLimits takes the limits of the stack's wanted release, at each look. It must not block.
-	LogLimits func(stack string, l rhumb.LogLimits)
+	// Observe takes what the stack's wanted release asks of the process that observes, at each look. It must not block.
+	Observe func(stack string, o rhumb.Observing)
 }
 
 // Engine probes replicas.

@@ -25,7 +25,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	r.announce.look(ctx, s)
 	r.announce.unserved(ctx, s, now)
 	if s.Wanted.Model != nil {
-		r.LogLimits(r.stack, s.Wanted.Model.Logs)
+		r.Observe(r.stack, s.Wanted.Model.Observing())
 	}
 	if err := r.act.Certify(ctx, s); err != nil && ctx.Err() == nil { // it must not keep replicas from being healed
 		r.log.Warn("certificates not handed to the proxy", "err", err)

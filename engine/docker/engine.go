@@ -53,6 +53,7 @@ type Engine struct {
 	*writers    // Writers
 	*hostsFiles // SetHosts
 	*sockets    // Listening
+	*processes  // Process
 }
 
 var (
@@ -64,6 +65,7 @@ var (
 	_ rhumb.LogWriters    = (*Engine)(nil)
 	_ rhumb.CommandRunner = (*Engine)(nil)
 	_ rhumb.Sockets       = (*Engine)(nil)
+	_ rhumb.Processes     = (*Engine)(nil)
 )
 
 // New returns an engine. It doesn't connect: if the engine is away, the first call says so. New returns Invalid for a
@@ -91,7 +93,7 @@ func New(o Options) (*Engine, error) {
 		Networks: networks.New(c), volumes: &volumes{c}, Images: images.New(c, images.Prefix),
 		files: &files{Conn: c, store: contents.New(o.Files, o.Key)}, disk: &disk{c},
 		commands: &commands{c, o.HookLine}, logs: &logs{c}, writers: &writers{Conn: c}, hostsFiles: &hostsFiles{Conn: c},
-		sockets: &sockets{c},
+		sockets: &sockets{c}, processes: &processes{c},
 	}
 	e.starter = &starter{Conn: c, creator: &creator{Conn: c, files: e.files, volumes: e.volumes}, replicas: e.replicas}
 	e.oneOffs = &oneOffs{c, e.starter}

@@ -27,6 +27,7 @@ type Engine struct {
 	*oneOffs    // Run
 	*logs       // Logs
 	*logFiles   // Writers, and what a test says of the files that hold logs
+	*processes  // Process
 
 	*script // what a test says of replicas and calls
 	*hand   // what happens to replicas behind rhumb's back
@@ -39,6 +40,7 @@ var (
 	_ rhumb.HostsSetter   = (*Engine)(nil)
 	_ rhumb.LogReader     = (*Engine)(nil)
 	_ rhumb.LogWriters    = (*Engine)(nil)
+	_ rhumb.Processes     = (*Engine)(nil)
 	_ rhumb.CommandRunner = (*Engine)(nil)
 )
 
@@ -54,7 +56,7 @@ func New(now func() time.Time) *Engine {
 	e := &Engine{
 		state: s, replicas: &replicas{s}, starter: &starter{s}, watches: &watches{s}, holdings: &holdings{s},
 		images: &images{s}, hostsFiles: &hostsFiles{s}, commands: &commands{s}, logs: &logs{s}, logFiles: &logFiles{state: s},
-		script: &script{s}, hand: &hand{s},
+		processes: &processes{s}, script: &script{s}, hand: &hand{s},
 	}
 	e.oneOffs = &oneOffs{e.starter, e.hand}
 	return e

@@ -16,6 +16,7 @@ type replica struct {
 	volumes   []string
 	exit      time.Time // when it exits without being stopped; zero: never
 	hosts     map[string]string
+	pid       int
 	log       *LogFile // nil: only Logs has its lines
 }
 

@@ -107,10 +107,14 @@ func (st *starter) onPort(p rhumb.Port, now time.Time) *replica {
 	return nil
 }
 
+// firstPID is above all process IDs that Linux gives.
+const firstPID = 1 << 22
+
 // make makes a replica with its volumes.
 func (st *starter) make(spec *rhumb.ReplicaSpec, b Behaviour, now time.Time) *replica {
 	st.made++
-	r := &replica{spec: *spec, behaviour: b, name: spec.Name(), hosts: maps.Clone(spec.Hosts)}
+	r := &replica{spec: *spec, behaviour: b, name: spec.Name(), hosts: maps.Clone(spec.Hosts),
+		pid: firstPID + int(st.made)}
 	r.base = rhumb.Replica{
 		ID: fmt.Sprintf("%064x", st.made), Stack: spec.Stack, Service: spec.Service, Release: spec.Release, Slot: spec.Slot,
 		Spec: spec.Spec, Restarts: spec.Restarts, ImageID: spec.Container.ImageID, State: rhumb.StateCreated, Created: now,

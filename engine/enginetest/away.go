@@ -59,6 +59,9 @@ func optional(e rhumb.Engine, b *bench) map[string]func(ctx context.Context) err
 			return nil
 		}
 	}
+	if e, ok := e.(rhumb.Processes); ok {
+		calls["Process"] = func(ctx context.Context) error { _, err := e.Process(ctx, "x"); return err }
+	}
 	if images, ok := e.(rhumb.Images); ok {
 		calls["Resolve"] = func(ctx context.Context) error {
 			_, err := images.Resolve(ctx, rhumb.ImageRequest{Ref: "x"}, nil)

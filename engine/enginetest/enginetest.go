@@ -61,6 +61,7 @@ func Run(t *testing.T, e open, o Options) {
 	Probes(t, e, o)
 	Streams(t, e, o)
 	Writers(t, e, o)
+	Processes(t, e, o)
 	run(t, e, o, awayTests)
 }
 
@@ -84,6 +85,9 @@ func Streams(t *testing.T, e open, o Options) { run(t, e, o, streamTests, hookTe
 
 // Writers tests rhumb.LogWriters.
 func Writers(t *testing.T, e open, o Options) { run(t, e, o, writerTests) }
+
+// Processes tests rhumb.Processes.
+func Processes(t *testing.T, e open, o Options) { run(t, e, o, processTests) }
 
 func run(t *testing.T, e open, o Options, groups ...map[string]func(*bench)) {
 	for _, group := range groups {
@@ -115,6 +119,9 @@ func prober(b *bench) rhumb.Prober    { return offered[rhumb.Prober](b, "run hea
 func reader(b *bench) rhumb.LogReader { return offered[rhumb.LogReader](b, "read logs") }
 func writers(b *bench) rhumb.LogWriters {
 	return offered[rhumb.LogWriters](b, "say where logs are")
+}
+func processes(b *bench) rhumb.Processes {
+	return offered[rhumb.Processes](b, "say which processes replicas are")
 }
 func commands(b *bench) rhumb.CommandRunner {
 	return offered[rhumb.CommandRunner](b, "run commands")

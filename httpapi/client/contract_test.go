@@ -103,6 +103,21 @@ var calls = map[string]func(context.Context, whole) (any, error){
 	},
 	"LogCounts":       func(ctx context.Context, s whole) (any, error) { return s.LogCounts(ctx, question) },
 	"LogDestinations": func(ctx context.Context, s whole) (any, error) { return s.LogDestinations(ctx) },
+	"Query": func(ctx context.Context, s whole) (any, error) {
+		return s.Query(ctx, rhumb.MetricQuery{Expr: `sum by (le) (rate(x{a=~"b|\\+ c"}[5m])) > 1 & 2`, Since: noon,
+			Until: noon.Add(time.Hour), Step: 1500 * time.Millisecond})
+	},
+	"Alerts":         func(ctx context.Context, s whole) (any, error) { return s.Alerts(ctx, "shop & co") },
+	"AlertRules":     func(ctx context.Context, s whole) (any, error) { return s.AlertRules(ctx) },
+	"AlertReceivers": func(ctx context.Context, s whole) (any, error) { return s.AlertReceivers(ctx) },
+	"TestAlert":      func(ctx context.Context, s whole) (any, error) { return s.TestAlert(ctx) },
+	"Silences":       func(ctx context.Context, s whole) (any, error) { return s.Silences(ctx) },
+	"Silence":        func(ctx context.Context, s whole) (any, error) { return s.Silence(ctx, silence) },
+	"RemoveSilence":  func(ctx context.Context, s whole) (any, error) { return nil, s.RemoveSilence(ctx, "a/b ?c") },
+	"Why": func(ctx context.Context, s whole) (any, error) {
+		return s.Why(ctx, rhumb.WhyQuery{Stack: "shop", Service: "web", Since: noon, Until: noon.Add(time.Hour)})
+	},
+	"DashboardLink": func(ctx context.Context, s whole) (any, error) { return s.DashboardLink(ctx) },
 	"Exec": func(ctx context.Context, s whole) (any, error) {
 		st, said := streams(strings.Repeat("x", 200_000) + "\nshort\n")
 		code, err := s.Exec(ctx, "shop", "web", 2, rhumb.ExecOptions{Command: []string{"up"}, Env: []string{"K=V"}, User: "u",

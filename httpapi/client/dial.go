@@ -62,25 +62,34 @@ func unixDialer(path string) dialFunc {
 	}
 }
 
-// sshArgs returns ssh's arguments. ssh itself reads the user's configuration, keys and known hosts.
+// sshArgs returns ssh's arguments for a connection to the server's socket.
 func sshArgs(u *url.URL) ([]string, error) {
+	args, err := sshTo(u)
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, "rhumb", "dial-stdio")
+	if strings.Trim(u.Path, "/") != "" { // else the far side knows its socket
+		args = append(args, "--socket", quoted(u.Path))
+	}
+	return args, nil
+}
+
+// sshTo returns ssh's arguments up to the machine. ssh itself reads the user's configuration, keys and known hosts.
+func sshTo(u *url.URL, options ...string) ([]string, error) {
 	_, password := u.User.Password()
 	if u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-") || strings.HasPrefix(u.User.Username(), "-") ||
 		password || u.RawQuery != "" || u.Fragment != "" {
 		return nil, badHost(u.Redacted())
 	}
-	args := []string{"-T", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15"}
+	args := append([]string{"-T", "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=15"}, options...)
 	if u.Port() != "" {
 		args = append(args, "-p", u.Port())
 	}
 	if u.User.Username() != "" {
 		args = append(args, "-l", u.User.Username())
 	}
-	args = append(args, "--", u.Hostname(), "rhumb", "dial-stdio")
-	if strings.Trim(u.Path, "/") != "" { // else the far side knows its socket
-		args = append(args, "--socket", quoted(u.Path))
-	}
-	return args, nil
+	return append(args, "--", u.Hostname()), nil
 }
 
 // quoted quotes s as one word for the shell that runs ssh's command.

@@ -19,6 +19,10 @@ type whole interface {
 	rhumb.Server
 	rhumb.Observer
 	rhumb.LogForwarding
+	rhumb.Metrics
+	rhumb.Alerts
+	rhumb.Explainer
+	rhumb.Dashboard
 }
 
 // serve serves s on a unix socket and returns a client for it.
@@ -30,6 +34,7 @@ func serve(t *testing.T, s whole) *client.Client {
 func allOf(s whole) httpapi.Services {
 	all := httpapi.All(s)
 	all.Observer, all.Forwarding = s, s
+	all.Metrics, all.Alerts, all.Explainer, all.Dashboard = s, s, s, s
 	return all
 }
 

@@ -13,7 +13,7 @@ import (
 // Stacks returns what differs from a to b: the stack itself first, then service by service. Either may be nil, which is
 // an empty stack. Variables are named, and their values never appear.
 func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
-	logs := logDiff(a, b)
+	ofStack := append(logDiff(a, b), alertDiff(a, b)...)
 	if a == nil {
 		a = &rhumb.Stack{}
 	}
@@ -21,7 +21,7 @@ func Stacks(a, b *rhumb.Stack) []rhumb.Difference {
 		b = &rhumb.Stack{}
 	}
 	var ds []rhumb.Difference
-	if what := append(holdings(a, b), logs...); len(what) > 0 {
+	if what := append(holdings(a, b), ofStack...); len(what) > 0 {
 		ds = append(ds, rhumb.Difference{Verb: "changed", What: what})
 	}
 	for i := range b.Services {

@@ -167,3 +167,37 @@ func TestLimitsOfLogsDifferInWords(t *testing.T) {
 		t.Errorf("at first %v, at last %v", first, last)
 	}
 }
+
+func TestAlertsAndMetricsDifferInWords(t *testing.T) {
+	of := func(port uint16, rules ...rhumb.AlertRule) *rhumb.Stack {
+		m := stack(web(1, "a"))
+		m.Alerts = rules
+		if port != 0 {
+			m.Services[0].Metrics = &rhumb.Scrape{Port: port}
+		}
+		return m
+	}
+	busy := rhumb.AlertRule{Name: "busy", Service: "web", Expr: "a > 1", At: "compose.yaml:3"}
+	moved, busier, off := busy, busy, rhumb.AlertRule{Name: "Unhealthy", Off: true}
+	moved.At, busier.Expr = "compose.yaml:4", "a > 2"
+	for name, c := range map[string]struct {
+		was, is *rhumb.Stack
+		want    []rhumb.Difference
+	}{
+		"moved": {of(0, busy), of(0, moved), nil},
+		"changed": {of(0, busy), of(0, busier), []rhumb.Difference{{Verb: "changed",
+			What: []string{"alert busy of web changed"}}}},
+		"others": {of(0, busy), of(0, off), []rhumb.Difference{{Verb: "changed",
+			What: []string{"alert Unhealthy is off", "alert busy of web removed"}}}},
+		"added": {of(0), of(0, busy), []rhumb.Difference{{Verb: "changed", What: []string{"alert busy of web added"}}}},
+		"metrics": {of(0), of(80), []rhumb.Difference{{Service: "web", Verb: "changed", Order: rhumb.StartFirst,
+			What: []string{"metrics"}}}},
+	} {
+		if d := cmp.Diff(c.want, Stacks(c.was, c.is)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+	if ds := Stacks(of(0, busy), nil); len(ds) != 1 {
+		t.Errorf("at last %v", ds)
+	}
+}

@@ -46,6 +46,7 @@ func TestAnUpgradeDropsNothingAndGoesBackAutomatically(t *testing.T) {
 	m.put("compose.yaml", installed)
 	m.put("token.txt", "hush")
 	t.Log(m.must(0, "cd /root && RELEASE=one rhumb deploy"))
+	m.measures()
 	m.hardened()
 	m.keepsLogs()
 
@@ -208,6 +209,23 @@ func (m *machine) keepsLogs() {
 	const find = "rhumb logs -p shop --since 1h | grep -q listening"
 	m.must(0, "for i in $(seq 30); do "+find+" && break; sleep 1; done; "+
 		"for i in $(seq 12); do "+find+" || exit 1; sleep 1; done")
+}
+
+// measures checks that all that is measured can be measured in the service's confinement.
+func (m *machine) measures() {
+	m.t.Helper()
+	for _, series := range []string{`rhumb_replica_cpu_seconds_total{stack="shop"}`,
+		`rhumb_replica_memory_bytes{stack="shop"}`, `rhumb_replica_network_sent_bytes_total{stack="shop"}`,
+		`rhumb_service_replicas_ready{stack="shop"} > 0`, `rhumb_requests_total{stack="shop"}`,
+		`rhumb_process_up{process="server"} > 0`, `rhumb_process_up{process="proxy"} > 0`,
+		`rhumb_process_memory_bytes{process="proxy"}`, `rhumb_node_clock_synchronised`, `rhumb_node_disk_bytes`} {
+		m.must(0, "for i in $(seq 60); do "+
+			"rhumb metrics --at now --format json '"+series+"' | grep -q Value && exit 0; sleep 1; done; exit 1")
+	}
+	for port, words := range map[int]string{7485: "^rhumb_node_cpus ", 7484: "^HTTP/1.[01] 4"} {
+		m.must(0, fmt.Sprintf(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/%d; `+
+			`printf "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n" >&3; grep -q "%s" <&3'`, port, words))
+	}
 }
 
 // hardened checks what the services may do, and that it is enough for what they have done.

@@ -51,8 +51,8 @@ func TestAFloodOfOneStackLeavesOthersWhole(t *testing.T) {
 	c := &countStack{stack: k}
 	l := startLoad(t, loadPlan{urls: []string{k.url("/")}, rate: 20})
 	t.Logf("latency in the flood: %v", k.latency(span))
-	t.Logf("the process that keeps logs has %d MB", residentKB(t, c.observer())/1024)
-	observer := c.observer()
+	t.Logf("the process that keeps logs has %d MB", residentKB(t, c.s.observer())/1024)
+	observer := c.s.observer()
 	if err := syscall.Kill(observer, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,11 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -99,22 +97,11 @@ func TestADiskOfLogsThatFailsCostsNoLine(t *testing.T) {
 // countStack is a stack whose replicas write numbered lines.
 type countStack struct{ *stack }
 
-// observer returns the process that keeps logs; 0: it doesn't run.
-func (c *countStack) observer() int {
-	for _, pid := range c.s.processes() {
-		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		if args := bytes.Split(b, []byte{0}); err == nil && len(args) > 1 && string(args[1]) == "observe" {
-			return pid
-		}
-	}
-	return 0
-}
-
 // killObserve kills the process that keeps logs so many times, each time a while after it has been started.
 func (c *countStack) killObserve(rng *rand.Rand, times int) {
 	for n := 0; n < times; {
 		time.Sleep(time.Duration(rng.Int64N(int64(3 * time.Second))))
-		if pid := c.observer(); pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+		if pid := c.s.observer(); pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
 			n++
 		}
 	}

@@ -31,6 +31,8 @@ type server struct {
 	https  int // the port of the entry over TLS; 0: none
 	flags  []string
 
+	metrics, dashboard int // the ports of Prometheus' API and of the dashboard; 0: none
+
 	dress    func(*exec.Cmd) (started func()) // changes how the process is started; nil: not at all
 	afterEnd func()                           // called when all processes have ended; may be nil
 
@@ -91,7 +93,7 @@ func (s *server) start() {
 		https = fmt.Sprintf(":%d", s.https)
 	}
 	args := []string{"server", "--data", s.data, "--socket", s.socket, "--http", fmt.Sprintf(":%d", s.entry), "--https",
-		https}
+		https, "--metrics", address(s.metrics), "--dashboard", address(s.dashboard)}
 	cmd := exec.Command(s.binary, append(args, s.flags...)...)
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -107,6 +109,24 @@ func (s *server) start() {
 	s.mu.Lock()
 	s.cmd = cmd
 	s.mu.Unlock()
+}
+
+// address returns a port of the loopback as a flag's value; of 0 it returns "".
+func address(port int) string {
+	if port == 0 {
+		return ""
+	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
+}
+
+// measuredServer starts a server that shows what it measures.
+func measuredServer(t *testing.T, flags ...string) *server {
+	t.Helper()
+	s := idleServer(t, binary)
+	s.metrics, s.dashboard, s.flags = porttest.Free(t), porttest.Free(t), flags
+	s.start()
+	s.await()
+	return s
 }
 
 // await waits until the server answers.
@@ -127,6 +147,20 @@ func (s *server) kill() {
 	s.mu.Unlock()
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
+}
+
+// observer returns the process that keeps logs; 0: it doesn't run.
+func (s *server) observer() int { return s.process("observe") }
+
+// process returns the process of the server's that runs "rhumb VERB"; 0: there is none.
+func (s *server) process(verb string) int {
+	for _, pid := range s.processes() {
+		b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+		if args := bytes.Split(b, []byte{0}); err == nil && len(args) > 1 && string(args[1]) == verb {
+			return pid
+		}
+	}
+	return 0
 }
 
 // killAtRandom kills and restarts the server after random pauses of some seconds, until ctx ends. It returns the

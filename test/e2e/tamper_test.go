@@ -94,7 +94,7 @@ func (s *server) refusesFlipped(name, path string, at int) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "server", "--data", s.data, "--socket", s.socket, "--http",
-		fmt.Sprintf(":%d", s.entry), "--https", "")
+		fmt.Sprintf(":%d", s.entry), "--https", "", "--metrics", "", "--dashboard", "")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	out, err := cmd.CombinedOutput()
 	s.t.Logf("%s: %v\n%s", name, err, out)

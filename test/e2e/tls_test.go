@@ -62,13 +62,19 @@ func newTLSServer(t *testing.T) *server {
 // givenPair creates a certificate for a host, as a user would have it, and returns it with its key.
 func givenPair(t *testing.T, host string) (cert, key []byte) {
 	t.Helper()
+	return pairUntil(t, host, time.Now().Add(30*24*time.Hour))
+}
+
+// pairUntil is givenPair with a time at which the certificate expires.
+func pairUntil(t *testing.T, host string, expires time.Time) (cert, key []byte) {
+	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{host},
 		NotBefore: time.Now().Add(-time.Hour),
-		NotAfter:  time.Now().Add(30 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true}
+		NotAfter:  expires, IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"rhumb"
 	"rhumb/cmd/rhumb/cli"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
@@ -38,7 +39,7 @@ func cancel(ctx context.Context, a *cli.App, s rhumb.Server, opts following) err
 	if err != nil {
 		return err
 	}
-	if err := s.Cancel(ctx, stack, d.ID, userAtHost()); err != nil {
+	if err := s.Cancel(ctx, stack, d.ID, terminal.UserAtHost()); err != nil {
 		return err
 	}
 	v := view.New(a.JSON(), a.Stdout, a.Stderr, view.SubjectOfStatus(st, rhumb.ChangeRequest{}))

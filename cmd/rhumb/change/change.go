@@ -7,6 +7,7 @@ import (
 
 	"rhumb"
 	"rhumb/cmd/rhumb/cli"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
@@ -16,7 +17,7 @@ func changing(a *cli.App, use, short string, args cobra.PositionalArgs,
 	ask func(r *rhumb.ChangeRequest, args []string) error) *cobra.Command {
 	var opts following
 	cmd := a.Command(use, short, args, func(ctx context.Context, args []string) error {
-		r := rhumb.ChangeRequest{By: userAtHost(), WaitLock: opts.waitLock}
+		r := rhumb.ChangeRequest{By: terminal.UserAtHost(), WaitLock: opts.waitLock}
 		if err := ask(&r, args); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"rhumb"
 	"rhumb/cmd/rhumb/cli"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 )
@@ -35,7 +36,7 @@ func deploy(ctx context.Context, a *cli.App, strategy rhumb.Strategy, note strin
 		return rhumb.Errorf(rhumb.Invalid, "unknown strategy %q", strategy).WithHint("--strategy is rolling or recreate")
 	}
 	return prepare(ctx, a, opts.yes, opts.dryRun, func(c *client.Client, v view.Deployment, r rhumb.DeployRequest) error {
-		r.By, r.Strategy, r.WaitLock, r.Note = userAtHost(), strategy, opts.waitLock, note
+		r.By, r.Strategy, r.WaitLock, r.Note = terminal.UserAtHost(), strategy, opts.waitLock, note
 		if opts.dryRun {
 			_, err := planRequest(ctx, a, c, v, r)
 			return err

@@ -8,6 +8,7 @@ import (
 	"rhumb"
 	"rhumb/cmd/rhumb/cli"
 	"rhumb/cmd/rhumb/follow"
+	"rhumb/cmd/rhumb/terminal"
 	"rhumb/cmd/rhumb/view"
 )
 
@@ -24,7 +25,7 @@ func conclude(ctx context.Context, a *cli.App, s rhumb.Server, d rhumb.Deploymen
 		return leave(a, d, words, rhumb.ExitConverged)
 	}
 	f := &follow.Follower{Server: s, View: v, Deployment: d, Stdin: a.Stdin, Timeout: opts.waitTimeout, Yes: opts.yes,
-		By: userAtHost()}
+		By: terminal.UserAtHost()}
 	d, err := takeInterrupts(ctx, a, f)
 	if f.Asking() {
 		v.Answered()

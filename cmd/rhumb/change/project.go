@@ -3,8 +3,6 @@ package change
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/user"
 	"slices"
 
 	"rhumb"
@@ -56,16 +54,4 @@ func otherOrigin(ctx context.Context, s rhumb.History, stack, origin string) (st
 		return "", nil
 	}
 	return last.Origin, nil
-}
-
-// userAtHost returns the user's own name and machine: "ada@laptop".
-func userAtHost() string {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if host, err := os.Hostname(); err == nil {
-		name += "@" + host
-	}
-	return name
 }

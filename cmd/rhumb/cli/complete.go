@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,21 +70,62 @@ func (a *App) CompleteReleases(cmd *cobra.Command) *cobra.Command {
 
 // CompleteStacks completes -p with the stacks of the server.
 func (a *App) CompleteStacks(cmd *cobra.Command) {
-	complete := func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-		var names []string
-		a.quietly(cmd.Context(), func(ctx context.Context, c *client.Client) error {
-			stacks, err := c.Stacks(ctx)
-			for _, s := range stacks {
-				if strings.HasPrefix(s.Name, begun) {
-					names = append(names, s.Name)
-				}
-			}
+	CompleteFlagWith(a, cmd, "project-name", StackNames)
+}
+
+// CompleteStackArg completes a command's only argument with the stacks of the server.
+func CompleteStackArg(a *App, cmd *cobra.Command) *cobra.Command {
+	return CompleteWith(a, cmd, StackNames)
+}
+
+// CompleteWith completes a command's only argument with words of the server.
+func CompleteWith(a *App, cmd *cobra.Command, words Words) *cobra.Command {
+	complete := completion(a, words)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(cmd, args, begun)
+	}
+	return cmd
+}
+
+// CompleteFlagWith completes a flag with words of the server.
+func CompleteFlagWith(a *App, cmd *cobra.Command, flag string, words Words) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, completion(a, words)); err != nil {
+		panic(err) // the flag is defined by the caller
+	}
+}
+
+// CompleteFlag completes a flag with one of a few words.
+func CompleteFlag(cmd *cobra.Command, flag string, words []string) {
+	complete := cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder)
+	if err := cmd.RegisterFlagCompletionFunc(flag, complete); err != nil {
+		panic(err) // the flag is defined by the caller
+	}
+}
+
+// Words reads words from a server. A description may follow a word, behind a tab.
+type Words func(ctx context.Context, c *client.Client) ([]string, error)
+
+// StackNames reads the names of the stacks.
+func StackNames(ctx context.Context, c *client.Client) (names []string, err error) {
+	stacks, err := c.Stacks(ctx)
+	for _, s := range stacks {
+		names = append(names, s.Name)
+	}
+	return names, err
+}
+
+func completion(a *App, read Words) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		var words []string
+		a.quietly(cmd.Context(), func(ctx context.Context, c *client.Client) (err error) {
+			words, err = read(ctx, c)
 			return err
 		})
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
-	if err := cmd.RegisterFlagCompletionFunc("project-name", complete); err != nil {
-		panic(err) // the flag is defined by the caller
+		words = slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, begun) })
+		return words, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 

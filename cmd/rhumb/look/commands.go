@@ -19,5 +19,11 @@ func Commands(a *cli.App) []*cobra.Command {
 		certsCommand(a),
 		caCommand(a),
 		configCommand(a),
+		topCommand(a),
+		metricsCommand(a),
+		nodesCommand(a),
+		alertsCommand(a),
+		whyCommand(a),
+		dashboardCommand(a),
 	}
 }

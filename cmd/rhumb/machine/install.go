@@ -32,8 +32,8 @@ func installCommand(a *cli.App) *cobra.Command {
 			if err := conf.Validate(); err != nil {
 				return err
 			}
-			if conf.Forward.Exposed() {
-				fmt.Fprintf(a.Stderr, "warning: all users can read %s: chmod 600 it\n", conf.Forward.File)
+			for _, file := range conf.Observer.Exposed() {
+				fmt.Fprintf(a.Stderr, "warning: all users can read %s: chmod 600 it\n", file)
 			}
 			given := server.Given(cmd.Flags()) // with absolute paths
 			if given["RHUMB_OBSERVE"] == "own" {

@@ -52,8 +52,8 @@ func TestObserveHasTheDestinationsOfTheServer(t *testing.T) {
 	if err := fs.Parse(nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.complete(fs); err != nil || f.conf.Forward.URLs.String() != "syslog://a syslog://b" ||
-		f.conf.Forward.File != "/etc/urls" {
-		t.Errorf("got %+v, %v", f.conf.Forward, err)
+	if err := f.complete(fs); err != nil || f.conf.Observer.Forward.List.String() != "syslog://a syslog://b" ||
+		f.conf.Observer.Forward.File != "/etc/urls" {
+		t.Errorf("got %+v, %v", f.conf.Observer.Forward.List, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"syscall"
+	"time"
 
 	"rhumb"
 	"rhumb/cmd/rhumb/observed/link"
@@ -21,13 +22,33 @@ import (
 
 // Options configures a process that keeps logs.
 type Options struct {
-	State      string      // the folder of what it keeps
-	Socket     string      // where the daemon reads it
-	Lines      state.Lines // where rhumb's own processes write lines
-	DockerHost string      // the engine whose containers write the lines
-	Forward    []string    // the URLs of the systems to which lines are sent as well
-	Version    string
-	Log        *slog.Logger
+	State      string       // the folder of what it keeps
+	Socket     string       // where the daemon reads it
+	Data       state.Folder // of the server: rhumb's own processes write lines in it, and the proxy answers
+	Server     string       // the socket at which the server answers
+	DockerHost string       // the engine whose containers write lines and are measured
+	Forward    []string     // the URLs of the systems to which lines are sent as well
+	AlertTo    []string     // the URLs of those to which messages about alerts are sent
+
+	Metrics   string        // the address of /metrics and Prometheus' API; "": none
+	Dashboard string        // the address of the dashboard; "": none
+	Hosts     []string      // names under which browsers reach it, beside localhost and addresses
+	Keep      time.Duration // for how long values are kept
+	Size      int64         // bytes that they may take
+
+	Version string
+	Log     *slog.Logger
+}
+
+// lines returns the folder in which rhumb's own processes write lines.
+func (o *Options) lines() state.Lines { return state.LinesIn(o.Data) }
+
+// dashboardURL returns the address of the dashboard for messages; "": there is none.
+func (o *Options) dashboardURL() string {
+	if o.Dashboard == "" {
+		return ""
+	}
+	return "http://" + o.Dashboard
 }
 
 // store keeps lines.
@@ -71,22 +92,29 @@ func run(ctx context.Context, o Options,
 			err = closing
 		}
 	}()
-	bounds, err := openLimits(o.State, kept.SetLimits)
-	if err != nil {
-		return err
-	}
 	out, err := newForwarder(o)
 	if err != nil {
 		return err
 	}
-	to := sink{kept, out}
+	values := measuredOrNot(o, kept)
+	defer values.close()
+	asked, err := openObserving(o.State, func(stack string, o rhumb.Observing) {
+		kept.SetLimits(stack, o.Logs)
+		values.set(stack, o)
+	})
+	if err != nil {
+		return err
+	}
+	to := sink{values.counting(kept), out}
 	from, done, err := collecting(o, to)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return serve(ctx, o, link.Keeper{Version: o.Version, Observer: kept, Forwarding: to,
-		Drained: from.Drained, Limit: bounds.change, Log: o.Log}, kept.Run, outlive(from.Run, out.Run))
+	k := link.Keeper{Version: o.Version, Observer: kept, Forwarding: to, Drained: from.Drained, Observe: asked.change,
+		Log: o.Log}
+	values.offer(&k)
+	return serve(ctx, o, k, append(values.parts(), kept.Run, outlive(from.Run, out.Run))...)
 }
 
 // serve answers the daemon until ctx ends, and runs the parts meanwhile.

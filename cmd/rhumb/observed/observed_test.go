@@ -60,9 +60,9 @@ func TestTheDaemonReachesTheProcessThroughItsSocket(t *testing.T) {
 	if err := l.Drained(t.Context(), "abc"); rhumb.ErrorCode(err) != rhumb.NotFound {
 		t.Errorf("Drained: %v", err)
 	}
-	limits := map[string]rhumb.LogLimits{"shop": {Keep: time.Hour, Size: 1}}
-	if err := l.SetLimits(t.Context(), limits); err != nil {
-		t.Errorf("SetLimits: %v", err)
+	asked := map[string]rhumb.Observing{"shop": {Logs: rhumb.LogLimits{Keep: time.Hour, Size: 1}}}
+	if err := l.SetObserving(t.Context(), asked); err != nil {
+		t.Errorf("SetObserving: %v", err)
 	}
 	if _, err := l.LogCounts(t.Context(), rhumb.LogQuery{Grep: "("}); rhumb.ErrorCode(err) != rhumb.Invalid {
 		t.Errorf("LogCounts: %v", err)
@@ -98,7 +98,7 @@ func TestAProcessThatIsAwayIsUnavailable(t *testing.T) {
 		errs = append(errs, err)
 	}
 	_, err := l.LogCounts(t.Context(), rhumb.LogQuery{})
-	errs = append(errs, err, l.Drained(t.Context(), "abc"), l.SetLimits(t.Context(), nil))
+	errs = append(errs, err, l.Drained(t.Context(), "abc"), l.SetObserving(t.Context(), nil))
 	for i, err := range errs {
 		if rhumb.ErrorCode(err) != rhumb.Unavailable || !strings.Contains(err.Error(), "keeps logs doesn't answer") {
 			t.Errorf("call %d: %v", i, err)

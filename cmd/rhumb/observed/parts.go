@@ -34,7 +34,7 @@ func newCollector(o Options, sink observe.Sink) (from collector, done func(), er
 	if err != nil {
 		return nil, nil, err
 	}
-	c := collect.New(collect.Deps{Engine: withOwn{engine, o.Lines}, Sink: sink, Log: o.Log,
+	c := collect.New(collect.Deps{Engine: withOwn{engine, o.lines()}, Sink: sink, Log: o.Log,
 		Left:      state.Kept(o.State).Left(),
 		Positions: filepath.Join(o.State, "positions.json")})
 	return c, func() { _ = engine.Close() }, nil

@@ -25,7 +25,7 @@ type Config struct {
 	TLS            TLSConfig
 	Proxy          string // "own": the server starts it and keeps it running; "external": another service does
 	Observe        string // the process that keeps logs: "own" or "external", as Proxy, or "off": there is none
-	Forward        ForwardConfig
+	Observer       ObserverConfig
 }
 
 // DefaultConfig returns the configuration of a server without flags.
@@ -33,7 +33,7 @@ func DefaultConfig() Config {
 	return Config{
 		Data: "/var/lib/rhumb", Socket: strings.TrimPrefix(client.DefaultHost, "unix://"), HTTP: ":80",
 		DockerHost: "unix:///var/run/docker.sock", KeepReleases: 10, DiskLimit: 90, LogFormat: "text", Proxy: "own",
-		Observe: "own", TLS: defaultTLSConfig(),
+		Observe: "own", TLS: defaultTLSConfig(), Observer: defaultObserverConfig(),
 	}
 }
 
@@ -46,7 +46,7 @@ func (c *Config) locate() error {
 	if c.Socket, err = filepath.Abs(c.Socket); err != nil {
 		return rhumb.Errorf(rhumb.Invalid, "--socket %s: %w", c.Socket, err)
 	}
-	if err := c.Forward.Locate(); err != nil {
+	if err := c.Observer.Locate(); err != nil {
 		return err
 	}
 	for _, path := range []string{c.Socket, c.folder().ProxySocket(), state.KeptIn(c.folder()).Socket()} {
@@ -83,7 +83,7 @@ func (c *Config) Validate() error {
 	if err := c.validateProcesses(); err != nil {
 		return err
 	}
-	if _, err := c.Forward.Destinations(); err != nil {
+	if err := c.Observer.Validate(); err != nil {
 		return err
 	}
 	_, err = Networks(c.TrustedProxies)
@@ -141,7 +141,7 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 		"believe X-Forwarded-* headers from these `NETWORKS`")
 	fs.StringVar(&c.Observe, "observe", c.Observe,
 		"keep logs with this `PROCESS`: own (the server keeps it running), external (another service does) or off")
-	c.Forward.Flags(fs)
+	c.Observer.Flags(fs)
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "log in this `FORMAT`: text or json")
 }
 

@@ -22,6 +22,11 @@ func TestAWrongServerConfigurationIsRefused(t *testing.T) {
 		"no log format":        func(c *Config) { c.LogFormat = "xml" },
 		"the proxy can't be":   func(c *Config) { c.Proxy = "off" },
 		"observe can't be":     func(c *Config) { c.Observe = "on" },
+		"--metrics \"80\"":     func(c *Config) { c.Observer.Metrics = "80" },
+		"--dashboard \"h:1\"":  func(c *Config) { c.Observer.Dashboard = "h:1" },
+		"the same address":     func(c *Config) { c.Observer.Dashboard = c.Observer.Metrics },
+		"1 to 3650 days":       func(c *Config) { c.Observer.Days = 0 },
+		"at least 100 MB":      func(c *Config) { c.Observer.Size = 99 },
 		"too long":             func(c *Config) { c.Socket = "/" + strings.Repeat("x", 120) },
 	} {
 		c := DefaultConfig()

@@ -43,12 +43,17 @@ func proxyProcess(conf Config, router rhumb.Router) process {
 }
 
 func observeProcess(conf Config, l *link.Link) process {
-	kept := state.KeptIn(conf.folder())
+	kept, o := state.KeptIn(conf.folder()), conf.Observer
 	return process{
 		name: "observe", title: "the process that keeps logs", logFile: kept.Log(), pause: keeperLook,
 		args: []string{"--state", string(kept), "--socket", kept.Socket(), "--log-format", conf.LogFormat,
-			"--docker-host", conf.DockerHost, "--forward-file", conf.Forward.File},
-		env: []string{"RHUMB_OBSERVE_FORWARD=" + conf.Forward.URLs.String()}, // all users can see arguments
+			"--docker-host", conf.DockerHost, "--server", conf.Socket, "--forward-file", o.Forward.File,
+			"--alert-to-file", o.AlertTo.File, "--metrics", o.Metrics, "--dashboard", o.Dashboard,
+			"--dashboard-host", strings.Join(o.Hosts, ","),
+			"--metrics-days", strconv.Itoa(o.Days), "--metrics-size", strconv.Itoa(o.Size)},
+		env: []string{ // all users can see arguments
+			"RHUMB_OBSERVE_FORWARD=" + o.Forward.List.String(), "RHUMB_OBSERVE_ALERT_TO=" + o.AlertTo.List.String(),
+		},
 		answers: func(ctx context.Context) (int, error) {
 			st, err := l.Status(ctx)
 			return st.PID, err

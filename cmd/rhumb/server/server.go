@@ -57,9 +57,9 @@ func Serve(ctx context.Context, conf Config, version string, lines Lines, log *s
 	if err := keeper.ensure(ctx); err != nil {
 		return err
 	}
-	limits := newLogLimits(conf, kept, log)
+	asked := newObserving(conf, kept, log)
 	c, b, err := assemble(conf, engine, box, control.Deps{Engine: engine, Images: engine, Version: version, Log: log,
-		Store: withLines(store, lines.Events), Router: router, LogLimits: limits.record})
+		Store: withLines(store, lines.Events), Router: router, Observe: asked.record})
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func Serve(ctx context.Context, conf Config, version string, lines Lines, log *s
 	}
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
 	serve := func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) }
-	err = together.Run(ctx, keeper.run, keepObserve(conf, kept, log), limits.run, c.Hold, serve)
+	err = together.Run(ctx, keeper.run, keepObserve(conf, kept, log), asked.run, c.Hold, serve)
 	log.Info("server stopped", "err", err)
 	return err
 }
@@ -92,7 +92,8 @@ func services(conf Config, c *control.Control, b builder, kept *link.Link) httpa
 		Builder:  b,
 	}
 	if conf.Observe != "off" {
-		s.Observer, s.Forwarding = kept, kept
+		s.Observer, s.Forwarding, s.Metrics, s.Alerts = kept, kept, kept, kept
+		s.Explainer, s.Dashboard = kept, kept
 	}
 	return s
 }

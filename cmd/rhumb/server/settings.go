@@ -33,8 +33,8 @@ func FromEnvironment(fs *pflag.FlagSet, prefix string, except ...string) error {
 
 // Given returns the server's flags on the command line, as the variables that an installation keeps.
 func Given(fs *pflag.FlagSet) map[string]string {
-	ours := pflag.NewFlagSet("", pflag.ContinueOnError)
-	new(Config).Flags(ours)
+	ours, conf := pflag.NewFlagSet("", pflag.ContinueOnError), DefaultConfig()
+	conf.Flags(ours)
 	given := map[string]string{}
 	fs.Visit(func(f *pflag.Flag) {
 		if ours.Lookup(f.Name) == nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"strings"
 
 	"golang.org/x/term"
@@ -116,4 +117,16 @@ func (u User) Open(path string) (io.ReadCloser, error) {
 		return nil, rhumb.Errorf(rhumb.Invalid, "%s: can't be read: %w", path, err)
 	}
 	return f, nil
+}
+
+// UserAtHost returns the user's own name and machine: "ada@laptop".
+func UserAtHost() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
 }

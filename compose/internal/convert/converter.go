@@ -13,6 +13,7 @@ import (
 	"rhumb/compose/internal/extension"
 	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
+	"rhumb/internal/alertrule"
 )
 
 // Model is the Compose library's result, with what is known about the files.
@@ -76,8 +77,8 @@ func newConverter(m Model) *converter {
 // stack converts everything. Mistakes go to c.bad; the stack is then unusable.
 func (c *converter) stack() rhumb.Stack {
 	c.prepare()
-	s := rhumb.Stack{Name: c.in.Name,
-		Logs: extension.ReadStack(c.bad, c.project.Extensions[keys.Extension]).Logs}
+	x := extension.ReadStack(c.bad, c.in.Name, c.project.Extensions[keys.Extension])
+	s := rhumb.Stack{Name: c.in.Name, Logs: x.Logs, Alerts: alertsOf(c, x.Alerts)}
 	for _, name := range c.project.ServiceNames() {
 		svc := c.service(c.project.Services[name])
 		jobs := c.hooks(c.project.Services[name], &svc)
@@ -120,7 +121,8 @@ func (c *converter) prepare() {
 	}
 	for _, name := range c.project.ServiceNames() {
 		s := c.project.Services[name]
-		c.extras[name] = extension.Read(c.bad, name, s.Extensions[keys.Extension])
+		c.extras[name] = extension.Read(c.bad, alertrule.Scope{Stack: c.in.Name, Service: name},
+			s.Extensions[keys.Extension])
 		for other, d := range s.DependsOn {
 			if d.Condition == types.ServiceConditionCompletedSuccessfully {
 				c.awaited[other] = true

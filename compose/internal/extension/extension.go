@@ -13,6 +13,7 @@ import (
 	"rhumb"
 	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
+	"rhumb/internal/alertrule"
 )
 
 // Service is the content of a service's x-rhumb. The zero value is that of a service without x-rhumb.
@@ -25,16 +26,18 @@ type Service struct {
 	After       *rhumb.Check
 	TLS         *TLS // nil if not set
 	AccessLog   bool
+	Metrics     *rhumb.Scrape // nil if not set
+	Alerts      []rhumb.AlertRule
 }
 
-// Read reads a service's x-rhumb. raw is the Compose library's value, or nil if the service has none. Mistakes go to
-// bad.
-func Read(bad *place.Problems, service string, raw any) Service {
+// Read reads the x-rhumb of a service. raw is the Compose library's value, or nil if the service has none. Mistakes go
+// to bad.
+func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 	if raw == nil {
 		return Service{}
 	}
 	x := Service{}
-	r := reader{bad, "services." + service + "." + keys.Extension}
+	r := reader{bad, "services." + of.Service + "." + keys.Extension}
 	fields := r.fields(raw, slices.Concat(keys.ExtensionFields, []string{"canary", "blue_green"})...)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		v, at := fields[name], r.below(name)
@@ -57,6 +60,10 @@ func Read(bad *place.Problems, service string, raw any) Service {
 			x.TLS = at.tls(v)
 		case "access_log":
 			x.AccessLog = at.yes(v)
+		case "metrics":
+			x.Metrics = readMetrics(at, v)
+		case "alerts":
+			x.Alerts = readAlerts(at, v, of)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

@@ -10,23 +10,29 @@ import (
 	"rhumb"
 	"rhumb/compose/internal/keys"
 	"rhumb/compose/internal/place"
+	"rhumb/internal/alertrule"
 )
 
 // Stack is the content of the top-level x-rhumb. The zero value is that of a stack without x-rhumb.
 type Stack struct {
-	Logs rhumb.LogLimits
+	Logs   rhumb.LogLimits
+	Alerts []rhumb.AlertRule
 }
 
-// ReadStack reads the top-level x-rhumb. raw is the Compose library's value, or nil if the stack has none. Mistakes go
-// to bad.
-func ReadStack(bad *place.Problems, raw any) Stack {
+// ReadStack reads the top-level x-rhumb of a stack. raw is the Compose library's value, or nil if there is none.
+// Mistakes go to bad.
+func ReadStack(bad *place.Problems, stack string, raw any) Stack {
 	x := Stack{}
 	if raw == nil {
 		return x
 	}
 	r := reader{bad, keys.Extension}
-	if v, ok := r.fields(raw, keys.StackFields...)["logs"]; ok {
+	fields := r.fields(raw, keys.StackFields...)
+	if v, ok := fields["logs"]; ok {
 		x.Logs = r.below("logs").logs(v)
+	}
+	if v, ok := fields["alerts"]; ok {
+		x.Alerts = readAlerts(r.below("alerts"), v, alertrule.Scope{Stack: stack})
 	}
 	return x
 }

@@ -18,8 +18,9 @@ const Extension = "x-rhumb"
 
 // The fields of the extensions.
 var (
-	ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls", "access_log"}
-	StackFields     = []string{"logs"}
+	ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls", "access_log",
+		"metrics", "alerts"}
+	StackFields = []string{"logs", "alerts"}
 )
 
 // Kind is a set of kinds of YAML values.

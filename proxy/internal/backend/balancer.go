@@ -56,6 +56,9 @@ func New(served *atomic.Pointer[Snapshot], l limits.Limits) *Balancer {
 // DialError. While no member is active, or all active ones fail, it waits up to the backend's Hold. If try returns nil,
 // the member is the caller's, to call Done when the connection or request has ended. Otherwise Reach calls Done.
 //
+// A request or connection that ends with a DialError, or while Reach waits after one, counts as failed for the last
+// member that was tried. All else that try finds out, it counts itself.
+//
 // Reach returns the error of try, ErrNoBackend, ErrUnready, ErrCrowded or ErrBusy, or the cause of ctx's end.
 func (b *Balancer) Reach(ctx context.Context, name string, try func(*Member) error) error {
 	w := wait{limits: b.limits}
@@ -88,14 +91,18 @@ func (b *Balancer) Reach(ctx context.Context, name string, try func(*Member) err
 			return nil
 		}
 		m.Done()
-		if errors.Is(err, ErrBusy) {
+		switch {
+		case errors.Is(err, ErrBusy):
 			be.counters.unserved.Add(1)
-		}
-		if !errors.As(err, new(*DialError)) || ctx.Err() != nil {
 			return err
+		case !errors.As(err, new(*DialError)):
+			w.failed = nil // try has counted it
+			return err
+		case ctx.Err() != nil:
+			return err // the endpoint had too little time
 		}
-		m.NoteUnreachable(b.limits.FailTime)
-		tried, failure = append(tried, m.Endpoint), err
+		m.Avoid(b.limits.FailTime)
+		tried, failure, w.failed = append(tried, m.Endpoint), err, m
 	}
 }
 
@@ -169,6 +176,7 @@ type wait struct {
 	limits   limits.Limits
 	counters *counters // nil: never entered
 	deadline time.Time
+	failed   *Member // the last one that could not be reached; nil: none
 }
 
 // until returns nil when it is worth looking again: the table was replaced, or the pause (0: none) is over.
@@ -210,12 +218,16 @@ func (w *wait) until(ctx context.Context, be *backend, replaced <-chan struct{},
 }
 
 func (w *wait) served() {
+	w.failed = nil
 	if w.counters != nil {
 		w.counters.held.Add(1)
 	}
 }
 
 func (w *wait) leave() {
+	if w.failed != nil {
+		w.failed.NoteFailed()
+	}
 	if w.counters != nil {
 		w.counters.waiting.Add(-1)
 	}

@@ -74,23 +74,20 @@ func (m *Member) ReplicaID() string { return m.replica.ID }
 // Flows returns those of the replica.
 func (m *Member) Flows() *flow.Flows { return &m.replica.flows }
 
-// NoteServed counts something served without a measure of how long it took.
-func (m *Member) NoteServed() { m.release.served.Add(1) }
+// NoteAnswered counts a request as served, and how long its answer took.
+func (m *Member) NoteAnswered(status int, took time.Duration) { m.release.answer(status, took) }
 
-// NoteAnswered counts an answer and how long it took.
-func (m *Member) NoteAnswered(took time.Duration) {
-	m.release.served.Add(1)
-	m.release.latency.Add(int64(took))
-}
+// NoteServed counts a connection as served, and how long that took; 0: that isn't known.
+func (m *Member) NoteServed(took time.Duration) { m.release.serve(took) }
 
-// NoteError counts a failure of the endpoint.
-func (m *Member) NoteError() { m.release.errors.Add(1) }
+// NoteFailed counts a request or connection as failed. Of one that Reach tried, Reach does that after a DialError.
+func (m *Member) NoteFailed() { m.release.failed.Add(1) }
 
-// NoteUnreachable counts a failure to reach the endpoint, and prefers others for a while.
-func (m *Member) NoteUnreachable(avoid time.Duration) {
-	m.NoteError()
-	m.failedUntil.Store(time.Now().Add(avoid).UnixNano())
-}
+// Bytes counts what the clients of the member's release send and are sent.
+func (m *Member) Bytes() *flow.Bytes { return &m.release.bytes }
+
+// Avoid prefers others to the endpoint for a while.
+func (m *Member) Avoid(d time.Duration) { m.failedUntil.Store(time.Now().Add(d).UnixNano()) }
 
 // NoteCut counts a connection or request that lost the endpoint while an answer may have been due.
 func (m *Member) NoteCut() { m.backend.cut.Add(1) }
@@ -99,6 +96,7 @@ func (m *Member) NoteCut() { m.backend.cut.Add(1) }
 // doesn't close it: a replica that stops says goodbye in the words of that protocol.
 func (m *Member) Upgrade(c io.ReadWriteCloser) io.ReadWriteCloser {
 	u := &upgraded{ReadWriteCloser: c, flows: m.Flows(), flow: flow.New(nil)}
+	u.flow.Bytes = m.Bytes()
 	u.flows.Add(u.flow)
 	return u
 }
@@ -114,7 +112,7 @@ type upgraded struct {
 func (u *upgraded) Read(b []byte) (int, error) {
 	n, err := u.ReadWriteCloser.Read(b)
 	if n > 0 {
-		u.flow.Note(false)
+		u.flow.Note(false, n)
 	}
 	return n, err
 }
@@ -122,7 +120,7 @@ func (u *upgraded) Read(b []byte) (int, error) {
 // Write writes what the client sends.
 func (u *upgraded) Write(b []byte) (int, error) {
 	if len(b) > 0 {
-		u.flow.Note(true)
+		u.flow.Note(true, len(b))
 	}
 	return u.ReadWriteCloser.Write(b)
 }

@@ -27,7 +27,7 @@ func TestCountersLastAsLongAsTheirBackend(t *testing.T) {
 	}
 	s := Empty().Next(table(1, "a", "b"), visible)
 	m := s.backends["a"].pick(nil)
-	m.NoteAnswered(time.Second)
+	m.NoteAnswered(200, time.Second)
 	s = s.Next(table(2, "a", "b"), visible)
 	if got := s.backends["a"].counters.stats().Releases[1]; got.Served != 1 || got.Latency != time.Second {
 		t.Errorf("after another table: %+v", got)

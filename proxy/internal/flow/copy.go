@@ -66,9 +66,9 @@ type writeError struct{ error }
 
 func (e writeError) Unwrap() error { return e.error }
 
-// copyTCP copies until src ends, and returns how many bytes it copied. It calls came when bytes have come, and what
-// came returned when they have gone. An error of dst is a writeError.
-func copyTCP(dst io.Writer, src *net.TCPConn, came func() (gone func())) (copied int64, err error) {
+// copyTCP copies until src ends, and returns how many bytes it copied. It notes in f what moves. An error of dst is a
+// writeError.
+func copyTCP(dst io.Writer, src *net.TCPConn, f *Flow, fromClient bool) (copied int64, err error) {
 	r, err := newReader(src, copyBuffers)
 	if err != nil {
 		return 0, err
@@ -78,9 +78,9 @@ func copyTCP(dst io.Writer, src *net.TCPConn, came func() (gone func())) (copied
 		if err != nil {
 			return copied, err
 		}
-		gone := came()
+		f.come(fromClient)
 		n, err := dst.Write(b)
-		gone()
+		f.taken(fromClient, n)
 		r.Done()
 		copied += int64(n)
 		if err != nil {

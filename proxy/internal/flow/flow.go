@@ -18,6 +18,7 @@ import (
 type Flow struct {
 	Due   time.Duration  // how long an answer to the client may be due; 0: until it comes
 	Bound socket.Binding // where the client connected; zero if it doesn't matter
+	Bytes *Bytes         // what counts the bytes that it moves; nil: nothing does
 
 	end  func()         // closes it; nil: it may not be closed
 	ends []*net.TCPConn // what the kernel holds of them counts too; may be empty
@@ -27,6 +28,9 @@ type Flow struct {
 	spoke   atomic.Bool  // bytes have moved
 	asked   atomic.Bool  // the last bytes were the client's: an answer may be due
 }
+
+// Bytes counts bytes that clients sent, and that they were sent.
+type Bytes struct{ Received, Sent atomic.Uint64 }
 
 // moment is how long nothing must have moved until a connection counts as quiet.
 const moment = 50 * time.Millisecond
@@ -47,23 +51,39 @@ func New(end func(), ends ...*net.TCPConn) *Flow {
 	return f
 }
 
-// Note notes that bytes have moved.
-func (f *Flow) Note(fromClient bool) {
+// Note notes that bytes have moved, and counts them.
+func (f *Flow) Note(fromClient bool, n int) {
+	f.moved(fromClient)
+	f.count(fromClient, n)
+}
+
+func (f *Flow) moved(fromClient bool) {
 	f.spoke.Store(true)
 	f.asked.Store(fromClient)
 	f.last.Store(int64(clock()))
 }
 
-// passOn notes that bytes have come and wait to be taken by the other side, until the returned function is called.
-func (f *Flow) passOn(fromClient bool) (taken func()) {
-	f.Note(fromClient)
-	f.writing.Add(1)
-	return f.taken
+func (f *Flow) count(fromClient bool, n int) {
+	switch {
+	case f.Bytes == nil:
+	case fromClient:
+		f.Bytes.Received.Add(uint64(n))
+	default:
+		f.Bytes.Sent.Add(uint64(n))
+	}
 }
 
-func (f *Flow) taken() {
+// come notes that bytes have come. They wait to be taken by the other side, until taken is called.
+func (f *Flow) come(fromClient bool) {
+	f.moved(fromClient)
+	f.writing.Add(1)
+}
+
+// taken notes that the other side has taken n of the bytes that have come.
+func (f *Flow) taken(fromClient bool, n int) {
 	f.last.Store(int64(clock()))
 	f.writing.Add(-1)
+	f.count(fromClient, n)
 }
 
 // Still returns how long nothing has moved.

@@ -18,12 +18,12 @@ func TestAFlowIsQuietOnceNothingIsUnderWay(t *testing.T) {
 		after  time.Duration // quiet after that; negative: never
 	}{
 		{"nothing has moved yet", 0, func(*Flow) {}, greeting - 1, greeting},
-		{"the replica has sent something", 0, func(f *Flow) { f.Note(false) }, moment - 1, moment},
-		{"an answer is due", 0, func(f *Flow) { f.Note(true) }, time.Hour, -1},
-		{"an answer was due for a second", time.Second, func(f *Flow) { f.Note(true) }, time.Second - 1, time.Second},
-		{"the answer has come", 0, func(f *Flow) { f.Note(true); f.Note(false) }, moment - 1, moment},
-		{"bytes wait to be taken", 0, func(f *Flow) { f.passOn(false) }, time.Hour, -1},
-		{"the bytes were taken", 0, func(f *Flow) { f.passOn(false)() }, moment - 1, moment},
+		{"the replica has sent something", 0, func(f *Flow) { f.Note(false, 1) }, moment - 1, moment},
+		{"an answer is due", 0, func(f *Flow) { f.Note(true, 1) }, time.Hour, -1},
+		{"an answer was due for a second", time.Second, func(f *Flow) { f.Note(true, 1) }, time.Second - 1, time.Second},
+		{"the answer has come", 0, func(f *Flow) { f.Note(true, 1); f.Note(false, 1) }, moment - 1, moment},
+		{"bytes wait to be taken", 0, func(f *Flow) { f.come(false) }, time.Hour, -1},
+		{"the bytes were taken", 0, func(f *Flow) { f.come(false); f.taken(false, 1) }, moment - 1, moment},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestOnlyQuietFlowsThatMayBeClosedAreDismissed(t *testing.T) {
 		closed := map[string]bool{}
 		flow := func(name string, fromClient bool) *Flow {
 			f := New(func() { closed[name] = true })
-			f.Note(fromClient)
+			f.Note(fromClient, 1)
 			fs.Add(f)
 			return f
 		}
@@ -58,7 +58,7 @@ func TestOnlyQuietFlowsThatMayBeClosedAreDismissed(t *testing.T) {
 		flow("waiting", true)
 		fs.Remove(flow("removed", false))
 		kept := New(nil)
-		kept.Note(false)
+		kept.Note(false, 1)
 		fs.Add(kept)
 		time.Sleep(moment)
 		fs.Dismiss()

@@ -43,7 +43,7 @@ type join struct {
 // copy copies from src, which is the client or the endpoint, to dst until src ends.
 func (j *join) copy(dst, src *net.TCPConn, fromClient bool) {
 	for {
-		n, err := copyTCP(dst, src, func() func() { return j.flow.passOn(fromClient) })
+		n, err := copyTCP(dst, src, j.flow, fromClient)
 		if errors.Is(err, os.ErrDeadlineExceeded) && n > 0 {
 			_ = src.SetReadDeadline(time.Now().Add(j.limit)) // if it fails, so does the next read
 			continue

@@ -48,6 +48,23 @@ func NewProgress(w http.ResponseWriter, r *http.Request, limits Limits) *Progres
 // Body returns the request's body; nil if it has none.
 func (p *Progress) Body() *Body { return p.body }
 
+// CountIn adds the bytes that have come to a counter, and those that come from now on. It is called while nothing
+// reads. A nil Body has none.
+func (b *Body) CountIn(received *atomic.Uint64) {
+	if b != nil {
+		b.received = received
+		b.count(0)
+	}
+}
+
+func (b *Body) count(n int) {
+	b.uncounted += n
+	if b.received != nil && b.uncounted > 0 {
+		b.received.Add(uint64(b.uncounted))
+		b.uncounted = 0
+	}
+}
+
 // Slow reports whether the body was cut for making no progress.
 func (b *Body) Slow() bool { return b.slow.Load() }
 
@@ -189,6 +206,9 @@ type Body struct {
 
 	malformed atomic.Bool
 
+	received  *atomic.Uint64 // nil: not known yet
+	uncounted int            // bytes that have come, and aren't in received
+
 	mu   sync.Mutex // held to set a deadline
 	over bool       // End was called: the deadlines are the server's from then on
 }
@@ -209,6 +229,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.came, b.spent = b.came+n, b.spent+time.Since(now)
+	b.count(n)
 	if errors.Is(err, io.EOF) || b.http2 {
 		// From a body's end on, the server itself reads, to notice a client that leaves: that has no deadline.
 		b.setDeadline(time.Time{})

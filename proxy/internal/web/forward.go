@@ -47,19 +47,13 @@ func (f *forwarding) end() {
 func (f *forwarding) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	err = f.server.deps.Balancer.Reach(r.Context(), f.backend, func(m *backend.Member) error {
 		sent := time.Now()
+		f.body.CountIn(&m.Bytes().Received)
 		resp, err = f.server.deps.Balancer.Send(m.Endpoint, r)
 		if err != nil {
-			if !errors.As(err, new(*backend.DialError)) && !errors.Is(err, backend.ErrBusy) &&
-				!f.clientFailed(r.Context()) {
-				m.NoteError()
-				m.NoteCut()
-			}
+			f.noteLost(m, r.Context(), err, time.Since(sent))
 			return err
 		}
-		m.NoteAnswered(time.Since(sent))
-		if resp.StatusCode >= 500 {
-			m.NoteError()
-		}
+		m.NoteAnswered(resp.StatusCode, time.Since(sent))
 		f.member = m
 		f.access.noteMember(m, resp)
 		if both, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
@@ -70,6 +64,19 @@ func (f *forwarding) RoundTrip(r *http.Request) (resp *http.Response, err error)
 		return nil
 	})
 	return resp, err
+}
+
+// noteLost counts a request that got no answer from a member, unless another member may answer it. One whose client
+// broke off counts as served, for the time that it waited: the replica did not fail, and it may have been slow.
+func (f *forwarding) noteLost(m *backend.Member, ctx context.Context, err error, took time.Duration) {
+	switch {
+	case errors.As(err, new(*backend.DialError)) || errors.Is(err, backend.ErrBusy):
+	case f.clientFailed(ctx):
+		m.NoteAnswered(statusLeft, took)
+	default:
+		m.NoteFailed()
+		m.NoteCut()
+	}
 }
 
 // finish completes the answer's header.
@@ -126,7 +133,7 @@ func (u *upgraded) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// answerBody is the body of a replica's answer. It counts the answers that break off.
+// answerBody is the body of a replica's answer. It counts its bytes, and the answers that break off.
 type answerBody struct {
 	io.ReadCloser
 	ctx    context.Context
@@ -137,6 +144,9 @@ type answerBody struct {
 // Read reads what the replica sends.
 func (a *answerBody) Read(b []byte) (int, error) {
 	n, err := a.ReadCloser.Read(b)
+	if n > 0 {
+		a.member.Bytes().Sent.Add(uint64(n))
+	}
 	if err != nil && err != io.EOF && a.ctx.Err() == nil {
 		a.member.NoteCut()
 		a.access.noteError("the replica broke off its answer")

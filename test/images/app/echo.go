@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 )
 
-// echoTCP sends back what each connection sends.
+// echoTCP sends back what each connection sends, after STALL.
 func echoTCP(addr string) error {
 	if addr == "" {
 		return nil
@@ -23,12 +24,21 @@ func echoTCP(addr string) error {
 				return
 			}
 			go func() {
-				_, _ = io.Copy(c, c)
+				_, _ = io.Copy(c, staller{c})
 				_ = c.Close()
 			}()
 		}
 	}()
 	return nil
+}
+
+// staller waits for STALL after each read.
+type staller struct{ io.Reader }
+
+func (s staller) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	time.Sleep(time.Duration(faults.stall.Load()))
+	return n, err
 }
 
 // echoUDP sends back each datagram.

@@ -34,6 +34,8 @@ func routes(stopping <-chan struct{}) http.Handler {
 	mux.HandleFunc("/slow", slow)
 	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) { echoWebSocket(w, r, stopping) })
 	mux.HandleFunc("/file", file)
+	mux.HandleFunc("/set", set)
+	mux.HandleFunc("/metrics", metrics)
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
 		fmt.Fprintln(os.Stderr, "panic: as /crash asked")
 		os.Exit(1)
@@ -48,7 +50,10 @@ func whoami(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Release", os.Getenv("RELEASE"))
-	if status, err := strconv.Atoi(os.Getenv("STATUS")); err == nil && r.URL.Path == "/" {
+	if r.URL.Path == "/" && suffer() {
+		fmt.Fprintln(os.Stderr, "error: the request failed, as FAIL asked")
+		w.WriteHeader(http.StatusInternalServerError)
+	} else if status, err := strconv.Atoi(os.Getenv("STATUS")); err == nil && r.URL.Path == "/" {
 		w.WriteHeader(status)
 	}
 	a := answer{Release: os.Getenv("RELEASE"), Host: host, Proto: r.Proto, Remote: r.RemoteAddr, Header: r.Header}
@@ -81,20 +86,35 @@ func slow(w http.ResponseWriter, r *http.Request) {
 
 // db asks the echo at DB, and answers once that has answered.
 func db(w http.ResponseWriter, r *http.Request) {
-	if err := askEcho(os.Getenv("DB")); err != nil {
+	began, addr := time.Now(), os.Getenv("DB")
+	err := askEcho(addr, duration(os.Getenv("DB_TIMEOUT"), 0))
+	if took := time.Since(began); err == nil && took > slowQuery {
+		fmt.Fprintf(os.Stderr, "warning: slow query: %s answered after %s\n", addr, took.Round(time.Millisecond))
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "error: no answer from %s: %v\n", addr, err)
 		http.Error(w, "error establishing a database connection: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	whoami(w, r)
 }
 
-// askEcho sends a line to an echo, and fails unless it comes back.
-func askEcho(addr string) error {
-	c, err := net.Dial("tcp", addr)
+// slowQuery is how long an answer may take without a line about it.
+const slowQuery = 250 * time.Millisecond
+
+// askEcho sends a line to an echo, and fails unless it comes back in time. Without a limit it has any time.
+func askEcho(addr string, limit time.Duration) error {
+	d := net.Dialer{Timeout: limit}
+	c, err := d.Dial("tcp", addr)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	if limit > 0 {
+		if err := c.SetDeadline(time.Now().Add(limit)); err != nil {
+			return err
+		}
+	}
 	const line = "select 1\n"
 	if _, err := io.WriteString(c, line); err != nil {
 		return err

@@ -9,11 +9,14 @@
 //	             theirs, and it fails as soon as one of them ends
 //	NEEDS        the address of what must accept connections at the start; it fails if that doesn't
 //	DB           the address of an echo that /db asks, on a connection of its own
+//	DB_TIMEOUT   how long it waits for that echo; empty: for as long as it takes
 //	STATUS       what / is answered with (200)
 //	HEALTH       "bad": /health answers 503; a file's path: 503 as soon as that file exists
 //	EXIT_AFTER   how long after its start it exits with EXIT_CODE (1)
 //	STOP_DELAY   how long it goes on after its stop signal, at least; it always finishes its requests
 //	COUNT        how many numbered lines it writes a second, each LENGTH bytes long; needs ADDR=none
+//	BURN, DELAY, FAIL, HOLD, LEAK, STALL, WORK
+//	             see faults.go
 //	NOTES        a file to which it adds a line when it has been started ("started RELEASE") and gets its stop signal
 //	             ("stopping RELEASE")
 //
@@ -33,6 +36,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -95,6 +99,8 @@ func serve(ctx context.Context) error {
 	fmt.Println("starting", os.Getenv("RELEASE"))
 	note("started " + os.Getenv("RELEASE"))
 	exitLater()
+	applyFaults(func(name string) string { return os.Getenv(strings.ToUpper(name)) })
+	sin()
 	time.Sleep(duration(os.Getenv("START_DELAY"), 0))
 	if err := needs(os.Getenv("NEEDS")); err != nil {
 		return err

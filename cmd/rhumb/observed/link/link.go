@@ -22,8 +22,8 @@ const (
 	countTime  = time.Minute     // for a count of lines
 )
 
-// Link is the daemon's end. It implements rhumb.Observer and rhumb.LogForwarding. Each call makes a connection of its
-// own, so that nothing has to be repaired after the process has died.
+// Link is the daemon's end. It implements what a Keeper offers. Each call makes a connection of its own, so nothing
+// has to be repaired after the process has died.
 type Link struct {
 	socket string
 	http   *http.Client
@@ -61,10 +61,11 @@ func (l *Link) Drained(ctx context.Context, container string) error {
 	return l.call(ctx, http.MethodPost, drainedPath+url.PathEscape(container), nil, nil)
 }
 
-// SetLimits sets the limits of stacks, by name; those of other stacks stay as they are, also across restarts, and are
-// rhumb.DefaultLogLimits at first. Unavailable: the process doesn't answer, or can't write them down.
-func (l *Link) SetLimits(ctx context.Context, limits map[string]rhumb.LogLimits) error {
-	return l.call(ctx, http.MethodPut, limitsPath, limits, nil)
+// SetObserving sets what stacks ask for, by name; that of other stacks stays as it is, also across restarts, and is the
+// zero Observing at first. Unavailable: the process doesn't answer, or can't write it down. NotFound: it is of an older
+// version.
+func (l *Link) SetObserving(ctx context.Context, asked map[string]rhumb.Observing) error {
+	return l.call(ctx, http.MethodPut, observingPath, asked, nil)
 }
 
 // Lines implements rhumb.Observer.
@@ -86,26 +87,30 @@ func (l *Link) Lines(ctx context.Context, q rhumb.LogQuery) iter.Seq2[rhumb.LogL
 
 // LogCounts implements rhumb.Observer.
 func (l *Link) LogCounts(ctx context.Context, q rhumb.LogQuery) ([]rhumb.LogCount, error) {
-	c, err := l.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, countTime)
-	defer cancel()
-	return c.LogCounts(ctx, q)
+	return through(ctx, l, countTime, func(ctx context.Context, c *client.Client) ([]rhumb.LogCount, error) {
+		return c.LogCounts(ctx, q)
+	})
 }
 
 // LogDestinations implements rhumb.LogForwarding.
 func (l *Link) LogDestinations(ctx context.Context) ([]rhumb.LogDestination, error) {
+	return through(ctx, l, statusTime, func(ctx context.Context, c *client.Client) ([]rhumb.LogDestination, error) {
+		return c.LogDestinations(ctx)
+	})
+}
+
+// through calls the process, if it answers, and waits no longer than limit for the answer.
+func through[T any](ctx context.Context, l *Link, limit time.Duration,
+	call func(context.Context, *client.Client) (T, error)) (T, error) {
 	c, err := l.client(ctx)
 	if err != nil {
-		return nil, err
+		var none T
+		return none, err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(ctx, statusTime)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return c.LogDestinations(ctx)
+	return call(ctx, c)
 }
 
 // client returns a client of the process's API, if the process answers.

@@ -3,9 +3,9 @@ package link_test
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -37,12 +37,12 @@ func TestKeptLinesArriveThroughTheSocket(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	var limited map[string]rhumb.LogLimits
-	limit := func(all map[string]rhumb.LogLimits) error {
-		limited = all
+	var asked map[string]rhumb.Observing
+	observe := func(all map[string]rhumb.Observing) error {
+		asked = all
 		return nil
 	}
-	h := link.Handler(link.Keeper{Observer: store, Limit: limit, Log: log})
+	h := link.Handler(link.Keeper{Observer: store, Observe: observe, Log: log})
 	go func() { done <- httpapi.Serve(ctx, ln, h, log) }()
 	defer func() {
 		stop()
@@ -55,9 +55,11 @@ func TestKeptLinesArriveThroughTheSocket(t *testing.T) {
 	if err != nil || len(counts) != 1 || counts[0].Lines != 3 || counts[0].Errors != 3 {
 		t.Errorf("counts: %+v, %v", counts, err)
 	}
-	limits := map[string]rhumb.LogLimits{"shop": {Keep: time.Hour, Size: 7}, "blog": {}}
-	if err := l.SetLimits(t.Context(), limits); err != nil || !maps.Equal(limited, limits) {
-		t.Errorf("limits: %v, %v", limited, err)
+	want := map[string]rhumb.Observing{"shop": {Logs: rhumb.LogLimits{Keep: time.Hour, Size: 7},
+		Scrapes: map[string]rhumb.Scrape{"web": {Port: 9090, Path: "/metrics", Every: time.Minute}},
+		Rules:   []rhumb.AlertRule{{Name: "Slow", Expr: "a > 1", For: time.Minute}}}, "blog": {}}
+	if err := l.SetObserving(t.Context(), want); err != nil || !reflect.DeepEqual(asked, want) {
+		t.Errorf("asked for is %v, %v", asked, err)
 	}
 	n := 0
 	for got, err := range l.Lines(t.Context(), rhumb.LogQuery{Stack: "shop", LogOptions: rhumb.LogOptions{Follow: true}}) {
