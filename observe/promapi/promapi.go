@@ -54,7 +54,7 @@ type api struct {
 	evaluated chan struct{}
 }
 
-// New returns the handler. It checks neither who asks nor the Host header: it listens where the operator says.
+// New returns the handler. It checks neither who asks nor the Host header: that is up to where it listens.
 func New(d Deps) http.Handler {
 	a := &api{d, make(chan struct{}, maxRequests), make(chan struct{}, maxEvaluated)}
 	mux := http.NewServeMux()

@@ -91,7 +91,7 @@ func engineRoot(e *docker.Engine) string {
 func (m *measured) openFronts(o Options, kept rhumb.Observer, daemon *client.Client) error {
 	if o.Metrics != "" {
 		h := promapi.New(promapi.Deps{Store: m.store, Alerts: m.rules, Version: o.Version, Log: o.Log})
-		m.fronts = append(m.fronts, front{name: "metrics", addr: o.Metrics, handler: h, log: o.Log})
+		m.fronts = append(m.fronts, front{name: "metrics", addr: o.Metrics, handler: localOnly(o.Metrics, h), log: o.Log})
 	}
 	if o.Dashboard == "" {
 		return nil
