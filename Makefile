@@ -21,7 +21,7 @@ N           ?= 1000
 RACE         = $(shell command -v gcc >/dev/null && echo -race)
 
 # What takes minutes, and ten times as long with the race detector.
-LONG        := ./rollout ./observe/why ./observe/alerts ./web
+LONG        := ./rollout ./observe/why ./observe/alerts ./observe/metrics ./web
 
 # Engine 29 is built from modules and runs beside the machine's own engine: scripts/engine-29. Commands after ON_29 run
 # on it.
@@ -40,13 +40,14 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rhumb ./cmd/rhumb
 
 # The promises are tried last and alone: what is measured under load must not compete with other tests, nor be the race
-# detector's own memory. The simulations of rollouts, of causes and of alerts are pure and long, and the dashboard's
-# browser is slow: all of them run without the race detector, a part of them with.
+# detector's own memory. The simulations of rollouts, of causes and of alerts are pure and long, stores of
+# values are killed and damaged with millions of samples, and the dashboard's browser is slow: all of them run without
+# the race detector, a part of them with.
 test: check images
 	@scripts/compiler
 	go test -tags failpoints ./internal/failpoint
 	CI=true go test $(RACE) -p 3 -timeout 15m \
-		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|web|test/e2e)$$')
+		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|observe/metrics|web|test/e2e)$$')
 	CI=true go test -p 1 -timeout 15m $(LONG)
 	go test $(RACE) -short $(LONG)
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy

@@ -79,7 +79,11 @@ func write() error {
 
 func TestWhatWasAddedSurvivesKilling(t *testing.T) {
 	dir := t.TempDir()
-	for round := range 6 {
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	for round := range rounds {
 		c := play(t, "write", dir)
 		c.Env = append(c.Env, fmt.Sprint("RHUMB_METRICS_FIRST=", first.Unix()))
 		out, err := c.StdoutPipe()
@@ -152,6 +156,9 @@ func count(s *metrics.Store) (int, error) {
 // filled returns a folder with a store that has blocks and newer samples, and how many samples it has.
 func filled(t *testing.T) (dir string, samples int) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("writes 1.8 million samples, and -short leaves that out")
+	}
 	dir = t.TempDir()
 	s := open(t, metrics.Options{Dir: dir})
 	now := time.Now()
