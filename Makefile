@@ -7,6 +7,9 @@
 #                   "make release-check" builds them twice and compares
 # make soak         1,000 rolling deployments under load (N=200: 200),
 #                   and the long versions of the tests that kill and break things
+# make bench        measures rhumb against what can't be faster, and against others; a part of it: PART=metrics;
+#                   the proxy also against that of another binary: AGAINST=older/rhumb
+# make pictures     the README's picture of the dashboard, docs/dashboard.png
 # make demo         the guestbook, deployed by a server of its own; "make demo-down" removes all of it
 
 SHELL       := /bin/bash
@@ -31,7 +34,7 @@ CONTRACT    := ./engine/docker ./build ./vip
 FEW         := ^(TestAKilledReplicaIsReplaced|TestARollbackBringsBackTheSecretAndTheBoundFile
 FEW         := $(FEW)|TestANetworkChangesWithoutALostRequest|TestHooksRunInTheirOrder|TestAOneOffHasWhatItsServiceHas)$$
 
-.PHONY: all build test test-engines test-newer test-short check vuln bench fuzz soak demo demo-down images
+.PHONY: all build test test-engines test-newer test-short check vuln bench pictures fuzz soak demo demo-down images
 .PHONY: release release-check clean
 
 all: build
@@ -50,7 +53,7 @@ test: check images
 		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|observe/metrics|web|test/e2e)$$')
 	CI=true go test -p 1 -timeout 15m $(LONG)
 	go test $(RACE) -short $(LONG)
-	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy
+	RHUMB_TEST_ALONE=1 go test -p 1 -timeout 5m -run 'Alone$$' ./proxy ./web
 	CI=true go test $(RACE) -parallel 3 -timeout 50m ./test/e2e
 	@$(MAKE) --no-print-directory test-newer
 
@@ -109,7 +112,11 @@ images:
 	scripts/test-images
 
 bench: build images
-	go run ./bench
+	go run ./bench $(if $(PART),-part $(PART)) $(if $(AGAINST),-against $(AGAINST))
+
+pictures:
+	scripts/test-tools
+	RHUMB_PICTURES=$(CURDIR)/docs go test -count=1 -run 'PictureOfTheDashboard' ./web
 
 # Every fuzz target for FUZZTIME.
 fuzz:
