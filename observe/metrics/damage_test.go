@@ -5,32 +5,19 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"rhumb"
+	"rhumb/internal/parttest"
 	"rhumb/observe"
 	"rhumb/observe/metrics"
 )
 
-// part is the environment variable that makes the test binary play a part in a process of its own, in the folder of its
-// working directory.
-const part = "RHUMB_METRICS_PART"
-
 var allParts = map[string]func() error{
 	"write": write, "full disk": fullDisk, "full at opening": fullAtOpening, "failing disk": failingDisk,
-}
-
-// play returns a command that plays a part in a folder.
-func play(t *testing.T, name, dir string) *exec.Cmd {
-	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0])
-	c.Dir, c.Stderr = dir, os.Stderr
-	c.Env = append(os.Environ(), part+"="+name)
-	return c
 }
 
 // first is the time of the first sample that write adds: it is the same in each round.
@@ -84,7 +71,7 @@ func TestWhatWasAddedSurvivesKilling(t *testing.T) {
 		rounds = 2
 	}
 	for round := range rounds {
-		c := play(t, "write", dir)
+		c := parttest.Command(t, "write", dir)
 		c.Env = append(c.Env, fmt.Sprint("RHUMB_METRICS_FIRST=", first.Unix()))
 		out, err := c.StdoutPipe()
 		if err != nil {
