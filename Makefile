@@ -7,6 +7,9 @@
 #                   "make release-check" builds them twice and compares
 # make soak         1,000 rolling deployments under load (N=200: 200),
 #                   and the long versions of the tests that kill and break things
+# make bench        measures rhumb against what can't be faster, and against others; a part of it: PART=metrics;
+#                   the proxy also against that of another binary: AGAINST=older/rhumb
+# make pictures     the README's picture of the dashboard, docs/dashboard.png
 # make demo         the guestbook, deployed by a server of its own; "make demo-down" removes all of it
 
 SHELL       := /bin/bash
@@ -21,7 +24,7 @@ N           ?= 1000
 RACE         = $(shell command -v gcc >/dev/null && echo -race)
 
 # What takes minutes, and ten times as long with the race detector.
-LONG        := ./rollout ./observe/why ./observe/alerts ./web
+LONG        := ./rollout ./observe/why ./observe/alerts ./observe/metrics ./web
 
 # Engine 29 is built from modules and runs beside the machine's own engine: scripts/engine-29. Commands after ON_29 run
 # on it.
@@ -31,7 +34,7 @@ CONTRACT    := ./engine/docker ./build ./vip
 FEW         := ^(TestAKilledReplicaIsReplaced|TestARollbackBringsBackTheSecretAndTheBoundFile
 FEW         := $(FEW)|TestANetworkChangesWithoutALostRequest|TestHooksRunInTheirOrder|TestAOneOffHasWhatItsServiceHas)$$
 
-.PHONY: all build test test-engines test-newer test-short check vuln bench fuzz soak demo demo-down images
+.PHONY: all build test test-engines test-newer test-short check vuln bench pictures fuzz soak demo demo-down images
 .PHONY: release release-check clean
 
 all: build
@@ -40,16 +43,17 @@ build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/rhumb ./cmd/rhumb
 
 # The promises are tried last and alone: what is measured under load must not compete with other tests, nor be the race
-# detector's own memory. The simulations of rollouts, of causes and of alerts are pure and long, and the dashboard's
-# browser is slow: all of them run without the race detector, a part of them with.
+# detector's own memory. The simulations of rollouts, of causes and of alerts are pure and long, stores of
+# values are killed and damaged with millions of samples, and the dashboard's browser is slow: all of them run without
+# the race detector, a part of them with.
 test: check images
 	@scripts/compiler
 	go test -tags failpoints ./internal/failpoint
 	CI=true go test $(RACE) -p 3 -timeout 15m \
-		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|web|test/e2e)$$')
+		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|observe/metrics|web|test/e2e)$$')
 	CI=true go test -p 1 -timeout 15m $(LONG)
 	go test $(RACE) -short $(LONG)
-	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy
+	RHUMB_TEST_ALONE=1 go test -p 1 -timeout 5m -run 'Alone$$' ./proxy ./web
 	CI=true go test $(RACE) -parallel 3 -timeout 50m ./test/e2e
 	@$(MAKE) --no-print-directory test-newer
 
@@ -108,7 +112,11 @@ images:
 	scripts/test-images
 
 bench: build images
-	go run ./bench
+	go run ./bench $(if $(PART),-part $(PART)) $(if $(AGAINST),-against $(AGAINST))
+
+pictures:
+	scripts/test-tools
+	RHUMB_PICTURES=$(CURDIR)/docs go test -count=1 -run 'PictureOfTheDashboard' ./web
 
 # Every fuzz target for FUZZTIME.
 fuzz:

@@ -53,9 +53,7 @@ func followAndIdle(ctx context.Context, o options) error {
 		fmt.Printf("  %-46s median %7s  p99 %7s  max %7s   ratio to docker logs at p99: %.2f\n", name, ms(d.median()),
 			ms(d[len(d)*99/100]), ms(d[len(d)-1]), float64(d[len(d)*99/100])/float64(docker[len(docker)*99/100]))
 	}
-	quiet := fmt.Sprintf("services:\n  web:\n    image: %s\n    pull_policy: never\n    environment: {ADDR: none}\n"+
-		"    deploy: {replicas: %d, update_config: {parallelism: %d}}\n", o.image, idleCount, idleCount)
-	if err := s.deploy(ctx, quiet); err != nil {
+	if err := s.deploy(ctx, quietService(o, idleCount)); err != nil {
 		return err
 	}
 	return s.idle(ctx)

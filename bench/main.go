@@ -1,7 +1,7 @@
 // Command bench measures rhumb against the floor that the engine sets (raw API calls) and against docker-compose.
 // They take turns within one run, because ratios are stable even if the machine's speed drifts.
 //
-//	bench -rhumb bin/rhumb -image rhumb-test/app:1 [-n 10]
+//	bench -rhumb bin/rhumb -image rhumb-test/app:1 [-n 10] [-part metrics] [-against older/rhumb]
 //
 // It needs a Docker Engine, and starts a rhumb server of its own in a temporary folder.
 package main
@@ -27,10 +27,11 @@ func main() {
 
 // options are the settings of a run.
 type options struct {
-	rhumb string        // the binary
-	image string        // an image whose program listens on ADDR after START_DELAY
-	n     int           // counted rounds of each measure
-	delay time.Duration // between a replica's start and its readiness
+	rhumb   string        // the binary
+	against string        // another binary; "": none
+	image   string        // an image whose program listens on ADDR after START_DELAY
+	n       int           // counted rounds of each measure
+	delay   time.Duration // between a replica's start and its readiness
 }
 
 func run(ctx context.Context) error {
@@ -39,19 +40,38 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.image, "image", "rhumb-test/app:1", "an image of test/images/app")
 	flag.IntVar(&o.n, "n", 10, "counted rounds")
 	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "time between a replica's start and its readiness")
-	part := flag.String("part", "", "only this part: deploy or logs")
+	flag.StringVar(&o.against, "against", "", "another binary, whose proxy is compared with that of -rhumb")
+	part := flag.String("part", "", "only this part: logs, metrics, proxy or deploy")
 	flag.Parse()
-	if *part != "deploy" {
-		if err := keepLogs(ctx); err != nil {
-			return err
+	known := false
+	for _, p := range []struct {
+		name string
+		do   func(context.Context, options) error
+	}{{"logs", logs}, {"metrics", sampleReplicas}, {"proxy", compareProxies}, {"deploy", deployments}} {
+		if *part != "" && *part != p.name {
+			continue
 		}
-		if err := followAndIdle(ctx, o); err != nil {
+		known = true
+		if err := p.do(ctx, o); err != nil {
 			return err
 		}
 	}
-	if *part == "logs" {
-		return nil
+	if !known {
+		return fmt.Errorf("there is no part %q", *part)
 	}
+	return nil
+}
+
+// logs measures what it costs to keep lines, and to do nothing.
+func logs(ctx context.Context, o options) error {
+	if err := keepLogs(ctx); err != nil {
+		return err
+	}
+	return followAndIdle(ctx, o)
+}
+
+// deployments compares deployments with the engine's floor and with docker-compose.
+func deployments(ctx context.Context, o options) error {
 	c, err := newCompose(o)
 	if err != nil {
 		return err

@@ -74,6 +74,11 @@ func (r *server) close(ctx context.Context) {
 			_ = syscall.Kill(pid, syscall.SIGTERM)
 		}
 	}
+	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); time.Sleep(50 * time.Millisecond) {
+		if left, _ := r.processes(); len(left) == 0 { // they write to the folder until they end
+			break
+		}
+	}
 	os.RemoveAll(r.dir)
 }
 

@@ -14,6 +14,13 @@ func (s series) median() time.Duration {
 	return c[len(c)/2]
 }
 
+func (s series) sum() (all time.Duration) {
+	for _, d := range s {
+		all += d
+	}
+	return all
+}
+
 // report prints a series and its ratio to the floor, round by round.
 func report(name string, s, floor series) {
 	ratios := make([]float64, len(s))

@@ -23,6 +23,12 @@ func manyServices(o options, n int) string {
 	return b.String()
 }
 
+// quietService returns a Compose file with one service, whose n replicas do nothing.
+func quietService(o options, n int) string {
+	return fmt.Sprintf("services:\n  web:\n    image: %s\n    pull_policy: never\n    environment: {ADDR: none}\n"+
+		"    deploy: {replicas: %d, update_config: {parallelism: %d}}\n", o.image, n, n)
+}
+
 // service has an HTTP check, because a connect alone counts only after rhumb.ReadyWindow.
 func service(o options, i, round int) string {
 	return fmt.Sprintf(`  web%d:

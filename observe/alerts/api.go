@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/observe"
 )
 
 // Alerts implements rhumb.Alerts.
@@ -97,7 +98,7 @@ func (a *Alerts) RemoveSilence(_ context.Context, id string) error {
 	i := slices.IndexFunc(a.book.state.Silences, func(s rhumb.Silence) bool { return s.ID == id })
 	if i < 0 {
 		a.mu.Unlock()
-		return rhumb.Errorf(rhumb.NotFound, "there is no silence %s", clean(id, 20)).
+		return rhumb.Errorf(rhumb.NotFound, "there is no silence %s", observe.OneLine(id, 20)).
 			WithHint("rhumb alerts silences lists them")
 	}
 	a.book.state.Silences = slices.Delete(a.book.state.Silences, i, i+1)

@@ -9,10 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"rhumb"
 	"rhumb/internal/alertrule"
+	"rhumb/observe"
 )
 
 const (
@@ -102,28 +102,11 @@ func textOf(r rhumb.AlertRule, labels map[string]string, value float64) string {
 		}
 		return number(value)
 	})
-	return clean(filled, maxText)
+	return observe.OneLine(filled, maxText)
 }
 
 // maxText is the longest text of an alert, in runes.
 const maxText = 500
-
-// clean returns a text in one line, without what can't be printed, and cut.
-func clean(text string, most int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return text
-}
 
 // number returns a value with about three digits.
 func number(v float64) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/observe"
 	"rhumb/observe/notify"
 )
 
@@ -156,9 +157,9 @@ func (b *book) standing(stack string, now time.Time) (release int, deployment st
 	case at.IsZero() || d == nil:
 		return info.Release, ""
 	case !d.Phase.Ended():
-		return info.Release, clean(fmt.Sprintf("deployment %d by %s is %s since %s", d.ID, d.By, d.Phase,
+		return info.Release, observe.OneLine(fmt.Sprintf("deployment %d by %s is %s since %s", d.ID, d.By, d.Phase,
 			rhumb.Span(now.Sub(d.Started))), maxVerdict)
 	}
-	return info.Release, clean(fmt.Sprintf("deployment %d by %s, ended %s ago: %s", d.ID, d.By,
+	return info.Release, observe.OneLine(fmt.Sprintf("deployment %d by %s, ended %s ago: %s", d.ID, d.By,
 		rhumb.Span(now.Sub(d.Ended)), d.Verdict().Text), maxVerdict)
 }

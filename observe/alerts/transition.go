@@ -8,6 +8,7 @@ import (
 
 	"rhumb"
 	"rhumb/internal/alertrule"
+	"rhumb/observe"
 )
 
 const (
@@ -188,7 +189,7 @@ func shortened(labels map[string]string) map[string]string {
 		if len(out) == maxLabels {
 			break
 		}
-		out[clean(name, maxLabel)] = clean(labels[name], maxLabel)
+		out[observe.OneLine(name, maxLabel)] = observe.OneLine(labels[name], maxLabel)
 	}
 	return out
 }

@@ -18,6 +18,7 @@ import (
 	"rhumb"
 	"rhumb/internal/pause"
 	"rhumb/observe"
+	"rhumb/observe/internal/relist"
 )
 
 // Engine is what the collector needs of an engine. If Writers fails, it may return some writers all the same.
@@ -113,52 +114,16 @@ func (c *Collector) close() {
 
 // follow lists the containers when the engine reports a change, when Drained asks, and every 10 s.
 func (c *Collector) follow(ctx context.Context) {
-	tick := time.NewTicker(listEvery)
-	defer tick.Stop()
-	var changes <-chan rhumb.Change
-	var retry <-chan time.Time
-	var asked chan struct{}
-	for ctx.Err() == nil {
-		if changes == nil && retry == nil {
-			var err error
-			if changes, err = c.engine.Watch(ctx); err != nil {
-				c.log.Debug("the engine's events can't be watched, trying again", "err", err)
-				retry = time.After(retryEngine)
-			}
-		}
-		c.list(ctx)
-		if asked != nil {
-			close(asked)
-			asked = nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		case <-retry:
-			retry = nil
-		case asked = <-c.relist:
-		case _, ok := <-changes:
-			if !ok {
-				changes, retry = nil, time.After(retryEngine)
-			}
-			pause.For(ctx, listPause)
-			changes = discard(changes)
-		}
-	}
+	relist.Loop{Watch: c.watchEngine, List: c.list, Asked: c.relist, Every: listEvery, Pause: listPause,
+		Retry: retryEngine}.Run(ctx)
 }
 
-// discard takes the changes that wait: one list shows them all. It returns nil if the channel was closed.
-func discard(changes <-chan rhumb.Change) <-chan rhumb.Change {
-	for {
-		select {
-		case _, ok := <-changes:
-			if !ok {
-				return nil
-			}
-		default:
-			return changes
-		}
+func (c *Collector) watchEngine(ctx context.Context) (<-chan rhumb.Change, error) {
+	changes, err := c.engine.Watch(ctx)
+	if err != nil {
+		c.log.Debug("the engine's events can't be watched, trying again", "err", err)
 	}
+	return changes, err
 }
 
 // list looks at all containers, starts workers for those that are new, and ends those that are gone.

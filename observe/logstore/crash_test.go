@@ -7,34 +7,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"rhumb"
+	"rhumb/internal/parttest"
 	"rhumb/observe/logstore"
 )
 
-// part is the environment variable that makes the test binary play a part in a process of its own, in the folder of its
-// working directory.
-const part = "RHUMB_LOGSTORE_PART"
-
 var allParts = map[string]func() error{"write": write, "small disk": smallDisk, "full disk": fullDisk}
-
-// play returns a command that plays a part in a folder.
-func play(t *testing.T, name, dir string) *exec.Cmd {
-	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0])
-	c.Dir, c.Stderr = dir, os.Stderr
-	c.Env = append(os.Environ(), part+"="+name)
-	return c
-}
 
 // numbered returns the line with a number, whose text doesn't compress well.
 func numbered(n int) rhumb.LogLine {
@@ -91,7 +75,7 @@ func count(s *logstore.Store, n *int) {
 func TestWhatWasSyncedSurvivesKilling(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 5 {
-		c := play(t, "write", dir)
+		c := parttest.Command(t, "write", dir)
 		out, err := c.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -131,37 +115,10 @@ func TestWhatWasSyncedSurvivesKilling(t *testing.T) {
 	}
 }
 
-// inMounts plays a part in a mount namespace of its own. It needs root.
-func inMounts(t *testing.T, name string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("mounting a disk needs root")
-		}
-		t.Skip("mounting a disk needs root")
-	}
-	c := play(t, name, t.TempDir())
-	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if out, err := c.Output(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
-}
-
-// mount mounts a new disk over the working directory's folder disk.
-func mount(size string) error {
-	if err := os.Mkdir("disk", 0o700); err != nil {
-		return err
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	return unix.Mount("tmpfs", "disk", "tmpfs", 0, "size="+size)
-}
-
-func TestADiskOf700KilobytesIsFull(t *testing.T) { inMounts(t, "small disk") }
+func TestADiskOf700KilobytesIsFull(t *testing.T) { parttest.InMounts(t, "small disk") }
 
 func smallDisk() error {
-	if err := mount("700k"); err != nil {
+	if err := parttest.Mount("700k"); err != nil {
 		return err
 	}
 	s, err := logstore.Open("disk", 0, discard)
@@ -180,10 +137,10 @@ func smallDisk() error {
 	return s.Close()
 }
 
-func TestLinesAreRefusedBeforeTheDiskIsFull(t *testing.T) { inMounts(t, "full disk") }
+func TestLinesAreRefusedBeforeTheDiskIsFull(t *testing.T) { parttest.InMounts(t, "full disk") }
 
 func fullDisk() error {
-	if err := mount("80m"); err != nil {
+	if err := parttest.Mount("80m"); err != nil {
 		return err
 	}
 	s, err := logstore.Open("disk", 0, discard)

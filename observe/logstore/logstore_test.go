@@ -2,11 +2,11 @@ package logstore_test
 
 import (
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"testing"
 
+	"rhumb/internal/parttest"
 	"rhumb/observe/logstore"
 	"rhumb/observe/observetest"
 )
@@ -14,13 +14,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	logstore.Prepare(logstore.DefaultMemory, slog.New(slog.NewTextHandler(os.Stderr, nil)))
-	if do := allParts[os.Getenv(part)]; do != nil {
-		if err := do(); err != nil {
-			fmt.Println(err)
-			os.Exit(1)
-		}
-		return
-	}
+	parttest.Play(allParts)
 	os.Exit(m.Run())
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rhumb"
-	"rhumb/internal/pause"
+	"rhumb/observe/internal/relist"
 )
 
 // How often the engine's replicas are listed.
@@ -74,45 +74,7 @@ func (r *roster) now() listing {
 
 // run lists the replicas until ctx ends: when the engine reports a change, and every now and then.
 func (r *roster) run(ctx context.Context) {
-	tick := time.NewTicker(listEvery)
-	defer tick.Stop()
-	var changes <-chan rhumb.Change
-	var retry <-chan time.Time
-	for ctx.Err() == nil {
-		if changes == nil && retry == nil {
-			var err error
-			if changes, err = r.engine.Watch(ctx); err != nil {
-				changes, retry = nil, time.After(retryEngine)
-			}
-		}
-		r.list(ctx)
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		case <-retry:
-			retry = nil
-		case _, ok := <-changes:
-			if !ok {
-				changes, retry = nil, time.After(retryEngine)
-			}
-			pause.For(ctx, listPause)
-			changes = discard(changes)
-		}
-	}
-}
-
-// discard takes the changes that wait: one list shows them all. It returns nil if the channel was closed.
-func discard(changes <-chan rhumb.Change) <-chan rhumb.Change {
-	for {
-		select {
-		case _, ok := <-changes:
-			if !ok {
-				return nil
-			}
-		default:
-			return changes
-		}
-	}
+	relist.Loop{Watch: r.engine.Watch, List: r.list, Every: listEvery, Pause: listPause, Retry: retryEngine}.Run(ctx)
 }
 
 // list asks the engine. If it doesn't answer, the replicas that it listed before may still run.

@@ -5,32 +5,19 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"rhumb"
+	"rhumb/internal/parttest"
 	"rhumb/observe"
 	"rhumb/observe/metrics"
 )
 
-// part is the environment variable that makes the test binary play a part in a process of its own, in the folder of its
-// working directory.
-const part = "RHUMB_METRICS_PART"
-
 var allParts = map[string]func() error{
 	"write": write, "full disk": fullDisk, "full at opening": fullAtOpening, "failing disk": failingDisk,
-}
-
-// play returns a command that plays a part in a folder.
-func play(t *testing.T, name, dir string) *exec.Cmd {
-	t.Helper()
-	c := exec.CommandContext(t.Context(), os.Args[0])
-	c.Dir, c.Stderr = dir, os.Stderr
-	c.Env = append(os.Environ(), part+"="+name)
-	return c
 }
 
 // first is the time of the first sample that write adds: it is the same in each round.
@@ -79,8 +66,12 @@ func write() error {
 
 func TestWhatWasAddedSurvivesKilling(t *testing.T) {
 	dir := t.TempDir()
-	for round := range 6 {
-		c := play(t, "write", dir)
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	for round := range rounds {
+		c := parttest.Command(t, "write", dir)
 		c.Env = append(c.Env, fmt.Sprint("RHUMB_METRICS_FIRST=", first.Unix()))
 		out, err := c.StdoutPipe()
 		if err != nil {
@@ -152,6 +143,9 @@ func count(s *metrics.Store) (int, error) {
 // filled returns a folder with a store that has blocks and newer samples, and how many samples it has.
 func filled(t *testing.T) (dir string, samples int) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("writes 1.8 million samples, and -short leaves that out")
+	}
 	dir = t.TempDir()
 	s := open(t, metrics.Options{Dir: dir})
 	now := time.Now()

@@ -16,36 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rhumb"
+	"rhumb/internal/parttest"
 	"rhumb/observe"
 	"rhumb/observe/metrics"
 )
-
-// inMounts plays a part in a mount namespace of its own. It needs root.
-func inMounts(t *testing.T, name string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("mounting a disk needs root")
-		}
-		t.Skip("mounting a disk needs root")
-	}
-	c := play(t, name, t.TempDir())
-	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if out, err := c.Output(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
-}
-
-// mount mounts a new disk over the working directory's folder disk.
-func mount(size string) error {
-	if err := os.Mkdir("disk", 0o700); err != nil {
-		return err
-	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	return unix.Mount("tmpfs", "disk", "tmpfs", 0, "size="+size)
-}
 
 // fill makes a disk full, but for some bytes.
 func fill(left uint64) error {
@@ -56,10 +30,10 @@ func fill(left uint64) error {
 	return os.WriteFile("disk/other", make([]byte, s.Bavail*uint64(s.Bsize)-left), 0o600)
 }
 
-func TestAFullDiskTakesNoSamplesAndLosesNone(t *testing.T) { inMounts(t, "full disk") }
+func TestAFullDiskTakesNoSamplesAndLosesNone(t *testing.T) { parttest.InMounts(t, "full disk") }
 
 func fullDisk() error {
-	if err := mount("120m"); err != nil {
+	if err := parttest.Mount("120m"); err != nil {
 		return err
 	}
 	s, err := metrics.Open(metrics.Options{Dir: "disk/store", Log: discard})
@@ -96,10 +70,10 @@ func fullDisk() error {
 	return s.Close()
 }
 
-func TestAStoreOpensOnAFullDisk(t *testing.T) { inMounts(t, "full at opening") }
+func TestAStoreOpensOnAFullDisk(t *testing.T) { parttest.InMounts(t, "full at opening") }
 
 func fullAtOpening() error {
-	if err := mount("160m"); err != nil {
+	if err := parttest.Mount("160m"); err != nil {
 		return err
 	}
 	o := metrics.Options{Dir: "disk/store", Log: discard}
@@ -197,7 +171,7 @@ func failingDisk() error {
 
 func TestADiskOnWhichWritingFailsLosesLittle(t *testing.T) {
 	dir := t.TempDir()
-	out, err := play(t, "failing disk", dir).Output()
+	out, err := parttest.Command(t, "failing disk", dir).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rhumb"
+	"rhumb/internal/parttest"
 	"rhumb/observe"
 	"rhumb/observe/metrics"
 	"rhumb/observe/observetest"
@@ -26,13 +27,7 @@ import (
 var discard = slog.New(slog.DiscardHandler)
 
 func TestMain(m *testing.M) {
-	if p := os.Getenv(part); p != "" {
-		if err := allParts[p](); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
+	parttest.Play(allParts)
 	os.Exit(m.Run())
 }
 

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -38,12 +39,17 @@ func startAlertmanager(t *testing.T, webhook string) string {
 	cmd := exec.CommandContext(ctx, tool, "--config.file=c.yml", "--storage.path=data", "--cluster.listen-address=",
 		"--web.listen-address="+addr)
 	cmd.Dir = dir
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		stop()
 		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("Alertmanager said:\n%s", &said)
+		}
 	})
 	until(t, "it answers", func() bool {
 		resp, err := http.Get("http://" + addr + "/-/ready")

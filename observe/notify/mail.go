@@ -14,6 +14,8 @@ import (
 	"net/textproto"
 	"strings"
 	"time"
+
+	"rhumb/observe"
 )
 
 // deliver sends a mail. Without TLS it says nothing to another machine.
@@ -131,7 +133,7 @@ func (e *endpoint) letter(r request) []byte {
 	header := func(name, value string) { fmt.Fprintf(&b, "%s: %s\r\n", name, value) }
 	header("From", "<"+e.from+">")
 	header("To", "<"+strings.Join(e.to, ">, <")+">")
-	header("Subject", mime.QEncoding.Encode("utf-8", clean(r.subject, maxTitle)))
+	header("Subject", mime.QEncoding.Encode("utf-8", observe.OneLine(r.subject, maxTitle)))
 	header("Date", r.at.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
 	header("Message-ID", "<"+rand.Text()+"@"+domain+">")
 	if id := labelLetters.ReplaceAllString(r.incident, "-"); id != "" {
@@ -152,7 +154,7 @@ func (e *endpoint) letter(r request) []byte {
 func reply(err error) error {
 	var code *textproto.Error
 	if errors.As(err, &code) {
-		return &refusal{text: fmt.Sprintf("the mail server answers %d: %s", code.Code, clean(code.Msg, maxShown)),
+		return &refusal{text: fmt.Sprintf("the mail server answers %d: %s", code.Code, observe.OneLine(code.Msg, maxShown)),
 			final: code.Code >= 500}
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/internal/pause"
+	"rhumb/observe"
 )
 
 const (
@@ -156,7 +157,7 @@ func (r *receiver) try(ctx context.Context, req request) error {
 		r.state.Sent, r.state.LastError, r.state.ErrorAt = time.Now(), "", time.Time{}
 		return nil
 	}
-	text := clean(r.scrub(err.Error()), maxError)
+	text := observe.OneLine(r.scrub(err.Error()), maxError)
 	if text != r.state.LastError {
 		r.log.Warn("message about alerts not sent", "err", text)
 	}

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"rhumb"
+	"rhumb/observe"
 )
 
 const (
@@ -34,10 +34,10 @@ func (m *Message) title(host string) string {
 		text = "Alert: " + subject + ": " + first
 	}
 	if n := m.count(); n > 1 {
-		text = clean(text, maxTitle-20)
+		text = observe.OneLine(text, maxTitle-20)
 		text += fmt.Sprintf(" (and %d more)", n-1)
 	}
-	return clean(text, maxTitle)
+	return observe.OneLine(text, maxTitle)
 }
 
 // lists returns the alerts of the message that are its reason, and the others.
@@ -68,7 +68,7 @@ func (m *Message) count() int {
 func (m *Message) body(markup func(string) string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) {
-		text := clean(fmt.Sprintf(format, args...), maxBody)
+		text := observe.OneLine(fmt.Sprintf(format, args...), maxBody)
 		if b.Len()+len(text) < maxBody {
 			b.WriteString(markup(text) + "\n")
 		}
@@ -141,23 +141,6 @@ func word(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// clean returns a text in one line, without what can't be printed, and cut.
-func clean(text string, most int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	if runes := []rune(text); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return text
 }
 
 // scrub removes secrets from a text: a receiver, or an error of the connection, may repeat them.

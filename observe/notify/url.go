@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"rhumb"
+	"rhumb/observe"
 )
 
 // endpoint is what the URL of a receiver says.
@@ -91,7 +92,7 @@ func parse(raw string) (endpoint, error) {
 	s, known := schemes[name]
 	e := endpoint{name: name + "://…", kind: s.kind, raw: raw}
 	switch {
-	case !ok || name == "" || !known && (len(name) > 40 || !printable(name)):
+	case !ok || name == "" || !known && (len(name) > 40 || !observe.IsPrintable(name)):
 		return e, rhumb.Errorf(rhumb.Invalid, "alert receiver: this is not a URL").
 			WithHint("write it as slack+https://HOST/PATH or smtp://HOST; %s", knownSchemes())
 	case !known:
@@ -103,7 +104,7 @@ func parse(raw string) (endpoint, error) {
 			"write characters such as / @ : %% of user and password as %%2F %%40 %%3A %%25")
 	}
 	switch n, err := strconv.Atoi(cmp.Or(u.Port(), "1")); {
-	case !isHost(u.Hostname()):
+	case !observe.IsHost(u.Hostname()):
 		return e, e.wrong("a host name is missing, or can't be one", "write it as %s://HOST", name)
 	case err != nil || n < 1 || n > 65535:
 		return e, e.wrong("the port is out of range", "ports go from 1 to 65535")
@@ -190,18 +191,4 @@ func address(s string) (string, bool) {
 func loopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// isHost reports whether a text is an IP address without a zone, or has only letters that names of hosts have.
-func isHost(s string) bool {
-	if ip, err := netip.ParseAddr(s); err == nil {
-		return ip.Zone() == ""
-	}
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	})
-}
-
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }

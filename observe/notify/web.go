@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/observe"
 )
 
 const (
@@ -197,7 +198,7 @@ func (e *endpoint) post() func(context.Context, request) error {
 // refused returns what a receiver's answer means.
 func refused(resp *http.Response, answer []byte) error {
 	r := &refusal{text: fmt.Sprintf("the receiver answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}
-	if text := strings.TrimSpace(clean(string(answer), maxShown)); text != "" {
+	if text := strings.TrimSpace(observe.OneLine(string(answer), maxShown)); text != "" {
 		r.text += ": " + text
 	}
 	if resp.StatusCode/100 == 3 {

@@ -44,7 +44,7 @@ func (l Line) HTML() template.HTML {
 	c.marks(sp, l.Marks)
 	c.WriteString(`</svg>`)
 	if len(series) > 0 {
-		c.legend(l, series, left)
+		c.legend(l, sp, series, left)
 	}
 	c.WriteString(`</figure>`)
 	return c.html()
@@ -61,7 +61,7 @@ func (l Line) draw(c *canvas, sp span, series []Series) {
 	c.grid(s)
 	c.stretched(s, l.Unit)
 	for _, line := range slices.Backward(series) { // the first one is drawn over all others
-		pieces := split(line.Points, l.Gap)
+		pieces := split(line.Points, l.gap(line.Points))
 		if line.Tone == ToneNew {
 			c.printf(`<path class="area" d="%s"/>`, c.path(sp, s, pieces, true))
 		}
@@ -98,11 +98,16 @@ func (l Line) drawn(sp span) (series []Series, left int) {
 	return series, left
 }
 
+// gap returns for how long there may be nothing between two points of a line.
+func (l Line) gap(ps []rhumb.Point) time.Duration {
+	if l.Gap > 0 {
+		return l.Gap
+	}
+	return 3 * usual(ps)
+}
+
 // split cuts points where there is nothing between two of them for too long.
 func split(ps []rhumb.Point, gap time.Duration) [][]rhumb.Point {
-	if gap <= 0 {
-		gap = 3 * usual(ps)
-	}
 	var pieces [][]rhumb.Point
 	begin := 0
 	for i := 1; i <= len(ps); i++ {
@@ -173,12 +178,15 @@ func describe(u Unit, series []Series) string {
 	return strings.Join(parts, "; ")
 }
 
-// legend names the lines with their latest values, and holds a table of their figures.
-func (c *canvas) legend(l Line, series []Series, left int) {
+// legend names the lines, with the latest values of those that go on to the end, and holds a table of their figures.
+func (c *canvas) legend(l Line, sp span, series []Series, left int) {
 	c.WriteString(`<figcaption><ul class="legend">`)
 	for _, s := range series {
-		last := s.Points[len(s.Points)-1].Value
-		c.printf(`<li><i class="key %s"></i>%s <b>%s</b></li>`, s.Tone, esc(short(s.Name)), esc(l.Unit.Format(last)))
+		c.printf(`<li><i class="key %s"></i>%s`, s.Tone, esc(short(s.Name)))
+		if last := s.Points[len(s.Points)-1]; sp.to.Sub(last.Time) <= l.gap(s.Points) {
+			c.printf(` <b>%s</b>`, esc(l.Unit.Format(last.Value)))
+		}
+		c.WriteString(`</li>`)
 	}
 	if left > 0 {
 		c.printf(`<li class="left">and %d more that aren't drawn</li>`, left)

@@ -25,7 +25,7 @@ func Spark(title string, ps []rhumb.Point) template.HTML {
 			top = bottom + 1
 		}
 		c.WriteString(`<path class="line new" d="`)
-		for _, piece := range split(ps, 0) {
+		for _, piece := range split(ps, 3*usual(ps)) {
 			for i, p := range piece {
 				x := math.Round(sp.at(p.Time) * width * 10)
 				y := math.Round((2 + (height-4)*(1-(p.Value-bottom)/(top-bottom))) * 10)

@@ -3,7 +3,6 @@ package look
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,43 +23,13 @@ func alertsCommand(a *cli.App) *cobra.Command {
 		"Without STACK, those of all stacks and of the server are shown."
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)
-	cmd.AddCommand(alertRulesCommand(a), alertReceiversCommand(a), alertTestCommand(a), silenceCommand(a),
-		unsilenceCommand(a), silencesCommand(a))
+	cmd.AddCommand(alertTestCommand(a), silenceCommand(a), unsilenceCommand(a),
+		listCommand(a, "rules [flags]", "List the rules: rhumb's own, and those of the stacks",
+			(*client.Client).AlertRules, view.AlertRules),
+		listCommand(a, "receivers [flags]", "Show where messages are sent, and how that goes",
+			(*client.Client).AlertReceivers, view.AlertReceivers),
+		listCommand(a, "silences [flags]", "List the silences", (*client.Client).Silences, view.Silences))
 	return cli.CompleteStackArg(a, cmd)
-}
-
-// show prints a list as JSON or as a table.
-func show[T any](a *cli.App, list []T, err error, table func(io.Writer, []T)) error {
-	if err != nil {
-		return err
-	}
-	if a.JSON() {
-		return view.JSON(a.Stdout, view.List(list))
-	}
-	table(a.Stdout, list)
-	return nil
-}
-
-func alertRulesCommand(a *cli.App) *cobra.Command {
-	cmd := a.Query("rules [flags]", "List the rules: rhumb's own, and those of the stacks", cobra.NoArgs,
-		func(ctx context.Context, c *client.Client, _ []string) error {
-			list, err := c.AlertRules(ctx)
-			return show(a, list, err, view.AlertRules)
-		})
-	a.HostFlag(cmd)
-	a.FormatFlag(cmd)
-	return cmd
-}
-
-func alertReceiversCommand(a *cli.App) *cobra.Command {
-	cmd := a.Query("receivers [flags]", "Show where messages are sent, and how that goes", cobra.NoArgs,
-		func(ctx context.Context, c *client.Client, _ []string) error {
-			list, err := c.AlertReceivers(ctx)
-			return show(a, list, err, view.AlertReceivers)
-		})
-	a.HostFlag(cmd)
-	a.FormatFlag(cmd)
-	return cmd
 }
 
 func alertTestCommand(a *cli.App) *cobra.Command {
@@ -84,17 +53,6 @@ func alertTestCommand(a *cli.App) *cobra.Command {
 				return rhumb.Errorf(rhumb.Unavailable, "the test message was not taken by %s", strings.Join(failed, ", "))
 			}
 			return nil
-		})
-	a.HostFlag(cmd)
-	a.FormatFlag(cmd)
-	return cmd
-}
-
-func silencesCommand(a *cli.App) *cobra.Command {
-	cmd := a.Query("silences [flags]", "List the silences", cobra.NoArgs,
-		func(ctx context.Context, c *client.Client, _ []string) error {
-			list, err := c.Silences(ctx)
-			return show(a, list, err, view.Silences)
 		})
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)

@@ -12,21 +12,8 @@ import (
 )
 
 func certsCommand(a *cli.App) *cobra.Command {
-	cmd := a.Query("certs [flags]", "Show the certificates of hosts served over TLS", cobra.NoArgs,
-		func(ctx context.Context, c *client.Client, _ []string) error {
-			list, err := c.Certificates(ctx)
-			if err != nil {
-				return err
-			}
-			if a.JSON() {
-				return view.JSON(a.Stdout, list)
-			}
-			view.Certificates(a.Stdout, list)
-			return nil
-		})
-	a.HostFlag(cmd)
-	a.FormatFlag(cmd)
-	return cmd
+	return listCommand(a, "certs [flags]", "Show the certificates of hosts served over TLS",
+		(*client.Client).Certificates, view.Certificates)
 }
 
 func caCommand(a *cli.App) *cobra.Command {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"path"
@@ -19,6 +18,7 @@ import (
 
 	"rhumb"
 	"rhumb/internal/atomicfile"
+	"rhumb/observe"
 )
 
 // Config is where lines are sent, and how.
@@ -85,7 +85,7 @@ func Parse(raw string) (Config, error) {
 	case !ok || name == "":
 		return Config{}, rhumb.Errorf(rhumb.Invalid, "log destination: this is not a URL").
 			WithHint("write it as syslog+tls://HOST:6514; %s", knownSchemes())
-	case !known && len(name) <= 40 && printable(name):
+	case !known && len(name) <= 40 && observe.IsPrintable(name):
 		return Config{}, rhumb.Errorf(rhumb.Invalid, "log destination: unknown scheme %q", name).
 			WithHint("%s", knownSchemes())
 	case !known:
@@ -128,7 +128,7 @@ func (c *Config) place(name string, s scheme, u *url.URL) error {
 	host, port := u.Hostname(), cmp.Or(u.Port(), s.port)
 	c.Name = name + "://" + net.JoinHostPort(host, port)
 	switch n, err := strconv.Atoi(port); {
-	case !isHost(host):
+	case !observe.IsHost(host):
 		c.Name = name + "://…"
 		return c.wrong("a host name is missing, or can't be one", "write %s://HOST:%s", name, s.port)
 	case err != nil || n < 1 || n > 65535:
@@ -179,7 +179,7 @@ func (c *Config) parameters(s scheme, query url.Values) error {
 		isHeader = isHeader && prefix == "" && slices.Contains(s.params, "header.")
 		switch {
 		case !isHeader && !slices.Contains(s.params, name):
-			if len(name) > 40 || !printable(name) {
+			if len(name) > 40 || !observe.IsPrintable(name) {
 				name = "…"
 			}
 			return c.wrong("unknown parameter "+strconv.Quote(name), "%s", allowed(s))
@@ -231,20 +231,6 @@ func allowed(s scheme) string {
 	}
 	list := strings.Join(s.params, ", ")
 	return "parameters are " + strings.Replace(list, "header.", "header.NAME", 1)
-}
-
-// isHost reports whether a text is an IP address without a zone, or has only letters that names of hosts have.
-func isHost(s string) bool {
-	if ip, err := netip.ParseAddr(s); err == nil {
-		return ip.Zone() == ""
-	}
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r != '.' && r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	})
-}
-
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // tlsConfig reads the files of TLS. It returns nil without TLS.
