@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -147,27 +146,4 @@ func TestAPageSurvivesTheDaemonsAbsence(t *testing.T) {
 		b.until(`document.getElementById("pulse").innerText.includes("live")`)
 	}
 	b.clean()
-}
-
-// firstPaint returns how long a page takes to its first paint, at best.
-func (b *browser) firstPaint(path string) time.Duration {
-	b.t.Helper()
-	best := time.Hour
-	for range 5 { // the machine may be busy
-		b.open(path)
-		b.until(`performance.getEntriesByName("first-contentful-paint").length > 0`)
-		ms := eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`)
-		best = min(best, time.Duration(ms*float64(time.Millisecond)))
-	}
-	return best
-}
-
-func TestTheFirstPaintIsFast(t *testing.T) {
-	b := browse(t, shopWorld().server())
-	least := b.firstPaint("/?key=wrong") // what this machine needs for any page
-	full := b.firstPaint("/stacks/shop")
-	t.Logf("first paint after %s; of a page with a few words after %s", full, least)
-	if full > least+200*time.Millisecond {
-		t.Errorf("first paint after %s, want at most 200 ms more than %s", full, least)
-	}
 }

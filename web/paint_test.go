@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What a page may take on the loopback address until it shows something, and what may be loaded for it.
+// What may be loaded for a page.
 const (
-	paintTime  = 200 // milliseconds
 	pageSize   = 100 << 10
 	assetsSize = 50 << 10 // browsers keep the style and the script
 )
@@ -47,11 +45,8 @@ func (l *loads) add(b *browser, url string) {
 }
 
 // A page with a line of text and nothing else takes its turns with each page: what that takes is the browser's own and
-// the machine's.
-func TestPagesPaintWithin200MillisecondsAlone(t *testing.T) {
-	if os.Getenv("RHUMB_TEST_ALONE") == "" {
-		t.Skip("measures time: make test runs it alone, with RHUMB_TEST_ALONE=1")
-	}
+// the machine's. The times are logged for docs/benchmarks.md and decide nothing.
+func TestPagesAreSmallAndPainted(t *testing.T) {
 	b := browse(t, newWorld().server())
 	b.look(1280, "light")
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -73,9 +68,6 @@ func TestPagesPaintWithin200MillisecondsAlone(t *testing.T) {
 		t.Logf("%-12s painted after %3.0f ms (fastest %3.0f; bare page %3.0f, fastest %3.0f; first byte after %3.0f), "+
 			"%2d kB, and %d kB of style and script", sh.name, l.Paint, page[0].Paint, least.Paint, floor[0].Paint, l.Wait,
 			l.Page>>10, l.Rest>>10)
-		if l.Paint > max(paintTime, 2*least.Paint) {
-			t.Errorf("%s is painted after %.0f ms, a bare page after %.0f", sh.name, l.Paint, least.Paint)
-		}
 		if l.Page > pageSize || l.Rest > assetsSize {
 			t.Errorf("%s loads %d bytes, and %d of style and script", sh.name, l.Page, l.Rest)
 		}
