@@ -288,7 +288,8 @@ func TestLeftoversOfARealEngineAreFound(t *testing.T) {
 	})
 	data := t.TempDir()
 	deps := Deps{Server: told{info: rhumb.ServerInfo{Version: "1", Proxy: true, Data: data}}, Engine: c, Files: Machine{},
-		Kernel: Machine{}, Network: Machine{}, Docker: dockerHost()}
+		Kernel: Machine{}, Network: Machine{}, Docker: dockerHost(),
+		Dial: func(string) (Client, error) { return nil, errors.New("servers of other tests aren't asked") }}
 	f := Gather(t.Context(), deps)
 	if f.Engine.Err != nil || f.Engine.Version == "" || f.Engine.API == "" || f.Engine.Root == "" ||
 		f.Leftovers.Err != nil {
