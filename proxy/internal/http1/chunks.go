@@ -1,6 +1,9 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // Limits of what chunks may cost beside their data. They are those of net/http.
 const (
@@ -57,6 +60,28 @@ func (c *Chunks) Next(b []byte) (data []byte, n int, err error) {
 		c.line = c.line[:0]
 	}
 	return nil, n, nil
+}
+
+// Compact moves all data in b to its front. It returns the data, and how many bytes of b it has read: all of them, unless
+// the body is done. An error is a *Fault.
+func (c *Chunks) Compact(b []byte) (data []byte, n int, err error) {
+	at := 0
+	for n < len(b) && c.state != atEnd {
+		piece, used, err := c.Next(b[n:])
+		if err != nil {
+			return nil, n, err
+		}
+		at += copy(b[at:], piece)
+		n += used
+	}
+	return b[:at], n, nil
+}
+
+// AppendChunk appends data as a chunk. There must be some: a chunk without data is the last.
+func AppendChunk(b, data []byte) []byte {
+	b = strconv.AppendUint(b, uint64(len(data)), 16)
+	b = append(append(b, "\r\n"...), data...)
+	return append(b, "\r\n"...)
 }
 
 // cut returns a line without its end, and how many bytes of b belong to it; nil: it hasn't ended.

@@ -28,14 +28,14 @@ type Request struct {
 	codings int
 }
 
-// Reset makes ready for the next request, with max bytes of memory kept at most.
+// Reset makes ready for the next request.
 func (r *Request) Reset() {
 	fields, opts := r.Fields[:0], r.options
 	if cap(fields) > 4*typicalFields {
 		fields = nil
 	}
 	opts.reset()
-	*r = Request{Fields: fields, options: opts}
+	*r = Request{Fields: fields, options: opts, Minor: 1}
 }
 
 const typicalFields = 32
@@ -77,6 +77,9 @@ func (r *Request) Parse(b []byte) (size int, err error) {
 	}
 }
 
+// Sized reports whether there is a Content-Length.
+func (r *Request) Sized() bool { return r.lengths > 0 }
+
 // takeFirst takes the line with the method, the target and the version.
 func (r *Request) takeFirst(line []byte) error {
 	if len(line) == 0 {
@@ -97,6 +100,7 @@ func (r *Request) takeFirst(line []byte) error {
 	case version:
 		r.Minor = 1
 	case " HTTP/1.0":
+		r.Minor = 0
 	default:
 		return ErrFirstLine
 	}

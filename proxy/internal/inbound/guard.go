@@ -92,21 +92,21 @@ func (g *guard) read(src io.Reader, p []byte) (int, error) {
 	return n, nil
 }
 
-// preface is how a client of HTTP/2 begins.
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+// Preface is how a client of HTTP/2 begins.
+const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // awaitPreface reads the preface of a client that agreed on HTTP/2. If anything else comes, the connection ends without
 // an answer: the client would not understand an answer of HTTP/1.
 func (g *guard) awaitPreface(src io.Reader) error {
-	for len(g.line) < len(preface) {
-		b := make([]byte, len(preface)-len(g.line))
+	for len(g.line) < len(Preface) {
+		b := make([]byte, len(Preface)-len(g.line))
 		n, err := src.Read(b)
 		g.line = append(g.line, b[:n]...)
-		if !strings.HasPrefix(preface, string(g.line)) {
+		if !strings.HasPrefix(Preface, string(g.line)) {
 			g.refused.Store(1)
 			return io.EOF
 		}
-		if err != nil && len(g.line) < len(preface) {
+		if err != nil && len(g.line) < len(Preface) {
 			return err
 		}
 	}
