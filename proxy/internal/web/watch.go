@@ -17,8 +17,8 @@ type watch struct {
 	armed atomic.Bool  // the timer runs
 	timer *time.Timer
 
-	of   int64     // only look uses it: the exchange that it saw last
-	seen time.Time // when that client had not ended its side yet
+	of    int64     // only look uses it: the exchange that it saw last
+	ended time.Time // since when that client may have ended its side; zero: it hasn't
 }
 
 // How long an exchange lasts before its client is looked at, and the most time between two looks.
@@ -71,7 +71,7 @@ func (w *watch) look() {
 		return
 	}
 	if since != w.of {
-		w.of, w.seen = since, time.Unix(0, since)
+		w.of, w.ended = since, time.Time{}
 	}
 	next := max(firstLook, min(rareLook, waited/4))
 	ended, dead := w.c.conn.Left()
@@ -80,14 +80,15 @@ func (w *watch) look() {
 		w.c.leave()
 		return
 	case ended:
-		left := w.c.server.deps.Limits.ProgressTime/2 - now.Sub(w.seen)
+		if w.ended.IsZero() {
+			w.ended = now.Add(-firstLook)
+		}
+		left := w.c.server.deps.Limits.ProgressTime/2 - now.Sub(w.ended)
 		if left <= 0 {
 			w.c.leave()
 			return
 		}
 		next = min(next, left)
-	default:
-		w.seen = now
 	}
 	w.timer.Reset(next)
 }
