@@ -114,18 +114,9 @@ var errHTTP2 = errors.New("the connection is one of HTTP/2")
 
 // turn reads a request and answers it. It reports whether another may follow.
 func (c *conversation) turn() (more bool) {
-	err := c.readHead()
-	var fault *http1.Fault
-	switch {
-	case err == nil:
-	case errors.Is(err, errHTTP2):
-		c.pass()
+	if err := c.readHead(); err != nil {
+		c.readFailed(err)
 		return false
-	case errors.As(err, &fault):
-		c.refuse(fault)
-		return false
-	default:
-		return false // the client has left, or took too long
 	}
 	c.served = true
 	c.server.conns.Note(c.conn, http.StateActive)
@@ -135,6 +126,17 @@ func (c *conversation) turn() (more bool) {
 		c.out = make([]byte, 0, outBuffer)
 	}
 	return more
+}
+
+// readFailed does what follows if no head could be read. A client that has left, or took too long, gets no answer.
+func (c *conversation) readFailed(err error) {
+	var fault *http1.Fault
+	switch {
+	case errors.Is(err, errHTTP2):
+		c.pass()
+	case errors.As(err, &fault):
+		c.refuse(fault)
+	}
 }
 
 // readHead reads the head of a request.

@@ -14,9 +14,7 @@ var errBroken = errors.New(brokenOff)
 func (x *exchange) deliver() {
 	c, a := x.c, &x.c.response
 	length := a.BodyLength(c.request.Method)
-	if x.upload.overtaken() || length < 0 && c.request.Minor == 0 {
-		x.last = true // an answer that overtakes its body must say that it is the last
-	}
+	x.last = x.last || length < 0 && c.request.Minor == 0
 	c.chunks.Reset()
 	c.out = x.appendAnswer(c.out[:0], length)
 	x.status = a.Status
@@ -27,11 +25,6 @@ func (x *exchange) deliver() {
 	}
 	switch {
 	case err == nil:
-		if x.repeatable() && a.Reusable(c.request.Method) && len(d.raw) == 0 {
-			c.hold(nil)
-			x.link.Keep()
-			x.link = nil
-		}
 		return
 	case !errors.Is(err, errBroken) || c.ctx.Err() != nil:
 		x.noteError(leftWithin)
@@ -40,6 +33,15 @@ func (x *exchange) deliver() {
 		x.noteError(brokenOff)
 	}
 	x.last = true
+}
+
+// release makes the link ready for another request, if it may carry one. All of the answer has been read.
+func (x *exchange) release() {
+	if x.repeatable() && x.c.response.Reusable(x.c.request.Method) {
+		x.c.hold(nil)
+		x.link.Keep()
+		x.link = nil
+	}
 }
 
 // delivery copies the body of an answer.
@@ -65,6 +67,9 @@ func (d *delivery) run() error {
 		}
 		if len(data) > 0 {
 			d.x.member.Bytes().Sent.Add(uint64(len(data)))
+		}
+		if d.ended && len(d.raw) == 0 {
+			d.x.release() // before the client can see that the answer has ended
 		}
 		if err := d.write(data); err != nil {
 			return err

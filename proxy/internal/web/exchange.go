@@ -145,13 +145,21 @@ func (x *exchange) forward() {
 		x.failed(err)
 		return
 	}
-	switch {
-	case c.response.Status == http.StatusSwitchingProtocols:
+	if c.response.Status == http.StatusSwitchingProtocols {
 		x.tunnel()
-	default:
-		x.deliver()
+		return
 	}
+	if x.upload.overtaken() {
+		x.last = true // an answer that overtakes its body must say that it is the last
+		if x.upload.malformed.Load() {
+			x.failed(errMalformed)
+			return
+		}
+	}
+	x.deliver()
 }
+
+var errMalformed = errors.New("the body can't be read")
 
 // try sends the request to a member, and returns once its answer has begun.
 func (x *exchange) try(m *backend.Member) error {
