@@ -31,6 +31,7 @@ type options struct {
 	image string        // an image whose program listens on ADDR after START_DELAY
 	n     int           // counted rounds of each measure
 	delay time.Duration // between a replica's start and its readiness
+	nginx string        // its binary; "": it isn't measured
 }
 
 func run(ctx context.Context) error {
@@ -39,8 +40,17 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.image, "image", "rhumb-test/app:1", "an image of test/images/app")
 	flag.IntVar(&o.n, "n", 10, "counted rounds")
 	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "time between a replica's start and its readiness")
-	part := flag.String("part", "", "only this part: deploy or logs")
+	flag.StringVar(&o.nginx, "nginx", "", "the binary of nginx, to measure it beside the proxy")
+	part := flag.String("part", "", "only this part: deploy, logs or proxy")
+	socket := flag.String("socket", "", "of the proxy that -part through runs")
+	standard := flag.Bool("standard", false, "that proxy serves HTTP/1 by the standard library")
 	flag.Parse()
+	switch *part {
+	case "proxy":
+		return measureProxy(ctx, o)
+	case "through": // a process of -part proxy
+		return passOn(ctx, *socket, *standard, flag.Arg(0), flag.Arg(1))
+	}
 	if *part != "deploy" {
 		if err := keepLogs(ctx); err != nil {
 			return err
