@@ -114,7 +114,7 @@ type options struct {
 // take takes in a value of Connection.
 func (o *options) take(value string) error {
 	for part := range strings.SplitSeq(value, ",") {
-		switch name := strings.Trim(part, " \t"); {
+		switch name := trim(part); {
 		case name == "":
 		case same(name, "close", false):
 			o.Close = true
@@ -170,7 +170,7 @@ func HasToken(list, lower string) bool {
 	for list != "" {
 		var part string
 		part, list, _ = strings.Cut(list, ",")
-		if same(strings.Trim(part, " \t"), lower, false) {
+		if same(trim(part), lower, false) {
 			return true
 		}
 	}

@@ -169,7 +169,7 @@ func (l *lines) next(b []byte) ([]byte, error) {
 }
 
 // trim returns a value without the blanks around it.
-func trim(b []byte) []byte {
+func trim[T string | []byte](b T) T {
 	for len(b) > 0 && blank(b[0]) {
 		b = b[1:]
 	}

@@ -46,7 +46,6 @@ func (x *exchange) ask(m *backend.Member) error {
 // converse sends the request over the link, and awaits the answer.
 func (x *exchange) converse(m *backend.Member) error {
 	c, u := x.c, &x.upload
-	c.back.settle(backBuffer)
 	c.back.from, c.back.to = 0, 0
 	c.response.Reset()
 	_, err := x.link.Write(c.out)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,7 @@ type conversation struct {
 
 	in       window // from the client
 	head     []byte // of the request, in in
+	desk     *desk  // nil while no exchange is under way
 	back     window // from the replica
 	out      []byte // to the replica or the client
 	request  http1.Request
@@ -55,7 +57,7 @@ const (
 	inBuffer   = 4 << 10
 	backBuffer = 16 << 10
 	outBuffer  = 4 << 10
-	maxKept    = 32 << 10 // an out buffer that has grown more isn't kept
+	maxOut     = 32 << 10 // an out buffer that has grown more isn't lent again
 	maxAnswer  = 1 << 20  // bytes of an answer's head
 )
 
@@ -86,7 +88,7 @@ func (c *conversation) run(ctx context.Context) {
 			c.server.conns.Note(c.conn, http.StateClosed)
 		}
 	}()
-	c.in.buf, c.back.buf, c.out = make([]byte, inBuffer), make([]byte, backBuffer), make([]byte, 0, outBuffer)
+	c.in.buf = make([]byte, inBuffer)
 	for c.turn() {
 	}
 	if c.dirty && c.ctx.Err() == nil {
@@ -120,11 +122,10 @@ func (c *conversation) turn() (more bool) {
 	}
 	c.served = true
 	c.server.conns.Note(c.conn, http.StateActive)
+	c.sit()
 	more = c.exchange.run()
+	c.rise()
 	c.server.conns.Note(c.conn, http.StateIdle)
-	if cap(c.out) > maxKept {
-		c.out = make([]byte, 0, outBuffer)
-	}
 	return more
 }
 
@@ -210,9 +211,36 @@ func (c *conversation) refuse(f *http1.Fault) {
 		p = page.Unexpected()
 	}
 	c.server.deps.Log.Debug("request refused", "client", c.peer, "err", f)
+	c.sit()
+	defer c.rise()
 	c.exchange.reset()
 	c.exchange.say(p, &http.Request{Header: http.Header{}})
 	c.dirty = true
+}
+
+// desk has the buffers of an exchange. An idle connection needs none.
+type desk struct{ back, out []byte }
+
+var desks = sync.Pool{New: func() any {
+	return &desk{make([]byte, backBuffer), make([]byte, 0, outBuffer)}
+}}
+
+// sit lends a desk to the exchange that begins.
+func (c *conversation) sit() {
+	c.desk = desks.Get().(*desk)
+	c.back, c.out = window{buf: c.desk.back}, c.desk.out
+}
+
+// rise gives the desk back.
+func (c *conversation) rise() {
+	if len(c.back.buf) == backBuffer {
+		c.desk.back = c.back.buf
+	}
+	if cap(c.out) <= maxOut {
+		c.desk.out = c.out[:0]
+	}
+	desks.Put(c.desk)
+	c.desk, c.back, c.out = nil, window{}, nil
 }
 
 // What a client may still send after its last answer, and for how long. A connection that is closed while there are
