@@ -43,6 +43,7 @@ test: check images
 	@scripts/compiler
 	go test -tags failpoints ./internal/failpoint
 	CI=true go test $(RACE) -p 3 -timeout 15m $$(go list ./... | grep -vE '/(rollout|test/e2e)$$')
+	RHUMB_TEST_HTTP=standard CI=true go test $(RACE) -short -timeout 15m ./proxy
 	go test ./rollout
 	go test $(RACE) -short ./rollout
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy

@@ -50,18 +50,26 @@ func run(ctx context.Context) error {
 		return measureProxy(ctx, o)
 	case "through": // a process of -part proxy
 		return passOn(ctx, *socket, *standard, flag.Arg(0), flag.Arg(1))
-	}
-	if *part != "deploy" {
-		if err := keepLogs(ctx); err != nil {
+	case "logs":
+		return measureLogs(ctx, o)
+	case "":
+		if err := measureLogs(ctx, o); err != nil {
 			return err
 		}
-		if err := followAndIdle(ctx, o); err != nil {
-			return err
-		}
 	}
-	if *part == "logs" {
-		return nil
+	return measureDeploy(ctx, o)
+}
+
+// measureLogs measures what keeps and follows logs.
+func measureLogs(ctx context.Context, o options) error {
+	if err := keepLogs(ctx); err != nil {
+		return err
 	}
+	return followAndIdle(ctx, o)
+}
+
+// measureDeploy measures deployments beside the floor and docker-compose.
+func measureDeploy(ctx context.Context, o options) error {
 	c, err := newCompose(o)
 	if err != nil {
 		return err

@@ -62,8 +62,8 @@ func (c *Chunks) Next(b []byte) (data []byte, n int, err error) {
 	return nil, n, nil
 }
 
-// Compact moves all data in b to its front. It returns the data, and how many bytes of b it has read: all of them, unless
-// the body is done. An error is a *Fault.
+// Compact moves all data in b to its front. It returns the data, and how many bytes of b it has read: all of them,
+// unless the body is done. An error is a *Fault.
 func (c *Chunks) Compact(b []byte) (data []byte, n int, err error) {
 	at := 0
 	for n < len(b) && c.state != atEnd {

@@ -26,8 +26,8 @@ type Conn struct {
 	release func()
 	log     *slog.Logger
 	state   connState
-	guard   *guard            // nil: not HTTP
-	early   []byte            // bytes that were read already, and are read again
+	guard   *guard // nil: not HTTP
+	earlier
 	tls     *tls.Conn         // nil: in clear
 	name    string            // the name that the client asked for in its handshake
 	leaf    *x509.Certificate // the certificate that it was shown; nil: in clear, or the session was resumed
@@ -66,7 +66,7 @@ func (c *Conn) Watch(l Limits, client *Client, log *slog.Logger) {
 // Guard has the connection read through a guard from now on: what comes next is for the HTTP server of the standard
 // library.
 func (c *Conn) Guard(l Limits) {
-	c.guard = &guard{max: l.Header + 8<<10, agreed: c.agreed()}
+	c.guard = &guard{max: l.Header + 8<<10, agreed: agreed(c)}
 }
 
 // Agreement is what a handshake says about the protocol of HTTP.
@@ -81,7 +81,7 @@ const (
 
 // Agreed returns what the handshake says about the protocol.
 func (c *Conn) Agreed() Agreement {
-	switch c.agreed() {
+	switch agreed(c) {
 	case "":
 		return NoAgreement
 	case protocolHTTP2:
@@ -90,15 +90,18 @@ func (c *Conn) Agreed() Agreement {
 	return OnHTTP1
 }
 
-func (c *Conn) agreed() string {
+func agreed(c *Conn) string {
 	if c.tls == nil {
 		return ""
 	}
 	return c.tls.ConnectionState().NegotiatedProtocol
 }
 
-// Return takes back bytes that were read too early. The next read returns a copy of them.
-func (c *Conn) Return(b []byte) { c.early = append(c.early, b...) }
+// earlier has bytes that were read already, and are read again.
+type earlier struct{ early []byte }
+
+// Return takes back bytes that were read too early. The next reads return a copy of them.
+func (e *earlier) Return(b []byte) { e.early = append(e.early, b...) }
 
 // Suspect counts a request of HTTP/1 that reached the handler, and reports whether the guard has refused it already.
 func (c *Conn) Suspect() bool {

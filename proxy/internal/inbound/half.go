@@ -56,7 +56,7 @@ func (c *Conn) wakeUp() {
 }
 
 // Left reports whether the client has ended its side, and whether the connection is dead. It reads nothing.
-func (c *Conn) Left() (ended, dead bool) {
+func Left(c *Conn) (ended, dead bool) {
 	err := onSocket(c.TCPConn, func(fd int) error {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 		_, err := unix.Poll(p, 0)

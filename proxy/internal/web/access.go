@@ -94,10 +94,11 @@ func (a *access) end() {
 		a.noteError(http.StatusText(a.status))
 	}
 	r := a.r
-	a.server.log(&line{method: r.Method, host: r.Host, path: r.RequestURI, proto: r.Proto, status: a.status,
+	l := accessLine{method: r.Method, host: r.Host, path: r.RequestURI, proto: r.Proto, status: a.status,
 		bytes: a.bytes.Load(), begun: a.begun, client: a.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr()),
 		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err,
-		request: cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id"))})
+		request: cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id"))}
+	l.write(a.server.deps.Access)
 }
 
 // whole reports whether the answer has the length that its header says.

@@ -40,10 +40,10 @@ type conversation struct {
 	passed    bool // the connection is another's
 	deadline  time.Time
 
-	in       window // from the client
+	in       buffer // from the client
 	head     []byte // of the request, in in
 	desk     *desk  // nil while no exchange is under way
-	back     window // from the replica
+	back     buffer // from the replica
 	out      []byte // to the replica or the client
 	request  http1.Request
 	response http1.Response
@@ -198,7 +198,7 @@ func (c *conversation) pass() {
 	c.conn.Return(c.in.bytes())
 	c.conn.Guard(inboundLimits(c.server.deps.Limits))
 	_ = c.conn.SetReadDeadline(time.Now().Add(c.server.deps.Limits.HeaderTime)) // if it fails, so does the read
-	c.server.queue(c.conn, c.other)
+	c.other.take(c.conn, &c.server.conns)
 }
 
 // refuse answers a request that could not be read.
@@ -214,7 +214,7 @@ func (c *conversation) refuse(f *http1.Fault) {
 	c.sit()
 	defer c.rise()
 	c.exchange.reset()
-	c.exchange.say(p, &http.Request{Header: http.Header{}})
+	reply{&c.exchange}.write(&http.Request{Header: http.Header{}}, p.Write)
 	c.dirty = true
 }
 
@@ -228,10 +228,10 @@ var desks = sync.Pool{New: func() any {
 // sit lends a desk to the exchange that begins.
 func (c *conversation) sit() {
 	c.desk = desks.Get().(*desk)
-	c.back, c.out = window{buf: c.desk.back}, c.desk.out
+	c.back, c.out = buffer{buf: c.desk.back}, c.desk.out
 }
 
-// rise gives the desk back.
+// rise returns the desk.
 func (c *conversation) rise() {
 	if len(c.back.buf) == backBuffer {
 		c.desk.back = c.back.buf
@@ -240,7 +240,7 @@ func (c *conversation) rise() {
 		c.desk.out = c.out[:0]
 	}
 	desks.Put(c.desk)
-	c.desk, c.back, c.out = nil, window{}, nil
+	c.desk, c.back, c.out = nil, buffer{}, nil
 }
 
 // What a client may still send after its last answer, and for how long. A connection that is closed while there are

@@ -1,13 +1,8 @@
 package web
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"errors"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +26,6 @@ type exchange struct {
 	member  *backend.Member // nil: no replica has answered
 	link    *backend.Link   // to it; nil: none, or no more
 	stale   bool            // an idle link was closed by its replica: the request gets a link of its own
-	interim int             // answers of 1xx that have come
 
 	last   bool  // the connection ends with the answer
 	status int   // of the answer; 0: none has begun
@@ -43,7 +37,7 @@ type exchange struct {
 func (x *exchange) reset() {
 	c := x.c
 	x.snap, x.backend, x.logged, x.begun, x.path, x.hsts = c.server.deps.Served.Load(), "", nil, time.Now(), "", 0
-	x.member, x.link, x.stale, x.interim = nil, nil, false, 0
+	x.member, x.link, x.stale = nil, nil, false
 	x.last, x.status, x.sent, x.err = false, 0, 0, ""
 	x.upload.c = c
 	x.upload.reset(&c.request)
@@ -65,9 +59,9 @@ func (x *exchange) run() (more bool) {
 	switch ok := x.pass(); {
 	case !ok:
 	case !known:
-		x.refuse(page.NotFound(&http.Request{Host: r.Host}))
+		reply{x}.page(page.NotFound(&http.Request{Host: r.Host}))
 	case r.Method == http.MethodConnect:
-		x.refuse(page.NotAllowed())
+		reply{x}.page(page.NotAllowed())
 	default:
 		x.forward()
 	}
@@ -98,14 +92,14 @@ func (x *exchange) route() (known bool) {
 func (x *exchange) pass() bool {
 	r := &x.c.request
 	if r.Target == "*" {
-		x.own(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+		reply{x}.with(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 		return false
 	}
 	if x.enters() {
 		return true
 	}
 	answered := false
-	x.own(func(w http.ResponseWriter, r *http.Request) {
+	reply{x}.with(func(w http.ResponseWriter, r *http.Request) {
 		_, answered = x.c.server.entrance(x.snap, w, r)
 	})
 	return !answered
@@ -133,7 +127,7 @@ func (x *exchange) enters() bool {
 // forward sends the request to a replica, and its answer to the client.
 func (x *exchange) forward() {
 	c := x.c
-	c.out = x.appendRequest(c.out[:0])
+	c.out = outgoing{c}.append(c.out[:0])
 	var err error
 	if x.upload.small(&c.request) {
 		c.out, err = x.upload.readSmall(c.out)
@@ -208,29 +202,11 @@ func (x *exchange) failed(err error) {
 		x.last = true // the client is gone, or the proxy's time is over
 		return
 	default:
-		p = x.c.server.failure(x.backend, err)
+		p = failure(&x.c.server.deps, x.backend, err)
 	}
 	x.upload.stop()
 	x.noteError(p.String())
-	x.refuse(p)
-}
-
-// failure returns the page for a request that no replica has answered.
-func (s *Server) failure(name string, err error) page.Page {
-	stack := s.deps.Served.Load().Stack(name)
-	if stack == "" {
-		stack = "The service"
-	}
-	switch {
-	case errors.Is(err, backend.ErrCrowded):
-		return page.Crowded(stack)
-	case errors.Is(err, backend.ErrBusy):
-		return page.Busy(stack)
-	case errors.Is(err, backend.ErrUnready), errors.Is(err, backend.ErrNoBackend):
-		return page.Unready(stack)
-	}
-	s.deps.Log.Debug("request failed", "backend", name, "err", err)
-	return page.Failed(stack)
+	reply{x}.page(p)
 }
 
 // noteError notes why the proxy answers, or why the answer isn't whole.
@@ -258,8 +234,8 @@ func (x *exchange) end() {
 		x.noteError(http.StatusText(x.status))
 	}
 	r, s := &x.c.request, x.c.server
-	l := line{method: r.Method, host: r.Host, path: r.Target, proto: "HTTP/1.1", status: x.status, bytes: x.sent,
-		begun: x.begun, client: x.client(), to: x.logged, member: x.member, err: x.err,
+	l := accessLine{method: r.Method, host: r.Host, path: r.Target, proto: "HTTP/1.1", status: x.status, bytes: x.sent,
+		begun: x.begun, client: outgoing{x.c}.client(), to: x.logged, member: x.member, err: x.err,
 		agent: http1.First(r.Fields, http1.UserAgent), referer: http1.First(r.Fields, http1.Referer),
 		request: http1.First(r.Fields, http1.RequestID)}
 	if r.Minor == 0 {
@@ -268,88 +244,5 @@ func (x *exchange) end() {
 	if l.request == "" && x.member != nil {
 		l.request = http1.First(x.c.response.Fields, http1.RequestID)
 	}
-	s.log(&l)
+	l.write(s.deps.Access)
 }
-
-// own answers with what do writes. The answer is one of the proxy's own; none of the body has been read, unless a
-// replica was to get it. Nothing is sent if do writes nothing.
-func (x *exchange) own(do func(http.ResponseWriter, *http.Request)) {
-	c := x.c
-	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(bytes.TrimPrefix(c.head, []byte("\r\n")))))
-	if err != nil {
-		r = &http.Request{Header: http.Header{}, Method: c.request.Method, Host: c.request.Host}
-	}
-	r.RemoteAddr = c.conn.RemoteAddr().String()
-	x.write(r.WithContext(context.WithValue(c.ctx, connKey{}, c.conn)), do)
-}
-
-// refuse answers with a page.
-func (x *exchange) refuse(p page.Page) {
-	h := http.Header{}
-	if accept := http1.First(x.c.request.Fields, http1.Accept); accept != "" {
-		h.Set("Accept", accept)
-	}
-	x.say(p, &http.Request{Header: h, Method: x.c.request.Method, Host: x.c.request.Host})
-}
-
-func (x *exchange) say(p page.Page, r *http.Request) {
-	x.write(r, func(w http.ResponseWriter, r *http.Request) { p.Write(w, r) })
-}
-
-// write sends an answer of the proxy's own.
-func (x *exchange) write(r *http.Request, do func(http.ResponseWriter, *http.Request)) {
-	c := x.c
-	w := &answer{header: http.Header{}}
-	do(w, r)
-	if w.status == 0 {
-		return
-	}
-	x.last = x.last || w.header.Get("Connection") == "close" || !x.upload.whole
-	x.status, x.sent = w.status, int64(len(w.body))
-	b := appendStatus(c.out[:0], c.request.Minor, w.status, http.StatusText(w.status))
-	length := w.header.Get("Content-Length")
-	if length == "" {
-		length = strconv.Itoa(len(w.body))
-	}
-	b = appendField(b, "Content-Length", length)
-	w.header.Del("Content-Length")
-	w.header.Del("Connection")
-	for name, values := range w.header {
-		for _, v := range values {
-			b = appendField(b, name, v)
-		}
-	}
-	b = appendField(b, "Date", c.server.dates.now(time.Now()))
-	b = x.appendConnection(b)
-	c.out = append(append(b, "\r\n"...), w.body...)
-	if _, err := c.conn.Write(c.out); err != nil {
-		x.last = true
-		x.noteError(leftWithin)
-	}
-}
-
-// answer is an answer of the proxy's own, before it is sent.
-type answer struct {
-	header http.Header
-	status int
-	body   []byte
-}
-
-// Header returns the header.
-func (a *answer) Header() http.Header { return a.header }
-
-// WriteHeader sets the status.
-func (a *answer) WriteHeader(status int) {
-	if a.status == 0 {
-		a.status = status
-	}
-}
-
-// Write appends to the body.
-func (a *answer) Write(b []byte) (int, error) {
-	a.WriteHeader(http.StatusOK)
-	a.body = append(a.body, b...)
-	return len(b), nil
-}
-
-var _ io.Writer = (*answer)(nil)

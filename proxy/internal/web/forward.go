@@ -103,7 +103,7 @@ func (f *forwarding) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case f.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // the client is gone, or the proxy's time is over
 	default:
-		answer = f.server.failure(f.backend, err)
+		answer = failure(&f.server.deps, f.backend, err)
 	}
 	f.access.noteError(answer.String())
 	answer.Write(w, r)
@@ -141,4 +141,22 @@ func (a *answerBody) Read(b []byte) (int, error) {
 		a.access.noteError(brokenOff)
 	}
 	return n, err
+}
+
+// failure returns the page for a request that no replica has answered.
+func failure(deps *Deps, name string, err error) page.Page {
+	stack := deps.Served.Load().Stack(name)
+	if stack == "" {
+		stack = "The service"
+	}
+	switch {
+	case errors.Is(err, backend.ErrCrowded):
+		return page.Crowded(stack)
+	case errors.Is(err, backend.ErrBusy):
+		return page.Busy(stack)
+	case errors.Is(err, backend.ErrUnready), errors.Is(err, backend.ErrNoBackend):
+		return page.Unready(stack)
+	}
+	deps.Log.Debug("request failed", "backend", name, "err", err)
+	return page.Failed(stack)
 }

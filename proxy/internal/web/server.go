@@ -156,7 +156,7 @@ func (s *Server) Serve(c *inbound.Conn) {
 	s.conns.Note(c, http.StateNew)
 	if s.deps.Standard || c.Agreed() == inbound.OnHTTP2 {
 		c.Guard(inboundLimits(s.deps.Limits))
-		s.queue(c, server)
+		server.take(c, &s.conns)
 		return
 	}
 	if !s.talks.begin(newConversation(s, c, server)) {
@@ -165,13 +165,13 @@ func (s *Server) Serve(c *inbound.Conn) {
 	}
 }
 
-// queue passes a connection to a server of the standard library.
-func (s *Server) queue(c *inbound.Conn, server *webServer) {
+// take serves a connection, unless the server has ended.
+func (w *webServer) take(c *inbound.Conn, conns *inbound.Conns) {
 	select {
-	case server.queue.conns <- c:
-	case <-server.queue.done:
+	case w.queue.conns <- c:
+	case <-w.queue.done:
 		_ = c.Close()
-		s.conns.Note(c, http.StateClosed)
+		conns.Note(c, http.StateClosed)
 	}
 }
 

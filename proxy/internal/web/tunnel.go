@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/http1"
 )
 
 // tunnel passes the change of protocol on, and then copies both ways until a side ends. When the replica ends its side,
@@ -15,7 +16,7 @@ func (x *exchange) tunnel() {
 	c := x.c
 	c.watch.rest()
 	x.last, x.status = true, http.StatusSwitchingProtocols
-	c.out = append(x.appendSwitch(c.out[:0]), "\r\n"...)
+	c.out = append(appendSwitch(c.out[:0], &c.response), "\r\n"...)
 	if _, err := c.conn.Write(c.out); err != nil {
 		x.noteError(leftWithin)
 		return
@@ -41,8 +42,7 @@ func (x *exchange) tunnel() {
 }
 
 // appendSwitch appends the answer that changes the protocol.
-func (x *exchange) appendSwitch(b []byte) []byte {
-	a := &x.c.response
+func appendSwitch(b []byte, a *http1.Response) []byte {
 	b = appendStatus(b, 1, a.Status, a.Reason)
 	for i := range a.Fields {
 		if f := &a.Fields[i]; passes(f, a) {

@@ -152,7 +152,7 @@ func (u *upload) note(err error) error {
 	return err
 }
 
-// end gives back what was read behind the body, and the buffer.
+// end returns what was read behind the body to the conversation, and the buffer.
 func (u *upload) end() {
 	if u.buf == nil {
 		u.c.in.take(-len(u.raw)) // they are the last that have come
@@ -189,7 +189,7 @@ func (u *upload) send(to io.WriteCloser, received *atomic.Uint64) {
 				out = http1.AppendChunk(out, data)
 			}
 			if ended {
-				out = u.c.exchange.appendTrailers(out)
+				out = outgoing{u.c}.appendTrailers(out)
 			}
 			data = out
 		}

@@ -3,6 +3,8 @@ package web
 import (
 	"sync/atomic"
 	"time"
+
+	"rhumb/proxy/internal/inbound"
 )
 
 // watch notices that a client leaves while its exchange is under way and nothing is read from it. It looks at the
@@ -74,7 +76,7 @@ func (w *watch) look() {
 		w.of, w.ended = since, time.Time{}
 	}
 	next := max(firstLook, min(rareLook, waited/4))
-	ended, dead := w.c.conn.Left()
+	ended, dead := inbound.Left(w.c.conn)
 	switch {
 	case dead:
 		w.c.leave()

@@ -6,19 +6,19 @@ import (
 	"rhumb/proxy/internal/http1"
 )
 
-// window is a buffer of bytes that have come and haven't been used. Heads stay where they are while they are used,
+// buffer has bytes that have come and haven't been used. Heads stay where they are while they are used,
 // because their texts share its memory.
-type window struct {
+type buffer struct {
 	buf      []byte
 	from, to int
 }
 
-func (w *window) bytes() []byte { return w.buf[w.from:w.to] }
+func (w *buffer) bytes() []byte { return w.buf[w.from:w.to] }
 
-func (w *window) take(n int) { w.from += n }
+func (w *buffer) take(n int) { w.from += n }
 
 // settle moves what is left to the front, and lets go of a buffer that has grown. No text is used any more.
-func (w *window) settle(size int) {
+func (w *buffer) settle(size int) {
 	n := copy(w.buf, w.bytes())
 	w.from, w.to = 0, n
 	if len(w.buf) > size && n <= size {
@@ -27,7 +27,7 @@ func (w *window) settle(size int) {
 }
 
 // read reads once from src. It makes room for up to limit bytes; more are http1.ErrTooLarge.
-func (w *window) read(src io.Reader, limit int) error {
+func (w *buffer) read(src io.Reader, limit int) error {
 	if w.to == len(w.buf) {
 		if w.to-w.from >= limit {
 			return http1.ErrTooLarge
@@ -48,11 +48,11 @@ func (w *window) read(src io.Reader, limit int) error {
 }
 
 // put appends bytes that were read elsewhere.
-func (w *window) put(b []byte) {
+func (w *buffer) put(b []byte) {
 	w.buf = append(w.buf[:w.to], b...)
 	w.to = len(w.buf)
 	w.buf = w.buf[:cap(w.buf)]
 }
 
 // rest returns the part of the buffer behind what was used. What is read there keeps nothing in place that is used.
-func (w *window) rest() []byte { return w.buf[w.from:] }
+func (w *buffer) rest() []byte { return w.buf[w.from:] }

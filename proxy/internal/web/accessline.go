@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"io"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -11,8 +12,8 @@ import (
 	"rhumb/proxy/internal/backend"
 )
 
-// line is what the access log says of one request. Its texts are used only until it has been written.
-type line struct {
+// accessLine is what the access log says of one request. Its texts are used only until it has been written.
+type accessLine struct {
 	method, host, path, proto string
 	status                    int
 	bytes                     int64
@@ -31,18 +32,18 @@ const (
 	brokenOff  = "the replica broke off its answer"
 )
 
-// log writes a line.
-func (s *Server) log(l *line) {
+// write writes the line.
+func (l *accessLine) write(to io.Writer) {
 	b := lineBuffers.Get().(*[]byte)
 	*b = l.append((*b)[:0])
-	_, _ = s.deps.Access.Write(*b) // it never fails
+	_, _ = to.Write(*b) // it never fails
 	lineBuffers.Put(b)
 }
 
 var lineBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
 // append appends the line in JSON. The collector of logs knows the names of the stack, service, release and replica.
-func (l *line) append(b []byte) []byte {
+func (l *accessLine) append(b []byte) []byte {
 	b = append(b, `{"level":"`...)
 	b = append(b, levelOf(l.status).String()...)
 	b = append(b, '"')
