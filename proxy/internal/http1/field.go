@@ -132,7 +132,10 @@ func (o *options) take(value string) error {
 	return nil
 }
 
-func (o *options) reset() { *o = options{Named: o.Named[:0]} }
+func (o *options) reset() {
+	clear(o.Named)
+	*o = options{Named: o.Named[:0]}
+}
 
 // Names reports whether Connection names a field.
 func (o *options) Names(field string) bool {

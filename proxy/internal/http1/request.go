@@ -30,6 +30,7 @@ type Request struct {
 
 // Reset makes ready for the next request.
 func (r *Request) Reset() {
+	clear(r.Fields) // they would keep a buffer in memory
 	fields, opts := r.Fields[:0], r.options
 	if cap(fields) > 4*typicalFields {
 		fields = nil

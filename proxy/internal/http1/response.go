@@ -21,6 +21,7 @@ type Response struct {
 
 // Reset makes ready for the next response.
 func (r *Response) Reset() {
+	clear(r.Fields) // they would keep a buffer in memory
 	fields, opts := r.Fields[:0], r.options
 	if cap(fields) > 4*typicalFields {
 		fields = nil

@@ -239,6 +239,7 @@ func (c *conversation) rise() {
 	if cap(c.out) <= maxOut {
 		c.desk.out = c.out[:0]
 	}
+	c.response.Reset()
 	desks.Put(c.desk)
 	c.desk, c.back, c.out = nil, buffer{}, nil
 }

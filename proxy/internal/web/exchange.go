@@ -68,7 +68,7 @@ func (x *exchange) run() (more bool) {
 	if !x.upload.stop() {
 		x.last, x.c.dirty = true, true
 	}
-	if x.last && len(x.c.in.bytes()) > 0 {
+	if x.last && (r.Asks || len(x.c.in.bytes()) > 0) {
 		x.c.dirty = true
 	}
 	return !x.last

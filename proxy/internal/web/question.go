@@ -23,7 +23,6 @@ type question struct {
 func (q *question) put() error {
 	c, u := q.c, &q.x.upload
 	c.back.from, c.back.to = 0, 0
-	c.response.Reset()
 	_, err := q.x.link.Write(c.out)
 	if err != nil && (q.x.repeatable() || !u.deafens(err)) {
 		return err
