@@ -90,6 +90,7 @@ func (u *upload) next() ([]byte, error) {
 		if err != nil {
 			return nil, u.note(err)
 		}
+		u.came += len(data) // what frames the data is no progress
 		if u.whole {
 			return data, io.EOF
 		}
@@ -132,7 +133,7 @@ func (u *upload) fill() error {
 		return os.ErrDeadlineExceeded
 	}
 	n, err := u.c.conn.Read(room)
-	u.came, u.spent = u.came+n, u.spent+time.Since(now)
+	u.spent += time.Since(now)
 	u.raw = room[:n]
 	switch {
 	case n > 0:
