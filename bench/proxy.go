@@ -32,19 +32,26 @@ const (
 const (
 	proxyClients = 32
 	proxyRound   = 2 * time.Second
-	ask          = "GET /cart?item=7 HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
+	ask          = "GET /%s HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n" +
 		"Accept: text/html,*/*;q=0.8\r\nAccept-Encoding: gzip, br\r\nCookie: session=0123456789abcdef\r\n\r\n"
 	answer = "HTTP/1.1 200 OK\r\nDate: Sat, 28 Nov 2026 22:00:00 GMT\r\nContent-Type: text/plain\r\n" +
-		"Content-Length: 5\r\nCache-Control: no-store\r\n\r\nhello"
+		"Content-Length: %d\r\nCache-Control: no-store\r\n\r\n%shello"
+	large = 64 << 10
 )
+
+// kinds are what is asked for, in turns.
+var kinds = []struct {
+	name   string
+	path   string
+	closes bool // after each answer
+}{{"small answers", "small", false}, {"64 kB answers", "large", false}, {"a connection per request", "small", true}}
 
 // through is one way: a process that passes requests on to the replica.
 type through struct {
 	name string
 	addr string
 	cmd  *exec.Cmd
-	cpu  series // per request
-	done int64
+	cpu  []series // per request, by kind
 }
 
 // measureProxy compares the CPU time that one small request costs, with the ways in turns.
@@ -72,17 +79,21 @@ func measureProxy(ctx context.Context, o options) error {
 	}
 	for range o.n + 1 {
 		for _, w := range ways {
-			if err := w.round(ctx); err != nil {
-				return fmt.Errorf("%s: %w", w.name, err)
+			for k := range kinds {
+				if err := w.round(ctx, k); err != nil {
+					return fmt.Errorf("%s: %w", w.name, err)
+				}
 			}
 		}
 	}
-	fmt.Printf("CPU time of a small request through one process, %d clients, %d rounds in turns\n", proxyClients, o.n)
-	for _, w := range ways {
-		w.cpu = w.cpu[1:] // the first round warms up
-		fmt.Printf("  %-26s %6.1f µs  (%.2f of %s), %d requests/s\n", w.name, micros(w.cpu.median()),
-			micros(w.cpu.median())/micros(ways[0].cpu.median()), ways[0].name,
-			w.done/int64(o.n+1)/int64(proxyRound/time.Second))
+	fmt.Printf("CPU time of a request through one process, %d clients, %d rounds in turns\n", proxyClients, o.n)
+	for k, kind := range kinds {
+		fmt.Println(kind.name)
+		first := micros(ways[0].cpu[k][1:].median()) // the first round warms up
+		for _, w := range ways {
+			cpu := micros(w.cpu[k][1:].median())
+			fmt.Printf("  %-26s %6.1f µs  (%.2f of %s)\n", w.name, cpu, cpu/first, ways[0].name)
+		}
 	}
 	return nil
 }
@@ -98,10 +109,17 @@ func serveCanned(l net.Listener) {
 		}
 		go func() { // ends with its connection
 			defer c.Close()
-			buf, back := make([]byte, 8<<10), []byte(answer)
+			buf, small := make([]byte, 8<<10), fmt.Appendf(nil, answer, 5, "")
+			rest := strings.Repeat("x", large-5)
+			big := fmt.Appendf(nil, answer, large, rest)
 			for {
-				if _, err := c.Read(buf); err != nil {
+				n, err := c.Read(buf)
+				if err != nil {
 					return
+				}
+				back := small
+				if bytes.HasPrefix(buf[:n], []byte("GET /large")) {
+					back = big
 				}
 				if _, err := c.Write(back); err != nil {
 					return
@@ -188,7 +206,7 @@ func (w *through) stop() {
 }
 
 // round sends requests for a while, and notes what each has cost the process.
-func (w *through) round(ctx context.Context) error {
+func (w *through) round(ctx context.Context, kind int) error {
 	before, err := cpuTime(w.cmd.Process.Pid)
 	if err != nil {
 		return err
@@ -199,7 +217,7 @@ func (w *through) round(ctx context.Context) error {
 	errs := make([]error, proxyClients)
 	var clients sync.WaitGroup
 	for i := range errs {
-		clients.Go(func() { errs[i] = askOn(ctx, w.addr, &requests) })
+		clients.Go(func() { errs[i] = askFor(ctx, kind, w.addr, &requests) })
 	}
 	clients.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -209,20 +227,36 @@ func (w *through) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.done += requests.Load()
-	w.cpu = append(w.cpu, (after-before)/time.Duration(requests.Load()))
+	if w.cpu == nil {
+		w.cpu = make([]series, len(kinds))
+	}
+	w.cpu[kind] = append(w.cpu[kind], (after-before)/time.Duration(max(1, requests.Load())))
 	return nil
 }
 
-// askOn sends one request after the other until ctx ends.
-func askOn(ctx context.Context, addr string, requests *atomic.Int64) error {
+// askFor asks for a kind until ctx ends.
+func askFor(ctx context.Context, kind int, addr string, requests *atomic.Int64) error {
+	turns := 1 << 40
+	if kinds[kind].closes {
+		turns = 1
+	}
+	for ctx.Err() == nil {
+		if err := askOn(ctx, fmt.Appendf(nil, ask, kinds[kind].path), turns, addr, requests); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askOn sends one request after the other on a connection, until there were enough or ctx ends.
+func askOn(ctx context.Context, out []byte, turns int, addr string, requests *atomic.Int64) error {
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	out, buf := []byte(ask), make([]byte, 4<<10)
-	for ctx.Err() == nil {
+	buf := make([]byte, large+4<<10)
+	for i := 0; i < turns && ctx.Err() == nil; i++ {
 		if _, err := c.Write(out); err != nil {
 			return err
 		}

@@ -192,3 +192,68 @@ func echoPath(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	fmt.Fprintf(w, "<%s>", r.URL.Path)
 }
+
+// A chunk of one byte costs a client six bytes. Only the one byte is progress.
+func TestFramingIsNoProgressOfABody(t *testing.T) {
+	p, addr := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 500 * time.Millisecond, Progress: 30}}), freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", echoPath)))
+	c := dialSmall(t, addr)
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+	for end := time.Now().Add(5 * time.Second); !cut(c); time.Sleep(25 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it isn't cut")
+		}
+		io.WriteString(c, "1\r\nx\r\n")
+	}
+}
+
+// RFC 9110, 10.1.1: a replica that doesn't know of 100-continue waits for the body.
+func TestABodyIsAskedForIfTheReplicaDoesNot(t *testing.T) {
+	p, addr := start(t, proxy.Options{}), freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, tcp(t, "a", func(c net.Conn) {
+		for buf, n := make([]byte, 8<<10), 0; !bytes.Contains(buf[:n], []byte("words")); {
+			m, err := c.Read(buf[n:])
+			if n += m; err != nil {
+				return
+			}
+		}
+		io.WriteString(c, smallAnswer)
+	})))
+	c := front{port: addr.String()}.dial(t)
+	io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+	const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
+	head := make([]byte, len(goOn))
+	if _, err := io.ReadFull(c, head); err != nil || string(head) != goOn {
+		t.Fatalf("%q, %v", head, err)
+	}
+	if a := converse(c, "words"); !strings.HasPrefix(a, "HTTP/1.1 200 OK\r\n") || !strings.Contains(a, "hello") {
+		t.Errorf("%q", a)
+	}
+}
+
+func TestHTTP10IsKeptAliveIfItAsks(t *testing.T) {
+	p, addr := start(t, proxy.Options{}), freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, canned(t, smallAnswer)))
+	ask := "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+	a := say(t, addr, ask+ask+"GET / HTTP/1.0\r\n\r\n")
+	if strings.Count(a, "HTTP/1.0 200 OK\r\n") != 3 || strings.Count(a, "Connection: keep-alive\r\n") != 2 ||
+		strings.Contains(a, "left open") {
+		t.Errorf("%q", a)
+	}
+}
+
+// The length of such an answer is only seen by its end, which a client of HTTP/1.1 must be able to tell from a break.
+func TestAnAnswerUntilTheEndComesInChunks(t *testing.T) {
+	p, addr := start(t, proxy.Options{}), freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, tcp(t, "a", func(c net.Conn) {
+		c.Read(make([]byte, 8<<10))
+		io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n"+strings.Repeat("words ", 10_000))
+	})))
+	if code, body := get(t, "http://"+addr.String()); code != 200 || body != strings.Repeat("words ", 10_000) {
+		t.Errorf("%d, %d bytes", code, len(body))
+	}
+	a := say(t, addr, "GET / HTTP/1.0\r\n\r\n")
+	if _, body, _ := strings.Cut(a, "\r\n\r\n"); body != strings.Repeat("words ", 10_000) {
+		t.Errorf("HTTP/1.0: %d bytes", len(body))
+	}
+}
