@@ -195,7 +195,8 @@ func echoPath(w http.ResponseWriter, r *http.Request) {
 
 // A chunk of one byte costs a client six bytes. Only the one byte is progress.
 func TestFramingIsNoProgressOfABody(t *testing.T) {
-	p, addr := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 500 * time.Millisecond, Progress: 30}}), freeAddr(t)
+	o := proxy.Options{Limits: proxy.Limits{ProgressTime: 500 * time.Millisecond, Progress: 30}}
+	p, addr := start(t, o), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", echoPath)))
 	c := dialSmall(t, addr)
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
