@@ -51,6 +51,7 @@ test: check images
 	go test -tags failpoints ./internal/failpoint
 	CI=true go test $(RACE) -p 3 -timeout 15m \
 		$$(go list ./... | grep -vE '^rhumb/(rollout|observe/why|observe/alerts|observe/metrics|web|test/e2e)$$')
+	RHUMB_TEST_HTTP=standard CI=true go test $(RACE) -short -timeout 15m ./proxy
 	CI=true go test -p 1 -timeout 15m $(LONG)
 	go test $(RACE) -short $(LONG)
 	RHUMB_TEST_ALONE=1 go test -timeout 5m -run 'Alone$$' ./proxy

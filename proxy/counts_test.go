@@ -140,9 +140,9 @@ func TestARequestWithoutAnyEndpointIsOfNoRelease(t *testing.T) {
 func TestAClientThatLeavesCountsForTheTimeThatItWaited(t *testing.T) {
 	for name, client := range speakers(t) {
 		t.Run(name, func(t *testing.T) {
-			// Over HTTP/1 the end of a client's side is held back for half of ProgressTime.
-			p := start(t, proxy.Options{Limits: proxy.Limits{ProgressTime: 2 * time.Second}})
-			addr, asked := freeAddr(t), make(chan struct{}, 1)
+			// the end of a client's side is held back for half of this time
+			o := proxy.Options{Limits: proxy.Limits{ProgressTime: 400 * time.Millisecond}}
+			p, addr, asked := start(t, o), freeAddr(t), make(chan struct{}, 1)
 			apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(_ http.ResponseWriter, r *http.Request) {
 				asked <- struct{}{}
 				<-r.Context().Done()

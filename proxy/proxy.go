@@ -33,6 +33,7 @@ type Options struct {
 	Limits         Limits         // zero fields take their defaults
 	Segments       Segments       // nil: tables with segments are refused
 	Lives          Lives          // nil: a dead replica stays in until the daemon takes it out
+	StandardHTTP   bool           // HTTP/1 is served by the standard library, which costs more
 	Access         io.Writer      // gets a line for each request to a backend with an access log; nil: there are none
 	Log            *slog.Logger   // nil: nothing is logged
 }
@@ -116,7 +117,8 @@ func New(o Options) (*Proxy, error) {
 	p.segments = newSegmentKeeper(o.Segments, p.served, o.Log)
 	balancer := backend.New(&p.served.now, p.limits)
 	p.http = web.New(web.Deps{Served: &p.served.now, Balancer: balancer, Certificates: p.certs,
-		Trusted: o.TrustedProxies, Limits: p.limits, Access: o.Access, Log: o.Log})
+		Trusted: o.TrustedProxies, Limits: p.limits, Standard: o.StandardHTTP,
+		Access: o.Access, Log: o.Log})
 	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http,
 		tcp: &tcpServer{served: p.served, balancer: balancer, limits: p.limits},
 		tls: inbound.TLSConfig(p.certs.Certificate), places: make(limits.Places, p.limits.TotalConns),

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,12 +22,16 @@ import (
 	"rhumb/proxy"
 )
 
+// standardHTTP has all tests run with HTTP/1 served by the standard library.
+var standardHTTP = os.Getenv("RHUMB_TEST_HTTP") == "standard"
+
 // start runs a proxy until the test ends.
 func start(t testing.TB, o proxy.Options) *proxy.Proxy {
 	t.Helper()
 	if o.Limits.StopTime == 0 {
 		o.Limits.StopTime = 200 * time.Millisecond
 	}
+	o.StandardHTTP = o.StandardHTTP || standardHTTP
 	p, err := proxy.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -185,6 +185,7 @@ func repeatable(r *http.Request) bool {
 
 // closeIdle closes the idle connections, and those in use once they become idle.
 func (e *Endpoint) closeIdle() {
+	e.links.close()
 	if ts := e.transports.Load(); ts != nil {
 		ts.reused.CloseIdleConnections()
 	}

@@ -17,6 +17,7 @@ type Endpoint struct {
 
 	failedUntil atomic.Int64 // Unix nanoseconds; until then others are preferred
 	transports  atomic.Pointer[transports]
+	links       links
 	connecting  chan struct{} // has one place: the connection that is being made
 }
 

@@ -26,8 +26,8 @@ type Conn struct {
 	release func()
 	log     *slog.Logger
 	state   connState
-	guard   *guard            // nil: not HTTP
-	early   []byte            // bytes of another protocol that the server has read already
+	guard   *guard // nil: not HTTP
+	earlier
 	tls     *tls.Conn         // nil: in clear
 	name    string            // the name that the client asked for in its handshake
 	leaf    *x509.Certificate // the certificate that it was shown; nil: in clear, or the session was resumed
@@ -55,17 +55,53 @@ type Limits struct {
 	ProgressTime time.Duration // within which a client has to move them
 }
 
-// ExpectHTTP has the connection read through a guard from now on, and watches that its client takes what it is sent. If
-// client isn't nil, closing the connection leaves it.
-func (c *Conn) ExpectHTTP(l Limits, client *Client, log *slog.Logger) {
+// Watch watches from now on that the client takes what it is sent. If client isn't nil, closing the connection leaves
+// it.
+func (c *Conn) Watch(l Limits, client *Client, log *slog.Logger) {
 	c.client, c.log = client, log
 	c.pace = watch(c.TCPConn, l)
 	c.wake = make(chan struct{}, 1)
-	c.guard = &guard{max: l.Header + 8<<10}
-	if c.tls != nil {
-		c.guard.agreed = c.tls.ConnectionState().NegotiatedProtocol
-	}
 }
+
+// Guard has the connection read through a guard from now on: what comes next is for the HTTP server of the standard
+// library.
+func (c *Conn) Guard(l Limits) {
+	c.guard = &guard{max: l.Header + 8<<10, agreed: agreed(c)}
+}
+
+// Agreement is what a handshake says about the protocol of HTTP.
+type Agreement int
+
+// Agreements. In clear there is none.
+const (
+	NoAgreement Agreement = iota
+	OnHTTP1
+	OnHTTP2
+)
+
+// Agreed returns what the handshake says about the protocol.
+func (c *Conn) Agreed() Agreement {
+	switch agreed(c) {
+	case "":
+		return NoAgreement
+	case protocolHTTP2:
+		return OnHTTP2
+	}
+	return OnHTTP1
+}
+
+func agreed(c *Conn) string {
+	if c.tls == nil {
+		return ""
+	}
+	return c.tls.ConnectionState().NegotiatedProtocol
+}
+
+// earlier has bytes that were read already, and are read again.
+type earlier struct{ early []byte }
+
+// Return takes back bytes that were read too early. The next reads return a copy of them.
+func (e *earlier) Return(b []byte) { e.early = append(e.early, b...) }
 
 // Suspect counts a request of HTTP/1 that reached the handler, and reports whether the guard has refused it already.
 func (c *Conn) Suspect() bool {
@@ -74,21 +110,12 @@ func (c *Conn) Suspect() bool {
 	return refused != 0 && c.served >= refused
 }
 
-// Read reads what the guard lets pass.
+// Read reads what the guard lets pass, or everything if there is none.
 func (c *Conn) Read(b []byte) (int, error) {
-	var src io.Reader = c.TCPConn
-	if c.tls != nil {
-		src = c.tls
-	}
 	if c.guard == nil || c.state.hijacked() {
-		if len(c.early) > 0 {
-			n := copy(b, c.early)
-			c.early = c.early[n:]
-			return n, nil
-		}
-		return src.Read(b)
+		return unguarded{c}.Read(b)
 	}
-	n, err := c.guard.read(src, b)
+	n, err := c.guard.read(unguarded{c}, b)
 	if !c.patient() {
 		return 0, io.EOF
 	}
@@ -96,6 +123,22 @@ func (c *Conn) Read(b []byte) (int, error) {
 		err = c.heldEnd()
 	}
 	return n, err
+}
+
+// unguarded reads what the client sends, whatever it is.
+type unguarded struct{ c *Conn }
+
+func (u unguarded) Read(b []byte) (int, error) {
+	switch c := u.c; {
+	case len(c.early) > 0:
+		n := copy(b, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	case c.tls != nil:
+		return c.tls.Read(b)
+	default:
+		return c.TCPConn.Read(b)
+	}
 }
 
 // Close closes the connection and releases its places.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"rhumb/proxy/internal/http1"
 )
 
 // guard looks over the bytes that a client sends, before the HTTP server reads them. The server is lenient where the
@@ -90,21 +92,21 @@ func (g *guard) read(src io.Reader, p []byte) (int, error) {
 	return n, nil
 }
 
-// preface is how a client of HTTP/2 begins.
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+// Preface is how a client of HTTP/2 begins.
+const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // awaitPreface reads the preface of a client that agreed on HTTP/2. If anything else comes, the connection ends without
 // an answer: the client would not understand an answer of HTTP/1.
 func (g *guard) awaitPreface(src io.Reader) error {
-	for len(g.line) < len(preface) {
-		b := make([]byte, len(preface)-len(g.line))
+	for len(g.line) < len(Preface) {
+		b := make([]byte, len(Preface)-len(g.line))
 		n, err := src.Read(b)
 		g.line = append(g.line, b[:n]...)
-		if !strings.HasPrefix(preface, string(g.line)) {
+		if !strings.HasPrefix(Preface, string(g.line)) {
 			g.refused.Store(1)
 			return io.EOF
 		}
-		if err != nil && len(g.line) < len(preface) {
+		if err != nil && len(g.line) < len(Preface) {
 			return err
 		}
 	}
@@ -211,7 +213,7 @@ func (g *guard) takeLine(line []byte) bool {
 			return true
 		}
 		name, _, ok := field(line)
-		return ok && !FramesBody(name)
+		return ok && !http1.FramesBody(name)
 	}
 	return false
 }
@@ -223,7 +225,7 @@ func (g *guard) takeRequestLine(line []byte) bool {
 	}
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	target, version, ok := bytes.Cut(rest, []byte(" "))
-	if !ok || !IsToken(method) || len(target) == 0 || bytes.IndexByte(target, '\t') >= 0 {
+	if !ok || !http1.IsToken(method) || len(target) == 0 || bytes.IndexByte(target, '\t') >= 0 {
 		return false
 	}
 	g.state = atHeader
@@ -251,7 +253,7 @@ func (g *guard) takeHeader(line []byte) bool {
 	f := &g.frame
 	switch {
 	case bytes.EqualFold(name, []byte("Content-Length")):
-		if f.length || f.chunked || !IsNumber(string(value)) {
+		if f.length || f.chunked || !http1.IsNumber(value) {
 			return false
 		}
 		n, err := strconv.ParseInt(string(value), 10, 64)
@@ -266,7 +268,7 @@ func (g *guard) takeHeader(line []byte) bool {
 	case bytes.EqualFold(name, []byte("Upgrade")):
 		f.upgrade = true
 	}
-	return !FramesBody(name)
+	return !http1.FramesBody(name)
 }
 
 // takeChunkSize takes a size in hexadecimal and drops its extensions.
@@ -325,38 +327,5 @@ func (g *guard) idle() bool {
 // field splits a header line.
 func field(line []byte) (name, value []byte, ok bool) {
 	name, value, ok = bytes.Cut(line, []byte(":"))
-	return name, bytes.Trim(value, " "), ok && IsToken(name)
-}
-
-// FramesBody reports whether a header says how long a body is, or seems to for servers that take "_" for "-" (CGI,
-// WSGI).
-func FramesBody[T string | []byte](name T) bool {
-	var plain [len("Transfer-Encoding")]byte
-	if len(name) != len("Content-Length") && len(name) != len(plain) {
-		return false
-	}
-	for i := range len(name) {
-		if plain[i] = name[i]; name[i] == '_' {
-			plain[i] = '-'
-		}
-	}
-	n := plain[:len(name)]
-	return bytes.EqualFold(n, []byte("Content-Length")) || bytes.EqualFold(n, []byte("Transfer-Encoding"))
-}
-
-// IsNumber reports whether s is a length as HTTP writes it: digits only.
-func IsNumber(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
-}
-
-// IsToken reports whether b is a token of RFC 9110.
-func IsToken[T string | []byte](b T) bool {
-	for i := range len(b) {
-		c := b[i]
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !letter && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return len(b) > 0
+	return name, bytes.Trim(value, " "), ok && http1.IsToken(name)
 }

@@ -39,7 +39,7 @@ func FuzzTheGuardAndTheServerAgree(f *testing.F) {
 		if refused != (h.refused.Load() != 0) || !refused && !bytes.Equal(out, torn) {
 			t.Fatalf("whole: %q\ntorn: %q", out, torn)
 		}
-		if isHTTP2 := bytes.HasPrefix(in, []byte(preface)); isHTTP2 || g.state == foreign {
+		if isHTTP2 := bytes.HasPrefix(in, []byte(Preface)); isHTTP2 || g.state == foreign {
 			if !isHTTP2 || refused || !bytes.Equal(out, in) {
 				t.Fatalf("read as HTTP/2: %q", out)
 			}

@@ -1,10 +1,13 @@
 package inbound
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // heldEnd returns what the server reads when the client has ended its side. The server takes that end for a client that
@@ -50,4 +53,19 @@ func (c *Conn) wakeUp() {
 	case c.wake <- struct{}{}:
 	default: // it has been woken already, or there is none: sending to nil never happens
 	}
+}
+
+// Left reports whether the client has ended its side, and whether the connection is dead. It reads nothing.
+func Left(c *Conn) (ended, dead bool) {
+	err := onSocket(c.TCPConn, func(fd int) error {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		_, err := unix.Poll(p, 0)
+		ended = p[0].Revents&unix.POLLRDHUP != 0
+		dead = p[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
+		return err
+	})
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return true, true
+	}
+	return ended, dead
 }

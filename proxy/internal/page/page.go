@@ -44,6 +44,18 @@ func Bad() Page {
 		why: "Where it ends isn't certain, or it breaks the rules of HTTP.", close: true}
 }
 
+// TooLarge answers a request whose header is too large.
+func TooLarge() Page {
+	return Page{status: http.StatusRequestHeaderFieldsTooLarge, what: "The request's header is too large",
+		why: "It has too many fields, or too long ones.", close: true}
+}
+
+// Unexpected answers a request whose expectation is unknown.
+func Unexpected() Page {
+	return Page{status: http.StatusExpectationFailed, what: "The request expects too much",
+		why: "Of the expectations of HTTP, only 100-continue is known here.", close: true}
+}
+
 // Misdirected answers a request on a connection that is for other hosts.
 func Misdirected() Page {
 	return Page{status: http.StatusMisdirectedRequest, what: "Another connection is needed",

@@ -76,8 +76,10 @@ func RequestHost(hostport string) string {
 			return strings.ToLower(inner)
 		}
 	}
-	if name, _, err := net.SplitHostPort(h); err == nil {
-		h = name
+	if strings.IndexByte(h, ':') >= 0 { // without a port, the error of SplitHostPort would take memory
+		if name, _, err := net.SplitHostPort(h); err == nil {
+			h = name
+		}
 	}
 	if strings.HasPrefix(h, "*") {
 		return ""

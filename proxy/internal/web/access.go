@@ -2,10 +2,8 @@ package web
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -89,82 +87,21 @@ func (a *access) end() {
 	switch left := a.r.Context().Err() != nil; {
 	case a.status == 0:
 		a.status = statusLeft
-		a.noteError("the client left before an answer began")
+		a.noteError(leftBefore)
 	case left && a.status != http.StatusSwitchingProtocols && !a.whole():
-		a.noteError("the client left before the answer's end")
+		a.noteError(leftWithin)
 	case a.member == nil && a.status >= 400:
 		a.noteError(http.StatusText(a.status))
 	}
-	b := lineBuffers.Get().(*[]byte)
-	*b = a.append((*b)[:0])
-	_, _ = a.server.deps.Access.Write(*b) // it never fails
-	lineBuffers.Put(b)
+	r := a.r
+	l := accessLine{method: r.Method, host: r.Host, path: r.RequestURI, proto: r.Proto, status: a.status,
+		bytes: a.bytes.Load(), begun: a.begun, client: a.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr()),
+		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err,
+		request: cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id"))}
+	l.write(a.server.deps.Access)
 }
 
 // whole reports whether the answer has the length that its header says.
 func (a *access) whole() bool {
 	return a.r.Method == http.MethodHead || a.Header().Get("Content-Length") == strconv.FormatInt(a.bytes.Load(), 10)
-}
-
-var lineBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
-
-// append appends the line in JSON. The collector of logs knows the names of the stack, service, release and replica.
-func (a *access) append(b []byte) []byte {
-	r := a.r
-	b = append(b, `{"level":"`...)
-	b = append(b, levelOf(a.status).String()...)
-	b = append(b, '"')
-	b = appendString(b, "method", r.Method)
-	b = appendString(b, "host", r.Host)
-	b = appendString(b, "path", r.RequestURI)
-	b = appendString(b, "proto", r.Proto)
-	b = append(b, `,"status":`...)
-	b = strconv.AppendInt(b, int64(a.status), 10)
-	b = append(b, `,"bytes":`...)
-	b = strconv.AppendInt(b, a.bytes.Load(), 10)
-	b = append(b, `,"duration":`...)
-	b = strconv.AppendFloat(b, time.Since(a.begun).Seconds(), 'f', 6, 64)
-	b = appendString(b, "client", a.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr()).String())
-	b = appendString(b, "user_agent", r.UserAgent())
-	b = appendString(b, "referer", r.Referer())
-	b = appendString(b, "request_id", cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id")))
-	b = appendString(b, "stack", a.to.Stack)
-	b = appendString(b, "service", a.to.Service)
-	if a.member != nil {
-		b = append(b, `,"release":`...)
-		b = strconv.AppendInt(b, int64(a.member.Spec.Release), 10)
-		b = appendString(b, "replica", a.member.Spec.Name)
-	}
-	b = appendString(b, "error", a.err)
-	return append(b, '}')
-}
-
-// levelOf returns how serious an answer is.
-func levelOf(status int) rhumb.Level {
-	switch {
-	case status >= 500:
-		return rhumb.LevelError
-	case status >= 400:
-		return rhumb.LevelWarn
-	}
-	return rhumb.LevelInfo
-}
-
-// maxAccessText is how many bytes of a text from a client are in the line.
-const maxAccessText = 4000
-
-// appendString appends a member of a JSON object, unless it is empty.
-func appendString(b []byte, name, s string) []byte {
-	if s == "" {
-		return b
-	}
-	b = append(append(append(b, `,"`...), name...), `":`...)
-	s = s[:min(len(s), maxAccessText)]
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(s) // a string can always be written
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
 }

@@ -94,10 +94,6 @@ func (f *forwarding) clientFailed(ctx context.Context) bool {
 
 // failed answers a request that got no answer from a replica.
 func (f *forwarding) failed(w http.ResponseWriter, r *http.Request, err error) {
-	stack := f.server.deps.Served.Load().Stack(f.backend)
-	if stack == "" {
-		stack = "The service"
-	}
 	var answer page.Page
 	switch {
 	case f.body != nil && f.body.Slow():
@@ -106,15 +102,8 @@ func (f *forwarding) failed(w http.ResponseWriter, r *http.Request, err error) {
 		answer = page.Bad()
 	case f.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // the client is gone, or the proxy's time is over
-	case errors.Is(err, backend.ErrCrowded):
-		answer = page.Crowded(stack)
-	case errors.Is(err, backend.ErrBusy):
-		answer = page.Busy(stack)
-	case errors.Is(err, backend.ErrUnready), errors.Is(err, backend.ErrNoBackend):
-		answer = page.Unready(stack)
 	default:
-		f.server.deps.Log.Debug("request failed", "backend", f.backend, "err", err)
-		answer = page.Failed(stack)
+		answer = failure(&f.server.deps, f.backend, err)
 	}
 	f.access.noteError(answer.String())
 	answer.Write(w, r)
@@ -149,7 +138,25 @@ func (a *answerBody) Read(b []byte) (int, error) {
 	}
 	if err != nil && err != io.EOF && a.ctx.Err() == nil {
 		a.member.NoteCut()
-		a.access.noteError("the replica broke off its answer")
+		a.access.noteError(brokenOff)
 	}
 	return n, err
+}
+
+// failure returns the page for a request that no replica has answered.
+func failure(deps *Deps, name string, err error) page.Page {
+	stack := deps.Served.Load().Stack(name)
+	if stack == "" {
+		stack = "The service"
+	}
+	switch {
+	case errors.Is(err, backend.ErrCrowded):
+		return page.Crowded(stack)
+	case errors.Is(err, backend.ErrBusy):
+		return page.Busy(stack)
+	case errors.Is(err, backend.ErrUnready), errors.Is(err, backend.ErrNoBackend):
+		return page.Unready(stack)
+	}
+	deps.Log.Debug("request failed", "backend", name, "err", err)
+	return page.Failed(stack)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"strings"
+
+	"rhumb/proxy/internal/inbound"
 )
 
 // rewrite makes the request that a replica gets from the one that came in. Host and query stay to the letter, and so
@@ -21,15 +23,14 @@ func (s *Server) rewrite(pr *httputil.ProxyRequest) {
 		out.Header.Del("Connection") // which names only the upgrade
 	}
 	if out.Host == "" {
-		out.Host = calledAt(in)
+		out.Host = calledAt(connOf(in))
 	}
 	s.setOrigin(in, out)
 }
 
 // calledAt returns the address that the client has called, for a request without a Host. The transport would put in the
 // address of the replica, and the replica's redirects would then name that.
-func calledAt(r *http.Request) string {
-	c := connOf(r)
+func calledAt(c *inbound.Conn) string {
 	at := addrPortOf(c.LocalAddr().String()).String()
 	if c.Encrypted() {
 		return strings.TrimSuffix(at, ":443")

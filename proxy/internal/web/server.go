@@ -39,6 +39,7 @@ type Deps struct {
 	Certificates Certificates
 	Trusted      []netip.Prefix // peers whose X-Forwarded-* are believed
 	Limits       limits.Limits
+	Standard     bool      // HTTP/1 is served by the standard library, as HTTP/2 is
 	Access       io.Writer // gets a line for each request to a backend with an access log; nil: there are no lines
 	Log          *slog.Logger
 }
@@ -51,16 +52,19 @@ type Server struct {
 	conns    inbound.Conns
 	clients  inbound.Clients
 	streams  *limits.Streams
+	talks    talks
+	buffers  flow.AnswerBuffers
+	dates    dates
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
 	leaving  atomic.Bool  // each answer asks its client to come back on another connection
 }
 
 // New returns a server that serves nothing until Run.
 func New(d Deps) *Server {
-	s := &Server{deps: d, streams: limits.NewStreams(d.Limits)}
+	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: newTalks()}
 	s.reverse = httputil.ReverseProxy{
 		Rewrite:    s.rewrite,
-		BufferPool: &flow.AnswerBuffers{},
+		BufferPool: &s.buffers,
 		ErrorLog:   slog.NewLogLogger(d.Log.Handler(), slog.LevelDebug), // mostly clients that left
 	}
 	s.servers = [2]webServer{s.newServer(manyStreams), s.newServer(fewStreams)}
@@ -133,6 +137,7 @@ func (s *Server) Run(ctx context.Context) error {
 		server.BaseContext = func(net.Listener) context.Context { return ctx }
 		work.Go(func() { errs[i] = server.Server.Serve(server.queue) })
 	}
+	s.talks.run(ctx)
 	work.Wait()
 	for _, err := range errs {
 		if err != nil && !isEnd(err) {
@@ -142,18 +147,31 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Serve takes an accepted connection. It returns as soon as the connection is the HTTP server's.
+// Serve takes an accepted connection. It returns as soon as the connection has an owner.
 func (s *Server) Serve(c *inbound.Conn) {
 	client, server := s.server(c)
-	c.ExpectHTTP(inboundLimits(s.deps.Limits), client, s.deps.Log)
+	c.Watch(inboundLimits(s.deps.Limits), client, s.deps.Log)
 	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
 	_ = c.SetReadDeadline(time.Now().Add(s.deps.Limits.HeaderTime))
 	s.conns.Note(c, http.StateNew)
-	select {
-	case server.queue.conns <- c:
-	case <-server.queue.done:
+	if s.deps.Standard || c.Agreed() == inbound.OnHTTP2 {
+		c.Guard(inboundLimits(s.deps.Limits))
+		server.take(c, &s.conns)
+		return
+	}
+	if !s.talks.begin(newConversation(s, c, server)) {
 		_ = c.Close()
 		s.conns.Note(c, http.StateClosed)
+	}
+}
+
+// take serves a connection, unless the server has ended.
+func (w *webServer) take(c *inbound.Conn, conns *inbound.Conns) {
+	select {
+	case w.queue.conns <- c:
+	case <-w.queue.done:
+		_ = c.Close()
+		conns.Note(c, http.StateClosed)
 	}
 }
 
@@ -177,6 +195,7 @@ func (s *Server) CloseQuiet(ctx context.Context, quiet time.Duration) {
 	for _, server := range s.servers {
 		_ = server.queue.Close() // returns nil
 	}
+	s.talks.end()
 	s.finish()
 }
 
@@ -185,6 +204,7 @@ func (s *Server) Close() {
 	for _, server := range s.servers {
 		_ = server.Close() // the connections are cut anyway
 	}
+	s.talks.end()
 }
 
 // finish waits for the requests that have begun. A WaitGroup would not do: a stream that was already read may begin its

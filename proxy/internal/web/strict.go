@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"rhumb/proxy/internal/inbound"
+	"rhumb/proxy/internal/http1"
 	"rhumb/proxy/internal/table"
 )
 
@@ -15,7 +15,7 @@ func suspect(r *http.Request) bool {
 	if r.ProtoMajor == 1 && connOf(r).Suspect() {
 		return true
 	}
-	if r.ProtoMajor == 2 && !inbound.IsToken(r.Method) {
+	if r.ProtoMajor == 2 && !http1.IsToken(r.Method) {
 		return true
 	}
 	return !wellAimed(r) || !table.ValidHost(r.Host) || lengthDoubtful(r.Header)
@@ -39,12 +39,12 @@ func wellAimed(r *http.Request) bool {
 // lengthDoubtful reports whether a header's Content-Length isn't one number, or another field could be taken for it.
 func lengthDoubtful(h http.Header) bool {
 	for k := range h {
-		if strings.Contains(k, "_") && inbound.FramesBody(k) {
+		if strings.Contains(k, "_") && http1.FramesBody(k) {
 			return true
 		}
 	}
 	length := h["Content-Length"]
-	return len(length) > 1 || len(length) == 1 && !inbound.IsNumber(length[0])
+	return len(length) > 1 || len(length) == 1 && !http1.IsNumber(length[0])
 }
 
 // ofTheServer answers a request about the proxy itself, which has no options. net/http would do so before any handler,
