@@ -346,7 +346,7 @@ var machineFaults = []fault{
 			}
 		})
 	}},
-	{"a killed proxy whose losses nobody counts", kinds(rhumb.HappenedProxy), "", func(w *world, _ int) {
+	{"a killed proxy whose losses were not counted", kinds(rhumb.HappenedProxy), "", func(w *world, _ int) {
 		w.since(func(w *world, _ time.Time) { w.node.proxyStart = w.at })
 		w.own(w.at.Add(200*time.Millisecond), rhumb.LineProxy, `{"level":"INFO","msg":"table served","version":9}`)
 	}},
