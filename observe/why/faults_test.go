@@ -348,7 +348,7 @@ var machineFaults = []fault{
 	}},
 	{"a killed proxy whose losses were not counted", kinds(rhumb.HappenedProxy), "", func(w *world, _ int) {
 		w.since(func(w *world, _ time.Time) { w.node.proxyStart = w.at })
-		w.own(w.at.Add(200*time.Millisecond), rhumb.LineProxy, `{"level":"INFO","msg":"table served","version":9}`)
+		w.own(w.at.Add(200*time.Millisecond), rhumb.LineProxy, `{"level":"INFO","msg":"saved table served","version":9}`)
 	}},
 	{"an expired certificate", kinds(rhumb.HappenedCertificate), "", func(w *world, v int) {
 		w.node.expires = w.at

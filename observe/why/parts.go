@@ -57,7 +57,7 @@ func (f partFinder) proxy(at time.Time) {
 	switch {
 	case logs("taking over"):
 		f.part(rhumb.HappenedProxy, proxyAway, at, "the proxy handed over to a new process")
-	case !logs("table served"): // its log isn't kept
+	case !logs("saved table served"): // its log isn't kept
 		f.part(rhumb.HappenedProxy, proxyAway, at, "the proxy was started again")
 	default:
 		text := "the proxy ended and was started again"
