@@ -120,5 +120,6 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	defer p.turn.end()
 	p.certs.Manage(ctx, t)
 	p.listeners.bindMissing(ctx, p.served.swap(t))
+	p.log.Info("saved table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
 	return nil
 }

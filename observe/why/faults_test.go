@@ -165,6 +165,11 @@ var replicaFaults = []fault{
 			w.briefly(tick, func(w *world, _ time.Time) { w.app("api").kills, w.app("api").restarts = 1, 1 })
 		}
 	}},
+	{"an OOM kill that costs no request", kinds(rhumb.HappenedOOM), "worker", func(w *world, _ int) {
+		w.deploy(w.at.Add(-8*time.Minute), rhumb.CauseDeploy, 40, 41, "", "worker")
+		w.fail(w.at, "worker", 41, rhumb.Failure{OOM: true, Ended: true, ExitCode: 137,
+			Reason: "exited with 137: out of memory"})
+	}},
 	{"growing memory", kinds(rhumb.HappenedMemory), "api", func(w *world, v int) {
 		w.at = since.Add(4 * time.Minute)
 		speed := 330e6 / (28 + 10*magnitude(v)) // bytes a minute
@@ -340,6 +345,10 @@ var machineFaults = []fault{
 				w.app("web").rate *= 0.3
 			}
 		})
+	}},
+	{"a killed proxy whose losses were not counted", kinds(rhumb.HappenedProxy), "", func(w *world, _ int) {
+		w.since(func(w *world, _ time.Time) { w.node.proxyStart = w.at })
+		w.own(w.at.Add(200*time.Millisecond), rhumb.LineProxy, `{"level":"INFO","msg":"saved table served","version":9}`)
 	}},
 	{"an expired certificate", kinds(rhumb.HappenedCertificate), "", func(w *world, v int) {
 		w.node.expires = w.at

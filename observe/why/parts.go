@@ -24,7 +24,7 @@ func (f partFinder) parts() {
 			continue // without the daemon and observe, requests are served all the same
 		}
 		for _, at := range f.restarts(processStarted, k, 2*time.Second) {
-			f.part(rhumb.HappenedProxy, proxyAway, at, "the proxy was started again")
+			f.proxy(at)
 		}
 	}
 	for _, k := range f.keys(engineUp) {
@@ -37,10 +37,34 @@ func (f partFinder) parts() {
 		}
 	}
 	for i := range f.own {
-		f.logged(&f.own[i])
+		f.ownLine(&f.own[i])
 	}
 	for _, k := range f.keys(expires) {
 		f.certificate(k)
+	}
+}
+
+// proxy finds out what a new process of the proxy means. It takes over from the one before without a break; otherwise
+// that one has ended, and what it had counted since it was last asked is lost with the requests that it had: no series
+// shows them.
+func (f partFinder) proxy(at time.Time) {
+	logs := func(msg string) bool {
+		return slices.ContainsFunc(f.own, func(l rhumb.LogLine) bool {
+			since := l.Time.Sub(at)
+			return l.Kind == rhumb.LineProxy && since > -2*time.Second && since < time.Minute && logged(&l) == msg
+		})
+	}
+	switch {
+	case logs("taking over"):
+		f.part(rhumb.HappenedProxy, proxyAway, at, "the proxy handed over to a new process")
+	case !logs("saved table served"): // its log isn't kept
+		f.part(rhumb.HappenedProxy, proxyAway, at, "the proxy was started again")
+	default:
+		text := "the proxy ended and was started again"
+		f.part(rhumb.HappenedProxy, proxyAway, at, text)
+		phrase := "requests and connections that the proxy had were lost"
+		f.worse(&trouble{symptom: proxyAway, at: at, size: 0.5, phrase: phrase,
+			evidence: rhumb.Evidence{At: at, Text: text + ": " + phrase}})
 	}
 }
 
@@ -78,9 +102,12 @@ func (f partFinder) restarts(s signal, k key, least time.Duration) []time.Time {
 	return times
 }
 
-// logged finds what rhumb has logged about itself.
-func (f partFinder) logged(l *rhumb.LogLine) {
-	switch msg := cmp.Or(l.Fields["msg"], l.Text); {
+// logged returns the message of a line of rhumb's own.
+func logged(l *rhumb.LogLine) string { return cmp.Or(l.Fields["msg"], l.Text) }
+
+// ownLine finds what rhumb has logged about itself.
+func (f partFinder) ownLine(l *rhumb.LogLine) {
+	switch msg := logged(l); {
 	case l.Kind == rhumb.LineProxy && msg == "engine event stream lost, retrying":
 		f.part(rhumb.HappenedEngine, down, l.Time, "the engine was stopped or started again")
 	case msg == "no certificate":

@@ -171,6 +171,11 @@ var quietHours = map[string]func(w *world){
 	"a good rollback": func(w *world) {
 		w.deploy(w.at, rhumb.CauseRollback, 41, 40, "", "web")
 	},
+	"a proxy that handed over": func(w *world) {
+		w.since(func(w *world, _ time.Time) { w.node.proxyStart = w.at })
+		w.own(w.at.Add(100*time.Millisecond), rhumb.LineProxy, `{"level":"INFO","msg":"taking over","pid":42,"version":9}`)
+		w.own(w.at.Add(200*time.Millisecond), rhumb.LineProxy, `{"level":"INFO","msg":"table served","version":9}`)
+	},
 	"a trouble of another stack": func(w *world) {
 		w.since(func(w *world, _ time.Time) { w.app("site").errors = 0.5 })
 	},

@@ -57,7 +57,8 @@ var stackAlerts = []alertCase{
 			k.s.start()
 			k.s.await()
 		}},
-	{rules: []string{"ReplicasMissing"}, compose: needing(2), before: callsRemote, cause: lose, cure: find},
+	{rules: []string{"ReplicasMissing"}, compose: needing(2), before: callsRemote, cause: lose, cure: find,
+		ends: 10 * time.Minute}, // CrashLoop is in the same incident
 	{rules: []string{"ServiceDown"}, compose: needing(1), before: callsRemote, cause: lose, cure: find,
 		ends: 10 * time.Minute}, // CrashLoop is in the same incident
 	{rules: []string{"MemoryNearLimit"}, compose: limited(1, "memory: 200M"), cause: set("web", "hold=180"),
