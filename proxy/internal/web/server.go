@@ -114,9 +114,10 @@ func (l serverLog) Write(line []byte) (int, error) {
 }
 
 // http2Config bounds what one connection may have under way. The pings find connections that have sent a part of a
-// frame and nothing since.
+// frame and nothing since. Frames may have the size that every client knows; Go's own megabyte is announced, but many
+// clients never look.
 func http2Config(l limits.Limits, streams int) *http.HTTP2Config {
-	return &http.HTTP2Config{MaxConcurrentStreams: streams,
+	return &http.HTTP2Config{MaxConcurrentStreams: streams, MaxReadFrameSize: 16 << 10,
 		SendPingTimeout: l.HeaderTime * 3 / 4, PingTimeout: l.HeaderTime / 2}
 }
 
