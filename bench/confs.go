@@ -37,8 +37,8 @@ events { worker_connections 2048; }
   proxy_set_header X-Forwarded-Host $host; proxy_set_header X-Forwarded-Proto $scheme;
 `, s.Dir, stream, log, s.Cert, s.Key, s.Replica)
 	for _, h := range s.Hosts {
-		fmt.Fprintf(&b, "  server { listen %s; listen %s ssl http2; server_name %s; location / { proxy_pass http://shop; } }\n",
-			s.HTTP, s.TLS, h)
+		fmt.Fprintf(&b, "  server { listen %s; listen %s ssl http2; server_name %s;\n"+
+			"    location / { proxy_pass http://shop; } }\n", s.HTTP, s.TLS, h)
 	}
 	b.WriteString("}\n")
 	conf := filepath.Join(s.Dir, "nginx.conf")
@@ -80,7 +80,8 @@ func (s *site) haproxy(binary string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string]string{"both.pem": string(both) + string(key), "hosts": strings.Join(s.Hosts, " shop\n") + " shop\n",
+	files := map[string]string{"both.pem": string(both) + string(key),
+		"hosts":       strings.Join(s.Hosts, " shop\n") + " shop\n",
 		"haproxy.cfg": fmt.Sprintf(haproxyConf, s.HTTP, s.TLS, s.Dir, s.Replica, s.TCP)}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o600); err != nil {

@@ -30,6 +30,7 @@ func settings(pairs ...uint32) string {
 }
 
 func TestTheLastValueOfASettingCounts(t *testing.T) {
+	const twice = "\x00\x04\x00\x00\x00\x01\x00\x04\x00\x00\x00\x01"
 	for name, c := range map[string]struct{ sent, want string }{
 		"once each":         {settings(1, 0, 3, 100, 4, 65535), settings(1, 0, 3, 100, 4, 65535)},
 		"twice":             {settings(4, 100, 4, 1), settings(4, 1)},
@@ -41,10 +42,9 @@ func TestTheLastValueOfASettingCounts(t *testing.T) {
 		"a refused size":    {settings(5, 1, 5, 16384), settings(5, 1, 5, 16384)},
 		"a refused push":    {settings(2, 2, 2, 0), settings(2, 2, 2, 0)},
 		"half a parameter":  {raw(4, 0, 0, "\x00\x04\x00\x00\x00"), raw(4, 0, 0, "\x00\x04\x00\x00\x00")},
-		"of a stream":       {raw(4, 0, 1, strings.Repeat("\x00\x04abcd", 2)), raw(4, 0, 1, strings.Repeat("\x00\x04abcd", 2))},
-		"an acknowledgment": {raw(4, 1, 0, strings.Repeat("\x00\x04\x00\x00\x00\x01", 2)), raw(4, 1, 0, strings.Repeat("\x00\x04\x00\x00\x00\x01", 2))},
-		"too many": {raw(4, 0, 0, strings.Repeat("\x00\x04\x00\x00\x00\x01", 101)),
-			raw(4, 0, 0, strings.Repeat("\x00\x04\x00\x00\x00\x01", 101))},
+		"of a stream":       {raw(4, 0, 1, twice), raw(4, 0, 1, twice)},
+		"an acknowledgment": {raw(4, 1, 0, twice), raw(4, 1, 0, twice)},
+		"too many":          {raw(4, 0, 0, strings.Repeat(twice, 51)), raw(4, 0, 0, strings.Repeat(twice, 51))},
 	} {
 		if _, got := screened(t, strings.NewReader(c.sent)); string(got) != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -167,9 +167,9 @@ func TestARequestThatIsTakenBackAlreadyIsNotBegun(t *testing.T) {
 }
 
 func TestNoRequestFollowsABlockThatCannotBeRead(t *testing.T) {
-	good := raw(1, 5, 3, "\x82\x84")
+	good, much := raw(1, 5, 3, "\x82\x84"), strings.Repeat("\x82", 16_000)
 	for name, bad := range map[string]string{
-		"too large":        raw(1, 1, 1, strings.Repeat("\x82", 16_000)) + strings.Repeat(raw(9, 0, 1, strings.Repeat("\x82", 16_000)), 4),
+		"too large":        raw(1, 1, 1, much) + strings.Repeat(raw(9, 0, 1, much), 4),
 		"an unknown index": raw(1, 5, 1, "\xbf"),
 		"half a field":     raw(1, 5, 1, "\x00\x03abc"),
 		"all padding":      raw(1, 5|8, 1, "\x05abc"),
@@ -188,8 +188,9 @@ func TestNoRequestFollowsABlockThatCannotBeRead(t *testing.T) {
 // FuzzFramesPassTheScreen checks that frames pass in their order, and that only those change that may.
 func FuzzFramesPassTheScreen(f *testing.F) {
 	get := raw(1, 5, 1, "\x82\x84")
-	for _, s := range []string{get, get + raw(3, 0, 1, "code"), settings(4, 100, 4, 1), raw(1, 1, 1, "\x82") + raw(9, 4, 1, "\x84"),
-		raw(1, 5, 1, fieldsOf("te", "gzip")) + raw(0, 9, 1, "\x02x  "), raw(1, 5|8|0x20, 1, "\x01\x80\x00\x00\x03\x10\x82p"),
+	for _, s := range []string{get, get + raw(3, 0, 1, "code"), settings(4, 100, 4, 1),
+		raw(1, 1, 1, "\x82") + raw(9, 4, 1, "\x84"), raw(1, 5, 1, fieldsOf("te", "gzip")) + raw(0, 9, 1, "\x02x  "),
+		raw(1, 5|8|0x20, 1, "\x01\x80\x00\x00\x03\x10\x82p"),
 		raw(1, 4, 1, "\x83") + raw(0, 1, 1, "body") + raw(1, 5, 1, fieldsOf("x", "y"))} {
 		f.Add([]byte(s))
 	}

@@ -54,7 +54,7 @@ func (x *exchange) forget() {
 func (x *exchange) run() (more bool) {
 	x.reset()
 	r := &x.c.request
-	x.last = r.Close || r.Asks || x.c.server.leaving.Load()
+	x.last = r.Close || r.Asks
 	x.path = r.Decoded()
 	known := x.route()
 	x.logged = x.snap.Logged(x.backend)
