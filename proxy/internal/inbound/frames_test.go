@@ -60,9 +60,9 @@ func TestIdleFramesOfAClientAreCounted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				whole, _ := screened(t, strings.NewReader(c.sent))
+				whole, _ := sifted(t, strings.NewReader(c.sent))
 				seed := rand.Uint64()
-				torn, _ := screened(t, &tearing{strings.NewReader(c.sent), rand.New(rand.NewPCG(seed, 0))})
+				torn, _ := sifted(t, &tearing{strings.NewReader(c.sent), rand.New(rand.NewPCG(seed, 0))})
 				if whole.frames != torn.frames {
 					t.Errorf("seed %d: whole %+v, torn %+v", seed, whole.frames, torn.frames)
 				}
@@ -74,10 +74,10 @@ func TestIdleFramesOfAClientAreCounted(t *testing.T) {
 	}
 }
 
-// screened reads all that a client sends through a screen. It returns the screen, and what the server reads.
-func screened(t testing.TB, src io.Reader) (*screen, []byte) {
+// sifted reads all that a client sends through a sieve. It returns the sieve, and what the server reads.
+func sifted(t testing.TB, src io.Reader) (*sieve, []byte) {
 	t.Helper()
-	s := &screen{max: 64 << 10, frames: frames{since: time.Now()}}
+	s := &sieve{max: 64 << 10, frames: frames{since: time.Now()}}
 	out, err := io.ReadAll(readerFunc(func(p []byte) (int, error) { return s.read(src, p) }))
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,7 @@ package inbound
 
 import "io"
 
-// screen reads the frames of a client of HTTP/2 before the server does, and counts them. It changes those that the
+// sieve reads the frames of a client of HTTP/2 before the server does, and counts them. It changes those that the
 // server would answer otherwise than RFC 9113 asks, and requests that are taken back already:
 //
 //   - A request with a field that only HTTP/1 has, or a TE that isn't "trailers", is a stream error. The server would
@@ -14,8 +14,8 @@ import "io"
 // A header block can't be left out, because those that come later refer to it. So a request is refused by making its
 // stream depend on itself: that is the stream error PROTOCOL_ERROR, and the server resets the stream at once.
 //
-// The screen is used by one reader at a time.
-type screen struct {
+// The sieve is used by one reader at a time.
+type sieve struct {
 	frames
 	buf    []byte // where it reads to
 	in     []byte // what it has read and not looked at: a part of buf
@@ -38,13 +38,13 @@ const (
 )
 
 // put takes bytes that were read already, before anything is read.
-func (s *screen) put(b []byte) {
+func (s *sieve) put(b []byte) {
 	s.buf = make([]byte, max(readAhead, len(b)))
 	s.in = s.buf[:copy(s.buf, b)]
 }
 
 // read reads from src, and returns a part of a frame for the server.
-func (s *screen) read(src io.Reader, p []byte) (int, error) {
+func (s *sieve) read(src io.Reader, p []byte) (int, error) {
 	for len(p) > 0 {
 		switch {
 		case len(s.out) > 0:
@@ -66,7 +66,7 @@ func (s *screen) read(src io.Reader, p []byte) (int, error) {
 }
 
 // pass reads a part of a payload that passes as it comes.
-func (s *screen) pass(src io.Reader, p []byte) (n int, err error) {
+func (s *sieve) pass(src io.Reader, p []byte) (n int, err error) {
 	if len(s.in) > 0 {
 		n = copy(p, s.in)
 		s.in = s.in[n:]
@@ -78,7 +78,7 @@ func (s *screen) pass(src io.Reader, p []byte) (n int, err error) {
 }
 
 // fill reads more.
-func (s *screen) fill(src io.Reader) error {
+func (s *sieve) fill(src io.Reader) error {
 	if s.buf == nil {
 		s.buf = make([]byte, readAhead)
 	}
@@ -96,7 +96,7 @@ func (s *screen) fill(src io.Reader) error {
 
 // take takes a frame, or a part of one that is held. It returns false if more bytes are needed. After a header block
 // that could not be read, the error is io.EOF: the server ends the connection when it has read that one, or should.
-func (s *screen) take() (bool, error) {
+func (s *sieve) take() (bool, error) {
 	if s.hold > 0 {
 		n := min(s.hold, len(s.in))
 		s.held = append(s.held, s.in[:n]...)
@@ -121,7 +121,7 @@ func (s *screen) take() (bool, error) {
 }
 
 // begin begins with a frame whose head has come.
-func (s *screen) begin(h frame, data int) error {
+func (s *sieve) begin(h frame, data int) error {
 	block := len(s.held) > 0 // whose end hasn't come
 	opens := h.kind == kindHeaders && h.stream > s.newest
 	s.note(h, data)
@@ -153,7 +153,7 @@ func (s *screen) begin(h frame, data int) error {
 }
 
 // whole is called when a frame is held whole. It lets pass what is held, unless more of a header block is to come.
-func (s *screen) whole() {
+func (s *sieve) whole() {
 	if s.last.kind == kindSettings {
 		s.held = lastOfEach(s.held)
 	} else {
@@ -175,7 +175,7 @@ func (s *screen) whole() {
 }
 
 // release lets pass what is held.
-func (s *screen) release() {
+func (s *sieve) release() {
 	s.out = s.held
 	s.held = s.held[:0] // nothing is held before out has been read
 	if cap(s.held) > keptHeld {
@@ -184,7 +184,7 @@ func (s *screen) release() {
 }
 
 // takenBack reports whether the reset of a stream has come already.
-func (s *screen) takenBack(stream uint32) bool {
+func (s *sieve) takenBack(stream uint32) bool {
 	for b := s.in; len(b) >= frameHead; {
 		h := frameOf(b)
 		if h.kind == kindReset && h.stream == stream {

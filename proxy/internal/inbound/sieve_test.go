@@ -46,7 +46,7 @@ func TestTheLastValueOfASettingCounts(t *testing.T) {
 		"an acknowledgment": {raw(4, 1, 0, twice), raw(4, 1, 0, twice)},
 		"too many":          {raw(4, 0, 0, strings.Repeat(twice, 51)), raw(4, 0, 0, strings.Repeat(twice, 51))},
 	} {
-		if _, got := screened(t, strings.NewReader(c.sent)); string(got) != c.want {
+		if _, got := sifted(t, strings.NewReader(c.sent)); string(got) != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -104,7 +104,7 @@ func TestFieldsOfHTTP1AreRefused(t *testing.T) {
 			if name == "behind much" && form != "in two frames" {
 				continue // larger than a frame may be
 			}
-			_, out := screened(t, strings.NewReader(sent+raw(6, 0, 0, "rhumb---")))
+			_, out := sifted(t, strings.NewReader(sent+raw(6, 0, 0, "rhumb---")))
 			refused, all := refusedStreams(t, out)
 			if len(all) != 1 || all[0] != 7 || (len(refused) == 1) != c.refused {
 				t.Errorf("%s, %s: %q", name, form, out)
@@ -126,7 +126,7 @@ func TestTheTableOfRefusedRequestsIsKept(t *testing.T) {
 		_ = e.WriteField(hpack.HeaderField{Name: fields[0], Value: fields[1]})
 		sent += raw(1, 5, uint32(2*i+1), block.String())
 	}
-	_, out := screened(t, strings.NewReader(sent))
+	_, out := sifted(t, strings.NewReader(sent))
 	var got []string
 	d := hpack.NewDecoder(4096, func(f hpack.HeaderField) { got = append(got, f.Name+"="+f.Value) })
 	for b := out; len(b) > 0; {
@@ -159,7 +159,7 @@ func TestARequestThatIsTakenBackAlreadyIsNotBegun(t *testing.T) {
 		"with a body":        {raw(1, 4, 1, "\x83\x84") + raw(0, 0, 1, "body") + reset(1), 1},
 		"trailers of others": {get(1) + raw(1, 5, 1, "\x82\x84") + get(3) + reset(3), 1},
 	} {
-		_, out := screened(t, strings.NewReader(c.sent))
+		_, out := sifted(t, strings.NewReader(c.sent))
 		if refused, _ := refusedStreams(t, out); len(refused) != c.want {
 			t.Errorf("%s: %v are refused, want %d", name, refused, c.want)
 		}
@@ -178,15 +178,15 @@ func TestNoRequestFollowsABlockThatCannotBeRead(t *testing.T) {
 		"another frame":    raw(1, 1, 1, "\x82") + raw(6, 0, 0, "rhumb---"),
 		"another stream":   raw(1, 1, 1, "\x82") + raw(9, 4, 3, "\x84"),
 	} {
-		_, out := screened(t, strings.NewReader(bad+good))
+		_, out := sifted(t, strings.NewReader(bad+good))
 		if string(out) != bad {
 			t.Errorf("%s: %d bytes %.60q", name, len(out), out)
 		}
 	}
 }
 
-// FuzzFramesPassTheScreen checks that frames pass in their order, and that only those change that may.
-func FuzzFramesPassTheScreen(f *testing.F) {
+// FuzzFramesPassTheSieve checks that frames pass in their order, and that only those change that may.
+func FuzzFramesPassTheSieve(f *testing.F) {
 	get := raw(1, 5, 1, "\x82\x84")
 	for _, s := range []string{get, get + raw(3, 0, 1, "code"), settings(4, 100, 4, 1),
 		raw(1, 1, 1, "\x82") + raw(9, 4, 1, "\x84"), raw(1, 5, 1, fieldsOf("te", "gzip")) + raw(0, 9, 1, "\x02x  "),
@@ -195,7 +195,7 @@ func FuzzFramesPassTheScreen(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		_, out := screened(t, bytes.NewReader(in))
+		_, out := sifted(t, bytes.NewReader(in))
 		for len(out) >= frameHead {
 			if len(in) < frameHead {
 				t.Fatalf("%q comes from nothing", out)
