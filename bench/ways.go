@@ -67,11 +67,11 @@ func startWays(ctx context.Context, dir, replica string, hosts int, log bool) (w
 			w.Hosts = append(w.Hosts, fmt.Sprintf("s%d.shop.test", i))
 		}
 		there, err := w.start(ctx)
-		if err != nil {
-			return ways, fmt.Errorf("%s: %w", name, err)
-		}
 		if there {
 			ways = append(ways, w)
+		}
+		if err != nil {
+			return ways, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return ways, nil

@@ -103,13 +103,13 @@ func TestEndlessPartsOfARequestAreRefused(t *testing.T) {
 	const inChunks = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 	long, extended := strings.Repeat("x", 80<<10), "1;"+strings.Repeat("x", 1000)+"\r\na\r\n"
 	for name, c := range map[string]struct{ ask, want string }{
-		"a method":            {long + " / HTTP/1.1\r\nHost: x\r\n\r\n", "431"},
-		"a target":            {"GET /" + long + " HTTP/1.1\r\nHost: x\r\n\r\n", "431"},
-		"a version":           {"GET / HTTP/1.1" + long + "\r\nHost: x\r\n\r\n", "431"},
-		"a name":              {"GET / HTTP/1.1\r\nHost: x\r\n" + long + ": y\r\n\r\n", "431"},
-		"a value":             {"GET / HTTP/1.1\r\nHost: x\r\nX: " + long + "\r\n\r\n", "431"},
-		"a host":              {"GET / HTTP/1.1\r\nHost: " + long + "\r\n\r\n", "431"},
-		"many fields":         {"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: y\r\n", 1100) + "\r\n", "431"},
+		"a method":    {long + " / HTTP/1.1\r\nHost: x\r\n\r\n", "431"},
+		"a target":    {"GET /" + long + " HTTP/1.1\r\nHost: x\r\n\r\n", "431"},
+		"a version":   {"GET / HTTP/1.1" + long + "\r\nHost: x\r\n\r\n", "431"},
+		"a name":      {"GET / HTTP/1.1\r\nHost: x\r\n" + long + ": y\r\n\r\n", "431"},
+		"a value":     {"GET / HTTP/1.1\r\nHost: x\r\nX: " + long + "\r\n\r\n", "431"},
+		"a host":      {"GET / HTTP/1.1\r\nHost: " + long + "\r\n\r\n", "431"},
+		"many fields": {"GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: y\r\n", 1100) + "\r\n", "431"},
 		"many names": {"GET / HTTP/1.1\r\nHost: x\r\nConnection: " + strings.Repeat("x,", 100) + "\r\n\r\n",
 			"400"},
 		"no line end":         {long, "431"},

@@ -26,7 +26,7 @@ func each(n int, make func(stream uint32) string) string {
 }
 
 func TestIdleFramesOfAClientAreCounted(t *testing.T) {
-	const end = 1 // END_STREAM
+	const end = 1                                                                  // END_STREAM
 	get := func(stream uint32) string { return raw(1, 4|end, stream, "\x82\x84") } // GET /
 	reset := func(stream uint32) string { return raw(3, 0, stream, "code") }
 	begin := raw(1, 4, 1, "\x83\x84") // POST /

@@ -34,7 +34,7 @@ type guard struct {
 	refused atomic.Int64 // the request from which on all are refused; 0: none
 	pending []byte       // what the reader gets next: the refusal, or the preface
 	early   bool         // bytes came before it was known whether a request is under way
-	sieve  sieve       // of HTTP/2
+	sieve   sieve        // of HTTP/2
 }
 
 // framing is what a head says about its body's length.
