@@ -41,8 +41,8 @@ func (a *acceptor) serve(s *socket.Socket) *listener {
 		return l
 	}
 	a.conns.accepting.Add(1)
-	loop := &acceptLoop{socket: s, tuned: a.tune(s), total: a.places, own: make(limits.Places, a.limits.Conns), serve: a.serveConn,
-		full: a.makeRoom, ended: a.conns.accepting.Done, log: a.log}
+	loop := &acceptLoop{socket: s, tuned: a.tune(s), total: a.places, own: make(limits.Places, a.limits.Conns),
+		serve: a.serveConn, full: a.makeRoom, ended: a.conns.accepting.Done, log: a.log}
 	a.conns.work.Go(loop.run)
 	return l
 }
