@@ -185,7 +185,9 @@ func TestShortConnectionsDoNotMix(t *testing.T) {
 	p, addr := start(t, proxy.Options{}), freeAddr(t)
 	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "<%s %s %s>", r.URL.Path, r.Header.Get("X-Words"), b)
+		back := fmt.Sprintf("<%s %s %s>", r.URL.Path, r.Header.Get("X-Words"), b)
+		w.Header().Set("Content-Length", fmt.Sprint(len(back))) // not in chunks
+		io.WriteString(w, back)
 	})))
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -2,30 +2,33 @@ package inbound
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rhumb/proxy/internal/socket"
 )
 
 func TestAConnectionBeginsAsItsListenerWasTuned(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := socket.Listen(t.Context(), socket.Binding{Addr: netip.MustParseAddrPort("127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	Tune(l.(*net.TCPListener), Limits{ProgressTime: 8 * time.Second})
-	client, err := net.Dial("tcp", l.Addr().String())
+	Tune(l.TCP, Limits{ProgressTime: 8 * time.Second})
+	client, err := net.Dial("tcp", l.TCP.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	accepted, err := l.Accept()
+	accepted, err := l.TCP.AcceptTCP()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer accepted.Close()
-	c := &Conn{TCPConn: accepted.(*net.TCPConn)}
+	c := &Conn{TCPConn: accepted}
 	option := func(name int) (value int) {
 		t.Helper()
 		if err := onSocket(c.TCPConn, func(fd int) (err error) {
