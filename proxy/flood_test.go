@@ -296,9 +296,10 @@ func sessionNames(t *testing.T) rhumb.Endpoint {
 	return endpoint("a", c.LocalAddr().String())
 }
 
-// A connection that is cut is opened again.
-func TestFloodsOfFramesAlone(t *testing.T) {
-	alone(t)
+// frameFlood is what a client of HTTP/2 sends that costs it nothing: first, and then more without end.
+type frameFlood struct{ name, first, more string }
+
+func frameFloods() []frameFlood {
 	settings := http2.ClientPreface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 	upload := "\x00\x00\x05\x01\x04\x00\x00\x00\x01\x83\x86\x84\x41\x00" // POST / without an end
 	var resets bytes.Buffer
@@ -307,7 +308,7 @@ func TestFloodsOfFramesAlone(t *testing.T) {
 		fr.WriteHeaders(headers(uint32(2*i + 1)))
 		fr.WriteRSTStream(uint32(2*i+1), http2.ErrCodeCancel)
 	}
-	for _, c := range []struct{ name, first, more string }{
+	return []frameFlood{
 		{"resets", settings + resets.String(), ""},
 		{"SETTINGS", settings, "\x00\x00\x00\x04\x00\x00\x00\x00\x00"},
 		{"PING", settings, "\x00\x00\x08\x06\x00\x00\x00\x00\x00rhumb---"},
@@ -317,7 +318,13 @@ func TestFloodsOfFramesAlone(t *testing.T) {
 		{"padding", settings + upload, "\x00\x00\x04\x00\x08\x00\x00\x00\x01\x03\x00\x00\x00"},
 		{"empty CONTINUATION", settings + "\x00\x00\x01\x01\x00\x00\x00\x00\x01\x82",
 			"\x00\x00\x00\x09\x00\x00\x00\x00\x01"},
-	} {
+	}
+}
+
+// A connection that is cut is opened again.
+func TestFloodsOfFramesAlone(t *testing.T) {
+	alone(t)
+	for _, c := range frameFloods() {
 		t.Run(c.name, func(t *testing.T) {
 			f := besiege(t, rhumb.HTTP, web(t, "small", nil))
 			var opened atomic.Int64

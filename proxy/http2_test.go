@@ -3,10 +3,12 @@ package proxy_test
 import (
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -168,5 +170,30 @@ func TestRequestsThatAreTakenBackAtOnceReachNoReplica(t *testing.T) {
 	}
 	if n := reached.Load(); n > 3 { // where a read ends between the two
 		t.Errorf("%d of %d reached the replica", n, pairs)
+	}
+}
+
+// Closed at once, a client would only come again. So it is read from slowly first.
+func TestFloodsOfFramesEndTheirConnection(t *testing.T) {
+	p, addr, kinds := start(t, proxy.Options{}), freeAddr(t), frameFloods()
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
+	eachOf(len(kinds), func(i int) {
+		c, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		began := time.Now()
+		c.SetDeadline(began.Add(30 * time.Second))
+		sendFrames(c, kinds[i].first, strings.Repeat(kinds[i].more, 1000))
+		slowly := kinds[i].name != "empty CONTINUATION" // the server sees none of it before it is too much
+		if took := time.Since(began); slowly && took < time.Second || took > 20*time.Second {
+			t.Errorf("%s: the connection ended after %v", kinds[i].name, took)
+		}
+	})
+	f, _ := prior(t, addr)
+	f.WriteHeaders(headers(1))
+	if got := end(t, f, 1); got != "a" {
+		t.Errorf("the next connection: %q", got)
 	}
 }
