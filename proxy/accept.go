@@ -78,7 +78,7 @@ func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
 		}
 	}
 	return func() {
-		c.Untune()
+		inbound.Untune(c)
 		if err := a.tcp.serve(a.conns.ctx, c, l.Backend); err != nil {
 			a.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
 		}

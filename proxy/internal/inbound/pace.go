@@ -53,7 +53,7 @@ func Tune(l *net.TCPListener, limits Limits) { tune(l, limits) }
 
 // Untune takes back what Tune has set, for a connection of raw TCP: its client may take nothing for as long as it
 // likes. The socket may have been tuned by the process before.
-func (c *Conn) Untune() { setUserTimeout(c.TCPConn, 0) }
+func Untune(c *Conn) { setUserTimeout(c.TCPConn, 0) }
 
 // maxUnsent is how many bytes the kernel holds for a client that has no room for them. Without it, it holds megabytes.
 const maxUnsent = 256 << 10

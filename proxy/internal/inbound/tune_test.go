@@ -42,7 +42,7 @@ func TestAConnectionBeginsAsItsListenerWasTuned(t *testing.T) {
 	if ms, unsent := option(unix.TCP_USER_TIMEOUT), option(unix.TCP_NOTSENT_LOWAT); ms != 9000 || unsent != maxUnsent {
 		t.Errorf("%d ms, %d bytes", ms, unsent)
 	}
-	if c.Untune(); option(unix.TCP_USER_TIMEOUT) != 0 {
+	if Untune(c); option(unix.TCP_USER_TIMEOUT) != 0 {
 		t.Error("raw TCP has a time within which its client must take something")
 	}
 }

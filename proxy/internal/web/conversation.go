@@ -115,7 +115,7 @@ func (c *conversation) run() (sound bool) {
 // survive is deferred. A panic is the proxy's own fault; it must not end the connections of others.
 func (c *conversation) survive() {
 	if fault := recover(); fault != nil {
-		c.server.notePanic(fault)
+		notePanic(c.server.deps.Log, fault)
 	}
 }
 

@@ -179,8 +179,8 @@ func (w *webServer) take(c *inbound.Conn, conns *inbound.Conns) {
 }
 
 // notePanic logs a fault of the proxy's own, which ends one connection and no other.
-func (s *Server) notePanic(fault any) {
-	s.deps.Log.Error("panic serving a connection", "text", fault, "stack", string(debug.Stack()))
+func notePanic(log *slog.Logger, fault any) {
+	log.Error("panic serving a connection", "text", fault, "stack", string(debug.Stack()))
 }
 
 // MakeRoom closes idle connections that came in at the address; the zero Binding is any address.

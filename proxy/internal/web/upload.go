@@ -177,7 +177,7 @@ func (u *upload) send(to io.WriteCloser, received *atomic.Uint64) {
 	defer close(u.done)
 	defer func() {
 		if fault := recover(); fault != nil {
-			u.c.server.notePanic(fault)
+			notePanic(u.c.server.deps.Log, fault)
 			u.cut.Store(true)
 			_ = to.Close() // the replica must not take it for the whole
 		}
