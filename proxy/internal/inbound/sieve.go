@@ -25,6 +25,7 @@ type sieve struct {
 	held   []byte // whole frames that don't pass yet: SETTINGS, or a header block
 	hold   int    // bytes of the last one that are still to come
 	last   frame  // the last one of held
+	parts  int    // frames of the block
 	opens  bool   // the block begins a request
 	max    int    // bytes of a header block
 	broken bool   // a header block could not be read: no other may come
@@ -35,6 +36,7 @@ const (
 	readAhead   = 4 << 10
 	maxSettings = 100 * settingSize // bytes of what the server accepts
 	keptHeld    = 4 << 10           // a longer memory is let go of
+	maxParts    = 32                // frames of a header block; that of clients is in one to five
 )
 
 // put takes bytes that were read already, before anything is read.
@@ -127,15 +129,16 @@ func (s *sieve) begin(h frame, data int) error {
 	s.note(h, data)
 	switch {
 	case block && (h.kind != kindContinuation || h.stream != s.last.stream),
-		(block || h.kind == kindHeaders) && len(s.held)+h.length > s.max:
+		(block || h.kind == kindHeaders) && (len(s.held)+h.length > s.max || s.parts == maxParts):
 		s.release() // for the server to refuse
 		s.broken = true
 	case h.kind == kindHeaders && s.broken:
 		return io.EOF
 	case block, h.kind == kindHeaders, h.kind == kindSettings && !h.has(flagEnd) && h.length <= maxSettings:
 		if !block {
-			s.opens = opens
+			s.opens, s.parts = opens, 0
 		}
+		s.parts++
 		s.held = append(s.held, s.in[:frameHead]...)
 		s.in, s.hold, s.last = s.in[frameHead:], h.length, h
 		if s.hold == 0 {
@@ -176,7 +179,7 @@ func (s *sieve) whole() {
 
 // release lets pass what is held.
 func (s *sieve) release() {
-	s.out = s.held
+	s.out, s.parts = s.held, 0
 	s.held = s.held[:0] // nothing is held before out has been read
 	if cap(s.held) > keptHeld {
 		s.held = nil

@@ -170,6 +170,7 @@ func TestNoRequestFollowsABlockThatCannotBeRead(t *testing.T) {
 	good, much := raw(1, 5, 3, "\x82\x84"), strings.Repeat("\x82", 16_000)
 	for name, bad := range map[string]string{
 		"too large":        raw(1, 1, 1, much) + strings.Repeat(raw(9, 0, 1, much), 4),
+		"in many parts":    raw(1, 1, 1, "\x82") + strings.Repeat(raw(9, 0, 1, ""), 40) + raw(9, 4, 1, "\x84"),
 		"an unknown index": raw(1, 5, 1, "\xbf"),
 		"half a field":     raw(1, 5, 1, "\x00\x03abc"),
 		"all padding":      raw(1, 5|8, 1, "\x05abc"),
