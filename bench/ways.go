@@ -61,7 +61,7 @@ func startWays(ctx context.Context, dir, replica string, hosts int, log bool) (w
 	}
 	for _, name := range names {
 		w := &way{results: map[string]*result{}, site: site{Way: name, Replica: replica, Log: log,
-			Dir:  filepath.Join(dir, fmt.Sprintf("%s %d %v", name, hosts, log)),
+			Dir:  filepath.Join(dir, fmt.Sprintf("%s-%d-%v", name, hosts, log)),
 			Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}}
 		for i := range hosts {
 			w.Hosts = append(w.Hosts, fmt.Sprintf("s%d.shop.test", i))
@@ -106,7 +106,11 @@ func (w *way) start(ctx context.Context) (there bool, err error) {
 	if err := w.cmd.Start(); err != nil {
 		return false, err
 	}
-	return true, errors.Join(answers(ctx, w.HTTP), answers(ctx, w.TLS))
+	if err := errors.Join(answers(ctx, w.HTTP), answers(ctx, w.TLS)); err != nil {
+		said, _ := os.ReadFile(log.Name()) // what it said, if anything
+		return true, fmt.Errorf("%w: %s", err, said)
+	}
+	return true, nil
 }
 
 // command returns the command of the way; nil: this machine doesn't have the program.

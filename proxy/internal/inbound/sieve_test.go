@@ -186,6 +186,42 @@ func TestNoRequestFollowsABlockThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// endless is a client that asks the same again and again.
+type endless struct {
+	block  string
+	stream uint32
+	rest   []byte
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if len(e.rest) == 0 {
+		e.stream += 2
+		e.rest = []byte(raw(1, 5, e.stream, e.block))
+	}
+	n := copy(p, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
+}
+
+func BenchmarkARequestThroughTheSieve(b *testing.B) {
+	src := &endless{stream: 1, block: fieldsOf(":method", "GET", ":scheme", "https", ":authority", "shop.example.com",
+		":path", "/small?a=b", "user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101",
+		"accept", "text/html,*/*;q=0.8", "accept-encoding", "gzip, br", "cookie", "session=0123456789abcdef")}
+	s, head := &sieve{max: 64 << 10}, make([]byte, frameHead)
+	rest := make([]byte, maxFrame)
+	for b.Loop() {
+		for _, p := range [][]byte{head, rest[:len(src.block)]} {
+			for len(p) > 0 {
+				n, err := s.read(src, p)
+				if err != nil {
+					b.Fatal(err)
+				}
+				p = p[n:]
+			}
+		}
+	}
+}
+
 // FuzzFramesPassTheSieve checks that frames pass in their order, and that only those change that may.
 func FuzzFramesPassTheSieve(f *testing.F) {
 	get := raw(1, 5, 1, "\x82\x84")
