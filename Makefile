@@ -113,6 +113,7 @@ images:
 	scripts/test-images
 
 bench: build images
+	@$(if $(filter-out proxy,$(PART)),:,scripts/bench-tools)
 	go run ./bench $(if $(PART),-part $(PART)) $(if $(AGAINST),-against $(AGAINST))
 
 pictures:

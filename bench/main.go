@@ -32,7 +32,6 @@ type options struct {
 	image   string        // an image whose program listens on ADDR after START_DELAY
 	n       int           // counted rounds of each measure
 	delay   time.Duration // between a replica's start and its readiness
-	nginx   string        // its binary; "": it isn't measured
 }
 
 func run(ctx context.Context) error {
@@ -42,13 +41,10 @@ func run(ctx context.Context) error {
 	flag.IntVar(&o.n, "n", 10, "counted rounds")
 	flag.DurationVar(&o.delay, "delay", 300*time.Millisecond, "time between a replica's start and its readiness")
 	flag.StringVar(&o.against, "against", "", "another binary, whose proxy is compared with that of -rhumb")
-	flag.StringVar(&o.nginx, "nginx", "", "the binary of nginx, to measure it beside the proxy")
 	part := flag.String("part", "", "only this part: logs, metrics, proxy or deploy")
-	socket := flag.String("socket", "", "of the proxy that -part through runs")
-	standard := flag.Bool("standard", false, "that proxy serves HTTP/1 by the standard library")
 	flag.Parse()
-	if *part == "through" { // a process of -part proxy
-		return passOn(ctx, *socket, *standard, flag.Arg(0), flag.Arg(1))
+	if *part == partThrough { // a process of -part proxy
+		return passOn(ctx, flag.Arg(0))
 	}
 	known := false
 	for _, p := range []struct {
@@ -77,7 +73,7 @@ func logs(ctx context.Context, o options) error {
 	return followAndIdle(ctx, o)
 }
 
-// proxies measures requests through the proxy, beside nginx and beside another binary.
+// proxies measures requests through the proxy, beside other proxies and beside another binary.
 func proxies(ctx context.Context, o options) error {
 	if err := measureProxy(ctx, o); err != nil {
 		return err

@@ -33,3 +33,9 @@ func report(name string, s, floor series) {
 }
 
 func ms(d time.Duration) string { return fmt.Sprintf("%d ms", d.Milliseconds()) }
+
+// part returns the value that so many percent don't exceed.
+func (s series) part(percent int) time.Duration {
+	c := slices.Sorted(slices.Values(s))
+	return c[(len(c)-1)*percent/100]
+}

@@ -41,10 +41,20 @@ func (a *acceptor) serve(s *socket.Socket) *listener {
 		return l
 	}
 	a.conns.accepting.Add(1)
-	loop := &acceptLoop{socket: s, total: a.places, own: make(limits.Places, a.limits.Conns), serve: a.serveConn,
-		full: a.makeRoom, ended: a.conns.accepting.Done, log: a.log}
+	loop := &acceptLoop{socket: s, tuned: a.tune(s), total: a.places, own: make(limits.Places, a.limits.Conns),
+		serve: a.serveConn, full: a.makeRoom, ended: a.conns.accepting.Done, log: a.log}
 	a.conns.work.Go(loop.run)
 	return l
+}
+
+// tune prepares a socket of HTTP for its connections, and reports whether it is one.
+func (a *acceptor) tune(s *socket.Socket) bool {
+	switch a.served.load().Listeners[s.Bound].Protocol {
+	case rhumb.HTTP, rhumb.HTTPS:
+		inbound.Tune(s.TCP, web.InboundLimits(a.limits))
+		return true
+	}
+	return false
 }
 
 // serveConn treats a connection as the table says of its listener. It returns what the connection's own goroutine does,
@@ -68,6 +78,7 @@ func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
 		}
 	}
 	return func() {
+		inbound.Untune(c)
 		if err := a.tcp.serve(a.conns.ctx, c, l.Backend); err != nil {
 			a.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
 		}
@@ -83,6 +94,7 @@ func (a *acceptor) makeRoom(at socket.Binding) {
 // acceptLoop takes connections from one socket until it is closed, and waits for those it has begun.
 type acceptLoop struct {
 	socket *socket.Socket
+	tuned  bool // for connections of HTTP
 	total  limits.Places
 	own    limits.Places
 	serve  func(*inbound.Conn) (rest func()) // rest, if any, is the connection's own goroutine
@@ -115,6 +127,7 @@ func (a *acceptLoop) run() {
 			a.own.Release()
 			a.total.Release()
 		})
+		cc.Tuned = a.tuned
 		if rest := a.serve(cc); rest != nil {
 			conns.Go(rest)
 		}

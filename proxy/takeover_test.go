@@ -284,13 +284,11 @@ func TestAnOldProxyServesTheNewOnesTables(t *testing.T) {
 	o := proxy.Options{State: t.TempDir(), Limits: proxy.Limits{QuietTime: time.Second}}
 	o.Socket = filepath.Join(o.State, "s")
 	old, addr := start(t, o), freeAddr(t)
-	asked, answer := make(chan struct{}), make(chan struct{})
+	answer := make(chan struct{})
 	a := web(t, "a", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
-			close(asked)
-			<-answer
-		}
 		fmt.Fprint(w, "a")
+		_ = http.NewResponseController(w).Flush() // its client sees it, or not
+		<-answer
 	})
 	apply(t, old, one(1, addr, rhumb.HTTP, 0, a))
 	conn, err := net.Dial("tcp", addr.String())
@@ -300,28 +298,24 @@ func TestAnOldProxyServesTheNewOnesTables(t *testing.T) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	answers := bufio.NewReader(conn)
-	hear := func() string {
-		t.Helper()
-		resp, err := http.ReadResponse(answers, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
+	// An answer that begins after the takeover asks its client to come back elsewhere; this one begins before.
 	fmt.Fprint(conn, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
-	<-asked
+	slow, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	apply(t, start(t, o), one(2, addr, rhumb.HTTP, 0, web(t, "b", nil)))
 	close(answer)
-	if got := hear(); got != "a" {
-		t.Errorf("the request that was under way: %q", got)
+	if got, err := io.ReadAll(slow.Body); string(got) != "a" || err != nil {
+		t.Errorf("the request that was under way: %q, %v", got, err)
 	}
 	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	if got := hear(); got != "b" {
-		t.Errorf("the next one on the old proxy's connection reaches %q", got)
+	next, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(next.Body); string(got) != "b" || err != nil || !next.Close {
+		t.Errorf("the next one on the old proxy's connection: %q, %v, the last: %v", got, err, next.Close)
 	}
 }
 

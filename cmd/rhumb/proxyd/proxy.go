@@ -14,6 +14,7 @@ import (
 	"rhumb/cmd/rhumb/state"
 	"rhumb/engine/docker"
 	"rhumb/internal/sdnotify"
+	"rhumb/internal/textpages"
 	"rhumb/internal/together"
 	"rhumb/proxy"
 	"rhumb/vip"
@@ -86,12 +87,16 @@ func runProxy(ctx context.Context, p *proxy.Proxy, log *slog.Logger) error {
 	return err
 }
 
-// notifyServing notifies systemd once the proxy serves. The proxy is then the service's main process.
+// notifyServing notifies systemd once the proxy serves. The proxy is then the service's main process. What only its
+// start has used, it needs no more.
 func notifyServing(ctx context.Context, serving <-chan struct{}, log *slog.Logger) error {
 	select {
 	case <-serving:
 		if err := sdnotify.Ready(); err != nil {
 			log.Warn("systemd not notified", "err", err) // the proxy serves all the same
+		}
+		if err := textpages.Drop(); err != nil {
+			log.Warn("pages of the start not dropped", "err", err)
 		}
 	case <-ctx.Done():
 	}

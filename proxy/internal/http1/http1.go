@@ -148,17 +148,21 @@ func same[T string | []byte](name T, lower string, loose bool) bool {
 // lines cuts a head into lines. It goes on where it stopped when more bytes have come.
 type lines struct {
 	at    int  // where the next line begins
+	seen  int  // up to where no line ends that begins at at, so that no byte is looked at for each one that comes
 	loose bool // a line may end in LF alone
 }
 
 // next returns the next line without its end. It returns nil without an error if the line hasn't ended.
 func (l *lines) next(b []byte) ([]byte, error) {
-	end := bytes.IndexByte(b[l.at:], '\n')
+	from := max(l.at, l.seen)
+	end := bytes.IndexByte(b[from:], '\n')
 	if end < 0 {
+		l.seen = len(b)
 		return nil, nil
 	}
-	line := b[l.at : l.at+end : l.at+end]
-	l.at += end + 1
+	end += from
+	line := b[l.at:end:end]
+	l.at, l.seen = end+1, end
 	if n := len(line) - 1; n >= 0 && line[n] == '\r' {
 		return line[:n:n], nil
 	}

@@ -22,6 +22,7 @@ import (
 type Conn struct {
 	*net.TCPConn
 	Bound   socket.Binding
+	Tuned   bool // its listener was, so that it began with what Watch sets
 	once    sync.Once
 	release func()
 	log     *slog.Logger
@@ -59,14 +60,17 @@ type Limits struct {
 // it.
 func (c *Conn) Watch(l Limits, client *Client, log *slog.Logger) {
 	c.client, c.log = client, log
-	c.pace = watch(c.TCPConn, l)
-	c.wake = make(chan struct{}, 1)
+	if !c.Tuned {
+		tune(c.TCPConn, l)
+	}
+	c.pace = pace{limit: l.ProgressTime, least: uint64(l.Progress)}
 }
 
 // Guard has the connection read through a guard from now on: what comes next is for the HTTP server of the standard
 // library.
 func (c *Conn) Guard(l Limits) {
 	c.guard = &guard{max: l.Header + 8<<10, agreed: agreed(c)}
+	c.wake = make(chan struct{}, 1)
 }
 
 // Agreement is what a handshake says about the protocol of HTTP.

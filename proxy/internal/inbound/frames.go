@@ -8,11 +8,8 @@ import (
 // frames counts what costs a client of HTTP/2 nothing to send: streams that it resets, and frames that carry neither a
 // request nor a part of a body. The server answers or drops them one by one, however many come.
 type frames struct {
-	head  [9]byte
-	have  int       // bytes of head
-	left  int       // bytes of the frame's payload that are still to come
-	last  uint32    // the newest stream
-	since time.Time // when the connection began with HTTP/2
+	newest uint32    // stream
+	since  time.Time // when the connection began with HTTP/2
 
 	requests, resets, others int64
 }
@@ -27,31 +24,47 @@ const (
 	bytesPerFrame   = 64 // of what the client is sent, for one WINDOW_UPDATE
 )
 
-// take counts the frames whose heads end in b.
-func (f *frames) take(b []byte) {
-	for len(b) > 0 {
-		n := min(f.left, len(b))
-		f.left, b = f.left-n, b[n:]
-		n = copy(f.head[f.have:], b)
-		f.have, b = f.have+n, b[n:]
-		if f.have == len(f.head) {
-			f.have = 0
-			f.note()
-		}
-	}
+// Kinds of frames.
+const (
+	kindData         = 0
+	kindHeaders      = 1
+	kindReset        = 3
+	kindSettings     = 4
+	kindContinuation = 9
+)
+
+// Flags of frames.
+const (
+	flagEnd        = 1 // of a stream; of SETTINGS: they acknowledge ours
+	flagEndHeaders = 4
+	flagPadded     = 8
+	flagPriority   = 0x20
+)
+
+// frame is the head of a frame.
+type frame struct {
+	length      int
+	kind, flags byte
+	stream      uint32
 }
 
-// note counts a frame by its head.
-func (f *frames) note() {
-	h := &f.head
-	f.left = int(h[0])<<16 | int(h[1])<<8 | int(h[2])
-	kind, last := h[3], h[4]&1 != 0
-	switch stream := binary.BigEndian.Uint32(h[5:]); {
-	case kind == 0 && (f.left > 0 || last): // DATA
-	case kind == 1 && stream > f.last: // HEADERS, not trailers
-		f.last = stream
+const frameHead = 9 // bytes
+
+func frameOf(b []byte) frame {
+	return frame{length: int(b[0])<<16 | int(b[1])<<8 | int(b[2]), kind: b[3], flags: b[4],
+		stream: binary.BigEndian.Uint32(b[5:]) &^ (1 << 31)}
+}
+
+func (f frame) has(flag byte) bool { return f.flags&flag != 0 }
+
+// note counts a frame that has so many bytes of data, if it can have any.
+func (f *frames) note(h frame, data int) {
+	switch {
+	case h.kind == kindData && (data > 0 || h.has(flagEnd)):
+	case h.kind == kindHeaders && h.stream > f.newest: // not trailers
+		f.newest = h.stream
 		f.requests++
-	case kind == 3: // RST_STREAM
+	case h.kind == kindReset:
 		f.resets++
 	default:
 		f.others++

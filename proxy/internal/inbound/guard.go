@@ -20,8 +20,8 @@ import (
 //
 // To refuse, it replaces the bytes with words that no HTTP server accepts. It is used by one reader at a time.
 //
-// HTTP/2 isn't read here. A connection is one of HTTP/2 only if its very first bytes are the whole preface: a server
-// that gets half of the preface takes it for a request of HTTP/1 and goes on.
+// HTTP/2 is read by the sieve. A connection is one of HTTP/2 only if its very first bytes are the whole preface: a
+// server that gets half of the preface takes it for a request of HTTP/1 and goes on.
 type guard struct {
 	agreed  string // the protocol agreed on in the handshake; "": the first bytes decide
 	state   guardState
@@ -34,7 +34,7 @@ type guard struct {
 	refused atomic.Int64 // the request from which on all are refused; 0: none
 	pending []byte       // what the reader gets next: the refusal, or the preface
 	early   bool         // bytes came before it was known whether a request is under way
-	frames  frames       // of HTTP/2
+	sieve   sieve        // of HTTP/2
 }
 
 // framing is what a head says about its body's length.
@@ -74,6 +74,9 @@ func (g *guard) read(src io.Reader, p []byte) (int, error) {
 		}
 	}
 	for len(g.pending) == 0 {
+		if g.state == foreign {
+			return g.sieve.read(src, p)
+		}
 		if g.refused.Load() != 0 {
 			return 0, io.EOF
 		}
@@ -116,7 +119,7 @@ func (g *guard) awaitPreface(src io.Reader) error {
 }
 
 // speakHTTP2 is called when the whole of the preface has come.
-func (g *guard) speakHTTP2() { g.state, g.frames.since = foreign, time.Now() }
+func (g *guard) speakHTTP2() { g.state, g.sieve.max, g.sieve.since = foreign, g.max, time.Now() }
 
 // pass returns how many of the bytes may be passed on, and whether that is all of them. If it isn't, the line that
 // follows is refused. It takes an empty line before a request out of b.
@@ -124,8 +127,8 @@ func (g *guard) pass(b []byte) (n int, ok bool) {
 	for i := 0; i < len(b); {
 		switch g.state {
 		case foreign:
-			g.frames.take(b[i:])
-			return len(b), true
+			g.sieve.put(b[i:])
+			return i, true
 		case atUpgrade:
 			g.early = true
 			return len(b), true

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,21 +38,29 @@ func (p *pace) still(acked uint64, began, now time.Time) time.Duration {
 	return now.Sub(p.since)
 }
 
-// watch bounds how long the client may stand still, even when all that it is sent is in the kernel's buffers.
-func watch(c *net.TCPConn, l Limits) pace {
+// tune bounds how long a client may stand still, even when all that it is sent is in the kernel's buffers. What is set
+// on a listener holds for the connections that come in there from then on, which saves each of them the system calls.
+func tune(c syscall.Conn, l Limits) {
 	setUserTimeout(c, l.ProgressTime*9/8) // after Write, which answers the client
 	_ = onSocket(c, func(fd int) error {  // without it the kernel holds more
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
 	})
-	return pace{limit: l.ProgressTime, least: uint64(l.Progress)}
 }
+
+// Tune has the connections that come in at a listener begin with what Watch sets. A connection that has come in a
+// moment before misses it; that is a second line of defence.
+func Tune(l *net.TCPListener, limits Limits) { tune(l, limits) }
+
+// Untune takes back what Tune has set, for a connection of raw TCP: its client may take nothing for as long as it
+// likes. The socket may have been tuned by the process before.
+func Untune(c *Conn) { setUserTimeout(c.TCPConn, 0) }
 
 // maxUnsent is how many bytes the kernel holds for a client that has no room for them. Without it, it holds megabytes.
 const maxUnsent = 256 << 10
 
 // setUserTimeout sets how long a client may take nothing before the kernel considers the connection dead. It is a
 // second line of defence: if the kernel refuses, the first remains.
-func setUserTimeout(c *net.TCPConn, d time.Duration) {
+func setUserTimeout(c syscall.Conn, d time.Duration) {
 	_ = onSocket(c, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	})
@@ -109,7 +118,7 @@ func bytesAcked(c *net.TCPConn) (n uint64, err error) {
 	return n, err
 }
 
-func onSocket(c *net.TCPConn, do func(fd int) error) (err error) {
+func onSocket(c syscall.Conn, do func(fd int) error) (err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err

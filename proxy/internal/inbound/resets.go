@@ -38,7 +38,7 @@ func (c *Conn) patient() bool {
 	if c.guard.state != foreign {
 		return true
 	}
-	n := c.guard.frames.excess(c.sent.Load())
+	n := c.guard.sieve.excess(c.sent.Load())
 	more := n > 0 && n > c.excess
 	c.excess = n
 	switch {

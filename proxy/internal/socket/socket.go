@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"rhumb"
 )
 
@@ -30,6 +32,9 @@ func Listen(ctx context.Context, b Binding) (*Socket, error) {
 	var lc net.ListenConfig
 	// Multipath TCP has no TCP_USER_TIMEOUT and outlives its closing: a slow client would hold what we let go of.
 	lc.SetMultipathTCP(false)
+	if !b.UDP { // connections have what their listener has; Go would set it on each, with four system calls
+		lc.KeepAlive, lc.Control = -1, keepAlive
+	}
 	network, addr := networkOf(b)
 	if b.UDP {
 		c, err := lc.ListenPacket(ctx, network, addr)
@@ -66,6 +71,25 @@ func Inherit(b Binding, f *os.File) (*Socket, error) {
 		return nil, err
 	}
 	return ofTCP(b, l), nil
+}
+
+// How often the kernel asks whether the other side of a still connection is there, and how often it may not answer.
+// These are Go's own times.
+const (
+	keepAliveTime  = 15 // seconds
+	keepAliveCount = 9
+)
+
+// keepAlive sets that on a socket before it is bound.
+func keepAlive(_, _ string, c syscall.RawConn) error {
+	var err error
+	failed := c.Control(func(fd uintptr) {
+		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, keepAliveTime),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, keepAliveTime),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount))
+	})
+	return errors.Join(failed, err)
 }
 
 func ofUDP(b Binding, c net.PacketConn) *Socket {

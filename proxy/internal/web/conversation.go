@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,11 +26,10 @@ type conversation struct {
 
 	peer     netip.Addr
 	peerText string
-	trusted  bool // the peer says for which client it calls
-	local    string
+	trusted  bool            // the peer says for which client it calls
 	ctx      context.Context // ends once the client has left, or the proxy's time is over
-	leave    context.CancelFunc
-	link     atomic.Pointer[backend.Link] // in use; the end of ctx closes it
+	cancel   context.CancelFunc
+	link     atomic.Pointer[backend.Link] // in use; leave closes it
 	watch    watch
 
 	undecided bool // the first bytes decide whether it is HTTP/2
@@ -61,43 +59,69 @@ const (
 	maxAnswer  = 1 << 20  // bytes of an answer's head
 )
 
+// conversations are those that have ended. What one takes, 10 KB, is more than a short connection costs otherwise.
+var conversations = sync.Pool{New: func() any {
+	c := &conversation{}
+	c.exchange.c, c.watch.c = c, c
+	c.try = c.exchange.try
+	c.watch.make()
+	c.in.buf = make([]byte, inBuffer)
+	return c
+}}
+
 // newConversation returns the conversation on a connection that was accepted just now.
-func newConversation(s *Server, c *inbound.Conn, other *webServer) *conversation {
-	peer := addrPortOf(c.RemoteAddr().String()).Addr()
-	v := &conversation{server: s, conn: c, opened: time.Now(), other: other, peer: peer, peerText: peer.String(),
-		trusted: s.trusts(peer), local: calledAt(c), undecided: c.Agreed() == inbound.NoAgreement}
-	v.exchange.c, v.watch.c = v, v
-	v.try = v.exchange.try
-	return v
+func newConversation(s *Server, conn *inbound.Conn, peer netip.Addr, other *webServer) *conversation {
+	c := conversations.Get().(*conversation)
+	c.server, c.conn, c.opened, c.other = s, conn, time.Now(), other
+	c.peer, c.peerText, c.trusted = peer, peer.String(), s.trusts(peer)
+	c.undecided = conn.Agreed() == inbound.NoAgreement
+	c.ctx, c.cancel = context.WithCancel(context.Background()) // talks ends it when the proxy's time is over
+	return c
 }
 
-// run serves the connection until it ends. Exchanges are cut when ctx ends.
-func (c *conversation) run(ctx context.Context) {
-	c.ctx, c.leave = context.WithCancel(ctx)
-	c.watch.start()
-	stop := context.AfterFunc(c.ctx, c.cut)
+// recycle makes the conversation ready for another connection. It has ended, and nothing else uses it.
+func (c *conversation) recycle() {
+	c.server, c.conn, c.other, c.ctx, c.cancel = nil, nil, nil, nil, nil
+	c.peer, c.peerText, c.deadline, c.head = netip.Addr{}, "", time.Time{}, nil
+	c.served, c.dirty, c.passed = false, false, false
+	c.in.from, c.in.to = 0, 0
+	c.in.settle(inBuffer)
+	c.request.Reset()
+	c.chunks.Reset()
+	c.exchange.forget()
+	conversations.Put(c)
+}
+
+// run serves the connection until it ends. It reports whether the conversation may be recycled.
+func (c *conversation) run() (sound bool) {
 	defer func() {
-		if fault := recover(); fault != nil { // the fault is the proxy's own; it must not end the other connections
-			c.server.deps.Log.Error("panic serving a connection", "text", fault, "stack", string(debug.Stack()))
-		}
-		c.watch.end()
-		stop()
-		c.leave()
+		sound = c.watch.end() && sound
+		c.cancel()
 		if !c.passed {
 			_ = c.conn.Close()
 			c.server.conns.Note(c.conn, http.StateClosed)
 		}
+		c.exchange.upload.wait() // after a panic it may still read from the connection
 	}()
-	c.in.buf = make([]byte, inBuffer)
+	defer c.survive()
 	for c.turn() {
 	}
 	if c.dirty && c.ctx.Err() == nil {
 		c.linger()
 	}
+	return true
 }
 
-// cut ends what is under way.
-func (c *conversation) cut() {
+// survive is deferred. A panic is the proxy's own fault; it must not end the connections of others.
+func (c *conversation) survive() {
+	if fault := recover(); fault != nil {
+		notePanic(c.server.deps.Log, fault)
+	}
+}
+
+// leave ends what is under way: the client has left, or the proxy's time is over.
+func (c *conversation) leave() {
+	c.cancel()
 	if l := c.link.Load(); l != nil {
 		_ = l.Close()
 	}
@@ -196,7 +220,7 @@ func (c *conversation) wait(until time.Time) {
 func (c *conversation) pass() {
 	c.passed = true
 	c.conn.Return(c.in.bytes())
-	c.conn.Guard(inboundLimits(c.server.deps.Limits))
+	c.conn.Guard(InboundLimits(c.server.deps.Limits))
 	_ = c.conn.SetReadDeadline(time.Now().Add(c.server.deps.Limits.HeaderTime)) // if it fails, so does the read
 	c.other.take(c.conn, &c.server.conns)
 }

@@ -14,7 +14,7 @@ var errBroken = errors.New(brokenOff)
 func (x *exchange) deliver() {
 	c, a := x.c, &x.c.response
 	length := a.BodyLength(c.request.Method)
-	x.last = x.last || length < 0 && c.request.Minor == 0
+	x.last = x.last || length < 0 && c.request.Minor == 0 || c.server.leaving.Load()
 	c.chunks.Reset()
 	c.out = x.appendAnswer(c.out[:0], length)
 	x.status = a.Status

@@ -43,11 +43,18 @@ func (x *exchange) reset() {
 	x.upload.reset(&c.request)
 }
 
+// forget lets go of what the last request used.
+func (x *exchange) forget() {
+	x.snap, x.logged, x.member, x.link, x.path, x.backend, x.err = nil, nil, nil, nil, "", "", ""
+	x.upload.raw, x.upload.done = nil, nil
+	x.upload.chunks.Reset()
+}
+
 // run answers the request, and reports whether another may follow on the connection.
 func (x *exchange) run() (more bool) {
 	x.reset()
 	r := &x.c.request
-	x.last = r.Close || r.Asks || x.c.server.leaving.Load()
+	x.last = r.Close || r.Asks
 	x.path = r.Decoded()
 	known := x.route()
 	x.logged = x.snap.Logged(x.backend)
@@ -139,21 +146,28 @@ func (x *exchange) forward() {
 		x.failed(err)
 		return
 	}
-	if c.response.Status == http.StatusSwitchingProtocols {
+	early, switches := x.upload.overtaken(), c.response.Status == http.StatusSwitchingProtocols
+	switch {
+	case early && x.upload.malformed.Load():
+		x.last = true
+		x.failed(errMalformed)
+	case early && switches: // what comes next would be a part of the body, and of the other protocol
+		x.last = true
+		x.failed(errEarlySwitch)
+	case switches:
+		x.upload.stop() // so that what came behind the body isn't lost
 		x.tunnel()
-		return
+	default:
+		x.last = x.last || early // an answer that overtakes its body must say that it is the last
+		x.deliver()
 	}
-	if x.upload.overtaken() {
-		x.last = true // an answer that overtakes its body must say that it is the last
-		if x.upload.malformed.Load() {
-			x.failed(errMalformed)
-			return
-		}
-	}
-	x.deliver()
 }
 
-var errMalformed = errors.New("the body can't be read")
+// Why an answer isn't passed on.
+var (
+	errMalformed   = errors.New("the body can't be read")
+	errEarlySwitch = errors.New("the replica changes the protocol before the request has ended")
+)
 
 // try sends the request to a member, and returns once its answer has begun.
 func (x *exchange) try(m *backend.Member) error {

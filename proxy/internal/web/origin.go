@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -31,7 +32,7 @@ func (s *Server) rewrite(pr *httputil.ProxyRequest) {
 // calledAt returns the address that the client has called, for a request without a Host. The transport would put in the
 // address of the replica, and the replica's redirects would then name that.
 func calledAt(c *inbound.Conn) string {
-	at := addrPortOf(c.LocalAddr().String()).String()
+	at := addrOf(c.LocalAddr()).String()
 	if c.Encrypted() {
 		return strings.TrimSuffix(at, ":443")
 	}
@@ -116,6 +117,15 @@ func addrPortOf(s string) netip.AddrPort {
 		ap = netip.AddrPortFrom(addr, 0)
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}
+
+// addrOf returns the address of a socket. It is invalid if a isn't one of IP.
+func addrOf(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+	}
+	return addrPortOf(a.String())
 }
 
 func (s *Server) trusts(peer netip.Addr) bool {

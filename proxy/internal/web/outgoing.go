@@ -20,7 +20,7 @@ func (o outgoing) append(b []byte) []byte {
 	b = r.AppendTarget(b)
 	host := r.Host
 	if host == "" {
-		host = o.c.local
+		host = calledAt(o.c.conn)
 	}
 	b = appendField(append(b, " HTTP/1.1\r\n"...), "Host", host)
 	for i := range r.Fields {
@@ -84,14 +84,20 @@ func (o outgoing) appendTrailerNames(b []byte) []byte {
 	return appendField(b, "Trailer", strings.Join(names, ", "))
 }
 
+// maxDeclared is how many names of trailers are looked at. Each trailer that comes is compared with all of them.
+const maxDeclared = 64
+
 // declared returns the trailers that the client has declared and that may be trailers.
 func (o outgoing) declared() (names []string) {
-	r := &o.c.request
+	r, seen := &o.c.request, 0
 	for i := range r.Fields {
 		if r.Fields[i].Kind != http1.Trailer {
 			continue
 		}
 		for name := range strings.SplitSeq(r.Fields[i].Value, ",") {
+			if seen++; seen > maxDeclared {
+				return names
+			}
 			if name = strings.Trim(name, " \t"); http1.IsToken(name) && mayTrail(name) {
 				names = append(names, name)
 			}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,7 @@ type Server struct {
 
 // New returns a server that serves nothing until Run.
 func New(d Deps) *Server {
-	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: newTalks()}
+	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: talks{done: make(chan struct{})}}
 	s.reverse = httputil.ReverseProxy{
 		Rewrite:    s.rewrite,
 		BufferPool: &s.buffers,
@@ -113,14 +114,15 @@ func (l serverLog) Write(line []byte) (int, error) {
 }
 
 // http2Config bounds what one connection may have under way. The pings find connections that have sent a part of a
-// frame and nothing since.
+// frame and nothing since. Frames may have the size that every client knows; Go's own megabyte is announced, but many
+// clients never look.
 func http2Config(l limits.Limits, streams int) *http.HTTP2Config {
-	return &http.HTTP2Config{MaxConcurrentStreams: streams,
+	return &http.HTTP2Config{MaxConcurrentStreams: streams, MaxReadFrameSize: 16 << 10,
 		SendPingTimeout: l.HeaderTime * 3 / 4, PingTimeout: l.HeaderTime / 2}
 }
 
-// inboundLimits returns the limits of one connection.
-func inboundLimits(l limits.Limits) inbound.Limits {
+// InboundLimits returns the limits of one connection.
+func InboundLimits(l limits.Limits) inbound.Limits {
 	return inbound.Limits{Header: l.Header, Progress: l.Progress, ProgressTime: l.ProgressTime}
 }
 
@@ -149,17 +151,18 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Serve takes an accepted connection. It returns as soon as the connection has an owner.
 func (s *Server) Serve(c *inbound.Conn) {
-	client, server := s.server(c)
-	c.Watch(inboundLimits(s.deps.Limits), client, s.deps.Log)
-	// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
-	_ = c.SetReadDeadline(time.Now().Add(s.deps.Limits.HeaderTime))
+	peer := addrOf(c.RemoteAddr()).Addr()
+	client, server := s.server(peer)
+	c.Watch(InboundLimits(s.deps.Limits), client, s.deps.Log)
 	s.conns.Note(c, http.StateNew)
 	if s.deps.Standard || c.Agreed() == inbound.OnHTTP2 {
-		c.Guard(inboundLimits(s.deps.Limits))
+		// Until the server knows whether this is HTTP/2 it sets no deadline of its own.
+		_ = c.SetReadDeadline(time.Now().Add(s.deps.Limits.HeaderTime))
+		c.Guard(InboundLimits(s.deps.Limits))
 		server.take(c, &s.conns)
 		return
 	}
-	if !s.talks.begin(newConversation(s, c, server)) {
+	if !s.talks.begin(newConversation(s, c, peer, server)) {
 		_ = c.Close()
 		s.conns.Note(c, http.StateClosed)
 	}
@@ -173,6 +176,11 @@ func (w *webServer) take(c *inbound.Conn, conns *inbound.Conns) {
 		_ = c.Close()
 		conns.Note(c, http.StateClosed)
 	}
+}
+
+// notePanic logs a fault of the proxy's own, which ends one connection and no other.
+func notePanic(log *slog.Logger, fault any) {
+	log.Error("panic serving a connection", "text", fault, "stack", string(debug.Stack()))
 }
 
 // MakeRoom closes idle connections that came in at the address; the zero Binding is any address.
@@ -245,7 +253,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer answers a request that has a place: it forwards it to the backend, if one is known, or refuses it.
 func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.Request, name string, known bool) {
-	p := inbound.NewProgress(w, r, inboundLimits(s.deps.Limits))
+	p := inbound.NewProgress(w, r, InboundLimits(s.deps.Limits))
 	defer p.End()
 	if suspect(r) {
 		page.Bad().Write(p, r)

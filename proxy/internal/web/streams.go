@@ -18,10 +18,9 @@ const (
 	crowd      = 500 // connections in all; the next ones get few streams
 )
 
-// server returns the server for a connection, and the client that it counts for. The client is nil for a trusted proxy,
-// which brings the requests of many clients.
-func (s *Server) server(c *inbound.Conn) (*inbound.Client, *webServer) {
-	peer := addrPortOf(c.RemoteAddr().String()).Addr()
+// server returns the server for a peer's connection, and the client that it counts for. The client is nil for a trusted
+// proxy, which brings the requests of many clients.
+func (s *Server) server(peer netip.Addr) (*inbound.Client, *webServer) {
 	if s.trusts(peer) {
 		return nil, &s.servers[0]
 	}

@@ -30,8 +30,9 @@ func (x *exchange) tunnel() {
 	defer both.Close()
 	var client sync.WaitGroup
 	client.Go(func() {
-		_, _ = io.Copy(both, c.conn) // either side ends it
-		_ = x.link.Close()
+		defer c.survive()
+		defer func() { _ = x.link.Close() }() // either side ends it
+		_, _ = io.Copy(both, c.conn)
 	})
 	n, err := io.Copy(struct{ io.Writer }{c.conn}, both)
 	x.sent = n

@@ -175,6 +175,13 @@ func (u *upload) start(to io.WriteCloser, received *atomic.Uint64) {
 
 func (u *upload) send(to io.WriteCloser, received *atomic.Uint64) {
 	defer close(u.done)
+	defer func() {
+		if fault := recover(); fault != nil {
+			notePanic(u.c.server.deps.Log, fault)
+			u.cut.Store(true)
+			_ = to.Close() // the replica must not take it for the whole
+		}
+	}()
 	var out []byte
 	for {
 		data, err := u.next()
@@ -224,12 +231,20 @@ func (u *upload) stop() bool {
 				_ = l.Close()
 			}
 			<-u.done
+			u.c.deadline = time.Time{} // another one is set than it says
 		}
 	}
 	if u.done != nil || u.buf != nil {
 		u.end()
 	}
 	return u.whole
+}
+
+// wait waits until nothing sends the body any more.
+func (u *upload) wait() {
+	if u.done != nil {
+		<-u.done
+	}
 }
 
 // earlyTime is how long an answer waits for the end of the body that it answers.

@@ -44,16 +44,22 @@ func (w *watch) arm() {
 	}
 }
 
-// start makes the watch ready. It begins with the conversation.
-func (w *watch) start() {
+// make makes the timer.
+func (w *watch) make() {
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Stop()
 }
 
-// end ends the watch of the conversation.
-func (w *watch) end() {
+// end ends the watch of the conversation. It returns false if a look may be under way.
+func (w *watch) end() bool {
 	w.rest()
-	w.timer.Stop()
+	if w.armed.Load() {
+		if !w.timer.Stop() {
+			return false
+		}
+		w.armed.Store(false)
+	}
+	return true
 }
 
 // look looks at the client, and cuts the conversation if it has left.
