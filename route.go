@@ -27,6 +27,14 @@ const (
 	HTTPS Protocol = "https"
 )
 
+// ProxyProtocol is a version of the PROXY protocol: a header at the beginning of a connection that names the client.
+type ProxyProtocol string
+
+const (
+	ProxyV1 ProxyProtocol = "v1" // a line of text
+	ProxyV2 ProxyProtocol = "v2" // binary
+)
+
 // Route leads HTTP requests to a service by host and path. The longest path of the most exact host wins.
 type Route struct {
 	Host string `json:",omitzero"` // "": any; "*.example.com": one label
@@ -54,6 +62,9 @@ type RouterStatus struct {
 	Certificates []CertificateStatus `json:",omitzero"` // by host
 	// NoSegments is why there can be no service addresses on this machine. "": there can be.
 	NoSegments string `json:",omitzero"`
+	// Unseen is, by backend of a TCP or UDP listener, why its replicas see the proxy's address instead of their
+	// clients'. "": they see their clients'. nil: unknown, or there is no such backend.
+	Unseen map[string]string `json:",omitzero"`
 }
 
 // BackendStats are the connections and requests of a backend since the proxy started.

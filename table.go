@@ -24,6 +24,9 @@ type Listener struct {
 	Addr     netip.AddrPort // an unspecified IPv6 address ("[::]:80") accepts IPv4 too
 	Protocol Protocol
 	Backend  string `json:",omitzero"` // "": the rules lead requests to a backend (HTTP only)
+	// AcceptProxy means that a connection of a trusted proxy begins with a header of the PROXY protocol. Without one it
+	// is closed. Other clients' connections are served as they are.
+	AcceptProxy bool `json:",omitzero"`
 }
 
 // Rule leads requests for one host and path to a backend.
@@ -41,6 +44,9 @@ type Backend struct {
 	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
 	AccessLog bool          `json:",omitzero"` // a line is written for each HTTP request
 	Endpoints []Endpoint    `json:",omitzero"`
+	// SendProxy has each connection of TCP begin with a header of the PROXY protocol. "": replicas see their clients'
+	// addresses where that can be.
+	SendProxy ProxyProtocol `json:",omitzero"`
 }
 
 // Endpoint is the address of one replica's port.
@@ -54,6 +60,10 @@ type Endpoint struct {
 	// Leave, with Draining, closes connections as soon as they are quiet. Nothing else serves: their clients come
 	// back and wait for the next replica.
 	Leave bool `json:",omitzero"`
+	// Addr6 is where the replica is reached over IPv6, beside an Addr of IPv4. Invalid: nowhere.
+	Addr6 netip.Addr `json:",omitzero"`
+	// Unseen is why the replica can't see its clients' addresses, as far as its release says. "": it says nothing.
+	Unseen string `json:",omitzero"`
 }
 
 // Segment is a network of a stack in which services have addresses of their own. The proxy adds a network namespace to
@@ -133,7 +143,7 @@ func (t Table) Equal(o Table) bool {
 
 func (b Backend) equal(o Backend) bool {
 	return b.Name == o.Name && b.Stack == o.Stack && b.Service == o.Service && b.Hold == o.Hold &&
-		b.AccessLog == o.AccessLog &&
+		b.AccessLog == o.AccessLog && b.SendProxy == o.SendProxy &&
 		slices.EqualFunc(b.Endpoints, o.Endpoints, Endpoint.equal)
 }
 
