@@ -18,11 +18,11 @@ func fullTable() rhumb.Table {
 		Draining: true, Since: at, Leave: true, Addr6: netip.MustParseAddr("fd00::2"), Unseen: "u",
 	}
 	return rhumb.Table{
-		Version:   7,
+		Version: 7,
 		Listeners: []rhumb.Listener{{
 			Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b", AcceptProxy: true,
 		}},
-		Rules:     []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
+		Rules: []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
 		Backends: []rhumb.Backend{{
 			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true,
 			Endpoints: []rhumb.Endpoint{endpoint}, SendProxy: rhumb.ProxyV2,
