@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -30,15 +29,21 @@ const (
 	longest   = len("PROXY UNKNOWN ") + 39 + 1 + 39 + 2*(1+5) + 2 // of version 1
 	head      = len(signature) + 4                                // of version 2: also command, family, and a length
 	most      = 2 << 10                                           // bytes of version 2 after its head
-	size4     = 4 + 4 + 2 + 2                                     // two addresses of IPv4, two ports
-	size6     = 16 + 16 + 2 + 2                                   // two of IPv6
-	commandOf = 0x20                                              // version 2, with the command in the lower bits
-	toBeTold  = 1                                                 // command: the connection is for a client
-	ownItself = 0                                                 // command: the connection is the proxy's own
-	overTCP4  = 0x11                                              // families
-	overTCP6  = 0x21
-	overUnix  = 0x31
-	overNone  = 0
+)
+
+// Parts of version 2.
+const (
+	version2  = 0x20 // with the command in the lower bits
+	forItself = 0    // command: the connection is the proxy's own
+	forClient = 1    // command: it is a client's
+
+	overNone = 0 // families
+	overTCP4 = 0x11
+	overTCP6 = 0x21
+	overUnix = 0x31
+
+	size4 = 4 + 4 + 2 + 2 // two addresses of IPv4, two ports
+	size6 = 16 + 16 + 2 + 2
 )
 
 // errMissing is the error for a connection that begins with something else.
@@ -133,9 +138,9 @@ func parseBinary(command, family byte, rest []byte) (Header, error) {
 	h := Header{Version: rhumb.ProxyV2}
 	size := 0
 	switch command {
-	case commandOf | ownItself:
+	case version2 | forItself:
 		return h, nil
-	case commandOf | toBeTold:
+	case version2 | forClient:
 	default:
 		return Header{}, fmt.Errorf("unknown version and command %#x", command)
 	}
@@ -178,7 +183,7 @@ func (h Header) Append(b []byte) []byte {
 	case known:
 		family, size = overTCP6, size6
 	}
-	b = append(append(b, signature...), commandOf|toBeTold, family)
+	b = append(append(b, signature...), version2|forClient, family)
 	b = binary.BigEndian.AppendUint16(b, uint16(size))
 	if !known {
 		return b
@@ -195,8 +200,7 @@ func appendLine(b []byte, client, called netip.AddrPort, known bool) []byte {
 	if client.Addr().Is4() {
 		family = "TCP4"
 	}
-	return slices.Concat(b, fmt.Appendf(nil, "PROXY %s %s %s %d %d\r\n", family, client.Addr(), called.Addr(),
-		client.Port(), called.Port()))
+	return fmt.Appendf(b, "PROXY %s %s %s %d %d\r\n", family, client.Addr(), called.Addr(), client.Port(), called.Port())
 }
 
 // plain returns an address as it is written: IPv4 as such, and without a zone.

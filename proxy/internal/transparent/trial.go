@@ -1,0 +1,88 @@
+package transparent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A trial finds out whether the answers of an endpoint's replica come back: whether its way to strangers is through this
+// machine, and no filter is in that way. It connects from an address that no client has to a port that no server has.
+// The replica's kernel refuses that, whatever its application is doing, and the refusal comes back or not. It takes
+// less than a millisecond. Without a trial, the first clients would find out, each with a connection that hangs.
+
+// Addresses for documentation (RFC 5737, RFC 3849).
+var (
+	stranger4 = netip.MustParseAddr("192.0.2.1")
+	stranger6 = netip.MustParseAddr("2001:db8::1")
+)
+
+const (
+	closedPort = 1                      // tcpmux, which no image serves
+	trialTime  = 150 * time.Millisecond // for all trials of a look
+	trialsAt   = 64                     // at a time
+	firstWait  = 20 * time.Millisecond  // for an answer; twice as long each time
+)
+
+// try tries endpoints on this machine's bridges: those that were never tried, and those that again names. The caller
+// holds mu.
+func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bool) {
+	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	var due []netip.Addr
+	for _, e := range m.wanted {
+		broken := p.broken6
+		if e.Is4() {
+			broken = p.broken4
+		}
+		if _, tried := m.trials[e]; broken == "" && p.bridgeOf(e) != nil && (!tried || again(e)) {
+			due = append(due, e)
+		}
+	}
+	whys := make([]string, len(due))
+	places := make(chan struct{}, trialsAt)
+	var work sync.WaitGroup
+	for i, e := range due {
+		places <- struct{}{}
+		work.Go(func() {
+			defer func() { <-places }()
+			whys[i] = answers(ctx, e)
+		})
+	}
+	work.Wait()
+	for i, e := range due {
+		before, tried := m.trials[e]
+		m.trials[e] = trial{why: whys[i], at: time.Now()}
+		if whys[i] != before.why || !tried && whys[i] != "" {
+			m.log.Info("endpoint tried with a client's address", "endpoint", e, "why_not", whys[i])
+		}
+	}
+}
+
+// answers returns why the replica's answers don't come back; "" if they do.
+func answers(ctx context.Context, endpoint netip.Addr) string {
+	from := stranger6
+	if endpoint.Is4() {
+		from = stranger4
+	}
+	for wait := firstWait; ; wait *= 2 {
+		c, err := dial(ctx, from, netip.AddrPortFrom(endpoint, closedPort), wait)
+		var failure net.Error
+		switch {
+		case err == nil:
+			_ = c.Close()
+			return ""
+		case errors.Is(err, unix.ECONNREFUSED):
+			return ""
+		case ctx.Err() != nil:
+			return unanswered
+		case !errors.As(err, &failure) || !failure.Timeout():
+			return unanswered + ": " + err.Error()
+		}
+	}
+}
