@@ -33,6 +33,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	p.segments.own(tasks, p.served.load().Table) // before a successor can take over
 	defer p.segments.disown()
+	p.clients.own(tasks)
+	defer p.clients.disown()
 	if p.options.Lives != nil {
 		deaths := &deathWatch{lives: p.options.Lives, served: p.served, segments: p.segments, log: p.log}
 		running.Go(func() { deaths.run(tasks) })
@@ -48,6 +50,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		close(p.stopping)
 		p.segments.disown()
+		p.clients.disown()
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 	case <-p.succeeded:
 		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())

@@ -41,10 +41,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer done()
+	instance := vip.InstanceOf(o.State)
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
-		Version: o.Version,
-		Limits:  proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
-		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
+		Version: o.Version, Instance: instance,
+		Limits: proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
+		Segments: vip.New(vip.Options{Instance: instance, Log: o.Log})})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rhumb/proxy/internal/preamble"
 	"rhumb/proxy/internal/socket"
 )
 
@@ -38,9 +39,10 @@ type Conn struct {
 	pace    pace
 	resets  resets
 	sent    atomic.Int64
-	excess  int64   // of frames of HTTP/2, at the last look
-	client  *Client // nil: not counted
-	one             // HTTP/2: the one request that needs no place but the connection's
+	excess  int64            // of frames of HTTP/2, at the last look
+	client  *Client          // nil: not counted
+	named   *preamble.Header // what a trusted peer said about the client; nil: the client is the peer
+	one                      // HTTP/2: the one request that needs no place but the connection's
 }
 
 // New returns the connection that was accepted on the socket bound to b. It calls release once, when it is closed.

@@ -199,6 +199,7 @@ func (k kernel) remove() error {
 	}
 	conn, err := nftables.New()
 	if err == nil {
+		conn.AddTable(k.nftable()) // so that there is one to delete
 		conn.DelTable(k.nftable())
 		err = conn.Flush()
 	}

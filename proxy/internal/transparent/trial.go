@@ -56,10 +56,9 @@ func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bo
 	}
 	work.Wait()
 	for i, e := range due {
-		before, tried := m.trials[e]
-		m.trials[e] = trial{why: whys[i], at: time.Now()}
-		if whys[i] != before.why || !tried && whys[i] != "" {
-			m.log.Info("endpoint tried with a client's address", "endpoint", e, "why_not", whys[i])
+		before := m.trials[e].why
+		if m.trials[e] = (trial{why: whys[i], at: time.Now()}); whys[i] != before {
+			m.log.Info("endpoint tried with a client's address", "endpoint", e, "before", before, "now", whys[i])
 		}
 	}
 }
