@@ -118,6 +118,26 @@ type Router interface {
 	Check(ctx context.Context, ls []Listener) error
 }
 
+// Unseen returns why the replicas of a service can't see the addresses of clients of TCP and UDP, as far as the stack
+// says. "": it says nothing against it.
+func (s *Stack) Unseen(svc *Service) string {
+	if svc.Container.NetworkMode == "host" {
+		return "they use the machine's own network"
+	}
+	inner := 0
+	for _, a := range svc.Container.Networks {
+		for _, n := range s.Networks {
+			if n.Name == a.Network && n.Internal {
+				inner++
+			}
+		}
+	}
+	if inner > 0 && inner == len(svc.Container.Networks) {
+		return "their networks are internal, which have no way to clients"
+	}
+	return ""
+}
+
 // Address returns the address that is bound for the port: "*:80/tcp", "127.0.0.1:5432/tcp", "*:8080/http".
 func (p Port) Address() string {
 	ip := p.HostIP

@@ -44,9 +44,6 @@ type Backend struct {
 	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
 	AccessLog bool          `json:",omitzero"` // a line is written for each HTTP request
 	Endpoints []Endpoint    `json:",omitzero"`
-	// SendProxy has each connection of TCP begin with a header of the PROXY protocol. "": replicas see their clients'
-	// addresses where that can be.
-	SendProxy ProxyProtocol `json:",omitzero"`
 }
 
 // Endpoint is the address of one replica's port.
@@ -62,6 +59,9 @@ type Endpoint struct {
 	Leave bool `json:",omitzero"`
 	// Addr6 is where the replica is reached over IPv6, beside an Addr of IPv4. Invalid: nowhere.
 	Addr6 netip.Addr `json:",omitzero"`
+	// SendProxy has each connection of TCP begin with a header of the PROXY protocol. "": the replica sees its clients'
+	// addresses where that can be.
+	SendProxy ProxyProtocol `json:",omitzero"`
 	// Unseen is why the replica can't see its clients' addresses, as far as its release says. "": it says nothing.
 	Unseen string `json:",omitzero"`
 }
@@ -143,7 +143,7 @@ func (t Table) Equal(o Table) bool {
 
 func (b Backend) equal(o Backend) bool {
 	return b.Name == o.Name && b.Stack == o.Stack && b.Service == o.Service && b.Hold == o.Hold &&
-		b.AccessLog == o.AccessLog && b.SendProxy == o.SendProxy &&
+		b.AccessLog == o.AccessLog &&
 		slices.EqualFunc(b.Endpoints, o.Endpoints, Endpoint.equal)
 }
 

@@ -16,6 +16,7 @@ func fullTable() rhumb.Table {
 	endpoint := rhumb.Endpoint{
 		Replica: "r", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.0.0.2:80"),
 		Draining: true, Since: at, Leave: true, Addr6: netip.MustParseAddr("fd00::2"), Unseen: "u",
+		SendProxy: rhumb.ProxyV2,
 	}
 	return rhumb.Table{
 		Version: 7,
@@ -25,7 +26,7 @@ func fullTable() rhumb.Table {
 		Rules: []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
 		Backends: []rhumb.Backend{{
 			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true,
-			Endpoints: []rhumb.Endpoint{endpoint}, SendProxy: rhumb.ProxyV2,
+			Endpoints: []rhumb.Endpoint{endpoint},
 		}},
 		Segments: []rhumb.Segment{{
 			Network: "n", ID: "i", Stack: "shop", Bridge: "br", Subnet: netip.MustParsePrefix("10.0.0.0/24"),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 
 	"rhumb"
@@ -60,19 +59,15 @@ func (k *clientKeeper) prepare(ctx context.Context, t rhumb.Table) {
 		return
 	}
 	direct := directBackends(t)
-	var endpoints []netip.Addr
+	endpoints := map[netip.Addr]bool{}
 	for _, b := range t.Backends {
-		if !direct[b.Name] || b.SendProxy != "" {
-			continue
-		}
 		for _, e := range b.Endpoints {
-			for _, a := range []netip.Addr{e.Addr.Addr(), e.Addr6} {
-				if a.IsValid() && e.Unseen == "" && !slices.Contains(endpoints, a) {
-					endpoints = append(endpoints, a)
-				}
+			if direct[b.Name] && e.SendProxy == "" && e.Unseen == "" {
+				endpoints[e.Addr.Addr()], endpoints[e.Addr6] = true, true
 			}
 		}
 	}
+	delete(endpoints, netip.Addr{}) // of those without IPv6
 	k.machine.Ensure(ctx, endpoints)
 }
 
@@ -89,7 +84,7 @@ func (k *clientKeeper) unseen(t rhumb.Table) map[string]string {
 		}
 		whys[b.Name] = ""
 		for _, e := range b.Endpoints {
-			if why := k.whyNot(b, e); why != "" {
+			if why := k.whyNot(e); why != "" {
 				whys[b.Name] = why
 			}
 		}
@@ -97,9 +92,9 @@ func (k *clientKeeper) unseen(t rhumb.Table) map[string]string {
 	return whys
 }
 
-func (k *clientKeeper) whyNot(b rhumb.Backend, e rhumb.Endpoint) string {
+func (k *clientKeeper) whyNot(e rhumb.Endpoint) string {
 	switch {
-	case e.Draining || b.SendProxy != "":
+	case e.Draining || e.SendProxy != "":
 		return ""
 	case e.Unseen != "":
 		return e.Unseen

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,7 +33,7 @@ type Machine struct {
 	now      atomic.Pointer[picture] // nil before the first look
 
 	mu     sync.Mutex // one look at a time; guards what is below
-	wanted []netip.Addr
+	wanted map[netip.Addr]bool // endpoints
 	trials map[netip.Addr]trial
 	said   string // what was logged last
 }
@@ -57,21 +56,17 @@ func New(o Options) *Machine {
 const (
 	lookEach    = time.Second
 	lookSoonest = 100 * time.Millisecond // after a change of the machine's network: they come in bursts
-	tryAgain    = 5 * time.Second        // an endpoint whose answers didn't come back
+	tryAgain    = time.Second            // an endpoint whose answers didn't come back
 )
 
 // Ensure prepares the machine for connections to these endpoints, and finds out whether answers to clients come back
 // from those that are new. It takes trialTime at most, and is idempotent. What can't be is not an error: Why says so.
 // Without endpoints it does nothing, and neither does Run.
-func (m *Machine) Ensure(ctx context.Context, endpoints []netip.Addr) {
+func (m *Machine) Ensure(ctx context.Context, endpoints map[netip.Addr]bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.wanted = slices.Clone(endpoints)
-	keep := make(map[netip.Addr]bool, len(endpoints))
-	for _, e := range endpoints {
-		keep[e] = true
-	}
-	maps.DeleteFunc(m.trials, func(e netip.Addr, _ trial) bool { return !keep[e] })
+	m.wanted = maps.Clone(endpoints)
+	maps.DeleteFunc(m.trials, func(e netip.Addr, _ trial) bool { return !m.wanted[e] })
 	m.look(ctx, func(netip.Addr) bool { return false })
 }
 

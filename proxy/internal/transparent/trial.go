@@ -35,7 +35,7 @@ func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bo
 	ctx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	var due []netip.Addr
-	for _, e := range m.wanted {
+	for e := range m.wanted {
 		broken := p.broken6
 		if e.Is4() {
 			broken = p.broken4
