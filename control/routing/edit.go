@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"rhumb"
@@ -15,10 +16,15 @@ import (
 func backendName(stack, service string, port uint16, p rhumb.Protocol) string {
 	name := stack + "/" + service + ":" + strconv.Itoa(int(port))
 	if p == rhumb.UDP {
-		name += "/udp"
+		name += overUDP
 	}
 	return name
 }
+
+// overUDP is how the name of a backend of UDP ends.
+const overUDP = "/udp"
+
+func isUDP(backend string) bool { return strings.HasSuffix(backend, overUDP) }
 
 // servicePort is a port of a service to which the proxy sends requests or connections.
 type servicePort struct {
@@ -73,7 +79,9 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 		acceptPreambles(t, b.Name, s.AcceptProxy)
 		if !open {
 			b.Hold = s.Hold
-			sendPreambles(b, s.SendProxy)
+			if !isUDP(b.Name) {
+				sendPreambles(b, s.SendProxy)
+			}
 		}
 	}
 }
@@ -157,7 +165,10 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, at rhumb.Endpoint) {
 	for _, p := range servicePorts(s) {
 		b := backend(t, stack, s, p.port, p.protocol)
 		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == at.Replica })
-		at.Addr, at.SendProxy = netip.AddrPortFrom(at.Addr.Addr(), p.port), s.SendProxy
+		at.Addr = netip.AddrPortFrom(at.Addr.Addr(), p.port)
+		if at.SendProxy = s.SendProxy; p.protocol == rhumb.UDP {
+			at.SendProxy = ""
+		}
 		b.Endpoints = append(b.Endpoints, at)
 	}
 }

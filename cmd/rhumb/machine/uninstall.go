@@ -12,7 +12,9 @@ import (
 
 	"rhumb/cmd/rhumb/cli"
 	"rhumb/cmd/rhumb/preflight"
+	"rhumb/cmd/rhumb/proxyd"
 	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/install"
 )
 
@@ -65,7 +67,11 @@ func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallF
 			return err
 		}
 	}
+	forget := proxyd.Forgetting(state.Folder(conf.Data).Proxy()) // before the folder is removed
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
+		return err
+	}
+	if err := forget(); err != nil {
 		return err
 	}
 	return farewell(ctx, a, conf, f.purge)

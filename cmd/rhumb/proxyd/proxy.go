@@ -57,6 +57,12 @@ func Run(ctx context.Context, o Options) error {
 	}, func(ctx context.Context) error { return notifyServing(ctx, p.Serving(), o.Log) })
 }
 
+// Forgetting returns what removes from the machine's kernel what the proxies of a folder leave there when they end.
+func Forgetting(state string) func() error {
+	instance := vip.InstanceOf(state)
+	return func() error { return proxy.Forget(instance) }
+}
+
 // livesOf returns the deaths and starts that the engine reports. The engine needn't run yet.
 func livesOf(host string, log *slog.Logger) (lives proxy.Lives, done func(), err error) {
 	engine, err := docker.New(docker.Options{Host: host, Log: log})

@@ -32,7 +32,7 @@ type Machine struct {
 	suspects chan netip.Addr         // endpoints that Run tries again
 	now      atomic.Pointer[picture] // nil before the first look
 
-	mu     sync.Mutex // one look at a time; guards what is below
+	mu     sync.Mutex          // one look at a time; guards what is below
 	wanted map[netip.Addr]bool // endpoints
 	trials map[netip.Addr]trial
 	said   string // what was logged last
