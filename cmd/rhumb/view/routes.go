@@ -22,7 +22,17 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 		t.add(routeRow(rs, rhumb.Route{Host: r.Host, Path: r.Path}.Address(), r.Backend)...)
 	}
 	t.print(w)
+	printUnseen(w, rs)
 	printSegments(w, rs)
+}
+
+// printUnseen prints which services' replicas see the proxy's address instead of their clients', and why.
+func printUnseen(w io.Writer, rs rhumb.RouterStatus) {
+	for _, l := range rs.Table.Listeners {
+		if why := rs.Unseen[l.Backend]; why != "" && (l.Protocol == rhumb.TCP || l.Protocol == rhumb.UDP) {
+			fmt.Fprintf(w, "\n%s: replicas see the proxy's address instead of their clients': %s\n", listenerAddress(l), why)
+		}
+	}
 }
 
 // RoutesOf returns the part of a status that is about one stack.

@@ -1,0 +1,407 @@
+package transparent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// inLab has a test run in a process of its own, whose network is empty, so that it may change everything there. It
+// returns false in the process that only waits for that one.
+func inLab(t *testing.T) bool {
+	t.Helper()
+	const own = "RHUMB_TEST_LAB"
+	if os.Getenv(own) == t.Name() {
+		return true
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), own+"="+t.Name())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	out, err := cmd.CombinedOutput()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return false
+}
+
+// lab is a machine with a bridge, and a replica on it.
+type lab struct {
+	*testing.T
+	replica netns.NsHandle
+	machine *Machine
+	addrs   map[bool]netip.Addr // of the replica, by whether it is of IPv6
+}
+
+const port = 8000
+
+// newLab makes a machine. With out, the replica's way to others is through the machine.
+func newLab(t *testing.T, out bool) *lab {
+	t.Helper()
+	l := &lab{T: t, machine: New(Options{Instance: "lab", Log: slog.New(slog.NewTextHandler(t.Output(), nil))}),
+		addrs: map[bool]netip.Addr{false: addr("10.77.0.2"), true: addr("fd77::2")}}
+	l.must(within(netns.None(), func() (err error) {
+		l.replica, err = netns.New()
+		return err
+	}))
+	up := func(name string) {
+		link, err := netlink.LinkByName(name)
+		l.must(err)
+		l.must(netlink.LinkSetUp(link))
+	}
+	give := func(name string, addresses ...string) {
+		link, err := netlink.LinkByName(name)
+		l.must(err)
+		for _, a := range addresses {
+			n, err := netlink.ParseAddr(a)
+			l.must(err)
+			n.Flags = unix.IFA_F_NODAD
+			l.must(netlink.AddrAdd(link, n))
+		}
+	}
+	up("lo")
+	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-lab", TxQLen: -1}}
+	l.must(netlink.LinkAdd(bridge))
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth-lab", TxQLen: -1}, PeerName: "eth0"}
+	l.must(netlink.LinkAdd(veth))
+	peer, err := netlink.LinkByName("eth0")
+	l.must(err)
+	l.must(netlink.LinkSetNsFd(peer, int(l.replica)))
+	l.must(netlink.LinkSetMaster(veth, bridge))
+	give("br-lab", "10.77.0.1/24", "fd77::1/64")
+	up("br-lab")
+	up("veth-lab")
+	l.must(within(l.replica, func() error {
+		up("lo")
+		give("eth0", "10.77.0.2/24", "fd77::2/64")
+		up("eth0")
+		if !out {
+			return nil
+		}
+		link, err := netlink.LinkByName("eth0")
+		l.must(err)
+		for _, gw := range []string{"10.77.0.1", "fd77::1"} {
+			l.must(netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.ParseIP(gw)}))
+		}
+		return nil
+	}))
+	l.serve()
+	return l
+}
+
+func (l *lab) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+// within runs f on a thread of its own in a namespace, or in the process's, and that thread isn't used again.
+func within(ns netns.NsHandle, f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() { // the first thread can't end
+			done <- within(ns, f)
+			runtime.UnlockOSThread()
+			return
+		}
+		if ns.IsOpen() {
+			if err := netns.Set(ns); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+// serve has the replica answer each connection and datagram with the address that it came from.
+func (l *lab) serve() {
+	l.must(within(l.replica, func() error {
+		tcp, err := net.Listen("tcp", fmt.Sprintf("[::]:%d", port))
+		l.must(err)
+		udp, err := net.ListenPacket("udp", fmt.Sprintf("[::]:%d", port))
+		l.must(err)
+		l.Cleanup(func() { tcp.Close(); udp.Close() })
+		go func() {
+			for {
+				c, err := tcp.Accept()
+				if err != nil {
+					return
+				}
+				fmt.Fprint(c, c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap())
+				c.Close()
+			}
+		}()
+		go func() {
+			b := make([]byte, 100)
+			for {
+				_, from, err := udp.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				udp.WriteTo([]byte(from.(*net.UDPAddr).AddrPort().Addr().Unmap().String()), from)
+			}
+		}()
+		return nil
+	}))
+}
+
+func (l *lab) ensure() {
+	l.machine.Ensure(context.Background(), map[netip.Addr]bool{l.addrs[false]: true, l.addrs[true]: true})
+}
+
+var clients = map[bool]netip.Addr{false: addr("198.51.100.7"), true: addr("2001:db8:7::7")}
+
+// sees returns which address the replica sees in a connection from a client.
+func (l *lab) sees(six bool) (string, error) {
+	c, err := l.machine.DialTCP(l.Context(), clients[six], netip.AddrPortFrom(l.addrs[six], port), time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(time.Second))
+	b, err := io.ReadAll(c)
+	return string(b), err
+}
+
+// seesUDP returns which address the replica sees in a datagram of a client.
+func (l *lab) seesUDP(six bool) (string, error) {
+	c, err := l.machine.DialUDP(clients[six], netip.AddrPortFrom(l.addrs[six], port))
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(time.Second))
+	if _, err := c.Write([]byte("x")); err != nil {
+		return "", err
+	}
+	b := make([]byte, 100)
+	n, err := c.Read(b)
+	return string(b[:n]), err
+}
+
+// set sets a kernel setting of all links, and of those that come.
+func (l *lab) set(name, value string) {
+	paths, err := filepath.Glob("/proc/sys/net/ipv4/conf/*/" + name)
+	l.must(err)
+	for _, p := range paths {
+		l.must(os.WriteFile(p, []byte(value), 0o644))
+	}
+}
+
+func (l *lab) check(when string) {
+	l.Helper()
+	for _, six := range []bool{false, true} {
+		if why := l.machine.Why(clients[six], l.addrs[six]); why != "" {
+			l.Errorf("%s: %s can't be seen: %s", when, clients[six], why)
+			continue
+		}
+		if got, err := l.sees(six); err != nil || got != clients[six].String() {
+			l.Errorf("%s: the replica sees %q over TCP (%v), want %s", when, got, err, clients[six])
+		}
+		if got, err := l.seesUDP(six); err != nil || got != clients[six].String() {
+			l.Errorf("%s: the replica sees %q over UDP (%v), want %s", when, got, err, clients[six])
+		}
+	}
+}
+
+func TestReplicasSeeClientsWhateverTheKernelChecks(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	l := newLab(t, true)
+	for _, filter := range []string{"0", "1", "2"} {
+		for _, mark := range []string{"0", "1"} {
+			l.set("rp_filter", filter)
+			l.set("src_valid_mark", mark)
+			l.ensure()
+			l.check("rp_filter " + filter + ", src_valid_mark " + mark)
+		}
+	}
+}
+
+func TestAReplicaWithoutAWayOutIsFoundBeforehand(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	l := newLab(t, false)
+	l.ensure()
+	for _, six := range []bool{false, true} {
+		if why := l.machine.Why(clients[six], l.addrs[six]); !strings.HasPrefix(why, unanswered) {
+			t.Errorf("%s: %q", l.addrs[six], why)
+		}
+	}
+}
+
+func TestARefusalOfDatagramsComesBack(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	l := newLab(t, true)
+	l.ensure()
+	for _, six := range []bool{false, true} {
+		c, err := l.machine.DialUDP(clients[six], netip.AddrPortFrom(l.addrs[six], port+1))
+		l.must(err)
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		c.Write([]byte("x"))
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNREFUSED) {
+			t.Errorf("%s: %v", l.addrs[six], err)
+		}
+		c.Close()
+	}
+}
+
+func TestWhatOthersRemoveIsRepaired(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	l := newLab(t, true)
+	l.ensure()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.machine.Run(ctx) }()
+	for _, damage := range []string{
+		"nft flush ruleset",
+		"nft flush table inet rhumb-lab",
+		"ip rule flush",
+		"ip -6 rule flush",
+		fmt.Sprintf("ip route flush table %d", l.machine.kernel.mark),
+		fmt.Sprintf("ip -6 route flush table %d", l.machine.kernel.mark),
+	} {
+		args := strings.Fields(damage)
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", damage, err, out)
+		}
+		if strings.Contains(damage, "rule flush") { // that of all other packets is the administrator's to repair
+			for _, f := range []string{"-4", "-6"} {
+				exec.Command("ip", f, "rule", "add", "from", "all", "lookup", "main", "pref", "32766").Run()
+			}
+		}
+		l.eventually(damage)
+	}
+	cancel()
+	l.must(<-done)
+	l.check("after Run")
+}
+
+// eventually waits until clients of both families are seen.
+func (l *lab) eventually(after string) {
+	l.Helper()
+	tick, late := time.NewTicker(20*time.Millisecond), time.After(3*time.Second)
+	defer tick.Stop()
+	for {
+		four, err4 := l.sees(false)
+		six, err6 := l.sees(true)
+		if four == clients[false].String() && six == clients[true].String() {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			l.Fatalf("after %s: the replica sees %q (%v) and %q (%v)", after, four, err4, six, err6)
+		}
+	}
+}
+
+func TestRemoveLeavesNothingAndSparesOtherInstances(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	l := newLab(t, true)
+	other := New(Options{Instance: "other"})
+	other.Ensure(t.Context(), map[netip.Addr]bool{l.addrs[false]: true})
+	before := state(t)
+	l.ensure()
+	if state(t) == before {
+		t.Fatal("nothing was made")
+	}
+	for range 2 {
+		l.must(l.machine.Remove())
+		if now := state(t); now != before {
+			t.Errorf("before:\n%s\nafter:\n%s", before, now)
+		}
+	}
+	// A process that has made nothing finds what another one has made, as after a kill.
+	l.ensure()
+	l.must(New(Options{Instance: "lab"}).Remove())
+	if now := state(t); now != before {
+		t.Errorf("left by another process:\n%s", now)
+	}
+	l.must(other.Remove())
+}
+
+// state returns everything that a machine may have in the kernel.
+func state(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, c := range []string{"nft list ruleset", "ip rule", "ip -6 rule", "ip route show table all type local scope host",
+		"ip -6 route show table all type local"} {
+		args := strings.Fields(c)
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", c, err, out)
+		}
+		all.Write(out)
+	}
+	return all.String()
+}
+
+func TestManyConnectionsOfOneClientShareNoPort(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	l := newLab(t, true)
+	l.ensure()
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			c.Close()
+		}
+	}()
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40099"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(l.addrs[false], port)
+	for {
+		c, err := l.machine.DialTCP(t.Context(), clients[false], to, time.Second)
+		if err != nil {
+			if !errors.Is(err, unix.EADDRNOTAVAIL) {
+				t.Errorf("without a free port: %v", err)
+			}
+			break
+		}
+		open = append(open, c)
+		if len(open) > 100 {
+			t.Fatal("more connections than ports")
+		}
+	}
+	if len(open) < 90 {
+		t.Errorf("only %d connections of 100 ports", len(open))
+	}
+	// Another client has all of them.
+	c, err := l.machine.DialTCP(t.Context(), clients[false].Next(), to, time.Second)
+	l.must(err)
+	c.Close()
+}
