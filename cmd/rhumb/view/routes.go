@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -47,6 +48,8 @@ func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
 		}
 	}
 	rs.Open, rs.Backends = open, backends
+	rs.Unseen = maps.Clone(rs.Unseen)
+	maps.DeleteFunc(rs.Unseen, func(backend, _ string) bool { return !mine[backend] })
 	t.Listeners = keep(t.Listeners, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	rs.Unbound = keep(rs.Unbound, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	t.Rules = keep(t.Rules, func(r rhumb.Rule) bool { return mine[r.Backend] })

@@ -63,49 +63,55 @@ func newLab(t *testing.T, out bool) *lab {
 		l.replica, err = netns.New()
 		return err
 	}))
-	up := func(name string) {
-		link, err := netlink.LinkByName(name)
-		l.must(err)
-		l.must(netlink.LinkSetUp(link))
+	l.connect()
+	if out {
+		l.must(within(l.replica, func() error {
+			index := l.link("eth0").Attrs().Index
+			return errors.Join(
+				netlink.RouteAdd(&netlink.Route{LinkIndex: index, Gw: net.ParseIP("10.77.0.1")}),
+				netlink.RouteAdd(&netlink.Route{LinkIndex: index, Gw: net.ParseIP("fd77::1")}))
+		}))
 	}
-	give := func(name string, addresses ...string) {
-		link, err := netlink.LinkByName(name)
-		l.must(err)
-		for _, a := range addresses {
-			n, err := netlink.ParseAddr(a)
-			l.must(err)
-			n.Flags = unix.IFA_F_NODAD
-			l.must(netlink.AddrAdd(link, n))
-		}
-	}
-	up("lo")
-	bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br-lab", TxQLen: -1}}
-	l.must(netlink.LinkAdd(bridge))
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth-lab", TxQLen: -1}, PeerName: "eth0"}
-	l.must(netlink.LinkAdd(veth))
-	peer, err := netlink.LinkByName("eth0")
-	l.must(err)
-	l.must(netlink.LinkSetNsFd(peer, int(l.replica)))
-	l.must(netlink.LinkSetMaster(veth, bridge))
-	give("br-lab", "10.77.0.1/24", "fd77::1/64")
-	up("br-lab")
-	up("veth-lab")
-	l.must(within(l.replica, func() error {
-		up("lo")
-		give("eth0", "10.77.0.2/24", "fd77::2/64")
-		up("eth0")
-		if !out {
-			return nil
-		}
-		link, err := netlink.LinkByName("eth0")
-		l.must(err)
-		for _, gw := range []string{"10.77.0.1", "fd77::1"} {
-			l.must(netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.ParseIP(gw)}))
-		}
-		return nil
-	}))
 	l.serve()
 	return l
+}
+
+// connect connects the replica to a bridge of the machine.
+func (l *lab) connect() {
+	l.up("lo")
+	bridge, veth := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}, netlink.NewVeth(netlink.NewLinkAttrs())
+	bridge.Name, veth.Name, veth.PeerName = "br-lab", "veth-lab", "eth0"
+	l.must(netlink.LinkAdd(bridge))
+	l.must(netlink.LinkAdd(veth))
+	l.must(netlink.LinkSetNsFd(l.link("eth0"), int(l.replica)))
+	l.must(netlink.LinkSetMaster(l.link("veth-lab"), l.link("br-lab")))
+	l.up("br-lab", "10.77.0.1/24", "fd77::1/64")
+	l.up("veth-lab")
+	l.must(within(l.replica, func() error {
+		l.up("lo")
+		l.up("eth0", "10.77.0.2/24", "fd77::2/64")
+		return nil
+	}))
+}
+
+func (l *lab) link(name string) netlink.Link {
+	l.Helper()
+	link, err := netlink.LinkByName(name)
+	l.must(err)
+	return link
+}
+
+// up sets a link of the calling thread's namespace up, with addresses.
+func (l *lab) up(name string, addresses ...string) {
+	l.Helper()
+	link := l.link(name)
+	for _, a := range addresses {
+		n, err := netlink.ParseAddr(a)
+		l.must(err)
+		n.Flags = unix.IFA_F_NODAD
+		l.must(netlink.AddrAdd(link, n))
+	}
+	l.must(netlink.LinkSetUp(link))
 }
 
 func (l *lab) must(err error) {
@@ -119,19 +125,20 @@ func (l *lab) must(err error) {
 func within(ns netns.NsHandle, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
+		err := errors.New("the test has failed")
+		defer func() { done <- err }()
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() { // the first thread can't end
-			done <- within(ns, f)
+			err = within(ns, f)
 			runtime.UnlockOSThread()
 			return
 		}
 		if ns.IsOpen() {
-			if err := netns.Set(ns); err != nil {
-				done <- err
+			if err = netns.Set(ns); err != nil {
 				return
 			}
 		}
-		done <- f()
+		err = f()
 	}()
 	return <-done
 }
