@@ -45,8 +45,8 @@ func said(t *testing.T, addr netip.AddrPort, words string) (string, error) {
 	return string(b), err
 }
 
-// echo is a replica that answers with what it is sent.
-func echo(t *testing.T, name string) rhumb.Endpoint {
+// mirror is a replica that answers with what it is sent.
+func mirror(t *testing.T, name string) rhumb.Endpoint {
 	return tcp(t, name, func(c net.Conn) { io.Copy(c, c) })
 }
 
@@ -57,7 +57,7 @@ func TestAPreambleReachesReplicasThatAskForOne(t *testing.T) {
 		"": "hello", rhumb.ProxyV1: named + "hello",
 		rhumb.ProxyV2: "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\xcb\x00\x71\x09\xc6\x33\x64\x01\x9c\x40\x01\xbb" + "hello",
 	} {
-		p, addr, e := start(t, trusting()), freeAddr(t), echo(t, "a")
+		p, addr, e := start(t, trusting()), freeAddr(t), mirror(t, "a")
 		e.SendProxy = version
 		apply(t, p, accepting(1, addr, rhumb.TCP, e))
 		if got, err := said(t, addr, named+"hello"); got != want || err != nil {
@@ -67,7 +67,7 @@ func TestAPreambleReachesReplicasThatAskForOne(t *testing.T) {
 }
 
 func TestAReplicaGetsAPreambleOfAClientThatNoProxyNames(t *testing.T) {
-	p, addr, e := start(t, proxy.Options{}), freeAddr(t), echo(t, "a")
+	p, addr, e := start(t, proxy.Options{}), freeAddr(t), mirror(t, "a")
 	e.SendProxy = rhumb.ProxyV1
 	apply(t, p, one(1, addr, rhumb.TCP, 0, e))
 	got, err := said(t, addr, "hello")
@@ -79,7 +79,7 @@ func TestAReplicaGetsAPreambleOfAClientThatNoProxyNames(t *testing.T) {
 
 func TestOnlyTrustedPeersNameTheirClients(t *testing.T) {
 	p, addr := start(t, proxy.Options{}), freeAddr(t)
-	apply(t, p, accepting(1, addr, rhumb.TCP, echo(t, "a")))
+	apply(t, p, accepting(1, addr, rhumb.TCP, mirror(t, "a")))
 	if got, err := said(t, addr, named+"hello"); got != named+"hello" || err != nil {
 		t.Errorf("a stranger's words reach the replica as %q (%v)", got, err)
 	}
@@ -147,7 +147,7 @@ func TestANamedClientIsTheClientOfHTTP(t *testing.T) {
 }
 
 func TestAHealthCheckOfATrustedPeerIsItsOwn(t *testing.T) {
-	p, addr, e := start(t, trusting()), freeAddr(t), echo(t, "a")
+	p, addr, e := start(t, trusting()), freeAddr(t), mirror(t, "a")
 	e.SendProxy = rhumb.ProxyV1
 	apply(t, p, accepting(1, addr, rhumb.TCP, e))
 	got, err := said(t, addr, "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00hello")
