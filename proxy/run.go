@@ -42,6 +42,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	if control != nil {
 		mux := wire.Mux(p)
 		mux.HandleFunc("POST /takeover", p.handOver)
+		wire.HandleTestify(mux, p.http.Testify)
 		running.Go(func() { wire.Serve(tasks, control, mux, p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })

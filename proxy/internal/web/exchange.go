@@ -95,6 +95,10 @@ func (x *exchange) pass() bool {
 		reply{x}.with(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 		return false
 	}
+	if x.c.server.testifies(x.path) {
+		reply{x}.with(x.c.server.testify)
+		return false
+	}
 	if x.enters() {
 		return true
 	}

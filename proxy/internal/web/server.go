@@ -57,6 +57,8 @@ type Server struct {
 	dates    dates
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
 	leaving  atomic.Bool  // each answer asks its client to come back on another connection
+
+	testimonies atomic.Pointer[testimonies] // nil: none are given
 }
 
 // New returns a server that serves nothing until Run.
@@ -252,6 +254,10 @@ func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.R
 		return
 	}
 	if ofTheServer(p, r) {
+		return
+	}
+	if s.testifies(r.URL.Path) {
+		s.testify(p, r)
 		return
 	}
 	hsts, done := s.entrance(snap, p, r)
