@@ -2,11 +2,15 @@ package proxy_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,5 +157,43 @@ func TestAHealthCheckOfATrustedPeerIsItsOwn(t *testing.T) {
 	got, err := said(t, addr, "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00hello")
 	if !strings.HasPrefix(got, "PROXY TCP4 127.0.0.1 127.0.0.1 ") || err != nil {
 		t.Errorf("got %q (%v)", got, err)
+	}
+}
+
+func TestOnlyTheOneThatAskedGetsATestimony(t *testing.T) {
+	dir, err := os.MkdirTemp("", "rhumb-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "control.sock")
+	p, addr := start(t, proxy.Options{Socket: socket}), freeAddr(t)
+	apply(t, p, one(1, addr, rhumb.HTTP, 0, web(t, "a", nil)))
+	path, err := proxy.Testify(t.Context(), socket, "word")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, got := get(t, "http://"+addr.String()+path+"x"); got != "a" {
+		t.Errorf("another path is answered with %q", got)
+	}
+	req, err := http.NewRequest(http.MethodGet, "http://"+addr.String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Forwarded-For", "192.0.2.66")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got proxy.Testimony
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	here := netip.MustParseAddr("127.0.0.1")
+	if got.Peer != here || got.Client != here || got.Trusted || got.Named.IsValid() || got.Stack != "shop" ||
+		!slices.Equal(got.Claims["X-Forwarded-For"], []string{"192.0.2.66"}) ||
+		got.Passed["X-Forwarded-For"] != "127.0.0.1" {
+		t.Errorf("got %+v", got)
 	}
 }

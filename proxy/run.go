@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -40,10 +41,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		running.Go(func() { deaths.run(tasks) })
 	}
 	if control != nil {
-		mux := wire.Mux(p)
-		mux.HandleFunc("POST /takeover", p.handOver)
-		wire.HandleTestify(mux, p.http.Testify)
-		running.Go(func() { wire.Serve(tasks, control, mux, p.log) })
+		running.Go(func() { wire.Serve(tasks, control, p.calls(), p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })
 	close(p.running)
@@ -57,6 +55,14 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())
 	}
 	return nil
+}
+
+// calls answers on the control socket.
+func (p *Proxy) calls() http.Handler {
+	mux := wire.Mux(p)
+	mux.HandleFunc("POST /takeover", p.handOver)
+	wire.HandleTestify(mux, p.http.Testify)
+	return mux
 }
 
 // start begins to serve what an old proxy hands over, or the table on disk. It returns the control socket, or nil if
