@@ -22,16 +22,17 @@ import (
 
 // acceptor serves what comes in at the listeners.
 type acceptor struct {
-	served   *served
-	conns    *conns
-	balancer *backend.Balancer
-	http     *web.Server
-	tcp      *tcpServer
-	tls      *tls.Config
-	trusted  []netip.Prefix // peers that may name their clients in a preamble
-	places   limits.Places  // for client connections in all
-	limits   Limits
-	log      *slog.Logger
+	served     *served
+	conns      *conns
+	balancer   *backend.Balancer
+	http       *web.Server
+	tcp        *tcpServer
+	tls        *tls.Config
+	trusted    []netip.Prefix // peers that may name their clients in a preamble
+	entryNamed bool           // they do so on the entries
+	places     limits.Places  // for client connections in all
+	limits     Limits
+	log        *slog.Logger
 }
 
 // serve begins to serve a socket, until it is closed.
@@ -59,7 +60,7 @@ func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
 	case !ok:
 		c.Close()
 		return nil
-	case l.AcceptProxy && a.trusts(c.Peer()):
+	case (l.AcceptProxy || l.Backend == "" && a.entryNamed) && a.trusts(c.Peer()):
 		a.conns.shaking.Add(1)
 		return func() { a.serveNamed(c, l) }
 	}

@@ -197,3 +197,18 @@ func TestOnlyTheOneThatAskedGetsATestimony(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestTheEntryTakesPreamblesIfTheServerIsSetSo(t *testing.T) {
+	o := trusting()
+	o.AcceptProxy = true
+	p, addr := start(t, o), freeAddr(t)
+	table := one(1, addr, rhumb.HTTP, 0, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("X-Real-IP"))
+	}))
+	table.Listeners[0].Backend, table.Rules = "", []rhumb.Rule{{Backend: "shop/web:80"}}
+	apply(t, p, table)
+	got, err := said(t, addr, named+"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if err != nil || !strings.HasSuffix(got, "203.0.113.9") {
+		t.Errorf("got %q (%v)", got, err)
+	}
+}

@@ -28,6 +28,7 @@ type Options struct {
 	State          string         // the folder of table.json; "": the table is kept in memory only
 	Socket         string         // the path of the control socket; "": none, Apply is called in the process
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
+	AcceptProxy    bool           // they begin connections to the entries with a header of the PROXY protocol
 	Version        string         // of the binary; Status reports it
 	Certificates   Certificates   // nil: nothing is served over TLS
 	Limits         Limits         // zero fields take their defaults
@@ -128,7 +129,7 @@ func New(o Options) (*Proxy, error) {
 	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http,
 		tcp: &tcpServer{served: p.served, balancer: balancer, limits: p.limits},
 		tls: inbound.TLSConfig(p.certs.Certificate), places: make(limits.Places, p.limits.TotalConns),
-		trusted: o.TrustedProxies, limits: p.limits, log: o.Log}
+		trusted: o.TrustedProxies, entryNamed: o.AcceptProxy, limits: p.limits, log: o.Log}
 	p.listeners = newListeners(accept.serve, o.Log)
 	return p, nil
 }

@@ -24,6 +24,7 @@ type Options struct {
 	State          string // the folder of its last table, inside the state folder of its server
 	Socket         string // where the server sends it tables
 	TrustedProxies []netip.Prefix
+	AcceptProxy    bool   // they begin connections to the entries with a header of the PROXY protocol
 	DockerHost     string // the engine that reports the deaths of replicas
 	Version        string
 	Access         io.Writer // gets the access log; nil: there is none
@@ -43,7 +44,7 @@ func Run(ctx context.Context, o Options) error {
 	defer done()
 	instance := vip.InstanceOf(o.State)
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
-		Version: o.Version, Instance: instance,
+		Version: o.Version, Instance: instance, AcceptProxy: o.AcceptProxy,
 		Limits: proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
 		Segments: vip.New(vip.Options{Instance: instance, Log: o.Log})})
 	if err != nil {
