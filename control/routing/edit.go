@@ -66,8 +66,9 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 	return &t.Backends[len(t.Backends)-1]
 }
 
-// Configure copies the settings of services in the model to a stack's backends and listeners. While a deployment is open, requests
-// in its gaps may still need the hold of the release before, so the hold follows when the deployment has ended.
+// Configure copies the settings of services in the model to a stack's backends and listeners. While a deployment is
+// open, requests in its gaps may still need the hold of the release before, so the hold follows when the deployment has
+// ended.
 func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 	for i := range t.Backends {
 		b := &t.Backends[i]

@@ -233,8 +233,9 @@ func TestWhereClientsCannotBeSeenNothingIsLost(t *testing.T) {
 	}
 	// The machine itself, and a container in the replica's own network.
 	k.says(k.url("/"), `"Remote"`)
-	out := docker(t, "run", "--rm", "--network", k.name+"_a", "rhumb-test/hops:1", "bash", "-c",
-		fmt.Sprintf("exec 3<>/dev/tcp/%s/%d; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3", gatewayOf(t, k.name+"_a"), both))
+	network := k.name + "_a"
+	out := docker(t, "run", "--rm", "--network", network, "rhumb-test/hops:1", "bash", "-c",
+		fmt.Sprintf("exec 3<>/dev/tcp/%s/%d; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3", gatewayOf(t, network), both))
 	if !strings.Contains(out, "200 OK") {
 		t.Errorf("a container in the replica's network gets %q", out)
 	}

@@ -86,7 +86,8 @@ func showAsked(w io.Writer, a Asked) {
 		fmt.Fprintf(w, "  named by that proxy     %s (PROXY protocol)\n", a.Named.Addr())
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Claims)) {
-		fmt.Fprintf(w, "  the request says        %s: %s (%s)\n", name, strings.Join(a.Claims[name], ", "), verdictOn(a, name))
+		claims := strings.Join(a.Claims[name], ", ")
+		fmt.Fprintf(w, "  the request says        %s: %s (%s)\n", name, claims, verdictOn(a, name))
 	}
 	fmt.Fprintf(w, "  so the client is        %s\n", a.Client)
 	for _, name := range slices.Sorted(maps.Keys(a.Passed)) {

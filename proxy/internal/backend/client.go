@@ -59,7 +59,7 @@ func (b *Balancer) dialWithPreamble(ctx context.Context, m *Member, who Caller) 
 	return c, nil
 }
 
-// DialUDP returns a socket for datagrams of a client to a member, whose replica sees the client's address where that can
+// DialUDP returns a socket for datagrams of a client to a member. Its replica sees the client's address where that can
 // be.
 func (b *Balancer) DialUDP(m *Member, client netip.AddrPort) (*net.UDPConn, error) {
 	if to, ok := b.seenAt(m, address(client)); ok {

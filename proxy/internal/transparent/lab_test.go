@@ -363,8 +363,8 @@ func TestRemoveLeavesNothingAndSparesOtherInstances(t *testing.T) {
 func state(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, c := range []string{"nft list ruleset", "ip rule", "ip -6 rule", "ip route show table all type local scope host",
-		"ip -6 route show table all type local"} {
+	for _, c := range []string{"nft list ruleset", "ip rule", "ip -6 rule",
+		"ip route show table all type local scope host", "ip -6 route show table all type local"} {
 		args := strings.Fields(c)
 		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 		if err != nil {

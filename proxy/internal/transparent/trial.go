@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A trial finds out whether the answers of an endpoint's replica come back: whether its way to strangers is through this
-// machine, and no filter is in that way. It connects from an address that no client has to a port that no server has.
+// A trial finds out whether the answers of an endpoint's replica come back: whether its way to strangers is through
+// this machine, and no filter is in that way. It connects from an address that no client has to a port that no server has.
 // The replica's kernel refuses that, whatever its application is doing, and the refusal comes back or not. It takes
 // less than a millisecond. Without a trial, the first clients would find out, each with a connection that hangs.
 
