@@ -62,7 +62,7 @@ func (k *clientKeeper) prepare(ctx context.Context, t rhumb.Table) {
 	endpoints := map[netip.Addr]bool{}
 	for _, b := range t.Backends {
 		for _, e := range b.Endpoints {
-			if direct[b.Name] && e.SendProxy == "" && e.Unseen == "" {
+			if direct[b.Name] && e.SendProxy == "" && e.Unseen == "" && !e.Addr.Addr().IsLoopback() {
 				endpoints[e.Addr.Addr()], endpoints[e.Addr6] = true, true
 			}
 		}

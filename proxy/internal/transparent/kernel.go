@@ -128,8 +128,8 @@ func (k kernel) rule() []expr.Any {
 }
 
 // ranks returns the routing rules. Marked packets are routed by our table. The kernel's check of a packet's source
-// address (rp_filter) looks as if the machine itself sent an answer, and with the mark if src_valid_mark is set. It must
-// find the replica's network and not our table.
+// address (rp_filter) looks as if the machine itself sent an answer, and with the mark if src_valid_mark is set. It
+// must find the replica's network and not our table.
 func (k kernel) ranks(family int) []*netlink.Rule {
 	mask := uint32(bits)
 	var rs []*netlink.Rule

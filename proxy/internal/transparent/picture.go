@@ -22,6 +22,9 @@ type bridge struct {
 	inner bool // it connects containers of this machine, and nothing else
 }
 
+// unprepared is the picture before the first look.
+var unprepared = &picture{broken4: notYet, broken6: notYet}
+
 // Reasons that more than one place gives.
 const (
 	notYet     = "this machine isn't prepared for it yet"

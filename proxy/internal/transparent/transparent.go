@@ -30,7 +30,7 @@ type Machine struct {
 	log      *slog.Logger
 	doubts   doubts
 	suspects chan netip.Addr         // endpoints that Run tries again
-	now      atomic.Pointer[picture] // nil before the first look
+	now      atomic.Pointer[picture] // never nil
 
 	mu     sync.Mutex          // one look at a time; guards what is below
 	wanted map[netip.Addr]bool // endpoints
@@ -49,8 +49,10 @@ func New(o Options) *Machine {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Machine{kernel: kernelOf(o.Instance), log: o.Log, suspects: make(chan netip.Addr, 16),
+	m := &Machine{kernel: kernelOf(o.Instance), log: o.Log, suspects: make(chan netip.Addr, 16),
 		trials: map[netip.Addr]trial{}}
+	m.now.Store(unprepared)
+	return m
 }
 
 const (
@@ -100,11 +102,7 @@ func (m *Machine) Run(ctx context.Context) error {
 
 // Why returns why the replica can't see the client's address in a connection to the endpoint, or "" if it can.
 func (m *Machine) Why(client, endpoint netip.Addr) string {
-	p := m.now.Load()
-	if p == nil {
-		return notYet
-	}
-	if why := p.why(client, endpoint); why != "" {
+	if why := m.now.Load().why(client, endpoint); why != "" {
 		return why
 	}
 	if m.doubts.have(client, endpoint) {
@@ -115,11 +113,7 @@ func (m *Machine) Why(client, endpoint netip.Addr) string {
 
 // WhyNone returns why the replica can't see the address of any client, or "" if it can see those of most.
 func (m *Machine) WhyNone(endpoint netip.Addr) string {
-	p := m.now.Load()
-	if p == nil {
-		return notYet
-	}
-	return p.whyNone(endpoint)
+	return m.now.Load().whyNone(endpoint)
 }
 
 // Doubt notes that the endpoint hasn't answered a client. For doubtTime, Why advises against such connections. Run
@@ -137,7 +131,7 @@ func (m *Machine) Remove() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.wanted = nil
-	m.now.Store(nil)
+	m.now.Store(unprepared)
 	return m.kernel.remove()
 }
 

@@ -12,9 +12,9 @@ import (
 )
 
 // A trial finds out whether the answers of an endpoint's replica come back: whether its way to strangers is through
-// this machine, and no filter is in that way. It connects from an address that no client has to a port that no server has.
-// The replica's kernel refuses that, whatever its application is doing, and the refusal comes back or not. It takes
-// less than a millisecond. Without a trial, the first clients would find out, each with a connection that hangs.
+// this machine, and no filter is in that way. It connects from an address that no client has to a port that no server
+// has. The replica's kernel refuses that, whatever its application is doing, and the refusal comes back or not. That
+// takes less than a millisecond. Without a trial, the first clients would find out, each with a connection that hangs.
 
 // Addresses for documentation (RFC 5737, RFC 3849).
 var (
@@ -32,7 +32,7 @@ const (
 // try tries endpoints on this machine's bridges: those that were never tried, and those that again names. The caller
 // holds mu.
 func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bool) {
-	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	limited, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	var due []netip.Addr
 	for e := range m.wanted {
@@ -51,10 +51,13 @@ func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bo
 		places <- struct{}{}
 		work.Go(func() {
 			defer func() { <-places }()
-			whys[i] = answers(ctx, e)
+			whys[i] = answers(limited, e)
 		})
 	}
 	work.Wait()
+	if ctx.Err() != nil {
+		return // they were cut short
+	}
 	for i, e := range due {
 		before := m.trials[e].why
 		if m.trials[e] = (trial{why: whys[i], at: time.Now()}); whys[i] != before {
