@@ -60,7 +60,7 @@ func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
 	case !ok:
 		c.Close()
 		return nil
-	case (l.AcceptProxy || l.Backend == "" && a.entryNamed) && a.trusts(c.Peer()):
+	case (l.AcceptProxy || l.Backend == "" && a.entryNamed) && a.trusts(inbound.PeerOf(c)):
 		a.conns.shaking.Add(1)
 		return func() { a.serveNamed(c, l) }
 	}
@@ -70,7 +70,7 @@ func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
 // serveNamed serves the connection of a trusted peer, which names its client first.
 func (a *acceptor) serveNamed(c *inbound.Conn, l rhumb.Listener) {
 	cut := context.AfterFunc(a.conns.ctx, func() { _ = c.TCPConn.Close() })
-	err := c.ReadPreamble(a.limits.HeaderTime)
+	err := inbound.ReadPreamble(c, a.limits.HeaderTime)
 	cut()
 	var rest func()
 	if err == nil {
@@ -79,7 +79,8 @@ func (a *acceptor) serveNamed(c *inbound.Conn, l rhumb.Listener) {
 	a.conns.shaking.Done() // its client is known, or a handshake of TLS follows
 	switch {
 	case err != nil:
-		a.log.Debug("connection of a trusted proxy refused", "peer", c.Peer(), "listener", c.Bound.String(), "err", err)
+		a.log.Debug("connection of a trusted proxy refused", "peer", inbound.PeerOf(c), "listener", c.Bound.String(),
+			"err", err)
 		_ = c.Close()
 	case rest != nil:
 		rest()

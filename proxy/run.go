@@ -61,7 +61,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 func (p *Proxy) calls() http.Handler {
 	mux := wire.Mux(p)
 	mux.HandleFunc("POST /takeover", p.handOver)
-	wire.HandleTestify(mux, p.http.Testify)
+	wire.HandleTestify(mux, p.http.Testimonies.Give)
 	return mux
 }
 

@@ -166,8 +166,8 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, at rhumb.Endpoint) {
 	for _, p := range servicePorts(s) {
 		b := backend(t, stack, s, p.port, p.protocol)
 		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == at.Replica })
-		at.Addr = netip.AddrPortFrom(at.Addr.Addr(), p.port)
-		if at.SendProxy = s.SendProxy; p.protocol == rhumb.UDP {
+		at.Addr, at.SendProxy = netip.AddrPortFrom(at.Addr.Addr(), p.port), s.SendProxy
+		if p.protocol == rhumb.UDP {
 			at.SendProxy = ""
 		}
 		b.Endpoints = append(b.Endpoints, at)

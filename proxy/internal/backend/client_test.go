@@ -27,7 +27,8 @@ type stubbornKernel struct {
 
 func (k *stubbornKernel) Why(netip.Addr, netip.Addr) string { return k.why }
 
-func (k *stubbornKernel) DialTCP(_ context.Context, _ netip.Addr, to netip.AddrPort, _ time.Duration) (net.Conn, error) {
+func (k *stubbornKernel) DialTCP(_ context.Context, _ netip.Addr, to netip.AddrPort,
+	_ time.Duration) (net.Conn, error) {
 	k.dialed = append(k.dialed, to)
 	return nil, k.err
 }

@@ -33,9 +33,9 @@ type Conn struct {
 	name    string            // the name that the client asked for in its handshake
 	leaf    *x509.Certificate // the certificate that it was shown; nil: in clear, or the session was resumed
 	ending  atomic.Bool
-	stopped atomic.Bool   // the server wants no more from the read that is under way
-	wake    chan struct{} // has an element after a change of ending and stopped
-	served  int64         // requests of HTTP/1 that reached the handler
+	stopped atomic.Bool // the server wants no more from the read that is under way
+	wake    waker       // has an element after a change of ending and stopped
+	served  int64       // requests of HTTP/1 that reached the handler
 	pace    pace
 	resets  resets
 	sent    atomic.Int64
@@ -62,7 +62,7 @@ type Limits struct {
 func (c *Conn) Watch(l Limits, client *Client, log *slog.Logger) {
 	c.client, c.log = client, log
 	c.pace = watch(c.TCPConn, l)
-	c.wake = make(chan struct{}, 1)
+	c.wake = make(waker, 1)
 }
 
 // Guard has the connection read through a guard from now on: what comes next is for the HTTP server of the standard
@@ -146,7 +146,7 @@ func (u unguarded) Read(b []byte) (int, error) {
 // Close closes the connection and releases its places.
 func (c *Conn) Close() error {
 	c.ending.Store(true)
-	c.wakeUp()
+	c.wake.up()
 	var err error
 	if c.tls != nil {
 		err = c.tls.Close() // which says goodbye, and closes the TCP connection

@@ -10,7 +10,7 @@ import (
 
 // ReadPreamble reads the header of the PROXY protocol, with which the peer names the client, within the limit. After
 // that the connection is the client's: RemoteAddr returns its address.
-func (c *Conn) ReadPreamble(limit time.Duration) error {
+func ReadPreamble(c *Conn, limit time.Duration) error {
 	if err := c.TCPConn.SetReadDeadline(time.Now().Add(limit)); err != nil {
 		return err
 	}
@@ -32,16 +32,16 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.TCPConn.RemoteAddr()
 }
 
-// Caller returns the client's address, and the address that it called.
-func (c *Conn) Caller() (client, called netip.AddrPort) {
+// CallerOf returns the client's address, and the address that it called.
+func CallerOf(c *Conn) (client, called netip.AddrPort) {
 	if c.named != nil {
 		return c.named.Client, c.named.Called
 	}
 	return addrPort(c.TCPConn.RemoteAddr()), addrPort(c.TCPConn.LocalAddr())
 }
 
-// Peer returns the address of what has connected: a proxy, or the client itself.
-func (c *Conn) Peer() netip.Addr { return addrPort(c.TCPConn.RemoteAddr()).Addr().Unmap().WithZone("") }
+// PeerOf returns the address of what has connected: a proxy, or the client itself.
+func PeerOf(c *Conn) netip.Addr { return addrPort(c.TCPConn.RemoteAddr()).Addr().Unmap().WithZone("") }
 
 func addrPort(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {

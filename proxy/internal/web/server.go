@@ -58,12 +58,13 @@ type Server struct {
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
 	leaving  atomic.Bool  // each answer asks its client to come back on another connection
 
-	testimonies atomic.Pointer[testimonies] // nil: none are given
+	Testimonies Testimonies
 }
 
 // New returns a server that serves nothing until Run.
 func New(d Deps) *Server {
 	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: newTalks()}
+	s.Testimonies.server = s
 	s.reverse = httputil.ReverseProxy{
 		Rewrite:    s.rewrite,
 		BufferPool: &s.buffers,
@@ -256,8 +257,8 @@ func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.R
 	if ofTheServer(p, r) {
 		return
 	}
-	if s.testifies(r.URL.Path) {
-		s.testify(p, r)
+	if s.Testimonies.answers(r.URL.Path) {
+		s.Testimonies.answer(p, r)
 		return
 	}
 	hsts, done := s.entrance(snap, p, r)

@@ -5,7 +5,10 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"rhumb/proxy/internal/inbound"
 )
 
 // Testimony is what the proxy knows about the client of a request.
@@ -19,55 +22,38 @@ type Testimony struct {
 	Stack   string              // the stack that the request would reach; "": none
 }
 
-// TestimonyPath returns the path at which the proxy answers with a testimony, for a word that Testify was called with.
+// TestimonyPath returns the path at which the proxy answers with a testimony, for a word that Give was called with.
 func TestimonyPath(word string) string { return "/.well-known/rhumb/client-address/" + word }
 
 // testimonyTime is how long a path is answered.
 const testimonyTime = time.Minute
 
-// testimonies is the path that is answered now.
-type testimonies struct {
+// Testimonies answers requests that only their sender knows with what the proxy knows about their client.
+type Testimonies struct {
+	server *Server
+	now    atomic.Pointer[testified] // nil: there are none
+}
+
+// testified is the path that is answered.
+type testified struct {
 	path  string
 	until time.Time
 }
 
-// Testify has requests for the path of a word answered with a testimony, for a minute. It can't be guessed, so that
-// only its inventor learns what the proxy knows.
-func (s *Server) Testify(word string) {
-	s.testimonies.Store(&testimonies{TestimonyPath(word), time.Now().Add(testimonyTime)})
+// Give has requests for the path of a word answered, for a minute. It can't be guessed, so that only its inventor learns
+// what the proxy knows.
+func (t *Testimonies) Give(word string) {
+	t.now.Store(&testified{TestimonyPath(word), time.Now().Add(testimonyTime)})
 }
 
-func (s *Server) testifies(path string) bool {
-	t := s.testimonies.Load()
-	return t != nil && path == t.path && time.Now().Before(t.until)
+func (t *Testimonies) answers(path string) bool {
+	now := t.now.Load()
+	return now != nil && path == now.path && time.Now().Before(now.until)
 }
 
-// testify answers a request with what is known about its client.
-func (s *Server) testify(w http.ResponseWriter, r *http.Request) {
-	c := connOf(r)
-	t := Testimony{Peer: c.Peer(), Claims: map[string][]string{}, Passed: map[string]string{}}
-	if client, _ := c.Caller(); client.Addr().Unmap().WithZone("") != t.Peer {
-		t.Named = client
-	}
-	seen := addrPortOf(r.RemoteAddr).Addr()
-	t.Trusted, t.Client = s.trusts(seen), s.clientOf(r, seen)
-	for name, values := range r.Header {
-		if claimsOrigin(name) {
-			t.Claims[name] = values
-		}
-	}
-	out := r.Clone(r.Context())
-	s.setOrigin(r, out)
-	for name, values := range out.Header {
-		if claimsOrigin(name) {
-			t.Passed[name] = strings.Join(values, ", ")
-		}
-	}
-	snap := s.deps.Served.Load()
-	if backend, ok := s.backendOf(snap, r); ok {
-		t.Stack = snap.Stack(backend)
-	}
-	b, err := json.Marshal(t)
+// answer answers a request.
+func (t *Testimonies) answer(w http.ResponseWriter, r *http.Request) {
+	b, err := json.Marshal(t.about(r))
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
@@ -75,4 +61,32 @@ func (s *Server) testify(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(b) // if it fails, the client has left
+}
+
+// about returns what is known about the client of a request.
+func (t *Testimonies) about(r *http.Request) Testimony {
+	c, s := connOf(r), t.server
+	y := Testimony{Peer: inbound.PeerOf(c), Claims: map[string][]string{}, Passed: map[string]string{}}
+	if client, _ := inbound.CallerOf(c); client.Addr().Unmap().WithZone("") != y.Peer {
+		y.Named = client
+	}
+	seen := addrPortOf(r.RemoteAddr).Addr()
+	y.Trusted, y.Client = s.trusts(seen), s.clientOf(r, seen)
+	for name, values := range r.Header {
+		if claimsOrigin(name) {
+			y.Claims[name] = values
+		}
+	}
+	out := r.Clone(r.Context())
+	s.setOrigin(r, out)
+	for name, values := range out.Header {
+		if claimsOrigin(name) {
+			y.Passed[name] = strings.Join(values, ", ")
+		}
+	}
+	snap := s.deps.Served.Load()
+	if backend, ok := s.backendOf(snap, r); ok {
+		y.Stack = snap.Stack(backend)
+	}
+	return y
 }
