@@ -138,48 +138,90 @@ func (k *stack) succeedProxy() {
 	}
 }
 
+// seenApp is a stack of one application on a network of both families.
+const seenApp = `services:
+  app:
+    image: rhumb-test/app:1
+    environment: {UDP: ":9001"}
+    ports: ["${PORT}:8000", "${UDP}:9001/udp"]
+    networks: [outer]
+    x-rhumb: {ready: {http: /health, port: 8000}}
+networks:
+  outer: {enable_ipv6: true, ipam: {config: [{subnet: "fd77:1::/64"}]}}
+`
+
+// TestClientsAreSeenWhateverTheMachineFilters runs in namespaces of its own, where it may change the kernel's settings.
 func TestClientsAreSeenWhateverTheMachineFilters(t *testing.T) {
-	needDocker(t)
-	s := newServer(t)
-	k, v := newSeeing(t, s), newVisitor(t)
-	k.must(0, "deploy")
-	settings := map[string][]string{
+	if os.Getenv(nestedEnv) == "" {
+		needDocker(t)
+		runNested(t)
+		return
+	}
+	for _, rules := range []bool{true, false} {
+		t.Run(fmt.Sprintf("iptables %v", rules), func(t *testing.T) {
+			startEngine(t, fmt.Sprintf("--iptables=%v", rules))
+			docker(t, "load", "-i", os.Getenv("RHUMB_E2E_IMAGE"))
+			s := newServer(t)
+			k, v, udp := newStack(t, s, seenApp), newVisitor(t), porttest.Free(t)
+			k.env = []string{fmt.Sprintf("UDP=%d", udp)}
+			k.must(0, "deploy")
+			k.filtered(v, udp)
+			k.damaged(v)
+		})
+	}
+}
+
+// filtered checks what the application sees under each setting of the kernel's filters.
+func (k *stack) filtered(v *visitor, udp int) {
+	k.t.Helper()
+	for pattern, values := range map[string][]string{
 		"/proc/sys/net/bridge/bridge-nf-call-iptables":  {"0", "1"},
 		"/proc/sys/net/bridge/bridge-nf-call-ip6tables": {"0", "1"},
 		"/proc/sys/net/ipv4/conf/*/rp_filter":           {"0", "1", "2"},
-	}
-	for pattern, values := range settings {
+		"/proc/sys/net/ipv4/conf/*/src_valid_mark":      {"0", "1"},
+	} {
 		paths, err := filepath.Glob(pattern)
 		if err != nil || len(paths) == 0 {
-			t.Logf("%s isn't there: not tried", pattern)
+			k.t.Logf("%s isn't there: not tried", pattern)
 			continue
-		}
-		for _, p := range paths {
-			before, err := os.ReadFile(p)
-			if err != nil {
-				continue // the link has gone
-			}
-			t.Cleanup(func() { _ = os.WriteFile(p, before, 0o644) })
 		}
 		for _, value := range values {
 			for _, p := range paths {
-				_ = os.WriteFile(p, []byte(value), 0o644)
+				if err := os.WriteFile(p, []byte(value), 0o644); err != nil {
+					k.t.Fatal(err)
+				}
 			}
-			k.check(v, pattern+" is "+value)
+			for _, six := range []bool{false, true} {
+				seen, _, err := v.seenBy(v.address(six, k.port), "")
+				if err != nil || seen != v.own[six].String() {
+					k.t.Errorf("%s is %s: over TCP it sees %q (%v), want %s", pattern, value, seen, err, v.own[six])
+				}
+				if seen, err = v.seenInDatagram(v.address(six, udp)); err != nil || seen != v.own[six].String() {
+					k.t.Errorf("%s is %s: over UDP it sees %q (%v), want %s", pattern, value, seen, err, v.own[six])
+				}
+			}
 		}
 	}
-	for _, damage := range []string{"nft delete table inet " + k.s.table(), "ip rule del pref 1071"} {
+}
+
+// damaged checks that what the proxy keeps in the kernel is repaired.
+func (k *stack) damaged(v *visitor) {
+	k.t.Helper()
+	for _, damage := range []string{"nft delete table inet " + k.s.table(), "ip rule del pref 1071", "ip rule del pref 1070",
+		"ip -6 rule del pref 1071"} {
 		args := strings.Fields(damage)
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", damage, err, out)
+			k.t.Fatalf("%s: %v: %s", damage, err, out)
 		}
-		eventually(t, 5*time.Second, "repaired after "+damage, func() error {
-			seen, _, err := v.seenBy(v.address(false, k.port), "")
-			if err == nil && seen != v.own[false].String() {
-				err = fmt.Errorf("seen as %s", seen)
-			}
-			return err
-		})
+		for _, six := range []bool{false, true} {
+			eventually(k.t, 5*time.Second, "repaired after "+damage, func() error {
+				seen, _, err := v.seenBy(v.address(six, k.port), "")
+				if err == nil && seen != v.own[six].String() {
+					err = fmt.Errorf("seen as %s", seen)
+				}
+				return err
+			})
+		}
 	}
 }
 

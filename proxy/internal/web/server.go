@@ -58,7 +58,7 @@ type Server struct {
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
 	leaving  atomic.Bool  // each answer asks its client to come back on another connection
 
-	Testimonies Testimonies
+	Testimonies Testimonies // for those who want to know what is seen of them
 }
 
 // New returns a server that serves nothing until Run.

@@ -40,8 +40,8 @@ type testified struct {
 	until time.Time
 }
 
-// Give has requests for the path of a word answered, for a minute. It can't be guessed, so that only its inventor learns
-// what the proxy knows.
+// Give has requests for the path of a word answered, for a minute. The word can't be guessed, so that only its inventor
+// learns what the proxy knows.
 func (t *Testimonies) Give(word string) {
 	t.now.Store(&testified{TestimonyPath(word), time.Now().Add(testimonyTime)})
 }
