@@ -33,8 +33,8 @@ const seeing = `services:
     networks: [outer]
 `
 
-var seeingNginx = nginx(`log_format who '$remote_addr'; default_type text/plain;
-          server { listen 80; listen [::]:80; access_log /dev/stdout who; location / { return 200 "$remote_addr"; } }`)
+var seeingNginx = nginx(`log_format who '$$remote_addr'; default_type text/plain;
+          server { listen 80; listen [::]:80; access_log /dev/stdout who; location / { return 200 "$$remote_addr"; } }`)
 
 const proxied = `  proxied:
     image: rhumb-test/hops:1
@@ -44,7 +44,7 @@ const proxied = `  proxied:
 `
 
 var proxiedNginx = nginx(`default_type text/plain;
-          server { listen 80 proxy_protocol; location / { return 200 "$proxy_protocol_addr"; } }`)
+          server { listen 80 proxy_protocol; location / { return 200 "$$proxy_protocol_addr"; } }`)
 
 const outer = `networks:
   outer: {enable_ipv6: true, ipam: {config: [{subnet: "${SIX}"}]}}
@@ -207,8 +207,8 @@ func (k *stack) filtered(v *visitor, udp int) {
 // damaged checks that what the proxy keeps in the kernel is repaired.
 func (k *stack) damaged(v *visitor) {
 	k.t.Helper()
-	for _, damage := range []string{"nft delete table inet " + k.s.table(), "ip rule del pref 1071", "ip rule del pref 1070",
-		"ip -6 rule del pref 1071"} {
+	for _, damage := range []string{"nft delete table inet " + k.s.table(), "ip rule del pref 1071",
+		"ip rule del pref 1070", "ip -6 rule del pref 1071"} {
 		args := strings.Fields(damage)
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			k.t.Fatalf("%s: %v: %s", damage, err, out)
@@ -243,7 +243,7 @@ const unseenStack = `services:
     image: rhumb-test/app:1
     environment: {ADDR: ":${HOST}"}
     network_mode: host
-    x-rhumb: {routes: [host.test], ready: {http: /health, port: "${HOST}"}}
+    x-rhumb: {routes: [{host: host.test, port: "${HOST}"}], ready: {http: /health, port: "${HOST}"}}
 networks: {closed: {internal: true}, a: {}, b: {}}
 `
 
