@@ -17,7 +17,7 @@ type Testimony struct {
 	Named   netip.AddrPort      // the client that the peer has named in a preamble; invalid: none
 	Trusted bool                // what the request claims in X-Forwarded-* is believed
 	Claims  map[string][]string // the header fields in which the request says where it comes from
-	Client  netip.Addr          // whom limits, logs and X-Real-IP take for the client
+	Client  netip.Addr          // the client, for limits, logs and X-Real-IP
 	Passed  map[string]string   // the fields that replicas get
 	Stack   string              // the stack that the request would reach; "": none
 }
