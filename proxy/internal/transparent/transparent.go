@@ -75,11 +75,15 @@ func (m *Machine) Ensure(ctx context.Context, endpoints map[netip.Addr]bool) {
 // Run repairs every second what Ensure has made, and soon after the machine's network has changed, until ctx ends. It
 // then leaves everything as it is.
 func (m *Machine) Run(ctx context.Context) error {
-	changes, stop := m.changes()
-	defer stop()
+	var changes <-chan struct{}
+	stop := func() {}
+	defer func() { stop() }()
 	tick := time.NewTicker(lookEach)
 	defer tick.Stop()
 	for {
+		if changes == nil && m.needed() {
+			changes, stop = m.changes()
+		}
 		var suspect netip.Addr
 		select {
 		case <-ctx.Done():
@@ -98,6 +102,12 @@ func (m *Machine) Run(ctx context.Context) error {
 		})
 		m.mu.Unlock()
 	}
+}
+
+func (m *Machine) needed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.wanted) > 0
 }
 
 // Why returns why the replica can't see the client's address in a connection to the endpoint, or "" if it can.
