@@ -211,7 +211,8 @@ func (k kernel) remove() error {
 
 // unlessGone returns an error, but not that what is to be removed isn't there, or can't be on this machine.
 func unlessGone(err error) error {
-	for _, gone := range []error{unix.ENOENT, unix.ESRCH, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.ENODEV} {
+	for _, gone := range []error{unix.ENOENT, unix.ESRCH, unix.EAFNOSUPPORT, unix.EOPNOTSUPP, unix.EPROTONOSUPPORT,
+		unix.ENODEV} {
 		if errors.Is(err, gone) {
 			return nil
 		}
