@@ -207,7 +207,7 @@ func (k *stack) filtered(v *visitor, udp int) {
 // damaged checks that what the proxy keeps in the kernel is repaired.
 func (k *stack) damaged(v *visitor) {
 	k.t.Helper()
-	for _, damage := range []string{"nft delete table inet " + k.s.table(), "ip rule del pref 1071",
+	for _, damage := range []string{"nft delete table inet " + k.s.nftTable(), "ip rule del pref 1071",
 		"ip rule del pref 1070", "ip -6 rule del pref 1071"} {
 		args := strings.Fields(damage)
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
@@ -225,8 +225,8 @@ func (k *stack) damaged(v *visitor) {
 	}
 }
 
-// table returns the name of the proxy's table of nftables.
-func (s *server) table() string { return "rhumb-" + vip.InstanceOf(filepath.Join(s.data, "proxy")) }
+// nftTable returns the name of the proxy's table of nftables.
+func (s *server) nftTable() string { return "rhumb-" + vip.InstanceOf(filepath.Join(s.data, "proxy")) }
 
 const unseenStack = `services:
   inner:

@@ -34,7 +34,7 @@ type Caller struct {
 // backend has them, otherwise from the connection itself where that can be. Where it can't, the replica sees the
 // proxy's. It returns a DialError or ErrBusy.
 func (b *Balancer) DialFor(ctx context.Context, m *Member, who Caller) (*Conn, error) {
-	if m.preface != "" {
+	if m.Spec.SendProxy != "" {
 		return b.dialWithPreamble(ctx, m, who)
 	}
 	client := address(who.Client)
@@ -51,7 +51,7 @@ func (b *Balancer) dialWithPreamble(ctx context.Context, m *Member, who Caller) 
 	if err != nil {
 		return nil, err
 	}
-	h := preamble.Header{Version: m.preface, Client: who.Client, Called: who.Called}
+	h := preamble.Header{Version: m.Spec.SendProxy, Client: who.Client, Called: who.Called}
 	if _, err := c.Write(h.Append(nil)); err != nil { // it never waits: nothing was written before
 		_ = c.Close()
 		return nil, &DialError{err}

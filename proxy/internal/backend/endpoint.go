@@ -61,8 +61,7 @@ func (r *Replica) Dismiss(ctx context.Context, leaving func() bool) {
 // Member is an endpoint of a backend in one table. Pick counts a connection or request for it, which Done ends.
 type Member struct {
 	*Endpoint
-	Spec    *rhumb.Endpoint     // of the table; it doesn't change
-	preface rhumb.ProxyProtocol // of connections of TCP for clients; "": none
+	Spec    *rhumb.Endpoint // of the table; it doesn't change
 	backend *counters
 	release *releaseCounters
 }

@@ -81,7 +81,7 @@ func (s *Snapshot) addBackend(old *Snapshot, spec *rhumb.Backend, hidden func(rh
 		known := s.endpoint(old, e)
 		s.stays[e.Replica] = s.stays[e.Replica] || !e.Leave
 		if !e.Draining && !hidden(e) {
-			m := &Member{Endpoint: known, Spec: &spec.Endpoints[i], preface: e.SendProxy, backend: b.counters,
+			m := &Member{Endpoint: known, Spec: &spec.Endpoints[i], backend: b.counters,
 				release: b.counters.release(e.Release)}
 			b.active = append(b.active, m)
 		}

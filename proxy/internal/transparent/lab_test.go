@@ -73,7 +73,28 @@ func newLab(t *testing.T, out bool) *lab {
 		}))
 	}
 	l.serve()
+	l.awaitLinks()
 	return l
+}
+
+// awaitLinks waits until the replica can be reached over both families: links come up some time after they are told to.
+func (l *lab) awaitLinks() {
+	tick, late := time.NewTicker(20*time.Millisecond), time.After(5*time.Second)
+	defer tick.Stop()
+	for _, a := range l.addrs {
+		for {
+			c, err := net.DialTimeout("tcp", netip.AddrPortFrom(a, port).String(), time.Second)
+			if err == nil {
+				c.Close()
+				break
+			}
+			select {
+			case <-tick.C:
+			case <-late:
+				l.Fatalf("the replica can't be reached: %v", err)
+			}
+		}
+	}
 }
 
 // connect connects the replica to a bridge of the machine.
@@ -280,101 +301,6 @@ func TestARefusalOfDatagramsComesBack(t *testing.T) {
 	}
 }
 
-func TestWhatOthersRemoveIsRepaired(t *testing.T) {
-	if !inLab(t) {
-		return
-	}
-	l := newLab(t, true)
-	l.ensure()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- l.machine.Run(ctx) }()
-	for _, damage := range []string{
-		"nft flush ruleset",
-		"nft flush table inet rhumb-lab",
-		"ip rule flush",
-		"ip -6 rule flush",
-		fmt.Sprintf("ip route flush table %d", l.machine.kernel.mark),
-		fmt.Sprintf("ip -6 route flush table %d", l.machine.kernel.mark),
-	} {
-		args := strings.Fields(damage)
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", damage, err, out)
-		}
-		if strings.Contains(damage, "rule flush") { // that of all other packets is the administrator's to repair
-			for _, f := range []string{"-4", "-6"} {
-				exec.Command("ip", f, "rule", "add", "from", "all", "lookup", "main", "pref", "32766").Run()
-			}
-		}
-		l.eventually(damage)
-	}
-	cancel()
-	l.must(<-done)
-	l.check("after Run")
-}
-
-// eventually waits until clients of both families are seen.
-func (l *lab) eventually(after string) {
-	l.Helper()
-	tick, late := time.NewTicker(20*time.Millisecond), time.After(3*time.Second)
-	defer tick.Stop()
-	for {
-		four, err4 := l.sees(false)
-		six, err6 := l.sees(true)
-		if four == clients[false].String() && six == clients[true].String() {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-late:
-			l.Fatalf("after %s: the replica sees %q (%v) and %q (%v)", after, four, err4, six, err6)
-		}
-	}
-}
-
-func TestRemoveLeavesNothingAndSparesOtherInstances(t *testing.T) {
-	if !inLab(t) {
-		return
-	}
-	l := newLab(t, true)
-	other := New(Options{Instance: "other"})
-	other.Ensure(t.Context(), map[netip.Addr]bool{l.addrs[false]: true})
-	before := state(t)
-	l.ensure()
-	if state(t) == before {
-		t.Fatal("nothing was made")
-	}
-	for range 2 {
-		l.must(l.machine.Remove())
-		if now := state(t); now != before {
-			t.Errorf("before:\n%s\nafter:\n%s", before, now)
-		}
-	}
-	// A process that has made nothing finds what another one has made, as after a kill.
-	l.ensure()
-	l.must(New(Options{Instance: "lab"}).Remove())
-	if now := state(t); now != before {
-		t.Errorf("left by another process:\n%s", now)
-	}
-	l.must(other.Remove())
-}
-
-// state returns everything that a machine may have in the kernel.
-func state(t *testing.T) string {
-	t.Helper()
-	var all strings.Builder
-	for _, c := range []string{"nft list ruleset", "ip rule", "ip -6 rule",
-		"ip route show table all type local scope host", "ip -6 route show table all type local"} {
-		args := strings.Fields(c)
-		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v: %s", c, err, out)
-		}
-		all.Write(out)
-	}
-	return all.String()
-}
-
 func TestManyConnectionsOfOneClientShareNoPort(t *testing.T) {
 	if !inLab(t) {
 		return
@@ -411,4 +337,31 @@ func TestManyConnectionsOfOneClientShareNoPort(t *testing.T) {
 	c, err := l.machine.DialTCP(t.Context(), clients[false].Next(), to, time.Second)
 	l.must(err)
 	c.Close()
+}
+
+func TestAReplicaThatCannotBeReachedAtAllIsNotBlamed(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	l := newLab(t, true)
+	l.ensure()
+	l.must(netlink.LinkSetDown(l.link("veth-lab")))
+	again := func(netip.Addr) bool { return true }
+	l.machine.look(t.Context(), again)
+	for six, a := range l.addrs {
+		if why := l.machine.Why(clients[six], a); why != "" {
+			t.Errorf("%s was reached a moment ago, and now: %q", a, why)
+		}
+	}
+	fresh := New(Options{Instance: "lab"})
+	fresh.Ensure(t.Context(), map[netip.Addr]bool{l.addrs[false]: true})
+	if why := fresh.Why(clients[false], l.addrs[false]); why != unreached {
+		t.Errorf("an endpoint that was never reached: %q", why)
+	}
+	l.must(netlink.LinkSetUp(l.link("veth-lab")))
+	l.awaitLinks()
+	fresh.look(t.Context(), again)
+	if why := fresh.Why(clients[false], l.addrs[false]); why != "" {
+		t.Errorf("an endpoint that is reached now: %q", why)
+	}
 }

@@ -28,6 +28,7 @@ var unprepared = &picture{broken4: notYet, broken6: notYet}
 // Reasons that more than one place gives.
 const (
 	notYet     = "this machine isn't prepared for it yet"
+	unreached  = "the replica's network isn't up yet"
 	unanswered = "its answers to clients don't come back through this machine"
 )
 

@@ -23,10 +23,11 @@ var (
 )
 
 const (
-	closedPort = 1                      // tcpmux, which no image serves
-	trialTime  = 150 * time.Millisecond // for all trials of a look
-	trialsAt   = 64                     // at a time
-	firstWait  = 20 * time.Millisecond  // for an answer; twice as long each time
+	closedPort  = 1                      // tcpmux, which no image serves
+	trialTime   = 150 * time.Millisecond // for all trials of a look
+	controlTime = 50 * time.Millisecond  // for one more of an endpoint that didn't answer, from our own address
+	trialsAt    = 64                     // at a time
+	firstWait   = 20 * time.Millisecond  // for an answer; twice as long each time
 )
 
 // try tries endpoints on this machine's bridges: those that were never tried, and those that again names. The caller
@@ -51,7 +52,7 @@ func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bo
 		places <- struct{}{}
 		work.Go(func() {
 			defer func() { <-places }()
-			whys[i] = answers(limited, e)
+			whys[i] = m.answers(ctx, limited, e)
 		})
 	}
 	work.Wait()
@@ -66,14 +67,41 @@ func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bo
 	}
 }
 
-// answers returns why the replica's answers don't come back; "" if they do.
-func answers(ctx context.Context, endpoint netip.Addr) string {
-	from := stranger6
-	if endpoint.Is4() {
-		from = stranger4
+// answers returns why the replica's answers don't come back; "" if they do. If those to this machine's own address don't
+// either, the trial says nothing: the network isn't up yet, or the machine is too busy. What was known then stays.
+func (m *Machine) answers(ctx, limited context.Context, endpoint netip.Addr) string {
+	why := ask(limited, endpoint, func(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
+		return dial(ctx, stranger(endpoint), to, limit)
+	})
+	if why == "" || ctx.Err() != nil {
+		return why
 	}
+	limited, cancel := context.WithTimeout(ctx, controlTime)
+	defer cancel()
+	own := ask(limited, endpoint, func(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
+		d := net.Dialer{Timeout: limit}
+		return d.DialContext(ctx, "tcp", to.String())
+	})
+	if before, tried := m.trials[endpoint]; own != "" && tried {
+		return before.why
+	} else if own != "" {
+		return unreached
+	}
+	return why
+}
+
+func stranger(endpoint netip.Addr) netip.Addr {
+	if endpoint.Is4() {
+		return stranger4
+	}
+	return stranger6
+}
+
+// ask connects to a closed port until an answer comes or ctx ends. It returns why none came; "" if one did.
+func ask(ctx context.Context, endpoint netip.Addr,
+	connect func(context.Context, netip.AddrPort, time.Duration) (net.Conn, error)) string {
 	for wait := firstWait; ; wait *= 2 {
-		c, err := dial(ctx, from, netip.AddrPortFrom(endpoint, closedPort), wait)
+		c, err := connect(ctx, netip.AddrPortFrom(endpoint, closedPort), wait)
 		var failure net.Error
 		switch {
 		case err == nil:
