@@ -10,6 +10,7 @@ import (
 const (
 	doubtTime  = 10 * time.Second
 	mostDoubts = 1024
+	faultTime  = time.Second // after a repair, what has begun before it may still fail
 )
 
 // doubts are the clients that an endpoint hasn't answered of late. The zero value has none.
@@ -17,6 +18,7 @@ type doubts struct {
 	some  atomic.Bool // there may be some
 	mu    sync.Mutex
 	until map[doubt]time.Time
+	since time.Time // of the last repair
 }
 
 type doubt struct{ client, endpoint netip.Addr }
@@ -26,11 +28,22 @@ type doubt struct{ client, endpoint netip.Addr }
 func (d *doubts) add(client, endpoint netip.Addr) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !d.since.IsZero() && time.Since(d.since) < faultTime {
+		return
+	}
 	if d.until == nil || len(d.until) >= mostDoubts {
 		d.until = map[doubt]time.Time{}
 	}
 	d.until[doubt{client, endpoint}] = time.Now().Add(doubtTime)
 	d.some.Store(true)
+}
+
+// forget forgets all doubts, because their reason was repaired.
+func (d *doubts) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.until, d.since = nil, time.Now()
+	d.some.Store(false)
 }
 
 // have reports whether there is a doubt.

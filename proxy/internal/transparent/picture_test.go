@@ -76,6 +76,18 @@ func TestADoubtPassesAndDoubtsAreBounded(t *testing.T) {
 		if n := len(d.until); n > mostDoubts || !d.have(a, e) {
 			t.Errorf("%d doubts", n)
 		}
+		d.forget()
+		if d.have(a, e) {
+			t.Error("a doubt outlives the repair")
+		}
+		d.add(a, e) // of a connection that began before the repair
+		if d.have(a, e) {
+			t.Error("the fault that was repaired is still doubted")
+		}
+		time.Sleep(faultTime)
+		if d.add(a, e); !d.have(a, e) {
+			t.Error("nothing is doubted after a repair")
+		}
 	})
 }
 

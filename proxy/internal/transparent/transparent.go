@@ -169,6 +169,7 @@ func (m *Machine) look(ctx context.Context, again func(netip.Addr) bool) {
 // report logs what has changed since the last look.
 func (m *Machine) report(repaired []string, p *picture) {
 	if len(repaired) > 0 {
+		m.doubts.forget()
 		m.log.Info("routing of client addresses made", "what", repaired)
 	}
 	said := p.broken4 + "\n" + p.broken6
