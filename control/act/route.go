@@ -57,7 +57,7 @@ func (p *Performer) route(s *scene.Scene, rep rhumb.Replica) (func(*rhumb.Table)
 		return nil, rhumb.Errorf(rhumb.Internal,
 			"%s: neither the wanted nor the previous release has its spec", rep.Name())
 	}
-	at, err := s.Endpoint(rep)
+	at, err := scene.EndpointOf(s, rep)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,8 @@ func (s *Scene) Address(rep rhumb.Replica) (netip.Addr, error) {
 	return best, nil
 }
 
-// Endpoint returns a replica as the proxy sees it, but for a port. A replica without an address is Unavailable.
-func (s *Scene) Endpoint(rep rhumb.Replica) (rhumb.Endpoint, error) {
+// EndpointOf returns a replica as the proxy sees it, but for a port. A replica without an address is Unavailable.
+func EndpointOf(s *Scene, rep rhumb.Replica) (rhumb.Endpoint, error) {
 	e := rhumb.Endpoint{Replica: rep.ID, Name: rep.Name(), Release: rep.Release}
 	at, err := s.Address(rep)
 	if err != nil {

@@ -67,7 +67,7 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		case "alerts":
 			x.Alerts = readAlerts(at, v, of)
 		case "proxy_protocol":
-			x.SendProxy, x.AcceptProxy = at.proxyProtocol(v)
+			x.SendProxy, x.AcceptProxy = readProxyProtocol(at, v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

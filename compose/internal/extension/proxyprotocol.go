@@ -4,8 +4,8 @@ import "rhumb"
 
 const proxyProtocolHint = "write v1, v2 or accept, or a list of accept and one of the others"
 
-// proxyProtocol reads one of v1, v2 and accept, or a list of them.
-func (r reader) proxyProtocol(v any) (send rhumb.ProxyProtocol, accept bool) {
+// readProxyProtocol reads one of v1, v2 and accept, or a list of them.
+func readProxyProtocol(at reader, v any) (send rhumb.ProxyProtocol, accept bool) {
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}
@@ -14,13 +14,13 @@ func (r reader) proxyProtocol(v any) (send rhumb.ProxyProtocol, accept bool) {
 		switch item {
 		case string(rhumb.ProxyV1), string(rhumb.ProxyV2):
 			if send != "" {
-				r.wrong(proxyProtocolHint, "replicas can't get two versions")
+				at.wrong(proxyProtocolHint, "replicas can't get two versions")
 			}
 			send = rhumb.ProxyProtocol(item.(string))
 		case "accept":
 			accept = true
 		default:
-			r.wrong(proxyProtocolHint, "%v is no use of the PROXY protocol", shown(item))
+			at.wrong(proxyProtocolHint, "%v is no use of the PROXY protocol", shown(item))
 		}
 	}
 	return send, accept

@@ -77,7 +77,7 @@ func newLab(t *testing.T, out bool) *lab {
 	return l
 }
 
-// awaitLinks waits until the replica can be reached over both families: links come up some time after they are told to.
+// awaitLinks waits until the replica can be reached over both families: links need some time to come up.
 func (l *lab) awaitLinks() {
 	tick, late := time.NewTicker(20*time.Millisecond), time.After(5*time.Second)
 	defer tick.Stop()
