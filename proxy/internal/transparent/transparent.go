@@ -62,7 +62,7 @@ const (
 )
 
 // Ensure prepares the machine for connections to these endpoints, and finds out whether answers to clients come back
-// from those that are new. It takes trialTime and controlTime at most, and is idempotent. What can't be is not an error:
+// from those that are new. It takes trialTime and controlTime at most, and is idempotent. What can't be is no error:
 // Why says so. Without endpoints it does nothing, and neither does Run.
 func (m *Machine) Ensure(ctx context.Context, endpoints map[netip.Addr]bool) {
 	m.mu.Lock()

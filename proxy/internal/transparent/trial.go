@@ -68,7 +68,7 @@ func (m *Machine) try(ctx context.Context, p *picture, again func(netip.Addr) bo
 }
 
 // answers returns why the replica's answers don't come back; "" if they do. If those to this machine's own address
-// don't either, the trial says nothing: the network isn't up yet, or the machine is too busy. Then what was known stays.
+// don't either, the trial says nothing: the network isn't up yet, or the machine is too busy. What was known stays.
 func (m *Machine) answers(ctx, limited context.Context, endpoint netip.Addr) string {
 	why := ask(limited, endpoint, func(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
 		return dial(ctx, stranger(endpoint), to, limit)
