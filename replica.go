@@ -51,6 +51,7 @@ type Replica struct {
 	Finished time.Time `json:",omitzero"` // zero: it runs
 
 	Addrs  map[string]netip.Addr `json:",omitzero"` // by network name; empty for network_mode host and none
+	Addrs6 map[string]netip.Addr `json:",omitzero"` // of IPv6, beside those of IPv4 in Addrs, by network name
 	Joined string                `json:",omitzero"` // the ID of the replica whose network namespace it shares
 
 	// Warnings are the engine's own when it created the replica, for example about settings that it ignores. Only the

@@ -27,6 +27,14 @@ const (
 	HTTPS Protocol = "https"
 )
 
+// ProxyProtocol is a version of the PROXY protocol: a header at the beginning of a connection that names the client.
+type ProxyProtocol string
+
+const (
+	ProxyV1 ProxyProtocol = "v1" // a line of text
+	ProxyV2 ProxyProtocol = "v2" // binary
+)
+
 // Route leads HTTP requests to a service by host and path. The longest path of the most exact host wins.
 type Route struct {
 	Host string `json:",omitzero"` // "": any; "*.example.com": one label
@@ -54,6 +62,9 @@ type RouterStatus struct {
 	Certificates []CertificateStatus `json:",omitzero"` // by host
 	// NoSegments is why there can be no service addresses on this machine. "": there can be.
 	NoSegments string `json:",omitzero"`
+	// Unseen is, by backend of a TCP or UDP listener, why its replicas see the proxy's address instead of their
+	// clients'. "": they see their clients'. nil: unknown, or there is no such backend.
+	Unseen map[string]string `json:",omitzero"`
 }
 
 // BackendStats are the connections and requests of a backend since the proxy started.
@@ -105,6 +116,26 @@ type Router interface {
 	// Check returns nil if the addresses could be bound beside those that are served now, and changes nothing.
 	// Conflict: an address can't be bound; the message names the first. Unavailable: the proxy doesn't answer.
 	Check(ctx context.Context, ls []Listener) error
+}
+
+// Unseen returns why the replicas of a service can't see the addresses of clients of TCP and UDP, as far as the stack
+// says. "": it says nothing against it.
+func (s *Stack) Unseen(svc *Service) string {
+	if svc.Container.NetworkMode == "host" {
+		return "they use the machine's own network"
+	}
+	inner := 0
+	for _, a := range svc.Container.Networks {
+		for _, n := range s.Networks {
+			if n.Name == a.Network && n.Internal {
+				inner++
+			}
+		}
+	}
+	if inner > 0 && inner == len(svc.Container.Networks) {
+		return "their networks are internal, which have no way to clients"
+	}
+	return ""
 }
 
 // Address returns the address that is bound for the port: "*:80/tcp", "127.0.0.1:5432/tcp", "*:8080/http".

@@ -111,6 +111,10 @@ type Service struct {
 	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in order
 	After     *Check        `json:",omitzero"` // nil: a deployment converges once all replicas are in place
 	Metrics   *Scrape       `json:",omitzero"` // nil: its replicas have no metrics of their own
+	// SendProxy has each connection to its ports of TCP begin with a header of the PROXY protocol; "": without one.
+	SendProxy ProxyProtocol `json:",omitzero"`
+	// AcceptProxy expects such a header at the beginning of trusted proxies' connections to its ports.
+	AcceptProxy bool `json:",omitzero"`
 }
 
 // Served reports whether the proxy serves the service.

@@ -24,6 +24,9 @@ type Listener struct {
 	Addr     netip.AddrPort // an unspecified IPv6 address ("[::]:80") accepts IPv4 too
 	Protocol Protocol
 	Backend  string `json:",omitzero"` // "": the rules lead requests to a backend (HTTP only)
+	// AcceptProxy means that a connection of a trusted proxy begins with a header of the PROXY protocol. Without one it
+	// is closed. Other clients' connections are served as they are.
+	AcceptProxy bool `json:",omitzero"`
 }
 
 // Rule leads requests for one host and path to a backend.
@@ -54,6 +57,13 @@ type Endpoint struct {
 	// Leave, with Draining, closes connections as soon as they are quiet. Nothing else serves: their clients come
 	// back and wait for the next replica.
 	Leave bool `json:",omitzero"`
+	// Addr6 is where the replica is reached over IPv6, beside an Addr of IPv4. Invalid: nowhere.
+	Addr6 netip.Addr `json:",omitzero"`
+	// SendProxy has each connection of TCP begin with a header of the PROXY protocol. "": the replica sees its clients'
+	// addresses where that can be.
+	SendProxy ProxyProtocol `json:",omitzero"`
+	// Unseen is why the replica can't see its clients' addresses, as far as its release says. "": it says nothing.
+	Unseen string `json:",omitzero"`
 }
 
 // Segment is a network of a stack in which services have addresses of their own. The proxy adds a network namespace to

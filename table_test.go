@@ -15,12 +15,15 @@ func fullTable() rhumb.Table {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 	endpoint := rhumb.Endpoint{
 		Replica: "r", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.0.0.2:80"),
-		Draining: true, Since: at, Leave: true,
+		Draining: true, Since: at, Leave: true, Addr6: netip.MustParseAddr("fd00::2"), Unseen: "u",
+		SendProxy: rhumb.ProxyV2,
 	}
 	return rhumb.Table{
-		Version:   7,
-		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b"}},
-		Rules:     []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
+		Version: 7,
+		Listeners: []rhumb.Listener{{
+			Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b", AcceptProxy: true,
+		}},
+		Rules: []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
 		Backends: []rhumb.Backend{{
 			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true,
 			Endpoints: []rhumb.Endpoint{endpoint},

@@ -98,6 +98,11 @@ func TestEachFaultIsReported(t *testing.T) {
 			"blocked by"},
 		{"no firewall to ask", func(f *Facts) { f.Firewall.Err = errBroken }, "firewall", Warning, "broken"},
 		{"a name leads elsewhere", func(f *Facts) { f.Addresses = nil }, "names", Warning, "a.example resolves to 192.0.2.1"},
+		{"replicas don't see their clients", func(f *Facts) {
+			t := &f.Server.Routes.Table
+			t.Backends = append(t.Backends, rhumb.Backend{Name: "b", Stack: "shop", Service: "mail"})
+			f.Server.Routes.Unseen = map[string]string{"b": "no kernel"}
+		}, "clients", Warning, "shop/mail see the proxy's address instead of their clients': no kernel"},
 		{"a name leads nowhere", func(f *Facts) { f.Names[0].Err = errBroken }, "names", Warning, "lookup failed"},
 		{"a name isn't there", func(f *Facts) {
 			f.Names[0].Err = &net.DNSError{Err: "no such host", Name: "a.example", Server: "192.0.2.53"}
@@ -156,7 +161,7 @@ func TestChecksThatNeedTheServerAreSkippedWithoutIt(t *testing.T) {
 	if Count(found, Problem) != 1 || found[0].Hint != "start it" {
 		t.Errorf("%+v", found)
 	}
-	if n := Count(found, Warning); n != 5 { // ports, firewall, names, certificates, leftovers
+	if n := Count(found, Warning); n != 6 { // ports, firewall, names, clients, certificates, leftovers
 		t.Errorf("%d warnings: %+v", n, found)
 	}
 }

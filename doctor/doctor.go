@@ -24,7 +24,7 @@ type check func(Facts) []Finding
 
 var checks = []check{
 	serverCheck, daemonsCheck, engineCheck, kernelCheck, portsCheck, firewallCheck,
-	namesCheck, certificatesCheck, diskCheck, memoryCheck, clockCheck, forwardingCheck,
+	namesCheck, clientsCheck, certificatesCheck, diskCheck, memoryCheck, clockCheck, forwardingCheck,
 	leftoversCheck,
 }
 

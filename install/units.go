@@ -8,8 +8,8 @@ import (
 // The proxy uses network namespaces under /run/netns that outlive it, so it must see the machine's own mounts. It
 // gets no mount namespace, and therefore none of the options such as ProtectSystem. It runs as root, since only root
 // (or the group docker, which is equivalent) may use the engine; the lists below limit what it can do. To remove a
-// namespace wherever it is mounted, it needs a mount namespace for a moment. A reload starts its successor inside
-// this unit.
+// namespace wherever it is mounted, it needs a mount namespace for a moment. With CAP_NET_ADMIN it also binds sockets
+// to clients' addresses, and keeps the rules and routes for them. A reload starts its successor inside this unit.
 const proxyUnit = `[Unit]
 Description=Rhumb proxy: owns the published ports
 After=network.target

@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,15 +22,17 @@ import (
 
 // acceptor serves what comes in at the listeners.
 type acceptor struct {
-	served   *served
-	conns    *conns
-	balancer *backend.Balancer
-	http     *web.Server
-	tcp      *tcpServer
-	tls      *tls.Config
-	places   limits.Places // for client connections in all
-	limits   Limits
-	log      *slog.Logger
+	served     *served
+	conns      *conns
+	balancer   *backend.Balancer
+	http       *web.Server
+	tcp        *tcpServer
+	tls        *tls.Config
+	trusted    []netip.Prefix // peers that may name their clients in a preamble
+	entryNamed bool           // they do so on the entries
+	places     limits.Places  // for client connections in all
+	limits     Limits
+	log        *slog.Logger
 }
 
 // serve begins to serve a socket, until it is closed.
@@ -65,6 +70,40 @@ func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
 	case !ok:
 		c.Close()
 		return nil
+	case (l.AcceptProxy || l.Backend == "" && a.entryNamed) && a.trusts(inbound.PeerOf(c)):
+		a.conns.shaking.Add(1)
+		return func() { a.serveNamed(c, l) }
+	}
+	return a.serveAs(c, l)
+}
+
+// serveNamed serves the connection of a trusted peer, which names its client first.
+func (a *acceptor) serveNamed(c *inbound.Conn, l rhumb.Listener) {
+	cut := context.AfterFunc(a.conns.ctx, func() { _ = c.TCPConn.Close() })
+	err := inbound.ReadPreamble(c, a.limits.HeaderTime)
+	cut()
+	var rest func()
+	if err == nil {
+		rest = a.serveAs(c, l)
+	}
+	a.conns.shaking.Done() // its client is known, or a handshake of TLS follows
+	switch {
+	case err != nil:
+		a.log.Debug("connection of a trusted proxy refused", "peer", inbound.PeerOf(c), "listener", c.Bound.String(),
+			"err", err)
+		_ = c.Close()
+	case rest != nil:
+		rest()
+	}
+}
+
+func (a *acceptor) trusts(peer netip.Addr) bool {
+	return slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(peer) })
+}
+
+// serveAs treats a connection whose client is known.
+func (a *acceptor) serveAs(c *inbound.Conn, l rhumb.Listener) (rest func()) {
+	switch {
 	case l.Protocol == rhumb.HTTP:
 		a.http.Serve(c)
 		return nil

@@ -47,6 +47,7 @@ func (p *Proxy) offer(s *wire.Successor) error {
 	p.successor.Store(int64(s.PID()))
 	p.certs.Rest()
 	p.segments.disown() // before the new proxy learns that the segments are its own
+	p.clients.disown()
 	close(p.succeeded)
 	p.before.Close()
 	return s.Agree()

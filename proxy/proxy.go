@@ -28,14 +28,18 @@ type Options struct {
 	State          string         // the folder of table.json; "": the table is kept in memory only
 	Socket         string         // the path of the control socket; "": none, Apply is called in the process
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
+	AcceptProxy    bool           // they begin connections to the entries with a header of the PROXY protocol
 	Version        string         // of the binary; Status reports it
 	Certificates   Certificates   // nil: nothing is served over TLS
 	Limits         Limits         // zero fields take their defaults
 	Segments       Segments       // nil: tables with segments are refused
-	Lives          Lives          // nil: a dead replica stays in until the daemon takes it out
-	StandardHTTP   bool           // HTTP/1 is served by the standard library, which costs more
-	Access         io.Writer      // gets a line for each request to a backend with an access log; nil: there are none
-	Log            *slog.Logger   // nil: nothing is logged
+	// Instance names what the proxy makes in the machine's kernel, so that replicas see clients' addresses. Proxies that
+	// succeed each other have the same. "": it makes nothing, and replicas see the proxy's address.
+	Instance     string
+	Lives        Lives        // nil: a dead replica stays in until the daemon takes it out
+	StandardHTTP bool         // HTTP/1 is served by the standard library, which costs more
+	Access       io.Writer    // gets a line for each request to a backend with an access log; nil: there are none
+	Log          *slog.Logger // nil: nothing is logged
 }
 
 // Proxy serves a routing table. It implements rhumb.Router.
@@ -47,6 +51,7 @@ type Proxy struct {
 	served    *served
 	listeners *listeners
 	segments  *segmentKeeper
+	clients   *clientKeeper
 	http      *web.Server
 	certs     Certificates
 	conns     conns
@@ -115,14 +120,16 @@ func New(o Options) (*Proxy, error) {
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())
 	p.served = newServed(p.letGo)
 	p.segments = newSegmentKeeper(o.Segments, p.served, o.Log)
+	p.clients = newClientKeeper(o.Instance, o.Log)
 	balancer := backend.New(&p.served.now, p.limits)
+	balancer.Transparent = p.clients.dials()
 	p.http = web.New(web.Deps{Served: &p.served.now, Balancer: balancer, Certificates: p.certs,
 		Trusted: o.TrustedProxies, Limits: p.limits, Standard: o.StandardHTTP,
 		Access: o.Access, Log: o.Log})
 	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http,
 		tcp: &tcpServer{served: p.served, balancer: balancer, limits: p.limits},
 		tls: inbound.TLSConfig(p.certs.Certificate), places: make(limits.Places, p.limits.TotalConns),
-		limits: p.limits, log: o.Log}
+		trusted: o.TrustedProxies, entryNamed: o.AcceptProxy, limits: p.limits, log: o.Log}
 	p.listeners = newListeners(accept.serve, o.Log)
 	return p, nil
 }
@@ -151,7 +158,7 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	open, busy := p.open(nil)
 	st := rhumb.RouterStatus{Table: s.Table, Open: open, Busy: busy, Backends: s.Stats(),
 		Certificates: p.certs.Status(), Unbound: p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(),
-		Goroutines: runtime.NumGoroutine(), Version: p.options.Version}
+		Goroutines: runtime.NumGoroutine(), Version: p.options.Version, Unseen: p.clients.unseen(s.Table)}
 	innerOpen, innerBusy := p.segments.Open(ctx)
 	add(open, innerOpen)
 	add(busy, innerBusy)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
 
@@ -33,14 +34,14 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	p.segments.own(tasks, p.served.load().Table) // before a successor can take over
 	defer p.segments.disown()
+	p.clients.own(tasks)
+	defer p.clients.disown()
 	if p.options.Lives != nil {
 		deaths := &deathWatch{lives: p.options.Lives, served: p.served, segments: p.segments, log: p.log}
 		running.Go(func() { deaths.run(tasks) })
 	}
 	if control != nil {
-		mux := wire.Mux(p)
-		mux.HandleFunc("POST /takeover", p.handOver)
-		running.Go(func() { wire.Serve(tasks, control, mux, p.log) })
+		running.Go(func() { wire.Serve(tasks, control, p.calls(), p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })
 	close(p.running)
@@ -48,11 +49,20 @@ func (p *Proxy) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		close(p.stopping)
 		p.segments.disown()
+		p.clients.disown()
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 	case <-p.succeeded:
 		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())
 	}
 	return nil
+}
+
+// calls answers on the control socket.
+func (p *Proxy) calls() http.Handler {
+	mux := wire.Mux(p)
+	mux.HandleFunc("POST /takeover", p.handOver)
+	wire.HandleTestify(mux, p.http.Testimonies.Give)
+	return mux
 }
 
 // start begins to serve what an old proxy hands over, or the table on disk. It returns the control socket, or nil if

@@ -24,9 +24,10 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 	defer c.Close()
 	var conn *backend.Conn
 	var member *backend.Member
+	client, called := inbound.CallerOf(c)
 	err := s.balancer.Reach(ctx, backendName, func(m *backend.Member) (err error) {
 		began := time.Now()
-		if conn, err = s.balancer.Dial(ctx, m.Endpoint); err != nil {
+		if conn, err = s.balancer.DialFor(ctx, m, backend.Caller{Client: client, Called: called}); err != nil {
 			return err
 		}
 		member = m

@@ -133,13 +133,13 @@ func (s *udpServer) begin(c udpClient) *udpSession {
 	if m == nil {
 		return nil
 	}
-	conn, err := net.Dial("udp", m.Addr)
+	conn, err := s.balancer.DialUDP(m, c.addr)
 	if err != nil {
 		m.NoteFailed()
 		m.Done()
 		return nil
 	}
-	ses := &udpSession{client: c, member: m, conn: conn.(*net.UDPConn), places: s.balancer.Sessions, began: time.Now(),
+	ses := &udpSession{client: c, member: m, conn: conn, places: s.balancer.Sessions, began: time.Now(),
 		flow: flow.New(nil)} // its client isn't held when it comes back, so that it may not be closed
 	ses.flow.Due, ses.flow.Bytes = answerTime, m.Bytes()
 	m.Flows().Add(ses.flow)
@@ -172,7 +172,7 @@ func (s *udpServer) answer(ses *udpSession) {
 			}
 		default:
 			if errors.Is(err, unix.ECONNREFUSED) { // nothing listens there: the client's next datagram tries another
-				ses.member.Avoid(s.limits.FailTime)
+				s.balancer.Refused(ses.member, ses.client.addr, ses.conn)
 				ses.noteFailed()
 			}
 			return

@@ -57,12 +57,12 @@ func (p *Performer) route(s *scene.Scene, rep rhumb.Replica) (func(*rhumb.Table)
 		return nil, rhumb.Errorf(rhumb.Internal,
 			"%s: neither the wanted nor the previous release has its spec", rep.Name())
 	}
-	at, err := s.Address(rep)
+	at, err := scene.EndpointOf(s, rep)
 	if err != nil {
 		return nil, err
 	}
 	return func(t *rhumb.Table) error {
-		routing.Route(t, p.stack, svc, rep, at)
+		routing.Route(t, p.stack, svc, at)
 		if wanted {
 			routing.PublishAll(t, p.stack, svc)
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"rhumb"
@@ -15,10 +16,15 @@ import (
 func backendName(stack, service string, port uint16, p rhumb.Protocol) string {
 	name := stack + "/" + service + ":" + strconv.Itoa(int(port))
 	if p == rhumb.UDP {
-		name += "/udp"
+		name += overUDP
 	}
 	return name
 }
+
+// overUDP is how the name of a backend of UDP ends.
+const overUDP = "/udp"
+
+func isUDP(backend string) bool { return strings.HasSuffix(backend, overUDP) }
 
 // servicePort is a port of a service to which the proxy sends requests or connections.
 type servicePort struct {
@@ -60,8 +66,9 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 	return &t.Backends[len(t.Backends)-1]
 }
 
-// Configure copies the settings of services in the model to a stack's backends. While a deployment is open, requests
-// in its gaps may still need the hold of the release before, so the hold follows when the deployment has ended.
+// Configure copies the settings of services in the model to a stack's backends and listeners. While a deployment is
+// open, requests in its gaps may still need the hold of the release before, so the hold follows when the deployment has
+// ended.
 func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 	for i := range t.Backends {
 		b := &t.Backends[i]
@@ -70,8 +77,31 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 			continue
 		}
 		b.AccessLog = s.AccessLog
+		acceptPreambles(t, b.Name, s.AcceptProxy)
 		if !open {
 			b.Hold = s.Hold
+			if !isUDP(b.Name) {
+				sendPreambles(b, s.SendProxy)
+			}
+		}
+	}
+}
+
+// acceptPreambles has the listeners of a backend expect a header of the PROXY protocol from trusted proxies, or not.
+func acceptPreambles(t *rhumb.Table, backend string, accept bool) {
+	for i := range t.Listeners {
+		if l := &t.Listeners[i]; l.Backend == backend {
+			l.AcceptProxy = accept && l.Protocol != rhumb.UDP
+		}
+	}
+}
+
+// sendPreambles has the endpoints that get new connections get such a header, or none. While a deployment is open, each
+// replica gets what its own release says.
+func sendPreambles(b *rhumb.Backend, version rhumb.ProxyProtocol) {
+	for i := range b.Endpoints {
+		if e := &b.Endpoints[i]; !e.Draining {
+			e.SendProxy = version
 		}
 	}
 }
@@ -90,7 +120,8 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 			t.Listeners = slices.DeleteFunc(t.Listeners, func(l rhumb.Listener) bool {
 				return l.Backend != "" && l.Addr == at && sameWire(l.Protocol, p.Protocol)
 			})
-			t.Listeners = append(t.Listeners, rhumb.Listener{Addr: at, Protocol: p.Protocol, Backend: b})
+			t.Listeners = append(t.Listeners, rhumb.Listener{Addr: at, Protocol: p.Protocol, Backend: b,
+				AcceptProxy: s.AcceptProxy && p.Protocol != rhumb.UDP})
 		}
 	}
 	for _, r := range s.Routes {
@@ -130,14 +161,16 @@ func Unpublish(t *rhumb.Table, stack, addr string) {
 	})
 }
 
-// Route adds a replica's endpoints, or makes them active again.
-func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at netip.Addr) {
+// Route adds a replica's endpoints, or makes them active again. All are like at, but for their ports.
+func Route(t *rhumb.Table, stack string, s *rhumb.Service, at rhumb.Endpoint) {
 	for _, p := range servicePorts(s) {
 		b := backend(t, stack, s, p.port, p.protocol)
-		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
-		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{
-			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, p.port),
-		})
+		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == at.Replica })
+		at.Addr, at.SendProxy = netip.AddrPortFrom(at.Addr.Addr(), p.port), s.SendProxy
+		if p.protocol == rhumb.UDP {
+			at.SendProxy = ""
+		}
+		b.Endpoints = append(b.Endpoints, at)
 	}
 }
 

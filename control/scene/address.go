@@ -33,6 +33,34 @@ func (s *Scene) Address(rep rhumb.Replica) (netip.Addr, error) {
 	return best, nil
 }
 
+// EndpointOf returns a replica as the proxy sees it, but for a port. A replica without an address is Unavailable.
+func EndpointOf(s *Scene, rep rhumb.Replica) (rhumb.Endpoint, error) {
+	e := rhumb.Endpoint{Replica: rep.ID, Name: rep.Name(), Release: rep.Release}
+	at, err := s.Address(rep)
+	if err != nil {
+		return e, err
+	}
+	e.Addr = netip.AddrPortFrom(at, 0)
+	home := rep
+	if joined, ok := s.Replica(rep.Joined); ok && rep.Joined != "" {
+		home = joined
+	}
+	for name, a := range home.Addrs {
+		if a == at {
+			e.Addr6 = home.Addrs6[name]
+		}
+	}
+	model := s.Wanted.Previous
+	svc, wanted := s.Definition(rep)
+	if wanted {
+		model = s.Wanted.Model
+	}
+	if svc != nil {
+		e.Unseen = model.Unseen(svc)
+	}
+	return e, nil
+}
+
 // names reports whether a container's definition names a network. A replica may be in others for a while; a definition
 // that names none accepts all.
 func names(c *rhumb.Container, network string) bool {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"rhumb/internal/porttest"
+	"rhumb/proxy"
 	"rhumb/vip"
 )
 
@@ -204,11 +205,15 @@ func (s *server) end() {
 	s.t.Errorf("these processes of the server don't end: %v", s.processes())
 }
 
-// leaveNothing removes the service addresses, which outlive all processes on purpose.
+// leaveNothing removes the service addresses and the routing of client addresses, which outlive all processes on
+// purpose.
 func (s *server) leaveNothing() {
 	addresses := vip.New(vip.Options{Instance: vip.InstanceOf(filepath.Join(s.data, "proxy"))})
 	if errs := addresses.Apply(context.Background(), nil); len(errs) > 0 {
 		s.t.Error(errs)
+	}
+	if err := proxy.Forget(vip.InstanceOf(filepath.Join(s.data, "proxy"))); err != nil {
+		s.t.Error(err)
 	}
 }
 

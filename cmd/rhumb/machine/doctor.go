@@ -44,6 +44,7 @@ func doctorCommand(a *cli.App) *cobra.Command {
 		"check the engine at this local unix:// `SOCKET`")
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)
+	cmd.AddCommand(clientAddressCommand(a))
 	return cmd
 }
 

@@ -48,6 +48,8 @@ func (f *proxyFlags) flags(cmd *cobra.Command) {
 		"receive tables at this `SOCKET` (default: control.sock in the folder of --state)")
 	fs.StringSliceVar(&f.conf.TrustedProxies, "trusted-proxies", nil,
 		"believe X-Forwarded-* headers from these `NETWORKS`")
+	fs.BoolVar(&f.conf.AcceptProxy, "accept-proxy-protocol", false,
+		"expect the PROXY protocol from --trusted-proxies, where routes are served")
 	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost,
 		"watch for dead replicas at this engine: a local unix:// `SOCKET`")
 	fs.StringVar(&f.conf.Observe, "observe", f.conf.Observe,
@@ -83,7 +85,7 @@ func proxy(ctx context.Context, a *cli.App, f proxyFlags) error {
 		return err
 	}
 	o := proxyd.Options{State: f.state, Socket: f.socket, TrustedProxies: trusted, DockerHost: f.conf.DockerHost,
-		Version: a.Version}
+		AcceptProxy: f.conf.AcceptProxy, Version: a.Version}
 	if f.conf.Observe == "off" {
 		o.Log = newLog(a.Stderr, f.conf.LogFormat, nil)
 		return proxyd.Run(ctx, o)

@@ -12,7 +12,9 @@ import (
 
 	"rhumb/cmd/rhumb/cli"
 	"rhumb/cmd/rhumb/preflight"
+	"rhumb/cmd/rhumb/proxyd"
 	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/install"
 )
 
@@ -65,14 +67,16 @@ func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallF
 			return err
 		}
 	}
+	forget := proxyd.Forgetting(state.Folder(conf.Data).Proxy()) // before the folder is removed
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
 		return err
 	}
-	return farewell(ctx, a, conf, f.purge)
+	return farewell(ctx, a, conf, f.purge, forget())
 }
 
-// farewell removes the contents in memory, if nothing mounts them, and reports what is left.
-func farewell(ctx context.Context, a *cli.App, conf server.Config, purged bool) error {
+// farewell removes the contents in memory, if nothing mounts them, and reports what is left. kept is why the kernel
+// still has the routing of client addresses; nil: it has not.
+func farewell(ctx context.Context, a *cli.App, conf server.Config, purged bool, kept error) error {
 	containers, volumes, err := ofStacks(ctx, conf.DockerHost)
 	if err == nil && containers == 0 {
 		_ = os.RemoveAll(install.RunFolder) // the next boot removes it anyway
@@ -92,6 +96,9 @@ func farewell(ctx context.Context, a *cli.App, conf server.Config, purged bool) 
 		if containers > 0 {
 			left = append(left, fmt.Sprintf("              containers of stacks: %d (docker ps -a %s)", containers, filter))
 		}
+	}
+	if kept != nil {
+		left = append(left, fmt.Sprintf("  in the kernel  %v; a restart of the machine removes it", kept))
 	}
 	return &cli.Outcome{Words: strings.Join(left, "\n")}
 }

@@ -25,6 +25,7 @@ type Options struct {
 	State          string // the folder of its last table, inside the state folder of its server
 	Socket         string // where the server sends it tables
 	TrustedProxies []netip.Prefix
+	AcceptProxy    bool   // they begin connections to the entries with a header of the PROXY protocol
 	DockerHost     string // the engine that reports the deaths of replicas
 	Version        string
 	Access         io.Writer // gets the access log; nil: there is none
@@ -42,10 +43,11 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer done()
+	instance := vip.InstanceOf(o.State)
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
-		Version: o.Version,
-		Limits:  proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
-		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
+		Version: o.Version, Instance: instance, AcceptProxy: o.AcceptProxy,
+		Limits: proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
+		Segments: vip.New(vip.Options{Instance: instance, Log: o.Log})})
 	if err != nil {
 		return err
 	}
@@ -55,6 +57,12 @@ func Run(ctx context.Context, o Options) error {
 		defer stop() // a proxy that has a successor ends, and the keeper with it
 		return runProxy(ctx, p, o.Log)
 	}, func(ctx context.Context) error { return notifyServing(ctx, p.Serving(), o.Log) })
+}
+
+// Forgetting returns what removes from the machine's kernel what the proxies of a folder leave there when they end.
+func Forgetting(state string) func() error {
+	instance := vip.InstanceOf(state)
+	return func() error { return proxy.Forget(instance) }
 }
 
 // livesOf returns the deaths and starts that the engine reports. The engine needn't run yet.

@@ -21,6 +21,7 @@ type Config struct {
 	KeepReleases   int      // per stack
 	DiskLimit      int      // percent at which a disk is too full for anything new; 100: never
 	TrustedProxies []string // networks whose X-Forwarded-* are believed
+	AcceptProxy    bool     // they begin connections to the entries with a header of the PROXY protocol
 	LogFormat      string   // "text" or "json"
 	TLS            TLSConfig
 	Proxy          string // "own": the server starts it and keeps it running; "external": another service does
@@ -139,6 +140,8 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 		"begin no deployment or build on a disk that is fuller than this `PERCENT`; 100: no limit")
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies,
 		"believe X-Forwarded-* headers from these `NETWORKS`")
+	fs.BoolVar(&c.AcceptProxy, "accept-proxy-protocol", c.AcceptProxy,
+		"expect the PROXY protocol from --trusted-proxies, where routes are served")
 	fs.StringVar(&c.Observe, "observe", c.Observe,
 		"keep logs with this `PROCESS`: own (the server keeps it running), external (another service does) or off")
 	c.Observer.Flags(fs)

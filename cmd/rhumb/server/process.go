@@ -30,11 +30,15 @@ type process struct {
 
 func proxyProcess(conf Config, router rhumb.Router) process {
 	folder := conf.folder()
+	var accept []string
+	if conf.AcceptProxy {
+		accept = []string{"--accept-proxy-protocol"}
+	}
 	return process{
 		name: "proxy", title: "the proxy", logFile: folder.ProxyLog(), inherits: true,
-		args: []string{"--state", folder.Proxy(), "--socket", folder.ProxySocket(), "--log-format", conf.LogFormat,
+		args: append(accept, "--state", folder.Proxy(), "--socket", folder.ProxySocket(), "--log-format", conf.LogFormat,
 			"--trusted-proxies", strings.Join(conf.TrustedProxies, ","), "--docker-host", conf.DockerHost,
-			"--observe", conf.Observe},
+			"--observe", conf.Observe),
 		answers: func(ctx context.Context) (int, error) {
 			st, err := router.Status(ctx)
 			return st.PID, err

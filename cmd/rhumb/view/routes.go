@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -22,7 +23,17 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 		t.add(routeRow(rs, rhumb.Route{Host: r.Host, Path: r.Path}.Address(), r.Backend)...)
 	}
 	t.print(w)
+	printUnseen(w, rs)
 	printSegments(w, rs)
+}
+
+// printUnseen prints which services' replicas see the proxy's address instead of their clients', and why.
+func printUnseen(w io.Writer, rs rhumb.RouterStatus) {
+	for _, l := range rs.Table.Listeners {
+		if why := rs.Unseen[l.Backend]; why != "" && (l.Protocol == rhumb.TCP || l.Protocol == rhumb.UDP) {
+			fmt.Fprintf(w, "\n%s: replicas see the proxy's address instead of their clients': %s\n", listenerAddress(l), why)
+		}
+	}
 }
 
 // RoutesOf returns the part of a status that is about one stack.
@@ -37,6 +48,8 @@ func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
 		}
 	}
 	rs.Open, rs.Backends = open, backends
+	rs.Unseen = maps.Clone(rs.Unseen)
+	maps.DeleteFunc(rs.Unseen, func(backend, _ string) bool { return !mine[backend] })
 	t.Listeners = keep(t.Listeners, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	rs.Unbound = keep(rs.Unbound, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	t.Rules = keep(t.Rules, func(r rhumb.Rule) bool { return mine[r.Backend] })

@@ -27,6 +27,9 @@ func (c *converter) routed(services []rhumb.Service) {
 		path := "services." + s.Name
 		own := path + "." + keys.Extension
 		wrong := c.unset && (c.bad.Said(path+".ports") || c.bad.Said(own+".routes")) // that may be why it has none
+		if !wrong {
+			checkProxyProtocol(c.bad, own+".proxy_protocol", &s)
+		}
 		if s.AccessLog && !servesHTTP(&s) && !wrong {
 			c.bad.At(own+".access_log", "add routes, or app_protocol: http to a port", "the service has no HTTP route or port")
 		}

@@ -28,6 +28,8 @@ type Service struct {
 	AccessLog   bool
 	Metrics     *rhumb.Scrape // nil if not set
 	Alerts      []rhumb.AlertRule
+	SendProxy   rhumb.ProxyProtocol // "" if not set
+	AcceptProxy bool
 }
 
 // Read reads the x-rhumb of a service. raw is the Compose library's value, or nil if the service has none. Mistakes go
@@ -64,6 +66,8 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 			x.Metrics = readMetrics(at, v)
 		case "alerts":
 			x.Alerts = readAlerts(at, v, of)
+		case "proxy_protocol":
+			x.SendProxy, x.AcceptProxy = readProxyProtocol(at, v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

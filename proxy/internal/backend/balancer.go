@@ -37,7 +37,8 @@ var (
 
 // Balancer finds endpoints. It reads the snapshot that is served and never changes it.
 type Balancer struct {
-	Sessions limits.Places // for UDP sessions
+	Sessions    limits.Places // for UDP sessions
+	Transparent Transparent   // nil: replicas see the proxy's address
 
 	served     *atomic.Pointer[Snapshot]
 	limits     limits.Limits

@@ -34,13 +34,20 @@ func (c *Conn) Close() error {
 
 // Dial connects to an endpoint. It returns a DialError or ErrBusy.
 func (b *Balancer) Dial(ctx context.Context, e *Endpoint) (*Conn, error) {
+	return b.dial(ctx, e, e.attempt)
+}
+
+// attempt is one attempt to connect, within the given time.
+type attempt func(ctx context.Context, limit time.Duration) (net.Conn, error)
+
+func (b *Balancer) dial(ctx context.Context, e *Endpoint, once attempt) (*Conn, error) {
 	if !b.conns.Take() {
 		b.closeAllIdle()
 		if !b.conns.Take() {
 			return nil, ErrBusy
 		}
 	}
-	c, err := e.connect(ctx, b.limits.DialTime)
+	c, err := e.connect(ctx, b.limits.DialTime, once)
 	if err != nil {
 		b.conns.Release()
 		return nil, &DialError{err}
@@ -57,7 +64,7 @@ const firstTry = 10 * time.Millisecond
 // once, and some servers queue only five connections until they accept them. A connection that the server's kernel
 // drops after it has answered the SYN looks open here, and the request in it is answered only after retransmissions,
 // each of which takes twice as long as the one before.
-func (e *Endpoint) connect(ctx context.Context, limit time.Duration) (net.Conn, error) {
+func (e *Endpoint) connect(ctx context.Context, limit time.Duration, once attempt) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	select {
@@ -67,13 +74,23 @@ func (e *Endpoint) connect(ctx context.Context, limit time.Duration) (net.Conn, 
 		return nil, context.Cause(ctx)
 	}
 	for try := firstTry; ; try *= 2 {
-		d := net.Dialer{Timeout: try}
-		c, err := d.DialContext(ctx, "tcp", e.Addr)
-		var failure net.Error
-		if !errors.As(err, &failure) || !failure.Timeout() || ctx.Err() != nil {
+		c, err := once(ctx, try)
+		if !timedOut(err) || ctx.Err() != nil {
 			return c, err
 		}
 	}
+}
+
+// timedOut reports whether an attempt has found no answer in its time.
+func timedOut(err error) bool {
+	var failure net.Error
+	return errors.As(err, &failure) && failure.Timeout()
+}
+
+// attempt connects from an address of this machine.
+func (e *Endpoint) attempt(ctx context.Context, limit time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: limit}
+	return d.DialContext(ctx, "tcp", e.Addr)
 }
 
 // closeEvery is the least time between two rounds over all endpoints' idle connections.

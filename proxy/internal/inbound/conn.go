@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rhumb/proxy/internal/preamble"
 	"rhumb/proxy/internal/socket"
 )
 
@@ -33,15 +34,16 @@ type Conn struct {
 	name    string            // the name that the client asked for in its handshake
 	leaf    *x509.Certificate // the certificate that it was shown; nil: in clear, or the session was resumed
 	ending  atomic.Bool
-	stopped atomic.Bool   // the server wants no more from the read that is under way
-	wake    chan struct{} // has an element after a change of ending and stopped
-	served  int64         // requests of HTTP/1 that reached the handler
+	stopped atomic.Bool // the server wants no more from the read that is under way
+	wake    waker       // has an element after a change of ending and stopped
+	served  int64       // requests of HTTP/1 that reached the handler
 	pace    pace
 	resets  resets
 	sent    atomic.Int64
-	excess  int64   // of frames of HTTP/2, at the last look
-	client  *Client // nil: not counted
-	one             // HTTP/2: the one request that needs no place but the connection's
+	excess  int64            // of frames of HTTP/2, at the last look
+	client  *Client          // nil: not counted
+	named   *preamble.Header // what a trusted peer said about the client; nil: the client is the peer
+	one                      // HTTP/2: the one request that needs no place but the connection's
 }
 
 // New returns the connection that was accepted on the socket bound to b. It calls release once, when it is closed.
@@ -70,7 +72,7 @@ func (c *Conn) Watch(l Limits, client *Client, log *slog.Logger) {
 // library.
 func (c *Conn) Guard(l Limits) {
 	c.guard = &guard{max: l.Header + 8<<10, agreed: agreed(c)}
-	c.wake = make(chan struct{}, 1)
+	c.wake = make(waker, 1)
 }
 
 // Agreement is what a handshake says about the protocol of HTTP.
@@ -148,7 +150,7 @@ func (u unguarded) Read(b []byte) (int, error) {
 // Close closes the connection and releases its places.
 func (c *Conn) Close() error {
 	c.ending.Store(true)
-	c.wakeUp()
+	c.wake.up()
 	var err error
 	if c.tls != nil {
 		err = c.tls.Close() // which says goodbye, and closes the TCP connection

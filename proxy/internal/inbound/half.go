@@ -42,15 +42,18 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	stopped := !t.IsZero() && t.Unix() <= 1
 	c.stopped.Store(stopped)
 	if stopped {
-		c.wakeUp()
+		c.wake.up()
 	}
 	return err
 }
 
-// wakeUp has a held end look again.
-func (c *Conn) wakeUp() {
+// waker wakes a held end. It has an element after it was called.
+type waker chan struct{}
+
+// up has a held end look again.
+func (w waker) up() {
 	select {
-	case c.wake <- struct{}{}:
+	case w <- struct{}{}:
 	default: // it has been woken already, or there is none: sending to nil never happens
 	}
 }

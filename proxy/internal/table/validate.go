@@ -69,6 +69,14 @@ func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: duplicate endpoint %q", b.Name, e.Name)
 		}
 		keys[key] = true
+		if e.Addr6.IsValid() && (!e.Addr6.Is6() || e.Addr6.Is4In6()) {
+			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: endpoint %q: %s isn't an address of IPv6",
+				b.Name, e.Name, e.Addr6)
+		}
+		if e.SendProxy != "" && e.SendProxy != rhumb.ProxyV1 && e.SendProxy != rhumb.ProxyV2 {
+			return rhumb.Errorf(rhumb.Invalid, "routing table: backend %s: endpoint %q: unknown version %q of the PROXY "+
+				"protocol", b.Name, e.Name, e.SendProxy)
+		}
 	}
 	return nil
 }
@@ -97,6 +105,9 @@ func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {
 		if l.Backend != "" && !backends[l.Backend] {
 			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s names the unknown backend %q", b,
 				l.Backend)
+		}
+		if l.AcceptProxy && l.Protocol == rhumb.UDP {
+			return rhumb.Errorf(rhumb.Invalid, "routing table: listener %s: the PROXY protocol is one of TCP", b)
 		}
 		for _, o := range ports[l.Addr.Port()] {
 			if b.Overlaps(o) {

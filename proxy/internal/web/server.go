@@ -58,11 +58,14 @@ type Server struct {
 	dates    dates
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
 	leaving  atomic.Bool  // each answer asks its client to come back on another connection
+
+	Testimonies Testimonies // for those who want to know what is seen of them
 }
 
 // New returns a server that serves nothing until Run.
 func New(d Deps) *Server {
 	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: talks{done: make(chan struct{})}}
+	s.Testimonies.server = s
 	s.reverse = httputil.ReverseProxy{
 		Rewrite:    s.rewrite,
 		BufferPool: &s.buffers,
@@ -260,6 +263,10 @@ func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.R
 		return
 	}
 	if ofTheServer(p, r) {
+		return
+	}
+	if s.Testimonies.answers(r.URL.Path) {
+		s.Testimonies.answer(p, r)
 		return
 	}
 	hsts, done := s.entrance(snap, p, r)

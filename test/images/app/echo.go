@@ -41,7 +41,7 @@ func (s staller) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// echoUDP sends back each datagram.
+// echoUDP sends back each datagram, and to "who" the address of its sender.
 func echoUDP(addr string) error {
 	if addr == "" {
 		return nil
@@ -58,7 +58,11 @@ func echoUDP(addr string) error {
 			if err != nil {
 				return
 			}
-			_, _ = c.WriteTo(buf[:n], from)
+			answer := buf[:n]
+			if string(answer) == "who" {
+				answer = []byte(from.String())
+			}
+			_, _ = c.WriteTo(answer, from)
 		}
 	}()
 	return nil

@@ -94,7 +94,7 @@ func (k *Known) find(id, line string) (rhumb.Replica, bool) {
 		return rhumb.Replica{}, false
 	}
 	r := s.replica
-	r.Addrs = maps.Clone(r.Addrs)
+	r.Addrs, r.Addrs6 = maps.Clone(r.Addrs), maps.Clone(r.Addrs6)
 	return r, true
 }
 
@@ -104,7 +104,7 @@ func (k *Known) note(line string, r rhumb.Replica) {
 	if k.seen == nil {
 		k.seen = map[string]sighting{}
 	}
-	r.Addrs = maps.Clone(r.Addrs)
+	r.Addrs, r.Addrs6 = maps.Clone(r.Addrs), maps.Clone(r.Addrs6)
 	k.seen[r.ID] = sighting{line, r}
 }
 

@@ -28,27 +28,35 @@ func Replica(c *container.InspectResponse) rhumb.Replica {
 		r.Finished, r.ExitCode = time.Time{}, 0
 	}
 	if c.NetworkSettings != nil && r.Alive() {
-		r.Addrs = addresses(c.NetworkSettings)
+		r.Addrs, r.Addrs6 = addresses(c.NetworkSettings)
 	}
 	return r
 }
 
-// addresses returns the address on each network: IPv4 where there is one.
-func addresses(n *container.NetworkSettings) map[string]netip.Addr {
-	addrs := map[string]netip.Addr{}
+// addresses returns the address on each network, IPv4 where there is one, and beside it that of IPv6.
+func addresses(n *container.NetworkSettings) (addrs, beside map[string]netip.Addr) {
+	addrs, beside = map[string]netip.Addr{}, map[string]netip.Addr{}
 	for name, ep := range n.Networks {
 		switch {
 		case ep == nil:
 		case ep.IPAddress.IsValid():
 			addrs[name] = ep.IPAddress
+			if ep.GlobalIPv6Address.IsValid() {
+				beside[name] = ep.GlobalIPv6Address
+			}
 		case ep.GlobalIPv6Address.IsValid():
 			addrs[name] = ep.GlobalIPv6Address
 		}
 	}
-	if len(addrs) == 0 {
+	return filled(addrs), filled(beside)
+}
+
+// filled returns a map, or nil if it is empty.
+func filled(m map[string]netip.Addr) map[string]netip.Addr {
+	if len(m) == 0 {
 		return nil
 	}
-	return addrs
+	return m
 }
 
 // stateOf returns the state. The engine leaves a container that failed to start in "created", with an exit code.
