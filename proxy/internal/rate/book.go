@@ -23,6 +23,15 @@ func NewBook() *Book { return &Book{epoch: time.Now(), budget: NewBudget(places)
 // Of returns the limits of a backend; nil: it has none.
 func (b *Book) Of(backend string) *Set { return b.sets[backend] }
 
+// Stats returns what limits have done, by backend.
+func (b *Book) Stats(now time.Time) map[string]*rhumb.LimitStats {
+	stats := make(map[string]*rhumb.LimitStats, len(b.sets))
+	for name, s := range b.sets {
+		stats[name] = s.stats(now)
+	}
+	return stats
+}
+
 // Next returns the book of a table with these backends. Limits that stay go on with what they have counted. b isn't used
 // for new requests from then on.
 func (b *Book) Next(backends []rhumb.Backend) *Book {
@@ -67,7 +76,7 @@ func (b *Book) next(of *rhumb.Backend) *Set {
 	for i, spec := range of.Limits {
 		s.limits = append(s.limits, take(left, spec, i, b.budget))
 		s.byPath = s.byPath || len(spec.Paths) > 0
-		s.someone = s.someone || spec.By != rhumb.ByRoute
+		s.clients = s.clients || spec.By != rhumb.ByRoute
 	}
 	return s
 }

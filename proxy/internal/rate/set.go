@@ -1,6 +1,7 @@
 package rate
 
 import (
+	"net/http"
 	"net/netip"
 	"path"
 	"strconv"
@@ -19,7 +20,7 @@ type Set struct {
 	crowd   *crowd.Watch
 	epoch   time.Time
 	byPath  bool // some limits are for paths
-	someone bool // some limits count by client
+	clients bool // some limits count by client
 }
 
 // Request is what limits have to know of a request, or of a connection.
@@ -82,7 +83,7 @@ func (s *Set) Admit(p *Pass, now time.Time, q Request) (Refusal, bool) {
 	if s.byPath && q.Asked != nil {
 		where = plain(q.Path)
 	}
-	shared := s.someone && s.look(now, &q)
+	shared := s.clients && s.look(now, &q)
 	var due [rhumb.MaxLimits]held
 	n := 0
 	for _, l := range s.limits {
@@ -118,23 +119,25 @@ func (p *Pass) exceeds(h held, now time.Duration, length int64) (r Refusal, ok b
 	l := h.limit
 	if most := l.spec.Body; most > 0 {
 		if length > most {
-			return Refusal{Status: statusOf(l.spec.Status, 413)}, false
+			return Refusal{Status: statusOf(l.spec.Status, http.StatusRequestEntityTooLarge)}, false
 		}
 		if length < 0 && !l.spec.Observe && (p.Body == 0 || most < p.Body) {
 			p.Body = most
 		}
 	}
 	if w := l.wait(h.keys, now); w > 0 {
-		return Refusal{Status: statusOf(l.spec.Status, 429), Wait: w, Policy: l.policy, name: l.name}, false
+		return Refusal{Status: statusOf(l.spec.Status, many), Wait: w, Policy: l.policy, name: l.name}, false
 	}
 	if !l.enter(h.keys) {
-		return Refusal{Status: statusOf(l.spec.Status, 429), Wait: time.Second, Policy: l.places, name: l.name}, false
+		return Refusal{Status: statusOf(l.spec.Status, many), Wait: time.Second, Policy: l.places, name: l.name}, false
 	}
 	if l.open != nil {
 		p.held = append(p.held, h)
 	}
 	return Refusal{}, true
 }
+
+const many = http.StatusTooManyRequests
 
 func statusOf(wanted, usual int) int {
 	if wanted != 0 {
@@ -146,7 +149,7 @@ func statusOf(wanted, usual int) int {
 // TooLarge returns the refusal of a request whose body turned out to be larger than its Pass allows, and counts it.
 func (s *Set) TooLarge(now time.Time) Refusal {
 	s.counts.refuse(now)
-	return Refusal{Status: 413}
+	return Refusal{Status: http.StatusRequestEntityTooLarge}
 }
 
 // look shows a request to the crowd, and reports whether its address is that of nearly all clients.
@@ -194,8 +197,8 @@ func (t *tally) refuse(now time.Time) {
 	}
 }
 
-// Stats returns what the limits have done.
-func (s *Set) Stats(now time.Time) *rhumb.LimitStats {
+// stats returns what the limits have done.
+func (s *Set) stats(now time.Time) *rhumb.LimitStats {
 	t := s.counts
 	st := &rhumb.LimitStats{Observed: t.observed.Load(), Shared: s.crowd.Source()}
 	if last := t.last.Load(); last != 0 && now.UnixNano()-last <= int64(Spell) {

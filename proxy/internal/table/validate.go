@@ -70,7 +70,7 @@ func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 		}
 		keys[key] = true
 	}
-	return nil
+	return validateLimits(b)
 }
 
 func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {

@@ -10,6 +10,7 @@ import (
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/http1"
 	"rhumb/proxy/internal/page"
+	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/table"
 )
 
@@ -23,6 +24,7 @@ type exchange struct {
 	path    string        // decoded
 	hsts    time.Duration // of the answer's Strict-Transport-Security; 0: as the replica says
 	upload  upload
+	limits  rate.Pass       // of the backend
 	member  *backend.Member // nil: no replica has answered
 	link    *backend.Link   // to it; nil: none, or no more
 	stale   bool            // an idle link was closed by its replica: the request gets a link of its own
@@ -62,6 +64,7 @@ func (x *exchange) run() (more bool) {
 		reply{x}.page(page.NotFound(&http.Request{Host: r.Host}))
 	case r.Method == http.MethodConnect:
 		reply{x}.page(page.NotAllowed())
+	case x.limited():
 	default:
 		x.forward()
 	}
@@ -145,7 +148,7 @@ func (x *exchange) forward() {
 	}
 	if x.upload.overtaken() {
 		x.last = true // an answer that overtakes its body must say that it is the last
-		if x.upload.malformed.Load() {
+		if x.upload.malformed.Load() || x.upload.large.Load() {
 			x.failed(errMalformed)
 			return
 		}
@@ -194,6 +197,9 @@ func (x *exchange) drop() {
 func (x *exchange) failed(err error) {
 	var p page.Page
 	switch u := &x.upload; {
+	case u.large.Load():
+		x.tooLarge()
+		return
 	case u.slow.Load():
 		p = page.TooSlow()
 	case u.malformed.Load():
@@ -220,6 +226,7 @@ func (x *exchange) noteError(why string) {
 func (x *exchange) end() {
 	x.c.watch.rest()
 	x.drop()
+	x.limits.End()
 	if x.member != nil {
 		x.member.Done()
 	}
