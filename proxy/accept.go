@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
+	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/web"
 )
@@ -27,6 +30,7 @@ type acceptor struct {
 	tls      *tls.Config
 	places   limits.Places // for client connections in all
 	limits   Limits
+	trusted  []netip.Prefix
 	log      *slog.Logger
 }
 
@@ -67,11 +71,36 @@ func (a *acceptor) serveConn(c *inbound.Conn) (rest func()) {
 			}
 		}
 	}
+	admitted, ok := a.admit(c, l.Backend)
+	if !ok {
+		c.Close()
+		return nil
+	}
 	return func() {
+		defer admitted.End()
 		if err := a.tcp.serve(a.conns.ctx, c, l.Backend); err != nil {
 			a.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
 		}
 	}
+}
+
+// admit reports whether a connection exceeds no limit of its backend. What it has until its end is the caller's to end.
+func (a *acceptor) admit(c *inbound.Conn, backend string) (admitted *rate.Pass, ok bool) {
+	admitted = &rate.Pass{}
+	set := a.served.load().Limits(backend)
+	if set == nil {
+		return admitted, true
+	}
+	peer, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return admitted, true
+	}
+	client := peer.AddrPort().Addr().Unmap().WithZone("")
+	if slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(client) }) {
+		return admitted, true
+	}
+	_, ok = set.Admit(admitted, time.Now(), rate.Request{Client: client})
+	return admitted, ok
 }
 
 // makeRoom closes idle connections that came in at the address; the zero Binding is any address.

@@ -122,7 +122,7 @@ func New(o Options) (*Proxy, error) {
 	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http,
 		tcp: &tcpServer{served: p.served, balancer: balancer, limits: p.limits},
 		tls: inbound.TLSConfig(p.certs.Certificate), places: make(limits.Places, p.limits.TotalConns),
-		limits: p.limits, log: o.Log}
+		limits: p.limits, trusted: o.TrustedProxies, log: o.Log}
 	p.listeners = newListeners(accept.serve, o.Log)
 	return p, nil
 }

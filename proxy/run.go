@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"rhumb"
 	"rhumb/proxy/internal/wire"
 )
 
@@ -43,6 +44,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 		running.Go(func() { wire.Serve(tasks, control, mux, p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })
+	limits := &limitWatch{log: p.log}
+	running.Go(func() { limits.run(tasks, func() map[string]*rhumb.LimitStats { return p.served.load().Limited() }) })
 	close(p.running)
 	select {
 	case <-ctx.Done():

@@ -22,6 +22,7 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 		t.add(routeRow(rs, rhumb.Route{Host: r.Host, Path: r.Path}.Address(), r.Backend)...)
 	}
 	t.print(w)
+	printLimits(w, rs)
 	printSegments(w, rs)
 }
 

@@ -28,6 +28,7 @@ type Service struct {
 	AccessLog   bool
 	Metrics     *rhumb.Scrape // nil if not set
 	Alerts      []rhumb.AlertRule
+	Limits      []rhumb.Limit // those of routes too
 }
 
 // Read reads the x-rhumb of a service. raw is the Compose library's value, or nil if the service has none. Mistakes go
@@ -44,6 +45,7 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		switch name {
 		case "routes":
 			x.Routes = at.routes(v)
+			x.Limits = append(x.Limits, at.routeLimits(v, x.Routes)...)
 		case "strategy":
 			x.Strategy = at.strategy(v)
 		case "ready":
@@ -64,6 +66,8 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 			x.Metrics = readMetrics(at, v)
 		case "alerts":
 			x.Alerts = readAlerts(at, v, of)
+		case "limits":
+			x.Limits = at.limits(v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}
