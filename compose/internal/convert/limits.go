@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"fmt"
 	"slices"
 
 	"rhumb"
@@ -29,7 +28,7 @@ func (c *converter) limited(s *rhumb.Service, own string) {
 		}{{len(l.Paths) > 0, "paths"}, {l.Header() != "", "by"}, {l.Body > 0, "body"}, {l.Status != 0, "status"}} {
 			if x.set {
 				c.bad.At(path, "leave it out, add routes, or add app_protocol: http to a port",
-					fmt.Sprintf("%s needs HTTP, and the service has only TCP ports", x.name))
+					"%s needs HTTP, and the service has only TCP ports", x.name)
 			}
 		}
 	}
