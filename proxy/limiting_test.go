@@ -30,8 +30,8 @@ func limitedTo(version uint64, addr netip.AddrPort, proto rhumb.Protocol, e rhum
 // few is a limit that no test outlasts: three requests, and one more in an hour.
 var few = rhumb.Limit{Rate: rhumb.Rate{Count: 1, Per: time.Hour}, Burst: 2}
 
-// call sends a request with fields, and returns the answer and its body.
-func call(t testing.TB, c *http.Client, method, url string, body io.Reader, fields ...string) (*http.Response, string) {
+// query sends a request with fields, and returns the answer and its body.
+func query(t testing.TB, c *http.Client, method, url string, body io.Reader, fields ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
 	if err != nil {
@@ -79,11 +79,11 @@ func TestARequestOverItsLimitIsRefused(t *testing.T) {
 		apply(t, p, limitedTo(1, addr, rhumb.HTTP, e, few))
 		url := "http://" + addr.String() + "/"
 		for range 3 {
-			if resp, _ := call(t, c, "GET", url, nil); resp.StatusCode != 200 {
+			if resp, _ := query(t, c, "GET", url, nil); resp.StatusCode != 200 {
 				t.Fatalf("status %d within the limit", resp.StatusCode)
 			}
 		}
-		resp, body := call(t, c, "GET", url, nil)
+		resp, body := query(t, c, "GET", url, nil)
 		h := resp.Header
 		if resp.StatusCode != 429 || h.Get("Retry-After") != "3600" || h.Get("RateLimit-Policy") != `"client";q=3;w=10800` ||
 			h.Get("RateLimit") != `"client";r=0;t=3600` || h.Get("Cache-Control") != "no-store" {
@@ -93,8 +93,8 @@ func TestARequestOverItsLimitIsRefused(t *testing.T) {
 			t.Errorf("%q, closes: %v", body, resp.Close)
 		}
 		for range 4 {
-			call(t, c, "HEAD", url, nil)
-			call(t, c, "POST", url, strings.NewReader(strings.Repeat("a", 100_000)))
+			query(t, c, "HEAD", url, nil)
+			query(t, c, "POST", url, strings.NewReader(strings.Repeat("a", 100_000)))
 		}
 		if st := limitStats(t, p); st.Refused != 9 || st.Since.IsZero() || asked.Load() != 3 {
 			t.Errorf("HTTP/2 %v: %+v, %d reached the replica", two, st, asked.Load())
@@ -102,7 +102,7 @@ func TestARequestOverItsLimitIsRefused(t *testing.T) {
 		next := limitedTo(2, addr, rhumb.HTTP, e, few)
 		next.Backends[0].Hold = time.Second
 		apply(t, p, next)
-		if resp, _ := call(t, c, "GET", url, nil); resp.StatusCode != 429 {
+		if resp, _ := query(t, c, "GET", url, nil); resp.StatusCode != 429 {
 			t.Errorf("a new table has made the limit forget: %d", resp.StatusCode)
 		}
 	}
@@ -114,10 +114,10 @@ func TestARefusalIsAPageInTheClientsForm(t *testing.T) {
 	unavailable.Status, unavailable.Burst = 503, 0
 	apply(t, p, limitedTo(1, addr, rhumb.HTTP, web(t, "a", nil), unavailable))
 	url := "http://" + addr.String() + "/"
-	call(t, c, "GET", url, nil)
+	query(t, c, "GET", url, nil)
 	for accept, want := range map[string]string{"text/html": "<h1>Too many requests", "application/json": `"status": 503`,
 		"*/*": "503 Service Unavailable: Too many requests"} {
-		resp, body := call(t, c, "GET", url, nil, "Accept", accept)
+		resp, body := query(t, c, "GET", url, nil, "Accept", accept)
 		if resp.StatusCode != 503 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %q", accept, resp.StatusCode, body)
 		}
@@ -135,7 +135,7 @@ func TestTheClientIsTheLastThatIsNotTrusted(t *testing.T) {
 			if chain != "" {
 				fields = []string{"X-Forwarded-For", chain}
 			}
-			if resp, _ := call(t, c, "GET", "http://"+addr.String(), nil, fields...); resp.StatusCode == 200 {
+			if resp, _ := query(t, c, "GET", "http://"+addr.String(), nil, fields...); resp.StatusCode == 200 {
 				n++
 			}
 		}
@@ -159,7 +159,7 @@ func TestWhatOneAddressClaimsMakesNoOtherClient(t *testing.T) {
 	apply(t, p, limitedTo(1, addr, rhumb.HTTP, web(t, "a", nil), few))
 	passed := 0
 	for i := range 9 {
-		resp, _ := call(t, c, "GET", "http://"+addr.String(), nil, "X-Forwarded-For", fmt.Sprintf("192.0.2.%d", i),
+		resp, _ := query(t, c, "GET", "http://"+addr.String(), nil, "X-Forwarded-For", fmt.Sprintf("192.0.2.%d", i),
 			"X-Real-IP", fmt.Sprintf("192.0.2.%d", i), "Forwarded", fmt.Sprintf("for=192.0.2.%d", i))
 		if resp.StatusCode == 200 {
 			passed++
@@ -213,8 +213,8 @@ func TestABodyOverItsLimitIsRefused(t *testing.T) {
 		url := "http://" + addr.String() + "/"
 		for size, want := range map[int]int{1: 200, 100_000: 200, 100_001: 413, 300_000: 413} {
 			body := strings.Repeat("a", size)
-			known, _ := call(t, c, "POST", url, strings.NewReader(body))
-			chunked, _ := call(t, c, "POST", url, io.MultiReader(strings.NewReader(body)))
+			known, _ := query(t, c, "POST", url, strings.NewReader(body))
+			chunked, _ := query(t, c, "POST", url, io.MultiReader(strings.NewReader(body)))
 			if known.StatusCode != want || chunked.StatusCode != want {
 				t.Errorf("HTTP/2 %v: %d bytes: %d, and in chunks %d", two, size, known.StatusCode, chunked.StatusCode)
 			}
@@ -259,13 +259,13 @@ func TestRequestsUnderWayAreLimited(t *testing.T) {
 	if _, line := upgrade(); !strings.Contains(line, " 101 ") {
 		t.Fatal(line)
 	}
-	resp, _ := call(t, c, "GET", "http://"+addr.String(), nil)
+	resp, _ := query(t, c, "GET", "http://"+addr.String(), nil)
 	if resp.StatusCode != 429 || resp.Header.Get("RateLimit-Policy") != `"client";q=2;qu="concurrent-requests"` {
 		t.Errorf("a third: %d, %v", resp.StatusCode, resp.Header)
 	}
 	first.Close()
 	eventually(t, "there is a place again", func() bool {
-		resp, _ := call(t, c, "GET", "http://"+addr.String(), nil)
+		resp, _ := query(t, c, "GET", "http://"+addr.String(), nil)
 		return resp.StatusCode == 200
 	})
 }
@@ -303,7 +303,7 @@ func TestALimitThatObservesIsLogged(t *testing.T) {
 	apply(t, p, limitedTo(1, addr, rhumb.HTTP, web(t, "a", nil), observing))
 	c := clientOf(t, false)
 	for i := range 60 {
-		resp, _ := call(t, c, "GET", "http://"+addr.String(), nil, "User-Agent", fmt.Sprint("browser ", i))
+		resp, _ := query(t, c, "GET", "http://"+addr.String(), nil, "User-Agent", fmt.Sprint("browser ", i))
 		if resp.StatusCode != 200 {
 			t.Fatalf("status %d", resp.StatusCode)
 		}
@@ -349,7 +349,7 @@ func TestClientsOverTheirLimitDelayNoOther(t *testing.T) {
 	var took []time.Duration
 	for i := range 1000 {
 		began := time.Now()
-		resp, _ := call(t, c, "GET", "http://"+addr.String(), nil, "X-Forwarded-For", fmt.Sprintf("192.0.%d.%d", i>>8, i&255))
+		resp, _ := query(t, c, "GET", "http://"+addr.String(), nil, "X-Forwarded-For", fmt.Sprintf("192.0.%d.%d", i>>8, i&255))
 		took = append(took, time.Since(began))
 		if resp.StatusCode != 200 {
 			t.Fatalf("status %d", resp.StatusCode)

@@ -101,11 +101,14 @@ func TestLimitsAreExactlyThoseOfNginx(t *testing.T) {
 			continue // a pause, in which buckets empty
 		}
 		for key := range keys {
+			if key == 0 && step%10 != 0 {
+				continue // which keeps it within its limit
+			}
 			for range r.IntN(key*2 + 2) {
 				var both sync.WaitGroup
 				for i, at := range []netip.AddrPort{addr, other} {
 					both.Go(func() {
-						resp, _ := call(t, clients[i], "GET", "http://"+at.String()+"/", nil, "X-Key", fmt.Sprint("key", key))
+						resp, _ := query(t, clients[i], "GET", "http://"+at.String()+"/", nil, "X-Key", fmt.Sprint("key", key))
 						if resp.StatusCode == 200 {
 							passed[i][key]++
 						}
@@ -118,7 +121,7 @@ func TestLimitsAreExactlyThoseOfNginx(t *testing.T) {
 	t.Logf("passed: %v", passed)
 	for key := range keys {
 		ours, its := float64(passed[0][key]), float64(passed[1][key])
-		if its < 100 || ours < its*0.98 || ours > its*1.02 {
+		if its < 20 || ours < its*0.98 || ours > its*1.02 {
 			t.Errorf("key %d: %v passed, of nginx %v", key, ours, its)
 		}
 	}
