@@ -15,7 +15,7 @@ type Limit struct {
 	Rate        Rate    `json:",omitzero"`
 	Burst       int     `json:",omitzero"`
 	By          LimitBy `json:",omitzero"` // "": ByClient
-	Connections int     `json:",omitzero"` // of one key, at a time: requests under way (HTTP), or connections; 0: any number
+	Connections int     `json:",omitzero"` // of one key, at a time: requests (HTTP), or connections; 0: any number
 	Body        int64   `json:",omitzero"` // the most bytes of a request's body; 0: any number
 	Status      int     `json:",omitzero"` // of the answer to a refused request; 0: 429, or 413 for its body
 	Observe     bool    `json:",omitzero"` // what exceeds the limit is counted and let pass

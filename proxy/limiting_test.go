@@ -31,7 +31,8 @@ func limitedTo(version uint64, addr netip.AddrPort, proto rhumb.Protocol, e rhum
 var few = rhumb.Limit{Rate: rhumb.Rate{Count: 1, Per: time.Hour}, Burst: 2}
 
 // query sends a request with fields, and returns the answer and its body.
-func query(t testing.TB, c *http.Client, method, url string, body io.Reader, fields ...string) (*http.Response, string) {
+func query(t testing.TB, c *http.Client, method, url string, body io.Reader,
+	fields ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
 	if err != nil {
@@ -311,7 +312,7 @@ func TestALimitThatObservesIsLogged(t *testing.T) {
 	if st := limitStats(t, p); st.Observed != 57 || st.Refused != 0 || st.Shared != "127.0.0.1" {
 		t.Errorf("%+v", st)
 	}
-	eventually(t, "the shared address is logged", func() bool { return strings.Contains(out.String(), "address=127.0.0.1") })
+	eventually(t, "it is logged", func() bool { return strings.Contains(out.String(), "address=127.0.0.1") })
 }
 
 // syncBuffer is what a log is written to.
@@ -349,7 +350,8 @@ func TestClientsOverTheirLimitDelayNoOther(t *testing.T) {
 	var took []time.Duration
 	for i := range 1000 {
 		began := time.Now()
-		resp, _ := query(t, c, "GET", "http://"+addr.String(), nil, "X-Forwarded-For", fmt.Sprintf("192.0.%d.%d", i>>8, i&255))
+		client := fmt.Sprintf("192.0.%d.%d", i>>8, i&255)
+		resp, _ := query(t, c, "GET", "http://"+addr.String(), nil, "X-Forwarded-For", client)
 		took = append(took, time.Since(began))
 		if resp.StatusCode != 200 {
 			t.Fatalf("status %d", resp.StatusCode)

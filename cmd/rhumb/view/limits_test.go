@@ -23,9 +23,9 @@ func TestRoutesShowWhatLimitsDo(t *testing.T) {
 	var out strings.Builder
 	printLimits(&out, rs)
 	const want = `
-SERVICE        LIMITS                                       REFUSED   OBSERVED   NOW
-shop/api:80    20/s + 40 by header:X-Key (observes)         0         7          only observe: nearly all clients come from 10.0.0.1
-shop/db:5432   9 at a time, bodies to 1.0 MB                0         0          -
+SERVICE        LIMITS                                      REFUSED   OBSERVED   NOW
+shop/api:80    20/s + 40 by header:X-Key (observes)        0         7          only observe: nearly all clients come from 10.0.0.1
+shop/db:5432   9 at a time, bodies to 1.0 MB               0         0          -
 shop/web:80    20/s + 0; 5/h + 0 on shop.test/ on /a, /b   8         0          refuse since 5m
 `
 	if out.String() != want {

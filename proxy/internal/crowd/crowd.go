@@ -15,8 +15,8 @@ import (
 // Watch watches the clients of one route. The zero value is ready to use. It costs 2 KB.
 //
 // It counts clients that differ in their address, their browser or their language, in an hour. Each sets one bit of
-// many, and counts for its source if it was the first to set it. Only a source that may stand for others is of interest:
-// a private address, or a content network. If it has nearly all, it is shared.
+// many, and counts for its source if it was the first to set it. Only a source that may stand for others is of
+// interest: a private address, or a content network. If it has nearly all, it is shared.
 //
 // A client behind a shared source can pretend to be many. It can so make its own address count as shared, and no other.
 type Watch struct {
@@ -96,7 +96,8 @@ func (w *Watch) Shared(addr netip.Addr) bool {
 	return s != nil && s.has(addr.Unmap())
 }
 
-// Source returns the source from which nearly all clients come, in words: "172.17.0.1", "Cloudflare". "": there is none.
+// Source returns the source from which nearly all clients come, in words: "172.17.0.1", "Cloudflare"; "": there is
+// none.
 func (w *Watch) Source() string {
 	if s := w.shared.Load(); s != nil {
 		return s.name

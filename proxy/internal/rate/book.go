@@ -32,8 +32,8 @@ func (b *Book) Stats(now time.Time) map[string]*rhumb.LimitStats {
 	return stats
 }
 
-// Next returns the book of a table with these backends. Limits that stay go on with what they have counted. b isn't used
-// for new requests from then on.
+// Next returns the book of a table with these backends. Limits that stay go on with what they have counted. b isn't
+// used for new requests from then on.
 func (b *Book) Next(backends []rhumb.Backend) *Book {
 	n := &Book{epoch: b.epoch, budget: b.budget}
 	kept := map[*Table]bool{}

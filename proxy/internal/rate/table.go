@@ -15,9 +15,9 @@ type Pace struct{ Each, Burst time.Duration }
 //
 // The table is bounded. When a set of places is full of buckets that aren't empty, a new key takes the place of the
 // bucket that will be empty first, and takes over what is in it. So a key that returns after it lost its place never
-// finds less in its bucket than it left: everything in its set was fuller, and has only been filled since. A client that
-// has thousands of addresses can't empty its bucket by using the others. A newcomer to a table that is full
-// of clients over their limits is treated like one of them; for that, millions of addresses must be over their limits at
+// finds less in its bucket than it left: everything in its set was fuller, and has only been filled since. A client
+// that has thousands of addresses can't empty its bucket by using the others. A newcomer to a table that is full of
+// clients over their limits is treated like one of them; for that, millions of addresses must be over their limits at
 // the same time. TestEvictionNeverEmptiesABucket compares with a map of all keys.
 type Table struct {
 	budget *Budget
