@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -292,6 +293,18 @@ func TestASharedAddressIsOnlyObserved(t *testing.T) {
 	w.become(twoASecond)
 	w.want("from there", w.passes(90, "172.17.0.1", from("browser 1")), 90)
 	w.want("from elsewhere", w.passes(90, "192.0.2.2", from("browser 1")), 5)
+}
+
+func FuzzPlainPathsHaveOneForm(f *testing.F) {
+	for _, p := range []string{"", "/", "//a/./b/../c;x=1/", "a", "/..;/..", "/a;b"} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		got := plain(p)
+		if got != plain(got) || got[0] != '/' || strings.Contains(got, "//") || strings.Contains(got+"/", "/../") {
+			t.Errorf("%q becomes %q, and then %q", p, got, plain(got))
+		}
+	})
 }
 
 func TestAdmittingAllocatesNothing(t *testing.T) {
