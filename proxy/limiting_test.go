@@ -240,26 +240,8 @@ func TestRequestsUnderWayAreLimited(t *testing.T) {
 		_, _ = io.Copy(io.Discard, conn)
 	})
 	apply(t, p, limitedTo(1, addr, rhumb.HTTP, e, rhumb.Limit{Connections: 2}))
-	upgrade := func() (net.Conn, string) {
-		conn, err := net.Dial("tcp", addr.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-		line, err := bufio.NewReader(conn).ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		return conn, line
-	}
-	first, line := upgrade()
-	if !strings.Contains(line, " 101 ") {
-		t.Fatal(line)
-	}
-	if _, line := upgrade(); !strings.Contains(line, " 101 ") {
-		t.Fatal(line)
-	}
+	first := upgrade(t, addr)
+	upgrade(t, addr)
 	resp, _ := query(t, c, "GET", "http://"+addr.String(), nil)
 	if resp.StatusCode != 429 || resp.Header.Get("RateLimit-Policy") != `"client";q=2;qu="concurrent-requests"` {
 		t.Errorf("a third: %d, %v", resp.StatusCode, resp.Header)
@@ -269,6 +251,22 @@ func TestRequestsUnderWayAreLimited(t *testing.T) {
 		resp, _ := query(t, c, "GET", "http://"+addr.String(), nil)
 		return resp.StatusCode == 200
 	})
+}
+
+// upgrade returns a connection that has been upgraded.
+func upgrade(t *testing.T, addr netip.AddrPort) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, " 101 ") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	return conn
 }
 
 func TestTCPConnectionsOfAClientAreLimited(t *testing.T) {

@@ -87,8 +87,7 @@ func TestLimitsAreExactlyThoseOfNginx(t *testing.T) {
 	const rate, burst, keys = 50, 20, 4
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
-	p, addr, other := start(t, proxy.Options{}), freeAddr(t), nginx(t, rate, burst)
+	r, p, addr, other := rand.New(rand.NewPCG(seed, 0)), start(t, proxy.Options{}), freeAddr(t), nginx(t, rate, burst)
 	apply(t, p, limitedTo(1, addr, rhumb.HTTP, web(t, "a", nil), rhumb.Limit{By: rhumb.ByHeader + "X-Key",
 		Rate: rhumb.Rate{Count: rate, Per: time.Second}, Burst: burst}))
 	var passed [2][keys]int

@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	limitsHint = "write it as {rate: 20/s, burst: 40}, or as a list of such mappings"
 	rateHint   = "write it as 20/s, 100/m, 1000/h or 5000/d"
 	byHint     = "write client, route, or header:NAME"
 )
@@ -26,10 +25,6 @@ func (r reader) limits(v any) []rhumb.Limit {
 	var limits []rhumb.Limit
 	for i, item := range list {
 		limits = append(limits, r.item(i).limit(item))
-	}
-	if len(limits) > rhumb.MaxLimits {
-		r.wrong("put paths that have the same limit into one", "a service can have %d limits, not %d", rhumb.MaxLimits,
-			len(limits))
 	}
 	return limits
 }

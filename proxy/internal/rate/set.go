@@ -100,7 +100,7 @@ func (s *Set) Admit(p *Pass, now time.Time, q Request) (Refusal, bool) {
 		case ok:
 			due[n] = h
 			n++
-		case l.spec.Observe, shared && l.byClient(value):
+		case l.spec.Observe, shared && r.Wait > 0 && l.byClient(value): // a body is the same size whoever sends it
 			s.counts.observed.Add(1)
 		default:
 			p.End()

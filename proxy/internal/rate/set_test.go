@@ -290,7 +290,8 @@ func TestASharedAddressIsOnlyObserved(t *testing.T) {
 	w.want("from there, what the whole route may have", w.passes(90, "172.17.0.1", from("browser 1")), 1)
 	w.now = w.now.Add(time.Hour)
 	w.want("from elsewhere", w.passes(9, "192.0.2.1", from("browser 1")), 1)
-	w.become(twoASecond)
+	w.become(twoASecond, rhumb.Limit{Body: 10})
+	w.want("a large body", w.passes(1, "172.17.0.1", Request{Length: 11}), 0)
 	w.want("from there", w.passes(90, "172.17.0.1", from("browser 1")), 90)
 	w.want("from elsewhere", w.passes(90, "192.0.2.2", from("browser 1")), 5)
 }
