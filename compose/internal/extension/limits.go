@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	rateHint   = "write it as 20/s, 100/m, 1000/h or 5000/d"
-	byHint     = "write client, route, or header:NAME"
+	rateHint = "write it as 20/s, 100/m, 1000/h or 5000/d"
+	byHint   = "write client, route, or header:NAME"
 )
 
 // limits reads x-rhumb.limits: a mapping, or a list of mappings.
