@@ -6,8 +6,8 @@ import (
 	"rhumb"
 )
 
-// limited reports limits that can't be kept for what the proxy serves of a service. own is the path of its x-rhumb.
-func (c *converter) limited(s *rhumb.Service, own string) {
+// limits reports limits that can't be kept for what the proxy serves of a service. own is the path of its x-rhumb.
+func (c *converter) limits(s *rhumb.Service, own string) {
 	path := own + ".limits"
 	if len(s.Limits) > rhumb.MaxLimits {
 		c.bad.At(path, "put paths that have the same limit into one", "a service can have %d limits with those of its "+
