@@ -31,7 +31,7 @@ func (c *converter) routed(services []rhumb.Service) {
 			c.bad.At(own+".access_log", "add routes, or app_protocol: http to a port", "the service has no HTTP route or port")
 		}
 		if len(s.Limits) > 0 && !wrong {
-			c.limits(&s, own)
+			checkLimits(c.bad, &s, own)
 		}
 	}
 }

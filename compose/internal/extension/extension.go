@@ -45,7 +45,7 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		switch name {
 		case "routes":
 			x.Routes = at.routes(v)
-			x.Limits = append(x.Limits, at.routeLimits(v, x.Routes)...)
+			x.Limits = append(x.Limits, readRouteLimits(at, v, x.Routes)...)
 		case "strategy":
 			x.Strategy = at.strategy(v)
 		case "ready":
@@ -67,7 +67,7 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		case "alerts":
 			x.Alerts = readAlerts(at, v, of)
 		case "limits":
-			x.Limits = at.limits(v)
+			x.Limits = append(readLimits(at, v), x.Limits...)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

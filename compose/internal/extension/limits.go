@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	units "github.com/docker/go-units"
-
 	"rhumb"
 )
 
@@ -16,27 +14,27 @@ const (
 	byHint   = "write client, route, or header:NAME"
 )
 
-// limits reads x-rhumb.limits: a mapping, or a list of mappings.
-func (r reader) limits(v any) []rhumb.Limit {
+// readLimits reads x-rhumb.limits: a mapping, or a list of mappings.
+func readLimits(r reader, v any) []rhumb.Limit {
 	list, ok := v.([]any)
 	if !ok {
-		return []rhumb.Limit{r.limit(v)}
+		return []rhumb.Limit{limitReader{r}.limit(v)}
 	}
 	var limits []rhumb.Limit
 	for i, item := range list {
-		limits = append(limits, r.item(i).limit(item))
+		limits = append(limits, limitReader{r.item(i)}.limit(item))
 	}
 	return limits
 }
 
-// routeLimits reads the limits of single routes. v is what routes were read from.
-func (r reader) routeLimits(v any, routes []rhumb.Route) []rhumb.Limit {
+// readRouteLimits reads the limits of single routes. v is what the routes were read from.
+func readRouteLimits(r reader, v any, routes []rhumb.Route) []rhumb.Limit {
 	var limits []rhumb.Limit
 	list, _ := v.([]any)
 	for i, item := range list {
 		fields, _ := item.(map[string]any)
 		if v, ok := fields["limits"]; ok {
-			for _, l := range r.item(i).below("limits").limits(v) {
+			for _, l := range readLimits(r.item(i).below("limits"), v) {
 				l.Route = routes[i].Address()
 				limits = append(limits, l)
 			}
@@ -45,8 +43,14 @@ func (r reader) routeLimits(v any, routes []rhumb.Route) []rhumb.Limit {
 	return limits
 }
 
+// limitReader reads a limit, or a part of one.
+type limitReader struct{ reader }
+
+func (r limitReader) below(name string) limitReader { return limitReader{r.reader.below(name)} }
+func (r limitReader) item(i int) limitReader        { return limitReader{r.reader.item(i)} }
+
 // limit reads one limit.
-func (r reader) limit(v any) rhumb.Limit {
+func (r limitReader) limit(v any) rhumb.Limit {
 	l := rhumb.Limit{}
 	fields := r.fields(v, "rate", "burst", "by", "paths", "connections", "body", "status", "mode")
 	if fields == nil {
@@ -69,7 +73,7 @@ func (r reader) limit(v any) rhumb.Limit {
 		l.Connections = r.below("connections").number(v, 1, rhumb.MaxCount)
 	}
 	if v, ok := fields["body"]; ok {
-		l.Body = r.below("body").bytes(v)
+		l.Body = r.below("body").size(v, 1, "1 byte")
 	}
 	if v, ok := fields["status"]; ok {
 		l.Status = r.below("status").number(v, 400, 599)
@@ -82,7 +86,7 @@ func (r reader) limit(v any) rhumb.Limit {
 }
 
 // complete reports limits that limit nothing, or say how without saying what.
-func (r reader) complete(fields map[string]any) {
+func (r limitReader) complete(fields map[string]any) {
 	_, rate := fields["rate"]
 	_, connections := fields["connections"]
 	_, body := fields["body"]
@@ -100,7 +104,7 @@ func (r reader) complete(fields map[string]any) {
 
 var rateText = regexp.MustCompile(`^([0-9]{1,7})/([smhd])$`)
 
-func (r reader) rate(v any) rhumb.Rate {
+func (r limitReader) rate(v any) rhumb.Rate {
 	s, _ := v.(string)
 	m := rateText.FindStringSubmatch(strings.ReplaceAll(s, " ", ""))
 	if m == nil {
@@ -118,7 +122,7 @@ func (r reader) rate(v any) rhumb.Rate {
 
 var headerName = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+.^_|~-]+$`)
 
-func (r reader) by(v any) rhumb.LimitBy {
+func (r limitReader) by(v any) rhumb.LimitBy {
 	s := r.text(v)
 	switch by := rhumb.LimitBy(s); {
 	case by == rhumb.ByClient, by == rhumb.ByRoute:
@@ -134,7 +138,7 @@ func (r reader) by(v any) rhumb.LimitBy {
 }
 
 // paths reads a path, or a list of them.
-func (r reader) paths(v any) []string {
+func (r limitReader) paths(v any) []string {
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}
@@ -160,7 +164,7 @@ func (r reader) paths(v any) []string {
 }
 
 // number reads a number, or a string from interpolation.
-func (r reader) number(v any, least, most int) int {
+func (r limitReader) number(v any, least, most int) int {
 	n, ok := v.(int)
 	if s, isText := v.(string); isText {
 		var err error
@@ -174,22 +178,8 @@ func (r reader) number(v any, least, most int) int {
 	return n
 }
 
-// bytes reads a number of bytes, or a string with a unit as elsewhere in Compose: 1 MB is 1024 kB.
-func (r reader) bytes(v any) int64 {
-	s, ok := v.(string)
-	if n, isInt := v.(int); isInt {
-		s, ok = strconv.Itoa(n), true
-	}
-	n, err := units.RAMInBytes(s)
-	if !ok || err != nil || n < 1 || n > mostSize {
-		r.wrong("write it as 500kB or 10MB", "%v is not a size from 1 byte to 1PB", shown(v))
-		return 0
-	}
-	return n
-}
-
 // observes reads the mode of a limit.
-func (r reader) observes(v any) bool {
+func (r limitReader) observes(v any) bool {
 	switch s := r.text(v); s {
 	case "observe":
 		return true

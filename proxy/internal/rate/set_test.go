@@ -87,7 +87,7 @@ func TestEachClientHasItsRateAndItsBurst(t *testing.T) {
 	w.want("a second later", w.passes(10, "192.0.2.1", Request{}), 2)
 	w.now = w.now.Add(time.Hour)
 	w.want("an hour later", w.passes(10, "192.0.2.1", Request{}), 5)
-	if got := w.set.stats(w.now); got.Refused != 28 || got.Observed != 0 {
+	if got := w.set.stats(w.now); got.Refused != 33 || got.Observed != 0 {
 		t.Errorf("counted: %+v", got)
 	}
 }

@@ -64,7 +64,7 @@ func (x *exchange) run() (more bool) {
 		reply{x}.page(page.NotFound(&http.Request{Host: r.Host}))
 	case r.Method == http.MethodConnect:
 		reply{x}.page(page.NotAllowed())
-	case x.limited():
+	case gate{x}.refuses():
 	default:
 		x.forward()
 	}
@@ -198,7 +198,7 @@ func (x *exchange) failed(err error) {
 	var p page.Page
 	switch u := &x.upload; {
 	case u.large.Load():
-		x.tooLarge()
+		gate{x}.tooLarge()
 		return
 	case u.slow.Load():
 		p = page.TooSlow()

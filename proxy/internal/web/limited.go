@@ -13,9 +13,13 @@ import (
 	"rhumb/proxy/internal/rate"
 )
 
-// limited refuses the request if it exceeds a limit of its backend, and reports whether it does. None of its body is
-// read. What the limits allow it to have under way, end returns.
-func (x *exchange) limited() bool {
+// gate keeps an exchange within the limits of its backend.
+type gate struct{ x *exchange }
+
+// refuses answers the request if it exceeds a limit, and reports whether it does. None of its body is read. What the
+// limits allow it to have under way, the end of the exchange returns.
+func (g gate) refuses() bool {
+	x := g.x
 	set := x.snap.Limits(x.backend)
 	if set == nil {
 		return false
@@ -25,9 +29,9 @@ func (x *exchange) limited() bool {
 		return false
 	}
 	no, ok := set.Admit(&x.limits, x.begun,
-		rate.Request{Client: client, Path: x.path, Length: x.c.request.Length, Asked: x})
+		rate.Request{Client: client, Path: x.path, Length: x.c.request.Length, Asked: g})
 	if !ok {
-		x.refuse(no)
+		g.refuse(no)
 		return true
 	}
 	x.upload.most = x.limits.Body
@@ -35,8 +39,8 @@ func (x *exchange) limited() bool {
 }
 
 // Header implements rate.Asked.
-func (x *exchange) Header(name string) string {
-	fields := x.c.request.Fields
+func (g gate) Header(name string) string {
+	fields := g.x.c.request.Fields
 	for i := range fields {
 		if len(fields[i].Name) == len(name) && strings.EqualFold(fields[i].Name, name) {
 			return fields[i].Value
@@ -46,7 +50,8 @@ func (x *exchange) Header(name string) string {
 }
 
 // Route implements rate.Asked.
-func (x *exchange) Route() string {
+func (g gate) Route() string {
+	x := g.x
 	if x.snap.Listeners[x.c.conn.Bound].Backend != "" {
 		return ""
 	}
@@ -54,17 +59,18 @@ func (x *exchange) Route() string {
 }
 
 // tooLarge answers a request whose body turned out to be too large.
-func (x *exchange) tooLarge() {
+func (g gate) tooLarge() {
+	x := g.x
 	x.upload.stop()
 	x.noteError(errTooLarge.Error())
 	if set := x.snap.Limits(x.backend); set != nil {
-		x.refuse(set.TooLarge(time.Now()))
+		g.refuse(set.TooLarge(time.Now()))
 	}
 }
 
 // refuse answers a request that exceeds a limit. That is cheap, because clients can cause as much of it as they like.
-func (x *exchange) refuse(no rate.Refusal) {
-	c := x.c
+func (g gate) refuse(no rate.Refusal) {
+	x, c := g.x, g.x.c
 	kind, body := content(&no, http1.First(c.request.Fields, http1.Accept))
 	x.last = x.last || !x.upload.whole
 	x.status = no.Status
