@@ -337,13 +337,22 @@ func TestClientsOverTheirLimitDelayNoOther(t *testing.T) {
 		t.Skip("it takes seconds, and -short is on")
 	}
 	p, addr := start(t, proxy.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}), freeAddr(t)
-	apply(t, p, limitedTo(1, addr, rhumb.HTTP, web(t, "a", nil), few))
+	one := few
+	one.Burst = 0
+	var passed atomic.Int64
+	e := web(t, "a", func(http.ResponseWriter, *http.Request) { passed.Add(1) })
+	apply(t, p, limitedTo(1, addr, rhumb.HTTP, e, one))
 	var work sync.WaitGroup
 	var ended atomic.Bool
+	defer work.Wait()
+	defer ended.Store(true)
 	for i := range 64 {
 		work.Go(func() { attack(t, addr, i, &ended) })
 	}
-	eventually(t, "the limits refuse", func() bool { return limitStats(t, p).Refused > 50_000 })
+	for n := range int64(5) { // on a slow machine too
+		eventually(t, "clients pass once", func() bool { return passed.Load() > (n+1)*1900 })
+	}
+	eventually(t, "the limits refuse", func() bool { return limitStats(t, p).Refused > 1000 })
 	c := clientOf(t, false)
 	var took []time.Duration
 	for i := range 1000 {
