@@ -79,19 +79,25 @@ func TestLimitsHoldThroughChangesAndADeadDaemon(t *testing.T) {
 	if out := k.must(0, "events"); !strings.Contains(out, "limits refuse what clients send too much of") {
 		t.Errorf("events says nothing of limits:\n%s", out)
 	}
-	for i := range 40 {
-		k.ask(fmt.Sprint("browser ", i))
-	}
-	k.expect("once nearly all clients share an address", 200)
-	eventually(t, 10*time.Second, "rhumb routes says so", func() error {
-		if out := k.must(0, "routes"); !strings.Contains(out, "only observe: nearly all clients come from 127.0.0.1") {
-			return fmt.Errorf("%s", out)
-		}
-		return nil
-	})
+	k.sharesAnAddress()
 	k.write("compose.yaml", limits("drain: 1s"))
 	k.must(0, "deploy")
 	if out := k.must(0, "routes"); strings.Contains(out, "LIMITS") {
 		t.Errorf("limits that are gone are shown:\n%s", out)
 	}
+}
+
+// sharesAnAddress has many browsers call from one private address, which limits by client then only observe.
+func (k *stack) sharesAnAddress() {
+	k.t.Helper()
+	for i := range 40 {
+		k.ask(fmt.Sprint("browser ", i))
+	}
+	k.expect("once nearly all clients share an address", 200)
+	eventually(k.t, 10*time.Second, "rhumb routes says so", func() error {
+		if out := k.must(0, "routes"); !strings.Contains(out, "only observe: nearly all clients come from 127.0.0.1") {
+			return fmt.Errorf("%s", out)
+		}
+		return nil
+	})
 }
