@@ -76,6 +76,8 @@ type BackendStats struct {
 	WaitingSince time.Time `json:",omitzero"`
 	Unserved     uint64    // those that found no endpoint in time
 	Cut          uint64    `json:",omitzero"` // those that lost their replica while an answer was due
+	// Limits are what its limits have done. nil: it has none.
+	Limits *LimitStats `json:",omitzero"`
 }
 
 // Lost returns how many connections and requests the backend could not serve.

@@ -114,7 +114,8 @@ type Service struct {
 	// SendProxy has each connection to its ports of TCP begin with a header of the PROXY protocol; "": without one.
 	SendProxy ProxyProtocol `json:",omitzero"`
 	// AcceptProxy expects such a header at the beginning of trusted proxies' connections to its ports.
-	AcceptProxy bool `json:",omitzero"`
+	AcceptProxy bool    `json:",omitzero"`
+	Limits      []Limit `json:",omitzero"` // what clients may ask of it through the proxy
 }
 
 // Served reports whether the proxy serves the service.

@@ -27,6 +27,10 @@ func fullTable() rhumb.Table {
 		Backends: []rhumb.Backend{{
 			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true,
 			Endpoints: []rhumb.Endpoint{endpoint},
+			Limits: []rhumb.Limit{{
+				Route: "h/p", Paths: []string{"/l"}, Rate: rhumb.Rate{Count: 20, Per: time.Second}, Burst: 40,
+				By: rhumb.ByClient, Connections: 3, Body: 4, Status: 503, Observe: true,
+			}},
 		}},
 		Segments: []rhumb.Segment{{
 			Network: "n", ID: "i", Stack: "shop", Bridge: "br", Subnet: netip.MustParsePrefix("10.0.0.0/24"),

@@ -141,3 +141,24 @@ func TestWhatIsAskedOfObserveFollowsTheWantedRelease(t *testing.T) {
 		want("when it is down", asked)
 	})
 }
+
+func TestLimitsChangeTheTableAndNoReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t)
+		m := shop("web:1")
+		m.Services[1].Limits = []rhumb.Limit{{Rate: rhumb.Rate{Count: 20, Per: time.Second}, Burst: 40}}
+		if d := b.deploy(m); d.Phase != rhumb.PhaseConverged || len(b.web().Limits) != 1 {
+			t.Errorf("at first: %s, and the table has %+v", d.Phase, b.web())
+		}
+		ids := b.ids()
+		m = shop("web:1")
+		m.Services[1].Limits = []rhumb.Limit{{Connections: 3}}
+		d := b.deploy(m)
+		if d.Phase != rhumb.PhaseConverged || !rhumb.SameLimits(b.web().Limits, m.Services[1].Limits) || b.ids() != ids {
+			t.Errorf("%s with %+v and replicas %s instead of %s", d.Phase, b.web(), b.ids(), ids)
+		}
+		if d := b.deploy(shop("web:1")); d.Phase != rhumb.PhaseConverged || b.web().Limits != nil || b.ids() != ids {
+			t.Errorf("without: %s with %+v", d.Phase, b.web())
+		}
+	})
+}

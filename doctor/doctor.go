@@ -25,7 +25,7 @@ type check func(Facts) []Finding
 var checks = []check{
 	serverCheck, daemonsCheck, engineCheck, kernelCheck, portsCheck, firewallCheck,
 	namesCheck, clientsCheck, certificatesCheck, diskCheck, memoryCheck, clockCheck, forwardingCheck,
-	leftoversCheck,
+	limitsCheck, leftoversCheck,
 }
 
 // Examine runs all checks on the facts, in a fixed order.

@@ -16,6 +16,7 @@ import (
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
+	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/web"
 )
@@ -116,12 +117,37 @@ func (a *acceptor) serveAs(c *inbound.Conn, l rhumb.Listener) (rest func()) {
 			}
 		}
 	}
+	admitted, ok := a.admit(c, l.Backend)
+	if !ok {
+		c.Close()
+		return nil
+	}
 	return func() {
+		defer admitted.End()
 		inbound.Untune(c)
 		if err := a.tcp.serve(a.conns.ctx, c, l.Backend); err != nil {
 			a.log.Debug("connection not served", "listener", c.Bound.String(), "backend", l.Backend, "err", err)
 		}
 	}
+}
+
+// admit reports whether a connection exceeds no limit of its backend. What it has until its end is the caller's to end.
+func (a *acceptor) admit(c *inbound.Conn, backend string) (admitted *rate.Pass, ok bool) {
+	admitted = &rate.Pass{}
+	set := a.served.load().Limits(backend)
+	if set == nil {
+		return admitted, true
+	}
+	peer, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return admitted, true
+	}
+	client := peer.AddrPort().Addr().Unmap().WithZone("")
+	if slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(client) }) {
+		return admitted, true
+	}
+	_, ok = set.Admit(admitted, time.Now(), rate.Request{Client: client})
+	return admitted, ok
 }
 
 // makeRoom closes idle connections that came in at the address; the zero Binding is any address.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"rhumb"
 	"rhumb/proxy/internal/wire"
 )
 
@@ -44,6 +45,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 		running.Go(func() { wire.Serve(tasks, control, p.calls(), p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })
+	limits := &limitWatch{log: p.log}
+	running.Go(func() { limits.run(tasks, func() map[string]*rhumb.LimitStats { return p.served.load().Limited() }) })
 	close(p.running)
 	select {
 	case <-ctx.Done():

@@ -98,7 +98,8 @@ func notable(events []rhumb.Event) []rhumb.Event {
 	var few []rhumb.Event
 	for _, e := range events {
 		switch e.Kind {
-		case rhumb.EventDeployment, rhumb.EventFailed, rhumb.EventBackoff, rhumb.EventWarning:
+		case rhumb.EventDeployment, rhumb.EventFailed, rhumb.EventBackoff, rhumb.EventWarning,
+			rhumb.EventLimits:
 			few = append(few, e)
 		case rhumb.EventHook:
 			if e.Hook != nil && e.Hook.Failed != "" {

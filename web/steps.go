@@ -110,7 +110,7 @@ func stepOf(e rhumb.Event) stepRow {
 				row.Deed, row.Tone, row.Why = h.Title()+" has failed", "bad", h.Failed
 			}
 		}
-	case rhumb.EventWarning:
+	case rhumb.EventWarning, rhumb.EventLimits:
 		row.Deed, row.Tone = "", "warn"
 	default:
 		row.Deed = string(e.Kind)

@@ -62,9 +62,11 @@ func TestOnlyTheStacksOwnBackendsAreConfigured(t *testing.T) {
 		{Name: "shop/api:80", Stack: "shop", Service: "api", Hold: time.Second},
 		{Name: "shop/web:80", Stack: "shop", Service: "web", Hold: time.Second},
 	}}
-	model := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Hold: time.Minute, AccessLog: true}}}
+	limits := []rhumb.Limit{{Rate: rhumb.Rate{Count: 20, Per: time.Second}, Burst: 40}}
+	model := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Hold: time.Minute, AccessLog: true,
+		Limits: limits}}}
 	want := table.Clone()
-	want.Backends[2].AccessLog = true
+	want.Backends[2].AccessLog, want.Backends[2].Limits = true, limits
 	if Configure(&table, "shop", model, true); !table.Equal(want) {
 		t.Errorf("while a deployment is open: %+v", table.Backends)
 	}

@@ -20,8 +20,9 @@ type announcer struct {
 	send  func(context.Context, rhumb.Event)
 	done  map[announced]bool
 
-	counted  rhumb.Tally // what the proxy had counted at the last announcement
-	lastLost time.Time   // when lost requests were last announced
+	counted  rhumb.Tally                 // what the proxy had counted at the last announcement
+	lastLost time.Time                   // when lost requests were last announced
+	limited  map[string]rhumb.LimitStats // by backend, as last announced
 }
 
 // announced is one thing that is announced of a replica once.

@@ -24,6 +24,7 @@ func (r *runner) turn(ctx context.Context, work *sync.WaitGroup) (time.Time, err
 	}
 	r.announce.look(ctx, s)
 	r.announce.unserved(ctx, s, now)
+	r.announce.limits(ctx, s)
 	if s.Wanted.Model != nil {
 		r.Observe(r.stack, s.Wanted.Model.Observing())
 	}

@@ -90,6 +90,10 @@ func (t *traffic) backend(b *rhumb.Backend, stats rhumb.BackendStats) {
 	set("rhumb_waiting", float64(stats.Waiting))
 	set("rhumb_unserved_total", float64(stats.Unserved))
 	set("rhumb_cut_total", float64(stats.Cut))
+	if l := stats.Limits; l != nil {
+		set("rhumb_limited_total", float64(l.Refused))
+		set("rhumb_limits_observed_total", float64(l.Observed))
+	}
 	for number, r := range stats.Releases {
 		t.release(append(labels, "release", decimal(number)), &r)
 	}

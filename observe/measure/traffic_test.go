@@ -35,10 +35,12 @@ func TestTheProxysCountersAreMeasured(t *testing.T) {
 		Open: map[string]int{"a": 4, "unknown": 5},
 		Backends: map[string]rhumb.BackendStats{
 			"gone/web:80": {Held: 1},
-			"shop/web:8000": {Held: 1, Waiting: 2, Unserved: 3, Cut: 4, Releases: map[int]rhumb.ReleaseStats{
-				3: {Served: 8, Failed: 2, Errors: 3, Latency: 90 * time.Second, Buckets: buckets, Received: 10, Sent: 20},
-				2: {Served: 1},
-			}},
+			"shop/web:8000": {Held: 1, Waiting: 2, Unserved: 3, Cut: 4,
+				Limits: &rhumb.LimitStats{Refused: 5, Observed: 6},
+				Releases: map[int]rhumb.ReleaseStats{
+					3: {Served: 8, Failed: 2, Errors: 3, Latency: 90 * time.Second, Buckets: buckets, Received: 10, Sent: 20},
+					2: {Served: 1},
+				}},
 		},
 		Certificates: []rhumb.CertificateStatus{{Host: "a.example.com", NotAfter: noon}, {Host: "none.example.com"}},
 	}}
@@ -63,6 +65,8 @@ func TestTheProxysCountersAreMeasured(t *testing.T) {
 		`rhumb_waiting{backend="shop/web:8000",service="web",stack="shop"}`:                    2,
 		`rhumb_unserved_total{backend="shop/web:8000",service="web",stack="shop"}`:             3,
 		`rhumb_cut_total{backend="shop/web:8000",service="web",stack="shop"}`:                  4,
+		`rhumb_limited_total{backend="shop/web:8000",service="web",stack="shop"}`:              5,
+		`rhumb_limits_observed_total{backend="shop/web:8000",service="web",stack="shop"}`:      6,
 		`rhumb_certificate_expires_seconds{host="a.example.com"}`:                              unixSeconds(noon),
 		`rhumb_replica_open{release="3",replica="shop-web.3.1",service="web",stack="shop"}`:    4,
 		`rhumb_replica_open{release="3",replica="shop-web.3.2",service="web",stack="shop"}`:    0,
@@ -71,7 +75,7 @@ func TestTheProxysCountersAreMeasured(t *testing.T) {
 			t.Errorf("%s is %v (%v), want %v", name, got, ok, want)
 		}
 	}
-	if n := len(rhumb.LatencyBuckets) + 1 + 2 + 2*4 + 4 + 1 + 2; len(all) != n {
+	if n := len(rhumb.LatencyBuckets) + 1 + 2 + 2*4 + 4 + 2 + 1 + 2; len(all) != n {
 		t.Errorf("%d series, want %d: %v", len(all), n, all)
 	}
 	if got := tr.proxy(); got != (process{name: "", asked: true, up: true, pid: 7, goroutines: 8}) {

@@ -89,7 +89,8 @@ func levelOf(e rhumb.Event) rhumb.Level {
 	switch {
 	case e.Kind == rhumb.EventFailed:
 		return rhumb.LevelError
-	case e.Kind == rhumb.EventWarning, e.Kind == rhumb.EventBackoff, e.Hook != nil && e.Hook.Failed != "":
+	case e.Kind == rhumb.EventWarning, e.Kind == rhumb.EventLimits, e.Kind == rhumb.EventBackoff,
+		e.Hook != nil && e.Hook.Failed != "":
 		return rhumb.LevelWarn
 	}
 	return rhumb.LevelInfo

@@ -92,7 +92,7 @@ func (b *block) Event(e rhumb.Event) {
 			r.built = "" // the builds have ended
 		}
 		return
-	case rhumb.EventWarning, rhumb.EventBackoff:
+	case rhumb.EventWarning, rhumb.EventBackoff, rhumb.EventLimits:
 		b.above(b.paint.yellow("! ") + wordsOf(e))
 		return
 	}

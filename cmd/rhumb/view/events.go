@@ -14,7 +14,7 @@ func Event(w io.Writer, e rhumb.Event, several bool) error {
 	switch e.Kind {
 	case rhumb.EventFailed, rhumb.EventBackoff:
 		words = p.red(words)
-	case rhumb.EventWarning:
+	case rhumb.EventWarning, rhumb.EventLimits:
 		words = p.yellow(words)
 	case rhumb.EventReady, rhumb.EventCompleted:
 		words = p.green(words)

@@ -24,6 +24,7 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 	}
 	t.print(w)
 	printUnseen(w, rs)
+	printLimits(w, rs)
 	printSegments(w, rs)
 }
 

@@ -33,6 +33,9 @@ func (c *converter) routed(services []rhumb.Service) {
 		if s.AccessLog && !servesHTTP(&s) && !wrong {
 			c.bad.At(own+".access_log", "add routes, or app_protocol: http to a port", "the service has no HTTP route or port")
 		}
+		if len(s.Limits) > 0 && !wrong {
+			checkLimits(c.bad, &s, own)
+		}
 	}
 }
 

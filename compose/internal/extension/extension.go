@@ -30,6 +30,7 @@ type Service struct {
 	Alerts      []rhumb.AlertRule
 	SendProxy   rhumb.ProxyProtocol // "" if not set
 	AcceptProxy bool
+	Limits      []rhumb.Limit // those of routes too
 }
 
 // Read reads the x-rhumb of a service. raw is the Compose library's value, or nil if the service has none. Mistakes go
@@ -46,6 +47,7 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		switch name {
 		case "routes":
 			x.Routes = at.routes(v)
+			x.Limits = append(x.Limits, readRouteLimits(at, v, x.Routes)...)
 		case "strategy":
 			x.Strategy = at.strategy(v)
 		case "ready":
@@ -68,6 +70,8 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 			x.Alerts = readAlerts(at, v, of)
 		case "proxy_protocol":
 			x.SendProxy, x.AcceptProxy = readProxyProtocol(at, v)
+		case "limits":
+			x.Limits = append(readLimits(at, v), x.Limits...)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

@@ -35,7 +35,7 @@ func (r routeReader) route(v any) rhumb.Route {
 		}
 		return out
 	}
-	fields := r.fields(v, "host", "path", "port")
+	fields := r.fields(v, "host", "path", "port", "limits") // readRouteLimits reads the limits
 	if v, ok := fields["host"]; ok {
 		out.Host = r.below("host").host(r.below("host").text(v))
 	}

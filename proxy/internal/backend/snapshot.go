@@ -4,8 +4,10 @@ package backend
 
 import (
 	"sync/atomic"
+	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/table"
 )
@@ -17,6 +19,7 @@ type Snapshot struct {
 	Rules     table.Rules
 	TLS       table.Hosts
 
+	limits    *rate.Book
 	backends  map[string]*backend
 	endpoints map[table.EndpointKey]*Endpoint
 	replicas  map[string]*Replica // those in the table, and those that left it but may have connections open
@@ -26,7 +29,7 @@ type Snapshot struct {
 
 // Empty returns the snapshot of no table.
 func Empty() *Snapshot {
-	return (&Snapshot{}).Next(rhumb.Table{}, func(rhumb.Endpoint) bool { return false })
+	return (&Snapshot{limits: rate.NewBook()}).Next(rhumb.Table{}, func(rhumb.Endpoint) bool { return false })
 }
 
 // Next returns the snapshot of t without the hidden endpoints. Counters, failures and idle connections of what stays
@@ -41,6 +44,7 @@ func (s *Snapshot) Next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *Snapsh
 		Listeners: make(map[socket.Binding]rhumb.Listener, len(t.Listeners)),
 		Rules:     table.Compile(t.Rules),
 		TLS:       table.HostsOf(t),
+		limits:    s.limits.Next(t.Backends),
 		backends:  make(map[string]*backend, len(t.Backends)),
 		endpoints: make(map[table.EndpointKey]*Endpoint, endpoints),
 		replicas:  make(map[string]*Replica, endpoints),
@@ -191,8 +195,19 @@ func (s *Snapshot) Stats() map[string]rhumb.BackendStats {
 	for name, b := range s.backends {
 		stats[name] = b.counters.stats()
 	}
+	for name, limited := range s.limits.Stats(time.Now()) {
+		st := stats[name]
+		st.Limits = limited
+		stats[name] = st
+	}
 	return stats
 }
+
+// Limits returns the limits of a backend; nil: it has none.
+func (s *Snapshot) Limits(backend string) *rate.Set { return s.limits.Of(backend) }
+
+// Limited returns what limits have done, by backend.
+func (s *Snapshot) Limited() map[string]*rhumb.LimitStats { return s.limits.Stats(time.Now()) }
 
 // Logged returns a backend whose requests are logged; nil if they aren't.
 func (s *Snapshot) Logged(backend string) *rhumb.Backend {

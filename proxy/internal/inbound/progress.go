@@ -68,6 +68,12 @@ func (b *Body) count(n int) {
 // Slow reports whether the body was cut for making no progress.
 func (b *Body) Slow() bool { return b.slow.Load() }
 
+// Bound bounds the body, whose length isn't known, to so many bytes. It is called before the first read.
+func (b *Body) Bound(most int64) { b.ReadCloser = http.MaxBytesReader(nil, b.ReadCloser, most) }
+
+// Large reports whether the body was cut because it has more bytes than it may.
+func (b *Body) Large() bool { return b.large.Load() }
+
 // Cut reports whether the body broke off for any reason, so that another replica would do no better.
 func (b *Body) Cut() bool { return b.cut.Load() }
 
@@ -204,7 +210,7 @@ type Body struct {
 	slow  atomic.Bool
 	cut   atomic.Bool
 
-	malformed atomic.Bool
+	malformed, large atomic.Bool
 
 	received  *atomic.Uint64 // nil: not known yet
 	uncounted int            // bytes that have come, and aren't in received
@@ -241,7 +247,9 @@ func (b *Body) Read(p []byte) (int, error) {
 	default:
 		left := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, http.ErrBodyReadAfterClose) ||
 			errors.As(err, new(net.Error))
-		b.malformed.Store(!left && !b.http2)
+		large := errors.As(err, new(*http.MaxBytesError))
+		b.large.Store(large)
+		b.malformed.Store(!left && !large && !b.http2)
 		b.slow.Store(errors.Is(err, os.ErrDeadlineExceeded))
 		b.cut.Store(true)
 	}

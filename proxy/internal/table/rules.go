@@ -15,14 +15,18 @@ type Rules struct {
 	hosts map[string][]pathRule // by "shop.example.com", "*.example.com" or ""; the longest paths first
 }
 
-type pathRule struct{ path, backend string }
+type pathRule struct {
+	path, backend string
+	route         string // its address
+}
 
 // Compile returns rules that are quick to match.
 func Compile(rules []rhumb.Rule) Rules {
 	s := Rules{hosts: map[string][]pathRule{}}
 	for _, r := range rules {
 		h := NormalHost(r.Host)
-		s.hosts[h] = append(s.hosts[h], pathRule{path: normalPrefix(r.Path), backend: r.Backend})
+		s.hosts[h] = append(s.hosts[h], pathRule{normalPrefix(r.Path), r.Backend,
+			rhumb.Route{Host: r.Host, Path: r.Path}.Address()})
 	}
 	for _, paths := range s.hosts {
 		slices.SortStableFunc(paths, func(a, b pathRule) int { return cmp.Compare(len(b.path), len(a.path)) })
@@ -34,25 +38,36 @@ func Compile(rules []rhumb.Rule) Rules {
 // first host with a rule for the path wins, with its longest path: an exact name's rule for /v1 doesn't hide the rule
 // of "" for /.
 func (s Rules) Match(hostport, path string) (backend string, ok bool) {
+	r, ok := s.find(hostport, path)
+	return r.backend, ok
+}
+
+// Route returns the address of the rule that Match finds; "": there is none.
+func (s Rules) Route(hostport, path string) string {
+	r, _ := s.find(hostport, path)
+	return r.route
+}
+
+func (s Rules) find(hostport, path string) (r pathRule, ok bool) {
 	host := RequestHost(hostport)
-	if b, ok := matchPath(s.hosts[host], path); ok && host != "" {
-		return b, true
+	if r, ok := matchPath(s.hosts[host], path); ok && host != "" {
+		return r, true
 	}
 	if _, parent, ok := strings.Cut(host, "."); ok && parent != "" {
-		if b, ok := matchPath(s.hosts["*."+parent], path); ok {
-			return b, true
+		if r, ok := matchPath(s.hosts["*."+parent], path); ok {
+			return r, true
 		}
 	}
 	return matchPath(s.hosts[""], path)
 }
 
-func matchPath(rules []pathRule, path string) (string, bool) {
+func matchPath(rules []pathRule, path string) (r pathRule, ok bool) {
 	for _, r := range rules {
 		if underPrefix(r.path, path) {
-			return r.backend, true
+			return r, true
 		}
 	}
-	return "", false
+	return pathRule{}, false
 }
 
 // underPrefix reports whether path is prefix or beneath it: "/v1" has "/v1" and "/v1/a", not "/v10".

@@ -78,7 +78,7 @@ func validateBackend(b rhumb.Backend, seen map[string]bool) error {
 				"protocol", b.Name, e.Name, e.SendProxy)
 		}
 	}
-	return nil
+	return validateLimits(b)
 }
 
 func validateListeners(ls []rhumb.Listener, backends map[string]bool) error {

@@ -10,6 +10,7 @@ import (
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/http1"
 	"rhumb/proxy/internal/page"
+	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/table"
 )
 
@@ -23,6 +24,7 @@ type exchange struct {
 	path    string        // decoded
 	hsts    time.Duration // of the answer's Strict-Transport-Security; 0: as the replica says
 	upload  upload
+	limits  rate.Pass       // of the backend
 	member  *backend.Member // nil: no replica has answered
 	link    *backend.Link   // to it; nil: none, or no more
 	stale   bool            // an idle link was closed by its replica: the request gets a link of its own
@@ -69,6 +71,7 @@ func (x *exchange) run() (more bool) {
 		reply{x}.page(page.NotFound(&http.Request{Host: r.Host}))
 	case r.Method == http.MethodConnect:
 		reply{x}.page(page.NotAllowed())
+	case gate{x}.refuses():
 	default:
 		x.forward()
 	}
@@ -152,7 +155,7 @@ func (x *exchange) forward() {
 	}
 	early, switches := x.upload.overtaken(), c.response.Status == http.StatusSwitchingProtocols
 	switch {
-	case early && x.upload.malformed.Load():
+	case early && (x.upload.malformed.Load() || x.upload.large.Load()):
 		x.last = true
 		x.failed(errMalformed)
 	case early && switches: // what comes next would be a part of the body, and of the other protocol
@@ -212,6 +215,9 @@ func (x *exchange) drop() {
 func (x *exchange) failed(err error) {
 	var p page.Page
 	switch u := &x.upload; {
+	case u.large.Load():
+		gate{x}.tooLarge()
+		return
 	case u.slow.Load():
 		p = page.TooSlow()
 	case u.malformed.Load():
@@ -238,6 +244,7 @@ func (x *exchange) noteError(why string) {
 func (x *exchange) end() {
 	x.c.watch.rest()
 	x.drop()
+	x.limits.End()
 	if x.member != nil {
 		x.member.Done()
 	}

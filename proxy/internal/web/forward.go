@@ -10,6 +10,7 @@ import (
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/page"
+	"rhumb/proxy/internal/rate"
 )
 
 // forwarding is one request on its way to a replica and back. The ReverseProxy calls its methods one after the other:
@@ -17,6 +18,7 @@ import (
 type forwarding struct {
 	server  *Server
 	backend string
+	limits  *rate.Set       // nil: there are none
 	hsts    string          // Strict-Transport-Security of the answer; "": as the replica says
 	body    *inbound.Body   // nil: the request has none
 	member  *backend.Member // nil: no replica has answered
@@ -96,6 +98,10 @@ func (f *forwarding) clientFailed(ctx context.Context) bool {
 func (f *forwarding) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var answer page.Page
 	switch {
+	case f.body != nil && f.body.Large():
+		refuse(w, r, f.limits.TooLarge(time.Now()))
+		f.access.noteError(errTooLarge.Error())
+		return
 	case f.body != nil && f.body.Slow():
 		answer = page.TooSlow()
 	case f.body != nil && f.body.Malformed():

@@ -278,8 +278,8 @@ func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.R
 		page.NotAllowed().Write(p, r)
 	default:
 		a, _ := w.(*access) // nil: the request isn't logged
-		f := &forwarding{server: s, backend: name, hsts: hsts, body: p.Body(), access: a}
-		f.forward(p)
+		f := &forwarding{server: s, backend: name, hsts: hsts, body: p.Body(), access: a, limits: snap.Limits(name)}
+		f.admitted(snap, p, r)
 	}
 }
 

@@ -23,6 +23,8 @@ type upload struct {
 	begun   bool
 	deaf    bool // the replica reads no more
 
+	most  int64         // bytes that it may have; 0: any number
+	total int64         // bytes of it that have come, if most isn't 0
 	came  int           // bytes since the client last made progress
 	spent time.Duration // waiting for them
 
@@ -32,7 +34,7 @@ type upload struct {
 	stopped atomic.Bool // nothing more is read
 
 	// why it broke off
-	slow, malformed, cut atomic.Bool
+	slow, malformed, large, cut atomic.Bool
 }
 
 // smallBody is the size up to which a body of known length is read before a replica is chosen. It then goes out in one
@@ -46,7 +48,9 @@ func (u *upload) reset(r *http1.Request) {
 	u.stopped.Store(false)
 	u.slow.Store(false)
 	u.malformed.Store(false)
+	u.large.Store(false)
 	u.cut.Store(false)
+	u.most, u.total = 0, 0
 	if u.chunked {
 		u.chunks.Reset()
 	}
@@ -91,6 +95,9 @@ func (u *upload) next() ([]byte, error) {
 			return nil, u.note(err)
 		}
 		u.came += len(data) // what frames the data is no progress
+		if u.exceeds(len(data)) {
+			return nil, u.note(errTooLarge)
+		}
 		if u.whole {
 			return data, io.EOF
 		}
@@ -98,6 +105,17 @@ func (u *upload) next() ([]byte, error) {
 			return data, nil
 		}
 	}
+}
+
+var errTooLarge = errors.New("the body is larger than a limit allows")
+
+// exceeds counts bytes that have come, and reports whether the body has more than it may.
+func (u *upload) exceeds(n int) bool {
+	if u.most == 0 {
+		return false
+	}
+	u.total += int64(n)
+	return u.total > u.most
 }
 
 // decode takes what there is of the body from raw.
@@ -149,6 +167,7 @@ func (u *upload) note(err error) error {
 	var fault *http1.Fault
 	u.malformed.Store(errors.As(err, &fault))
 	u.slow.Store(errors.Is(err, os.ErrDeadlineExceeded))
+	u.large.Store(errors.Is(err, errTooLarge))
 	u.cut.Store(true)
 	return err
 }
