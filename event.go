@@ -30,6 +30,7 @@ const (
 	EventCompleted  EventKind = "completed" // a job exited with 0
 	EventHook       EventKind = "hook"      // a hook has ended: Hook is how it went
 	EventWarning    EventKind = "warning"   // a step failed and is tried again, or something is not quite as asked
+	EventBan        EventKind = "ban"       // a client was banned, or its ban was ended before its time
 )
 
 // Event is something that happened to a stack.

@@ -111,6 +111,7 @@ type Service struct {
 	PreStop   []Hook        `json:",omitzero"` // in each replica before its stop signal, in order
 	After     *Check        `json:",omitzero"` // nil: a deployment converges once all replicas are in place
 	Metrics   *Scrape       `json:",omitzero"` // nil: its replicas have no metrics of their own
+	Bans      Bans          `json:",omitzero"` // for what its clients are banned
 }
 
 // Served reports whether the proxy serves the service.

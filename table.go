@@ -41,6 +41,7 @@ type Backend struct {
 	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
 	AccessLog bool          `json:",omitzero"` // a line is written for each HTTP request
 	Endpoints []Endpoint    `json:",omitzero"`
+	Bans      Bans          `json:",omitzero"` // for what clients are banned
 }
 
 // Endpoint is the address of one replica's port.
@@ -102,6 +103,7 @@ func (t Table) Clone() Table {
 	t.Backends = cloneList(t.Backends)
 	for i := range t.Backends {
 		t.Backends[i].Endpoints = cloneList(t.Backends[i].Endpoints)
+		t.Backends[i].Bans = t.Backends[i].Bans.clone()
 	}
 	t.Segments = cloneList(t.Segments)
 	for i := range t.Segments {
@@ -133,7 +135,7 @@ func (t Table) Equal(o Table) bool {
 
 func (b Backend) equal(o Backend) bool {
 	return b.Name == o.Name && b.Stack == o.Stack && b.Service == o.Service && b.Hold == o.Hold &&
-		b.AccessLog == o.AccessLog &&
+		b.AccessLog == o.AccessLog && b.Bans.Equal(o.Bans) &&
 		slices.EqualFunc(b.Endpoints, o.Endpoints, Endpoint.equal)
 }
 

@@ -24,6 +24,10 @@ func fullTable() rhumb.Table {
 		Backends: []rhumb.Backend{{
 			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true,
 			Endpoints: []rhumb.Endpoint{endpoint},
+			Bans: rhumb.Bans{For: time.Minute, Grow: 2, Max: time.Hour, Private: true, On: []rhumb.BanRule{{
+				Name: "n", Status: []rhumb.StatusRange{{From: 400, To: 499}}, Paths: []string{"/p"},
+				Methods: []string{"GET"}, Log: "l", Match: "m", Count: 5, In: time.Minute,
+			}}},
 		}},
 		Segments: []rhumb.Segment{{
 			Network: "n", ID: "i", Stack: "shop", Bridge: "br", Subnet: netip.MustParsePrefix("10.0.0.0/24"),
