@@ -1,6 +1,7 @@
 package rhumb
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -34,18 +35,19 @@ type StatusRange struct{ From, To int }
 
 // Length returns how long a client's ban lasts that was banned so many times before.
 func (b Bans) Length(before int) time.Duration {
+	most := cmp.Or(b.Max, longestBan)
 	d := float64(b.For)
-	for range before {
-		if b.Grow <= 1 || d >= float64(b.Max) {
-			break
-		}
+	for i := 0; i < before && b.Grow > 1 && d < float64(most); i++ {
 		d *= b.Grow
 	}
-	if b.Max > 0 && d > float64(b.Max) {
-		return b.Max
+	if d > float64(most) {
+		return most
 	}
 	return time.Duration(d)
 }
+
+// longestBan is how long a ban lasts at most if its rules don't say.
+const longestBan = 10 * 365 * 24 * time.Hour
 
 // ofLogs returns the rules about lines of logs.
 func (b Bans) ofLogs() (of Bans) {

@@ -54,7 +54,7 @@ type RouterStatus struct {
 	Certificates []CertificateStatus `json:",omitzero"` // by host
 	// NoSegments is why there can be no service addresses on this machine. "": there can be.
 	NoSegments string `json:",omitzero"`
-	Bans       BanStatus
+	Bans       BanStatus `json:",omitzero"`
 }
 
 // BackendStats are the connections and requests of a backend since the proxy started.
