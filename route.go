@@ -53,7 +53,7 @@ type RouterStatus struct {
 	Version      string              `json:",omitzero"` // of the proxy's binary
 	Certificates []CertificateStatus `json:",omitzero"` // by host
 	// NoSegments is why there can be no service addresses on this machine. "": there can be.
-	NoSegments string `json:",omitzero"`
+	NoSegments string    `json:",omitzero"`
 	Bans       BanStatus `json:",omitzero"`
 }
 
