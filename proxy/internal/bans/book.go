@@ -98,10 +98,11 @@ func (b *Book) begin(ban rhumb.Ban, keep func(rhumb.Ban) bool) (rhumb.Ban, bool)
 		b.mu.Unlock()
 		return old.ban, false
 	}
-	ban.Times = b.past[ban.Client].Times + 1
 	if old != nil {
-		ban.Times = max(ban.Times, old.ban.Times)
 		b.drop(old)
+	}
+	if ban.Times == 0 {
+		ban.Times = b.past[ban.Client].Times + 1
 	}
 	e := &entry{ban: ban, until: nanos(ban.Until)}
 	b.index.put(e)
@@ -123,7 +124,18 @@ func (b *Book) begin(ban rhumb.Ban, keep func(rhumb.Ban) bool) (rhumb.Ban, bool)
 	return ban, true
 }
 
-// end ends the bans that which chooses among those of a client and of all inside its range, and remembers them.
+// times returns how many bans of a client have ended, as far as is remembered.
+func (b *Book) times(client netip.Prefix, now time.Time) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.index.at(client); e != nil && e.ban.Ended(now) {
+		b.drop(e)
+		b.past.add(e.ban)
+	}
+	return b.past[client].Times
+}
+
+// end ends the bans that which chooses among those of a client and of all inside its range, and forgets earlier ones.
 func (b *Book) end(client netip.Prefix, which func(rhumb.Ban) bool) (ended []rhumb.Ban) {
 	b.mu.Lock()
 	var found []*entry
@@ -139,6 +151,7 @@ func (b *Book) end(client netip.Prefix, which func(rhumb.Ban) bool) (ended []rhu
 	}
 	for _, e := range found {
 		b.drop(e)
+		delete(b.past, e.ban.Client)
 		ended = append(ended, e.view())
 	}
 	b.mu.Unlock()
@@ -168,7 +181,7 @@ func (b *Book) tellKernel(ban rhumb.Ban, begins bool) {
 	}
 }
 
-// all returns all bans that haven't ended, the latest first.
+// all returns all bans that haven't ended.
 func (b *Book) all() []rhumb.Ban {
 	now := time.Now()
 	b.mu.Lock()

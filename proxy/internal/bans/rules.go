@@ -158,9 +158,7 @@ func (b *Book) match(s *service, r *rule, client netip.Addr, at time.Time, obser
 // banFor bans a client that has matched a rule too often.
 func (b *Book) banFor(s *service, r *rule, who netip.Prefix) {
 	now := time.Now()
-	b.mu.Lock()
-	length := s.bans.Length(b.past[who].Times)
-	b.mu.Unlock()
+	length := s.bans.Length(b.times(who, now))
 	ban := rhumb.Ban{Client: who, Reference: newReference(), Reason: reasonOf(r), Stack: s.stack, Service: s.name,
 		Rule: r.Name, Since: now, Until: now.Add(length)}
 	ban, begun := b.begin(ban, func(rhumb.Ban) bool { return true })
