@@ -188,7 +188,11 @@ func (f *Firewall) turn(k *kernel, check bool) error {
 	want, changes, all := f.take()
 	switch {
 	case len(want.clients) == 0 && all:
-		return k.remove()
+		had := k.made
+		if err := k.remove(); had {
+			return err
+		}
+		return nil // an earlier process may have left a table, or this machine may have none at all
 	case all:
 		return k.make(want)
 	case len(changes) > 0:

@@ -326,16 +326,13 @@ func generation() (uint32, error) {
 		}
 		d.ByteOrder = binary.BigEndian
 		for d.Next() {
-			if d.Type() == attrGeneration {
+			if d.Type() == unix.NFTA_GEN_ID {
 				return d.Uint32(), nil
 			}
 		}
 	}
 	return 0, errors.New("the kernel knows no generation of its rules")
 }
-
-// attrGeneration is NFTA_GEN_ID.
-const attrGeneration = 1
 
 // words returns why the kernel refuses, for people.
 func words(err error) string {
