@@ -80,6 +80,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 // holds the turn.
 func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket) {
 	p.certs.Manage(ctx, t)
+	p.bans.serve(t)
 	next := p.served.swap(t)
 	for _, s := range bound {
 		p.listeners.begin(s)
@@ -119,6 +120,8 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	p.turn.wait()
 	defer p.turn.end()
 	p.certs.Manage(ctx, t)
+	p.bans.load()
+	p.bans.serve(t)
 	p.listeners.bindMissing(ctx, p.served.swap(t))
 	return nil
 }

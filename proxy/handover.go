@@ -40,7 +40,9 @@ func (p *Proxy) offer(s *wire.Successor) error {
 	for _, l := range p.listeners.all() {
 		sockets = append(sockets, l.Socket)
 	}
+	p.bans.rest()
 	if err := s.Give(p.served.load().Table, sockets, &p.before); err != nil {
+		p.bans.resume()
 		return err
 	}
 	p.ended = true
@@ -80,6 +82,7 @@ func (p *Proxy) inherit(ctx context.Context) (*wire.Inheritance, error) {
 	p.log.Info("taking over", "pid", got.PID, "version", t.Version, "sockets", len(got.Sockets))
 	p.turn.wait()
 	defer p.turn.end()
+	p.bans.load()
 	p.swap(ctx, t, got.Sockets)
 	return got, nil
 }

@@ -37,8 +37,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 		deaths := &deathWatch{lives: p.options.Lives, served: p.served, segments: p.segments, log: p.log}
 		running.Go(func() { deaths.run(tasks) })
 	}
+	running.Go(func() { p.bans.run(tasks) })
 	if control != nil {
 		mux := wire.Mux(p)
+		wire.AddBook(mux, p.bans.book, p.bans.resting)
 		mux.HandleFunc("POST /takeover", p.handOver)
 		running.Go(func() { wire.Serve(tasks, control, mux, p.log) })
 	}
@@ -48,6 +50,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		close(p.stopping)
 		p.segments.disown()
+		p.bans.rest() // before another proxy can start
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 	case <-p.succeeded:
 		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())

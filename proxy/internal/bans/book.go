@@ -62,9 +62,12 @@ func New(o Options) *Book {
 	return b
 }
 
+// Any reports whether any client is banned.
+func (b *Book) Any() bool { return b != nil && b.index.active.Load() > 0 }
+
 // Refuses reports whether a client is banned, and counts what is refused then. reference is what to show it.
 func (b *Book) Refuses(client netip.Addr) (reference string, yes bool) {
-	if b == nil || b.index.active.Load() == 0 {
+	if !b.Any() {
 		return "", false
 	}
 	e := b.index.find(client, time.Now().UnixNano())

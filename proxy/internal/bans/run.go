@@ -75,3 +75,6 @@ func (b *Book) Resume() {
 	b.file.resting.Store(false)
 	b.file.changed()
 }
+
+// Resting reports whether the book is another process's.
+func (b *Book) Resting() bool { return b.file.resting.Load() }

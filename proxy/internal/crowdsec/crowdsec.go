@@ -42,6 +42,7 @@ type Bouncer struct {
 	http    *http.Client
 	state   atomic.Pointer[string]
 	whole   bool // the book has all decisions
+	paused  atomic.Bool
 }
 
 // System is the name of CrowdSec in bans.
@@ -78,10 +79,20 @@ func (b *Bouncer) Status() string { return *b.state.Load() }
 
 func (b *Bouncer) note(state string) { b.state.Store(&state) }
 
+// Pause has Run ask nothing any more, because another process does with the same key, until it is called with false.
+func (b *Bouncer) Pause(pause bool) { b.paused.Store(pause) }
+
 // Run asks every ten seconds for what has changed, until ctx ends. After a failure it asks for everything.
 func (b *Bouncer) Run(ctx context.Context) error {
 	failing := false
 	for {
+		if b.paused.Load() {
+			b.whole = false
+			if !pause.For(ctx, askEvery) {
+				return nil
+			}
+			continue
+		}
 		made, gone, err := b.turn(ctx)
 		switch {
 		case ctx.Err() != nil:
