@@ -56,7 +56,7 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 		}
 	}
 	t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: stack, Service: s.Name, Hold: s.Hold,
-		AccessLog: s.AccessLog})
+		AccessLog: s.AccessLog, Bans: s.Bans})
 	return &t.Backends[len(t.Backends)-1]
 }
 
@@ -69,7 +69,7 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 		if s == nil || b.Stack != stack {
 			continue
 		}
-		b.AccessLog = s.AccessLog
+		b.AccessLog, b.Bans = s.AccessLog, s.Bans
 		if !open {
 			b.Hold = s.Hold
 		}

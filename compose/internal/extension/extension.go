@@ -28,6 +28,7 @@ type Service struct {
 	AccessLog   bool
 	Metrics     *rhumb.Scrape // nil if not set
 	Alerts      []rhumb.AlertRule
+	Bans        rhumb.Bans
 }
 
 // Read reads the x-rhumb of a service. raw is the Compose library's value, or nil if the service has none. Mistakes go
@@ -64,6 +65,8 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 			x.Metrics = readMetrics(at, v)
 		case "alerts":
 			x.Alerts = readAlerts(at, v, of)
+		case "bans":
+			x.Bans = readBans(at, v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

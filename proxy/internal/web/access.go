@@ -22,7 +22,7 @@ type access struct {
 	name   string         // of the backend
 	begun  time.Time
 	banned bool // the client is banned, which isn't counted again
-	status int // 0: no answer has begun
+	status int  // 0: no answer has begun
 	bytes  atomic.Int64
 	member *backend.Member // nil: no replica has answered
 	err    string          // why the proxy answered, or why the answer isn't whole
