@@ -96,6 +96,20 @@ type Ban struct {
 	Refused   uint64    `json:",omitzero"` // requests and connections that the proxy has refused since
 }
 
+// ParseClient reads an address or a range. Invalid: it is neither.
+func ParseClient(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		a = a.Unmap().WithZone("")
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, Errorf(Invalid, "%q is neither an address nor a range", s).
+			WithHint("write it as 203.0.113.7, 2001:db8::7 or 203.0.113.0/24")
+	}
+	return p.Masked(), nil
+}
+
 // Ended reports whether the ban is over.
 func (b Ban) Ended(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
 

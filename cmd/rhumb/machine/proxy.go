@@ -48,6 +48,7 @@ func (f *proxyFlags) flags(cmd *cobra.Command) {
 		"receive tables at this `SOCKET` (default: control.sock in the folder of --state)")
 	fs.StringSliceVar(&f.conf.TrustedProxies, "trusted-proxies", nil,
 		"believe X-Forwarded-* headers from these `NETWORKS`")
+	f.conf.CrowdSecFlags(fs)
 	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost,
 		"watch for dead replicas at this engine: a local unix:// `SOCKET`")
 	fs.StringVar(&f.conf.Observe, "observe", f.conf.Observe,
@@ -83,7 +84,7 @@ func proxy(ctx context.Context, a *cli.App, f proxyFlags) error {
 		return err
 	}
 	o := proxyd.Options{State: f.state, Socket: f.socket, TrustedProxies: trusted, DockerHost: f.conf.DockerHost,
-		Version: a.Version}
+		Version: a.Version, CrowdSec: f.conf.CrowdSec}
 	if f.conf.Observe == "off" {
 		o.Log = newLog(a.Stderr, f.conf.LogFormat, nil)
 		return proxyd.Run(ctx, o)

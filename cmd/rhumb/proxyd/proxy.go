@@ -25,6 +25,7 @@ type Options struct {
 	Socket         string // where the server sends it tables
 	TrustedProxies []netip.Prefix
 	DockerHost     string // the engine that reports the deaths of replicas
+	CrowdSec       proxy.CrowdSec
 	Version        string
 	Access         io.Writer // gets the access log; nil: there is none
 	Log            *slog.Logger
@@ -44,6 +45,7 @@ func Run(ctx context.Context, o Options) error {
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
 		Version: o.Version,
 		Limits:  proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
+		Firewall: vip.InstanceOf(o.State), CrowdSec: o.CrowdSec,
 		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
 	if err != nil {
 		return err

@@ -41,6 +41,7 @@ func Serve(ctx context.Context, conf Config, version string, lines Lines, log *s
 	}
 	defer closeStore(store, log) // after control and the API, which use it
 	kept, router := link.Dial(state.KeptIn(conf.folder()).Socket()), proxy.Dial(conf.folder().ProxySocket())
+	book := proxy.DialBook(conf.folder().ProxySocket())
 	box, engine, err := openEngine(conf, docker.Options{Drain: drainOf(conf, kept, log),
 		HookLine: hookLines(lines.Hooks), Log: log})
 	if err != nil {
@@ -63,13 +64,17 @@ func Serve(ctx context.Context, conf Config, version string, lines Lines, log *s
 	if err != nil {
 		return err
 	}
-	api := httpapi.New(services(conf, c, b, kept), log)
+	offered := services(conf, c, b, kept)
+	offered.Bans = book
+	news, spare := &banNews{book, c.Announce, c.Events, log}, newSparing(book, log)
+	api := spare.handler(httpapi.New(offered, log))
 	if err := sdnotify.Ready(); err != nil {
 		log.Warn("systemd not notified", "err", err)
 	}
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
 	serve := func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) }
-	err = together.Run(ctx, keeper.run, keepObserve(conf, kept, log), asked.run, c.Hold, serve)
+	err = together.Run(ctx, keeper.run, keepObserve(conf, kept, log), asked.run, news.run, spare.run,
+		c.Hold, serve)
 	log.Info("server stopped", "err", err)
 	return err
 }
