@@ -26,8 +26,7 @@ const maxAnswer = 64 << 20
 
 // Client calls one daemon. Its connections are opened as they are needed.
 type Client struct {
-	// From is the address from which this machine is used over SSH, if it is known. It is told to the server, whose
-	// bans spare it.
+	// From is the address from which this machine is used over SSH, if it is known. The server's bans spare it.
 	From netip.Addr
 
 	host string

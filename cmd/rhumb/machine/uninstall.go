@@ -12,7 +12,9 @@ import (
 
 	"rhumb/cmd/rhumb/cli"
 	"rhumb/cmd/rhumb/preflight"
+	"rhumb/cmd/rhumb/proxyd"
 	"rhumb/cmd/rhumb/server"
+	"rhumb/cmd/rhumb/state"
 	"rhumb/install"
 )
 
@@ -67,6 +69,9 @@ func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallF
 	}
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
 		return err
+	}
+	if err := proxyd.Tidy(state.Folder(conf.Data).Proxy()); err != nil {
+		fmt.Fprintf(a.Stderr, "warning: the table of bans in the kernel's firewall was not removed: %s\n", err)
 	}
 	return farewell(ctx, a, conf, f.purge)
 }

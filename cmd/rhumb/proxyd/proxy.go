@@ -99,3 +99,6 @@ func notifyServing(ctx context.Context, serving <-chan struct{}, log *slog.Logge
 	}
 	return nil
 }
+
+// Tidy removes what the proxy of a state folder has left in the kernel's firewall. The proxy must have ended.
+func Tidy(folder string) error { return proxy.RemoveFirewall(vip.InstanceOf(folder)) }

@@ -122,12 +122,12 @@ type sparing struct {
 	log  *slog.Logger
 
 	mu    sync.Mutex
-	known map[netip.Addr]time.Time // when the proxy was told last
+	known map[netip.Addr]time.Time // when the proxy learned it last
 	fresh chan netip.Addr
 }
 
 const (
-	sparedAgain = 10 * time.Minute // after which the proxy is told again
+	sparedAgain = 10 * time.Minute // after which the proxy learns it again
 	sparedTime  = 5 * time.Second  // within which the proxy takes an address
 	maxSpared   = 1000
 )
@@ -151,7 +151,7 @@ func (s *sparing) handler(h http.Handler) http.Handler {
 	})
 }
 
-// due reports whether the proxy is to be told of an address.
+// due reports whether the proxy must learn an address.
 func (s *sparing) due(a netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +165,7 @@ func (s *sparing) due(a netip.Addr) bool {
 	return true
 }
 
-// run tells the proxy, until ctx ends.
+// run passes addresses on to the proxy, until ctx ends.
 func (s *sparing) run(ctx context.Context) error {
 	for {
 		select {
