@@ -67,10 +67,11 @@ func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallF
 			return err
 		}
 	}
+	tidy := proxyd.Tidy(state.Folder(conf.Data).Proxy()) // while the folder is there
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
 		return err
 	}
-	if err := proxyd.Tidy(state.Folder(conf.Data).Proxy()); err != nil {
+	if err := tidy(); err != nil {
 		fmt.Fprintf(a.Stderr, "warning: the table of bans in the kernel's firewall was not removed: %s\n", err)
 	}
 	return farewell(ctx, a, conf, f.purge)

@@ -100,5 +100,9 @@ func notifyServing(ctx context.Context, serving <-chan struct{}, log *slog.Logge
 	return nil
 }
 
-// Tidy removes what the proxy of a state folder has left in the kernel's firewall. The proxy must have ended.
-func Tidy(folder string) error { return proxy.RemoveFirewall(vip.InstanceOf(folder)) }
+// Tidy returns what removes from the kernel's firewall what the proxy of a state folder has left. The proxy must have
+// ended by then.
+func Tidy(folder string) func() error {
+	instance := vip.InstanceOf(folder)
+	return func() error { return proxy.RemoveFirewall(instance) }
+}
