@@ -16,7 +16,7 @@ import (
 	"rhumb/proxy/internal/bans"
 )
 
-// scripted is a local API that answers as it is told to.
+// scripted is a local API that answers as a test says.
 type scripted struct {
 	mu     sync.Mutex
 	status int
