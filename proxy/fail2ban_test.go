@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,6 +101,11 @@ func TestFail2BanBansTheSameClients(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	dir, addr := t.TempDir(), freeAddr(t)
 	lines := linelog.New(filepath.Join(dir, "access"), linelog.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() { lines.Run(ctx, slog.New(slog.DiscardHandler)) })
+	defer work.Wait()
+	defer cancel()
 	p := start(t, proxy.Options{Access: lines})
 	table := banning(1, addr, rhumb.HTTP, rhumb.Bans{For: time.Hour, Private: true, On: []rhumb.BanRule{{Name: "login",
 		Status: []rhumb.StatusRange{{From: 401, To: 401}}, Count: oracleCount, In: oracleIn}}}, web(t, "a", signIn))
