@@ -12,7 +12,7 @@ import (
 type Bans struct {
 	On      []BanRule     `json:",omitzero"`
 	For     time.Duration `json:",omitzero"` // how long a client's first ban lasts
-	Grow    float64       `json:",omitzero"` // each further ban of a client lasts this many times as long as the one before
+	Grow    float64       `json:",omitzero"` // each further ban of a client lasts this many times as long
 	Max     time.Duration `json:",omitzero"` // no ban lasts longer
 	Private bool          `json:",omitzero"` // clients in private networks may be banned too
 }

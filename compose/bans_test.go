@@ -30,13 +30,15 @@ func TestTheBansOfAServiceAreRead(t *testing.T) {
 	ofPath.Paths, ofPath.Methods, ofPath.Count = []string{"/wp-*", "/.env"}, []string{"GET", "POST"}, 1
 	ofLog.Log, ofLog.Match, ofLog.Count = "db", "failed from <client>$", 7
 	ofAll.Count, ofAll.In = 600, time.Minute
+	grows := rhumb.Bans{For: time.Hour, Grow: 1.5, Max: 48 * time.Hour}
+	long := rhumb.Bans{For: 720 * time.Hour, Grow: 2, Max: 720 * time.Hour, Private: true}
 	for text, want := range map[string]rhumb.Bans{
 		"[{status: [401, 5xx]}]":                                          with(usual, ofStatus),
 		`[{path: "/wp-*|/.env", method: [GET, POST], count: 1}]`:          with(usual, ofPath),
 		`[{path: ["/wp-*", "/.env"], method: "GET|POST", count: 1}]`:      with(usual, ofPath),
 		"[{log: db, match: 'failed from <client>$$', count: '${COUNT}'}]": with(usual, ofLog),
-		"{on: [{count: 600, in: 1m}], for: 1h, grow: 1.5, max: 2d}":       with(rhumb.Bans{For: time.Hour, Grow: 1.5, Max: 48 * time.Hour}, ofAll),
-		"{on: [{count: 600, in: 1m}], for: 30d, private: true}":           with(rhumb.Bans{For: 720 * time.Hour, Grow: 2, Max: 720 * time.Hour, Private: true}, ofAll),
+		"{on: [{count: 600, in: 1m}], for: 1h, grow: 1.5, max: 2d}":       with(grows, ofAll),
+		"{on: [{count: 600, in: 1m}], for: 30d, private: true}":           with(long, ofAll),
 	} {
 		p, err := loadBans(t, text)
 		if err != nil {

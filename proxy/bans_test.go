@@ -27,11 +27,13 @@ func signIn(w http.ResponseWriter, r *http.Request) {
 
 // loopback are the rules of the tests' services, whose clients are in the network 127.0.0.0/8.
 var loopback = rhumb.Bans{For: time.Hour, Private: true, On: []rhumb.BanRule{
-	{Name: "login", Status: []rhumb.StatusRange{{From: 401, To: 401}}, Methods: []string{"POST"}, Count: 3, In: time.Minute},
+	{Name: "login", Status: []rhumb.StatusRange{{From: 401, To: 401}}, Methods: []string{"POST"}, Count: 3,
+		In: time.Minute},
 }}
 
 // banning returns a table of one backend with these bans.
-func banning(version uint64, addr netip.AddrPort, proto rhumb.Protocol, b rhumb.Bans, es ...rhumb.Endpoint) rhumb.Table {
+func banning(version uint64, addr netip.AddrPort, proto rhumb.Protocol, b rhumb.Bans,
+	es ...rhumb.Endpoint) rhumb.Table {
 	t := one(version, addr, proto, 0, es...)
 	t.Backends[0].Bans = b
 	return t
@@ -84,8 +86,8 @@ func TestAClientThatFailsTooOftenIsRefused(t *testing.T) {
 	status, body := post(t, bad, url+"/")
 	line := l.take(t)
 	list, err := proxy.BookOf(p).Bans(t.Context())
-	if err != nil || len(list) != 1 || list[0].Client != netip.MustParsePrefix("127.0.0.2/32") || list[0].Rule != "login" ||
-		list[0].Stack != "shop" || list[0].Service != "web" {
+	if err != nil || len(list) != 1 || list[0].Client != netip.MustParsePrefix("127.0.0.2/32") ||
+		list[0].Rule != "login" || list[0].Stack != "shop" || list[0].Service != "web" {
 		t.Fatalf("the bans are %+v, %v", list, err)
 	}
 	if status != 403 || !strings.Contains(body, list[0].Reference) {
@@ -280,7 +282,8 @@ func TestBansAreReachedAtTheControlSocket(t *testing.T) {
 	apply(t, p, banning(1, freeAddr(t), rhumb.HTTP, rhumb.Bans{For: time.Hour, On: []rhumb.BanRule{
 		{Name: "rule 1", Log: "mail", Match: "<client>", Count: 2, In: time.Hour}}}, web(t, "a", nil)))
 	book, ctx := proxy.DialBook(socket), rhumb.WithActor(t.Context(), rhumb.Actor{Name: "ada", Host: "shop1"})
-	ban, err := book.Ban(ctx, rhumb.BanOrder{Client: netip.MustParsePrefix("2001:db8::7/128"), By: "eve@laptop", Reason: "noise"})
+	ban, err := book.Ban(ctx, rhumb.BanOrder{Client: netip.MustParsePrefix("2001:db8::7/128"), By: "eve@laptop",
+		Reason: "noise"})
 	if err != nil || ban.By != "ada (eve@laptop)" || ban.Client != netip.MustParsePrefix("2001:db8::/64") {
 		t.Errorf("the ban is %+v, %v", ban, err)
 	}

@@ -40,8 +40,8 @@ func newFail2ban(t *testing.T, logs string) *fail2ban {
 	f := &fail2ban{T: t, dir: t.TempDir()}
 	f.banned = filepath.Join(f.dir, "banned")
 	files := map[string]string{
-		"fail2ban.conf": "[Definition]\nloglevel = INFO\nlogtarget = " + f.dir + "/log\nsyslogsocket = auto\nsocket = " + f.dir +
-			"/socket\npidfile = " + f.dir + "/pid\ndbfile = None\ndbpurgeage = 1d\n",
+		"fail2ban.conf": "[Definition]\nloglevel = INFO\nlogtarget = " + f.dir + "/log\nsyslogsocket = auto\n" +
+			"socket = " + f.dir + "/socket\npidfile = " + f.dir + "/pid\ndbfile = None\ndbpurgeage = 1d\n",
 		"jail.conf": fmt.Sprintf("[DEFAULT]\nbackend = polling\n[rhumb]\nenabled = true\nfilter = rhumb\naction = note\n"+
 			"logpath = %s\nmaxretry = %d\nfindtime = %d\nbantime = 3600\nignoreself = false\nusedns = no\n", logs, oracleCount,
 			int(oracleIn.Seconds())),

@@ -10,6 +10,14 @@ import (
 	"rhumb/proxy/internal/wire"
 )
 
+// operationsOf returns what the proxy does at its control socket.
+func operationsOf(p *Proxy) http.Handler {
+	mux := wire.Mux(p)
+	wire.AddBook(mux, p.bans.book, p.bans.resting)
+	mux.HandleFunc("POST /takeover", p.handOver)
+	return mux
+}
+
 // handOver is the old proxy's side of a takeover.
 func (p *Proxy) handOver(w http.ResponseWriter, r *http.Request) {
 	s, err := wire.SuccessorOf(w)

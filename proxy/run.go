@@ -39,10 +39,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	running.Go(func() { p.bans.run(tasks) })
 	if control != nil {
-		mux := wire.Mux(p)
-		wire.AddBook(mux, p.bans.book, p.bans.resting)
-		mux.HandleFunc("POST /takeover", p.handOver)
-		running.Go(func() { wire.Serve(tasks, control, mux, p.log) })
+		running.Go(func() { wire.Serve(tasks, control, operationsOf(p), p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })
 	close(p.running)

@@ -1,5 +1,5 @@
-// Package banrule knows the parts of rules of bans that several rooms need: the ready-made rules, patterns of paths, and
-// expressions for lines of logs. It has no clock and does no I/O.
+// Package banrule knows the parts of rules of bans that several rooms need: the ready-made rules, patterns of paths,
+// and expressions for lines of logs. It has no clock and does no I/O.
 package banrule
 
 import (
@@ -29,12 +29,14 @@ var readyMade = map[string][]rhumb.BanRule{
 	"login": {
 		{Status: []rhumb.StatusRange{{From: 401, To: 401}, {From: 403, To: 403}, {From: 422, To: 422}},
 			Methods: []string{"POST"}, Count: Count, In: In,
-			Paths: []string{"*login*", "*signin*", "*sign-in*", "*sign_in*", "*auth*", "*session*", "*password*", "*token*"}},
+			Paths: []string{"*login*", "*signin*", "*sign-in*", "*sign_in*", "*auth*", "*session*", "*password*",
+				"*token*"}},
 	},
 	// Searches for files and tools that are found on careless servers only.
 	"scanner": {
 		{Status: missing, Count: 3, In: In, Paths: []string{
-			"*/.env*", "*/.git/*", "*/.svn/*", "*/.aws/*", "*/.ssh/*", "*/.vscode/*", "*/.ds_store", "*/wp-*", "*/xmlrpc.php",
+			"*/.env*", "*/.git/*", "*/.svn/*", "*/.aws/*", "*/.ssh/*", "*/.vscode/*", "*/.ds_store", "*/wp-*",
+			"*/xmlrpc.php",
 			"*/wlwmanifest.xml", "*phpmyadmin*", "/pma/*", "*/vendor/phpunit/*", "/cgi-bin/*", "/boaform/*", "/hnap1*",
 			"/actuator/*", "/server-status", "/solr/*", "/_ignition/*", "/manager/html", "*/etc/passwd*", "*.sql", "*.bak",
 			"*/eval-stdin.php", "/setup.cgi", "/shell*", "/telescope/requests",

@@ -88,7 +88,8 @@ func TestTheClientIsFoundInALine(t *testing.T) {
 }
 
 func TestAnExpressionNeedsExactlyOneClient(t *testing.T) {
-	for _, match := range []string{"", "failed", "<client> <client>", "(<client>", strings.Repeat("x", 1001) + "<client>"} {
+	long := strings.Repeat("x", 1001) + "<client>"
+	for _, match := range []string{"", "failed", "<client> <client>", "(<client>", long} {
 		if _, err := CompileLine(match); err == nil {
 			t.Errorf("%.40q is accepted", match)
 		}

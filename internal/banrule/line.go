@@ -49,11 +49,11 @@ func (l *Line) Find(text string) (client netip.Addr, ok bool) {
 		return netip.Addr{}, false
 	}
 	word := text[at[2*l.at]:at[2*l.at+1]]
-	client, err := netip.ParseAddr(strings.TrimRight(word, ".:")) // "from 192.0.2.1."
-	if err != nil {
-		if before, _, colon := strings.Cut(word, ":"); colon { // 192.0.2.1:4711
-			client, err = netip.ParseAddr(before)
+	before, _, _ := strings.Cut(word, ":")                                       // "192.0.2.1:4711"
+	for _, w := range [...]string{word, strings.TrimRight(word, ".:"), before} { // "from 192.0.2.1."
+		if client, err := netip.ParseAddr(w); err == nil {
+			return client.Unmap(), true
 		}
 	}
-	return client.Unmap(), err == nil
+	return netip.Addr{}, false
 }

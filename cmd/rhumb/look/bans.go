@@ -18,8 +18,8 @@ import (
 
 func bansCommand(a *cli.App) *cobra.Command {
 	cmd := listCommand(a, "bans [flags]", "Show which clients are banned", (*client.Client).Bans, view.Bans)
-	cmd.Long = "Show which clients the proxy refuses, until when and why. A ban is for everything that the server serves.\n" +
-		"Rules of bans are in the Compose file: x-rhumb.bans."
+	cmd.Long = "Show which clients the proxy refuses, until when and why. A ban is for everything that the\n" +
+		"server serves. Rules of bans are in the Compose file: x-rhumb.bans."
 	cmd.AddCommand(listCommand(a, "ls [flags]", "Show which clients are banned", (*client.Client).Bans, view.Bans),
 		banCommand(a), unbanCommand(a), whyBannedCommand(a))
 	return cmd
@@ -102,8 +102,8 @@ func whyBannedCommand(a *cli.App) *cobra.Command {
 			view.BanAnswer(a.Stdout, answer, time.Now())
 			return nil
 		})
-	cmd.Long = "Show why a client is banned, or why it isn't: what it has matched of late, and whether it is never banned.\n" +
-		"REFERENCE is what the page of a banned visitor shows."
+	cmd.Long = "Show why a client is banned, or why it isn't: what it has matched of late, and whether it is\n" +
+		"never banned. REFERENCE is what the page of a banned visitor shows."
 	a.HostFlag(cmd)
 	a.FormatFlag(cmd)
 	return cli.CompleteWith(a, cmd, bannedClients)

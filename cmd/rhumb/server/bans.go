@@ -11,9 +11,26 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/control"
 	"rhumb/httpapi/wire"
 	"rhumb/internal/pause"
+	"rhumb/internal/together"
+	"rhumb/proxy"
 )
+
+// banDesk is the daemon's part in bans: it announces them, and has those who use rhumb spared.
+type banDesk struct {
+	book proxy.Book
+	news *banNews
+	*sparing
+}
+
+func newBanDesk(book proxy.Book, c *control.Control, log *slog.Logger) *banDesk {
+	return &banDesk{book, &banNews{book, c.Announce, c.Events, log}, newSparing(book, log)}
+}
+
+// run does both until ctx ends.
+func (d *banDesk) run(ctx context.Context) error { return together.Run(ctx, d.news.run, d.sparing.run) }
 
 // banNews has bans announced as events. It is careful with their number: the store keeps some thousand events of all
 // kinds, and an attack may bring as many bans.

@@ -131,9 +131,9 @@ func (r banReader) ofLog(rule *rhumb.BanRule, fields map[string]any) {
 	case hasLog != hasMatch:
 		r.wrong("write both: {log: web, match: 'login failed from <client>'}", "one of log and match is missing")
 		return
-	case !hasLog && fields["count"] == nil && len(fields) == 0:
+	case len(fields) == 0:
 		r.wrong(ruleHint, "the rule is empty")
-	case !hasLog && len(fields) > 0 && len(rule.Status)+len(rule.Paths)+len(rule.Methods) == 0 && fields["count"] == nil:
+	case len(fields) == 1 && fields["in"] != nil:
 		r.wrong("add count, or what requests must have", "every fifth request would match")
 	}
 	if !hasLog {

@@ -41,8 +41,8 @@ type Book struct {
 	counts  counts
 	rules   atomic.Pointer[ruleset] // nil: there are none
 	spared  spared
-	news    news
-	file    file
+	news    *news
+	file    *file
 	refused atomic.Uint64
 
 	mu   sync.Mutex // guards ends and past, and changes of index; never held over I/O

@@ -35,8 +35,8 @@ const (
 	maxFile  = 256 << 20
 )
 
-func newFile(dir string, log *slog.Logger) file {
-	f := file{log: log, writing: make(chan struct{}, 1), dirty: make(chan struct{}, 1)}
+func newFile(dir string, log *slog.Logger) *file {
+	f := &file{log: log, writing: make(chan struct{}, 1), dirty: make(chan struct{}, 1)}
 	if dir != "" {
 		f.path = filepath.Join(dir, fileName)
 	}
@@ -77,7 +77,7 @@ func (b *Book) content() content {
 
 // save writes the book. A book that rests isn't written.
 func (b *Book) save() error {
-	f := &b.file
+	f := b.file
 	if f.path == "" {
 		return nil
 	}
@@ -104,7 +104,7 @@ func (b *Book) save() error {
 // Load takes the bans on disk. A file that can't be parsed is set aside, not deleted.
 func (b *Book) Load() error {
 	b.spared.look()
-	f := &b.file
+	f := b.file
 	if f.path == "" {
 		return nil
 	}
@@ -135,6 +135,7 @@ func (b *Book) take(c content) {
 	listed := make(map[netip.Prefix]bool, len(c.Bans))
 	now := time.Now()
 	for _, ban := range c.Bans {
+		ban.Client = normal(ban.Client)
 		listed[ban.Client] = true
 		if ban.Client.IsValid() && !ban.Ended(now) {
 			b.begin(ban, func(old rhumb.Ban) bool { return old.Reference == ban.Reference })
@@ -162,7 +163,7 @@ func (b *Book) take(c content) {
 
 // follow reads the file if another process has written it since.
 func (b *Book) follow() {
-	f := &b.file
+	f := b.file
 	info, err := os.Stat(f.path)
 	if err != nil {
 		return

@@ -22,7 +22,7 @@ const (
 	newsTime = 20 * time.Second // how long a caller waits for news
 )
 
-func newNews() news { return news{more: make(chan struct{})} }
+func newNews() *news { return &news{more: make(chan struct{})} }
 
 // add adds a note with the next number. Numbers are times, so that they grow across restarts too.
 func (n *news) add(note rhumb.BanNote) {

@@ -33,8 +33,8 @@ var impossible = prefixes("0.0.0.0/8", "224.0.0.0/4", "255.255.255.255/32", "::/
 
 // private are networks that aren't reachable from outside. Their clients may be many behind one address, such as that
 // of a bridge.
-var private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
-	"fc00::/7", "fe80::/10", "::1/128")
+var private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16",
+	"127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128")
 
 func prefixes(list ...string) (ps []netip.Prefix) {
 	for _, s := range list {

@@ -60,8 +60,9 @@ api:
 prometheus:
   enabled: false
 `),
-		"simulation.yaml":  "simulation: false\n",
-		"profiles.yaml":    "name: default\nfilters:\n - Alert.Remediation == true\ndecisions:\n - type: ban\n   duration: 4h\n",
+		"simulation.yaml": "simulation: false\n",
+		"profiles.yaml": "name: default\nfilters:\n - Alert.Remediation == true\n" +
+			"decisions:\n - type: ban\n   duration: 4h\n",
 		"credentials.yaml": "url: http://" + addr + "\nlogin: tester\npassword: secret-of-the-tester\n",
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "hub"), 0o755); err != nil {

@@ -150,8 +150,13 @@ func TestTheTableIsRepairedAndRemoved(t *testing.T) {
 	}
 	b.fw.Ban(netip.MustParsePrefix("127.0.0.2/32"), time.Time{})
 	b.await(2*time.Second, "the ban", "127.0.0.2", false)
-	for _, harm := range []string{"nft delete table inet rhumb_bans_test", "nft flush chain inet rhumb_bans_test prerouting",
-		"nft flush set inet rhumb_bans_test clients4", "nft flush set inet rhumb_bans_test tcp_ports", "nft flush ruleset"} {
+	for _, harm := range []string{
+		"nft delete table inet rhumb_bans_test",
+		"nft flush chain inet rhumb_bans_test prerouting",
+		"nft flush set inet rhumb_bans_test clients4",
+		"nft flush set inet rhumb_bans_test tcp_ports",
+		"nft flush ruleset",
+	} {
 		command(t, harm)
 		if !b.reaches(b.ours, "127.0.0.2") {
 			t.Errorf("%s does no harm", harm)
