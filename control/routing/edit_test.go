@@ -62,9 +62,10 @@ func TestOnlyTheStacksOwnBackendsAreConfigured(t *testing.T) {
 		{Name: "shop/api:80", Stack: "shop", Service: "api", Hold: time.Second},
 		{Name: "shop/web:80", Stack: "shop", Service: "web", Hold: time.Second},
 	}}
-	model := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Hold: time.Minute, AccessLog: true}}}
+	model := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Hold: time.Minute, AccessLog: true,
+		Bans: rhumb.Bans{For: time.Minute}}}}
 	want := table.Clone()
-	want.Backends[2].AccessLog = true
+	want.Backends[2].AccessLog, want.Backends[2].Bans.For = true, time.Minute
 	if Configure(&table, "shop", model, true); !table.Equal(want) {
 		t.Errorf("while a deployment is open: %+v", table.Backends)
 	}

@@ -214,11 +214,15 @@ func TestLinesOfLogsCountByTheirTime(t *testing.T) {
 	})
 }
 
-func TestRulesAreOnlyObservedWhereThatIsAsked(t *testing.T) {
-	b := newBook(t, Options{Observe: func(backend string) bool { return backend == "shop/web:80" }})
+func TestAnAddressThatNearlyAllClientsShareIsNotBanned(t *testing.T) {
+	shared := netip.MustParseAddr("203.0.113.7")
+	b := newBook(t, Options{Shared: func(backend string, client netip.Addr) bool {
+		return backend == "shop/web:80" && client == shared
+	}})
 	fail(b, "203.0.113.7", 10)
-	if refused(b, "203.0.113.7") {
-		t.Error("it is banned")
+	fail(b, "203.0.113.8", 3)
+	if refused(b, "203.0.113.7") || !refused(b, "203.0.113.8") {
+		t.Error("the wrong client is banned")
 	}
 }
 

@@ -132,7 +132,7 @@ func (b *Book) ReportMatches(_ context.Context, ms []rhumb.BanMatch) error {
 		if m.At.After(now) {
 			m.At = now
 		}
-		b.match(s, &s.logs[i], m.Client, m.At, false)
+		b.match(s, &s.logs[i], m.Client, m.At)
 	}
 	return nil
 }

@@ -28,6 +28,7 @@ type ruleset struct {
 // service is the rules of a service.
 type service struct {
 	stack, name string
+	backend     string // one of its backends
 	bans        rhumb.Bans
 	requests    []rule
 	logs        []rule
@@ -64,7 +65,7 @@ func compile(t rhumb.Table) *ruleset {
 }
 
 func newService(b *rhumb.Backend) *service {
-	s := &service{stack: b.Stack, name: b.Service, bans: b.Bans}
+	s := &service{stack: b.Stack, name: b.Service, backend: b.Name, bans: b.Bans}
 	for _, r := range b.Bans.On {
 		c := rule{r, identity(b.Stack, b.Service, r)}
 		if r.Log != "" {
@@ -126,14 +127,13 @@ func (b *Book) Note(backend string, q Request) {
 	}
 	for i := range s.requests {
 		if r := &s.requests[i]; r.fits(&q) {
-			observed := b.options.Observe != nil && b.options.Observe(backend)
-			b.match(s, r, q.Client, time.Now(), observed)
+			b.match(s, r, q.Client, time.Now())
 		}
 	}
 }
 
 // match counts a match, and bans the client if that makes too many.
-func (b *Book) match(s *service, r *rule, client netip.Addr, at time.Time, observed bool) {
+func (b *Book) match(s *service, r *rule, client netip.Addr, at time.Time) {
 	who := clientOf(client)
 	if !who.IsValid() {
 		return
@@ -147,9 +147,9 @@ func (b *Book) match(s *service, r *rule, client netip.Addr, at time.Time, obser
 		b.log.Debug("client not banned", "client", who, "stack", s.stack, "service", s.name, "rule", r.Name, "why", why)
 		return
 	}
-	if observed {
-		b.log.Warn("client would be banned, bans are only observed", "client", who, "stack", s.stack, "service", s.name,
-			"rule", r.Name)
+	if b.options.Shared != nil && b.options.Shared(s.backend, client) {
+		b.log.Warn("client not banned, nearly all clients share its address", "client", who, "stack", s.stack,
+			"service", s.name, "rule", r.Name)
 		return
 	}
 	b.banFor(s, r, who)
