@@ -57,7 +57,10 @@ func (l *ledger) happen(stack string, n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range n {
-		at := time.Now().Add(time.Duration(i) * time.Microsecond)
+		at := time.Now()
+		if len(l.notes) > 0 {
+			at = time.UnixMicro(max(at.UnixMicro(), int64(l.notes[len(l.notes)-1].Number)+1))
+		}
 		l.notes = append(l.notes, rhumb.BanNote{Number: uint64(at.UnixMicro()), Ban: rhumb.Ban{
 			Client: netip.MustParsePrefix(fmt.Sprintf("203.0.113.%d/32", i)), Reference: "R", Reason: "noise",
 			Stack: stack, Service: "web", Since: at, Until: at.Add(10 * time.Minute)}})

@@ -110,4 +110,3 @@ func TestDecisionsOfAnotherSystemAreItsOwn(t *testing.T) {
 		t.Error("all decisions have ended the wrong bans")
 	}
 }
-
