@@ -112,16 +112,13 @@ func (b *Book) begin(ban rhumb.Ban, keep func(rhumb.Ban) bool) (rhumb.Ban, bool)
 	e := &entry{ban: ban, until: nanos(ban.Until)}
 	b.index.put(e)
 	heap.Push(&b.ends, e)
-	var evicted *entry
+	b.tellKernel(ban, true)
 	if len(b.ends) > maxBans {
-		evicted = b.ends[0]
-		b.drop(evicted)
+		first := b.ends[0]
+		b.drop(first)
+		b.tellKernel(first.ban, false)
 	}
 	b.mu.Unlock()
-	if evicted != nil {
-		b.tellKernel(evicted.ban, false)
-	}
-	b.tellKernel(ban, true)
 	b.file.changed()
 	if b.options.Cut != nil {
 		b.options.Cut(ban.Client)
@@ -158,11 +155,9 @@ func (b *Book) end(client netip.Prefix, which func(rhumb.Ban) bool) (ended []rhu
 		b.drop(e)
 		delete(b.past, e.ban.Client)
 		ended = append(ended, e.view())
+		b.tellKernel(e.ban, false)
 	}
 	b.mu.Unlock()
-	for _, ban := range ended {
-		b.tellKernel(ban, false)
-	}
 	if len(ended) > 0 {
 		b.file.changed()
 	}
@@ -175,7 +170,7 @@ func (b *Book) drop(e *entry) {
 	heap.Remove(&b.ends, e.place)
 }
 
-// tellKernel passes a ban on to the kernel, or its end.
+// tellKernel passes a ban on to the kernel, or its end. The caller holds mu, so that the kernel gets both in their order.
 func (b *Book) tellKernel(ban rhumb.Ban, begins bool) {
 	switch {
 	case b.options.Kernel == nil:
