@@ -27,7 +27,8 @@ func (b *banBook) Ban(_ context.Context, o rhumb.BanOrder) (rhumb.Ban, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ban := rhumb.Ban{Client: o.Client, Reference: "K7QW-3MZA", Reason: o.Reason, By: "ada", Since: hoursAgo(1), Refused: 31}
+	ban := rhumb.Ban{Client: o.Client, Reference: "K7QW-3MZA", Reason: o.Reason, By: "ada", Since: hoursAgo(1),
+		Refused: 31}
 	if o.For > 0 {
 		ban.Until = time.Now().Add(o.For + time.Minute)
 	}

@@ -170,7 +170,7 @@ func (b *Book) drop(e *entry) {
 	heap.Remove(&b.ends, e.place)
 }
 
-// tellKernel passes a ban on to the kernel, or its end. The caller holds mu, so that the kernel gets both in their order.
+// tellKernel passes a ban on to the kernel, or its end. The caller holds mu, so that the kernel gets both in order.
 func (b *Book) tellKernel(ban rhumb.Ban, begins bool) {
 	switch {
 	case b.options.Kernel == nil:
