@@ -21,6 +21,7 @@ type kernel struct {
 	made       bool
 	generation uint32    // of all rules of the machine, after the last change of ours
 	counted    time.Time // when all elements were looked at
+	tcp, udp   int       // ports
 }
 
 // The sets of the table.
@@ -103,6 +104,7 @@ func (k *kernel) make(want wanted) error {
 		return err
 	}
 	k.made, k.counted = true, time.Now()
+	k.tcp, k.udp = len(want.tcp), len(want.udp)
 	changes := make([]change, 0, len(want.clients))
 	for client, until := range want.clients {
 		changes = append(changes, change{client: client, until: until, fresh: true})
@@ -279,8 +281,14 @@ func (k *kernel) sound(clients func() map[netip.Prefix]int64) (bool, error) {
 	return true, nil
 }
 
-// has reports whether the sets have all these clients.
+// has reports whether the sets have all ports and these clients.
 func (k *kernel) has(b *batch, clients map[netip.Prefix]int64) bool {
+	for name, n := range map[string]int{setOfTCP: k.tcp, setOfUDP: k.udp} {
+		es, err := b.conn.GetSetElements(&nftables.Set{Table: b.table, Name: name})
+		if err != nil || len(es) != n {
+			return false
+		}
+	}
 	for _, of := range []struct {
 		name string
 		bits int
