@@ -52,6 +52,12 @@ func mailRules() rhumb.Observing {
 	}}}}
 }
 
+// passes lets time pass, in a bubble.
+func passes(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func TestLinesThatMatchAreReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reported{}
@@ -69,7 +75,7 @@ func TestLinesThatMatchAreReported(t *testing.T) {
 			line("shop", "mail", "failed from nowhere", rhumb.LineOutput),
 			line("shop", "mail", "failed from [2001:db8::7]:25", rhumb.LineOutput),
 		})
-		time.Sleep(time.Second)
+		passes(time.Second)
 		match := rhumb.BanMatch{Stack: "shop", Service: "web", Rule: "rule 1", At: at}
 		want := []rhumb.BanMatch{match, match}
 		want[0].Client, want[1].Client = netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("2001:db8::7")
@@ -78,7 +84,7 @@ func TestLinesThatMatchAreReported(t *testing.T) {
 		}
 		w.set("shop", rhumb.Observing{})
 		w.look([]rhumb.LogLine{line("shop", "mail", "failed from 203.0.113.7", rhumb.LineOutput)})
-		time.Sleep(time.Second)
+		passes(time.Second)
 		if r.calls != 1 {
 			t.Error("rules that are gone match")
 		}
@@ -95,7 +101,7 @@ func TestMatchesOutliveAProxyThatIsReplaced(t *testing.T) {
 			lines[i] = rhumb.LogLine{Stack: "shop", Service: "mail", Text: "failed from 203.0.113.7"}
 		}
 		w.look(lines) // which doesn't wait
-		time.Sleep(time.Minute)
+		passes(time.Minute)
 		if n := len(r.matches); n < maxFound || n > maxFound+maxReport {
 			t.Errorf("%d of %d matches are reported, want %d", n, len(lines), maxFound)
 		}

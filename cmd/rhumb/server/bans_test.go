@@ -106,21 +106,27 @@ func runPart(t *testing.T, part func(context.Context) error) (stop func()) {
 	}
 }
 
+// passes lets time pass, in a bubble.
+func passes(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func TestBansAreAnnouncedOnceAndNotTooOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, to := &ledger{}, &told{}
 		n := &banNews{l, to.announce, to.events, slog.New(slog.DiscardHandler)}
 		stop := runPart(t, n.run)
-		time.Sleep(time.Second)
+		passes(time.Second)
 		l.happen("shop", 2)
-		time.Sleep(2 * time.Second)
+		passes(2 * time.Second)
 		if len(to.all) != 2 || to.all[0].Text != "203.0.113.0 banned for 10m: noise (R)" || to.all[0].Stack != "shop" ||
 			to.all[0].Service != "web" || to.all[0].Kind != rhumb.EventBan {
 			t.Fatalf("the events are %+v", to.all)
 		}
 		l.happen("shop", 200)
 		l.happen("blog", 1)
-		time.Sleep(5 * time.Second)
+		passes(5 * time.Second)
 		texts := map[string]int{}
 		for _, e := range to.all[2:] {
 			texts[e.Stack]++
@@ -132,7 +138,7 @@ func TestBansAreAnnouncedOnceAndNotTooOften(t *testing.T) {
 		stop()
 		before := len(to.all)
 		defer runPart(t, n.run)() // as after a restart of the daemon
-		time.Sleep(time.Minute)
+		passes(time.Minute)
 		if len(to.all) != before {
 			t.Errorf("announced again: %+v", to.all[before:])
 		}
@@ -143,12 +149,12 @@ func TestBansAreAnnouncedAfterTheProxyWasAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, to := &ledger{err: errors.New("away")}, &told{}
 		defer runPart(t, (&banNews{l, to.announce, to.events, slog.New(slog.DiscardHandler)}).run)()
-		time.Sleep(time.Minute)
+		passes(time.Minute)
 		l.mu.Lock()
 		l.err = nil
 		l.mu.Unlock()
 		l.happen("shop", 1)
-		time.Sleep(2 * newsRetry)
+		passes(2 * newsRetry)
 		if len(to.all) != 1 {
 			t.Errorf("the events are %+v", to.all)
 		}

@@ -113,7 +113,9 @@ func TestDecisionsAreEnforcedAndKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantBanned(t, book, map[string]bool{"203.0.113.7": true, "203.0.113.9": false, "203.0.114.9": false})
+	api.mu.Lock()
 	asked := strings.Join(api.asked, "\n")
+	api.mu.Unlock()
 	const path, rest = "/v1/decisions/stream?startup=", " secret rhumb/1"
 	if asked != path+"true"+rest+"\n"+path+"false"+rest+"\n"+path+"false"+rest+"\n"+path+"true"+rest {
 		t.Errorf("it asked\n%s", asked)
