@@ -83,7 +83,7 @@ func TestMistakesInBansAreReported(t *testing.T) {
 		"[{log: db}]":                           "one of log and match",
 		"[{log: db, match: failed}]":            "<client>",
 		"[{log: db, match: '(<client>'}]":       "not a regular expression",
-		"[{log: none, match: <client>}]":          "no service",
+		"[{log: none, match: <client>}]":        "no service",
 		"[{log: db, match: <client>, path: /}]": "not both",
 		"{for: 1h}":                             "list of rules is missing",
 		"{on: [login], for: 1h, max: 1m}":       "shorter than the first ban",
