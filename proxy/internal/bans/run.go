@@ -13,17 +13,16 @@ const (
 	saveShare   = 20 // between two writes there is so many times the time that one takes
 )
 
-// Run ends bans that are over and writes the book until ctx ends, and once more then.
+// Run ends bans that are over and writes the book when it has changed, until ctx ends, and once more then.
 func (b *Book) Run(ctx context.Context) error {
 	sweep, look, save := time.NewTicker(sweepEvery), time.NewTicker(lookEvery), time.NewTimer(0)
 	defer sweep.Stop()
 	defer look.Stop()
 	defer save.Stop()
-	pause := saveSoonest
 	for {
 		select {
 		case <-ctx.Done():
-			return b.save()
+			return b.saveChanged()
 		case now := <-sweep.C:
 			if b.file.resting.Load() {
 				b.followFor(ctx, sweepEvery)
@@ -32,16 +31,21 @@ func (b *Book) Run(ctx context.Context) error {
 		case <-look.C:
 			b.spared.look()
 		case <-save.C:
-			if len(b.file.dirty) > 0 {
-				began := time.Now()
-				if err := b.save(); err != nil {
-					b.log.Error("bans not written, trying again", "err", err)
-				}
-				pause = max(saveSoonest, saveShare*time.Since(began))
+			began := time.Now()
+			if err := b.saveChanged(); err != nil {
+				b.log.Error("bans not written, trying again", "err", err)
 			}
-			save.Reset(pause)
+			save.Reset(max(saveSoonest, saveShare*time.Since(began)))
 		}
 	}
+}
+
+// saveChanged writes the book if it has changed.
+func (b *Book) saveChanged() error {
+	if len(b.file.dirty) == 0 {
+		return nil
+	}
+	return b.save()
 }
 
 // followFor follows the file for a time, as long as the book rests.
@@ -64,7 +68,7 @@ func (b *Book) followFor(ctx context.Context, d time.Duration) {
 
 // Rest writes the book, and leaves that to another process from then on. What it writes is read.
 func (b *Book) Rest() {
-	if err := b.save(); err != nil {
+	if err := b.saveChanged(); err != nil {
 		b.log.Error("bans not written for the successor", "err", err)
 	}
 	b.file.resting.Store(true)
