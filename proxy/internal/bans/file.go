@@ -75,15 +75,17 @@ func (b *Book) content() content {
 	return c
 }
 
-// save writes the book. A book that rests isn't written.
+// save writes the book.
 func (b *Book) save() error {
+	b.file.writing <- struct{}{}
+	defer func() { <-b.file.writing }()
+	return b.write()
+}
+
+// write writes the book, unless it rests. The caller has writing.
+func (b *Book) write() error {
 	f := b.file
-	if f.path == "" {
-		return nil
-	}
-	f.writing <- struct{}{}
-	defer func() { <-f.writing }()
-	if f.resting.Load() {
+	if f.path == "" || f.resting.Load() {
 		return nil
 	}
 	select {

@@ -68,8 +68,12 @@ func (b *Book) followFor(ctx context.Context, d time.Duration) {
 
 // Rest writes the book, and leaves that to another process from then on. What it writes is read.
 func (b *Book) Rest() {
-	if err := b.saveChanged(); err != nil {
-		b.log.Error("bans not written for the successor", "err", err)
+	b.file.writing <- struct{}{}
+	defer func() { <-b.file.writing }()
+	if len(b.file.dirty) > 0 {
+		if err := b.write(); err != nil {
+			b.log.Error("bans not written for the successor", "err", err)
+		}
 	}
 	b.file.resting.Store(true)
 }
