@@ -116,7 +116,7 @@ func TestMatchesThatAreTooFarApartDontBan(t *testing.T) {
 		b := newBook(t, Options{})
 		for range 20 {
 			fail(b, "203.0.113.7", 1)
-			time.Sleep(40 * time.Second)
+			time.Sleep(50 * time.Second)
 		}
 		if refused(b, "203.0.113.7") {
 			t.Error("two failures a minute are banned, although three are needed")

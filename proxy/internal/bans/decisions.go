@@ -22,7 +22,7 @@ func (b *Book) Decide(system string, made []Decision, gone []netip.Prefix, all b
 	its := func(ban rhumb.Ban) bool { return ban.By == system }
 	for _, p := range gone {
 		p = normal(p)
-		b.end(p, func(ban rhumb.Ban) bool { return its(ban) && ban.Client == p })
+		b.inForce.end(p, func(ban rhumb.Ban) bool { return its(ban) && ban.Client == p })
 	}
 	listed := make(map[netip.Prefix]bool, len(made))
 	for _, d := range made {
@@ -34,15 +34,15 @@ func (b *Book) Decide(system string, made []Decision, gone []netip.Prefix, all b
 		listed[client] = true
 		ban := rhumb.Ban{Client: client, Reference: newReference(), Reason: d.Reason, By: system, Since: now, Until: d.Until}
 		if !ban.Ended(now) {
-			b.begin(ban, func(old rhumb.Ban) bool { return !its(old) || !old.Until.Before(d.Until) })
+			b.inForce.begin(ban, func(old rhumb.Ban) bool { return !its(old) || !old.Until.Before(d.Until) })
 		}
 	}
 	if !all {
 		return spared
 	}
-	for _, ban := range b.all() {
+	for _, ban := range b.inForce.all() {
 		if its(ban) && !listed[ban.Client] {
-			b.end(ban.Client, func(o rhumb.Ban) bool { return its(o) && o.Client == ban.Client })
+			b.inForce.end(ban.Client, func(o rhumb.Ban) bool { return its(o) && o.Client == ban.Client })
 		}
 	}
 	return spared

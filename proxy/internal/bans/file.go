@@ -1,6 +1,7 @@
 package bans
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -18,9 +19,10 @@ import (
 // file is where the book is kept.
 type file struct {
 	path    string // "": nowhere
+	inForce *inForce
+	spared  *spared
 	log     *slog.Logger
-	writing chan struct{} // has an element while a process of ours writes
-	dirty   chan struct{} // has an element when there is something to write
+	writing chan struct{} // has an element while this process writes
 	resting atomic.Bool   // another process writes; this one reads
 	stamp   fileStamp     // of what was read last; the holder of writing has it
 }
@@ -35,20 +37,12 @@ const (
 	maxFile  = 256 << 20
 )
 
-func newFile(dir string, log *slog.Logger) *file {
-	f := &file{log: log, writing: make(chan struct{}, 1), dirty: make(chan struct{}, 1)}
+func newFile(dir string, in *inForce, who *spared, log *slog.Logger) *file {
+	f := &file{inForce: in, spared: who, log: log, writing: make(chan struct{}, 1)}
 	if dir != "" {
 		f.path = filepath.Join(dir, fileName)
 	}
 	return f
-}
-
-// changed has the book written soon.
-func (f *file) changed() {
-	select {
-	case f.dirty <- struct{}{}:
-	default:
-	}
 }
 
 // content is the content of the file.
@@ -65,48 +59,53 @@ type pastBan struct {
 }
 
 // content returns what is to be written.
-func (b *Book) content() content {
-	c := content{Bans: b.all(), Spared: b.spared.now(time.Now())}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for client, r := range b.past {
+func (f *file) content() content {
+	c := content{Bans: f.inForce.all(), Spared: f.spared.now(time.Now())}
+	f.inForce.mu.Lock()
+	defer f.inForce.mu.Unlock()
+	for client, r := range f.inForce.past {
 		c.Past = append(c.Past, pastBan{client, r})
 	}
 	return c
 }
 
 // save writes the book.
-func (b *Book) save() error {
-	b.file.writing <- struct{}{}
-	defer func() { <-b.file.writing }()
-	return b.write()
+func (f *file) save() error {
+	f.writing <- struct{}{}
+	defer func() { <-f.writing }()
+	return f.write()
+}
+
+// saveChanged writes the book if it has changed.
+func (f *file) saveChanged() error {
+	if len(f.inForce.dirty) == 0 {
+		return nil
+	}
+	return f.save()
 }
 
 // write writes the book, unless it rests. The caller has writing.
-func (b *Book) write() error {
-	f := b.file
+func (f *file) write() error {
 	if f.path == "" || f.resting.Load() {
 		return nil
 	}
 	select {
-	case <-f.dirty: // what changes from here on is written the next time
+	case <-f.inForce.dirty: // what changes from here on is written the next time
 	default:
 	}
-	text, err := json.Marshal(b.content())
+	text, err := json.Marshal(f.content())
 	if err == nil {
 		err = atomicfile.Write(f.path, text, 0o600)
 	}
 	if err != nil {
-		f.changed()
+		f.inForce.changed()
 		return rhumb.Errorf(rhumb.Unavailable, "the bans can't be kept: %w", err).WithHint("is the disk full?")
 	}
 	return nil
 }
 
-// Load takes the bans on disk. A file that can't be parsed is set aside, not deleted.
-func (b *Book) Load() error {
-	b.spared.look()
-	f := b.file
+// load takes the bans on disk. A file that can't be parsed is set aside, not deleted.
+func (f *file) load() error {
 	if f.path == "" {
 		return nil
 	}
@@ -128,44 +127,49 @@ func (b *Book) Load() error {
 		}
 		return nil
 	}
-	b.take(c)
+	f.take(c)
 	return nil
 }
 
-// take makes the content that of the book. Bans that both have stay as they are.
-func (b *Book) take(c content) {
+// take makes the content that of the book. Bans that both have stay as they are. Clients that are never banned by now
+// are not banned; whether one in a private network may be is not asked again.
+func (f *file) take(c content) {
+	for a, until := range c.Spared {
+		f.spared.use(a, until)
+	}
 	listed := make(map[netip.Prefix]bool, len(c.Bans))
 	now := time.Now()
 	for _, ban := range c.Bans {
 		ban.Client = normal(ban.Client)
+		if ban.Ended(now) {
+			continue
+		}
+		if why := f.spared.why(ban.Client, true, now); why != "" {
+			f.log.Warn("ban dropped", "client", ban.Client, "why", why, "reference", ban.Reference)
+			continue
+		}
 		listed[ban.Client] = true
-		if ban.Client.IsValid() && !ban.Ended(now) {
-			b.begin(ban, func(old rhumb.Ban) bool { return old.Reference == ban.Reference })
-		}
+		f.inForce.begin(ban, func(old rhumb.Ban) bool { return old.Reference == ban.Reference })
 	}
-	for _, ban := range b.all() {
+	for _, ban := range f.inForce.all() {
 		if !listed[ban.Client] {
-			b.end(ban.Client, func(o rhumb.Ban) bool { return o.Client == ban.Client })
+			f.inForce.end(ban.Client, func(o rhumb.Ban) bool { return o.Client == ban.Client })
 		}
 	}
-	b.mu.Lock()
-	b.past = make(past, len(c.Past))
+	f.inForce.mu.Lock()
+	f.inForce.past = make(past, len(c.Past))
 	for _, p := range c.Past {
-		b.past[p.Client] = p.remembered
+		f.inForce.past[p.Client] = p.remembered
 	}
-	b.mu.Unlock()
-	for a, until := range c.Spared {
-		b.spared.use(a, until)
-	}
+	f.inForce.mu.Unlock()
 	select {
-	case <-b.file.dirty: // it is on disk
+	case <-f.inForce.dirty: // it is on disk
 	default:
 	}
 }
 
 // follow reads the file if another process has written it since.
-func (b *Book) follow() {
-	f := b.file
+func (f *file) follow() {
 	info, err := os.Stat(f.path)
 	if err != nil {
 		return
@@ -178,7 +182,43 @@ func (b *Book) follow() {
 	if same {
 		return
 	}
-	if err := b.Load(); err != nil {
+	if err := f.load(); err != nil {
 		f.log.Warn("bans of the successor not read", "err", err)
 	}
+}
+
+// followFor follows the file for a time, as long as the book rests.
+func (f *file) followFor(ctx context.Context, d time.Duration) {
+	if f.path == "" {
+		return
+	}
+	end := time.Now().Add(d)
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for f.resting.Load() && time.Now().Before(end) {
+		f.follow()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// rest writes the book, and leaves that to another process from then on. What it writes is read.
+func (f *file) rest() {
+	f.writing <- struct{}{}
+	defer func() { <-f.writing }()
+	if len(f.inForce.dirty) > 0 {
+		if err := f.write(); err != nil {
+			f.log.Error("bans not written for the successor", "err", err)
+		}
+	}
+	f.resting.Store(true)
+}
+
+// resume takes the book back, because the other process didn't take it.
+func (f *file) resume() {
+	f.resting.Store(false)
+	f.inForce.changed()
 }

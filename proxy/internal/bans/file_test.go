@@ -36,7 +36,7 @@ func FuzzAnyFileIsReadOrSetAside(f *testing.F) {
 		if err := b.Load(); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.save(); err != nil {
+		if err := b.file.save(); err != nil {
 			t.Fatal(err)
 		}
 		again := New(Options{Dir: dir})
@@ -127,7 +127,7 @@ func TestADamagedFileOfBansIsSetAside(t *testing.T) {
 	}
 	b := newBook(t, Options{Dir: dir})
 	fail(b, "203.0.113.7", 3)
-	if err := b.save(); err != nil {
+	if err := b.file.save(); err != nil {
 		t.Fatal(err)
 	}
 	kept, err := filepath.Glob(filepath.Join(dir, "bans.json.*.bad"))

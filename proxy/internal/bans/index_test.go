@@ -35,12 +35,12 @@ func TestTheIndexAgreesWithASlowOne(t *testing.T) {
 			if !slices.Contains(all, p) {
 				all = append(all, p)
 			}
-			b.begin(rhumb.Ban{Client: p}, nil)
+			b.inForce.begin(rhumb.Ban{Client: p}, nil)
 		case 1:
 			if len(all) > 0 {
 				i := r.IntN(len(all))
 				p := all[i]
-				b.end(p, func(ban rhumb.Ban) bool { return ban.Client == p })
+				b.inForce.end(p, func(ban rhumb.Ban) bool { return ban.Client == p })
 				all = slices.Delete(all, i, i+1)
 			}
 		default:
@@ -60,7 +60,7 @@ func TestTheBookIsBounded(t *testing.T) {
 	now := time.Now()
 	for i := range maxBans + 10 {
 		a := netip.AddrFrom4([4]byte{203, byte(i >> 16), byte(i >> 8), byte(i)})
-		b.begin(rhumb.Ban{Client: clientOf(a), Until: now.Add(time.Hour + time.Duration(i))}, nil)
+		b.inForce.begin(rhumb.Ban{Client: clientOf(a), Until: now.Add(time.Hour + time.Duration(i))}, nil)
 	}
 	if n := b.Status().Active; n != maxBans || refused(b, "203.0.0.9") || !refused(b, "203.0.0.10") {
 		t.Errorf("%d bans, want %d, without those that end first", n, maxBans)
@@ -85,7 +85,7 @@ func full() (*Book, []netip.Addr) {
 	var as []netip.Addr
 	for i := range 100_000 {
 		a := netip.AddrFrom4([4]byte{203, byte(i >> 16), byte(i >> 8), byte(i)})
-		b.begin(rhumb.Ban{Client: clientOf(a)}, nil)
+		b.inForce.begin(rhumb.Ban{Client: clientOf(a)}, nil)
 		as = append(as, a, netip.AddrFrom4([4]byte{204, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
 	rand.Shuffle(len(as), func(i, j int) { as[i], as[j] = as[j], as[i] })

@@ -16,7 +16,7 @@ var (
 
 // Bans implements rhumb.BanBook.
 func (b *Book) Bans(context.Context) ([]rhumb.Ban, error) {
-	list := b.all()
+	list := b.inForce.all()
 	slices.SortFunc(list, func(a, b rhumb.Ban) int { return b.Since.Compare(a.Since) })
 	return list, nil
 }
@@ -42,10 +42,10 @@ func (b *Book) Ban(_ context.Context, o rhumb.BanOrder) (rhumb.Ban, error) {
 	if o.For > 0 {
 		ban.Until = now.Add(o.For)
 	}
-	ban, _ = b.begin(ban, nil)
+	ban, _ = b.inForce.begin(ban, nil)
 	b.log.Info("client banned", "client", client, "by", o.By, "for", o.For, "reference", ban.Reference)
 	b.news.add(rhumb.BanNote{Ban: ban, By: o.By})
-	return ban, b.save()
+	return ban, b.file.save()
 }
 
 // normal returns the prefix that is banned: masked, and for a part of an IPv6 network of 64 bits all of it.
@@ -65,10 +65,10 @@ func (b *Book) Unban(ctx context.Context, client netip.Prefix) ([]rhumb.Ban, err
 	if !client.IsValid() {
 		return nil, rhumb.Errorf(rhumb.Invalid, "that is neither an address nor a range")
 	}
-	ended := b.end(client, func(rhumb.Ban) bool { return true })
+	ended := b.inForce.end(client, func(rhumb.Ban) bool { return true })
 	if len(ended) == 0 {
 		err := rhumb.Errorf(rhumb.NotFound, "%s isn't banned", client)
-		if e := b.index.find(client.Addr(), time.Now().UnixNano()); e != nil && inside(client, e.ban.Client) {
+		if e := b.inForce.index.find(client.Addr(), time.Now().UnixNano()); e != nil && inside(client, e.ban.Client) {
 			return nil, err.WithHint("it is in the range %s, which is: rhumb bans rm %s", e.ban.Client, e.ban.Client)
 		}
 		return nil, err
@@ -78,15 +78,15 @@ func (b *Book) Unban(ctx context.Context, client netip.Prefix) ([]rhumb.Ban, err
 		b.log.Info("ban ended", "client", ban.Client, "by", by, "reference", ban.Reference)
 		b.news.add(rhumb.BanNote{Ended: true, By: by, Ban: ban})
 	}
-	return ended, b.save()
+	return ended, b.file.save()
 }
 
 // WhyBanned implements rhumb.BanBook.
 func (b *Book) WhyBanned(_ context.Context, a netip.Addr) (rhumb.BanAnswer, error) {
 	a = a.Unmap().WithZone("")
 	now, who := time.Now(), clientOf(a)
-	answer := rhumb.BanAnswer{Addr: a, Spared: b.spared.why(who, false, now), Past: b.times(who, now)}
-	if e := b.index.find(a, now.UnixNano()); e != nil {
+	answer := rhumb.BanAnswer{Addr: a, Spared: b.spared.why(who, false, now), Past: b.inForce.times(who, now)}
+	if e := b.inForce.index.find(a, now.UnixNano()); e != nil {
 		ban := e.view()
 		answer.Ban = &ban
 	}
@@ -144,8 +144,8 @@ func (b *Book) Spare(_ context.Context, a netip.Addr) error {
 		return rhumb.Errorf(rhumb.Invalid, "that is no address")
 	}
 	b.spared.use(a, time.Now().Add(userTime))
-	b.file.changed()
-	for _, ban := range b.end(clientOf(a), func(rhumb.Ban) bool { return true }) {
+	b.inForce.changed()
+	for _, ban := range b.inForce.endFor(a) {
 		b.log.Warn("ban ended, rhumb is used from there", "client", ban.Client, "reference", ban.Reference)
 		b.news.add(rhumb.BanNote{Ended: true, By: "rhumb, which is used from there", Ban: ban})
 	}

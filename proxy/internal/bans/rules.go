@@ -152,16 +152,11 @@ func (b *Book) match(s *service, r *rule, client netip.Addr, at time.Time) {
 			"service", s.name, "rule", r.Name)
 		return
 	}
-	b.banFor(s, r, who)
-}
-
-// banFor bans a client that has matched a rule too often.
-func (b *Book) banFor(s *service, r *rule, who netip.Prefix) {
 	now := time.Now()
-	length := s.bans.Length(b.times(who, now))
+	length := s.bans.Length(b.inForce.times(who, now))
 	ban := rhumb.Ban{Client: who, Reference: newReference(), Reason: reasonOf(r), Stack: s.stack, Service: s.name,
 		Rule: r.Name, Since: now, Until: now.Add(length)}
-	ban, begun := b.begin(ban, func(rhumb.Ban) bool { return true })
+	ban, begun := b.inForce.begin(ban, func(rhumb.Ban) bool { return true })
 	if !begun {
 		return // it is refused already; this request was under way
 	}

@@ -22,17 +22,17 @@ func (b *Book) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return b.saveChanged()
+			return b.file.saveChanged()
 		case now := <-sweep.C:
 			if b.file.resting.Load() {
-				b.followFor(ctx, sweepEvery)
+				b.file.followFor(ctx, sweepEvery)
 			}
-			b.sweep(now)
+			b.inForce.sweep(now)
 		case <-look.C:
 			b.spared.look()
 		case <-save.C:
 			began := time.Now()
-			if err := b.saveChanged(); err != nil {
+			if err := b.file.saveChanged(); err != nil {
 				b.log.Error("bans not written, trying again", "err", err)
 			}
 			save.Reset(max(saveSoonest, saveShare*time.Since(began)))
@@ -40,49 +40,17 @@ func (b *Book) Run(ctx context.Context) error {
 	}
 }
 
-// saveChanged writes the book if it has changed.
-func (b *Book) saveChanged() error {
-	if len(b.file.dirty) == 0 {
-		return nil
-	}
-	return b.save()
-}
-
-// followFor follows the file for a time, as long as the book rests.
-func (b *Book) followFor(ctx context.Context, d time.Duration) {
-	if b.file.path == "" {
-		return
-	}
-	end := time.Now().Add(d)
-	tick := time.NewTicker(followEvery)
-	defer tick.Stop()
-	for b.file.resting.Load() && time.Now().Before(end) {
-		b.follow()
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+// Load takes the bans on disk. A file that can't be parsed is set aside, not deleted.
+func (b *Book) Load() error {
+	b.spared.look()
+	return b.file.load()
 }
 
 // Rest writes the book, and leaves that to another process from then on. What it writes is read.
-func (b *Book) Rest() {
-	b.file.writing <- struct{}{}
-	defer func() { <-b.file.writing }()
-	if len(b.file.dirty) > 0 {
-		if err := b.write(); err != nil {
-			b.log.Error("bans not written for the successor", "err", err)
-		}
-	}
-	b.file.resting.Store(true)
-}
+func (b *Book) Rest() { b.file.rest() }
 
 // Resume takes the book back, because the other process didn't take it.
-func (b *Book) Resume() {
-	b.file.resting.Store(false)
-	b.file.changed()
-}
+func (b *Book) Resume() { b.file.resume() }
 
 // Resting reports whether the book is another process's.
 func (b *Book) Resting() bool { return b.file.resting.Load() }

@@ -23,9 +23,10 @@ const (
 	maxUsers = 1000
 )
 
-func (s *spared) init(trusted []netip.Prefix) {
-	s.trusted, s.users = trusted, map[netip.Addr]time.Time{}
+func newSpared(trusted []netip.Prefix) *spared {
+	s := &spared{trusted: trusted, users: map[netip.Addr]time.Time{}}
 	s.own.Store(&[]netip.Addr{})
+	return s
 }
 
 // impossible are networks that no client has.

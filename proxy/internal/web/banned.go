@@ -8,7 +8,7 @@ import (
 )
 
 // refuses refuses the request of a banned client, and reports whether it has. a is nil if the request isn't logged.
-func (s *Server) refuses(w http.ResponseWriter, r *http.Request, a *access) bool {
+func refuses(s *Server, w http.ResponseWriter, r *http.Request, a *access) bool {
 	if !s.deps.Bans.Any() {
 		return false
 	}
@@ -31,8 +31,11 @@ func (s *Server) refuses(w http.ResponseWriter, r *http.Request, a *access) bool
 // bannedError is before the reference in the access log.
 const bannedError = "the client is banned: "
 
-// refused refuses the request of a banned client, and reports whether it has.
-func (x *exchange) refused() bool {
+// banning is an exchange as the book of bans sees it.
+type banning struct{ *exchange }
+
+// refuses refuses the request of a banned client, and reports whether it has.
+func (x banning) refuses() bool {
 	if !x.c.server.deps.Bans.Any() {
 		return false
 	}
@@ -40,13 +43,13 @@ func (x *exchange) refused() bool {
 	if banned {
 		x.banned = true
 		x.noteError(bannedError + reference)
-		reply{x}.page(page.Banned(reference))
+		reply{x.exchange}.page(page.Banned(reference))
 	}
 	return banned
 }
 
-// count counts the request for the bans.
-func (x *exchange) count() {
+// count counts the request.
+func (x banning) count() {
 	b := x.c.server.deps.Bans
 	if x.banned || !b.Counts(x.backend) {
 		return

@@ -58,7 +58,7 @@ func (x *exchange) run() (more bool) {
 	x.c.watch.begin(x.begun)
 	defer x.end()
 	switch {
-	case x.refused():
+	case banning{x}.refuses():
 	case !x.pass():
 	case !known:
 		reply{x}.page(page.NotFound(&http.Request{Host: r.Host}))
@@ -225,7 +225,7 @@ func (x *exchange) end() {
 	if x.member != nil {
 		x.member.Done()
 	}
-	x.count()
+	banning{x}.count()
 	if x.logged == nil {
 		return
 	}

@@ -235,7 +235,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer a.end()
 		w = a
 	}
-	if s.refuses(w, r, a) {
+	if refuses(s, w, r, a) {
 		return
 	}
 	if r.ProtoMajor == 2 {
