@@ -83,4 +83,3 @@ func (b *Book) Status() rhumb.BanStatus {
 	}
 	return st
 }
-
