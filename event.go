@@ -31,6 +31,7 @@ const (
 	EventHook       EventKind = "hook"      // a hook has ended: Hook is how it went
 	EventWarning    EventKind = "warning"   // a step failed and is tried again, or something is not quite as asked
 	EventLimits     EventKind = "limits"    // limits began to refuse, or have ended to: Text says which
+	EventBan        EventKind = "ban"       // a client was banned, or its ban was ended before its time
 )
 
 // Event is something that happened to a stack.

@@ -7,6 +7,7 @@ type Observing struct {
 	Logs    LogLimits
 	Scrapes map[string]Scrape `json:",omitzero"` // by service
 	Rules   []AlertRule       `json:",omitzero"`
+	Bans    map[string]Bans   `json:",omitzero"` // by service: those with rules about lines of logs
 }
 
 // Observing returns what the stack asks for.
@@ -18,6 +19,12 @@ func (s *Stack) Observing() Observing {
 				o.Scrapes = map[string]Scrape{}
 			}
 			o.Scrapes[s.Services[i].Name] = *m
+		}
+		if b := s.Services[i].Bans.ofLogs(); len(b.On) > 0 {
+			if o.Bans == nil {
+				o.Bans = map[string]Bans{}
+			}
+			o.Bans[s.Services[i].Name] = b
 		}
 	}
 	return o

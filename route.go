@@ -65,6 +65,7 @@ type RouterStatus struct {
 	// Unseen is, by backend of a TCP or UDP listener, why its replicas see the proxy's address instead of their
 	// clients'. "": they see their clients'. nil: unknown, or there is no such backend.
 	Unseen map[string]string `json:",omitzero"`
+	Bans   BanStatus         `json:",omitzero"`
 }
 
 // BackendStats are the connections and requests of a backend since the proxy started.

@@ -116,6 +116,7 @@ type Service struct {
 	// AcceptProxy expects such a header at the beginning of trusted proxies' connections to its ports.
 	AcceptProxy bool    `json:",omitzero"`
 	Limits      []Limit `json:",omitzero"` // what clients may ask of it through the proxy
+	Bans        Bans    `json:",omitzero"` // for what its clients are banned
 }
 
 // Served reports whether the proxy serves the service.

@@ -45,6 +45,7 @@ type Backend struct {
 	AccessLog bool          `json:",omitzero"` // a line is written for each HTTP request
 	Endpoints []Endpoint    `json:",omitzero"`
 	Limits    []Limit       `json:",omitzero"` // what clients may ask of it
+	Bans      Bans          `json:",omitzero"` // for what clients are banned
 }
 
 // Endpoint is the address of one replica's port.
@@ -114,6 +115,7 @@ func (t Table) Clone() Table {
 	for i := range t.Backends {
 		t.Backends[i].Endpoints = cloneList(t.Backends[i].Endpoints)
 		t.Backends[i].Limits = cloneLimits(t.Backends[i].Limits)
+		t.Backends[i].Bans = t.Backends[i].Bans.clone()
 	}
 	t.Segments = cloneList(t.Segments)
 	for i := range t.Segments {
@@ -145,7 +147,7 @@ func (t Table) Equal(o Table) bool {
 
 func (b Backend) equal(o Backend) bool {
 	return b.Name == o.Name && b.Stack == o.Stack && b.Service == o.Service && b.Hold == o.Hold &&
-		b.AccessLog == o.AccessLog && SameLimits(b.Limits, o.Limits) &&
+		b.AccessLog == o.AccessLog && SameLimits(b.Limits, o.Limits) && b.Bans.Equal(o.Bans) &&
 		slices.EqualFunc(b.Endpoints, o.Endpoints, Endpoint.equal)
 }
 

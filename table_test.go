@@ -31,6 +31,10 @@ func fullTable() rhumb.Table {
 				Route: "h/p", Paths: []string{"/l"}, Rate: rhumb.Rate{Count: 20, Per: time.Second}, Burst: 40,
 				By: rhumb.ByClient, Connections: 3, Body: 4, Status: 503, Observe: true,
 			}},
+			Bans: rhumb.Bans{For: time.Minute, Grow: 2, Max: time.Hour, Private: true, On: []rhumb.BanRule{{
+				Name: "n", Status: []rhumb.StatusRange{{From: 400, To: 499}}, Paths: []string{"/p"},
+				Methods: []string{"GET"}, Log: "l", Match: "m", Count: 5, In: time.Minute,
+			}}},
 		}},
 		Segments: []rhumb.Segment{{
 			Network: "n", ID: "i", Stack: "shop", Bridge: "br", Subnet: netip.MustParsePrefix("10.0.0.0/24"),

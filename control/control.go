@@ -117,6 +117,9 @@ func (c *Control) Hold(ctx context.Context) error {
 	return err
 }
 
+// Announce stores an event that happened outside of the stacks' deployments, and passes it to those that follow events.
+func (c *Control) Announce(ctx context.Context, e rhumb.Event) { c.events.Announce(ctx, e) }
+
 // watch has the runners look whose replicas the engine says may have changed. It watches again when the engine's stream
 // ends.
 func (c *Control) watch(ctx context.Context) {

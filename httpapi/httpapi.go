@@ -37,6 +37,7 @@ type Services struct {
 	Alerts     rhumb.Alerts
 	Explainer  rhumb.Explainer
 	Dashboard  rhumb.Dashboard
+	Bans       rhumb.BanBook
 }
 
 // All returns the services of a server that offers all that rhumb.Server has.
@@ -66,6 +67,7 @@ func (s Services) sets() []set {
 		{"alerts", s.Alerts != nil, func(a *api) { a.alerts(s.Alerts) }},
 		{"explanations", s.Explainer != nil, func(a *api) { a.explainer(s.Explainer) }},
 		{"a dashboard", s.Dashboard != nil, func(a *api) { a.dashboard(s.Dashboard) }},
+		{"bans", s.Bans != nil, func(a *api) { a.bans(s.Bans) }},
 	}
 }
 

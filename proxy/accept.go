@@ -14,6 +14,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/bans"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/rate"
@@ -28,6 +29,7 @@ type acceptor struct {
 	balancer   *backend.Balancer
 	http       *web.Server
 	tcp        *tcpServer
+	bans       *bans.Book
 	tls        *tls.Config
 	trusted    []netip.Prefix // peers that may name their clients in a preamble
 	entryNamed bool           // they do so on the entries
@@ -41,7 +43,7 @@ func (a *acceptor) serve(s *socket.Socket) *listener {
 	l := &listener{Socket: s}
 	if s.UDP != nil {
 		l.udp = newUDPListener(s.UDP)
-		u := &udpServer{udpListener: l.udp, balancer: a.balancer, limits: a.limits,
+		u := &udpServer{udpListener: l.udp, balancer: a.balancer, limits: a.limits, bans: a.bans,
 			backend: func() string { return a.served.load().Listeners[s.Bound].Backend }}
 		a.conns.work.Go(u.run)
 		return l
@@ -109,6 +111,10 @@ func (a *acceptor) serveAs(c *inbound.Conn, l rhumb.Listener) (rest func()) {
 		a.http.Serve(c)
 		return nil
 	case l.Protocol == rhumb.HTTPS:
+		if _, banned := a.bans.Refuses(clientOf(c)); banned { // a trusted proxy never is
+			c.Close()
+			return nil
+		}
 		a.conns.shaking.Add(1)
 		return func() {
 			defer a.conns.shaking.Done()

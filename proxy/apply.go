@@ -80,6 +80,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 // holds the turn.
 func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket) {
 	p.certs.Manage(ctx, t)
+	p.bans.serve(t)
 	if !p.ended { // otherwise no new connection of TCP or UDP comes here
 		p.clients.prepare(ctx, t)
 	}
@@ -123,6 +124,8 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	defer p.turn.end()
 	p.certs.Manage(ctx, t)
 	p.clients.prepare(ctx, t)
+	p.bans.load()
+	p.bans.serve(t)
 	p.listeners.bindMissing(ctx, p.served.swap(t))
 	p.log.Info("saved table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
 	return nil

@@ -10,6 +10,15 @@ import (
 	"rhumb/proxy/internal/wire"
 )
 
+// operationsOf returns what the proxy does at its control socket.
+func operationsOf(p *Proxy) http.Handler {
+	mux := wire.Mux(p)
+	wire.AddBook(mux, p.bans.book, p.bans.resting)
+	wire.HandleTestify(mux, p.http.Testimonies.Give)
+	mux.HandleFunc("POST /takeover", p.handOver)
+	return mux
+}
+
 // handOver is the old proxy's side of a takeover.
 func (p *Proxy) handOver(w http.ResponseWriter, r *http.Request) {
 	s, err := wire.SuccessorOf(w)
@@ -40,7 +49,9 @@ func (p *Proxy) offer(s *wire.Successor) error {
 	for _, l := range p.listeners.all() {
 		sockets = append(sockets, l.Socket)
 	}
+	p.bans.rest()
 	if err := s.Give(p.served.load().Table, sockets, &p.before); err != nil {
+		p.bans.resume()
 		return err
 	}
 	p.ended = true
@@ -81,6 +92,7 @@ func (p *Proxy) inherit(ctx context.Context) (*wire.Inheritance, error) {
 	p.log.Info("taking over", "pid", got.PID, "version", t.Version, "sockets", len(got.Sockets))
 	p.turn.wait()
 	defer p.turn.end()
+	p.bans.load()
 	p.swap(ctx, t, got.Sockets)
 	return got, nil
 }

@@ -37,6 +37,8 @@ type Options struct {
 	// succeed each other have the same. "": it makes nothing, and replicas see the proxy's address.
 	Instance     string
 	Lives        Lives        // nil: a dead replica stays in until the daemon takes it out
+	Firewall     string       // whose table in the kernel drops banned clients; "": the kernel drops none
+	CrowdSec     CrowdSec     // whose decisions are enforced too
 	StandardHTTP bool         // HTTP/1 is served by the standard library, which costs more
 	Access       io.Writer    // gets a line for each request to a backend with an access log; nil: there are none
 	Log          *slog.Logger // nil: nothing is logged
@@ -54,6 +56,7 @@ type Proxy struct {
 	clients   *clientKeeper
 	http      *web.Server
 	certs     Certificates
+	bans      *banning
 	conns     conns
 	started   time.Time
 	running   chan struct{} // closed once tables are taken
@@ -123,11 +126,16 @@ func New(o Options) (*Proxy, error) {
 	p.clients = newClientKeeper(o.Instance, o.Log)
 	balancer := backend.New(&p.served.now, p.limits)
 	balancer.Transparent = p.clients.dials()
+	tcp := &tcpServer{served: p.served, balancer: balancer, limits: p.limits}
+	var err error
+	if p.bans, err = newBanning(o, tcp.flows.Cut); err != nil {
+		return nil, err
+	}
+	tcp.bans = p.bans.book
 	p.http = web.New(web.Deps{Served: &p.served.now, Balancer: balancer, Certificates: p.certs,
 		Trusted: o.TrustedProxies, Limits: p.limits, Standard: o.StandardHTTP,
-		Access: o.Access, Log: o.Log})
-	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http,
-		tcp: &tcpServer{served: p.served, balancer: balancer, limits: p.limits},
+		Bans: p.bans.book, Access: o.Access, Log: o.Log})
+	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http, tcp: tcp, bans: p.bans.book,
 		tls: inbound.TLSConfig(p.certs.Certificate), places: make(limits.Places, p.limits.TotalConns),
 		trusted: o.TrustedProxies, entryNamed: o.AcceptProxy, limits: p.limits, log: o.Log}
 	p.listeners = newListeners(accept.serve, o.Log)
@@ -158,7 +166,8 @@ func (p *Proxy) Status(ctx context.Context) (rhumb.RouterStatus, error) {
 	open, busy := p.open(nil)
 	st := rhumb.RouterStatus{Table: s.Table, Open: open, Busy: busy, Backends: s.Stats(),
 		Certificates: p.certs.Status(), Unbound: p.listeners.unboundNow(), Started: p.started, PID: os.Getpid(),
-		Goroutines: runtime.NumGoroutine(), Version: p.options.Version, Unseen: p.clients.unseen(s.Table)}
+		Goroutines: runtime.NumGoroutine(), Version: p.options.Version, Unseen: p.clients.unseen(s.Table),
+		Bans: p.bans.status()}
 	innerOpen, innerBusy := p.segments.Open(ctx)
 	add(open, innerOpen)
 	add(busy, innerBusy)

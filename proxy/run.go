@@ -41,8 +41,9 @@ func (p *Proxy) Run(ctx context.Context) error {
 		deaths := &deathWatch{lives: p.options.Lives, served: p.served, segments: p.segments, log: p.log}
 		running.Go(func() { deaths.run(tasks) })
 	}
+	running.Go(func() { p.bans.run(tasks) })
 	if control != nil {
-		running.Go(func() { wire.Serve(tasks, control, p.calls(), p.log) })
+		running.Go(func() { wire.Serve(tasks, control, operationsOf(p), p.log) })
 	}
 	running.Go(func() { p.keepBinding(tasks) })
 	limits := &limitWatch{log: p.log}
@@ -53,19 +54,12 @@ func (p *Proxy) Run(ctx context.Context) error {
 		close(p.stopping)
 		p.segments.disown()
 		p.clients.disown()
+		p.bans.rest() // before another proxy can start
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
 	case <-p.succeeded:
 		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())
 	}
 	return nil
-}
-
-// calls answers on the control socket.
-func (p *Proxy) calls() http.Handler {
-	mux := wire.Mux(p)
-	mux.HandleFunc("POST /takeover", p.handOver)
-	wire.HandleTestify(mux, p.http.Testimonies.Give)
-	return mux
 }
 
 // start begins to serve what an old proxy hands over, or the table on disk. It returns the control socket, or nil if

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/bans"
 	"rhumb/proxy/internal/flow"
 	"rhumb/proxy/internal/inbound"
 )
@@ -15,6 +17,7 @@ type tcpServer struct {
 	served   *served
 	balancer *backend.Balancer
 	limits   Limits
+	bans     *bans.Book
 	flows    flow.Flows
 }
 
@@ -22,6 +25,11 @@ type tcpServer struct {
 // the connection, and closes c.
 func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName string) error {
 	defer c.Close()
+	client := clientOf(c)
+	if _, banned := s.bans.Refuses(client); banned {
+		return nil
+	}
+	s.bans.Note(backendName, bans.Request{Client: client})
 	var conn *backend.Conn
 	var member *backend.Member
 	client, called := inbound.CallerOf(c)
@@ -46,7 +54,7 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 	cut := context.AfterFunc(ctx, end)
 	defer cut()
 	f := flow.New(end, c.TCPConn, conn.TCPConn)
-	f.Bound, f.Bytes = c.Bound, member.Bytes()
+	f.Bound, f.Bytes, f.Client = c.Bound, member.Bytes(), client
 	for _, flows := range []*flow.Flows{&s.flows, member.Flows()} {
 		flows.Add(f)
 		defer flows.Remove(f)
@@ -60,4 +68,10 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 		}
 	}
 	return nil
+}
+
+// clientOf returns the address of the client at the other end of a connection.
+func clientOf(c *inbound.Conn) netip.Addr {
+	ap, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // an address that isn't one is invalid, and never banned
+	return ap.Addr().Unmap().WithZone("")
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/bans"
 	"rhumb/proxy/internal/flow"
 	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/socket"
@@ -66,6 +67,7 @@ type udpServer struct {
 	*udpListener
 	balancer *backend.Balancer
 	limits   Limits
+	bans     *bans.Book
 	backend  func() string // the listener's, in the table that is served
 }
 
@@ -80,6 +82,9 @@ func (s *udpServer) run() {
 		}
 		if err != nil {
 			continue // an ICMP error of an earlier answer
+		}
+		if _, banned := s.bans.Refuses(addr.Addr()); banned {
+			continue
 		}
 		ses := s.session(udpClient{addr: addr, local: socket.LocalOf(oob[:m])})
 		if ses != nil {

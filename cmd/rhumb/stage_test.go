@@ -22,6 +22,7 @@ type stage struct {
 	origin  string // of the last release
 	*kept
 	*measured
+	banBook
 }
 
 // hoursAgo returns a time so long ago that tables always print the same age.

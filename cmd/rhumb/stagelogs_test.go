@@ -18,7 +18,7 @@ import (
 func servicesOf(s *stage) httpapi.Services {
 	all := httpapi.All(s)
 	all.Observer, all.Forwarding = s, s
-	all.Metrics, all.Alerts, all.Explainer, all.Dashboard = s, s, s, s
+	all.Metrics, all.Alerts, all.Explainer, all.Dashboard, all.Bans = s, s, s, s, s
 	return all
 }
 

@@ -62,7 +62,7 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 		}
 	}
 	t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: stack, Service: s.Name, Hold: s.Hold,
-		AccessLog: s.AccessLog, Limits: s.Limits})
+		AccessLog: s.AccessLog, Limits: s.Limits, Bans: s.Bans})
 	return &t.Backends[len(t.Backends)-1]
 }
 
@@ -76,7 +76,7 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 		if s == nil || b.Stack != stack {
 			continue
 		}
-		b.AccessLog, b.Limits = s.AccessLog, s.Limits
+		b.AccessLog, b.Limits, b.Bans = s.AccessLog, s.Limits, s.Bans
 		acceptPreambles(t, b.Name, s.AcceptProxy)
 		if !open {
 			b.Hold = s.Hold

@@ -64,9 +64,9 @@ func TestOnlyTheStacksOwnBackendsAreConfigured(t *testing.T) {
 	}}
 	limits := []rhumb.Limit{{Rate: rhumb.Rate{Count: 20, Per: time.Second}, Burst: 40}}
 	model := &rhumb.Stack{Name: "shop", Services: []rhumb.Service{{Name: "web", Hold: time.Minute, AccessLog: true,
-		Limits: limits}}}
+		Limits: limits, Bans: rhumb.Bans{For: time.Minute}}}}
 	want := table.Clone()
-	want.Backends[2].AccessLog, want.Backends[2].Limits = true, limits
+	want.Backends[2].AccessLog, want.Backends[2].Limits, want.Backends[2].Bans.For = true, limits, time.Minute
 	if Configure(&table, "shop", model, true); !table.Equal(want) {
 		t.Errorf("while a deployment is open: %+v", table.Backends)
 	}

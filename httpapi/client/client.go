@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 
 	"rhumb"
@@ -25,6 +26,9 @@ const maxAnswer = 64 << 20
 
 // Client calls one daemon. Its connections are opened as they are needed.
 type Client struct {
+	// From is the address from which this machine is used over SSH, if it is known. The server's bans spare it.
+	From netip.Addr
+
 	host string
 	base string // "http://rhumb/v1"
 	http *http.Client
@@ -80,6 +84,9 @@ func (c *Client) do(
 	}
 	for k, v := range header {
 		req.Header[k] = v
+	}
+	if c.From.IsValid() {
+		req.Header.Set(wire.HeaderFrom, c.From.String())
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -42,6 +42,17 @@ var request = rhumb.DeployRequest{
 
 // calls is every method of whole.
 var calls = map[string]func(context.Context, whole) (any, error){
+	"Bans": func(ctx context.Context, s whole) (any, error) { return s.Bans(ctx) },
+	"Ban": func(ctx context.Context, s whole) (any, error) {
+		return s.Ban(ctx, rhumb.BanOrder{Client: netip.MustParsePrefix("203.0.113.7/32"), For: time.Hour, Reason: "a <b>",
+			By: "ada", Private: true})
+	},
+	"Unban": func(ctx context.Context, s whole) (any, error) {
+		return s.Unban(ctx, netip.MustParsePrefix("2001:db8::/48"))
+	},
+	"WhyBanned": func(ctx context.Context, s whole) (any, error) {
+		return s.WhyBanned(ctx, netip.MustParseAddr("2001:db8::7"))
+	},
 	"Plan": func(ctx context.Context, s whole) (any, error) { return s.Plan(ctx, request) },
 	"Deploy": func(ctx context.Context, s whole) (any, error) {
 		var news []rhumb.Event

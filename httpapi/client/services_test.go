@@ -23,6 +23,7 @@ type whole interface {
 	rhumb.Alerts
 	rhumb.Explainer
 	rhumb.Dashboard
+	rhumb.BanBook
 }
 
 // serve serves s on a unix socket and returns a client for it.
@@ -34,7 +35,7 @@ func serve(t *testing.T, s whole) *client.Client {
 func allOf(s whole) httpapi.Services {
 	all := httpapi.All(s)
 	all.Observer, all.Forwarding = s, s
-	all.Metrics, all.Alerts, all.Explainer, all.Dashboard = s, s, s, s
+	all.Metrics, all.Alerts, all.Explainer, all.Dashboard, all.Bans = s, s, s, s, s
 	return all
 }
 

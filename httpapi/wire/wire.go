@@ -29,3 +29,7 @@ const (
 	// NDJSON is the content type of streams: one JSON Item a line; empty lines mean nothing.
 	NDJSON = "application/x-ndjson"
 )
+
+// HeaderFrom is the field of a request that has the address from which its sender's machine is used, if the sender
+// knows that.
+const HeaderFrom = "Rhumb-From"

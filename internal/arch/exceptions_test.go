@@ -15,9 +15,9 @@ var wideInterfaces = map[string]exception{
 // manyMethods are the types that may have more methods than maxMethods.
 var manyMethods = map[string]exception{
 	"compose.inspector":                      {42, "one method for each kind of value that can be wrong"},
-	"compose/internal/convert.converter":     {92, "one method for each key that is converted"},
+	"compose/internal/convert.converter":     {93, "one method for each key that is converted"},
 	"engine/docker/internal/drawing.drawing": {27, "one method for each part of a container's specification"},
-	"httpapi.api":                            {22, "one method for each set of operations"},
-	"httpapi/client.Client":                  {47, "the API's sets, one method each"},
+	"httpapi.api":                            {23, "one method for each set of operations"},
+	"httpapi/client.Client":                  {51, "the API's sets, one method each"},
 	"sqlite.Store":                           {42, "the store's ports, one method each"},
 }

@@ -59,6 +59,8 @@ func (t *traffic) sample(ctx context.Context, at time.Time) {
 			t.board.set(float64(n), "rhumb_replica_open", p.labels...)
 		}
 	}
+	t.board.set(float64(s.Bans.Active), "rhumb_bans_active")
+	t.board.set(float64(s.Bans.Refused), "rhumb_banned_requests_total")
 	for _, c := range s.Certificates {
 		if !c.NotAfter.IsZero() {
 			t.board.set(unixSeconds(c.NotAfter), "rhumb_certificate_expires_seconds", "host", c.Host)

@@ -29,7 +29,7 @@ func TestTheProxysCountersAreMeasured(t *testing.T) {
 	for _, r := range []rhumb.Replica{web, idle, db} {
 		ro.listed.replicas = append(ro.listed.replicas, placed{Replica: r, labels: labelsOf(&r)})
 	}
-	p := &router{status: rhumb.RouterStatus{PID: 7, Goroutines: 8,
+	p := &router{status: rhumb.RouterStatus{PID: 7, Goroutines: 8, Bans: rhumb.BanStatus{Active: 5, Refused: 6},
 		Table: rhumb.Table{Backends: []rhumb.Backend{{Name: "shop/web:8000", Stack: "shop", Service: "web",
 			Endpoints: []rhumb.Endpoint{{Replica: "a"}, {Replica: "b"}}}}},
 		Open: map[string]int{"a": 4, "unknown": 5},
@@ -55,6 +55,7 @@ func TestTheProxysCountersAreMeasured(t *testing.T) {
 	}
 	all := r.now("")
 	for name, want := range map[string]float64{
+		"rhumb_bans_active": 5, "rhumb_banned_requests_total": 6,
 		"rhumb_requests_total{" + labels + "}": 10, "rhumb_request_errors_total{" + labels + "}": 3,
 		"rhumb_request_bytes_total{" + labels + "}": 10, "rhumb_response_bytes_total{" + labels + "}": 20,
 		"rhumb_request_duration_seconds_sum{" + labels + "}":   90,
@@ -75,7 +76,7 @@ func TestTheProxysCountersAreMeasured(t *testing.T) {
 			t.Errorf("%s is %v (%v), want %v", name, got, ok, want)
 		}
 	}
-	if n := len(rhumb.LatencyBuckets) + 1 + 2 + 2*4 + 4 + 2 + 1 + 2; len(all) != n {
+	if n := len(rhumb.LatencyBuckets) + 1 + 2 + 2*4 + 4 + 2 + 1 + 2 + 2; len(all) != n {
 		t.Errorf("%d series, want %d: %v", len(all), n, all)
 	}
 	if got := tr.proxy(); got != (process{name: "", asked: true, up: true, pid: 7, goroutines: 8}) {

@@ -3,8 +3,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -96,7 +98,22 @@ func (a *App) With(do func(*client.Client) error) error {
 		return err
 	}
 	defer c.Close()
+	if strings.HasPrefix(cmp.Or(a.Server(), client.DefaultHost), "unix://") {
+		c.From = UsedFrom()
+	}
 	return do(c)
+}
+
+// UsedFrom returns the address from which this machine is used over SSH. It is invalid if that isn't known: sudo, for
+// example, keeps it from programs.
+func UsedFrom() netip.Addr {
+	for _, name := range []string{"SSH_CLIENT", "SSH_CONNECTION"} {
+		text, _, _ := strings.Cut(os.Getenv(name), " ")
+		if a, err := netip.ParseAddr(text); err == nil {
+			return a.Unmap().WithZone("")
+		}
+	}
+	return netip.Addr{}
 }
 
 // User returns the user at the terminal; there may be none.

@@ -25,5 +25,6 @@ func Commands(a *cli.App) []*cobra.Command {
 		alertsCommand(a),
 		whyCommand(a),
 		dashboardCommand(a),
+		bansCommand(a),
 	}
 }

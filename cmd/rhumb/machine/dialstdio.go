@@ -28,6 +28,7 @@ func DialStdioCommand(a *cli.App) *cobra.Command {
 					return err
 				}
 			}
+			sayFrom(ctx, socket)
 			d := net.Dialer{Timeout: 10 * time.Second}
 			conn, err := d.DialContext(ctx, "unix", socket)
 			if err != nil {
@@ -50,6 +51,26 @@ func DialStdioCommand(a *cli.App) *cobra.Command {
 	cmd.Hidden = true
 	cmd.Flags().StringVar(&socket, "socket", "", "use this `SOCKET` of the server (RHUMB_HOST)")
 	return cmd
+}
+
+// sayTime is how long an answer to sayFrom is waited for.
+const sayTime = time.Second
+
+// sayFrom has the server's bans spare the address from which ssh has come. A client at the other end doesn't know it.
+func sayFrom(ctx context.Context, socket string) {
+	from := cli.UsedFrom()
+	if !from.IsValid() {
+		return
+	}
+	c, err := client.New("unix://" + socket)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.From = from
+	ctx, cancel := context.WithTimeout(ctx, sayTime)
+	defer cancel()
+	_, _ = c.WhyBanned(ctx, from) // any call says it; an older server doesn't know this one
 }
 
 // ownSocket returns the socket that commands on this machine use.

@@ -50,6 +50,7 @@ func (f *proxyFlags) flags(cmd *cobra.Command) {
 		"believe X-Forwarded-* headers from these `NETWORKS`")
 	fs.BoolVar(&f.conf.AcceptProxy, "accept-proxy-protocol", false,
 		"expect the PROXY protocol from --trusted-proxies, where routes are served")
+	f.conf.CrowdSecFlags(fs)
 	fs.StringVar(&f.conf.DockerHost, "docker-host", f.conf.DockerHost,
 		"watch for dead replicas at this engine: a local unix:// `SOCKET`")
 	fs.StringVar(&f.conf.Observe, "observe", f.conf.Observe,
@@ -85,7 +86,7 @@ func proxy(ctx context.Context, a *cli.App, f proxyFlags) error {
 		return err
 	}
 	o := proxyd.Options{State: f.state, Socket: f.socket, TrustedProxies: trusted, DockerHost: f.conf.DockerHost,
-		AcceptProxy: f.conf.AcceptProxy, Version: a.Version}
+		AcceptProxy: f.conf.AcceptProxy, Version: a.Version, CrowdSec: f.conf.CrowdSec}
 	if f.conf.Observe == "off" {
 		o.Log = newLog(a.Stderr, f.conf.LogFormat, nil)
 		return proxyd.Run(ctx, o)

@@ -67,9 +67,13 @@ func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallF
 			return err
 		}
 	}
-	forget := proxyd.Forgetting(state.Folder(conf.Data).Proxy()) // before the folder is removed
+	folder := state.Folder(conf.Data).Proxy()
+	forget, tidy := proxyd.Forgetting(folder), proxyd.Tidy(folder) // before the folder is removed
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
 		return err
+	}
+	if err := tidy(); err != nil {
+		fmt.Fprintf(a.Stderr, "warning: the table of bans in the kernel's firewall was not removed: %s\n", err)
 	}
 	return farewell(ctx, a, conf, f.purge, forget())
 }

@@ -18,6 +18,7 @@ import (
 	"rhumb/internal/together"
 	"rhumb/internal/unixsocket"
 	"rhumb/observe"
+	"rhumb/proxy"
 )
 
 // Options configures a process that keeps logs.
@@ -98,14 +99,16 @@ func run(ctx context.Context, o Options,
 	}
 	values := measuredOrNot(o, kept)
 	defer values.close()
+	watch := newBanWatch(proxy.DialBook(o.Data.ProxySocket()).ReportMatches, o.Log)
 	asked, err := openObserving(o.State, func(stack string, o rhumb.Observing) {
 		kept.SetLimits(stack, o.Logs)
 		values.set(stack, o)
+		watch.set(stack, o)
 	})
 	if err != nil {
 		return err
 	}
-	to := sink{values.counting(kept), out}
+	to := sink{values.counting(watch.watching(kept)), out}
 	from, done, err := collecting(o, to)
 	if err != nil {
 		return err
@@ -114,7 +117,7 @@ func run(ctx context.Context, o Options,
 	k := link.Keeper{Version: o.Version, Observer: kept, Forwarding: to, Drained: from.Drained, Observe: asked.change,
 		Log: o.Log}
 	values.offer(&k)
-	return serve(ctx, o, k, append(values.parts(), kept.Run, outlive(from.Run, out.Run))...)
+	return serve(ctx, o, k, append(values.parts(), watch.run, kept.Run, outlive(from.Run, out.Run))...)
 }
 
 // serve answers the daemon until ctx ends, and runs the parts meanwhile.

@@ -27,6 +27,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	AcceptProxy    bool   // they begin connections to the entries with a header of the PROXY protocol
 	DockerHost     string // the engine that reports the deaths of replicas
+	CrowdSec       proxy.CrowdSec
 	Version        string
 	Access         io.Writer // gets the access log; nil: there is none
 	Log            *slog.Logger
@@ -45,7 +46,7 @@ func Run(ctx context.Context, o Options) error {
 	defer done()
 	instance := vip.InstanceOf(o.State)
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
-		Version: o.Version, Instance: instance, AcceptProxy: o.AcceptProxy,
+		Version: o.Version, Instance: instance, AcceptProxy: o.AcceptProxy, Firewall: instance, CrowdSec: o.CrowdSec,
 		Limits: proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
 		Segments: vip.New(vip.Options{Instance: instance, Log: o.Log})})
 	if err != nil {
@@ -109,4 +110,11 @@ func notifyServing(ctx context.Context, serving <-chan struct{}, log *slog.Logge
 	case <-ctx.Done():
 	}
 	return nil
+}
+
+// Tidy returns what removes from the kernel's firewall what the proxy of a state folder has left. The proxy must have
+// ended by then.
+func Tidy(folder string) func() error {
+	instance := vip.InstanceOf(folder)
+	return func() error { return proxy.RemoveFirewall(instance) }
 }

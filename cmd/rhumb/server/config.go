@@ -10,6 +10,7 @@ import (
 	"rhumb"
 	"rhumb/cmd/rhumb/state"
 	"rhumb/httpapi/client"
+	"rhumb/proxy"
 )
 
 // Config is how a server is configured. DefaultConfig returns the usual one.
@@ -22,7 +23,8 @@ type Config struct {
 	DiskLimit      int      // percent at which a disk is too full for anything new; 100: never
 	TrustedProxies []string // networks whose X-Forwarded-* are believed
 	AcceptProxy    bool     // they begin connections to the entries with a header of the PROXY protocol
-	LogFormat      string   // "text" or "json"
+	CrowdSec       proxy.CrowdSec
+	LogFormat      string // "text" or "json"
 	TLS            TLSConfig
 	Proxy          string // "own": the server starts it and keeps it running; "external": another service does
 	Observe        string // the process that keeps logs: "own" or "external", as Proxy, or "off": there is none
@@ -46,6 +48,9 @@ func (c *Config) locate() error {
 	}
 	if c.Socket, err = filepath.Abs(c.Socket); err != nil {
 		return rhumb.Errorf(rhumb.Invalid, "--socket %s: %w", c.Socket, err)
+	}
+	if err := c.locateCrowdSec(); err != nil {
+		return err
 	}
 	if err := c.Observer.Locate(); err != nil {
 		return err
@@ -142,10 +147,34 @@ func (c *Config) Flags(fs *pflag.FlagSet) {
 		"believe X-Forwarded-* headers from these `NETWORKS`")
 	fs.BoolVar(&c.AcceptProxy, "accept-proxy-protocol", c.AcceptProxy,
 		"expect the PROXY protocol from --trusted-proxies, where routes are served")
+	c.CrowdSecFlags(fs)
 	fs.StringVar(&c.Observe, "observe", c.Observe,
 		"keep logs with this `PROCESS`: own (the server keeps it running), external (another service does) or off")
 	c.Observer.Flags(fs)
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "log in this `FORMAT`: text or json")
+}
+
+// CrowdSecFlags adds the flags of the bans that CrowdSec decides on.
+func (c *Config) CrowdSecFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&c.CrowdSec.URL, "crowdsec", c.CrowdSec.URL,
+		"ban as the local API of CrowdSec at this `URL` decides")
+	fs.StringVar(&c.CrowdSec.KeyFile, "crowdsec-key-file", c.CrowdSec.KeyFile,
+		"use the key in this `FILE` for it, as cscli bouncers add prints it")
+}
+
+// locateCrowdSec makes the path of the key absolute, and refuses one of the two flags without the other.
+func (c *Config) locateCrowdSec() error {
+	if (c.CrowdSec.URL == "") != (c.CrowdSec.KeyFile == "") {
+		return rhumb.Errorf(rhumb.Invalid, "--crowdsec and --crowdsec-key-file need each other")
+	}
+	if c.CrowdSec.KeyFile == "" {
+		return nil
+	}
+	var err error
+	if c.CrowdSec.KeyFile, err = filepath.Abs(c.CrowdSec.KeyFile); err != nil {
+		return rhumb.Errorf(rhumb.Invalid, "--crowdsec-key-file %s: %w", c.CrowdSec.KeyFile, err)
+	}
+	return nil
 }
 
 func (c *Config) folder() state.Folder { return state.Folder(c.Data) }

@@ -38,7 +38,7 @@ func proxyProcess(conf Config, router rhumb.Router) process {
 		name: "proxy", title: "the proxy", logFile: folder.ProxyLog(), inherits: true,
 		args: append(accept, "--state", folder.Proxy(), "--socket", folder.ProxySocket(), "--log-format", conf.LogFormat,
 			"--trusted-proxies", strings.Join(conf.TrustedProxies, ","), "--docker-host", conf.DockerHost,
-			"--observe", conf.Observe),
+			"--observe", conf.Observe, "--crowdsec", conf.CrowdSec.URL, "--crowdsec-key-file", conf.CrowdSec.KeyFile),
 		answers: func(ctx context.Context) (int, error) {
 			st, err := router.Status(ctx)
 			return st.PID, err

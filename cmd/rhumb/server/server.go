@@ -63,13 +63,14 @@ func Serve(ctx context.Context, conf Config, version string, lines Lines, log *s
 	if err != nil {
 		return err
 	}
-	api := httpapi.New(services(conf, c, b, kept), log)
+	desk := newBanDesk(proxy.DialBook(conf.folder().ProxySocket()), c, log)
+	api := desk.handler(httpapi.New(services(conf, c, b, kept, desk.book), log))
 	if err := sdnotify.Ready(); err != nil {
 		log.Warn("systemd not notified", "err", err)
 	}
 	log.Info("server started", "version", version, "socket", conf.Socket, "data", conf.Data, "http", conf.HTTP)
 	serve := func(ctx context.Context) error { return httpapi.Serve(ctx, ln, api, log) }
-	err = together.Run(ctx, keeper.run, keepObserve(conf, kept, log), asked.run, c.Hold, serve)
+	err = together.Run(ctx, keeper.run, keepObserve(conf, kept, log), asked.run, desk.run, c.Hold, serve)
 	log.Info("server stopped", "err", err)
 	return err
 }
@@ -81,7 +82,7 @@ func closeStore(store io.Closer, log *slog.Logger) {
 }
 
 // services are what this server offers. A new capability is one more line.
-func services(conf Config, c *control.Control, b builder, kept *link.Link) httpapi.Services {
+func services(conf Config, c *control.Control, b builder, kept *link.Link, book rhumb.BanBook) httpapi.Services {
 	s := httpapi.Services{
 		Deployer: c,
 		Stacks:   c,
@@ -90,6 +91,7 @@ func services(conf Config, c *control.Control, b builder, kept *link.Link) httpa
 		Insides:  c,
 		Values:   c,
 		Builder:  b,
+		Bans:     book,
 	}
 	if conf.Observe != "off" {
 		s.Observer, s.Forwarding, s.Metrics, s.Alerts = kept, kept, kept, kept

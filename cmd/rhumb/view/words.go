@@ -69,7 +69,7 @@ func deedOf(e rhumb.Event) string {
 		}
 	case rhumb.EventPull:
 		what = "pulling"
-	case rhumb.EventWarning, rhumb.EventBackoff, rhumb.EventLimits:
+	case rhumb.EventWarning, rhumb.EventBackoff, rhumb.EventLimits, rhumb.EventBan:
 		what = ""
 	case rhumb.EventFailed:
 		if e.Failure != nil && e.Failure.Reason != "" && e.Text == "" {

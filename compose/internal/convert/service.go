@@ -24,7 +24,7 @@ const (
 func (c *converter) service(s types.ServiceConfig) rhumb.Service {
 	x := c.extras[s.Name]
 	out := rhumb.Service{Name: s.Name, Container: c.container(s), Pull: c.pull(s), Job: c.awaited[s.Name],
-		Routes: x.Routes, AccessLog: x.AccessLog, Metrics: x.Metrics, Limits: x.Limits,
+		Routes: x.Routes, AccessLog: x.AccessLog, Metrics: x.Metrics, Limits: x.Limits, Bans: x.Bans,
 		SendProxy: x.SendProxy, AcceptProxy: x.AcceptProxy}
 	out.Ports, out.Container.HostPorts = c.ports(s)
 	out.Container.Expose = c.expose(s, x.Routes)

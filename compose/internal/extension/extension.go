@@ -31,6 +31,7 @@ type Service struct {
 	SendProxy   rhumb.ProxyProtocol // "" if not set
 	AcceptProxy bool
 	Limits      []rhumb.Limit // those of routes too
+	Bans        rhumb.Bans
 }
 
 // Read reads the x-rhumb of a service. raw is the Compose library's value, or nil if the service has none. Mistakes go
@@ -72,6 +73,8 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 			x.SendProxy, x.AcceptProxy = readProxyProtocol(at, v)
 		case "limits":
 			x.Limits = append(readLimits(at, v), x.Limits...)
+		case "bans":
+			x.Bans = readBans(at, v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}

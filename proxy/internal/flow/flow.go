@@ -4,6 +4,7 @@ package flow
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,8 @@ type Flow struct {
 	Due   time.Duration  // how long an answer to the client may be due; 0: until it comes
 	Bound socket.Binding // where the client connected; zero if it doesn't matter
 	Bytes *Bytes         // what counts the bytes that it moves; nil: nothing does
+
+	Client netip.Addr // invalid if it doesn't matter
 
 	end  func()         // closes it; nil: it may not be closed
 	ends []*net.TCPConn // what the kernel holds of them counts too; may be empty
@@ -163,6 +166,21 @@ func (fs *Flows) Dismiss() {
 		if f.end != nil && f.quiet() { // closing the others takes a while
 			f.end()
 		}
+	}
+}
+
+// Cut closes the flows of the clients in a network.
+func (fs *Flows) Cut(clients netip.Prefix) {
+	var its []*Flow
+	fs.mu.Lock()
+	for f := range fs.all {
+		if f.end != nil && clients.Contains(f.Client) {
+			its = append(its, f)
+		}
+	}
+	fs.mu.Unlock()
+	for _, f := range its {
+		f.end()
 	}
 }
 

@@ -62,6 +62,24 @@ func Misdirected() Page {
 		why: "This one was opened for another host name, whose certificate isn't for this one."}
 }
 
+// Banned answers a client that is banned.
+func Banned(reference string) Page {
+	return Page{status: http.StatusForbidden, what: "You are banned from here for now",
+		why: "Unwanted requests have come from your address. If that is a mistake, please report the reference " +
+			reference + ".", close: true}
+}
+
+// RefuseBanned answers a request of HTTP/2 of a client that is banned, with a header only: a body would wait for its
+// client.
+func RefuseBanned(w http.ResponseWriter, reference string) {
+	h := w.Header()
+	h.Set("Content-Length", "0")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Ban-Reference", reference)
+	h.Set("Connection", "close") // which ends the connection of HTTP/2 too
+	w.WriteHeader(http.StatusForbidden)
+}
+
 // TooSlow answers a request whose body stopped coming.
 func TooSlow() Page {
 	return Page{status: http.StatusRequestTimeout, what: "The request stopped coming in",

@@ -9,6 +9,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/bans"
 )
 
 // access is the line of one request to a backend whose requests are logged. It is the ResponseWriter of the answer, of
@@ -17,9 +18,11 @@ type access struct {
 	http.ResponseWriter
 	server *Server
 	r      *http.Request
-	to     *rhumb.Backend
+	to     *rhumb.Backend // nil: no line is written
+	name   string         // of the backend
 	begun  time.Time
-	status int // 0: no answer has begun
+	banned bool // the client is banned, which isn't counted again
+	status int  // 0: no answer has begun
 	bytes  atomic.Int64
 	member *backend.Member // nil: no replica has answered
 	err    string          // why the proxy answered, or why the answer isn't whole
@@ -28,12 +31,15 @@ type access struct {
 // statusLeft is the status of a request whose client left before an answer began. It is never sent.
 const statusLeft = 499
 
-// newAccess returns the line of a request to a backend; nil: there is none.
-func newAccess(s *Server, to *rhumb.Backend, w http.ResponseWriter, r *http.Request) *access {
-	if s.deps.Access == nil || to == nil {
+// newAccess returns the line of a request to the backend of that name; nil: it is neither logged nor counted.
+func newAccess(s *Server, to *rhumb.Backend, name string, w http.ResponseWriter, r *http.Request) *access {
+	if s.deps.Access == nil {
+		to = nil
+	}
+	if to == nil && !s.deps.Bans.Counts(name) {
 		return nil
 	}
-	return &access{ResponseWriter: w, server: s, r: r, to: to, begun: time.Now()}
+	return &access{ResponseWriter: w, server: s, r: r, to: to, name: name, begun: time.Now()}
 }
 
 // WriteHeader begins the answer.
@@ -93,9 +99,15 @@ func (a *access) end() {
 	case a.member == nil && a.status >= 400:
 		a.noteError(http.StatusText(a.status))
 	}
-	r := a.r
+	r, client := a.r, a.server.clientOf(a.r, addrPortOf(a.r.RemoteAddr).Addr())
+	if !a.banned {
+		a.server.deps.Bans.Note(a.name, bans.Request{Client: client, Method: r.Method, Path: r.URL.Path, Status: a.status})
+	}
+	if a.to == nil {
+		return
+	}
 	l := accessLine{method: r.Method, host: r.Host, path: r.RequestURI, proto: r.Proto, status: a.status,
-		bytes: a.bytes.Load(), begun: a.begun, client: a.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr()),
+		bytes: a.bytes.Load(), begun: a.begun, client: client,
 		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err,
 		request: cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id"))}
 	l.write(a.server.deps.Access)

@@ -29,6 +29,7 @@ type exchange struct {
 	link    *backend.Link   // to it; nil: none, or no more
 	stale   bool            // an idle link was closed by its replica: the request gets a link of its own
 
+	banned bool  // the client is
 	last   bool  // the connection ends with the answer
 	status int   // of the answer; 0: none has begun
 	sent   int64 // bytes of the answer's body
@@ -40,7 +41,7 @@ func (x *exchange) reset() {
 	c := x.c
 	x.snap, x.backend, x.logged, x.begun, x.path, x.hsts = c.server.deps.Served.Load(), "", nil, time.Now(), "", 0
 	x.member, x.link, x.stale = nil, nil, false
-	x.last, x.status, x.sent, x.err = false, 0, 0, ""
+	x.banned, x.last, x.status, x.sent, x.err = false, false, 0, 0, ""
 	x.upload.c = c
 	x.upload.reset(&c.request)
 }
@@ -65,8 +66,9 @@ func (x *exchange) run() (more bool) {
 	}
 	x.c.watch.begin(x.begun)
 	defer x.end()
-	switch ok := x.pass(); {
-	case !ok:
+	switch {
+	case banning{x}.refuses():
+	case !x.pass():
 	case !known:
 		reply{x}.page(page.NotFound(&http.Request{Host: r.Host}))
 	case r.Method == http.MethodConnect:
@@ -248,6 +250,7 @@ func (x *exchange) end() {
 	if x.member != nil {
 		x.member.Done()
 	}
+	banning{x}.count()
 	if x.logged == nil {
 		return
 	}

@@ -18,6 +18,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/bans"
 	"rhumb/proxy/internal/flow"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
@@ -39,6 +40,7 @@ type Deps struct {
 	Balancer     *backend.Balancer
 	Certificates Certificates
 	Trusted      []netip.Prefix // peers whose X-Forwarded-* are believed
+	Bans         *bans.Book     // nil: no client is banned
 	Limits       limits.Limits
 	Standard     bool      // HTTP/1 is served by the standard library, as HTTP/2 is
 	Access       io.Writer // gets a line for each request to a backend with an access log; nil: there are no lines
@@ -239,9 +241,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	snap := s.deps.Served.Load()
 	name, known := s.backendOf(snap, r)
-	if a := newAccess(s, snap.Logged(name), w, r); a != nil {
+	a := newAccess(s, snap.Logged(name), name, w, r)
+	if a != nil {
 		defer a.end()
 		w = a
+	}
+	if refuses(s, w, r, a) {
+		return
 	}
 	if r.ProtoMajor == 2 {
 		leave, ok := s.admit(r, name)
