@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"rhumb"
+	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/table"
 )
@@ -16,6 +17,7 @@ type Snapshot struct {
 	Listeners map[socket.Binding]rhumb.Listener
 	Rules     table.Rules
 	TLS       table.Hosts
+	Chains    chain.Set // of the options; set before the snapshot is served
 
 	backends  map[string]*backend
 	endpoints map[table.EndpointKey]*Endpoint
@@ -39,7 +41,7 @@ func (s *Snapshot) Next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *Snapsh
 	n := &Snapshot{
 		Table:     t,
 		Listeners: make(map[socket.Binding]rhumb.Listener, len(t.Listeners)),
-		Rules:     table.Compile(t.Rules),
+		Rules:     table.Compile(t.Rules, t.Options),
 		TLS:       table.HostsOf(t),
 		backends:  make(map[string]*backend, len(t.Backends)),
 		endpoints: make(map[table.EndpointKey]*Endpoint, endpoints),
@@ -192,6 +194,12 @@ func (s *Snapshot) Stats() map[string]rhumb.BackendStats {
 		stats[name] = b.counters.stats()
 	}
 	return stats
+}
+
+// Sticky reports whether the clients of a backend stay with a slot.
+func (s *Snapshot) Sticky(backend string) bool {
+	b := s.backends[backend]
+	return b != nil && b.spec.Sticky
 }
 
 // Logged returns a backend whose requests are logged; nil if they aren't.

@@ -26,6 +26,7 @@ type exchange struct {
 	member  *backend.Member // nil: no replica has answered
 	link    *backend.Link   // to it; nil: none, or no more
 	stale   bool            // an idle link was closed by its replica: the request gets a link of its own
+	course  course          // what its route does besides
 
 	last   bool  // the connection ends with the answer
 	status int   // of the answer; 0: none has begun
@@ -38,6 +39,7 @@ func (x *exchange) reset() {
 	c := x.c
 	x.snap, x.backend, x.logged, x.begun, x.path, x.hsts = c.server.deps.Served.Load(), "", nil, time.Now(), "", 0
 	x.member, x.link, x.stale = nil, nil, false
+	x.course = course{x: x}
 	x.last, x.status, x.sent, x.err = false, 0, 0, ""
 	x.upload.c = c
 	x.upload.reset(&c.request)
@@ -49,7 +51,9 @@ func (x *exchange) run() (more bool) {
 	r := &x.c.request
 	x.last = r.Close || r.Asks || x.c.server.leaving.Load()
 	x.path = r.Decoded()
-	known := x.route()
+	var known bool
+	x.course.place, known = placeOf(x.snap, x.c.conn.Bound, r.Host, x.path)
+	x.backend = x.course.backend
 	x.logged = x.snap.Logged(x.backend)
 	if x.c.server.deps.Access == nil {
 		x.logged = nil
@@ -62,7 +66,7 @@ func (x *exchange) run() (more bool) {
 		reply{x}.page(page.NotFound(&http.Request{Host: r.Host}))
 	case r.Method == http.MethodConnect:
 		reply{x}.page(page.NotAllowed())
-	default:
+	case x.course.enter():
 		x.forward()
 	}
 	if !x.upload.stop() {
@@ -72,20 +76,6 @@ func (x *exchange) run() (more bool) {
 		x.c.dirty = true
 	}
 	return !x.last
-}
-
-// route finds the backend of the request.
-func (x *exchange) route() (known bool) {
-	l, ok := x.snap.Listeners[x.c.conn.Bound]
-	switch {
-	case !ok || l.Protocol != rhumb.HTTP && l.Protocol != rhumb.HTTPS:
-		return false // the listener is gone, or has another protocol now; this connection was kept alive
-	case l.Backend != "":
-		x.backend = l.Backend
-		return true
-	}
-	x.backend, ok = x.snap.Rules.Match(x.c.request.Host, x.path)
-	return ok
 }
 
 // pass does what comes before a request is forwarded, and reports whether it may be.
@@ -129,11 +119,11 @@ func (x *exchange) forward() {
 	c := x.c
 	c.out = outgoing{c}.append(c.out[:0])
 	var err error
-	if x.upload.small(&c.request) {
+	if x.upload.small(&c.request, x.course.small()) {
 		c.out, err = x.upload.readSmall(c.out)
 	}
 	if err == nil {
-		err = c.server.deps.Balancer.Reach(c.ctx, x.backend, c.try)
+		err = x.course.reach()
 	}
 	if err != nil {
 		x.failed(err)
@@ -150,7 +140,9 @@ func (x *exchange) forward() {
 			return
 		}
 	}
-	x.deliver()
+	if !x.course.replace() {
+		x.deliver()
+	}
 }
 
 var errMalformed = errors.New("the body can't be read")
@@ -220,6 +212,7 @@ func (x *exchange) noteError(why string) {
 func (x *exchange) end() {
 	x.c.watch.rest()
 	x.drop()
+	x.course.end()
 	if x.member != nil {
 		x.member.Done()
 	}

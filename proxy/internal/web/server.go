@@ -17,6 +17,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/flow"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
@@ -39,7 +40,8 @@ type Deps struct {
 	Certificates Certificates
 	Trusted      []netip.Prefix // peers whose X-Forwarded-* are believed
 	Limits       limits.Limits
-	Standard     bool      // HTTP/1 is served by the standard library, as HTTP/2 is
+	SlotKey      func() []byte // signs the cookies of sticky backends
+	Standard     bool          // HTTP/1 is served by the standard library, as HTTP/2 is
 	Access       io.Writer // gets a line for each request to a backend with an access log; nil: there are no lines
 	Log          *slog.Logger
 }
@@ -54,6 +56,9 @@ type Server struct {
 	streams  *limits.Streams
 	talks    talks
 	buffers  flow.AnswerBuffers
+	encoders chain.Encoders
+	budget   budget // for buffered bodies
+	slots    slots
 	dates    dates
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
 	leaving  atomic.Bool  // each answer asks its client to come back on another connection
@@ -61,7 +66,8 @@ type Server struct {
 
 // New returns a server that serves nothing until Run.
 func New(d Deps) *Server {
-	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: newTalks()}
+	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: newTalks(), slots: slots{d.SlotKey}}
+	s.budget.add(bufferBudget)
 	s.reverse = httputil.ReverseProxy{
 		Rewrite:    s.rewrite,
 		BufferPool: &s.buffers,
