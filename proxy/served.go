@@ -17,7 +17,7 @@ type served struct {
 
 	mu      sync.Mutex
 	dead    *dead
-	chains  chain.Set // of the served table
+	chains  chain.Set                                                           // of the served table
 	swapped func(old, next *backend.Snapshot, hidden func(rhumb.Endpoint) bool) // called under mu after each swap
 }
 

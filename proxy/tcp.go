@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"rhumb/proxy/internal/backend"
@@ -24,7 +25,7 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 	defer c.Close()
 	var conn *backend.Conn
 	var member *backend.Member
-	err := s.balancer.Reach(ctx, backendName, func(m *backend.Member) (err error) {
+	err := s.balancer.ReachLike(ctx, backendName, s.preference(c, backendName), func(m *backend.Member) (err error) {
 		began := time.Now()
 		if conn, err = s.balancer.Dial(ctx, m.Endpoint); err != nil {
 			return err
@@ -59,4 +60,15 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 		}
 	}
 	return nil
+}
+
+// preference has a client stay with a slot, by its address, if the clients of the backend do.
+func (s *tcpServer) preference(c *inbound.Conn, backendName string) (p backend.Preference) {
+	if !s.served.load().Sticky(backendName) {
+		return p
+	}
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		p.Client = a.AddrPort().Addr().Unmap()
+	}
+	return p
 }

@@ -15,14 +15,15 @@ func TestARedirectGoesToAURLOrAPath(t *testing.T) {
 		"/new":                            {Path: "/new"},
 		"/":                               {Path: "/"},
 		"/a%20b/":                         {Path: "/a%20b/"},
-		"https://localhost/x?id=5&b=a%20": {Origin: "https://localhost", Host: "localhost", Path: "/x", Query: "?id=5&b=a%20"},
+		"https://localhost/x?id=5&b=a%20": {"https://localhost", "localhost", "/x", "?id=5&b=a%20"},
 	} {
 		if got, err := Split(to, true); got != want || err != nil {
 			t.Errorf("%q: %+v, %v", to, got, err)
 		}
 	}
 	for _, to := range []string{"", "shop.example.com", "ftp://a", "javascript:alert(1)", "https:/a", "https://", "///a",
-		"https://a b", "https://a@b", "https://user:pw@b", "https://[::1]/", "https://a:b", "https://a:123456", "https://a/\\b",
+		"https://a b", "https://a@b", "https://user:pw@b", "https://[::1]/", "https://a:b", "https://a:123456",
+		"https://a/\\b",
 		"/a\r\nSet-Cookie: b", "/a b", "/a#b", "/a//b", "/\\evil.test", "/%zz", "/\u00e4", "/a?b c", "/a?\n", "https://a\n",
 		"//", "//a/../\x00", "/" + strings.Repeat("a", 3000)} {
 		if got, err := Split(to, true); err == nil {
@@ -35,8 +36,8 @@ func TestARedirectGoesToAURLOrAPath(t *testing.T) {
 }
 
 func TestFieldsBetweenNeighboursCannotBeChanged(t *testing.T) {
-	for _, name := range []string{"Connection", "content-length", "Content_Length", "Transfer-Encoding", "transfer_encoding",
-		"TE", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "", "a b", "a:", "a\r\nb",
+	for _, name := range []string{"Connection", "content-length", "Content_Length", "Transfer-Encoding",
+		"transfer_encoding", "TE", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "", "a b", "a:", "a\r\nb",
 		"\u00e4", "a\x00", ":path"} {
 		if RequestField(name) == nil {
 			t.Errorf("%q can be changed in requests", name)
@@ -68,7 +69,8 @@ func TestFieldsBetweenNeighboursCannotBeChanged(t *testing.T) {
 }
 
 func TestAValueCannotEndItsLine(t *testing.T) {
-	for _, v := range []string{"a\r\nb: c", "a\nb", "a\rb", "a\x00", "\x7f", " a", "a\t", "\xff", strings.Repeat("a", 5000)} {
+	for _, v := range []string{"a\r\nb: c", "a\nb", "a\rb", "a\x00", "\x7f", " a", "a\t", "\xff",
+		strings.Repeat("a", 5000)} {
 		if Value(v) == nil {
 			t.Errorf("%.20q is a value", v)
 		}

@@ -101,11 +101,11 @@ func (s *course) reach() error {
 }
 
 // headBy returns by when the header of an answer must have come; zero: there is no limit.
-func (s *course) headBy(now time.Time) time.Time {
+func (s *course) headBy() time.Time {
 	if s.chain == nil || s.chain.Timeouts.Header <= 0 {
 		return s.until
 	}
-	return earlier(now.Add(s.chain.Timeouts.Header), s.until)
+	return earlier(time.Now().Add(s.chain.Timeouts.Header), s.until)
 }
 
 // pace sets by when the replica must have sent the next part of its answer.
@@ -151,7 +151,8 @@ func (s *course) shapeAnswer(length int64) {
 				s.shape.Same()
 			}
 		}
-		if n := s.chain.Buffer.Response; n > 0 && length != 0 && !chain.Streams(named(a.Fields, "content-type")) && s.take(n) {
+		n := s.chain.Buffer.Response
+		if n > 0 && length != 0 && !chain.Streams(named(a.Fields, "content-type")) && s.take(n) {
 			s.hold = int(n)
 		}
 	}

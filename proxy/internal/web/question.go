@@ -24,7 +24,7 @@ type question struct {
 func (q *question) put() error {
 	c, u := q.c, &q.x.upload
 	c.back.from, c.back.to = 0, 0
-	if q.limit = q.x.course.headBy(time.Now()); !q.limit.IsZero() {
+	if q.limit = q.x.course.headBy(); !q.limit.IsZero() {
 		_ = q.x.link.SetReadDeadline(q.limit) // if it fails, so does the read
 	}
 	_, err := q.x.link.Write(c.out)

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rhumb"
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/flow"
@@ -42,7 +41,7 @@ type Deps struct {
 	Limits       limits.Limits
 	SlotKey      func() []byte // signs the cookies of sticky backends
 	Standard     bool          // HTTP/1 is served by the standard library, as HTTP/2 is
-	Access       io.Writer // gets a line for each request to a backend with an access log; nil: there are no lines
+	Access       io.Writer     // gets a line for each request to a backend with an access log; nil: there are no lines
 	Log          *slog.Logger
 }
 
@@ -233,24 +232,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	snap := s.deps.Served.Load()
-	name, known := s.backendOf(snap, r)
-	if a := newAccess(s, snap.Logged(name), w, r); a != nil {
+	at, known := placeOf(snap, connOf(r).Bound, r.Host, r.URL.Path)
+	if a := newAccess(s, snap.Logged(at.backend), w, r); a != nil {
 		defer a.end()
 		w = a
 	}
 	if r.ProtoMajor == 2 {
-		leave, ok := s.admit(r, name)
+		leave, ok := s.admit(r, at.backend)
 		if !ok {
 			page.Refuse(w)
 			return
 		}
 		defer leave()
 	}
-	s.answer(snap, w, r, name, known)
+	s.answer(snap, w, r, at, known)
 }
 
 // answer answers a request that has a place: it forwards it to the backend, if one is known, or refuses it.
-func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.Request, name string, known bool) {
+func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.Request, at place, known bool) {
 	p := inbound.NewProgress(w, r, inboundLimits(s.deps.Limits))
 	defer p.End()
 	if suspect(r) {
@@ -267,10 +266,15 @@ func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.R
 		page.NotFound(r).Write(p, r)
 	case r.Method == http.MethodConnect:
 		page.NotAllowed().Write(p, r)
+	case at.evades:
+		page.Bad().Write(p, r)
 	default:
 		a, _ := w.(*access) // nil: the request isn't logged
-		f := &forwarding{server: s, backend: name, hsts: hsts, body: p.Body(), access: a}
-		f.forward(p)
+		f := &forwarding{server: s, backend: at.backend, hsts: hsts, body: p.Body(), access: a,
+			options: options{place: at, in: r}}
+		if f.options.enter(s, snap, a, p) {
+			f.forward(p)
+		}
 	}
 }
 
@@ -279,16 +283,4 @@ func (s *Server) noteEnd(r *http.Request) {
 	if r.ProtoMajor == 2 {
 		connOf(r).NoteEnd(r.Context().Err() != nil)
 	}
-}
-
-// backendOf returns the backend of the request's listener, or of the rule that fits.
-func (s *Server) backendOf(snap *backend.Snapshot, r *http.Request) (string, bool) {
-	l, ok := snap.Listeners[connOf(r).Bound]
-	switch {
-	case !ok || l.Protocol != rhumb.HTTP && l.Protocol != rhumb.HTTPS:
-		return "", false // the listener is gone, or has another protocol now; this connection was kept alive
-	case l.Backend != "":
-		return l.Backend, true
-	}
-	return snap.Rules.Match(r.Host, r.URL.Path)
 }
