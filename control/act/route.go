@@ -89,11 +89,37 @@ func (p *Performer) withdraw(t *rhumb.Table, s *scene.Scene, step rhumb.Step, no
 	}
 }
 
-// Configure has the proxy serve the stack's backends with the settings of the wanted release, unless it does.
+// Configure has the proxy serve the stack's backends and routes with the settings of the wanted release, unless it does.
+// The files that the routes name are stored before the table that names them is sent.
 func (p *Performer) Configure(ctx context.Context, s *scene.Scene) error {
+	if err := p.keepFiles(ctx, s.Wanted.Model); err != nil {
+		return err
+	}
 	edit := func(t *rhumb.Table) { routing.Configure(t, p.stack, s.Wanted.Model, s.Open != nil) }
 	if !routing.Changes(s.Router.Table, edit) {
 		return nil
 	}
 	return p.Desk.Edit(ctx, edit)
+}
+
+// keepFiles stores the files of a model's routes, each once in the life of the daemon.
+func (p *Performer) keepFiles(ctx context.Context, m *rhumb.Stack) error {
+	if m == nil || p.KeepFile == nil {
+		return nil
+	}
+	for i := range m.Services {
+		for _, o := range m.Services[i].OptionSets() {
+			for _, f := range o.Files() {
+				file := m.File(f.Kind, f.Name)
+				if file == nil || p.kept[f.Hash] {
+					continue
+				}
+				if err := p.KeepFile(ctx, f.Hash, file.Content); err != nil {
+					return err
+				}
+				p.kept[f.Hash] = true
+			}
+		}
+	}
+	return nil
 }

@@ -56,7 +56,7 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 		}
 	}
 	t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: stack, Service: s.Name, Hold: s.Hold,
-		AccessLog: s.AccessLog})
+		AccessLog: s.AccessLog, Sticky: s.Sticky})
 	return &t.Backends[len(t.Backends)-1]
 }
 
@@ -69,11 +69,12 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 		if s == nil || b.Stack != stack {
 			continue
 		}
-		b.AccessLog = s.AccessLog
+		b.AccessLog, b.Sticky = s.AccessLog, s.Sticky
 		if !open {
 			b.Hold = s.Hold
 		}
 	}
+	configureOptions(t, stack, m)
 }
 
 // Publish makes an address lead to the service; addr is one of s.Addresses(). If another stack has the address, Publish
@@ -90,7 +91,8 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 			t.Listeners = slices.DeleteFunc(t.Listeners, func(l rhumb.Listener) bool {
 				return l.Backend != "" && l.Addr == at && sameWire(l.Protocol, p.Protocol)
 			})
-			t.Listeners = append(t.Listeners, rhumb.Listener{Addr: at, Protocol: p.Protocol, Backend: b})
+			t.Listeners = append(t.Listeners, rhumb.Listener{Addr: at, Protocol: p.Protocol, Backend: b,
+				Options: portOptions(t, s, p)})
 		}
 	}
 	for _, r := range s.Routes {
@@ -100,7 +102,7 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 			}
 			b := backend(t, stack, s, r.Port, rhumb.HTTP).Name
 			t.Rules = slices.DeleteFunc(t.Rules, func(x rhumb.Rule) bool { return ruleAddress(x) == addr })
-			t.Rules = append(t.Rules, rhumb.Rule{Host: r.Host, Path: r.Path, Backend: b})
+			t.Rules = append(t.Rules, rhumb.Rule{Host: r.Host, Path: r.Path, Backend: b, Options: addOptions(t, r.Options)})
 		}
 	}
 	return nil
@@ -136,7 +138,7 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at n
 		b := backend(t, stack, s, p.port, p.protocol)
 		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
 		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{
-			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, p.port),
+			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, p.port), Slot: r.Slot,
 		})
 	}
 }
