@@ -6,6 +6,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"time"
 
 	"rhumb"
 	"rhumb/control/directory"
@@ -80,7 +81,7 @@ type Performer struct {
 	Inside *Inside
 	stack  string
 	waits  waits
-	kept   map[string]bool // the files of routes that are stored, by hash
+	kept   map[string]time.Time // when files of routes were stored, by hash
 }
 
 // New returns the performer of a stack. ready learns which failures are recorded.
@@ -89,7 +90,7 @@ func New(d Deps, stack string, ready *ready.Readiness) *Performer {
 	return &Performer{
 		Recorder: &Recorder{stack: stack, engine: d.Engine, ledger: d.Ledger, announce: d.Announce, ready: ready,
 			log: d.Log},
-		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), stack: stack, kept: map[string]bool{},
+		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), stack: stack, kept: map[string]time.Time{},
 		Inside: &Inside{
 			Inside: scene.Inside{Book: directory.NewBook(d.Store, stack), Names: directory.NewAnnounced()},
 			engine: d.Engine, desk: d.Desk, places: make(chan struct{}, maxHosts), log: d.Log,

@@ -7,7 +7,7 @@ import (
 	"rhumb"
 )
 
-// users are the lines of a user whose password is "apple", with the lowest cost.
+// users is a line that has the form of one with a hash of bcrypt.
 const users = "ann:$2a$04$abcdefghijklmnopqrstuuJ7tO1nW8VbSYnBpNqQkX0mVfqrXWvPi"
 
 // guarded returns a stack with a route that asks for the users of an external secret, and has a page.

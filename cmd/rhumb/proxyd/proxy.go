@@ -45,7 +45,7 @@ func Run(ctx context.Context, o Options) error {
 		Version: o.Version,
 		Limits:  proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
 		RouteFiles: keeper.RouteFile,
-		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
+		Segments:   vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
 	if err != nil {
 		return err
 	}
