@@ -22,6 +22,7 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 		t.add(routeRow(rs, rhumb.Route{Host: r.Host, Path: r.Path}.Address(), r.Backend)...)
 	}
 	t.print(w)
+	printOptions(w, rs)
 	printSegments(w, rs)
 }
 
@@ -40,6 +41,14 @@ func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
 	t.Listeners = keep(t.Listeners, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	rs.Unbound = keep(rs.Unbound, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	t.Rules = keep(t.Rules, func(r rhumb.Rule) bool { return mine[r.Backend] })
+	used := map[string]bool{}
+	for _, l := range t.Listeners {
+		used[l.Options] = true
+	}
+	for _, r := range t.Rules {
+		used[r.Options] = true
+	}
+	t.Options = keep(t.Options, func(o rhumb.TableOptions) bool { return used[o.ID] })
 	t.Segments = keep(t.Segments, func(s rhumb.Segment) bool { return s.Stack == stack })
 	t.Certificates = keep(t.Certificates, func(c rhumb.Certificate) bool { return c.Stack == stack })
 	rs.Certificates = keep(rs.Certificates, func(c rhumb.CertificateStatus) bool { return c.Stack == stack })
