@@ -95,8 +95,8 @@ func RedirectStatus(status int) bool {
 	return status == 301 || status == 302 || status == 307 || status == 308
 }
 
-// Target is where a redirect goes.
-type Target struct {
+// Destination is where a redirect goes.
+type Destination struct {
 	Origin string // "https://shop.example.com:8443", "//shop.example.com"; "": the same
 	Host   string // of the origin, without a port
 	Path   string // "" or one that begins with a slash
@@ -111,7 +111,7 @@ var (
 )
 
 // Split takes a redirect's To apart. Only one that is exact may have a query.
-func Split(to string, exact bool) (t Target, err error) {
+func Split(to string, exact bool) (t Destination, err error) {
 	if len(to) > maxTarget {
 		return t, fmt.Errorf("it is longer than %d characters", maxTarget)
 	}

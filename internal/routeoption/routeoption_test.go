@@ -8,7 +8,7 @@ import (
 )
 
 func TestARedirectGoesToAURLOrAPath(t *testing.T) {
-	for to, want := range map[string]Target{
+	for to, want := range map[string]Destination{
 		"https://shop.example.com":        {Origin: "https://shop.example.com", Host: "shop.example.com"},
 		"http://Shop.example.com:8080/":   {Origin: "http://shop.example.com:8080", Host: "shop.example.com", Path: "/"},
 		"//shop.example.com/a/b":          {Origin: "//shop.example.com", Host: "shop.example.com", Path: "/a/b"},

@@ -9,7 +9,7 @@ import (
 
 // redirect is a rhumb.Redirect, taken apart.
 type redirect struct {
-	routeoption.Target
+	routeoption.Destination
 	status int
 	exact  bool
 }
