@@ -17,7 +17,7 @@ import (
 type course struct {
 	x *exchange
 	place
-	user   string         // who has come in with a password; "": no one was asked for
+	user   string         // who has come in with a password; "": none was needed
 	until  time.Time      // when all of the answer must have come; zero: there is no limit
 	slot   int            // of the client's cookie; 0: none
 	sticky bool           // the client gets a cookie

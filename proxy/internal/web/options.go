@@ -27,7 +27,7 @@ func isLate(ctx context.Context) bool { return errors.Is(context.Cause(ctx), err
 type options struct {
 	place
 	in     *http.Request // as it came
-	user   string        // who has come in with a password; "": no one was asked for
+	user   string        // who has come in with a password; "": none was needed
 	slot   int           // of the client's cookie; 0: none
 	sticky bool
 	late   context.CancelCauseFunc // nil: there are no limits
