@@ -48,7 +48,7 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		case "routes":
 			x.Routes, x.Options = at.routes(v)
 		case "http":
-			x.HTTP = at.options(at.fields(v, OptionFields...))
+			x.HTTP = optionReader{at}.options(at.fields(v, OptionFields...))
 		case "sticky":
 			x.Sticky = at.yes(v)
 		case "strategy":

@@ -10,16 +10,16 @@ import (
 )
 
 // changes reads the changes of a header. field says which fields can't be changed.
-func (r reader) changes(v any, field func(string) error) (h rhumb.HeaderChanges) {
+func (r optionReader) changes(v any, field func(string) error) (h rhumb.HeaderChanges) {
 	fields := r.fields(v, "set", "add", "remove")
 	if v, ok := fields["set"]; ok {
-		h.Set = r.below("set").headerFields(v, field)
+		h.Set = r.at("set").headerFields(v, field)
 	}
 	if v, ok := fields["add"]; ok {
-		h.Add = r.below("add").headerFields(v, field)
+		h.Add = r.at("add").headerFields(v, field)
 	}
 	if v, ok := fields["remove"]; ok {
-		h.Remove = r.below("remove").headerNames(v, field)
+		h.Remove = r.at("remove").headerNames(v, field)
 	}
 	if n := len(h.Set) + len(h.Add) + len(h.Remove); n > routeoption.MaxFields {
 		r.wrong("", "%d changes are too many: at most %d are possible", n, routeoption.MaxFields)
@@ -28,7 +28,7 @@ func (r reader) changes(v any, field func(string) error) (h rhumb.HeaderChanges)
 }
 
 // headerFields reads a mapping of names to values.
-func (r reader) headerFields(v any, field func(string) error) (list []rhumb.HeaderField) {
+func (r optionReader) headerFields(v any, field func(string) error) (list []rhumb.HeaderField) {
 	m, ok := v.(map[string]any)
 	if !ok {
 		r.wrong("write it as {X-Frame-Options: DENY}", "it must be a mapping of names to values")
@@ -63,7 +63,7 @@ func headerValue(v any) (string, bool) {
 }
 
 // headerNames reads a list of names.
-func (r reader) headerNames(v any, field func(string) error) (names []string) {
+func (r optionReader) headerNames(v any, field func(string) error) (names []string) {
 	list, ok := v.([]any)
 	if !ok {
 		r.wrong("write it as [Server, X-Powered-By]", "it must be a list of names")

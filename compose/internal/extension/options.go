@@ -67,8 +67,13 @@ func take(to, from *rhumb.RouteOptions, name string) {
 	}
 }
 
+// optionReader reads options, or one of them.
+type optionReader struct{ reader }
+
+func (r optionReader) at(name string) optionReader { return optionReader{r.below(name)} }
+
 // options reads those of the fields that are options; nil: there are none.
-func (r reader) options(fields map[string]any) *Options {
+func (r optionReader) options(fields map[string]any) *Options {
 	o := &Options{Set: map[string]bool{}}
 	for _, name := range OptionFields {
 		v, ok := fields[name]
@@ -79,7 +84,7 @@ func (r reader) options(fields map[string]any) *Options {
 		if v == false || v == "false" || v == "off" {
 			continue // a route without what its service has
 		}
-		r.below(name).option(&o.RouteOptions, name, v)
+		r.at(name).option(&o.RouteOptions, name, v)
 	}
 	if len(o.Set) == 0 {
 		return nil
@@ -88,7 +93,7 @@ func (r reader) options(fields map[string]any) *Options {
 }
 
 // option reads one option.
-func (r reader) option(o *rhumb.RouteOptions, name string, v any) {
+func (r optionReader) option(o *rhumb.RouteOptions, name string, v any) {
 	switch name {
 	case "redirect":
 		o.Redirect = r.redirect(v)
@@ -105,10 +110,10 @@ func (r reader) option(o *rhumb.RouteOptions, name string, v any) {
 	case "headers":
 		fields := r.fields(v, "request", "response")
 		if v, ok := fields["request"]; ok {
-			o.Request = r.below("request").changes(v, routeoption.RequestField)
+			o.Request = r.at("request").changes(v, routeoption.RequestField)
 		}
 		if v, ok := fields["response"]; ok {
-			o.Response = r.below("response").changes(v, routeoption.ResponseField)
+			o.Response = r.at("response").changes(v, routeoption.ResponseField)
 		}
 	case "pages":
 		o.Pages, o.Replace = r.pages(v)
@@ -118,7 +123,7 @@ func (r reader) option(o *rhumb.RouteOptions, name string, v any) {
 		fields := r.fields(v, "request", "response")
 		for name, to := range map[string]*int64{"request": &o.Buffer.Request, "response": &o.Buffer.Response} {
 			if v, ok := fields[name]; ok {
-				*to = r.below(name).bufferSize(v)
+				*to = r.at(name).bufferSize(v)
 			}
 		}
 	case "timeouts":
@@ -126,7 +131,7 @@ func (r reader) option(o *rhumb.RouteOptions, name string, v any) {
 	}
 }
 
-func (r reader) timeouts(v any) (t rhumb.Timeouts) {
+func (r optionReader) timeouts(v any) (t rhumb.Timeouts) {
 	fields := r.fields(v, "header", "idle", "whole")
 	if v, ok := fields["header"]; ok {
 		t.Header = orZero(r.below("header").time(v))
@@ -150,7 +155,7 @@ func orZero[T any](p *T) (zero T) {
 const redirectHint = "write a URL, or a path: https://shop.example.com, /new"
 
 // redirect reads where a route's requests go: a URL or a path, or a mapping.
-func (r reader) redirect(v any) *rhumb.Redirect {
+func (r optionReader) redirect(v any) *rhumb.Redirect {
 	out := &rhumb.Redirect{Status: 308}
 	if s, ok := v.(string); ok {
 		out.To = s
@@ -169,7 +174,7 @@ func (r reader) redirect(v any) *rhumb.Redirect {
 			out.Exact = r.below("exact").yes(v)
 		}
 		if v, ok := fields["status"]; ok {
-			out.Status = r.below("status").redirectStatus(v)
+			out.Status = r.at("status").redirectStatus(v)
 		}
 	}
 	if _, err := routeoption.Split(out.To, out.Exact); err != nil {
@@ -179,7 +184,7 @@ func (r reader) redirect(v any) *rhumb.Redirect {
 	return out
 }
 
-func (r reader) redirectStatus(v any) int {
+func (r optionReader) redirectStatus(v any) int {
 	n, ok := v.(int)
 	if s, isText := v.(string); isText {
 		var err error
@@ -195,7 +200,7 @@ func (r reader) redirectStatus(v any) int {
 }
 
 // auth reads who may come in: a file or a secret with users.
-func (r reader) auth(v any) *rhumb.BasicAuth {
+func (r optionReader) auth(v any) *rhumb.BasicAuth {
 	const what = "add file: PATH, or secret: NAME"
 	fields := r.fields(v, "file", "secret", "realm")
 	if fields == nil {
@@ -227,7 +232,7 @@ func (r reader) auth(v any) *rhumb.BasicAuth {
 }
 
 // page reads the path of a page.
-func (r reader) page(v any) *rhumb.RouteFile {
+func (r optionReader) page(v any) *rhumb.RouteFile {
 	name := r.text(v)
 	if name == "" {
 		return nil
@@ -242,14 +247,14 @@ func (r reader) page(v any) *rhumb.RouteFile {
 }
 
 // pages reads pages by status, and whether they replace those of replicas.
-func (r reader) pages(v any) (list []rhumb.ErrorPage, replace bool) {
+func (r optionReader) pages(v any) (list []rhumb.ErrorPage, replace bool) {
 	m, ok := v.(map[string]any)
 	if !ok {
 		r.wrong(`write it as {"404": ./404.html, 5xx: ./sorry.html}`, "it must be a mapping of statuses to files")
 		return nil, false
 	}
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		at := r.below(name)
+		at := r.at(name)
 		if name == "replace" {
 			replace = at.yes(m[name])
 			continue
@@ -267,7 +272,7 @@ func (r reader) pages(v any) (list []rhumb.ErrorPage, replace bool) {
 	return list, replace
 }
 
-func (r reader) bufferSize(v any) int64 {
+func (r optionReader) bufferSize(v any) int64 {
 	s, ok := v.(string)
 	if n, isInt := v.(int); isInt {
 		s, ok = strconv.Itoa(n), true
