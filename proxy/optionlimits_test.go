@@ -192,7 +192,8 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 		apply(t, p, table(1, es...))
 		r, first := asked(t, addr, "GET", "/")
 		cookies := r.Cookies()
-		if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].Path != "/" || cookies[0].SameSite != http.SameSiteLaxMode {
+		if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].Path != "/" ||
+			cookies[0].SameSite != http.SameSiteLaxMode {
 			t.Fatalf("%v", r.Header)
 		}
 		cookie := "Cookie: other=1; " + cookies[0].Name + "=" + cookies[0].Value

@@ -114,7 +114,8 @@ func New(o Options) (*Proxy, error) {
 		o.Segments = noSegments{}
 	}
 	p := &Proxy{options: o, limits: o.Limits.WithDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
-		certs: o.Certificates, chains: chain.NewRoom(o.RouteFiles, o.Log), running: make(chan struct{}), turn: make(turn, 1), stopping: make(chan struct{}),
+		certs: o.Certificates, chains: chain.NewRoom(o.RouteFiles, o.Log),
+		running: make(chan struct{}), turn: make(turn, 1), stopping: make(chan struct{}),
 		succeeded: make(chan struct{}), before: wire.Predecessors{Log: o.Log}}
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())
 	p.served = newServed(p.letGo)

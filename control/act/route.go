@@ -89,8 +89,8 @@ func (p *Performer) withdraw(t *rhumb.Table, s *scene.Scene, step rhumb.Step, no
 	}
 }
 
-// Configure has the proxy serve the stack's backends and routes with the settings of the wanted release, unless it does.
-// The files that the routes name are stored before the table that names them is sent.
+// Configure has the proxy serve the stack's backends and routes with the settings of the wanted release, unless it
+// does. The files that the routes name are stored before the table that names them is sent.
 func (p *Performer) Configure(ctx context.Context, s *scene.Scene) error {
 	if err := p.keepFiles(ctx, s); err != nil {
 		return err

@@ -185,7 +185,8 @@ func TestAChainIsKeptWhileItsOptionsStay(t *testing.T) {
 		return nil, rhumb.Errorf(rhumb.NotFound, "not yet")
 	}
 	auth := &rhumb.BasicAuth{Realm: "r", Users: rhumb.RouteFile{Hash: "0a"}}
-	plain, guarded := rhumb.OptionsOf(&rhumb.RouteOptions{Compress: true}), rhumb.OptionsOf(&rhumb.RouteOptions{Auth: auth})
+	plain := rhumb.OptionsOf(&rhumb.RouteOptions{Compress: true})
+	guarded := rhumb.OptionsOf(&rhumb.RouteOptions{Auth: auth})
 	table := rhumb.Table{Options: []rhumb.TableOptions{plain, guarded}}
 	first := r.Compile(table, nil)
 	files["0a"] = line(t, "ann", "apple")
