@@ -59,7 +59,7 @@ type Endpoint struct {
 	// Leave, with Draining, closes connections as soon as they are quiet. Nothing else serves: their clients come
 	// back and wait for the next replica.
 	Leave bool `json:",omitzero"`
-	Slot  int  `json:",omitzero"` // the replica's slot, which its successors have too; 0: none
+	Slot  int  `json:",omitzero"` // of a sticky backend: the replica's slot, which its successors have too
 }
 
 // Segment is a network of a stack in which services have addresses of their own. The proxy adds a network namespace to

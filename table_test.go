@@ -18,10 +18,10 @@ func fullTable() rhumb.Table {
 		Draining: true, Since: at, Leave: true, Slot: 1,
 	}
 	return rhumb.Table{
-		Version:   7,
+		Version: 7,
 		Listeners: []rhumb.Listener{{Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b",
 			Options: "o"}},
-		Rules:     []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b", Options: "o"}},
+		Rules: []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b", Options: "o"}},
 		Backends: []rhumb.Backend{{
 			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true, Sticky: true,
 			Endpoints: []rhumb.Endpoint{endpoint},

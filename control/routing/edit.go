@@ -70,6 +70,7 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 			continue
 		}
 		b.AccessLog, b.Sticky = s.AccessLog, s.Sticky
+		place(b)
 		if !open {
 			b.Hold = s.Hold
 		}
@@ -138,8 +139,9 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, r rhumb.Replica, at n
 		b := backend(t, stack, s, p.port, p.protocol)
 		b.Endpoints = slices.DeleteFunc(b.Endpoints, func(e rhumb.Endpoint) bool { return e.Replica == r.ID })
 		b.Endpoints = append(b.Endpoints, rhumb.Endpoint{
-			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, p.port), Slot: r.Slot,
+			Replica: r.ID, Name: r.Name(), Release: r.Release, Addr: netip.AddrPortFrom(at, p.port),
 		})
+		place(b)
 	}
 }
 

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"rhumb"
@@ -53,6 +54,17 @@ func configureOptions(t *rhumb.Table, stack string, m *rhumb.Stack) {
 			if at >= 0 {
 				l.Options = portOptions(t, s, s.Ports[at])
 			}
+		}
+	}
+}
+
+// place gives the endpoints of a sticky backend the slots of their replicas, which are in their names.
+func place(b *rhumb.Backend) {
+	for i := range b.Endpoints {
+		e := &b.Endpoints[i]
+		e.Slot = 0
+		if b.Sticky {
+			e.Slot, _ = strconv.Atoi(e.Name[strings.LastIndexByte(e.Name, '.')+1:]) // 0 if that isn't a replica's name
 		}
 	}
 }

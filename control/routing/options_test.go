@@ -66,3 +66,31 @@ func TestRulesAndListenersHaveTheOptionsOfTheModel(t *testing.T) {
 	table = edit(configure(optioned(nil, nil)))
 	check("", "", 0)
 }
+
+func TestEndpointsOfAStickyBackendHaveSlots(t *testing.T) {
+	m := optioned(nil, nil)
+	s := &m.Services[0]
+	at := netip.MustParseAddr("10.0.0.2")
+	var table rhumb.Table
+	slots := func() (list []int) {
+		for _, b := range table.Backends {
+			for _, e := range b.Endpoints {
+				list = append(list, e.Slot)
+			}
+		}
+		return list
+	}
+	Route(&table, "shop", s, rhumb.Replica{ID: "a", Stack: "shop", Service: "web", Release: 4, Slot: 7}, at)
+	if got := slots(); len(got) != 2 || got[0] != 0 {
+		t.Errorf("not sticky: %v", got)
+	}
+	s.Sticky = true
+	Configure(&table, "shop", m, true)
+	if got := slots(); got[0] != 7 || got[1] != 7 || !table.Backends[0].Sticky {
+		t.Errorf("sticky from now on: %v", got)
+	}
+	Route(&table, "shop", s, rhumb.Replica{ID: "b", Stack: "shop", Service: "web", Release: 4, Slot: 11}, at)
+	if got := slots(); len(got) != 4 || got[1] != 11 {
+		t.Errorf("with another replica: %v", got)
+	}
+}
