@@ -19,6 +19,7 @@ import (
 func TestAReplicaThatTakesTooLongIsGivenUp(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, o proxy.Options) {
 		slow := func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // from here on the server sees that its client leaves
 			switch r.URL.Path {
 			case "/quick":
 				fmt.Fprint(w, "quick")
