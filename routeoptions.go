@@ -75,9 +75,9 @@ type Timeouts struct {
 	Whole  time.Duration `json:",omitzero"` // until the answer's end, from when the request came
 }
 
-// ID identifies the options by their content. Equal options have equal IDs.
+// ID identifies the options by their content. Equal options have equal IDs; nil and empty lists are equal.
 func (o *RouteOptions) ID() string {
-	b, err := json.Marshal(o)
+	b, err := json.Marshal(o.Clone()) // in which empty lists are nil
 	if err != nil {
 		panic(err) // texts and numbers can always be written
 	}
