@@ -54,7 +54,6 @@ var fieldWords = map[string]string{
 	"ImageID": "image", "DNSSearch": "dns_search", "DNSOpts": "dns_opt",
 	"StopGrace": "stop_grace_period", "Health": "healthcheck", "HostPorts": "ports",
 	"RestartedAt": RestartAsked, "Update": "update_config", "Rollback": "rollback_config",
-	"HTTP": "http",
 }
 
 // notNamed are fields of a service that say nothing about what runs, or that appear in another way.
