@@ -23,8 +23,20 @@ type cable struct {
 	port   string // the name of the other end
 	seed   string // what the MACs of both are derived from
 	bridge string
+	at     netlink.Link // the bridge, once it is found
 	subnet netip.Prefix
 	addrs  []netip.Addr // of the end inside
+}
+
+// find finds the cable's bridge.
+func (c *cable) find(host *netlink.Handle) (err error) {
+	if c.at, err = host.LinkByName(c.bridge); err != nil {
+		return fmt.Errorf("its bridge %s isn't there: %w", c.bridge, err)
+	}
+	if c.at.Type() != "bridge" {
+		return fmt.Errorf("its bridge %s is a %s", c.bridge, c.at.Type())
+	}
+	return nil
 }
 
 // cables returns the cables of a segment, the one to its own bridge first.
@@ -44,14 +56,7 @@ func cables(instance string, s rhumb.Segment) []cable {
 
 // plug connects the namespace with a bridge: the end inside first, with its addresses, and the port last.
 func (m *making) plug(host *netlink.Handle, ns netns.NsHandle, c cable) error {
-	bridge, err := host.LinkByName(c.bridge)
-	if err != nil {
-		return fmt.Errorf("its bridge %s isn't there: %w", c.bridge, err)
-	}
-	if bridge.Type() != "bridge" {
-		return fmt.Errorf("its bridge %s is a %s", c.bridge, bridge.Type())
-	}
-	port, err := m.port(host, bridge, ns, c)
+	port, err := m.port(host, ns, c)
 	if err != nil {
 		return err
 	}
@@ -62,12 +67,12 @@ func (m *making) plug(host *netlink.Handle, ns netns.NsHandle, c cable) error {
 }
 
 // port returns the host's end of the cable, which is a port of the bridge. A cable with a missing end is replaced.
-func (m *making) port(host *netlink.Handle, bridge netlink.Link, ns netns.NsHandle, c cable) (netlink.Link, error) {
+func (m *making) port(host *netlink.Handle, ns netns.NsHandle, c cable) (netlink.Link, error) {
 	port, err := host.LinkByName(c.port)
 	var none netlink.LinkNotFoundError
 	switch {
 	case errors.As(err, &none):
-		return m.pair(host, bridge, ns, c)
+		return m.pair(host, ns, c)
 	case err != nil:
 		return nil, fmt.Errorf("look at link %s: %w", c.port, err)
 	}
@@ -85,11 +90,11 @@ func (m *making) port(host *netlink.Handle, bridge netlink.Link, ns netns.NsHand
 		if err := host.LinkDel(port); err != nil && !errors.As(err, &none) && !errors.Is(err, unix.ENODEV) {
 			return nil, fmt.Errorf("replace link %s: %w", c.port, err)
 		}
-		return m.pair(host, bridge, ns, c)
+		return m.pair(host, ns, c)
 	}
-	if port.Attrs().MasterIndex != bridge.Attrs().Index {
+	if port.Attrs().MasterIndex != c.at.Attrs().Index {
 		m.repaired = append(m.repaired, "port of the bridge")
-		if err := host.LinkSetMaster(port, bridge); err != nil {
+		if err := host.LinkSetMaster(port, c.at); err != nil {
 			return nil, fmt.Errorf("make link %s a port of %s: %w", c.port, c.bridge, err)
 		}
 	}
@@ -97,11 +102,11 @@ func (m *making) port(host *netlink.Handle, bridge netlink.Link, ns netns.NsHand
 }
 
 // pair makes the cable, with both ends down.
-func (m *making) pair(host *netlink.Handle, bridge netlink.Link, ns netns.NsHandle, c cable) (netlink.Link, error) {
+func (m *making) pair(host *netlink.Handle, ns netns.NsHandle, c cable) (netlink.Link, error) {
 	m.repaired = append(m.repaired, "link")
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.HardwareAddr = c.port, portMAC(c.seed)
-	attrs.MasterIndex, attrs.MTU = bridge.Attrs().Index, bridge.Attrs().MTU
+	attrs.MasterIndex, attrs.MTU = c.at.Attrs().Index, c.at.Attrs().MTU
 	v := netlink.NewVeth(attrs)
 	v.PeerName, v.PeerHardwareAddr, v.PeerNamespace = c.inside, macOf(c.seed), netlink.NsFd(ns)
 	// An end that is left inside would be in the way of a new one. Its other end is gone.

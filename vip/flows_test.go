@@ -87,6 +87,7 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 	l := newLab(t)
 	b := l.start("b", "TCP=:7000")
 	l.ready(b)
+	l.looking()
 	for _, c := range []struct { // all on the same segment
 		name      string
 		drains    bool // long before it dies
@@ -102,7 +103,6 @@ func TestConnectionsToADeadReplicaEnd(t *testing.T) {
 			a := l.start("a", "TCP=:7000")
 			l.ready(a)
 			l.serve([]rhumb.Endpoint{a.endpoint})
-			l.looking()
 			conn, err := dialIn(b.ns, "tcp", net.JoinHostPort(vipAt(l.segment, 1).String(), "7000"), time.Second)
 			if err != nil {
 				t.Fatal(err)

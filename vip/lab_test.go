@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -179,9 +180,12 @@ func (l *lab) serve(services ...[]rhumb.Endpoint) {
 	l.apply()
 }
 
+// apply gives a copy: what was applied is read while a test changes its own.
 func (l *lab) apply() {
 	l.Helper()
-	if errs := l.segments.Apply(context.Background(), []rhumb.Segment{l.segment}); len(errs) > 0 {
+	wanted := l.segment
+	wanted.Services = slices.Clone(wanted.Services)
+	if errs := l.segments.Apply(context.Background(), []rhumb.Segment{wanted}); len(errs) > 0 {
 		l.Fatal(errs)
 	}
 }

@@ -36,7 +36,7 @@ func (m *making) rank() error {
 		return fmt.Errorf("list routing rules: %w", err)
 	}
 	want := []rank{{localRank, unix.RT_TABLE_LOCAL, ""}}
-	for _, c := range cables(m.instance, m.want) {
+	for _, c := range m.cables {
 		want = append(want, rank{ownRank, ownTable, c.inside})
 	}
 	for _, w := range want {
@@ -80,7 +80,7 @@ func (m *making) route() error {
 			there[a] = true
 		}
 	}
-	for _, c := range cables(m.instance, m.want) {
+	for _, c := range m.cables {
 		for _, a := range c.addrs {
 			if there[a] {
 				delete(there, a)

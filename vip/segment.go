@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"rhumb"
@@ -30,6 +29,7 @@ type making struct {
 	*segment
 	instance string
 	want     rhumb.Segment
+	cables   []cable  // to its own bridge first, then the legs
 	fresh    bool     // nothing of it existed
 	repaired []string // what wasn't as it should be
 }
@@ -41,8 +41,11 @@ func (m *making) make() error {
 		return fmt.Errorf("ask the kernel: %w", err)
 	}
 	defer host.Close()
-	if _, err := host.LinkByName(m.want.Bridge); err != nil {
-		return fmt.Errorf("its bridge %s isn't there: %w", m.want.Bridge, err)
+	m.cables = cables(m.instance, m.want)
+	for i := range m.cables {
+		if err := m.cables[i].find(host); err != nil {
+			return err
+		}
 	}
 	ns, made, err := openNamespace(namespaceName(m.instance, m.want.ID))
 	if err != nil {
@@ -54,35 +57,20 @@ func (m *making) make() error {
 		m.repaired = append(m.repaired, "namespace")
 	}
 	// First the legs, to which the rules route; then rules and routes; then what brings packets to them.
-	cs := cables(m.instance, m.want)
-	if err := m.plugAll(host, ns, cs[1:]); err != nil {
-		return err
+	for _, leg := range m.cables[1:] {
+		if err := m.plug(host, ns, leg); err != nil {
+			return err
+		}
 	}
 	if err := within(ns, m.prepare); err != nil {
 		return err
 	}
-	if err := m.plug(host, ns, cs[0]); err != nil || !m.untidy {
+	if err := m.plug(host, ns, m.cables[0]); err != nil || !m.untidy {
 		return err
 	}
-	err = within(ns, func() error { return unplug(cs) })
+	err = within(ns, func() error { return unplug(m.cables) })
 	m.untidy = err != nil
 	return err
-}
-
-// plugAll plugs the legs in.
-func (m *making) plugAll(host *netlink.Handle, ns netns.NsHandle, legs []cable) error {
-	if len(legs) == 0 {
-		return nil
-	}
-	if err := within(ns, func() error { return m.set(settings) }); err != nil {
-		return err
-	}
-	for _, c := range legs {
-		if err := m.plug(host, ns, c); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // prepare sets up the namespace of the calling thread, except for its cables.
@@ -150,7 +138,7 @@ func (m *making) settle() error {
 		m.former, m.looks = nil, max(m.looks-1, 0)
 		return nil
 	}
-	gone, err := absent(cables(m.instance, m.want), m.former)
+	gone, err := absent(m.cables, m.former)
 	if err != nil {
 		return err
 	}

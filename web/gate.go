@@ -130,16 +130,23 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 // knows reports whether the dashboard may be reached under a Host. A page of another site whose name comes to mean this
 // machine sends that name; it can't send an address.
 func (g *gate) knows(host string) bool {
-	name := host
+	return IsLocal(host) ||
+		slices.ContainsFunc(g.hosts, func(h string) bool { return strings.EqualFold(h, nameIn(host)) })
+}
+
+// IsLocal reports whether a header Host is an IP address or localhost, which no page of another site can send.
+func IsLocal(host string) bool {
+	name := nameIn(host)
+	_, err := netip.ParseAddr(name)
+	return err == nil || name == "localhost" || strings.HasSuffix(name, ".localhost")
+}
+
+// nameIn returns the name in a header Host, in lower case and without the port.
+func nameIn(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+		host = h
 	}
-	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
-	}
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
-		slices.ContainsFunc(g.hosts, func(h string) bool { return strings.EqualFold(h, name) })
+	return strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
 }
 
 // permit returns Denied unless a form was sent by a page of the dashboard, of the same session.

@@ -24,16 +24,16 @@ func observedWorld() *world {
 		{ID: "a1", Rule: "HighLatency", Severity: rhumb.SeverityCritical, State: rhumb.AlertFiring, Stack: "shop",
 			Service: "api", Since: served.Add(2 * time.Minute), Fired: served.Add(7 * time.Minute), Release: 42,
 			Deployment: 812, Text: "95% of the answers of api take up to 840 ms", Value: .84},
-		{ID: "a2", Rule: "CertificateExpiry", Severity: rhumb.SeverityWarning, State: rhumb.AlertFiring,
-			Since: noon.Add(-26 * time.Hour), Fired: noon.Add(-26 * time.Hour), Silence: "s0", Stack: "shop",
-			Text: "the certificate of shop.example.com expires in 9 days"},
+		{ID: "a2", Rule: "CertificateExpires", Severity: rhumb.SeverityWarning, State: rhumb.AlertFiring,
+			Since: noon.Add(-26 * time.Hour), Fired: noon.Add(-26 * time.Hour), Silence: "s0",
+			Text: "the certificate of shop.example.com expires in 9 days, and wasn't renewed"},
 		{ID: "a3", Rule: "Unhealthy", Severity: rhumb.SeverityCritical, State: rhumb.AlertPending, Stack: "shop",
 			Service: "web", Replica: "shop-web.42.1", Since: noon.Add(-20 * time.Second), Inhibited: true,
 			Text: "shop-web.42.1 fails its check"},
 		{ID: "a4", Rule: "DiskFull", Severity: rhumb.SeverityWarning, State: rhumb.AlertResolved,
 			Since: noon.Add(-9 * time.Hour), Resolved: noon.Add(-8 * time.Hour), Text: "/var/lib/docker was 87% full"},
 	}
-	w.silences = []rhumb.Silence{{ID: "s0", Rule: "CertificateExpiry", Until: noon.Add(20 * time.Hour), By: "ana",
+	w.silences = []rhumb.Silence{{ID: "s0", Rule: "CertificateExpires", Until: noon.Add(20 * time.Hour), By: "ana",
 		Why: "the registrar mends its name servers", Made: noon.Add(-time.Hour)}}
 	w.receivers = []rhumb.AlertReceiver{
 		{URL: "https://hooks.example.com/services/…", Sent: noon.Add(-17 * time.Minute)},

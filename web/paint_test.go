@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -45,10 +46,14 @@ func (l *loads) add(b *browser, url string) {
 }
 
 // A page with a line of text and nothing else takes its turns with each page: what that takes is the browser's own and
-// the machine's. The times are logged for docs/benchmarks.md and decide nothing.
+// the machine's. The times are logged for docs/benchmarks.md, with RHUMB_TEST_LONG=1 as medians, and decide nothing.
 func TestPagesAreSmallAndPainted(t *testing.T) {
 	b := browse(t, newWorld().server())
 	b.look(1280, "light")
+	times := 1
+	if os.Getenv("RHUMB_TEST_LONG") == "1" {
+		times = 5
+	}
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, `<!doctype html><title>bare</title><link rel="icon" href="data:,"><p>bare`)
@@ -60,7 +65,7 @@ func TestPagesAreSmallAndPainted(t *testing.T) {
 		}
 		b.show(sh.world().server())
 		var page, floor loads
-		for range 5 {
+		for range times {
 			page.add(b, b.base+sh.path)
 			floor.add(b, bare.URL)
 		}

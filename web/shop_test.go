@@ -46,9 +46,9 @@ func shopWorld() *world {
 		{Kind: rhumb.StepDrain, Stack: "shop", Service: "web", Release: 42, Slot: 1},
 		{Kind: rhumb.StepStop, Stack: "shop", Service: "web", Release: 42, Slot: 1},
 	}}
-	w.alerts = []rhumb.Alert{{ID: "a1", Rule: "CertificateExpiry", Severity: rhumb.SeverityWarning,
-		State: rhumb.AlertFiring, Since: noon.Add(-time.Hour), Fired: noon.Add(-time.Hour), Stack: "shop",
-		Text: "the certificate of shop.example.com ends in 9 days", Release: 42}}
+	w.alerts = []rhumb.Alert{{ID: "a1", Rule: "FatalLines", Severity: rhumb.SeverityWarning,
+		State: rhumb.AlertFiring, Since: noon.Add(-4 * time.Minute), Fired: noon.Add(-4 * time.Minute), Stack: "shop",
+		Service: "worker", Text: "worker writes log lines of level fatal: 2 in 5 minutes", Release: 42}}
 	return w
 }
 

@@ -31,8 +31,8 @@ type Store interface {
 	SetSetting(ctx context.Context, stack, key, value string) error
 }
 
-// page has the addresses of one network. If the network's subnet changes, all of them are chosen again. A page in a
-// book never changes: it is replaced.
+// page has the addresses of one network: of services, and of other networks whose segments have a leg into it. If the
+// network's subnet changes, all of them are chosen again. A page in a book never changes: it is replaced.
 type page struct {
 	Subnet   netip.Prefix
 	Services map[string]netip.Addr

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAFullDiskStopsDeploymentsAndNothingElse(t *testing.T) {
@@ -21,9 +23,7 @@ func TestAFullDiskStopsDeploymentsAndNothingElse(t *testing.T) {
 	k.must(0, "deploy")
 
 	ballast := filepath.Join(s.data, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 60<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	nearlyFill(t, ballast)
 	k.write("compose.yaml", strings.Replace(two, "RELEASE: one", "RELEASE: three", 1))
 	out := k.must(1, "deploy")
 	for _, want := range []string{"not enough disk space", s.data, "% full", "hint", "rhumb doctor"} {
@@ -53,10 +53,20 @@ func TestAFullDiskStopsDeploymentsAndNothingElse(t *testing.T) {
 	}
 	k.must(0, "deploy")
 	k.says(k.url("/"), `"Release":"three"`)
-	if err := os.WriteFile(ballast, make([]byte, 60<<20), 0o600); err != nil {
+	nearlyFill(t, ballast)
+	k.must(0, "down")
+}
+
+// nearlyFill writes a file that leaves 3 MB of its disk.
+func nearlyFill(t *testing.T, file string) {
+	t.Helper()
+	var disk unix.Statfs_t
+	if err := unix.Statfs(filepath.Dir(file), &disk); err != nil {
 		t.Fatal(err)
 	}
-	k.must(0, "down")
+	if err := os.WriteFile(file, make([]byte, int64(disk.Bavail)*disk.Bsize-3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestTheImagesOfABuiltStackGoWithIt(t *testing.T) {

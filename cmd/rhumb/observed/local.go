@@ -1,10 +1,10 @@
 package observed
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
-	"strings"
+
+	"rhumb/web"
 )
 
 // localOnly refuses requests to host names other than localhost, if the address is a loopback one. A page in a browser
@@ -15,7 +15,7 @@ func localOnly(addr string, next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if local(r.Host) {
+		if web.IsLocal(r.Host) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -23,17 +23,4 @@ func localOnly(addr string, next http.Handler) http.Handler {
 			"a proxy in front of it must set the header Host to localhost"
 		http.Error(w, words, http.StatusForbidden)
 	})
-}
-
-// local reports whether the header Host is an IP address or localhost, with a port or without.
-func local(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = strings.Trim(host, "[]")
-	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
-	}
-	name = strings.ToLower(name)
-	return name == "localhost" || strings.HasSuffix(name, ".localhost")
 }

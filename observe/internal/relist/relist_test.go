@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,28 +17,42 @@ import (
 type engine struct {
 	begun           time.Time
 	listed, watched []float64
-	changes         chan rhumb.Change // nil: it can't be watched
 	asked           chan chan struct{}
+
+	mu      sync.Mutex
+	changes chan rhumb.Change // nil: it can't be watched
 }
+
+// report has the engine report these changes to who watches it next; nil: it can't be watched.
+func (e *engine) report(changes chan rhumb.Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.changes = changes
+}
+
+func (e *engine) watch(context.Context) (<-chan rhumb.Change, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watched = append(e.watched, e.now())
+	if e.changes == nil {
+		return nil, errors.New("away")
+	}
+	return e.changes, nil
+}
+
+func (e *engine) now() float64 { return time.Since(e.begun).Seconds() }
 
 // follow runs a loop over the engine until the function returns.
 func follow(t *testing.T, e *engine, do func()) {
 	synctest.Test(t, func(t *testing.T) {
 		e.begun, e.asked = time.Now(), make(chan chan struct{})
-		now := func() float64 { return time.Since(e.begun).Seconds() }
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			relist.Loop{Every: 10 * time.Second, Pause: time.Second, Retry: 4 * time.Second, Asked: e.asked,
-				List: func(context.Context) { e.listed = append(e.listed, now()) },
-				Watch: func(context.Context) (<-chan rhumb.Change, error) {
-					e.watched = append(e.watched, now())
-					if e.changes == nil {
-						return nil, errors.New("away")
-					}
-					return e.changes, nil
-				}}.Run(ctx)
+				List:  func(context.Context) { e.listed = append(e.listed, e.now()) },
+				Watch: e.watch}.Run(ctx)
 		}()
 		synctest.Wait()
 		do()
@@ -57,7 +72,7 @@ func TestManyChangesAtATimeAreOneList(t *testing.T) {
 	e := &engine{}
 	follow(t, e, func() {
 		changes := make(chan rhumb.Change, 100)
-		e.changes = changes
+		e.report(changes)
 		pass(4500 * time.Millisecond) // the second try finds the engine
 		for range 30 {
 			changes <- rhumb.Change{}
@@ -71,9 +86,9 @@ func TestAWatchThatEndsIsBegunAgain(t *testing.T) {
 	e := &engine{}
 	follow(t, e, func() {
 		changes := make(chan rhumb.Change)
-		e.changes = changes
+		e.report(changes)
 		pass(5 * time.Second)
-		e.changes = nil
+		e.report(nil)
 		close(changes)
 		pass(4500 * time.Millisecond)
 	})
@@ -83,7 +98,7 @@ func TestAWatchThatEndsIsBegunAgain(t *testing.T) {
 func TestWithoutChangesItIsListedNowAndThen(t *testing.T) {
 	e := &engine{}
 	follow(t, e, func() {
-		e.changes = make(chan rhumb.Change)
+		e.report(make(chan rhumb.Change))
 		pass(35 * time.Second)
 	})
 	e.were(t, []float64{0, 4, 10, 20, 30}, []float64{0, 4})
