@@ -38,17 +38,17 @@ func TestAReplicaThatTakesTooLongIsGivenUp(t *testing.T) {
 			ro := &rhumb.RouteOptions{Timeouts: limits, Pages: []rhumb.ErrorPage{{Status: 504, File: sorryPage}}}
 			apply(t, p, routed(uint64(i+1), addr, "", ro, a))
 			for range 3 {
-				if r, body := asked(t, addr, "GET", "/quick"); r.StatusCode != 200 || body != "quick" {
+				if r, body := answerOf(t, addr, "GET", "/quick"); r.StatusCode != 200 || body != "quick" {
 					t.Errorf("%+v: %d %s", limits, r.StatusCode, body)
 				}
 			}
 			for _, method := range []string{"GET", "POST"} {
-				r, body := askedBody(t, addr, method, "/never", strings.Repeat("a", 10))
+				r, body := answerWith(t, addr, method, "/never", strings.Repeat("a", 10))
 				if r.StatusCode != 504 || body != "<h1>sorry</h1>" {
 					t.Errorf("%+v, %s: %d %s", limits, method, r.StatusCode, body)
 				}
 			}
-			if r, body := asked(t, addr, "GET", "/halfway"); r.StatusCode != 200 || body != "broken off: half" {
+			if r, body := answerOf(t, addr, "GET", "/halfway"); r.StatusCode != 200 || body != "broken off: half" {
 				t.Errorf("%+v: %d %s", limits, r.StatusCode, body)
 			}
 		}
@@ -72,7 +72,7 @@ func TestAKeptLinkHasNoLimitOfTheRequestBefore(t *testing.T) {
 		apply(t, p, table)
 		for range 3 {
 			for _, uri := range []string{"/limited", "/slow"} {
-				if r, body := asked(t, addr, "GET", uri); r.StatusCode != 200 || body != "done" {
+				if r, body := answerOf(t, addr, "GET", uri); r.StatusCode != 200 || body != "done" {
 					t.Errorf("%s: %d %s", uri, r.StatusCode, body)
 				}
 			}
@@ -191,7 +191,7 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 			es = append(es, slotted(web(t, fmt.Sprint("one", i+1), nil), i+1, 1))
 		}
 		apply(t, p, table(1, es...))
-		r, first := asked(t, addr, "GET", "/")
+		r, first := answerOf(t, addr, "GET", "/")
 		cookies := r.Cookies()
 		if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].Path != "/" ||
 			cookies[0].SameSite != http.SameSiteLaxMode {
@@ -199,7 +199,7 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 		}
 		cookie := "Cookie: other=1; " + cookies[0].Name + "=" + cookies[0].Value
 		for range 20 {
-			if r, body := asked(t, addr, "GET", "/", cookie); body != first || len(r.Cookies()) != 0 {
+			if r, body := answerOf(t, addr, "GET", "/", cookie); body != first || len(r.Cookies()) != 0 {
 				t.Fatalf("it moved from %s to %s: %v", first, body, r.Header)
 			}
 		}
@@ -209,7 +209,7 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 			next = append(next, slotted(web(t, fmt.Sprint("two", i+1), nil), i+1, 2))
 		}
 		apply(t, p, table(2, append(next, es...)...)) // both releases serve
-		if _, body := asked(t, addr, "GET", "/", cookie); body != "two"+slot {
+		if _, body := answerOf(t, addr, "GET", "/", cookie); body != "two"+slot {
 			t.Errorf("after a deployment it is at %s, not in slot %s", body, slot)
 		}
 		rest := next[:0:0]
@@ -219,12 +219,12 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 			}
 		}
 		apply(t, p, table(3, rest...))
-		r, body := asked(t, addr, "GET", "/", cookie)
+		r, body := answerOf(t, addr, "GET", "/", cookie)
 		if r.StatusCode != 200 || len(r.Cookies()) != 1 {
 			t.Errorf("its slot is gone: %d %s %v", r.StatusCode, body, r.Header)
 		}
 		forged := "Cookie: " + cookies[0].Name + "=1." + strings.Repeat("A", 22)
-		if r, _ := asked(t, addr, "GET", "/", forged); len(r.Cookies()) != 1 {
+		if r, _ := answerOf(t, addr, "GET", "/", forged); len(r.Cookies()) != 1 {
 			t.Error("a forged cookie is believed")
 		}
 	})
