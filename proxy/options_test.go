@@ -31,7 +31,7 @@ func onBothPaths(t *testing.T, test func(t *testing.T, o proxy.Options)) {
 }
 
 // routeFiles are the files of the tests' routes, by hash: users, and pages.
-func routeFiles(t *testing.T) func(string) ([]byte, error) {
+func routeFiles(t testing.TB) func(string) ([]byte, error) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("apple"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
