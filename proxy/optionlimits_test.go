@@ -33,7 +33,7 @@ func TestAReplicaThatTakesTooLongIsGivenUp(t *testing.T) {
 		p := start(t, o)
 		addr := freeAddr(t)
 		a := web(t, "a", slow)
-		limit := 50 * time.Millisecond
+		limit := 250 * time.Millisecond // a slow machine has to stay within it at /quick
 		for i, limits := range []rhumb.Timeouts{{Header: limit, Idle: limit}, {Whole: 2 * limit}} {
 			ro := &rhumb.RouteOptions{Timeouts: limits, Pages: []rhumb.ErrorPage{{Status: 504, File: sorryPage}}}
 			apply(t, p, routed(uint64(i+1), addr, "", ro, a))
@@ -60,17 +60,17 @@ func TestAKeptLinkHasNoLimitOfTheRequestBefore(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, o proxy.Options) {
 		p := start(t, o)
 		addr := freeAddr(t)
-		limit := 30 * time.Millisecond
+		limit := 500 * time.Millisecond
 		table := routed(1, addr, "/limited", &rhumb.RouteOptions{Timeouts: rhumb.Timeouts{Header: limit, Idle: limit,
 			Whole: limit}}, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/slow" {
-				<-time.After(4 * limit)
+				<-time.After(limit + limit/4)
 			}
 			fmt.Fprint(w, "done")
 		}))
 		table.Rules = append([]rhumb.Rule{{Backend: "shop/web:80"}}, table.Rules...)
 		apply(t, p, table)
-		for range 3 {
+		for range 2 {
 			for _, uri := range []string{"/limited", "/slow"} {
 				if r, body := answerOf(t, addr, "GET", uri); r.StatusCode != 200 || body != "done" {
 					t.Errorf("%s: %d %s", uri, r.StatusCode, body)
@@ -96,13 +96,17 @@ func TestABufferedRequestReachesItsReplicaWhole(t *testing.T) {
 			}
 			body := bytes.Repeat([]byte("a"), size)
 			fmt.Fprintf(c, "PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: %d\r\n\r\n%s", size, body[:size-1])
+			patience := 10 * time.Second
+			if waits {
+				patience = 100 * time.Millisecond
+			}
 			select {
 			case <-asked:
 				if waits {
 					t.Errorf("the replica is asked before the end of %d bytes", size)
 				}
 				asked <- "again"
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(patience):
 				if !waits {
 					t.Errorf("%d bytes are held back", size)
 				}
@@ -138,7 +142,11 @@ func TestABufferedAnswerIsSentOnceItIsWhole(t *testing.T) {
 		})
 		for uri, held := range map[string]bool{"/": true, "/events": false, "/large": false} {
 			c := get1(t, addr, uri)
-			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			patience := 10 * time.Second
+			if held {
+				patience = 100 * time.Millisecond
+			}
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			in := bufio.NewReader(c)
 			if _, err := in.Peek(1); (err != nil) != held {
 				t.Errorf("%s: %v", uri, err)
