@@ -86,11 +86,13 @@ type CertificateStatus struct {
 	Next      time.Time `json:",omitzero"` // when the next attempt, or the renewal, is due; zero: never (given ones)
 }
 
-// CertificateStore keeps what the proxy needs but must not be in its table: the pairs that users gave, and the internal
-// authority. Its methods return Unavailable if the disk can't be read or written.
+// CertificateStore keeps what the proxy needs but must not be in its table: the pairs that users gave, the internal
+// authority, and the files of routes. Its methods return Unavailable if the disk can't be read or written.
 type CertificateStore interface {
 	// KeepPair stores a certificate chain with its key, both in PEM, under the hash of the two. It is idempotent.
 	KeepPair(ctx context.Context, hash string, pair []byte) error
+	// KeepFile stores a file of routes, a page or users, under its hash. It is idempotent.
+	KeepFile(ctx context.Context, hash string, content []byte) error
 	// Root returns the internal authority's certificate in PEM, and makes the authority if there is none yet.
 	Root(ctx context.Context) (string, error)
 }

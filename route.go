@@ -40,6 +40,8 @@ type Route struct {
 	Host string `json:",omitzero"` // "": any; "*.example.com": one label
 	Path string `json:",omitzero"` // a prefix that ends at a slash or the path's end; "": all
 	Port uint16 `json:",omitzero"` // the replica's port; 0: the first published or exposed one
+
+	Options *RouteOptions `json:",omitzero"` // nil: requests are only forwarded
 }
 
 // RouterStatus is what the proxy serves now.

@@ -117,6 +117,9 @@ type Service struct {
 	AcceptProxy bool    `json:",omitzero"`
 	Limits      []Limit `json:",omitzero"` // what clients may ask of it through the proxy
 	Bans        Bans    `json:",omitzero"` // for what its clients are banned
+
+	HTTP   *RouteOptions `json:",omitzero"` // of the ports of protocol HTTP; nil: requests are only forwarded
+	Sticky bool          `json:",omitzero"` // clients stay with a slot: by a cookie over HTTP, by address over TCP
 }
 
 // Served reports whether the proxy serves the service.
@@ -262,6 +265,8 @@ const (
 	FileProject FileKind = "project" // a file that the stack bind-mounts read-only from its folder
 	// FileCertificate is a certificate chain and its key, both in PEM. It is for the proxy, not for replicas.
 	FileCertificate FileKind = "certificate"
+	// FileRoute is a page or the users of a route. It is for the proxy, not for replicas.
+	FileRoute FileKind = "route"
 )
 
 // File is the content of a config, a secret or a snapshotted project file.

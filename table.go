@@ -17,6 +17,8 @@ type Table struct {
 
 	Certificates []Certificate `json:",omitzero"` // by host
 	Authority    Authority     `json:",omitzero"` // where those of CertACME come from
+
+	Options []TableOptions `json:",omitzero"` // of rules and listeners, by ID
 }
 
 // Listener is one bound address of the proxy.
@@ -24,6 +26,7 @@ type Listener struct {
 	Addr     netip.AddrPort // an unspecified IPv6 address ("[::]:80") accepts IPv4 too
 	Protocol Protocol
 	Backend  string `json:",omitzero"` // "": the rules lead requests to a backend (HTTP only)
+	Options  string `json:",omitzero"` // the ID of its options, with a backend and HTTP only; "": none
 	// AcceptProxy means that a connection of a trusted proxy begins with a header of the PROXY protocol. Without one it
 	// is closed. Other clients' connections are served as they are.
 	AcceptProxy bool `json:",omitzero"`
@@ -34,6 +37,7 @@ type Rule struct {
 	Host    string `json:",omitzero"`
 	Path    string `json:",omitzero"`
 	Backend string
+	Options string `json:",omitzero"` // the ID of its options; "": none
 }
 
 // Backend is a set of endpoints that can answer for one another: one service's replicas on one target port.
@@ -43,6 +47,7 @@ type Backend struct {
 	Service   string
 	Hold      time.Duration `json:",omitzero"` // how long a request or connection waits while no endpoint is active
 	AccessLog bool          `json:",omitzero"` // a line is written for each HTTP request
+	Sticky    bool          `json:",omitzero"` // clients stay with a slot
 	Endpoints []Endpoint    `json:",omitzero"`
 	Limits    []Limit       `json:",omitzero"` // what clients may ask of it
 	Bans      Bans          `json:",omitzero"` // for what clients are banned
@@ -66,6 +71,7 @@ type Endpoint struct {
 	SendProxy ProxyProtocol `json:",omitzero"`
 	// Unseen is why the replica can't see its clients' addresses, as far as its release says. "": it says nothing.
 	Unseen string `json:",omitzero"`
+	Slot   int    `json:",omitzero"` // of a sticky backend: the replica's slot, which its successors have too
 }
 
 // Segment is a network of a stack in which services have addresses of their own. The proxy adds a network namespace to
@@ -127,6 +133,10 @@ func (t Table) Clone() Table {
 		t.Segments[i].Legs = cloneList(t.Segments[i].Legs)
 	}
 	t.Certificates = cloneList(t.Certificates)
+	t.Options = cloneList(t.Options)
+	for i := range t.Options {
+		t.Options[i].RouteOptions = *t.Options[i].Clone()
+	}
 	return t
 }
 
@@ -142,12 +152,13 @@ func (t Table) Equal(o Table) bool {
 	return t.Version == o.Version && t.Authority == o.Authority &&
 		slices.Equal(t.Listeners, o.Listeners) && slices.Equal(t.Rules, o.Rules) &&
 		slices.Equal(t.Certificates, o.Certificates) &&
+		slices.EqualFunc(t.Options, o.Options, TableOptions.equal) &&
 		slices.EqualFunc(t.Backends, o.Backends, Backend.equal) && slices.EqualFunc(t.Segments, o.Segments, Segment.Equal)
 }
 
 func (b Backend) equal(o Backend) bool {
 	return b.Name == o.Name && b.Stack == o.Stack && b.Service == o.Service && b.Hold == o.Hold &&
-		b.AccessLog == o.AccessLog && SameLimits(b.Limits, o.Limits) && b.Bans.Equal(o.Bans) &&
+		b.AccessLog == o.AccessLog && b.Sticky == o.Sticky && SameLimits(b.Limits, o.Limits) && b.Bans.Equal(o.Bans) &&
 		slices.EqualFunc(b.Endpoints, o.Endpoints, Endpoint.equal)
 }
 

@@ -16,16 +16,16 @@ func fullTable() rhumb.Table {
 	endpoint := rhumb.Endpoint{
 		Replica: "r", Name: "shop-web.1.1", Release: 1, Addr: netip.MustParseAddrPort("10.0.0.2:80"),
 		Draining: true, Since: at, Leave: true, Addr6: netip.MustParseAddr("fd00::2"), Unseen: "u",
-		SendProxy: rhumb.ProxyV2,
+		SendProxy: rhumb.ProxyV2, Slot: 1,
 	}
 	return rhumb.Table{
 		Version: 7,
 		Listeners: []rhumb.Listener{{
-			Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b", AcceptProxy: true,
+			Addr: netip.MustParseAddrPort("[::]:80"), Protocol: rhumb.HTTP, Backend: "b", AcceptProxy: true, Options: "o",
 		}},
-		Rules: []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b"}},
+		Rules: []rhumb.Rule{{Host: "h", Path: "/p", Backend: "b", Options: "o"}},
 		Backends: []rhumb.Backend{{
-			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true,
+			Name: "b", Stack: "shop", Service: "web", Hold: time.Second, AccessLog: true, Sticky: true,
 			Endpoints: []rhumb.Endpoint{endpoint},
 			Limits: []rhumb.Limit{{
 				Route: "h/p", Paths: []string{"/l"}, Rate: rhumb.Rate{Count: 20, Per: time.Second}, Burst: 40,
@@ -50,6 +50,46 @@ func fullTable() rhumb.Table {
 			Host: "h", Source: rhumb.CertACME, Given: "p", Stack: "shop", HSTS: time.Hour, Plain: true,
 		}},
 		Authority: rhumb.Authority{Directory: "d", Email: "e", Root: "r"},
+		Options:   []rhumb.TableOptions{{ID: "o", RouteOptions: fullOptions()}},
+	}
+}
+
+// fullOptions returns options with a value in every field.
+func fullOptions() rhumb.RouteOptions {
+	file := rhumb.RouteFile{Kind: rhumb.FileRoute, Name: "f", Hash: "1f"}
+	changes := rhumb.HeaderChanges{Remove: []string{"A"}, Set: []rhumb.HeaderField{{Name: "B", Value: "b"}},
+		Add: []rhumb.HeaderField{{Name: "C", Value: "c"}}}
+	return rhumb.RouteOptions{
+		Redirect: &rhumb.Redirect{To: "/to", Status: 308, Exact: true}, Canonical: "h",
+		Maintenance: &file, Auth: &rhumb.BasicAuth{Realm: "r", Users: file}, Strip: true,
+		Request: *changesOf(changes), Response: *changesOf(changes),
+		Pages: []rhumb.ErrorPage{{Status: 404, File: file}}, Replace: true, Compress: true,
+		Buffer:   rhumb.Buffer{Request: 1, Response: 2},
+		Timeouts: rhumb.Timeouts{Header: 1, Idle: 2, Whole: 3},
+	}
+}
+
+// changesOf returns a copy that shares nothing.
+func changesOf(h rhumb.HeaderChanges) *rhumb.HeaderChanges {
+	o := rhumb.RouteOptions{Request: h}
+	return &o.Clone().Request
+}
+
+func TestOptionsAreIdentifiedByTheirContent(t *testing.T) {
+	one, other := fullOptions(), fullOptions()
+	if one.ID() != other.ID() || len(one.ID()) != 24 {
+		t.Errorf("%s and %s", one.ID(), other.ID())
+	}
+	eachField(t, "RouteOptions", reflect.ValueOf(&other).Elem(), func(path string, v reflect.Value) {
+		old := reflect.ValueOf(v.Interface())
+		v.SetZero()
+		if one.ID() == other.ID() {
+			t.Errorf("%s differs, and the ID is the same", path)
+		}
+		v.Set(old)
+	})
+	if n := len(one.Files()); n != 3 {
+		t.Errorf("%d files", n)
 	}
 }
 

@@ -94,7 +94,8 @@ func (k *Keeper) Manage(ctx context.Context, t rhumb.Table) {
 	for _, spec := range t.Certificates {
 		pairs[spec.Given] = true
 	}
-	k.storage.prunePairs(ctx, pairs)
+	k.storage.prune(ctx, pairsKey, pairs)
+	k.storage.prune(ctx, filesKey, filesOf(t))
 	k.nudge()
 }
 

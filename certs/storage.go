@@ -216,15 +216,16 @@ func (s *storage) Unlock(_ context.Context, name string) error {
 	return f.Close() // which unlocks
 }
 
-// prunePairs removes given pairs that nothing uses. A new pair may belong to a table that comes in a moment.
-func (s *storage) prunePairs(ctx context.Context, used map[string]bool) {
-	keys, err := s.List(ctx, pairsKey, false)
+// prune removes given pairs, or files of routes, that nothing uses. A new one may belong to a table that comes in a
+// moment.
+func (s *storage) prune(ctx context.Context, of string, used map[string]bool) {
+	keys, err := s.List(ctx, of, false)
 	if err != nil {
 		return
 	}
 	keys = slices.DeleteFunc(keys, func(k string) bool {
 		info, err := s.Stat(ctx, k)
-		return err != nil || used[strings.TrimPrefix(k, pairsKey+"/")] || time.Since(info.Modified) < time.Hour
+		return err != nil || used[strings.TrimPrefix(k, of+"/")] || time.Since(info.Modified) < time.Hour
 	})
 	for _, k := range keys {
 		_ = s.Delete(ctx, k) // the next table retries it

@@ -62,7 +62,7 @@ func portable(s types.ServiceConfig, p *types.Project, dir string) types.Service
 	}
 	if own, ok := s.Extensions[keys.Extension]; ok {
 		s.Extensions = maps.Clone(s.Extensions)
-		s.Extensions[keys.Extension] = absolutePair(own, dir)
+		s.Extensions[keys.Extension] = absoluteOptions(absolutePair(own, dir), dir)
 	}
 	return s
 }

@@ -85,7 +85,7 @@ func (c *rooms) runs() run.Deps {
 	performs := act.Deps{Engine: c.Engine, Desk: c.desk, Ledger: c.ledger, Store: c.Store, Oneoffs: c.oneoffs,
 		Sources: c.sources, Announce: c.events.Announce, Starts: make(chan struct{}, maxStarts), Log: c.Log}
 	if c.Deps.Certificates != nil {
-		performs.KeepPair = c.Deps.Certificates.KeepPair
+		performs.KeepPair, performs.KeepFile = c.Deps.Certificates.KeepPair, c.Deps.Certificates.KeepFile
 	}
 	return run.Deps{Engine: c.Engine, Act: performs, Ledger: c.ledger, Oneoffs: c.oneoffs, Care: c.care,
 		Sources: c.sources, Probes: make(chan struct{}, maxProbes), Started: c.started, Log: c.Log,

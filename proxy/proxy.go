@@ -15,6 +15,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/socket"
@@ -35,10 +36,12 @@ type Options struct {
 	Segments       Segments       // nil: tables with segments are refused
 	// Instance names what the proxy makes in the machine's kernel, so that replicas see clients' addresses. Proxies that
 	// succeed each other have the same. "": it makes nothing, and replicas see the proxy's address.
-	Instance     string
-	Lives        Lives        // nil: a dead replica stays in until the daemon takes it out
-	Firewall     string       // whose table in the kernel drops banned clients; "": the kernel drops none
-	CrowdSec     CrowdSec     // whose decisions are enforced too
+	Instance string
+	Lives    Lives    // nil: a dead replica stays in until the daemon takes it out
+	Firewall string   // whose table in the kernel drops banned clients; "": the kernel drops none
+	CrowdSec CrowdSec // whose decisions are enforced too
+	// RouteFiles returns the content of a file of routes by its hash; nil: there are none.
+	RouteFiles   func(hash string) ([]byte, error)
 	StandardHTTP bool         // HTTP/1 is served by the standard library, which costs more
 	Access       io.Writer    // gets a line for each request to a backend with an access log; nil: there are none
 	Log          *slog.Logger // nil: nothing is logged
@@ -51,6 +54,7 @@ type Proxy struct {
 	log       *slog.Logger
 	saved     tableFile
 	served    *served
+	chains    *chain.Room
 	listeners *listeners
 	segments  *segmentKeeper
 	clients   *clientKeeper
@@ -118,7 +122,8 @@ func New(o Options) (*Proxy, error) {
 		o.Segments = noSegments{}
 	}
 	p := &Proxy{options: o, limits: o.Limits.WithDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
-		certs: o.Certificates, running: make(chan struct{}), turn: make(turn, 1), stopping: make(chan struct{}),
+		certs: o.Certificates, chains: chain.NewRoom(o.RouteFiles, o.Log),
+		running: make(chan struct{}), turn: make(turn, 1), stopping: make(chan struct{}),
 		succeeded: make(chan struct{}), before: wire.Predecessors{Log: o.Log}}
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())
 	p.served = newServed(p.letGo)
@@ -134,7 +139,7 @@ func New(o Options) (*Proxy, error) {
 	tcp.bans = p.bans.book
 	p.http = web.New(web.Deps{Served: &p.served.now, Balancer: balancer, Certificates: p.certs,
 		Trusted: o.TrustedProxies, Limits: p.limits, Standard: o.StandardHTTP,
-		Bans: p.bans.book, Access: o.Access, Log: o.Log})
+		Bans: p.bans.book, SlotKey: slotKey(o.State, o.Log), Access: o.Access, Log: o.Log})
 	accept := &acceptor{served: p.served, conns: &p.conns, balancer: balancer, http: p.http, tcp: tcp, bans: p.bans.book,
 		tls: inbound.TLSConfig(p.certs.Certificate), places: make(limits.Places, p.limits.TotalConns),
 		trusted: o.TrustedProxies, entryNamed: o.AcceptProxy, limits: p.limits, log: o.Log}

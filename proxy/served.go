@@ -7,6 +7,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/chain"
 )
 
 // served is the snapshot that is served now. A new table replaces it, and so does the death of a replica. Both take mu
@@ -16,6 +17,7 @@ type served struct {
 
 	mu      sync.Mutex
 	dead    *dead
+	chains  chain.Set                                                           // of the served table
 	swapped func(old, next *backend.Snapshot, hidden func(rhumb.Endpoint) bool) // called under mu after each swap
 }
 
@@ -27,10 +29,11 @@ func newServed(swapped func(old, next *backend.Snapshot, hidden func(rhumb.Endpo
 
 func (s *served) load() *backend.Snapshot { return s.now.Load() }
 
-// swap serves t from now on and returns its snapshot.
-func (s *served) swap(t rhumb.Table) *backend.Snapshot {
+// swap serves t with its chains from now on, and returns its snapshot.
+func (s *served) swap(t rhumb.Table, chains chain.Set) *backend.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.chains = chains
 	s.dead.forgetLeft(s.load().Table, t)
 	return s.replace(t)
 }
@@ -54,6 +57,7 @@ func (s *served) note(l Life) (news, inTable bool) {
 func (s *served) replace(t rhumb.Table) *backend.Snapshot {
 	old := s.load()
 	next := old.Next(t, s.dead.hides)
+	next.Chains = s.chains
 	s.now.Store(next)
 	old.Retire()
 	s.swapped(old, next, s.dead.hides)

@@ -25,6 +25,8 @@ type tcpServer struct {
 // the connection, and closes c.
 func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName string) error {
 	defer c.Close()
+	var caller backend.Caller
+	caller.Client, caller.Called = inbound.CallerOf(c)
 	client := clientOf(c)
 	if _, banned := s.bans.Refuses(client); banned {
 		return nil
@@ -32,10 +34,10 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 	s.bans.Note(backendName, bans.Request{Client: client})
 	var conn *backend.Conn
 	var member *backend.Member
-	client, called := inbound.CallerOf(c)
-	err := s.balancer.Reach(ctx, backendName, func(m *backend.Member) (err error) {
+	like := s.preference(client, backendName)
+	err := s.balancer.ReachLike(ctx, backendName, like, func(m *backend.Member) (err error) {
 		began := time.Now()
-		if conn, err = s.balancer.DialFor(ctx, m, backend.Caller{Client: client, Called: called}); err != nil {
+		if conn, err = s.balancer.DialFor(ctx, m, caller); err != nil {
 			return err
 		}
 		member = m
@@ -72,6 +74,14 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 
 // clientOf returns the address of the client at the other end of a connection.
 func clientOf(c *inbound.Conn) netip.Addr {
-	ap, _ := netip.ParseAddrPort(c.RemoteAddr().String()) // an address that isn't one is invalid, and never banned
-	return ap.Addr().Unmap().WithZone("")
+	client, _ := inbound.CallerOf(c) // an address that isn't one is invalid, and never banned
+	return client.Addr().Unmap().WithZone("")
+}
+
+// preference has a client stay with a slot, by its address, if the clients of the backend do.
+func (s *tcpServer) preference(client netip.Addr, backendName string) (p backend.Preference) {
+	if s.served.load().Sticky(backendName) {
+		p.Client = client
+	}
+	return p
 }

@@ -55,7 +55,7 @@ type Ledger interface {
 	Update(ctx context.Context, stack string, id int64, change func(*rhumb.Deployment) error) (rhumb.Deployment, error)
 }
 
-// Deps is what the performers of all stacks share. All but KeepPair are required.
+// Deps is what the performers of all stacks share. All but KeepPair and KeepFile are required.
 type Deps struct {
 	Engine   Engine
 	Desk     Desk
@@ -67,6 +67,8 @@ type Deps struct {
 	Starts   chan struct{} // one place for each replica that may be starting at a time
 	// KeepPair stores a given certificate where the proxy finds it; nil: there are none.
 	KeepPair func(ctx context.Context, hash string, pair []byte) error
+	// KeepFile stores a file of routes where the proxy finds it; nil: there are none.
+	KeepFile func(ctx context.Context, hash string, content []byte) error
 	Log      *slog.Logger
 }
 
@@ -78,6 +80,7 @@ type Performer struct {
 	Inside *Inside
 	stack  string
 	waits  waits
+	files  routeFiles
 }
 
 // New returns the performer of a stack. ready learns which failures are recorded.
@@ -87,6 +90,7 @@ func New(d Deps, stack string, ready *ready.Readiness) *Performer {
 		Recorder: &Recorder{stack: stack, engine: d.Engine, ledger: d.Ledger, announce: d.Announce, ready: ready,
 			log: d.Log},
 		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), stack: stack,
+		files: routeFiles{store: d.KeepFile},
 		Inside: &Inside{
 			Inside: scene.Inside{Book: directory.NewBook(d.Store, stack), Names: directory.NewAnnounced()},
 			engine: d.Engine, desk: d.Desk, places: make(chan struct{}, maxHosts), log: d.Log,

@@ -89,8 +89,12 @@ func (p *Performer) withdraw(t *rhumb.Table, s *scene.Scene, step rhumb.Step, no
 	}
 }
 
-// Configure has the proxy serve the stack's backends with the settings of the wanted release, unless it does.
+// Configure has the proxy serve the stack's backends and routes with the settings of the wanted release, unless it
+// does. The files that the routes name are stored before the table that names them is sent.
 func (p *Performer) Configure(ctx context.Context, s *scene.Scene) error {
+	if err := p.files.keep(ctx, s.Wanted.Model, s.Router.Table); err != nil {
+		return err
+	}
 	edit := func(t *rhumb.Table) { routing.Configure(t, p.stack, s.Wanted.Model, s.Open != nil) }
 	if !routing.Changes(s.Router.Table, edit) {
 		return nil

@@ -142,6 +142,10 @@ func copyModel(m rhumb.Stack) rhumb.Stack {
 		s := &m.Services[i]
 		s.Ports = slices.Clone(s.Ports)
 		s.Routes = slices.Clone(s.Routes)
+		for j := range s.Routes {
+			s.Routes[j].Options = s.Routes[j].Options.Clone()
+		}
+		s.HTTP = s.HTTP.Clone()
 		s.PreStart = slices.Clone(s.PreStart)
 		copyContainer(&s.Container)
 		for j := range s.PreStart {

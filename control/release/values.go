@@ -17,6 +17,9 @@ func (d *draft) fillFiles(ctx context.Context) error {
 		return err
 	}
 	d.hashFiles()
+	if err := d.hashOptions(); err != nil {
+		return err
+	}
 	return d.hashMounts()
 }
 

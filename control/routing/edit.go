@@ -62,7 +62,7 @@ func backend(t *rhumb.Table, stack string, s *rhumb.Service, port uint16, p rhum
 		}
 	}
 	t.Backends = append(t.Backends, rhumb.Backend{Name: name, Stack: stack, Service: s.Name, Hold: s.Hold,
-		AccessLog: s.AccessLog, Limits: s.Limits, Bans: s.Bans})
+		AccessLog: s.AccessLog, Sticky: s.Sticky, Limits: s.Limits, Bans: s.Bans})
 	return &t.Backends[len(t.Backends)-1]
 }
 
@@ -76,7 +76,8 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 		if s == nil || b.Stack != stack {
 			continue
 		}
-		b.AccessLog, b.Limits, b.Bans = s.AccessLog, s.Limits, s.Bans
+		b.AccessLog, b.Sticky, b.Limits, b.Bans = s.AccessLog, s.Sticky, s.Limits, s.Bans
+		place(b)
 		acceptPreambles(t, b.Name, s.AcceptProxy)
 		if !open {
 			b.Hold = s.Hold
@@ -104,6 +105,7 @@ func sendPreambles(b *rhumb.Backend, version rhumb.ProxyProtocol) {
 			e.SendProxy = version
 		}
 	}
+	configureOptions(t, stack, m)
 }
 
 // Publish makes an address lead to the service; addr is one of s.Addresses(). If another stack has the address, Publish
@@ -121,7 +123,7 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 				return l.Backend != "" && l.Addr == at && sameWire(l.Protocol, p.Protocol)
 			})
 			t.Listeners = append(t.Listeners, rhumb.Listener{Addr: at, Protocol: p.Protocol, Backend: b,
-				AcceptProxy: s.AcceptProxy && p.Protocol != rhumb.UDP})
+				Options: portOptions(t, s, p), AcceptProxy: s.AcceptProxy && p.Protocol != rhumb.UDP})
 		}
 	}
 	for _, r := range s.Routes {
@@ -131,7 +133,7 @@ func Publish(t *rhumb.Table, stack string, s *rhumb.Service, addr string) error 
 			}
 			b := backend(t, stack, s, r.Port, rhumb.HTTP).Name
 			t.Rules = slices.DeleteFunc(t.Rules, func(x rhumb.Rule) bool { return ruleAddress(x) == addr })
-			t.Rules = append(t.Rules, rhumb.Rule{Host: r.Host, Path: r.Path, Backend: b})
+			t.Rules = append(t.Rules, rhumb.Rule{Host: r.Host, Path: r.Path, Backend: b, Options: addOptions(t, r.Options)})
 		}
 	}
 	return nil
@@ -171,6 +173,7 @@ func Route(t *rhumb.Table, stack string, s *rhumb.Service, at rhumb.Endpoint) {
 			at.SendProxy = ""
 		}
 		b.Endpoints = append(b.Endpoints, at)
+		place(b)
 	}
 }
 

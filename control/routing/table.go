@@ -9,7 +9,7 @@ import (
 	"rhumb"
 )
 
-// prune drops backends without listeners, rules and endpoints.
+// prune drops backends without listeners, rules and endpoints, and options that aren't used.
 func prune(t *rhumb.Table) {
 	used := map[string]bool{}
 	for _, l := range t.Listeners {
@@ -21,6 +21,7 @@ func prune(t *rhumb.Table) {
 	t.Backends = slices.DeleteFunc(t.Backends, func(b rhumb.Backend) bool {
 		return !used[b.Name] && len(b.Endpoints) == 0
 	})
+	pruneOptions(t)
 }
 
 // arrange sorts everything in a table, so that equal tables are alike.
@@ -42,6 +43,7 @@ func arrange(t *rhumb.Table) {
 		slices.SortFunc(b.Endpoints, byReplica)
 	}
 	arrangeSegments(t.Segments)
+	slices.SortFunc(t.Options, byID)
 }
 
 func byReplica(a, b rhumb.Endpoint) int { return strings.Compare(a.Name+a.Replica, b.Name+b.Replica) }

@@ -25,6 +25,7 @@ func Routes(w io.Writer, rs rhumb.RouterStatus) {
 	t.print(w)
 	printUnseen(w, rs)
 	printLimits(w, rs)
+	printOptions(w, rs)
 	printSegments(w, rs)
 }
 
@@ -54,6 +55,14 @@ func RoutesOf(rs rhumb.RouterStatus, stack string) rhumb.RouterStatus {
 	t.Listeners = keep(t.Listeners, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	rs.Unbound = keep(rs.Unbound, func(l rhumb.Listener) bool { return mine[l.Backend] })
 	t.Rules = keep(t.Rules, func(r rhumb.Rule) bool { return mine[r.Backend] })
+	used := map[string]bool{}
+	for _, l := range t.Listeners {
+		used[l.Options] = true
+	}
+	for _, r := range t.Rules {
+		used[r.Options] = true
+	}
+	t.Options = keep(t.Options, func(o rhumb.TableOptions) bool { return used[o.ID] })
 	t.Segments = keep(t.Segments, func(s rhumb.Segment) bool { return s.Stack == stack })
 	t.Certificates = keep(t.Certificates, func(c rhumb.Certificate) bool { return c.Stack == stack })
 	rs.Certificates = keep(rs.Certificates, func(c rhumb.CertificateStatus) bool { return c.Stack == stack })

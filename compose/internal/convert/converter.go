@@ -91,6 +91,7 @@ func (c *converter) stack() rhumb.Stack {
 	c.published(s.Services)
 	c.routed(s.Services)
 	c.banned(s.Services)
+	optioned(c, s.Services)
 	c.certified(s.Services)
 	s.Networks = c.stackNetworks()
 	s.Volumes = c.stackVolumes()

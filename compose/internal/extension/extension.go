@@ -19,6 +19,9 @@ import (
 // Service is the content of a service's x-rhumb. The zero value is that of a service without x-rhumb.
 type Service struct {
 	Routes      []rhumb.Route
+	Options     []*Options // of the routes, one each; nil for one without
+	HTTP        *Options   // of all HTTP routes and ports; nil if not set
+	Sticky      bool
 	Strategy    rhumb.Strategy // "" if not set
 	Ready       rhumb.Ready
 	Drain, Hold *time.Duration                    // nil if not set
@@ -47,8 +50,12 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 		v, at := fields[name], r.below(name)
 		switch name {
 		case "routes":
-			x.Routes = at.routes(v)
+			x.Routes, x.Options = at.routes(v)
 			x.Limits = append(x.Limits, readRouteLimits(at, v, x.Routes)...)
+		case "http":
+			x.HTTP = optionReader{at}.options(at.fields(v, OptionFields...))
+		case "sticky":
+			x.Sticky = at.yes(v)
 		case "strategy":
 			x.Strategy = at.strategy(v)
 		case "ready":

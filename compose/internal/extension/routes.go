@@ -2,22 +2,23 @@ package extension
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"rhumb"
 )
 
-func (r reader) routes(v any) []rhumb.Route {
+func (r reader) routes(v any) (routes []rhumb.Route, options []*Options) {
 	list, ok := v.([]any)
 	if !ok {
 		r.wrong("write it as [shop.example.com, {host: …, path: …, port: …}]", "it must be a list")
-		return nil
+		return nil, nil
 	}
-	var routes []rhumb.Route
 	for i, item := range list {
-		routes = append(routes, routeReader{r.item(i)}.route(item))
+		route, own := routeReader{r.item(i)}.route(item)
+		routes, options = append(routes, route), append(options, own)
 	}
-	return routes
+	return routes, options
 }
 
 // routeReader reads a route, or a part of one.
@@ -25,7 +26,7 @@ type routeReader struct{ reader }
 
 func (r routeReader) below(name string) routeReader { return routeReader{r.reader.below(name)} }
 
-func (r routeReader) route(v any) rhumb.Route {
+func (r routeReader) route(v any) (rhumb.Route, *Options) {
 	out := rhumb.Route{}
 	if s, ok := v.(string); ok {
 		host, path, slash := strings.Cut(s, "/")
@@ -33,9 +34,10 @@ func (r routeReader) route(v any) rhumb.Route {
 		if slash {
 			out.Path = r.path("/" + path)
 		}
-		return out
+		return out, nil
 	}
-	fields := r.fields(v, "host", "path", "port", "limits") // readRouteLimits reads the limits
+	known := slices.Concat([]string{"host", "path", "port", "limits"}, OptionFields) // readRouteLimits reads the limits
+	fields := r.fields(v, known...)
 	if v, ok := fields["host"]; ok {
 		out.Host = r.below("host").host(r.below("host").text(v))
 	}
@@ -45,7 +47,7 @@ func (r routeReader) route(v any) rhumb.Route {
 	if v, ok := fields["port"]; ok {
 		out.Port = r.below("port").port(v)
 	}
-	return out
+	return out, optionReader(r).options(fields)
 }
 
 var hostName = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)

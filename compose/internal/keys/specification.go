@@ -19,7 +19,7 @@ const Extension = "x-rhumb"
 // The fields of the extensions.
 var (
 	ExtensionFields = []string{"routes", "strategy", "ready", "drain", "hold", "hooks", "after", "tls", "access_log",
-		"metrics", "alerts", "proxy_protocol", "limits", "bans"}
+		"metrics", "alerts", "proxy_protocol", "limits", "bans", "http", "sticky"}
 	StackFields = []string{"logs", "alerts"}
 )
 

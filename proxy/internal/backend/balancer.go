@@ -62,6 +62,10 @@ func New(served *atomic.Pointer[Snapshot], l limits.Limits) *Balancer {
 //
 // Reach returns the error of try, ErrNoBackend, ErrUnready, ErrCrowded or ErrBusy, or the cause of ctx's end.
 func (b *Balancer) Reach(ctx context.Context, name string, try func(*Member) error) error {
+	return b.reach(ctx, name, Preference{}, try)
+}
+
+func (b *Balancer) reach(ctx context.Context, name string, p Preference, try func(*Member) error) error {
 	w := wait{limits: b.limits}
 	defer w.leave()
 	var tried []*Endpoint
@@ -72,7 +76,7 @@ func (b *Balancer) Reach(ctx context.Context, name string, try func(*Member) err
 		if be == nil {
 			return ErrNoBackend
 		}
-		m := be.pick(tried)
+		m := be.choose(p, tried)
 		if m == nil {
 			if err := w.until(ctx, be, s.replaced, b.pause(failure)); err != nil {
 				return b.verdict(err, failure)
@@ -142,6 +146,16 @@ func (b *Balancer) verdict(err, failure error) error {
 		return failure
 	}
 	return err
+}
+
+// choose returns the preferred member if it works, or else what pick returns.
+func (be *backend) choose(p Preference, tried []*Endpoint) *Member {
+	if p != (Preference{}) {
+		if m := be.preferred(p, tried); m != nil {
+			return m
+		}
+	}
+	return be.pick(tried)
 }
 
 // pick returns the active member with the fewest connections among those not tried yet, and counts the new one.

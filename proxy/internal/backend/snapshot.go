@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/socket"
 	"rhumb/proxy/internal/table"
@@ -18,6 +19,7 @@ type Snapshot struct {
 	Listeners map[socket.Binding]rhumb.Listener
 	Rules     table.Rules
 	TLS       table.Hosts
+	Chains    chain.Set // of the options; set before the snapshot is served
 
 	limits    *rate.Book
 	backends  map[string]*backend
@@ -42,7 +44,7 @@ func (s *Snapshot) Next(t rhumb.Table, hidden func(rhumb.Endpoint) bool) *Snapsh
 	n := &Snapshot{
 		Table:     t,
 		Listeners: make(map[socket.Binding]rhumb.Listener, len(t.Listeners)),
-		Rules:     table.Compile(t.Rules),
+		Rules:     table.Compile(t.Rules, t.Options),
 		TLS:       table.HostsOf(t),
 		limits:    s.limits.Next(t.Backends),
 		backends:  make(map[string]*backend, len(t.Backends)),
@@ -208,6 +210,12 @@ func (s *Snapshot) Limits(backend string) *rate.Set { return s.limits.Of(backend
 
 // Limited returns what limits have done, by backend.
 func (s *Snapshot) Limited() map[string]*rhumb.LimitStats { return s.limits.Stats(time.Now()) }
+
+// Sticky reports whether the clients of a backend stay with a slot.
+func (s *Snapshot) Sticky(backend string) bool {
+	b := s.backends[backend]
+	return b != nil && b.spec.Sticky
+}
 
 // Logged returns a backend whose requests are logged; nil if they aren't.
 func (s *Snapshot) Logged(backend string) *rhumb.Backend {

@@ -81,12 +81,13 @@ func (b *Body) Cut() bool { return b.cut.Load() }
 // the server refuses: sizes of more than 16 digits, 4 KB of a chunk's extension or of trailers.
 func (b *Body) Malformed() bool { return b.malformed.Load() }
 
-// Request returns the request to pass on. An error is the client's: the body broke off or came too slowly.
-func (p *Progress) Request() (*http.Request, error) {
+// Request returns the request to pass on. A body of known length is read before if it is small, or if it has at most
+// that many bytes. An error is the client's: the body broke off or came too slowly.
+func (p *Progress) Request(most int64) (*http.Request, error) {
 	r := p.r.WithContext(p.r.Context())
 	switch {
 	case p.body == nil:
-	case r.ContentLength > 0 && r.ContentLength <= smallBody && r.Header.Get("Expect") == "":
+	case r.ContentLength > 0 && r.ContentLength <= max(smallBody, most) && r.Header.Get("Expect") == "":
 		whole, err := io.ReadAll(p.body)
 		if err != nil {
 			return r, err

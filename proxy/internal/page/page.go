@@ -21,10 +21,21 @@ type Page struct {
 	why    string // a sentence or two
 	retry  int    // seconds; 0: retrying won't help
 	close  bool
+	kind   string // of body
+	body   []byte // of a page that the user has made; nil: there is none
 }
 
 // String returns what the page says, in one line.
 func (p Page) String() string { return p.what }
+
+// Status returns the page's status.
+func (p Page) Status() int { return p.status }
+
+// With returns the page with a body that the user has made.
+func (p Page) With(kind string, body []byte) Page {
+	p.kind, p.body = kind, body
+	return p
+}
 
 // NotFound answers a request that no rule fits.
 func NotFound(r *http.Request) Page {
@@ -118,6 +129,30 @@ func Failed(stack string) Page {
 		why: "The replica that got the request failed before it had answered."}
 }
 
+// Late answers a request whose replica took longer than its route allows.
+func Late(stack string) Page {
+	return Page{status: http.StatusGatewayTimeout, what: stack + " took too long to answer",
+		why: "The replica that got the request had not answered in time."}
+}
+
+// Closed answers a request to a route that is under maintenance.
+func Closed(stack string) Page {
+	return Page{status: http.StatusServiceUnavailable, what: stack + " is closed for maintenance",
+		why: "Please try again later.", retry: 120}
+}
+
+// Broken answers a request to a route whose options can't be applied.
+func Broken(stack string) Page {
+	return Page{status: http.StatusServiceUnavailable, what: stack + " can't be served",
+		why: "What protects it is missing on this server. Its operators find the reason in the proxy's log.", retry: 30}
+}
+
+// Unauthorized answers a request without the name and the password of a user.
+func Unauthorized() Page {
+	return Page{status: http.StatusUnauthorized, what: "A name and a password are needed",
+		why: "There were none, or they were wrong."}
+}
+
 var pageHTML = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -163,6 +198,9 @@ func (p Page) Write(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p Page) render(accept string) (kind string, body []byte) {
+	if p.body != nil {
+		return p.kind, p.body
+	}
 	v := pageView{Status: p.status, Text: http.StatusText(p.status), What: p.what, Why: p.why}
 	var b bytes.Buffer
 	switch {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -12,62 +13,125 @@ import (
 
 // Rules map a host and path to the name of a backend. They are immutable.
 type Rules struct {
-	hosts map[string][]pathRule // by "shop.example.com", "*.example.com" or ""; the longest paths first
+	hosts   map[string][]pathRule // by "shop.example.com", "*.example.com" or ""; the longest paths first
+	guarded bool                  // a rule with a path asks for passwords
 }
 
 type pathRule struct {
-	path, backend string
-	route         string // its address
+	Found
+	guarded bool // it asks for passwords
+}
+
+// Found is the rule of a request.
+type Found struct {
+	Backend string
+	Path    string // of the rule, without a last slash
+	Route   string // its address
+	Options string // the ID; "": none
 }
 
 // Compile returns rules that are quick to match.
-func Compile(rules []rhumb.Rule) Rules {
+func Compile(rules []rhumb.Rule, options []rhumb.TableOptions) Rules {
+	guarded := map[string]bool{}
+	for _, o := range options {
+		guarded[o.ID] = o.Auth != nil
+	}
 	s := Rules{hosts: map[string][]pathRule{}}
 	for _, r := range rules {
 		h := NormalHost(r.Host)
-		s.hosts[h] = append(s.hosts[h], pathRule{normalPrefix(r.Path), r.Backend,
-			rhumb.Route{Host: r.Host, Path: r.Path}.Address()})
+		route := rhumb.Route{Host: r.Host, Path: r.Path}.Address()
+		p := pathRule{Found{r.Backend, normalPrefix(r.Path), route, r.Options}, guarded[r.Options]}
+		s.hosts[h] = append(s.hosts[h], p)
+		s.guarded = s.guarded || p.guarded && p.Path != ""
 	}
 	for _, paths := range s.hosts {
-		slices.SortStableFunc(paths, func(a, b pathRule) int { return cmp.Compare(len(b.path), len(a.path)) })
+		slices.SortStableFunc(paths, func(a, b pathRule) int { return cmp.Compare(len(b.Path), len(a.Path)) })
 	}
 	return s
 }
 
-// Match returns the backend for a request's Host header and path. It tries hosts from the most exact to the least. The
-// first host with a rule for the path wins, with its longest path: an exact name's rule for /v1 doesn't hide the rule
-// of "" for /.
+// Match returns the backend for a request's Host header and path.
 func (s Rules) Match(hostport, path string) (backend string, ok bool) {
-	r, ok := s.find(hostport, path)
-	return r.backend, ok
+	f, ok := s.Find(hostport, path)
+	return f.Backend, ok
 }
 
-// Route returns the address of the rule that Match finds; "": there is none.
+// Route returns the address of the rule that Find finds; "": there is none.
 func (s Rules) Route(hostport, path string) string {
-	r, _ := s.find(hostport, path)
-	return r.route
+	f, _ := s.Find(hostport, path)
+	return f.Route
 }
 
-func (s Rules) find(hostport, path string) (r pathRule, ok bool) {
-	host := RequestHost(hostport)
-	if r, ok := matchPath(s.hosts[host], path); ok && host != "" {
-		return r, true
+// Find returns the rule for a request's Host header and decoded path. It tries hosts from the most exact to the least.
+// The first host with a rule for the path wins, with its longest path: an exact name's rule for /v1 doesn't hide the
+// rule of "" for /.
+func (s Rules) Find(hostport, path string) (Found, bool) {
+	r := s.find(RequestHost(hostport), path)
+	if r == nil {
+		return Found{}, false
+	}
+	return r.Found, true
+}
+
+func (s Rules) find(host, path string) *pathRule {
+	if r := matchPath(s.hosts[host], path); r != nil && host != "" {
+		return r
 	}
 	if _, parent, ok := strings.Cut(host, "."); ok && parent != "" {
-		if r, ok := matchPath(s.hosts["*."+parent], path); ok {
-			return r, true
+		if r := matchPath(s.hosts["*."+parent], path); r != nil {
+			return r
 		}
 	}
 	return matchPath(s.hosts[""], path)
 }
 
-func matchPath(rules []pathRule, path string) (r pathRule, ok bool) {
-	for _, r := range rules {
-		if underPrefix(r.path, path) {
-			return r, true
+// Evades reports whether a path has a second reading that belongs to another rule, one that asks for passwords. Many
+// servers take "/x/../admin", "//admin" or "/admin;a" for "/admin".
+func (s Rules) Evades(hostport, path string) bool {
+	if !s.guarded || onlyReading(path) {
+		return false
+	}
+	clean := cleanPath(path)
+	if clean == path {
+		return false
+	}
+	host := RequestHost(hostport)
+	is, other := s.find(host, path), s.find(host, clean)
+	return other != nil && other.guarded && other != is
+}
+
+// onlyReading reports whether cleanPath would change nothing of a path but the slash at its end. It is quicker.
+func onlyReading(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "%\\; \x00") &&
+		!strings.Contains(path, "//") && !strings.Contains(path, "/.")
+}
+
+// cleanPath returns a decoded path as the most tolerant servers read it.
+func cleanPath(path string) string {
+	if again, err := url.PathUnescape(path); err == nil {
+		path = again
+	}
+	var kept []string
+	for part := range strings.SplitSeq(strings.ReplaceAll(path, "\\", "/"), "/") {
+		part, _, _ = strings.Cut(part, ";")
+		switch strings.TrimRight(part, " \x00") {
+		case "", ".":
+		case "..":
+			kept = kept[:max(0, len(kept)-1)]
+		default:
+			kept = append(kept, part)
 		}
 	}
-	return pathRule{}, false
+	return "/" + strings.Join(kept, "/")
+}
+
+func matchPath(rules []pathRule, path string) *pathRule {
+	for i := range rules {
+		if underPrefix(rules[i].Path, path) {
+			return &rules[i]
+		}
+	}
+	return nil
 }
 
 // underPrefix reports whether path is prefix or beneath it: "/v1" has "/v1" and "/v1/a", not "/v10".

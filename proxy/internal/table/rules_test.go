@@ -1,8 +1,10 @@
 package table
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"rhumb"
 )
@@ -15,7 +17,7 @@ func TestTheMostExactHostAndTheLongestPathWin(t *testing.T) {
 		{Host: "API.example.com", Path: "/only", Backend: "api"},
 		{Host: "*.example.com", Backend: "wild"},
 		{Host: "", Path: "/health", Backend: "health"},
-	})
+	}, nil)
 	for _, c := range []struct{ host, path, want string }{
 		{"shop.example.com", "/", "shop"},
 		{"SHOP.example.COM:8080", "/", "shop"},
@@ -53,7 +55,7 @@ func FuzzRuleMatching(f *testing.F) {
 		if validateRule(r, map[string]bool{"b": true}) != nil {
 			return
 		}
-		_, ok := Compile([]rhumb.Rule{r}).Match(host, path)
+		_, ok := Compile([]rhumb.Rule{r}, nil).Match(host, path)
 		prefix := strings.TrimRight(rulePath, "/")
 		if ok && !strings.HasPrefix(path, prefix) {
 			t.Fatalf("%q fits %q", path, rulePath)
@@ -67,6 +69,35 @@ func FuzzRuleMatching(f *testing.F) {
 	})
 }
 
+func TestAPathCannotEvadeARuleThatAsksForPasswords(t *testing.T) {
+	guard := rhumb.TableOptions{ID: "g", RouteOptions: rhumb.RouteOptions{Auth: &rhumb.BasicAuth{Realm: "r"}}}
+	plain := rhumb.TableOptions{ID: "p"}
+	options := []rhumb.TableOptions{guard, plain}
+	s := Compile([]rhumb.Rule{
+		{Host: "a.test", Backend: "web"},
+		{Host: "a.test", Path: "/admin", Backend: "web", Options: "g"},
+		{Host: "a.test", Path: "/shop", Backend: "web", Options: "p"},
+	}, options)
+	for path, want := range map[string]bool{
+		"/": false, "/a": false, "/admin": false, "/admin/": false, "/admin/x/../y": false, "/a/../b": false,
+		"//a": false, "/shop/../a": false, "/a;b": false, "/administrator": false, "": false,
+		"/x/../admin": true, "//admin": true, "/./admin": true, "/admin;x": true, "/x//..//admin/y": true,
+		"/\\admin": true, "/..\\admin": true, "/shop/../admin/a": true, "/%61dmin": true, "/.;/admin": true,
+		"/x/..;/admin": true,
+	} {
+		if got := s.Evades("a.test:80", path); got != want {
+			t.Errorf("%q: %t", path, got)
+		}
+	}
+	if s.Evades("b.test", "//admin") {
+		t.Error("another host has no such rule")
+	}
+	whole := Compile([]rhumb.Rule{{Host: "a.test", Backend: "web", Options: "g"}}, options)
+	if whole.Evades("a.test", "//admin") {
+		t.Error("all paths of the host ask for passwords")
+	}
+}
+
 func TestAHostIsANameOrAnAddressWithOrWithoutAPort(t *testing.T) {
 	for host, want := range map[string]bool{"": true, "a": true, "a.test": true, "A.test.:80": true, "a:": true,
 		"under_score": true, "a%41": true, "127.0.0.1:80": true,
@@ -78,5 +109,28 @@ func TestAHostIsANameOrAnAddressWithOrWithoutAPort(t *testing.T) {
 		if got := ValidHost(host); got != want {
 			t.Errorf("%q: %t", host, got)
 		}
+	}
+}
+
+func TestAPathWithOneReadingIsTakenAsItIs(t *testing.T) {
+	seed := time.Now().UnixNano()
+	r := rand.New(rand.NewPCG(uint64(seed), 0))
+	parts := []string{"/", "a", ".", "..", "%", "2f", "\\", ";", " ", "\x00", "admin", "-", "\u00e4"}
+	one := 0
+	for range 100_000 {
+		path := "/"
+		for range r.IntN(6) {
+			path += parts[r.IntN(len(parts))]
+		}
+		if !onlyReading(path) {
+			continue
+		}
+		one++
+		if clean := cleanPath(path); strings.TrimSuffix(clean, "/") != strings.TrimSuffix(path, "/") {
+			t.Fatalf("seed %d: %q has the reading %q", seed, path, clean)
+		}
+	}
+	if one < 1000 {
+		t.Errorf("seed %d: only %d paths have one reading", seed, one)
 	}
 }

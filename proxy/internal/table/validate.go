@@ -26,6 +26,9 @@ func Validate(t rhumb.Table) error {
 	if err := validateCertificates(t.Certificates); err != nil {
 		return err
 	}
+	if err := validateOptions(t); err != nil {
+		return err
+	}
 	seen := make(map[[2]string]bool, len(t.Rules))
 	for _, r := range t.Rules {
 		if err := validateRule(r, backends); err != nil {

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"os"
 
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/http1"
@@ -33,7 +34,7 @@ func (x *exchange) ask(m *backend.Member) error {
 			return nil
 		}
 		begun := q.interim > 0 || len(x.c.back.bytes()) > 0 || errors.As(err, new(*http1.Fault))
-		if x.c.ctx.Err() != nil || !l.Kept || begun {
+		if x.c.ctx.Err() != nil || !l.Kept || begun || errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
 		x.stale = true

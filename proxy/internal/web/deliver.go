@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"rhumb/proxy/internal/http1"
@@ -15,10 +16,15 @@ func (x *exchange) deliver() {
 	c, a := x.c, &x.c.response
 	length := a.BodyLength(c.request.Method)
 	x.last = x.last || length < 0 && c.request.Minor == 0 || c.server.leaving.Load()
+	s := &x.course
+	s.shapeAnswer(length)
 	c.chunks.Reset()
 	c.out = x.appendAnswer(c.out[:0], length)
+	if s.hold > 0 {
+		s.hold += len(c.out)
+	}
 	x.status = a.Status
-	d := delivery{x: x, length: length, rechunk: length < 0 && c.request.Minor == 1, left: length}
+	d := delivery{x: x, length: length, left: length, rechunk: (length < 0 || s.enc != nil) && c.request.Minor == 1}
 	err := d.run()
 	if d.buf != nil {
 		c.server.buffers.Put(d.buf)
@@ -28,6 +34,11 @@ func (x *exchange) deliver() {
 		return
 	case !errors.Is(err, errBroken) || c.ctx.Err() != nil:
 		x.noteError(leftWithin)
+	case s.hold > 0: // the client has got nothing yet
+		x.member.NoteCut()
+		x.sent = 0
+		x.failed(err)
+		return
 	default:
 		x.member.NoteCut()
 		x.noteError(brokenOff)
@@ -38,6 +49,7 @@ func (x *exchange) deliver() {
 // release makes the link ready for another request, if it may carry one. All of the answer has been read.
 func (x *exchange) release() {
 	if x.repeatable() && x.c.response.Reusable(x.c.request.Method) {
+		x.course.unlimit()
 		x.c.hold(nil)
 		x.link.Keep()
 		x.link = nil
@@ -70,6 +82,11 @@ func (d *delivery) run() error {
 		}
 		if d.ended && len(d.raw) == 0 {
 			d.x.release() // before the client can see that the answer has ended
+		}
+		if enc := d.x.course.enc; enc != nil {
+			if data, err = enc.Encode(data, d.length < 0, d.ended); err != nil {
+				return err
+			}
 		}
 		if err := d.write(data); err != nil {
 			return err
@@ -126,6 +143,12 @@ func (d *delivery) write(data []byte) error {
 		_, err := c.conn.Write(data)
 		return err
 	}
+	if s := &d.x.course; s.hold > 0 {
+		if !d.ended && len(c.out) < s.hold {
+			return nil
+		}
+		s.hold = 0
+	}
 	if len(c.out) == 0 {
 		return nil
 	}
@@ -161,6 +184,7 @@ func (d *delivery) read() error {
 			room = d.buf
 		}
 	}
+	d.x.course.pace()
 	n, err := d.x.link.Read(room)
 	d.raw = room[:n]
 	switch {
@@ -170,5 +194,5 @@ func (d *delivery) read() error {
 		d.ended = true
 		return nil
 	}
-	return errBroken
+	return fmt.Errorf("%w: %w", errBroken, err) // a page differs if it took too long
 }

@@ -28,6 +28,7 @@ type exchange struct {
 	member  *backend.Member // nil: no replica has answered
 	link    *backend.Link   // to it; nil: none, or no more
 	stale   bool            // an idle link was closed by its replica: the request gets a link of its own
+	course  course          // what its route does besides
 
 	banned bool  // the client is
 	last   bool  // the connection ends with the answer
@@ -41,6 +42,7 @@ func (x *exchange) reset() {
 	c := x.c
 	x.snap, x.backend, x.logged, x.begun, x.path, x.hsts = c.server.deps.Served.Load(), "", nil, time.Now(), "", 0
 	x.member, x.link, x.stale = nil, nil, false
+	x.course = course{x: x}
 	x.banned, x.last, x.status, x.sent, x.err = false, false, 0, 0, ""
 	x.upload.c = c
 	x.upload.reset(&c.request)
@@ -49,7 +51,7 @@ func (x *exchange) reset() {
 // forget lets go of what the last request used.
 func (x *exchange) forget() {
 	x.snap, x.logged, x.member, x.link, x.path, x.backend, x.err = nil, nil, nil, nil, "", "", ""
-	x.upload.raw, x.upload.done = nil, nil
+	x.upload.raw, x.upload.done, x.course = nil, nil, course{}
 	x.upload.chunks.Reset()
 }
 
@@ -59,7 +61,9 @@ func (x *exchange) run() (more bool) {
 	r := &x.c.request
 	x.last = r.Close || r.Asks
 	x.path = r.Decoded()
-	known := x.route()
+	var known bool
+	x.course.place, known = placeOf(x.snap, x.c.conn.Bound, r.Host, x.path)
+	x.backend = x.course.backend
 	x.logged = x.snap.Logged(x.backend)
 	if x.c.server.deps.Access == nil {
 		x.logged = nil
@@ -74,7 +78,7 @@ func (x *exchange) run() (more bool) {
 	case r.Method == http.MethodConnect:
 		reply{x}.page(page.NotAllowed())
 	case gate{x}.refuses():
-	default:
+	case x.course.enter():
 		x.forward()
 	}
 	if !x.upload.stop() {
@@ -84,20 +88,6 @@ func (x *exchange) run() (more bool) {
 		x.c.dirty = true
 	}
 	return !x.last
-}
-
-// route finds the backend of the request.
-func (x *exchange) route() (known bool) {
-	l, ok := x.snap.Listeners[x.c.conn.Bound]
-	switch {
-	case !ok || l.Protocol != rhumb.HTTP && l.Protocol != rhumb.HTTPS:
-		return false // the listener is gone, or has another protocol now; this connection was kept alive
-	case l.Backend != "":
-		x.backend = l.Backend
-		return true
-	}
-	x.backend, ok = x.snap.Rules.Match(x.c.request.Host, x.path)
-	return ok
 }
 
 // pass does what comes before a request is forwarded, and reports whether it may be.
@@ -145,11 +135,11 @@ func (x *exchange) forward() {
 	c := x.c
 	c.out = outgoing{c}.append(c.out[:0])
 	var err error
-	if x.upload.small(&c.request) {
+	if x.upload.small(&c.request, x.course.small()) {
 		c.out, err = x.upload.readSmall(c.out)
 	}
 	if err == nil {
-		err = c.server.deps.Balancer.Reach(c.ctx, x.backend, c.try)
+		err = x.course.reach()
 	}
 	if err != nil {
 		x.failed(err)
@@ -168,7 +158,9 @@ func (x *exchange) forward() {
 		x.tunnel()
 	default:
 		x.last = x.last || early // an answer that overtakes its body must say that it is the last
-		x.deliver()
+		if !x.course.replace() {
+			x.deliver()
+		}
 	}
 }
 
@@ -247,6 +239,7 @@ func (x *exchange) end() {
 	x.c.watch.rest()
 	x.drop()
 	x.limits.End()
+	x.course.end()
 	if x.member != nil {
 		x.member.Done()
 	}

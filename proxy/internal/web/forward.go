@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httputil"
+	"os"
+	"strings"
 	"time"
 
 	"rhumb/proxy/internal/backend"
@@ -23,23 +26,35 @@ type forwarding struct {
 	body    *inbound.Body   // nil: the request has none
 	member  *backend.Member // nil: no replica has answered
 	access  *access         // nil: the request isn't logged
+	options options
 }
 
 // forward sends a request to a replica of the backend, and its answer to the client.
 func (f *forwarding) forward(p *inbound.Progress) {
 	defer f.end()
-	out, err := p.Request()
+	out, err := p.Request(f.options.small(f.server))
 	if err != nil {
 		f.failed(p, out, err)
 		return
 	}
+	out = f.options.limit(out)
 	reverse := f.server.reverse
+	if f.options.chain != nil {
+		reverse.Rewrite = f.rewrite
+	}
 	reverse.Transport, reverse.ModifyResponse, reverse.ErrorHandler = f, f.finish, f.failed
 	reverse.ServeHTTP(p, out)
 }
 
+// rewrite makes the request that a replica gets from the one that came in.
+func (f *forwarding) rewrite(pr *httputil.ProxyRequest) {
+	f.server.rewrite(pr)
+	f.options.rewrite(pr)
+}
+
 // end releases the replica. A request counts as open until the last byte of its answer.
 func (f *forwarding) end() {
+	f.options.end()
 	if f.member != nil {
 		f.member.Done()
 	}
@@ -47,10 +62,12 @@ func (f *forwarding) end() {
 
 // RoundTrip sends the request to one of the backend's endpoints.
 func (f *forwarding) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	err = f.server.deps.Balancer.Reach(r.Context(), f.backend, func(m *backend.Member) error {
+	err = f.server.deps.Balancer.ReachLike(r.Context(), f.backend, f.preference(), func(m *backend.Member) error {
 		sent := time.Now()
 		f.body.CountIn(&m.Bytes().Received)
+		answered := f.options.asked()
 		resp, err = f.server.deps.Balancer.Send(m.Endpoint, r)
+		answered()
 		if err != nil {
 			f.noteLost(m, r.Context(), err, time.Since(sent))
 			return err
@@ -62,10 +79,20 @@ func (f *forwarding) RoundTrip(r *http.Request) (resp *http.Response, err error)
 			resp.Body = &upgraded{m.Upgrade(both), f.access}
 		} else {
 			resp.Body = &answerBody{ReadCloser: resp.Body, ctx: r.Context(), member: m, access: f.access}
+			f.options.pace(resp)
 		}
 		return nil
 	})
 	return resp, err
+}
+
+// preference returns which replica the client had before, if clients stay.
+func (f *forwarding) preference() backend.Preference {
+	o := &f.options
+	if o.sticky = f.server.deps.Served.Load().Sticky(f.backend); o.sticky {
+		o.slot = f.server.slots.read(f.backend, strings.Join(o.in.Header["Cookie"], "; "))
+	}
+	return backend.Preference{Slot: o.slot}
 }
 
 // noteLost counts a request that got no answer from a member, unless another member may answer it. One whose client
@@ -86,12 +113,12 @@ func (f *forwarding) finish(resp *http.Response) error {
 	if f.hsts != "" {
 		resp.Header.Set("Strict-Transport-Security", f.hsts)
 	}
-	return nil
+	return f.options.finish(f.server, f.member, resp)
 }
 
 // clientFailed reports whether the client broke off, not the replica.
 func (f *forwarding) clientFailed(ctx context.Context) bool {
-	return ctx.Err() != nil || f.body != nil && f.body.Cut()
+	return ctx.Err() != nil && !isLate(ctx) || f.body != nil && f.body.Cut()
 }
 
 // failed answers a request that got no answer from a replica.
@@ -106,13 +133,15 @@ func (f *forwarding) failed(w http.ResponseWriter, r *http.Request, err error) {
 		answer = page.TooSlow()
 	case f.body != nil && f.body.Malformed():
 		answer = page.Bad()
+	case isLate(r.Context()):
+		answer = page.Late(stackOf(f.server.deps.Served.Load(), f.backend))
 	case f.clientFailed(r.Context()):
 		panic(http.ErrAbortHandler) // the client is gone, or the proxy's time is over
 	default:
 		answer = failure(&f.server.deps, f.backend, err)
 	}
 	f.access.noteError(answer.String())
-	answer.Write(w, r)
+	f.options.chain.Page(answer).Write(w, r)
 }
 
 // upgraded is an upgraded connection to a replica.
@@ -142,7 +171,7 @@ func (a *answerBody) Read(b []byte) (int, error) {
 	if n > 0 {
 		a.member.Bytes().Sent.Add(uint64(n))
 	}
-	if err != nil && err != io.EOF && a.ctx.Err() == nil {
+	if err != nil && err != io.EOF && (a.ctx.Err() == nil || isLate(a.ctx)) {
 		a.member.NoteCut()
 		a.access.noteError(brokenOff)
 	}
@@ -151,10 +180,7 @@ func (a *answerBody) Read(b []byte) (int, error) {
 
 // failure returns the page for a request that no replica has answered.
 func failure(deps *Deps, name string, err error) page.Page {
-	stack := deps.Served.Load().Stack(name)
-	if stack == "" {
-		stack = "The service"
-	}
+	stack := stackOf(deps.Served.Load(), name)
 	switch {
 	case errors.Is(err, backend.ErrCrowded):
 		return page.Crowded(stack)
@@ -162,6 +188,9 @@ func failure(deps *Deps, name string, err error) page.Page {
 		return page.Busy(stack)
 	case errors.Is(err, backend.ErrUnready), errors.Is(err, backend.ErrNoBackend):
 		return page.Unready(stack)
+	case errors.As(err, new(*backend.DialError)):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return page.Late(stack)
 	}
 	deps.Log.Debug("request failed", "backend", name, "err", err)
 	return page.Failed(stack)

@@ -36,7 +36,7 @@ func passes(f *http1.Field, a *http1.Response) bool {
 
 // appendAnswer appends the head of the replica's answer.
 func (x *exchange) appendAnswer(b []byte, length int64) []byte {
-	r, a := &x.c.request, &x.c.response
+	r, a, s := &x.c.request, &x.c.response, &x.course
 	b = appendStatus(b, r.Minor, a.Status, a.Reason)
 	dated := false
 	for i := range a.Fields {
@@ -47,18 +47,15 @@ func (x *exchange) appendAnswer(b []byte, length int64) []byte {
 		case f.Kind == http1.Date:
 			dated = true
 		}
-		b = appendField(b, f.Name, f.Value)
-	}
-	switch {
-	case a.Length >= 0 && a.Status != http.StatusNoContent:
-		b = append(b, "Content-Length: "...)
-		b = append(strconv.AppendInt(b, a.Length, 10), "\r\n"...)
-	case length < 0 && r.Minor == 1:
-		b = append(b, "Transfer-Encoding: chunked\r\n"...)
-		if names := http1.Join(a.Fields, http1.Trailer); names != "" && length == http1.Chunked {
-			b = appendField(b, "Trailer", names)
+		value, stays := f.Value, true
+		if s.chain != nil {
+			value, stays = s.shape.Field(f.Name, value)
+		}
+		if stays {
+			b = appendField(b, f.Name, value)
 		}
 	}
+	b = s.appendLength(s.appendShaped(b), length)
 	if !dated {
 		b = appendField(b, "Date", x.c.server.dates.now(time.Now()))
 	}
@@ -67,6 +64,22 @@ func (x *exchange) appendAnswer(b []byte, length int64) []byte {
 		b = append(strconv.AppendInt(b, int64(x.hsts/time.Second), 10), "\r\n"...)
 	}
 	return append(x.appendConnection(b), "\r\n"...)
+}
+
+// appendLength appends what frames the body of the replica's answer.
+func (s *course) appendLength(b []byte, length int64) []byte {
+	r, a := &s.x.c.request, &s.x.c.response
+	switch {
+	case s.enc == nil && a.Length >= 0 && a.Status != http.StatusNoContent:
+		b = append(b, "Content-Length: "...)
+		b = append(strconv.AppendInt(b, a.Length, 10), "\r\n"...)
+	case (s.enc != nil || length < 0) && r.Minor == 1:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+		if names := http1.Join(a.Fields, http1.Trailer); names != "" && length == http1.Chunked {
+			b = appendField(b, "Trailer", names)
+		}
+	}
+	return b
 }
 
 // appendConnection appends whether the connection goes on, if that isn't what the client expects.

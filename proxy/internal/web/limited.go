@@ -108,25 +108,23 @@ func content(no *rate.Refusal, accept string) (kind string, body []byte) {
 	return page.Limited(no.Status, accept)
 }
 
-// admitted forwards the request if it exceeds no limit of its backend.
-func (f *forwarding) admitted(snap *backend.Snapshot, p *inbound.Progress, r *http.Request) {
+// admitted answers the request if it exceeds a limit of its backend, and reports whether it exceeds none. What it may
+// have under way is the caller's to end.
+func (f *forwarding) admitted(pass *rate.Pass, snap *backend.Snapshot, p *inbound.Progress, r *http.Request) bool {
 	client := f.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr())
 	if f.limits == nil || f.server.trusts(client) {
-		f.forward(p)
-		return
+		return true
 	}
-	var pass rate.Pass
-	defer pass.End()
-	no, ok := f.limits.Admit(&pass, time.Now(),
+	no, ok := f.limits.Admit(pass, time.Now(),
 		rate.Request{Client: client, Path: r.URL.Path, Length: r.ContentLength, Asked: asked{snap, r}})
 	if !ok {
 		refuse(p, r, no)
-		return
+		return false
 	}
 	if pass.Body > 0 && f.body != nil {
 		f.body.Bound(pass.Body)
 	}
-	f.forward(p)
+	return true
 }
 
 // asked answers the questions of limits about a request on the standard path.

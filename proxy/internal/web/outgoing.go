@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/http1"
 )
 
@@ -17,14 +18,14 @@ type outgoing struct{ c *conversation }
 func (o outgoing) append(b []byte) []byte {
 	r := &o.c.request
 	b = append(append(b, r.Method...), ' ')
-	b = r.AppendTarget(b)
+	b = o.appendTarget(b)
 	host := r.Host
 	if host == "" {
 		host = calledAt(o.c.conn)
 	}
 	b = appendField(append(b, " HTTP/1.1\r\n"...), "Host", host)
 	for i := range r.Fields {
-		if f := &r.Fields[i]; o.passes(f) && !(len(r.Named) > 0 && r.Names(f.Name)) {
+		if f := &r.Fields[i]; o.passes(f) && !(len(r.Named) > 0 && r.Names(f.Name)) && !o.drops(f.Name) {
 			b = appendField(b, f.Name, f.Value)
 		}
 	}
@@ -35,7 +36,39 @@ func (o outgoing) append(b []byte) []byte {
 		b = appendField(append(b, "Connection: Upgrade\r\n"...), "Upgrade", to)
 	}
 	b = o.appendFraming(b)
-	return append(o.appendOrigin(b, host), "\r\n"...)
+	b = o.appendOrigin(b, host)
+	if o.c.exchange.course.chain != nil {
+		b = o.appendAdded(b)
+	}
+	return append(b, "\r\n"...)
+}
+
+// appendTarget appends the target: that of the client, or what is left of it without the route's path.
+func (o outgoing) appendTarget(b []byte) []byte {
+	r, s := &o.c.request, &o.c.exchange.course
+	if !s.chain.Strips() {
+		return r.AppendTarget(b)
+	}
+	whole := r.Path
+	r.Path = chain.Strip(whole, s.path)
+	b = r.AppendTarget(b)
+	r.Path = whole
+	return b
+}
+
+// drops reports whether the route drops a field.
+func (o outgoing) drops(name string) bool {
+	s := &o.c.exchange.course
+	return s.chain != nil && s.chain.Request.Drops(name)
+}
+
+// appendAdded appends the fields that the route adds.
+func (o outgoing) appendAdded(b []byte) []byte {
+	s := &o.c.exchange.course
+	for _, f := range s.added(s.user) {
+		b = appendField(b, f.Name, f.Value)
+	}
+	return b
 }
 
 // passes reports whether a field of the request is for the replica.
@@ -98,7 +131,7 @@ func (o outgoing) declared() (names []string) {
 			if seen++; seen > maxDeclared {
 				return names
 			}
-			if name = strings.Trim(name, " \t"); http1.IsToken(name) && mayTrail(name) {
+			if name = strings.Trim(name, " \t"); http1.IsToken(name) && mayTrail(name) && !o.drops(name) {
 				names = append(names, name)
 			}
 		}

@@ -16,6 +16,7 @@ type question struct {
 	c        *conversation
 	received *atomic.Uint64 // counts the bytes of the body
 	patience time.Time      // until when the replica may ask for the body; zero: it needn't, or has
+	limit    time.Time      // when the header must have come; zero: there is no limit
 	interim  int            // answers of 1xx that have come
 }
 
@@ -23,6 +24,9 @@ type question struct {
 func (q *question) put() error {
 	c, u := q.c, &q.x.upload
 	c.back.from, c.back.to = 0, 0
+	if q.limit = q.x.course.headBy(); !q.limit.IsZero() {
+		_ = q.x.link.SetReadDeadline(q.limit) // if it fails, so does the read
+	}
 	_, err := q.x.link.Write(c.out)
 	if err != nil && (q.x.repeatable() || !u.deafens(err)) {
 		return err
@@ -33,7 +37,7 @@ func (q *question) put() error {
 	switch {
 	case u.whole:
 	case c.request.Continue:
-		q.patience = time.Now().Add(continueTime)
+		q.patience = earlier(time.Now().Add(continueTime), q.limit)
 		_ = q.x.link.SetReadDeadline(q.patience) // if it fails, so does the read
 	default:
 		u.start(q.x.link, q.received)
@@ -61,14 +65,14 @@ func (q *question) await() error {
 	case err == nil:
 		asked = s == http.StatusContinue
 		err = q.passInterim()
-	case errors.Is(err, os.ErrDeadlineExceeded) && !q.patience.IsZero():
+	case errors.Is(err, os.ErrDeadlineExceeded) && !q.patience.IsZero() && !q.patience.Equal(q.limit):
 		asked = true
 		q.c.response.Status = http.StatusContinue // ours
 		err = q.sendInterim([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
 	}
 	if err == nil && asked && !q.patience.IsZero() {
 		q.patience = time.Time{}
-		_ = q.x.link.SetReadDeadline(q.patience) // if it fails, so does the read
+		_ = q.x.link.SetReadDeadline(q.limit) // if it fails, so does the read
 		q.x.upload.start(q.x.link, q.received)
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/http1"
 	"rhumb/proxy/internal/page"
 )
@@ -29,12 +30,23 @@ func (p reply) with(do func(http.ResponseWriter, *http.Request)) {
 
 // page sends a page, in the form that the client prefers.
 func (p reply) page(it page.Page) {
-	x := p.x
+	p.write(p.request(), p.x.course.chain.Page(it).Write)
+}
+
+// answer sends the answer of a chain, in the form that the client prefers.
+func (p reply) answer(a *chain.Answer) {
+	p.x.noteError(a.String())
+	p.write(p.request(), a.Write)
+}
+
+// request returns what answers look at.
+func (p reply) request() *http.Request {
+	r := &p.x.c.request
 	h := http.Header{}
-	if accept := http1.First(x.c.request.Fields, http1.Accept); accept != "" {
+	if accept := http1.First(r.Fields, http1.Accept); accept != "" {
 		h.Set("Accept", accept)
 	}
-	p.write(&http.Request{Header: h, Method: x.c.request.Method, Host: x.c.request.Host}, it.Write)
+	return &http.Request{Header: h, Method: r.Method, Host: r.Host}
 }
 
 func (p reply) write(r *http.Request, do func(http.ResponseWriter, *http.Request)) {

@@ -16,9 +16,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rhumb"
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/bans"
+	"rhumb/proxy/internal/chain"
 	"rhumb/proxy/internal/flow"
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
@@ -42,8 +42,9 @@ type Deps struct {
 	Trusted      []netip.Prefix // peers whose X-Forwarded-* are believed
 	Bans         *bans.Book     // nil: no client is banned
 	Limits       limits.Limits
-	Standard     bool      // HTTP/1 is served by the standard library, as HTTP/2 is
-	Access       io.Writer // gets a line for each request to a backend with an access log; nil: there are no lines
+	SlotKey      func() []byte // signs the cookies of sticky backends
+	Standard     bool          // HTTP/1 is served by the standard library, as HTTP/2 is
+	Access       io.Writer     // gets a line for each request to a backend with an access log; nil: there are no lines
 	Log          *slog.Logger
 }
 
@@ -57,6 +58,9 @@ type Server struct {
 	streams  *limits.Streams
 	talks    talks
 	buffers  flow.AnswerBuffers
+	encoders chain.Encoders
+	budget   budget // for buffered bodies
+	slots    slots
 	dates    dates
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
 	leaving  atomic.Bool  // each answer asks its client to come back on another connection
@@ -66,8 +70,10 @@ type Server struct {
 
 // New returns a server that serves nothing until Run.
 func New(d Deps) *Server {
-	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: talks{done: make(chan struct{})}}
+	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: talks{done: make(chan struct{})},
+		slots: slots{d.SlotKey}}
 	s.Testimonies.server = s
+	s.budget.add(bufferBudget)
 	s.reverse = httputil.ReverseProxy{
 		Rewrite:    s.rewrite,
 		BufferPool: &s.buffers,
@@ -240,8 +246,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	snap := s.deps.Served.Load()
-	name, known := s.backendOf(snap, r)
-	a := newAccess(s, snap.Logged(name), name, w, r)
+	at, known := placeOf(snap, connOf(r).Bound, r.Host, r.URL.Path)
+	a := newAccess(s, snap.Logged(at.backend), at.backend, w, r)
 	if a != nil {
 		defer a.end()
 		w = a
@@ -250,18 +256,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.ProtoMajor == 2 {
-		leave, ok := s.admit(r, name)
+		leave, ok := s.admit(r, at.backend)
 		if !ok {
 			page.Refuse(w)
 			return
 		}
 		defer leave()
 	}
-	s.answer(snap, w, r, name, known)
+	s.answer(snap, w, r, at, known)
 }
 
 // answer answers a request that has a place: it forwards it to the backend, if one is known, or refuses it.
-func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.Request, name string, known bool) {
+func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.Request, at place, known bool) {
 	p := inbound.NewProgress(w, r, InboundLimits(s.deps.Limits))
 	defer p.End()
 	if suspect(r) {
@@ -282,10 +288,17 @@ func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.R
 		page.NotFound(r).Write(p, r)
 	case r.Method == http.MethodConnect:
 		page.NotAllowed().Write(p, r)
+	case at.evades:
+		page.Bad().Write(p, r)
 	default:
 		a, _ := w.(*access) // nil: the request isn't logged
-		f := &forwarding{server: s, backend: name, hsts: hsts, body: p.Body(), access: a, limits: snap.Limits(name)}
-		f.admitted(snap, p, r)
+		f := &forwarding{server: s, backend: at.backend, hsts: hsts, body: p.Body(), access: a,
+			limits: snap.Limits(at.backend), options: options{place: at, in: r}}
+		var pass rate.Pass
+		defer pass.End()
+		if f.admitted(&pass, snap, p, r) && f.options.enter(s, snap, a, p) {
+			f.forward(p)
+		}
 	}
 }
 
@@ -294,16 +307,4 @@ func (s *Server) noteEnd(r *http.Request) {
 	if r.ProtoMajor == 2 {
 		connOf(r).NoteEnd(r.Context().Err() != nil)
 	}
-}
-
-// backendOf returns the backend of the request's listener, or of the rule that fits.
-func (s *Server) backendOf(snap *backend.Snapshot, r *http.Request) (string, bool) {
-	l, ok := snap.Listeners[connOf(r).Bound]
-	switch {
-	case !ok || l.Protocol != rhumb.HTTP && l.Protocol != rhumb.HTTPS:
-		return "", false // the listener is gone, or has another protocol now; this connection was kept alive
-	case l.Backend != "":
-		return l.Backend, true
-	}
-	return snap.Rules.Match(r.Host, r.URL.Path)
 }

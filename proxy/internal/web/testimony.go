@@ -85,8 +85,8 @@ func (t *Testimonies) about(r *http.Request) Testimony {
 		}
 	}
 	snap := s.deps.Served.Load()
-	if backend, ok := s.backendOf(snap, r); ok {
-		y.Stack = snap.Stack(backend)
+	if at, ok := placeOf(snap, connOf(r).Bound, r.Host, r.URL.Path); ok {
+		y.Stack = snap.Stack(at.backend)
 	}
 	return y
 }

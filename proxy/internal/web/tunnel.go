@@ -15,6 +15,7 @@ import (
 func (x *exchange) tunnel() {
 	c := x.c
 	c.watch.rest()
+	x.course.unlimit()
 	x.last, x.status = true, http.StatusSwitchingProtocols
 	c.out = append(appendSwitch(c.out[:0], &c.response), "\r\n"...)
 	if _, err := c.conn.Write(c.out); err != nil {

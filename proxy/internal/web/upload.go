@@ -56,9 +56,9 @@ func (u *upload) reset(r *http1.Request) {
 	}
 }
 
-// small reports whether the body is read before a replica is chosen.
-func (u *upload) small(r *http1.Request) bool {
-	return !u.chunked && u.left > 0 && u.left <= smallBody && !r.Continue
+// small reports whether the body is read before a replica is chosen, because it has at most that many bytes.
+func (u *upload) small(r *http1.Request, most int64) bool {
+	return !u.chunked && u.left > 0 && u.left <= most && !r.Continue
 }
 
 // readSmall appends the body to b.
