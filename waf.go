@@ -28,8 +28,8 @@ const (
 // Defaults and bounds of a WAF.
 const (
 	WAFScore   = 5         // one rule for a certain attack has as much
-	WAFBody    = 128 << 10 // bytes
-	MaxWAFBody = 1 << 20   // bytes
+	WAFBody    = 32 << 10  // bytes; each KB takes some milliseconds of a core
+	MaxWAFBody = 128 << 10 // bytes
 	WAFMemory  = 128 << 20 // bytes that the process takes which looks at requests, about; one serves all routes
 )
 
