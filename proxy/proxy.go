@@ -31,6 +31,7 @@ type Options struct {
 	TrustedProxies []netip.Prefix // peers whose X-Forwarded-* are believed
 	Version        string         // of the binary; Status reports it
 	Certificates   Certificates   // nil: nothing is served over TLS
+	WAF            WAF            // nil: nothing looks at requests
 	Limits         Limits         // zero fields take their defaults
 	Segments       Segments       // nil: tables with segments are refused
 	Lives          Lives          // nil: a dead replica stays in until the daemon takes it out
@@ -110,11 +111,14 @@ func New(o Options) (*Proxy, error) {
 	if o.Certificates == nil {
 		o.Certificates = noCertificates{}
 	}
+	if o.WAF == nil {
+		o.WAF = noWAF{}
+	}
 	if o.Segments == nil {
 		o.Segments = noSegments{}
 	}
 	p := &Proxy{options: o, limits: o.Limits.WithDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
-		certs: o.Certificates, chains: chain.NewRoom(o.RouteFiles, o.Log),
+		certs: o.Certificates, chains: chain.NewRoom(o.RouteFiles, o.WAF.Inspect, o.Log),
 		running: make(chan struct{}), turn: make(turn, 1), stopping: make(chan struct{}),
 		succeeded: make(chan struct{}), before: wire.Predecessors{Log: o.Log}}
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())

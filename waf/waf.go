@@ -203,7 +203,8 @@ func (g *Guard) once(ctx context.Context) error {
 	return nil
 }
 
-// stay returns once the link is gone, which it reports, or the process hasn't been needed for a while, or ctx has ended.
+// stay returns once the link is gone, which it reports, or the process hasn't been needed for a while, or ctx has
+// ended.
 func (g *Guard) stay(ctx context.Context, l *link) (gone bool) {
 	for {
 		needed, changed := g.state()

@@ -146,7 +146,8 @@ func TestARequestThatTakesTooLongIsNotWaitedFor(t *testing.T) {
 	g.Need(t.Context(), true)
 	began := time.Now()
 	_, err := asked(t, g, "/wait")
-	if took := time.Since(began); rhumb.ErrorCode(err) != rhumb.Unavailable || took < askTime || took > askTime+time.Second {
+	took := time.Since(began)
+	if rhumb.ErrorCode(err) != rhumb.Unavailable || took < askTime || took > askTime+time.Second {
 		t.Errorf("after %s: %v", took, err)
 	}
 	if _, err := asked(t, g, "/"); err != nil {

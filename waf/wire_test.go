@@ -14,7 +14,8 @@ var question = rhumb.Inspection{Paranoia: 2, Score: 5, Without: []int{942100, 20
 	Client: netip.MustParseAddr("2001:db8::1"), Method: "POST", Target: "/a?\xff\x00", Proto: "HTTP/1.1", Host: "a.test",
 	Fields: []rhumb.HeaderField{{Name: "A", Value: "\x80b"}, {Name: "A"}}, Body: []byte("\x00\xff"), Partial: true}
 
-var answer = rhumb.Finding{Attack: true, Score: 15, Rules: []rhumb.WAFMatch{{ID: 942100, Text: "SQL", Where: "ARGS:\xff"}}}
+var answer = rhumb.Finding{Attack: true, Score: 15,
+	Rules: []rhumb.WAFMatch{{ID: 942100, Text: "SQL", Where: "ARGS:\xff"}}}
 
 func TestQuestionsAndAnswersArriveAsTheyWere(t *testing.T) {
 	for _, q := range []rhumb.Inspection{question, {}} {

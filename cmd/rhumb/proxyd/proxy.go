@@ -17,6 +17,7 @@ import (
 	"rhumb/internal/together"
 	"rhumb/proxy"
 	"rhumb/vip"
+	"rhumb/waf"
 )
 
 // Options configures a proxy process.
@@ -44,8 +45,8 @@ func Run(ctx context.Context, o Options) error {
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
 		Version: o.Version,
 		Limits:  proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
-		RouteFiles: keeper.RouteFile,
-		Segments:   vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
+		RouteFiles: keeper.RouteFile, WAF: waf.New(waf.Options{Command: inspector, Log: o.Log}),
+		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
 	if err != nil {
 		return err
 	}

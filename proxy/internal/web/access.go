@@ -9,6 +9,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/chain"
 )
 
 // access is the line of one request to a backend whose requests are logged. It is the ResponseWriter of the answer, of
@@ -23,17 +24,32 @@ type access struct {
 	bytes  atomic.Int64
 	member *backend.Member // nil: no replica has answered
 	err    string          // why the proxy answered, or why the answer isn't whole
+
+	verdict *chain.Verdict // nil: nothing was found, or looked for
+	only    bool           // the line is only written with a verdict
 }
 
 // statusLeft is the status of a request whose client left before an answer began. It is never sent.
 const statusLeft = 499
 
-// newAccess returns the line of a request to a backend; nil: there is none.
-func newAccess(s *Server, to *rhumb.Backend, w http.ResponseWriter, r *http.Request) *access {
-	if s.deps.Access == nil || to == nil {
+// newAccess returns the line of a request to a place; nil: there is none.
+func newAccess(s *Server, snap *backend.Snapshot, at *place, w http.ResponseWriter, r *http.Request) *access {
+	to := snap.Logged(at.backend)
+	only := to == nil && at.chain.Looks()
+	if only {
+		to = snap.Spec(at.backend)
+	}
+	if to == nil || s.deps.Access == nil && !only {
 		return nil
 	}
-	return &access{ResponseWriter: w, server: s, r: r, to: to, begun: time.Now()}
+	return &access{ResponseWriter: w, server: s, r: r, to: to, begun: time.Now(), only: only}
+}
+
+// noteVerdict notes what looks for attacks has found.
+func (a *access) noteVerdict(v *chain.Verdict) {
+	if a != nil {
+		a.verdict = v
+	}
 }
 
 // WriteHeader begins the answer.
@@ -84,6 +100,14 @@ func (a *access) noteBytes(n int) {
 
 // end writes the line. The answer has ended, however it did.
 func (a *access) end() {
+	switch {
+	case a.only && a.verdict == nil:
+		return
+	case a.server.deps.Access == nil:
+		a.server.logAttack(a.verdict, a.to.Name, a.server.clientOf(a.r, addrPortOf(a.r.RemoteAddr).Addr()), a.r.Method,
+			a.r.URL.Path)
+		return
+	}
 	switch left := a.r.Context().Err() != nil; {
 	case a.status == 0:
 		a.status = statusLeft
@@ -96,7 +120,7 @@ func (a *access) end() {
 	r := a.r
 	l := accessLine{method: r.Method, host: r.Host, path: r.RequestURI, proto: r.Proto, status: a.status,
 		bytes: a.bytes.Load(), begun: a.begun, client: a.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr()),
-		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err,
+		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err, verdict: a.verdict,
 		request: cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id"))}
 	l.write(a.server.deps.Access)
 }

@@ -233,7 +233,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	snap := s.deps.Served.Load()
 	at, known := placeOf(snap, connOf(r).Bound, r.Host, r.URL.Path)
-	if a := newAccess(s, snap.Logged(at.backend), w, r); a != nil {
+	if a := newAccess(s, snap, &at, w, r); a != nil {
 		defer a.end()
 		w = a
 	}
