@@ -157,6 +157,21 @@ func (s *Service) OptionSets() []*RouteOptions {
 	return all
 }
 
+// RouteFiles returns the files of a stack that its routes name. One that several name is there several times.
+func (s *Stack) RouteFiles() []*File {
+	var files []*File
+	for i := range s.Services {
+		for _, o := range s.Services[i].OptionSets() {
+			for _, f := range o.Files() {
+				if file := s.File(f.Kind, f.Name); file != nil {
+					files = append(files, file)
+				}
+			}
+		}
+	}
+	return files
+}
+
 func (t TableOptions) equal(o TableOptions) bool {
 	return t.ID == o.ID && t.RouteOptions.ID() == o.RouteOptions.ID()
 }

@@ -18,17 +18,21 @@ func (s *Store) KeepFile(ctx context.Context, hash string, content []byte) error
 	return s.storage.Store(ctx, key, content)
 }
 
-// RouteFile returns a file of routes by its hash. It returns NotFound if there is none.
-func (k *Keeper) RouteFile(hash string) ([]byte, error) {
-	key, err := fileKey(hash)
-	if err != nil {
-		return nil, err
+// RouteFiles returns what reads the files of routes that the store of a folder keeps, by their hashes. It returns
+// NotFound if there is none.
+func RouteFiles(dir string, box Sealer) func(hash string) ([]byte, error) {
+	kept := newStorage(dir, box)
+	return func(hash string) ([]byte, error) {
+		key, err := fileKey(hash)
+		if err != nil {
+			return nil, err
+		}
+		b, err := kept.Load(context.Background(), key) // which waits for nothing but the disk
+		if err != nil {
+			return nil, rhumb.Errorf(rhumb.NotFound, "file %.12s of a route: %w", hash, err)
+		}
+		return b, nil
 	}
-	b, err := k.storage.Load(context.Background(), key) // which waits for nothing but the disk
-	if err != nil {
-		return nil, rhumb.Errorf(rhumb.NotFound, "file %.12s of a route: %w", hash, err)
-	}
-	return b, nil
 }
 
 func fileKey(hash string) (string, error) {

@@ -19,6 +19,7 @@ func TestFilesOfRoutesAreSealedAndKeptWhileTheyAreUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	store, keeper := OpenStore(dir, box), New(Options{Dir: dir, Box: box, Log: slog.New(slog.DiscardHandler)})
+	routes := RouteFiles(dir, box)
 	secret := []byte("ann:$2y$05$hash")
 	for _, hash := range []string{"0a", "0b"} {
 		if err := store.KeepFile(t.Context(), hash, secret); err != nil {
@@ -39,10 +40,10 @@ func TestFilesOfRoutesAreSealedAndKeptWhileTheyAreUsed(t *testing.T) {
 	file := rhumb.RouteFile{Kind: rhumb.FileRoute, Name: "users", Hash: "0a"}
 	table := rhumb.Table{Options: []rhumb.TableOptions{{RouteOptions: rhumb.RouteOptions{Maintenance: &file}}}}
 	keeper.Manage(t.Context(), table)
-	if b, err := keeper.RouteFile("0a"); err != nil || !bytes.Equal(b, secret) {
+	if b, err := routes("0a"); err != nil || !bytes.Equal(b, secret) {
 		t.Errorf("%q, %v", b, err)
 	}
-	if _, err := keeper.RouteFile("0b"); rhumb.ErrorCode(err) != rhumb.NotFound {
+	if _, err := routes("0b"); rhumb.ErrorCode(err) != rhumb.NotFound {
 		t.Errorf("what no route needs is there: %v", err)
 	}
 	for _, hash := range []string{"", "../given/0a", "0A", strings.Repeat("/", 3)} {

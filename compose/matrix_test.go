@@ -108,7 +108,7 @@ func badlyTold(err error) string {
 		text := e.Error() + " | " + e.Hint
 		_, line := place.Split(e.At)
 		switch {
-		case strings.HasPrefix(e.Msg, "and ") && strings.HasSuffix(e.Msg, "more mistakes"):
+		case strings.HasPrefix(e.Msg, "and ") && strings.Contains(e.Msg, " more mistake"):
 		case e.Code != rhumb.Invalid:
 			return "not a mistake of the file"
 		case line == 0:

@@ -33,22 +33,22 @@ func TestAReplicaThatTakesTooLongIsGivenUp(t *testing.T) {
 		p := start(t, o)
 		addr := freeAddr(t)
 		a := web(t, "a", slow)
-		limit := 50 * time.Millisecond
+		limit := 250 * time.Millisecond // a slow machine has to stay within it at /quick
 		for i, limits := range []rhumb.Timeouts{{Header: limit, Idle: limit}, {Whole: 2 * limit}} {
 			ro := &rhumb.RouteOptions{Timeouts: limits, Pages: []rhumb.ErrorPage{{Status: 504, File: sorryPage}}}
 			apply(t, p, routed(uint64(i+1), addr, "", ro, a))
 			for range 3 {
-				if r, body := asked(t, addr, "GET", "/quick"); r.StatusCode != 200 || body != "quick" {
+				if r, body := answerOf(t, addr, "GET", "/quick"); r.StatusCode != 200 || body != "quick" {
 					t.Errorf("%+v: %d %s", limits, r.StatusCode, body)
 				}
 			}
 			for _, method := range []string{"GET", "POST"} {
-				r, body := askedBody(t, addr, method, "/never", strings.Repeat("a", 10))
+				r, body := answerWith(t, addr, method, "/never", strings.Repeat("a", 10))
 				if r.StatusCode != 504 || body != "<h1>sorry</h1>" {
 					t.Errorf("%+v, %s: %d %s", limits, method, r.StatusCode, body)
 				}
 			}
-			if r, body := asked(t, addr, "GET", "/halfway"); r.StatusCode != 200 || body != "broken off: half" {
+			if r, body := answerOf(t, addr, "GET", "/halfway"); r.StatusCode != 200 || body != "broken off: half" {
 				t.Errorf("%+v: %d %s", limits, r.StatusCode, body)
 			}
 		}
@@ -60,19 +60,19 @@ func TestAKeptLinkHasNoLimitOfTheRequestBefore(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, o proxy.Options) {
 		p := start(t, o)
 		addr := freeAddr(t)
-		limit := 30 * time.Millisecond
+		limit := 500 * time.Millisecond
 		table := routed(1, addr, "/limited", &rhumb.RouteOptions{Timeouts: rhumb.Timeouts{Header: limit, Idle: limit,
 			Whole: limit}}, web(t, "a", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/slow" {
-				<-time.After(4 * limit)
+				<-time.After(limit + limit/4)
 			}
 			fmt.Fprint(w, "done")
 		}))
 		table.Rules = append([]rhumb.Rule{{Backend: "shop/web:80"}}, table.Rules...)
 		apply(t, p, table)
-		for range 3 {
+		for range 2 {
 			for _, uri := range []string{"/limited", "/slow"} {
-				if r, body := asked(t, addr, "GET", uri); r.StatusCode != 200 || body != "done" {
+				if r, body := answerOf(t, addr, "GET", uri); r.StatusCode != 200 || body != "done" {
 					t.Errorf("%s: %d %s", uri, r.StatusCode, body)
 				}
 			}
@@ -96,13 +96,17 @@ func TestABufferedRequestReachesItsReplicaWhole(t *testing.T) {
 			}
 			body := bytes.Repeat([]byte("a"), size)
 			fmt.Fprintf(c, "PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: %d\r\n\r\n%s", size, body[:size-1])
+			patience := 10 * time.Second
+			if waits {
+				patience = 100 * time.Millisecond
+			}
 			select {
 			case <-asked:
 				if waits {
 					t.Errorf("the replica is asked before the end of %d bytes", size)
 				}
 				asked <- "again"
-			case <-time.After(100 * time.Millisecond):
+			case <-time.After(patience):
 				if !waits {
 					t.Errorf("%d bytes are held back", size)
 				}
@@ -138,7 +142,11 @@ func TestABufferedAnswerIsSentOnceItIsWhole(t *testing.T) {
 		})
 		for uri, held := range map[string]bool{"/": true, "/events": false, "/large": false} {
 			c := get1(t, addr, uri)
-			_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			patience := 10 * time.Second
+			if held {
+				patience = 100 * time.Millisecond
+			}
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			in := bufio.NewReader(c)
 			if _, err := in.Peek(1); (err != nil) != held {
 				t.Errorf("%s: %v", uri, err)
@@ -191,7 +199,7 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 			es = append(es, slotted(web(t, fmt.Sprint("one", i+1), nil), i+1, 1))
 		}
 		apply(t, p, table(1, es...))
-		r, first := asked(t, addr, "GET", "/")
+		r, first := answerOf(t, addr, "GET", "/")
 		cookies := r.Cookies()
 		if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].Path != "/" ||
 			cookies[0].SameSite != http.SameSiteLaxMode {
@@ -199,7 +207,7 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 		}
 		cookie := "Cookie: other=1; " + cookies[0].Name + "=" + cookies[0].Value
 		for range 20 {
-			if r, body := asked(t, addr, "GET", "/", cookie); body != first || len(r.Cookies()) != 0 {
+			if r, body := answerOf(t, addr, "GET", "/", cookie); body != first || len(r.Cookies()) != 0 {
 				t.Fatalf("it moved from %s to %s: %v", first, body, r.Header)
 			}
 		}
@@ -209,7 +217,7 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 			next = append(next, slotted(web(t, fmt.Sprint("two", i+1), nil), i+1, 2))
 		}
 		apply(t, p, table(2, append(next, es...)...)) // both releases serve
-		if _, body := asked(t, addr, "GET", "/", cookie); body != "two"+slot {
+		if _, body := answerOf(t, addr, "GET", "/", cookie); body != "two"+slot {
 			t.Errorf("after a deployment it is at %s, not in slot %s", body, slot)
 		}
 		rest := next[:0:0]
@@ -219,12 +227,12 @@ func TestAClientStaysWithItsSlot(t *testing.T) {
 			}
 		}
 		apply(t, p, table(3, rest...))
-		r, body := asked(t, addr, "GET", "/", cookie)
+		r, body := answerOf(t, addr, "GET", "/", cookie)
 		if r.StatusCode != 200 || len(r.Cookies()) != 1 {
 			t.Errorf("its slot is gone: %d %s %v", r.StatusCode, body, r.Header)
 		}
 		forged := "Cookie: " + cookies[0].Name + "=1." + strings.Repeat("A", 22)
-		if r, _ := asked(t, addr, "GET", "/", forged); len(r.Cookies()) != 1 {
+		if r, _ := answerOf(t, addr, "GET", "/", forged); len(r.Cookies()) != 1 {
 			t.Error("a forged cookie is believed")
 		}
 	})

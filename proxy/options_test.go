@@ -31,7 +31,7 @@ func onBothPaths(t *testing.T, test func(t *testing.T, o proxy.Options)) {
 }
 
 // routeFiles are the files of the tests' routes, by hash: users, and pages.
-func routeFiles(t *testing.T) func(string) ([]byte, error) {
+func routeFiles(t testing.TB) func(string) ([]byte, error) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("apple"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
@@ -69,13 +69,15 @@ func optioned(t *testing.T, o proxy.Options, path string, ro *rhumb.RouteOptions
 	return addr
 }
 
-// asked sends a request as it is, and returns the answer with its whole body.
-func asked(t *testing.T, addr netip.AddrPort, method, uri string, header ...string) (*http.Response, string) {
+// answerOf sends a request as it is, and returns the answer with its whole body.
+func answerOf(t *testing.T, addr netip.AddrPort, method, uri string, header ...string) (*http.Response, string) {
 	t.Helper()
-	return askedBody(t, addr, method, uri, "", header...)
+	return answerWith(t, addr, method, uri, "", header...)
 }
 
-func askedBody(t *testing.T, addr netip.AddrPort, method, uri, body string, header ...string) (*http.Response, string) {
+func answerWith(t *testing.T, addr netip.AddrPort, method, uri, body string, header ...string) (
+	*http.Response, string,
+) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr.String())
 	if err != nil {
@@ -115,18 +117,18 @@ func TestARouteRedirectsWithoutAReplica(t *testing.T) {
 		addr := freeAddr(t)
 		to := &rhumb.RouteOptions{Redirect: &rhumb.Redirect{To: "https://b.test/new", Status: 301}}
 		apply(t, p, routed(1, addr, "/old", to)) // no replica
-		for uri, want := range map[string]string{"/old": "https://b.test/new", "/old/x%2Fy?q=1": "https://b.test/new/x%2Fy?q=1",
-			"http://evil.test/old//evil.test": "https://b.test/new/evil.test", "/%6Fld/": "https://b.test/new/"} {
-			r, _ := asked(t, addr, "GET", uri)
+		for uri, want := range map[string]string{"/old": "https://b.test/new",
+			"/old/x%2Fy?q=1": "https://b.test/new/x%2Fy?q=1", "http://evil.test/old//evil.test": "https://b.test/new/evil.test", "/%6Fld/": "https://b.test/new/"} {
+			r, _ := answerOf(t, addr, "GET", uri)
 			if r.StatusCode != 301 || r.Header.Get("Location") != want {
 				t.Errorf("%s: %d %q, want %q", uri, r.StatusCode, r.Header.Get("Location"), want)
 			}
 		}
-		if r, _ := asked(t, addr, "GET", "/other"); r.StatusCode != 404 {
+		if r, _ := answerOf(t, addr, "GET", "/other"); r.StatusCode != 404 {
 			t.Errorf("another path: %d", r.StatusCode)
 		}
 		apply(t, p, routed(2, addr, "", &rhumb.RouteOptions{Canonical: "b.test"}))
-		if r, _ := asked(t, addr, "GET", "//evil.test/x?y"); r.Header.Get("Location") != "//b.test/evil.test/x?y" {
+		if r, _ := answerOf(t, addr, "GET", "//evil.test/x?y"); r.Header.Get("Location") != "//b.test/evil.test/x?y" {
 			t.Errorf("to the canonical host: %q", r.Header.Get("Location"))
 		}
 	})
@@ -139,14 +141,14 @@ func TestARouteAsksForAPassword(t *testing.T) {
 			fmt.Fprintf(w, "%q %q", r.Header["X-Forwarded-User"], r.Header["Authorization"])
 		})
 		good := "Authorization: Basic YW5uOmFwcGxl" // ann:apple
-		r, body := asked(t, addr, "GET", "/admin")
+		r, body := answerOf(t, addr, "GET", "/admin")
 		if r.StatusCode != 401 || r.Header.Get("Www-Authenticate") != `Basic realm="team", charset="UTF-8"` {
 			t.Errorf("%d %v %s", r.StatusCode, r.Header, body)
 		}
-		if r, _ := asked(t, addr, "GET", "/admin", "Authorization: Basic YW5uOnBlYXI="); r.StatusCode != 401 {
+		if r, _ := answerOf(t, addr, "GET", "/admin", "Authorization: Basic YW5uOnBlYXI="); r.StatusCode != 401 {
 			t.Errorf("a wrong password: %d", r.StatusCode)
 		}
-		r, body = asked(t, addr, "GET", "/admin", good, "X-Forwarded-User: root", "X_Forwarded_User: root")
+		r, body = answerOf(t, addr, "GET", "/admin", good, "X-Forwarded-User: root", "X_Forwarded_User: root")
 		if r.StatusCode != 200 || body != `["ann"] []` {
 			t.Errorf("%d %s", r.StatusCode, body)
 		}
@@ -164,7 +166,7 @@ func TestNoPathEvadesARoutesPassword(t *testing.T) {
 		for uri, want := range map[string]int{"/": 200, "/a//b/../c": 200, "/admin": 401, "/%61dmin/x": 401,
 			"//admin": 400, "/x/../admin": 400, "/x/%2e%2e/admin": 400, "/x%2f..%2fadmin": 400, "/%2fadmin": 400,
 			"/admin;x=y": 400, "/%5cadmin": 400, "/%2561dmin": 400} {
-			if r, body := asked(t, addr, "GET", uri); r.StatusCode != want {
+			if r, body := answerOf(t, addr, "GET", uri); r.StatusCode != want {
 				t.Errorf("%s: %d %s", uri, r.StatusCode, body)
 			}
 		}
@@ -188,7 +190,7 @@ func TestARouteChangesHeaders(t *testing.T) {
 			fmt.Fprintf(w, "%q %q %q %q %q %q", r.Header["Cookie"], r.Header["X-Tenant"], r.Header["X_tenant"],
 				r.Header["X-More"], r.Header["X-Kept"], r.Trailer["X-Tenant"])
 		})
-		r, body := asked(t, addr, "GET", "/", "Cookie: a", "x-tenant: b", "X_Tenant: c", "X-More: 1", "X-Kept: k")
+		r, body := answerOf(t, addr, "GET", "/", "Cookie: a", "x-tenant: b", "X_Tenant: c", "X-More: 1", "X-Kept: k")
 		if body != `[] ["a"] [] ["1" "2"] ["k"] []` {
 			t.Errorf("the replica gets %s", body)
 		}
@@ -196,7 +198,8 @@ func TestARouteChangesHeaders(t *testing.T) {
 			strings.Join(r.Header["Set-Cookie"], "|") != "a=1|b=2" {
 			t.Errorf("the client gets %v", r.Header)
 		}
-		_, body = asked(t, addr, "POST", "/", "Transfer-Encoding: chunked", "Trailer: X-Tenant", "", "0\r\nX-Tenant: b\r\n")
+		_, body = answerOf(t, addr, "POST", "/", "Transfer-Encoding: chunked", "Trailer: X-Tenant", "",
+			"0\r\nX-Tenant: b\r\n")
 		if !strings.HasSuffix(body, `["a"] [] ["2"] [] []`) {
 			t.Errorf("with a trailer the replica gets %s", body)
 		}
@@ -211,7 +214,7 @@ func TestARouteStripsItsPath(t *testing.T) {
 		for uri, want := range map[string]string{"/app": "/", "/app/": "/", "/app/x?y=/app": "/x?y=/app", "/app?a": "/?a",
 			"/app//evil.test/x": "/evil.test/x", "/app%2fx": "/%2fx", "/%61pp/a%2Fb": "/a%2Fb", "/app/%2e%2e/x": "/%2e%2e/x",
 			"http://a.test/app/x": "/x"} {
-			r, body := asked(t, addr, "GET", uri, "X-Forwarded-Prefix: /evil")
+			r, body := answerOf(t, addr, "GET", uri, "X-Forwarded-Prefix: /evil")
 			if r.StatusCode != 200 || body != want+" [/app]" {
 				t.Errorf("%s: %d %s, want %s", uri, r.StatusCode, body, want)
 			}
@@ -225,7 +228,7 @@ func TestARouteHasPagesOfItsOwn(t *testing.T) {
 		p := start(t, o)
 		addr := freeAddr(t)
 		apply(t, p, routed(1, addr, "", ro))
-		r, body := asked(t, addr, "GET", "/", "Accept: application/json")
+		r, body := answerOf(t, addr, "GET", "/", "Accept: application/json")
 		if r.StatusCode != 503 || body != "<h1>sorry</h1>" || r.Header.Get("Retry-After") == "" {
 			t.Errorf("without a replica: %d %s", r.StatusCode, body)
 		}
@@ -236,13 +239,13 @@ func TestARouteHasPagesOfItsOwn(t *testing.T) {
 			fmt.Fprint(w, strings.Repeat("details ", 5000))
 		})
 		apply(t, p, routed(2, addr, "", ro, fails))
-		if _, body := asked(t, addr, "GET", "/"); !strings.HasPrefix(body, "details") {
+		if _, body := answerOf(t, addr, "GET", "/"); !strings.HasPrefix(body, "details") {
 			t.Errorf("the replica's own: %.40s", body)
 		}
 		ro.Replace = true
 		apply(t, p, routed(3, addr, "", ro, fails))
 		for _, method := range []string{"GET", "HEAD"} {
-			r, body = asked(t, addr, method, "/")
+			r, body = answerOf(t, addr, method, "/")
 			if r.StatusCode != 500 || method == "GET" && body != "<h1>sorry</h1>" || r.Header.Get("ETag") != "" ||
 				r.Header.Get("X-Trace") != "t" || r.ContentLength != 14 ||
 				!strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") {
@@ -250,7 +253,7 @@ func TestARouteHasPagesOfItsOwn(t *testing.T) {
 			}
 		}
 		apply(t, p, routed(4, addr, "", &rhumb.RouteOptions{Maintenance: &sorryPage}, fails))
-		if r, body := asked(t, addr, "GET", "/"); r.StatusCode != 503 || body != "<h1>sorry</h1>" {
+		if r, body := answerOf(t, addr, "GET", "/"); r.StatusCode != 503 || body != "<h1>sorry</h1>" {
 			t.Errorf("under maintenance: %d %s", r.StatusCode, body)
 		}
 	})
@@ -277,7 +280,7 @@ func TestARouteCompressesAnswers(t *testing.T) {
 			{"/whole", "gzip", "gzip"}, {"/chunked", "gzip", "gzip"}, {"/whole", "zstd, gzip", "zstd"},
 			{"/chunked", "zstd", "zstd"}, {"/whole", "identity", ""}, {"/br", "gzip, br", "br"}, {"/events", "gzip", ""},
 		} {
-			r, body := asked(t, addr, "GET", c.uri, "Accept-Encoding: "+c.accepts)
+			r, body := answerOf(t, addr, "GET", c.uri, "Accept-Encoding: "+c.accepts)
 			if got := r.Header.Get("Content-Encoding"); got != c.coding {
 				t.Errorf("%+v: %q", c, got)
 				continue
@@ -293,7 +296,7 @@ func TestARouteCompressesAnswers(t *testing.T) {
 				t.Errorf("%+v: Vary %q", c, r.Header.Get("Vary"))
 			}
 		}
-		r, body := asked(t, addr, "GET", "/whole", "Accept-Encoding: gzip", "Range: bytes=0-9")
+		r, body := answerOf(t, addr, "GET", "/whole", "Accept-Encoding: gzip", "Range: bytes=0-9")
 		if r.Header.Get("Content-Encoding") != "" || body != text {
 			t.Errorf("with a range: %v", r.Header)
 		}

@@ -116,7 +116,7 @@ func TestAttacksAreLoggedOrRefused(t *testing.T) {
 		for mode, want := range map[rhumb.WAFMode]int{rhumb.WAFDetect: 200, rhumb.WAFBlock: 403} {
 			word := string(mode) + "ed"
 			addr, w, l := watched(t, o, wafOptions(mode))
-			if r, _ := asked(t, addr, "GET", "/a?b"); r.StatusCode != 200 || l.take() != "" {
+			if r, _ := answerOf(t, addr, "GET", "/a?b"); r.StatusCode != 200 || l.take() != "" {
 				t.Errorf("%s: a harmless request: %d, logged %q", mode, r.StatusCode, l.take())
 			}
 			i := w.last()
@@ -125,9 +125,9 @@ func TestAttacksAreLoggedOrRefused(t *testing.T) {
 				t.Errorf("%s: asked %+v", mode, i)
 			}
 			for what, send := range map[string]func() int{
-				"a query": func() int { r, _ := asked(t, addr, "GET", "/a?evil"); return r.StatusCode },
-				"a field": func() int { r, _ := asked(t, addr, "GET", "/a", "Cookie: evil"); return r.StatusCode },
-				"a body":  func() int { r, _ := askedBody(t, addr, "POST", "/a", "evil"); return r.StatusCode },
+				"a query": func() int { r, _ := answerOf(t, addr, "GET", "/a?evil"); return r.StatusCode },
+				"a field": func() int { r, _ := answerOf(t, addr, "GET", "/a", "Cookie: evil"); return r.StatusCode },
+				"a body":  func() int { r, _ := answerWith(t, addr, "POST", "/a", "evil"); return r.StatusCode },
 			} {
 				if got := send(); got != want {
 					t.Errorf("%s: %s: %d", mode, what, got)
@@ -149,14 +149,14 @@ func TestNothingToLookWithPassesOrRefuses(t *testing.T) {
 			w.mu.Lock()
 			w.away = true
 			w.mu.Unlock()
-			r, body := askedBody(t, addr, "POST", "/a", "evil")
+			r, body := answerWith(t, addr, "POST", "/a", "evil")
 			if r.StatusCode != want || want == 503 && r.Header.Get("Retry-After") == "" {
 				t.Errorf("%s: %d %s", mode, r.StatusCode, body)
 			}
 			eventually(t, "a line is written", func() bool { return strings.Contains(l.take(), `"waf":"unseen"`) })
 		}
 		addr := optioned(t, o, "", wafOptions(rhumb.WAFBlock), echoBody)
-		if r, _ := asked(t, addr, "GET", "/"); r.StatusCode != 503 {
+		if r, _ := answerOf(t, addr, "GET", "/"); r.StatusCode != 503 {
 			t.Errorf("a proxy without anything to look with: %d", r.StatusCode)
 		}
 	})
@@ -169,7 +169,7 @@ func TestWhatIsLeftOutIsNotLookedAt(t *testing.T) {
 			"/filesevil": 403, "/files/../a?evil": 403, "/files/%2e%2e/a?evil": 403, "/forum/..%2fa?evil": 403,
 			"/forum/..;/a?evil": 403, "/FILES/evil": 403, "/files//evil": 403} {
 			before := w.count()
-			r, _ := asked(t, addr, "GET", uri)
+			r, _ := answerOf(t, addr, "GET", uri)
 			skipped := strings.HasPrefix(uri, "/files") && want == 200
 			if looked := w.count() > before; r.StatusCode != want || looked == skipped {
 				t.Errorf("%s: %d, looked at: %t", uri, r.StatusCode, looked)
@@ -233,7 +233,7 @@ func TestABodyThatIsTooLargeToBeLookedAtCanBeRefused(t *testing.T) {
 		ro.WAF.Refuse = true
 		addr, _, _ := watched(t, o, ro)
 		for n, want := range map[int]int{20: 200, 21: 403, 100 << 10: 403} {
-			if r, _ := askedBody(t, addr, "POST", "/a", strings.Repeat("x", n)); r.StatusCode != want {
+			if r, _ := answerWith(t, addr, "POST", "/a", strings.Repeat("x", n)); r.StatusCode != want {
 				t.Errorf("%d bytes: %d", n, r.StatusCode)
 			}
 		}
@@ -271,7 +271,7 @@ func TestRequestsNeedLookingAtOnlyIfTheTableSaysSo(t *testing.T) {
 		}
 		w.mu.Unlock()
 		before := w.count()
-		asked(t, addr, "GET", "/")
+		answerOf(t, addr, "GET", "/")
 		if looked := w.count() > before; looked != (ro.WAF != nil) {
 			t.Errorf("table %d: looked at: %t", i+1, looked)
 		}

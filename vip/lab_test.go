@@ -180,7 +180,7 @@ func (l *lab) serve(services ...[]rhumb.Endpoint) {
 	l.apply()
 }
 
-// apply gives a copy: what was applied is read while a test changes its own.
+// apply applies a copy: what was applied is read while a test changes its own.
 func (l *lab) apply() {
 	l.Helper()
 	wanted := l.segment

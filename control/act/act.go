@@ -6,7 +6,6 @@ import (
 	"context"
 	"iter"
 	"log/slog"
-	"time"
 
 	"rhumb"
 	"rhumb/control/directory"
@@ -81,7 +80,7 @@ type Performer struct {
 	Inside *Inside
 	stack  string
 	waits  waits
-	kept   map[string]time.Time // when files of routes were stored, by hash
+	files  routeFiles
 }
 
 // New returns the performer of a stack. ready learns which failures are recorded.
@@ -90,7 +89,8 @@ func New(d Deps, stack string, ready *ready.Readiness) *Performer {
 	return &Performer{
 		Recorder: &Recorder{stack: stack, engine: d.Engine, ledger: d.Ledger, announce: d.Announce, ready: ready,
 			log: d.Log},
-		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), stack: stack, kept: map[string]time.Time{},
+		Deps: d, Done: hooks.NewDone(d.Store, d.Log, stack), stack: stack,
+		files: routeFiles{store: d.KeepFile},
 		Inside: &Inside{
 			Inside: scene.Inside{Book: directory.NewBook(d.Store, stack), Names: directory.NewAnnounced()},
 			engine: d.Engine, desk: d.Desk, places: make(chan struct{}, maxHosts), log: d.Log,

@@ -92,7 +92,7 @@ func (p *Performer) withdraw(t *rhumb.Table, s *scene.Scene, step rhumb.Step, no
 // Configure has the proxy serve the stack's backends and routes with the settings of the wanted release, unless it
 // does. The files that the routes name are stored before the table that names them is sent.
 func (p *Performer) Configure(ctx context.Context, s *scene.Scene) error {
-	if err := p.keepFiles(ctx, s); err != nil {
+	if err := p.files.keep(ctx, s.Wanted.Model, s.Router.Table); err != nil {
 		return err
 	}
 	edit := func(t *rhumb.Table) { routing.Configure(t, p.stack, s.Wanted.Model, s.Open != nil) }
@@ -100,36 +100,4 @@ func (p *Performer) Configure(ctx context.Context, s *scene.Scene) error {
 		return nil
 	}
 	return p.Desk.Edit(ctx, edit)
-}
-
-// keepTime is how long a stored file of a route stays, at the least, before a table names it.
-const keepTime = 30 * time.Minute
-
-// keepFiles stores the files of a model's routes: each once in the life of the daemon, and again if no table has named
-// it for a while.
-func (p *Performer) keepFiles(ctx context.Context, s *scene.Scene) error {
-	if s.Wanted.Model == nil || p.KeepFile == nil {
-		return nil
-	}
-	served := map[string]bool{}
-	for _, o := range s.Router.Table.Options {
-		served[o.ID] = true
-	}
-	for i := range s.Wanted.Model.Services {
-		for _, o := range s.Wanted.Model.Services[i].OptionSets() {
-			id := o.ID()
-			for _, f := range o.Files() {
-				at, ok := p.kept[f.Hash]
-				file := s.Wanted.Model.File(f.Kind, f.Name)
-				if file == nil || ok && (served[id] || time.Since(at) < keepTime) {
-					continue
-				}
-				if err := p.KeepFile(ctx, f.Hash, file.Content); err != nil {
-					return err
-				}
-				p.kept[f.Hash] = time.Now()
-			}
-		}
-	}
-	return nil
 }

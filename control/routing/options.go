@@ -25,8 +25,8 @@ func portOptions(t *rhumb.Table, s *rhumb.Service, p rhumb.Port) string {
 	return addOptions(t, s.HTTP)
 }
 
-// configureOptions gives a stack's rules and listeners the options of the model. They follow at once, with the first
-// replicas of a release: a route that is to ask for passwords asks before anything new is served.
+// configureOptions sets the options of a stack's rules and listeners to those of the model. It comes before the first
+// replica of a release: a route that is to ask for passwords asks before anything new is served.
 func configureOptions(t *rhumb.Table, stack string, m *rhumb.Stack) {
 	owner := owners(*t)
 	of := func(backend string) *rhumb.Service {
@@ -58,7 +58,7 @@ func configureOptions(t *rhumb.Table, stack string, m *rhumb.Stack) {
 	}
 }
 
-// place gives the endpoints of a sticky backend the slots of their replicas, which are in their names.
+// place sets the slots of a sticky backend's endpoints. They are in the names of the replicas.
 func place(b *rhumb.Backend) {
 	for i := range b.Endpoints {
 		e := &b.Endpoints[i]

@@ -1,6 +1,7 @@
 package routeoption
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,11 +19,11 @@ func RequestField(name string) error {
 	case !token(name):
 		return fmt.Errorf("%q is not a field's name", name)
 	case strings.Contains(between, " "+k+" ") || k == "expect":
-		return fmt.Errorf("%s is between the proxy and its neighbour", name)
+		return fmt.Errorf("the proxy itself sets %s: it is about one connection, or one message", name)
 	case k == "host":
 		return fmt.Errorf("%s is the host that the client asked for", name)
 	case k == "forwarded" || k == "x-real-ip" || strings.HasPrefix(k, "x-forwarded-"):
-		return fmt.Errorf("%s is what the proxy says of the client", name)
+		return fmt.Errorf("the proxy itself sets %s: it is about the client", name)
 	}
 	return nil
 }
@@ -33,7 +34,7 @@ func ResponseField(name string) error {
 	case !token(name):
 		return fmt.Errorf("%q is not a field's name", name)
 	case strings.Contains(between, " "+k+" "):
-		return fmt.Errorf("%s is between the proxy and its neighbour", name)
+		return fmt.Errorf("the proxy itself sets %s: it is about one connection, or one message", name)
 	case k == "content-encoding" || k == "content-range" || k == "date":
 		return fmt.Errorf("%s says what the body is", name)
 	case k == "strict-transport-security":
@@ -44,9 +45,14 @@ func ResponseField(name string) error {
 
 // Value returns an error if a value can't be that of a field.
 func Value(v string) error {
-	bad := strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f || r == '\ufffd' })
-	if bad || len(v) > maxValue || v != strings.Trim(v, " \t") {
-		return fmt.Errorf("the value is longer than %d bytes, or has control characters or blanks around it", maxValue)
+	bad := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f || r == '\ufffd' }
+	switch {
+	case len(v) > maxValue:
+		return fmt.Errorf("the value is longer than %d bytes", maxValue)
+	case strings.ContainsFunc(v, bad):
+		return errors.New("the value has control characters, such as a line break")
+	case v != strings.Trim(v, " \t"):
+		return errors.New("the value has blanks around it")
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func Split(to string, exact bool) (t Destination, err error) {
 	if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") {
 		scheme, after, ok := strings.Cut(to, "//")
 		if !ok || scheme != "" && scheme != "http:" && scheme != "https:" {
-			return t, fmt.Errorf("%q is neither a URL nor a path", to)
+			return t, fmt.Errorf("%q begins neither with http:// or https:// nor with a slash", to)
 		}
 		end := strings.IndexAny(after, "/?#")
 		if end < 0 {
@@ -137,7 +137,7 @@ func Split(to string, exact bool) (t Destination, err error) {
 	if at := strings.IndexByte(rest, '?'); at >= 0 {
 		t.Query, rest = rest[at:], rest[:at]
 		if !exact {
-			return t, errors.New("a query can only be in one that is exact")
+			return t, fmt.Errorf("%q has a query, which only an exact redirect can have", to)
 		}
 		if !query.MatchString(t.Query) {
 			return t, fmt.Errorf("%q is not a query", t.Query)

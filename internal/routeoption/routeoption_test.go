@@ -37,8 +37,8 @@ func TestARedirectGoesToAURLOrAPath(t *testing.T) {
 
 func TestFieldsBetweenNeighboursCannotBeChanged(t *testing.T) {
 	for _, name := range []string{"Connection", "content-length", "Content_Length", "Transfer-Encoding",
-		"transfer_encoding", "TE", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "", "a b", "a:", "a\r\nb",
-		"\u00e4", "a\x00", ":path"} {
+		"transfer_encoding", "TE", "Trailer", "Upgrade", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization",
+		"", "a b", "a:", "a\r\nb", "\u00e4", "a\x00", ":path"} {
 		if RequestField(name) == nil {
 			t.Errorf("%q can be changed in requests", name)
 		}

@@ -18,7 +18,7 @@ services:
     image: rhumb-test/app:1
     environment: {RELEASE: "${RELEASE:-1}"}
     deploy: {replicas: 3}
-    ports: [{target: 8000, published: ${PORT}, app_protocol: http}]
+    ports: [{target: 8000, published: "${PORT}", app_protocol: http}]
     x-rhumb:
       sticky: true
       ready: {http: /health, port: 8000}
@@ -114,6 +114,9 @@ func (k *stack) optionsHold() {
 	if r.StatusCode != 200 || !strings.Contains(body, `"X-Tenant":["acme"]`) ||
 		r.Header.Get("X-Frame-Options") != "DENY" || r.Header.Get("X-Release") != "" {
 		t.Errorf("headers: %d %v %s", r.StatusCode, r.Header, body)
+	}
+	if status, body := get(t, k.url("/")); status != 200 || !strings.Contains(body, `"X-Tenant":["acme"]`) {
+		t.Errorf("the published port: %d %s", status, body)
 	}
 	for host, want := range map[string]string{"www.test": "//shop.test/a?b", "old.test": "https://shop.test/new/a?b"} {
 		if r, _ := k.asked(host, "/a?b"); r.Header.Get("Location") != want {

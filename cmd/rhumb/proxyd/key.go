@@ -12,8 +12,7 @@ import (
 )
 
 // newCertKeeper returns the proxy's keeper of certificates. The server's key seals them.
-func newCertKeeper(folder state.Folder, log *slog.Logger) *certs.Keeper {
-	key := &lateKey{path: folder.Key()}
+func newCertKeeper(folder state.Folder, key *lateKey, log *slog.Logger) *certs.Keeper {
 	return certs.New(certs.Options{Dir: folder.Certificates(), Box: key, Log: log})
 }
 

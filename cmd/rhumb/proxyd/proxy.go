@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"rhumb"
+	"rhumb/certs"
 	"rhumb/cmd/rhumb/state"
 	"rhumb/engine/docker"
 	"rhumb/internal/sdnotify"
@@ -36,7 +37,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.State, 0o700); err != nil {
 		return rhumb.Errorf(rhumb.Denied, "the state folder can't be made: %w", err)
 	}
-	keeper := newCertKeeper(state.OfProxy(o.State), o.Log)
+	folder := state.OfProxy(o.State)
+	key := &lateKey{path: folder.Key()}
+	keeper := newCertKeeper(folder, key, o.Log)
 	lives, done, err := livesOf(o.DockerHost, o.Log)
 	if err != nil {
 		return err
@@ -45,8 +48,9 @@ func Run(ctx context.Context, o Options) error {
 	p, err := proxy.New(proxy.Options{State: o.State, Socket: o.Socket, TrustedProxies: o.TrustedProxies,
 		Version: o.Version,
 		Limits:  proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
-		RouteFiles: keeper.RouteFile, WAF: waf.New(waf.Options{Command: inspector, Log: o.Log}),
-		Segments: vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
+		RouteFiles: certs.RouteFiles(folder.Certificates(), key),
+		WAF:        waf.New(waf.Options{Command: inspector, Log: o.Log}),
+		Segments:   vip.New(vip.Options{Instance: vip.InstanceOf(o.State), Log: o.Log})})
 	if err != nil {
 		return err
 	}

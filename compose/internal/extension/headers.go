@@ -22,7 +22,8 @@ func (r optionReader) changes(v any, field func(string) error) (h rhumb.HeaderCh
 		h.Remove = r.at("remove").headerNames(v, field)
 	}
 	if n := len(h.Set) + len(h.Add) + len(h.Remove); n > routeoption.MaxFields {
-		r.wrong("", "%d changes are too many: at most %d are possible", n, routeoption.MaxFields)
+		r.wrong("have the application set the others", "%d changes are too many: at most %d are possible", n,
+			routeoption.MaxFields)
 	}
 	return h
 }
@@ -41,10 +42,10 @@ func (r optionReader) headerFields(v any, field func(string) error) (list []rhum
 		case err != nil:
 			at.wrong("leave it out", "%s", err)
 		case !ok:
-			at.wrong("", "%v is not a text", shown(m[name]))
+			at.wrong("write each field as NAME: VALUE", "%v is not a text", shown(m[name]))
 		default:
 			if err := routeoption.Value(value); err != nil {
-				at.wrong("", "%s", err)
+				at.wrong("write a text on one line", "%s", err)
 			}
 			list = append(list, rhumb.HeaderField{Name: name, Value: value})
 		}

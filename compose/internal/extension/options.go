@@ -156,7 +156,7 @@ func orZero[T any](p *T) (zero T) {
 	return *p
 }
 
-const redirectHint = "write a URL, or a path: https://shop.example.com, /new"
+const redirectHint = "write a URL or a path, such as https://shop.example.com or /new"
 
 // redirect reads where a route's requests go: a URL or a path, or a mapping.
 func (r optionReader) redirect(v any) *rhumb.Redirect {
@@ -182,7 +182,11 @@ func (r optionReader) redirect(v any) *rhumb.Redirect {
 		}
 	}
 	if _, err := routeoption.Split(out.To, out.Exact); err != nil {
-		r.wrong(redirectHint, "%s", err)
+		hint := redirectHint
+		if strings.Contains(out.To, "?") && !out.Exact {
+			hint = "add exact: true, or leave the query out: that of the request is added"
+		}
+		r.wrong(hint, "%s", err)
 		return nil
 	}
 	return out
@@ -214,7 +218,7 @@ func (r optionReader) auth(v any) *rhumb.BasicAuth {
 	if v, ok := fields["realm"]; ok {
 		out.Realm = r.below("realm").text(v)
 		if err := routeoption.Realm(out.Realm); err != nil {
-			r.below("realm").wrong("", "%s", err)
+			r.below("realm").wrong("write it as Back office", "%s", err)
 		}
 	}
 	file, ofFile := fields["file"]

@@ -119,11 +119,14 @@ func Joined(errs rhumb.Errors) error {
 	errs = slices.Clone(errs)
 	slices.SortStableFunc(errs, func(a, b *rhumb.Error) int { return Compare(a.At, b.At) })
 	if len(errs) > maxProblems {
-		count := strconv.Itoa(len(errs) - maxProblems)
-		if len(errs) >= manyProblems {
-			count = "many"
+		rest := strconv.Itoa(len(errs)-maxProblems) + " more mistakes"
+		switch {
+		case len(errs) >= manyProblems:
+			rest = "many more mistakes"
+		case len(errs) == maxProblems+1:
+			rest = "1 more mistake"
 		}
-		errs = append(errs[:maxProblems], rhumb.Errorf(rhumb.Invalid, "and %s more mistakes", count))
+		errs = append(errs[:maxProblems], rhumb.Errorf(rhumb.Invalid, "and %s", rest))
 	}
 	return errs
 }

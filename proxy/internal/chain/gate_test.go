@@ -119,6 +119,11 @@ func TestAFloodOfPasswordsLeavesPlacesToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChecks()
 		c.places = make(chan struct{}, 1)
+		count := func() (all, clients int) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.all, len(c.of)
+		}
 		flood := netip.MustParseAddr("2001:db8::1")
 		if !c.enter(flood) {
 			t.Fatal("the first check has no place")
@@ -131,15 +136,15 @@ func TestAFloodOfPasswordsLeavesPlacesToOthers(t *testing.T) {
 			waiting.Go(func() { turned <- c.enter(netip.AddrFrom16(a)) })
 		}
 		synctest.Wait()
-		if c.all != maxOfOneClient {
-			t.Errorf("%d checks of one client", c.all)
+		if n, _ := count(); n != maxOfOneClient {
+			t.Errorf("%d checks of one client", n)
 		}
 		for i := range 200 {
 			waiting.Go(func() { turned <- c.enter(netip.AddrFrom4([4]byte{192, 0, byte(i), 1})) })
 		}
 		synctest.Wait()
-		if c.all != maxChecks {
-			t.Errorf("%d checks in all", c.all)
+		if n, _ := count(); n != maxChecks {
+			t.Errorf("%d checks in all", n)
 		}
 		go func() { // drains what is reported
 			for range turned {
@@ -147,12 +152,12 @@ func TestAFloodOfPasswordsLeavesPlacesToOthers(t *testing.T) {
 		}()
 		waiting.Wait() // none has its turn in time
 		close(turned)
-		if c.all != 1 {
-			t.Errorf("%d checks after all have given up", c.all)
+		if n, _ := count(); n != 1 {
+			t.Errorf("%d checks after all have given up", n)
 		}
 		c.leave(flood)
-		if c.all != 0 || len(c.of) != 0 {
-			t.Errorf("%d checks, of %d clients", c.all, len(c.of))
+		if n, clients := count(); n != 0 || clients != 0 {
+			t.Errorf("%d checks, of %d clients", n, clients)
 		}
 	})
 }

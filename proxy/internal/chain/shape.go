@@ -100,8 +100,21 @@ func compressibleType(t string) bool {
 	return strings.Contains(compressibleTypes, " "+t+" ")
 }
 
-// Streams reports whether the bytes of an answer of this type must not wait for more of them.
-func Streams(kind string) bool {
+// Buffers returns how many bytes of an answer's body wait for its end. length is negative if it is unknown. Bodies that
+// are larger than the buffer don't wait, nor do those that are sent bit by bit.
+func (c *Chain) Buffers(length int64, kind string) int64 {
+	switch most := c.Buffer.Response; {
+	case most == 0, length > most, streams(kind):
+		return 0
+	case length >= 0:
+		return length
+	default:
+		return most
+	}
+}
+
+// streams reports whether the bytes of an answer of this type must not wait for more of them.
+func streams(kind string) bool {
 	kind, _, _ = strings.Cut(kind, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	return kind == "text/event-stream" || kind == "application/x-ndjson" || strings.HasPrefix(kind, "application/grpc")

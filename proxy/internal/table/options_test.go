@@ -39,7 +39,7 @@ func TestATableWithOptionsThatCannotBeServedIsRefused(t *testing.T) {
 	}
 }
 
-// redirected gives all of a table options with that status of a redirect.
+// redirected has all routes of a table redirect with a status.
 func redirected(t *rhumb.Table, status int) {
 	o := rhumb.OptionsOf(&rhumb.RouteOptions{Redirect: &rhumb.Redirect{To: "/a", Status: status}})
 	t.Options, t.Rules[0].Options, t.Listeners[0].Options = []rhumb.TableOptions{o}, o.ID, o.ID

@@ -1,8 +1,10 @@
 package table
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"rhumb"
 )
@@ -107,5 +109,28 @@ func TestAHostIsANameOrAnAddressWithOrWithoutAPort(t *testing.T) {
 		if got := ValidHost(host); got != want {
 			t.Errorf("%q: %t", host, got)
 		}
+	}
+}
+
+func TestAPathWithOneReadingIsTakenAsItIs(t *testing.T) {
+	seed := time.Now().UnixNano()
+	r := rand.New(rand.NewPCG(uint64(seed), 0))
+	parts := []string{"/", "a", ".", "..", "%", "2f", "\\", ";", " ", "\x00", "admin", "-", "\u00e4"}
+	one := 0
+	for range 100_000 {
+		path := "/"
+		for range r.IntN(6) {
+			path += parts[r.IntN(len(parts))]
+		}
+		if !onlyReading(path) {
+			continue
+		}
+		one++
+		if clean := cleanPath(path); strings.TrimSuffix(clean, "/") != strings.TrimSuffix(path, "/") {
+			t.Fatalf("seed %d: %q has the reading %q", seed, path, clean)
+		}
+	}
+	if one < 1000 {
+		t.Errorf("seed %d: only %d paths have one reading", seed, one)
 	}
 }

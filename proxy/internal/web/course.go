@@ -153,8 +153,7 @@ func (s *course) shapeAnswer(length int64) {
 				s.shape.Same()
 			}
 		}
-		n := s.chain.Buffer.Response
-		if n > 0 && length != 0 && !chain.Streams(named(a.Fields, "content-type")) && s.take(n) {
+		if n := s.chain.Buffers(length, named(a.Fields, "content-type")); n > 0 && s.take(n) {
 			s.hold = int(n)
 		}
 	}

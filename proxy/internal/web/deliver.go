@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"rhumb/proxy/internal/http1"
@@ -19,6 +20,9 @@ func (x *exchange) deliver() {
 	s.shapeAnswer(length)
 	c.chunks.Reset()
 	c.out = x.appendAnswer(c.out[:0], length)
+	if s.hold > 0 {
+		s.hold += len(c.out)
+	}
 	x.status = a.Status
 	d := delivery{x: x, length: length, left: length, rechunk: (length < 0 || s.enc != nil) && c.request.Minor == 1}
 	err := d.run()
@@ -190,5 +194,5 @@ func (d *delivery) read() error {
 		d.ended = true
 		return nil
 	}
-	return errBroken
+	return fmt.Errorf("%w: %w", errBroken, err) // a page differs if it took too long
 }

@@ -210,8 +210,8 @@ func (o *options) shape(s *Server, resp *http.Response) error {
 
 // buffer reads a body that isn't larger than the route's buffer, before the client gets its first byte.
 func (o *options) buffer(s *Server, resp *http.Response) error {
-	most := o.chain.Buffer.Response
-	if most <= 0 || resp.ContentLength == 0 || chain.Streams(resp.Header.Get("Content-Type")) || !s.budget.take(most) {
+	most := o.chain.Buffers(resp.ContentLength, resp.Header.Get("Content-Type"))
+	if most == 0 || !s.budget.take(most) {
 		return nil
 	}
 	o.ends = append(o.ends, func() { s.budget.add(most) })
