@@ -61,7 +61,7 @@ func (g *Guard) Need(ctx context.Context, needed bool) {
 		g.needed = needed
 		close(g.changed)
 		g.changed = make(chan struct{})
-		if needed {
+		if needed && g.link == nil {
 			g.tried = make(chan struct{})
 		}
 	}

@@ -99,6 +99,11 @@ func TestRequestsAreLookedAtWhileThatIsNeeded(t *testing.T) {
 	if _, err := asked(t, g, "/"); err != nil {
 		t.Errorf("a request that is under way when it isn't needed any more: %v", err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if g.Need(ctx, true); ctx.Err() != nil {
+		t.Error("a process that is still there is waited for")
+	}
 }
 
 func TestAProcessThatDiesIsStartedAgain(t *testing.T) {

@@ -62,8 +62,11 @@ Include @owasp_crs/REQUEST-9*.conf
 // Rules that say what the body is, and that don't hold for a part of one.
 var ofWholeBodies = []int{200002, 200003}
 
-// evaluations are rules that only add up what others have found.
-var evaluations = []int{949110, 949111, 980170}
+// finds reports whether a rule finds something: others prepare for them, or add up what they have found.
+func finds(m types.MatchedRule) bool {
+	group := m.Rule().ID() / 1000
+	return m.Message() != "" && group != 901 && group != 949 && group != 980
+}
 
 // Inspect looks at a request.
 func (e *Engine) Inspect(i *rhumb.Inspection) rhumb.Finding {
@@ -113,8 +116,7 @@ func finding(tx transaction) rhumb.Finding {
 	}
 	for _, m := range tx.MatchedRules() {
 		id := m.Rule().ID()
-		if m.Message() == "" || slices.Contains(evaluations, id) ||
-			slices.ContainsFunc(f.Rules, func(o rhumb.WAFMatch) bool { return o.ID == id }) {
+		if !finds(m) || slices.ContainsFunc(f.Rules, func(o rhumb.WAFMatch) bool { return o.ID == id }) {
 			continue
 		}
 		f.Rules = append(f.Rules, rhumb.WAFMatch{ID: id, Text: m.Message(), Where: where(m)})

@@ -65,7 +65,7 @@ func request(line rhumb.LogLine) string {
 		words = append(words, took(time.Duration(s*float64(time.Second))))
 	}
 	if f["waf"] != "" {
-		words = append(words, verdict(f))
+		words = append(words, ruling(f))
 	}
 	if f["error"] != "" {
 		words = append(words, "("+f["error"]+")")
@@ -73,8 +73,8 @@ func request(line rhumb.LogLine) string {
 	return strings.Join(words, " ")
 }
 
-// verdict returns what looking for attacks has found: "(attack detected: 942100 942190)".
-func verdict(f map[string]string) string {
+// ruling returns what looking for attacks has found: "(attack detected: 942100 942190)".
+func ruling(f map[string]string) string {
 	switch {
 	case f["waf"] == "unseen":
 		return "(not looked at for attacks)"

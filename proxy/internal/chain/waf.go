@@ -14,13 +14,13 @@ import (
 // Inspect looks at a request for attacks. An error means that it wasn't looked at.
 type Inspect func(ctx context.Context, i *rhumb.Inspection) (rhumb.Finding, error)
 
-// Verdict is what became of a request that isn't simply forwarded, or that is an attack.
-type Verdict struct {
+// Ruling is what became of a request that isn't simply forwarded, or that is an attack.
+type Ruling struct {
 	Word    string // Detected, Blocked or Unseen
 	Finding rhumb.Finding
 }
 
-// The words of verdicts, as they are in access logs.
+// The words of rulings, as they are in access logs.
 const (
 	Detected = "detected" // an attack that is forwarded
 	Blocked  = "blocked"  // an attack that is refused
@@ -53,7 +53,7 @@ func (c *Chain) Look(path string) (body int64, without []int, ok bool) {
 
 // Inspect has a request looked at, which Look has said to do. It returns what is to be logged; nil: nothing. And it
 // returns the answer that the client gets instead; nil: the request is forwarded.
-func (c *Chain) Inspect(ctx context.Context, i *rhumb.Inspection, stack string) (*Verdict, *Answer) {
+func (c *Chain) Inspect(ctx context.Context, i *rhumb.Inspection, stack string) (*Ruling, *Answer) {
 	i.Paranoia, i.Score = c.waf.Paranoia, c.waf.Score
 	f, err := c.inspect(ctx, i)
 	switch {
@@ -65,17 +65,17 @@ func (c *Chain) Inspect(ctx context.Context, i *rhumb.Inspection, stack string) 
 		return nil, nil
 	}
 	if c.waf.Mode == rhumb.WAFDetect {
-		return &Verdict{Detected, f}, nil
+		return &Ruling{Detected, f}, nil
 	}
-	return &Verdict{Blocked, f}, &Answer{page: c.Page(page.Attack())}
+	return &Ruling{Blocked, f}, &Answer{page: c.Page(page.Attack())}
 }
 
 // Unseen returns what becomes of a request that can't be looked at.
-func (c *Chain) Unseen(stack string) (*Verdict, *Answer) {
+func (c *Chain) Unseen(stack string) (*Ruling, *Answer) {
 	if c.waf.Mode == rhumb.WAFDetect {
-		return &Verdict{Word: Unseen}, nil
+		return &Ruling{Word: Unseen}, nil
 	}
-	return &Verdict{Word: Unseen}, &Answer{page: c.Page(page.Unseen(stack))}
+	return &Ruling{Word: Unseen}, &Answer{page: c.Page(page.Unseen(stack))}
 }
 
 // Fields returns the fields of a header for an Inspection.
@@ -91,7 +91,7 @@ func Fields(h http.Header) (fields []rhumb.HeaderField) {
 const maxLogged = 20 // rules of a finding
 
 // Rules returns the rules of a finding for a log: "942100 942190".
-func (v *Verdict) Rules() string {
+func (v *Ruling) Rules() string {
 	var b []byte
 	for i, m := range v.Finding.Rules[:min(len(v.Finding.Rules), maxLogged)] {
 		if i > 0 {
@@ -103,7 +103,7 @@ func (v *Verdict) Rules() string {
 }
 
 // Why returns the rules of a finding in words: "SQL Injection Attack (ARGS:id); ...".
-func (v *Verdict) Why() string {
+func (v *Ruling) Why() string {
 	var b strings.Builder
 	for i, m := range v.Finding.Rules[:min(len(v.Finding.Rules), maxLogged)] {
 		if i > 0 {

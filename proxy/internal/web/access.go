@@ -25,8 +25,8 @@ type access struct {
 	member *backend.Member // nil: no replica has answered
 	err    string          // why the proxy answered, or why the answer isn't whole
 
-	verdict *chain.Verdict // nil: nothing was found, or looked for
-	only    bool           // the line is only written with a verdict
+	ruling *chain.Ruling // nil: nothing was found, or looked for
+	only   bool          // the line is only written with a ruling
 }
 
 // statusLeft is the status of a request whose client left before an answer began. It is never sent.
@@ -45,10 +45,10 @@ func newAccess(s *Server, snap *backend.Snapshot, at *place, w http.ResponseWrit
 	return &access{ResponseWriter: w, server: s, r: r, to: to, begun: time.Now(), only: only}
 }
 
-// noteVerdict notes what looks for attacks has found.
-func (a *access) noteVerdict(v *chain.Verdict) {
+// noteRuling notes what looks for attacks has found.
+func (a *access) noteRuling(v *chain.Ruling) {
 	if a != nil {
-		a.verdict = v
+		a.ruling = v
 	}
 }
 
@@ -101,10 +101,10 @@ func (a *access) noteBytes(n int) {
 // end writes the line. The answer has ended, however it did.
 func (a *access) end() {
 	switch {
-	case a.only && a.verdict == nil:
+	case a.only && a.ruling == nil:
 		return
 	case a.server.deps.Access == nil:
-		a.server.logAttack(a.verdict, a.to.Name, a.server.clientOf(a.r, addrPortOf(a.r.RemoteAddr).Addr()), a.r.Method,
+		a.server.logAttack(a.ruling, a.to.Name, a.server.clientOf(a.r, addrPortOf(a.r.RemoteAddr).Addr()), a.r.Method,
 			a.r.URL.Path)
 		return
 	}
@@ -120,7 +120,7 @@ func (a *access) end() {
 	r := a.r
 	l := accessLine{method: r.Method, host: r.Host, path: r.RequestURI, proto: r.Proto, status: a.status,
 		bytes: a.bytes.Load(), begun: a.begun, client: a.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr()),
-		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err, verdict: a.verdict,
+		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err, ruling: a.ruling,
 		request: cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id"))}
 	l.write(a.server.deps.Access)
 }

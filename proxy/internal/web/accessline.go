@@ -24,7 +24,7 @@ type accessLine struct {
 	to                        *rhumb.Backend
 	member                    *backend.Member // nil: no replica has answered
 	err                       string
-	verdict                   *chain.Verdict // nil: nothing was found, or looked for
+	ruling                    *chain.Ruling // nil: nothing was found, or looked for
 }
 
 // Why an answer isn't whole.
@@ -72,7 +72,7 @@ func (l *accessLine) append(b []byte) []byte {
 		b = strconv.AppendInt(b, int64(l.member.Spec.Release), 10)
 		b = appendString(b, "replica", l.member.Spec.Name)
 	}
-	if v := l.verdict; v != nil {
+	if v := l.ruling; v != nil {
 		b = appendString(b, "waf", v.Word)
 		b = appendString(b, "waf_rules", v.Rules())
 		b = appendString(b, "waf_found", v.Why())
@@ -87,7 +87,7 @@ func (l *accessLine) append(b []byte) []byte {
 
 // level returns how serious the line is.
 func (l *accessLine) level() rhumb.Level {
-	if l.verdict != nil {
+	if l.ruling != nil {
 		return max(rhumb.LevelWarn, levelOf(l.status))
 	}
 	return levelOf(l.status)

@@ -26,7 +26,7 @@ type course struct {
 	hold   int            // bytes of the answer that may wait for its end
 	taken  int64          // of the server's budget for buffers
 
-	verdict *chain.Verdict // of what looks for attacks; nil: there is none, or nothing was found
+	ruling *chain.Ruling // of what looks for attacks; nil: there is none, or nothing was found
 }
 
 // enter does what comes before a request is forwarded, and reports whether it may be.

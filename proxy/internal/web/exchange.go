@@ -208,14 +208,14 @@ func (x *exchange) noteError(why string) {
 	}
 }
 
-// noteAttack has a request with a verdict logged, also of a backend whose requests aren't.
+// noteAttack has a request with a ruling logged, also of a backend whose requests aren't.
 func (x *exchange) noteAttack() {
 	s := x.c.server
 	if s.deps.Access != nil {
 		x.logged = x.snap.Spec(x.backend)
 		return
 	}
-	s.logAttack(x.course.verdict, x.backend, outgoing{x.c}.client(), x.c.request.Method, x.path)
+	s.logAttack(x.course.ruling, x.backend, outgoing{x.c}.client(), x.c.request.Method, x.path)
 }
 
 // end ends the exchange, and writes its line.
@@ -226,7 +226,7 @@ func (x *exchange) end() {
 	if x.member != nil {
 		x.member.Done()
 	}
-	if x.course.verdict != nil {
+	if x.course.ruling != nil {
 		x.noteAttack()
 	}
 	if x.logged == nil {
@@ -242,8 +242,8 @@ func (x *exchange) end() {
 	r, s := &x.c.request, x.c.server
 	l := accessLine{method: r.Method, host: r.Host, path: r.Target, proto: "HTTP/1.1", status: x.status, bytes: x.sent,
 		begun: x.begun, client: outgoing{x.c}.client(), to: x.logged, member: x.member, err: x.err,
-		verdict: x.course.verdict,
-		agent:   http1.First(r.Fields, http1.UserAgent), referer: http1.First(r.Fields, http1.Referer),
+		ruling: x.course.ruling,
+		agent:  http1.First(r.Fields, http1.UserAgent), referer: http1.First(r.Fields, http1.Referer),
 		request: http1.First(r.Fields, http1.RequestID)}
 	if r.Minor == 0 {
 		l.proto = "HTTP/1.0"

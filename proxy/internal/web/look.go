@@ -30,11 +30,11 @@ func (s *course) look() bool {
 		if r.Minor == 0 {
 			i.Proto = "HTTP/1.0"
 		}
-		s.verdict, instead = s.chain.Inspect(x.c.ctx, i, stack)
+		s.ruling, instead = s.chain.Inspect(x.c.ctx, i, stack)
 	case x.upload.cut.Load():
 		return false // its client has an answer, or is gone
 	default:
-		s.verdict, instead = s.chain.Unseen(stack)
+		s.ruling, instead = s.chain.Unseen(stack)
 	}
 	if instead != nil {
 		reply{x}.answer(instead)
@@ -42,9 +42,12 @@ func (s *course) look() bool {
 	return instead == nil
 }
 
-// logAttack logs a verdict where there are no lines of requests.
-func (s *Server) logAttack(v *chain.Verdict, backend string, client netip.Addr, method, path string) {
-	s.deps.Log.Warn("request looked at", "waf", v.Word, "backend", backend, "client", client, "method", method,
+// logAttack logs an attack where there are no lines of requests.
+func (s *Server) logAttack(v *chain.Ruling, backend string, client netip.Addr, method, path string) {
+	if v.Word == chain.Unseen { // that is logged once a minute
+		return
+	}
+	s.deps.Log.Warn("attack in a request", "waf", v.Word, "backend", backend, "client", client, "method", method,
 		"path", path[:min(len(path), maxAccessText)], "rules", v.Rules(), "score", v.Finding.Score)
 }
 
@@ -98,7 +101,7 @@ func (o *options) look(s *Server, out *http.Request, line *access, w http.Respon
 	if err != nil {
 		return false, err
 	}
-	var verdict *chain.Verdict
+	var ruling *chain.Ruling
 	var instead *chain.Answer
 	if ok {
 		target := o.in.URL.EscapedPath()
@@ -111,11 +114,11 @@ func (o *options) look(s *Server, out *http.Request, line *access, w http.Respon
 		for _, coding := range o.in.TransferEncoding { // which isn't among the fields
 			i.Fields = append(i.Fields, rhumb.HeaderField{Name: "Transfer-Encoding", Value: coding})
 		}
-		verdict, instead = o.chain.Inspect(o.in.Context(), i, stack)
+		ruling, instead = o.chain.Inspect(o.in.Context(), i, stack)
 	} else {
-		verdict, instead = o.chain.Unseen(stack)
+		ruling, instead = o.chain.Unseen(stack)
 	}
-	line.noteVerdict(verdict)
+	line.noteRuling(ruling)
 	if instead != nil {
 		line.noteError(instead.String())
 		instead.Write(w, o.in)
