@@ -66,7 +66,8 @@ func TestMistakesInAFirewallAreReported(t *testing.T) {
 		dir := t.TempDir()
 		write(t, dir, "compose.yaml", "services:\n  web:\n    image: a\n    expose: ['80']\n    x-rhumb:\n"+
 			"      routes:\n        - host: a.test\n          waf: "+value+"\n")
-		if _, err := Load(t.Context(), Options{Dir: dir}); err == nil || !strings.Contains(told(err), want) {
+		_, err := Load(t.Context(), Options{Dir: dir})
+		if err == nil || !strings.Contains(strings.Join(told(err), "\n"), want) {
 			t.Errorf("%s: %v", value, err)
 		}
 	}

@@ -80,7 +80,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 // holds the turn.
 func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket) {
 	p.certs.Manage(ctx, t)
-	p.needWAF(ctx, t)
+	needWAF(ctx, p.options.WAF, t)
 	next := p.served.swap(t, p.chains.Compile(t, p.served.load().Chains))
 	for _, s := range bound {
 		p.listeners.begin(s)
@@ -120,7 +120,7 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	p.turn.wait()
 	defer p.turn.end()
 	p.certs.Manage(ctx, t)
-	p.needWAF(ctx, t)
+	needWAF(ctx, p.options.WAF, t)
 	p.listeners.bindMissing(ctx, p.served.swap(t, p.chains.Compile(t, nil)))
 	return nil
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"rhumb"
@@ -11,7 +12,7 @@ import (
 type WAF interface {
 	// Run lets requests be looked at while that is needed, until ctx ends. It is called once.
 	Run(ctx context.Context) error
-	// Need says whether requests must be looked at. It returns once they can be, after one try, or when ctx ends.
+	// Need has requests looked at, or not any more. It returns once they can be, after one try, or when ctx ends.
 	Need(ctx context.Context, needed bool)
 	// Inspect looks at a request. Unavailable: nothing can do that, or it takes too long.
 	Inspect(ctx context.Context, i *rhumb.Inspection) (rhumb.Finding, error)
@@ -21,17 +22,23 @@ type WAF interface {
 // about requests that can't be looked at holds.
 const wafTime = 5 * time.Second
 
+func runWAF(ctx context.Context, w WAF, log *slog.Logger) {
+	if err := w.Run(ctx); err != nil {
+		log.Error("nothing looks at requests any more", "err", err)
+	}
+}
+
 // needWAF has requests looked at if the table asks for it.
-func (p *Proxy) needWAF(ctx context.Context, t rhumb.Table) {
+func needWAF(ctx context.Context, w WAF, t rhumb.Table) {
 	ctx, cancel := context.WithTimeout(ctx, wafTime)
 	defer cancel()
-	p.options.WAF.Need(ctx, t.HasWAF())
+	w.Need(ctx, t.HasWAF())
 }
 
 // awaitWAF has requests looked at if the table on disk asks for it, which the old proxy serves too.
-func (p *Proxy) awaitWAF(ctx context.Context) {
-	if t, err := p.saved.Load(); err == nil && t.HasWAF() {
-		p.needWAF(ctx, t)
+func awaitWAF(ctx context.Context, w WAF, saved tableFile) {
+	if t, err := saved.Load(); err == nil && t.HasWAF() {
+		needWAF(ctx, w, t)
 	}
 }
 

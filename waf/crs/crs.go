@@ -42,7 +42,7 @@ func New() (*Engine, error) {
 }
 
 // directives returns the configuration of the library, and the rules for requests. Answers aren't looked at. The proxy
-// has limits of its own for bodies. APIs use methods that the rules refuse unless they are told otherwise.
+// has limits of its own for bodies. APIs use methods that the rules refuse by default.
 func directives() string {
 	return fmt.Sprintf(`
 Include @coraza.conf-recommended
