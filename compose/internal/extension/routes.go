@@ -46,7 +46,7 @@ func (r routeReader) route(v any) (rhumb.Route, *Options) {
 	if v, ok := fields["port"]; ok {
 		out.Port = r.below("port").port(v)
 	}
-	return out, optionReader{r.reader}.options(fields)
+	return out, optionReader(r).options(fields)
 }
 
 var hostName = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)

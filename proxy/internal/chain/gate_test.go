@@ -107,7 +107,7 @@ func TestMemoryOfPasswordsIsBounded(t *testing.T) {
 
 func TestPairsWithTheSameLettersDiffer(t *testing.T) {
 	g := gateOf(t, line(t, "ann", "apple"))
-	if g.pair("ab", "c") == g.pair("a", "bc") || g.pair("a", "b") != g.pair("a", "b") {
+	if g.pair("ab", "c") == g.pair("a", "bc") {
 		t.Error("a name's end can be a password's beginning")
 	}
 	if g.pair("a", "b") == gateOf(t, line(t, "ann", "apple")).pair("a", "b") {

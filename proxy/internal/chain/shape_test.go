@@ -104,8 +104,10 @@ func TestACompressedBodyIsTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.Close() != nil || b.Close() != nil || !src.closed {
-			t.Fatal("the source isn't closed")
+		for range 2 {
+			if err := b.Close(); err != nil || !src.closed {
+				t.Fatalf("the source isn't closed: %v", err)
+			}
 		}
 		if got := unpacked(t, coding, packed); !bytes.Equal(got, body) {
 			t.Fatalf("seed %d: %s made %d bytes of %d", seed, coding, len(got), len(body))
