@@ -22,6 +22,7 @@ type RouteOptions struct {
 	Compress    bool          `json:",omitzero"` // answers of compressible types, for clients that accept it
 	Buffer      Buffer        `json:",omitzero"`
 	Timeouts    Timeouts      `json:",omitzero"`
+	WAF         *WAF          `json:",omitzero"` // nil: requests aren't looked at
 }
 
 // Redirect is where the requests of a route are sent.
@@ -112,6 +113,7 @@ func (o *RouteOptions) Clone() *RouteOptions {
 	c.Redirect, c.Maintenance, c.Auth = cloned(o.Redirect), cloned(o.Maintenance), cloned(o.Auth)
 	c.Request, c.Response = o.Request.clone(), o.Response.clone()
 	c.Pages = cloneList(o.Pages)
+	c.WAF = o.WAF.Clone()
 	return &c
 }
 

@@ -66,6 +66,8 @@ func fullOptions() rhumb.RouteOptions {
 		Pages: []rhumb.ErrorPage{{Status: 404, File: file}}, Replace: true, Compress: true,
 		Buffer:   rhumb.Buffer{Request: 1, Response: 2},
 		Timeouts: rhumb.Timeouts{Header: 1, Idle: 2, Whole: 3},
+		WAF: &rhumb.WAF{Mode: rhumb.WAFBlock, Paranoia: 2, Score: 7, Body: 1024, Refuse: true,
+			Exclude: []rhumb.WAFExclusion{{Path: "/a", Rules: []int{942100}}}},
 	}
 }
 

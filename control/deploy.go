@@ -94,7 +94,8 @@ func (c deployer) plan(ctx context.Context, model *rhumb.Stack, d rhumb.Deployme
 	}
 	segments, notes := directory.Foretell(model, from, s.Observed.Replicas, s.Held, s.Router)
 	s.Observed.Segments = segments
-	p.Notes = slices.Concat(p.Notes, notes, release.GapNotes(model), release.AddressNotes(model))
+	p.Notes = slices.Concat(p.Notes, notes, release.GapNotes(model), release.AddressNotes(model),
+		release.WAFNotes(model))
 	if len(p.Changes) > 0 {
 		p.Steps = rollout.Plan(s.Wanted, s.Observed, time.Now())
 	}

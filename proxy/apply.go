@@ -84,6 +84,7 @@ func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket)
 	if !p.ended { // otherwise no new connection of TCP or UDP comes here
 		p.clients.prepare(ctx, t)
 	}
+	needWAF(ctx, p.options.WAF, t)
 	next := p.served.swap(t, p.chains.Compile(t, p.served.load().Chains))
 	for _, s := range bound {
 		p.listeners.begin(s)
@@ -126,6 +127,7 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	p.clients.prepare(ctx, t)
 	p.bans.load()
 	p.bans.serve(t)
+	needWAF(ctx, p.options.WAF, t)
 	p.listeners.bindMissing(ctx, p.served.swap(t, p.chains.Compile(t, nil)))
 	p.log.Info("saved table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
 	return nil

@@ -32,6 +32,7 @@ type Options struct {
 	AcceptProxy    bool           // they begin connections to the entries with a header of the PROXY protocol
 	Version        string         // of the binary; Status reports it
 	Certificates   Certificates   // nil: nothing is served over TLS
+	WAF            WAF            // nil: nothing looks at requests
 	Limits         Limits         // zero fields take their defaults
 	Segments       Segments       // nil: tables with segments are refused
 	// Instance names what the proxy makes in the machine's kernel, so that replicas see clients' addresses. Proxies that
@@ -118,11 +119,14 @@ func New(o Options) (*Proxy, error) {
 	if o.Certificates == nil {
 		o.Certificates = noCertificates{}
 	}
+	if o.WAF == nil {
+		o.WAF = noWAF{}
+	}
 	if o.Segments == nil {
 		o.Segments = noSegments{}
 	}
 	p := &Proxy{options: o, limits: o.Limits.WithDefaults(), log: o.Log, saved: table.File{Dir: o.State, Log: o.Log},
-		certs: o.Certificates, chains: chain.NewRoom(o.RouteFiles, o.Log),
+		certs: o.Certificates, chains: chain.NewRoom(o.RouteFiles, o.WAF.Inspect, o.Log),
 		running: make(chan struct{}), turn: make(turn, 1), stopping: make(chan struct{}),
 		succeeded: make(chan struct{}), before: wire.Predecessors{Log: o.Log}}
 	p.conns.ctx, p.conns.cut = context.WithCancel(context.Background())

@@ -28,6 +28,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 			p.log.Error("HTTP server ended", "err", err)
 		}
 	})
+	running.Go(func() { runWAF(tasks, p.options.WAF, p.log) })
 	control, err := p.start(ctx)
 	if err != nil {
 		p.stop(p.limits.StopTime, p.limits.StopTime/10, nil)
@@ -82,6 +83,7 @@ func (p *Proxy) start(ctx context.Context) (_ *wire.Listener, err error) {
 			control.Abandon()
 		}
 	}()
+	awaitWAF(ctx, p.options.WAF, p.saved) // before the old proxy waits for this one
 	old, err := p.inherit(ctx)
 	if err != nil {
 		return nil, err

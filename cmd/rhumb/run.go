@@ -70,7 +70,7 @@ func root(a *cli.App) *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	root.AddCommand(machine.DialStdioCommand(a))
+	root.AddCommand(machine.DialStdioCommand(a), machine.InspectorCommand(a))
 	return root
 }
 

@@ -53,6 +53,9 @@ func Validate(o *rhumb.RouteOptions) error {
 	if err := files(o); err != nil {
 		return err
 	}
+	if err := waf(o.WAF); err != nil {
+		return err
+	}
 	t := o.Timeouts
 	if t.Header < 0 || t.Idle < 0 || t.Whole < 0 {
 		return errors.New("a timeout is negative")

@@ -19,6 +19,7 @@ import (
 	"rhumb/internal/together"
 	"rhumb/proxy"
 	"rhumb/vip"
+	"rhumb/waf"
 )
 
 // Options configures a proxy process.
@@ -52,6 +53,7 @@ func Run(ctx context.Context, o Options) error {
 		Version: o.Version, Instance: instance, AcceptProxy: o.AcceptProxy, Firewall: instance, CrowdSec: o.CrowdSec,
 		Limits: proxy.DefaultLimits(), Access: o.Access, Log: o.Log, Certificates: keeper, Lives: lives,
 		RouteFiles: certs.RouteFiles(folder.Certificates(), key),
+		WAF:        waf.New(waf.Options{Command: inspector, Log: o.Log}),
 		Segments:   vip.New(vip.Options{Instance: instance, Log: o.Log})})
 	if err != nil {
 		return err

@@ -64,10 +64,24 @@ func request(line rhumb.LogLine) string {
 	if s, err := strconv.ParseFloat(f["duration"], 64); err == nil {
 		words = append(words, took(time.Duration(s*float64(time.Second))))
 	}
+	if f["waf"] != "" {
+		words = append(words, ruling(f))
+	}
 	if f["error"] != "" {
 		words = append(words, "("+f["error"]+")")
 	}
 	return strings.Join(words, " ")
+}
+
+// ruling returns what looking for attacks has found: "(attack detected: 942100 942190)".
+func ruling(f map[string]string) string {
+	switch {
+	case f["waf"] == "unseen":
+		return "(not looked at for attacks)"
+	case f["waf_rules"] == "":
+		return "(attack " + f["waf"] + ")"
+	}
+	return "(attack " + f["waf"] + ": " + f["waf_rules"] + ")"
 }
 
 // happened returns an event's line in words: "ready after 5s". "" if the line isn't an event's.

@@ -69,6 +69,10 @@ func optionWords(t rhumb.Table, id string) (words []string) {
 	limit(o.Timeouts.Header, "header")
 	limit(o.Timeouts.Idle, "next part")
 	limit(o.Timeouts.Whole, "end")
+	if w := o.WAF; w != nil {
+		say(w.Mode == rhumb.WAFDetect, "detects attacks")
+		say(w.Mode == rhumb.WAFBlock, "blocks attacks")
+	}
 	return words
 }
 

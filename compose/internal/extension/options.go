@@ -14,7 +14,7 @@ import (
 
 // OptionFields are the fields of x-rhumb.http, which a route may have too.
 var OptionFields = []string{"redirect", "canonical", "maintenance", "auth", "strip", "headers", "pages", "compress",
-	"buffer", "timeouts"}
+	"buffer", "timeouts", "waf"}
 
 // Options are the options of a route, or of all routes and ports of a service. Files are named by their paths as they
 // are written, and read later.
@@ -64,6 +64,8 @@ func take(to, from *rhumb.RouteOptions, name string) {
 		to.Buffer = from.Buffer
 	case "timeouts":
 		to.Timeouts = from.Timeouts
+	case "waf":
+		to.WAF = from.WAF
 	}
 }
 
@@ -128,6 +130,8 @@ func (r optionReader) option(o *rhumb.RouteOptions, name string, v any) {
 		}
 	case "timeouts":
 		o.Timeouts = r.timeouts(v)
+	case "waf":
+		o.WAF = r.waf(v)
 	}
 }
 

@@ -225,6 +225,14 @@ func (s *Snapshot) Logged(backend string) *rhumb.Backend {
 	return nil
 }
 
+// Spec returns a backend as the table has it; nil if it is unknown.
+func (s *Snapshot) Spec(backend string) *rhumb.Backend {
+	if b := s.backends[backend]; b != nil {
+		return b.spec
+	}
+	return nil
+}
+
 // Stack returns the stack of a backend; "" if it is unknown.
 func (s *Snapshot) Stack(backend string) string {
 	if b := s.backends[backend]; b != nil {

@@ -30,6 +30,8 @@ type Chain struct {
 	pages     map[int]*content
 	replace   bool
 	compress  bool
+	waf       *rhumb.WAF // nil: requests aren't looked at
+	inspect   Inspect
 }
 
 // content is a page.
@@ -40,14 +42,15 @@ type content struct {
 
 // Room is what the chains of all tables share.
 type Room struct {
-	Files  func(hash string) ([]byte, error) // nil: there are none
-	Log    *slog.Logger
-	checks *checks
+	Files   func(hash string) ([]byte, error) // nil: there are none
+	Log     *slog.Logger
+	checks  *checks
+	inspect Inspect
 }
 
 // NewRoom returns the room of a proxy.
-func NewRoom(files func(hash string) ([]byte, error), log *slog.Logger) *Room {
-	return &Room{Files: files, Log: log, checks: newChecks()}
+func NewRoom(files func(hash string) ([]byte, error), inspect Inspect, log *slog.Logger) *Room {
+	return &Room{Files: files, Log: log, checks: newChecks(), inspect: inspect}
 }
 
 // Set has the chains of a table, by the ID of their options.
@@ -84,7 +87,8 @@ func (r *Room) Compile(t rhumb.Table, before Set) Set {
 
 func (r *Room) compile(id string, o *rhumb.RouteOptions) *Chain {
 	c := &Chain{id: id, canonical: o.Canonical, strip: o.Strip, replace: o.Replace, compress: o.Compress,
-		Timeouts: o.Timeouts, Buffer: o.Buffer, Request: editsOf(o.Request), response: editsOf(o.Response)}
+		Timeouts: o.Timeouts, Buffer: o.Buffer, Request: editsOf(o.Request), response: editsOf(o.Response),
+		waf: o.WAF.Clone(), inspect: r.inspect}
 	var err error
 	if c.redirect, err = redirectOf(o.Redirect); err != nil {
 		r.broke(c, err)

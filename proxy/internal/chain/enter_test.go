@@ -21,7 +21,7 @@ func room(files map[string]string) *Room {
 			return nil, rhumb.Errorf(rhumb.NotFound, "there is no file %s", hash)
 		}
 		return []byte(b), nil
-	}, slog.New(slog.DiscardHandler))
+	}, nil, slog.New(slog.DiscardHandler))
 }
 
 // chained returns the chain of options.

@@ -147,6 +147,18 @@ func Broken(stack string) Page {
 		why: "What protects it is missing on this server. Its operators find the reason in the proxy's log.", retry: 30}
 }
 
+// Attack answers a request that looks like an attack.
+func Attack() Page {
+	return Page{status: http.StatusForbidden, what: "The request was refused",
+		why: "It looks like an attack. If it is none, the operators of this site can let it pass: tell them the time."}
+}
+
+// Unseen answers a request that has to be looked at for attacks, when nothing can do that.
+func Unseen(stack string) Page {
+	return Page{status: http.StatusServiceUnavailable, what: stack + " can't take the request now",
+		why: "What protects it isn't ready, or has too much to do. Please try again in a moment.", retry: 2}
+}
+
 // Unauthorized answers a request without the name and the password of a user.
 func Unauthorized() Page {
 	return Page{status: http.StatusUnauthorized, what: "A name and a password are needed",

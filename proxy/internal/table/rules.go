@@ -140,6 +140,12 @@ func underPrefix(prefix, path string) bool {
 	return ok && (prefix == "" || rest == "" || rest[0] == '/')
 }
 
+// Under reports whether a decoded path is a prefix or beneath it, however a server reads the path: one that could lead
+// elsewhere, such as "/v1/../admin", isn't beneath "/v1".
+func Under(prefix, path string) bool {
+	return underPrefix(prefix, path) && strings.TrimRight(path, "/") == strings.TrimRight(cleanPath(path), "/")
+}
+
 // normalPrefix makes "/", "" and a missing or last slash the same thing: "/v1/" is "/v1", "/" is "".
 func normalPrefix(p string) string { return strings.TrimRight(p, "/") }
 

@@ -10,6 +10,7 @@ import (
 	"rhumb"
 	"rhumb/proxy/internal/backend"
 	"rhumb/proxy/internal/bans"
+	"rhumb/proxy/internal/chain"
 )
 
 // access is the line of one request to a backend whose requests are logged. It is the ResponseWriter of the answer, of
@@ -26,20 +27,35 @@ type access struct {
 	bytes  atomic.Int64
 	member *backend.Member // nil: no replica has answered
 	err    string          // why the proxy answered, or why the answer isn't whole
+
+	ruling *chain.Ruling // nil: nothing was found, or looked for
+	only   bool          // the line is only written with a ruling
 }
 
 // statusLeft is the status of a request whose client left before an answer began. It is never sent.
 const statusLeft = 499
 
-// newAccess returns the line of a request to the backend of that name; nil: it is neither logged nor counted.
-func newAccess(s *Server, to *rhumb.Backend, name string, w http.ResponseWriter, r *http.Request) *access {
+// newAccess returns the line of a request to a place; nil: it is neither logged, nor counted, nor looked at.
+func newAccess(s *Server, snap *backend.Snapshot, at *place, w http.ResponseWriter, r *http.Request) *access {
+	to := snap.Logged(at.backend)
 	if s.deps.Access == nil {
 		to = nil
 	}
-	if to == nil && !s.deps.Bans.Counts(name) {
+	only := to == nil && at.chain.Looks()
+	if only {
+		to = snap.Spec(at.backend)
+	}
+	if to == nil && !s.deps.Bans.Counts(at.backend) {
 		return nil
 	}
-	return &access{ResponseWriter: w, server: s, r: r, to: to, name: name, begun: time.Now()}
+	return &access{ResponseWriter: w, server: s, r: r, to: to, name: at.backend, begun: time.Now(), only: only}
+}
+
+// noteRuling notes what looks for attacks has found.
+func (a *access) noteRuling(v *chain.Ruling) {
+	if a != nil {
+		a.ruling = v
+	}
 }
 
 // WriteHeader begins the answer.
@@ -103,12 +119,16 @@ func (a *access) end() {
 	if !a.banned {
 		a.server.deps.Bans.Note(a.name, bans.Request{Client: client, Method: r.Method, Path: r.URL.Path, Status: a.status})
 	}
-	if a.to == nil {
+	switch {
+	case a.to == nil || a.only && a.ruling == nil:
+		return
+	case a.server.deps.Access == nil:
+		a.server.logAttack(a.ruling, a.to.Name, client, r.Method, r.URL.Path)
 		return
 	}
 	l := accessLine{method: r.Method, host: r.Host, path: r.RequestURI, proto: r.Proto, status: a.status,
 		bytes: a.bytes.Load(), begun: a.begun, client: client,
-		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err,
+		agent: r.UserAgent(), referer: r.Referer(), to: a.to, member: a.member, err: a.err, ruling: a.ruling,
 		request: cmp.Or(r.Header.Get("X-Request-Id"), a.Header().Get("X-Request-Id"))}
 	l.write(a.server.deps.Access)
 }

@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/chain"
 )
 
 // accessLine is what the access log says of one request. Its texts are used only until it has been written.
@@ -23,6 +24,7 @@ type accessLine struct {
 	to                        *rhumb.Backend
 	member                    *backend.Member // nil: no replica has answered
 	err                       string
+	ruling                    *chain.Ruling // nil: nothing was found, or looked for
 }
 
 // Why an answer isn't whole.
@@ -45,7 +47,7 @@ var lineBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return
 // append appends the line in JSON. The collector of logs knows the names of the stack, service, release and replica.
 func (l *accessLine) append(b []byte) []byte {
 	b = append(b, `{"level":"`...)
-	b = append(b, levelOf(l.status).String()...)
+	b = append(b, l.level().String()...)
 	b = append(b, '"')
 	b = appendString(b, "method", l.method)
 	b = appendString(b, "host", l.host)
@@ -70,8 +72,25 @@ func (l *accessLine) append(b []byte) []byte {
 		b = strconv.AppendInt(b, int64(l.member.Spec.Release), 10)
 		b = appendString(b, "replica", l.member.Spec.Name)
 	}
+	if v := l.ruling; v != nil {
+		b = appendString(b, "waf", v.Word)
+		b = appendString(b, "waf_rules", v.Rules())
+		b = appendString(b, "waf_found", v.Why())
+		if v.Finding.Score > 0 {
+			b = append(b, `,"waf_score":"`...)
+			b = append(strconv.AppendInt(b, int64(v.Finding.Score), 10), '"')
+		}
+	}
 	b = appendString(b, "error", l.err)
 	return append(b, '}')
+}
+
+// level returns how serious the line is.
+func (l *accessLine) level() rhumb.Level {
+	if l.ruling != nil {
+		return max(rhumb.LevelWarn, levelOf(l.status))
+	}
+	return levelOf(l.status)
 }
 
 // levelOf returns how serious an answer is.

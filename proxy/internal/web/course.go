@@ -25,6 +25,8 @@ type course struct {
 	enc    *chain.Encoder // of its body; nil: it goes as it came
 	hold   int            // bytes of the answer that may wait for its end
 	taken  int64          // of the server's budget for buffers
+
+	ruling *chain.Ruling // of what looks for attacks; nil: there is none, or nothing was found
 }
 
 // enter does what comes before a request is forwarded, and reports whether it may be.
@@ -48,7 +50,7 @@ func (s *course) enter() bool {
 		return false
 	}
 	s.user = user
-	return true
+	return s.look()
 }
 
 // small returns the size up to which a request's body is read before a replica is chosen.

@@ -234,6 +234,16 @@ func (x *exchange) noteError(why string) {
 	}
 }
 
+// noteAttack has a request with a ruling logged, also of a backend whose requests aren't.
+func (x *exchange) noteAttack() {
+	s := x.c.server
+	if s.deps.Access != nil {
+		x.logged = x.snap.Spec(x.backend)
+		return
+	}
+	s.logAttack(x.course.ruling, x.backend, outgoing{x.c}.client(), x.c.request.Method, x.path)
+}
+
 // end ends the exchange, and writes its line.
 func (x *exchange) end() {
 	x.c.watch.rest()
@@ -244,6 +254,9 @@ func (x *exchange) end() {
 		x.member.Done()
 	}
 	banning{x}.count()
+	if x.course.ruling != nil {
+		x.noteAttack()
+	}
 	if x.logged == nil {
 		return
 	}
@@ -257,7 +270,8 @@ func (x *exchange) end() {
 	r, s := &x.c.request, x.c.server
 	l := accessLine{method: r.Method, host: r.Host, path: r.Target, proto: "HTTP/1.1", status: x.status, bytes: x.sent,
 		begun: x.begun, client: outgoing{x.c}.client(), to: x.logged, member: x.member, err: x.err,
-		agent: http1.First(r.Fields, http1.UserAgent), referer: http1.First(r.Fields, http1.Referer),
+		ruling: x.course.ruling,
+		agent:  http1.First(r.Fields, http1.UserAgent), referer: http1.First(r.Fields, http1.Referer),
 		request: http1.First(r.Fields, http1.RequestID)}
 	if r.Minor == 0 {
 		l.proto = "HTTP/1.0"

@@ -37,6 +37,12 @@ func (f *forwarding) forward(p *inbound.Progress) {
 		f.failed(p, out, err)
 		return
 	}
+	if ok, err := f.options.look(f.server, out, f.access, p); !ok {
+		if err != nil {
+			f.failed(p, out, err)
+		}
+		return
+	}
 	out = f.options.limit(out)
 	reverse := f.server.reverse
 	if f.options.chain != nil {

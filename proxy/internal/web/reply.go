@@ -56,7 +56,7 @@ func (p reply) write(r *http.Request, do func(http.ResponseWriter, *http.Request
 	if w.status == 0 {
 		return
 	}
-	x.last = x.last || w.header.Get("Connection") == "close" || !x.upload.whole || c.server.leaving.Load()
+	x.last = x.last || w.header.Get("Connection") == "close" || !x.upload.arrived() || c.server.leaving.Load()
 	x.status, x.sent = w.status, int64(len(w.body))
 	b := appendStatus(c.out[:0], c.request.Minor, w.status, http.StatusText(w.status))
 	length := w.header.Get("Content-Length")

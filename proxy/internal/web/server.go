@@ -247,7 +247,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	snap := s.deps.Served.Load()
 	at, known := placeOf(snap, connOf(r).Bound, r.Host, r.URL.Path)
-	a := newAccess(s, snap.Logged(at.backend), at.backend, w, r)
+	a := newAccess(s, snap, &at, w, r)
 	if a != nil {
 		defer a.end()
 		w = a

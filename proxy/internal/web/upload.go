@@ -28,7 +28,10 @@ type upload struct {
 	came  int           // bytes since the client last made progress
 	spent time.Duration // waiting for them
 
-	whole bool          // all of it has been read
+	ahead  []byte // what was read before it is sent
+	looked bool   // all of it is in ahead, and whole says so once that is taken
+
+	whole bool          // all of it has been read, and taken
 	done  chan struct{} // closed once the goroutine has ended; nil: there is none
 
 	stopped atomic.Bool // nothing more is read
@@ -45,6 +48,7 @@ const smallBody = 8 << 10
 func (u *upload) reset(r *http1.Request) {
 	u.left, u.chunked, u.whole = max(r.Length, 0), r.Length == http1.Chunked, r.Length == 0
 	u.raw, u.begun, u.deaf, u.came, u.spent, u.done = nil, false, false, 0, 0, nil
+	u.ahead, u.looked = nil, false
 	u.stopped.Store(false)
 	u.slow.Store(false)
 	u.malformed.Store(false)
@@ -58,7 +62,28 @@ func (u *upload) reset(r *http1.Request) {
 
 // small reports whether the body is read before a replica is chosen, because it has at most that many bytes.
 func (u *upload) small(r *http1.Request, most int64) bool {
-	return !u.chunked && u.left > 0 && u.left <= most && !r.Continue
+	return !u.chunked && !r.Continue && (u.looked || u.left > 0 && u.left <= most)
+}
+
+// arrived reports whether all of the body has come.
+func (u *upload) arrived() bool { return u.whole || u.looked }
+
+// look reads at least n bytes of the body, or all, before it is sent. They stay to be sent.
+func (u *upload) look(n int64) ([]byte, error) {
+	for int64(len(u.ahead)) < n && !u.whole {
+		data, err := u.come()
+		u.ahead = append(u.ahead, data...)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+	}
+	if u.whole && u.begun {
+		if !u.chunked { // trailers stay where they have been read
+			u.end()
+		}
+		u.looked, u.whole = true, false
+	}
+	return u.ahead, nil
 }
 
 // readSmall appends the body to b.
@@ -79,6 +104,20 @@ func (u *upload) readSmall(b []byte) ([]byte, error) {
 // next returns the next data of the body, which is valid until it is called again. With the last data, or after it, the
 // error is io.EOF. Any other error is the client's, and noted.
 func (u *upload) next() ([]byte, error) {
+	if u.ahead == nil && !u.looked {
+		return u.come()
+	}
+	data := u.ahead
+	u.ahead = nil
+	if u.looked {
+		u.looked, u.whole = false, true
+		return data, io.EOF
+	}
+	return data, nil
+}
+
+// come returns what comes next from the client.
+func (u *upload) come() ([]byte, error) {
 	for {
 		if !u.begun {
 			u.begun = true
@@ -253,10 +292,10 @@ func (u *upload) stop() bool {
 			u.c.deadline = time.Time{} // another one is set than it says
 		}
 	}
-	if u.done != nil || u.buf != nil {
+	if u.done != nil || u.buf != nil || u.looked {
 		u.end()
 	}
-	return u.whole
+	return u.arrived()
 }
 
 // wait waits until nothing sends the body any more.
