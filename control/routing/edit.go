@@ -86,6 +86,7 @@ func Configure(t *rhumb.Table, stack string, m *rhumb.Stack, open bool) {
 			}
 		}
 	}
+	configureOptions(t, stack, m)
 }
 
 // acceptPreambles has the listeners of a backend expect a header of the PROXY protocol from trusted proxies, or not.
@@ -105,7 +106,6 @@ func sendPreambles(b *rhumb.Backend, version rhumb.ProxyProtocol) {
 			e.SendProxy = version
 		}
 	}
-	configureOptions(t, stack, m)
 }
 
 // Publish makes an address lead to the service; addr is one of s.Addresses(). If another stack has the address, Publish

@@ -70,7 +70,9 @@ func TestRulesAndListenersHaveTheOptionsOfTheModel(t *testing.T) {
 func TestEndpointsOfAStickyBackendHaveSlots(t *testing.T) {
 	m := optioned(nil, nil)
 	s := &m.Services[0]
-	at := netip.MustParseAddr("10.0.0.2")
+	replica := func(id, name string) rhumb.Endpoint {
+		return rhumb.Endpoint{Replica: id, Name: name, Release: 4, Addr: netip.MustParseAddrPort("10.0.0.2:0")}
+	}
 	var table rhumb.Table
 	slots := func() (list []int) {
 		for _, b := range table.Backends {
@@ -80,7 +82,7 @@ func TestEndpointsOfAStickyBackendHaveSlots(t *testing.T) {
 		}
 		return list
 	}
-	Route(&table, "shop", s, rhumb.Replica{ID: "a", Stack: "shop", Service: "web", Release: 4, Slot: 7}, at)
+	Route(&table, "shop", s, replica("a", "shop-web.4.7"))
 	if got := slots(); len(got) != 2 || got[0] != 0 {
 		t.Errorf("not sticky: %v", got)
 	}
@@ -89,7 +91,7 @@ func TestEndpointsOfAStickyBackendHaveSlots(t *testing.T) {
 	if got := slots(); got[0] != 7 || got[1] != 7 || !table.Backends[0].Sticky {
 		t.Errorf("sticky from now on: %v", got)
 	}
-	Route(&table, "shop", s, rhumb.Replica{ID: "b", Stack: "shop", Service: "web", Release: 4, Slot: 11}, at)
+	Route(&table, "shop", s, replica("b", "shop-web.4.11"))
 	if got := slots(); len(got) != 4 || got[1] != 11 {
 		t.Errorf("with another replica: %v", got)
 	}

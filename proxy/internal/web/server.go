@@ -23,6 +23,7 @@ import (
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/page"
+	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/socket"
 )
 
