@@ -37,17 +37,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	defer p.segments.disown()
 	p.clients.own(tasks)
 	defer p.clients.disown()
-	if p.options.Lives != nil {
-		deaths := &deathWatch{lives: p.options.Lives, served: p.served, segments: p.segments, log: p.log}
-		running.Go(func() { deaths.run(tasks) })
-	}
-	running.Go(func() { p.bans.run(tasks) })
-	if control != nil {
-		running.Go(func() { wire.Serve(tasks, control, operationsOf(p), p.log) })
-	}
-	running.Go(func() { p.keepBinding(tasks) })
-	limits := &limitWatch{log: p.log}
-	running.Go(func() { limits.run(tasks, func() map[string]*rhumb.LimitStats { return p.served.load().Limited() }) })
+	p.begin(tasks, &running, control)
 	close(p.running)
 	select {
 	case <-ctx.Done():
@@ -60,6 +50,21 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.stop(p.limits.HandoverTime, p.limits.QuietTime, ctx.Done())
 	}
 	return nil
+}
+
+// begin starts what a serving proxy does besides. All of it ends with tasks.
+func (p *Proxy) begin(tasks context.Context, running *sync.WaitGroup, control *wire.Listener) {
+	if p.options.Lives != nil {
+		deaths := &deathWatch{lives: p.options.Lives, served: p.served, segments: p.segments, log: p.log}
+		running.Go(func() { deaths.run(tasks) })
+	}
+	running.Go(func() { p.bans.run(tasks) })
+	if control != nil {
+		running.Go(func() { wire.Serve(tasks, control, operationsOf(p), p.log) })
+	}
+	running.Go(func() { p.keepBinding(tasks) })
+	limits := &limitWatch{log: p.log}
+	running.Go(func() { limits.run(tasks, func() map[string]*rhumb.LimitStats { return p.served.load().Limited() }) })
 }
 
 // start begins to serve what an old proxy hands over, or the table on disk. It returns the control socket, or nil if

@@ -25,25 +25,12 @@ type tcpServer struct {
 // the connection, and closes c.
 func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName string) error {
 	defer c.Close()
-	var caller backend.Caller
-	caller.Client, caller.Called = inbound.CallerOf(c)
 	client := clientOf(c)
 	if _, banned := s.bans.Refuses(client); banned {
 		return nil
 	}
 	s.bans.Note(backendName, bans.Request{Client: client})
-	var conn *backend.Conn
-	var member *backend.Member
-	like := s.preference(client, backendName)
-	err := s.balancer.ReachLike(ctx, backendName, like, func(m *backend.Member) (err error) {
-		began := time.Now()
-		if conn, err = s.balancer.DialFor(ctx, m, caller); err != nil {
-			return err
-		}
-		member = m
-		m.NoteServed(time.Since(began))
-		return nil
-	})
+	conn, member, err := s.reach(ctx, c, backendName)
 	if err != nil {
 		return err
 	}
@@ -70,6 +57,24 @@ func (s *tcpServer) serve(ctx context.Context, c *inbound.Conn, backendName stri
 		}
 	}
 	return nil
+}
+
+// reach connects a client to a member of the backend. The caller ends both.
+func (s *tcpServer) reach(ctx context.Context, c *inbound.Conn, backendName string) (conn *backend.Conn,
+	member *backend.Member, err error) {
+	var caller backend.Caller
+	caller.Client, caller.Called = inbound.CallerOf(c)
+	like := s.preference(clientOf(c), backendName)
+	err = s.balancer.ReachLike(ctx, backendName, like, func(m *backend.Member) (err error) {
+		began := time.Now()
+		if conn, err = s.balancer.DialFor(ctx, m, caller); err != nil {
+			return err
+		}
+		member = m
+		m.NoteServed(time.Since(began))
+		return nil
+	})
+	return conn, member, err
 }
 
 // clientOf returns the address of the client at the other end of a connection.

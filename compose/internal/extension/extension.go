@@ -48,14 +48,10 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 	fields := r.fields(raw, slices.Concat(keys.ExtensionFields, []string{"canary", "blue_green"})...)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		v, at := fields[name], r.below(name)
+		if readDoor(&x, at, name, v) {
+			continue
+		}
 		switch name {
-		case "routes":
-			x.Routes, x.Options = at.routes(v)
-			x.Limits = append(x.Limits, readRouteLimits(at, v, x.Routes)...)
-		case "http":
-			x.HTTP = optionReader{at}.options(at.fields(v, OptionFields...))
-		case "sticky":
-			x.Sticky = at.yes(v)
 		case "strategy":
 			x.Strategy = at.strategy(v)
 		case "ready":
@@ -76,17 +72,33 @@ func Read(bad *place.Problems, of alertrule.Scope, raw any) Service {
 			x.Metrics = readMetrics(at, v)
 		case "alerts":
 			x.Alerts = readAlerts(at, v, of)
-		case "proxy_protocol":
-			x.SendProxy, x.AcceptProxy = readProxyProtocol(at, v)
-		case "limits":
-			x.Limits = append(readLimits(at, v), x.Limits...)
-		case "bans":
-			x.Bans = readBans(at, v)
 		default:
 			at.wrong("leave it out", "it comes with a later version")
 		}
 	}
 	return x
+}
+
+// readDoor reads a field about what clients may send, and what the proxy does with it. It reports whether it is one.
+func readDoor(x *Service, at reader, name string, v any) bool {
+	switch name {
+	case "routes":
+		x.Routes, x.Options = at.routes(v)
+		x.Limits = append(x.Limits, readRouteLimits(at, v, x.Routes)...)
+	case "http":
+		x.HTTP = optionReader{at}.options(at.fields(v, OptionFields...))
+	case "sticky":
+		x.Sticky = at.yes(v)
+	case "proxy_protocol":
+		x.SendProxy, x.AcceptProxy = readProxyProtocol(at, v)
+	case "limits":
+		x.Limits = append(readLimits(at, v), x.Limits...)
+	case "bans":
+		x.Bans = readBans(at, v)
+	default:
+		return false
+	}
+	return true
 }
 
 // reader reads the values at a path and reports mistakes.
