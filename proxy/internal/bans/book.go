@@ -23,14 +23,11 @@ type Kernel interface {
 
 // Options configures a Book.
 type Options struct {
-	Dir     string         // the folder of bans.json; "": the bans are kept in memory only
-	Trusted []netip.Prefix // proxies whose word about clients is believed: they are never banned
-	Kernel  Kernel         // nil: nothing is dropped in the kernel
-	// Shared reports whether a client's address stands for nearly all clients of a backend. Rules don't ban it. nil:
-	// that isn't known of any.
-	Shared func(backend string, client netip.Addr) bool
-	Cut    func(client netip.Prefix) // ends what connections of the client can't be refused any more; may be nil
-	Log    *slog.Logger              // nil: nothing is logged
+	Dir     string                    // the folder of bans.json; "": the bans are kept in memory only
+	Trusted []netip.Prefix            // proxies whose word about clients is believed: they are never banned
+	Kernel  Kernel                    // nil: nothing is dropped in the kernel
+	Cut     func(client netip.Prefix) // ends what connections of the client can't be refused any more; may be nil
+	Log     *slog.Logger              // nil: nothing is logged
 }
 
 // Book is the book of bans. It is safe for concurrent use. A nil Book bans no client.

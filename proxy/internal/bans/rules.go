@@ -10,6 +10,7 @@ import (
 
 	"rhumb"
 	"rhumb/internal/banrule"
+	"rhumb/proxy/internal/crowd"
 )
 
 // Request is what is known of a request that was answered. That of a TCP connection has only the client.
@@ -17,18 +18,21 @@ type Request struct {
 	Client       netip.Addr
 	Method, Path string // the path is decoded
 	Status       int    // of the answer
+
+	// What tells clients apart that come from one address.
+	Browser, Language string
 }
 
 // ruleset is the rules of a table, compiled. It is immutable.
 type ruleset struct {
-	backends map[string]*service    // those with rules about requests
+	backends map[string]*service
 	services map[[2]string]*service // by stack and name
 }
 
 // service is the rules of a service.
 type service struct {
 	stack, name string
-	backend     string // one of its backends
+	crowd       *crowd.Watch // outlives the table
 	bans        rhumb.Bans
 	requests    []rule
 	logs        []rule
@@ -40,8 +44,8 @@ type rule struct {
 	id uint64
 }
 
-// compile returns the rules of a table; nil: there are none.
-func compile(t rhumb.Table) *ruleset {
+// compile returns the rules of a table that follows another one; nil: there are none.
+func compile(t rhumb.Table, before *ruleset) *ruleset {
 	rs := &ruleset{map[string]*service{}, map[[2]string]*service{}}
 	for i := range t.Backends {
 		b := &t.Backends[i]
@@ -52,11 +56,12 @@ func compile(t rhumb.Table) *ruleset {
 		s := rs.services[at]
 		if s == nil {
 			s = newService(b)
+			if before != nil && before.services[at] != nil {
+				s.crowd = before.services[at].crowd
+			}
 			rs.services[at] = s
 		}
-		if len(s.requests) > 0 {
-			rs.backends[b.Name] = s
-		}
+		rs.backends[b.Name] = s
 	}
 	if len(rs.services) == 0 {
 		return nil
@@ -65,7 +70,7 @@ func compile(t rhumb.Table) *ruleset {
 }
 
 func newService(b *rhumb.Backend) *service {
-	s := &service{stack: b.Stack, name: b.Service, backend: b.Name, bans: b.Bans}
+	s := &service{stack: b.Stack, name: b.Service, crowd: &crowd.Watch{}, bans: b.Bans}
 	for _, r := range b.Bans.On {
 		c := rule{r, identity(b.Stack, b.Service, r)}
 		if r.Log != "" {
@@ -101,7 +106,7 @@ func (r *rule) fits(q *Request) bool {
 }
 
 // Serve makes the rules of a table those that count from now on. Bans and counters stay.
-func (b *Book) Serve(t rhumb.Table) { b.rules.Store(compile(t)) }
+func (b *Book) Serve(t rhumb.Table) { b.rules.Store(compile(t, b.rules.Load())) }
 
 // Counts reports whether requests to a backend are counted.
 func (b *Book) Counts(backend string) bool {
@@ -125,6 +130,7 @@ func (b *Book) Note(backend string, q Request) {
 	if s == nil {
 		return
 	}
+	s.crowd.See(q.Client, q.Browser, q.Language, time.Now())
 	for i := range s.requests {
 		if r := &s.requests[i]; r.fits(&q) {
 			b.match(s, r, q.Client, time.Now())
@@ -147,7 +153,7 @@ func (b *Book) match(s *service, r *rule, client netip.Addr, at time.Time) {
 		b.log.Debug("client not banned", "client", who, "stack", s.stack, "service", s.name, "rule", r.Name, "why", why)
 		return
 	}
-	if b.options.Shared != nil && b.options.Shared(s.backend, client) {
+	if s.crowd.Shared(client) {
 		b.log.Warn("client not banned, nearly all clients share its address", "client", who, "stack", s.stack,
 			"service", s.name, "rule", r.Name)
 		return

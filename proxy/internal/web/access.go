@@ -117,7 +117,8 @@ func (a *access) end() {
 	}
 	r, client := a.r, a.server.clientOf(a.r, addrPortOf(a.r.RemoteAddr).Addr())
 	if !a.banned {
-		a.server.deps.Bans.Note(a.name, bans.Request{Client: client, Method: r.Method, Path: r.URL.Path, Status: a.status})
+		a.server.deps.Bans.Note(a.name, bans.Request{Client: client, Method: r.Method, Path: r.URL.Path, Status: a.status,
+			Browser: r.UserAgent(), Language: r.Header.Get("Accept-Language")})
 	}
 	switch {
 	case a.to == nil || a.only && a.ruling == nil:

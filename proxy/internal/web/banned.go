@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"rhumb/proxy/internal/bans"
+	"rhumb/proxy/internal/http1"
 	"rhumb/proxy/internal/page"
 )
 
@@ -58,6 +59,7 @@ func (x banning) count() {
 	if status == 0 {
 		status = statusLeft
 	}
-	b.Note(x.backend, bans.Request{Client: outgoing{x.c}.client(), Method: x.c.request.Method, Path: x.path,
-		Status: status})
+	r := &x.c.request
+	b.Note(x.backend, bans.Request{Client: outgoing{x.c}.client(), Method: r.Method, Path: x.path, Status: status,
+		Browser: http1.First(r.Fields, http1.UserAgent), Language: gate{x.exchange}.Header("Accept-Language")})
 }
