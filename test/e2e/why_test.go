@@ -196,8 +196,8 @@ func shownWhy(x rhumb.Explanation) string {
 }
 
 func TestWhyNamesARestartOfTheEngine(t *testing.T) {
-	needDocker(t)
 	if os.Getenv(nestedEnv) == "" {
+		needDocker(t)
 		needLong(t, 2)
 		t.Parallel()
 		runNested(t)

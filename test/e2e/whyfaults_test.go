@@ -164,10 +164,10 @@ var partFaults = []whyCase{
 
 // What begins at the machine: afterwards, alone.
 var machineFaults = []whyCase{
-	{name: "a busy machine", want: kinds(rhumb.HappenedHostCPU), compose: webAlone, env: []string{"WORK=8ms"},
+	{name: "a busy machine", want: kinds(rhumb.HappenedHostCPU), compose: webAlone, env: []string{"WORK=60ms"},
 		fault: hog(aftermath)},
 	{name: "a busy machine, seen by another stack", want: kinds(rhumb.HappenedHostCPU), compose: webTwice,
-		env: []string{"WORK=4ms"}},
+		env: []string{"WORK=40ms"}},
 }
 
 // Times in which nothing gets worse.

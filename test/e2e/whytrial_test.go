@@ -278,8 +278,9 @@ func withPair(valid time.Duration) func(k *trial) {
 // hog keeps the machine's CPUs busy for a time.
 func hog(d time.Duration) func(k *trial) {
 	return func(k *trial) {
-		for range 6 {
+		for range 12 {
 			cmd := exec.Command("timeout", fmt.Sprint(int(d.Seconds())), "sh", "-c", "while :; do :; done")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // the kernel may share CPUs out by session
 			if err := cmd.Start(); err != nil {
 				k.t.Fatal(err)
 			}
