@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -101,11 +102,13 @@ func TestRequestsThatDontFitTheRuleDontCount(t *testing.T) {
 	a := netip.MustParseAddr("203.0.113.7")
 	for range 10 {
 		for _, q := range []Request{
-			{a, "GET", "/login", 401}, {a, "POST", "/log", 401}, {a, "POST", "/login", 200}, {a, "", "", 0},
+			{Method: "GET", Path: "/login", Status: 401}, {Method: "POST", Path: "/log", Status: 401},
+			{Method: "POST", Path: "/login", Status: 200}, {},
 		} {
+			q.Client = a
 			b.Note("shop/web:80", q)
 		}
-		b.Note("shop/other:80", Request{a, "POST", "/login", 401})
+		b.Note("shop/other:80", Request{Client: a, Method: "POST", Path: "/login", Status: 401})
 	}
 	if refused(b, "203.0.113.7") {
 		t.Error("it is banned for something else")
@@ -187,6 +190,43 @@ func TestABanOfAUsersAddressEnds(t *testing.T) {
 	if a, err := b.WhyBanned(t.Context(), netip.MustParseAddr("203.0.113.7")); err != nil || a.Spared != isUsers {
 		t.Errorf("the reason is %+v, %v", a, err)
 	}
+}
+
+func TestABanOfARangeEndsWhenRhumbIsUsedFromIt(t *testing.T) {
+	b := newBook(t, Options{})
+	for _, p := range []string{"203.0.113.0/24", "203.0.0.0/16", "198.51.100.0/24"} {
+		if _, err := b.Ban(t.Context(), rhumb.BanOrder{Client: netip.MustParsePrefix(p)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Spare(t.Context(), netip.MustParseAddr("203.0.113.7")); err != nil {
+		t.Fatal(err)
+	}
+	for client, want := range map[string]bool{"203.0.113.7": false, "203.0.1.1": false, "198.51.100.1": true} {
+		if got := refused(b, client); got != want {
+			t.Errorf("%s is refused: %v, want %v", client, got, want)
+		}
+	}
+}
+
+func TestABanOfAnAddressThatTheMachineGetsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBook(t, Options{})
+		own := *b.spared.own.Load()
+		i := slices.IndexFunc(own, netip.Addr.Is4)
+		if i < 0 {
+			t.Skip("this machine has no address of IPv4")
+		}
+		b.spared.own.Store(&[]netip.Addr{}) // as before the machine had it
+		if _, err := b.Ban(t.Context(), rhumb.BanOrder{Client: clientOf(own[i]), Private: true}); err != nil {
+			t.Fatal(err)
+		}
+		defer run(t, b)()
+		time.Sleep(lookEvery + time.Second)
+		if refused(b, own[i].String()) {
+			t.Error("the machine's own address is banned")
+		}
+	})
 }
 
 func TestLinesOfLogsCountByTheirTime(t *testing.T) {

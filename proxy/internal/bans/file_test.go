@@ -73,7 +73,8 @@ func TestReadyMadeRulesBanWhatTheirNamesSay(t *testing.T) {
 		b := newBook(t, Options{})
 		b.Serve(tableOf(readyMade()))
 		for range c.count {
-			b.Note("shop/web:80", Request{netip.MustParseAddr("203.0.113.7"), c.method, c.path, c.status})
+			b.Note("shop/web:80", Request{Client: netip.MustParseAddr("203.0.113.7"), Method: c.method, Path: c.path,
+				Status: c.status})
 		}
 		if got := refused(b, "203.0.113.7"); got != c.banned {
 			t.Errorf("%s %s with %d, %d times, is banned: %v", c.method, c.path, c.status, c.count, got)
@@ -118,6 +119,20 @@ func TestBansSurviveARestart(t *testing.T) {
 			t.Errorf("the earlier ban is forgotten: %+v", list[0])
 		}
 	})
+}
+
+func TestBansOfClientsThatAreNeverBannedByNowAreDropped(t *testing.T) {
+	dir := t.TempDir()
+	b := newBook(t, Options{Dir: dir})
+	for _, p := range []string{"203.0.113.0/24", "198.51.100.7/32"} {
+		if _, err := b.Ban(t.Context(), rhumb.BanOrder{Client: netip.MustParsePrefix(p)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := newBook(t, Options{Dir: dir, Trusted: []netip.Prefix{netip.MustParsePrefix("203.0.113.9/32")}})
+	if refused(again, "203.0.113.9") || !refused(again, "198.51.100.7") {
+		t.Error("a trusted proxy is banned, or another client isn't")
+	}
 }
 
 func TestADamagedFileOfBansIsSetAside(t *testing.T) {

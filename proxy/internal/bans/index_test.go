@@ -99,7 +99,7 @@ func TestALookupAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 	b.Serve(tableOf(loginRules()))
-	q := Request{as[0], "GET", "/products/wp-7", 200}
+	q := Request{Client: as[0], Method: "GET", Path: "/products/wp-7", Status: 200}
 	if n := testing.AllocsPerRun(1000, func() { b.Note("shop/web:80", q) }); n != 0 {
 		t.Errorf("%v allocations for a request that matches no rule", n)
 	}
@@ -116,7 +116,7 @@ func BenchmarkRefusesAmong100000(b *testing.B) {
 
 func BenchmarkNoteWithoutRules(b *testing.B) {
 	book := New(Options{})
-	q := Request{netip.MustParseAddr("203.0.113.7"), "GET", "/", 200}
+	q := Request{Client: netip.MustParseAddr("203.0.113.7"), Method: "GET", Path: "/", Status: 200}
 	for b.Loop() {
 		book.Note("shop/web:80", q)
 	}
@@ -125,7 +125,7 @@ func BenchmarkNoteWithoutRules(b *testing.B) {
 func BenchmarkNoteWithReadyMadeRules(b *testing.B) {
 	book := New(Options{})
 	book.Serve(tableOf(readyMade()))
-	q := Request{netip.MustParseAddr("203.0.113.7"), "GET", "/products/17/pictures/large", 200}
+	q := Request{Client: netip.MustParseAddr("203.0.113.7"), Method: "GET", Path: "/products/17/pictures/large", Status: 200}
 	for b.Loop() {
 		book.Note("shop/web:80", q)
 	}

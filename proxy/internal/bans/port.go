@@ -43,6 +43,10 @@ func (b *Book) Ban(_ context.Context, o rhumb.BanOrder) (rhumb.Ban, error) {
 		ban.Until = now.Add(o.For)
 	}
 	ban, _ = b.inForce.begin(ban, nil)
+	if b.spared.usedFrom(client, now) { // Spare has just come, and may not have seen the ban
+		b.inForce.end(client, func(rhumb.Ban) bool { return true })
+		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: %s", client, isUsers)
+	}
 	b.log.Info("client banned", "client", client, "by", o.By, "for", o.For, "reference", ban.Reference)
 	b.news.add(rhumb.BanNote{Ban: ban, By: o.By})
 	return ban, b.file.save()
@@ -145,11 +149,16 @@ func (b *Book) Spare(_ context.Context, a netip.Addr) error {
 	}
 	b.spared.use(a, time.Now().Add(userTime))
 	b.inForce.changed()
-	for _, ban := range b.inForce.endFor(a) {
-		b.log.Warn("ban ended, rhumb is used from there", "client", ban.Client, "reference", ban.Reference)
-		b.news.add(rhumb.BanNote{Ended: true, By: "rhumb, which is used from there", Ban: ban})
-	}
+	b.endFor(a, "rhumb, which is used from there")
 	return nil
+}
+
+// endFor ends all bans that an address has, those of ranges too.
+func (b *Book) endFor(a netip.Addr, by string) {
+	for _, ban := range b.inForce.endFor(a) {
+		b.log.Warn("ban ended", "client", ban.Client, "by", by, "reference", ban.Reference)
+		b.news.add(rhumb.BanNote{Ended: true, By: by, Ban: ban})
+	}
 }
 
 // BanNews implements rhumb.BanLedger.

@@ -166,6 +166,10 @@ func (b *Book) match(s *service, r *rule, client netip.Addr, at time.Time) {
 	if !begun {
 		return // it is refused already; this request was under way
 	}
+	if b.spared.usedFrom(who, now) { // Spare has just come, and may not have seen the ban
+		b.inForce.end(who, func(old rhumb.Ban) bool { return old.Reference == ban.Reference })
+		return
+	}
 	b.log.Info("client banned", "client", who, "stack", s.stack, "service", s.name, "rule", r.Name, "for", length,
 		"reference", ban.Reference)
 	b.news.add(rhumb.BanNote{Ban: ban})

@@ -29,7 +29,9 @@ func (b *Book) Run(ctx context.Context) error {
 			}
 			b.inForce.sweep(now)
 		case <-look.C:
-			b.spared.look()
+			for _, a := range b.spared.look() {
+				b.endFor(a, "rhumb, whose machine has this address now")
+			}
 		case <-save.C:
 			began := time.Now()
 			if err := b.file.saveChanged(); err != nil {

@@ -114,19 +114,27 @@ func (s *spared) now(at time.Time) map[netip.Addr]time.Time {
 	return users
 }
 
-// look looks which addresses the machine has. If that can't be found out, those that were known are.
-func (s *spared) look() {
+// look looks which addresses the machine has, and returns those that are new. If that can't be found out, those that
+// were known are.
+func (s *spared) look() (added []netip.Addr) {
 	list, err := net.InterfaceAddrs()
 	if err != nil {
-		return
+		return nil
 	}
 	var own []netip.Addr
+	before := *s.own.Load()
 	for _, a := range list {
-		if n, ok := a.(*net.IPNet); ok {
-			if addr, ok := netip.AddrFromSlice(n.IP); ok {
-				own = append(own, addr.Unmap())
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		if addr, ok := netip.AddrFromSlice(n.IP); ok {
+			addr = addr.Unmap()
+			if own = append(own, addr); !slices.Contains(before, addr) {
+				added = append(added, addr)
 			}
 		}
 	}
 	s.own.Store(&own)
+	return added
 }

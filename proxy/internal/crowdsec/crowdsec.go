@@ -69,7 +69,10 @@ func New(o Options, book Book) (*Bouncer, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Bouncer{options: o, base: strings.TrimSuffix(u.String(), "/"), book: book, http: &http.Client{Timeout: askTime}}
+	b := &Bouncer{options: o, base: strings.TrimSuffix(u.String(), "/"), book: book, http: &http.Client{
+		Timeout:       askTime,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key isn't for others
+	}}
 	b.note("not asked yet")
 	return b, nil
 }

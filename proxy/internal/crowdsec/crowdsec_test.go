@@ -146,6 +146,21 @@ func TestARefusedKeyIsReported(t *testing.T) {
 	}
 }
 
+func TestTheKeyGoesNowhereElse(t *testing.T) {
+	other := &scripted{status: http.StatusOK, body: "{}"}
+	s := httptest.NewServer(other)
+	defer s.Close()
+	api := httptest.NewServer(http.RedirectHandler(s.URL+"/v1/decisions/stream", http.StatusTemporaryRedirect))
+	defer api.Close()
+	b, _ := newBouncer(t, api.URL, "secret")
+	if _, _, err := b.turn(t.Context()); err == nil || !strings.Contains(err.Error(), "307") {
+		t.Errorf("a redirect gives %v", err)
+	}
+	if len(other.asked) > 0 {
+		t.Errorf("the redirect was followed: %q", other.asked)
+	}
+}
+
 func TestAURLThatCantBeUsedIsRefused(t *testing.T) {
 	for _, u := range []string{"", "127.0.0.1:8080", "ftp://a", "http://", "http://a?b=c", "http://a\x00"} {
 		if _, err := New(Options{URL: u, KeyFile: "k"}, bans.New(bans.Options{})); err == nil {

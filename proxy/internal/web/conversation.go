@@ -29,7 +29,7 @@ type conversation struct {
 	trusted  bool            // the peer says for which client it calls
 	ctx      context.Context // ends once the client has left, or the proxy's time is over
 	cancel   context.CancelFunc
-	link     atomic.Pointer[backend.Link] // in use; leave closes it
+	link     atomic.Pointer[backend.Link] // in use; leave takes and closes it
 	watch    watch
 
 	undecided bool // the first bytes decide whether it is HTTP/2
@@ -122,11 +122,15 @@ func (c *conversation) survive() {
 // leave ends what is under way: the client has left, or the proxy's time is over.
 func (c *conversation) leave() {
 	c.cancel()
-	if l := c.link.Load(); l != nil {
+	if l := c.link.Swap(nil); l != nil {
 		_ = l.Close()
 	}
 	_ = c.conn.Close()
 }
+
+// yield gives up the exchange's link, and reports whether another exchange may have it: leave may have just taken it,
+// to close it.
+func (c *conversation) yield(l *backend.Link) bool { return c.link.CompareAndSwap(l, nil) }
 
 // hold makes a link that of the exchange.
 func (c *conversation) hold(l *backend.Link) {

@@ -50,7 +50,9 @@ func (x *exchange) deliver() {
 func (x *exchange) release() {
 	if x.repeatable() && x.c.response.Reusable(x.c.request.Method) {
 		x.course.unlimit()
-		x.c.hold(nil)
+		if !x.c.yield(x.link) {
+			return // its client has left, and end closes it
+		}
 		x.link.Keep()
 		x.link = nil
 	}
