@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,12 +67,18 @@ func newBench(t *testing.T) *bench {
 		command(t, "ip -6 addr add "+a+" dev lo nodad")
 	}
 	b := &bench{T: t, fw: New(Options{Instance: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})}
+	var accepting sync.WaitGroup
 	for _, l := range []*net.Listener{&b.ours, &b.others} {
 		var err error
 		if *l, err = net.Listen("tcp", "[::]:0"); err != nil {
 			t.Fatal(err)
 		}
+		accepting.Go(func() { accept(*l) })
 	}
+	t.Cleanup(func() {
+		_, _ = b.ours.Close(), b.others.Close()
+		accepting.Wait()
+	})
 	b.fw.SetPorts([]uint16{portOf(b.ours)}, []uint16{53})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -83,6 +90,17 @@ func newBench(t *testing.T) *bench {
 		}
 	})
 	return b
+}
+
+// accept accepts until the listener is closed. The kernel keeps only some thousand connections that nobody accepts.
+func accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_ = c.Close()
+	}
 }
 
 func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
