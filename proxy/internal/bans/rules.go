@@ -19,7 +19,7 @@ type Request struct {
 	Method, Path string // the path is decoded
 	Status       int    // of the answer
 
-	// What tells clients apart that come from one address.
+	// What distinguishes clients that come from one address.
 	Browser, Language string
 }
 

@@ -128,7 +128,7 @@ func (c *conversation) leave() {
 	_ = c.conn.Close()
 }
 
-// yield gives up the exchange's link, and reports whether another exchange may have it: leave may have just taken it,
+// yield lets go of the link, and reports whether another exchange may have it: leave may have just taken it,
 // to close it.
 func (c *conversation) yield(l *backend.Link) bool { return c.link.CompareAndSwap(l, nil) }
 
