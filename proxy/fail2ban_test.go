@@ -61,7 +61,8 @@ func newFail2ban(t *testing.T, logs string) *fail2ban {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "fail2ban-server", "-c", f.dir, "-s", f.dir+"/socket", "-p", f.dir+"/pid", "-f", "start")
+	cmd := exec.CommandContext(ctx, "fail2ban-server", "-c", f.dir, "-s", f.dir+"/socket", "-p", f.dir+"/pid",
+		"-f", "start")
 	out := &strings.Builder{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {

@@ -125,7 +125,8 @@ func BenchmarkNoteWithoutRules(b *testing.B) {
 func BenchmarkNoteWithReadyMadeRules(b *testing.B) {
 	book := New(Options{})
 	book.Serve(tableOf(readyMade()))
-	q := Request{Client: netip.MustParseAddr("203.0.113.7"), Method: "GET", Path: "/products/17/pictures/large", Status: 200}
+	q := Request{Client: netip.MustParseAddr("203.0.113.7"), Method: "GET", Path: "/products/17/pictures/large",
+		Status: 200}
 	for b.Loop() {
 		book.Note("shop/web:80", q)
 	}

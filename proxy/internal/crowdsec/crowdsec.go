@@ -70,8 +70,9 @@ func New(o Options, book Book) (*Bouncer, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	b := &Bouncer{options: o, base: strings.TrimSuffix(u.String(), "/"), book: book, http: &http.Client{
-		Timeout:       askTime,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key isn't for others
+		Timeout: askTime,
+		// the key isn't for others
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	b.note("not asked yet")
 	return b, nil

@@ -92,7 +92,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// accept accepts until the listener is closed. The kernel keeps only some thousand connections that wait to be accepted.
+// accept accepts until the listener is closed. The kernel keeps only some thousand connections that wait for that.
 func accept(l net.Listener) {
 	for {
 		c, err := l.Accept()
