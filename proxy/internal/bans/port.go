@@ -149,12 +149,12 @@ func (b *Book) Spare(_ context.Context, a netip.Addr) error {
 	}
 	b.spared.use(a, time.Now().Add(userTime))
 	b.inForce.changed()
-	b.endFor(a, "rhumb, which is used from there")
+	endFor(b, a, "rhumb, which is used from there")
 	return nil
 }
 
 // endFor ends all bans that an address has, those of ranges too.
-func (b *Book) endFor(a netip.Addr, by string) {
+func endFor(b *Book, a netip.Addr, by string) {
 	for _, ban := range b.inForce.endFor(a) {
 		b.log.Warn("ban ended", "client", ban.Client, "by", by, "reference", ban.Reference)
 		b.news.add(rhumb.BanNote{Ended: true, By: by, Ban: ban})

@@ -30,7 +30,7 @@ func (b *Book) Run(ctx context.Context) error {
 			b.inForce.sweep(now)
 		case <-look.C:
 			for _, a := range b.spared.look() {
-				b.endFor(a, "rhumb, whose machine has this address now")
+				endFor(b, a, "rhumb, whose machine has this address now")
 			}
 		case <-save.C:
 			began := time.Now()
