@@ -166,6 +166,7 @@ func TestClientsAreSeenWhateverTheMachineFilters(t *testing.T) {
 			k, v, udp := newStack(t, s, seenApp), newVisitor(t), porttest.Free(t)
 			k.env = []string{fmt.Sprintf("UDP=%d", udp)}
 			k.must(0, "deploy")
+			k.awaitSeen(v, "the network has its addresses of IPv6") // a new bridge makes sure that no other has them
 			k.filtered(v, udp)
 			k.damaged(v)
 		})
@@ -214,15 +215,21 @@ func (k *stack) damaged(v *visitor) {
 		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 			k.t.Fatalf("%s: %v: %s", damage, err, out)
 		}
-		for _, six := range []bool{false, true} {
-			eventually(k.t, 5*time.Second, "repaired after "+damage, func() error {
-				seen, _, err := v.seenBy(v.address(six, k.port), "")
-				if err == nil && seen != v.own[six].String() {
-					err = fmt.Errorf("seen as %s", seen)
-				}
-				return err
-			})
-		}
+		k.awaitSeen(v, "repaired after "+damage)
+	}
+}
+
+// awaitSeen waits until the application sees the visitor's addresses.
+func (k *stack) awaitSeen(v *visitor, what string) {
+	k.t.Helper()
+	for _, six := range []bool{false, true} {
+		eventually(k.t, 5*time.Second, what, func() error {
+			seen, _, err := v.seenBy(v.address(six, k.port), "")
+			if err == nil && seen != v.own[six].String() {
+				err = fmt.Errorf("seen as %s", seen)
+			}
+			return err
+		})
 	}
 }
 
