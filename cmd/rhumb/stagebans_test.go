@@ -54,7 +54,7 @@ func (b *banBook) WhyBanned(_ context.Context, a netip.Addr) (rhumb.BanAnswer, e
 	answer := rhumb.BanAnswer{Addr: a, Counts: []rhumb.BanCount{{Stack: "shop", Service: "web", Rule: "login", Matches: 2,
 		Count: 5, In: 10 * time.Minute, Last: hoursAgo(0)}}}
 	for _, ban := range b.bans {
-		if ban.Client.Contains(a) {
+		if ban.Client.Contains(a) && (answer.Ban == nil || ban.Client.Bits() > answer.Ban.Client.Bits()) {
 			answer.Ban, answer.Past = &ban, 2
 		}
 	}
