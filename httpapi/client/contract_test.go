@@ -170,7 +170,7 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 var same = cmp.Options{
-	cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateErrors(),
+	cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}), cmpopts.EquateErrors(),
 	cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) }),
 }
 

@@ -17,7 +17,7 @@ const (
 	For    = 10 * time.Minute
 	Grow   = 2
 	Max    = 7 * 24 * time.Hour
-	perSec = 10 * time.Second
+	moment = 10 * time.Second
 )
 
 // missing are the answers to a request for what isn't there, or what isn't for its sender.
@@ -51,7 +51,7 @@ var readyMade = map[string][]rhumb.BanRule{
 	},
 	// Far more requests than a person makes, and clients that go on although they are over their limit.
 	"flood": {
-		{Count: 2000, In: perSec},
+		{Count: 2000, In: moment},
 		{Status: []rhumb.StatusRange{{From: 429, To: 429}}, Count: 100, In: time.Minute},
 	},
 }

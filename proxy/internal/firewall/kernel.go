@@ -318,7 +318,7 @@ func generation() (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // it was only read
 	answers, err := c.Execute(netlink.Message{
 		Header: netlink.Header{Flags: netlink.Request,
 			Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN)},
