@@ -68,10 +68,12 @@ func (f partFinder) proxy(at time.Time) {
 	}
 }
 
-// part adds a happening of rhumb's own, unless the same is known already at about that time.
+// part adds a happening of rhumb's own, unless the same is known already at about that time. An end of the engine shows
+// in several places, each with its own words; each process of the proxy says all of itself.
 func (f partFinder) part(kind rhumb.HappeningKind, as symptom, at time.Time, text string) {
 	for _, h := range f.happenings {
-		if h.Kind == kind && at.Sub(h.At).Abs() < 5*time.Minute {
+		same := h.Kind == kind && (kind == rhumb.HappenedEngine || h.Text == text)
+		if same && at.Sub(h.At).Abs() < 5*time.Minute {
 			h.At, h.began = earliest(h.At, at), earliest(h.began, at)
 			return
 		}
