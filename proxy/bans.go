@@ -32,9 +32,6 @@ func BookOf(p *Proxy) Book { return p.bans.book }
 // DialBook returns the book of the proxy at the control socket. It connects at each call and keeps no connection.
 func DialBook(socket string) Book { return wire.Dial(socket) }
 
-// RemoveFirewall removes what an instance has left in the kernel's firewall.
-func RemoveFirewall(instance string) error { return firewall.Remove(instance) }
-
 // banning is the bans of a proxy: its book, what the kernel enforces of it, and what CrowdSec decides.
 type banning struct {
 	book     *bans.Book

@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
 
 	"rhumb"
 	"rhumb/proxy/internal/backend"
+	"rhumb/proxy/internal/firewall"
 	"rhumb/proxy/internal/transparent"
 )
 
@@ -114,7 +116,7 @@ func directBackends(t rhumb.Table) map[string]bool {
 }
 
 // Forget removes from this machine's kernel what the proxies of an instance have left there: the routing of clients'
-// addresses. It is idempotent.
+// addresses, and the table of bans. They must have ended. It is idempotent.
 func Forget(instance string) error {
-	return transparent.New(transparent.Options{Instance: instance}).Remove()
+	return errors.Join(transparent.New(transparent.Options{Instance: instance}).Remove(), firewall.Remove(instance))
 }

@@ -18,7 +18,7 @@ services:
   app:
     image: rhumb-test/app:1
     environment: {RELEASE: "${RELEASE}"}
-    ports: [{target: 8000, published: "8080", app_protocol: http}]
+    ports: [{target: 8000, published: "8080", app_protocol: http}, "8090:8000"]
     volumes: ["data:/data", "/home/shop/files:/files"]
     secrets: [{source: token, uid: "1234", gid: "2345", mode: 0440}]
     deploy: {replicas: 2, update_config: {order: start-first}}
@@ -272,8 +272,19 @@ func (m *machine) uninstalled() {
 	if out := m.must(1, "rhumb uninstall"); !strings.Contains(out, "these stacks are deployed: shop") {
 		m.t.Errorf("it says:\n%s", out)
 	}
+	m.must(0, "rhumb bans add 203.0.113.7")
+	eventually(m.t, 10*time.Second, "all of rhumb's is in the kernel", func() error {
+		if had := m.inKernel(); !strings.Contains(had, "1070:") || !strings.Contains(had, "table inet rhumb-") ||
+			!strings.Contains(had, "table inet rhumb_bans_") {
+			return fmt.Errorf("there are\n%s", had)
+		}
+		return nil
+	})
 	m.must(0, "rhumb down -p shop")
 	out := m.must(0, "rhumb uninstall")
+	if left := m.inKernel(); strings.Contains(left, "107") || strings.Contains(left, "rhumb") {
+		m.t.Errorf("the kernel still has\n%s", left)
+	}
 	if !strings.Contains(out, "/var/lib/rhumb (releases") || !strings.Contains(out, "volumes of stacks: 1") {
 		m.t.Errorf("it says:\n%s", out)
 	}
@@ -281,4 +292,18 @@ func (m *machine) uninstalled() {
 		"systemctl cat rhumb rhumb-proxy && ! pidof rhumb")
 	m.must(0, "/root/v1 install --no-start && /root/v1 uninstall --force --purge --yes && [ ! -e /var/lib/rhumb ] && "+
 		"! getent group rhumb")
+}
+
+// inKernel returns the machine's routing rules and tables of nftables, by this machine's programs.
+func (m *machine) inKernel() (all string) {
+	m.t.Helper()
+	ns := "--net=/proc/" + strings.TrimSpace(docker(m.t, "inspect", "-f", "{{.State.Pid}}", m.name)) + "/ns/net"
+	for _, ask := range []string{"ip rule", "ip -6 rule", "nft list tables"} {
+		out, err := exec.Command("nsenter", append([]string{ns}, strings.Fields(ask)...)...).CombinedOutput()
+		if err != nil {
+			m.t.Errorf("%s: %v: %s", ask, err, out)
+		}
+		all += string(out)
+	}
+	return all
 }

@@ -68,18 +68,15 @@ func uninstall(ctx context.Context, a *cli.App, conf server.Config, f uninstallF
 		}
 	}
 	folder := state.Folder(conf.Data).Proxy()
-	forget, tidy := proxyd.Forgetting(folder), proxyd.Tidy(folder) // before the folder is removed
+	forget := proxyd.Forgetting(folder) // before the folder is removed
 	if err := m.Perform(ctx, steps, func(s install.Step) { fmt.Fprintln(a.Stdout, s) }); err != nil {
 		return err
-	}
-	if err := tidy(); err != nil {
-		fmt.Fprintf(a.Stderr, "warning: the table of bans in the kernel's firewall was not removed: %s\n", err)
 	}
 	return farewell(ctx, a, conf, f.purge, forget())
 }
 
 // farewell removes the contents in memory, if nothing mounts them, and reports what is left. kept is why the kernel
-// still has the routing of client addresses; nil: it has not.
+// still has the routing of client addresses or the table of bans; nil: it has not.
 func farewell(ctx context.Context, a *cli.App, conf server.Config, purged bool, kept error) error {
 	containers, volumes, err := ofStacks(ctx, conf.DockerHost)
 	if err == nil && containers == 0 {

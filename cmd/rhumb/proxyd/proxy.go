@@ -66,7 +66,8 @@ func Run(ctx context.Context, o Options) error {
 	}, func(ctx context.Context) error { return notifyServing(ctx, p.Serving(), o.Log) })
 }
 
-// Forgetting returns what removes from the machine's kernel what the proxies of a folder leave there when they end.
+// Forgetting returns what removes from the machine's kernel what the proxies of a folder leave there when they end. They
+// must have ended.
 func Forgetting(state string) func() error {
 	instance := vip.InstanceOf(state)
 	return func() error { return proxy.Forget(instance) }
@@ -116,11 +117,4 @@ func notifyServing(ctx context.Context, serving <-chan struct{}, log *slog.Logge
 	case <-ctx.Done():
 	}
 	return nil
-}
-
-// Tidy returns what removes from the kernel's firewall what the proxy of a state folder has left. The proxy must have
-// ended by then.
-func Tidy(folder string) func() error {
-	instance := vip.InstanceOf(folder)
-	return func() error { return proxy.RemoveFirewall(instance) }
 }
