@@ -66,8 +66,8 @@ func Run(ctx context.Context, o Options) error {
 	}, func(ctx context.Context) error { return notifyServing(ctx, p.Serving(), o.Log) })
 }
 
-// Forgetting returns what removes from the machine's kernel what the proxies of a folder leave there when they end. They
-// must have ended.
+// Forgetting returns what removes from the machine's kernel what the proxies of a folder leave there when they end.
+// They must have ended.
 func Forgetting(state string) func() error {
 	instance := vip.InstanceOf(state)
 	return func() error { return proxy.Forget(instance) }
