@@ -161,7 +161,11 @@ func (s *stage) Deploy(ctx context.Context, r rhumb.DeployRequest,
 
 func (s *stage) Plan(_ context.Context, r rhumb.DeployRequest) (rhumb.Plan, error) {
 	p := rhumb.Plan{Stack: r.Model.Name, From: 41, To: 42, Notes: r.Model.Notes}
-	if r.Model.Services[0].Container.Image == "same:1" {
+	switch r.Model.Services[0].Container.Image {
+	case "same:1":
+		return p, nil
+	case "limited:1":
+		p.Changes = []rhumb.Difference{{Service: "web", Verb: "changed", What: []string{"limits"}}}
 		return p, nil
 	}
 	p.Changes = []rhumb.Difference{

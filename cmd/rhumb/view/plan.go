@@ -20,6 +20,9 @@ func Plan(w io.Writer, plan rhumb.Plan) {
 		for i, s := range plan.Steps {
 			fmt.Fprintf(w, "  %*d  %s\n", len(fmt.Sprint(len(plan.Steps))), i+1, s)
 		}
+		if len(plan.Steps) == 0 {
+			fmt.Fprintln(w, "  none: the change replaces no replica")
+		}
 	}
 	if len(plan.Notes) > 0 {
 		fmt.Fprintln(w, p.bold("notes"))
