@@ -175,6 +175,9 @@ func TestSomeClientsAreNeverBanned(t *testing.T) {
 	if !refused(b, "10.0.0.1") {
 		t.Error("a private network isn't banned, although the rules ask for it")
 	}
+	if a, err := b.WhyBanned(t.Context(), netip.MustParseAddr("10.0.0.1")); err != nil || a.Spared != "" {
+		t.Errorf("the banned client is said to be spared: %q (%v)", a.Spared, err)
+	}
 }
 
 func TestABanOfAUsersAddressEnds(t *testing.T) {

@@ -89,12 +89,12 @@ func (b *Book) Unban(ctx context.Context, client netip.Prefix) ([]rhumb.Ban, err
 func (b *Book) WhyBanned(_ context.Context, a netip.Addr) (rhumb.BanAnswer, error) {
 	a = a.Unmap().WithZone("")
 	now, who := time.Now(), clientOf(a)
-	answer := rhumb.BanAnswer{Addr: a, Spared: b.spared.why(who, false, now), Past: b.inForce.times(who, now)}
+	rs := b.rules.Load()
+	answer := rhumb.BanAnswer{Addr: a, Spared: b.spared.why(who, rs.private(), now), Past: b.inForce.times(who, now)}
 	if e := b.inForce.index.find(a, now.UnixNano()); e != nil {
 		ban := e.view()
 		answer.Ban = &ban
 	}
-	rs := b.rules.Load()
 	if rs == nil || !who.IsValid() {
 		return answer, nil
 	}

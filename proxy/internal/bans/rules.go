@@ -69,6 +69,19 @@ func compile(t rhumb.Table, before *ruleset) *ruleset {
 	return rs
 }
 
+// private reports whether rules of any service ban clients in private networks.
+func (rs *ruleset) private() bool {
+	if rs == nil {
+		return false
+	}
+	for _, s := range rs.services {
+		if s.bans.Private {
+			return true
+		}
+	}
+	return false
+}
+
 func newService(b *rhumb.Backend) *service {
 	s := &service{stack: b.Stack, name: b.Service, crowd: &crowd.Watch{}, bans: b.Bans}
 	for _, r := range b.Bans.On {
