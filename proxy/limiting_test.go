@@ -332,10 +332,8 @@ func (b *syncBuffer) String() string {
 }
 
 // 10,000 clients ask as often as they can, through a balancer that is trusted. Others ask once each.
-func TestClientsOverTheirLimitDelayNoOther(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes seconds, and -short is on")
-	}
+func TestClientsOverTheirLimitDelayNoOtherAlone(t *testing.T) {
+	alone(t)
 	p, addr := start(t, proxy.Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}), freeAddr(t)
 	one := few
 	one.Burst = 0

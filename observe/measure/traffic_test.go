@@ -55,7 +55,7 @@ func TestTheProxysCountersAreMeasured(t *testing.T) {
 	}
 	all := r.now("")
 	for name, want := range map[string]float64{
-		"rhumb_bans_active": 5, "rhumb_banned_requests_total": 6,
+		"rhumb_bans_active{}": 5, "rhumb_banned_requests_total{}": 6,
 		"rhumb_requests_total{" + labels + "}": 10, "rhumb_request_errors_total{" + labels + "}": 3,
 		"rhumb_request_bytes_total{" + labels + "}": 10, "rhumb_response_bytes_total{" + labels + "}": 20,
 		"rhumb_request_duration_seconds_sum{" + labels + "}":   90,

@@ -115,6 +115,7 @@ func TestAttacksAreBlockedByTheCoreRuleSet(t *testing.T) {
 	if err := p.Apply(t.Context(), blockingTable(t, port)); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "requests are looked at", func() bool { return answered(t, port, "/", "") == 200 })
 	harmful := map[string][2]string{
 		"SQL":      {"/items?id=" + url.QueryEscape("1' OR '1'='1'--"), ""},
 		"a form":   {"/login", "user=admin%27+UNION+SELECT+password+FROM+users--"},

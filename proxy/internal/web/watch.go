@@ -57,7 +57,7 @@ func (w *watch) end() bool {
 		if !w.timer.Stop() {
 			return false
 		}
-		w.armed.Store(false)
+		w.armed.Swap(false) // not Store, which would not see what look has written
 	}
 	return true
 }
@@ -75,7 +75,7 @@ func (w *watch) look() {
 	now := time.Now()
 	waited := now.Sub(time.Unix(0, since))
 	if waited < firstLook {
-		w.timer.Reset(firstLook - waited)
+		w.again(firstLook - waited)
 		return
 	}
 	if since != w.of {
@@ -98,5 +98,12 @@ func (w *watch) look() {
 		}
 		next = min(next, left)
 	}
-	w.timer.Reset(next)
+	w.again(next)
+}
+
+// again looks again after a time. What this look has written is then seen by the next one, and by those of a
+// conversation that has stopped the timer and is used again: armed orders them.
+func (w *watch) again(after time.Duration) {
+	w.armed.Store(true)
+	w.timer.Reset(after)
 }
