@@ -68,8 +68,8 @@ func (u *upload) small(r *http1.Request, most int64) bool {
 // arrived reports whether all of the body has come.
 func (u *upload) arrived() bool { return u.whole || u.looked }
 
-// look reads more than n bytes of the body, or all, before it is sent. They stay to be sent. A body in chunks of exactly
-// n bytes is known to be whole only by its last chunk.
+// look reads more than n bytes of the body, or all, before it is sent. They stay to be sent. That a body in chunks has
+// exactly n bytes is known only by its last chunk.
 func (u *upload) look(n int64) ([]byte, error) {
 	for int64(len(u.ahead)) <= n && !u.whole {
 		data, err := u.come()
