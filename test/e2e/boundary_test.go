@@ -17,8 +17,9 @@ import (
 	"rhumb/internal/failpoint"
 )
 
-// resumeLimit is how soon a restarted daemon must finish or put back the deployment that was open.
-const resumeLimit = 10 * time.Second
+// resumeLimit is how soon a restarted daemon must finish or put back the deployment that was open. The database's first
+// check alone takes five seconds of it, and other tests run beside.
+const resumeLimit = 20 * time.Second
 
 // mortalBinary builds a rhumb that can be made to die at its named points.
 var mortalBinary = sync.OnceValues(func() (string, error) {
