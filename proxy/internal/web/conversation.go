@@ -275,7 +275,7 @@ func (c *conversation) rise() {
 // What a client may still send after its last answer, and for how long. A connection that is closed while there are
 // unread bytes is reset, and a reset can destroy the answer.
 const (
-	lingerBytes = 256 << 10
+	lingerBytes = 4 << 20
 	lingerTime  = 500 * time.Millisecond
 )
 
