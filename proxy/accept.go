@@ -144,12 +144,8 @@ func (a *acceptor) admit(c *inbound.Conn, backend string) (admitted *rate.Pass, 
 	if set == nil {
 		return admitted, true
 	}
-	peer, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return admitted, true
-	}
-	client := peer.AddrPort().Addr().Unmap().WithZone("")
-	if slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(client) }) {
+	client := clientOf(c)
+	if a.trusts(client) {
 		return admitted, true
 	}
 	_, ok = set.Admit(admitted, time.Now(), rate.Request{Client: client})

@@ -79,12 +79,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 // swap serves t from now on with the sockets that were bound for it, and lets go of what t doesn't use. The caller
 // holds the turn.
 func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket) {
-	p.certs.Manage(ctx, t)
-	p.bans.serve(t)
-	if !p.ended { // otherwise no new connection of TCP or UDP comes here
-		p.clients.prepare(ctx, t)
-	}
-	needWAF(ctx, p.options.WAF, t)
+	p.prepare(ctx, t)
 	next := p.served.swap(t, p.chains.Compile(t, p.served.load().Chains))
 	for _, s := range bound {
 		p.listeners.begin(s)
@@ -92,6 +87,16 @@ func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket)
 	p.listeners.keep(next)
 	p.dismissLeaving(next)
 	p.log.Info("table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
+}
+
+// prepare prepares all that a table needs before it is served. The caller holds the turn.
+func (p *Proxy) prepare(ctx context.Context, t rhumb.Table) {
+	p.certs.Manage(ctx, t)
+	p.bans.serve(t)
+	if !p.ended { // otherwise no new connection of TCP or UDP comes here
+		p.clients.prepare(ctx, t)
+	}
+	needWAF(ctx, p.options.WAF, t)
 }
 
 // letGo closes idle connections to endpoints that get no new requests, and UDP sessions to endpoints that are gone.
@@ -123,11 +128,8 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	}
 	p.turn.wait()
 	defer p.turn.end()
-	p.certs.Manage(ctx, t)
-	p.clients.prepare(ctx, t)
 	p.bans.load()
-	p.bans.serve(t)
-	needWAF(ctx, p.options.WAF, t)
+	p.prepare(ctx, t)
 	p.listeners.bindMissing(ctx, p.served.swap(t, p.chains.Compile(t, nil)))
 	p.log.Info("saved table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
 	return nil

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"rhumb/proxy/internal/limits"
 )
 
 // Preference is which member a client had before. The zero value is none.
@@ -50,10 +52,7 @@ func (be *backend) preferred(p Preference, tried []*Endpoint) *Member {
 // weight returns how much a client's address prefers the member's slot. The highest weight wins (rendezvous hashing,
 // Thaler and Ravishankar 1998): when a slot comes or goes, only its own clients move.
 func (m *Member) weight(client netip.Addr) uint64 {
-	if client.Is6() && !client.Is4In6() {
-		client = netip.PrefixFrom(client, 64).Masked().Addr() // most often one customer's
-	}
-	a := client.As16()
+	a := limits.OfClient(client).As16()
 	h := fnv.New64a()
 	h.Write(a[:])
 	if m.Spec.Slot > 0 {

@@ -78,7 +78,7 @@ func (f *file) save() error {
 
 // saveChanged writes the book if it has changed.
 func (f *file) saveChanged() error {
-	if len(f.inForce.dirty) == 0 {
+	if !f.inForce.dirty.Load() {
 		return nil
 	}
 	return f.save()
@@ -89,10 +89,7 @@ func (f *file) write() error {
 	if f.path == "" || f.resting.Load() {
 		return nil
 	}
-	select {
-	case <-f.inForce.dirty: // what changes from here on is written the next time
-	default:
-	}
+	f.inForce.dirty.Store(false) // what changes from here on is written the next time
 	text, err := json.Marshal(f.content())
 	if err == nil {
 		err = atomicfile.Write(f.path, text, 0o600)
@@ -162,10 +159,7 @@ func (f *file) take(c content) {
 		f.inForce.past[p.Client] = p.remembered
 	}
 	f.inForce.mu.Unlock()
-	select {
-	case <-f.inForce.dirty: // it is on disk
-	default:
-	}
+	f.inForce.dirty.Store(false) // it is on disk
 }
 
 // follow reads the file if another process has written it since.
@@ -209,7 +203,7 @@ func (f *file) followFor(ctx context.Context, d time.Duration) {
 func (f *file) rest() {
 	f.writing <- struct{}{}
 	defer func() { <-f.writing }()
-	if len(f.inForce.dirty) > 0 {
+	if f.inForce.dirty.Load() {
 		if err := f.write(); err != nil {
 			f.log.Error("bans not written for the successor", "err", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rhumb"
@@ -14,7 +15,8 @@ type inForce struct {
 	index  index
 	kernel Kernel                    // nil: nothing is dropped in the kernel
 	cut    func(client netip.Prefix) // may be nil
-	dirty  chan struct{}             // has an element when there is something to write
+	dirty  atomic.Bool               // there is something to write
+	wake   chan struct{}             // has an element after dirty was set
 
 	mu   sync.Mutex // guards ends and past, and changes of index; never held over I/O
 	ends ends
@@ -22,15 +24,16 @@ type inForce struct {
 }
 
 func newInForce(k Kernel, cut func(netip.Prefix)) *inForce {
-	f := &inForce{kernel: k, cut: cut, dirty: make(chan struct{}, 1), past: past{}}
+	f := &inForce{kernel: k, cut: cut, wake: make(chan struct{}, 1), past: past{}}
 	f.index.init()
 	return f
 }
 
 // changed has the book written soon.
 func (f *inForce) changed() {
+	f.dirty.Store(true)
 	select {
-	case f.dirty <- struct{}{}:
+	case f.wake <- struct{}{}:
 	default:
 	}
 }

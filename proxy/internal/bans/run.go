@@ -10,15 +10,17 @@ const (
 	lookEvery   = 10 * time.Second      // at the machine's addresses
 	followEvery = 50 * time.Millisecond // at the file, while a successor writes it
 	saveSoonest = 100 * time.Millisecond
-	saveShare   = 20 // between two writes there is so many times the time that one takes
+	saveAgain   = 5 * time.Second // after a failure
+	saveShare   = 20              // between two writes there is so many times the time that one takes
 )
 
 // Run ends bans that are over and writes the book when it has changed, until ctx ends, and once more then.
 func (b *Book) Run(ctx context.Context) error {
-	sweep, look, save := time.NewTicker(sweepEvery), time.NewTicker(lookEvery), time.NewTimer(0)
+	sweep, look := time.NewTicker(sweepEvery), time.NewTicker(lookEvery)
 	defer sweep.Stop()
 	defer look.Stop()
-	defer save.Stop()
+	var save <-chan time.Time // nil: there is nothing to write
+	soon := saveSoonest
 	for {
 		select {
 		case <-ctx.Done():
@@ -32,12 +34,18 @@ func (b *Book) Run(ctx context.Context) error {
 			for _, a := range b.spared.look() {
 				endFor(b, a, "rhumb, whose machine has this address now")
 			}
-		case <-save.C:
-			began := time.Now()
-			if err := b.file.saveChanged(); err != nil {
-				b.log.Error("bans not written, trying again", "err", err)
+		case <-b.inForce.wake:
+			if save == nil {
+				save = time.After(soon)
 			}
-			save.Reset(max(saveSoonest, saveShare*time.Since(began)))
+		case <-save:
+			began := time.Now()
+			save = nil
+			err := b.file.saveChanged()
+			if soon = max(saveSoonest, saveShare*time.Since(began)); err != nil { // which wakes this again
+				b.log.Error("bans not written, trying again", "err", err)
+				soon = saveAgain
+			}
 		}
 	}
 }

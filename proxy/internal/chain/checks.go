@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"rhumb/proxy/internal/limits"
 )
 
 // Bounds of the checks of passwords. A flood of wrong passwords costs half of the cores at most, and one client of it
@@ -30,7 +32,7 @@ func newChecks() *checks {
 
 // enter takes a place for a check, and reports whether there was one. leave returns it.
 func (c *checks) enter(client netip.Addr) bool {
-	if !c.begin(clientKey(client)) {
+	if !c.begin(limits.OfClient(client)) {
 		return false
 	}
 	select {
@@ -44,7 +46,7 @@ func (c *checks) enter(client netip.Addr) bool {
 	case c.places <- struct{}{}:
 		return true
 	case <-timer.C:
-		c.end(clientKey(client))
+		c.end(limits.OfClient(client))
 		return false
 	}
 }
@@ -52,7 +54,7 @@ func (c *checks) enter(client netip.Addr) bool {
 // leave returns the place of a check.
 func (c *checks) leave(client netip.Addr) {
 	<-c.places
-	c.end(clientKey(client))
+	c.end(limits.OfClient(client))
 }
 
 func (c *checks) begin(client netip.Addr) bool {
@@ -73,12 +75,4 @@ func (c *checks) end(client netip.Addr) {
 	if c.of[client]--; c.of[client] == 0 {
 		delete(c.of, client)
 	}
-}
-
-// clientKey returns the address that a client counts by: of IPv6 the network, which is most often one customer's.
-func clientKey(a netip.Addr) netip.Addr {
-	if a = a.Unmap(); a.Is6() {
-		return netip.PrefixFrom(a, 64).Masked().Addr()
-	}
-	return a
 }

@@ -5,6 +5,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/crowd"
+	"rhumb/proxy/internal/limits"
 )
 
 // places is how many buckets all limits have together: 64 MB.
@@ -13,12 +14,12 @@ const places = 1 << 22
 // Book has the limits of a table's backends. It is immutable but for what it points to.
 type Book struct {
 	epoch  time.Time
-	budget *Budget
+	budget *limits.Budget
 	sets   map[string]*Set // by backend; those without limits have none
 }
 
 // NewBook returns the book of a table without limits.
-func NewBook() *Book { return &Book{epoch: time.Now(), budget: NewBudget(places)} }
+func NewBook() *Book { return &Book{epoch: time.Now(), budget: limits.NewBudget(places)} }
 
 // Of returns the limits of a backend; nil: it has none.
 func (b *Book) Of(backend string) *Set { return b.sets[backend] }
@@ -95,7 +96,7 @@ func sameLimits(ls []*limit, specs []rhumb.Limit) bool {
 
 // take returns the limit of a spec: one of those that are left and count the same, of which it takes one out, or a new
 // one.
-func take(left []*limit, spec rhumb.Limit, n int, b *Budget) *limit {
+func take(left []*limit, spec rhumb.Limit, n int, b *limits.Budget) *limit {
 	want := []rhumb.Limit{counts(spec)}
 	for i, l := range left {
 		if l != nil && rhumb.SameLimits([]rhumb.Limit{counts(l.spec)}, want) {

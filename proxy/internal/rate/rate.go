@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rhumb"
+	"rhumb/proxy/internal/limits"
 )
 
 // Wide is how many times the limit of an IPv6 network of 64 bits the network of 48 bits around it may have. Providers
@@ -32,7 +33,7 @@ type limit struct {
 }
 
 // newLimit returns the limit number n of a backend, from 0.
-func newLimit(spec rhumb.Limit, n int, b *Budget) *limit {
+func newLimit(spec rhumb.Limit, n int, b *limits.Budget) *limit {
 	l := &limit{}
 	if spec.Rate != (rhumb.Rate{}) {
 		l.table = NewTable(b)

@@ -41,7 +41,8 @@ type Asked interface {
 type Pass struct {
 	held []held
 	// Body is the most bytes that the request's body may have; 0: any number. It is for a body of unknown length.
-	Body int64
+	Body   int64
+	status int // of the answer to a body with more; 0: the usual one
 }
 
 type held struct {
@@ -54,7 +55,7 @@ func (p *Pass) End() {
 	for _, h := range p.held {
 		h.limit.leave(h.keys)
 	}
-	p.held, p.Body = p.held[:0], 0
+	p.held, p.Body, p.status = p.held[:0], 0, 0
 }
 
 // Refusal is why a request exceeds a limit, and what it is answered.
@@ -122,7 +123,7 @@ func (p *Pass) exceeds(h held, now time.Duration, length int64) (r Refusal, ok b
 			return Refusal{Status: statusOf(l.spec.Status, http.StatusRequestEntityTooLarge)}, false
 		}
 		if length < 0 && !l.spec.Observe && (p.Body == 0 || most < p.Body) {
-			p.Body = most
+			p.Body, p.status = most, l.spec.Status
 		}
 	}
 	if w := l.wait(h.keys, now); w > 0 {
@@ -147,9 +148,9 @@ func statusOf(wanted, usual int) int {
 }
 
 // TooLarge returns the refusal of a request whose body turned out to be larger than its Pass allows, and counts it.
-func (s *Set) TooLarge(now time.Time) Refusal {
+func (s *Set) TooLarge(p *Pass, now time.Time) Refusal {
 	s.counts.refuse(now)
-	return Refusal{Status: http.StatusRequestEntityTooLarge}
+	return Refusal{Status: statusOf(p.status, http.StatusRequestEntityTooLarge)}
 }
 
 // look shows a request to the crowd, and reports whether its address is that of nearly all clients.

@@ -2,8 +2,9 @@ package rate
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"rhumb/proxy/internal/limits"
 )
 
 // Pace is how fast a bucket empties, and how much fits into it. Each request takes Each to drain; one more fits while
@@ -20,7 +21,7 @@ type Pace struct{ Each, Burst time.Duration }
 // clients over their limits is treated like one of them; for that, millions of addresses must be over their limits at
 // the same time. TestEvictionNeverEmptiesABucket compares with a map of all keys.
 type Table struct {
-	budget *Budget
+	budget *limits.Budget
 	shards [1 << shardBits]shard
 }
 
@@ -45,26 +46,8 @@ type place struct {
 	until time.Duration // when it will be empty
 }
 
-// Budget bounds how many places several tables have.
-type Budget struct{ left atomic.Int64 }
-
-// NewBudget returns a budget of places.
-func NewBudget(places int64) *Budget {
-	b := &Budget{}
-	b.left.Store(places)
-	return b
-}
-
-func (b *Budget) take(n int64) bool {
-	if b.left.Add(-n) >= 0 {
-		return true
-	}
-	b.left.Add(n)
-	return false
-}
-
 // NewTable returns a table that grows within the budget.
-func NewTable(b *Budget) *Table {
+func NewTable(b *limits.Budget) *Table {
 	t := &Table{budget: b}
 	for i := range t.shards {
 		t.shards[i].sets = make([]set, 1)
@@ -77,7 +60,7 @@ func (t *Table) Drop() {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		t.budget.left.Add(int64(len(s.sets)-1) * ways)
+		t.budget.Return(int64(len(s.sets)-1) * ways)
 		s.sets = make([]set, 1)
 		s.mu.Unlock()
 	}
@@ -110,7 +93,7 @@ func (t *Table) shard(key uint64) *shard { return &t.shards[key>>(64-shardBits)]
 
 // placeOf returns the place of a key, and whether it has one. If not, it is the place that the key is to get. The shard
 // grows for it before a bucket that isn't empty loses its place.
-func (s *shard) placeOf(key uint64, now time.Duration, b *Budget) (at *place, known bool) {
+func (s *shard) placeOf(key uint64, now time.Duration, b *limits.Budget) (at *place, known bool) {
 	at, known = s.find(key)
 	for !known && at.until > now && s.grow(now, b) {
 		at, _ = s.find(key)
@@ -134,9 +117,9 @@ func (s *shard) find(key uint64) (at *place, known bool) {
 }
 
 // grow doubles the shard without the empty buckets, and reports whether it could.
-func (s *shard) grow(now time.Duration, b *Budget) bool {
+func (s *shard) grow(now time.Duration, b *limits.Budget) bool {
 	n := len(s.sets)
-	if n == mostSets || !b.take(int64(n)*ways) {
+	if n == mostSets || !b.Take(int64(n)*ways) {
 		return false
 	}
 	sets := make([]set, 2*n)

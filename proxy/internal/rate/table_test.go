@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"rhumb/proxy/internal/limits"
 )
 
 // exact is a map of all buckets.
@@ -34,7 +36,7 @@ func someKeys(r *rand.Rand, n int) []uint64 {
 
 func TestATableWithRoomIsAMapOfBuckets(t *testing.T) {
 	r := source(t)
-	keys, table, model := someKeys(r, 5000), NewTable(NewBudget(places)), exact{}
+	keys, table, model := someKeys(r, 5000), NewTable(limits.NewBudget(places)), exact{}
 	paces := []Pace{{time.Second, 0}, {50 * time.Millisecond, 2 * time.Second}, {time.Microsecond, time.Hour}}
 	var now time.Duration
 	admitted := 0
@@ -60,14 +62,14 @@ func TestATableWithRoomIsAMapOfBuckets(t *testing.T) {
 // A table far too small never lets a key have more than a map of all keys would, also when it grows later.
 func TestEvictionNeverEmptiesABucket(t *testing.T) {
 	r := source(t)
-	budget := NewBudget(0)
+	budget := limits.NewBudget(0)
 	keys, table, model := someKeys(r, 5000), NewTable(budget), exact{}
 	p := Pace{Each: time.Second, Burst: 20 * time.Second}
 	var now time.Duration
 	stricter := 0
 	for i := range 300_000 {
 		if i%100_000 == 50_000 {
-			budget.left.Add(1 << 10) // room for one more doubling of most shards
+			budget.Return(1 << 10) // room for one more doubling of most shards
 		}
 		now += time.Duration(r.Int64N(int64(400 * time.Microsecond)))
 		key := keys[int(float64(len(keys))*r.Float64()*r.Float64())]
@@ -97,7 +99,7 @@ func TestEvictionNeverEmptiesABucket(t *testing.T) {
 // A client over its limit calls from thousands of other addresses, to lose its place and begin again.
 func TestAnAttackerCannotResetHisBucket(t *testing.T) {
 	r := source(t)
-	table := NewTable(NewBudget(0))
+	table := NewTable(limits.NewBudget(0))
 	p := Pace{Each: time.Second, Burst: 9 * time.Second}
 	own := nonzero(r.Uint64())
 	for range 10 {
@@ -116,7 +118,7 @@ func TestAnAttackerCannotResetHisBucket(t *testing.T) {
 
 func TestAMillionClientsFitIn100MB(t *testing.T) {
 	r := source(t)
-	b := NewBudget(places)
+	b := limits.NewBudget(places)
 	table := NewTable(b)
 	p := Pace{Each: time.Minute, Burst: time.Hour}
 	for range 1_000_000 {
@@ -138,8 +140,8 @@ func TestAMillionClientsFitIn100MB(t *testing.T) {
 		t.Errorf("%d MB for %d clients", size>>20, filled)
 	}
 	table.Drop()
-	if left := b.left.Load(); left != places {
-		t.Errorf("of %d places %d came back", places, left)
+	if !b.Take(places) {
+		t.Errorf("not all of the %d places came back", places)
 	}
 }
 
@@ -172,7 +174,7 @@ func TestOpenCountsUpToItsMost(t *testing.T) {
 func BenchmarkTable(b *testing.B) {
 	for _, clients := range []int{1000, 1_000_000} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
-			table, keys := NewTable(NewBudget(places)), someKeys(source(b), clients)
+			table, keys := NewTable(limits.NewBudget(places)), someKeys(source(b), clients)
 			p := Pace{Each: time.Minute, Burst: 1000 * time.Hour}
 			for _, k := range keys {
 				table.Put(k, 0, p)

@@ -67,7 +67,7 @@ func (s *course) small() int64 {
 
 // take takes a part of the server's budget for buffers. end returns it.
 func (s *course) take(n int64) bool {
-	if !s.x.c.server.budget.take(n) {
+	if !s.x.c.server.budget.Take(n) {
 		return false
 	}
 	s.taken += n
@@ -81,7 +81,7 @@ func (s *course) end() {
 		s.enc = nil
 	}
 	if s.taken > 0 {
-		s.x.c.server.budget.add(s.taken)
+		s.x.c.server.budget.Return(s.taken)
 		s.taken = 0
 	}
 }

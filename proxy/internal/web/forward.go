@@ -22,6 +22,7 @@ type forwarding struct {
 	server  *Server
 	backend string
 	limits  *rate.Set       // nil: there are none
+	pass    rate.Pass       // of them
 	hsts    string          // Strict-Transport-Security of the answer; "": as the replica says
 	body    *inbound.Body   // nil: the request has none
 	member  *backend.Member // nil: no replica has answered
@@ -132,7 +133,7 @@ func (f *forwarding) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var answer page.Page
 	switch {
 	case f.body != nil && f.body.Large():
-		refuse(w, r, f.limits.TooLarge(time.Now()))
+		refuse(w, r, f.limits.TooLarge(&f.pass, time.Now()))
 		f.access.noteError(errTooLarge.Error())
 		return
 	case f.body != nil && f.body.Slow():

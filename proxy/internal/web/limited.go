@@ -64,7 +64,7 @@ func (g gate) tooLarge() {
 	x.upload.stop()
 	x.noteError(errTooLarge.Error())
 	if set := x.snap.Limits(x.backend); set != nil {
-		g.refuse(set.TooLarge(time.Now()))
+		g.refuse(set.TooLarge(&x.limits, time.Now()))
 	}
 }
 
@@ -109,20 +109,20 @@ func content(no *rate.Refusal, accept string) (kind string, body []byte) {
 }
 
 // admitted answers the request if it exceeds a limit of its backend, and reports whether it exceeds none. What it may
-// have under way is the caller's to end.
-func (f *forwarding) admitted(pass *rate.Pass, snap *backend.Snapshot, p *inbound.Progress, r *http.Request) bool {
+// have under way is in pass.
+func (f *forwarding) admitted(snap *backend.Snapshot, p *inbound.Progress, r *http.Request) bool {
 	client := f.server.clientOf(r, addrPortOf(r.RemoteAddr).Addr())
 	if f.limits == nil || f.server.trusts(client) {
 		return true
 	}
-	no, ok := f.limits.Admit(pass, time.Now(),
+	no, ok := f.limits.Admit(&f.pass, time.Now(),
 		rate.Request{Client: client, Path: r.URL.Path, Length: r.ContentLength, Asked: asked{snap, r}})
 	if !ok {
 		refuse(p, r, no)
 		return false
 	}
-	if pass.Body > 0 && f.body != nil {
-		f.body.Bound(pass.Body)
+	if f.pass.Body > 0 && f.body != nil {
+		f.body.Bound(f.pass.Body)
 	}
 	return true
 }

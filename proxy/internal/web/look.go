@@ -132,10 +132,10 @@ func (o *options) lookBody(s *Server, out *http.Request, most int64) (body []byt
 	if out.Body == nil || out.Body == http.NoBody || most == 0 {
 		return nil, out.Body != nil && out.Body != http.NoBody, true, nil
 	}
-	if !s.budget.take(most) {
+	if !s.budget.Take(most) {
 		return nil, false, false, nil
 	}
-	o.ends = append(o.ends, func() { s.budget.add(most) })
+	o.ends = append(o.ends, func() { s.budget.Return(most) })
 	out.Header.Del("Expect") // the client is asked by the first read
 	body, err = io.ReadAll(io.LimitReader(out.Body, most+1))
 	if err != nil {

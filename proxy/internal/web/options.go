@@ -57,10 +57,10 @@ func (o *options) enter(s *Server, snap *backend.Snapshot, line *access, w http.
 // small returns the size up to which a body is read before a replica is chosen; 0: as elsewhere.
 func (o *options) small(s *Server) int64 {
 	size := o.in.ContentLength
-	if o.chain == nil || size <= smallBody || size > o.chain.Buffer.Request || !s.budget.take(size) {
+	if o.chain == nil || size <= smallBody || size > o.chain.Buffer.Request || !s.budget.Take(size) {
 		return 0
 	}
-	o.ends = append(o.ends, func() { s.budget.add(size) })
+	o.ends = append(o.ends, func() { s.budget.Return(size) })
 	return size
 }
 
@@ -211,10 +211,10 @@ func (o *options) shape(s *Server, resp *http.Response) error {
 // buffer reads a body that isn't larger than the route's buffer, before the client gets its first byte.
 func (o *options) buffer(s *Server, resp *http.Response) error {
 	most := o.chain.Buffers(resp.ContentLength, resp.Header.Get("Content-Type"))
-	if most == 0 || !s.budget.take(most) {
+	if most == 0 || !s.budget.Take(most) {
 		return nil
 	}
-	o.ends = append(o.ends, func() { s.budget.add(most) })
+	o.ends = append(o.ends, func() { s.budget.Return(most) })
 	head, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
 		return err

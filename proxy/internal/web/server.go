@@ -23,7 +23,6 @@ import (
 	"rhumb/proxy/internal/inbound"
 	"rhumb/proxy/internal/limits"
 	"rhumb/proxy/internal/page"
-	"rhumb/proxy/internal/rate"
 	"rhumb/proxy/internal/socket"
 )
 
@@ -60,7 +59,7 @@ type Server struct {
 	talks    talks
 	buffers  flow.AnswerBuffers
 	encoders chain.Encoders
-	budget   budget // for buffered bodies
+	budget   *limits.Budget // of memory, for buffered bodies
 	slots    slots
 	dates    dates
 	requests sync.RWMutex // each request holds it for reading, also one that became a WebSocket; see finish
@@ -72,9 +71,8 @@ type Server struct {
 // New returns a server that serves nothing until Run.
 func New(d Deps) *Server {
 	s := &Server{deps: d, streams: limits.NewStreams(d.Limits), talks: talks{done: make(chan struct{})},
-		slots: slots{d.SlotKey}}
+		slots: slots{d.SlotKey}, budget: limits.NewBudget(bufferBudget)}
 	s.Testimonies.server = s
-	s.budget.add(bufferBudget)
 	s.reverse = httputil.ReverseProxy{
 		Rewrite:    s.rewrite,
 		BufferPool: &s.buffers,
@@ -132,6 +130,9 @@ func http2Config(l limits.Limits, streams int) *http.HTTP2Config {
 	return &http.HTTP2Config{MaxConcurrentStreams: streams, MaxReadFrameSize: 16 << 10,
 		SendPingTimeout: l.HeaderTime * 3 / 4, PingTimeout: l.HeaderTime / 2}
 }
+
+// bufferBudget is how many bytes all buffered bodies may have together. Others then pass as they come.
+const bufferBudget = 64 << 20
 
 // InboundLimits returns the limits of one connection.
 func InboundLimits(l limits.Limits) inbound.Limits {
@@ -295,9 +296,8 @@ func (s *Server) answer(snap *backend.Snapshot, w http.ResponseWriter, r *http.R
 		a, _ := w.(*access) // nil: the request isn't logged
 		f := &forwarding{server: s, backend: at.backend, hsts: hsts, body: p.Body(), access: a,
 			limits: snap.Limits(at.backend), options: options{place: at, in: r}}
-		var pass rate.Pass
-		defer pass.End()
-		if f.admitted(&pass, snap, p, r) && f.options.enter(s, snap, a, p) {
+		defer f.pass.End()
+		if f.admitted(snap, p, r) && f.options.enter(s, snap, a, p) {
 			f.forward(p)
 		}
 	}

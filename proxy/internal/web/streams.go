@@ -24,10 +24,7 @@ func (s *Server) server(peer netip.Addr) (*inbound.Client, *webServer) {
 	if s.trusts(peer) {
 		return nil, &s.servers[0]
 	}
-	if peer.Is6() {
-		peer = netip.PrefixFrom(peer, 64).Masked().Addr() // most often one customer's
-	}
-	client, its, all := s.clients.Enter(peer)
+	client, its, all := s.clients.Enter(limits.OfClient(peer))
 	if its > crowdOfOne || all > crowd {
 		return client, &s.servers[1]
 	}
