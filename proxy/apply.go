@@ -79,7 +79,7 @@ func (p *Proxy) change(ctx context.Context, t rhumb.Table) error {
 // swap serves t from now on with the sockets that were bound for it, and lets go of what t doesn't use. The caller
 // holds the turn.
 func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket) {
-	p.prepare(ctx, t)
+	prepare(ctx, p, t)
 	next := p.served.swap(t, p.chains.Compile(t, p.served.load().Chains))
 	for _, s := range bound {
 		p.listeners.begin(s)
@@ -90,7 +90,7 @@ func (p *Proxy) swap(ctx context.Context, t rhumb.Table, bound []*socket.Socket)
 }
 
 // prepare prepares all that a table needs before it is served. The caller holds the turn.
-func (p *Proxy) prepare(ctx context.Context, t rhumb.Table) {
+func prepare(ctx context.Context, p *Proxy, t rhumb.Table) {
 	p.certs.Manage(ctx, t)
 	p.bans.serve(t)
 	if !p.ended { // otherwise no new connection of TCP or UDP comes here
@@ -129,7 +129,7 @@ func (p *Proxy) serveSaved(ctx context.Context) error {
 	p.turn.wait()
 	defer p.turn.end()
 	p.bans.load()
-	p.prepare(ctx, t)
+	prepare(ctx, p, t)
 	p.listeners.bindMissing(ctx, p.served.swap(t, p.chains.Compile(t, nil)))
 	p.log.Info("saved table served", "version", t.Version, "listeners", len(t.Listeners), "backends", len(t.Backends))
 	return nil

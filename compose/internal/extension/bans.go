@@ -114,7 +114,7 @@ func (r banReader) rule(v any, name string) rhumb.BanRule {
 		rule.Methods = r.below("method").methods(v)
 	}
 	if v, ok := fields["count"]; ok {
-		rule.Count = r.below("count").count(v)
+		rule.Count = readNumber(r.below("count").reader, v, 1, maxCount)
 	}
 	if v, ok := fields["in"]; ok {
 		rule.In = r.below("in").days(v, time.Second, longestIn, "from 1s to 24h")
@@ -212,21 +212,6 @@ func (r banReader) methods(v any) (methods []string) {
 		}
 	}
 	return methods
-}
-
-// count reads how many matches are too many.
-func (r banReader) count(v any) int {
-	n, ok := v.(int)
-	if s, isText := v.(string); isText {
-		var err error
-		n, err = strconv.Atoi(s)
-		ok = err == nil
-	}
-	if !ok || n < 1 || n > maxCount {
-		r.wrong("write a number", "%v is not a number from 1 to %d", shown(v), maxCount)
-		return banrule.Count
-	}
-	return n
 }
 
 // factor reads how many times as long each further ban is.

@@ -187,14 +187,30 @@ func (r reader) yes(v any) bool {
 	return false
 }
 
-// port reads a number, or a string from interpolation.
-func (r reader) port(v any) uint16 {
-	n, ok := v.(int)
-	if s, isText := v.(string); isText {
-		var err error
-		n, err = strconv.Atoi(s)
-		ok = err == nil
+// wholeNumber returns a number, or that in a string from interpolation.
+func wholeNumber(v any) (n int, ok bool) {
+	switch v := v.(type) {
+	case int:
+		return v, true
+	case string:
+		n, err := strconv.Atoi(v)
+		return n, err == nil
 	}
+	return 0, false
+}
+
+// readNumber reads a number from least to most. After a mistake it returns the least.
+func readNumber(r reader, v any, least, most int) int {
+	n, ok := wholeNumber(v)
+	if !ok || n < least || n > most {
+		r.wrong("", "%v is not a number from %d to %d", shown(v), least, most)
+		return least
+	}
+	return n
+}
+
+func (r reader) port(v any) uint16 {
+	n, ok := wholeNumber(v)
 	if !ok || n < 1 || n > math.MaxUint16 {
 		r.wrong("ports go from 1 to 65535", "%v is not a port", shown(v))
 		return 0

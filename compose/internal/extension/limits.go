@@ -14,6 +14,8 @@ const (
 	byHint   = "write client, route, or header:NAME"
 )
 
+var sizesOfBodies = sizes{1, mostSize, "from 1 byte to 1PB", "write it as 500MB or 1GB"}
+
 // readLimits reads x-rhumb.limits: a mapping, or a list of mappings.
 func readLimits(r reader, v any) []rhumb.Limit {
 	list, ok := v.([]any)
@@ -61,7 +63,7 @@ func (r limitReader) limit(v any) rhumb.Limit {
 		l.Burst = min(l.Rate.Count, rhumb.MaxBurst)
 	}
 	if v, ok := fields["burst"]; ok {
-		l.Burst = r.below("burst").number(v, 0, rhumb.MaxBurst)
+		l.Burst = readNumber(r.below("burst").reader, v, 0, rhumb.MaxBurst)
 	}
 	if v, ok := fields["by"]; ok {
 		l.By = r.below("by").by(v)
@@ -70,13 +72,13 @@ func (r limitReader) limit(v any) rhumb.Limit {
 		l.Paths = r.below("paths").paths(v)
 	}
 	if v, ok := fields["connections"]; ok {
-		l.Connections = r.below("connections").number(v, 1, rhumb.MaxCount)
+		l.Connections = readNumber(r.below("connections").reader, v, 1, rhumb.MaxCount)
 	}
 	if v, ok := fields["body"]; ok {
-		l.Body = r.below("body").size(v, 1, "1 byte")
+		l.Body = r.below("body").size(v, sizesOfBodies)
 	}
 	if v, ok := fields["status"]; ok {
-		l.Status = r.below("status").number(v, 400, 599)
+		l.Status = readNumber(r.below("status").reader, v, 400, 599)
 	}
 	if v, ok := fields["mode"]; ok {
 		l.Observe = r.below("mode").observes(v)
@@ -161,21 +163,6 @@ func (r limitReader) paths(v any) []string {
 		r.wrong("leave it out for all paths", "the list is empty")
 	}
 	return paths
-}
-
-// number reads a number, or a string from interpolation.
-func (r limitReader) number(v any, least, most int) int {
-	n, ok := v.(int)
-	if s, isText := v.(string); isText {
-		var err error
-		n, err = strconv.Atoi(s)
-		ok = err == nil
-	}
-	if !ok || n < least || n > most {
-		r.wrong("", "%v is not a number from %d to %d", shown(v), least, most)
-		return least
-	}
-	return n
 }
 
 // observes reads the mode of a limit.

@@ -45,7 +45,7 @@ func (r reader) logs(v any) rhumb.LogLimits {
 		l.Keep = r.below("keep").days(v, time.Hour, longestKeep, "from 1h to 3650d")
 	}
 	if v, ok := fields["size"]; ok {
-		l.Size = r.below("size").size(v, leastSize, "16MB")
+		l.Size = r.below("size").size(v, sizesOfLogs)
 	}
 	return l
 }
@@ -53,20 +53,27 @@ func (r reader) logs(v any) rhumb.LogLimits {
 const (
 	day         = 24 * time.Hour
 	longestKeep = 3650 * day
-	leastSize   = 16 << 20
 	mostSize    = 1 << 50
 )
 
-// size reads a number of bytes, or a string with a unit as elsewhere in Compose: 1 GB is 1024 MB. from is the least in
-// words.
-func (r reader) size(v any, least int64, from string) int64 {
+// sizes are those that a field may have.
+type sizes struct {
+	least, most int64
+	between     string // in words
+	hint        string
+}
+
+var sizesOfLogs = sizes{16 << 20, mostSize, "from 16MB to 1PB", "write it as 500MB or 1GB"}
+
+// size reads a number of bytes, or a string with a unit as elsewhere in Compose: 1 GB is 1024 MB.
+func (r reader) size(v any, of sizes) int64 {
 	s, ok := v.(string)
 	if n, isInt := v.(int); isInt {
 		s, ok = strconv.Itoa(n), true
 	}
 	n, err := units.RAMInBytes(s)
-	if !ok || err != nil || n < least || n > mostSize {
-		r.wrong("write it as 500MB or 1GB", "%v is not a size from %s to 1PB", shown(v), from)
+	if !ok || err != nil || n < of.least || n > of.most {
+		r.wrong(of.hint, "%v is not a size %s", shown(v), of.between)
 		return 0
 	}
 	return n

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	units "github.com/docker/go-units"
-
 	"rhumb"
 	"rhumb/internal/routeoption"
 )
@@ -94,6 +92,8 @@ func (r optionReader) options(fields map[string]any) *Options {
 	return o
 }
 
+var sizesOfBuffers = sizes{0, routeoption.MaxBuffer, "up to 8 MB", "write it as 64KB or 1MB"}
+
 // option reads one option.
 func (r optionReader) option(o *rhumb.RouteOptions, name string, v any) {
 	switch name {
@@ -125,7 +125,7 @@ func (r optionReader) option(o *rhumb.RouteOptions, name string, v any) {
 		fields := r.fields(v, "request", "response")
 		for name, to := range map[string]*int64{"request": &o.Buffer.Request, "response": &o.Buffer.Response} {
 			if v, ok := fields[name]; ok {
-				*to = r.at(name).bufferSize(v)
+				*to = r.at(name).size(v, sizesOfBuffers)
 			}
 		}
 	case "timeouts":
@@ -193,12 +193,7 @@ func (r optionReader) redirect(v any) *rhumb.Redirect {
 }
 
 func (r optionReader) redirectStatus(v any) int {
-	n, ok := v.(int)
-	if s, isText := v.(string); isText {
-		var err error
-		n, err = strconv.Atoi(s)
-		ok = err == nil
-	}
+	n, ok := wholeNumber(v)
 	if !ok || !routeoption.RedirectStatus(n) {
 		r.wrong("choose 301 or 308 for good, 302 or 307 for now; 307 and 308 keep the method and the body",
 			"%v is not a status of a redirect", shown(v))
@@ -278,17 +273,4 @@ func (r optionReader) pages(v any) (list []rhumb.ErrorPage, replace bool) {
 	}
 	slices.SortFunc(list, func(a, b rhumb.ErrorPage) int { return a.Status - b.Status })
 	return list, replace
-}
-
-func (r optionReader) bufferSize(v any) int64 {
-	s, ok := v.(string)
-	if n, isInt := v.(int); isInt {
-		s, ok = strconv.Itoa(n), true
-	}
-	n, err := units.RAMInBytes(s)
-	if !ok || err != nil || n < 0 || n > routeoption.MaxBuffer {
-		r.wrong("write it as 64KB or 1MB", "%v is not a size up to %d MB", shown(v), routeoption.MaxBuffer>>20)
-		return 0
-	}
-	return n
 }

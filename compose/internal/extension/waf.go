@@ -2,14 +2,13 @@ package extension
 
 import (
 	"slices"
-	"strconv"
 	"strings"
-
-	units "github.com/docker/go-units"
 
 	"rhumb"
 	"rhumb/internal/routeoption"
 )
+
+var sizesOfWAF = sizes{0, rhumb.MaxWAFBody, "up to 128 KB", "write it as 32KB; 0 looks at no bodies"}
 
 // waf reads how requests are looked at for attacks: a mode, or a mapping.
 func (r optionReader) waf(v any) *rhumb.WAF {
@@ -27,13 +26,13 @@ func (r optionReader) waf(v any) *rhumb.WAF {
 		w.Mode = r.at("mode").wafMode(v)
 	}
 	if v, ok := fields["paranoia"]; ok {
-		w.Paranoia = r.at("paranoia").within(v, routeoption.MaxParanoia)
+		w.Paranoia = readNumber(r.at("paranoia").reader, v, 1, routeoption.MaxParanoia)
 	}
 	if v, ok := fields["score"]; ok {
-		w.Score = r.at("score").within(v, routeoption.MaxScore)
+		w.Score = readNumber(r.at("score").reader, v, 1, routeoption.MaxScore)
 	}
 	if v, ok := fields["body"]; ok {
-		w.Body = r.at("body").wafBody(v)
+		w.Body = r.at("body").size(v, sizesOfWAF)
 	}
 	if v, ok := fields["large"]; ok {
 		w.Refuse = r.at("large").refuses(v)
@@ -52,34 +51,6 @@ func (r optionReader) wafMode(v any) rhumb.WAFMode {
 	r.wrong("choose detect, which logs attacks, or block, which also refuses them", "%v is neither detect nor block",
 		shown(v))
 	return rhumb.WAFDetect
-}
-
-// within reads a number from 1 on.
-func (r optionReader) within(v any, most int) int {
-	n, ok := v.(int)
-	if s, isText := v.(string); isText {
-		var err error
-		n, err = strconv.Atoi(s)
-		ok = err == nil
-	}
-	if !ok || n < 1 || n > most {
-		r.wrong("", "%v is not a number from 1 to %d", shown(v), most)
-		return 1
-	}
-	return n
-}
-
-func (r optionReader) wafBody(v any) int64 {
-	s, ok := v.(string)
-	if n, isInt := v.(int); isInt {
-		s, ok = strconv.Itoa(n), true
-	}
-	n, err := units.RAMInBytes(s)
-	if !ok || err != nil || n < 0 || n > rhumb.MaxWAFBody {
-		r.wrong("write it as 32KB; 0 looks at no bodies", "%v is not a size up to %d KB", shown(v), rhumb.MaxWAFBody>>10)
-		return 0
-	}
-	return n
 }
 
 func (r optionReader) refuses(v any) bool {
@@ -133,10 +104,7 @@ func (r optionReader) exclusion(v any) (e rhumb.WAFExclusion, ok bool) {
 		return e, false
 	}
 	for i, n := range numbers {
-		id, _ := n.(int)
-		if s, isText := n.(string); isText {
-			id, _ = strconv.Atoi(s) // 0 is no rule
-		}
+		id, _ := wholeNumber(n) // 0 is no rule
 		if err := routeoption.WAFRule(id); err != nil {
 			optionReader{r.below("rules").item(i)}.wrong("the access log names rules: rhumb logs --kind access -q waf:*",
 				"%s", err)
