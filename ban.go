@@ -110,6 +110,14 @@ func ParseClient(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
+// ClientText returns a client as people write it: an address, or a range. ParseClient reads it.
+func ClientText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
 // Ended reports whether the ban is over.
 func (b Ban) Ended(now time.Time) bool { return !b.Until.IsZero() && !now.Before(b.Until) }
 

@@ -23,7 +23,8 @@ func (b *banBook) Bans(context.Context) ([]rhumb.Ban, error) {
 
 func (b *banBook) Ban(_ context.Context, o rhumb.BanOrder) (rhumb.Ban, error) {
 	if o.Client.Addr().IsPrivate() && !o.Private {
-		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: it is in a private network", o.Client)
+		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: it is in a private network",
+			rhumb.ClientText(o.Client))
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,7 +46,7 @@ func (b *banBook) Unban(_ context.Context, client netip.Prefix) ([]rhumb.Ban, er
 			return []rhumb.Ban{ban}, nil
 		}
 	}
-	return nil, rhumb.Errorf(rhumb.NotFound, "%s isn't banned", client)
+	return nil, rhumb.Errorf(rhumb.NotFound, "%s isn't banned", rhumb.ClientText(client))
 }
 
 func (b *banBook) WhyBanned(_ context.Context, a netip.Addr) (rhumb.BanAnswer, error) {

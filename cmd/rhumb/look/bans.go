@@ -76,7 +76,7 @@ func unbanCommand(a *cli.App) *cobra.Command {
 				return view.JSON(a.Stdout, view.List(ended))
 			}
 			for _, b := range ended {
-				fmt.Fprintf(a.Stdout, "%s is no longer banned\n", view.ClientOf(b.Client))
+				fmt.Fprintf(a.Stdout, "%s is no longer banned\n", rhumb.ClientText(b.Client))
 			}
 			return nil
 		})
@@ -132,7 +132,7 @@ func clientOf(ctx context.Context, c *client.Client, word string) (netip.Prefix,
 func bannedClients(ctx context.Context, c *client.Client) (words []string, err error) {
 	list, err := c.Bans(ctx)
 	for _, b := range list[:min(len(list), maxCompletions)] {
-		words = append(words, view.ClientOf(b.Client)+"\t"+b.Reason)
+		words = append(words, rhumb.ClientText(b.Client)+"\t"+b.Reason)
 	}
 	return words, err
 }

@@ -14,12 +14,12 @@ import (
 
 	"rhumb"
 	"rhumb/cmd/rhumb/cli"
-	"rhumb/cmd/rhumb/proxyd"
 	"rhumb/cmd/rhumb/server"
 	"rhumb/cmd/rhumb/state"
 	"rhumb/cmd/rhumb/view"
 	"rhumb/httpapi/client"
 	"rhumb/install"
+	"rhumb/proxy"
 )
 
 func clientAddressCommand(a *cli.App) *cobra.Command {
@@ -67,7 +67,7 @@ func askForTestimony(ctx context.Context, conf server.Config, at string) ([]view
 		return nil, rhumb.Errorf(rhumb.Invalid, "%q is not the URL of a route or port", at).
 			WithHint("write it as https://shop.example.com")
 	}
-	path, err := proxyd.Testify(ctx, state.Folder(conf.Data).ProxySocket(), rand.Text())
+	path, err := proxy.Testify(ctx, state.Folder(conf.Data).ProxySocket(), rand.Text())
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func askForTestimony(ctx context.Context, conf server.Config, at string) ([]view
 const testimonyTime = 15 * time.Second
 
 // testimony sends one request.
-func testimony(ctx context.Context, at, claim string) (t proxyd.Testimony, err error) {
+func testimony(ctx context.Context, at, claim string) (t proxy.Testimony, err error) {
 	ctx, cancel := context.WithTimeout(ctx, testimonyTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)

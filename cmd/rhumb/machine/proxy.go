@@ -33,7 +33,7 @@ func proxyCommand(a *cli.App) *cobra.Command {
 			if f.succeed || f.orphan {
 				return proxyd.Succeed(ctx, f.orphan, f.socket)
 			}
-			return proxy(ctx, a, f)
+			return serveProxy(ctx, a, f)
 		})
 	cmd.Long = "Run the data plane. It serves the last table that it received. If another proxy runs on the same\n" +
 		"folder, it takes over its sockets."
@@ -79,8 +79,8 @@ func (f *proxyFlags) complete(fs *pflag.FlagSet) error {
 	return nil
 }
 
-// proxy runs the proxy until ctx ends or a successor serves.
-func proxy(ctx context.Context, a *cli.App, f proxyFlags) error {
+// serveProxy runs the proxy until ctx ends or a successor serves.
+func serveProxy(ctx context.Context, a *cli.App, f proxyFlags) error {
 	trusted, err := server.Networks(f.conf.TrustedProxies)
 	if err != nil {
 		return err

@@ -110,19 +110,11 @@ func timeOf(note rhumb.BanNote) time.Time { return time.UnixMicro(int64(note.Num
 
 func eventOf(note rhumb.BanNote) rhumb.Event {
 	b := note.Ban
-	text := fmt.Sprintf("%s banned %s: %s (%s)", clientText(b.Client), lengthText(b), b.Reason, b.Reference)
+	text := fmt.Sprintf("%s banned %s: %s (%s)", rhumb.ClientText(b.Client), lengthText(b), b.Reason, b.Reference)
 	if note.Ended {
-		text = fmt.Sprintf("the ban of %s ended early (%s)", clientText(b.Client), b.Reference)
+		text = fmt.Sprintf("the ban of %s ended early (%s)", rhumb.ClientText(b.Client), b.Reference)
 	}
 	return rhumb.Event{Kind: rhumb.EventBan, At: timeOf(note), Stack: b.Stack, Service: b.Service, By: note.By, Text: text}
-}
-
-// clientText returns a client: an address without its length.
-func clientText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 func lengthText(b rhumb.Ban) string {

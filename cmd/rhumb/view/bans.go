@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -20,18 +19,10 @@ func Bans(w io.Writer, list []rhumb.Ban) {
 	t := newTable(paintOn(w), "CLIENT", "SINCE", "LEFT", "BY", "REASON", "REFUSED", "REFERENCE")
 	now := time.Now()
 	for _, b := range list {
-		t.add(plain(ClientOf(b.Client), ago(b.Since), leftOf(b, now), banner(b), cmp.Or(b.Reason, "-"),
+		t.add(plain(rhumb.ClientText(b.Client), ago(b.Since), leftOf(b, now), banner(b), cmp.Or(b.Reason, "-"),
 			strconv.FormatUint(b.Refused, 10), b.Reference)...)
 	}
 	t.print(w)
-}
-
-// ClientOf returns a client as people write it: an address, or a range.
-func ClientOf(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 // leftOf returns how long a ban still lasts.
@@ -52,7 +43,7 @@ func banner(b rhumb.Ban) string {
 
 // BanOf returns a ban in a sentence.
 func BanOf(b rhumb.Ban, now time.Time) string {
-	text := OneLine(fmt.Sprintf("%s is banned by %s", ClientOf(b.Client), banner(b)))
+	text := OneLine(fmt.Sprintf("%s is banned by %s", rhumb.ClientText(b.Client), banner(b)))
 	if b.Until.IsZero() {
 		text += " until it is removed"
 	} else {

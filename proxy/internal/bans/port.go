@@ -30,10 +30,10 @@ func (b *Book) Ban(_ context.Context, o rhumb.BanOrder) (rhumb.Ban, error) {
 		return rhumb.Ban{}, rhumb.Errorf(rhumb.Invalid, "%s can't be banned for %s", o.Client, o.For).
 			WithHint("write an address such as 203.0.113.7, or a range such as 203.0.113.0/24")
 	case why == isPrivate:
-		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: %s", client, why).
+		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: %s", rhumb.ClientText(client), why).
 			WithHint("ban it all the same with --private, if it stands for one client")
 	case why != "":
-		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: %s", client, why)
+		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: %s", rhumb.ClientText(client), why)
 	}
 	ban := rhumb.Ban{Client: client, Reference: newReference(), Reason: o.Reason, By: o.By, Since: now}
 	if ban.By == "" {
@@ -45,7 +45,7 @@ func (b *Book) Ban(_ context.Context, o rhumb.BanOrder) (rhumb.Ban, error) {
 	ban, _ = b.inForce.begin(ban, nil)
 	if b.spared.usedFrom(client, now) { // Spare has just come, and may not have seen the ban
 		b.inForce.end(client, func(rhumb.Ban) bool { return true })
-		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: %s", client, isUsers)
+		return rhumb.Ban{}, rhumb.Errorf(rhumb.Denied, "%s isn't banned: %s", rhumb.ClientText(client), isUsers)
 	}
 	b.log.Info("client banned", "client", client, "by", o.By, "for", o.For, "reference", ban.Reference)
 	b.news.add(rhumb.BanNote{Ban: ban, By: o.By})
@@ -71,7 +71,7 @@ func (b *Book) Unban(ctx context.Context, client netip.Prefix) ([]rhumb.Ban, err
 	}
 	ended := b.inForce.end(client, func(rhumb.Ban) bool { return true })
 	if len(ended) == 0 {
-		err := rhumb.Errorf(rhumb.NotFound, "%s isn't banned", client)
+		err := rhumb.Errorf(rhumb.NotFound, "%s isn't banned", rhumb.ClientText(client))
 		if e := b.inForce.index.find(client.Addr(), time.Now().UnixNano()); e != nil && inside(client, e.ban.Client) {
 			return nil, err.WithHint("it is in the range %s, which is: rhumb bans rm %s", e.ban.Client, e.ban.Client)
 		}
