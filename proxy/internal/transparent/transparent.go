@@ -33,6 +33,8 @@ type Machine struct {
 	now      atomic.Pointer[picture] // never nil
 
 	mu     sync.Mutex          // one look at a time; guards what is below
+	looked time.Time           // when the last look began
+	deaf   bool                // some changes of the machine's network aren't reported
 	wanted map[netip.Addr]bool // endpoints
 	trials map[netip.Addr]trial
 	said   string // what was logged last
@@ -56,7 +58,8 @@ func New(o Options) *Machine {
 }
 
 const (
-	lookEach    = time.Second
+	tickEach    = time.Second
+	lookEach    = 10 * time.Second       // for reports that were missed
 	lookSoonest = 100 * time.Millisecond // after a change of the machine's network: they come in bursts
 	tryAgain    = time.Second            // an endpoint whose answers didn't come back
 )
@@ -72,13 +75,13 @@ func (m *Machine) Ensure(ctx context.Context, endpoints map[netip.Addr]bool) {
 	m.look(ctx, func(netip.Addr) bool { return false })
 }
 
-// Run repairs every second what Ensure has made, and soon after the machine's network has changed, until ctx ends. It
-// then leaves everything as it is.
+// Run repairs what Ensure has made, soon after the machine's network has changed and every ten seconds, until ctx ends.
+// It then leaves everything as it is.
 func (m *Machine) Run(ctx context.Context) error {
 	var changes <-chan struct{}
 	stop := func() {}
 	defer func() { stop() }()
-	tick := time.NewTicker(lookEach)
+	tick := time.NewTicker(tickEach)
 	defer tick.Stop()
 	for {
 		if changes == nil && m.needed() {
@@ -90,6 +93,9 @@ func (m *Machine) Run(ctx context.Context) error {
 			return nil
 		case suspect = <-m.suspects:
 		case <-tick.C:
+			if !m.due() {
+				continue
+			}
 		case <-changes:
 			if !pause.For(ctx, lookSoonest) {
 				return nil
@@ -102,6 +108,21 @@ func (m *Machine) Run(ctx context.Context) error {
 		})
 		m.mu.Unlock()
 	}
+}
+
+// due reports whether it is time for a look that nothing else has asked for.
+func (m *Machine) due() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.deaf || time.Since(m.looked) >= lookEach {
+		return true
+	}
+	for _, t := range m.trials {
+		if t.why != "" {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Machine) needed() bool {
@@ -151,6 +172,7 @@ func (m *Machine) look(ctx context.Context, again func(netip.Addr) bool) {
 	if len(m.wanted) == 0 {
 		return
 	}
+	m.looked = time.Now()
 	p := &picture{}
 	var repaired []string
 	repaired, p.broken4, p.broken6 = m.kernel.make()
