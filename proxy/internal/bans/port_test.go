@@ -44,7 +44,7 @@ func TestWhatIsKnownOfAnAddressIsShown(t *testing.T) {
 	refused(b, "203.0.113.7")
 	answer, err = b.WhyBanned(t.Context(), a)
 	if err != nil || answer.Ban == nil || answer.Ban.Refused != 1 ||
-		answer.Ban.Reason != "3 requests matched login within 1m0s" {
+		answer.Ban.Reason != "3 requests matched login within 1m" {
 		t.Errorf("after the ban: %+v, %v", answer.Ban, err)
 	}
 }
