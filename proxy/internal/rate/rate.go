@@ -12,6 +12,7 @@ import (
 
 	"rhumb"
 	"rhumb/proxy/internal/limits"
+	"rhumb/proxy/internal/table"
 )
 
 // Wide is how many times the limit of an IPv6 network of 64 bits the network of 48 bits around it may have. Providers
@@ -64,10 +65,7 @@ func (l *limit) become(spec rhumb.Limit, n int) {
 	}
 	l.paths = nil
 	for _, p := range spec.Paths {
-		if p != "/" {
-			p = strings.TrimRight(p, "/")
-		}
-		l.paths = append(l.paths, p)
+		l.paths = append(l.paths, strings.TrimRight(p, "/"))
 	}
 	if l.open != nil {
 		l.places = l.name + ";q=" + strconv.Itoa(spec.Connections) + `;qu="concurrent-requests"`
@@ -99,7 +97,7 @@ func counts(spec rhumb.Limit) rhumb.Limit {
 // byClient reports whether the limit counts by the client of what has this value of its header.
 func (l *limit) byClient(value string) bool { return l.spec.By != rhumb.ByRoute && value == "" }
 
-// fits reports whether the limit is for a request. path is as plain returns it.
+// fits reports whether the limit is for a request. path is as table.Plain returns it.
 func (l *limit) fits(q *Request, path string) bool {
 	if q.Asked == nil { // a connection
 		return l.spec.Route == "" && len(l.paths) == 0 && l.header == ""
@@ -115,8 +113,7 @@ func under(p, path string) bool {
 	if stem, ok := strings.CutSuffix(p, "*"); ok {
 		return strings.HasPrefix(path, stem)
 	}
-	rest, ok := strings.CutPrefix(path, p)
-	return ok && (rest == "" || rest[0] == '/' || p == "/")
+	return table.UnderPrefix(p, path)
 }
 
 // keys are what a limit counts a request for; 0: nothing more.

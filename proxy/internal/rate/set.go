@@ -3,14 +3,13 @@ package rate
 import (
 	"net/http"
 	"net/netip"
-	"path"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"rhumb"
 	"rhumb/proxy/internal/crowd"
+	"rhumb/proxy/internal/table"
 )
 
 // Set is the limits of one backend.
@@ -82,7 +81,7 @@ func (r *Refusal) RetryAfter() int {
 func (s *Set) Admit(p *Pass, now time.Time, q Request) (Refusal, bool) {
 	at, where := now.Sub(s.epoch), ""
 	if s.byPath && q.Asked != nil {
-		where = plain(q.Path)
+		where = table.Plain(q.Path)
 	}
 	shared := s.clients && s.look(now, &q)
 	var due [rhumb.MaxLimits]held
@@ -160,22 +159,6 @@ func (s *Set) look(now time.Time, q *Request) bool {
 	}
 	s.crowd.See(q.Client, q.Asked.Header("User-Agent"), q.Asked.Header("Accept-Language"), now)
 	return s.crowd.Shared(q.Client)
-}
-
-// plain returns a path as a replica may read it: many servers merge slashes, resolve dots and drop parameters. A client
-// must not get past a limit by writing the path in another way.
-func plain(p string) string {
-	if strings.IndexByte(p, ';') >= 0 {
-		parts := strings.Split(p, "/")
-		for i := range parts {
-			parts[i], _, _ = strings.Cut(parts[i], ";")
-		}
-		p = strings.Join(parts, "/")
-	}
-	if p == "" || p[0] != '/' {
-		p = "/" + p
-	}
-	return path.Clean(p)
 }
 
 // tally counts what the limits of a backend do.

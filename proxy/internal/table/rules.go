@@ -91,7 +91,7 @@ func (s Rules) Evades(hostport, path string) bool {
 	if !s.guarded || onlyReading(path) {
 		return false
 	}
-	clean := cleanPath(path)
+	clean := Plain(path)
 	if clean == path {
 		return false
 	}
@@ -100,14 +100,19 @@ func (s Rules) Evades(hostport, path string) bool {
 	return other != nil && other.guarded && other != is
 }
 
-// onlyReading reports whether cleanPath would change nothing of a path but the slash at its end. It is quicker.
+// onlyReading reports whether Plain would change nothing of a path but the slash at its end. It is quicker.
 func onlyReading(path string) bool {
 	return strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "%\\; \x00") &&
 		!strings.Contains(path, "//") && !strings.Contains(path, "/.")
 }
 
-// cleanPath returns a decoded path as the most tolerant servers read it.
-func cleanPath(path string) string {
+// Plain returns a decoded path as the most tolerant servers read it: they merge slashes, resolve dots, take "\\" for
+// "/", decode once more, and drop parameters and blanks. A client must not get past a rule by writing the path in
+// another way.
+func Plain(path string) string {
+	if onlyReading(path) {
+		return path[:max(1, len(strings.TrimRight(path, "/")))]
+	}
 	if again, err := url.PathUnescape(path); err == nil {
 		path = again
 	}
@@ -127,15 +132,16 @@ func cleanPath(path string) string {
 
 func matchPath(rules []pathRule, path string) *pathRule {
 	for i := range rules {
-		if underPrefix(rules[i].Path, path) {
+		if UnderPrefix(rules[i].Path, path) {
 			return &rules[i]
 		}
 	}
 	return nil
 }
 
-// underPrefix reports whether path is prefix or beneath it: "/v1" has "/v1" and "/v1/a", not "/v10".
-func underPrefix(prefix, path string) bool {
+// UnderPrefix reports whether path is prefix or beneath it: "/v1" has "/v1" and "/v1/a", not "/v10". A prefix has no
+// last slash: that of all paths is "".
+func UnderPrefix(prefix, path string) bool {
 	rest, ok := strings.CutPrefix(path, prefix)
 	return ok && (prefix == "" || rest == "" || rest[0] == '/')
 }
@@ -143,7 +149,7 @@ func underPrefix(prefix, path string) bool {
 // Under reports whether a decoded path is a prefix or beneath it, however a server reads the path: one that could lead
 // elsewhere, such as "/v1/../admin", isn't beneath "/v1".
 func Under(prefix, path string) bool {
-	return underPrefix(prefix, path) && strings.TrimRight(path, "/") == strings.TrimRight(cleanPath(path), "/")
+	return UnderPrefix(prefix, path) && strings.TrimRight(path, "/") == strings.TrimRight(Plain(path), "/")
 }
 
 // normalPrefix makes "/", "" and a missing or last slash the same thing: "/v1/" is "/v1", "/" is "".

@@ -126,11 +126,26 @@ func TestAPathWithOneReadingIsTakenAsItIs(t *testing.T) {
 			continue
 		}
 		one++
-		if clean := cleanPath(path); strings.TrimSuffix(clean, "/") != strings.TrimSuffix(path, "/") {
+		if clean := Plain(path); strings.TrimSuffix(clean, "/") != strings.TrimSuffix(path, "/") {
 			t.Fatalf("seed %d: %q has the reading %q", seed, path, clean)
 		}
 	}
 	if one < 1000 {
 		t.Errorf("seed %d: only %d paths have one reading", seed, one)
 	}
+}
+
+func FuzzAPlainPathIsPlain(f *testing.F) {
+	for _, p := range []string{"", "/", "//a/./b/../c;x=1/", "a", "/..;/..", "/a;b", "/a\\..\\b", "/%2561 "} {
+		f.Add(p)
+	}
+	f.Fuzz(func(t *testing.T, p string) {
+		got := Plain(p)
+		if got[0] != '/' || strings.Contains(got, "//") || strings.Contains(got+"/", "/../") {
+			t.Errorf("%q becomes %q", p, got)
+		}
+		if onlyReading(got) && Plain(got) != got {
+			t.Errorf("%q becomes %q, and then %q", p, got, Plain(got))
+		}
+	})
 }
