@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -50,6 +51,14 @@ type RouteFile struct {
 type ErrorPage struct {
 	Status int // 404; 4 and 5 are all of 4xx and 5xx that have none of their own
 	File   RouteFile
+}
+
+// Name returns the status as it is written in a Compose file: "404", "5xx".
+func (p ErrorPage) Name() string {
+	if p.Status < 10 {
+		return strconv.Itoa(p.Status) + "xx"
+	}
+	return strconv.Itoa(p.Status)
 }
 
 // HeaderChanges change a header: first Remove, then Set, then Add. Fields that frame a message or are between

@@ -12,12 +12,11 @@ import (
 
 // What a rule and a ban have if they don't say otherwise.
 const (
-	Count  = 5
-	In     = 10 * time.Minute
-	For    = 10 * time.Minute
-	Grow   = 2
-	Max    = 7 * 24 * time.Hour
-	moment = 10 * time.Second
+	Count = 5
+	In    = 10 * time.Minute
+	For   = 10 * time.Minute
+	Grow  = 2
+	Max   = 7 * 24 * time.Hour
 )
 
 // missing are the answers to a request for what isn't there, or what isn't for its sender.
@@ -51,7 +50,7 @@ var readyMade = map[string][]rhumb.BanRule{
 	},
 	// Far more requests than a person makes, and clients that go on although they are over their limit.
 	"flood": {
-		{Count: 2000, In: moment},
+		{Count: 2000, In: 10 * time.Second},
 		{Status: []rhumb.StatusRange{{From: 429, To: 429}}, Count: 100, In: time.Minute},
 	},
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -82,11 +81,7 @@ func changesOf(h rhumb.HeaderChanges) int { return len(h.Remove) + len(h.Set) + 
 func statuses(pages []rhumb.ErrorPage) string {
 	var list []string
 	for _, p := range pages {
-		s := strconv.Itoa(p.Status)
-		if p.Status < 10 {
-			s += "xx"
-		}
-		list = append(list, s)
+		list = append(list, p.Name())
 	}
 	return strings.Join(list, " and ")
 }

@@ -93,11 +93,7 @@ func readFiles(c *converter, path string, o *rhumb.RouteOptions) {
 		readPage(c, path+".maintenance", o.Maintenance)
 	}
 	for i := range o.Pages {
-		name := fmt.Sprint(o.Pages[i].Status)
-		if len(name) == 1 {
-			name += "xx"
-		}
-		readPage(c, path+".pages."+name, &o.Pages[i].File)
+		readPage(c, path+".pages."+o.Pages[i].Name(), &o.Pages[i].File)
 	}
 	if o.Auth == nil {
 		return

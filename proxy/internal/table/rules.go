@@ -106,9 +106,8 @@ func onlyReading(path string) bool {
 		!strings.Contains(path, "//") && !strings.Contains(path, "/.")
 }
 
-// Plain returns a decoded path as the most tolerant servers read it: they merge slashes, resolve dots, take "\\" for
-// "/", decode once more, and drop parameters and blanks. A client must not get past a rule by writing the path in
-// another way.
+// Plain returns a decoded path as the most tolerant servers read it: they merge slashes, resolve dots, take "\" for
+// "/", decode once more, and drop parameters. A client must not get past a rule by writing the path in another way.
 func Plain(path string) string {
 	if onlyReading(path) {
 		return path[:max(1, len(strings.TrimRight(path, "/")))]
