@@ -2,6 +2,7 @@ package rhumb
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -16,4 +17,20 @@ func Span(d time.Duration) string {
 		return fmt.Sprintf("%dh", int(d.Hours()))
 	}
 	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// ExactSpan returns a duration as Compose files have it, with nothing left out: "30d", "36h", "1h30m".
+func ExactSpan(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= day && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	s := d.String()
+	if d >= time.Minute && d%time.Minute == 0 {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if d >= time.Hour && d%time.Hour == 0 {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

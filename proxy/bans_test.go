@@ -297,7 +297,7 @@ func TestBansAreReachedAtTheControlSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer, err := book.WhyBanned(ctx, seven)
-	if err != nil || answer.Ban == nil || answer.Ban.Reason != "2 lines of mail matched rule 1 within 1h0m0s" {
+	if err != nil || answer.Ban == nil || answer.Ban.Reason != "2 lines of mail matched rule 1 within 1h" {
 		t.Errorf("the answer is %+v, %v", answer, err)
 	}
 	if err := book.Spare(ctx, seven); err != nil {

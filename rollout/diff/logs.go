@@ -2,8 +2,6 @@ package diff
 
 import (
 	"fmt"
-	"strings"
-	"time"
 
 	"rhumb"
 )
@@ -22,23 +20,7 @@ func logDiff(a, b *rhumb.Stack) []string {
 	if is == was.OrDefault() {
 		return nil
 	}
-	return []string{fmt.Sprintf("logs are kept for %s, at most %s", spanWords(is.Keep), sizeWords(is.Size))}
-}
-
-// spanWords returns an exact duration as Compose files have it: "30d", "36h", "1h30m".
-func spanWords(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d >= day && d%day == 0 {
-		return fmt.Sprintf("%dd", d/day)
-	}
-	s := d.String()
-	if d%time.Minute == 0 {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if d%time.Hour == 0 {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return []string{fmt.Sprintf("logs are kept for %s, at most %s", rhumb.ExactSpan(is.Keep), sizeWords(is.Size))}
 }
 
 // sizeWords returns an exact number of bytes in the units of Compose files, in which 1 GB is 1024 MB.

@@ -72,7 +72,7 @@ func BanAnswer(w io.Writer, a rhumb.BanAnswer, now time.Time) {
 	}
 	for _, c := range a.Counts {
 		fmt.Fprintln(w, OneLine(fmt.Sprintf("  %s/%s %s: %d of %d matches within %s, the last %s", c.Stack, c.Service, c.Rule,
-			c.Matches, c.Count, rhumb.Span(c.In), ago(c.Last))))
+			c.Matches, c.Count, rhumb.ExactSpan(c.In), ago(c.Last))))
 	}
 	if a.Ban == nil && a.Spared == "" && len(a.Counts) == 0 {
 		fmt.Fprintln(w, "  it has matched no rule of late")

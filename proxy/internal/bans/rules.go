@@ -198,5 +198,5 @@ func reasonOf(r *rule) string {
 	} else if r.Count == 1 {
 		return "a request matched " + r.Name
 	}
-	return strconv.Itoa(r.Count) + " " + what + " matched " + r.Name + " within " + rhumb.Span(r.In)
+	return strconv.Itoa(r.Count) + " " + what + " matched " + r.Name + " within " + rhumb.ExactSpan(r.In)
 }
